@@ -1,0 +1,3 @@
+"""Interactive annotation with the Segment Anything Model, live in napari."""
+
+__version__ = "0.1.0"
