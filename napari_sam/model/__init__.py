@@ -1,0 +1,17 @@
+"""The Segment Anything Model: weights in, masks out. Knows no Qt and no napari."""
+
+from napari_sam.model.build import VARIANTS, SamConfig, load_model
+from napari_sam.model.checkpoints import CheckpointError
+from napari_sam.model.prediction import MaskCrop, MaskPrediction
+from napari_sam.model.predictor import ImageEmbedding, Predictor
+
+__all__ = [
+    "VARIANTS",
+    "CheckpointError",
+    "ImageEmbedding",
+    "MaskCrop",
+    "MaskPrediction",
+    "Predictor",
+    "SamConfig",
+    "load_model",
+]

@@ -1,0 +1,142 @@
+"""Small building blocks shared by the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everyone knows it by
+from torch import Tensor, nn
+
+ProgressCallback = Callable[[int, int], None]
+"""Called as ``on_block(done, total)`` between encoder blocks; raising stops the encode."""
+
+
+class ImageEncoder(Protocol):
+    """What `Sam` asks of an image encoder, whatever its architecture."""
+
+    def __call__(self, image: Tensor, on_block: ProgressCallback | None = None) -> Tensor:
+        """Encode a normalised, padded image (1, 3, S, S) as (1, C, S / 16, S / 16)."""
+        ...
+
+
+class LayerNorm2d(nn.Module):
+    """Layer normalisation over the channels of a (B, C, H, W) tensor.
+
+    Parameters
+    ----------
+    channels : int
+        Number of channels C.
+    eps : float
+        Added to the variance.
+    """
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise `x` (B, C, H, W); the result lies in channels-last memory."""
+        channels_last = x.permute(0, 2, 3, 1)
+        normalised = F.layer_norm(
+            channels_last, self.weight.shape, self.weight, self.bias, self.eps
+        )
+        return normalised.permute(0, 3, 1, 2)
+
+
+class MLP(nn.Module):
+    """Linear layers with a ReLU between each two.
+
+    Parameters
+    ----------
+    input_dim, hidden_dim, output_dim : int
+        Widths.
+    depth : int
+        Number of linear layers.
+    """
+
+    def __init__(self, input_dim: int, hidden_dim: int, output_dim: int, depth: int) -> None:
+        super().__init__()
+        widths = [input_dim, *[hidden_dim] * (depth - 1), output_dim]
+        self.layers = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(widths))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., input_dim) to (..., output_dim)."""
+        for layer in self.layers[:-1]:
+            x = F.relu(layer(x))
+        result: Tensor = self.layers[-1](x)
+        return result
+
+
+class ConvNorm(nn.Module):
+    """A convolution without bias and the batch normalisation that follows it.
+
+    It exists in this form only between construction and `fold_batch_norms`: checkpoints store
+    the two parts, inference wants them as one convolution.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+    ) -> None:
+        super().__init__()
+        self.c = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding=kernel_size // 2,
+            groups=groups,
+            bias=False,
+        )
+        self.bn = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve and normalise (B, C, H, W)."""
+        result: Tensor = self.bn(self.c(x))
+        return result
+
+    def folded(self) -> nn.Conv2d:
+        """Return the one convolution that equals both parts at inference."""
+        mean, variance = self.bn.running_mean, self.bn.running_var
+        if mean is None or variance is None:
+            raise ValueError("A batch-norm without running statistics cannot be folded.")
+        scale = self.bn.weight / torch.sqrt(variance + self.bn.eps)
+        conv = nn.Conv2d(
+            self.c.in_channels,
+            self.c.out_channels,
+            self.c.kernel_size,  # type: ignore[arg-type]  # a pair, typed as any tuple
+            self.c.stride,  # type: ignore[arg-type]
+            self.c.padding,  # type: ignore[arg-type]
+            groups=self.c.groups,
+            device="meta",
+        )
+        conv.weight = nn.Parameter((self.c.weight * scale[:, None, None, None]).detach())
+        conv.bias = nn.Parameter((self.bn.bias - mean * scale).detach())
+        return conv
+
+
+def fold_batch_norms(module: nn.Module) -> None:
+    """Replace every `ConvNorm` inside `module` by the one convolution it amounts to."""
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, ConvNorm):
+                setattr(parent, name, child.folded())
+
+
+def make_neck(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Build the neck that ends every SAM image encoder (Kirillov et al. 2023, appendix A)."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size=1, bias=False),
+        LayerNorm2d(out_channels),
+        nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1, bias=False),
+        LayerNorm2d(out_channels),
+    )

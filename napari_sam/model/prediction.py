@@ -1,0 +1,229 @@
+"""What a prompt yields: low-resolution logits, their scores, and masks of the image's size.
+
+Published SAM brings logits to the image in two bilinear steps: to the square input, whose padding
+is cut off, then to the image. Both steps act on rows and columns separately, so together they are
+one short filter per axis. A bilinear value is positive only where one of its neighbours is, so
+only the surroundings of the positive logits are ever computed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_sam.model.transforms import Size
+
+TAPS = 3  # low-resolution neighbours that both steps together can reach along one axis
+BLOCK = 32  # low-resolution columns upscaled at a time: few enough to waste little on zeros
+
+
+class MaskCrop(NamedTuple):
+    """A mask's bounding box.
+
+    Attributes
+    ----------
+    mask : ndarray
+        (h, w) bool; (0, 0) if the mask is empty.
+    top, left : int
+        Row and column of its first pixel in the image; 0 if the mask is empty.
+    """
+
+    mask: npt.NDArray[np.bool_]
+    top: int
+    left: int
+
+
+class AxisFilter(NamedTuple):
+    """Both bilinear steps along one axis of the image.
+
+    Attributes
+    ----------
+    starts : ndarray
+        (n,) first of the `TAPS` consecutive low-resolution places that each pixel depends on.
+    weights : ndarray
+        (n, TAPS) float32.
+    """
+
+    starts: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float32]
+
+    def reach(self, first: int, last: int) -> tuple[int, int]:
+        """Return the half-open range of pixels that depend on places `first` to `last`."""
+        begin = int(np.searchsorted(self.starts + TAPS - 1, first))
+        return begin, int(np.searchsorted(self.starts, last, side="right"))
+
+    def matrix(self, begin: int, end: int) -> tuple[npt.NDArray[np.float32], int]:
+        """Return the filter of pixels `begin` to `end` as a matrix, and its first place.
+
+        The matrix is (end - begin, places).
+        """
+        starts = self.starts[begin:end]
+        first = int(starts[0])
+        dense = np.zeros((len(starts), int(starts[-1]) + TAPS - first), np.float32)
+        columns = starts[:, None] - first + np.arange(TAPS)
+        np.put_along_axis(dense, columns, self.weights[begin:end], axis=1)
+        return dense, first
+
+
+def _bilinear(n_in: float, n_out: float, count: int) -> tuple[npt.NDArray[np.int64], ...]:
+    """Return the lower neighbours and the weights of the upper ones for `count` pixels."""
+    position = np.maximum((np.arange(count) + 0.5) * (n_in / n_out) - 0.5, 0.0)
+    lower = np.minimum(position.astype(np.int64), int(n_in) - 1)
+    return lower, position - lower
+
+
+@lru_cache(maxsize=16)
+def axis_filter(low_res: int, image_size: int, input_length: int, length: int) -> AxisFilter:
+    """Compose the two bilinear steps along one axis.
+
+    Parameters
+    ----------
+    low_res : int
+        Side of the low-resolution logits.
+    image_size : int
+        Side of the square input.
+    input_length : int
+        Extent of the resized image in the square input.
+    length : int
+        Extent of the original image.
+
+    Returns
+    -------
+    AxisFilter
+        For the `length` pixels.
+    """
+    low, low_weight = _bilinear(low_res, image_size, input_length)
+    mid, mid_weight = _bilinear(input_length, length, length)
+    upper = np.minimum(mid + 1, input_length - 1)
+    starts = np.minimum(low[mid], max(low_res - TAPS, 0))
+    weights = np.zeros((length, TAPS))
+    rows = np.arange(length)
+    for middle, share in ((mid, 1 - mid_weight), (upper, mid_weight)):
+        places = low[middle]
+        above = np.minimum(places + 1, low_res - 1)
+        np.add.at(weights, (rows, places - starts), share * (1 - low_weight[middle]))
+        np.add.at(weights, (rows, above - starts), share * low_weight[middle])
+    return AxisFilter(starts, weights.astype(np.float32))
+
+
+def _extent(mask: npt.NDArray[np.bool_], axis: int) -> tuple[int, int]:
+    """Return the half-open range along `axis` that holds every True; there is at least one."""
+    flags = np.asarray(mask.any(axis=1 - axis))
+    return int(flags.argmax()), len(flags) - int(flags[::-1].argmax())
+
+
+def upscale_crop(
+    logits: npt.NDArray[np.float32], rows: AxisFilter, columns: AxisFilter
+) -> MaskCrop:
+    """Upscale one mask within its bounding box.
+
+    Parameters
+    ----------
+    logits : ndarray
+        (low_res, low_res) float32.
+    rows, columns : AxisFilter
+        For the height and the width of the image.
+
+    Returns
+    -------
+    MaskCrop
+        Where the upscaled logits are positive.
+    """
+    empty = MaskCrop(np.zeros((0, 0), bool), 0, 0)
+    positive = logits > 0
+    if not positive.any():
+        return empty
+    (y0, y1), (x0, x1) = _extent(positive, 0), _extent(positive, 1)
+    top, bottom = rows.reach(y0, y1 - 1)
+    left, right = columns.reach(x0, x1 - 1)
+    if top == bottom or left == right:
+        return empty
+
+    row_matrix, first = rows.matrix(top, bottom)
+    tall = torch.from_numpy(row_matrix) @ torch.from_numpy(
+        logits[first : first + row_matrix.shape[1]]
+    )
+    mask = np.empty((bottom - top, right - left), bool)
+    _upscale_columns(tall, columns, left, torch.from_numpy(mask))
+
+    if not mask.any():
+        return empty
+    (y0, y1), (x0, x1) = _extent(mask, 0), _extent(mask, 1)
+    return MaskCrop(np.ascontiguousarray(mask[y0:y1, x0:x1]), top + y0, left + x0)
+
+
+def _upscale_columns(tall: Tensor, columns: AxisFilter, left: int, mask: Tensor) -> None:
+    """Upscale (h, low_res) logits along the columns; write to `mask` (h, w) where they exceed 0.
+
+    The filter is a narrow band, so it is applied block by block rather than as one matrix that
+    is nearly all zeros.
+    """
+    begin, right = left, left + mask.shape[1]
+    while begin < right:
+        limit = int(columns.starts[begin]) + BLOCK
+        end = min(int(np.searchsorted(columns.starts, limit)), right)
+        block, first = columns.matrix(begin, end)
+        values = tall[:, first : first + block.shape[1]] @ torch.from_numpy(block).T
+        torch.gt(values, 0, out=mask[:, begin - left : end - left])
+        begin = end
+
+
+@dataclass(frozen=True)
+class MaskPrediction:
+    """The candidate masks of one prompt.
+
+    Attributes
+    ----------
+    low_res_logits : ndarray
+        (K, 256, 256) float32; may be passed on as ``mask_input``.
+    iou_predictions : ndarray
+        (K,) float32, the predicted quality of each mask.
+    original_size, input_size : tuple of int
+        (H, W) of the image and of its resized version.
+    image_size : int
+        Side of the model's square input.
+    """
+
+    low_res_logits: npt.NDArray[np.float32]
+    iou_predictions: npt.NDArray[np.float32]
+    original_size: Size
+    input_size: Size
+    image_size: int
+    _crops: dict[int, MaskCrop] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.low_res_logits)
+
+    def mask_crop(self, k: int) -> MaskCrop:
+        """Return the bounding box of mask `k`, computed at the first call.
+
+        Raises
+        ------
+        IndexError
+            If there is no mask `k`.
+        """
+        k = range(len(self))[k]
+        if k not in self._crops:
+            low_res = self.low_res_logits.shape[-1]
+            rows, columns = (
+                axis_filter(low_res, self.image_size, inner, outer)
+                for inner, outer in zip(self.input_size, self.original_size, strict=True)
+            )
+            self._crops[k] = upscale_crop(self.low_res_logits[k], rows, columns)
+        return self._crops[k]
+
+    @cached_property
+    def masks(self) -> npt.NDArray[np.bool_]:
+        """(K, H, W) bool, computed at the first access."""
+        masks = np.zeros((len(self), *self.original_size), bool)
+        for k, mask in enumerate(masks):
+            crop = self.mask_crop(k)
+            height, width = crop.mask.shape
+            mask[crop.top : crop.top + height, crop.left : crop.left + width] = crop.mask
+        return masks

@@ -1,0 +1,252 @@
+"""Encoding an image once, and decoding any number of prompts on it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_sam.model.common import ProgressCallback
+from napari_sam.model.prediction import MaskPrediction
+from napari_sam.model.sam import Sam
+from napari_sam.model.transformer import ImageTokens
+from napari_sam.model.transforms import (
+    Size,
+    resize_image,
+    resized_size,
+    scale_boxes,
+    scale_points,
+)
+from napari_sam.model.validation import (
+    FloatArray,
+    check_boxes,
+    check_image,
+    check_mask_input,
+    check_points,
+)
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+def best_device() -> str:
+    """Return the fastest kind of device that torch can use here."""
+    available: dict[str, Callable[[], bool]] = {
+        "cuda": torch.cuda.is_available,
+        "mps": torch.backends.mps.is_available,
+        "xpu": torch.xpu.is_available,
+    }
+    return next((name for name, is_available in available.items() if is_available()), "cpu")
+
+
+@dataclass(frozen=True, eq=False)
+class ImageEmbedding:
+    """Everything the decoder needs to know of one image; stays on the predictor's device.
+
+    Attributes
+    ----------
+    image_embedding : Tensor
+        (256, 64, 64), of the predictor's precision.
+    image_tokens : ImageTokens
+        What prompts on the image share, computed ahead.
+    original_size, input_size : tuple of int
+        (H, W) of the image and of its resized version inside the square input.
+    """
+
+    image_embedding: Tensor
+    image_tokens: ImageTokens
+    original_size: Size
+    input_size: Size
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return self.image_embedding.nbytes + self.image_tokens.nbytes
+
+    def numpy(self) -> npt.NDArray[np.float32]:
+        """Return a copy of the plain embedding, (256, 64, 64) float32."""
+        return self.image_embedding.float().cpu().numpy().copy()
+
+
+class Predictor:
+    """Runs a model on a device.
+
+    It holds nothing of any image, so one thread may encode while another decodes.
+
+    Parameters
+    ----------
+    model : Sam
+        From `load_model`; copied if it has to be moved or cast, never changed.
+    device : str
+        A torch device, or "auto" for the first of cuda, mps, xpu and cpu that there is.
+    precision : str
+        "float32", or "bfloat16" for the encoder and the decoder; coordinates are always encoded
+        in float32.
+
+    Raises
+    ------
+    ValueError
+        If the device or the precision is unknown, or the device is not available.
+    """
+
+    def __init__(self, model: Sam, device: str = "auto", precision: str = "float32") -> None:
+        if precision not in PRECISIONS:
+            raise ValueError(f"No precision {precision!r}; choose one of {', '.join(PRECISIONS)}.")
+        self.device = best_device() if device == "auto" else device
+        self.precision = precision
+        self._dtype = PRECISIONS[precision]
+        self._model = self._placed(model)
+        with torch.inference_mode():
+            self._image_pe = self._model.prompt_encoder.image_pe().to(self._dtype)
+
+    def _placed(self, model: Sam) -> Sam:
+        try:
+            torch.empty(0, device=self.device)
+        # What an unusable device raises differs between devices and builds of torch.
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ValueError(
+                f"The device {self.device!r} cannot be used here ({error}); choose 'auto'."
+            ) from error
+        if self._dtype == torch.float32 and model.pixel_mean.device == torch.device(self.device):
+            return model
+        placed = copy.deepcopy(model).to(self.device)
+        placed.image_encoder.to(self._dtype)
+        placed.mask_decoder.to(self._dtype)
+        return placed
+
+    @torch.inference_mode()
+    def encode(
+        self, image: npt.NDArray[np.uint8], on_block: ProgressCallback | None = None
+    ) -> ImageEmbedding:
+        """Encode an image.
+
+        Parameters
+        ----------
+        image : ndarray
+            (H, W, 3) uint8, RGB.
+        on_block : callable, optional
+            Called as ``on_block(done, total)`` between encoder blocks, on this thread. An
+            exception it raises stops the encode and comes out here.
+
+        Returns
+        -------
+        ImageEmbedding
+            For `decode`, of this predictor or one of the same model, device and precision.
+
+        Raises
+        ------
+        ValueError
+            If the image has another shape or dtype, or no pixel.
+        """
+        image = check_image(image)
+        original_size = (image.shape[0], image.shape[1])
+        input_size = resized_size(original_size, self._model.image_size)
+        resized = torch.from_numpy(resize_image(image, input_size)).to(self.device)
+        padded = self._model.preprocess(resized.permute(2, 0, 1)).to(self._dtype)
+        image_embedding = self._model.image_encoder(padded, on_block)[0]
+        tokens = self._image_tokens(image_embedding, self._model.prompt_encoder.dense(None))
+        return ImageEmbedding(image_embedding, tokens, original_size, input_size)
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        embedding: ImageEmbedding,
+        points_xy: npt.ArrayLike | None = None,
+        point_labels: npt.ArrayLike | None = None,
+        box_xyxy: npt.ArrayLike | None = None,
+        mask_input: npt.ArrayLike | None = None,
+        multimask_output: bool = True,
+    ) -> MaskPrediction:
+        """Predict the masks that a prompt may mean.
+
+        Parameters
+        ----------
+        embedding : ImageEmbedding
+            From `encode`.
+        points_xy : array-like, optional
+            (N, 2), (x, y) in pixels of the image; points outside it are accepted.
+        point_labels : array-like, optional
+            (N,), 1 for foreground, 0 for background, -1 for points to ignore.
+        box_xyxy : array-like, optional
+            (4,), x0, y0, x1, y1 in pixels of the image; any two opposite corners will do.
+        mask_input : array-like, optional
+            (256, 256) or (1, 256, 256) logits, usually one of `MaskPrediction.low_res_logits`.
+        multimask_output : bool
+            Three masks, the better choice for ambiguous prompts such as a single point, or one.
+
+        Returns
+        -------
+        MaskPrediction
+            Of K = 3 masks, or of one.
+
+        Raises
+        ------
+        ValueError
+            If there is no prompt at all, or a shape or value is wrong.
+        """
+        points, labels, boxes = None, None, None
+        if points_xy is not None or point_labels is not None:
+            points, labels = check_points(points_xy, point_labels, ndim=2)
+            points, labels = (points[None], labels[None]) if len(points) else (None, None)
+        if box_xyxy is not None:
+            boxes = check_boxes(box_xyxy, ndim=1, name="box_xyxy")[None]
+        if points is None and boxes is None and mask_input is None:
+            raise ValueError("There is no prompt; pass points, a box or a mask.")
+
+        self._check_embedding(embedding)
+        tokens = embedding.image_tokens
+        if mask_input is not None:
+            mask = check_mask_input(mask_input, self._model.prompt_encoder.mask_input_size)
+            dense = self._model.prompt_encoder.dense(torch.from_numpy(mask).to(self.device))
+            tokens = self._image_tokens(embedding.image_embedding, dense)
+        sparse = self._sparse(embedding, points, labels, boxes)
+        return self._predictions(embedding, tokens, sparse, multimask_output)[0]
+
+    def _check_embedding(self, embedding: ImageEmbedding) -> None:
+        given = embedding.image_embedding
+        if given.dtype != self._dtype or given.device.type != torch.device(self.device).type:
+            raise ValueError(
+                f"The image embedding is {given.dtype} on {given.device}, this predictor is "
+                f"{self._dtype} on {self.device}; encode the image again with this predictor."
+            )
+
+    def _image_tokens(self, image_embedding: Tensor, dense: Tensor) -> ImageTokens:
+        """Prepare the image tokens from (C, e, e) and ``dense_embeddings`` (L or 1, C)."""
+        flat = image_embedding.permute(1, 2, 0).flatten(0, 1)
+        return self._model.mask_decoder.prepare(flat, dense.to(self._dtype), self._image_pe)
+
+    def _sparse(
+        self,
+        embedding: ImageEmbedding,
+        points: FloatArray | None,
+        labels: FloatArray | None,
+        boxes: FloatArray | None,
+    ) -> Tensor:
+        """Encode points (B, N, 2), labels (B, N) and boxes (B, 4) of the image."""
+        sizes = embedding.original_size, embedding.input_size
+        return self._model.prompt_encoder.sparse(
+            None if points is None else self._tensor(scale_points(points, *sizes)),
+            None if labels is None else self._tensor(labels),
+            None if boxes is None else self._tensor(scale_boxes(boxes, *sizes)),
+        ).to(self._dtype)
+
+    def _tensor(self, array: npt.NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array.astype(np.float32)).to(self.device)
+
+    def _predictions(
+        self, embedding: ImageEmbedding, tokens: ImageTokens, sparse: Tensor, multimask_output: bool
+    ) -> list[MaskPrediction]:
+        """Decode ``sparse_embeddings`` (B, n, C) to B predictions."""
+        logits, ious = self._model.mask_decoder(tokens, self._image_pe, sparse, multimask_output)
+        sizes = embedding.original_size, embedding.input_size, self._model.image_size
+        return [
+            MaskPrediction(low_res_logits, iou_predictions, *sizes)
+            for low_res_logits, iou_predictions in zip(
+                logits.float().cpu().numpy(), ious.float().cpu().numpy(), strict=True
+            )
+        ]

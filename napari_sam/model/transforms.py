@@ -1,0 +1,72 @@
+"""Geometry between an image and the square input of the model.
+
+Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), appendix A: images
+are scaled so that their longest side fits, then padded at the bottom and the right.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Size = tuple[int, int]
+"""(H, W) in pixels."""
+
+
+def resized_size(original_size: Size, image_size: int) -> Size:
+    """Return the size whose longest side is `image_size`, both (H, W) in pixels.
+
+    Examples
+    --------
+    >>> resized_size((1200, 1800), 1024)
+    (683, 1024)
+    >>> resized_size((1, 5000), 1024)
+    (1, 1024)
+    """
+    scale = image_size / max(original_size)
+    # A very thin image must not vanish.
+    height, width = (max(1, int(side * scale + 0.5)) for side in original_size)
+    return height, width
+
+
+def resize_image(image: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]:
+    """Resize an image as SAM was trained to see it.
+
+    Parameters
+    ----------
+    image : ndarray
+        (H, W, 3) uint8.
+    size : tuple of int
+        New (H, W).
+
+    Returns
+    -------
+    ndarray
+        (*size, 3) uint8, bilinear and antialiased, rounded back to uint8: resamplers that differ
+        in any of this change the embedding by a percent.
+    """
+    resized = Image.fromarray(np.ascontiguousarray(image)).resize(
+        (size[1], size[0]), Image.Resampling.BILINEAR
+    )
+    return np.array(resized)
+
+
+def scale_points(
+    points_xy: npt.NDArray[np.floating], original_size: Size, input_size: Size
+) -> npt.NDArray[np.float32]:
+    """Bring points (..., 2), (x, y), from the pixels of the image to those of the input."""
+    factors = [new / old for new, old in zip(input_size[::-1], original_size[::-1], strict=True)]
+    return (points_xy.astype(np.float64) * factors).astype(np.float32)
+
+
+def scale_boxes(
+    boxes_xyxy: npt.NDArray[np.floating], original_size: Size, input_size: Size
+) -> npt.NDArray[np.float32]:
+    """Bring boxes (..., 4), (x0, y0, x1, y1), from image to input pixels.
+
+    A box drawn from another corner is turned round: its top-left corner comes first.
+    """
+    corners = boxes_xyxy.reshape(*boxes_xyxy.shape[:-1], 2, 2)
+    ordered = np.stack([corners.min(axis=-2), corners.max(axis=-2)], axis=-2)
+    return scale_points(ordered, original_size, input_size).reshape(boxes_xyxy.shape)
