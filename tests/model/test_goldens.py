@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from conftest import GOLDENS, golden_cases, needs_goldens, sample_image
+
+STORED = Path(__file__).parents[1] / "data" / "coins_point.npz"
+CASES = golden_cases()
+PROMPTS = [(image, prompt) for image, prompts in CASES.items() for prompt in prompts]
+
+
+@cache
+def golden(image):
+    with np.load(GOLDENS / f"mobile_sam_{image}.npz") as file:
+        return dict(file)
+
+
+def unpack(packed, shape):
+    return np.unpackbits(packed, axis=-1)[:, : shape[0] * shape[1]].reshape(-1, *shape).astype(bool)
+
+
+def assert_masks_agree(masks, expected):
+    assert masks.shape == expected.shape
+    for mask, other in zip(masks, expected, strict=True):
+        # A logit within 1e-4 of zero may fall on either side, depending on the processor.
+        assert (mask ^ other).sum() <= max(5, 0.001 * (mask | other).sum())
+
+
+def decode_case(predictor, embedding, prompts, name, multimask_output=True):
+    prompt = dict(prompts[name])
+    source, index = prompt.pop("mask_from", None), prompt.pop("mask_index", None)
+    if source is not None:
+        earlier = decode_case(predictor, embedding, prompts, source)
+        prompt["mask_input"] = earlier.low_res_logits[index]
+    return predictor.decode(embedding, **prompt, multimask_output=multimask_output)
+
+
+def two_steps(prediction):
+    """Upscale as published: to the square input, cut off the padding, to the image."""
+    logits = torch.from_numpy(prediction.low_res_logits)[None]
+    size = prediction.image_size
+    square = F.interpolate(logits, (size, size), mode="bilinear", align_corners=False)
+    height, width = prediction.input_size
+    square = square[..., :height, :width]
+    full = F.interpolate(square, prediction.original_size, mode="bilinear", align_corners=False)
+    return full[0].numpy() > 0
+
+
+@needs_goldens
+@pytest.mark.parametrize("image", CASES)
+def test_embedding(embedding_of, image):
+    expected = golden(image)["image_embedding"].astype(np.float32)
+    embedding = embedding_of(image).numpy()
+    assert embedding.shape == (256, 64, 64)
+    assert np.linalg.norm(embedding - expected) <= 1e-3 * np.linalg.norm(expected)
+
+
+@needs_goldens
+@pytest.mark.parametrize("mode", ["multi", "single"])
+@pytest.mark.parametrize(("image", "prompt"), PROMPTS)
+def test_masks(predictor, embedding_of, image, prompt, mode):
+    embedding = embedding_of(image)
+    prediction = decode_case(predictor, embedding, CASES[image], prompt, mode == "multi")
+    expected = {
+        name: golden(image)[f"{prompt}/{mode}/{name}"]
+        for name in ("iou_predictions", "low_res_logits", "masks_packed")
+    }
+    np.testing.assert_allclose(
+        prediction.iou_predictions, expected["iou_predictions"], rtol=0, atol=2e-3
+    )
+    difference = np.abs(prediction.low_res_logits - expected["low_res_logits"])
+    # float16 keeps eleven bits, which is what large logits are off by.
+    assert (difference <= 1e-3 * np.abs(expected["low_res_logits"]) + 1e-2).all()
+    masks = unpack(expected["masks_packed"], sample_image(image).shape[:2])
+    assert_masks_agree(prediction.masks, masks)
+
+
+@needs_goldens
+@pytest.mark.parametrize(("image", "prompt"), PROMPTS)
+def test_crops_are_exact_and_tight(predictor, embedding_of, image, prompt):
+    prediction = decode_case(predictor, embedding_of(image), CASES[image], prompt)
+    published = two_steps(prediction)
+    for k, mask in enumerate(prediction.masks):
+        crop, top, left = prediction.mask_crop(k)
+        height, width = crop.shape
+        np.testing.assert_array_equal(mask[top : top + height, left : left + width], crop)
+        assert mask.sum() == crop.sum()
+        for edge in (crop[0], crop[-1], crop[:, 0], crop[:, -1]):
+            assert edge.any()
+        assert (mask ^ published[k]).sum() <= 2
+
+
+def test_stored_golden(predictor, coins):
+    """The suite proves something even where the goldens are out of reach."""
+    with np.load(STORED) as stored:
+        np.testing.assert_allclose(
+            coins.numpy()[::8, ::8, ::8], stored["embedding_every_8th"], rtol=0, atol=1e-3
+        )
+        prediction = predictor.decode(coins, [[104, 68]], [1])
+        np.testing.assert_allclose(
+            prediction.iou_predictions, stored["iou_predictions"], rtol=0, atol=2e-3
+        )
+        np.testing.assert_allclose(
+            prediction.low_res_logits[:, 20:84, 40:104], stored["low_res_logits"], atol=5e-2
+        )
+        assert_masks_agree(prediction.masks, unpack(stored["masks_packed"], (303, 384)))

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+import torch
+from conftest import sample_image
+
+from napari_sam.model import ImageEmbedding, Predictor
+from napari_sam.model.predictor import best_device
+
+POINT = {"points_xy": [[104, 68]], "point_labels": [1]}
+NAN, INF = float("nan"), float("inf")
+
+
+class CancelledError(Exception):
+    pass
+
+
+def test_embedding(coins):
+    assert isinstance(coins, ImageEmbedding)
+    assert coins.original_size == (303, 384)
+    assert coins.input_size == (808, 1024)
+    assert coins.image_embedding.shape == (256, 64, 64)
+    assert coins.numpy().dtype == np.float32
+    assert coins.nbytes > coins.numpy().nbytes
+    with pytest.raises(FrozenInstanceError):
+        coins.original_size = (1, 1)
+
+
+def test_prediction(predictor, coins):
+    prediction = predictor.decode(coins, **POINT)
+    assert prediction.iou_predictions.shape == (3,)
+    assert prediction.iou_predictions.dtype == np.float32
+    assert prediction.low_res_logits.shape == (3, 256, 256)
+    assert prediction.low_res_logits.dtype == np.float32
+    assert prediction.masks.shape == (3, 303, 384)
+    assert len(predictor.decode(coins, **POINT, multimask_output=False)) == 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (2, 3), (40, 1000), (2500, 1300)])
+def test_any_image_size(predictor, size):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    embedding = predictor.encode(image)
+    prediction = predictor.decode(embedding, [[0, 0]], [1])
+    assert prediction.masks.shape == (3, *size)
+    assert np.isfinite(prediction.low_res_logits).all()
+
+
+def test_image_is_read_in_any_memory_order(predictor, coins):
+    image = np.asfortranarray(sample_image("coins"))
+    image.flags.writeable = False
+    np.testing.assert_array_equal(predictor.encode(image).numpy(), coins.numpy())
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (np.zeros((4, 4), np.uint8), r"\(4, 4\).*\(H, W, 3\)"),
+        (np.zeros((4, 4, 4), np.uint8), r"\(4, 4, 4\)"),
+        (np.zeros((1, 4, 4, 3), np.uint8), r"\(1, 4, 4, 3\)"),
+        (np.zeros((4, 4, 3), np.float32), "float32.*uint8"),
+        (np.zeros((4, 4, 3), bool), "bool.*uint8"),
+        (np.zeros((0, 4, 3), np.uint8), r"\(0, 4, 3\)"),
+        (np.zeros((4, 0, 3), np.uint8), r"\(4, 0, 3\)"),
+        ([[1, 2, 3]], "list.*NumPy"),
+        (None, "NoneType"),
+    ],
+)
+def test_bad_images(predictor, image, words):
+    with pytest.raises(ValueError, match=words):
+        predictor.encode(image)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ({}, "no prompt"),
+        ({"points_xy": np.zeros((0, 2)), "point_labels": []}, "no prompt"),
+        ({"points_xy": [[1, 2]]}, "together"),
+        ({"point_labels": [1]}, "together"),
+        ({"points_xy": [1, 2], "point_labels": [1]}, r"\(2,\).*\(N, 2\)"),
+        ({"points_xy": [[1, 2, 3]], "point_labels": [1]}, r"\(1, 3\)"),
+        ({"points_xy": [[[1, 2]]], "point_labels": [[1]]}, r"\(1, 1, 2\)"),
+        ({"points_xy": [[1, 2]], "point_labels": [1, 0]}, r"\(2,\).*\(1, 2\)"),
+        ({"points_xy": [[1, 2]], "point_labels": [2]}, "2.*foreground"),
+        ({"points_xy": [[1, 2]], "point_labels": [0.5]}, "0.5.*foreground"),
+        ({"points_xy": [[1, NAN]], "point_labels": [1]}, "points_xy.*NaN"),
+        ({"points_xy": [[INF, 1]], "point_labels": [1]}, "points_xy.*infinity"),
+        ({"points_xy": [["a", "b"]], "point_labels": [1]}, "points_xy is no array"),
+        ({"points_xy": [[1, 2], [3]], "point_labels": [1, 1]}, "points_xy is no array"),
+        ({"box_xyxy": [1, 2, 3]}, r"box_xyxy.*\(3,\)"),
+        ({"box_xyxy": [[1, 2, 3, 4]]}, r"\(1, 4\)"),
+        ({"box_xyxy": [1, 2, NAN, 4]}, "box_xyxy.*NaN"),
+        ({"mask_input": np.zeros((255, 256))}, r"mask_input.*\(255, 256\)"),
+        ({"mask_input": np.zeros((3, 256, 256))}, r"\(3, 256, 256\)"),
+        ({"mask_input": np.full((256, 256), NAN)}, "mask_input.*NaN"),
+    ],
+)
+def test_bad_prompts(predictor, coins, prompt, words):
+    with pytest.raises(ValueError, match=words):
+        predictor.decode(coins, **prompt)
+
+
+def test_mask_input_with_and_without_leading_axis(predictor, coins):
+    logits = predictor.decode(coins, **POINT).low_res_logits
+    one = predictor.decode(coins, mask_input=logits[0])
+    other = predictor.decode(coins, mask_input=logits[:1])
+    np.testing.assert_array_equal(one.low_res_logits, other.low_res_logits)
+    plain = predictor.decode(coins, **POINT)
+    np.testing.assert_array_equal(plain.low_res_logits, logits)
+
+
+def test_points_outside_and_empty_boxes(predictor, coins):
+    for prompt in (
+        {"points_xy": [[-50, 1e5]], "point_labels": [1]},
+        {"box_xyxy": [100, 60, 100, 60]},
+        {"box_xyxy": [-10, -10, 1000, 1000]},
+    ):
+        assert np.isfinite(predictor.decode(coins, **prompt).low_res_logits).all()
+
+
+def test_box_from_any_corner(predictor, coins):
+    expected = predictor.decode(coins, box_xyxy=[78, 40, 132, 95]).low_res_logits
+    turned = predictor.decode(coins, box_xyxy=[132, 40, 78, 95]).low_res_logits
+    np.testing.assert_array_equal(turned, expected)
+
+
+@pytest.mark.parametrize("stop_at", [1, 5])
+def test_cancel(predictor, stop_at):
+    calls = []
+
+    def on_block(done, total):
+        calls.append((done, total))
+        if done == stop_at:
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        predictor.encode(sample_image("coins"), on_block)
+    assert len(calls) == stop_at
+    assert calls[-1][1] > stop_at
+
+
+def test_encode_and_decode_at_the_same_time(predictor, coins, embedding_of):
+    astronaut = embedding_of("astronaut")
+    expected = predictor.decode(coins, **POINT).low_res_logits
+    box = {"box_xyxy": [150, 10, 310, 200]}
+    expected_box = predictor.decode(astronaut, **box).low_res_logits
+    with ThreadPoolExecutor(3) as pool:
+        encoded = pool.submit(predictor.encode, sample_image("astronaut"))
+        points = [pool.submit(predictor.decode, coins, **POINT) for _ in range(8)]
+        boxes = [pool.submit(predictor.decode, astronaut, **box) for _ in range(8)]
+    for job, reference in [(j, expected) for j in points] + [(j, expected_box) for j in boxes]:
+        np.testing.assert_allclose(job.result().low_res_logits, reference, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(encoded.result().numpy(), astronaut.numpy(), rtol=0, atol=1e-5)
+
+
+def test_results_carry_no_gradients(coins):
+    assert not coins.image_embedding.requires_grad
+
+
+def test_bfloat16_agrees(sam, predictor, coins):
+    low = Predictor(sam, device="cpu", precision="bfloat16")
+    assert low.precision == "bfloat16"
+    assert sam.mask_decoder.iou_token.weight.dtype == torch.float32, "the given model was changed"
+    embedding = low.encode(sample_image("coins"))
+    assert embedding.image_embedding.dtype == torch.bfloat16
+    assert embedding.nbytes * 2 == coins.nbytes
+    ious = []
+    for prompt in (POINT, {"box_xyxy": [78, 40, 132, 95]}):
+        masks, others = (
+            low.decode(embedding, **prompt).masks,
+            predictor.decode(coins, **prompt).masks,
+        )
+        ious += [(a & b).sum() / (a | b).sum() for a, b in zip(masks, others, strict=True)]
+    assert np.median(ious) >= 0.985
+    with pytest.raises(ValueError, match="encode the image again"):
+        predictor.decode(embedding, **POINT)
+
+
+def test_devices_and_precisions(sam):
+    assert Predictor(sam).device == best_device()
+    assert Predictor(sam, device="cpu").precision == "float32"
+    with pytest.raises(ValueError, match="bfloat16"):
+        Predictor(sam, precision="int8")
+    with pytest.raises(ValueError, match="auto"):
+        Predictor(sam, device="nonsense")
+
+
+def test_predictors_of_one_device_share_the_weights(sam, predictor):
+    assert predictor._model is sam
