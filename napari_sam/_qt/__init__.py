@@ -1,0 +1,1 @@
+"""Qt panels: settings in, signals out; they never see the viewer."""

@@ -1,0 +1,54 @@
+"""Carries results of background jobs to the GUI thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from qtpy.QtCore import QEventLoop, QObject, Qt, QTimer, Signal, Slot
+
+
+class QtDispatcher(QObject):
+    """A session `Dispatcher` whose callbacks run in the GUI thread's event loop.
+
+    Parameters
+    ----------
+    parent : QObject, optional
+        The object with which it lives.
+    """
+
+    _posted = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._posted.connect(self._run, Qt.ConnectionType.QueuedConnection)
+
+    def post(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called soon on the GUI thread; may be called from any thread."""
+        # Under the lock no other thread can close it between the question and the emit.
+        with self._lock, suppress(RuntimeError):  # the C++ object may be gone with its window
+            if not self._is_closed:
+                self._posted.emit(callback)
+
+    @Slot(object)
+    def _run(self, callback: Callable[[], None]) -> None:
+        if not self._is_closed:
+            callback()
+
+    def run_pending(self, timeout_s: float) -> None:
+        """Run the event loop until a callback has come or `timeout_s` seconds have passed."""
+        loop, timer = QEventLoop(), QTimer()
+        timer.setSingleShot(True)
+        timer.timeout.connect(loop.quit)
+        self._posted.connect(loop.quit, Qt.ConnectionType.QueuedConnection)
+        timer.start(max(1, round(timeout_s * 1000)))
+        loop.exec()
+        self._posted.disconnect(loop.quit)
+
+    def close(self) -> None:
+        """Drop what was posted and whatever comes later."""
+        with self._lock:
+            self._is_closed = True

@@ -1,0 +1,88 @@
+"""Which image is annotated, and how far its embedding is."""
+
+from __future__ import annotations
+
+import time
+
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout
+
+from napari_sam._qt.layer_combo import LayerCombo
+from napari_sam.session import Phase, SessionState
+
+_TICK_MS = 100
+
+
+class ImagePanel(QGroupBox):
+    """The image combo, the embedding's progress, and the button to cancel or start it."""
+
+    cancel_requested = Signal()
+    embed_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__("Image")
+        self.image_combo = LayerCombo("no image", "The image layer to annotate")
+        self._progress = QProgressBar()
+        self._progress.setRange(0, 100)
+        self._progress.setToolTip("The image embedding is computed once, in the background")
+        self._button = QPushButton("Cancel")
+        self._status = QLabel()
+        self._status.setWordWrap(True)
+        self._is_working = False
+        self._started_s = self._elapsed_s = 0.0
+        self._state = SessionState()
+        self._timer = QTimer(self)
+        self._timer.setInterval(_TICK_MS)
+        self._timer.timeout.connect(self._show_status)
+        self._button.clicked.connect(self._on_button_clicked)
+        row = QHBoxLayout()
+        row.addWidget(self._progress, 1)
+        row.addWidget(self._button)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.image_combo)
+        layout.addLayout(row)
+        layout.addWidget(self._status)
+
+    def show_state(self, state: SessionState) -> None:
+        """Show how far the image is."""
+        if state.is_working and not self._is_working:
+            self._started_s = time.monotonic()
+            self._timer.start()
+        elif self._is_working and not state.is_working:
+            self._elapsed_s = time.monotonic() - self._started_s
+            self._timer.stop()
+        self._is_working, self._state = state.is_working, state
+        # A model that is being loaded cannot say how far it is: the bar swings to and fro.
+        self._progress.setRange(0, 0 if state.phase is Phase.LOADING else 100)
+        self._progress.setValue(round(state.progress * 100))
+        self._button.setText("Cancel" if state.is_working else "Embed")
+        self._button.setToolTip(
+            "Stop computing the embedding; your clicks are kept"
+            if state.is_working
+            else "Compute the image embedding"
+        )
+        self._button.setEnabled(state.is_working or state.phase in (Phase.CANCELLED, Phase.FAILED))
+        self._show_status()
+
+    def _show_status(self) -> None:
+        state, device = self._state, self._state.device
+        on_device = f" on {device}" if device else ""
+        if state.is_working:
+            elapsed_s = time.monotonic() - self._started_s
+            what = "Loading the model" if state.phase is Phase.LOADING else f"Embedding{on_device}"
+            text = f"{what} … {elapsed_s:.1f} s"
+        elif state.phase is Phase.READY:
+            text = f"Ready{on_device}, embedded in {self._elapsed_s:.1f} s"
+        elif state.phase is Phase.CANCELLED:
+            text = "Embedding cancelled"
+        elif state.phase is Phase.FAILED:
+            text = "This image cannot be annotated yet: see below"
+        else:
+            text = f"Model ready{on_device}" if device else "No image chosen"
+        self._status.setText(text)
+
+    def _on_button_clicked(self) -> None:
+        if self._state.is_working:
+            self.cancel_requested.emit()
+        else:
+            self.embed_requested.emit()

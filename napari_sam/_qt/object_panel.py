@@ -1,0 +1,53 @@
+"""Where accepted objects go."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QGroupBox, QHBoxLayout, QPushButton, QVBoxLayout
+
+from napari_sam._qt.layer_combo import LayerCombo
+from napari_sam.session import SessionState
+
+
+class ObjectPanel(QGroupBox):
+    """The target combo, and the buttons to accept, undo and redo."""
+
+    accept_requested = Signal()
+    undo_requested = Signal()
+    redo_requested = Signal()
+    overwrite_requested = Signal(bool)
+
+    def __init__(self) -> None:
+        super().__init__("Objects")
+        self.target_combo = LayerCombo(
+            "new labels layer", "The Labels layer that accepted objects are written to"
+        )
+        overwrite = QCheckBox("overwrite other objects")
+        overwrite.setToolTip("Off: an accepted mask leaves the pixels of other objects alone")
+        overwrite.toggled.connect(self.overwrite_requested.emit)
+        self._accept = QPushButton("Accept (C)")
+        self._accept.setToolTip("Write the shown mask into the target as a new object")
+        self._accept.clicked.connect(lambda: self.accept_requested.emit())
+        self._undo = QPushButton("Undo")
+        self._undo.setToolTip("Take back the last prompt or accepted object (Ctrl-Z)")
+        self._undo.clicked.connect(lambda: self.undo_requested.emit())
+        self._redo = QPushButton("Redo")
+        self._redo.setToolTip("Repeat what was undone (Ctrl-Shift-Z)")
+        self._redo.clicked.connect(lambda: self.redo_requested.emit())
+        row = QHBoxLayout()
+        row.addWidget(self._accept, 2)
+        row.addWidget(self._undo, 1)
+        row.addWidget(self._redo, 1)
+        form = QFormLayout()
+        form.addRow("write to", self.target_combo)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(overwrite)
+        layout.addLayout(row)
+        self.show_state(SessionState())
+
+    def show_state(self, state: SessionState) -> None:
+        """Show what can be done."""
+        self._accept.setEnabled(state.can_accept)
+        self._undo.setEnabled(state.can_undo)
+        self._redo.setEnabled(state.can_redo)

@@ -1,0 +1,97 @@
+"""How the person says where the object is."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QFormLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QPushButton,
+    QRadioButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_sam._qt.layer_combo import LayerCombo
+from napari_sam.session import BACKGROUND, FOREGROUND, SessionState
+
+
+class PromptPanel(QGroupBox):
+    """Buttons for clicks and boxes, the polarity of the next click, and what is read from where."""
+
+    points_requested = Signal()
+    boxes_requested = Signal()
+    polarity_requested = Signal(int)
+    clear_requested = Signal()
+    feedback_requested = Signal(bool)
+
+    def __init__(self) -> None:
+        super().__init__("Prompts")
+        points = QPushButton("Click points")
+        points.setToolTip("Click on the object in the image; masks follow each click")
+        boxes = QPushButton("Draw box")
+        boxes.setToolTip("Drag a rectangle around the object")
+        self._clear = QPushButton("Clear")
+        self._clear.setToolTip("Remove the prompts of this object (Shift-C)")
+        self._foreground = QRadioButton("foreground")
+        self._background = QRadioButton("background")
+        for button, label, name in (
+            (self._foreground, FOREGROUND, "belongs to the object"),
+            (self._background, BACKGROUND, "does not belong to it"),
+        ):
+            button.setToolTip(f"The next click marks what {name} (T flips this)")
+            button.clicked.connect(lambda _, label=label: self.polarity_requested.emit(label))
+        group = QButtonGroup(self)
+        group.addButton(self._foreground)
+        group.addButton(self._background)
+        self.show_polarity(FOREGROUND)
+        points.clicked.connect(lambda: self.points_requested.emit())
+        boxes.clicked.connect(lambda: self.boxes_requested.emit())
+        self._clear.clicked.connect(lambda: self.clear_requested.emit())
+        layout = QVBoxLayout(self)
+        layout.addLayout(_row(points, boxes, self._clear))
+        layout.addLayout(_row(self._foreground, self._background))
+        layout.addWidget(self._make_options())
+
+    def _make_options(self) -> QWidget:
+        self.points_combo = LayerCombo(
+            "SAM points", "A Points layer of your own as prompts; it is read, never changed"
+        )
+        self.boxes_combo = LayerCombo(
+            "SAM boxes", "A Shapes layer of your own as prompts; it is read, never changed"
+        )
+        feedback = QCheckBox("build on the mask before")
+        feedback.setChecked(True)
+        feedback.setToolTip(
+            "Each click corrects the mask that was shown, rather than starting anew"
+        )
+        feedback.toggled.connect(self.feedback_requested.emit)
+        form_widget = QWidget()
+        form = QFormLayout(form_widget)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("points", self.points_combo)
+        form.addRow("boxes", self.boxes_combo)
+        form.addRow(feedback)
+        options = QCollapsible("Prompt layers and options")
+        options.addWidget(form_widget)
+        return options
+
+    def show_state(self, state: SessionState) -> None:
+        """Show whether there is something to clear."""
+        self._clear.setEnabled(not state.prompts.is_empty)
+
+    def show_polarity(self, label: int) -> None:
+        """Show what the next click means."""
+        self._foreground.setChecked(label == FOREGROUND)
+        self._background.setChecked(label == BACKGROUND)
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    for widget in widgets:
+        row.addWidget(widget, 1)
+    return row

@@ -1,0 +1,360 @@
+"""Connects a viewer's layers with an annotation session, in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer, Points, Shapes
+from napari.utils.events import Event
+from psygnal import Signal
+
+from napari_sam.layers.candidate_layers import CandidateLayers
+from napari_sam.layers.keys import bind_keys, unbind_keys
+from napari_sam.layers.plane_view import PlaneView, displayed_plane
+from napari_sam.layers.prompt_binding import PromptBinding
+from napari_sam.layers.target import TargetLayer, TargetPlane, check_target, new_target_layer
+from napari_sam.layers.viewer_layers import ViewerLayers
+from napari_sam.session import (
+    BACKGROUND,
+    FOREGROUND,
+    AnnotationSession,
+    ImageError,
+    Prompts,
+    SessionState,
+    TargetError,
+)
+
+
+class LayerBinding:
+    """Reads image and prompts from a viewer's layers, writes candidates and objects to them.
+
+    Layers are held as objects; a layer may be renamed, hidden, moved or deleted at any moment.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The person's viewer. Its camera, dims and selection are left alone, except that
+        `start_points` and `start_boxes` select the layer they are about.
+    session : AnnotationSession
+        The owner of the state.
+    defer : callable
+        Has a callback called soon, when napari is done with the event it is handling.
+    """
+
+    image_changed = Signal(object)
+    """The image layer (or None) that is annotated now."""
+    target_changed = Signal(object)
+    """The Labels layer (or None for one to be made) that accepted objects go to."""
+    prompt_layers_changed = Signal(object, object)
+    """The person's own Points and Shapes layers that are prompts; None stands for ours."""
+    polarity_changed = Signal(int)
+    """The point label of the next click: 1 foreground, 0 background."""
+    warned = Signal(str)
+    """A message that should not be missed."""
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        session: AnnotationSession,
+        defer: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._viewer, self._session, self._defer = viewer, session, defer
+        self._layers = ViewerLayers(viewer.layers)
+        self._image: Image | None = None
+        self._view: PlaneView | None = None
+        self._target: TargetLayer | None = None
+        self._last_read = Prompts()
+        self._is_closed = self._plane_check_is_due = False
+        self._commands: dict[str, Callable[[], None]] = {
+            "accept": self.accept,
+            "clear": session.clear_prompts,
+            "next": session.choose_next,
+            "previous": lambda: session.choose_next(-1),
+            "flip": self.flip_polarity,
+            "undo": session.undo,
+            "redo": session.redo,
+        }
+        self._prompts = PromptBinding(
+            self._layers,
+            viewer.dims,
+            self._on_prompts_changed,
+            self._on_gesture,
+            lambda layer: bind_keys(layer, self._commands),
+        )
+        self._candidates = CandidateLayers(
+            self._add_candidate, self._layers.remove, session.undo, session.redo
+        )
+        self._connections = (
+            (session.changed, self._on_session_changed),
+            (viewer.layers.events.removed, self._on_layer_removed),
+            (viewer.layers.selection.events.active, self._on_active_layer_changed),
+            (viewer.dims.events.current_step, self._on_plane_may_have_changed),
+            (viewer.dims.events.order, self._on_plane_may_have_changed),
+            (viewer.dims.events.ndisplay, self._on_plane_may_have_changed),
+        )
+        for event, callback in self._connections:
+            event.connect(callback)
+
+    def close(self) -> None:
+        """Let the viewer go: candidates are removed, prompts and objects stay."""
+        self._is_closed = True
+        for event, callback in self._connections:
+            event.disconnect(callback)
+        self._connect_image(None)
+        for layer in self._prompts.own_layers:
+            unbind_keys(layer)
+        self._prompts.close()
+        self._release_target()
+        self._candidates.remove()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything the viewer shows has been looked at."""
+        return not self._plane_check_is_due
+
+    def is_ours(self, layer: Layer) -> bool:
+        """Whether a layer is one of our prompt or candidate layers."""
+        own = self._prompts.own_layers
+        return self._candidates.number_of(layer) is not None or any(layer is one for one in own)
+
+    # The image -----------------------------------------------------------------------------
+
+    @property
+    def image(self) -> Image | None:
+        """The image layer that is annotated."""
+        return self._image
+
+    def set_image(self, image: Image | None) -> None:
+        """Annotate another image layer; its embedding is computed at once, in the background.
+
+        The prompts of the image before are put away, and are back when it is chosen again.
+        """
+        if image is self._image:
+            return
+        self._connect_image(image)
+        self._release_target()
+        self._candidates.remove()
+        self._prompts.set_image(image)
+        self._view = None
+        self._check_plane()
+        self.image_changed.emit(image)
+        self.target_changed.emit(None)
+        self.prompt_layers_changed.emit(None, None)
+
+    def _connect_image(self, image: Image | None) -> None:
+        """Follow another image's position and data in place of the current one's."""
+        if self._image is not None:
+            for event, callback in self._image_connections(self._image):
+                event.disconnect(callback)
+        self._image = image
+        if image is not None:
+            for event, callback in self._image_connections(image):
+                event.connect(callback)
+
+    def _image_connections(self, image: Image) -> list[tuple[Event, Callable[[], None]]]:
+        events = image.events
+        moved = (events.scale, events.translate, events.rotate, events.shear, events.affine)
+        return [
+            *((event, self._on_image_moved) for event in moved),
+            (events.data, self._on_image_data),
+        ]
+
+    def _on_image_moved(self) -> None:
+        self._candidates.follow_image()
+        self._prompts.follow_image()
+        self._on_plane_may_have_changed()
+
+    def _on_image_data(self) -> None:
+        self._view = None
+        self._on_plane_may_have_changed()
+
+    def _on_plane_may_have_changed(self) -> None:
+        """Look once at what is shown, when slider and axes have come to rest."""
+        if not self._plane_check_is_due:
+            self._plane_check_is_due = True
+            self._defer(self._check_plane)
+
+    def _check_plane(self) -> None:
+        """Tell the session which plane is shown, if it is another one than before."""
+        self._plane_check_is_due = False
+        if self._is_closed:
+            return
+        if self._image is None:
+            self._leave_plane()
+            self._session.set_image(None)
+            return
+        try:
+            view = displayed_plane(self._image, self._viewer.dims)
+            if view == self._view:
+                return
+            plane = view.image_plane(self._image)
+        except ImageError as error:
+            self._leave_plane()
+            self._session.refuse_image(str(error))
+            return
+        self._view = view
+        self._prompts.set_view(view)
+        self._candidates.move_to(self._image, view)
+        self._last_read = Prompts()
+        self._session.set_image(plane)
+        self._connect_target_to_plane()
+        self._on_prompts_changed()
+
+    def _leave_plane(self) -> None:
+        self._view, self._last_read = None, Prompts()
+        self._prompts.set_view(None)
+        self._candidates.show(None, None)
+
+    # Prompts -------------------------------------------------------------------------------
+
+    @property
+    def polarity(self) -> int:
+        """The point label of the next click: 1 foreground, 0 background."""
+        return self._prompts.polarity
+
+    def set_polarity(self, label: int) -> None:
+        """Say what the next click on the points layer means."""
+        self._prompts.set_polarity(label)
+        self.polarity_changed.emit(label)
+
+    def flip_polarity(self) -> None:
+        """Flip what the next click means, and the points the person has selected."""
+        points = self._prompts.points
+        if points is not None and points.is_own:
+            points.flip_selected()
+        self.set_polarity(BACKGROUND if self.polarity == FOREGROUND else FOREGROUND)
+
+    def start_points(self) -> None:
+        """Get ready for clicks: our points layer, or the person's, is selected in add mode."""
+        points = self._prompts.make_points()
+        if points is not None:
+            self._candidates.make()
+            self._layers.activate(points.layer)
+            points.layer.mode = "add"
+
+    def start_boxes(self) -> None:
+        """Get ready to draw a box: our boxes layer, or the person's, is selected to draw in."""
+        boxes = self._prompts.make_boxes()
+        if boxes is not None:
+            self._candidates.make()
+            self._layers.activate(boxes.layer)
+            boxes.layer.mode = "add_rectangle"
+
+    @property
+    def persons_prompt_layers(self) -> tuple[Points | None, Shapes | None]:
+        """The person's layers that prompts are read from; None stands for ours."""
+        points, boxes = self._prompts.points, self._prompts.boxes
+        return (
+            None if points is None or points.is_own else points.layer,
+            None if boxes is None or boxes.is_own else boxes.layer,
+        )
+
+    def set_prompt_layers(self, points: Points | None, boxes: Shapes | None) -> None:
+        """Read prompts from layers of the person's; None stands for ours."""
+        self._prompts.use_points(points)
+        self._prompts.use_boxes(boxes)
+        self._on_prompts_changed()
+        self.prompt_layers_changed.emit(points, boxes)
+
+    def _on_prompts_changed(self) -> None:
+        prompts = self._prompts.read()
+        if prompts != self._last_read:
+            self._last_read = prompts
+            self._session.set_prompts(prompts)
+
+    def _on_gesture(self, begins: bool) -> None:
+        if begins:
+            self._session.begin_gesture()
+        else:
+            self._session.end_gesture()
+            # Only when napari has finished drawing may the box before this one be removed.
+            self._defer(self._write_prompts)
+
+    def _write_prompts(self) -> None:
+        """Make the layers say what the session says."""
+        if not self._is_closed:
+            self._prompts.write(self._session.state.prompts)
+            self._last_read = self._prompts.read()
+
+    # Candidates ------------------------------------------------------------------------------
+
+    def _add_candidate(self, layer: Labels) -> None:
+        self._layers.add(layer, below=self._prompts.own_layers)
+        bind_keys(layer, self._commands)
+
+    def _on_session_changed(self, state: SessionState) -> None:
+        if state.prompts != self._last_read and self._view is not None:
+            self._write_prompts()
+        self._candidates.show(state.candidates, state.chosen)
+
+    def _on_active_layer_changed(self) -> None:
+        number = self._candidates.number_of(self._viewer.layers.selection.active)
+        candidates = self._session.state.candidates
+        if number is not None and not self._layers.is_changing and candidates is not None:
+            self._session.choose(min(number, len(candidates) - 1))
+
+    # Accepted objects ------------------------------------------------------------------------
+
+    @property
+    def target(self) -> Labels | None:
+        """The layer that accepted objects go to; None: a new one will be made."""
+        return None if self._target is None else self._target.layer
+
+    def set_target(self, layer: Labels | None) -> None:
+        """Choose the layer that accepted objects go to; None: a new one named after the image.
+
+        Raises
+        ------
+        TargetError
+            If objects of the image cannot be written into it; the target stays as it was.
+        """
+        if layer is self.target:
+            return
+        if layer is not None and self._image is not None and self._view is not None:
+            check_target(layer, self._image, self._view)
+        self._release_target()
+        self._target = None if layer is None else TargetLayer(layer)
+        self._connect_target_to_plane()
+        self.target_changed.emit(layer)
+
+    def accept(self) -> None:
+        """Write the shown candidate into the target as a new object."""
+        try:
+            if self._session.state.can_accept and self._target is None:
+                self._make_target()
+            self._session.accept()
+        except TargetError as error:
+            self.warned.emit(str(error))
+
+    def _make_target(self) -> None:
+        if self._image is not None and self._view is not None:
+            layer = new_target_layer(self._image, self._view)
+            self._layers.add(layer, above=self._image)
+            self.set_target(layer)
+
+    def _connect_target_to_plane(self) -> None:
+        plane = None
+        if self._target is not None and self._view is not None:
+            plane = TargetPlane(self._target, self._view)
+        self._session.set_target(plane)
+
+    def _release_target(self) -> None:
+        if self._target is not None:
+            self._target.close()
+            self._target = None
+
+    # Deleted layers ----------------------------------------------------------------------------
+
+    def _on_layer_removed(self, event: Event) -> None:
+        layer: Layer = event.value
+        if self._layers.is_changing:
+            return
+        self._candidates.forget(layer)
+        if layer is self._image:
+            self.set_image(None)
+        elif self._prompts.forget(layer):
+            self._on_prompts_changed()
+            self.prompt_layers_changed.emit(None, None)
+        elif layer is self.target:
+            self.set_target(None)

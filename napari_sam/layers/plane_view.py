@@ -1,0 +1,203 @@
+"""Which 2-D plane of an image layer is on display, and where things lie on it.
+
+This is the one place where napari's data order (rows, columns: `_rc`) meets SAM's (`_xy`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from napari.components import Dims
+from napari.layers import Image, Layer
+from napari.utils.transforms import Affine
+from numpy.typing import ArrayLike, NDArray
+
+from napari_sam.session import ImageError, ImagePlane
+
+_MAX_CHANNELS: Final = 16
+"""A last axis up to this long may be channels that napari was not told about."""
+
+
+@dataclass(frozen=True)
+class PlaneView:
+    """A 2-D plane of an n-D array: two displayed axes, and an index along each other axis.
+
+    Parameters
+    ----------
+    shape_nd : tuple of int
+        The array's shape, without a colour axis.
+    row_axis, column_axis : int
+        The displayed axes, in the order in which they are displayed.
+    index : tuple of int
+        Position along every axis; without meaning along the displayed ones, where it is 0.
+    """
+
+    shape_nd: tuple[int, ...]
+    row_axis: int
+    column_axis: int
+    index: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the plane in pixels."""
+        return self.shape_nd[self.row_axis], self.shape_nd[self.column_axis]
+
+    @property
+    def _sliced_axes(self) -> list[int]:
+        displayed = (self.row_axis, self.column_axis)
+        return [axis for axis in range(len(self.shape_nd)) if axis not in displayed]
+
+    @property
+    def is_transposed(self) -> bool:
+        """Whether the plane shows the array's axes in reverse order."""
+        return self.row_axis > self.column_axis
+
+    def region(self, rows: slice, columns: slice) -> tuple[int | slice, ...]:
+        """Return the index of a region of the plane into the n-D array."""
+        region: list[int | slice] = list(self.index)
+        region[self.row_axis], region[self.column_axis] = rows, columns
+        return tuple(region)
+
+    def thin_region(self, rows: slice, columns: slice) -> tuple[slice, ...]:
+        """Return the index of a region into an array of length 1 along the sliced axes."""
+        region = [slice(0, 1)] * len(self.shape_nd)
+        region[self.row_axis], region[self.column_axis] = rows, columns
+        return tuple(region)
+
+    @property
+    def thin_shape(self) -> tuple[int, ...]:
+        """The n-D shape of the plane alone: length 1 along the sliced axes."""
+        return tuple(
+            1 if axis in self._sliced_axes else length for axis, length in enumerate(self.shape_nd)
+        )
+
+    @property
+    def offset(self) -> NDArray[np.float64]:
+        """Where the plane's first pixel lies in the n-D array."""
+        return np.array(self.index, float)
+
+    def holds(self, points_rc: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which of (N, ndim) points lie on the plane's slice; outside its frame counts."""
+        sliced = self._sliced_axes
+        on_slice: NDArray[np.bool_] = (
+            np.abs(points_rc[:, sliced] - np.array(self.index)[sliced]) <= 0.5
+        ).all(axis=1)
+        return on_slice
+
+    def to_xy(self, points_rc: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the (N, 2) x, y in the plane of (N, ndim) positions in the array."""
+        return np.asarray(points_rc, float)[:, [self.column_axis, self.row_axis]]
+
+    def to_rc(self, points_xy: ArrayLike) -> NDArray[np.float64]:
+        """Return the (N, ndim) positions in the array of (N, 2) x, y in the plane."""
+        points_xy = np.asarray(points_xy, float).reshape(-1, 2)
+        points_rc = np.tile(self.offset, (len(points_xy), 1))
+        points_rc[:, self.column_axis], points_rc[:, self.row_axis] = points_xy.T
+        return points_rc
+
+    def image_plane(self, layer: Image) -> ImagePlane:
+        """Describe the plane's pixels for the session, without reading them.
+
+        Raises
+        ------
+        ImageError
+            If they cannot be segmented.
+        """
+        data = layer.data[self.region(slice(None), slice(None))]
+        if self.is_transposed:
+            data = data.transpose(1, 0, 2) if layer.rgb else data.transpose(1, 0)
+        limits = None
+        if not layer.rgb:
+            low, high = layer.contrast_limits
+            limits = float(low), float(high)
+        return ImagePlane(data, layer.rgb, limits, layer.name)
+
+
+def displayed_plane(layer: Image, dims: Dims) -> PlaneView:
+    """Return the plane of `layer` that a viewer with these `dims` shows.
+
+    Raises
+    ------
+    ImageError
+        If no such plane can be segmented: 3-D display, a multiscale or complex image, axes that
+        look like channels, a slider beyond the image.
+    """
+    name, shape = layer.name, tuple(int(length) for length in layer.data.shape)
+    if layer.multiscale:
+        msg = (
+            f"'{name}' is a multiscale image, which is not supported yet: add one of its levels "
+            "as a layer of its own (viewer.add_image(layer.data[1], scale=...))."
+        )
+        raise ImageError(msg)
+    if dims.ndisplay != 2:
+        msg = "Annotating pauses in 3-D display: switch to 2-D (Ctrl-Y) to go on."
+        raise ImageError(msg)
+    shape = shape[: layer.ndim]
+    row_axis, column_axis = (axis - dims.ndim + layer.ndim for axis in dims.displayed)
+    if min(row_axis, column_axis) < 0:
+        msg = f"'{name}' has no such axes: roll the axes (Ctrl-E) until the whole image shows."
+        raise ImageError(msg)
+    _check_channels(layer, shape, row_axis, column_axis)
+    position = np.round(layer.world_to_data(dims.point)).astype(int)
+    index = [int(place) for place in position]
+    index[row_axis] = index[column_axis] = 0
+    if not all(0 <= place < max(length, 1) for place, length in zip(index, shape, strict=True)):
+        msg = f"'{name}' has nothing at this slider position: move the slider back to the image."
+        raise ImageError(msg)
+    if 0 in shape:
+        msg = f"'{name}' is empty (shape {shape}): choose an image with pixels."
+        raise ImageError(msg)
+    return PlaneView(shape, row_axis, column_axis, tuple(index))
+
+
+def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_axis: int) -> None:
+    """Refuse a stack that is far more likely one image with its channels in the last axis."""
+    last = len(shape) - 1
+    if layer.rgb or last < 2 or last not in (row_axis, column_axis):
+        return
+    if shape[-1] > _MAX_CHANNELS or min(shape[-3:-1]) < 4 * shape[-1]:
+        return
+    cure = (
+        "If the last axis is colour, add the image with rgb=True"
+        if shape[-1] in (3, 4)
+        else "If the last axis is channels, add the image with channel_axis=-1"
+    )
+    msg = (
+        f"'{layer.name}' has shape {shape}, so napari shows slices of {shape[-2]} x {shape[-1]} "
+        f"pixels. {cure}, or roll the axes (Ctrl-E) until the whole image shows."
+    )
+    raise ImageError(msg)
+
+
+def placement(layer: Layer, offset: NDArray[np.float64] | None = None) -> dict[str, Any]:
+    """Return the keyword arguments that put a new layer exactly where `layer` lies.
+
+    Parameters
+    ----------
+    layer : napari.layers.Layer
+        Where to lie.
+    offset : (ndim,) float ndarray, optional
+        The position in the data of `layer` at which the new layer's data begins.
+    """
+    before_affine = Affine(
+        scale=layer.scale, translate=layer.translate, rotate=layer.rotate, shear=layer.shear
+    )
+    translate = layer.translate if offset is None else before_affine(offset)
+    return {
+        "scale": layer.scale,
+        "translate": translate,
+        "rotate": layer.rotate,
+        "shear": layer.shear,
+        "affine": layer.affine,
+        "units": layer.units,
+        "axis_labels": layer.axis_labels,
+    }
+
+
+def place(layer: Layer, where: dict[str, Any]) -> None:
+    """Move an existing layer to where `placement` says."""
+    for name, value in where.items():
+        if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(value)):
+            setattr(layer, name, value)

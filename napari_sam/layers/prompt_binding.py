@@ -1,0 +1,207 @@
+"""Which layers are prompts of the current image: ours, made on demand, or the person's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from napari.components import Dims
+from napari.layers import Image, Layer, Points, Shapes
+
+from napari_sam.layers.plane_view import PlaneView, place, placement
+from napari_sam.layers.prompt_layers import (
+    BoxPrompts,
+    PointPrompts,
+    new_boxes_layer,
+    new_points_layer,
+)
+from napari_sam.layers.viewer_layers import ViewerLayers
+from napari_sam.session import FOREGROUND, Prompts
+
+_MARK: Final = "napari-sam-live"
+"""The metadata key by which a reopened widget knows our layers again; names may change."""
+
+
+class PromptBinding:
+    """The prompt layers of the current image.
+
+    Each image keeps its own "SAM points" and "SAM boxes": when another image is chosen they leave
+    the viewer, and they come back with it.
+
+    Parameters
+    ----------
+    layers : ViewerLayers
+        The viewer's layers.
+    dims : Dims
+        The viewer's dims.
+    on_changed, on_gesture : callable
+        See `PromptLayer`.
+    on_new_layer : callable
+        Called with each layer that becomes one of ours.
+    """
+
+    def __init__(
+        self,
+        layers: ViewerLayers,
+        dims: Dims,
+        on_changed: Callable[[], None],
+        on_gesture: Callable[[bool], None],
+        on_new_layer: Callable[[Layer], None],
+    ) -> None:
+        self._layers, self._dims = layers, dims
+        self._on_changed, self._on_gesture = on_changed, on_gesture
+        self._on_new_layer = on_new_layer
+        self._image: Image | None = None
+        self._view: PlaneView | None = None
+        self._own_points: WeakKeyDictionary[Image, Points] = WeakKeyDictionary()
+        self._own_boxes: WeakKeyDictionary[Image, Shapes] = WeakKeyDictionary()
+        self.points: PointPrompts | None = None
+        self.boxes: BoxPrompts | None = None
+        self.polarity = FOREGROUND
+
+    @property
+    def own_layers(self) -> list[Layer]:
+        """All layers of ours, in the viewer or put away."""
+        return [*self._own_points.values(), *self._own_boxes.values()]
+
+    def close(self) -> None:
+        """Let the layers go; they stay in the viewer."""
+        self._release_points()
+        self._release_boxes()
+
+    # Where prompts are read ----------------------------------------------------------------
+
+    def set_image(self, image: Image | None) -> None:
+        """Bring out the prompt layers of another image, and put those of the one before away."""
+        self.close()
+        if self._image is not None:
+            for own in (self._own_points.get(self._image), self._own_boxes.get(self._image)):
+                self._layers.remove(own)
+        self._image, self._view = image, None
+        if image is None:
+            return
+        self._adopt(image)
+        for own in (self._own_boxes.get(image), self._own_points.get(image)):
+            if own is not None and own not in self._layers:
+                self._layers.add(own)
+        self.use_points(None)
+        self.use_boxes(None)
+
+    def set_view(self, view: PlaneView | None) -> None:
+        """Read from and write to another plane of the image."""
+        self._view = view
+
+    def _adopt(self, image: Image) -> None:
+        """Take over the layers that an earlier widget left in the viewer for this image."""
+        for layer in self._layers.of_type(Points, Shapes):
+            is_left = layer.metadata.get(_MARK) is True and layer not in self.own_layers
+            if is_left and layer.ndim == image.ndim:
+                own = self._own_points if isinstance(layer, Points) else self._own_boxes
+                if image not in own:
+                    own[image] = layer
+                    self._on_new_layer(layer)
+
+    def use_points(self, layer: Points | None) -> None:
+        """Read clicks from a layer of the person's; None: from ours."""
+        self._release_points()
+        own = None if self._image is None else self._own_points.get(self._image)
+        chosen = own if layer is None else layer
+        if chosen is not None:
+            self.points = PointPrompts(
+                chosen,
+                is_own=layer is None,
+                on_changed=self._on_changed,
+                on_gesture=self._on_gesture,
+            )
+
+    def use_boxes(self, layer: Shapes | None) -> None:
+        """Read boxes from a layer of the person's; None: from ours."""
+        self._release_boxes()
+        own = None if self._image is None else self._own_boxes.get(self._image)
+        chosen = own if layer is None else layer
+        if chosen is not None:
+            self.boxes = BoxPrompts(
+                chosen,
+                is_own=layer is None,
+                on_changed=self._on_changed,
+                on_gesture=self._on_gesture,
+            )
+
+    def make_points(self) -> PointPrompts | None:
+        """Return the layer to click on, made if need be; None without an image."""
+        if self.points is None and self._image is not None and self._view is not None:
+            own = new_points_layer(self._image, self._view)
+            self._own_points[self._image] = own
+            self._add_own(own)
+            self.use_points(None)
+            self.set_polarity(self.polarity)
+        return self.points
+
+    def make_boxes(self) -> BoxPrompts | None:
+        """Return the layer to draw boxes on, made if need be; None without an image."""
+        if self.boxes is None and self._image is not None and self._view is not None:
+            own = new_boxes_layer(self._image, self._view)
+            self._own_boxes[self._image] = own
+            self._add_own(own)
+            self.use_boxes(None)
+        return self.boxes
+
+    def _add_own(self, layer: Points | Shapes) -> None:
+        layer.metadata[_MARK] = True
+        self._layers.add(layer)
+        self._on_new_layer(layer)
+
+    def forget(self, layer: Layer) -> bool:
+        """Hear that the person deleted a layer; whether it held prompts of the current image."""
+        held = [p for p in (self.points, self.boxes) if p is not None and p.layer is layer]
+        for own in (self._own_points, self._own_boxes):
+            for image in [image for image, known in own.items() if known is layer]:
+                del own[image]
+        if self.points in held:
+            self.use_points(None)
+        if self.boxes in held:
+            self.use_boxes(None)
+        return bool(held)
+
+    def _release_points(self) -> None:
+        if self.points is not None:
+            self.points.close()
+            self.points = None
+
+    def _release_boxes(self) -> None:
+        if self.boxes is not None:
+            self.boxes.close()
+            self.boxes = None
+
+    # What they say ---------------------------------------------------------------------------
+
+    def read(self) -> Prompts:
+        """Return the prompts on the displayed plane."""
+        if self._image is None or self._view is None:
+            return Prompts()
+        here = self._image, self._view, self._dims
+        points_xy, point_labels = self.points.read(*here) if self.points else ((), ())
+        return Prompts(points_xy, point_labels, self.boxes.read(*here) if self.boxes else None)
+
+    def write(self, prompts: Prompts) -> None:
+        """Make the layers say `prompts` on the displayed plane."""
+        if self._image is None or self._view is None:
+            return
+        points = self.make_points() if prompts.points_xy else self.points
+        boxes = self.make_boxes() if prompts.box_xyxy else self.boxes
+        for layer in (points, boxes):
+            if layer is not None:
+                layer.write(prompts, self._image, self._view, self._dims)
+
+    def set_polarity(self, label: int) -> None:
+        """Say what the next click means: 1 foreground, 0 background."""
+        self.polarity = label
+        if self.points is not None and self.points.is_own:
+            self.points.polarity = label
+
+    def follow_image(self) -> None:
+        """Lie where the image lies now."""
+        for prompts in (self.points, self.boxes):
+            if self._image is not None and prompts is not None and prompts.is_own:
+                place(prompts.layer, placement(self._image))

@@ -1,0 +1,71 @@
+"""Adding layers to a person's viewer and removing them without disturbing anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from napari.components import LayerList
+from napari.layers import Layer
+
+
+class ViewerLayers:
+    """A viewer's layers, to which ours come and go while the person's selection stays.
+
+    Parameters
+    ----------
+    layers : napari.components.LayerList
+        The viewer's layers.
+    """
+
+    def __init__(self, layers: LayerList) -> None:
+        self._layers = layers
+        self.is_changing = False
+        """Whether layers come or go, or are selected, on our own account."""
+
+    def __contains__(self, layer: object) -> bool:
+        return any(known is layer for known in self._layers)
+
+    def of_type(self, *types: type[Layer]) -> list[Layer]:
+        """Return the layers of these types, the topmost one last."""
+        return [layer for layer in self._layers if isinstance(layer, types)]
+
+    def add(
+        self, layer: Layer, *, above: Layer | None = None, below: list[Layer] | None = None
+    ) -> None:
+        """Add a layer: directly above another one, below all of some others, or on top."""
+        index = len(self._layers)
+        if above is not None and above in self:
+            index = self._layers.index(above) + 1
+        else:
+            index = min(
+                (self._layers.index(other) for other in below or [] if other in self), default=index
+            )
+        with self._selection_kept():
+            self._layers.insert(index, layer)
+
+    def remove(self, layer: Layer | None) -> None:
+        """Remove a layer, if it is there."""
+        if layer is not None and layer in self:
+            with self._selection_kept():
+                self._layers.remove(layer)
+
+    def activate(self, layer: Layer) -> None:
+        """Select one layer alone."""
+        self._layers.selection.active = layer
+
+    @contextmanager
+    def _selection_kept(self) -> Iterator[None]:
+        selection = self._layers.selection
+        selected, active = set(selection), selection.active
+        was_changing, self.is_changing = self.is_changing, True
+        try:
+            yield
+        finally:
+            remaining = {layer for layer in selected if layer in self}
+            selection.intersection_update(remaining)
+            selection.update(remaining)
+            if active in remaining:
+                selection.active = active
+                selection.update(remaining)
+            self.is_changing = was_changing

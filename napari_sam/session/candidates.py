@@ -1,0 +1,113 @@
+"""The masks of one prompt, and the memory of masks that later prompts of the object build on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.prompts import Prompts
+
+if TYPE_CHECKING:
+    from napari_sam.model import MaskCrop, MaskPrediction
+
+_MAX_STEPS: Final = 32
+"""Feedback steps kept per object; each holds 256 KB of logits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """The masks predicted for some prompts, in the model's order.
+
+    Parameters
+    ----------
+    prompts : Prompts
+        What they were decoded from.
+    prediction : MaskPrediction
+        The model's answer.
+    """
+
+    prompts: Prompts
+    prediction: MaskPrediction
+
+    def __len__(self) -> int:
+        return len(self.prediction.iou_predictions)
+
+    @property
+    def iou_predictions(self) -> tuple[float, ...]:
+        """The model's own guess of each mask's intersection over union with the object."""
+        return tuple(float(value) for value in self.prediction.iou_predictions)
+
+    @property
+    def best(self) -> int:
+        """Index of the mask with the highest predicted IoU."""
+        return int(np.argmax(self.prediction.iou_predictions))
+
+    def crop(self, index: int) -> MaskCrop:
+        """Return mask `index` within its bounding box: `mask` (h, w) bool, `top`, `left`."""
+        return self.prediction.mask_crop(index)
+
+    def logits(self, index: int) -> NDArray[np.float32]:
+        """Return the (256, 256) low-res logits of mask `index`."""
+        logits: NDArray[np.float32] = self.prediction.low_res_logits[index]
+        return logits
+
+
+@dataclass(frozen=True, eq=False)
+class FeedbackStep:
+    """The mask that was chosen for some prompts, at the moment more were added to them."""
+
+    prompts: Prompts
+    low_res_logits: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """Everything about the object being made; frozen, so that undo can bring it back.
+
+    Parameters
+    ----------
+    prompts : Prompts
+        Where the object is.
+    choice : int, optional
+        The candidate the person chose; None leaves it to the predicted IoU.
+    feedback : tuple of FeedbackStep
+        Masks chosen on the way here, which the next decode may start from.
+    """
+
+    prompts: Prompts = field(default_factory=Prompts)
+    choice: int | None = None
+    feedback: tuple[FeedbackStep, ...] = ()
+
+    def with_prompts(self, prompts: Prompts, shown: tuple[Candidates, int] | None) -> ObjectState:
+        """Move on to other prompts of the same object.
+
+        Parameters
+        ----------
+        prompts : Prompts
+            The new prompts.
+        shown : (Candidates, int), optional
+            The candidates on screen and the one chosen. Where the new prompts extend those
+            it came from, it becomes a feedback step. A prompt that is dragged about therefore
+            leaves no steps behind, and undo finds the same masks again.
+        """
+        feedback = self.feedback
+        if shown is not None and prompts.extends(shown[0].prompts):
+            candidates, index = shown
+            step = FeedbackStep(candidates.prompts, candidates.logits(index).copy())
+            kept = tuple(s for s in feedback if s.prompts != step.prompts)
+            feedback = (*kept, step)[-_MAX_STEPS:]
+        return replace(self, prompts=prompts, feedback=feedback)
+
+    def with_choice(self, choice: int) -> ObjectState:
+        """Choose candidate number `choice`."""
+        return replace(self, choice=choice)
+
+    def mask_prompt(self) -> NDArray[np.float32] | None:
+        """Return the (256, 256) logits to decode from: those of the largest part of the prompts."""
+        usable = [step for step in self.feedback if self.prompts.extends(step.prompts)]
+        if not usable:
+            return None
+        return max(usable, key=lambda step: len(step.prompts.points_xy)).low_res_logits

@@ -1,0 +1,139 @@
+"""Image planes become embeddings, which are kept and found again by their pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.image_plane import ImagePlane
+from napari_sam.session.jobs import Job
+
+if TYPE_CHECKING:
+    from napari_sam.model import ImageEmbedding, Predictor
+
+DEFAULT_CAPACITY_BYTES: Final = 2**30
+
+
+def content_key(image: NDArray[np.uint8]) -> str:
+    """Return a key that two images share only if their shapes and all their pixels agree.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8 ndarray
+        The plane as the model reads it.
+    """
+    digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
+
+
+class EmbeddingCache:
+    """The image embeddings used last, up to a number of bytes; safe to share between threads.
+
+    Parameters
+    ----------
+    capacity_bytes : int
+        The least recently used embeddings go when their sum exceeds this. The newest one always
+        stays.
+    """
+
+    def __init__(self, capacity_bytes: int = DEFAULT_CAPACITY_BYTES) -> None:
+        self._capacity_bytes = capacity_bytes
+        self._embeddings: OrderedDict[str, ImageEmbedding] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> ImageEmbedding | None:
+        """Return the embedding stored under `key`, which counts as a use, or None."""
+        with self._lock:
+            embedding = self._embeddings.get(key)
+            if embedding is not None:
+                self._embeddings.move_to_end(key)
+            return embedding
+
+    def put(self, key: str, embedding: ImageEmbedding) -> None:
+        """Store `embedding` under `key` and let the oldest go if there are too many bytes."""
+        with self._lock:
+            self._embeddings[key] = embedding
+            self._embeddings.move_to_end(key)
+            while len(self._embeddings) > 1 and self._nbytes() > self._capacity_bytes:
+                self._embeddings.popitem(last=False)
+
+    def _nbytes(self) -> int:
+        return sum(embedding.nbytes for embedding in self._embeddings.values())
+
+    def __len__(self) -> int:
+        return len(self._embeddings)
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedPlane:
+    """An image plane that is ready to be prompted.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        What embedded it and decodes its prompts.
+    embedding : ImageEmbedding
+        What the mask decoder needs to know of the image.
+    is_constant : bool
+        Whether all its pixels look the same to the model.
+    """
+
+    predictor: Predictor
+    embedding: ImageEmbedding
+    is_constant: bool
+
+
+class Embedder:
+    """Turns image planes into embeddings, on the one thread that calls `embed`.
+
+    Parameters
+    ----------
+    load_predictor : callable
+        Makes the `Predictor` when the first image comes.
+    """
+
+    def __init__(self, load_predictor: Callable[[], Predictor]) -> None:
+        self._load_predictor = load_predictor
+        self._cache = EmbeddingCache()
+        self._predictor: Predictor | None = None
+
+    @property
+    def device(self) -> str:
+        """Where the model runs; empty until it is loaded."""
+        return "" if self._predictor is None else str(self._predictor.device)
+
+    def load(self) -> Predictor:
+        """Load the model unless it is loaded already."""
+        if self._predictor is None:
+            self._predictor = self._load_predictor()
+        return self._predictor
+
+    def embed(self, plane: ImagePlane, job: Job) -> EmbeddedPlane:
+        """Embed a plane, or find its embedding in the cache.
+
+        Raises
+        ------
+        Cancelled
+            Between two blocks of the network, once nobody wants the result.
+        """
+        predictor = self.load()
+        job.report(0)
+        image = plane.read()
+        is_constant = bool((image == image[0, 0]).all())
+        job.check()
+        key = content_key(image)
+        embedding = self._cache.get(key)
+        if embedding is None:
+            embedding = predictor.encode(
+                image, on_block=lambda done, total: job.report(done / total)
+            )
+            self._cache.put(key, embedding)
+        return EmbeddedPlane(predictor, embedding, is_constant)

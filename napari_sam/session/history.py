@@ -1,0 +1,84 @@
+"""Undo and redo: lists of edits, each with the object before and after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from napari_sam.session.candidates import ObjectState
+from napari_sam.session.edits import LabelsEdit
+
+_MAX_EDITS: Final = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """One thing the person did.
+
+    Parameters
+    ----------
+    before, after : ObjectState
+        The object being made, on either side of the edit.
+    plane_id : int
+        The image plane on which it was done: prompts are only brought back there.
+    labels : LabelsEdit, optional
+        What was written into the target, for an accepted object.
+    """
+
+    before: ObjectState
+    after: ObjectState
+    plane_id: int
+    labels: LabelsEdit | None = None
+
+
+class History:
+    """The edits that can be undone and those that can be redone."""
+
+    def __init__(self) -> None:
+        self._done: list[Edit] = []
+        self._undone: list[Edit] = []
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is an edit to take back."""
+        return bool(self._done)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is an edit to repeat."""
+        return bool(self._undone)
+
+    def push(self, edit: Edit) -> None:
+        """Remember an edit that was just done; what was undone before can no longer be redone."""
+        self._done = [*self._done[-_MAX_EDITS + 1 :], edit]
+        self._undone.clear()
+
+    def replace_last(self, edit: Edit | None) -> None:
+        """Put another edit in the place of the last one, or forget the last one."""
+        self._done[-1:] = [] if edit is None else [edit]
+
+    @property
+    def last(self) -> Edit | None:
+        """The edit that would be undone next."""
+        return self._done[-1] if self._done else None
+
+    def undo(self) -> Edit | None:
+        """Move one edit to the undone ones and return it, for the caller to revert."""
+        if not self._done:
+            return None
+        edit = self._done.pop()
+        self._undone.append(edit)
+        return edit
+
+    def redo(self) -> Edit | None:
+        """Move one edit back to the done ones and return it, for the caller to repeat."""
+        if not self._undone:
+            return None
+        edit = self._undone.pop()
+        self._done.append(edit)
+        return edit
+
+    def drop_prompts_of_other_planes(self, plane_id: int) -> None:
+        """Forget edits of prompts on other planes, whose undo nobody could see; keep accepts."""
+        for edits in (self._done, self._undone):
+            edits[:] = [e for e in edits if e.labels is not None or e.plane_id == plane_id]

@@ -1,0 +1,186 @@
+"""Background work: one thread per kind, the latest request wins, nothing stale is applied."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+
+class Cancelled(Exception):  # noqa: N818 - it is an order that was followed, not an error
+    """Raised inside a job that nobody wants any more."""
+
+
+class Dispatcher(Protocol):
+    """Carries callbacks from any thread to the thread that owns the session."""
+
+    def post(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called soon on the owner's thread; may be called from any thread."""
+
+    def run_pending(self, timeout_s: float) -> None:
+        """On the owner's thread, call what was posted, waiting up to `timeout_s` for some."""
+
+    def close(self) -> None:
+        """Drop what was posted and whatever comes later."""
+
+
+class CallbackQueue:
+    """A `Dispatcher` for scripts: callbacks wait until the owner calls `run_pending`."""
+
+    def __init__(self) -> None:
+        self._callbacks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+
+    def post(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called by the next `run_pending`."""
+        self._callbacks.put(callback)
+
+    def run_pending(self, timeout_s: float) -> None:
+        """Call what was posted, waiting up to `timeout_s` seconds for a first callback."""
+        try:
+            self._callbacks.get(timeout=timeout_s)()
+            while True:
+                self._callbacks.get_nowait()()
+        except queue.Empty:
+            pass
+
+    def close(self) -> None:
+        """Drop what was posted."""
+        self._callbacks = queue.SimpleQueue()
+
+
+class Job:
+    """One piece of work for a `Lane`, from the request to the response."""
+
+    def __init__(
+        self,
+        work: Callable[[Job], Any],
+        on_done: Callable[[Any], None],
+        on_failed: Callable[[Exception], None],
+        on_progress: Callable[[float], None] | None,
+        dispatcher: Dispatcher,
+    ) -> None:
+        self.work = work
+        self.on_done = on_done
+        self.on_failed = on_failed
+        self._on_progress = on_progress
+        self._dispatcher = dispatcher
+        self._cancelled = threading.Event()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the response is no longer wanted."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Ask the work to stop; its response will not be applied."""
+        self._cancelled.set()
+
+    def check(self) -> None:
+        """Raise `Cancelled` if the work should stop; called by the work now and then."""
+        if self.is_cancelled:
+            raise Cancelled
+
+    def report(self, fraction: float) -> None:
+        """Tell the owner's thread how much is done (0 to 1), and stop if nobody wants the rest."""
+        self.check()
+        self._dispatcher.post(lambda: self._deliver_progress(fraction))
+
+    def _deliver_progress(self, fraction: float) -> None:
+        if self._on_progress is not None and not self.is_cancelled:
+            self._on_progress(fraction)
+
+
+class Lane:
+    """One worker thread, and at most one request waiting for it.
+
+    All methods belong to the owner's thread; only `Job.work` runs on the worker's. A request that
+    comes while another is computed waits; a later one takes its place. What is being computed is
+    still applied when it is done, so that a stream of requests gives a stream of responses, unless
+    `cancel` said that it belongs to the past.
+
+    Parameters
+    ----------
+    name : str
+        Shown in thread names.
+    dispatcher : Dispatcher
+        Brings responses back to the owner's thread.
+    """
+
+    def __init__(self, name: str, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._running: Job | None = None
+        self._waiting: Job | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is computed, waits, or is on its way back."""
+        return self._running is None and self._waiting is None
+
+    @property
+    def expects_result(self) -> bool:
+        """Whether a result that is still wanted will come."""
+        running = self._running is not None and not self._running.is_cancelled
+        return running or self._waiting is not None
+
+    def submit(
+        self,
+        work: Callable[[Job], Any],
+        on_done: Callable[[Any], None],
+        on_failed: Callable[[Exception], None],
+        on_progress: Callable[[float], None] | None = None,
+    ) -> None:
+        """Compute `work(job)` on the worker, in place of any request that still waits.
+
+        Parameters
+        ----------
+        work : callable
+            A pure function of what it has captured; gets its `Job` to report to.
+        on_done, on_failed, on_progress : callable
+            Called on the owner's thread with the result, the exception or the fraction done,
+            unless the job was cancelled by then.
+        """
+        job = Job(work, on_done, on_failed, on_progress, self._dispatcher)
+        if self._running is None:
+            self._start(job)
+        else:
+            self._waiting = job
+
+    def cancel(self) -> None:
+        """Forget the waiting request and do not apply the one being computed."""
+        self._waiting = None
+        if self._running is not None:
+            self._running.cancel()
+
+    def close(self) -> None:
+        """Cancel everything and let the thread end; returns at once."""
+        self.cancel()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self, job: Job) -> None:
+        self._running = job
+        self._executor.submit(self._run, job)
+
+    def _run(self, job: Job) -> None:
+        deliver: Callable[[], None] | None = None
+        try:
+            job.check()
+            result = job.work(job)
+        except Cancelled:
+            pass
+        except Exception as error:
+            failure = error
+            deliver = lambda: job.on_failed(failure)  # noqa: E731
+        else:
+            deliver = lambda: job.on_done(result)  # noqa: E731
+        self._dispatcher.post(lambda: self._finish(job, deliver))
+
+    def _finish(self, job: Job, deliver: Callable[[], None] | None) -> None:
+        self._running = None
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            self._start(waiting)
+        if deliver is not None and not job.is_cancelled:
+            deliver()

@@ -1,0 +1,135 @@
+"""What a person says about one object: points and a box, frozen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+FOREGROUND: Final = 1
+BACKGROUND: Final = 0
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The prompts of one object, in pixels of the image plane.
+
+    Hashable, so that a prediction can be remembered by the prompts it came from.
+
+    Parameters
+    ----------
+    points_xy : tuple of (float, float)
+        x (column), y (row) of each point; pixel centres have whole numbers.
+    point_labels : tuple of int
+        One per point: 1 foreground, 0 background.
+    box_xyxy : tuple of four floats, optional
+        x0, y0, x1, y1; sorted, so that x0 <= x1 and y0 <= y1.
+
+    Raises
+    ------
+    ValueError
+        If there is not one label per point, a label is neither 0 nor 1, or a coordinate is not
+        finite.
+    """
+
+    points_xy: tuple[tuple[float, float], ...] = ()
+    point_labels: tuple[int, ...] = ()
+    box_xyxy: tuple[float, float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.points_xy) != len(self.point_labels):
+            msg = (
+                f"{len(self.points_xy)} points but {len(self.point_labels)} point labels: "
+                "give one label (1 foreground, 0 background) per point."
+            )
+            raise ValueError(msg)
+        if not set(self.point_labels) <= {FOREGROUND, BACKGROUND}:
+            msg = f"Point labels must be 1 (foreground) or 0 (background), not {self.point_labels}."
+            raise ValueError(msg)
+        points = tuple((float(x), float(y)) for x, y in self.points_xy)
+        box = self.box_xyxy
+        if box is not None:
+            x0, y0, x1, y1 = (float(value) for value in box)
+            box = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+        if not np.isfinite([value for point in points for value in point] + list(box or ())).all():
+            msg = "Prompt coordinates must be finite numbers."
+            raise ValueError(msg)
+        object.__setattr__(self, "points_xy", points)
+        object.__setattr__(self, "box_xyxy", box)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is neither a point nor a box."""
+        return not self.points_xy and self.box_xyxy is None
+
+    @property
+    def has_foreground(self) -> bool:
+        """Whether anything says where the object is, rather than where it is not."""
+        return self.box_xyxy is not None or FOREGROUND in self.point_labels
+
+    def points_array(self) -> NDArray[np.float32] | None:
+        """Return the points as an (N, 2) float32 array of x, y, or None without points."""
+        return np.array(self.points_xy, np.float32) if self.points_xy else None
+
+    def labels_array(self) -> NDArray[np.int64] | None:
+        """Return the point labels as an (N,) int64 array, or None without points."""
+        return np.array(self.point_labels, np.int64) if self.point_labels else None
+
+    def box_array(self) -> NDArray[np.float32] | None:
+        """Return the box as a (4,) float32 array x0, y0, x1, y1, or None without a box."""
+        return None if self.box_xyxy is None else np.array(self.box_xyxy, np.float32)
+
+    def extends(self, earlier: Prompts) -> bool:
+        """Whether these are the `earlier` prompts with something added and nothing changed."""
+        if self == earlier or earlier.box_xyxy not in (None, self.box_xyxy):
+            return False
+        return not Counter(zip(earlier.points_xy, earlier.point_labels, strict=True)) - Counter(
+            zip(self.points_xy, self.point_labels, strict=True)
+        )
+
+    def within(self, shape: tuple[int, int]) -> tuple[Prompts, tuple[str, ...]]:
+        """Keep what an image plane of this shape can use, and say what was left out.
+
+        Parameters
+        ----------
+        shape : (int, int)
+            Height and width of the image plane in pixels.
+
+        Returns
+        -------
+        usable : Prompts
+            Points inside the plane and the part of the box inside it.
+        remarks : tuple of str
+            One sentence for each kind of prompt that was left out; empty if all are used.
+        """
+        height, width = shape
+        remarks = []
+        inside = [-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5 for x, y in self.points_xy]
+        outside = inside.count(False)
+        if outside:
+            what = "1 point is" if outside == 1 else f"{outside} points are"
+            remarks.append(f"{what} ignored, being outside the image: click on the image.")
+        box = self.box_xyxy
+        if box is not None:
+            box = (
+                float(np.clip(box[0], -0.5, width - 0.5)),
+                float(np.clip(box[1], -0.5, height - 0.5)),
+                float(np.clip(box[2], -0.5, width - 0.5)),
+                float(np.clip(box[3], -0.5, height - 0.5)),
+            )
+            # A rectangle that napari has just begun to draw is a fraction of a pixel wide.
+            if box[2] - box[0] < 1 or box[3] - box[1] < 1:
+                box = None
+                remarks.append("The box has no area inside the image: drag it around the object.")
+        usable = replace(
+            self,
+            points_xy=tuple(p for p, keep in zip(self.points_xy, inside, strict=True) if keep),
+            point_labels=tuple(
+                label for label, keep in zip(self.point_labels, inside, strict=True) if keep
+            ),
+            box_xyxy=box,
+        )
+        return usable, tuple(remarks)

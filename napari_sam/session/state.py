@@ -1,0 +1,87 @@
+"""What the session publishes: one frozen snapshot of everything a view shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from napari_sam.session.candidates import Candidates
+from napari_sam.session.image_plane import ImagePlane
+from napari_sam.session.prompts import Prompts
+
+
+class Phase(StrEnum):
+    """How far the current image is."""
+
+    NO_IMAGE = "no image"
+    LOADING = "loading the model"
+    EMBEDDING = "embedding"
+    READY = "ready"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """A snapshot of an `AnnotationSession`.
+
+    Parameters
+    ----------
+    phase : Phase
+        How far the current image is.
+    progress : float
+        Share of the embedding that is done, 0 to 1.
+    prompts : Prompts
+        Those of the object being made.
+    candidates : Candidates, optional
+        The masks to choose from; None until there are some for this object.
+    chosen : int, optional
+        Index of the candidate that would be accepted.
+    is_decoding : bool
+        Whether masks for newer prompts are on their way.
+    can_undo, can_redo : bool
+        Whether `undo` and `redo` have something to do.
+    hint : str
+        One sentence on what is going on or what to do next.
+    device : str
+        Where the model runs, for example "cpu"; empty until it is loaded.
+    """
+
+    phase: Phase = Phase.NO_IMAGE
+    progress: float = 0.0
+    prompts: Prompts = field(default_factory=Prompts)
+    candidates: Candidates | None = None
+    chosen: int | None = None
+    is_decoding: bool = False
+    can_undo: bool = False
+    can_redo: bool = False
+    hint: str = ""
+    device: str = ""
+
+    @property
+    def is_working(self) -> bool:
+        """Whether the model is being loaded or the image embedded."""
+        return self.phase in (Phase.LOADING, Phase.EMBEDDING)
+
+    @property
+    def can_accept(self) -> bool:
+        """Whether there is a mask to take, or one on its way."""
+        return self.candidates is not None or self.is_decoding
+
+
+def hint_for(phase: Phase, prompts: Prompts, plane: ImagePlane | None) -> str:
+    """Return one sentence on what the person can do next."""
+    if phase is Phase.NO_IMAGE or plane is None:
+        return "Choose an image to begin."
+    if phase is Phase.CANCELLED:
+        return "Cancelled: press Embed to go on. Your clicks are kept."
+    usable, remarks = prompts.within(plane.shape)
+    if remarks:
+        return " ".join(remarks)
+    if phase is not Phase.READY:
+        return "Click already if you like: masks follow when the image is embedded."
+    if usable.is_empty:
+        return "Click on an object, or draw a box around it."
+    if not usable.has_foreground:
+        return "Background points only say what the object is not: add a foreground point."
+    return "C accepts the shown mask, W shows the next one; more clicks correct it."

@@ -1,0 +1,269 @@
+"""The dock widget: builds panels, session and layer binding, connects them, and closes them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Points, Shapes
+from napari.utils.notifications import show_warning
+from napari.utils.progress import cancelable_progress
+from qtpy.QtCore import QEvent, QEventLoop, Qt, QTimer
+from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from napari_sam._qt.dispatcher import QtDispatcher
+from napari_sam._qt.image_panel import ImagePanel
+from napari_sam._qt.mask_panel import MaskPanel
+from napari_sam._qt.object_panel import ObjectPanel
+from napari_sam._qt.prompt_panel import PromptPanel
+from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
+from napari_sam.session import AnnotationSession, SessionState, TargetError
+
+_POLL_S: Final = 0.05
+
+
+class SamWidget(QWidget):
+    """Click on something in an image, see three masks, keep one.
+
+    Parameters
+    ----------
+    napari_viewer : napari.components.ViewerModel
+        The viewer to annotate in.
+    session : AnnotationSession, optional
+        By default one with the embedded MobileSAM weights.
+
+    Attributes
+    ----------
+    session : AnnotationSession
+        The owner of the state.
+    binding : LayerBinding
+        Its connection with the viewer's layers.
+    """
+
+    def __init__(
+        self, napari_viewer: ViewerModel, session: AnnotationSession | None = None
+    ) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        # Without a parent it outlives this widget's C++ side, which jobs may still post to.
+        self._dispatcher = QtDispatcher()
+        self.session = session or AnnotationSession(dispatcher=self._dispatcher)
+        self.binding = LayerBinding(napari_viewer, self.session, self._dispatcher.post)
+        self._activity = _Activity(self.session)
+        self._is_closed = False
+        self._build()
+        self._connect()
+        # The C++ side may go without a close event, with the window. Qt would drop a connection to
+        # a method of the very object that is destroyed, hence the lambda.
+        self.destroyed.connect(lambda: self._shut_down())
+        self.session.preload()
+        self.binding.set_image(self._first_image())
+
+    # Scripts and tests -----------------------------------------------------------------------
+
+    def wait_until_idle(self, timeout_s: float) -> None:
+        """Run the event loop until no job is pending and all results are on screen.
+
+        Raises
+        ------
+        TimeoutError
+            If jobs are still pending after `timeout_s` seconds.
+        """
+        deadline = time.monotonic() + timeout_s
+        self._dispatcher.run_pending(0)
+        while not (self.session.is_idle and self.binding.is_idle):
+            if time.monotonic() > deadline:
+                msg = f"The widget was still busy after {timeout_s} s."
+                raise TimeoutError(msg)
+            self._dispatcher.run_pending(_POLL_S)
+        # The canvas asks for its repaint in one round of the event loop and paints in the next.
+        for _ in range(2):
+            QEventLoop().processEvents()
+
+    # Assembly --------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self._image_panel = ImagePanel()
+        self._prompt_panel = PromptPanel()
+        self._mask_panel = MaskPanel(CANDIDATE_COLORS)
+        self._object_panel = ObjectPanel()
+        self._panels = (
+            self._image_panel,
+            self._prompt_panel,
+            self._mask_panel,
+            self._object_panel,
+        )
+        self._hint = QLabel()
+        self._hint.setWordWrap(True)
+        self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._hint.setMinimumHeight(3 * self._hint.fontMetrics().lineSpacing())
+        contents = QWidget()
+        column = QVBoxLayout(contents)
+        for panel in self._panels:
+            column.addWidget(panel)
+        column.addWidget(self._hint)
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(contents)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll)
+        self.setMinimumWidth(contents.minimumSizeHint().width() + 20)
+
+    def _connect(self) -> None:
+        session, binding = self.session, self.binding
+        image, prompts = self._image_panel, self._prompt_panel
+        masks, objects = self._mask_panel, self._object_panel
+        image.image_combo.chosen.connect(binding.set_image)
+        image.cancel_requested.connect(session.cancel_embedding)
+        image.embed_requested.connect(session.embed)
+        prompts.points_requested.connect(binding.start_points)
+        prompts.boxes_requested.connect(binding.start_boxes)
+        prompts.polarity_requested.connect(binding.set_polarity)
+        prompts.clear_requested.connect(session.clear_prompts)
+        prompts.feedback_requested.connect(self._on_prompt_panel_feedback_requested)
+        prompts.points_combo.chosen.connect(self._on_prompt_layer_chosen)
+        prompts.boxes_combo.chosen.connect(self._on_prompt_layer_chosen)
+        masks.candidate_requested.connect(session.choose)
+        objects.target_combo.chosen.connect(self._on_target_chosen)
+        objects.overwrite_requested.connect(self._on_object_panel_overwrite_requested)
+        objects.accept_requested.connect(binding.accept)
+        objects.undo_requested.connect(session.undo)
+        objects.redo_requested.connect(session.redo)
+        self._connections: tuple[tuple[Any, Any], ...] = (
+            (session.changed, self._on_session_changed),
+            (session.warned, self._on_warned),
+            (binding.warned, self._on_warned),
+            (binding.polarity_changed, prompts.show_polarity),
+            (binding.image_changed, self._refresh_combos),
+            (binding.target_changed, self._refresh_combos),
+            (binding.prompt_layers_changed, self._refresh_combos),
+            (self._viewer.layers.events.inserted, self._on_layer_inserted),
+            (self._viewer.layers.events.removed, self._refresh_combos),
+            (self._viewer.layers.events.reordered, self._refresh_combos),
+            (self._viewer.layers.events.renamed, self._refresh_combos),
+        )
+        for event, callback in self._connections:
+            event.connect(callback)
+        self._on_session_changed(session.state)
+
+    def _first_image(self) -> Image | None:
+        active = self._viewer.layers.selection.active
+        if isinstance(active, Image):
+            return active
+        images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+        return images[-1] if images else None
+
+    # From the session and the viewer -----------------------------------------------------------
+
+    def _on_session_changed(self, state: SessionState) -> None:
+        for panel in self._panels:
+            panel.show_state(state)
+        self._hint.setText(state.hint)
+        self._activity.show_state(state)
+
+    def _on_warned(self, message: str) -> None:
+        show_warning(message)
+
+    def _on_layer_inserted(self) -> None:
+        """Start on the first image that comes, as if it had been there from the beginning."""
+        self._refresh_combos()
+        if self.binding.image is None:
+            self.binding.set_image(self._first_image())
+
+    def _refresh_combos(self) -> None:
+        binding, layers = self.binding, list(reversed(self._viewer.layers))
+        persons = [layer for layer in layers if not binding.is_ours(layer)]
+        points, boxes = binding.persons_prompt_layers
+        for combo, layer_type, chosen in (
+            (self._image_panel.image_combo, Image, binding.image),
+            (self._prompt_panel.points_combo, Points, points),
+            (self._prompt_panel.boxes_combo, Shapes, boxes),
+            (self._object_panel.target_combo, Labels, binding.target),
+        ):
+            combo.set_layers([layer for layer in persons if isinstance(layer, layer_type)], chosen)
+
+    # From the panels ---------------------------------------------------------------------------
+
+    def _on_prompt_panel_feedback_requested(self, use: bool) -> None:
+        self.session.use_feedback = use
+
+    def _on_object_panel_overwrite_requested(self, overwrite: bool) -> None:
+        self.session.overwrite = overwrite
+
+    def _on_prompt_layer_chosen(self) -> None:
+        self.binding.set_prompt_layers(
+            self._prompt_panel.points_combo.layer, self._prompt_panel.boxes_combo.layer
+        )
+
+    def _on_target_chosen(self, layer: Labels | None) -> None:
+        try:
+            self.binding.set_target(layer)
+        except TargetError as error:
+            show_warning(str(error))
+            self._refresh_combos()
+
+    # The end -----------------------------------------------------------------------------------
+
+    def event(self, event: QEvent) -> bool:
+        """Notice that napari has taken the widget out of its dock, which sends no close event."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            QTimer.singleShot(0, self._shut_down_if_undocked)
+        return bool(super().event(event))
+
+    def closeEvent(self, event: QEvent) -> None:
+        """Stop all work and let the viewer go."""
+        self._shut_down()
+        super().closeEvent(event)
+
+    def _shut_down_if_undocked(self) -> None:
+        if not self._is_closed and self.parent() is None and not self.isVisible():
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        for event, callback in self._connections:
+            event.disconnect(callback)
+        self._activity.close()
+        self.binding.close()
+        self.session.close()
+        self._dispatcher.close()
+
+
+class _Activity:
+    """The embedding's entry in napari's activity dock.
+
+    Parameters
+    ----------
+    session : AnnotationSession
+        What the entry's cancel button acts on.
+    """
+
+    def __init__(self, session: AnnotationSession) -> None:
+        self._session = session
+        self._progress: cancelable_progress | None = None
+
+    def show_state(self, state: SessionState) -> None:
+        """Show, move or remove the progress bar."""
+        if not state.is_working:
+            self.close()
+            return
+        if self._progress is None:
+            self._progress = cancelable_progress(
+                total=100,
+                desc="SAM image embedding",
+                cancel_callback=self._session.cancel_embedding,
+            )
+        self._progress.update(round(100 * state.progress) - self._progress.n)
+
+    def close(self) -> None:
+        """Remove the progress bar."""
+        if self._progress is not None:
+            self._progress.close()
+            self._progress = None
