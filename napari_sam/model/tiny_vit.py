@@ -6,6 +6,9 @@ Sources: K. Wu et al., "TinyViT: Fast Pretraining Distillation for Small Vision 
 
 All activations are kept channels-last: as (1, C, H, W) tensors in channels-last memory for the
 convolutions, which read the very same memory as (1, H, W, C) for the linear layers.
+
+On a processor the blocks run over a few rows of the image at a time. Their widened activations
+then stay in its cache instead of going through main memory, which halves the time of the encoder.
 """
 
 from __future__ import annotations
@@ -36,11 +39,73 @@ class TinyViTConfig:
     out_channels: int = 256
 
 
+STRIP_ELEMENTS = 2**20
+"""Size of the widest activation of one strip; four megabytes in float32."""
+
+
+def in_strips(
+    block: Callable[[Tensor], Tensor], x: Tensor, hidden_channels: int, stride: int = 1
+) -> Tensor:
+    """Apply a block of convolutions to a few rows at a time.
+
+    Parameters
+    ----------
+    block : callable
+        Maps (1, C, H, W) to (1, C', H / stride, W / stride). Each output row may depend on its
+        own `stride` input rows, on as many before them, and, if `stride` is 1, on one after them.
+    x : Tensor
+        (1, C, H, W); `stride` divides H.
+    hidden_channels : int
+        Of the widest activation, which is taken to have the resolution of the output.
+    stride : int
+        Input rows per output row.
+
+    Returns
+    -------
+    Tensor
+        (1, C', H / stride, W / stride), the same as ``block(x)``.
+    """
+    height, width = x.shape[2] // stride, x.shape[3] // stride
+    rows = max(1, STRIP_ELEMENTS // (width * hidden_channels))
+    # Accelerators hide their memory's latency themselves; there, more calls only cost time.
+    if x.device.type != "cpu" or rows >= height:
+        return block(x)
+    strips = []
+    for first in range(0, height, rows):
+        last = min(first + rows, height)
+        # The padding of the convolutions is right at the edges of the image alone. Elsewhere a
+        # strip takes along the neighbouring rows, and what the padding spoiled is cut off.
+        skip = int(first > 0)
+        overlap = int(stride == 1)
+        strip = block(x[:, :, (first - skip) * stride : last * stride + overlap])
+        strips.append(strip[:, :, skip : skip + last - first])
+    return torch.cat(strips, dim=2)
+
+
+def gelu_(x: Tensor) -> Tensor:
+    """Apply GELU in place: a second buffer would push the strip out of the cache."""
+    result: Tensor = torch.ops.aten.gelu_.default(x)
+    return result
+
+
+def pointwise(conv: nn.Module, x: Tensor) -> Tensor:
+    """Apply a 1 x 1 convolution to channels-last (1, C, H, W).
+
+    As a matrix product it takes half the time of a convolution on most processors.
+    """
+    if not isinstance(conv, nn.Conv2d):  # not folded yet
+        result: Tensor = conv(x)
+        return result
+    return F.linear(x.permute(0, 2, 3, 1), conv.weight.flatten(1), conv.bias).permute(0, 3, 1, 2)
+
+
 class PatchEmbed(nn.Module):
     """Two strided convolutions: (1, 3, S, S) to (1, C, S / 4, S / 4)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        # The first activation has half the channels at four times the pixels of the output.
+        self.hidden_channels = 2 * channels
         self.seq = nn.Sequential(
             ConvNorm(3, channels // 2, 3, stride=2),
             nn.GELU(),
@@ -49,8 +114,7 @@ class PatchEmbed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Embed the image."""
-        result: Tensor = self.seq(x)
-        return result
+        return in_strips(self.seq, x, self.hidden_channels, stride=4)
 
 
 class MBConv(nn.Module):
@@ -58,16 +122,20 @@ class MBConv(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        hidden = channels * EXPANSION
+        self.hidden_channels = hidden = channels * EXPANSION
         self.conv1 = ConvNorm(channels, hidden)
         self.conv2 = ConvNorm(hidden, hidden, 3, groups=hidden)
         self.conv3 = ConvNorm(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the block; the activation comes after the sum."""
-        hidden = F.gelu(self.conv1(x))
-        hidden = F.gelu(self.conv2(hidden))
-        return F.gelu(x + self.conv3(hidden))
+        """Apply the block."""
+        return in_strips(self._convolve, x, self.hidden_channels)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        hidden = gelu_(pointwise(self.conv1, x))
+        hidden = gelu_(self.conv2(hidden))
+        # The last activation comes after the sum.
+        return gelu_(pointwise(self.conv3, hidden).add_(x))
 
 
 class PatchMerging(nn.Module):
@@ -75,16 +143,20 @@ class PatchMerging(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
+        self.stride = stride
+        self.hidden_channels = out_channels * stride * stride
         self.conv1 = ConvNorm(in_channels, out_channels)
         self.conv2 = ConvNorm(out_channels, out_channels, 3, stride=stride, groups=out_channels)
         self.conv3 = ConvNorm(out_channels, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Change channels and resolution."""
-        x = F.gelu(self.conv1(x))
-        x = F.gelu(self.conv2(x))
-        result: Tensor = self.conv3(x)
-        return result
+        return in_strips(self._convolve, x, self.hidden_channels, self.stride)
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        x = gelu_(pointwise(self.conv1, x))
+        x = gelu_(self.conv2(x))
+        return pointwise(self.conv3, x)
 
 
 class Attention(nn.Module):
@@ -119,21 +191,27 @@ class Attention(nn.Module):
         self.register_buffer("attention_bias_idxs", index, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Attend within each window of `x` (1, H, W, C)."""
+        """Attend within each window of `x` (1, H, W, C), a few rows of windows at a time."""
+        bias = self.attention_biases[:, self.attention_bias_idxs][None]
+        rows = STRIP_ELEMENTS // (x.shape[2] * self.qkv.out_features * self.window)
+        if x.device.type != "cpu":
+            rows = x.shape[1]
+        bands = torch.split(x, max(1, rows) * self.window, dim=1)
+        return torch.cat([self._attend(band, bias) for band in bands], dim=1)
+
+    def _attend(self, x: Tensor, bias: Tensor) -> Tensor:
         _, height, width, dim = x.shape
         side, heads = self.window, self.heads
         rows, columns = -(-height // side), -(-width // side)
         qkv = self._padded_qkv(x, rows * side, columns * side)
 
         # Windows become the batch. Each head's query, key and value lie side by side.
-        windows = qkv.view(rows, side, columns, side, heads, 3, dim // heads)
-        query, key, value = windows.permute(5, 0, 2, 4, 1, 3, 6).reshape(
-            3, rows * columns, heads, side * side, dim // heads
-        )
-        bias = self.attention_biases[:, self.attention_bias_idxs]
-        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
+        windows = qkv.view(rows, side, columns, side, 3 * dim).transpose(1, 2)
+        windows = windows.reshape(rows * columns, side * side, heads, 3, dim // heads)
+        query, key, value = windows.permute(3, 0, 2, 1, 4)  # each (windows, heads, side^2, d)
+        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
 
-        out = out.view(rows, columns, heads, side, side, dim // heads).permute(0, 3, 1, 4, 2, 5)
+        out = out.transpose(1, 2).reshape(rows, columns, side, side, dim).transpose(1, 2)
         out = out.reshape(1, rows * side, columns * side, dim)[:, :height, :width]
         result: Tensor = self.proj(out)
         return result
@@ -147,8 +225,9 @@ class Attention(nn.Module):
         qkv: Tensor = self.qkv(self.norm(x))
         if x.shape[1:3] == (height, width):
             return qkv
-        padded: Tensor = self.qkv(self.norm.bias).expand(1, height, width, -1).contiguous()
+        padded = qkv.new_empty(1, height, width, qkv.shape[-1])
         padded[:, : x.shape[1], : x.shape[2]] = qkv
+        padded[:, x.shape[1] :] = padded[:, :, x.shape[2] :] = self.qkv(self.norm.bias)
         return padded
 
 
@@ -158,12 +237,13 @@ class Mlp(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
+        self.hidden_channels = dim * EXPANSION
         self.fc1 = nn.Linear(dim, dim * EXPANSION)
         self.fc2 = nn.Linear(dim * EXPANSION, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., C) to (..., C)."""
-        result: Tensor = self.fc2(F.gelu(self.fc1(self.norm(x))))
+        result: Tensor = self.fc2(gelu_(self.fc1(self.norm(x))))
         return result
 
 
@@ -179,10 +259,12 @@ class TinyViTBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block."""
         tokens = x.permute(0, 2, 3, 1)
-        tokens = tokens + self.attn(tokens)
-        tokens = self.local_conv(tokens.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        tokens = tokens + self.mlp(tokens)
-        result: Tensor = tokens.permute(0, 3, 1, 2)
+        attended = self.attn(tokens).add_(tokens).permute(0, 3, 1, 2)
+        return in_strips(self._mix, attended, self.mlp.hidden_channels)
+
+    def _mix(self, x: Tensor) -> Tensor:
+        tokens = self.local_conv(x).permute(0, 2, 3, 1)
+        result: Tensor = self.mlp(tokens).add_(tokens).permute(0, 3, 1, 2)
         return result
 
 
