@@ -1,0 +1,150 @@
+"""The `napari-sam` command; Qt and napari are imported only when a window opens."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from napari_sam import __version__
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Image
+
+    from napari_sam.widget import SamWidget
+
+DISTRIBUTION: Final = "napari-sam-live"
+SAMPLES: Final = ("coins", "cell", "retina", "immunohistochemistry")
+_OLD_DISTRIBUTION: Final = "napari-sam"
+_EXAMPLES: Final = """\b
+Examples:
+  napari-sam
+  napari-sam image.tif
+  napari-sam --sample coins
+"""
+
+
+class _OpenByDefault(click.Group):
+    """A group of commands in which anything that is no command's name is meant for `open`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `open` in front unless a command, or an option of the group, comes first."""
+        own = {name for option in self.get_params(ctx) for name in option.opts}
+        if not args or args[0] not in {*self.commands, *own}:
+            args = ["open", *args]
+        return super().parse_args(ctx, args)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show the two ways to call it."""
+        formatter.write_usage(ctx.command_path, "[OPTIONS] [FILE]...")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show the options of `open` as our own."""
+        options = [
+            *(param for param in open_.params if isinstance(param, click.Option)),
+            *self.get_params(ctx),
+        ]
+        records = [record for option in options if (record := option.get_help_record(ctx))]
+        with formatter.section("Options"):
+            formatter.write_dl(records)
+        self.format_commands(ctx, formatter)
+
+
+@click.group(
+    cls=_OpenByDefault,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EXAMPLES,
+)
+@click.version_option(__version__, package_name=DISTRIBUTION, prog_name="napari-sam")
+def main() -> None:
+    """Open napari with the widget that segments with clicks, on FILEs if there are any.
+
+    The first image is annotated at once: click on something in it.
+    """
+    if warning := _old_distribution_warning():
+        click.echo(warning, err=True)
+
+
+@main.command(name="open", hidden=True)
+@click.argument("files", nargs=-1, metavar="[FILE]...")
+@click.option("--sample", type=click.Choice(SAMPLES), help="Open one of the sample images.")
+@click.option("--reader", metavar="PLUGIN", help="The napari plugin that shall read the files.")
+def open_(files: tuple[str, ...], sample: str | None, reader: str | None) -> None:
+    """Open napari with the widget, on files or a sample."""
+    for file in files:
+        if "://" not in file and not Path(file).exists():
+            msg = f"Cannot open {file}: there is no such file."
+            raise click.ClickException(msg)
+    _open_window(files, sample, reader)
+
+
+def _open_window(files: Sequence[str], sample: str | None, reader: str | None) -> None:
+    import napari
+
+    viewer = napari.Viewer(show=False)
+    try:
+        for file in files:
+            _open_file(viewer, file, reader)
+    except click.ClickException:
+        viewer.close()
+        raise
+    if sample is not None:
+        viewer.open_sample(DISTRIBUTION, sample)
+    dock_widget(viewer)
+    viewer.show()
+    napari.run()
+
+
+def _open_file(viewer: Viewer, file: str, reader: str | None) -> None:
+    from napari.errors import MultipleReaderError, ReaderPluginError
+
+    try:
+        viewer.open(file, plugin=reader)
+    except MultipleReaderError as error:
+        choice = ", ".join(sorted(error.available_plugins))
+        msg = f"Several plugins can read {file}: choose with --reader from {choice}."
+        raise click.ClickException(msg) from error
+    except Exception as error:  # readers are plugins: they raise whatever they like
+        cause = error.original_error if isinstance(error, ReaderPluginError) else error
+        msg = f"Cannot open {file}: {_one_line(cause)}"
+        raise click.ClickException(msg) from error
+
+
+def dock_widget(viewer: Viewer) -> SamWidget:
+    """Dock the widget on a viewer's first image, ready for the first click."""
+    from napari.layers import Image
+
+    images: list[Image] = [layer for layer in viewer.layers if isinstance(layer, Image)]
+    if images:
+        viewer.layers.selection.active = images[0]
+    widget: SamWidget = viewer.window.add_plugin_dock_widget(DISTRIBUTION)[1]
+    if images:
+        widget.binding.start_points()
+    return widget
+
+
+def _one_line(error: BaseException | None) -> str:
+    words = str(error).split()
+    return " ".join(words) if words else type(error).__name__
+
+
+def _old_distribution_warning() -> str:
+    """Return what to do about an older plugin that shares our folder; empty if it is not there."""
+    try:
+        version = metadata.version(_OLD_DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return ""
+    return (
+        f"Warning: {_OLD_DISTRIBUTION} {version}, an older plugin, is installed too, and shares the"
+        f" folder napari_sam with {DISTRIBUTION}.\nTo repair this, run"
+        f" `pip uninstall {_OLD_DISTRIBUTION}`, then install {DISTRIBUTION} again."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
