@@ -1,0 +1,29 @@
+.POSIX:
+
+# Each of these may be repeated at any time: what is set up already is left alone.
+.PHONY: help run test lint setup clean
+
+help:
+	@echo 'make run    open napari with a sample image and the widget (without a display: the demo)'
+	@echo 'make test   run the test suite'
+	@echo 'make lint   check style and types'
+	@echo 'make clean  remove the virtual environment, the demo and all caches'
+
+run: setup
+	@sh scripts/run.sh
+
+test: setup
+	@sh scripts/on_screen.sh .venv/bin/python -m pytest $(PYTEST)
+
+lint:
+	@sh scripts/setup.sh dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+setup:
+	@sh scripts/system_libraries.sh
+	@sh scripts/setup.sh test
+
+clean:
+	rm -rf .venv demo build *.egg-info .mypy_cache .pytest_cache .ruff_cache
