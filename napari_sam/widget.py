@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points, Shapes
@@ -18,7 +19,10 @@ from napari_sam._qt.mask_panel import MaskPanel
 from napari_sam._qt.object_panel import ObjectPanel
 from napari_sam._qt.prompt_panel import PromptPanel
 from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
-from napari_sam.session import AnnotationSession, SessionState, TargetError
+from napari_sam.session import AnnotationSession, SessionState, TargetError, load_default_predictor
+
+if TYPE_CHECKING:
+    from napari_sam.model import Predictor
 
 _POLL_S: Final = 0.05
 
@@ -30,8 +34,8 @@ class SamWidget(QWidget):
     ----------
     napari_viewer : napari.components.ViewerModel
         The viewer to annotate in.
-    session : AnnotationSession, optional
-        By default one with the embedded MobileSAM weights.
+    load_predictor : callable, optional
+        Makes the model; called on a background thread. By default the embedded MobileSAM weights.
 
     Attributes
     ----------
@@ -42,14 +46,18 @@ class SamWidget(QWidget):
     """
 
     def __init__(
-        self, napari_viewer: ViewerModel, session: AnnotationSession | None = None
+        self,
+        napari_viewer: ViewerModel,
+        load_predictor: Callable[[], Predictor] = load_default_predictor,
     ) -> None:
         super().__init__()
-        self._viewer = napari_viewer
+        # napari hands plugins a proxy, whose layers are proxies too and never identical to the
+        # layers that events and other widgets speak of.
+        self._viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
         # Without a parent it outlives this widget's C++ side, which jobs may still post to.
         self._dispatcher = QtDispatcher()
-        self.session = session or AnnotationSession(dispatcher=self._dispatcher)
-        self.binding = LayerBinding(napari_viewer, self.session, self._dispatcher.post)
+        self.session = AnnotationSession(load_predictor, self._dispatcher)
+        self.binding = LayerBinding(self._viewer, self.session, self._dispatcher.post)
         self._activity = _Activity(self.session)
         self._is_closed = False
         self._build()
@@ -97,12 +105,12 @@ class SamWidget(QWidget):
         self._hint = QLabel()
         self._hint.setWordWrap(True)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._hint.setMinimumHeight(3 * self._hint.fontMetrics().lineSpacing())
+        self._hint.setMargin(8)
+        self._hint.setMinimumHeight(4 * self._hint.fontMetrics().lineSpacing())
         contents = QWidget()
         column = QVBoxLayout(contents)
         for panel in self._panels:
             column.addWidget(panel)
-        column.addWidget(self._hint)
         column.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -111,7 +119,8 @@ class SamWidget(QWidget):
         scroll.setWidget(contents)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scroll)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(self._hint)  # in sight however small the window is
         self.setMinimumWidth(contents.minimumSizeHint().width() + 20)
 
     def _connect(self) -> None:

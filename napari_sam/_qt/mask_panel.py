@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QGroupBox, QListWidget, QListWidgetItem, QVBoxLayout
 
 from napari_sam.session import SessionState
+
+_ROW_HEIGHT_PX: Final = 24
 
 
 class MaskPanel(QGroupBox):
@@ -29,10 +33,10 @@ class MaskPanel(QGroupBox):
         for color in colors:
             swatch = QPixmap(14, 14)
             swatch.fill(QColor(color))
-            self._rows.addItem(QListWidgetItem(QIcon(swatch), ""))
-        self._rows.setFixedHeight(
-            len(colors) * max(self._rows.sizeHintForRow(0), 24) + 2 * self._rows.frameWidth() + 4
-        )
+            item = QListWidgetItem(QIcon(swatch), "")
+            item.setSizeHint(QSize(0, _ROW_HEIGHT_PX))
+            self._rows.addItem(item)
+        self._rows.setFixedHeight(len(colors) * _ROW_HEIGHT_PX + 2 * self._rows.frameWidth() + 4)
         self._rows.currentRowChanged.connect(self._on_rows_current_row_changed)
         layout = QVBoxLayout(self)
         layout.addWidget(self._rows)

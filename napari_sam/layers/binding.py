@@ -350,6 +350,8 @@ class LayerBinding:
         layer: Layer = event.value
         if self._layers.is_changing:
             return
+        if self.is_ours(layer):
+            unbind_keys(layer)
         self._candidates.forget(layer)
         if layer is self._image:
             self.set_image(None)

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
-import pandas as pd
 from napari.components import Dims
 from napari.layers import Image, Layer, Points, Shapes
 from napari.utils.events import Event
@@ -152,8 +151,9 @@ class PointPrompts(PromptLayer[Points]):
     def _all(self, image: Image, view: PlaneView, dims: Dims) -> list[tuple[float, float, int]]:
         points_rc = self._in_image(self.layer.data, image, dims)
         here = view.holds(points_rc) & np.isfinite(points_rc).all(axis=1)
-        names = self.layer.features.get(POLARITY, pd.Series([""] * len(points_rc)))
-        labels = np.where(names == _NAMES[BACKGROUND], BACKGROUND, FOREGROUND)
+        labels = np.full(len(points_rc), FOREGROUND)
+        if POLARITY in self.layer.features:
+            labels[self.layer.features[POLARITY] == _NAMES[BACKGROUND]] = BACKGROUND
         return [
             (float(x), float(y), int(label))
             for (x, y), label in zip(view.to_xy(points_rc[here]), labels[here], strict=True)
@@ -238,7 +238,11 @@ class BoxPrompts(PromptLayer[Shapes]):
         return boxes
 
 
-def _polarity_table(names: list[str]) -> pd.DataFrame:
+def _polarity_table(names: list[str]) -> Any:
+    # Imported here because it takes a quarter of a second, and napari itself has not needed it
+    # while the window opened.
+    import pandas as pd
+
     # Fixed categories keep the two colours apart even while one of them is not used.
     return pd.DataFrame({POLARITY: pd.Categorical(names, categories=list(_NAMES.values()))})
 

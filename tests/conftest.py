@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from napari_sam.model import ImageEmbedding, Predictor, load_model
+from napari_sam.session.embeddings import content_key
+from napari_sam.widget import SamWidget
+
+TIMEOUT_S = 120
+
+
+class RememberingPredictor(Predictor):
+    """The real predictor; the suite embeds each image once instead of once per test."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._embeddings: dict[str, ImageEmbedding] = {}
+
+    def encode(self, image, on_block=None):
+        key = content_key(np.asarray(image))
+        if key not in self._embeddings:
+            self._embeddings[key] = super().encode(image, on_block)
+        return self._embeddings[key]
+
+
+@pytest.fixture(scope="session")
+def remembering_predictor() -> Predictor:
+    return RememberingPredictor(load_model("vit_t"), device="cpu")
+
+
+@pytest.fixture
+def make_widget(make_napari_viewer, remembering_predictor):
+    """Open a real viewer with these images and the widget docked; waits for the embedding."""
+    widgets = []
+
+    def make(*layers, wait=True, load_predictor=lambda: remembering_predictor):
+        viewer = make_napari_viewer()
+        for layer in layers:
+            viewer.add_layer(layer)
+        widget = SamWidget(viewer, load_predictor=load_predictor)
+        viewer.window.add_dock_widget(widget, name="SAM live")
+        widgets.append(widget)
+        if wait:
+            widget.wait_until_idle(TIMEOUT_S)
+        return viewer, widget
+
+    yield make
+    for widget in widgets:
+        with suppress(RuntimeError):  # a test may have destroyed it with its window
+            widget.close()
