@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from napari_sam.widget import SamWidget
 
 DISTRIBUTION: Final = "napari-sam-live"
+DOCK_NAME: Final = "Click to segment (SAM live)"
+"""As napari's menus call it, so that they find the widget instead of making another one."""
 SAMPLES: Final = ("coins", "cell", "retina", "immunohistochemistry")
 _OLD_DISTRIBUTION: Final = "napari-sam"
 _EXAMPLES: Final = """\b
@@ -97,6 +99,7 @@ def _open_window(files: Sequence[str], sample: str | None, reader: str | None) -
         viewer.open_sample(DISTRIBUTION, sample)
     dock_widget(viewer)
     viewer.show()
+    viewer.reset_view()  # the widget has taken some of the canvas
     napari.run()
 
 
@@ -119,10 +122,13 @@ def dock_widget(viewer: Viewer) -> SamWidget:
     """Dock the widget on a viewer's first image, ready for the first click."""
     from napari.layers import Image
 
+    from napari_sam.widget import SamWidget
+
     images: list[Image] = [layer for layer in viewer.layers if isinstance(layer, Image)]
     if images:
         viewer.layers.selection.active = images[0]
-    widget: SamWidget = viewer.window.add_plugin_dock_widget(DISTRIBUTION)[1]
+    widget = SamWidget(viewer)
+    viewer.window.add_dock_widget(widget, name=DOCK_NAME)
     if images:
         widget.binding.start_points()
     return widget

@@ -86,6 +86,8 @@ class Demo:
         self._viewer.open_sample(DISTRIBUTION, "coins")
         start_s = time.perf_counter()
         self._widget: SamWidget = dock_widget(self._viewer)
+        QEventLoop().processEvents()
+        self._viewer.reset_view()  # the widget has taken some of the canvas
         self._widget.session.changed.connect(self._on_session_changed)
         while self._widget.session.state.progress < 0.5:
             QEventLoop().processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)

@@ -1,0 +1,101 @@
+"""What may import what, and what importing the package costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import napari_sam
+
+PACKAGE = Path(napari_sam.__file__).parent
+GUI = frozenset({"napari", "qtpy", "PyQt6", "PySide6", "superqt", "magicgui", "vispy", "app_model"})
+PARTS = ("model", "session", "layers", "_qt", "cli", "samples", "widget")
+
+# For each part of the package: the other parts that it may import, and packages it may not.
+ALLOWED = {
+    "model": set(),
+    "session": {"model"},
+    "layers": {"session"},
+    "_qt": {"session"},
+    "samples": set(),
+    "widget": {"model", "session", "layers", "_qt"},
+    "cli": {"widget"},  # where it opens a window, inside a function
+}
+FORBIDDEN = {
+    "model": GUI | {"psygnal"},
+    "session": GUI,
+    "layers": {"qtpy", "PyQt6", "PySide6", "superqt", "vispy", "torch"},
+    "_qt": {"napari", "vispy", "torch"},
+    "samples": GUI | {"torch"},
+    "widget": {"torch"},
+    "cli": {"torch", "qtpy"},
+}
+
+
+def _files(part: str) -> list[Path]:
+    single = PACKAGE / f"{part}.py"
+    return [single] if single.exists() else sorted((PACKAGE / part).glob("**/*.py"))
+
+
+def _imports(file: Path) -> list[tuple[int, str]]:
+    """Return the line and the full name of all imports, also of those inside functions."""
+    found = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno}: a relative import"
+            found += [(node.lineno, f"{node.module}.{alias.name}") for alias in node.names]
+    return found
+
+
+def _part_of(module: str) -> str | None:
+    names = module.split(".")
+    return names[1] if names[0] == "napari_sam" and len(names) > 1 and names[1] in PARTS else None
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_parts_import_in_one_direction(part: str) -> None:
+    files = _files(part)
+    assert files
+    wrong = [
+        f"{file.relative_to(PACKAGE)}:{line} imports {module}"
+        for file in files
+        for line, module in _imports(file)
+        if _part_of(module) not in {None, part, *ALLOWED[part]}
+        or module.split(".")[0] in FORBIDDEN[part]
+    ]
+    assert wrong == []
+
+
+def test_every_module_belongs_to_a_part() -> None:
+    modules = {file.stem for file in PACKAGE.glob("*.py")} | {
+        file.parent.name for file in PACKAGE.glob("*/__init__.py")
+    }
+    assert modules == {"__init__", *PARTS}
+
+
+def _modules_after(statement: str) -> set[str]:
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize("module", ["napari_sam", "napari_sam.cli"])
+def test_importing_is_cheap(module: str) -> None:
+    loaded = _modules_after(f"import {module}")
+    assert "napari_sam" in loaded
+    assert loaded & {"torch", "qtpy", "PyQt6", "napari", "numpy", "skimage"} == set()
+
+
+def test_session_and_widget_leave_torch_to_the_background() -> None:
+    assert "torch" not in _modules_after("import napari_sam.session")
+    assert "torch" not in _modules_after("import napari_sam.widget")
+
+
+def test_session_needs_no_gui() -> None:
+    assert _modules_after("import napari_sam.session, napari_sam.model") & GUI == set()

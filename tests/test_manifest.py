@@ -1,0 +1,65 @@
+"""The plugin manifest, as npe2 and napari read it."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.layers import Layer
+from npe2 import PluginManifest
+
+import napari_sam
+from napari_sam.cli import DISTRIBUTION, DOCK_NAME, SAMPLES
+from napari_sam.widget import SamWidget
+
+MANIFEST = PluginManifest.from_file(Path(napari_sam.__file__).with_name("napari.yaml"))
+SAMPLE_SHAPES = {
+    "coins": (303, 384),
+    "cell": (660, 550),
+    "retina": (1411, 1411, 3),
+    "immunohistochemistry": (512, 512, 3),
+}
+
+
+def test_manifest_belongs_to_the_distribution() -> None:
+    assert MANIFEST.name == DISTRIBUTION
+    (entry_point,) = metadata.distribution(DISTRIBUTION).entry_points.select(
+        group="napari.manifest"
+    )
+    assert (entry_point.name, entry_point.value) == (DISTRIBUTION, "napari_sam:napari.yaml")
+
+
+def test_every_command_can_be_imported() -> None:
+    MANIFEST.validate_imports()
+    assert all(
+        command.id.startswith(f"{DISTRIBUTION}.") for command in MANIFEST.contributions.commands
+    )
+
+
+def test_every_contribution_has_its_command() -> None:
+    contributions = MANIFEST.contributions
+    menus = [item for items in contributions.menus.values() for item in items]
+    used = [item.command for item in (*contributions.widgets, *contributions.sample_data, *menus)]
+    assert set(used) == {command.id for command in contributions.commands}
+
+
+def test_widget_is_in_the_menus_and_named_alike() -> None:
+    (widget,) = MANIFEST.contributions.widgets
+    assert widget.get_callable() is SamWidget
+    assert f"{widget.display_name} ({MANIFEST.display_name})" == DOCK_NAME
+    assert "napari/layers/segment" in MANIFEST.contributions.menus
+
+
+def test_samples_are_those_of_the_command() -> None:
+    assert tuple(sample.key for sample in MANIFEST.contributions.sample_data) == SAMPLES
+
+
+@pytest.mark.parametrize("sample", MANIFEST.contributions.sample_data, ids=lambda item: item.key)
+def test_sample_data_makes_layers(sample) -> None:
+    ((data, settings, kind),) = sample.open()
+    assert data.shape == SAMPLE_SHAPES[sample.key]
+    assert data.dtype == np.uint8
+    layer = Layer.create(data, settings, kind)
+    assert (layer.name, layer.rgb) == (sample.key, data.ndim == 3)
