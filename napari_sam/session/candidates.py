@@ -110,4 +110,5 @@ class ObjectState:
         usable = [step for step in self.feedback if self.prompts.extends(step.prompts)]
         if not usable:
             return None
-        return max(usable, key=lambda step: len(step.prompts.points_xy)).low_res_logits
+        # Of two as large, the later one: max keeps the first of equals.
+        return max(reversed(usable), key=lambda step: step.prompts.size).low_res_logits

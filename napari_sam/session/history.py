@@ -9,6 +9,7 @@ from napari_sam.session.candidates import ObjectState
 from napari_sam.session.edits import LabelsEdit
 
 _MAX_EDITS: Final = 1000
+_NOTHING: Final = ObjectState()
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,10 @@ class History:
         return edit
 
     def drop_prompts_of_other_planes(self, plane_id: int) -> None:
-        """Forget edits of prompts on other planes, whose undo nobody could see; keep accepts."""
+        """Forget prompts on other planes, whose undo nobody could see; keep what was accepted."""
         for edits in (self._done, self._undone):
-            edits[:] = [e for e in edits if e.labels is not None or e.plane_id == plane_id]
+            edits[:] = [
+                e if e.plane_id == plane_id else Edit(_NOTHING, _NOTHING, e.plane_id, e.labels)
+                for e in edits
+                if e.labels is not None or e.plane_id == plane_id
+            ]

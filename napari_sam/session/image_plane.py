@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 MAX_PIXELS: Final = 2**28
 """Beyond 16,384 x 16,384 the plane and its copies no longer fit a laptop's memory."""
 
+_FLOAT32_LIMIT: Final = 1e30
+
 
 class ImageError(ValueError):
     """The image cannot be segmented as it is; the message says what to do."""
@@ -25,8 +27,8 @@ class ImagePlane:
     Parameters
     ----------
     data : array_like
-        (H, W) intensities, or (H, W, 3) / (H, W, 4) colours if `is_rgb`; NumPy or anything that
-        `numpy.asarray` reads.
+        (H, W) intensities, or (H, W, 3) / (H, W, 4) colours if `is_rgb`; NumPy or anything else
+        that has a shape and a dtype and that `numpy.asarray` reads.
     is_rgb : bool
         Whether the last axis holds colours.
     contrast_limits : (float, float), optional
@@ -123,13 +125,14 @@ def finite_range(values: NDArray[Any]) -> tuple[float, float]:
 
 def _scale(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     # float32 holds every 16-bit integer exactly; wider ones need float64.
-    dtype = np.float32 if values.dtype.itemsize <= 2 else np.float64
-    if not high > low:
-        return np.zeros(values.shape, np.uint8)
+    is_small = values.dtype.itemsize <= 2 and max(abs(low), abs(high)) < _FLOAT32_LIMIT
     # Halving both keeps the difference of two huge floats finite.
     span = high / 2 - low / 2
-    floats: NDArray[Any] = values.astype(dtype)
-    scaled = (floats / 2 - low / 2) * (255 / span)
-    scaled = np.nan_to_num(scaled, copy=False, nan=0, posinf=255, neginf=0)
-    rounded: NDArray[np.uint8] = np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+    if not span > 0:
+        return np.zeros(values.shape, np.uint8)
+    floats: NDArray[Any] = values.astype(np.float32 if is_small else np.float64)
+    # Clipped first, and divided before it is multiplied, so that nothing can overflow.
+    np.clip(floats, low, high, out=floats)
+    shares = np.nan_to_num((floats / 2 - low / 2) / span, copy=False, nan=0)
+    rounded: NDArray[np.uint8] = np.rint(255 * shares).astype(np.uint8)
     return rounded

@@ -31,6 +31,7 @@ class CallbackQueue:
 
     def __init__(self) -> None:
         self._callbacks: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._is_closed = False
 
     def post(self, callback: Callable[[], None]) -> None:
         """Have `callback` called by the next `run_pending`."""
@@ -39,15 +40,16 @@ class CallbackQueue:
     def run_pending(self, timeout_s: float) -> None:
         """Call what was posted, waiting up to `timeout_s` seconds for a first callback."""
         try:
-            self._callbacks.get(timeout=timeout_s)()
-            while True:
-                self._callbacks.get_nowait()()
+            callback = self._callbacks.get(timeout=timeout_s)
+            while not self._is_closed:
+                callback()
+                callback = self._callbacks.get_nowait()
         except queue.Empty:
             pass
 
     def close(self) -> None:
-        """Drop what was posted."""
-        self._callbacks = queue.SimpleQueue()
+        """Drop what was posted and whatever comes later."""
+        self._is_closed = True
 
 
 class Job:
@@ -57,7 +59,7 @@ class Job:
         self,
         work: Callable[[Job], Any],
         on_done: Callable[[Any], None],
-        on_failed: Callable[[Exception], None],
+        on_failed: Callable[[BaseException], None],
         on_progress: Callable[[float], None] | None,
         dispatcher: Dispatcher,
     ) -> None:
@@ -113,6 +115,7 @@ class Lane:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._running: Job | None = None
         self._waiting: Job | None = None
+        self._is_closed = False
 
     @property
     def is_idle(self) -> bool:
@@ -129,7 +132,7 @@ class Lane:
         self,
         work: Callable[[Job], Any],
         on_done: Callable[[Any], None],
-        on_failed: Callable[[Exception], None],
+        on_failed: Callable[[BaseException], None],
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
         """Compute `work(job)` on the worker, in place of any request that still waits.
@@ -142,6 +145,8 @@ class Lane:
             Called on the owner's thread with the result, the exception or the fraction done,
             unless the job was cancelled by then.
         """
+        if self._is_closed:
+            return
         job = Job(work, on_done, on_failed, on_progress, self._dispatcher)
         if self._running is None:
             self._start(job)
@@ -155,8 +160,9 @@ class Lane:
             self._running.cancel()
 
     def close(self) -> None:
-        """Cancel everything and let the thread end; returns at once."""
+        """Cancel everything and let the thread end; returns at once. Later requests are dropped."""
         self.cancel()
+        self._running, self._is_closed = None, True
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _start(self, job: Job) -> None:
@@ -170,7 +176,7 @@ class Lane:
             result = job.work(job)
         except Cancelled:
             pass
-        except Exception as error:
+        except BaseException as error:  # a panic in a Rust library is no Exception
             failure = error
             deliver = lambda: job.on_failed(failure)  # noqa: E731
         else:

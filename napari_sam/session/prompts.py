@@ -58,12 +58,18 @@ class Prompts:
             msg = "Prompt coordinates must be finite numbers."
             raise ValueError(msg)
         object.__setattr__(self, "points_xy", points)
+        object.__setattr__(self, "point_labels", tuple(int(label) for label in self.point_labels))
         object.__setattr__(self, "box_xyxy", box)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is neither a point nor a box."""
         return not self.points_xy and self.box_xyxy is None
+
+    @property
+    def size(self) -> int:
+        """Number of points and boxes."""
+        return len(self.points_xy) + (self.box_xyxy is not None)
 
     @property
     def has_foreground(self) -> bool:
@@ -84,7 +90,7 @@ class Prompts:
 
     def extends(self, earlier: Prompts) -> bool:
         """Whether these are the `earlier` prompts with something added and nothing changed."""
-        if self == earlier or earlier.box_xyxy not in (None, self.box_xyxy):
+        if self.size <= earlier.size or earlier.box_xyxy not in (None, self.box_xyxy):
             return False
         return not Counter(zip(earlier.points_xy, earlier.point_labels, strict=True)) - Counter(
             zip(self.points_xy, self.point_labels, strict=True)

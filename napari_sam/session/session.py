@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from psygnal import Signal
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 _POLL_S: Final = 0.05
+_OUT_OF_MEMORY: Final = re.compile("out of memory|allocate memory", re.IGNORECASE)
+"""What torch's RuntimeErrors say, on an accelerator and on the processor."""
 
 
 def load_default_predictor() -> Predictor:
@@ -55,11 +59,13 @@ class AnnotationSession:
     >>> session.set_target(ArrayPlane(np.zeros((303, 384), np.uint16)))
     >>> session.set_prompts(Prompts(points_xy=((104, 68),), point_labels=(1,)))
     >>> session.wait_until_idle(60)
-    >>> session.accept()
+    >>> session.accept().label_id
+    1
     >>> session.close()
     """
 
-    changed = Signal(SessionState)
+    # Queued: a listener that changes the state has every listener hear the older snapshot first.
+    changed = Signal(SessionState, reemission="queued")
     """Sent on the owner's thread with the new snapshot after every change."""
     warned = Signal(str)
     """Sent on the owner's thread with a message that should not be missed."""
@@ -71,7 +77,7 @@ class AnnotationSession:
         load_predictor: Callable[[], Predictor] = load_default_predictor,
         dispatcher: Dispatcher | None = None,
     ) -> None:
-        self._dispatcher = dispatcher or CallbackQueue()
+        self._dispatcher = CallbackQueue() if dispatcher is None else dispatcher
         self._encode_lane = Lane("napari-sam-encode", self._dispatcher)
         self._decode_lane = Lane("napari-sam-decode", self._dispatcher)
         self._embedder = Embedder(load_predictor)
@@ -159,9 +165,10 @@ class AnnotationSession:
 
     def preload(self) -> None:
         """Import torch and load the model in the background, before there is an image."""
-        self._encode_lane.submit(
-            lambda _: self._embedder.load(), lambda _: self._publish(), self._on_encode_failed
-        )
+        if self._plane is None and self._encode_lane.is_idle:
+            self._encode_lane.submit(
+                lambda _: self._embedder.load(), lambda _: self._publish(), self._on_load_failed
+            )
 
     def set_image(self, plane: ImagePlane | None) -> None:
         """Start on another image plane: its embedding is computed at once, in the background.
@@ -232,9 +239,14 @@ class AnnotationSession:
         self._request_decode()
         self._publish()
 
-    def _on_encode_failed(self, error: Exception) -> None:
-        self._phase, self._progress = Phase.FAILED, 0.0
-        self._note = _explain(error, "The image could not be embedded")
+    def _on_load_failed(self, error: BaseException) -> None:
+        self._fail(_explain(error, "The model could not be loaded"))
+
+    def _on_encode_failed(self, error: BaseException) -> None:
+        self._fail(_explain(error, "The image could not be embedded"))
+
+    def _fail(self, note: str) -> None:
+        self._phase, self._progress, self._note = Phase.FAILED, 0.0, note
         self.warned.emit(self._note)
         self._publish()
 
@@ -280,7 +292,8 @@ class AnnotationSession:
             msg = f"There is no candidate {index} to choose."
             raise IndexError(msg)
         if index != self._chosen():
-            self._object = self._object.with_choice(index)
+            before, self._object = self._object, self._object.with_choice(index)
+            self._remember_choice(before, self._object)
             self._publish()
 
     def choose_next(self, step: int = 1) -> None:
@@ -291,13 +304,24 @@ class AnnotationSession:
 
     def _remember(self, before: ObjectState, after: ObjectState) -> None:
         merged = self._gesture_edit
+        edit: Edit | None
         if merged is not None and merged is self._history.last:
-            edit = Edit(merged.before, after, self._plane_id)
+            is_undone = merged.before.prompts == after.prompts  # dragged away and back
+            edit = None if is_undone else Edit(merged.before, after, self._plane_id)
             self._history.replace_last(edit)
         else:
             edit = Edit(before, after, self._plane_id)
             self._history.push(edit)
         self._gesture_edit = edit if self._in_gesture else None
+
+    def _remember_choice(self, before: ObjectState, after: ObjectState) -> None:
+        """Have redo bring the choice back with the prompts; it is no edit of its own."""
+        last = self._history.last
+        if last is not None and last.after is before:
+            edit = replace(last, after=after)
+            self._history.replace_last(edit)
+            if self._gesture_edit is last:
+                self._gesture_edit = edit
 
     def _set_object(self, new: ObjectState) -> None:
         """Make `new` the object being made and have it decoded, without a trace in the history."""
@@ -340,7 +364,7 @@ class AnnotationSession:
                 self.warned.emit(str(error))
         self._publish()
 
-    def _on_decode_failed(self, error: Exception) -> None:
+    def _on_decode_failed(self, error: BaseException) -> None:
         self._accept_when_decoded = False
         self.warned.emit(_explain(error, "The masks could not be computed"))
         self._publish()
@@ -395,8 +419,8 @@ class AnnotationSession:
         labels.apply()
         self._history.push(Edit(self._object, ObjectState(), self._plane_id, labels))
         self._set_object(ObjectState())
-        self.accepted.emit(labels)
         self._publish()
+        self.accepted.emit(labels)
         return labels
 
     # Undo and redo -----------------------------------------------------------------------------
@@ -425,10 +449,10 @@ class AnnotationSession:
         self._publish()
 
 
-def _explain(error: Exception, what: str) -> str:
+def _explain(error: BaseException, what: str) -> str:
     """Turn an exception from a job into a sentence for the person."""
     _LOGGER.warning("%s", what, exc_info=error)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
         return f"{what}: not enough memory. Close other programs or use a smaller image."
     if isinstance(error, ValueError):
         return f"{what}: {error}"
