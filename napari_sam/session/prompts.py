@@ -51,10 +51,12 @@ class Prompts:
             raise ValueError(msg)
         points = tuple((float(x), float(y)) for x, y in self.points_xy)
         box = self.box_xyxy
+        coordinates = [value for point in points for value in point]
         if box is not None:
-            x0, y0, x1, y1 = (float(value) for value in box)
+            x0, y0, x1, y1 = corners = [float(value) for value in box]
+            coordinates += corners
             box = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
-        if not np.isfinite([value for point in points for value in point] + list(box or ())).all():
+        if not np.isfinite(coordinates).all():
             msg = "Prompt coordinates must be finite numbers."
             raise ValueError(msg)
         object.__setattr__(self, "points_xy", points)
