@@ -36,8 +36,8 @@ def make_widget(make_napari_viewer, remembering_predictor):
     """Open a real viewer with these images and the widget docked; waits for the embedding."""
     widgets = []
 
-    def make(*layers, wait=True, load_predictor=lambda: remembering_predictor):
-        viewer = make_napari_viewer()
+    def make(*layers, wait=True, show=False, load_predictor=lambda: remembering_predictor):
+        viewer = make_napari_viewer(show=show)
         for layer in layers:
             viewer.add_layer(layer)
         widget = SamWidget(viewer, load_predictor=load_predictor)

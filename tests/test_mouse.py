@@ -1,0 +1,137 @@
+"""The main job with a real mouse on a real canvas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+from skimage import data
+
+TIMEOUT_S = 120
+
+
+class Mouse:
+    """Presses, moves and releases the mouse over positions in an image's data."""
+
+    def __init__(self, viewer, image):
+        self._viewer, self._image = viewer, image
+        self._canvas = viewer.window._qt_viewer.canvas
+        self._native = self._canvas.native
+
+    def _pixel(self, rc) -> QPoint:
+        world = np.asarray(self._image.data_to_world(rc))[list(self._viewer.dims.displayed)]
+        camera = self._viewer.scene.camera
+        height, width = self._native.height(), self._native.width()
+        offset = (world - np.asarray(camera.center)[1:]) * camera.zoom
+        return QPoint(round(width / 2 + offset[1]), round(height / 2 + offset[0]))
+
+    def press(self, rc):
+        QTest.mousePress(self._native, Qt.MouseButton.LeftButton, pos=self._pixel(rc))
+
+    def move(self, rc):
+        # A synthetic move carries no pressed button unless it is told so.
+        local = QPointF(self._pixel(rc))
+        event = QMouseEvent(
+            QEvent.Type.MouseMove,
+            local,
+            QPointF(self._native.mapToGlobal(self._pixel(rc))),
+            Qt.MouseButton.NoButton,
+            Qt.MouseButton.LeftButton,
+            Qt.KeyboardModifier.NoModifier,
+        )
+        QApplication.sendEvent(self._native, event)
+
+    def release(self, rc):
+        QTest.mouseRelease(self._native, Qt.MouseButton.LeftButton, pos=self._pixel(rc))
+
+    def click(self, rc):
+        self.press(rc)
+        self.release(rc)
+
+    def drag(self, *path):
+        self.press(path[0])
+        for rc in path:
+            self.move(rc)
+            QApplication.processEvents()
+        self.release(path[-1])
+
+
+@pytest.fixture
+def job(make_widget):
+    image = Image(data.coins(), name="coins")
+    viewer, widget = make_widget(image, show=True)
+    QTest.qWaitForWindowExposed(viewer.window._qt_window)
+    viewer.reset_view()
+    return viewer, widget, Mouse(viewer, image)
+
+
+def test_a_click_is_a_prompt_where_the_mouse_is(job):
+    _, widget, mouse = job
+    widget.binding.start_points()
+    mouse.click((68, 104))
+    widget.wait_until_idle(TIMEOUT_S)
+    ((x, y),) = widget.session.state.prompts.points_xy
+    assert abs(x - 104) < 1.5
+    assert abs(y - 68) < 1.5
+    assert widget.session.state.candidates is not None
+
+
+def test_dragging_a_point_decodes_live_and_is_one_step_to_undo(job):
+    viewer, widget, mouse = job
+    widget.binding.start_points()
+    mouse.click((68, 104))
+    widget.wait_until_idle(TIMEOUT_S)
+    before = widget.session.state.prompts
+    decoded = []
+    widget.session.changed.connect(
+        lambda state: decoded.append(state.candidates and state.candidates.prompts)
+    )
+    viewer.layers["SAM points"].mode = "select"
+    mouse.press((68, 104))
+    for column in (110, 120, 135, 150):
+        mouse.move((68, column))
+        widget.wait_until_idle(TIMEOUT_S)
+    mouse.release((68, 150))
+    widget.wait_until_idle(TIMEOUT_S)
+    assert abs(widget.session.state.prompts.points_xy[0][0] - 150) < 2.5
+    assert len(set(decoded)) > 2
+    widget.session.undo()
+    assert widget.session.state.prompts == before
+
+
+def test_drawing_a_box_decodes_live_and_a_second_one_replaces_it(job):
+    viewer, widget, mouse = job
+    widget.binding.start_boxes()
+    boxes = viewer.layers["SAM boxes"]
+    mouse.drag((40, 78), (60, 100), (95, 132))
+    widget.wait_until_idle(TIMEOUT_S)
+    np.testing.assert_allclose(widget.session.state.prompts.box_xyxy, (78, 40, 132, 95), atol=2.5)
+    first = widget.session.state.prompts
+    mouse.drag((40, 130), (60, 150), (95, 180))
+    widget.wait_until_idle(TIMEOUT_S)
+    assert len(boxes.data) == 1
+    np.testing.assert_allclose(widget.session.state.prompts.box_xyxy, (130, 40, 180, 95), atol=2.5)
+    widget.session.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.prompts == first
+    assert len(boxes.data) == 1
+    widget.session.undo()
+    assert len(boxes.data) == 0
+
+
+def test_resizing_the_box_decodes_again(job):
+    viewer, widget, mouse = job
+    widget.binding.start_boxes()
+    mouse.drag((40, 78), (60, 100), (95, 132))
+    widget.wait_until_idle(TIMEOUT_S)
+    viewer.layers["SAM boxes"].mode = "select"
+    mouse.click((60, 100))
+    mouse.drag((95, 132), (100, 140), (110, 160))
+    widget.wait_until_idle(TIMEOUT_S)
+    box = widget.session.state.prompts.box_xyxy
+    assert box[2] > 150
+    assert widget.session.state.candidates.prompts.box_xyxy == box
