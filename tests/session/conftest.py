@@ -8,12 +8,9 @@ import numpy as np
 import pytest
 import skimage.data
 
-from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, Prompts
+from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane
 
 TIMEOUT_S = 120
-COIN = Prompts(((104, 68),), (1,))
-COIN_AND_BACKGROUND = Prompts(((104, 68), (140, 68)), (1, 0))
-OTHER_COIN = Prompts(((48, 60),), (1,))
 
 
 class HeldPredictor:
@@ -54,6 +51,12 @@ class Listener:
         session.changed.connect(self.states.append)
         session.warned.connect(self.warnings.append)
         session.accepted.connect(self.accepted.append)
+
+
+@pytest.fixture
+def listen():
+    """Return a function that notes everything a session says from now on."""
+    return Listener
 
 
 @pytest.fixture(scope="session")
