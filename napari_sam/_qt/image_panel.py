@@ -61,7 +61,8 @@ class ImagePanel(QGroupBox):
             if state.is_working
             else "Compute the image embedding"
         )
-        self._button.setEnabled(state.is_working or state.phase in (Phase.CANCELLED, Phase.FAILED))
+        self._progress.setVisible(state.is_working)
+        self._button.setVisible(state.is_working or state.phase in (Phase.CANCELLED, Phase.FAILED))
         self._show_status()
 
     def _show_status(self) -> None:
