@@ -1,5 +1,7 @@
 """The Segment Anything Model: weights in, masks out. Knows no Qt and no napari."""
 
+import napari_sam.model.torch_import  # isort: split
+
 from napari_sam.model.build import VARIANTS, SamConfig, load_model
 from napari_sam.model.checkpoints import CheckpointError
 from napari_sam.model.prediction import MaskCrop, MaskPrediction

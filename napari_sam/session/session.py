@@ -19,7 +19,6 @@ from napari_sam.session.image_plane import ImagePlane
 from napari_sam.session.jobs import CallbackQueue, Dispatcher, Lane
 from napari_sam.session.prompts import Prompts
 from napari_sam.session.state import Phase, SessionState, hint_for
-from napari_sam.session.torch_import import import_torch_gently
 
 if TYPE_CHECKING:
     from napari_sam.model import MaskPrediction, Predictor
@@ -32,7 +31,6 @@ _OUT_OF_MEMORY: Final = re.compile("out of memory|allocate memory", re.IGNORECAS
 
 def load_default_predictor() -> Predictor:
     """Load the embedded MobileSAM weights; imports torch, so not for the GUI thread."""
-    import_torch_gently()
     from napari_sam.model import Predictor, load_model
 
     return Predictor(load_model("vit_t"), device="auto")
