@@ -1,6 +1,8 @@
 """The Segment Anything Model: weights in, masks out. Knows no Qt and no napari."""
 
-import napari_sam.model.torch_import  # noqa: F401 - before torch  # isort: split
+import napari_sam.model.torch_import  # noqa: F401 - has to come before torch
+
+# isort: split
 
 from napari_sam.model.build import VARIANTS, SamConfig, load_model
 from napari_sam.model.checkpoints import CheckpointError
