@@ -357,8 +357,8 @@ class AnnotationSession:
 
     def _on_decoded(self, candidates: Candidates) -> None:
         self._candidates = candidates
-        if self._accept_when_decoded and candidates.prompts == self._object.prompts:
-            try:
+        if self._accept_when_decoded:
+            try:  # waits once more if these are not yet the masks of the newest prompts
                 self.accept()
             except TargetError as error:
                 self.warned.emit(str(error))

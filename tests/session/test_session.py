@@ -170,13 +170,23 @@ def test_cancelling_what_is_ready_does_nothing(session):
     assert session.state.phase is Phase.READY
 
 
-def test_an_encode_of_the_old_image_is_never_applied(open_session, held, coins, blank):
+def test_an_encode_of_the_old_image_is_never_applied(open_session, held, listen, coins, blank):
     session = open_session()
+    heard = listen(session)
     hold_encode(session, held, blank)
     session.set_image(coins)
     session.set_prompts(COIN)
     release(session, held)
     assert session.state.candidates.prediction.original_size == coins.shape
+    assert heard.warnings == []  # the old one, being blank, would have warned
+
+
+def test_an_encode_that_ends_after_the_image_is_gone_is_not_applied(open_session, held, blank):
+    session = open_session()
+    hold_encode(session, held, blank)
+    session.set_image(None)
+    release(session, held)
+    assert session.state.phase is Phase.NO_IMAGE
 
 
 def test_a_new_image_drops_prompts_masks_and_target(session, labels, blank):
@@ -418,12 +428,19 @@ def test_no_logits_leak_into_the_next_object_after_accept(session, held, labels)
     prompt(session, COIN)
     prompt(session, COIN_AND_BACKGROUND)
     session.accept()
-    prompt(session, COIN)
     assert labels.any()
-    assert held.decoded[-1]["mask_input"] is None
-    session.clear_prompts()
     prompt(session, THREE_POINTS)  # which extend the prompts of the object before
     assert held.decoded[-1]["mask_input"] is None
+
+
+def test_neither_logits_nor_choice_leak_into_the_next_object_after_clear(session, held):
+    prompt(session, COIN)
+    prompt(session, COIN_AND_BACKGROUND)
+    session.choose_next()
+    session.clear_prompts()
+    prompt(session, THREE_POINTS)
+    assert held.decoded[-1]["mask_input"] is None
+    assert session.state.chosen == session.state.candidates.best
 
 
 def test_no_logits_leak_from_a_decode_that_was_held_over_clear(session, held):
