@@ -22,6 +22,12 @@ class ImageEncoder(Protocol):
         ...
 
 
+def gelu_(x: Tensor) -> Tensor:
+    """Apply GELU in place, and return `x`: a second buffer would crowd the processor's cache."""
+    result: Tensor = torch.ops.aten.gelu_.default(x)
+    return result
+
+
 class LayerNorm2d(nn.Module):
     """Layer normalisation over the channels of a (B, C, H, W) tensor.
 

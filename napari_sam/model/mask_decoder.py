@@ -10,8 +10,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from napari_sam.model.common import MLP, LayerNorm2d
+from napari_sam.model.common import MLP, LayerNorm2d, gelu_
 from napari_sam.model.transformer import ImageTokens, TwoWayTransformer
+
+STRIP_ROWS = 4096
+"""Tokens upscaled at a time in the last step; two megabytes of float32 come out."""
 
 
 class MaskDecoder(nn.Module):
@@ -121,22 +124,32 @@ class MaskDecoder(nn.Module):
         that way, the channels stay innermost throughout, and only the finished logits, a few
         hundred kilobytes, are brought into image order: (B, K, 4 e, 4 e).
         """
-        first, norm, _, second, _ = self.output_upscaling
-        assert isinstance(norm, LayerNorm2d)
         batch, length, _ = image_tokens.shape
         side = round(length**0.5)
-        x = _transposed_convolution(image_tokens, first)  # (B, L, 4, C / 4)
-        x = F.gelu(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
-        x = F.gelu(_transposed_convolution(x, second))  # (B, L, 4, 4, C / 8)
-        logits = torch.bmm(hyper, x.view(batch, -1, x.shape[-1]).transpose(1, 2))
-        logits = logits.view(batch, -1, side, side, 2, 2, 2, 2)
-        # Axes: prompt, mask, then row and column of the token, of its quarter, of the pixel in it.
-        return logits.permute(0, 1, 2, 4, 6, 3, 5, 7).reshape(batch, -1, 4 * side, 4 * side)
+        logits = hyper.new_empty(batch, hyper.shape[1], length * 16)
+        for tokens, weights, out in zip(image_tokens, hyper, logits, strict=True):
+            self._upscale(tokens, weights, out)
+        # Axes: mask, then row and column of the token, of its quarter, of the pixel in it.
+        logits = logits.view(-1, side, side, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4, 6)
+        return logits.reshape(batch, -1, 4 * side, 4 * side)
+
+    def _upscale(self, image_tokens: Tensor, hyper: Tensor, out: Tensor) -> None:
+        """Upscale (L, C) tokens of one prompt; write its logits to `out` (K, 16 L)."""
+        first, norm, _, second, _ = self.output_upscaling
+        assert isinstance(norm, LayerNorm2d)
+        x = _transposed_convolution(image_tokens, first)  # (4 L, C / 4)
+        x = gelu_(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
+        # The last activation is the largest by far; on a processor it had better stay in cache.
+        rows = STRIP_ROWS if x.device.type == "cpu" else len(x)
+        parts = torch.split(x, rows), torch.split(out, 4 * rows, dim=1)
+        for strip, logits in zip(*parts, strict=True):
+            pixels = gelu_(_transposed_convolution(strip, second))  # (4 rows, C / 8)
+            torch.mm(hyper, pixels.T, out=logits)
 
 
 def _transposed_convolution(x: Tensor, conv: nn.Module) -> Tensor:
-    """Apply a 2 x 2 transposed convolution of stride 2 to each token: (..., C) to (..., 4, C')."""
+    """Apply a 2 x 2 transposed convolution of stride 2 to each of n tokens: (n, C) to (4 n, C')."""
     assert isinstance(conv, nn.ConvTranspose2d)
     assert conv.bias is not None
     weight = conv.weight.permute(2, 3, 1, 0).flatten(0, 2)  # (4 C', C)
-    return F.linear(x, weight, conv.bias.repeat(4)).view(*x.shape[:-1], 4, -1)
+    return F.linear(x, weight, conv.bias.repeat(4)).view(4 * len(x), -1)

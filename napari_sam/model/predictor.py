@@ -31,6 +31,9 @@ from napari_sam.model.validation import (
     check_points,
 )
 
+BATCH = 8
+"""Prompts decoded together: enough to share the overhead, few enough to bound the memory."""
+
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -206,6 +209,63 @@ class Predictor:
             tokens = self._image_tokens(embedding.image_embedding, dense)
         sparse = self._sparse(embedding, points, labels, boxes)
         return self._predictions(embedding, tokens, sparse, multimask_output)[0]
+
+    @torch.inference_mode()
+    def decode_batch(
+        self,
+        embedding: ImageEmbedding,
+        points_xy: npt.ArrayLike | None = None,
+        point_labels: npt.ArrayLike | None = None,
+        boxes_xyxy: npt.ArrayLike | None = None,
+        multimask_output: bool = True,
+    ) -> list[MaskPrediction]:
+        """Predict masks for many independent prompts on one image.
+
+        Parameters
+        ----------
+        embedding : ImageEmbedding
+            From `encode`; its tokens are shared by all prompts.
+        points_xy : array-like, optional
+            (B, N, 2), (x, y) in pixels of the image.
+        point_labels : array-like, optional
+            (B, N), 1 for foreground, 0 for background, -1 to fill up shorter prompts.
+        boxes_xyxy : array-like, optional
+            (B, 4), x0, y0, x1, y1 in pixels of the image.
+        multimask_output : bool
+            Three masks per prompt, or one.
+
+        Returns
+        -------
+        list of MaskPrediction
+            One per prompt, the same as `decode` returns for it.
+
+        Raises
+        ------
+        ValueError
+            If there are neither points nor boxes, or a shape or value is wrong.
+        """
+        points, labels, boxes = None, None, None
+        if points_xy is not None or point_labels is not None:
+            points, labels = check_points(points_xy, point_labels, ndim=3)
+        if boxes_xyxy is not None:
+            boxes = check_boxes(boxes_xyxy, ndim=2, name="boxes_xyxy")
+        if boxes is None and (points is None or points.shape[1] == 0):
+            raise ValueError("There is no prompt; pass points or boxes.")
+        if points is not None and boxes is not None and len(points) != len(boxes):
+            raise ValueError(
+                f"There are {len(points)} point prompts and {len(boxes)} boxes; pass as many of "
+                "one as of the other."
+            )
+        self._check_embedding(embedding)
+        sparse = self._sparse(embedding, points, labels, boxes)
+        tokens = embedding.image_tokens
+        return [
+            prediction
+            for first in range(0, len(sparse), BATCH)
+            for prediction in self._predictions(
+                embedding, tokens, sparse[first : first + BATCH], multimask_output
+            )
+        ]
 
     def _check_embedding(self, embedding: ImageEmbedding) -> None:
         given = embedding.image_embedding

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from napari_sam.model.common import ConvNorm, ProgressCallback, make_neck
+from napari_sam.model.common import ConvNorm, ProgressCallback, gelu_, make_neck
 
 EXPANSION = 4  # of the hidden channels, in convolution blocks and in MLPs alike
 
@@ -80,12 +80,6 @@ def in_strips(
         strip = block(x[:, :, (first - skip) * stride : last * stride + overlap])
         strips.append(strip[:, :, skip : skip + last - first])
     return torch.cat(strips, dim=2)
-
-
-def gelu_(x: Tensor) -> Tensor:
-    """Apply GELU in place: a second buffer would push the strip out of the cache."""
-    result: Tensor = torch.ops.aten.gelu_.default(x)
-    return result
 
 
 def pointwise(conv: nn.Module, x: Tensor) -> Tensor:

@@ -157,6 +157,52 @@ def test_encode_and_decode_at_the_same_time(predictor, coins, embedding_of):
     np.testing.assert_allclose(encoded.result().numpy(), astronaut.numpy(), rtol=0, atol=1e-5)
 
 
+def test_batch_is_one_prompt_after_another(predictor, coins):
+    points = np.random.default_rng(0).uniform(0, 300, (11, 2, 2))
+    labels = np.tile([[1, 0]], (11, 1))
+    labels[3, 1] = -1
+    boxes = np.random.default_rng(1).uniform(0, 300, (11, 4))
+    for prompts in (
+        {"points_xy": points, "point_labels": labels},
+        {"boxes_xyxy": boxes},
+        {"points_xy": points, "point_labels": labels, "boxes_xyxy": boxes},
+    ):
+        for multimask_output in (True, False):
+            batch = predictor.decode_batch(coins, **prompts, multimask_output=multimask_output)
+            assert len(batch) == 11
+            for i in (0, 3, 10):
+                one = {name.replace("boxes", "box"): value[i] for name, value in prompts.items()}
+                alone = predictor.decode(coins, **one, multimask_output=multimask_output)
+                np.testing.assert_allclose(
+                    batch[i].low_res_logits, alone.low_res_logits, rtol=0, atol=2e-3
+                )
+                np.testing.assert_allclose(
+                    batch[i].iou_predictions, alone.iou_predictions, rtol=0, atol=1e-4
+                )
+
+
+@pytest.mark.parametrize(
+    ("prompts", "words"),
+    [
+        ({}, "no prompt"),
+        ({"points_xy": np.zeros((2, 0, 2)), "point_labels": np.zeros((2, 0))}, "no prompt"),
+        ({"points_xy": [[1, 2]], "point_labels": [1]}, r"\(1, 2\).*\(B, N, 2\)"),
+        ({"boxes_xyxy": [1, 2, 3, 4]}, r"\(4,\).*\(B, 4\)"),
+        (
+            {"points_xy": [[[1, 2]]], "point_labels": [[1]], "boxes_xyxy": np.zeros((2, 4))},
+            "1 point prompts and 2 boxes",
+        ),
+    ],
+)
+def test_bad_batches(predictor, coins, prompts, words):
+    with pytest.raises(ValueError, match=words):
+        predictor.decode_batch(coins, **prompts)
+
+
+def test_empty_batch(predictor, coins):
+    assert predictor.decode_batch(coins, boxes_xyxy=np.zeros((0, 4))) == []
+
+
 def test_results_carry_no_gradients(coins):
     assert not coins.image_embedding.requires_grad
 
