@@ -17,13 +17,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+# First: it settles how torch's threads wait, which decides the outcome on a busy machine.
+from napari_sam.model import MaskPrediction, Predictor, load_model
+
+# isort: split
 import numpy as np
 import onnxruntime
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
-
-from napari_sam.model import MaskPrediction, Predictor, load_model
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/model"))
 from plain_reference import PlainDecoder, PlainEncoder
