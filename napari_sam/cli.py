@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from napari_sam import __version__
+from napari_sam.installation import DISTRIBUTION, old_distribution_warning
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 
     from napari_sam.widget import SamWidget
 
-DISTRIBUTION: Final = "napari-sam-live"
 DOCK_NAME: Final = "Click to segment (SAM live)"
 """As napari's menus call it, so that they find the widget instead of making another one."""
 SAMPLES: Final = ("coins", "cell", "retina", "immunohistochemistry")
-_OLD_DISTRIBUTION: Final = "napari-sam"
 _EXAMPLES: Final = """\b
 Examples:
   napari-sam
@@ -68,7 +66,7 @@ def main() -> None:
 
     The first image is annotated at once: click on something in it.
     """
-    if warning := _old_distribution_warning():
+    if warning := old_distribution_warning():
         click.echo(warning, err=True)
 
 
@@ -137,19 +135,6 @@ def dock_widget(viewer: Viewer) -> SamWidget:
 def _one_line(error: BaseException | None) -> str:
     words = str(error).split()
     return " ".join(words) if words else type(error).__name__
-
-
-def _old_distribution_warning() -> str:
-    """Return what to do about an older plugin that shares our folder; empty if it is not there."""
-    try:
-        version = metadata.version(_OLD_DISTRIBUTION)
-    except metadata.PackageNotFoundError:
-        return ""
-    return (
-        f"Warning: {_OLD_DISTRIBUTION} {version}, an older plugin, is installed too, and shares the"
-        f" folder napari_sam with {DISTRIBUTION}.\nTo repair this, run"
-        f" `pip uninstall {_OLD_DISTRIBUTION}`, then install {DISTRIBUTION} again."
-    )
 
 
 if __name__ == "__main__":

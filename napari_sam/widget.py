@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points, Shapes
 from napari.utils.notifications import show_warning
-from napari.utils.progress import cancelable_progress
 from qtpy.QtCore import QEvent, QEventLoop, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
@@ -18,6 +17,8 @@ from napari_sam._qt.image_panel import ImagePanel
 from napari_sam._qt.mask_panel import MaskPanel
 from napari_sam._qt.object_panel import ObjectPanel
 from napari_sam._qt.prompt_panel import PromptPanel
+from napari_sam.activity import Activity
+from napari_sam.installation import old_distribution_warning
 from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
 from napari_sam.session import AnnotationSession, SessionState, TargetError, load_default_predictor
 
@@ -58,13 +59,15 @@ class SamWidget(QWidget):
         self._dispatcher = QtDispatcher()
         self.session = AnnotationSession(load_predictor, self._dispatcher)
         self.binding = LayerBinding(self._viewer, self.session, self._dispatcher.post)
-        self._activity = _Activity(self.session)
+        self._activity = Activity(self)
         self._is_closed = False
         self._build()
         self._connect()
         # The C++ side may go without a close event, with the window. Qt would drop a connection to
         # a method of the very object that is destroyed, hence the lambda.
         self.destroyed.connect(lambda: self._shut_down())
+        if warning := old_distribution_warning():
+            show_warning(warning)
         self.session.preload()
         self.binding.set_image(self._first_image())
 
@@ -129,6 +132,7 @@ class SamWidget(QWidget):
         masks, objects = self._mask_panel, self._object_panel
         image.image_combo.chosen.connect(binding.set_image)
         image.cancel_requested.connect(session.cancel_embedding)
+        self._activity.cancel_requested.connect(session.cancel_embedding)
         image.embed_requested.connect(session.embed)
         prompts.points_requested.connect(binding.start_points)
         prompts.boxes_requested.connect(binding.start_boxes)
@@ -243,36 +247,3 @@ class SamWidget(QWidget):
         self.binding.close()
         self.session.close()
         self._dispatcher.close()
-
-
-class _Activity:
-    """The embedding's entry in napari's activity dock.
-
-    Parameters
-    ----------
-    session : AnnotationSession
-        What the entry's cancel button acts on.
-    """
-
-    def __init__(self, session: AnnotationSession) -> None:
-        self._session = session
-        self._progress: cancelable_progress | None = None
-
-    def show_state(self, state: SessionState) -> None:
-        """Show, move or remove the progress bar."""
-        if not state.is_working:
-            self.close()
-            return
-        if self._progress is None:
-            self._progress = cancelable_progress(
-                total=100,
-                desc="SAM image embedding",
-                cancel_callback=self._session.cancel_embedding,
-            )
-        self._progress.update(round(100 * state.progress) - self._progress.n)
-
-    def close(self) -> None:
-        """Remove the progress bar."""
-        if self._progress is not None:
-            self._progress.close()
-            self._progress = None

@@ -13,7 +13,17 @@ import napari_sam
 
 PACKAGE = Path(napari_sam.__file__).parent
 GUI = frozenset({"napari", "qtpy", "PyQt6", "PySide6", "superqt", "magicgui", "vispy", "app_model"})
-PARTS = ("model", "session", "layers", "_qt", "cli", "samples", "widget")
+PARTS = (
+    "model",
+    "session",
+    "layers",
+    "_qt",
+    "activity",
+    "cli",
+    "installation",
+    "samples",
+    "widget",
+)
 
 # For each part of the package: the other parts that it may import, and packages it may not.
 ALLOWED = {
@@ -21,15 +31,19 @@ ALLOWED = {
     "session": {"model"},
     "layers": {"session"},
     "_qt": {"session"},
+    "activity": {"session"},
+    "installation": set(),
     "samples": set(),
-    "widget": {"model", "session", "layers", "_qt"},
-    "cli": {"widget"},  # where it opens a window, inside a function
+    "widget": {"model", "session", "layers", "_qt", "activity", "installation"},
+    "cli": {"widget", "installation"},  # where it opens a window, inside a function
 }
 FORBIDDEN = {
     "model": GUI | {"psygnal"},
     "session": GUI,
     "layers": {"qtpy", "PyQt6", "PySide6", "superqt", "vispy", "torch"},
     "_qt": {"napari", "vispy", "torch"},
+    "activity": {"torch"},
+    "installation": GUI | {"torch"},
     "samples": GUI | {"torch"},
     "widget": {"torch"},
     "cli": {"torch", "qtpy"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout
@@ -10,7 +11,9 @@ from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QProgressBar, QPushBu
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam.session import Phase, SessionState
 
-_TICK_MS = 100
+_TICK_MS: Final = 500
+# Each change makes Qt recompose the whole window, which without a GPU takes from the embedding's
+# own processor cores.
 
 
 class ImagePanel(QGroupBox):
@@ -33,7 +36,7 @@ class ImagePanel(QGroupBox):
         self._state = SessionState()
         self._timer = QTimer(self)
         self._timer.setInterval(_TICK_MS)
-        self._timer.timeout.connect(self._show_status)
+        self._timer.timeout.connect(self._show_progress)
         self._button.clicked.connect(self._on_button_clicked)
         row = QHBoxLayout()
         row.addWidget(self._progress, 1)
@@ -45,16 +48,15 @@ class ImagePanel(QGroupBox):
 
     def show_state(self, state: SessionState) -> None:
         """Show how far the image is."""
+        if state.phase is Phase.EMBEDDING and self._state.phase is not Phase.EMBEDDING:
+            self._started_s = time.monotonic()  # loading the model is not counted
         if state.is_working and not self._is_working:
             self._started_s = time.monotonic()
             self._timer.start()
         elif self._is_working and not state.is_working:
             self._elapsed_s = time.monotonic() - self._started_s
             self._timer.stop()
-        self._is_working, self._state = state.is_working, state
-        # A model that is being loaded cannot say how far it is: the bar swings to and fro.
-        self._progress.setRange(0, 0 if state.phase is Phase.LOADING else 100)
-        self._progress.setValue(round(state.progress * 100))
+        was_working, self._is_working, self._state = self._is_working, state.is_working, state
         self._button.setText("Cancel" if state.is_working else "Embed")
         self._button.setToolTip(
             "Stop computing the embedding; your clicks are kept"
@@ -63,24 +65,27 @@ class ImagePanel(QGroupBox):
         )
         self._progress.setVisible(state.is_working)
         self._button.setVisible(state.is_working or state.phase in (Phase.CANCELLED, Phase.FAILED))
-        self._show_status()
+        if not (state.is_working and was_working):
+            self._show_progress()
 
-    def _show_status(self) -> None:
+    def _show_progress(self) -> None:
+        self._progress.setValue(round(self._state.progress * 100))
+        self._status.setText(self._status_text())
+
+    def _status_text(self) -> str:
         state, device = self._state, self._state.device
         on_device = f" on {device}" if device else ""
         if state.is_working:
             elapsed_s = time.monotonic() - self._started_s
             what = "Loading the model" if state.phase is Phase.LOADING else f"Embedding{on_device}"
-            text = f"{what} … {elapsed_s:.1f} s"
-        elif state.phase is Phase.READY:
-            text = f"Ready{on_device}, embedded in {self._elapsed_s:.1f} s"
-        elif state.phase is Phase.CANCELLED:
-            text = "Embedding cancelled"
-        elif state.phase is Phase.FAILED:
-            text = "This image cannot be annotated yet: see below"
-        else:
-            text = f"Model ready{on_device}" if device else "No image chosen"
-        self._status.setText(text)
+            return f"{what} … {elapsed_s:.1f} s"
+        if state.phase is Phase.READY:
+            return f"Ready{on_device}, embedded in {self._elapsed_s:.1f} s"
+        if state.phase is Phase.CANCELLED:
+            return "Embedding cancelled"
+        if state.phase is Phase.FAILED:
+            return "This image cannot be annotated yet: see below"
+        return f"Model ready{on_device}" if device else "No image chosen"
 
     def _on_button_clicked(self) -> None:
         if self._state.is_working:

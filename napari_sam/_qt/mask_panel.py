@@ -53,7 +53,7 @@ class MaskPanel(QGroupBox):
         for number in range(self._rows.count()):
             item = self._rows.item(number)
             if number < len(scores):
-                item.setText(f"Mask {number + 1}    predicted IoU {scores[number]:.2f}")
+                item.setText(f"Mask {number + 1}    predicted IoU {min(scores[number], 1):.2f}")
             else:
                 item.setText(f"Mask {number + 1}    -")
         self._rows.setEnabled(bool(scores))

@@ -61,6 +61,9 @@ class CandidateLayer(Labels):
     def _type_string(self) -> str:
         return "labels"  # what napari saves it as
 
+    def _update_thumbnail(self) -> None:
+        """Keep an empty thumbnail: a hidden layer's would show the mask of some earlier click."""
+
     def undo(self) -> None:
         """Undo the last edit of the prompts or the last accept."""
         self._on_undo()
@@ -140,7 +143,8 @@ class CandidateLayers:
             if layer is None:
                 continue
             if number != chosen:
-                layer.visible = False
+                if layer.visible:  # napari draws the whole scene anew even where nothing changes
+                    layer.visible = False
             elif layer.visible and self._fill(number):
                 layer.refresh(extent=False, highlight=False)
             else:

@@ -137,13 +137,15 @@ class PointPrompts(PromptLayer[Points]):
             return
         if (prompts.points_xy, prompts.point_labels) == self.read(image, view, dims):
             return
-        elsewhere = ~view.holds(self.layer.data)
-        polarity = self.layer.features[POLARITY][elsewhere].tolist()
-        polarity += [_NAMES[label] for label in prompts.point_labels]
-        points_rc = np.vstack([self.layer.data[elsewhere], view.to_rc(prompts.points_xy)])
-        next_polarity = self.polarity
+        here = view.holds(self.layer.data)
         with self._writing():
-            self.layer.data = points_rc
+            if not prompts.points_xy:  # after each accepted object: one refresh, not three
+                self.layer.remove(np.flatnonzero(here).tolist())
+                return
+            polarity = self.layer.features[POLARITY][~here].tolist()
+            polarity += [_NAMES[label] for label in prompts.point_labels]
+            next_polarity = self.polarity
+            self.layer.data = np.vstack([self.layer.data[~here], view.to_rc(prompts.points_xy)])
             self.layer.features = _polarity_table(polarity)
             self.layer.selected_data = set()
             self.polarity = next_polarity

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -130,6 +130,11 @@ class LabelsEdit:
         labels[self.written & (labels == self.before)] = self.label_id
         self.plane.write(*self._region, labels)
         self.plane.claim(self.label_id)
+
+    def with_free_label_id(self) -> LabelsEdit:
+        """Return the same edit, with another label_id if its own was taken since it was undone."""
+        largest = self.plane.max_label_id()
+        return self if self.label_id > largest else replace(self, label_id=largest + 1)
 
     def revert(self) -> None:
         """Take the object back; pixels that were painted since then keep their new label."""

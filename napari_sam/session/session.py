@@ -435,6 +435,10 @@ class AnnotationSession:
         """Repeat what was undone last."""
         edit = self._history.redo()
         if edit is not None:
+            if edit.labels is not None:
+                # The person may have painted with the number meanwhile.
+                edit = replace(edit, labels=edit.labels.with_free_label_id())
+                self._history.replace_last(edit)
             self._restore(edit, edit.after, LabelsEdit.apply)
 
     def _restore(self, edit: Edit, state: ObjectState, write: Callable[[LabelsEdit], None]) -> None:
