@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -68,6 +70,8 @@ class SamWidget(QWidget):
         self.destroyed.connect(lambda: self._shut_down())
         if warning := old_distribution_warning():
             show_warning(warning)
+        # napari's Points layers need it, and the first click should not wait for its import.
+        threading.Thread(target=importlib.import_module, args=("pandas",), daemon=True).start()
         self.session.preload()
         self.binding.set_image(self._first_image())
 

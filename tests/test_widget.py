@@ -79,7 +79,7 @@ def test_accept_writes_an_object_and_starts_the_next(make_widget, coins):
     np.testing.assert_array_equal(labels.data, mask.astype(int))
     assert len(named(viewer, "SAM points").data) == 0
     assert widget.session.state.candidates is None
-    assert not any(layer.visible for layer in viewer.layers if "mask" in layer.name)
+    assert not shown_mask(viewer).any()
 
     add_point(viewer, widget, OTHER_COIN_RC)
     widget.binding.accept()

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 from napari.layers import Image, Labels
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap
 
 from napari_sam.layers.plane_view import PlaneView, place, placement
 from napari_sam.session import Candidates
@@ -49,9 +49,8 @@ class CandidateLayer(Labels):
             name=f"SAM mask {number + 1}",
             opacity=0.5,
             visible=False,
-            colormap=DirectLabelColormap(
-                color_dict={1: CANDIDATE_COLORS[number], None: "transparent"}
-            ),
+            # A colormap of single labels would first have its loop compiled, for two seconds.
+            colormap=CyclicLabelColormap(colors=["transparent", CANDIDATE_COLORS[number]]),
             **placement(where, view.offset),
         )
         self.editable = False
@@ -135,19 +134,23 @@ class CandidateLayers:
                 new.events.visible.connect(self._on_visible)
 
     def show(self, candidates: Candidates | None, chosen: int | None) -> None:
-        """Show candidate `chosen` and hide the others; hide all if there are no candidates."""
+        """Show candidate `chosen` and hide the others.
+
+        Without candidates the layer that showed is emptied but not hidden: napari rebuilds the
+        whole scene when a layer's visibility changes, and that would be twice for each object.
+        """
         self._candidates = candidates
         if candidates is not None:
             self.make()
         for number, layer in enumerate(self._layers):
             if layer is None:
                 continue
-            if number != chosen:
-                if layer.visible:  # napari draws the whole scene anew even where nothing changes
+            if chosen is not None and number != chosen:
+                if layer.visible:  # napari rebuilds it even where nothing changes
                     layer.visible = False
             elif layer.visible and self._fill(number):
-                layer.refresh(extent=False, highlight=False)
-            else:
+                layer.refresh(extent=False, thumbnail=False, highlight=False)
+            elif number == chosen and not layer.visible:
                 self._fill(number)
                 layer.visible = True
 

@@ -340,7 +340,7 @@ class AnnotationSession:
             self._decode_lane.cancel()
             self._candidates = None
             return
-        prompts, embedded = self._object.prompts, self._embedded
+        prompts, choice, embedded = self._object.prompts, self._object.choice, self._embedded
         mask_prompt = self._object.mask_prompt() if self.use_feedback else None
 
         def decode() -> Candidates:
@@ -351,7 +351,9 @@ class AnnotationSession:
                 box_xyxy=usable.box_array(),
                 mask_input=mask_prompt,
             )
-            return Candidates(prompts, prediction)
+            candidates = Candidates(prompts, prediction)
+            candidates.crop(candidates.best if choice is None else choice)  # which will be shown
+            return candidates
 
         self._decode_lane.submit(lambda _: decode(), self._on_decoded, self._on_decode_failed)
 
