@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from napari_sam.model.prompt_encoder import PromptEncoder
 from napari_sam.model.sam import Sam
 from napari_sam.model.tiny_vit import TinyViT, TinyViTConfig
 from napari_sam.model.transformer import TwoWayTransformer
+from napari_sam.model.vit import ViT, ViTConfig
 
 PATCH_PX = 16  # input pixels per cell of the image embedding, the same in all variants
 WEIGHTS = Path(__file__).parent / "weights"
@@ -26,8 +26,8 @@ class SamConfig:
 
     Attributes
     ----------
-    make_image_encoder : callable
-        Returns the image encoder with fresh weights.
+    image_encoder : TinyViTConfig or ViTConfig
+        Shape of the image encoder; its type tells the architecture.
     embedded_checkpoint : Path or None
         The file that ships inside the package.
     ignored_prefixes : tuple of str
@@ -42,7 +42,7 @@ class SamConfig:
         Shape of the MLP that predicts the masks' quality.
     """
 
-    make_image_encoder: Callable[[], nn.Module]
+    image_encoder: TinyViTConfig | ViTConfig
     embedded_checkpoint: Path | None = None
     ignored_prefixes: tuple[str, ...] = ()
     image_size: int = 1024
@@ -57,11 +57,21 @@ class SamConfig:
 
 VARIANTS: dict[str, SamConfig] = {
     "vit_t": SamConfig(
-        make_image_encoder=lambda: TinyViT(TinyViTConfig()),
+        TinyViTConfig(),
         embedded_checkpoint=WEIGHTS / "mobile_sam.safetensors",
         ignored_prefixes=("image_encoder.norm_head.", "image_encoder.head."),
     ),
+    "vit_b": SamConfig(ViTConfig(dim=768, depth=12, heads=12, global_blocks=(2, 5, 8, 11))),
+    "vit_l": SamConfig(ViTConfig(dim=1024, depth=24, heads=16, global_blocks=(5, 11, 17, 23))),
+    "vit_h": SamConfig(ViTConfig(dim=1280, depth=32, heads=16, global_blocks=(7, 15, 23, 31))),
 }
+
+
+def _image_encoder(config: SamConfig) -> nn.Module:
+    shape = config.image_encoder
+    if isinstance(shape, ViTConfig):
+        return ViT(shape, config.image_size)
+    return TinyViT(shape)
 
 
 def build_model(config: SamConfig) -> Sam:
@@ -75,7 +85,7 @@ def build_model(config: SamConfig) -> Sam:
     mask_decoder = MaskDecoder(
         config.embed_dim, transformer, config.iou_head_depth, config.iou_head_hidden_dim
     )
-    return Sam(config.make_image_encoder(), prompt_encoder, mask_decoder)
+    return Sam(_image_encoder(config), prompt_encoder, mask_decoder)
 
 
 def load_model(variant: str = "vit_t", checkpoint: str | Path | None = None) -> Sam:

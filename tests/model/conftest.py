@@ -9,13 +9,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
+import torch
 
-from napari_sam.model import Predictor, load_model
+from napari_sam.model import Predictor, SamConfig, load_model
+from napari_sam.model.build import build_model
+from napari_sam.model.vit import ViTConfig
 
 GOLDENS = Path(__file__).parents[3] / "shared" / "goldens"
 needs_goldens = pytest.mark.skipif(
     not (GOLDENS / "cases.json").is_file(), reason="the golden outputs lie outside the repository"
 )
+
+TINY_CONFIG = SamConfig(
+    ViTConfig(dim=48, depth=4, heads=4, global_blocks=(1, 3), window=5, out_channels=32),
+    image_size=224,
+    embed_dim=32,
+    decoder_heads=4,
+    decoder_mlp_dim=64,
+    iou_head_hidden_dim=32,
+)
+"""All the machinery of ViT-B in a hundredth of a second."""
 
 
 def golden_cases():
@@ -51,3 +64,14 @@ def embedding_of(predictor):
 @pytest.fixture(scope="session")
 def coins(embedding_of):
     return embedding_of("coins")
+
+
+@pytest.fixture(scope="session")
+def tiny_model():
+    """A SAM with a plain ViT and random weights."""
+    torch.manual_seed(0)
+    model = build_model(TINY_CONFIG)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.3)
+    return model.eval().requires_grad_(False)
