@@ -7,6 +7,7 @@ Run by hand on a machine with nothing else to do:  python benchmarks/live_loop.p
 - How long the event loop was blocked: the gaps between the beats of a 1 ms timer. An idle viewer
   that only repaints is measured beside them, as OpenGL in software blocks the loop by itself.
 - Encoding on the job thread against encoding on the main thread, in turns, the viewer open.
+- Previews a second that come to the screen while the mouse moves.
 - From napari on screen to the widget on screen, torch not being imported yet.
 """
 
@@ -21,7 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import napari
 import numpy as np
-from qtpy.QtCore import QEvent, QEventLoop, QObject, Qt, QTimer
+from qtpy.QtCore import QEvent, QEventLoop, QObject, QPointF, Qt, QTimer
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication
 from skimage import data
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 WINDOW_SIZE = 1400, 900
 TIMEOUT_S = 120
+HOVER_S = 6
 
 
 def main() -> None:
@@ -53,6 +57,7 @@ def main() -> None:
     print(
         f"  longest while decoding / while only repainting: {decoding.max_s / repainting.max_s:.2f}"
     )
+    measure_hover(viewer, widget, HOVER_S)
     viewer.close()
 
 
@@ -271,6 +276,45 @@ def measure_clicks(
     )
     print(f"event loop blocked, decoding                 {heartbeat}")
     return heartbeat
+
+
+def measure_hover(viewer: napari.Viewer, widget: SamWidget, seconds: float) -> None:
+    """Move the mouse over the canvas; print how many previews a second come to the screen."""
+    native = viewer.window._qt_viewer.canvas.native
+    on_screen: list[Any] = []
+    start_s = time.perf_counter()
+
+    def move() -> None:
+        angle = 2 * (time.perf_counter() - start_s)
+        height, width = native.height(), native.width()
+        offset = 0.3 * min(height, width) * np.array([np.cos(angle), np.sin(angle)])
+        position = QPointF(width / 2 + offset[0], height / 2 + offset[1])
+        event = QMouseEvent(
+            QEvent.Type.MouseMove,
+            position,
+            QPointF(native.mapToGlobal(position.toPoint())),
+            Qt.MouseButton.NoButton,
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+        )
+        QApplication.sendEvent(native, event)
+
+    def on_swapped() -> None:
+        preview = widget.session.state.preview
+        if preview is not None and (not on_screen or on_screen[-1] is not preview):
+            on_screen.append(preview)
+
+    native.frameSwapped.connect(on_swapped)
+    widget.binding.set_hover(True)
+    timer = QTimer()
+    timer.timeout.connect(move)
+    timer.start(8)
+    wait_until(lambda: time.perf_counter() - start_s > seconds)
+    timer.stop()
+    widget.binding.set_hover(False)
+    native.frameSwapped.disconnect(on_swapped)
+    widget.wait_until_idle(TIMEOUT_S)
+    print(f"hover preview                                {len(on_screen) / seconds:.1f} per second")
 
 
 if __name__ == "__main__":

@@ -143,6 +143,7 @@ class SamWidget(QWidget):
         prompts.polarity_requested.connect(binding.set_polarity)
         prompts.clear_requested.connect(session.clear_prompts)
         prompts.feedback_requested.connect(self._on_prompt_panel_feedback_requested)
+        prompts.hover_requested.connect(binding.set_hover)
         prompts.points_combo.chosen.connect(self._on_prompt_layer_chosen)
         prompts.boxes_combo.chosen.connect(self._on_prompt_layer_chosen)
         masks.candidate_requested.connect(session.choose)
@@ -156,6 +157,7 @@ class SamWidget(QWidget):
             (session.warned, self._on_warned),
             (binding.warned, self._on_warned),
             (binding.polarity_changed, prompts.show_polarity),
+            (binding.hover_changed, prompts.show_hover),
             (binding.image_changed, self._refresh_combos),
             (binding.target_changed, self._refresh_combos),
             (binding.prompt_layers_changed, self._refresh_combos),

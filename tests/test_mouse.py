@@ -135,3 +135,45 @@ def test_resizing_the_box_decodes_again(job):
     box = widget.session.state.prompts.box_xyxy
     assert box[2] > 150
     assert widget.session.state.candidates.prompts.box_xyxy == box
+
+
+def test_hover_previews_lightly_and_a_click_makes_it_a_prompt(job):
+    viewer, widget, mouse = job
+    widget.binding.start_points()
+    widget.binding.set_hover(True)
+    mouse.move((68, 104))
+    widget.wait_until_idle(TIMEOUT_S)
+    state = widget.session.state
+    assert state.prompts.is_empty
+    assert state.candidates is None
+    shown = viewer.layers[f"SAM mask {state.preview.best + 1}"]
+    assert shown.visible
+    assert shown.data[68, 104] == 1
+    assert shown.opacity == pytest.approx(0.25)
+    assert not state.can_undo
+
+    mouse.move((68, 150))
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.preview.prompts != state.preview.prompts
+
+    mouse.click((68, 104))
+    widget.wait_until_idle(TIMEOUT_S)
+    state = widget.session.state
+    assert state.preview is None
+    shown = viewer.layers[f"SAM mask {state.chosen + 1}"]
+    assert shown.data[68, 104] == 1
+    assert shown.opacity == pytest.approx(0.5)
+
+    mouse.move((68, 150))
+    assert widget.session.state.preview is None  # the object has prompts: nothing flickers
+    widget.session.clear_prompts()
+    mouse.move((68, 150))
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.preview is not None
+    widget.binding.set_hover(False)
+    assert widget.session.state.preview is None
+    masks = [layer for layer in viewer.layers if layer.name.startswith("SAM mask")]
+    assert not any(layer.data.any() for layer in masks if layer.visible)
+    mouse.move((68, 104))
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.preview is None

@@ -28,6 +28,7 @@ class PromptPanel(QGroupBox):
     polarity_requested = Signal(int)
     clear_requested = Signal()
     feedback_requested = Signal(bool)
+    hover_requested = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__("Prompts")
@@ -55,6 +56,10 @@ class PromptPanel(QGroupBox):
         layout = QVBoxLayout(self)
         layout.addLayout(_row(points, boxes, self._clear))
         layout.addLayout(_row(self._foreground, self._background))
+        self._hover = QCheckBox("preview under the cursor (H)")
+        self._hover.setToolTip("Show what a click would give while the mouse moves over the image")
+        self._hover.toggled.connect(self.hover_requested.emit)
+        layout.addWidget(self._hover)
         layout.addWidget(self._make_options())
 
     def _make_options(self) -> QWidget:
@@ -83,6 +88,10 @@ class PromptPanel(QGroupBox):
     def show_state(self, state: SessionState) -> None:
         """Show whether there is something to clear."""
         self._clear.setEnabled(not state.prompts.is_empty)
+
+    def show_hover(self, on: bool) -> None:
+        """Show whether the mask under the cursor is previewed."""
+        self._hover.setChecked(on)
 
     def show_polarity(self, label: int) -> None:
         """Show what the next click means."""

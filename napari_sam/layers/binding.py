@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.utils.events import Event
+from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_sam.layers.candidate_layers import CandidateLayers
+from napari_sam.layers.hover import CursorTracker
 from napari_sam.layers.keys import bind_keys, unbind_keys
 from napari_sam.layers.plane_view import PlaneView, displayed_plane
 from napari_sam.layers.prompt_binding import PromptBinding
@@ -50,6 +53,8 @@ class LayerBinding:
     """The person's own Points and Shapes layers that are prompts; None stands for ours."""
     polarity_changed = Signal(int)
     """The point label of the next click: 1 foreground, 0 background."""
+    hover_changed = Signal(bool)
+    """Whether the mask under the cursor is previewed."""
     warned = Signal(str)
     """A message that should not be missed."""
 
@@ -72,6 +77,7 @@ class LayerBinding:
             "next": session.choose_next,
             "previous": lambda: session.choose_next(-1),
             "flip": self.flip_polarity,
+            "hover": lambda: self.set_hover(not self._cursor.is_on),
             "undo": session.undo,
             "redo": session.redo,
         }
@@ -85,6 +91,7 @@ class LayerBinding:
         self._candidates = CandidateLayers(
             self._add_candidate, self._layers.remove, session.undo, session.redo
         )
+        self._cursor = CursorTracker(viewer, self._on_cursor_moved)
         self._connections = (
             (session.changed, self._on_session_changed),
             (viewer.layers.events.removed, self._on_layer_removed),
@@ -99,6 +106,7 @@ class LayerBinding:
     def close(self) -> None:
         """Let the viewer go: candidates are removed, prompts and objects stay."""
         self._is_closed = True
+        self._cursor.switch(False)
         for event, callback in self._connections:
             event.disconnect(callback)
         self._connect_image(None)
@@ -286,7 +294,23 @@ class LayerBinding:
     def _on_session_changed(self, state: SessionState) -> None:
         if state.prompts != self._last_read and self._view is not None:
             self._write_prompts()
-        self._candidates.show(state.candidates, state.chosen)
+        if state.candidates is None and state.preview is not None:
+            self._candidates.show(state.preview, state.preview.best, lightly=True)
+        elif state.candidates is not None or not state.is_decoding:
+            self._candidates.show(state.candidates, state.chosen)
+
+    def set_hover(self, on: bool) -> None:
+        """Preview the mask under the cursor as it moves over the image, or cease to."""
+        self._cursor.switch(on)
+        self.hover_changed.emit(on)
+
+    def _on_cursor_moved(self, world: NDArray[np.float64] | None) -> None:
+        image, view = self._image, self._view
+        prompts = None
+        if world is not None and image is not None and view is not None:
+            points_rc = np.asarray(image.world_to_data(world), float)[np.newaxis]
+            prompts = Prompts(tuple(map(tuple, view.to_xy(points_rc))), (FOREGROUND,))
+        self._session.hover(prompts)
 
     def _on_active_layer_changed(self) -> None:
         number = self._candidates.number_of(self._viewer.layers.selection.active)

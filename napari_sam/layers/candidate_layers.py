@@ -100,6 +100,7 @@ class CandidateLayers:
         self._view: PlaneView | None = None
         self._image: Image | None = None
         self._candidates: Candidates | None = None
+        self._is_light = False
 
     def number_of(self, layer: object) -> int | None:
         """Return which candidate a layer shows, or None if it is not one of these layers."""
@@ -130,11 +131,14 @@ class CandidateLayers:
                 new = CandidateLayer(number, self._view, self._image, self._on_undo, self._on_redo)
                 self._layers[number] = new
                 self._filled[number], self._holds[number] = _NOTHING, None
+                new.opacity *= 0.5 if self._is_light else 1
                 self._add_layer(new)
                 new.events.visible.connect(self._on_visible)
 
-    def show(self, candidates: Candidates | None, chosen: int | None) -> None:
-        """Show candidate `chosen` and hide the others.
+    def show(
+        self, candidates: Candidates | None, chosen: int | None, *, lightly: bool = False
+    ) -> None:
+        """Show candidate `chosen` and hide the others; `lightly` if it is but a preview.
 
         Without candidates the layer that showed is emptied but not hidden: napari rebuilds the
         whole scene when a layer's visibility changes, and that would be twice for each object.
@@ -142,6 +146,7 @@ class CandidateLayers:
         self._candidates = candidates
         if candidates is not None:
             self.make()
+            self._lighten(lightly)
         for number, layer in enumerate(self._layers):
             if layer is None:
                 continue
@@ -153,6 +158,13 @@ class CandidateLayers:
             elif number == chosen and not layer.visible:
                 self._fill(number)
                 layer.visible = True
+
+    def _lighten(self, lightly: bool) -> None:
+        """Halve the opacity that the person sees in masks, or give it back."""
+        if lightly != self._is_light:
+            self._is_light = lightly
+            for layer in filter(None, self._layers):
+                layer.opacity = layer.opacity * (0.5 if lightly else 2)
 
     def _fill(self, number: int) -> bool:
         """Write a candidate into its layer; whether there was anything to write."""

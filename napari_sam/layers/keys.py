@@ -35,6 +35,7 @@ KEYS: Final = (
     Key(KeyCode.KeyW, "next", "Show the next mask"),
     Key(KeyMod.Shift | KeyCode.KeyW, "previous", "Show the previous mask"),
     Key(KeyCode.KeyT, "flip", "Foreground or background click", (Points,)),
+    Key(KeyCode.KeyH, "hover", "Preview the mask under the cursor, on or off"),
     Key(KeyMod.CtrlCmd | KeyCode.KeyZ, "undo", "Undo", _PROMPTS),
     Key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, "redo", "Redo", _PROMPTS),
 )

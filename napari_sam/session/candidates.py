@@ -12,6 +12,7 @@ from napari_sam.session.prompts import Prompts
 
 if TYPE_CHECKING:
     from napari_sam.model import MaskCrop, MaskPrediction
+    from napari_sam.session.embeddings import EmbeddedPlane
 
 _MAX_STEPS: Final = 32
 """Feedback steps kept per object; each holds 256 KB of logits."""
@@ -53,6 +54,38 @@ class Candidates:
         """Return the (256, 256) low-res logits of mask `index`."""
         logits: NDArray[np.float32] = self.prediction.low_res_logits[index]
         return logits
+
+
+def decode(
+    embedded: EmbeddedPlane,
+    prompts: Prompts,
+    usable: Prompts,
+    mask_prompt: NDArray[np.float32] | None,
+    choice: int | None,
+) -> Candidates:
+    """Compute the masks of some prompts; a pure function, for the decode thread.
+
+    Parameters
+    ----------
+    embedded : EmbeddedPlane
+        The image.
+    prompts, usable : Prompts
+        All prompts of the object, and those of them that lie on the image.
+    mask_prompt : (256, 256) float32 ndarray, optional
+        Logits to start from.
+    choice : int, optional
+        The candidate that will be shown, brought to the image's size ahead; None: the best one.
+    """
+    prediction = embedded.predictor.decode(
+        embedded.embedding,
+        points_xy=usable.points_array(),
+        point_labels=usable.labels_array(),
+        box_xyxy=usable.box_array(),
+        mask_input=mask_prompt,
+    )
+    candidates = Candidates(prompts, prediction)
+    candidates.crop(candidates.best if choice is None else choice)
+    return candidates
 
 
 @dataclass(frozen=True, eq=False)

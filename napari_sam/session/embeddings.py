@@ -91,6 +91,13 @@ class EmbeddedPlane:
     is_constant: bool
 
 
+def load_default_predictor() -> Predictor:
+    """Load the embedded MobileSAM weights; imports torch, so not for the GUI thread."""
+    from napari_sam.model import Predictor, load_model
+
+    return Predictor(load_model("vit_t"), device="auto")
+
+
 class Embedder:
     """Turns image planes into embeddings, on the one thread that calls `embed`.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from napari_sam.session.candidates import ObjectState
@@ -38,6 +38,8 @@ class History:
     def __init__(self) -> None:
         self._done: list[Edit] = []
         self._undone: list[Edit] = []
+        self._in_gesture = False
+        self._gesture_edit: Edit | None = None
 
     @property
     def can_undo(self) -> bool:
@@ -54,6 +56,34 @@ class History:
         self._done = [*self._done[-_MAX_EDITS + 1 :], edit]
         self._undone.clear()
 
+    def push_prompts(self, edit: Edit) -> None:
+        """Remember a change of the prompts; all those of one gesture become one edit."""
+        merged = self._gesture_edit
+        kept: Edit | None = edit
+        if merged is not None and merged is self.last:
+            is_undone = merged.before.prompts == edit.after.prompts  # dragged away and back
+            kept = None if is_undone else replace(edit, before=merged.before)
+            self.replace_last(kept)
+        else:
+            self.push(edit)
+        self._gesture_edit = kept if self._in_gesture else None
+
+    def amend(self, before: ObjectState, after: ObjectState) -> None:
+        """Have redo bring back a candidate's choice with its prompts; it is no edit of its own."""
+        last = self.last
+        if last is not None and last.after is before:
+            self.replace_last(replace(last, after=after))
+            if self._gesture_edit is last:
+                self._gesture_edit = self.last
+
+    def begin_gesture(self) -> None:
+        """Merge the changes of the prompts from here on."""
+        self._in_gesture, self._gesture_edit = True, None
+
+    def end_gesture(self) -> None:
+        """Merge no longer."""
+        self._in_gesture, self._gesture_edit = False, None
+
     def replace_last(self, edit: Edit | None) -> None:
         """Put another edit in the place of the last one, or forget the last one."""
         self._done[-1:] = [] if edit is None else [edit]
@@ -67,6 +97,7 @@ class History:
         """Move one edit to the undone ones and return it, for the caller to revert."""
         if not self._done:
             return None
+        self._gesture_edit = None
         edit = self._done.pop()
         self._undone.append(edit)
         return edit
@@ -75,12 +106,14 @@ class History:
         """Move one edit back to the done ones and return it, for the caller to repeat."""
         if not self._undone:
             return None
+        self._gesture_edit = None
         edit = self._undone.pop()
         self._done.append(edit)
         return edit
 
     def drop_prompts_of_other_planes(self, plane_id: int) -> None:
         """Forget prompts on other planes, whose undo nobody could see; keep what was accepted."""
+        self._gesture_edit = None
         for edits in (self._done, self._undone):
             edits[:] = [
                 e if e.plane_id == plane_id else Edit(_NOTHING, _NOTHING, e.plane_id, e.labels)

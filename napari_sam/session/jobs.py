@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import queue
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+_LOGGER = logging.getLogger(__name__)
+_OUT_OF_MEMORY: Final = re.compile("out of memory|allocate memory", re.IGNORECASE)
+"""What torch's RuntimeErrors say, on an accelerator and on the processor."""
 
 
 class Cancelled(Exception):  # noqa: N818 - it is an order that was followed, not an error
@@ -190,3 +196,13 @@ class Lane:
             self._start(waiting)
         if deliver is not None and not job.is_cancelled:
             deliver()
+
+
+def explain(error: BaseException, what: str) -> str:
+    """Turn an exception from a job into a sentence for the person, and log where it came from."""
+    _LOGGER.warning("%s", what, exc_info=error)
+    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+        return f"{what}: not enough memory. Close other programs or use a smaller image."
+    if isinstance(error, ValueError):
+        return f"{what}: {error}"
+    return f"{what} ({type(error).__name__}): {error}"

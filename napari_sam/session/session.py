@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,29 +9,19 @@ from typing import TYPE_CHECKING, Final
 
 from psygnal import Signal
 
-from napari_sam.session.candidates import Candidates, ObjectState
+from napari_sam.session.candidates import Candidates, ObjectState, decode
 from napari_sam.session.edits import LabelsEdit, LabelsPlane, TargetError, plan_object
-from napari_sam.session.embeddings import EmbeddedPlane, Embedder
+from napari_sam.session.embeddings import EmbeddedPlane, Embedder, load_default_predictor
 from napari_sam.session.history import Edit, History
 from napari_sam.session.image_plane import ImagePlane
-from napari_sam.session.jobs import CallbackQueue, Dispatcher, Lane
+from napari_sam.session.jobs import CallbackQueue, Dispatcher, Lane, explain
 from napari_sam.session.prompts import Prompts
 from napari_sam.session.state import Phase, SessionState, hint_for
 
 if TYPE_CHECKING:
-    from napari_sam.model import MaskPrediction, Predictor
+    from napari_sam.model import Predictor
 
-_LOGGER = logging.getLogger(__name__)
 _POLL_S: Final = 0.05
-_OUT_OF_MEMORY: Final = re.compile("out of memory|allocate memory", re.IGNORECASE)
-"""What torch's RuntimeErrors say, on an accelerator and on the processor."""
-
-
-def load_default_predictor() -> Predictor:
-    """Load the embedded MobileSAM weights; imports torch, so not for the GUI thread."""
-    from napari_sam.model import Predictor, load_model
-
-    return Predictor(load_model("vit_t"), device="auto")
 
 
 class AnnotationSession:
@@ -93,10 +81,10 @@ class AnnotationSession:
         self._object = ObjectState()
         self._candidates: Candidates | None = None
         self._accept_when_decoded = False
+        self._hover: Prompts | None = None
+        self._preview: Candidates | None = None
 
         self._history = History()
-        self._in_gesture = False
-        self._gesture_edit: Edit | None = None
 
         self.use_feedback = True
         """Whether a decode starts from the mask chosen before the last click of the object."""
@@ -144,7 +132,8 @@ class AnnotationSession:
             prompts=self._object.prompts,
             candidates=self._candidates,
             chosen=self._chosen(),
-            is_decoding=self._decode_lane.expects_result,
+            preview=self._preview,
+            is_decoding=self._is_decoding,
             can_undo=self._history.can_undo,
             can_redo=self._history.can_redo,
             hint=self._note or hint_for(self._phase, self._object.prompts, self._plane),
@@ -154,6 +143,11 @@ class AnnotationSession:
     def _publish(self) -> None:
         self._state = self._snapshot()
         self.changed.emit(self._state)
+
+    @property
+    def _is_decoding(self) -> bool:
+        # Without prompts it is a preview that the lane works on.
+        return self._decode_lane.expects_result and self._object.prompts.has_foreground
 
     def _chosen(self) -> int | None:
         if self._candidates is None:
@@ -196,9 +190,9 @@ class AnnotationSession:
     def _leave_image(self) -> None:
         self._encode_lane.cancel()
         self._plane = self._embedded = self._target = None
+        self._hover = self._preview = None
         self._plane_id += 1
         self._history.drop_prompts_of_other_planes(self._plane_id)
-        self._gesture_edit = None
         self._phase, self._progress, self._note = Phase.NO_IMAGE, 0.0, ""
         self._set_object(ObjectState())
 
@@ -240,10 +234,10 @@ class AnnotationSession:
         self._publish()
 
     def _on_load_failed(self, error: BaseException) -> None:
-        self._fail(_explain(error, "The model could not be loaded"))
+        self._fail(explain(error, "The model could not be loaded"))
 
     def _on_encode_failed(self, error: BaseException) -> None:
-        self._fail(_explain(error, "The image could not be embedded"))
+        self._fail(explain(error, "The image could not be embedded"))
 
     def _fail(self, note: str) -> None:
         self._phase, self._progress, self._note = Phase.FAILED, 0.0, note
@@ -264,7 +258,7 @@ class AnnotationSession:
         if self.use_feedback and self._candidates is not None:
             shown = self._candidates, self._chosen() or 0
         after = ObjectState() if prompts.is_empty else before.with_prompts(prompts, shown)
-        self._remember(before, after)
+        self._history.push_prompts(Edit(before, after, self._plane_id))
         self._set_object(after)
         self._publish()
 
@@ -274,11 +268,11 @@ class AnnotationSession:
 
     def begin_gesture(self) -> None:
         """From here to `end_gesture`, changes of the prompts are undone as one (a drag)."""
-        self._in_gesture, self._gesture_edit = True, None
+        self._history.begin_gesture()
 
     def end_gesture(self) -> None:
         """End what `begin_gesture` began."""
-        self._in_gesture, self._gesture_edit = False, None
+        self._history.end_gesture()
 
     def choose(self, index: int) -> None:
         """Choose the candidate to show and accept.
@@ -293,7 +287,7 @@ class AnnotationSession:
             raise IndexError(msg)
         if index != self._chosen():
             before, self._object = self._object, self._object.with_choice(index)
-            self._remember_choice(before, self._object)
+            self._history.amend(before, self._object)
             self._publish()
 
     def choose_next(self, step: int = 1) -> None:
@@ -302,26 +296,49 @@ class AnnotationSession:
         if self._candidates is not None and chosen is not None:
             self.choose((chosen + step) % len(self._candidates))
 
-    def _remember(self, before: ObjectState, after: ObjectState) -> None:
-        merged = self._gesture_edit
-        edit: Edit | None
-        if merged is not None and merged is self._history.last:
-            is_undone = merged.before.prompts == after.prompts  # dragged away and back
-            edit = None if is_undone else Edit(merged.before, after, self._plane_id)
-            self._history.replace_last(edit)
-        else:
-            edit = Edit(before, after, self._plane_id)
-            self._history.push(edit)
-        self._gesture_edit = edit if self._in_gesture else None
+    def hover(self, prompts: Prompts | None) -> None:
+        """Preview the masks of prompts that are not given yet, as long as the object has none.
 
-    def _remember_choice(self, before: ObjectState, after: ObjectState) -> None:
-        """Have redo bring the choice back with the prompts; it is no edit of its own."""
-        last = self._history.last
-        if last is not None and last.after is before:
-            edit = replace(last, after=after)
-            self._history.replace_last(edit)
-            if self._gesture_edit is last:
-                self._gesture_edit = edit
+        The newest ones win; a preview never waits behind another and never delays a real decode
+        by more than the one it is at.
+
+        Parameters
+        ----------
+        prompts : Prompts, optional
+            None ends the preview.
+        """
+        self._hover = prompts
+        if prompts is None:
+            self._drop_preview()
+        else:
+            self._request_preview()
+
+    def _drop_preview(self) -> None:
+        if self._preview is not None:
+            self._preview = None
+            self._publish()
+
+    def _request_preview(self) -> None:
+        hover, embedded, plane = self._hover, self._embedded, self._plane
+        is_wanted = hover is not None and self._object.prompts.is_empty
+        if not is_wanted or hover is None or embedded is None or plane is None:
+            return
+        usable, _ = hover.within(plane.shape)
+        if not usable.has_foreground:
+            self._drop_preview()
+        elif self._decode_lane.is_idle:
+            self._decode_lane.submit(
+                lambda _: decode(embedded, hover, usable, None, None),
+                self._on_previewed,
+                self._on_decode_failed,
+            )
+
+    def _on_previewed(self, preview: Candidates) -> None:
+        if self._hover is not None and self._object.prompts.is_empty:
+            self._preview = preview
+            self._publish()
+            if self._hover != preview.prompts:  # the cursor has moved on meanwhile
+                self._request_preview()
 
     def _set_object(self, new: ObjectState) -> None:
         """Make `new` the object being made and have it decoded, without a trace in the history."""
@@ -329,6 +346,7 @@ class AnnotationSession:
             self._decode_lane.cancel()
             self._candidates = None
         self._object = new
+        self._preview = self._preview if new.prompts.is_empty else None
         self._accept_when_decoded = False
         self._request_decode()
 
@@ -343,19 +361,11 @@ class AnnotationSession:
         prompts, choice, embedded = self._object.prompts, self._object.choice, self._embedded
         mask_prompt = self._object.mask_prompt() if self.use_feedback else None
 
-        def decode() -> Candidates:
-            prediction: MaskPrediction = embedded.predictor.decode(
-                embedded.embedding,
-                points_xy=usable.points_array(),
-                point_labels=usable.labels_array(),
-                box_xyxy=usable.box_array(),
-                mask_input=mask_prompt,
-            )
-            candidates = Candidates(prompts, prediction)
-            candidates.crop(candidates.best if choice is None else choice)  # which will be shown
-            return candidates
-
-        self._decode_lane.submit(lambda _: decode(), self._on_decoded, self._on_decode_failed)
+        self._decode_lane.submit(
+            lambda _: decode(embedded, prompts, usable, mask_prompt, choice),
+            self._on_decoded,
+            self._on_decode_failed,
+        )
 
     def _on_decoded(self, candidates: Candidates) -> None:
         self._candidates = candidates
@@ -368,7 +378,7 @@ class AnnotationSession:
 
     def _on_decode_failed(self, error: BaseException) -> None:
         self._accept_when_decoded = False
-        self.warned.emit(_explain(error, "The masks could not be computed"))
+        self.warned.emit(explain(error, "The masks could not be computed"))
         self._publish()
 
     # Accepted objects --------------------------------------------------------------------------
@@ -405,7 +415,7 @@ class AnnotationSession:
             If there is no mask, no target, or nothing of the mask may be written. The prompts
             stay as they are.
         """
-        if self._decode_lane.expects_result:
+        if self._is_decoding:
             self._accept_when_decoded = True
             return None
         self._accept_when_decoded = False
@@ -444,7 +454,6 @@ class AnnotationSession:
             self._restore(edit, edit.after, LabelsEdit.apply)
 
     def _restore(self, edit: Edit, state: ObjectState, write: Callable[[LabelsEdit], None]) -> None:
-        self._gesture_edit = None
         if edit.labels is not None:
             try:
                 write(edit.labels)
@@ -453,13 +462,3 @@ class AnnotationSession:
         if edit.plane_id == self._plane_id:
             self._set_object(state)
         self._publish()
-
-
-def _explain(error: BaseException, what: str) -> str:
-    """Turn an exception from a job into a sentence for the person."""
-    _LOGGER.warning("%s", what, exc_info=error)
-    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
-        return f"{what}: not enough memory. Close other programs or use a smaller image."
-    if isinstance(error, ValueError):
-        return f"{what}: {error}"
-    return f"{what} ({type(error).__name__}): {error}"

@@ -37,6 +37,8 @@ class SessionState:
         The masks to choose from; None until there are some for this object.
     chosen : int, optional
         Index of the candidate that would be accepted.
+    preview : Candidates, optional
+        What a click under the cursor would give; only while the object has no prompts.
     is_decoding : bool
         Whether masks for newer prompts are on their way.
     can_undo, can_redo : bool
@@ -52,6 +54,7 @@ class SessionState:
     prompts: Prompts = field(default_factory=Prompts)
     candidates: Candidates | None = None
     chosen: int | None = None
+    preview: Candidates | None = None
     is_decoding: bool = False
     can_undo: bool = False
     can_redo: bool = False

@@ -1,0 +1,50 @@
+"""Where the cursor is, for the preview of a click."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from numpy.typing import NDArray
+
+
+class CursorTracker:
+    """Follows the cursor over the canvas while it is switched on; costs nothing while it is off.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        The viewer.
+    on_moved : callable
+        Called with the cursor's position in world coordinates, or None when it leaves the canvas.
+    """
+
+    def __init__(
+        self, viewer: ViewerModel, on_moved: Callable[[NDArray[np.float64] | None], None]
+    ) -> None:
+        self._viewer, self._on_moved = viewer, on_moved
+        self.is_on = False
+
+    def switch(self, on: bool) -> None:
+        """Begin or cease to follow the cursor."""
+        if on == self.is_on:
+            return
+        self.is_on = on
+        left = self._viewer.events.mouse_over_canvas
+        if on:
+            self._viewer.mouse_move_callbacks.append(self._on_mouse_move)
+            left.connect(self._on_mouse_over_canvas)
+        else:
+            self._viewer.mouse_move_callbacks.remove(self._on_mouse_move)
+            left.disconnect(self._on_mouse_over_canvas)
+            self._on_moved(None)
+
+    def _on_mouse_move(self, _: ViewerModel, event: Any) -> None:
+        if not event.is_dragging:
+            self._on_moved(np.asarray(event.position, float))
+
+    def _on_mouse_over_canvas(self) -> None:
+        if not self._viewer.mouse_over_canvas:
+            self._on_moved(None)
