@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -11,7 +13,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from napari_sam.model.formats import to_published
+
 SHOWN_KEYS = 5  # enough to recognise the wrong model, few enough to read
+FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
+"""What Hugging Face calls the weights in a folder; the first that there is, is read."""
 DOWNLOAD_AGAIN = "Download the checkpoint again."
 
 
@@ -19,29 +25,67 @@ class CheckpointError(ValueError):
     """A checkpoint cannot be used; the message says why and what to do."""
 
 
-def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """What a file holds.
+
+    Attributes
+    ----------
+    state_dict : dict of str to Tensor
+        The model's weights under their published names, on the CPU.
+    decoder_state : dict of str to Tensor
+        Weights of micro-sam's instance decoder, kept aside; usually empty.
+    """
+
+    state_dict: dict[str, Tensor]
+    decoder_state: dict[str, Tensor] = field(default_factory=dict)
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
     """Read the tensors of a checkpoint without running any code it may contain.
 
     Parameters
     ----------
     path : str or Path
-        A ``.safetensors`` file, or a PyTorch file of any other name.
+        A ``.safetensors`` file, a PyTorch file of any other name, or a folder saved by Hugging
+        Face's ``SamModel``. The names may be those of Meta, Hugging Face, or micro-sam.
 
     Returns
     -------
-    dict of str to Tensor
-        On the CPU.
+    Checkpoint
+        Under published names, whatever the layout.
 
     Raises
     ------
     CheckpointError
         If the file is missing, unreadable, truncated, no state dict, or wants to run code.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"There is no checkpoint file {path}. Check the path.")
+    path = _weights_file(Path(path))
     reader = _read_safetensors if path.suffix == ".safetensors" else _read_torch
-    state_dict = reader(path)
+    content = reader(path)
+    decoder: object = {}
+    if isinstance(content, Mapping) and "model_state" in content:  # as micro-sam saves them
+        decoder = content.get("decoder_state") or {}
+        content = content["model_state"]
+    state_dict = to_published(_checked_tensors(content, path))
+    return Checkpoint(state_dict, _checked_tensors(decoder, path) if decoder else {})
+
+
+def _weights_file(path: Path) -> Path:
+    if path.is_file():
+        return path
+    candidates = [path / name for name in FOLDER_FILES]
+    if found := next(filter(Path.is_file, candidates), None):
+        return found
+    if path.is_dir():
+        raise CheckpointError(
+            f"There is no checkpoint file in the folder {path}: none of "
+            f"{', '.join(FOLDER_FILES)}. Choose the file itself, or a folder saved by SamModel."
+        )
+    raise CheckpointError(f"There is no checkpoint file {path}. Check the path.")
+
+
+def _checked_tensors(state_dict: object, path: Path) -> dict[str, Tensor]:
     if not isinstance(state_dict, Mapping) or not state_dict:
         raise CheckpointError(
             f"{path} holds no state dict but {_describe(state_dict)}. "
@@ -77,10 +121,12 @@ def _read_torch(path: Path) -> object:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        wanted = re.search(r"GLOBAL (\S+)", str(error))
+        code = f" ({wanted[1]})" if wanted else ""
         raise CheckpointError(
-            f"{path} is damaged, or holds more than tensors and would have to run code to be "
-            f"read, which is refused. {DOWNLOAD_AGAIN} If it is your own file, save only the "
-            "model's state dict."
+            f"{path} is damaged, or holds more than tensors and would have to run code{code} to "
+            f"be read, which is refused. {DOWNLOAD_AGAIN} If you trust it, save the model's state "
+            "dict alone where it was made, then `napari-sam convert` it to safetensors."
         ) from error
     except PermissionError as error:
         raise CheckpointError(f"{path} cannot be read: permission denied.") from error
@@ -99,10 +145,30 @@ def load_strictly(
 ) -> None:
     """Copy a state dict into a model; every key and every shape must match.
 
+    The parameters are those of `check_keys`; the model is unchanged if an error is raised.
+
+    Raises
+    ------
+    CheckpointError
+        If keys are missing, surplus, or of another shape.
+    """
+    check_keys(model, state_dict, source, ignored_prefixes)
+    given = {k: v for k, v in state_dict.items() if not k.startswith(ignored_prefixes)}
+    model.load_state_dict(given, strict=True)
+
+
+def check_keys(
+    model: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    source: str | Path,
+    ignored_prefixes: tuple[str, ...] = (),
+) -> None:
+    """Compare a state dict with a model; every key and every shape must match.
+
     Parameters
     ----------
     model : nn.Module
-        Changed in place; unchanged if an error is raised.
+        Only its names and shapes count; it may be on the meta device.
     state_dict : mapping of str to Tensor
         Published key names.
     source : str or Path
@@ -138,7 +204,6 @@ def load_strictly(
             f"{source} does not belong to this model variant ({'; '.join(problems)}). "
             "Choose the variant that the checkpoint was made for."
         )
-    model.load_state_dict(given, strict=True)
 
 
 def _fits(given: Tensor, expected: Tensor) -> bool:

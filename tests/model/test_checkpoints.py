@@ -76,7 +76,7 @@ def test_unknown_variant():
 
 def test_missing_file(tmp_path):
     assert_refused(tmp_path / "none.pt", "There is no checkpoint file", "Check the path")
-    assert_refused(tmp_path, "There is no checkpoint file")
+    assert_refused(tmp_path, "There is no checkpoint file", "model.safetensors")
 
 
 @pytest.mark.parametrize("name", ["model.pt", "model.pth", "model.safetensors"])
@@ -101,7 +101,9 @@ def test_truncated(tmp_path, state_dict, save, share):
 
 def test_hostile_pickle_does_not_run(tmp_path, save):
     trace = tmp_path / "trace"
-    assert_refused(save(Hostile(trace)), "refused")
+    assert_refused(save(Hostile(trace)), "refused", "run code (", "napari-sam convert")
+    assert_refused(save({"model_state": {"weight": Hostile(trace)}}), "refused")
+    assert_refused(save(Hostile(trace), "pytorch_model.bin").parent, "refused")
     assert_refused(save({"image_encoder.weight": Hostile(trace)}), "refused")
     bare = tmp_path / "bare.pt"
     bare.write_bytes(pickle.dumps(Hostile(trace)))
@@ -133,4 +135,18 @@ def test_missing_surplus_and_misshapen_keys_are_all_named(state_dict, save):
 
 
 def test_long_lists_of_keys_are_cut(save):
-    assert_refused(save({"weight": torch.zeros(1)}), "435 missing keys", ", ...")
+    lonely = {"image_encoder.layers.0.weight": torch.zeros(1)}
+    assert_refused(save(lonely), "435 missing keys", ", ...")
+
+
+def test_other_models_are_refused(save):
+    assert_refused(save({"weight": torch.zeros(1)}), "no Segment Anything model", "weight")
+    patches = {"image_encoder.patch_embed.proj.weight": torch.zeros(40, 3, 16, 16)}
+    assert_refused(save(patches), "40 channels", "vit_t, vit_b, vit_l, vit_h")
+
+
+def test_variant_may_be_stated_but_not_wrongly():
+    with pytest.raises(CheckpointError, match="is a vit_t, not a vit_b"):
+        load_model("vit_b", EMBEDDED)
+    with pytest.raises(CheckpointError, match="No weights for 'vit_b' ship"):
+        load_model("vit_b")

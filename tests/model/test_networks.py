@@ -4,7 +4,8 @@ import pytest
 import torch
 from plain_reference import PlainDecoder, PlainEncoder
 
-from napari_sam.model.build import VARIANTS, build_model
+from napari_sam.model import VARIANTS
+from napari_sam.model.build import build_model
 from napari_sam.model.common import fold_batch_norms
 from napari_sam.model.prompt_encoder import PADDING
 from napari_sam.model.sam import Sam

@@ -10,7 +10,8 @@ import torch.nn.functional as F  # noqa: N812
 from conftest import GOLDENS, TINY_CONFIG
 from safetensors.torch import load_file
 
-from napari_sam.model.build import VARIANTS, build_model
+from napari_sam.model import VARIANTS
+from napari_sam.model.build import build_model
 from napari_sam.model.checkpoints import load_strictly
 
 OUTPUTS = GOLDENS / "tiny_vit_sam_outputs.safetensors"
