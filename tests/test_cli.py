@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from click.testing import CliRunner
 from napari._app_model import get_app_model
+from napari.utils.notifications import notification_manager
 
 from napari_sam import __version__
 from napari_sam.cli import DISTRIBUTION, DOCK_NAME, dock_widget, main
@@ -129,7 +130,7 @@ def test_old_distribution_is_reported(monkeypatch, opened):
     )
     result = _run()
     assert result.exit_code == 0
-    assert result.stdout == ""
+    assert any("napari-sam 0.4.1" in record.message for record in notification_manager.records)
     assert "napari-sam 0.4.1" in result.stderr
     assert "pip uninstall napari-sam" in result.stderr
 
