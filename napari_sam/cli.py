@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from napari_sam import __version__
+from napari_sam.cli_models import COMMANDS
 from napari_sam.installation import DISTRIBUTION, old_distribution_warning
 
 if TYPE_CHECKING:
@@ -81,6 +82,10 @@ def open_(files: tuple[str, ...], sample: str | None, reader: str | None) -> Non
             msg = f"Cannot open {file}: there is no such file."
             raise click.ClickException(msg)
     _open_window(files, sample, reader)
+
+
+for _command in COMMANDS:
+    main.add_command(_command)
 
 
 def _open_window(files: Sequence[str], sample: str | None, reader: str | None) -> None:

@@ -19,7 +19,9 @@ PARTS = (
     "layers",
     "_qt",
     "activity",
+    "catalogue",
     "cli",
+    "cli_models",
     "installation",
     "samples",
     "widget",
@@ -28,14 +30,16 @@ PARTS = (
 # For each part of the package: the other parts that it may import, and packages it may not.
 ALLOWED = {
     "model": set(),
-    "session": {"model"},
+    "session": {"model", "catalogue"},
     "layers": {"session"},
-    "_qt": {"session"},
+    "_qt": {"session", "catalogue"},
     "activity": {"session"},
+    "catalogue": set(),
     "installation": set(),
     "samples": set(),
-    "widget": {"model", "session", "layers", "_qt", "activity", "installation"},
-    "cli": {"widget", "installation"},  # where it opens a window, inside a function
+    "widget": {"catalogue", "model", "session", "layers", "_qt", "activity", "installation"},
+    "cli": {"widget", "installation", "cli_models"},  # the widget where it opens a window
+    "cli_models": {"catalogue", "installation", "model"},  # inside functions
 }
 FORBIDDEN = {
     "model": GUI | {"psygnal"},
@@ -43,6 +47,8 @@ FORBIDDEN = {
     "layers": {"qtpy", "PyQt6", "PySide6", "superqt", "vispy", "torch"},
     "_qt": {"napari", "vispy", "torch"},
     "activity": {"torch"},
+    "catalogue": GUI | {"torch"},
+    "cli_models": GUI,
     "installation": GUI | {"torch"},
     "samples": GUI | {"torch"},
     "widget": {"torch"},
@@ -109,6 +115,10 @@ def test_importing_is_cheap(module: str) -> None:
 def test_session_and_widget_leave_torch_to_the_background() -> None:
     assert "torch" not in _modules_after("import napari_sam.session")
     assert "torch" not in _modules_after("import napari_sam.widget")
+
+
+def test_a_list_of_models_needs_no_torch() -> None:
+    assert _modules_after("import napari_sam.catalogue") & {"torch", *GUI} == set()
 
 
 def test_session_needs_no_gui() -> None:

@@ -1,0 +1,21 @@
+"""Published models: what there is, where it lies already, and how to get it.
+
+Nothing here imports torch, so a list of models costs no wait.
+"""
+
+from napari_sam.catalogue.download import DownloadError, download
+from napari_sam.catalogue.places import candidates, locate, models_folder, own_files
+from napari_sam.catalogue.table import EMBEDDED, MODELS, PublishedModel, find_model
+
+__all__ = [
+    "EMBEDDED",
+    "MODELS",
+    "DownloadError",
+    "PublishedModel",
+    "candidates",
+    "download",
+    "find_model",
+    "locate",
+    "models_folder",
+    "own_files",
+]

@@ -1,0 +1,138 @@
+"""Downloading a model: a file gets its name only after its checksum was found right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pooch
+import requests
+
+from napari_sam.catalogue.places import models_folder
+from napari_sam.catalogue.table import EMBEDDED, PublishedModel
+
+ProgressCallback = Callable[[int, int], None]
+"""Called as ``on_progress(done_bytes, total_bytes)``; raising stops the download."""
+
+CHUNK_BYTES: Final = 2**18
+TIMEOUT_S: Final = 20.0
+
+
+class DownloadError(ValueError):
+    """A model could not be downloaded; the message says what else can be done."""
+
+
+def download(
+    model: PublishedModel,
+    on_progress: ProgressCallback | None = None,
+    folder: Path | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> Path:
+    """Download a model, unless it is there.
+
+    Parameters
+    ----------
+    model : PublishedModel
+        From the table.
+    on_progress : callable, optional
+        Called as ``on_progress(done_bytes, total_bytes)``, on this thread, where 0 stands for an
+        unknown total. An exception that it raises stops the download and comes out here.
+    folder : Path, optional
+        Where to put the file; `models_folder` by default.
+    timeout_s : float
+        How long the server may be silent.
+
+    Returns
+    -------
+    Path
+        The file, its checksum verified. While it is incomplete it has another name, and whatever
+        goes wrong, nothing of it is left.
+
+    Raises
+    ------
+    DownloadError
+        If the model is not to be had this way, now, or in one piece.
+    """
+    if model.embedded is not None:
+        return model.embedded
+    folder = models_folder() if folder is None else folder
+    if model.url is None or model.known_hash is None:
+        raise DownloadError(
+            f"{model.name} cannot be downloaded from here: get its file from {model.page} and put "
+            f"it into {folder}, or open it from where it is."
+        )
+    transfer = _Transfer(on_progress, timeout_s, model.size_bytes)
+    try:
+        # Without retries: a person who is told can decide better than a loop.
+        path = pooch.retrieve(
+            model.url, model.known_hash, model.file_name, folder, downloader=transfer
+        )
+    except requests.RequestException as error:
+        raise DownloadError(_advice(model, folder, _reason(error))) from error
+    except ValueError as error:
+        if transfer.callback_error is error:
+            raise
+        reason = "what arrived is not the published file: its checksum differs"
+        raise DownloadError(_advice(model, folder, reason)) from error
+    except OSError as error:
+        if transfer.callback_error is error:
+            raise
+        raise DownloadError(
+            _advice(model, folder, f"the file cannot be written: {error}")
+        ) from error
+    return Path(path)
+
+
+class _Transfer:
+    """Writes what a url holds to a file, for pooch, which sees to names and checksums."""
+
+    def __init__(
+        self, on_progress: ProgressCallback | None, timeout_s: float, size_bytes: int | None
+    ) -> None:
+        self._on_progress = on_progress
+        self._timeout_s = timeout_s
+        self._size_bytes = size_bytes
+        self.callback_error: BaseException | None = None
+
+    def __call__(self, url: str, output_file: str, _pooch: Any) -> None:
+        """Download `url` to the path `output_file`."""
+        with (
+            requests.get(url, stream=True, timeout=self._timeout_s) as response,
+            Path(output_file).open("wb") as file,
+        ):
+            response.raise_for_status()
+            total = int(response.headers.get("content-length") or self._size_bytes or 0)
+            self._report(0, total)
+            done = 0
+            for chunk in response.iter_content(CHUNK_BYTES):
+                done += file.write(chunk)
+                self._report(done, total)
+
+    def _report(self, done: int, total: int) -> None:
+        if self._on_progress is None:
+            return
+        try:
+            self._on_progress(done, total)
+        except BaseException as error:
+            # Whatever it raises is the caller's way to stop, not a failed download.
+            self.callback_error = error
+            raise
+
+
+def _reason(error: requests.RequestException) -> str:
+    if error.response is not None:
+        return f"the server answered {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.Timeout):
+        return "the server did not answer in time"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection broke off before the end"
+    return "there is no connection to the server"
+
+
+def _advice(model: PublishedModel, folder: Path, reason: str) -> str:
+    return (
+        f"{model.name} could not be downloaded: {reason}. Try again later, or get {model.url} in "
+        f"another way and put it as {model.file_name} into {folder}. Until then "
+        f"{EMBEDDED.name}, which ships with the plugin, works without a network."
+    )

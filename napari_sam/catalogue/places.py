@@ -1,0 +1,135 @@
+"""Where the files of models may lie: our folder, and those of the tools that people have."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import pooch
+
+from napari_sam.catalogue.table import PublishedModel
+
+MODELS_VARIABLE: Final = "NAPARI_SAM_MODELS"
+"""Names a folder of models; downloads go there, and everything in it can be chosen."""
+SUFFIXES: Final = (".safetensors", ".pth", ".pt", ".bin")
+_MAX_HEADER_BYTES: Final = 10_000_000  # a hundred times that of the largest SAM
+
+
+def models_folder() -> Path:
+    """Return the folder that downloads go to; it need not exist yet."""
+    chosen = os.environ.get(MODELS_VARIABLE)
+    folder = Path(chosen) if chosen else pooch.os_cache("napari-sam-live") / "models"
+    return folder.expanduser()
+
+
+def shared_folders() -> dict[str, Path]:
+    """Return the folders in which other tools keep models, by the tool's name."""
+    micro_sam = os.environ.get("MICROSAM_CACHEDIR") or pooch.os_cache("micro_sam")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    torch_home = os.environ.get("TORCH_HOME") or cache / "torch"
+    folders = {
+        "micro-sam": Path(micro_sam) / "models",
+        "napari-segment-anything": Path("~/.cache/napari-segment-anything"),
+        "torch hub": Path(torch_home) / "hub" / "checkpoints",
+        "Hugging Face": _hugging_face_folder(cache),
+    }
+    return {tool: folder.expanduser() for tool, folder in folders.items()}
+
+
+def _hugging_face_folder(cache: Path) -> Path:
+    if hub := os.environ.get("HF_HUB_CACHE"):
+        return Path(hub)
+    return Path(os.environ.get("HF_HOME") or cache / "huggingface") / "hub"
+
+
+def own_files() -> list[Path]:
+    """Return the models that a person put into the folder of models, by name."""
+    folder = models_folder()
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+
+
+def candidates(model: PublishedModel) -> list[Path]:
+    """Return the files that have a model's name, and its size if that is known.
+
+    This is quick. Whether a file is what its name says, `locate` tells.
+    """
+    if model.embedded is not None:
+        return [model.embedded]
+    shared = shared_folders()
+    shared.pop("Hugging Face")
+    places = [models_folder(), *shared.values()]
+    files = [folder / name for folder in places for name in model.file_names]
+    found = [path for path in files if path.is_file() and _has_size(path, model.size_bytes)]
+    return list(dict.fromkeys(found)) + list(_in_hugging_face(model))
+
+
+def locate(model: PublishedModel) -> Path | None:
+    """Find a model on this computer, and make sure that it is what it is called.
+
+    Parameters
+    ----------
+    model : PublishedModel
+        From the table.
+
+    Returns
+    -------
+    Path or None
+        A file to be used in place: the embedded one, one whose checksum is the published one, or
+        one in Hugging Face's cache, where the layout differs and the shapes have to do. None if
+        there is none. A large file takes a few seconds, the first time.
+    """
+    for path in candidates(model):
+        if path == model.embedded or path.suffix == ".safetensors":
+            return path
+        if model.known_hash is not None and has_hash(path, model.known_hash):
+            return path
+    return None
+
+
+def has_hash(path: Path, known_hash: str) -> bool:
+    """Compare a file with a checksum ``algorithm:digits``; remembered until the file changes."""
+    algorithm, digits = known_hash.split(":")
+    status = path.stat()
+    return _digest(path, algorithm, status.st_size, status.st_mtime_ns) == digits
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, algorithm: str, size_bytes: int, modified_ns: int) -> str:
+    del size_bytes, modified_ns  # they are there to tell one state of the file from another
+    return str(pooch.file_hash(str(path), alg=algorithm))
+
+
+def _has_size(path: Path, size_bytes: int | None) -> bool:
+    return size_bytes is None or path.stat().st_size == size_bytes
+
+
+def _in_hugging_face(model: PublishedModel) -> Iterator[Path]:
+    if model.hugging_face is None:
+        return
+    repository = "models--" + model.hugging_face.replace("/", "--")
+    snapshots = shared_folders()["Hugging Face"] / repository / "snapshots"
+    for path in sorted(snapshots.glob("*/model.safetensors")):
+        if safetensors_elements(path) >= model.parameters:
+            yield path
+
+
+def safetensors_elements(path: Path) -> int:
+    """Count the numbers in a safetensors file by its header; 0 if it is none, or incomplete."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 0 < length <= _MAX_HEADER_BYTES:
+                return 0
+            header = json.loads(file.read(length))
+        tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+        end = max(entry["data_offsets"][1] for entry in tensors)
+        complete = path.stat().st_size == 8 + length + end
+        return end // 4 if complete else 0  # float32, as all published ones are
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+        return 0

@@ -1,0 +1,199 @@
+"""The table of published models; what is not known for certain is None."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import napari_sam
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """One model that somebody published.
+
+    Attributes
+    ----------
+    name : str
+        Unique; the name that micro-sam uses too, where it knows the model.
+    variant : str
+        vit_t, vit_b, vit_l or vit_h.
+    file_name : str
+        What we call the file in our folder.
+    good_for, licence, citation : str
+        For the person who chooses.
+    parameters : int
+        Number of weights.
+    page : str
+        Where to read more.
+    url : str or None
+        Where to get it; None if it has to be fetched by hand from the page.
+    sha256, xxh128 : str or None
+        Checksums, in hexadecimal.
+    size_bytes : int or None
+        Of the file.
+    hugging_face : str or None
+        The repository that holds the same weights in another layout.
+    embedded : Path or None
+        The file inside the package.
+    """
+
+    name: str
+    variant: str
+    file_name: str
+    good_for: str
+    licence: str
+    citation: str
+    parameters: int
+    page: str
+    url: str | None = None
+    sha256: str | None = None
+    xxh128: str | None = None
+    size_bytes: int | None = None
+    hugging_face: str | None = None
+    embedded: Path | None = None
+
+    @property
+    def known_hash(self) -> str | None:
+        """The stronger of the checksums, as ``algorithm:digits``; None if there is none."""
+        if self.sha256 is not None:
+            return f"sha256:{self.sha256}"
+        return None if self.xxh128 is None else f"xxh128:{self.xxh128}"
+
+    @property
+    def file_names(self) -> tuple[str, str]:
+        """The names that the file goes by: the publisher's, and micro-sam's."""
+        return self.file_name, self.name
+
+
+_PARAMETERS: Final = {
+    "vit_t": 9_808_452,
+    "vit_b": 93_735_472,
+    "vit_l": 312_342_832,
+    "vit_h": 641_090_608,
+}
+_SAM: Final = "Kirillov et al., Segment Anything, ICCV 2023, arXiv:2304.02643"
+_MOBILE_SAM: Final = "Zhang et al., Faster Segment Anything, 2023, arXiv:2306.14289"
+_MICRO_SAM: Final = (
+    "Archit et al., Segment Anything for Microscopy, Nature Methods 2025, "
+    "doi:10.1038/s41592-024-02580-4"
+)
+_LIGHT: Final = "cells and nuclei in light microscopy: fluorescence, phase contrast"
+_ELECTRON: Final = "mitochondria, nuclei and other organelles in electron microscopy"
+
+
+def _meta(variant: str, file_name: str, sha256: str, size_bytes: int, size: str) -> PublishedModel:
+    return PublishedModel(
+        name=variant,
+        variant=variant,
+        file_name=file_name,
+        good_for="natural images, and a start for anything",
+        licence="Apache-2.0",
+        citation=_SAM,
+        parameters=_PARAMETERS[variant],
+        page="https://github.com/facebookresearch/segment-anything",
+        url=f"https://dl.fbaipublicfiles.com/segment_anything/{file_name}",
+        sha256=sha256,
+        size_bytes=size_bytes,
+        hugging_face=f"facebook/sam-vit-{size}",
+    )
+
+
+def _micro_sam(name: str, place: str, xxh128: str) -> PublishedModel:
+    variant = name[:5]
+    nickname = place.split("/")[0]
+    return PublishedModel(
+        name=name,
+        variant=variant,
+        file_name=f"{name}.pt",
+        good_for=_LIGHT if name.endswith("_lm") else _ELECTRON,
+        licence="CC-BY-4.0",
+        citation=_MICRO_SAM,
+        parameters=_PARAMETERS[variant],
+        page=f"https://bioimage.io/#/?id={nickname}",
+        url=(
+            "https://uk1s3.embassy.ebi.ac.uk/public-datasets/bioimage.io/"
+            f"{place}/files/{variant}.pt"
+        ),
+        xxh128=xxh128,
+    )
+
+
+EMBEDDED: Final = PublishedModel(
+    name="mobile_sam",
+    variant="vit_t",
+    file_name="mobile_sam.safetensors",
+    good_for="anything, at once: small, fast, ships with the plugin",
+    licence="Apache-2.0",
+    citation=_MOBILE_SAM,
+    parameters=_PARAMETERS["vit_t"],
+    page="https://github.com/ChaoningZhang/MobileSAM",
+    embedded=Path(napari_sam.__file__).parent / "model" / "weights" / "mobile_sam.safetensors",
+)
+"""The model that is there without a network."""
+
+MODELS: Final[tuple[PublishedModel, ...]] = (
+    EMBEDDED,
+    _meta(
+        "vit_b",
+        "sam_vit_b_01ec64.pth",
+        "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+        375_042_383,
+        "base",
+    ),
+    _meta(
+        "vit_l",
+        "sam_vit_l_0b3195.pth",
+        "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+        1_249_524_607,
+        "large",
+    ),
+    _meta(
+        "vit_h",
+        "sam_vit_h_4b8939.pth",
+        "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+        2_564_550_879,
+        "huge",
+    ),
+    PublishedModel(
+        name="vit_t",
+        variant="vit_t",
+        file_name="mobile_sam.pt",
+        good_for="natural images: MobileSAM as its authors published it",
+        licence="Apache-2.0",
+        citation=_MOBILE_SAM,
+        parameters=_PARAMETERS["vit_t"],
+        page="https://github.com/ChaoningZhang/MobileSAM",
+        url="https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/mobile_sam.pt",
+        sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+        size_bytes=40_728_226,
+    ),
+    _micro_sam("vit_t_lm", "faithful-chicken/1.1", "72ec5074774761a6e5c05a08942f981e"),
+    _micro_sam("vit_b_lm", "diplomatic-bug/1.2", "fe9252a29f3f4ea53c15a06de471e186"),
+    _micro_sam("vit_l_lm", "idealistic-rat/1.2", "017f20677997d628426dec80a8018f9d"),
+    _micro_sam("vit_t_em_organelles", "greedy-whale/1", "253474720c497cce605e57c9b1d18fd9"),
+    _micro_sam("vit_b_em_organelles", "noisy-ox/1.2", "f3bf2ed83d691456bae2c3f9a05fb438"),
+    _micro_sam("vit_l_em_organelles", "humorous-crab/1.2", "810b084b6e51acdbf760a993d8619f2d"),
+    PublishedModel(
+        name="medsam",
+        variant="vit_b",
+        file_name="medsam_vit_b.pth",
+        good_for="CT, MR, ultrasound and other medical images, from boxes",
+        licence="Apache-2.0",
+        citation="Ma et al., Segment Anything in Medical Images, Nature Communications 2024, "
+        "arXiv:2304.12306",
+        parameters=_PARAMETERS["vit_b"],
+        page="https://github.com/bowang-lab/MedSAM",
+    ),
+)
+"""All models of the catalogue; the one to begin with first."""
+
+
+def find_model(name: str) -> PublishedModel:
+    """Return the model of this name, else raise ValueError with the names there are."""
+    for model in MODELS:
+        if model.name == name:
+            return model
+    names = ", ".join(model.name for model in MODELS)
+    raise ValueError(f"No published model is called {name!r}; choose one of {names}.")

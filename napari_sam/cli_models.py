@@ -1,0 +1,192 @@
+"""Commands about models: what there is, what works here, and converting checkpoints."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from napari_sam import __version__
+from napari_sam.installation import DISTRIBUTION, old_distribution_warning
+
+if TYPE_CHECKING:
+    from napari_sam.catalogue import PublishedModel
+
+_PACKAGES: Final = ("napari", "torch", "numpy", "safetensors", "qtpy", "PyQt6", "PySide6")
+_MIB: Final = 2**20
+_GIB: Final = 2**30
+_LOW_MEMORY_GIB: Final = 4
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print all that is known, for programs.")
+def models(as_json: bool) -> None:
+    """List the models that can be used, and those that are on this computer."""
+    from napari_sam.catalogue import MODELS, models_folder, own_files
+
+    known = [_as_dict(model) for model in MODELS]
+    published = {name for entry in known for name in entry["paths"]}
+    own = [str(path) for path in own_files() if str(path) not in published]
+    if as_json:
+        content = {"folder": str(models_folder()), "models": known, "own_files": own}
+        click.echo(json.dumps(content, indent=2))
+        return
+    rows: list[Sequence[str]] = [("NAME", "SIZE", "ON DISK", "LICENCE", "GOOD FOR")]
+    rows += [_row(entry) for entry in known]
+    click.echo(_table(rows))
+    for path in own:
+        click.echo(f"Your own: {path}")
+    click.echo(f"\nPut files of your own into {models_folder()}.")
+
+
+def _as_dict(model: PublishedModel) -> dict[str, Any]:
+    from napari_sam.catalogue import candidates
+
+    return {
+        "name": model.name,
+        "variant": model.variant,
+        "good_for": model.good_for,
+        "licence": model.licence,
+        "parameters": model.parameters,
+        "size_bytes": model.size_bytes,
+        "url": model.url,
+        "sha256": model.sha256,
+        "xxh128": model.xxh128,
+        "page": model.page,
+        "citation": model.citation,
+        "paths": [str(path) for path in candidates(model)],
+    }
+
+
+def _row(entry: dict[str, Any]) -> tuple[str, ...]:
+    # Where nobody tells the size of the file, four bytes per weight come close.
+    size = entry["size_bytes"] or 4 * entry["parameters"]
+    about = "" if entry["size_bytes"] else "~"
+    where = "yes" if entry["paths"] else "no"
+    return entry["name"], f"{about}{size / 1e6:.0f} MB", where, entry["licence"], entry["good_for"]
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Align all columns but the last, which may be as long as it likes."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        for row in rows
+    )
+
+
+@click.command()
+def doctor() -> None:
+    """Say what is installed, what the models can run on, and what to repair."""
+    problems: list[str] = []
+    for title, lines in (
+        ("Versions", _versions(problems)),
+        ("Devices", _devices(problems)),
+        ("Memory", _memory(problems)),
+        ("Folders", _folders()),
+    ):
+        click.echo(title)
+        for line in lines:
+            click.echo(f"  {line}")
+    if warning := old_distribution_warning():
+        problems.append(warning)
+    for problem in problems:
+        click.echo(f"To repair: {problem}")
+    if not problems:
+        click.echo("Nothing to repair.")
+
+
+def _versions(problems: list[str]) -> Iterator[str]:
+    yield f"{DISTRIBUTION} {__version__}"
+    yield f"Python {platform.python_version()} on {platform.platform()} ({sys.executable})"
+    found = {name: version for name in _PACKAGES if (version := _version(name))}
+    yield from (f"{name} {version}" for name, version in found.items())
+    if not found.keys() & {"PyQt6", "PySide6"}:
+        problems.append("There is no Qt, so no window can open: run `pip install PyQt6`.")
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _devices(problems: list[str]) -> Iterator[str]:
+    try:
+        import torch
+
+        from napari_sam.model.predictor import best_device
+    except (ImportError, OSError) as error:
+        problems.append(f"PyTorch does not load ({error}): install it anew.")
+        return
+    best = best_device()
+    yield f"cpu, {torch.get_num_threads()} threads"
+    if best == "cuda":
+        for index in range(torch.cuda.device_count()):
+            free, total = torch.cuda.mem_get_info(index)
+            name = torch.cuda.get_device_name(index)
+            yield f"cuda:{index} {name}, {free / _GIB:.1f} of {total / _GIB:.1f} GiB free"
+    elif best != "cpu":
+        yield best
+    yield f"'auto' chooses {best}"
+
+
+def _memory(problems: list[str]) -> Iterator[str]:
+    import psutil
+
+    free = psutil.virtual_memory().available
+    yield f"{free / _GIB:.1f} GiB available"
+    if free < _LOW_MEMORY_GIB * _GIB:
+        problems.append(
+            f"Only {free / _GIB:.1f} GiB of memory are available: close other programs before you "
+            "choose vit_l or vit_h."
+        )
+
+
+def _folders() -> Iterator[str]:
+    from napari_sam.catalogue.places import models_folder, shared_folders
+
+    for owner, folder in {"ours": models_folder(), **shared_folders()}.items():
+        if folder.is_dir():
+            yield f"{owner}: {folder}, {_size_bytes(folder) / _MIB:.0f} MiB"
+        else:
+            yield f"{owner}: {folder}, not there"
+
+
+def _size_bytes(folder: Path) -> int:
+    # Links are left out: in Hugging Face's cache every file would count twice.
+    files = (path for path in folder.rglob("*") if not path.is_symlink())
+    return sum(path.stat().st_size for path in files if path.is_file())
+
+
+@click.command()
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
+def convert(source: Path, target: Path, overwrite: bool) -> None:
+    """Write the checkpoint IN as OUT, a safetensors file.
+
+    IN may be a file of Meta, MobileSAM, MedSAM, micro-sam or Hugging Face, or a folder that
+    Hugging Face's SamModel was saved to. No code inside it is run.
+    """
+    from napari_sam.model import CheckpointError
+    from napari_sam.model.conversion import convert as convert_checkpoint
+
+    try:
+        done = convert_checkpoint(source, target, overwrite)
+    except CheckpointError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{done.path} is a {done.variant}.")
+    if done.decoder_path is not None:
+        click.echo(f"Its instance decoder is in {done.decoder_path}.")
+
+
+COMMANDS: Final = (models, doctor, convert)
+"""All that `napari-sam` can do besides opening a window."""

@@ -1,0 +1,189 @@
+"""Downloads from a server that misbehaves in every way that a server can."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import struct
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import xxhash
+
+from napari_sam.catalogue import EMBEDDED, DownloadError, download, find_model
+
+CONTENT = bytes(range(256)) * 2**13  # several chunks
+WRONG = CONTENT[:-1] + b"?"
+HALF = len(CONTENT) // 2
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        getattr(self, f"_{self.path.strip('/')}")()
+
+    def log_message(self, *args):
+        pass
+
+    def _begin(self, length=2**21):
+        self.send_response(200)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def _good(self):
+        self._begin()
+        self.wfile.write(CONTENT)
+
+    def _lengthless(self):
+        self._begin(None)
+        self.wfile.write(CONTENT)
+
+    def _wrong(self):
+        self._begin()
+        self.wfile.write(WRONG)
+
+    def _short(self):
+        self._begin(HALF)
+        self.wfile.write(CONTENT[:HALF])
+
+    def _truncated(self):
+        self._begin()
+        self.wfile.write(CONTENT[:HALF])
+
+    def _stalled(self):
+        self._begin()
+        self.wfile.write(CONTENT[:HALF])
+        self.wfile.flush()
+        self.server.released.wait(30)
+
+    def _vanishing(self):
+        self._begin()
+        self.wfile.write(CONTENT[:HALF])
+        self.wfile.flush()
+        # Without lingering, closing resets the connection, as a crash does.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def _missing(self):
+        self.send_error(404)
+
+    def _broken(self):
+        self.send_error(500)
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.released = threading.Event()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.released.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def model(server):
+    """Return a function from a path on the server to a model that is published there."""
+
+    def model(path, **changes):
+        fields = {
+            "url": f"http://127.0.0.1:{server.server_port}/{path}",
+            "sha256": hashlib.sha256(CONTENT).hexdigest(),
+            "size_bytes": len(CONTENT),
+        } | changes
+        return replace(find_model("vit_b"), **fields)
+
+    return model
+
+
+@pytest.mark.parametrize("path", ["good", "lengthless"])
+def test_a_file_arrives_and_progress_is_told(model, tmp_path, path):
+    calls = []
+    done = download(model(path), lambda *call: calls.append(call), tmp_path / "new")
+    assert done == tmp_path / "new" / "sam_vit_b_01ec64.pth"
+    assert done.read_bytes() == CONTENT
+    assert calls[0] == (0, len(CONTENT))
+    assert calls[-1] == (len(CONTENT), len(CONTENT))
+    assert len(calls) > 4
+    assert calls == sorted(calls)
+    assert list(done.parent.iterdir()) == [done]
+
+
+def test_the_other_checksum(model, tmp_path):
+    digits = xxhash.xxh128(CONTENT).hexdigest()
+    published = model("good", sha256=None, xxh128=digits)
+    assert download(published, folder=tmp_path).read_bytes() == CONTENT
+    with pytest.raises(DownloadError, match="checksum differs"):
+        download(model("wrong", sha256=None, xxh128=digits), folder=tmp_path / "other")
+
+
+def test_what_is_there_is_not_fetched_again(model, tmp_path):
+    path = download(model("good"), folder=tmp_path)
+    assert download(model("missing"), folder=tmp_path) == path
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("wrong", "checksum differs"),
+        ("short", "checksum differs"),
+        ("truncated", "broke off"),
+        ("vanishing", "broke off"),
+        ("stalled", "in time|no connection"),
+        ("missing", "answered 404 Not Found"),
+        ("broken", "answered 500 Internal Server Error"),
+    ],
+)
+def test_nothing_is_left_of_a_failure(model, tmp_path, path, reason):
+    published = model(path)
+    with pytest.raises(DownloadError, match=reason) as caught:
+        download(published, folder=tmp_path, timeout_s=0.5)
+    assert list(tmp_path.iterdir()) == []
+    for hint in (published.url, str(tmp_path), published.file_name, "mobile_sam", "without a net"):
+        assert hint in str(caught.value)
+
+
+def test_no_server(model, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/good"
+        with pytest.raises(DownloadError, match="no connection to the server"):
+            download(model("good", url=url), folder=tmp_path)
+
+
+def test_a_failure_leaves_the_file_that_was_there(model, tmp_path):
+    kept = tmp_path / "other.pth"
+    kept.write_bytes(b"mine")
+    with pytest.raises(DownloadError):
+        download(model("wrong"), folder=tmp_path)
+    assert list(tmp_path.iterdir()) == [kept]
+    assert download(model("good"), folder=tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, OSError, RuntimeError])
+def test_cancelling_leaves_nothing_and_raises_what_cancelled(model, tmp_path, error):
+    def cancel(done, total):
+        if done >= HALF:
+            raise error("enough")
+
+    with pytest.raises(error, match="enough") as caught:
+        download(model("good"), cancel, tmp_path)
+    assert not isinstance(caught.value, DownloadError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written(model, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(DownloadError, match="cannot be written"):
+        download(model("good"), folder=tmp_path / "file" / "models")
+
+
+def test_models_that_are_not_downloaded(tmp_path):
+    assert download(EMBEDDED) == EMBEDDED.embedded
+    with pytest.raises(DownloadError, match="bowang-lab/MedSAM") as caught:
+        download(find_model("medsam"), folder=tmp_path)
+    assert str(tmp_path) in str(caught.value)

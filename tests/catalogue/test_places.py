@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from napari_sam.catalogue import (
+    EMBEDDED,
+    MODELS,
+    candidates,
+    find_model,
+    locate,
+    models_folder,
+    own_files,
+)
+from napari_sam.catalogue import places as places_module
+from napari_sam.catalogue.places import safetensors_elements, shared_folders
+from napari_sam.model import VARIANTS
+from napari_sam.model.build import build_model
+
+CONTENT = b"weights" * 100
+VARIABLES = ("XDG_CACHE_HOME", "TORCH_HOME", "HF_HUB_CACHE", "HF_HOME", "MICROSAM_CACHEDIR")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Let everything lie in a home of the test's own."""
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
+    monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path / "mine"))
+    return tmp_path
+
+
+@pytest.fixture
+def model():
+    digits = hashlib.sha256(CONTENT).hexdigest()
+    return replace(find_model("vit_b"), sha256=digits, size_bytes=len(CONTENT))
+
+
+def put(path, content=CONTENT):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def test_the_table_names_each_model_once():
+    names = [model.name for model in MODELS]
+    assert len(set(names)) == len(names)
+    assert len({model.file_name for model in MODELS}) == len(names)
+    for model in MODELS:
+        with torch.device("meta"):
+            built = build_model(VARIANTS[model.variant])
+        assert sum(weights.numel() for weights in built.parameters()) == model.parameters
+        assert (model.url is None) == (model.known_hash is None)
+    assert {model.name for model in MODELS} >= {"vit_b", "vit_h", "vit_l_lm", "medsam"}
+
+
+def test_unknown_name():
+    with pytest.raises(ValueError, match="choose one of mobile_sam, vit_b"):
+        find_model("vit_x")
+
+
+def test_the_embedded_model_is_there():
+    assert locate(EMBEDDED) == EMBEDDED.embedded
+    assert EMBEDDED.embedded == VARIANTS["vit_t"].embedded_checkpoint
+    assert EMBEDDED.embedded.is_file()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "mine/sam_vit_b_01ec64.pth",
+        ".cache/napari-segment-anything/sam_vit_b_01ec64.pth",
+        ".cache/torch/hub/checkpoints/sam_vit_b_01ec64.pth",
+        "micro/models/vit_b",
+    ],
+)
+def test_files_of_other_tools_are_used_in_place(home, monkeypatch, model, place):
+    monkeypatch.setenv("MICROSAM_CACHEDIR", str(home / "micro"))
+    assert locate(model) is None
+    path = put(home / place)
+    assert candidates(model) == [path]
+    assert locate(model) == path
+
+
+def test_another_content_under_the_name_is_not_the_model(home, model):
+    path = put(home / "mine" / model.file_name, CONTENT[:-1] + b"?")
+    assert candidates(model) == [path]
+    assert locate(model) is None
+    put(path)
+    assert locate(model) == path, "a file that has changed is looked at anew"
+
+
+def test_a_file_of_another_size_is_not_even_read(home, monkeypatch, model):
+    monkeypatch.setattr(places_module.pooch, "file_hash", None)
+    put(home / "mine" / model.file_name, CONTENT[:-1])
+    assert candidates(model) == []
+    assert locate(model) is None
+
+
+def test_hugging_face_cache(home, model):
+    small = replace(model, parameters=12)
+    hub = home / ".cache" / "huggingface" / "hub"
+    path = hub / "models--facebook--sam-vit-base" / "snapshots" / "abc" / "model.safetensors"
+    path.parent.mkdir(parents=True)
+    save_file({"weight": torch.zeros(3, 4)}, path)
+    assert locate(small) == path
+    assert locate(replace(small, parameters=13)) is None
+    path.write_bytes(path.read_bytes()[:-1])
+    assert locate(small) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"12345678", b"\x02\0\0\0\0\0\0\0{}", b"\xff" * 40])
+def test_no_safetensors(home, content):
+    assert safetensors_elements(put(home / "model.safetensors", content)) == 0
+
+
+def test_folders_follow_the_environment(home, monkeypatch):
+    assert models_folder() == home / "mine"
+    monkeypatch.delenv("NAPARI_SAM_MODELS")
+    assert models_folder().parts[-2:] == ("napari-sam-live", "models")
+    monkeypatch.setenv("TORCH_HOME", str(home / "torch"))
+    monkeypatch.setenv("HF_HOME", str(home / "hf"))
+    folders = shared_folders()
+    assert folders["torch hub"] == home / "torch" / "hub" / "checkpoints"
+    assert folders["Hugging Face"] == home / "hf" / "hub"
+    assert folders["micro-sam"].parts[-2:] == ("micro_sam", "models")
+
+
+def test_own_files(home):
+    assert own_files() == []
+    names = ["b.pth", "a.safetensors", "c.pt"]
+    paths = [put(home / "mine" / name) for name in names]
+    put(home / "mine" / "notes.txt")
+    assert own_files() == sorted(paths)

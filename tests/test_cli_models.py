@@ -1,0 +1,106 @@
+"""The commands about models, without a window."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from importlib import metadata
+
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import load_file
+
+from napari_sam import cli_models
+from napari_sam.catalogue import EMBEDDED, MODELS
+from napari_sam.cli import main
+
+
+def _run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    for variable in ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "HF_HOME", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
+    monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path / "models"))
+    (tmp_path / "models").mkdir()
+    return tmp_path / "models"
+
+
+def test_help_names_the_commands():
+    output = _run("--help").output
+    assert all(name in output for name in ("models", "doctor", "convert"))
+    assert "safetensors" in _run("convert", "--help").output
+
+
+def test_table_of_models(folder):
+    (folder / "cells.safetensors").write_bytes(b"")
+    result = _run("models")
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0].split() == ["NAME", "SIZE", "ON", "DISK", "LICENCE", "GOOD", "FOR"]
+    assert [line.split()[0] for line in lines[1 : 1 + len(MODELS)]] == [m.name for m in MODELS]
+    assert lines[1].split()[:5] == ["mobile_sam", "~39", "MB", "yes", "Apache-2.0"]
+    assert lines[2].split()[:5] == ["vit_b", "375", "MB", "no", "Apache-2.0"]
+    assert f"Your own: {folder / 'cells.safetensors'}" in lines
+    assert str(folder) in lines[-1]
+
+
+def test_models_for_programs(folder):
+    content = json.loads(_run("models", "--json").output)
+    assert content["folder"] == str(folder)
+    assert content["own_files"] == []
+    first, second = content["models"][:2]
+    assert first["paths"] == [str(EMBEDDED.embedded)]
+    assert second["paths"] == []
+    assert second["sha256"].startswith("ec2df627")
+    assert {"citation", "parameters", "licence", "url", "size_bytes"} <= second.keys()
+
+
+def test_doctor_says_what_there_is(folder):
+    (folder / "mine.pt").write_bytes(bytes(3 * 2**20))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch, about drivers
+        result = _run("doctor")
+    assert result.exit_code == 0
+    for text in (f"torch {metadata.version('torch')}", "cpu, ", "GiB available", "'auto' chooses"):
+        assert text in result.output
+    assert f"ours: {folder}, 3 MiB" in result.output
+    assert "Hugging Face" in result.output
+
+
+def test_doctor_says_what_to_repair(monkeypatch):
+    monkeypatch.setattr(cli_models, "_version", lambda name: "")
+    monkeypatch.setattr(cli_models, "old_distribution_warning", lambda: "Uninstall the old one.")
+    output = _run("doctor").output
+    assert "To repair: There is no Qt" in output
+    assert "To repair: Uninstall the old one." in output
+    assert "Nothing to repair" not in output
+
+
+def test_convert(tmp_path):
+    weights = load_file(EMBEDDED.embedded)
+    torch.save({"model_state": weights, "decoder_state": {"a": torch.ones(1)}}, tmp_path / "in.pt")
+    target = tmp_path / "out.safetensors"
+    result = _run("convert", tmp_path / "in.pt", target)
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        f"{target} is a vit_t.",
+        f"Its instance decoder is in {tmp_path / 'out_decoder.safetensors'}.",
+    ]
+    written = load_file(target)
+    assert written.keys() == weights.keys()
+    assert all(torch.equal(written[name], weights[name]) for name in weights)
+
+    again = _run("convert", tmp_path / "in.pt", target)
+    assert again.exit_code == 1
+    assert "exists already" in again.output
+    assert _run("convert", "--overwrite", tmp_path / "in.pt", target).exit_code == 0
+
+
+def test_convert_refuses_what_it_cannot_read(tmp_path):
+    result = _run("convert", tmp_path / "none.pt", tmp_path / "out.safetensors")
+    assert result.exit_code == 1
+    assert "There is no checkpoint file" in result.output
