@@ -368,7 +368,12 @@ def test_an_image_deleted_during_its_embedding_is_survived(
         may_go_on.wait(TIMEOUT_S)
         return remembering_predictor.encode(image, on_block)
 
-    held = SimpleNamespace(device="cpu", encode=encode, decode=remembering_predictor.decode)
+    held = SimpleNamespace(
+        device="cpu",
+        encode=encode,
+        decode=remembering_predictor.decode,
+        warm_up=remembering_predictor.warm_up,
+    )
     viewer, widget = make_widget(coins, wait=False, load_predictor=lambda: held)
     assert started.wait(TIMEOUT_S)
     viewer.layers.remove(coins)

@@ -6,6 +6,8 @@ Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), ap
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
@@ -125,7 +127,7 @@ class MaskDecoder(nn.Module):
         hundred kilobytes, are brought into image order: (B, K, 4 e, 4 e).
         """
         batch, length, _ = image_tokens.shape
-        side = round(length**0.5)
+        side = math.isqrt(int(length))
         logits = hyper.new_empty(batch, hyper.shape[1], length * 16)
         for tokens, weights, out in zip(image_tokens, hyper, logits, strict=True):
             self._upscale(tokens, weights, out)

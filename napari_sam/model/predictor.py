@@ -15,6 +15,7 @@ from torch import Tensor
 from napari_sam.model.common import ProgressCallback
 from napari_sam.model.prediction import MaskPrediction
 from napari_sam.model.sam import Sam
+from napari_sam.model.traced import DecodeCall, trace_decoder
 from napari_sam.model.transformer import ImageTokens
 from napari_sam.model.transforms import (
     Size,
@@ -106,6 +107,7 @@ class Predictor:
         self._model = self._placed(model)
         with torch.inference_mode():
             self._image_pe = self._model.prompt_encoder.image_pe().to(self._dtype)
+        self._decode_three: DecodeCall | None = None
 
     def _placed(self, model: Sam) -> Sam:
         try:
@@ -121,6 +123,23 @@ class Predictor:
         placed.image_encoder.to(self._dtype)
         placed.mask_decoder.to(self._dtype)
         return placed
+
+    @torch.inference_mode()
+    def warm_up(self) -> None:
+        """Make later decodes of one prompt fast, on any thread; takes some tenths of a second.
+
+        Without it they give the same masks. Worth it where another thread keeps Python busy.
+        """
+        if self._decode_three is None:
+            side = self._model.prompt_encoder.mask_input_size // 4
+            embedding = torch.zeros(
+                self._image_pe.shape[-1], side, side, dtype=self._dtype, device=self.device
+            )
+            tokens = self._image_tokens(embedding, self._model.prompt_encoder.dense(None))
+            sparse = embedding.new_zeros(1, 2, len(embedding))
+            self._decode_three = trace_decoder(
+                self._model.mask_decoder, tokens, self._image_pe, sparse
+            )
 
     @torch.inference_mode()
     def encode(
@@ -304,7 +323,14 @@ class Predictor:
         self, embedding: ImageEmbedding, tokens: ImageTokens, sparse: Tensor, multimask_output: bool
     ) -> list[MaskPrediction]:
         """Decode ``sparse_embeddings`` (B, n, C) to B predictions."""
-        logits, ious = self._model.mask_decoder(tokens, self._image_pe, sparse, multimask_output)
+        if self._decode_three is not None and multimask_output and len(sparse) == 1:
+            logits, ious = self._decode_three(
+                **vars(tokens), image_pe=self._image_pe, sparse=sparse
+            )
+        else:
+            logits, ious = self._model.mask_decoder(
+                tokens, self._image_pe, sparse, multimask_output
+            )
         sizes = embedding.original_size, embedding.input_size, self._model.image_size
         return [
             MaskPrediction(low_res_logits, iou_predictions, *sizes)

@@ -123,6 +123,10 @@ class Embedder:
             self._predictor = self._load_predictor()
         return self._predictor
 
+    def warm_up(self) -> None:
+        """Make the first decode as fast as later ones; for the decode thread."""
+        self.load().warm_up()
+
     def embed(self, plane: ImagePlane, job: Job) -> EmbeddedPlane:
         """Embed a plane, or find its embedding in the cache.
 

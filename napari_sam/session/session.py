@@ -76,6 +76,7 @@ class AnnotationSession:
         self._target: LabelsPlane | None = None
         self._phase = Phase.NO_IMAGE
         self._progress = 0.0
+        self._is_warm = False
         self._note = ""  # says what the phase alone does not
 
         self._object = ObjectState()
@@ -146,8 +147,9 @@ class AnnotationSession:
 
     @property
     def _is_decoding(self) -> bool:
-        # Without prompts it is a preview that the lane works on.
-        return self._decode_lane.expects_result and self._object.prompts.has_foreground
+        # Without prompts the lane works on a preview; before the embedding, on getting ready.
+        is_about_prompts = self._embedded is not None and self._object.prompts.has_foreground
+        return is_about_prompts and self._decode_lane.expects_result
 
     def _chosen(self) -> int | None:
         if self._candidates is None:
@@ -219,6 +221,13 @@ class AnnotationSession:
             self._publish()
 
     def _on_encode_progress(self, fraction: float) -> None:
+        if not self._is_warm:
+            self._is_warm = True
+            self._decode_lane.submit(
+                lambda _: self._embedder.warm_up(),
+                lambda _: None,
+                lambda error: self.warned.emit(explain(error, "Masks will take longer")),
+            )
         self._phase, self._progress = Phase.EMBEDDING, fraction
         self._publish()
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import sample_image
 
-from napari_sam.model import ImageEmbedding, Predictor
+from napari_sam.model import ImageEmbedding, Predictor, load_model
 from napari_sam.model.predictor import best_device
 
 POINT = {"points_xy": [[104, 68]], "point_labels": [1]}
@@ -237,3 +237,27 @@ def test_devices_and_precisions(sam):
 
 def test_predictors_of_one_device_share_the_weights(sam, predictor):
     assert predictor._model is sam
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        {"points_xy": [[104, 68]], "point_labels": [1]},
+        {"points_xy": [[104, 68], [60, 68], [50, 50]], "point_labels": [1, 0, 1]},
+        {"box_xyxy": [78, 40, 132, 95]},
+        {
+            "points_xy": [[104, 68]],
+            "point_labels": [1],
+            "mask_input": np.linspace(-5, 5, 256 * 256, dtype=np.float32).reshape(256, 256),
+        },
+    ],
+    ids=["point", "three points", "box", "point and mask"],
+)
+def test_a_warm_predictor_gives_the_same_masks_bit_by_bit(prompt):
+    predictor = Predictor(load_model("vit_t"), device="cpu")
+    embedding = predictor.encode(sample_image("coins"))
+    cold = predictor.decode(embedding, **prompt)
+    predictor.warm_up()
+    warm = predictor.decode(embedding, **prompt)
+    np.testing.assert_array_equal(warm.low_res_logits, cold.low_res_logits)
+    np.testing.assert_array_equal(warm.iou_predictions, cold.iou_predictions)

@@ -36,6 +36,9 @@ class HeldPredictor:
         on_block(2, 4)
         return self._predictor.encode(image)
 
+    def warm_up(self):
+        self._predictor.warm_up()
+
     def decode(self, embedding, **prompts):
         self.decoded.append(prompts)
         self.decode_started.set()
