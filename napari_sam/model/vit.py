@@ -9,7 +9,10 @@ A relative position adds ``q . R_h[y, y'] + q . R_w[x, x']`` to the score of a q
 key at (y', x'). Written out that is a bias per head and pair of tokens, 64 MB for each head of a
 global block. It is a dot product already, though: if a query carries its products with all rows
 and columns as further channels, and a key carries a one at its row and its column and zeros
-elsewhere, then the ordinary score contains both terms, and fused attention does the rest.
+elsewhere, then the ordinary score contains both terms, and fused attention does the rest. That is
+what accelerators do. On a processor the further channels take longer than the bias, as long as
+only so much of that is written out at a time as a band of queries needs: half the time, measured
+in a global block. Both are exact.
 
 Activations are kept channels-last, (1, H, W, C).
 """
@@ -23,6 +26,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from napari_sam.model.common import ProgressCallback, gelu_, make_neck
+
+BIAS_ELEMENTS = 2**24
+"""Size of the bias that is written out at a time; 64 megabytes in float32."""
 
 
 @dataclass(frozen=True)
@@ -118,15 +124,34 @@ class Attention(nn.Module):
         batch, side, _, width = qkv.shape
         split = qkv.view(batch, side * side, 3, self.heads, -1)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each (B, h, side^2, d)
-        channels = value.shape[-1]
-        places = self.places.expand(batch, self.heads, -1, -1)
-        query = torch.cat([query * channels**-0.5, self._relative(query)], dim=-1)
-        key = torch.cat([key, places], dim=-1)
-        if qkv.device.type == "cpu":
-            # The processor's fused kernel wants three tensors of one width.
-            value = F.pad(value, (0, 2 * side))
-        out = F.scaled_dot_product_attention(query, key, value, scale=1.0)[..., :channels]
+        relative = self._relative(query)
+        attend = self._in_bands if qkv.device.type == "cpu" else self._in_channels
+        out = attend(query, key, value, relative)
         return out.transpose(1, 2).reshape(batch, side, side, width // 3)
+
+    def _in_channels(self, query: Tensor, key: Tensor, value: Tensor, relative: Tensor) -> Tensor:
+        """Attend with the relative positions as further channels of queries and keys.
+
+        `query`, `key` and `value` are (B, h, side^2, d), `relative` (B, h, side^2, 2 side);
+        returns (B, h, side^2, d).
+        """
+        places = self.places.expand(*key.shape[:2], -1, -1)
+        query = torch.cat([query * query.shape[-1] ** -0.5, relative], dim=-1)
+        key = torch.cat([key, places], dim=-1)
+        return F.scaled_dot_product_attention(query, key, value, scale=1.0)
+
+    def _in_bands(self, query: Tensor, key: Tensor, value: Tensor, relative: Tensor) -> Tensor:
+        """Do the same with the relative positions as bias, a band of queries at a time."""
+        batch, heads, count, _ = query.shape
+        size = max(1, BIAS_ELEMENTS // (batch * heads * count))
+        bands = []
+        for part, offsets in zip(
+            torch.split(query, size, dim=2), torch.split(relative, size, dim=2), strict=True
+        ):
+            rows, columns = torch.split(offsets, self.side, dim=-1)
+            bias = (rows[..., :, None] + columns[..., None, :]).flatten(3)
+            bands.append(F.scaled_dot_product_attention(part, key, value, attn_mask=bias))
+        return torch.cat(bands, dim=2)
 
     def _relative(self, query: Tensor) -> Tensor:
         """Multiply queries (B, h, side^2, d) with all their offsets: (B, h, side^2, 2 side)."""

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from conftest import GOLDENS, TINY_CONFIG
 from safetensors.torch import load_file
 
-from napari_sam.model import VARIANTS
+from napari_sam.model import VARIANTS, vit
 from napari_sam.model.build import build_model
 from napari_sam.model.checkpoints import load_strictly
 
@@ -119,12 +119,23 @@ def plain_attention(attention, qkv):
     return (weights @ value).transpose(1, 2).reshape(batch, side, side, -1)
 
 
+@pytest.mark.parametrize("way", ["_in_channels", "_in_bands"])
 @pytest.mark.parametrize("block", [0, 1])
-def test_attention_is_the_plain_one(tiny_model, block):
+def test_attention_is_the_plain_one(tiny_model, monkeypatch, block, way):
     torch.manual_seed(3)
     attention = tiny_model.image_encoder.blocks[block].attn
+    monkeypatch.setattr(attention, "_in_bands", getattr(attention, way))
     qkv = 3 * torch.randn(2, attention.side, attention.side, 3 * 48)
     assert_close(attention(qkv), plain_attention(attention, qkv))
+
+
+@pytest.mark.parametrize("elements", [1, 2 * 4 * 196 * 50])
+def test_bands_of_any_size_are_the_whole(tiny_model, monkeypatch, elements):
+    attention = tiny_model.image_encoder.blocks[1].attn
+    qkv = torch.randn(2, 14, 14, 3 * 48)
+    whole = attention(qkv)
+    monkeypatch.setattr(vit, "BIAS_ELEMENTS", elements)
+    assert_close(attention(qkv), whole)
 
 
 @pytest.mark.parametrize(
