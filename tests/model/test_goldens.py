@@ -24,11 +24,21 @@ def unpack(packed, shape):
     return np.unpackbits(packed, axis=-1)[:, : shape[0] * shape[1]].reshape(-1, *shape).astype(bool)
 
 
-def assert_masks_agree(masks, expected):
+# One logit of this mask of 854 pixels is 5e-5, so that the rounding of the processor at hand
+# decides about one pixel, and one pixel is an IoU of 0.9988. All the others have to hold.
+ROUNDING_DECIDES = {("hubble_deep_field", "box", "multi", 0): 1}
+
+
+def assert_masks_agree(masks, expected, case=()):
     assert masks.shape == expected.shape
-    for mask, other in zip(masks, expected, strict=True):
-        # A logit within 1e-4 of zero may fall on either side, depending on the processor.
-        assert (mask ^ other).sum() <= max(5, 0.001 * (mask | other).sum())
+    for number, (mask, other) in enumerate(zip(masks, expected, strict=True)):
+        different, either = (mask ^ other).sum(), (mask | other).sum()
+        if other.sum() <= 500:
+            assert different <= 5
+        elif (*case, number) in ROUNDING_DECIDES:
+            assert different <= ROUNDING_DECIDES[(*case, number)]
+        else:
+            assert 1 - different / either >= 0.999
 
 
 def decode_case(predictor, embedding, prompts, name, multimask_output=True):
@@ -77,7 +87,7 @@ def test_masks(predictor, embedding_of, image, prompt, mode):
     # float16 keeps eleven bits, which is what large logits are off by.
     assert (difference <= 1e-3 * np.abs(expected["low_res_logits"]) + 1e-2).all()
     masks = unpack(expected["masks_packed"], sample_image(image).shape[:2])
-    assert_masks_agree(prediction.masks, masks)
+    assert_masks_agree(prediction.masks, masks, (image, prompt, mode))
 
 
 @needs_goldens
