@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from napari_sam.model.formats import to_published
+from napari_sam.model.formats import POSITION_KEYS, to_published
 
 SHOWN_KEYS = 5  # enough to recognise the wrong model, few enough to read
 FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -67,8 +67,19 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     if isinstance(content, Mapping) and "model_state" in content:  # as micro-sam saves them
         decoder = content.get("decoder_state") or {}
         content = content["model_state"]
-    state_dict = to_published(_checked_tensors(content, path))
-    return Checkpoint(state_dict, _checked_tensors(decoder, path) if decoder else {})
+    state_dict = _checked_tensors(content, path)
+    _check_positions(state_dict, path)
+    return Checkpoint(to_published(state_dict), _checked_tensors(decoder, path) if decoder else {})
+
+
+def _check_positions(state_dict: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse two different positional encodings where Hugging Face stores one of them twice."""
+    first, second = (state_dict.get(key) for key in POSITION_KEYS)
+    if first is not None and second is not None and not torch.equal(first, second):
+        raise CheckpointError(
+            f"{path} holds two different positional encodings, {' and '.join(POSITION_KEYS)}, of "
+            "which SAM has one. Choose a checkpoint of SAM itself."
+        )
 
 
 def _weights_file(path: Path) -> Path:
@@ -202,7 +213,8 @@ def check_keys(
     if problems:
         raise CheckpointError(
             f"{source} does not belong to this model variant ({'; '.join(problems)}). "
-            "Choose the variant that the checkpoint was made for."
+            "It may be a modified model, such as HQ-SAM or one with adapters, which does not work "
+            "here; choose a checkpoint of SAM itself."
         )
 
 

@@ -15,8 +15,12 @@ T = TypeVar("T")
 MICRO_SAM_PREFIX = "sam."
 """What micro-sam's training puts before each name."""
 
-_SHARED_POSITIONS = "prompt_encoder.shared_embedding.positional_embedding"
-_POSITIONS = "shared_image_embedding.positional_embedding"
+POSITION_KEYS = (
+    "shared_image_embedding.positional_embedding",
+    "prompt_encoder.shared_embedding.positional_embedding",
+)
+"""Where Hugging Face stores the positional encoding: at the first, at the second, or at both."""
+_POSITIONS, _SHARED_POSITIONS = POSITION_KEYS
 
 # Published name, Hugging Face name; each stands for itself and all that follows after a dot.
 _HUGGING_FACE: tuple[tuple[str, str], ...] = (

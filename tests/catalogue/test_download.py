@@ -36,6 +36,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._begin()
         self.wfile.write(CONTENT)
 
+    def _ranged(self):
+        self.send_response(206 if "Range" in self.headers else 200)
+        self.send_header("Accept-Ranges", "bytes")
+        first = int(self.headers.get("Range", "bytes=0-")[6:-1])
+        self.send_header("Content-Length", str(len(CONTENT) - first))
+        self.end_headers()
+        self.wfile.write(CONTENT[first:])
+
     def _lengthless(self):
         self._begin(None)
         self.wfile.write(CONTENT)
@@ -100,7 +108,7 @@ def model(server):
     return model
 
 
-@pytest.mark.parametrize("path", ["good", "lengthless"])
+@pytest.mark.parametrize("path", ["good", "lengthless", "ranged"])
 def test_a_file_arrives_and_progress_is_told(model, tmp_path, path):
     calls = []
     done = download(model(path), lambda *call: calls.append(call), tmp_path / "new")

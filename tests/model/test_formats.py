@@ -11,6 +11,7 @@ from napari_sam.model import VARIANTS, CheckpointError, load_model
 from napari_sam.model.build import build_model, check_complete
 from napari_sam.model.checkpoints import Checkpoint, read_checkpoint
 from napari_sam.model.formats import (
+    POSITION_KEYS,
     from_hugging_face,
     from_micro_sam,
     to_hugging_face,
@@ -63,6 +64,16 @@ def test_positions_may_be_stored_twice_or_once(tiny):
     assert_same(from_hugging_face(both), tiny)
     del both[once]
     assert from_hugging_face(both).keys() == tiny.keys()
+
+
+def test_positions_that_differ_are_refused(tiny, tmp_path):
+    theirs = to_hugging_face(tiny)
+    first, second = POSITION_KEYS
+    save_file(theirs | {second: theirs[first] + 1}, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match="two different positional encodings"):
+        load_model(checkpoint=tmp_path)
+    save_file(theirs | {second: theirs[first].clone()}, tmp_path / "model.safetensors")
+    assert_loads(tmp_path, tiny)
 
 
 @pytest.mark.parametrize("name", ["sam.pth", "vit_b", "sam.pt"])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from conftest import GOLDENS, TINY_CONFIG
 from safetensors.torch import load_file
 
-from napari_sam.model import VARIANTS, vit
+from napari_sam.model import VARIANTS, Predictor, vit
 from napari_sam.model.build import build_model
 from napari_sam.model.checkpoints import load_strictly
 
@@ -102,6 +103,18 @@ def test_progress_comes_after_each_block_and_may_stop_the_encode(tiny_model):
 
     with pytest.raises(KeyboardInterrupt):
         tiny_model.image_encoder(image, stop)
+
+
+def test_predictor_runs_it_in_both_precisions(tiny_model):
+    image = np.random.default_rng(0).integers(0, 256, (150, 224, 3), np.uint8)
+    expected = Predictor(tiny_model, device="cpu").encode(image).numpy()
+    predictor = Predictor(tiny_model, device="cpu", precision="bfloat16")
+    embedding = predictor.encode(image)
+    difference = np.linalg.norm(embedding.numpy() - expected)
+    assert 0 < difference <= 0.05 * np.linalg.norm(expected)
+    prediction = predictor.decode(embedding, points_xy=[[50, 60]], point_labels=[1])
+    assert prediction.low_res_logits.shape == (3, 56, 56)
+    assert prediction.masks.shape == (3, 150, 224)
 
 
 def plain_attention(attention, qkv):
