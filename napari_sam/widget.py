@@ -112,7 +112,7 @@ class SamWidget(QWidget):
         self._hint = QLabel()
         self._hint.setWordWrap(True)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._hint.setMargin(8)
+        self._hint.setContentsMargins(20, 4, 12, 8)
         self._hint.setMinimumHeight(4 * self._hint.fontMetrics().lineSpacing())
         contents = QWidget()
         column = QVBoxLayout(contents)
