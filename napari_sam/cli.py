@@ -129,7 +129,7 @@ def dock_widget(viewer: Viewer) -> SamWidget:
 
     images: list[Image] = [layer for layer in viewer.layers if isinstance(layer, Image)]
     if images:
-        viewer.layers.selection.active = images[0]
+        viewer.layers.selection.active = images[-1]  # the topmost one
     widget = SamWidget(viewer)
     viewer.window.add_dock_widget(widget, name=DOCK_NAME)
     if images:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from napari_sam.model import Predictor
 
 _POLL_S: Final = 0.05
+_LOOK_MS: Final = 600
+"""How long the contrast limits have to rest before the image is embedded as it looks then."""
 
 
 class SamWidget(QWidget):
@@ -62,6 +64,10 @@ class SamWidget(QWidget):
         self.session = AnnotationSession(load_predictor, self._dispatcher)
         self.binding = LayerBinding(self._viewer, self.session, self._dispatcher.post)
         self._activity = Activity(self)
+        self._look_timer = QTimer(self)
+        self._look_timer.setSingleShot(True)
+        self._look_timer.setInterval(_LOOK_MS)
+        self._look_timer.timeout.connect(self.binding.look_again)
         self._is_closed = False
         self._build()
         self._connect()
@@ -72,8 +78,8 @@ class SamWidget(QWidget):
             show_warning(warning)
         # napari's Points layers need it, and the first click should not wait for its import.
         threading.Thread(target=importlib.import_module, args=("pandas",), daemon=True).start()
-        self.session.preload()
         self.binding.set_image(self._first_image())
+        self.session.preload()
 
     # Scripts and tests -----------------------------------------------------------------------
 
@@ -87,7 +93,7 @@ class SamWidget(QWidget):
         """
         deadline = time.monotonic() + timeout_s
         self._dispatcher.run_pending(0)
-        while not (self.session.is_idle and self.binding.is_idle):
+        while not self._is_idle:
             if time.monotonic() > deadline:
                 msg = f"The widget was still busy after {timeout_s} s."
                 raise TimeoutError(msg)
@@ -95,6 +101,11 @@ class SamWidget(QWidget):
         # The canvas asks for its repaint in one round of the event loop and paints in the next.
         for _ in range(2):
             QEventLoop().processEvents()
+
+    @property
+    def _is_idle(self) -> bool:
+        looks = self.session.is_idle and self.binding.is_idle
+        return looks and not self._look_timer.isActive()
 
     # Assembly --------------------------------------------------------------------------------
 
@@ -113,10 +124,10 @@ class SamWidget(QWidget):
         self._hint.setWordWrap(True)
         self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._hint.setContentsMargins(20, 4, 12, 8)
-        self._hint.setMinimumHeight(4 * self._hint.fontMetrics().lineSpacing())
+        self._hint.setMinimumHeight(3 * self._hint.fontMetrics().lineSpacing())
         contents = QWidget()
         column = QVBoxLayout(contents)
-        for panel in self._panels:
+        for panel in (self._image_panel, self._prompt_panel, self._mask_panel):
             column.addWidget(panel)
         column.addStretch(1)
         scroll = QScrollArea()
@@ -127,7 +138,13 @@ class SamWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll, 1)
-        layout.addWidget(self._hint)  # in sight however small the window is
+        # In sight however small the window is.
+        margins = column.contentsMargins()
+        below = QVBoxLayout()
+        below.setContentsMargins(margins.left(), 0, margins.right(), 0)
+        below.addWidget(self._object_panel)
+        layout.addLayout(below)
+        layout.addWidget(self._hint)
         self.setMinimumWidth(contents.minimumSizeHint().width() + 20)
 
     def _connect(self) -> None:
@@ -158,6 +175,7 @@ class SamWidget(QWidget):
             (binding.warned, self._on_warned),
             (binding.polarity_changed, prompts.show_polarity),
             (binding.hover_changed, prompts.show_hover),
+            (binding.look_changed, self._on_look_changed),
             (binding.image_changed, self._refresh_combos),
             (binding.target_changed, self._refresh_combos),
             (binding.prompt_layers_changed, self._refresh_combos),
@@ -187,6 +205,9 @@ class SamWidget(QWidget):
 
     def _on_warned(self, message: str) -> None:
         show_warning(message)
+
+    def _on_look_changed(self) -> None:
+        self._look_timer.start()
 
     def _on_layer_inserted(self) -> None:
         """Start on the first image that comes, as if it had been there from the beginning."""
@@ -247,6 +268,7 @@ class SamWidget(QWidget):
         if self._is_closed:
             return
         self._is_closed = True
+        self._activity.close()
         for event, callback in self._connections:
             event.disconnect(callback)
         self._activity.close()

@@ -87,10 +87,10 @@ def test_unknown_sample_is_a_usage_error():
     assert "immunohistochemistry" in result.output
 
 
-def test_first_file_is_annotated_and_the_next_click_is_a_prompt(opened, image_file, tmp_path):
+def test_the_topmost_file_is_annotated_and_the_next_click_is_a_prompt(opened, image_file, tmp_path):
     second = tmp_path / "second.tif"
     tifffile.imwrite(second, GRAY.T)
-    result = _run(image_file, second)
+    result = _run(second, image_file)
     assert (result.exit_code, result.output) == (0, "")
     (viewer,) = opened
     widget = _widget(viewer)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Points, Shapes
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QEventLoop
 from skimage import data
 
@@ -452,3 +453,63 @@ def test_widget_works_with_the_proxy_that_napari_hands_to_plugins(
     widget.binding.accept()
     assert viewer.layers["coins labels"].data[COIN_RC] == 1
     widget.close()
+
+
+def test_a_target_that_was_left_and_chosen_again_never_gives_a_label_id_twice(make_widget, coins):
+    mine, other = (Labels(np.zeros((303, 384), np.uint16), name=name) for name in ("mine", "other"))
+    viewer, widget = make_widget(coins, mine, other)
+    widget.binding.set_target(mine)
+    for at_rc in (COIN_RC, OTHER_COIN_RC):
+        add_point(viewer, widget, at_rc)
+        widget.binding.accept()
+    widget.session.undo()
+    widget.binding.set_target(other)
+    widget.binding.set_target(mine)
+    widget.session.redo()
+    add_point(viewer, widget, (130, 104))
+    widget.binding.accept()
+    assert sorted(np.unique(mine.data)) == [0, 1, 2, 3]
+
+
+def test_an_image_keeps_its_target(make_widget, coins):
+    cell = Image(data.cell(), name="cell")
+    viewer, widget = make_widget(cell, coins)
+    add_point(viewer, widget, COIN_RC)
+    widget.binding.accept()
+    target = widget.binding.target
+    widget.binding.set_image(cell)
+    assert widget.binding.target is None
+    widget.binding.set_image(coins)
+    assert widget.binding.target is target
+
+
+def test_other_contrast_limits_embed_the_image_anew_and_keep_the_prompts(make_widget, coins):
+    viewer, widget = make_widget(coins)
+    add_point(viewer, widget, COIN_RC)
+    before = widget.session.state.candidates.prediction.low_res_logits
+    coins.contrast_limits = (100, 180)
+    widget.wait_until_idle(TIMEOUT_S)
+    state = widget.session.state
+    assert state.prompts.points_xy == ((104, 68),)
+    assert np.abs(state.candidates.prediction.low_res_logits - before).max() > 0.1
+
+
+def test_the_next_object_begins_with_foreground(make_widget, coins):
+    viewer, widget = make_widget(coins)
+    add_point(viewer, widget, COIN_RC)
+    widget.binding.flip_polarity()
+    add_point(viewer, widget, (68, 60))
+    widget.binding.accept()
+    assert widget.binding.polarity == 1
+    add_point(viewer, widget, OTHER_COIN_RC)
+    assert widget.session.state.prompts.point_labels == (1,)
+
+
+def test_undo_of_an_object_on_another_image_says_so(make_widget, coins):
+    cell = Image(data.cell(), name="cell")
+    viewer, widget = make_widget(cell, coins)
+    add_point(viewer, widget, COIN_RC)
+    widget.binding.accept()
+    widget.binding.set_image(cell)
+    widget.session.undo()
+    assert any("another slice or image" in r.message for r in notification_manager.records)

@@ -64,7 +64,7 @@ class ImagePanel(QGroupBox):
             else "Compute the image embedding"
         )
         self._progress.setVisible(state.is_working)
-        self._button.setVisible(state.is_working or state.phase in (Phase.CANCELLED, Phase.FAILED))
+        self._button.setVisible(state.is_working or state.can_embed)
         if not (state.is_working and was_working):
             self._show_progress()
 

@@ -27,13 +27,19 @@ class MaskPanel(QGroupBox):
     def __init__(self, colors: tuple[str, ...]) -> None:
         super().__init__("Masks")
         self._rows = QListWidget()
-        self._rows.setToolTip("The three masks of the prompts; W shows the next one")
+        self._rows.setToolTip(
+            "The three masks of the prompts, with the model's own guess of how well each fits;"
+            " W shows the next one"
+        )
         self._rows.setIconSize(QSize(14, 14))
         self._rows.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         for color in colors:
             swatch = QPixmap(14, 14)
             swatch.fill(QColor(color))
-            item = QListWidgetItem(QIcon(swatch), "")
+            icon = QIcon()
+            for mode in (QIcon.Mode.Normal, QIcon.Mode.Disabled, QIcon.Mode.Selected):
+                icon.addPixmap(swatch, mode)  # the same colour as in the image, in any state
+            item = QListWidgetItem(icon, "")
             item.setSizeHint(QSize(0, _ROW_HEIGHT_PX))
             self._rows.addItem(item)
         self._rows.setFixedHeight(len(colors) * _ROW_HEIGHT_PX + 2 * self._rows.frameWidth() + 4)

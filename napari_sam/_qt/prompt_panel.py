@@ -81,7 +81,7 @@ class PromptPanel(QGroupBox):
         form.addRow("points", self.points_combo)
         form.addRow("boxes", self.boxes_combo)
         form.addRow(feedback)
-        options = QCollapsible("Prompt layers and options")
+        options = QCollapsible("Prompt layers and options", expandedIcon="▾", collapsedIcon="▸")
         options.addWidget(form_widget)
         return options
 

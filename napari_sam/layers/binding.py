@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari.components import ViewerModel
@@ -53,6 +54,8 @@ class LayerBinding:
     """The person's own Points and Shapes layers that are prompts; None stands for ours."""
     polarity_changed = Signal(int)
     """The point label of the next click: 1 foreground, 0 background."""
+    look_changed = Signal()
+    """The image is shown with other contrast limits, maybe in the middle of a drag."""
     hover_changed = Signal(bool)
     """Whether the mask under the cursor is previewed."""
     warned = Signal(str)
@@ -69,6 +72,9 @@ class LayerBinding:
         self._image: Image | None = None
         self._view: PlaneView | None = None
         self._target: TargetLayer | None = None
+        # One for each layer, also after another was chosen: edits to be undone hold on to it.
+        self._targets: dict[Labels, TargetLayer] = {}
+        self._target_of: WeakKeyDictionary[Image, Labels] = WeakKeyDictionary()
         self._last_read = Prompts()
         self._is_closed = self._plane_check_is_due = False
         self._commands: dict[str, Callable[[], None]] = {
@@ -113,7 +119,8 @@ class LayerBinding:
         for layer in self._prompts.own_layers:
             unbind_keys(layer)
         self._prompts.close()
-        self._release_target()
+        for target in self._targets.values():
+            target.close()
         self._candidates.remove()
 
     @property
@@ -141,13 +148,16 @@ class LayerBinding:
         if image is self._image:
             return
         self._connect_image(image)
-        self._release_target()
+        self._target = None
         self._candidates.remove()
         self._prompts.set_image(image)
         self._view = None
         self._check_plane()
+        remembered = None if image is None else self._target_of.get(image)
+        if remembered is not None and remembered in self._layers:
+            self.set_target(remembered)
         self.image_changed.emit(image)
-        self.target_changed.emit(None)
+        self.target_changed.emit(self.target)
         self.prompt_layers_changed.emit(None, None)
 
     def _connect_image(self, image: Image | None) -> None:
@@ -165,7 +175,8 @@ class LayerBinding:
         moved = (events.scale, events.translate, events.rotate, events.shear, events.affine)
         return [
             *((event, self._on_image_moved) for event in moved),
-            (events.data, self._on_image_data),
+            (events.data, self.look_again),
+            (events.contrast_limits, self._on_image_look_changed),
         ]
 
     def _on_image_moved(self) -> None:
@@ -173,7 +184,11 @@ class LayerBinding:
         self._prompts.follow_image()
         self._on_plane_may_have_changed()
 
-    def _on_image_data(self) -> None:
+    def _on_image_look_changed(self) -> None:
+        self.look_changed.emit()
+
+    def look_again(self) -> None:
+        """Have the image embedded as it looks now; its prompts are kept."""
         self._view = None
         self._on_plane_may_have_changed()
 
@@ -293,6 +308,8 @@ class LayerBinding:
 
     def _on_session_changed(self, state: SessionState) -> None:
         if state.prompts != self._last_read and self._view is not None:
+            if state.prompts.is_empty and self.polarity == BACKGROUND:
+                self.set_polarity(FOREGROUND)  # an object begins with what belongs to it
             self._write_prompts()
         if state.candidates is None and state.preview is not None:
             self._candidates.show(state.preview, state.preview.best, lightly=True)
@@ -337,8 +354,15 @@ class LayerBinding:
             return
         if layer is not None and self._image is not None and self._view is not None:
             check_target(layer, self._image, self._view)
-        self._release_target()
-        self._target = None if layer is None else TargetLayer(layer)
+        self._target = None
+        if layer is not None:
+            if layer not in self._targets:
+                self._targets[layer] = TargetLayer(layer)
+            self._target = self._targets[layer]
+        if self._image is not None:
+            self._target_of.pop(self._image, None)
+            if layer is not None:
+                self._target_of[self._image] = layer
         self._connect_target_to_plane()
         self.target_changed.emit(layer)
 
@@ -362,11 +386,6 @@ class LayerBinding:
         if self._target is not None and self._view is not None:
             plane = TargetPlane(self._target, self._view)
         self._session.set_target(plane)
-
-    def _release_target(self) -> None:
-        if self._target is not None:
-            self._target.close()
-            self._target = None
 
     # Deleted layers ----------------------------------------------------------------------------
 

@@ -105,14 +105,34 @@ class PlaneView:
         ImageError
             If they cannot be segmented.
         """
-        data = layer.data[self.region(slice(None), slice(None))]
-        if self.is_transposed:
-            data = data.transpose(1, 0, 2) if layer.rgb else data.transpose(1, 0)
+        data = _Region(self, layer)
         limits = None
         if not layer.rgb:
             low, high = layer.contrast_limits
             limits = float(low), float(high)
         return ImagePlane(data, layer.rgb, limits, layer.name)
+
+
+class _Region:
+    """The pixels of a plane, read when NumPy asks for them: on the encode thread.
+
+    Parameters
+    ----------
+    view : PlaneView
+        The plane.
+    layer : napari.layers.Image
+        The layer, of which the data of this moment count.
+    """
+
+    def __init__(self, view: PlaneView, layer: Image) -> None:
+        self._view, self._data = view, layer.data
+        self.shape = (*view.shape, *self._data.shape[layer.ndim :])
+        self.dtype = self._data.dtype
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        pixels = np.asarray(self._data[self._view.region(slice(None), slice(None))], dtype)
+        pixels = np.swapaxes(pixels, 0, 1) if self._view.is_transposed else pixels
+        return pixels.copy() if copy else pixels
 
 
 def displayed_plane(layer: Image, dims: Dims) -> PlaneView:
@@ -194,6 +214,14 @@ def placement(layer: Layer, offset: NDArray[np.float64] | None = None) -> dict[s
         "units": layer.units,
         "axis_labels": layer.axis_labels,
     }
+
+
+def lies_on(layer: Layer, image: Image) -> bool:
+    """Return whether two layers of as many dimensions have the same data coordinates."""
+    corners = np.vstack([np.zeros(image.ndim), np.diag(image.data.shape[: image.ndim])])
+    return all(
+        np.allclose(layer.data_to_world(corner), image.data_to_world(corner)) for corner in corners
+    )
 
 
 def place(layer: Layer, where: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from napari.components import Dims
 from napari.layers import Image, Layer, Points, Shapes
 
-from napari_sam.layers.plane_view import PlaneView, place, placement
+from napari_sam.layers.plane_view import PlaneView, lies_on, place, placement
 from napari_sam.layers.prompt_layers import (
     BoxPrompts,
     PointPrompts,
@@ -56,6 +56,7 @@ class PromptBinding:
         self._view: PlaneView | None = None
         self._own_points: WeakKeyDictionary[Image, Points] = WeakKeyDictionary()
         self._own_boxes: WeakKeyDictionary[Image, Shapes] = WeakKeyDictionary()
+        self._may_adopt = True
         self.points: PointPrompts | None = None
         self.boxes: BoxPrompts | None = None
         self.polarity = FOREGROUND
@@ -81,7 +82,9 @@ class PromptBinding:
         self._image, self._view = image, None
         if image is None:
             return
-        self._adopt(image)
+        if self._may_adopt:  # once: a copy of one of our layers is the person's
+            self._adopt(image)
+            self._may_adopt = False
         for own in (self._own_boxes.get(image), self._own_points.get(image)):
             if own is not None and own not in self._layers:
                 self._layers.add(own)
@@ -96,7 +99,7 @@ class PromptBinding:
         """Take over the layers that an earlier widget left in the viewer for this image."""
         for layer in self._layers.of_type(Points, Shapes):
             is_left = layer.metadata.get(_MARK) is True and layer not in self.own_layers
-            if is_left and layer.ndim == image.ndim:
+            if is_left and layer.ndim == image.ndim and lies_on(layer, image):
                 own = self._own_points if isinstance(layer, Points) else self._own_boxes
                 if image not in own:
                     own[image] = layer

@@ -9,7 +9,7 @@ from napari.layers import Image, Labels
 from napari.utils.events import Event
 from numpy.typing import NDArray
 
-from napari_sam.layers.plane_view import PlaneView, placement
+from napari_sam.layers.plane_view import PlaneView, lies_on, placement
 from napari_sam.session import TargetError
 
 
@@ -153,10 +153,7 @@ def check_target(layer: Labels, image: Image, view: PlaneView) -> None:
             "choose labels of the image's shape, or a new layer."
         )
         raise TargetError(msg)
-    corners = np.vstack([np.zeros(layer.ndim), np.diag(view.shape_nd)])
-    if not all(
-        np.allclose(layer.data_to_world(corner), image.data_to_world(corner)) for corner in corners
-    ):
+    if not lies_on(layer, image):
         msg = (
             f"'{layer.name}' does not lie on the image (other scale or position): choose labels "
             "with the image's scale, translate and affine, or a new layer."

@@ -128,8 +128,9 @@ class Prompts:
                 float(np.clip(box[2], -0.5, width - 0.5)),
                 float(np.clip(box[3], -0.5, height - 0.5)),
             )
-            # A rectangle that napari has just begun to draw is a fraction of a pixel wide.
-            if box[2] - box[0] < 1 or box[3] - box[1] < 1:
+            # A click without a drag makes a rectangle of some screen pixels in napari.
+            least_px = min(max(3, max(shape) / 200), *shape)
+            if box[2] - box[0] < least_px or box[3] - box[1] < least_px:
                 box = None
                 remarks.append("The box has no area inside the image: drag it around the object.")
         usable = replace(

@@ -138,6 +138,7 @@ class AnnotationSession:
             can_undo=self._history.can_undo,
             can_redo=self._history.can_redo,
             hint=self._note or hint_for(self._phase, self._object.prompts, self._plane),
+            can_embed=self._plane is not None and self._phase in (Phase.CANCELLED, Phase.FAILED),
             device=self._embedder.device,
         )
 
@@ -339,8 +340,13 @@ class AnnotationSession:
             self._decode_lane.submit(
                 lambda _: decode(embedded, hover, usable, None, None),
                 self._on_previewed,
-                self._on_decode_failed,
+                self._on_preview_failed,
             )
+
+    def _on_preview_failed(self, error: BaseException) -> None:
+        # Each move of the mouse would say it again.
+        explain(error, "The preview could not be computed")
+        self._drop_preview()
 
     def _on_previewed(self, preview: Candidates) -> None:
         if self._hover is not None and self._object.prompts.is_empty:
@@ -387,6 +393,7 @@ class AnnotationSession:
 
     def _on_decode_failed(self, error: BaseException) -> None:
         self._accept_when_decoded = False
+        self._candidates = None  # those on screen are of other prompts
         self.warned.emit(explain(error, "The masks could not be computed"))
         self._publish()
 
@@ -431,6 +438,8 @@ class AnnotationSession:
         chosen = self._chosen()
         if self._candidates is None or chosen is None:
             msg = "There is no mask to accept yet: click on an object or draw a box around it."
+            if self._object.prompts.has_foreground and self._embedded is None:
+                msg = "There is no mask to accept yet: it comes when the image is embedded."
             raise TargetError(msg)
         if self._target is None:
             msg = "There is no target to write the object into: choose a Labels layer."
@@ -470,4 +479,10 @@ class AnnotationSession:
                 self.warned.emit(str(error))
         if edit.plane_id == self._plane_id:
             self._set_object(state)
+        elif edit.labels is not None:
+            what = "taken back" if write is LabelsEdit.revert else "written again"
+            self.warned.emit(
+                f"Object {edit.labels.label_id}, on another slice or image than the one shown, was "
+                f"{what}."
+            )
         self._publish()

@@ -43,6 +43,8 @@ class SessionState:
         Whether masks for newer prompts are on their way.
     can_undo, can_redo : bool
         Whether `undo` and `redo` have something to do.
+    can_embed : bool
+        Whether there is an image to embed that is neither embedded nor being so.
     hint : str
         One sentence on what is going on or what to do next.
     device : str
@@ -58,6 +60,7 @@ class SessionState:
     is_decoding: bool = False
     can_undo: bool = False
     can_redo: bool = False
+    can_embed: bool = False
     hint: str = ""
     device: str = ""
 
@@ -84,7 +87,7 @@ def hint_for(phase: Phase, prompts: Prompts, plane: ImagePlane | None) -> str:
     if phase is not Phase.READY:
         return "Click already if you like: masks follow when the image is embedded."
     if usable.is_empty:
-        return "Click on an object, or draw a box around it."
+        return "Press Click points and click on an object, or Draw box and drag around it."
     if not usable.has_foreground:
         return "Background points only say what the object is not: add a foreground point."
     return "C accepts the shown mask, W shows the next one; more clicks correct it."
