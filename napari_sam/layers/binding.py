@@ -76,7 +76,7 @@ class LayerBinding:
         self._targets: dict[Labels, TargetLayer] = {}
         self._target_of: WeakKeyDictionary[Image, Labels] = WeakKeyDictionary()
         self._last_read = Prompts()
-        self._is_closed = self._plane_check_is_due = False
+        self._is_closed = self._plane_check_is_due = self._is_making_candidates = False
         self._commands: dict[str, Callable[[], None]] = {
             "accept": self.accept,
             "clear": session.clear_prompts,
@@ -126,7 +126,7 @@ class LayerBinding:
     @property
     def is_idle(self) -> bool:
         """Whether everything the viewer shows has been looked at."""
-        return not self._plane_check_is_due
+        return not self._plane_check_is_due and not self._is_making_candidates
 
     def is_ours(self, layer: Layer) -> bool:
         """Whether a layer is one of our prompt or candidate layers."""
@@ -252,17 +252,17 @@ class LayerBinding:
         """Get ready for clicks: our points layer, or the person's, is selected in add mode."""
         points = self._prompts.make_points()
         if points is not None:
-            self._candidates.make()
             self._layers.activate(points.layer)
             points.layer.mode = "add"
+            self._begin_to_make_candidates()
 
     def start_boxes(self) -> None:
         """Get ready to draw a box: our boxes layer, or the person's, is selected to draw in."""
         boxes = self._prompts.make_boxes()
         if boxes is not None:
-            self._candidates.make()
             self._layers.activate(boxes.layer)
             boxes.layer.mode = "add_rectangle"
+            self._begin_to_make_candidates()
 
     @property
     def persons_prompt_layers(self) -> tuple[Points | None, Shapes | None]:
@@ -301,6 +301,17 @@ class LayerBinding:
             self._last_read = self._prompts.read()
 
     # Candidates ------------------------------------------------------------------------------
+
+    def _begin_to_make_candidates(self) -> None:
+        """Make the candidate layers one by one, with time for the person in between."""
+        if not self._is_making_candidates:
+            self._is_making_candidates = True
+            self._defer(self._make_next_candidate)
+
+    def _make_next_candidate(self) -> None:
+        self._is_making_candidates = not self._is_closed and self._candidates.make_one()
+        if self._is_making_candidates:
+            self._defer(self._make_next_candidate)
 
     def _add_candidate(self, layer: Labels) -> None:
         self._layers.add(layer, below=self._prompts.own_layers)
