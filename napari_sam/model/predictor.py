@@ -14,6 +14,7 @@ from torch import Tensor
 
 from napari_sam.model.common import ProgressCallback
 from napari_sam.model.prediction import MaskPrediction
+from napari_sam.model.prompt_encoder import PADDING
 from napari_sam.model.sam import Sam
 from napari_sam.model.traced import DecodeCall, trace_decoder
 from napari_sam.model.transformer import ImageTokens
@@ -136,9 +137,8 @@ class Predictor:
                 self._image_pe.shape[-1], side, side, dtype=self._dtype, device=self.device
             )
             tokens = self._image_tokens(embedding, self._model.prompt_encoder.dense(None))
-            sparse = embedding.new_zeros(1, 2, len(embedding))
             self._decode_three = trace_decoder(
-                self._model.mask_decoder, tokens, self._image_pe, sparse
+                self._model.prompt_encoder, self._model.mask_decoder, tokens, self._image_pe
             )
 
     @torch.inference_mode()
@@ -226,8 +226,16 @@ class Predictor:
             mask = check_mask_input(mask_input, self._model.prompt_encoder.mask_input_size)
             dense = self._model.prompt_encoder.dense(torch.from_numpy(mask).to(self.device))
             tokens = self._image_tokens(embedding.image_embedding, dense)
-        sparse = self._sparse(embedding, points, labels, boxes)
-        return self._predictions(embedding, tokens, sparse, multimask_output)[0]
+        has_positions = points is not None or boxes is not None
+        if self._decode_three is not None and multimask_output and has_positions:
+            positions, kinds = self._uniform(embedding, points, labels, boxes)
+            results = self._decode_three(
+                **vars(tokens), image_pe=self._image_pe, positions_xy=positions, kinds=kinds
+            )
+        else:
+            sparse = self._sparse(embedding, points, labels, boxes)
+            results = self._model.mask_decoder(tokens, self._image_pe, sparse, multimask_output)
+        return self._predictions(embedding, *results)[0]
 
     @torch.inference_mode()
     def decode_batch(
@@ -284,7 +292,10 @@ class Predictor:
             prediction
             for first in range(0, len(sparse), size)
             for prediction in self._predictions(
-                embedding, tokens, sparse[first : first + size], multimask_output
+                embedding,
+                *self._model.mask_decoder(
+                    tokens, self._image_pe, sparse[first : first + size], multimask_output
+                ),
             )
         ]
 
@@ -319,18 +330,38 @@ class Predictor:
     def _tensor(self, array: npt.NDArray[Any]) -> Tensor:
         return torch.from_numpy(array.astype(np.float32)).to(self.device)
 
-    def _predictions(
-        self, embedding: ImageEmbedding, tokens: ImageTokens, sparse: Tensor, multimask_output: bool
-    ) -> list[MaskPrediction]:
-        """Decode ``sparse_embeddings`` (B, n, C) to B predictions."""
-        if self._decode_three is not None and multimask_output and len(sparse) == 1:
-            logits, ious = self._decode_three(
-                **vars(tokens), image_pe=self._image_pe, sparse=sparse
-            )
+    def _uniform(
+        self,
+        embedding: ImageEmbedding,
+        points: FloatArray | None,
+        labels: FloatArray | None,
+        boxes: FloatArray | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Bring one prompt's points (1, N, 2), labels (1, N) and box (1, 4) into one list.
+
+        Returns positions (1, n, 2) and kinds (1, n) for `PromptEncoder.sparse_uniform`.
+        """
+        sizes = embedding.original_size, embedding.input_size
+        positions: list[npt.NDArray[Any]] = []
+        kinds: list[npt.NDArray[Any]] = []
+        if points is not None and labels is not None:
+            positions.append(scale_points(points, *sizes))
+            kinds.append(labels)
+        if boxes is None:
+            positions.append(np.zeros((1, 1, 2)))
+            kinds.append(np.full((1, 1), PADDING))
         else:
-            logits, ious = self._model.mask_decoder(
-                tokens, self._image_pe, sparse, multimask_output
-            )
+            positions.append(scale_boxes(boxes, *sizes).reshape(1, 2, 2))
+            kinds.append(np.array([[2, 3]]))
+        return (
+            self._tensor(np.concatenate(positions, axis=1)),
+            self._tensor(np.concatenate(kinds, axis=1)).long(),
+        )
+
+    def _predictions(
+        self, embedding: ImageEmbedding, logits: Tensor, ious: Tensor
+    ) -> list[MaskPrediction]:
+        """Bring B prompts' logits (B, K, 4 e, 4 e) and scores (B, K) to the caller."""
         sizes = embedding.original_size, embedding.input_size, self._model.image_size
         return [
             MaskPrediction(low_res_logits, iou_predictions, *sizes)

@@ -125,6 +125,24 @@ class PromptEncoder(nn.Module):
             return self.no_mask_embed.weight.new_zeros(1, 0, self.no_mask_embed.embedding_dim)
         return torch.cat(parts, dim=1)
 
+    def sparse_uniform(self, positions_xy: Tensor, kinds: Tensor) -> Tensor:
+        """Encode points and box corners alike, without a branch: what `sparse` gives for them.
+
+        Parameters
+        ----------
+        positions_xy : Tensor
+            (B, n, 2) float32, (x, y) in input pixels.
+        kinds : Tensor
+            (B, n) int64: -1 padding, 0 background, 1 foreground, 2 and 3 the corners of a box.
+        """
+        kinds_in_order = range(len(self.point_embeddings))
+        table = torch.stack(
+            [self.not_a_point_embed.weight[0], *(self._kind(kind) for kind in kinds_in_order)]
+        )
+        kind_embeddings = table[kinds + 1]  # (B, n, C)
+        placed = self._embed_positions(positions_xy) + kind_embeddings
+        return torch.where(kinds[..., None] == PADDING, kind_embeddings, placed)
+
     def dense(self, mask_input: Tensor | None) -> Tensor:
         """Encode a mask prompt.
 
