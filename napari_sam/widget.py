@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import threading
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,12 +21,17 @@ from napari_sam._qt.prompt_panel import PromptPanel
 from napari_sam.activity import Activity
 from napari_sam.installation import old_distribution_warning
 from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
-from napari_sam.session import AnnotationSession, SessionState, TargetError, load_default_predictor
+from napari_sam.session import (
+    AnnotationSession,
+    SessionState,
+    TargetError,
+    load_default_predictor,
+    run_until,
+)
 
 if TYPE_CHECKING:
     from napari_sam.model import Predictor
 
-_POLL_S: Final = 0.05
 _LOOK_MS: Final = 600
 """How long the contrast limits have to rest before the image is embedded as it looks then."""
 
@@ -91,13 +95,8 @@ class SamWidget(QWidget):
         TimeoutError
             If jobs are still pending after `timeout_s` seconds.
         """
-        deadline = time.monotonic() + timeout_s
         self._dispatcher.run_pending(0)
-        while not self._is_idle:
-            if time.monotonic() > deadline:
-                msg = f"The widget was still busy after {timeout_s} s."
-                raise TimeoutError(msg)
-            self._dispatcher.run_pending(_POLL_S)
+        run_until(lambda: self._is_idle, self._dispatcher, timeout_s, "widget")
         # The canvas asks for its repaint in one round of the event loop and paints in the next.
         for _ in range(2):
             QEventLoop().processEvents()
@@ -268,10 +267,8 @@ class SamWidget(QWidget):
         if self._is_closed:
             return
         self._is_closed = True
-        self._activity.close()
         for event, callback in self._connections:
             event.disconnect(callback)
         self._activity.close()
         self.binding.close()
         self.session.close()
-        self._dispatcher.close()

@@ -11,9 +11,9 @@ from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QProgressBar, QPushBu
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam.session import Phase, SessionState
 
-_TICK_MS: Final = 500
 # Each change makes Qt recompose the whole window, which without a GPU takes from the embedding's
 # own processor cores.
+_TICK_MS: Final = 500
 
 
 class ImagePanel(QGroupBox):
@@ -31,7 +31,6 @@ class ImagePanel(QGroupBox):
         self._button = QPushButton("Cancel")
         self._status = QLabel()
         self._status.setWordWrap(True)
-        self._is_working = False
         self._started_s = self._elapsed_s = 0.0
         self._state = SessionState()
         self._timer = QTimer(self)
@@ -48,15 +47,16 @@ class ImagePanel(QGroupBox):
 
     def show_state(self, state: SessionState) -> None:
         """Show how far the image is."""
-        if state.phase is Phase.EMBEDDING and self._state.phase is not Phase.EMBEDDING:
+        before, self._state = self._state, state
+        was_working = before.is_working
+        if state.phase is Phase.EMBEDDING and before.phase is not Phase.EMBEDDING:
             self._started_s = time.monotonic()  # loading the model is not counted
-        if state.is_working and not self._is_working:
+        if state.is_working and not was_working:
             self._started_s = time.monotonic()
             self._timer.start()
-        elif self._is_working and not state.is_working:
+        elif was_working and not state.is_working:
             self._elapsed_s = time.monotonic() - self._started_s
             self._timer.stop()
-        was_working, self._is_working, self._state = self._is_working, state.is_working, state
         self._button.setText("Cancel" if state.is_working else "Embed")
         self._button.setToolTip(
             "Stop computing the embedding; your clicks are kept"

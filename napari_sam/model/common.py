@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Protocol
 
@@ -146,3 +146,14 @@ def make_neck(in_channels: int, out_channels: int) -> nn.Sequential:
         nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1, bias=False),
         LayerNorm2d(out_channels),
     )
+
+
+def run_steps(
+    x: Tensor, steps: Sequence[Callable[[Tensor], Tensor]], on_block: ProgressCallback | None
+) -> Tensor:
+    """Put `x` through the steps of an encoder, reporting ``(done, total)`` after each of them."""
+    for done, step in enumerate(steps, start=1):
+        x = step(x)
+        if on_block is not None:
+            on_block(done, len(steps))
+    return x

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from napari_sam.model.common import ConvNorm, ProgressCallback, gelu_, make_neck
+from napari_sam.model.common import ConvNorm, ProgressCallback, gelu_, make_neck, run_steps
 
 EXPANSION = 4  # of the hidden channels, in convolution blocks and in MLPs alike
 
@@ -325,9 +325,4 @@ class TinyViT(nn.Module):
             (1, out_channels, S / 16, S / 16).
         """
         x = image.contiguous(memory_format=torch.channels_last)
-        steps = list(self.steps())
-        for done, step in enumerate(steps, start=1):
-            x = step(x)
-            if on_block is not None:
-                on_block(done, len(steps))
-        return x
+        return run_steps(x, list(self.steps()), on_block)

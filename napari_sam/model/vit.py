@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from napari_sam.model.common import ProgressCallback, gelu_, make_neck
+from napari_sam.model.common import ProgressCallback, gelu_, make_neck, run_steps
 
 BIAS_ELEMENTS = 2**24
 """Size of the bias that is written out at a time; 64 megabytes in float32."""
@@ -265,13 +265,7 @@ class ViT(nn.Module):
         Tensor
             (1, out_channels, S / p, S / p).
         """
-        steps = [self._embed, *self.blocks, self._neck]
-        x = image
-        for done, step in enumerate(steps, start=1):
-            x = step(x)
-            if on_block is not None:
-                on_block(done, len(steps))
-        return x
+        return run_steps(image, [self._embed, *self.blocks, self._neck], on_block)
 
     def _embed(self, image: Tensor) -> Tensor:
         embedded: Tensor = self.patch_embed(image)

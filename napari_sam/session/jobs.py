@@ -6,10 +6,12 @@ import logging
 import queue
 import re
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol
 
+_POLL_S: Final = 0.05
 _LOGGER = logging.getLogger(__name__)
 _OUT_OF_MEMORY: Final = re.compile("out of memory|allocate memory", re.IGNORECASE)
 """What torch's RuntimeErrors say, on an accelerator and on the processor."""
@@ -56,6 +58,24 @@ class CallbackQueue:
     def close(self) -> None:
         """Drop what was posted and whatever comes later."""
         self._is_closed = True
+
+
+def run_until(
+    is_idle: Callable[[], bool], dispatcher: Dispatcher, timeout_s: float, who: str
+) -> None:
+    """Call what is posted to a dispatcher until `is_idle` says that nothing more will be.
+
+    Raises
+    ------
+    TimeoutError
+        If that takes longer than `timeout_s` seconds; its message says `who` was busy.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not is_idle():
+        if time.monotonic() > deadline:
+            msg = f"The {who} was still busy after {timeout_s} s."
+            raise TimeoutError(msg)
+        dispatcher.run_pending(_POLL_S)
 
 
 class Job:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
@@ -14,14 +13,12 @@ from napari_sam.session.edits import LabelsEdit, LabelsPlane, TargetError, plan_
 from napari_sam.session.embeddings import EmbeddedPlane, Embedder, load_default_predictor
 from napari_sam.session.history import Edit, History
 from napari_sam.session.image_plane import ImagePlane
-from napari_sam.session.jobs import CallbackQueue, Dispatcher, Lane, explain
+from napari_sam.session.jobs import CallbackQueue, Dispatcher, Lane, explain, run_until
 from napari_sam.session.prompts import Prompts
 from napari_sam.session.state import Phase, SessionState, hint_for
 
 if TYPE_CHECKING:
     from napari_sam.model import Predictor
-
-_POLL_S: Final = 0.05
 
 
 class AnnotationSession:
@@ -113,12 +110,7 @@ class AnnotationSession:
         TimeoutError
             If jobs are still pending after `timeout_s` seconds.
         """
-        deadline = time.monotonic() + timeout_s
-        while not self.is_idle:
-            if time.monotonic() > deadline:
-                msg = f"The session was still busy after {timeout_s} s."
-                raise TimeoutError(msg)
-            self._dispatcher.run_pending(_POLL_S)
+        run_until(lambda: self.is_idle, self._dispatcher, timeout_s, "session")
 
     def close(self) -> None:
         """Stop all work; the session is of no use afterwards."""
