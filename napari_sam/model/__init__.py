@@ -5,7 +5,7 @@ import napari_sam.model.torch_import  # noqa: F401 - has to come before torch
 # isort: split
 
 from napari_sam.model.build import load_model
-from napari_sam.model.checkpoints import CheckpointError
+from napari_sam.model.checkpoint_files import CheckpointError
 from napari_sam.model.prediction import MaskCrop, MaskPrediction
 from napari_sam.model.predictor import ImageEmbedding, Predictor
 from napari_sam.model.variants import VARIANTS, SamConfig

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from napari_sam.model.checkpoint_files import CheckpointError
 from napari_sam.model.checkpoints import (
     Checkpoint,
-    CheckpointError,
     check_keys,
     load_strictly,
     read_checkpoint,
@@ -23,7 +23,6 @@ from napari_sam.model.transformer import TwoWayTransformer
 from napari_sam.model.variants import VARIANTS, SamConfig, detect_variant
 from napari_sam.model.vit import ViT, ViTConfig
 
-PATCH_PX = 16  # input pixels per cell of the image embedding, the same in all variants
 DEFAULT_VARIANT = "vit_t"
 
 
@@ -37,7 +36,7 @@ def _image_encoder(config: SamConfig) -> nn.Module:
 def build_model(config: SamConfig) -> Sam:
     """Build a model with fresh weights, batch-norms still apart, as checkpoints store them."""
     prompt_encoder = PromptEncoder(
-        config.embed_dim, config.image_size, config.image_size // PATCH_PX, config.mask_channels
+        config.embed_dim, config.image_size, config.embedding_size, config.mask_channels
     )
     transformer = TwoWayTransformer(
         config.decoder_depth, config.embed_dim, config.decoder_heads, config.decoder_mlp_dim
@@ -54,10 +53,12 @@ def load_model(variant: str | None = None, checkpoint: str | Path | None = None)
     Parameters
     ----------
     variant : str, optional
-        A key of `VARIANTS`. Without it, the variant is what the checkpoint holds.
+        A key of `VARIANTS`, which names an architecture and not a file: of ``"vit_t"`` there are
+        MobileSAM and others, of ``"vit_b"`` SAM, MedSAM and others. Without it, the variant is
+        what the checkpoint holds.
     checkpoint : str or Path, optional
         A file or Hugging Face folder in any layout that `read_checkpoint` takes. Without it, the
-        weights that ship inside the package are used.
+        weights that ship inside the package are used: MobileSAM, a ``"vit_t"``.
 
     Returns
     -------
@@ -72,7 +73,10 @@ def load_model(variant: str | None = None, checkpoint: str | Path | None = None)
         If the checkpoint is missing, unreadable, or of another model.
     """
     if variant is not None and variant not in VARIANTS:
-        raise ValueError(f"No model variant {variant!r}; choose one of {', '.join(VARIANTS)}.")
+        raise ValueError(
+            f"No model variant {variant!r}; choose one of {', '.join(VARIANTS)}. For a model with "
+            "a name of its own, pass the path of its file as `checkpoint`."
+        )
     path = Path(checkpoint) if checkpoint is not None else _embedded(variant or DEFAULT_VARIANT)
     state_dict = read_checkpoint(path).state_dict
     found, config = detect_variant(state_dict, path)
@@ -90,8 +94,8 @@ def _embedded(variant: str) -> Path:
     path = VARIANTS[variant].embedded_checkpoint
     if path is None:
         raise CheckpointError(
-            f"No weights for {variant!r} ship with this package; "
-            "download its checkpoint and pass the path as `checkpoint`."
+            f"No weights of the variant {variant!r} ship with this package; "
+            "download a checkpoint of it and pass the path as `checkpoint`."
         )
     return path
 

@@ -1,28 +1,21 @@
-"""Reading checkpoints safely, and loading them strictly."""
+"""What a checkpoint holds, and loading it strictly."""
 
 from __future__ import annotations
 
-import pickle
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from napari_sam.model.checkpoint_files import (
+    CheckpointError,
+    find_weights,
+    name_some,
+    read_content,
+)
 from napari_sam.model.formats import POSITION_KEYS, to_published
-
-SHOWN_KEYS = 5  # enough to recognise the wrong model, few enough to read
-FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
-"""What Hugging Face calls the weights in a folder; the first that there is, is read."""
-DOWNLOAD_AGAIN = "Download the checkpoint again."
-
-
-class CheckpointError(ValueError):
-    """A checkpoint cannot be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +41,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     ----------
     path : str or Path
         A ``.safetensors`` file, a PyTorch file of any other name, or a folder saved by Hugging
-        Face's ``SamModel``. The names may be those of Meta, Hugging Face, or micro-sam.
+        Face's ``SamModel``, whose weights may be in several files with an index; the index itself
+        will do too. The names may be those of Meta, Hugging Face, or micro-sam.
 
     Returns
     -------
@@ -58,11 +52,11 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        If the file is missing, unreadable, truncated, no state dict, or wants to run code.
+        If a file is missing, unreadable, truncated, no state dict, or wants to run code, or if
+        the files and their index disagree.
     """
-    path = _weights_file(Path(path))
-    reader = _read_safetensors if path.suffix == ".safetensors" else _read_torch
-    content = reader(path)
+    path = find_weights(Path(path))
+    content = read_content(path)
     decoder: object = {}
     if isinstance(content, Mapping) and "model_state" in content:  # as micro-sam saves them
         decoder = content.get("decoder_state") or {}
@@ -80,20 +74,6 @@ def _check_positions(state_dict: Mapping[str, Tensor], path: Path) -> None:
             f"{path} holds two different positional encodings, {' and '.join(POSITION_KEYS)}, of "
             "which SAM has one. Choose a checkpoint of SAM itself."
         )
-
-
-def _weights_file(path: Path) -> Path:
-    if path.is_file():
-        return path
-    candidates = [path / name for name in FOLDER_FILES]
-    if found := next(filter(Path.is_file, candidates), None):
-        return found
-    if path.is_dir():
-        raise CheckpointError(
-            f"There is no checkpoint file in the folder {path}: none of "
-            f"{', '.join(FOLDER_FILES)}. Choose the file itself, or a folder saved by SamModel."
-        )
-    raise CheckpointError(f"There is no checkpoint file {path}. Check the path.")
 
 
 def _checked_tensors(state_dict: object, path: Path) -> dict[str, Tensor]:
@@ -115,37 +95,6 @@ def _describe(value: object) -> str:
     if isinstance(value, Mapping) and not value:
         return "an empty mapping"
     return f"an object of type {type(value).__name__}"
-
-
-def _read_safetensors(path: Path) -> object:
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(
-            f"{path} is no valid safetensors file, or is truncated ({error}). {DOWNLOAD_AGAIN}"
-        ) from error
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error}).") from error
-
-
-def _read_torch(path: Path) -> object:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        wanted = re.search(r"GLOBAL (\S+)", str(error))
-        code = f" ({wanted[1]})" if wanted else ""
-        raise CheckpointError(
-            f"{path} is damaged, or holds more than tensors and would have to run code{code} to "
-            f"be read, which is refused. {DOWNLOAD_AGAIN} If you trust it, save the model's state "
-            "dict alone where it was made, then `napari-sam convert` it to safetensors."
-        ) from error
-    except PermissionError as error:
-        raise CheckpointError(f"{path} cannot be read: permission denied.") from error
-    # Damaged files surface as almost any exception of the unpickler or the archive reader.
-    except Exception as error:
-        raise CheckpointError(
-            f"{path} is no PyTorch checkpoint, or is truncated ({error}). {DOWNLOAD_AGAIN}"
-        ) from error
 
 
 def load_strictly(
@@ -202,7 +151,7 @@ def check_keys(
         if key in given and not _fits(given[key], tensor)
     ]
     problems = [
-        f"{len(keys)} {kind}: {', '.join(keys[:SHOWN_KEYS])}{', ...' * (len(keys) > SHOWN_KEYS)}"
+        f"{len(keys)} {kind}: {name_some(keys)}"
         for kind, keys in (
             ("missing keys", missing),
             ("surplus keys", surplus),

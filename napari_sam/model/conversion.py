@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from napari_sam.model.build import check_complete
-from napari_sam.model.checkpoints import CheckpointError, read_checkpoint
+from napari_sam.model.checkpoint_files import CheckpointError
+from napari_sam.model.checkpoints import read_checkpoint
 
 
 @dataclass(frozen=True)

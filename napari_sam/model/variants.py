@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
 
-from napari_sam.model.checkpoints import CheckpointError
+from napari_sam.model.checkpoint_files import CheckpointError
 from napari_sam.model.tiny_vit import TinyViTConfig
 from napari_sam.model.vit import ViTConfig
 
 WEIGHTS = Path(__file__).parent / "weights"
+STEM_STRIDE = 4  # of the two convolutions that TinyViT begins with
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,19 @@ class SamConfig:
     decoder_mlp_dim: int = 2048
     iou_head_depth: int = 3
     iou_head_hidden_dim: int = 256
+
+    @property
+    def patch_px(self) -> int:
+        """Input pixels per cell of the image embedding, along each side."""
+        encoder = self.image_encoder
+        if isinstance(encoder, ViTConfig):
+            return encoder.patch_px
+        return STEM_STRIDE * math.prod(encoder.strides)
+
+    @property
+    def embedding_size(self) -> int:
+        """Side of the image embedding, in cells."""
+        return self.image_size // self.patch_px
 
 
 VARIANTS: dict[str, SamConfig] = {
@@ -95,15 +110,15 @@ def detect_variant(state_dict: Mapping[str, Tensor], source: str | Path) -> tupl
     for name, config in VARIANTS.items():
         encoder = config.image_encoder
         if isinstance(encoder, ViTConfig) and encoder.dim == patches.shape[0]:
-            return name, replace(config, image_size=_image_size(state_dict, config, encoder))
+            return name, replace(config, image_size=_image_size(state_dict, config))
     raise CheckpointError(
         f"{source} has an image encoder of {patches.shape[0]} channels; the variants known are "
         f"{', '.join(VARIANTS)}. Choose a checkpoint of one of those."
     )
 
 
-def _image_size(state_dict: Mapping[str, Tensor], config: SamConfig, encoder: ViTConfig) -> int:
+def _image_size(state_dict: Mapping[str, Tensor], config: SamConfig) -> int:
     positions = state_dict.get("image_encoder.pos_embed")
     if positions is None or positions.ndim != 4:
         return config.image_size  # loading will name what is missing
-    return positions.shape[1] * encoder.patch_px
+    return positions.shape[1] * config.patch_px

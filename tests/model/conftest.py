@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 
 from napari_sam.model import Predictor, SamConfig, load_model
 from napari_sam.model.build import build_model
+from napari_sam.model.formats import to_hugging_face
 from napari_sam.model.vit import ViTConfig
 
 GOLDENS = Path(__file__).parents[3] / "shared" / "goldens"
@@ -75,3 +77,41 @@ def tiny_model():
         for parameter in model.parameters():
             parameter.normal_(std=0.3)
     return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def tiny_hugging_face(tiny_model):
+    """The same model as transformers' SamModel."""
+    transformers = pytest.importorskip("transformers")
+    encoder = TINY_CONFIG.image_encoder
+    config = transformers.SamConfig(
+        vision_config={
+            "hidden_size": encoder.dim,
+            "output_channels": encoder.out_channels,
+            "num_hidden_layers": encoder.depth,
+            "num_attention_heads": encoder.heads,
+            "image_size": TINY_CONFIG.image_size,
+            "window_size": encoder.window,
+            "global_attn_indexes": list(encoder.global_blocks),
+            "num_pos_feats": TINY_CONFIG.embed_dim // 2,
+            "mlp_dim": encoder.dim * encoder.mlp_ratio,
+        },
+        prompt_encoder_config={
+            "hidden_size": TINY_CONFIG.embed_dim,
+            "image_size": TINY_CONFIG.image_size,
+        },
+        mask_decoder_config={
+            "hidden_size": TINY_CONFIG.embed_dim,
+            "mlp_dim": TINY_CONFIG.decoder_mlp_dim,
+            "num_attention_heads": TINY_CONFIG.decoder_heads,
+            "iou_head_hidden_dim": TINY_CONFIG.iou_head_hidden_dim,
+        },
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = transformers.SamModel(config).eval().requires_grad_(False)
+    weights = to_hugging_face(tiny_model.state_dict())
+    positions = weights["shared_image_embedding.positional_embedding"]
+    weights["prompt_encoder.shared_embedding.positional_embedding"] = positions
+    model.load_state_dict(weights, strict=True)
+    return model

@@ -70,8 +70,10 @@ def test_model_is_ready_for_inference(sam):
 
 
 def test_unknown_variant():
-    with pytest.raises(ValueError, match="vit_t"):
+    with pytest.raises(ValueError, match="vit_t, vit_b, vit_l, vit_h"):
         load_model("vit_x")
+    with pytest.raises(ValueError, match="pass the path of its file"):
+        load_model("mobile_sam")
 
 
 def test_missing_file(tmp_path):
@@ -148,5 +150,5 @@ def test_other_models_are_refused(save):
 def test_variant_may_be_stated_but_not_wrongly():
     with pytest.raises(CheckpointError, match="is a vit_t, not a vit_b"):
         load_model("vit_b", EMBEDDED)
-    with pytest.raises(CheckpointError, match="No weights for 'vit_b' ship"):
+    with pytest.raises(CheckpointError, match="No weights of the variant 'vit_b' ship"):
         load_model("vit_b")

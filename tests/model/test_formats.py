@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import TINY_CONFIG
@@ -18,6 +20,7 @@ from napari_sam.model.formats import (
     to_micro_sam,
     to_published,
 )
+from napari_sam.model.vit import ViTConfig
 
 
 @pytest.fixture
@@ -132,3 +135,18 @@ def test_variants_are_detected_from_shapes(variant):
         state_dict = build_model(VARIANTS[variant]).state_dict()
     renamed = to_published(to_hugging_face(state_dict))
     assert check_complete(Checkpoint(renamed), "memory") == variant
+
+
+@pytest.mark.parametrize("config", [*VARIANTS.values(), replace(TINY_CONFIG, image_size=192)])
+@pytest.mark.parametrize("patch_px", [8, 16])
+def test_prompts_and_images_have_the_same_grid(config, patch_px):
+    if isinstance(config.image_encoder, ViTConfig):
+        config = replace(config, image_encoder=replace(config.image_encoder, patch_px=patch_px))
+        assert config.patch_px == patch_px
+    with torch.device("meta"):
+        model = build_model(config)
+        if hasattr(model.image_encoder, "pos_embed"):
+            grid = model.image_encoder.pos_embed.shape[1]
+        else:
+            grid = model.image_encoder(torch.zeros(1, 3, 1024, 1024)).shape[-1]
+    assert model.prompt_encoder.embedding_size == config.embedding_size == grid
