@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from itertools import pairwise
-from typing import Protocol
+from typing import Final, Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everyone knows it by
@@ -12,6 +13,10 @@ from torch import Tensor, nn
 
 ProgressCallback = Callable[[int, int], None]
 """Called as ``on_block(done, total)`` between encoder blocks; raising stops the encode."""
+
+
+EXPORTING: Final = ContextVar("EXPORTING", default=False)
+"""Whether this thread makes a graph of the model, for other software to run."""
 
 
 class ImageEncoder(Protocol):
@@ -26,6 +31,31 @@ def gelu_(x: Tensor) -> Tensor:
     """Apply GELU in place, and return `x`: a second buffer would crowd the processor's cache."""
     result: Tensor = torch.ops.aten.gelu_.default(x)
     return result
+
+
+def ceil_div(number: int, divisor: int) -> int:
+    """Divide and round up, without a negative number: graphs round those the other way."""
+    return (number + divisor - 1) // divisor
+
+
+def goes_by_pieces(x: Tensor) -> bool:
+    """Tell whether `x` had better be worked on piece by piece, each staying in cache.
+
+    Processors want that. Accelerators hide their memory's latency themselves, so that more calls
+    only cost time; and a graph would hold every piece as nodes of its own.
+    """
+    return x.device.type == "cpu" and not EXPORTING.get()
+
+
+def pad_bottom_right(x: Tensor, height: int, width: int, fill: Tensor) -> Tensor:
+    """Pad (1, h, w, C) to (1, height, width, C) with the same `fill` (C,) everywhere."""
+    rows, columns = x.shape[1:3]
+    if EXPORTING.get():  # graphs have no assignment to a part of a tensor
+        return F.pad(x - fill, (0, 0, 0, width - columns, 0, height - rows)) + fill
+    padded = x.new_empty(1, height, width, x.shape[-1])
+    padded[:, :rows, :columns] = x
+    padded[:, rows:] = padded[:, :, columns:] = fill
+    return padded
 
 
 class LayerNorm2d(nn.Module):

@@ -21,7 +21,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from napari_sam.model.common import ConvNorm, ProgressCallback, gelu_, make_neck, run_steps
+from napari_sam.model.common import (
+    ConvNorm,
+    ProgressCallback,
+    ceil_div,
+    gelu_,
+    goes_by_pieces,
+    make_neck,
+    pad_bottom_right,
+    run_steps,
+)
 
 EXPANSION = 4  # of the hidden channels, in convolution blocks and in MLPs alike
 
@@ -67,8 +76,7 @@ def in_strips(
     """
     height, width = x.shape[2] // stride, x.shape[3] // stride
     rows = max(1, STRIP_ELEMENTS // (width * hidden_channels))
-    # Accelerators hide their memory's latency themselves; there, more calls only cost time.
-    if x.device.type != "cpu" or rows >= height:
+    if rows >= height or not goes_by_pieces(x):
         return block(x)
     strips = []
     for first in range(0, height, rows):
@@ -188,7 +196,7 @@ class Attention(nn.Module):
         """Attend within each window of `x` (1, H, W, C), a few rows of windows at a time."""
         bias = self.attention_biases[:, self.attention_bias_idxs][None]
         rows = STRIP_ELEMENTS // (x.shape[2] * self.qkv.out_features * self.window)
-        if x.device.type != "cpu":
+        if not goes_by_pieces(x):
             rows = x.shape[1]
         bands = torch.split(x, max(1, rows) * self.window, dim=1)
         return torch.cat([self._attend(band, bias) for band in bands], dim=1)
@@ -196,7 +204,7 @@ class Attention(nn.Module):
     def _attend(self, x: Tensor, bias: Tensor) -> Tensor:
         _, height, width, dim = x.shape
         side, heads = self.window, self.heads
-        rows, columns = -(-height // side), -(-width // side)
+        rows, columns = ceil_div(height, side), ceil_div(width, side)
         qkv = self._padded_qkv(x, rows * side, columns * side)
 
         # Windows become the batch. Each head's query, key and value lie side by side.
@@ -219,10 +227,7 @@ class Attention(nn.Module):
         qkv: Tensor = self.qkv(self.norm(x))
         if x.shape[1:3] == (height, width):
             return qkv
-        padded = qkv.new_empty(1, height, width, qkv.shape[-1])
-        padded[:, : x.shape[1], : x.shape[2]] = qkv
-        padded[:, x.shape[1] :] = padded[:, :, x.shape[2] :] = self.qkv(self.norm.bias)
-        return padded
+        return pad_bottom_right(qkv, height, width, self.qkv(self.norm.bias))
 
 
 class Mlp(nn.Module):

@@ -25,7 +25,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from napari_sam.model.common import ProgressCallback, gelu_, make_neck, run_steps
+from napari_sam.model.common import (
+    ProgressCallback,
+    ceil_div,
+    gelu_,
+    goes_by_pieces,
+    make_neck,
+    pad_bottom_right,
+    run_steps,
+)
 
 BIAS_ELEMENTS = 2**24
 """Size of the bias that is written out at a time; 64 megabytes in float32."""
@@ -125,7 +133,7 @@ class Attention(nn.Module):
         split = qkv.view(batch, side * side, 3, self.heads, -1)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each (B, h, side^2, d)
         relative = self._relative(query)
-        attend = self._in_bands if qkv.device.type == "cpu" else self._in_channels
+        attend = self._in_bands if goes_by_pieces(qkv) else self._in_channels
         out = attend(query, key, value, relative)
         return out.transpose(1, 2).reshape(batch, side, side, width // 3)
 
@@ -209,14 +217,13 @@ class Block(nn.Module):
         """Attend in windows, all of them in one batch: (1, H, W, 3 C) to (1, H, W, C)."""
         _, height, width, channels = qkv.shape
         side = self.attn.side
-        rows, columns = -(-height // side), -(-width // side)
+        rows, columns = ceil_div(height, side), ceil_div(width, side)
         if (rows, columns) == (1, 1) and height == width == side:
             attended: Tensor = self.attn(qkv)
             return attended
         # The published model pads normalised tokens with zeros and lets them take part in the
         # attention; projected, a zero is the bias.
-        padded = self.attn.qkv.bias.expand(1, rows * side, columns * side, channels).clone()
-        padded[:, :height, :width] = qkv
+        padded = pad_bottom_right(qkv, rows * side, columns * side, self.attn.qkv.bias)
         windows = padded.view(rows, side, columns, side, channels).transpose(1, 2)
         out: Tensor = self.attn(windows.reshape(rows * columns, side, side, channels))
         out = out.view(rows, columns, side, side, -1).transpose(1, 2)
