@@ -16,7 +16,8 @@ class PublishedModel:
     Attributes
     ----------
     name : str
-        Unique; the name that micro-sam uses too, where it knows the model.
+        Unique; the name that micro-sam uses too, where it knows the model, unless there is a
+        `micro_sam_name`.
     variant : str
         vit_t, vit_b, vit_l or vit_h.
     file_name : str
@@ -27,6 +28,8 @@ class PublishedModel:
         Number of weights.
     page : str
         Where to read more.
+    micro_sam_name : str or None
+        What micro-sam calls the model, where we do not.
     url : str or None
         Where to get it; None if it has to be fetched by hand from the page.
     sha256, xxh128 : str or None
@@ -47,6 +50,7 @@ class PublishedModel:
     citation: str
     parameters: int
     page: str
+    micro_sam_name: str | None = None
     url: str | None = None
     sha256: str | None = None
     xxh128: str | None = None
@@ -64,7 +68,7 @@ class PublishedModel:
     @property
     def file_names(self) -> tuple[str, str]:
         """The names that the file goes by: the publisher's, and micro-sam's."""
-        return self.file_name, self.name
+        return self.file_name, self.micro_sam_name or self.name
 
 
 _PARAMETERS: Final = {
@@ -157,9 +161,10 @@ MODELS: Final[tuple[PublishedModel, ...]] = (
         "huge",
     ),
     PublishedModel(
-        name="vit_t",
+        name="mobile_sam_original",
         variant="vit_t",
         file_name="mobile_sam.pt",
+        micro_sam_name="vit_t",  # to us, that is the variant of both MobileSAMs
         good_for="natural images: MobileSAM as its authors published it",
         licence="Apache-2.0",
         citation=_MOBILE_SAM,
@@ -185,6 +190,10 @@ MODELS: Final[tuple[PublishedModel, ...]] = (
         "arXiv:2304.12306",
         parameters=_PARAMETERS["vit_b"],
         page="https://github.com/bowang-lab/MedSAM",
+        sha256="34b34b78c1d18cb8c6bf84cf9c00e135d6d6c965699f3c0e31ef1bc9dcb5be74",
+        size_bytes=375_049_145,
+        # Not the authors' own wanglab/medsam-vit-base, which is older than this file.
+        hugging_face="flaviagiammarino/medsam-vit-base",
     ),
 )
 """All models of the catalogue; the one to begin with first."""

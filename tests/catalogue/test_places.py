@@ -57,13 +57,35 @@ def test_the_table_names_each_model_once():
         with torch.device("meta"):
             built = build_model(VARIANTS[model.variant])
         assert sum(weights.numel() for weights in built.parameters()) == model.parameters
-        assert (model.url is None) == (model.known_hash is None)
+        assert model.url is None or model.known_hash is not None
     assert {model.name for model in MODELS} >= {"vit_b", "vit_h", "vit_l_lm", "medsam"}
 
 
 def test_unknown_name():
     with pytest.raises(ValueError, match="choose one of mobile_sam, vit_b"):
         find_model("vit_x")
+
+
+def test_both_mobile_sams_have_names_of_their_own(home, monkeypatch):
+    """To micro-sam, vit_t is a model; to us, it is the variant of several."""
+    with pytest.raises(ValueError, match="mobile_sam_original"):
+        find_model("vit_t")
+    assert EMBEDDED.name == "mobile_sam"
+    original = find_model("mobile_sam_original")
+    assert original.variant == EMBEDDED.variant == "vit_t"
+    monkeypatch.setenv("MICROSAM_CACHEDIR", str(home / "micro"))
+    path = put(home / "micro" / "models" / "vit_t")
+    digits = hashlib.sha256(CONTENT).hexdigest()
+    assert locate(replace(original, sha256=digits, size_bytes=len(CONTENT))) == path
+
+
+def test_a_file_fetched_by_hand_is_recognised(home):
+    medsam = find_model("medsam")
+    assert medsam.url is None
+    path = put(home / "mine" / "medsam_vit_b.pth")
+    assert locate(replace(medsam, size_bytes=len(CONTENT))) is None
+    digits = hashlib.sha256(CONTENT).hexdigest()
+    assert locate(replace(medsam, size_bytes=len(CONTENT), sha256=digits)) == path
 
 
 def test_the_embedded_model_is_there():
