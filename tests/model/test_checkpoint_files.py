@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY_CONFIG
+from conftest import TINY_CONFIG, Hostile
 from safetensors.torch import load_file, save_file
 
 from napari_sam.model import VARIANTS, CheckpointError, load_model
 from napari_sam.model.checkpoints import read_checkpoint
 
 INDEX = "model.safetensors.index.json"
-
-
-class Hostile:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (Path.touch, (self.path,))
 
 
 @pytest.fixture

@@ -1,25 +1,15 @@
 from __future__ import annotations
 
 import pickle
-from pathlib import Path
 
 import pytest
 import torch
+from conftest import Hostile
 from safetensors.torch import load_file, save_file
 
 from napari_sam.model import VARIANTS, CheckpointError, load_model
 
 EMBEDDED = VARIANTS["vit_t"].embedded_checkpoint
-
-
-class Hostile:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (Path.touch, (self.path,))
 
 
 @pytest.fixture(scope="module")

@@ -1,25 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
-from conftest import TINY_CONFIG
+from conftest import TINY_CONFIG, Hostile
 from safetensors.torch import load_file, save_file
 
 from napari_sam.model import VARIANTS, CheckpointError
 from napari_sam.model.conversion import convert
 from napari_sam.model.formats import to_hugging_face, to_micro_sam
-
-
-class Hostile:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (Path.touch, (self.path,))
 
 
 @pytest.fixture
