@@ -166,9 +166,9 @@ class PaintWatch(QObject):
 
 def timed_predictor(encodes_s: list[float]) -> Predictor:
     """Load the predictor that the widget uses, with a clock around `encode`."""
-    from napari_sam.session import load_default_predictor
+    from napari_sam.model import Predictor, load_model
 
-    predictor = load_default_predictor()
+    predictor = Predictor(load_model())
     encode = predictor.encode
 
     def timed_encode(*args: Any, **kwargs: Any) -> Any:
@@ -191,7 +191,7 @@ def measure_start(viewer: napari.Viewer) -> tuple[SamWidget, list[float]]:
     start_s = time.perf_counter()
     from napari_sam.widget import SamWidget
 
-    widget = SamWidget(viewer, load_predictor=lambda: timed_predictor(encodes_s))
+    widget = SamWidget(viewer, load_predictor=lambda *_: timed_predictor(encodes_s))
     widget.installEventFilter(watch)
     viewer.window.add_dock_widget(widget, name="Click to segment")
     wait_until(lambda: watch.painted_s > 0)

@@ -16,7 +16,7 @@ from napari_sam import __version__
 from napari_sam.installation import DISTRIBUTION, old_distribution_warning
 
 if TYPE_CHECKING:
-    from napari_sam.catalogue import PublishedModel
+    from napari_sam.catalogue import Offer, PublishedModel
 
 _PACKAGES: Final = ("napari", "torch", "numpy", "safetensors", "qtpy", "PyQt6", "PySide6")
 _MIB: Final = 2**20
@@ -28,20 +28,18 @@ _LOW_MEMORY_GIB: Final = 4
 @click.option("--json", "as_json", is_flag=True, help="Print all that is known, for programs.")
 def models(as_json: bool) -> None:
     """List the models that can be used, and those that are on this computer."""
-    from napari_sam.catalogue import MODELS, models_folder, own_files
+    from napari_sam.catalogue import MODELS, list_offers, models_folder
 
-    known = [_as_dict(model) for model in MODELS]
-    published = {name for entry in known for name in entry["paths"]}
-    own = [str(path) for path in own_files() if str(path) not in published]
+    found = list_offers()
     if as_json:
+        own = [str(offer.path) for offer in found if offer.model is None]
+        known = [_as_dict(model) for model in MODELS]
         content = {"folder": str(models_folder()), "models": known, "own_files": own}
         click.echo(json.dumps(content, indent=2))
         return
     rows: list[Sequence[str]] = [("NAME", "SIZE", "ON DISK", "LICENCE", "GOOD FOR")]
-    rows += [_row(entry) for entry in known]
+    rows += [_row(offer) for offer in found]
     click.echo(_table(rows))
-    for path in own:
-        click.echo(f"Your own: {path}")
     click.echo(f"\nPut files of your own into {models_folder()}.")
 
 
@@ -64,12 +62,9 @@ def _as_dict(model: PublishedModel) -> dict[str, Any]:
     }
 
 
-def _row(entry: dict[str, Any]) -> tuple[str, ...]:
-    # Where nobody tells the size of the file, four bytes per weight come close.
-    size = entry["size_bytes"] or 4 * entry["parameters"]
-    about = "" if entry["size_bytes"] else "~"
-    where = "yes" if entry["paths"] else "no"
-    return entry["name"], f"{about}{size / 1e6:.0f} MB", where, entry["licence"], entry["good_for"]
+def _row(offer: Offer) -> tuple[str, ...]:
+    where = "no" if offer.path is None else "yes"
+    return offer.name, offer.size_text, where, offer.licence, offer.good_for
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
@@ -122,20 +117,25 @@ def _devices(problems: list[str]) -> Iterator[str]:
     try:
         import torch
 
-        from napari_sam.model.predictor import best_device
+        from napari_sam.model.devices import available_devices, fastest_precision
     except (ImportError, OSError) as error:
         problems.append(f"PyTorch does not load ({error}): install it anew.")
         return
-    best = best_device()
-    yield f"cpu, {torch.get_num_threads()} threads"
-    if best == "cuda":
-        for index in range(torch.cuda.device_count()):
-            free, total = torch.cuda.mem_get_info(index)
-            name = torch.cuda.get_device_name(index)
-            yield f"cuda:{index} {name}, {free / _GIB:.1f} of {total / _GIB:.1f} GiB free"
-    elif best != "cpu":
-        yield best
-    yield f"'auto' chooses {best}"
+    devices = available_devices()
+    for device in devices:
+        about = f"{torch.get_num_threads()} threads" if device == "cpu" else _about(device)
+        yield f"{device}, {about}; fastest in {fastest_precision(device)}"
+    yield f"'auto' chooses {devices[0]}"
+
+
+def _about(device: str) -> str:
+    import torch
+
+    if not device.startswith("cuda"):
+        return "an accelerator"
+    free, total = torch.cuda.mem_get_info(device)
+    name = torch.cuda.get_device_name(device)
+    return f"{name}, {free / _GIB:.1f} of {total / _GIB:.1f} GiB free"
 
 
 def _memory(problems: list[str]) -> Iterator[str]:
@@ -188,5 +188,57 @@ def convert(source: Path, target: Path, overwrite: bool) -> None:
         click.echo(f"Its instance decoder is in {done.decoder_path}.")
 
 
-COMMANDS: Final = (models, doctor, convert)
+@click.command()
+@click.argument("name")
+def download(name: str) -> None:
+    """Download the published model NAME, for later use without a network.
+
+    `napari-sam models` lists the names. The file is checked before it gets its name.
+    """
+    from napari_sam.catalogue import DownloadError, find_model, locate
+    from napari_sam.catalogue import download as download_model
+
+    try:
+        model = find_model(name)
+        found = locate(model)
+        if found is None:
+            with click.progressbar(length=1000, label=name, file=sys.stderr) as bar:
+                found = download_model(
+                    model,
+                    lambda done, total: bar.update(1000 * done // (total or done or 1) - bar.pos),
+                )
+    except DownloadError as error:
+        raise click.ClickException(str(error)) from error
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(str(found))
+
+
+def find_checkpoint(name: str) -> Path | None:
+    """Return the file of a published model on this computer, or the one that `name` is itself.
+
+    None stands for the model inside the package.
+
+    Raises
+    ------
+    click.ClickException
+        If there is neither such a file nor such a model here; it says what to do.
+    """
+    from napari_sam.catalogue import EMBEDDED, find_model, locate
+
+    if Path(name).exists():
+        return Path(name)
+    try:
+        model = find_model(name)
+    except ValueError as error:
+        msg = f"{name} is no file, and {str(error)[0].lower()}{str(error)[1:]}"
+        raise click.ClickException(msg) from error
+    path = locate(model)
+    if path is None:
+        msg = f"{name} is not on this computer: get it with `napari-sam download {name}`."
+        raise click.ClickException(msg)
+    return None if path == EMBEDDED.embedded else path
+
+
+COMMANDS: Final = (models, download, doctor, convert)
 """All that `napari-sam` can do besides opening a window."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points, Shapes
@@ -16,21 +15,22 @@ from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 from napari_sam._qt.dispatcher import QtDispatcher
 from napari_sam._qt.image_panel import ImagePanel
 from napari_sam._qt.mask_panel import MaskPanel
+from napari_sam._qt.model_panel import ModelPanel
 from napari_sam._qt.object_panel import ObjectPanel
 from napari_sam._qt.prompt_panel import PromptPanel
 from napari_sam.activity import Activity
 from napari_sam.installation import old_distribution_warning
 from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
+from napari_sam.model_switch import ModelSwitch
 from napari_sam.session import (
     AnnotationSession,
+    LoadPredictor,
+    ModelChoice,
     SessionState,
     TargetError,
-    load_default_predictor,
+    load_predictor,
     run_until,
 )
-
-if TYPE_CHECKING:
-    from napari_sam.model import Predictor
 
 _LOOK_MS: Final = 600
 """How long the contrast limits have to rest before the image is embedded as it looks then."""
@@ -44,7 +44,9 @@ class SamWidget(QWidget):
     napari_viewer : napari.components.ViewerModel
         The viewer to annotate in.
     load_predictor : callable, optional
-        Makes the model; called on a background thread. By default the embedded MobileSAM weights.
+        Makes a `Predictor`; called on a background thread.
+    model : ModelChoice, optional
+        The model to begin with. By default the embedded MobileSAM, on the best device.
 
     Attributes
     ----------
@@ -57,7 +59,8 @@ class SamWidget(QWidget):
     def __init__(
         self,
         napari_viewer: ViewerModel,
-        load_predictor: Callable[[], Predictor] = load_default_predictor,
+        load_predictor: LoadPredictor = load_predictor,
+        model: ModelChoice | None = None,
     ) -> None:
         super().__init__()
         # napari hands plugins a proxy, whose layers are proxies too and never identical to the
@@ -65,7 +68,7 @@ class SamWidget(QWidget):
         self._viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
         # Without a parent it outlives this widget's C++ side, which jobs may still post to.
         self._dispatcher = QtDispatcher()
-        self.session = AnnotationSession(load_predictor, self._dispatcher)
+        self.session = AnnotationSession(load_predictor, self._dispatcher, model)
         self.binding = LayerBinding(self._viewer, self.session, self._dispatcher.post)
         self._activity = Activity(self)
         self._look_timer = QTimer(self)
@@ -103,17 +106,19 @@ class SamWidget(QWidget):
 
     @property
     def _is_idle(self) -> bool:
-        looks = self.session.is_idle and self.binding.is_idle
+        looks = self.session.is_idle and self.binding.is_idle and self._models.supply.is_idle
         return looks and not self._look_timer.isActive()
 
     # Assembly --------------------------------------------------------------------------------
 
     def _build(self) -> None:
+        self._model_panel = ModelPanel()
         self._image_panel = ImagePanel()
         self._prompt_panel = PromptPanel()
         self._mask_panel = MaskPanel(CANDIDATE_COLORS)
         self._object_panel = ObjectPanel()
         self._panels = (
+            self._model_panel,
             self._image_panel,
             self._prompt_panel,
             self._mask_panel,
@@ -126,7 +131,7 @@ class SamWidget(QWidget):
         self._hint.setMinimumHeight(3 * self._hint.fontMetrics().lineSpacing())
         contents = QWidget()
         column = QVBoxLayout(contents)
-        for panel in (self._image_panel, self._prompt_panel, self._mask_panel):
+        for panel in (self._model_panel, self._image_panel, self._prompt_panel, self._mask_panel):
             column.addWidget(panel)
         column.addStretch(1)
         scroll = QScrollArea()
@@ -185,6 +190,7 @@ class SamWidget(QWidget):
         )
         for event, callback in self._connections:
             event.connect(callback)
+        self._models = ModelSwitch(self._model_panel, session, self._dispatcher)
         self._on_session_changed(session.state)
 
     def _first_image(self) -> Image | None:
@@ -270,5 +276,6 @@ class SamWidget(QWidget):
         for event, callback in self._connections:
             event.disconnect(callback)
         self._activity.close()
+        self._models.close()
         self.binding.close()
         self.session.close()

@@ -36,7 +36,7 @@ def make_widget(make_napari_viewer, remembering_predictor):
     """Open a real viewer with these images and the widget docked; waits for the embedding."""
     widgets = []
 
-    def make(*layers, wait=True, show=False, load_predictor=lambda: remembering_predictor):
+    def make(*layers, wait=True, show=False, load_predictor=lambda *_: remembering_predictor):
         viewer = make_napari_viewer(show=show)
         for layer in layers:
             viewer.add_layer(layer)

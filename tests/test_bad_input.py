@@ -164,7 +164,7 @@ def test_an_unreadable_checkpoint_is_a_message(make_widget, tmp_path):
     path = tmp_path / "broken.pt"
     path.write_bytes(b"not a checkpoint")
 
-    def load():
+    def load(*_):
         return load_model("vit_t", checkpoint=path)
 
     with pytest.raises(CheckpointError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from importlib import metadata
 
 import pytest
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from napari_sam import cli_models
-from napari_sam.catalogue import EMBEDDED, MODELS
+from napari_sam.catalogue import EMBEDDED, MODELS, find_model
 from napari_sam.cli import main
 
 
@@ -42,9 +43,9 @@ def test_table_of_models(folder):
     lines = result.output.splitlines()
     assert lines[0].split() == ["NAME", "SIZE", "ON", "DISK", "LICENCE", "GOOD", "FOR"]
     assert [line.split()[0] for line in lines[1 : 1 + len(MODELS)]] == [m.name for m in MODELS]
-    assert lines[1].split()[:5] == ["mobile_sam", "~39", "MB", "yes", "Apache-2.0"]
+    assert lines[1].split()[:5] == ["mobile_sam", "39", "MB", "yes", "Apache-2.0"]
     assert lines[2].split()[:5] == ["vit_b", "375", "MB", "no", "Apache-2.0"]
-    assert f"Your own: {folder / 'cells.safetensors'}" in lines
+    assert f"your own: {folder / 'cells.safetensors'}" in lines[1 + len(MODELS)]
     assert str(folder) in lines[-1]
 
 
@@ -104,3 +105,17 @@ def test_convert_refuses_what_it_cannot_read(tmp_path):
     result = _run("convert", tmp_path / "none.pt", tmp_path / "out.safetensors")
     assert result.exit_code == 1
     assert "There is no checkpoint file" in result.output
+
+
+def test_download_finds_what_is_there():
+    result = _run("download", "mobile_sam")
+    assert (result.exit_code, result.output.strip()) == (0, str(EMBEDDED.embedded))
+
+
+def test_download_says_what_went_wrong(monkeypatch):
+    gone = replace(find_model("vit_b"), url="http://127.0.0.1:9/gone.pth", hugging_face=None)
+    monkeypatch.setattr("napari_sam.catalogue.table.MODELS", (gone,))
+    result = _run("download", "vit_b")
+    assert result.exit_code == 1
+    assert "no connection to the server" in result.output
+    assert _run("download", "sam3").exit_code == 2

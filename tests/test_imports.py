@@ -23,6 +23,7 @@ PARTS = (
     "cli",
     "cli_models",
     "installation",
+    "model_switch",
     "samples",
     "widget",
 )
@@ -36,9 +37,10 @@ ALLOWED = {
     "activity": {"session"},
     "catalogue": set(),
     "installation": set(),
+    "model_switch": {"catalogue", "session", "_qt"},
     "samples": set(),
-    "widget": {"catalogue", "model", "session", "layers", "_qt", "activity", "installation"},
-    "cli": {"widget", "installation", "cli_models"},  # the widget where it opens a window
+    "widget": {"session", "layers", "_qt", "activity", "installation", "model_switch"},
+    "cli": {"widget", "session", "installation", "cli_models"},
     "cli_models": {"catalogue", "installation", "model"},  # inside functions
 }
 FORBIDDEN = {
@@ -50,6 +52,7 @@ FORBIDDEN = {
     "catalogue": GUI | {"torch"},
     "cli_models": GUI,
     "installation": GUI | {"torch"},
+    "model_switch": {"torch", "qtpy"},
     "samples": GUI | {"torch"},
     "widget": {"torch"},
     "cli": {"torch", "qtpy"},

@@ -175,7 +175,7 @@ def test_clicks_before_the_embedding_is_ready_are_decoded_when_it_is(
 ):
     may_load = threading.Event()
 
-    def load_slowly():
+    def load_slowly(*_):
         may_load.wait(TIMEOUT_S)
         return remembering_predictor
 
@@ -191,7 +191,7 @@ def test_clicks_before_the_embedding_is_ready_are_decoded_when_it_is(
 def test_cancel_keeps_clicks_and_embed_goes_on(make_widget, coins, remembering_predictor):
     may_load = threading.Event()
 
-    def load_slowly():
+    def load_slowly(*_):
         may_load.wait(TIMEOUT_S)
         return remembering_predictor
 
@@ -375,7 +375,7 @@ def test_an_image_deleted_during_its_embedding_is_survived(
         decode=remembering_predictor.decode,
         warm_up=remembering_predictor.warm_up,
     )
-    viewer, widget = make_widget(coins, wait=False, load_predictor=lambda: held)
+    viewer, widget = make_widget(coins, wait=False, load_predictor=lambda *_: held)
     assert started.wait(TIMEOUT_S)
     viewer.layers.remove(coins)
     may_go_on.set()
@@ -397,7 +397,7 @@ def test_closing_in_the_middle_of_a_job_is_clean(
     started, may_go_on = threading.Event(), threading.Event()
     others = set(our_threads())
 
-    def load_slowly():
+    def load_slowly(*_):
         started.set()
         may_go_on.wait(TIMEOUT_S)
         return remembering_predictor
@@ -444,7 +444,7 @@ def test_widget_works_with_the_proxy_that_napari_hands_to_plugins(
 ):
     viewer = make_napari_viewer_proxy()
     viewer.add_image(data.coins(), name="coins")
-    widget = SamWidget(viewer, load_predictor=lambda: remembering_predictor)
+    widget = SamWidget(viewer, load_predictor=lambda *_: remembering_predictor)
     viewer.window.add_dock_widget(widget)
     widget.wait_until_idle(TIMEOUT_S)
     widget.binding.start_points()

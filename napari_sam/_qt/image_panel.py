@@ -73,8 +73,8 @@ class ImagePanel(QGroupBox):
         self._status.setText(self._status_text())
 
     def _status_text(self) -> str:
-        state, device = self._state, self._state.device
-        on_device = f" on {device}" if device else ""
+        state, runtime = self._state, self._state.runtime
+        on_device = "" if runtime is None else f" on {runtime}"
         if state.is_working:
             elapsed_s = time.monotonic() - self._started_s
             what = "Loading the model" if state.phase is Phase.LOADING else f"Embedding{on_device}"
@@ -85,7 +85,7 @@ class ImagePanel(QGroupBox):
             return "Embedding cancelled"
         if state.phase is Phase.FAILED:
             return "This image cannot be annotated yet: see below"
-        return f"Model ready{on_device}" if device else "No image chosen"
+        return f"Model ready{on_device}" if runtime else "No image chosen"
 
     def _on_button_clicked(self) -> None:
         if self._state.is_working:

@@ -4,6 +4,7 @@ Nothing here imports torch, so a list of models costs no wait.
 """
 
 from napari_sam.catalogue.download import DownloadError, download
+from napari_sam.catalogue.offers import Offer, list_offers
 from napari_sam.catalogue.places import candidates, locate, models_folder, own_files
 from napari_sam.catalogue.table import EMBEDDED, MODELS, PublishedModel, find_model
 
@@ -11,10 +12,12 @@ __all__ = [
     "EMBEDDED",
     "MODELS",
     "DownloadError",
+    "Offer",
     "PublishedModel",
     "candidates",
     "download",
     "find_model",
+    "list_offers",
     "locate",
     "models_folder",
     "own_files",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import pooch
+import psutil
 import requests
 
-from napari_sam.catalogue.places import models_folder
+from napari_sam.catalogue.places import has_hash, models_folder
 from napari_sam.catalogue.table import EMBEDDED, PublishedModel
 
 ProgressCallback = Callable[[int, int], None]
@@ -17,6 +21,7 @@ ProgressCallback = Callable[[int, int], None]
 
 CHUNK_BYTES: Final = 2**18
 TIMEOUT_S: Final = 20.0
+_WORKSHOP: Final = ".download-"
 
 
 class DownloadError(ValueError):
@@ -62,12 +67,19 @@ def download(
             f"{model.name} cannot be downloaded from here: get its file from {model.page} and put "
             f"it into {folder}, or open it from where it is."
         )
+    target = folder / model.file_name
+    # Of a name that tells whose it is, so that what a killed program leaves can be told.
+    workshop = folder / f"{_WORKSHOP}{os.getpid()}-{threading.get_ident()}"
     transfer = _Transfer(on_progress, timeout_s, model.size_bytes)
     try:
+        if target.is_file() and has_hash(target, model.known_hash):
+            return target
+        _remove_leftovers(folder)
         # Without retries: a person who is told can decide better than a loop.
-        path = pooch.retrieve(
-            model.url, model.known_hash, model.file_name, folder, downloader=transfer
+        made = pooch.retrieve(
+            model.url, model.known_hash, model.file_name, workshop, downloader=transfer
         )
+        Path(made).replace(target)
     except requests.RequestException as error:
         raise DownloadError(_advice(model, folder, _reason(error))) from error
     except ValueError as error:
@@ -81,7 +93,17 @@ def download(
         raise DownloadError(
             _advice(model, folder, f"the file cannot be written: {error}")
         ) from error
-    return Path(path)
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+    return target
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what downloads of programs that were killed have left."""
+    for path in folder.glob(f"{_WORKSHOP}*"):
+        owner = path.name.removeprefix(_WORKSHOP).partition("-")[0]
+        if not (owner.isdigit() and psutil.pid_exists(int(owner))):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 class _Transfer:

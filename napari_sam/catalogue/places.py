@@ -15,6 +15,7 @@ from napari_sam.catalogue.table import PublishedModel
 
 MODELS_VARIABLE: Final = "NAPARI_SAM_MODELS"
 """Names a folder of models; downloads go there, and everything in it can be chosen."""
+_HUGGING_FACE_FILES: Final = ("model.safetensors", "pytorch_model.bin")
 SUFFIXES: Final = (".safetensors", ".pth", ".pt", ".bin")
 _MAX_HEADER_BYTES: Final = 10_000_000  # a hundred times that of the largest SAM
 
@@ -85,7 +86,7 @@ def locate(model: PublishedModel) -> Path | None:
         there is none. A large file takes a few seconds, the first time.
     """
     for path in candidates(model):
-        if path == model.embedded or path.suffix == ".safetensors":
+        if path == model.embedded or path.name in _HUGGING_FACE_FILES:
             return path
         if model.known_hash is not None and has_hash(path, model.known_hash):
             return path
@@ -114,8 +115,11 @@ def _in_hugging_face(model: PublishedModel) -> Iterator[Path]:
         return
     repository = "models--" + model.hugging_face.replace("/", "--")
     snapshots = shared_folders()["Hugging Face"] / repository / "snapshots"
-    for path in sorted(snapshots.glob("*/model.safetensors")):
+    for path in sorted(snapshots.glob(f"*/{_HUGGING_FACE_FILES[0]}")):
         if safetensors_elements(path) >= model.parameters:
+            yield path
+    for path in sorted(snapshots.glob(f"*/{_HUGGING_FACE_FILES[1]}")):
+        if path.is_file() and path.stat().st_size >= 4 * model.parameters:
             yield path
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from napari_sam.model.common import ProgressCallback
+from napari_sam.model.devices import PRECISIONS, available_devices
 from napari_sam.model.prediction import MaskPrediction
 from napari_sam.model.prompt_encoder import PADDING
 from napari_sam.model.sam import Sam
@@ -35,18 +35,6 @@ from napari_sam.model.validation import (
 
 ACCELERATOR_BATCH = 32
 """Prompts decoded together on an accelerator; each takes some 30 MB in float32."""
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-def best_device() -> str:
-    """Return the fastest kind of device that torch can use here."""
-    available: dict[str, Callable[[], bool]] = {
-        "cuda": torch.cuda.is_available,
-        "mps": torch.backends.mps.is_available,
-        "xpu": torch.xpu.is_available,
-    }
-    return next((name for name, is_available in available.items() if is_available()), "cpu")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +78,8 @@ class Predictor:
     device : str
         A torch device, or "auto" for the first of cuda, mps, xpu and cpu that there is.
     precision : str
-        "float32", or "bfloat16" for the encoder and the decoder; coordinates are always encoded
-        in float32.
+        "float32", or "bfloat16" or "float16" for the encoder and the decoder; coordinates are
+        always encoded in float32.
 
     Raises
     ------
@@ -102,7 +90,7 @@ class Predictor:
     def __init__(self, model: Sam, device: str = "auto", precision: str = "float32") -> None:
         if precision not in PRECISIONS:
             raise ValueError(f"No precision {precision!r}; choose one of {', '.join(PRECISIONS)}.")
-        self.device = best_device() if device == "auto" else device
+        self.device = available_devices()[0] if device == "auto" else device
         self.precision = precision
         self._dtype = PRECISIONS[precision]
         self._model = self._placed(model)

@@ -2,14 +2,16 @@
 
 from napari_sam.session.candidates import Candidates
 from napari_sam.session.edits import ArrayPlane, LabelsEdit, LabelsPlane, TargetError
-from napari_sam.session.embeddings import load_default_predictor
+from napari_sam.session.embeddings import LoadPredictor
 from napari_sam.session.image_plane import ImageError, ImagePlane
 from napari_sam.session.jobs import Dispatcher, run_until
+from napari_sam.session.model_choice import AUTO, ModelChoice, Runtime, load_predictor
 from napari_sam.session.prompts import BACKGROUND, FOREGROUND, Prompts
 from napari_sam.session.session import AnnotationSession
 from napari_sam.session.state import Phase, SessionState
 
 __all__ = [
+    "AUTO",
     "BACKGROUND",
     "FOREGROUND",
     "AnnotationSession",
@@ -20,10 +22,13 @@ __all__ = [
     "ImagePlane",
     "LabelsEdit",
     "LabelsPlane",
+    "LoadPredictor",
+    "ModelChoice",
     "Phase",
     "Prompts",
+    "Runtime",
     "SessionState",
     "TargetError",
-    "load_default_predictor",
+    "load_predictor",
     "run_until",
 ]

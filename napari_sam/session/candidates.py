@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -28,10 +29,13 @@ class Candidates:
         What they were decoded from.
     prediction : MaskPrediction
         The model's answer.
+    weights : Path, optional
+        The model's checkpoint; None: the one inside the package.
     """
 
     prompts: Prompts
     prediction: MaskPrediction
+    weights: Path | None = None
 
     def __len__(self) -> int:
         return len(self.prediction.iou_predictions)
@@ -83,7 +87,7 @@ def decode(
         box_xyxy=usable.box_array(),
         mask_input=mask_prompt,
     )
-    candidates = Candidates(prompts, prediction)
+    candidates = Candidates(prompts, prediction, embedded.weights)
     candidates.crop(candidates.best if choice is None else choice)
     return candidates
 
@@ -94,6 +98,7 @@ class FeedbackStep:
 
     prompts: Prompts
     low_res_logits: NDArray[np.float32]
+    weights: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,8 @@ class ObjectState:
         feedback = self.feedback
         if shown is not None and prompts.extends(shown[0].prompts):
             candidates, index = shown
-            step = FeedbackStep(candidates.prompts, candidates.logits(index).copy())
+            logits = candidates.logits(index).copy()
+            step = FeedbackStep(candidates.prompts, logits, candidates.weights)
             kept = tuple(s for s in feedback if s.prompts != step.prompts)
             feedback = (*kept, step)[-_MAX_STEPS:]
         return replace(self, prompts=prompts, feedback=feedback)
@@ -138,9 +144,16 @@ class ObjectState:
         """Choose candidate number `choice`."""
         return replace(self, choice=choice)
 
-    def mask_prompt(self) -> NDArray[np.float32] | None:
-        """Return the (256, 256) logits to decode from: those of the largest part of the prompts."""
-        usable = [step for step in self.feedback if self.prompts.extends(step.prompts)]
+    def mask_prompt(self, weights: Path | None) -> NDArray[np.float32] | None:
+        """Return the (256, 256) logits to decode from: those of the largest part of the prompts.
+
+        Only those that a model with these weights made: others may be of another size.
+        """
+        usable = [
+            step
+            for step in self.feedback
+            if step.weights == weights and self.prompts.extends(step.prompts)
+        ]
         if not usable:
             return None
         # Of two as large, the later one: max keeps the first of equals.

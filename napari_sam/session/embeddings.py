@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,9 +15,13 @@ from numpy.typing import NDArray
 
 from napari_sam.session.image_plane import ImagePlane
 from napari_sam.session.jobs import Job
+from napari_sam.session.model_choice import ModelChoice, Runtime, find_runtime
 
 if TYPE_CHECKING:
     from napari_sam.model import ImageEmbedding, Predictor
+
+LoadPredictor = Callable[[ModelChoice, Runtime], "Predictor"]
+"""Makes a predictor; called on the encode thread."""
 
 DEFAULT_CAPACITY_BYTES: Final = 2**30
 
@@ -84,43 +89,48 @@ class EmbeddedPlane:
         What the mask decoder needs to know of the image.
     is_constant : bool
         Whether all its pixels look the same to the model.
+    weights : Path, optional
+        The checkpoint of the predictor; None: the one inside the package.
     """
 
     predictor: Predictor
     embedding: ImageEmbedding
     is_constant: bool
-
-
-def load_default_predictor() -> Predictor:
-    """Load the embedded MobileSAM weights; imports torch, so not for the GUI thread."""
-    from napari_sam.model import Predictor, load_model
-
-    return Predictor(load_model("vit_t"), device="auto")
+    weights: Path | None = None
 
 
 class Embedder:
-    """Turns image planes into embeddings, on the one thread that calls `embed`.
+    """Turns image planes into embeddings with one model, on the one thread that calls it.
 
     Parameters
     ----------
+    choice : ModelChoice
+        The model, loaded when it is needed first.
     load_predictor : callable
-        Makes the `Predictor` when the first image comes.
+        Makes the `Predictor`.
     """
 
-    def __init__(self, load_predictor: Callable[[], Predictor]) -> None:
+    def __init__(self, choice: ModelChoice, load_predictor: LoadPredictor) -> None:
+        self.choice = choice
         self._load_predictor = load_predictor
         self._cache = EmbeddingCache()
         self._predictor: Predictor | None = None
+        self.runtime: Runtime | None = None
+        """What the model runs on; None until loading has begun."""
 
     @property
-    def device(self) -> str:
-        """Where the model runs; empty until it is loaded."""
-        return "" if self._predictor is None else str(self._predictor.device)
+    def is_loaded(self) -> bool:
+        """Whether the model is in memory."""
+        return self._predictor is not None
 
     def load(self) -> Predictor:
         """Load the model unless it is loaded already."""
         if self._predictor is None:
-            self._predictor = self._load_predictor()
+            from napari_sam.model.devices import release_memory
+
+            self.runtime = find_runtime(self.choice)
+            release_memory()  # of the model before
+            self._predictor = self._load_predictor(self.choice, self.runtime)
         return self._predictor
 
     def warm_up(self) -> None:
@@ -147,4 +157,4 @@ class Embedder:
                 image, on_block=lambda done, total: job.report(done / total)
             )
             self._cache.put(key, embedding)
-        return EmbeddedPlane(predictor, embedding, is_constant)
+        return EmbeddedPlane(predictor, embedding, is_constant, self.choice.checkpoint)

@@ -115,6 +115,21 @@ class Job:
         self.check()
         self._dispatcher.post(lambda: self._deliver_progress(fraction))
 
+    def run(self) -> Callable[[], None]:
+        """Do the work, on any thread; return what delivers its response on the owner's thread.
+
+        Nothing is delivered if by then nobody wants it.
+        """
+        try:
+            self.check()
+            result = self.work(self)
+        except Cancelled:
+            return lambda: None
+        except BaseException as error:  # a panic in a Rust library is no Exception
+            failure = error
+            return lambda: None if self.is_cancelled else self.on_failed(failure)
+        return lambda: None if self.is_cancelled else self.on_done(result)
+
     def _deliver_progress(self, fraction: float) -> None:
         if self._on_progress is not None and not self.is_cancelled:
             self._on_progress(fraction)
@@ -196,32 +211,26 @@ class Lane:
         self._executor.submit(self._run, job)
 
     def _run(self, job: Job) -> None:
-        deliver: Callable[[], None] | None = None
-        try:
-            job.check()
-            result = job.work(job)
-        except Cancelled:
-            pass
-        except BaseException as error:  # a panic in a Rust library is no Exception
-            failure = error
-            deliver = lambda: job.on_failed(failure)  # noqa: E731
-        else:
-            deliver = lambda: job.on_done(result)  # noqa: E731
+        deliver = job.run()
         self._dispatcher.post(lambda: self._finish(job, deliver))
 
-    def _finish(self, job: Job, deliver: Callable[[], None] | None) -> None:
+    def _finish(self, job: Job, deliver: Callable[[], None]) -> None:
         self._running = None
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             self._start(waiting)
-        if deliver is not None and not job.is_cancelled:
-            deliver()
+        deliver()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether there was not enough memory, of the computer or of an accelerator."""
+    return isinstance(error, MemoryError) or bool(_OUT_OF_MEMORY.search(str(error)))
 
 
 def explain(error: BaseException, what: str) -> str:
     """Turn an exception from a job into a sentence for the person, and log where it came from."""
     _LOGGER.warning("%s", what, exc_info=error)
-    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(str(error)):
+    if is_out_of_memory(error):
         return f"{what}: not enough memory. Close other programs or use a smaller image."
     if isinstance(error, ValueError):
         return f"{what}: {error}"

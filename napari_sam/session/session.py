@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
 from napari_sam.session.candidates import Candidates, ObjectState, decode
 from napari_sam.session.edits import LabelsEdit, LabelsPlane, TargetError, plan_object
-from napari_sam.session.embeddings import EmbeddedPlane, Embedder, load_default_predictor
+from napari_sam.session.embeddings import EmbeddedPlane, Embedder, LoadPredictor
+from napari_sam.session.encoding import Encoding
 from napari_sam.session.history import Edit, History
 from napari_sam.session.image_plane import ImagePlane
 from napari_sam.session.jobs import CallbackQueue, Dispatcher, Lane, explain, run_until
+from napari_sam.session.model_choice import ModelChoice, load_predictor
+from napari_sam.session.preview import HoverPreview
 from napari_sam.session.prompts import Prompts
-from napari_sam.session.state import Phase, SessionState, hint_for
-
-if TYPE_CHECKING:
-    from napari_sam.model import Predictor
+from napari_sam.session.state import SessionState, hint_for
 
 
 class AnnotationSession:
@@ -30,9 +29,11 @@ class AnnotationSession:
     Parameters
     ----------
     load_predictor : callable, optional
-        Makes the `Predictor`; called once, on the encode thread.
+        Makes the `Predictor` of a model; called on the encode thread.
     dispatcher : Dispatcher, optional
         How results reach the owner's thread. By default they wait for `wait_until_idle`.
+    model : ModelChoice, optional
+        The model to begin with. By default the embedded one, on the best device.
 
     Examples
     --------
@@ -59,29 +60,25 @@ class AnnotationSession:
 
     def __init__(
         self,
-        load_predictor: Callable[[], Predictor] = load_default_predictor,
+        load_predictor: LoadPredictor = load_predictor,
         dispatcher: Dispatcher | None = None,
+        model: ModelChoice | None = None,
     ) -> None:
         self._dispatcher = CallbackQueue() if dispatcher is None else dispatcher
-        self._encode_lane = Lane("napari-sam-encode", self._dispatcher)
         self._decode_lane = Lane("napari-sam-decode", self._dispatcher)
-        self._embedder = Embedder(load_predictor)
+        self._encoding = Encoding(load_predictor, model or ModelChoice(), self._dispatcher)
+        self._encoding.changed.connect(self._publish)
+        self._encoding.model_loaded.connect(self._on_model_loaded)
+        self._encoding.model_left.connect(self._on_model_left)
+        self._encoding.completed.connect(self._on_embedded)
+        self._encoding.warned.connect(self.warned.emit)
+        self._preview = HoverPreview(self._decode_lane, self._publish)
 
-        self._plane: ImagePlane | None = None
         self._plane_id = 0
-        self._embedded: EmbeddedPlane | None = None
         self._target: LabelsPlane | None = None
-        self._phase = Phase.NO_IMAGE
-        self._progress = 0.0
-        self._is_warm = False
-        self._note = ""  # says what the phase alone does not
-
         self._object = ObjectState()
         self._candidates: Candidates | None = None
         self._accept_when_decoded = False
-        self._hover: Prompts | None = None
-        self._preview: Candidates | None = None
-
         self._history = History()
 
         self.use_feedback = True
@@ -100,7 +97,7 @@ class AnnotationSession:
     @property
     def is_idle(self) -> bool:
         """Whether no job is pending."""
-        return self._encode_lane.is_idle and self._decode_lane.is_idle
+        return self._encoding.is_idle and self._decode_lane.is_idle
 
     def wait_until_idle(self, timeout_s: float) -> None:
         """Apply results until no job is pending.
@@ -114,24 +111,26 @@ class AnnotationSession:
 
     def close(self) -> None:
         """Stop all work; the session is of no use afterwards."""
-        self._encode_lane.close()
+        self._encoding.close()
         self._decode_lane.close()
         self._dispatcher.close()
 
     def _snapshot(self) -> SessionState:
+        encoding = self._encoding
         return SessionState(
-            phase=self._phase,
-            progress=self._progress,
+            phase=encoding.phase,
+            progress=encoding.progress,
             prompts=self._object.prompts,
             candidates=self._candidates,
             chosen=self._chosen(),
-            preview=self._preview,
+            preview=self._preview.shown,
             is_decoding=self._is_decoding,
             can_undo=self._history.can_undo,
             can_redo=self._history.can_redo,
-            hint=self._note or hint_for(self._phase, self._object.prompts, self._plane),
-            can_embed=self._plane is not None and self._phase in (Phase.CANCELLED, Phase.FAILED),
-            device=self._embedder.device,
+            hint=encoding.note or hint_for(encoding.phase, self._object.prompts, encoding.plane),
+            has_image=encoding.plane is not None,
+            model=encoding.choice,
+            runtime=encoding.runtime,
         )
 
     def _publish(self) -> None:
@@ -141,7 +140,9 @@ class AnnotationSession:
     @property
     def _is_decoding(self) -> bool:
         # Without prompts the lane works on a preview; before the embedding, on getting ready.
-        is_about_prompts = self._embedded is not None and self._object.prompts.has_foreground
+        is_about_prompts = (
+            self._encoding.embedded is not None and self._object.prompts.has_foreground
+        )
         return is_about_prompts and self._decode_lane.expects_result
 
     def _chosen(self) -> int | None:
@@ -150,14 +151,19 @@ class AnnotationSession:
         choice = self._object.choice
         return self._candidates.best if choice is None else choice
 
-    # The image and its embedding -----------------------------------------------------------
+    # The image, the model and the embedding --------------------------------------------------
 
     def preload(self) -> None:
         """Import torch and load the model in the background, before there is an image."""
-        if self._plane is None and self._encode_lane.is_idle:
-            self._encode_lane.submit(
-                lambda _: self._embedder.load(), lambda _: self._publish(), self._on_load_failed
-            )
+        self._encoding.preload()
+
+    def set_model(self, choice: ModelChoice) -> None:
+        """Go on with another model, device or precision, in the background.
+
+        Image and prompts stay, and are embedded and decoded again. If it cannot be loaded,
+        `warned` says so and the model before is loaded again.
+        """
+        self._encoding.set_model(choice)
 
     def set_image(self, plane: ImagePlane | None) -> None:
         """Start on another image plane: its embedding is computed at once, in the background.
@@ -169,81 +175,55 @@ class AnnotationSession:
         plane : ImagePlane, optional
             None: no image.
         """
-        self._leave_image()
-        self._plane = plane
+        self._leave_image(plane)
         if plane is None:
             self._publish()
         else:
-            self.embed()
+            self._encoding.embed()
 
     def refuse_image(self, reason: str) -> None:
         """Say why the image that was chosen cannot be segmented, in place of `set_image`."""
-        self._leave_image()
-        self._phase, self._note = Phase.FAILED, reason
+        self._leave_image(None)
+        self._encoding.refuse(reason)
         self._publish()
 
-    def _leave_image(self) -> None:
-        self._encode_lane.cancel()
-        self._plane = self._embedded = self._target = None
-        self._hover = self._preview = None
+    def _leave_image(self, new: ImagePlane | None) -> None:
+        self._encoding.set_plane(new)
+        self._target = None
+        self._preview.want(None)
         self._plane_id += 1
         self._history.drop_prompts_of_other_planes(self._plane_id)
-        self._phase, self._progress, self._note = Phase.NO_IMAGE, 0.0, ""
         self._set_object(ObjectState())
 
     def embed(self) -> None:
         """Embed the current image plane, unless that is done or under way; retries a failure."""
-        plane = self._plane
-        if plane is None or self._phase in (Phase.LOADING, Phase.EMBEDDING, Phase.READY):
-            return
-        self._phase = Phase.EMBEDDING if self._embedder.device else Phase.LOADING
-        self._progress, self._note = 0.0, ""
-        self._encode_lane.submit(
-            lambda job: self._embedder.embed(plane, job),
-            self._on_encoded,
-            self._on_encode_failed,
-            self._on_encode_progress,
-        )
-        self._publish()
+        self._encoding.embed()
 
     def cancel_embedding(self) -> None:
         """Stop embedding; prompts are kept, and `embed` starts again."""
-        if self._state.is_working:
-            self._encode_lane.cancel()
-            self._phase, self._progress = Phase.CANCELLED, 0.0
-            self._publish()
+        self._encoding.cancel()
 
-    def _on_encode_progress(self, fraction: float) -> None:
-        if not self._is_warm:
-            self._is_warm = True
-            self._decode_lane.submit(
-                lambda _: self._embedder.warm_up(),
-                lambda _: None,
-                lambda error: self.warned.emit(explain(error, "Masks will take longer")),
-            )
-        self._phase, self._progress = Phase.EMBEDDING, fraction
-        self._publish()
+    def _on_model_loaded(self, embedder: Embedder) -> None:
+        # While the image is embedded, there is nothing to decode.
+        self._decode_lane.submit(
+            lambda _: embedder.warm_up(),
+            lambda _: None,
+            lambda error: self.warned.emit(explain(error, "Masks will take longer")),
+        )
 
-    def _on_encoded(self, embedded: EmbeddedPlane) -> None:
-        self._embedded = embedded
-        self._phase, self._progress = Phase.READY, 1.0
+    def _on_model_left(self) -> None:
+        self._decode_lane.cancel()
+        self._candidates = None
+        self._accept_when_decoded = False
+        self._preview.allow(None)
+
+    def _on_embedded(self, embedded: EmbeddedPlane) -> None:
         if embedded.is_constant:
             self.warned.emit(
                 "All pixels of this image look the same to SAM: check the slice and the layer's "
                 "contrast limits."
             )
         self._request_decode()
-        self._publish()
-
-    def _on_load_failed(self, error: BaseException) -> None:
-        self._fail(explain(error, "The model could not be loaded"))
-
-    def _on_encode_failed(self, error: BaseException) -> None:
-        self._fail(explain(error, "The image could not be embedded"))
-
-    def _fail(self, note: str) -> None:
-        self._phase, self._progress, self._note = Phase.FAILED, 0.0, note
-        self.warned.emit(self._note)
         self._publish()
 
     # The object being made -------------------------------------------------------------------
@@ -309,43 +289,7 @@ class AnnotationSession:
         prompts : Prompts, optional
             None ends the preview.
         """
-        self._hover = prompts
-        if prompts is None:
-            self._drop_preview()
-        else:
-            self._request_preview()
-
-    def _drop_preview(self) -> None:
-        if self._preview is not None:
-            self._preview = None
-            self._publish()
-
-    def _request_preview(self) -> None:
-        hover, embedded, plane = self._hover, self._embedded, self._plane
-        is_wanted = hover is not None and self._object.prompts.is_empty
-        if not is_wanted or hover is None or embedded is None or plane is None:
-            return
-        usable, _ = hover.within(plane.shape)
-        if not usable.has_foreground:
-            self._drop_preview()
-        elif self._decode_lane.is_idle:
-            self._decode_lane.submit(
-                lambda _: decode(embedded, hover, usable, None, None),
-                self._on_previewed,
-                self._on_preview_failed,
-            )
-
-    def _on_preview_failed(self, error: BaseException) -> None:
-        # Each move of the mouse would say it again.
-        explain(error, "The preview could not be computed")
-        self._drop_preview()
-
-    def _on_previewed(self, preview: Candidates) -> None:
-        if self._hover is not None and self._object.prompts.is_empty:
-            self._preview = preview
-            self._publish()
-            if self._hover != preview.prompts:  # the cursor has moved on meanwhile
-                self._request_preview()
+        self._preview.want(prompts)
 
     def _set_object(self, new: ObjectState) -> None:
         """Make `new` the object being made and have it decoded, without a trace in the history."""
@@ -353,20 +297,22 @@ class AnnotationSession:
             self._decode_lane.cancel()
             self._candidates = None
         self._object = new
-        self._preview = self._preview if new.prompts.is_empty else None
         self._accept_when_decoded = False
         self._request_decode()
 
     def _request_decode(self) -> None:
-        if self._embedded is None or self._plane is None:
+        embedded, plane = self._encoding.embedded, self._encoding.plane
+        if embedded is None or plane is None:
+            self._preview.allow(None)
             return
-        usable, _ = self._object.prompts.within(self._plane.shape)
+        prompts, choice = self._object.prompts, self._object.choice
+        self._preview.allow(embedded if prompts.is_empty else None, plane.shape)
+        usable, _ = prompts.within(plane.shape)
         if not usable.has_foreground:
             self._decode_lane.cancel()
             self._candidates = None
             return
-        prompts, choice, embedded = self._object.prompts, self._object.choice, self._embedded
-        mask_prompt = self._object.mask_prompt() if self.use_feedback else None
+        mask_prompt = self._object.mask_prompt(embedded.weights) if self.use_feedback else None
 
         self._decode_lane.submit(
             lambda _: decode(embedded, prompts, usable, mask_prompt, choice),
@@ -384,6 +330,8 @@ class AnnotationSession:
         self._publish()
 
     def _on_decode_failed(self, error: BaseException) -> None:
+        if self._encoding.step_down(error):
+            return
         self._accept_when_decoded = False
         self._candidates = None  # those on screen are of other prompts
         self.warned.emit(explain(error, "The masks could not be computed"))
@@ -399,9 +347,10 @@ class AnnotationSession:
         TargetError
             If the target is not of the image plane's shape.
         """
-        if target is not None and self._plane is not None and target.shape != self._plane.shape:
+        plane = self._encoding.plane
+        if target is not None and plane is not None and target.shape != plane.shape:
             msg = (
-                f"The target labels are {target.shape} pixels large, the image {self._plane.shape}:"
+                f"The target labels are {target.shape} pixels large, the image {plane.shape}:"
                 " choose labels of the image's size."
             )
             raise TargetError(msg)
@@ -430,7 +379,7 @@ class AnnotationSession:
         chosen = self._chosen()
         if self._candidates is None or chosen is None:
             msg = "There is no mask to accept yet: click on an object or draw a box around it."
-            if self._object.prompts.has_foreground and self._embedded is None:
+            if self._object.prompts.has_foreground and self._encoding.embedded is None:
                 msg = "There is no mask to accept yet: it comes when the image is embedded."
             raise TargetError(msg)
         if self._target is None:

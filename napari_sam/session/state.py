@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from napari_sam.session.candidates import Candidates
 from napari_sam.session.image_plane import ImagePlane
+from napari_sam.session.model_choice import ModelChoice, Runtime
 from napari_sam.session.prompts import Prompts
 
 
@@ -43,12 +44,14 @@ class SessionState:
         Whether masks for newer prompts are on their way.
     can_undo, can_redo : bool
         Whether `undo` and `redo` have something to do.
-    can_embed : bool
-        Whether there is an image to embed that is neither embedded nor being so.
     hint : str
         One sentence on what is going on or what to do next.
-    device : str
-        Where the model runs, for example "cpu"; empty until it is loaded.
+    has_image : bool
+        Whether there is an image plane.
+    model : ModelChoice
+        The model that was chosen.
+    runtime : Runtime, optional
+        What it runs on; None until it is loaded.
     """
 
     phase: Phase = Phase.NO_IMAGE
@@ -60,14 +63,20 @@ class SessionState:
     is_decoding: bool = False
     can_undo: bool = False
     can_redo: bool = False
-    can_embed: bool = False
     hint: str = ""
-    device: str = ""
+    has_image: bool = False
+    model: ModelChoice = field(default_factory=ModelChoice)
+    runtime: Runtime | None = None
 
     @property
     def is_working(self) -> bool:
         """Whether the model is being loaded or the image embedded."""
         return self.phase in (Phase.LOADING, Phase.EMBEDDING)
+
+    @property
+    def can_embed(self) -> bool:
+        """Whether there is an image to embed that is neither embedded nor being so."""
+        return self.has_image and self.phase in (Phase.CANCELLED, Phase.FAILED)
 
     @property
     def can_accept(self) -> bool:

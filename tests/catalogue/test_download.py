@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -195,3 +199,22 @@ def test_models_that_are_not_downloaded(tmp_path):
     with pytest.raises(DownloadError, match="bowang-lab/MedSAM") as caught:
         download(find_model("medsam"), folder=tmp_path)
     assert str(tmp_path) in str(caught.value)
+
+
+def test_leftovers_of_killed_programs_go(model, tmp_path):
+    script = (
+        "import sys, os, signal; from dataclasses import replace; from pathlib import Path\n"
+        "from napari_sam.catalogue import download, find_model\n"
+        "published = replace(find_model('vit_b'), url=sys.argv[1])\n"
+        "def die(done, total):\n"
+        "    if done > 2**19: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "download(published, die, Path(sys.argv[2]))\n"
+    )
+    url = model("good").url
+    done = subprocess.run([sys.executable, "-c", script, url, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert [path.name[:10] for path in tmp_path.iterdir()] == [".download-"]
+    living = tmp_path / f".download-{os.getpid()}-1"  # another download of this program
+    living.mkdir()
+    path = download(model("good"), folder=tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([living, path])

@@ -138,6 +138,16 @@ def test_hugging_face_cache(home, model):
     assert locate(small) is None
 
 
+def test_a_pickle_in_the_hugging_face_cache_is_told_by_its_size(home, model):
+    hub = home / ".cache" / "huggingface" / "hub"
+    folder = hub / "models--facebook--sam-vit-base" / "snapshots" / "abc"
+    path = put(folder / "pytorch_model.bin")
+    (folder.parent / "broken").mkdir()
+    (folder.parent / "broken" / "pytorch_model.bin").symlink_to(home / "nowhere")
+    assert locate(replace(model, parameters=len(CONTENT) // 4)) == path
+    assert locate(replace(model, parameters=len(CONTENT))) is None
+
+
 @pytest.mark.parametrize("content", [b"", b"12345678", b"\x02\0\0\0\0\0\0\0{}", b"\xff" * 40])
 def test_no_safetensors(home, content):
     assert safetensors_elements(put(home / "model.safetensors", content)) == 0

@@ -9,7 +9,7 @@ import torch
 from conftest import sample_image
 
 from napari_sam.model import ImageEmbedding, Predictor, load_model
-from napari_sam.model.predictor import best_device
+from napari_sam.model.devices import available_devices
 
 POINT = {"points_xy": [[104, 68]], "point_labels": [1]}
 NAN, INF = float("nan"), float("inf")
@@ -227,7 +227,7 @@ def test_bfloat16_agrees(sam, predictor, coins):
 
 
 def test_devices_and_precisions(sam):
-    assert Predictor(sam).device == best_device()
+    assert Predictor(sam).device == available_devices()[0]
     assert Predictor(sam, device="cpu").precision == "float32"
     with pytest.raises(ValueError, match="bfloat16"):
         Predictor(sam, precision="int8")

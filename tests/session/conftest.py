@@ -79,7 +79,7 @@ def open_session(held):
     """Return a function that makes a session on the held predictor; sessions are closed."""
     sessions = []
 
-    def make(load_predictor=lambda: held):
+    def make(load_predictor=lambda *_: held):
         session = AnnotationSession(load_predictor)
         sessions.append(session)
         return session

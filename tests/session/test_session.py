@@ -82,7 +82,7 @@ def test_the_phases_of_an_image(open_session, listen, coins):
     progress = [state.progress for state in heard.states]
     assert progress == sorted(progress)
     assert 0.25 in progress
-    assert session.state.device == "cpu"
+    assert session.state.runtime.device == "cpu"
 
 
 def test_prompts_set_before_the_embedding_is_ready_are_decoded_when_it_is(
@@ -120,7 +120,7 @@ def test_loading_ahead_leaves_no_phase_and_shows_the_device(open_session):
     session.preload()
     wait(session)
     assert session.state.phase is Phase.NO_IMAGE
-    assert session.state.device == "cpu"
+    assert session.state.runtime.device == "cpu"
 
 
 def test_loading_ahead_never_takes_an_images_place(open_session, held, coins, blank):
@@ -245,7 +245,7 @@ def test_a_model_that_fails_to_load_is_reported_and_can_be_tried_again(
 ):
     failures = [error]
 
-    def load():
+    def load(*_):
         if failures:
             raise failures.pop()
         return held
@@ -264,7 +264,7 @@ def test_a_model_that_fails_to_load_is_reported_and_can_be_tried_again(
 
 
 def test_a_failure_while_loading_ahead_speaks_of_the_model(open_session, listen):
-    def load():
+    def load(*_):
         message = "the file is missing"
         raise ValueError(message)
 
@@ -273,7 +273,7 @@ def test_a_failure_while_loading_ahead_speaks_of_the_model(open_session, listen)
     session.preload()
     wait(session)
     assert session.state.phase is Phase.FAILED
-    assert heard.warnings == ["The model could not be loaded: the file is missing"]
+    assert heard.warnings == ["The model mobile_sam could not be loaded: the file is missing"]
 
 
 def test_an_encode_that_fails_is_reported_and_the_next_image_works(

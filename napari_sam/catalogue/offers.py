@@ -1,0 +1,75 @@
+"""What a person can choose from: published models, and files of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from napari_sam.catalogue.places import candidates, own_files
+from napari_sam.catalogue.table import MODELS, PublishedModel
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One model to choose.
+
+    Attributes
+    ----------
+    name : str
+        Of the published model, or of the file.
+    model : PublishedModel or None
+        None for a file of the person's own.
+    path : Path or None
+        Where it seems to lie on this computer; None if it would have to be downloaded.
+    """
+
+    name: str
+    model: PublishedModel | None
+    path: Path | None
+
+    @property
+    def size_text(self) -> str:
+        """How large the file is, for example ``375 MB``."""
+        if self.path is not None and (size_bytes := _file_size_bytes(self.path)):
+            return _megabytes(size_bytes)
+        if self.model is None:
+            return ""
+        known = self.model.size_bytes
+        # Where nobody tells the size of the file, four bytes per weight come close.
+        return _megabytes(known) if known else f"~{_megabytes(4 * self.model.parameters)}"
+
+    @property
+    def licence(self) -> str:
+        """Under what terms it may be used."""
+        return "" if self.model is None else self.model.licence
+
+    @property
+    def good_for(self) -> str:
+        """What it is good for."""
+        return f"your own: {self.path}" if self.model is None else self.model.good_for
+
+
+def list_offers() -> list[Offer]:
+    """Return all models of the catalogue, and the files that a person put beside them.
+
+    This is quick: files are told by their names and sizes.
+    """
+    published = [_published(model) for model in MODELS]
+    known = {offer.path for offer in published}
+    own = [Offer(path.name, None, path) for path in own_files() if path not in known]
+    return published + own
+
+
+def _published(model: PublishedModel) -> Offer:
+    return Offer(model.name, model, next(iter(candidates(model)), None))
+
+
+def _file_size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.0f} MB"

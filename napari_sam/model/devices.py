@@ -1,0 +1,88 @@
+"""What a model can run on here, and in which precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+EXACT = "float32"
+
+
+def available_devices() -> tuple[str, ...]:
+    """Return the devices that torch can use here, the fastest first and "cpu" last."""
+    found: list[str] = []
+    if torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        found += ["cuda"] if count == 1 else [f"cuda:{index}" for index in range(count)]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    if torch.xpu.is_available():
+        found.append("xpu")
+    return (*found, "cpu")
+
+
+def fastest_precision(device: str) -> str:
+    """Return the precision in which a device is fastest by its own means.
+
+    A processor without instructions for bfloat16 emulates them, which was measured to take fifty
+    times as long as float32.
+
+    Parameters
+    ----------
+    device : str
+        A torch device such as "cpu" or "cuda:1".
+
+    Returns
+    -------
+    str
+        A key of `PRECISIONS`.
+    """
+    kind = device.partition(":")[0]
+    if kind == "cpu":
+        return "bfloat16" if _cpu_has_bfloat16() else EXACT
+    if kind == "cuda":
+        native = torch.cuda.is_available() and torch.cuda.is_bf16_supported(False)
+        return "bfloat16" if native else "float16"
+    return {"mps": "float16", "xpu": "bfloat16"}.get(kind, EXACT)
+
+
+def _cpu_has_bfloat16() -> bool:
+    # Undocumented and not in all versions of torch, but there is no other way to ask.
+    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
+
+
+def resolve(device: str, exact: bool | None) -> tuple[str, str]:
+    """Turn wishes into a device and a precision.
+
+    Parameters
+    ----------
+    device : str
+        A torch device, or "auto" for the fastest there is.
+    exact : bool or None
+        Whether to compute in float32; None leaves it to the device: a processor computes
+        exactly, an accelerator in its fastest precision.
+
+    Returns
+    -------
+    tuple of str
+        For `Predictor`.
+    """
+    if device == "auto":
+        device = available_devices()[0]
+    if exact is None:
+        exact = device == "cpu"
+    return device, EXACT if exact else fastest_precision(device)
+
+
+def release_memory() -> None:
+    """Give memory that torch keeps for later back to the accelerator's other users."""
+    releases: dict[str, Callable[[], None]] = {
+        "cuda": torch.cuda.empty_cache,
+        "mps": torch.mps.empty_cache,
+        "xpu": torch.xpu.empty_cache,
+    }
+    for device in available_devices():
+        releases.get(device.partition(":")[0], lambda: None)()

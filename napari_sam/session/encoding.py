@@ -1,0 +1,213 @@
+"""From an image plane and a model to the plane's embedding, in the background."""
+
+from __future__ import annotations
+
+from psygnal import Signal
+
+from napari_sam.session.embeddings import EmbeddedPlane, Embedder, LoadPredictor
+from napari_sam.session.image_plane import ImagePlane
+from napari_sam.session.jobs import Dispatcher, Lane, explain, is_out_of_memory
+from napari_sam.session.model_choice import ModelChoice, Runtime
+from napari_sam.session.state import Phase
+
+
+class Encoding:
+    """Holds the current image plane and model, and how far the plane's embedding is.
+
+    All methods belong to the owner's thread.
+
+    Parameters
+    ----------
+    load_predictor : callable
+        Makes a `Predictor`; called on the encode thread.
+    choice : ModelChoice
+        The model to begin with.
+    dispatcher : Dispatcher
+        How results reach the owner's thread.
+    """
+
+    changed = Signal()
+    """Phase, progress, model or runtime changed."""
+    model_loaded = Signal(Embedder)
+    """A model was loaded, and is embedding now."""
+    model_left = Signal()
+    """Another model was chosen: what the one before gave is not to be relied upon."""
+    completed = Signal(EmbeddedPlane)
+    """The plane is embedded."""
+    warned = Signal(str)
+    """Something happened that should not be missed."""
+
+    def __init__(
+        self,
+        load_predictor: LoadPredictor,
+        choice: ModelChoice,
+        dispatcher: Dispatcher,
+    ) -> None:
+        self._lane = Lane("napari-sam-encode", dispatcher)
+        self._load_predictor = load_predictor
+        # One embedder per model, so that the memory of a model goes with it.
+        self._embedder = Embedder(choice, load_predictor)
+        self._proven: ModelChoice | None = None  # the last model that could be loaded
+        self._too_small: Runtime | None = None  # where there was not enough memory
+        self._is_announced = False
+        self.plane: ImagePlane | None = None
+        self.embedded: EmbeddedPlane | None = None
+        self.phase = Phase.NO_IMAGE
+        self.progress = 0.0
+        self.note = ""
+        """Says what the phase alone does not."""
+
+    @property
+    def choice(self) -> ModelChoice:
+        """The model in use."""
+        return self._embedder.choice
+
+    @property
+    def runtime(self) -> Runtime | None:
+        """What the model runs on; None until it is loaded."""
+        return self._embedder.runtime if self._embedder.is_loaded else None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job is pending."""
+        return self._lane.is_idle
+
+    def close(self) -> None:
+        """Stop all work."""
+        self._lane.close()
+
+    # The image -------------------------------------------------------------------------------
+
+    def set_plane(self, plane: ImagePlane | None) -> None:
+        """Go to another plane, not yet embedded, or to none."""
+        self._lane.cancel()
+        self.plane, self.embedded = plane, None
+        self.phase, self.progress, self.note = Phase.NO_IMAGE, 0.0, ""
+
+    def refuse(self, reason: str) -> None:
+        """Say why there is no plane."""
+        self.set_plane(None)
+        self.phase, self.note = Phase.FAILED, reason
+
+    def preload(self) -> None:
+        """Load the model before there is a plane."""
+        if self.plane is None and self._lane.is_idle:
+            self._load()
+
+    def embed(self) -> None:
+        """Embed the plane, unless that is done or under way; retries a failure."""
+        if self.plane is None or self.phase in (Phase.LOADING, Phase.EMBEDDING, Phase.READY):
+            return
+        self._start()
+
+    def cancel(self) -> None:
+        """Stop embedding; `embed` starts again."""
+        if self.phase in (Phase.LOADING, Phase.EMBEDDING):
+            self._lane.cancel()
+            self.phase, self.progress = Phase.CANCELLED, 0.0
+            self.changed.emit()
+
+    # The model -------------------------------------------------------------------------------
+
+    def set_model(self, choice: ModelChoice) -> None:
+        """Go to another model, and embed the plane with it."""
+        if choice != self.choice:
+            self._too_small = None
+            self._replace_model(choice)
+
+    def step_down(self, error: BaseException) -> bool:
+        """If the device has not enough memory, go on in lower precision or on the processor.
+
+        Returns
+        -------
+        bool
+            Whether that is done; otherwise the error stands.
+        """
+        runtime = self._embedder.runtime
+        if runtime is None or not is_out_of_memory(error):
+            return False
+        lighter = self.choice.lighter(runtime)
+        if lighter is None:
+            return False
+        explain(error, f"{self.choice.name} on {runtime}")
+        self._too_small = self._too_small or runtime
+        self._replace_model(lighter)
+        return True
+
+    def _replace_model(self, choice: ModelChoice) -> None:
+        self._lane.cancel()
+        self.embedded, self._is_announced = None, False
+        self._embedder = Embedder(choice, self._load_predictor)
+        self.model_left.emit()
+        if self.plane is None:
+            self._load()
+        else:
+            self._start()
+
+    # Jobs ------------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        embedder = self._embedder
+        self._lane.submit(lambda _: embedder.load(), lambda _: self._on_loaded(), self._on_failed)
+        self.changed.emit()
+
+    def _start(self) -> None:
+        embedder, plane = self._embedder, self.plane
+        if plane is None:
+            return
+        self.phase = Phase.EMBEDDING if embedder.is_loaded else Phase.LOADING
+        self.progress, self.note = 0.0, ""
+        self._lane.submit(
+            lambda job: embedder.embed(plane, job),
+            self._on_embedded,
+            self._on_failed,
+            self._on_progress,
+        )
+        self.changed.emit()
+
+    def _on_loaded(self) -> None:
+        self._proven = self.choice
+        self._say_where()
+        self.changed.emit()
+
+    def _on_progress(self, fraction: float) -> None:
+        if not self._is_announced:
+            self._is_announced = True
+            self.model_loaded.emit(self._embedder)
+        self.phase, self.progress = Phase.EMBEDDING, fraction
+        self.changed.emit()
+
+    def _on_embedded(self, embedded: EmbeddedPlane) -> None:
+        self._proven = self.choice
+        self._say_where()
+        self.embedded = embedded
+        self.phase, self.progress = Phase.READY, 1.0
+        self.completed.emit(embedded)
+
+    def _say_where(self) -> None:
+        """Tell, once, that the model runs on something else than was chosen."""
+        before, self._too_small = self._too_small, None
+        if before is not None and self.runtime is not None:
+            self.warned.emit(
+                f"There was not enough memory for {self.choice.name} on {before}: it runs on "
+                f"{self.runtime} now. Masks may differ a little or take longer."
+            )
+
+    def _on_failed(self, error: BaseException) -> None:
+        if self.step_down(error):
+            return
+        self._too_small = None
+        if self._embedder.is_loaded:
+            self._fail(explain(error, "The image could not be embedded"))
+            return
+        message = explain(error, f"The model {self.choice.name} could not be loaded")
+        if self._proven is None or self._proven == self.choice:
+            self._fail(message)
+            return
+        self.warned.emit(f"{message} {self._proven.name} is in use again.")
+        self._replace_model(self._proven)
+
+    def _fail(self, note: str) -> None:
+        self.phase, self.progress, self.note = Phase.FAILED, 0.0, note
+        self.warned.emit(note)
+        self.changed.emit()

@@ -1,0 +1,77 @@
+"""The masks that a click under the cursor would give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari_sam.session.candidates import Candidates, decode
+from napari_sam.session.embeddings import EmbeddedPlane
+from napari_sam.session.jobs import Lane, explain
+from napari_sam.session.prompts import Prompts
+
+
+class HoverPreview:
+    """Decodes prompts that are not given yet; the newest win, and never wait behind each other.
+
+    Parameters
+    ----------
+    lane : Lane
+        The decode lane. A preview uses it only while nothing else does.
+    on_changed : callable
+        Called when `shown` is another one.
+    """
+
+    def __init__(self, lane: Lane, on_changed: Callable[[], None]) -> None:
+        self._lane = lane
+        self._on_changed = on_changed
+        self._wanted: Prompts | None = None
+        self._embedded: EmbeddedPlane | None = None
+        self._shape = (0, 0)
+        self.shown: Candidates | None = None
+        """The newest masks; None if there are none to show."""
+
+    def want(self, prompts: Prompts | None) -> None:
+        """Preview these prompts from now on, or nothing."""
+        self._wanted = prompts
+        if prompts is None:
+            self._drop()
+        else:
+            self._request()
+
+    def allow(self, embedded: EmbeddedPlane | None, shape: tuple[int, int] = (0, 0)) -> None:
+        """Preview on this image of (H, W) pixels; None: not now, forgetting what is shown."""
+        self._embedded, self._shape = embedded, shape
+        if embedded is None:
+            self.shown = None
+
+    def _drop(self) -> None:
+        if self.shown is not None:
+            self.shown = None
+            self._on_changed()
+
+    def _request(self) -> None:
+        wanted, embedded = self._wanted, self._embedded
+        if wanted is None or embedded is None:
+            return
+        usable, _ = wanted.within(self._shape)
+        if not usable.has_foreground:
+            self._drop()
+        elif self._lane.is_idle:
+            self._lane.submit(
+                lambda _: decode(embedded, wanted, usable, None, None),
+                self._on_decoded,
+                self._on_failed,
+            )
+
+    def _on_failed(self, error: BaseException) -> None:
+        # Each move of the mouse would say it again.
+        explain(error, "The preview could not be computed")
+        self._drop()
+
+    def _on_decoded(self, candidates: Candidates) -> None:
+        if self._wanted is None or self._embedded is None:
+            return
+        self.shown = candidates
+        self._on_changed()
+        if self._wanted != candidates.prompts:  # the cursor has moved on meanwhile
+            self._request()
