@@ -16,23 +16,26 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import napari
 import numpy as np
-from qtpy.QtCore import QEvent, QEventLoop, QObject, QPointF, Qt, QTimer
-from qtpy.QtGui import QMouseEvent
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QEvent, QObject, QTimer
 from skimage import data
+
+from napari_sam.bench.instruments import (
+    TIMEOUT_S,
+    Heartbeat,
+    Screen,
+    previews_per_second,
+    wait_until,
+)
 
 if TYPE_CHECKING:
     from napari_sam.model import Predictor
     from napari_sam.widget import SamWidget
 
 WINDOW_SIZE = 1400, 900
-TIMEOUT_S = 120
 HOVER_S = 6
 
 
@@ -49,7 +52,7 @@ def main() -> None:
     screen = Screen(viewer)
     screen.repaint()
 
-    repainting = screen.blocked_while_repainting()
+    repainting = blocked_while_repainting(screen)
     widget, encodes_s = measure_start(viewer)
     measure_encodes(widget, encodes_s, arguments.encodes)
     decoding = measure_clicks(viewer, widget, screen, arguments.clicks)
@@ -57,96 +60,12 @@ def main() -> None:
     print(
         f"  longest while decoding / while only repainting: {decoding.max_s / repainting.max_s:.2f}"
     )
-    measure_hover(viewer, widget, HOVER_S)
+    per_second = previews_per_second(widget, screen, HOVER_S)
+    print(f"hover preview                                {per_second:.1f} per second")
     viewer.close()
 
 
 # Instruments -----------------------------------------------------------------------------------
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Run the event loop until `condition` holds; it is asked after every event."""
-    deadline_s = time.perf_counter() + TIMEOUT_S
-    while not condition():
-        if time.perf_counter() > deadline_s:
-            msg = f"Waited in vain for {TIMEOUT_S} s."
-            raise TimeoutError(msg)
-        QEventLoop().processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
-
-
-class Heartbeat:
-    """The gaps between the beats of a 1 ms timer: how long the event loop was blocked."""
-
-    def __init__(self) -> None:
-        self._gaps_s: list[float] = []
-        self._last_s = 0.0
-        self._timer = QTimer()
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.setInterval(1)
-        self._timer.timeout.connect(self._beat)
-
-    def _beat(self) -> None:
-        now_s = time.perf_counter()
-        self._gaps_s.append(now_s - self._last_s)
-        self._last_s = now_s
-
-    @contextmanager
-    def beating(self) -> Iterator[None]:
-        """Beat inside the block."""
-        self._last_s = time.perf_counter()
-        self._timer.start()
-        yield
-        self._beat()
-        self._timer.stop()
-
-    @property
-    def max_s(self) -> float:
-        """The longest gap."""
-        return max(self._gaps_s)
-
-    def __str__(self) -> str:
-        percentile_99_s = float(np.percentile(self._gaps_s, 99))
-        return f"max {self.max_s * 1000:5.1f} ms, 99th percentile {percentile_99_s * 1000:5.1f} ms"
-
-
-class Screen:
-    """Knows when what changed has been drawn and swapped in."""
-
-    def __init__(self, viewer: napari.Viewer) -> None:
-        canvas = viewer.window._qt_viewer.canvas
-        self._native = canvas.native
-        self._was_drawn = self._is_shown = False
-        canvas._scene_canvas.events.draw.connect(self._on_draw, position="last")
-        self._native.frameSwapped.connect(self._on_swapped)
-
-    def _on_draw(self, _: Any) -> None:
-        self._was_drawn = True
-
-    def _on_swapped(self) -> None:
-        self._is_shown = self._is_shown or self._was_drawn
-
-    def expect(self) -> None:
-        """From here on, only what is drawn later counts."""
-        self._was_drawn = self._is_shown = False
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether what was `expect`-ed is on screen."""
-        return self._is_shown
-
-    def repaint(self) -> None:
-        """Draw the canvas anew and wait until that is on screen."""
-        self.expect()
-        self._native.update()
-        wait_until(lambda: self.is_shown)
-
-    def blocked_while_repainting(self, times: int = 40) -> Heartbeat:
-        """Measure the event loop of a viewer that does nothing but repaint."""
-        heartbeat = Heartbeat()
-        with heartbeat.beating():
-            for _ in range(times):
-                self.repaint()
-        return heartbeat
 
 
 class PaintWatch(QObject):
@@ -159,6 +78,15 @@ class PaintWatch(QObject):
         if event.type() == QEvent.Type.Paint and not self.painted_s:
             self.painted_s = time.perf_counter()
         return False
+
+
+def blocked_while_repainting(screen: Screen, times: int = 40) -> Heartbeat:
+    """Measure the event loop of a viewer that does nothing but repaint."""
+    heartbeat = Heartbeat()
+    with heartbeat.beating():
+        for _ in range(times):
+            screen.repaint()
+    return heartbeat
 
 
 # Measurements ------------------------------------------------------------------------------------
@@ -276,45 +204,6 @@ def measure_clicks(
     )
     print(f"event loop blocked, decoding                 {heartbeat}")
     return heartbeat
-
-
-def measure_hover(viewer: napari.Viewer, widget: SamWidget, seconds: float) -> None:
-    """Move the mouse over the canvas; print how many previews a second come to the screen."""
-    native = viewer.window._qt_viewer.canvas.native
-    on_screen: list[Any] = []
-    start_s = time.perf_counter()
-
-    def move() -> None:
-        angle = 2 * (time.perf_counter() - start_s)
-        height, width = native.height(), native.width()
-        offset = 0.3 * min(height, width) * np.array([np.cos(angle), np.sin(angle)])
-        position = QPointF(width / 2 + offset[0], height / 2 + offset[1])
-        event = QMouseEvent(
-            QEvent.Type.MouseMove,
-            position,
-            QPointF(native.mapToGlobal(position.toPoint())),
-            Qt.MouseButton.NoButton,
-            Qt.MouseButton.NoButton,
-            Qt.KeyboardModifier.NoModifier,
-        )
-        QApplication.sendEvent(native, event)
-
-    def on_swapped() -> None:
-        preview = widget.session.state.preview
-        if preview is not None and (not on_screen or on_screen[-1] is not preview):
-            on_screen.append(preview)
-
-    native.frameSwapped.connect(on_swapped)
-    widget.binding.set_hover(True)
-    timer = QTimer()
-    timer.timeout.connect(move)
-    timer.start(8)
-    wait_until(lambda: time.perf_counter() - start_s > seconds)
-    timer.stop()
-    widget.binding.set_hover(False)
-    native.frameSwapped.disconnect(on_swapped)
-    widget.wait_until_idle(TIMEOUT_S)
-    print(f"hover preview                                {len(on_screen) / seconds:.1f} per second")
 
 
 if __name__ == "__main__":

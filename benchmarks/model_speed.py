@@ -13,29 +13,32 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 # First: it settles how torch's threads wait, which decides the outcome on a busy machine.
 from napari_sam.model import MaskPrediction, Predictor, load_model
 
 # isort: split
-import numpy as np
 import onnxruntime
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
+from napari_sam.bench.timing import Subject, median_times
+from napari_sam.bench.work import (
+    FAST_REPEATS,
+    ORIGINAL_SIZE,
+    POINT_XY,
+    Task,
+    example_image,
+    our_subjects,
+    without_cache,
+)
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/model"))
 from plain_reference import PlainDecoder, PlainEncoder
 
-ORIGINAL_SIZE = (1200, 1800)
-POINT = {"points_xy": [[900, 600]], "point_labels": [1]}
-BATCH = 64
-REPEATS = 5  # of the subjects that take milliseconds
-
-Subject = Callable[[], Any]
+POINT = {"points_xy": [POINT_XY], "point_labels": [1]}
 
 
 def onnx_session(
@@ -58,11 +61,13 @@ def onnx_session(
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def onnx_subject(module: nn.Module, inputs: dict[str, torch.Tensor], threads: int) -> Subject:
+def onnx_subject(
+    module: nn.Module, inputs: dict[str, torch.Tensor], threads: int, repeats: int = 1
+) -> Subject:
     """Return a call of the exported module."""
     session = onnx_session(module, inputs, threads)
     arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
-    return lambda: session.run(None, arrays)
+    return Subject(lambda: session.run(None, arrays), repeats)
 
 
 def two_steps(prediction: MaskPrediction) -> torch.Tensor:
@@ -76,66 +81,33 @@ def two_steps(prediction: MaskPrediction) -> torch.Tensor:
     return full > 0
 
 
-def fresh(prediction: MaskPrediction) -> MaskPrediction:
-    """Return the prediction without its cached masks."""
-    return MaskPrediction(
-        prediction.low_res_logits,
-        prediction.iou_predictions,
-        prediction.original_size,
-        prediction.input_size,
-        prediction.image_size,
-    )
-
-
-def subjects(threads: int, bfloat16: bool) -> tuple[dict[str, Subject], dict[str, Subject]]:
-    """Return the slow and the fast subjects by name."""
+def plain_subjects(predictor: Predictor, threads: int) -> dict[str, Subject]:
+    """Return the plain formulation, and parts of ours that compare with it."""
     sam = load_model()
     square = torch.randn(1, 3, 1024, 1024)
-    image = np.random.default_rng(0).integers(0, 256, (*ORIGINAL_SIZE, 3), dtype=np.uint8)
-    predictor = Predictor(sam, "cpu")
-    embedding = predictor.encode(image)
-    points = np.random.default_rng(1).uniform(0, 1200, (BATCH, 1, 2))
-    labels = np.ones((BATCH, 1))
-    prediction = predictor.decode(embedding, **POINT)
     decoder_inputs = {
         "image_embedding": torch.randn(1, 256, 64, 64),
         "sparse": torch.randn(1, 2, 256),
         "dense": torch.randn(1, 256, 1, 1),
     }
-    slow: dict[str, Subject] = {
+    prediction = predictor.decode(predictor.encode(example_image()), **POINT)
+    return {
         "encoder, ONNX Runtime": onnx_subject(PlainEncoder(sam), {"x": square}, threads),
-        "encoder": lambda: sam.image_encoder(square),
-        f"decode_batch of {BATCH}": lambda: predictor.decode_batch(embedding, points, labels),
+        "encoder": Subject(lambda: sam.image_encoder(square)),
+        "decoder, ONNX Runtime": onnx_subject(
+            PlainDecoder(sam), decoder_inputs, threads, FAST_REPEATS
+        ),
+        "upscale, two steps": Subject(lambda: two_steps(prediction), FAST_REPEATS),
+        "upscale, crops": Subject(
+            lambda: [without_cache(prediction).mask_crop(k) for k in range(3)], FAST_REPEATS
+        ),
     }
-    fast: dict[str, Subject] = {
-        "decoder, ONNX Runtime": onnx_subject(PlainDecoder(sam), decoder_inputs, threads),
-        "decode": lambda: predictor.decode(embedding, **POINT),
-        "decode, one mask": lambda: predictor.decode(embedding, **POINT, multimask_output=False),
-        "upscale, two steps": lambda: two_steps(prediction),
-        "upscale, masks": lambda: fresh(prediction).masks,
-        "upscale, crops": lambda: [fresh(prediction).mask_crop(k) for k in range(3)],
-    }
-    if bfloat16:
-        low = Predictor(sam, "cpu", "bfloat16")
-        low_embedding = low.encode(image)
-        slow["encode, bfloat16"] = lambda: low.encode(image)
-        fast["decode, bfloat16"] = lambda: low.decode(low_embedding, **POINT)
-    return slow, fast
 
 
-def measure(
-    slow: dict[str, Subject], fast: dict[str, Subject], rounds: int, clock: Callable[[], float]
-) -> dict[str, float]:
-    """Return the median time of each subject, in seconds; the first round is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in slow | fast}
-    for round_number in range(rounds + 1):
-        for name, subject in (slow | fast).items():
-            for _ in range(REPEATS if name in fast else 1):
-                start = clock()
-                subject()
-                if round_number:
-                    times[name].append(clock() - start)
-    return {name: float(np.median(values)) for name, values in times.items()}
+def low_subjects() -> dict[str, Subject]:
+    """Return encode and decode in bfloat16."""
+    subjects = our_subjects(Predictor(load_model(), "cpu", "bfloat16"))
+    return {f"{task}, bfloat16": subjects[task] for task in (Task.ENCODE, Task.DECODE)}
 
 
 def main() -> None:
@@ -151,21 +123,23 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     clock = time.process_time if arguments.processor_time else time.perf_counter
     with torch.inference_mode():
-        slow, fast = subjects(arguments.threads, arguments.bfloat16)
-        medians = measure(slow, fast, arguments.rounds, clock)
+        predictor = Predictor(load_model(), "cpu")
+        subjects = {str(task): subject for task, subject in our_subjects(predictor).items()}
+        subjects |= plain_subjects(predictor, arguments.threads)
+        if arguments.bfloat16:
+            subjects |= low_subjects()
+        medians = median_times(subjects, arguments.rounds, clock)
 
     for name, median in medians.items():
-        print(f"{name:32}{median * 1e3:10.1f} ms")
-    batch = f"decode_batch of {BATCH}"
-    medians["per prompt of the batch"] = medians[batch] / BATCH
+        print(f"{name:52}{median * 1e3:10.1f} ms")
     ratios = [
         ("encoder", "encoder, ONNX Runtime"),
-        ("encode, bfloat16", "encoder, ONNX Runtime"),
-        ("decode", "decoder, ONNX Runtime"),
-        ("decode, one mask", "decoder, ONNX Runtime"),
-        ("decode, bfloat16", "decoder, ONNX Runtime"),
-        ("per prompt of the batch", "decode"),
-        ("upscale, masks", "upscale, two steps"),
+        (f"{Task.ENCODE}, bfloat16", "encoder, ONNX Runtime"),
+        (Task.DECODE, "decoder, ONNX Runtime"),
+        (Task.DECODE_ONE, "decoder, ONNX Runtime"),
+        (f"{Task.DECODE}, bfloat16", "decoder, ONNX Runtime"),
+        (Task.DECODE_BATCH, Task.DECODE),
+        (Task.UPSCALE, "upscale, two steps"),
         ("upscale, crops", "upscale, two steps"),
     ]
     for name, other in ratios:

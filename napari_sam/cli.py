@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from napari_sam import __version__
+from napari_sam.cli_bench import COMMANDS as BENCH_COMMANDS
 from napari_sam.cli_models import COMMANDS
 from napari_sam.installation import DISTRIBUTION, old_distribution_warning
 
@@ -84,7 +85,7 @@ def open_(files: tuple[str, ...], sample: str | None, reader: str | None) -> Non
     _open_window(files, sample, reader)
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, *BENCH_COMMANDS):
     main.add_command(_command)
 
 

@@ -19,8 +19,10 @@ PARTS = (
     "layers",
     "_qt",
     "activity",
+    "bench",
     "catalogue",
     "cli",
+    "cli_bench",
     "cli_models",
     "installation",
     "model_switch",
@@ -35,12 +37,14 @@ ALLOWED = {
     "layers": {"session"},
     "_qt": {"session", "catalogue"},
     "activity": {"session"},
+    "bench": {"model", "session", "samples", "widget"},  # the widget where it opens a window
     "catalogue": set(),
     "installation": set(),
     "model_switch": {"catalogue", "session", "_qt"},
     "samples": set(),
     "widget": {"session", "layers", "_qt", "activity", "installation", "model_switch"},
-    "cli": {"widget", "session", "installation", "cli_models"},
+    "cli": {"widget", "session", "installation", "cli_bench", "cli_models"},
+    "cli_bench": {"bench", "catalogue", "model"},  # inside functions
     "cli_models": {"catalogue", "installation", "model"},  # inside functions
 }
 FORBIDDEN = {
@@ -49,7 +53,9 @@ FORBIDDEN = {
     "layers": {"qtpy", "PyQt6", "PySide6", "superqt", "vispy", "torch"},
     "_qt": {"napari", "vispy", "torch"},
     "activity": {"torch"},
+    "bench": set(),
     "catalogue": GUI | {"torch"},
+    "cli_bench": GUI,
     "cli_models": GUI,
     "installation": GUI | {"torch"},
     "model_switch": {"torch", "qtpy"},

@@ -120,13 +120,14 @@ class DecoderGraph(nn.Module):
         return self._upscale(low_res, orig_im_size.long()), iou_predictions, low_res
 
     def _masks(self, image_tokens: Tensor, tokens: Tensor) -> Tensor:
-        """Do what `MaskDecoder` does in place, for all masks, as a graph wants it: in one go."""
+        """Do for all masks in one go what `MaskDecoder` does in place, which no graph can hold."""
         decoder, side = self.mask_decoder, self.prompt_encoder.embedding_size
         grid = image_tokens.transpose(1, 2).view(1, -1, side, side)
         upscaled = decoder.output_upscaling(grid).flatten(2)  # (1, C / 8, 16 L)
         mlps = decoder.output_hypernetworks_mlps
         hyper = torch.stack([mlp(tokens[:, 1 + i]) for i, mlp in enumerate(mlps)], dim=1)
-        return (hyper @ upscaled).view(1, len(mlps), 4 * side, 4 * side)
+        logits: Tensor = hyper @ upscaled
+        return logits.view(1, -1, 4 * side, 4 * side)
 
     def _upscale(self, low_res: Tensor, size: Tensor) -> Tensor:
         """Bring logits to the image of `size` (2,), in the published two bilinear steps."""

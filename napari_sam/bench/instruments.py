@@ -1,0 +1,148 @@
+"""Instruments for a real window: what it shows when, and how long it was blocked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QEvent, QEventLoop, QPointF, Qt, QTimer
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication
+
+if TYPE_CHECKING:
+    import napari
+
+    from napari_sam.widget import SamWidget
+
+TIMEOUT_S = 120
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Run the event loop until `condition` holds; it is asked after every event.
+
+    Raises
+    ------
+    TimeoutError
+        If it does not hold after two minutes.
+    """
+    deadline_s = time.perf_counter() + TIMEOUT_S
+    while not condition():
+        if time.perf_counter() > deadline_s:
+            msg = f"Waited in vain for {TIMEOUT_S} s."
+            raise TimeoutError(msg)
+        QEventLoop().processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+
+
+class Heartbeat:
+    """The gaps between the beats of a 1 ms timer: how long the event loop was blocked."""
+
+    def __init__(self) -> None:
+        self._gaps_s: list[float] = []
+        self._last_s = 0.0
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(1)
+        self._timer.timeout.connect(self._beat)
+
+    def _beat(self) -> None:
+        now_s = time.perf_counter()
+        self._gaps_s.append(now_s - self._last_s)
+        self._last_s = now_s
+
+    @contextmanager
+    def beating(self) -> Iterator[None]:
+        """Beat inside the block."""
+        self._last_s = time.perf_counter()
+        self._timer.start()
+        yield
+        self._beat()
+        self._timer.stop()
+
+    @property
+    def max_s(self) -> float:
+        """The longest gap."""
+        return max(self._gaps_s)
+
+    def __str__(self) -> str:
+        percentile_99_s = float(np.percentile(self._gaps_s, 99))
+        return f"max {self.max_s * 1000:5.1f} ms, 99th percentile {percentile_99_s * 1000:5.1f} ms"
+
+
+class Screen:
+    """Knows when what changed has been drawn and swapped in.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Its window is open.
+    """
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        canvas = viewer.window._qt_viewer.canvas
+        self.native = canvas.native
+        """The canvas's Qt widget."""
+        self._was_drawn = self._is_shown = False
+        canvas._scene_canvas.events.draw.connect(self._on_draw, position="last")
+        self.native.frameSwapped.connect(self._on_swapped)
+
+    def _on_draw(self, _: Any) -> None:
+        self._was_drawn = True
+
+    def _on_swapped(self) -> None:
+        self._is_shown = self._is_shown or self._was_drawn
+
+    def expect(self) -> None:
+        """From here on, only what is drawn later counts."""
+        self._was_drawn = self._is_shown = False
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether what was `expect`-ed is on screen."""
+        return self._is_shown
+
+    def repaint(self) -> None:
+        """Draw the canvas anew and wait until that is on screen."""
+        self.expect()
+        self.native.update()
+        wait_until(lambda: self.is_shown)
+
+    def move_mouse(self, angle: float) -> None:
+        """Move the mouse to a place on a circle around the middle of the canvas."""
+        height, width = self.native.height(), self.native.width()
+        x, y = 0.3 * min(height, width) * np.array([np.cos(angle), np.sin(angle)])
+        position = QPointF(width / 2 + x, height / 2 + y)
+        event = QMouseEvent(
+            QEvent.Type.MouseMove,
+            position,
+            QPointF(self.native.mapToGlobal(position.toPoint())),
+            Qt.MouseButton.NoButton,
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+        )
+        QApplication.sendEvent(self.native, event)
+
+
+def previews_per_second(widget: SamWidget, screen: Screen, seconds: float) -> float:
+    """Move the mouse over the canvas; return how many previews a second come to the screen."""
+    on_screen: list[Any] = []
+    start_s = time.perf_counter()
+
+    def on_swapped() -> None:
+        preview = widget.session.state.preview
+        if preview is not None and (not on_screen or on_screen[-1] is not preview):
+            on_screen.append(preview)
+
+    screen.native.frameSwapped.connect(on_swapped)
+    widget.binding.set_hover(True)
+    timer = QTimer()
+    timer.timeout.connect(lambda: screen.move_mouse(2 * (time.perf_counter() - start_s)))
+    timer.start(8)
+    wait_until(lambda: time.perf_counter() - start_s > seconds)
+    timer.stop()
+    widget.binding.set_hover(False)
+    screen.native.frameSwapped.disconnect(on_swapped)
+    widget.wait_until_idle(TIMEOUT_S)
+    return len(on_screen) / seconds

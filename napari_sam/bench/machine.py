@@ -1,0 +1,70 @@
+"""What the measurements were made on."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+import torch
+
+_PACKAGES = (
+    "napari-sam-live",
+    "torch",
+    "numpy",
+    "napari",
+    "qtpy",
+    "PyQt6",
+    "PySide6",
+    "onnxruntime",
+    "transformers",
+)
+
+
+def describe_machine(device: str) -> dict[str, str]:
+    """Return what matters of this computer, and nothing that says whose it is."""
+    logical = psutil.cpu_count()
+    physical = psutil.cpu_count(logical=False) or logical
+    return {
+        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        "processor": _processor(),
+        "cores": f"{physical} ({logical} logical)",
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
+        "gpu": _gpu(device),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what is installed."""
+    found = {"Python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    """Return the name that the processor is sold under, where the system tells it."""
+    name = ""
+    if sys.platform.startswith("linux"):
+        lines = Path("/proc/cpuinfo").read_text()
+        if match := re.search(r"^model name\s*:\s*(.+)$", lines, re.MULTILINE):
+            name = match[1]
+    elif sys.platform == "darwin":
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        name = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return name or platform.processor() or platform.machine()
+
+
+def _gpu(device: str) -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name(device if device.startswith("cuda") else None)
+    if device != "cpu":
+        return device
+    return "none that torch can use"

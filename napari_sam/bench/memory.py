@@ -1,0 +1,47 @@
+"""The most memory that a process needs to load a model, encode an image and decode a click."""
+
+from __future__ import annotations
+
+import platform
+import re
+from pathlib import Path
+
+from napari_sam.bench.process import answer, options_of_process
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has had in use."""
+    if platform.system() == "Linux":
+        # What `getrusage` tells here would include the process that has started this one.
+        match = re.search(r"^VmHWM:\s*(\d+) kB$", Path("/proc/self/status").read_text(), re.M)
+        assert match is not None
+        return int(match[1]) * 1024
+    if platform.system() == "Windows":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def main() -> None:
+    """Load, encode, decode once; answer with the peak and the size of the weights, in bytes."""
+    import numpy as np
+
+    model, predictor = options_of_process().load()
+    import torch
+
+    # No sample image: what is imported to read one would count.
+    image = np.random.default_rng(0).integers(0, 256, (1200, 1800, 3), np.uint8)
+    embedding = predictor.encode(image)
+    predictor.decode(embedding, [[989, 760]], [1]).mask_crop(0)
+    weights = sum(parameter.nbytes for parameter in model.parameters())
+    result = {"peak": peak_bytes(), "weights": weights}
+    if predictor.device.startswith("cuda"):
+        result["gpu"] = torch.cuda.max_memory_allocated(predictor.device)
+    answer(result)
+
+
+if __name__ == "__main__":
+    main()

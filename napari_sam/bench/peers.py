@@ -1,0 +1,246 @@
+"""The same work, done by other software with the same weights."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from napari_sam.bench.options import BenchError
+from napari_sam.bench.timing import Subject
+from napari_sam.bench.work import (
+    BATCH,
+    FAST_REPEATS,
+    ORIGINAL_SIZE,
+    POINT_XY,
+    Task,
+    batch_xy,
+    example_image,
+    wait_for,
+)
+from napari_sam.model.devices import PRECISIONS
+from napari_sam.model.formats import POSITION_KEYS, to_hugging_face
+from napari_sam.model.onnx_export import ExportError, OnnxFiles, export_onnx
+from napari_sam.model.transforms import resize_image, resized_size, scale_points
+from napari_sam.model.variants import VARIANTS, detect_variant
+from napari_sam.model.vit import ViTConfig
+
+if TYPE_CHECKING:
+    from napari_sam.model.sam import Sam
+
+
+class OnnxRuntime:
+    """Exported graphs in ONNX Runtime, on the processor, with as many threads as torch has.
+
+    Parameters
+    ----------
+    model : Sam
+        Exported to a temporary folder.
+
+    Raises
+    ------
+    BenchError
+        If a package is missing or the graphs cannot be written.
+    """
+
+    note = (
+        "onnxruntime runs what `napari-sam export-onnx` writes, in float32; its decoder makes four "
+        "masks whatever is asked for, and takes one prompt at a time"
+    )
+
+    def __init__(self, model: Sam) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise BenchError(
+                "The package onnxruntime is missing; run `pip install onnx onnxruntime`."
+            ) from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        self._run_options = onnxruntime.RunOptions()
+        # Or every run would upscale masks too.
+        self._run_options.only_execute_path_to_fetches = True
+        with tempfile.TemporaryDirectory() as folder:
+            files = self._export(model, Path(folder))
+            self._encoder, self._decoder = (
+                onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+                for path in (files.encoder, files.decoder)
+            )
+        self._image = example_image()
+        self._size = resized_size(ORIGINAL_SIZE, model.image_size)
+        mask_size = model.prompt_encoder.mask_input_size
+        self._feed: dict[str, Any] = {
+            "image_embeddings": self.encode(),
+            "point_labels": np.array([[1, -1]], np.float32),
+            "mask_input": np.zeros((1, 1, mask_size, mask_size), np.float32),
+            "has_mask_input": np.zeros(1, np.float32),
+            "orig_im_size": np.array(ORIGINAL_SIZE, np.float32),
+        }
+
+    @staticmethod
+    def _export(model: Sam, folder: Path) -> OnnxFiles:
+        try:
+            return export_onnx(model, folder)
+        except ExportError as error:
+            raise BenchError(str(error)) from error
+
+    def encode(self) -> Any:
+        """Resize and embed the image: (1, C, e, e)."""
+        resized = resize_image(self._image, self._size).astype(np.float32)
+        return self._encoder.run(None, {"input_image": resized})[0]
+
+    def decode(self, point_xy: Any, masks_as: str) -> list[Any]:
+        """Decode one click; `masks_as` is "low_res_masks" or "masks"."""
+        points = scale_points(np.array([point_xy, (0, 0)], float), ORIGINAL_SIZE, self._size)
+        return list(
+            self._decoder.run(
+                [masks_as, "iou_predictions"],
+                self._feed | {"point_coords": points[None]},
+                self._run_options,
+            )
+        )
+
+    def subjects(self) -> dict[Task, Subject]:
+        """Return what is timed."""
+        click = Subject(lambda: self.decode(POINT_XY, "low_res_masks"), FAST_REPEATS)
+        return {
+            Task.ENCODE: Subject(self.encode),
+            Task.DECODE: click,
+            Task.DECODE_ONE: click,
+            Task.DECODE_BATCH: Subject(
+                lambda: [self.decode(point, "low_res_masks") for point in batch_xy()[:, 0]],
+                count=BATCH,
+            ),
+            Task.DECODE_AND_UPSCALE: Subject(
+                lambda: self.decode(POINT_XY, "masks")[0] > 0, FAST_REPEATS
+            ),
+        }
+
+
+class Transformers:
+    """Hugging Face's SamModel with fused attention.
+
+    Parameters
+    ----------
+    model : Sam
+        Its weights are shared where the precision allows.
+    device, precision : str
+        As `Predictor` has them.
+
+    Raises
+    ------
+    BenchError
+        If the package is missing.
+    """
+
+    def __init__(self, model: Sam, device: str, precision: str) -> None:
+        try:
+            import transformers
+        except ImportError as error:
+            raise BenchError(
+                "The package transformers is missing; run `pip install transformers`."
+            ) from error
+        self._device, self._dtype = device, PRECISIONS[precision]
+        self._sam = model
+        variant, config = detect_variant(model.state_dict(), "The model")
+        self._has_encoder = isinstance(config.image_encoder, ViTConfig)
+        self.note = "transformers runs SamModel with sdpa attention" + (
+            "" if self._has_encoder else f"; it has no {variant} encoder, so only the rest of it"
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._model = self._build(transformers)
+            self._processor = _image_processor(transformers)
+        self._image = example_image()
+        self._size = resized_size(ORIGINAL_SIZE, model.image_size)
+        side = model.prompt_encoder.embedding_size
+        channels = model.prompt_encoder.no_mask_embed.embedding_dim
+        noise = torch.randn(1, channels, side, side, generator=torch.Generator().manual_seed(0))
+        self._embedding = self.encode() if self._has_encoder else self._place(noise)
+
+    def _build(self, transformers: Any) -> Any:
+        state = to_hugging_face(self._sam.state_dict())
+        state[POSITION_KEYS[1]] = state[POSITION_KEYS[0]]
+        config = _hugging_face_config(transformers, self._sam)
+        with torch.device("meta"):
+            model = transformers.AutoModel.from_config(config, attn_implementation="sdpa")
+        if not self._has_encoder:
+            model.vision_encoder = torch.nn.Identity()
+            state = {name: value for name, value in state.items() if name in model.state_dict()}
+        model.load_state_dict(state, strict=True, assign=True)
+        return model.eval().to(self._device, self._dtype)
+
+    def _place(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to(self._device, self._dtype)
+
+    @torch.inference_mode()
+    def encode(self) -> torch.Tensor:
+        """Resize and embed the image: (1, C, e, e)."""
+        resized = torch.from_numpy(resize_image(self._image, self._size)).permute(2, 0, 1)
+        pixels = self._place(self._sam.preprocess(resized.to(self._sam.pixel_mean.device)))
+        embedding: torch.Tensor = self._model.get_image_embeddings(pixels)
+        wait_for(self._device)
+        return embedding
+
+    @torch.inference_mode()
+    def decode(self, points_xy: Any, multimask_output: bool = True) -> torch.Tensor:
+        """Decode clicks (B, 1, 2): logits (1, B, K, 4 e, 4 e) on the processor."""
+        points = scale_points(np.asarray(points_xy, float), ORIGINAL_SIZE, self._size)
+        result = self._model(
+            image_embeddings=self._embedding,
+            input_points=self._place(torch.from_numpy(points)[None]),
+            input_labels=torch.ones(1, len(points), 1, dtype=torch.int64, device=self._device),
+            multimask_output=multimask_output,
+        )
+        logits: torch.Tensor = result.pred_masks.float().cpu()
+        return logits
+
+    def upscale(self, logits: torch.Tensor) -> Any:
+        """Bring (1, 1, K, 4 e, 4 e) logits to the image."""
+        return self._processor.post_process_masks([logits[0]], [ORIGINAL_SIZE], [self._size])
+
+    def subjects(self) -> dict[Task, Subject]:
+        """Return what is timed."""
+        point = [[POINT_XY]]
+        logits = self.decode(point)
+        encode = {Task.ENCODE: Subject(self.encode)} if self._has_encoder else {}
+        return encode | {
+            Task.DECODE: Subject(lambda: self.decode(point), FAST_REPEATS),
+            Task.DECODE_ONE: Subject(lambda: self.decode(point, False), FAST_REPEATS),
+            Task.DECODE_BATCH: Subject(lambda: self.decode(batch_xy()), count=BATCH),
+            Task.UPSCALE: Subject(lambda: self.upscale(logits), FAST_REPEATS),
+            Task.DECODE_AND_UPSCALE: Subject(
+                lambda: self.upscale(self.decode(point)), FAST_REPEATS
+            ),
+        }
+
+
+def _image_processor(transformers: Any) -> Any:
+    # From version 5 on the other one needs torchvision; before, there was only the other one.
+    name = "SamImageProcessorPil"
+    return getattr(transformers, name if hasattr(transformers, name) else "SamImageProcessor")()
+
+
+def _hugging_face_config(transformers: Any, model: Sam) -> Any:
+    """Describe the encoder of a model to Hugging Face; a TinyViT, which it has not, as ViT-B."""
+    _, config = detect_variant(model.state_dict(), "The model")
+    encoder = config.image_encoder
+    if not isinstance(encoder, ViTConfig):
+        encoder = VARIANTS["vit_b"].image_encoder
+    assert isinstance(encoder, ViTConfig)
+    return transformers.SamConfig(
+        vision_config={
+            "hidden_size": encoder.dim,
+            "num_hidden_layers": encoder.depth,
+            "num_attention_heads": encoder.heads,
+            "global_attn_indexes": list(encoder.global_blocks),
+            "window_size": encoder.window,
+            "mlp_dim": encoder.dim * encoder.mlp_ratio,
+            "image_size": model.image_size,
+        },
+        prompt_encoder_config={"image_size": model.image_size},
+    )

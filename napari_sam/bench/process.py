@@ -1,0 +1,52 @@
+"""Measurements that want a Python process of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from napari_sam.bench.options import BenchError, Options
+
+_TIMEOUT_S = 600
+
+
+def run_apart(module: str, options: Options) -> dict[str, Any]:
+    """Run a module of this package with options, and return what it prints last.
+
+    Parameters
+    ----------
+    module : str
+        Its name; it reads `options_of_process` and ends with `answer`.
+    options : Options
+        Passed on.
+
+    Raises
+    ------
+    BenchError
+        If there is no answer; the message is the last that it said.
+    """
+    command = [sys.executable, "-m", module, json.dumps(options.as_dict())]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BenchError(f"it took more than {_TIMEOUT_S} s") from error
+    lines = done.stdout.strip().splitlines()
+    if done.returncode or not lines:
+        said = done.stderr.strip().splitlines()
+        raise BenchError(said[-1] if said else f"it ended with code {done.returncode}")
+    result: dict[str, Any] = json.loads(lines[-1])
+    return result
+
+
+def options_of_process() -> Options:
+    """Return the options that `run_apart` has passed to this process."""
+    return Options(**json.loads(sys.argv[1]))
+
+
+def answer(result: dict[str, Any]) -> None:
+    """Tell `run_apart` the result."""
+    sys.stdout.write(f"\n{json.dumps(result)}\n")

@@ -1,0 +1,145 @@
+"""All measurements of `napari-sam bench`, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# First: it settles how torch's threads wait, which decides the outcome on a busy machine.
+from napari_sam.model import Predictor
+
+# isort: split
+import torch
+
+from napari_sam.bench.machine import describe_machine, versions
+from napari_sam.bench.options import BenchError, Options
+from napari_sam.bench.peers import OnnxRuntime, Transformers
+from napari_sam.bench.process import run_apart
+from napari_sam.bench.report import Report, Row
+from napari_sam.bench.timing import Subject, median_times
+from napari_sam.bench.window import has_display
+from napari_sam.bench.work import Task, our_subjects
+from napari_sam.model.sam import Sam
+from napari_sam.model.variants import detect_variant
+
+_OURS = "napari-sam"
+_MEGABYTE = 1e6
+
+
+def run(options: Options, say: Callable[[str], None]) -> Report:
+    """Measure everything.
+
+    Parameters
+    ----------
+    options : Options
+        What to measure.
+    say : callable
+        Told what is going on.
+
+    Returns
+    -------
+    Report
+        With a row for everything, also for what could not be measured.
+
+    Raises
+    ------
+    BenchError
+        If the model or a peer cannot be used at all.
+    """
+    model, predictor = options.load()
+    peers = {name: _peer(name, model, predictor) for name in options.peers}
+    rows = _model_rows(predictor, peers, options.rounds, say)
+    rows += _memory_rows(options, say)
+    rows += _window_rows(options, say)
+    variant, _ = detect_variant(model.state_dict(), "The model")
+    settings = {
+        "variant": variant,
+        "weights": Path(options.checkpoint).name if options.checkpoint else "embedded",
+        "device": predictor.device,
+        "precision": predictor.precision,
+        "threads": torch.get_num_threads(),
+        "rounds": options.rounds,
+    }
+    return Report(
+        describe_machine(predictor.device),
+        versions(),
+        settings,
+        rows,
+        options.peers,
+        [f"Medians; {peer.note}." for peer in peers.values()] or ["Medians."],
+    )
+
+
+def _peer(name: str, model: Sam, predictor: Predictor) -> OnnxRuntime | Transformers:
+    if name == "transformers":
+        return Transformers(model, predictor.device, predictor.precision)
+    if predictor.device != "cpu":
+        raise BenchError(
+            f"onnxruntime is compared on the processor, and this is {predictor.device}: "
+            "add --device cpu."
+        )
+    return OnnxRuntime(model)
+
+
+def _model_rows(
+    predictor: Predictor,
+    peers: dict[str, OnnxRuntime | Transformers],
+    rounds: int,
+    say: Callable[[str], None],
+) -> list[Row]:
+    sources = {_OURS: our_subjects(predictor)}
+    sources |= {name: peer.subjects() for name, peer in peers.items()}
+    # Task by task: what is compared comes right after one another.
+    subjects: dict[tuple[str, Task], Subject] = {
+        (owner, task): subjects[task]
+        for task in Task
+        for owner, subjects in sources.items()
+        if task in subjects
+    }
+    medians_s = median_times(
+        subjects, rounds, on_round=lambda number, last: say(f"Model: round {number} of {last} ...")
+    )
+    return [
+        Row(
+            str(task),
+            "ms",
+            medians_s[_OURS, task] * 1e3,
+            {peer: medians_s[peer, task] * 1e3 for peer in peers if (peer, task) in medians_s},
+        )
+        for task in Task
+    ]
+
+
+def _memory_rows(options: Options, say: Callable[[str], None]) -> list[Row]:
+    say("Memory: a process that encodes and decodes once ...")
+    names: tuple[str, ...] = "peak memory of a process", "of that, beyond the weights"
+    try:
+        found = run_apart("napari_sam.bench.memory", options)
+    except BenchError as error:
+        return [Row(name, "MB", None, note=f"not measured: {error}") for name in names]
+    values = [found["peak"], found["peak"] - found["weights"]]
+    if "gpu" in found:
+        names, values = (*names, "peak memory on the GPU"), [*values, found["gpu"]]
+    return [Row(name, "MB", value / _MEGABYTE) for name, value in zip(names, values, strict=True)]
+
+
+def _window_rows(options: Options, say: Callable[[str], None]) -> list[Row]:
+    wanted = ("repaint of the canvas", "ms"), ("previews while the mouse moves", "per s")
+    values: tuple[Any, ...] = None, None
+    note = ""
+    if not options.window:
+        note = "not measured: --no-window"
+    elif not has_display():
+        note = "not measured: no display"
+    else:
+        say("Window: opening napari ...")
+        try:
+            found = run_apart("napari_sam.bench.window", options)
+            values = found["repaint_s"] * 1e3, found["previews_per_s"]
+        except BenchError as error:
+            note = f"not measured: {error}"
+    return [
+        Row(name, unit, value, note=note)
+        for (name, unit), value in zip(wanted, values, strict=True)
+    ]

@@ -1,0 +1,90 @@
+"""The work that is timed: the same for the model of this package and for its peers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from skimage import data
+
+from napari_sam.bench.timing import Subject
+from napari_sam.model import MaskPrediction, Predictor
+from napari_sam.model.transforms import resize_image
+
+ORIGINAL_SIZE = 1200, 1800
+POINT_XY = 989, 760  # on one of the coins
+BATCH = 64
+FAST_REPEATS = 5
+
+
+class Task(StrEnum):
+    """What is timed."""
+
+    ENCODE = "encode an image of 1200 x 1800"
+    DECODE = "decode a click, three masks"
+    DECODE_ONE = "decode a click, one mask"
+    DECODE_BATCH = f"decode {BATCH} clicks, each"
+    UPSCALE = "three masks to 1200 x 1800"
+    DECODE_AND_UPSCALE = "decode a click, three masks of 1200 x 1800"
+
+
+def example_image() -> npt.NDArray[np.uint8]:
+    """Return Greek coins, (1200, 1800, 3) uint8: masks of noise would be no masks."""
+    coins = np.repeat(np.asarray(data.coins())[..., None], 3, axis=2)
+    return resize_image(coins, ORIGINAL_SIZE)
+
+
+def batch_xy() -> npt.NDArray[np.float64]:
+    """Return (64, 1, 2) points all over the image."""
+    height, width = ORIGINAL_SIZE
+    places = (np.arange(8) + 0.5) / 8
+    x, y = np.meshgrid(places * width, places * height)
+    return np.stack([x, y], axis=-1).reshape(BATCH, 1, 2)
+
+
+def without_cache(prediction: MaskPrediction) -> MaskPrediction:
+    """Return the same prediction, its masks not made yet."""
+    return MaskPrediction(
+        prediction.low_res_logits,
+        prediction.iou_predictions,
+        prediction.original_size,
+        prediction.input_size,
+        prediction.image_size,
+    )
+
+
+def wait_for(device: str) -> None:
+    """Return when an accelerator has done what it was told to."""
+    if device != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def our_subjects(predictor: Predictor) -> dict[Task, Subject]:
+    """Return what a predictor is timed at, as the plugin does it."""
+    predictor.warm_up()
+    image = example_image()
+    embedding = predictor.encode(image)
+    click: dict[str, Any] = {"points_xy": [POINT_XY], "point_labels": [1]}
+    points, labels = batch_xy(), np.ones((BATCH, 1))
+    prediction = predictor.decode(embedding, **click)
+
+    def encode() -> None:
+        predictor.encode(image)
+        wait_for(predictor.device)
+
+    def decode(multimask_output: bool = True) -> MaskPrediction:
+        return predictor.decode(embedding, **click, multimask_output=multimask_output)
+
+    return {
+        Task.ENCODE: Subject(encode),
+        Task.DECODE: Subject(decode, FAST_REPEATS),
+        Task.DECODE_ONE: Subject(lambda: decode(multimask_output=False), FAST_REPEATS),
+        Task.DECODE_BATCH: Subject(
+            lambda: predictor.decode_batch(embedding, points, labels), count=BATCH
+        ),
+        Task.UPSCALE: Subject(lambda: without_cache(prediction).masks, FAST_REPEATS),
+        Task.DECODE_AND_UPSCALE: Subject(lambda: decode().masks, FAST_REPEATS),
+    }
