@@ -11,13 +11,14 @@ import click
 
 from napari_sam import __version__
 from napari_sam.cli_bench import COMMANDS as BENCH_COMMANDS
-from napari_sam.cli_models import COMMANDS
+from napari_sam.cli_models import COMMANDS, find_checkpoint
 from napari_sam.installation import DISTRIBUTION, old_distribution_warning
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image
 
+    from napari_sam.session import ModelChoice
     from napari_sam.widget import SamWidget
 
 DOCK_NAME: Final = "Click to segment (SAM live)"
@@ -28,6 +29,7 @@ Examples:
   napari-sam
   napari-sam image.tif
   napari-sam --sample coins
+  napari-sam --model vit_b image.tif
 """
 
 
@@ -76,20 +78,36 @@ def main() -> None:
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option("--sample", type=click.Choice(SAMPLES), help="Open one of the sample images.")
 @click.option("--reader", metavar="PLUGIN", help="The napari plugin that shall read the files.")
-def open_(files: tuple[str, ...], sample: str | None, reader: str | None) -> None:
+@click.option("--model", metavar="NAME|FILE", help="A model of `napari-sam models`, or a file.")
+@click.option("--device", default="auto", help="What the model runs on, such as cpu or cuda:1.")
+def open_(
+    files: tuple[str, ...], sample: str | None, reader: str | None, model: str | None, device: str
+) -> None:
     """Open napari with the widget, on files or a sample."""
     for file in files:
         if "://" not in file and not Path(file).exists():
             msg = f"Cannot open {file}: there is no such file."
             raise click.ClickException(msg)
-    _open_window(files, sample, reader)
+    checkpoint = None if model is None else find_checkpoint(model)
+    _open_window(files, sample, reader, _choice(model, checkpoint, device))
 
 
 for _command in (*COMMANDS, *BENCH_COMMANDS):
     main.add_command(_command)
 
 
-def _open_window(files: Sequence[str], sample: str | None, reader: str | None) -> None:
+def _choice(model: str | None, checkpoint: Path | None, device: str) -> ModelChoice:
+    from napari_sam.session import ModelChoice
+
+    if model is None or checkpoint is None:
+        return ModelChoice(device=device)
+    is_file = checkpoint == Path(model)
+    return ModelChoice(checkpoint.name if is_file else model, checkpoint, device)
+
+
+def _open_window(
+    files: Sequence[str], sample: str | None, reader: str | None, choice: ModelChoice
+) -> None:
     import napari
 
     viewer = napari.Viewer(show=False)
@@ -101,7 +119,7 @@ def _open_window(files: Sequence[str], sample: str | None, reader: str | None) -
         raise
     if sample is not None:
         viewer.open_sample(DISTRIBUTION, sample)
-    dock_widget(viewer)
+    dock_widget(viewer, choice)
     viewer.show()
     viewer.reset_view()  # the widget has taken some of the canvas
     napari.run()
@@ -122,7 +140,7 @@ def _open_file(viewer: Viewer, file: str, reader: str | None) -> None:
         raise click.ClickException(msg) from error
 
 
-def dock_widget(viewer: Viewer) -> SamWidget:
+def dock_widget(viewer: Viewer, choice: ModelChoice | None = None) -> SamWidget:
     """Dock the widget on a viewer's first image, ready for the first click."""
     from napari.layers import Image
 
@@ -131,7 +149,7 @@ def dock_widget(viewer: Viewer) -> SamWidget:
     images: list[Image] = [layer for layer in viewer.layers if isinstance(layer, Image)]
     if images:
         viewer.layers.selection.active = images[-1]  # the topmost one
-    widget = SamWidget(viewer)
+    widget = SamWidget(viewer, model=choice)
     viewer.window.add_dock_widget(widget, name=DOCK_NAME)
     if images:
         widget.binding.start_points()

@@ -13,7 +13,9 @@ from napari._app_model import get_app_model
 from napari.utils.notifications import notification_manager
 
 from napari_sam import __version__
+from napari_sam.catalogue import EMBEDDED
 from napari_sam.cli import DISTRIBUTION, DOCK_NAME, dock_widget, main
+from napari_sam.session import ModelChoice
 
 GRAY = np.tile(np.arange(40, dtype=np.uint8), (30, 1))
 
@@ -137,3 +139,28 @@ def test_old_distribution_is_reported(monkeypatch, opened):
 
 def test_nothing_is_reported_without_the_old_distribution(opened):
     assert _run().stderr == ""
+
+
+def test_a_model_and_a_device_to_begin_with(opened, tmp_path):
+    copy = tmp_path / "mine.safetensors"
+    copy.write_bytes(EMBEDDED.embedded.read_bytes())
+    assert _run("--sample", "cell", "--model", copy, "--device", "cpu").exit_code == 0
+    (viewer,) = opened
+    widget = _widget(viewer)
+    assert widget.session.state.model == ModelChoice("mine.safetensors", copy, "cpu")
+    assert widget._model_panel.combo.offer.path == copy
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("sam3", ("is no file", "vit_b")), ("vit_h", ("napari-sam download vit_h",))],
+)
+def test_a_model_that_is_not_there(opened, monkeypatch, tmp_path, name, words):
+    monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path))
+    monkeypatch.setattr(
+        "napari_sam.catalogue.places.shared_folders", lambda: {"Hugging Face": tmp_path}
+    )
+    result = _run("--model", name)
+    assert result.exit_code == 1
+    assert all(word in result.output for word in words)
+    assert opened == []
