@@ -27,6 +27,7 @@ PARTS = (
     "installation",
     "model_switch",
     "samples",
+    "status_bar",
     "widget",
 )
 
@@ -37,12 +38,21 @@ ALLOWED = {
     "layers": {"session"},
     "_qt": {"session", "catalogue"},
     "activity": {"session"},
-    "bench": {"model", "session", "samples", "widget"},  # the widget where it opens a window
+    "bench": {"installation", "model", "samples", "session", "widget"},  # the widget in a window
     "catalogue": set(),
     "installation": set(),
     "model_switch": {"catalogue", "session", "_qt"},
     "samples": set(),
-    "widget": {"session", "layers", "_qt", "activity", "installation", "model_switch"},
+    "status_bar": {"session"},
+    "widget": {
+        "session",
+        "layers",
+        "_qt",
+        "activity",
+        "installation",
+        "model_switch",
+        "status_bar",
+    },
     "cli": {"widget", "session", "installation", "cli_bench", "cli_models"},
     "cli_bench": {"bench", "catalogue", "model"},  # inside functions
     "cli_models": {"catalogue", "installation", "model"},  # inside functions
@@ -60,6 +70,7 @@ FORBIDDEN = {
     "installation": GUI | {"torch"},
     "model_switch": {"torch", "qtpy"},
     "samples": GUI | {"torch"},
+    "status_bar": {"torch"},
     "widget": {"torch"},
     "cli": {"torch", "qtpy"},
 }

@@ -12,8 +12,10 @@ from pathlib import Path
 import psutil
 import torch
 
+from napari_sam import __version__
+from napari_sam.installation import DISTRIBUTION
+
 _PACKAGES = (
-    "napari-sam-live",
     "torch",
     "numpy",
     "napari",
@@ -40,7 +42,7 @@ def describe_machine(device: str) -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Return the versions of what is installed."""
-    found = {"Python": platform.python_version()}
+    found = {DISTRIBUTION: __version__, "Python": platform.python_version()}
     for name in _PACKAGES:
         try:
             found[name] = metadata.version(name)

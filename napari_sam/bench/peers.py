@@ -148,7 +148,7 @@ class Transformers:
         self._sam = model
         variant, config = detect_variant(model.state_dict(), "The model")
         self._has_encoder = isinstance(config.image_encoder, ViTConfig)
-        self.note = "transformers runs SamModel with sdpa attention" + (
+        self.note = "transformers runs SamModel with sdpa attention, all prompts in one call" + (
             "" if self._has_encoder else f"; it has no {variant} encoder, so only the rest of it"
         )
         with warnings.catch_warnings():
