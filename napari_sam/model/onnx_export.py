@@ -191,7 +191,7 @@ def _write(
         torch.onnx.export(
             graph.eval(),
             graph.example(),
-            raw / path.name,
+            str(raw / path.name),  # with a Path it refuses what is larger than two gigabytes
             input_names=list(graph.inputs),
             output_names=list(graph.outputs),
             dynamic_axes=graph.free_axes,
