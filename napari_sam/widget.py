@@ -31,6 +31,7 @@ from napari_sam.session import (
     load_predictor,
     run_until,
 )
+from napari_sam.status_bar import CalmStatusBar
 
 _LOOK_MS: Final = 600
 """How long the contrast limits have to rest before the image is embedded as it looks then."""
@@ -71,6 +72,7 @@ class SamWidget(QWidget):
         self.session = AnnotationSession(load_predictor, self._dispatcher, model)
         self.binding = LayerBinding(self._viewer, self.session, self._dispatcher.post)
         self._activity = Activity(self)
+        self._status_bar = CalmStatusBar(self)
         self._look_timer = QTimer(self)
         self._look_timer.setSingleShot(True)
         self._look_timer.setInterval(_LOOK_MS)
@@ -179,6 +181,7 @@ class SamWidget(QWidget):
             (binding.warned, self._on_warned),
             (binding.polarity_changed, prompts.show_polarity),
             (binding.hover_changed, prompts.show_hover),
+            (binding.hover_changed, self._status_bar.calm),
             (binding.look_changed, self._on_look_changed),
             (binding.image_changed, self._refresh_combos),
             (binding.target_changed, self._refresh_combos),
@@ -207,6 +210,7 @@ class SamWidget(QWidget):
             panel.show_state(state)
         self._hint.setText(state.hint)
         self._activity.show_state(state)
+        self._status_bar.show_state(state)
 
     def _on_warned(self, message: str) -> None:
         show_warning(message)
@@ -276,6 +280,7 @@ class SamWidget(QWidget):
         for event, callback in self._connections:
             event.disconnect(callback)
         self._activity.close()
+        self._status_bar.calm(False)
         self._models.close()
         self.binding.close()
         self.session.close()

@@ -95,7 +95,11 @@ class LayerBinding:
             lambda layer: bind_keys(layer, self._commands),
         )
         self._candidates = CandidateLayers(
-            self._add_candidate, self._layers.remove, session.undo, session.redo
+            self._add_candidate,
+            self._layers.remove,
+            self._layers.redraw,
+            session.undo,
+            session.redo,
         )
         self._cursor = CursorTracker(viewer, self._on_cursor_moved)
         self._connections = (

@@ -81,6 +81,8 @@ class CandidateLayers:
     ----------
     add_layer, remove_layer : callable
         Bring a layer into the viewer and take it out, without changing the selection.
+    redraw : callable
+        Draws a layer's data anew.
     on_undo, on_redo : callable
         What napari's undo and redo keys do on these layers.
     """
@@ -89,10 +91,12 @@ class CandidateLayers:
         self,
         add_layer: Callable[[Labels], None],
         remove_layer: Callable[[Labels], None],
+        redraw: Callable[[Labels], None],
         on_undo: Callable[[], None],
         on_redo: Callable[[], None],
     ) -> None:
         self._add_layer, self._remove_layer = add_layer, remove_layer
+        self._redraw = redraw
         self._on_undo, self._on_redo = on_undo, on_redo
         self._layers: list[CandidateLayer | None] = [None] * len(CANDIDATE_COLORS)
         self._filled: list[_Region] = [_NOTHING] * len(CANDIDATE_COLORS)
@@ -164,7 +168,7 @@ class CandidateLayers:
                 if layer.visible:  # napari rebuilds it even where nothing changes
                     layer.visible = False
             elif layer.visible and self._fill(number):
-                layer.refresh(extent=False, thumbnail=False, highlight=False)
+                self._redraw(layer)
             elif number == chosen and not layer.visible:
                 self._fill(number)
                 layer.visible = True
@@ -197,7 +201,7 @@ class CandidateLayers:
         """Fill a layer that the person shows with the eye in the layer list."""
         for number, layer in enumerate(self._layers):
             if layer is not None and layer.visible and self._fill(number):
-                layer.refresh(extent=False, highlight=False)
+                self._redraw(layer)
 
     def forget(self, layer: object) -> None:
         """Hear that the person deleted a layer; it is made again when needed."""

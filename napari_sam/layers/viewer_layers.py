@@ -50,6 +50,15 @@ class ViewerLayers:
             with self._selection_kept():
                 self._layers.remove(layer)
 
+    def redraw(self, layer: Layer) -> None:
+        """Draw a layer's data anew on the canvas, and nothing else.
+
+        Any event of a layer has napari draw its layer list anew too, for which Qt recomposes the
+        whole window a second time.
+        """
+        with self._layers.events.blocker():
+            layer.refresh(extent=False, thumbnail=False, highlight=False)
+
     def activate(self, layer: Layer) -> None:
         """Select one layer alone."""
         self._layers.selection.active = layer
