@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from napari_sam.model.devices import PRECISIONS, available_devices
 from napari_sam.model.prediction import MaskPrediction
 from napari_sam.model.prompt_encoder import PADDING
 from napari_sam.model.sam import Sam
+from napari_sam.model.streams import Streams
 from napari_sam.model.traced import DecodeCall, trace_decoder
 from napari_sam.model.transformer import ImageTokens
 from napari_sam.model.transforms import (
@@ -35,6 +38,10 @@ from napari_sam.model.validation import (
 
 ACCELERATOR_BATCH = 32
 """Prompts decoded together on an accelerator; each takes some 30 MB in float32."""
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +73,19 @@ class ImageEmbedding:
         return self.image_embedding.float().cpu().numpy().copy()
 
 
+def _computation(
+    method: Callable[Concatenate[Predictor, P], R],
+) -> Callable[Concatenate[Predictor, P], R]:
+    """Have a method compute without gradients, and on a GPU on a stream of its thread."""
+
+    @wraps(method)
+    def compute(predictor: Predictor, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with torch.inference_mode(), predictor.streams.own():
+            return method(predictor, *args, **kwargs)
+
+    return compute
+
+
 class Predictor:
     """Runs a model on a device.
 
@@ -94,6 +114,7 @@ class Predictor:
         self.precision = precision
         self._dtype = PRECISIONS[precision]
         self._model = self._placed(model)
+        self.streams = Streams(self.device)
         with torch.inference_mode():
             self._image_pe = self._model.prompt_encoder.image_pe().to(self._dtype)
         self._decode_three: DecodeCall | None = None
@@ -113,7 +134,7 @@ class Predictor:
         placed.mask_decoder.to(self._dtype)
         return placed
 
-    @torch.inference_mode()
+    @_computation
     def warm_up(self) -> None:
         """Make later decodes of one prompt fast, on any thread; takes some tenths of a second.
 
@@ -129,7 +150,7 @@ class Predictor:
                 self._model.prompt_encoder, self._model.mask_decoder, tokens, self._image_pe
             )
 
-    @torch.inference_mode()
+    @_computation
     def encode(
         self, image: npt.NDArray[np.uint8], on_block: ProgressCallback | None = None
     ) -> ImageEmbedding:
@@ -156,13 +177,13 @@ class Predictor:
         image = check_image(image)
         original_size = (image.shape[0], image.shape[1])
         input_size = resized_size(original_size, self._model.image_size)
-        resized = torch.from_numpy(resize_image(image, input_size)).to(self.device)
+        resized = self.streams.send(resize_image(image, input_size))
         padded = self._model.preprocess(resized.permute(2, 0, 1)).to(self._dtype)
         image_embedding = self._model.image_encoder(padded, on_block)[0]
         tokens = self._image_tokens(image_embedding, self._model.prompt_encoder.dense(None))
         return ImageEmbedding(image_embedding, tokens, original_size, input_size)
 
-    @torch.inference_mode()
+    @_computation
     def decode(
         self,
         embedding: ImageEmbedding,
@@ -212,7 +233,7 @@ class Predictor:
         tokens = embedding.image_tokens
         if mask_input is not None:
             mask = check_mask_input(mask_input, self._model.prompt_encoder.mask_input_size)
-            dense = self._model.prompt_encoder.dense(torch.from_numpy(mask).to(self.device))
+            dense = self._model.prompt_encoder.dense(self.streams.send(mask))
             tokens = self._image_tokens(embedding.image_embedding, dense)
         has_positions = points is not None or boxes is not None
         if self._decode_three is not None and multimask_output and has_positions:
@@ -225,7 +246,7 @@ class Predictor:
             results = self._model.mask_decoder(tokens, self._image_pe, sparse, multimask_output)
         return self._predictions(embedding, *results)[0]
 
-    @torch.inference_mode()
+    @_computation
     def decode_batch(
         self,
         embedding: ImageEmbedding,
@@ -316,7 +337,7 @@ class Predictor:
         ).to(self._dtype)
 
     def _tensor(self, array: npt.NDArray[Any]) -> Tensor:
-        return torch.from_numpy(array.astype(np.float32)).to(self.device)
+        return self.streams.send(array.astype(np.float32))
 
     def _uniform(
         self,
