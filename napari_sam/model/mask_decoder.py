@@ -13,6 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from napari_sam.model.common import MLP, LayerNorm2d, gelu_
+from napari_sam.model.linear import linear
 from napari_sam.model.transformer import ImageTokens, TwoWayTransformer
 
 STRIP_ROWS = 4096
@@ -154,4 +155,4 @@ def _transposed_convolution(x: Tensor, conv: nn.Module) -> Tensor:
     assert isinstance(conv, nn.ConvTranspose2d)
     assert conv.bias is not None
     weight = conv.weight.permute(2, 3, 1, 0).flatten(0, 2)  # (4 C', C)
-    return F.linear(x, weight, conv.bias.repeat(4)).view(4 * len(x), -1)
+    return linear(x, weight, conv.bias.repeat(4)).view(4 * len(x), -1)

@@ -31,6 +31,7 @@ from napari_sam.model.common import (
     pad_bottom_right,
     run_steps,
 )
+from napari_sam.model.linear import Linear, linear
 
 EXPANSION = 4  # of the hidden channels, in convolution blocks and in MLPs alike
 
@@ -93,12 +94,12 @@ def in_strips(
 def pointwise(conv: nn.Module, x: Tensor) -> Tensor:
     """Apply a 1 x 1 convolution to channels-last (1, C, H, W).
 
-    As a matrix product it takes half the time of a convolution on most processors.
+    Which is a linear layer, and may be faster as such.
     """
     if not isinstance(conv, nn.Conv2d):  # not folded yet
         result: Tensor = conv(x)
         return result
-    return F.linear(x.permute(0, 2, 3, 1), conv.weight.flatten(1), conv.bias).permute(0, 3, 1, 2)
+    return linear(x.permute(0, 2, 3, 1), conv.weight.flatten(1), conv.bias).permute(0, 3, 1, 2)
 
 
 class PatchEmbed(nn.Module):
@@ -181,8 +182,8 @@ class Attention(nn.Module):
         self.heads = heads
         self.window = window
         self.norm = nn.LayerNorm(dim)
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim)
+        self.proj = Linear(dim, dim)
         # One bias per absolute offset (|dy|, |dx|), row by row.
         self.attention_biases = nn.Parameter(torch.zeros(heads, window * window))
         places = list(product(range(window), repeat=2))
@@ -237,8 +238,8 @@ class Mlp(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(dim)
         self.hidden_channels = dim * EXPANSION
-        self.fc1 = nn.Linear(dim, dim * EXPANSION)
-        self.fc2 = nn.Linear(dim * EXPANSION, dim)
+        self.fc1 = Linear(dim, dim * EXPANSION)
+        self.fc2 = Linear(dim * EXPANSION, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., C) to (..., C)."""

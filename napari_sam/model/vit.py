@@ -34,6 +34,7 @@ from napari_sam.model.common import (
     pad_bottom_right,
     run_steps,
 )
+from napari_sam.model.linear import Linear
 
 BIAS_ELEMENTS = 2**24
 """Size of the bias that is written out at a time; 64 megabytes in float32."""
@@ -102,8 +103,8 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.side = side
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim)
+        self.proj = Linear(dim, dim)
         # One row per offset between query and key, from -(side - 1) to side - 1.
         self.rel_pos_h = nn.Parameter(torch.zeros(2 * side - 1, dim // heads))
         self.rel_pos_w = nn.Parameter(torch.zeros(2 * side - 1, dim // heads))
@@ -180,8 +181,8 @@ class Mlp(nn.Module):
 
     def __init__(self, dim: int, hidden_dim: int) -> None:
         super().__init__()
-        self.lin1 = nn.Linear(dim, hidden_dim)
-        self.lin2 = nn.Linear(hidden_dim, dim)
+        self.lin1 = Linear(dim, hidden_dim)
+        self.lin2 = Linear(hidden_dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., C) to (..., C)."""
