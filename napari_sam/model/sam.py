@@ -65,5 +65,6 @@ class Sam(nn.Module):
         """
         height, width = image.shape[-2:]
         padded = self.pixel_mean.new_zeros(1, 3, self.image_size, self.image_size)
-        padded[0, :, :height, :width] = (image - self.pixel_mean) / self.pixel_std
+        pixels = padded[0, :, :height, :width]
+        pixels.copy_(image).sub_(self.pixel_mean).div_(self.pixel_std)
         return padded

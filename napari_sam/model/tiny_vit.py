@@ -49,8 +49,8 @@ class TinyViTConfig:
     out_channels: int = 256
 
 
-STRIP_ELEMENTS = 2**20
-"""Size of the widest activation of one strip; four megabytes in float32."""
+STRIP_ELEMENTS = 2**21
+"""Size of the widest activation of one strip; eight megabytes in float32."""
 
 
 def in_strips(
@@ -79,7 +79,7 @@ def in_strips(
     rows = max(1, STRIP_ELEMENTS // (width * hidden_channels))
     if rows >= height or not goes_by_pieces(x):
         return block(x)
-    strips = []
+    whole: Tensor | None = None
     for first in range(0, height, rows):
         last = min(first + rows, height)
         # The padding of the convolutions is right at the edges of the image alone. Elsewhere a
@@ -87,8 +87,13 @@ def in_strips(
         skip = int(first > 0)
         overlap = int(stride == 1)
         strip = block(x[:, :, (first - skip) * stride : last * stride + overlap])
-        strips.append(strip[:, :, skip : skip + last - first])
-    return torch.cat(strips, dim=2)
+        if whole is None:
+            channels_last = strip.new_empty(1, height, width, strip.shape[1])
+            whole = channels_last.permute(0, 3, 1, 2)
+        # While the strip is still in the cache.
+        whole[:, :, first:last] = strip[:, :, skip : skip + last - first]
+    assert whole is not None
+    return whole
 
 
 def pointwise(conv: nn.Module, x: Tensor) -> Tensor:
@@ -196,11 +201,14 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Attend within each window of `x` (1, H, W, C), a few rows of windows at a time."""
         bias = self.attention_biases[:, self.attention_bias_idxs][None]
-        rows = STRIP_ELEMENTS // (x.shape[2] * self.qkv.out_features * self.window)
+        rows = max(1, STRIP_ELEMENTS // (x.shape[2] * self.qkv.out_features * self.window))
         if not goes_by_pieces(x):
-            rows = x.shape[1]
-        bands = torch.split(x, max(1, rows) * self.window, dim=1)
-        return torch.cat([self._attend(band, bias) for band in bands], dim=1)
+            return self._attend(x, bias)
+        attended = torch.empty_like(x)
+        tokens = rows * self.window
+        for band, out in zip(x.split(tokens, 1), attended.split(tokens, 1), strict=True):
+            out.copy_(self._attend(band, bias))
+        return attended
 
     def _attend(self, x: Tensor, bias: Tensor) -> Tensor:
         _, height, width, dim = x.shape

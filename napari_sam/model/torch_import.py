@@ -23,6 +23,15 @@ def _wait_passively() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+def _use_huge_pages() -> None:
+    """Have torch ask Linux for large pages of memory, for what it allocates in megabytes.
+
+    The activations of an encoder come and go; in small pages, tens of thousands of them are
+    handed out and taken back for each image, which costs some five percent of its time.
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+
 def _load_libraries() -> None:
     """Load torch's largest libraries with the interpreter lock released.
 
@@ -45,4 +54,5 @@ def _load_libraries() -> None:
 
 if "torch" not in sys.modules:
     _wait_passively()
+    _use_huge_pages()
     _load_libraries()
