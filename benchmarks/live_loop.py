@@ -73,7 +73,7 @@ class PaintWatch(QObject):
 
     painted_s = 0.0
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Look at the event and let it pass."""
         if event.type() == QEvent.Type.Paint and not self.painted_s:
             self.painted_s = time.perf_counter()

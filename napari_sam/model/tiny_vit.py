@@ -205,9 +205,10 @@ class Attention(nn.Module):
         if not goes_by_pieces(x):
             return self._attend(x, bias)
         attended = torch.empty_like(x)
-        tokens = rows * self.window
-        for band, out in zip(x.split(tokens, 1), attended.split(tokens, 1), strict=True):
-            out.copy_(self._attend(band, bias))
+        step = rows * self.window
+        for first in range(0, x.shape[1], step):
+            band = slice(first, first + step)
+            attended[:, band] = self._attend(x[:, band], bias)
         return attended
 
     def _attend(self, x: Tensor, bias: Tensor) -> Tensor:
