@@ -84,7 +84,7 @@ def doctor() -> None:
         ("Versions", _versions(problems)),
         ("Devices", _devices(problems)),
         ("Memory", _memory(problems)),
-        ("Folders", _folders()),
+        ("Folders", _folders(problems)),
     ):
         click.echo(title)
         for line in lines:
@@ -150,20 +150,23 @@ def _memory(problems: list[str]) -> Iterator[str]:
         )
 
 
-def _folders() -> Iterator[str]:
+def _folders(problems: list[str]) -> Iterator[str]:
     from napari_sam.catalogue.places import models_folder, shared_folders
 
     for owner, folder in {"ours": models_folder(), **shared_folders()}.items():
-        if folder.is_dir():
-            yield f"{owner}: {folder}, {_size_bytes(folder) / _MIB:.0f} MiB"
-        else:
-            yield f"{owner}: {folder}, not there"
+        try:
+            size = f"{_size_bytes(folder) / _MIB:.0f} MiB" if folder.is_dir() else "not there"
+        except OSError as error:
+            size = f"cannot be read ({error.strerror})"
+            problems.append(f"Give yourself the right to read {error.filename or folder}.")
+        yield f"{owner}: {folder}, {size}"
 
 
 def _size_bytes(folder: Path) -> int:
     # Links are left out: in Hugging Face's cache every file would count twice.
-    files = (path for path in folder.rglob("*") if not path.is_symlink())
-    return sum(path.stat().st_size for path in files if path.is_file())
+    # Not by `rglob`, which has no word for a folder that it cannot read.
+    found = [path for path in folder.iterdir() if not path.is_symlink()]
+    return sum(_size_bytes(path) if path.is_dir() else path.stat().st_size for path in found)
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from qtpy.QtCore import QEvent, QObject, QTimer
@@ -36,16 +37,20 @@ class CalmStatusBar(QObject):
 
     def calm(self, on: bool) -> None:
         """Begin or cease to hold repaints back."""
-        window = self._widget.window()
-        if on and self._bar is None and isinstance(window, QMainWindow):
+        if on and self._bar is None:
+            self._begin(self._widget.window())
+        elif not on and self._bar is not None:
+            self._timer.stop()
+            bar, self._bar = self._bar, None
+            with suppress(RuntimeError):  # Qt may have destroyed it with the window
+                bar.removeEventFilter(self)
+                bar.setUpdatesEnabled(True)
+
+    def _begin(self, window: QWidget) -> None:
+        if isinstance(window, QMainWindow):
             self._bar = window.statusBar()
             self._bar.installEventFilter(self)
             self._timer.start()
-        elif not on and self._bar is not None:
-            self._timer.stop()
-            self._bar.removeEventFilter(self)
-            self._bar.setUpdatesEnabled(True)
-            self._bar = None
 
     def show_state(self, state: SessionState) -> None:
         """Have the status bar repainted together with a new preview."""

@@ -6,6 +6,7 @@ import json
 import warnings
 from dataclasses import replace
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 import torch
@@ -70,6 +71,21 @@ def test_doctor_says_what_there_is(folder):
         assert text in result.output
     assert f"ours: {folder}, 3 MiB" in result.output
     assert "Hugging Face" in result.output
+
+
+def test_doctor_names_folders_that_may_not_be_read(folder, monkeypatch):
+    true_iterdir = Path.iterdir
+
+    def refuse(path):
+        if path == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return true_iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    result = _run("doctor")
+    assert result.exit_code == 0
+    assert f"ours: {folder}, cannot be read (Permission denied)" in result.output
+    assert f"To repair: Give yourself the right to read {folder}" in result.output
 
 
 def test_doctor_says_what_to_repair(monkeypatch):

@@ -6,10 +6,10 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import pooch
 import psutil
 import requests
 
@@ -65,49 +65,68 @@ def download(
     if model.url is None or model.known_hash is None:
         raise DownloadError(
             f"{model.name} cannot be downloaded from here: get its file from {model.page} and put "
-            f"it into {folder}, or open it from where it is."
+            f"it as {model.file_name} into {folder}, or open it from where it is."
         )
     target = folder / model.file_name
     # Of a name that tells whose it is, so that what a killed program leaves can be told.
     workshop = folder / f"{_WORKSHOP}{os.getpid()}-{threading.get_ident()}"
     transfer = _Transfer(on_progress, timeout_s, model.size_bytes)
     try:
-        if target.is_file() and has_hash(target, model.known_hash):
+        if _is_there(model, target):
             return target
-        _remove_leftovers(folder)
+        remove_leftovers(folder)
+        workshop.mkdir(parents=True)
+        made = workshop / model.file_name
         # Without retries: a person who is told can decide better than a loop.
-        made = pooch.retrieve(
-            model.url, model.known_hash, model.file_name, workshop, downloader=transfer
-        )
-        Path(made).replace(target)
+        transfer(model.url, made)
+        if not has_hash(made, model.known_hash):
+            reason = "what arrived is not the published file: its checksum differs"
+            raise DownloadError(_advice(model, folder, reason))
+        if not _is_there(model, target):
+            made.replace(target)
     except requests.RequestException as error:
         raise DownloadError(_advice(model, folder, _reason(error))) from error
-    except ValueError as error:
-        if transfer.callback_error is error:
-            raise
-        reason = "what arrived is not the published file: its checksum differs"
-        raise DownloadError(_advice(model, folder, reason)) from error
     except OSError as error:
         if transfer.callback_error is error:
             raise
-        raise DownloadError(
-            _advice(model, folder, f"the file cannot be written: {error}")
-        ) from error
+        reason = f"the file cannot be written: {error}"
+        raise DownloadError(_advice(model, folder, reason)) from error
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
     return target
 
 
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what downloads of programs that were killed have left."""
-    for path in folder.glob(f"{_WORKSHOP}*"):
-        owner = path.name.removeprefix(_WORKSHOP).partition("-")[0]
-        if not (owner.isdigit() and psutil.pid_exists(int(owner))):
-            shutil.rmtree(path, ignore_errors=True)
+def _is_there(model: PublishedModel, target: Path) -> bool:
+    """Tell whether the model need not be downloaded; refuse to replace anything else."""
+    if not target.exists():
+        return False
+    if model.known_hash is not None and target.is_file() and has_hash(target, model.known_hash):
+        return True
+    raise DownloadError(
+        f"{model.name} is not downloaded, because {target} is there and is not the published "
+        "model: its checksum differs. Rename the file or move it away, then download again; if "
+        "it is a model of your own, choose it by its file name."
+    )
+
+
+def remove_leftovers(folder: Path | None = None) -> None:
+    """Remove what downloads of programs that were killed have left.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Of downloads; `models_folder` by default.
+    """
+    folder = models_folder() if folder is None else folder
+    with suppress(OSError):  # a folder that cannot be read has none of ours
+        for path in folder.glob(f"{_WORKSHOP}*"):
+            owner = path.name.removeprefix(_WORKSHOP).partition("-")[0]
+            if not (owner.isdigit() and psutil.pid_exists(int(owner))):
+                shutil.rmtree(path, ignore_errors=True)
 
 
 class _Transfer:
-    """Writes what a url holds to a file, for pooch, which sees to names and checksums."""
+    """Writes what a url holds to a file."""
 
     def __init__(
         self, on_progress: ProgressCallback | None, timeout_s: float, size_bytes: int | None
@@ -117,11 +136,11 @@ class _Transfer:
         self._size_bytes = size_bytes
         self.callback_error: BaseException | None = None
 
-    def __call__(self, url: str, output_file: str, _pooch: Any) -> None:
-        """Download `url` to the path `output_file`."""
+    def __call__(self, url: str, path: Path) -> None:
+        """Download `url` to `path`."""
         with (
             requests.get(url, stream=True, timeout=self._timeout_s) as response,
-            Path(output_file).open("wb") as file,
+            path.open("wb") as file,
         ):
             response.raise_for_status()
             total = int(response.headers.get("content-length") or self._size_bytes or 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,7 @@ class Offer:
     Attributes
     ----------
     name : str
-        Of the published model, or of the file.
+        Of the published model, or of the file, as far as it tells the file from all others.
     model : PublishedModel or None
         None for a file of the person's own.
     path : Path or None
@@ -49,15 +51,34 @@ class Offer:
         return f"your own: {self.path}" if self.model is None else self.model.good_for
 
 
-def list_offers() -> list[Offer]:
-    """Return all models of the catalogue, and the files that a person put beside them.
+def list_offers(opened: Sequence[Path] = ()) -> list[Offer]:
+    """Return all models of the catalogue, and the files of a person.
 
     This is quick: files are told by their names and sizes.
+
+    Parameters
+    ----------
+    opened : sequence of Path
+        Files of the person's own, beside those in the folder of models.
     """
     published = [_published(model) for model in MODELS]
     known = {offer.path for offer in published}
-    own = [Offer(path.name, None, path) for path in own_files() if path not in known]
-    return published + own
+    found = [path for path in own_files() if path not in known]
+    own = list(dict.fromkeys([*found, *opened]))
+    names = _distinct_names(own, {model.name for model in MODELS})
+    return published + [Offer(name, None, path) for name, path in zip(names, own, strict=True)]
+
+
+def _distinct_names(paths: Sequence[Path], taken: set[str]) -> list[str]:
+    """Name files by as many of their folders as it takes to tell them apart."""
+    names = [path.name for path in paths]
+    for parts in range(2, max((len(path.parts) for path in paths), default=1) + 1):
+        count = Counter(names)
+        names = [
+            str(Path(*path.parts[-parts:])) if name in taken or count[name] > 1 else name
+            for name, path in zip(names, paths, strict=True)
+        ]
+    return names
 
 
 def _published(model: PublishedModel) -> Offer:

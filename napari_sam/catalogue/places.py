@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from functools import lru_cache
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,8 @@ MODELS_VARIABLE: Final = "NAPARI_SAM_MODELS"
 _HUGGING_FACE_FILES: Final = ("model.safetensors", "pytorch_model.bin")
 SUFFIXES: Final = (".safetensors", ".pth", ".pt", ".bin")
 _MAX_HEADER_BYTES: Final = 10_000_000  # a hundred times that of the largest SAM
+_DIGESTS: Final[dict[tuple[str, str, int, int], str]] = {}
+"""Checksums by the state of the file that they were computed from."""
 
 
 def models_folder() -> Path:
@@ -49,16 +51,16 @@ def _hugging_face_folder(cache: Path) -> Path:
 
 def own_files() -> list[Path]:
     """Return the models that a person put into the folder of models, by name."""
-    folder = models_folder()
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+    with suppress(OSError):  # it is not there, or may not be read, which `doctor` tells
+        return sorted(path for path in models_folder().iterdir() if path.suffix in SUFFIXES)
+    return []
 
 
 def candidates(model: PublishedModel) -> list[Path]:
     """Return the files that have a model's name, and its size if that is known.
 
-    This is quick. Whether a file is what its name says, `locate` tells.
+    This is quick. Whether a file is what its name says, `locate` tells; those that it found to be
+    something else are left out from then on, until they change.
     """
     if model.embedded is not None:
         return [model.embedded]
@@ -66,7 +68,7 @@ def candidates(model: PublishedModel) -> list[Path]:
     shared.pop("Hugging Face")
     places = [models_folder(), *shared.values()]
     files = [folder / name for folder in places for name in model.file_names]
-    found = [path for path in files if path.is_file() and _has_size(path, model.size_bytes)]
+    found = [path for path in files if _may_be(path, model)]
     return list(dict.fromkeys(found)) + list(_in_hugging_face(model))
 
 
@@ -88,26 +90,38 @@ def locate(model: PublishedModel) -> Path | None:
     for path in candidates(model):
         if path == model.embedded or path.name in _HUGGING_FACE_FILES:
             return path
-        if model.known_hash is not None and has_hash(path, model.known_hash):
-            return path
+        with suppress(OSError):
+            if model.known_hash is not None and has_hash(path, model.known_hash):
+                return path
     return None
 
 
 def has_hash(path: Path, known_hash: str) -> bool:
     """Compare a file with a checksum ``algorithm:digits``; remembered until the file changes."""
     algorithm, digits = known_hash.split(":")
+    key = _state_of(path, algorithm)
+    if key not in _DIGESTS:
+        _DIGESTS[key] = str(pooch.file_hash(str(path), alg=algorithm))
+    return _DIGESTS[key] == digits
+
+
+def _state_of(path: Path, algorithm: str) -> tuple[str, str, int, int]:
+    """Return what tells one state of a file from another."""
     status = path.stat()
-    return _digest(path, algorithm, status.st_size, status.st_mtime_ns) == digits
+    return str(path), algorithm, status.st_size, status.st_mtime_ns
 
 
-@lru_cache(maxsize=64)
-def _digest(path: Path, algorithm: str, size_bytes: int, modified_ns: int) -> str:
-    del size_bytes, modified_ns  # they are there to tell one state of the file from another
-    return str(pooch.file_hash(str(path), alg=algorithm))
-
-
-def _has_size(path: Path, size_bytes: int | None) -> bool:
-    return size_bytes is None or path.stat().st_size == size_bytes
+def _may_be(path: Path, model: PublishedModel) -> bool:
+    """Tell whether a file is not known to be something else than a model."""
+    try:
+        if not path.is_file() or model.size_bytes not in (None, path.stat().st_size):
+            return False
+        if model.known_hash is None:
+            return True
+        algorithm, digits = model.known_hash.split(":")
+        return _DIGESTS.get(_state_of(path, algorithm), digits) == digits
+    except OSError:  # nothing that cannot be read can be used
+        return False
 
 
 def _in_hugging_face(model: PublishedModel) -> Iterator[Path]:
@@ -115,12 +129,13 @@ def _in_hugging_face(model: PublishedModel) -> Iterator[Path]:
         return
     repository = "models--" + model.hugging_face.replace("/", "--")
     snapshots = shared_folders()["Hugging Face"] / repository / "snapshots"
-    for path in sorted(snapshots.glob(f"*/{_HUGGING_FACE_FILES[0]}")):
-        if safetensors_elements(path) >= model.parameters:
-            yield path
-    for path in sorted(snapshots.glob(f"*/{_HUGGING_FACE_FILES[1]}")):
-        if path.is_file() and path.stat().st_size >= 4 * model.parameters:
-            yield path
+    with suppress(OSError):
+        for path in sorted(snapshots.glob(f"*/{_HUGGING_FACE_FILES[0]}")):
+            if safetensors_elements(path) >= model.parameters:
+                yield path
+        for path in sorted(snapshots.glob(f"*/{_HUGGING_FACE_FILES[1]}")):
+            if path.is_file() and path.stat().st_size >= 4 * model.parameters:
+                yield path
 
 
 def safetensors_elements(path: Path) -> int:

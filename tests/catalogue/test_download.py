@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import xxhash
 
-from napari_sam.catalogue import EMBEDDED, DownloadError, download, find_model
+from napari_sam.catalogue import EMBEDDED, DownloadError, download, find_model, remove_leftovers
 
 CONTENT = bytes(range(256)) * 2**13  # several chunks
 WRONG = CONTENT[:-1] + b"?"
@@ -198,7 +198,7 @@ def test_models_that_are_not_downloaded(tmp_path):
     assert download(EMBEDDED) == EMBEDDED.embedded
     with pytest.raises(DownloadError, match="bowang-lab/MedSAM") as caught:
         download(find_model("medsam"), folder=tmp_path)
-    assert str(tmp_path) in str(caught.value)
+    assert f"as medsam_vit_b.pth into {tmp_path}" in str(caught.value)
 
 
 def test_leftovers_of_killed_programs_go(model, tmp_path):
@@ -218,3 +218,30 @@ def test_leftovers_of_killed_programs_go(model, tmp_path):
     living.mkdir()
     path = download(model("good"), folder=tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted([living, path])
+
+
+def test_leftovers_go_without_a_download(tmp_path):
+    dead, living = tmp_path / ".download-999999999-1", tmp_path / f".download-{os.getpid()}-1"
+    dead.mkdir()
+    living.mkdir()
+    remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == [living]
+    remove_leftovers(tmp_path / "none")
+
+
+@pytest.mark.parametrize("content", [b"mine", CONTENT[:-1] + b"!"])
+def test_a_file_of_ones_own_is_never_replaced(model, tmp_path, content):
+    own = tmp_path / "sam_vit_b_01ec64.pth"
+    own.write_bytes(content)
+    with pytest.raises(DownloadError, match="Rename the file or move it away") as caught:
+        download(model("good"), folder=tmp_path)
+    assert str(own) in str(caught.value)
+    assert own.read_bytes() == content
+
+
+def test_a_file_that_comes_during_the_download_is_not_replaced(model, tmp_path):
+    own = tmp_path / "sam_vit_b_01ec64.pth"
+    with pytest.raises(DownloadError, match="Rename the file"):
+        download(model("good"), lambda *_: own.write_bytes(b"mine"), tmp_path)
+    assert list(tmp_path.iterdir()) == [own]
+    assert own.read_bytes() == b"mine"

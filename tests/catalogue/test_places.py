@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from napari_sam.catalogue import (
     MODELS,
     candidates,
     find_model,
+    list_offers,
     locate,
     models_folder,
     own_files,
@@ -115,6 +117,7 @@ def test_another_content_under_the_name_is_not_the_model(home, model):
     path = put(home / "mine" / model.file_name, CONTENT[:-1] + b"?")
     assert candidates(model) == [path]
     assert locate(model) is None
+    assert candidates(model) == [], "it is known to be something else"
     put(path)
     assert locate(model) == path, "a file that has changed is looked at anew"
 
@@ -171,3 +174,46 @@ def test_own_files(home):
     paths = [put(home / "mine" / name) for name in names]
     put(home / "mine" / "notes.txt")
     assert own_files() == sorted(paths)
+
+
+def test_a_file_that_is_not_what_its_name_says_is_ones_own(home):
+    path = put(home / "mine" / "vit_t_lm.pt")  # micro-sam tells no sizes
+    assert [offer.name for offer in list_offers() if offer.path == path] == ["vit_t_lm"]
+    assert locate(find_model("vit_t_lm")) is None
+    (offer,) = [offer for offer in list_offers() if offer.path == path]
+    assert (offer.name, offer.model) == ("vit_t_lm.pt", None)
+
+
+def test_files_of_one_name_are_told_apart(home):
+    opened = [home / "x" / "a" / "best.pt", home / "x" / "b" / "best.pt", home / "vit_b"]
+    own = [offer for offer in list_offers([*opened, opened[0]]) if offer.model is None]
+    assert [offer.path for offer in own] == opened
+    names = [offer.name for offer in own]
+    assert names == [str(Path("a", "best.pt")), str(Path("b", "best.pt")), f"{home.name}/vit_b"]
+    deep = [home / "a" / "run" / "best.pt", home / "b" / "run" / "best.pt"]
+    names = [offer.name for offer in list_offers(deep)][-2:]
+    assert names == [str(Path("a", "run", "best.pt")), str(Path("b", "run", "best.pt"))]
+    assert [offer.name for offer in list_offers(opened[:1])][-1] == "best.pt"
+
+
+@pytest.mark.parametrize("method", ["is_file", "iterdir", "stat", "glob"])
+def test_what_may_not_be_read_is_passed_over(home, monkeypatch, model, method):
+    put(home / "mine" / model.file_name)
+    put(home / "mine" / "own.pt")
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, method, refuse)
+    assert len(list_offers()) >= len(MODELS)
+    locate(model)
+
+
+def test_a_file_whose_content_may_not_be_read_is_passed_over(home, monkeypatch, model):
+    put(home / "mine" / model.file_name)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(places_module.pooch, "file_hash", refuse)
+    assert locate(model) is None
