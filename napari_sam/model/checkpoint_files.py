@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 from safetensors import SafetensorError
@@ -49,7 +50,7 @@ def find_weights(path: Path) -> Path:
     raise CheckpointError(f"There is no checkpoint file {path}. Check the path.")
 
 
-def read_content(path: Path) -> object:
+def read_content(path: Path, lazily: bool = False) -> object:
     """Read whatever a file holds.
 
     Parameters
@@ -57,6 +58,8 @@ def read_content(path: Path) -> object:
     path : Path
         A ``.safetensors`` file; the index of several files, ``.json``, as Hugging Face writes it;
         or a PyTorch file of any other name.
+    lazily : bool
+        Leave the tensors in the file until they are looked at, where the format allows it.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def read_content(path: Path) -> object:
         If a file is missing, unreadable, truncated, wants to run code, or does not hold what the
         index says.
     """
-    return _read_shards(path) if path.suffix == ".json" else _read_file(path)
+    return _read_shards(path, lazily) if path.suffix == ".json" else _read_file(path, lazily)
 
 
 def name_some(keys: Iterable[object]) -> str:
@@ -78,12 +81,12 @@ def name_some(keys: Iterable[object]) -> str:
     return ", ".join(shown[:SHOWN_KEYS]) + ", ..." * (len(shown) > SHOWN_KEYS)
 
 
-def _read_shards(index: Path) -> dict[str, Any]:
+def _read_shards(index: Path, lazily: bool) -> dict[str, Any]:
     weight_map = _weight_map(index)
     tensors: dict[str, Any] = {}
     for name in dict.fromkeys(weight_map.values()):
         shard = _shard(index, name)
-        content = _read_file(shard)
+        content = _read_file(shard, lazily)
         if not isinstance(content, Mapping):
             raise CheckpointError(f"{shard} holds no state dict. {DOWNLOAD_AGAIN}")
         _check_shard(shard, content, [key for key, file in weight_map.items() if file == name])
@@ -144,8 +147,8 @@ def _check_shard(shard: Path, content: Mapping[str, Any], listed: list[str]) -> 
         )
 
 
-def _read_file(path: Path) -> object:
-    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+def _read_file(path: Path, lazily: bool) -> object:
+    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path, lazily)
 
 
 def _read_safetensors(path: Path) -> object:
@@ -159,9 +162,10 @@ def _read_safetensors(path: Path) -> object:
         raise CheckpointError(f"{path} cannot be read ({error}).") from error
 
 
-def _read_torch(path: Path) -> object:
+def _read_torch(path: Path, lazily: bool) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        mapped = lazily and is_zipfile(path)  # what torch wrote before 1.6 is none
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         wanted = re.search(r"GLOBAL (\S+)", str(error))
         code = f" ({wanted[1]})" if wanted else ""

@@ -34,7 +34,7 @@ class Checkpoint:
     decoder_state: dict[str, Tensor] = field(default_factory=dict)
 
 
-def read_checkpoint(path: str | Path) -> Checkpoint:
+def read_checkpoint(path: str | Path, *, lazily: bool = False) -> Checkpoint:
     """Read the tensors of a checkpoint without running any code it may contain.
 
     Parameters
@@ -43,6 +43,9 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         A ``.safetensors`` file, a PyTorch file of any other name, or a folder saved by Hugging
         Face's ``SamModel``, whose weights may be in several files with an index; the index itself
         will do too. The names may be those of Meta, Hugging Face, or micro-sam.
+    lazily : bool
+        Leave the tensors in the file until they are looked at, where the format allows it: for
+        names and shapes this is fast and takes no memory, but damage inside a tensor goes unseen.
 
     Returns
     -------
@@ -56,7 +59,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         the files and their index disagree.
     """
     path = find_weights(Path(path))
-    content = read_content(path)
+    content = read_content(path, lazily)
     decoder: object = {}
     if isinstance(content, Mapping) and "model_state" in content:  # as micro-sam saves them
         decoder = content.get("decoder_state") or {}

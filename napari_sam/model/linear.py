@@ -14,6 +14,7 @@ from napari_sam.model.common import EXPORTING
 
 _ROWS, _IN, _OUT = 1024, 320, 640  # as in the middle of an encoder
 _ROUNDS = 3
+_MANY = 16
 _WORTH_IT = 0.8
 
 
@@ -30,9 +31,12 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _as_convolution(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Apply a linear layer as a 1 x 1 convolution of an image with one token per row."""
-    image = x.reshape(1, -1, 1, x.shape[-1]).permute(0, 3, 1, 2)  # channels last
-    result = F.conv2d(image, weight[:, :, None, None], bias)
+    """Apply a linear layer as a 1 x 1 convolution of images with one token per row."""
+    rows = x.numel() // x.shape[-1]
+    # On a single core torch asks the library for convolutions only if there are many images.
+    count = _MANY if rows % _MANY == 0 else 1
+    images = x.reshape(count, rows // count, 1, x.shape[-1]).permute(0, 3, 1, 2)  # channels last
+    result = F.conv2d(images, weight[:, :, None, None], bias)
     return result.permute(0, 2, 3, 1).reshape(*x.shape[:-1], -1)
 
 

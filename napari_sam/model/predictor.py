@@ -15,6 +15,7 @@ from torch import Tensor
 
 from napari_sam.model.common import ProgressCallback
 from napari_sam.model.devices import PRECISIONS, available_devices
+from napari_sam.model.parallel import map_on_cores
 from napari_sam.model.prediction import MaskPrediction
 from napari_sam.model.prompt_encoder import PADDING
 from napari_sam.model.sam import Sam
@@ -237,14 +238,20 @@ class Predictor:
             tokens = self._image_tokens(embedding.image_embedding, dense)
         has_positions = points is not None or boxes is not None
         if self._decode_three is not None and multimask_output and has_positions:
-            positions, kinds = self._uniform(embedding, points, labels, boxes)
-            results = self._decode_three(
-                **vars(tokens), image_pe=self._image_pe, positions_xy=positions, kinds=kinds
-            )
+            results = self._traced(tokens, *self._uniform(embedding, points, labels, boxes))
         else:
             sparse = self._sparse(embedding, points, labels, boxes)
             results = self._model.mask_decoder(tokens, self._image_pe, sparse, multimask_output)
         return self._predictions(embedding, *results)[0]
+
+    def _traced(
+        self, tokens: ImageTokens, positions_xy: Tensor, kinds: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Decode one prompt, (1, n, 2) and (1, n), to three masks; after `warm_up` alone."""
+        assert self._decode_three is not None
+        return self._decode_three(
+            **vars(tokens), image_pe=self._image_pe, positions_xy=positions_xy, kinds=kinds
+        )
 
     @_computation
     def decode_batch(
@@ -293,20 +300,26 @@ class Predictor:
                 "one as of the other."
             )
         self._check_embedding(embedding)
-        sparse = self._sparse(embedding, points, labels, boxes)
+        given = boxes if points is None else points
+        if given is None or len(given) == 0:
+            return []
         tokens = embedding.image_tokens
-        # One prompt fills a processor's cache; measured there, two together are no faster.
-        size = 1 if self.device == "cpu" else ACCELERATOR_BATCH
-        return [
-            prediction
-            for first in range(0, len(sparse), size)
-            for prediction in self._predictions(
-                embedding,
-                *self._model.mask_decoder(
-                    tokens, self._image_pe, sparse[first : first + size], multimask_output
-                ),
+        decoder, image_pe = self._model.mask_decoder, self._image_pe
+        if self.device != "cpu":
+            sparse = self._sparse(embedding, points, labels, boxes)
+            parts = torch.split(sparse, ACCELERATOR_BATCH)
+            results = [decoder(tokens, image_pe, part, multimask_output) for part in parts]
+        elif self._decode_three is not None and multimask_output:
+            prompts = self._uniform(embedding, points, labels, boxes)
+            pairs = list(zip(*(torch.split(tensor, 1) for tensor in prompts), strict=True))
+            results = map_on_cores(lambda prompt: self._traced(tokens, *prompt), pairs)
+        else:
+            sparse = self._sparse(embedding, points, labels, boxes)
+            results = map_on_cores(
+                lambda part: decoder(tokens, image_pe, part, multimask_output),
+                torch.split(sparse, 1),
             )
-        ]
+        return [one for result in results for one in self._predictions(embedding, *result)]
 
     def _check_embedding(self, embedding: ImageEmbedding) -> None:
         given = embedding.image_embedding
@@ -346,9 +359,9 @@ class Predictor:
         labels: FloatArray | None,
         boxes: FloatArray | None,
     ) -> tuple[Tensor, Tensor]:
-        """Bring one prompt's points (1, N, 2), labels (1, N) and box (1, 4) into one list.
+        """Bring the points (B, N, 2), labels (B, N) and boxes (B, 4) of prompts into one list.
 
-        Returns positions (1, n, 2) and kinds (1, n) for `PromptEncoder.sparse_uniform`.
+        Returns positions (B, n, 2) and kinds (B, n) for `PromptEncoder.sparse_uniform`.
         """
         sizes = embedding.original_size, embedding.input_size
         positions: list[npt.NDArray[Any]] = []
@@ -357,11 +370,12 @@ class Predictor:
             positions.append(scale_points(points, *sizes))
             kinds.append(labels)
         if boxes is None:
-            positions.append(np.zeros((1, 1, 2)))
-            kinds.append(np.full((1, 1), PADDING))
+            count = len(positions[0])
+            positions.append(np.zeros((count, 1, 2)))
+            kinds.append(np.full((count, 1), PADDING))
         else:
-            positions.append(scale_boxes(boxes, *sizes).reshape(1, 2, 2))
-            kinds.append(np.array([[2, 3]]))
+            positions.append(scale_boxes(boxes, *sizes).reshape(-1, 2, 2))
+            kinds.append(np.tile([[2, 3]], (len(boxes), 1)))
         return (
             self._tensor(np.concatenate(positions, axis=1)),
             self._tensor(np.concatenate(kinds, axis=1)).long(),
