@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari.utils.notifications import show_warning
+from napari.utils.notifications import show_info, show_warning
 
 from napari_sam._qt.model_panel import ModelPanel
-from napari_sam.catalogue import Offer, PublishedModel, list_offers
+from napari_sam.catalogue import PublishedModel, list_offers, remove_leftovers
 from napari_sam.session import AnnotationSession, Dispatcher
 from napari_sam.session.model_supply import ModelSupply
 
@@ -32,21 +32,28 @@ class ModelSwitch:
     ) -> None:
         self._panel = panel
         self._session = session
-        self._opened: list[Offer] = []
+        self._opened: list[Path] = []
+        self._awaited: PublishedModel | None = None  # what the person chose last, and is being got
         self.supply = ModelSupply(dispatcher)
         self._connections: tuple[tuple[Any, Any], ...] = (
             (self.supply.changed, panel.show_supply),
-            (self.supply.supplied, self._on_supplied),
-            (self.supply.failed, show_warning),
-            (panel.model_requested, self.supply.request),
+            (self.supply.found, self._on_supply_found),
+            (self.supply.downloaded, self._on_supply_downloaded),
+            (self.supply.failed, self._on_supply_failed),
+            (panel.model_requested, self._on_panel_model_requested),
+            (panel.download_requested, self._on_panel_download_requested),
             (panel.file_requested, self._on_panel_file_requested),
+            (panel.list_requested, self._refresh),
             (panel.cancel_requested, self.supply.cancel),
             (panel.device_requested, self._on_panel_device_requested),
             (panel.exact_requested, self._on_panel_exact_requested),
         )
         for signal, callback in self._connections:
             signal.connect(callback)
-        self._opened_by_choice()
+        remove_leftovers()
+        first = session.state.wish.checkpoint
+        if first is not None:
+            self._offer_file(first)
         self._refresh()
 
     def close(self) -> None:
@@ -56,37 +63,56 @@ class ModelSwitch:
         self.supply.close()
 
     def _refresh(self) -> None:
-        self._panel.set_offers([*list_offers(), *self._opened])
-
-    def _opened_by_choice(self) -> None:
-        """Offer the file that the session began with."""
-        choice = self._session.state.model
-        if choice.checkpoint is not None:
-            self._offer_file(choice.checkpoint)
+        self._panel.set_offers(list_offers(self._opened))
 
     def _offer_file(self, path: Path) -> str:
-        """Offer a file, and return the name by which it is offered."""
-        for offer in [*list_offers(), *self._opened]:
-            if offer.path == path:
-                return offer.name
-        self._opened.append(Offer(path.name, None, path))
-        return path.name
+        """Offer a file as the person's own, and return the name by which it is offered."""
+        if path not in self._own_names():
+            self._opened.append(path)
+        return self._own_names()[path]
 
-    def _use(self, **changes: Any) -> None:
-        self._session.set_model(replace(self._session.state.model, **changes))
+    def _own_names(self) -> dict[Path | None, str]:
+        return {each.path: each.name for each in list_offers(self._opened) if each.model is None}
 
-    def _on_supplied(self, model: PublishedModel, path: Path) -> None:
+    def _use(self, name: str, path: Path | None) -> None:
         self._refresh()
-        self._use(name=model.name, checkpoint=None if path == model.embedded else path)
+        self._session.set_model(self._session.state.wish.with_weights(name, path))
+
+    def _use_published(self, model: PublishedModel, path: Path) -> None:
+        self._awaited = None
+        self._use(model.name, None if path == model.embedded else path)
+
+    def _on_supply_found(self, model: PublishedModel, path: Path) -> None:
+        if model == self._awaited:
+            self._use_published(model, path)
+
+    def _on_supply_downloaded(self, model: PublishedModel, path: Path) -> None:
+        if model == self._awaited:
+            self._use_published(model, path)
+        else:  # the person has chosen something else meanwhile
+            self._refresh()
+            show_info(f"{model.name} is downloaded: choose it in the list of models to use it.")
+
+    def _on_supply_failed(self, message: str) -> None:
+        self._refresh()
+        show_warning(message)
+
+    def _on_panel_model_requested(self, model: PublishedModel) -> None:
+        self._awaited = model
+        self.supply.use(model)
+
+    def _on_panel_download_requested(self, model: PublishedModel) -> None:
+        self._awaited = model
+        self.supply.cancel_use()
+        self.supply.download(model)
 
     def _on_panel_file_requested(self, path: Path) -> None:
-        self.supply.cancel()
-        name = self._offer_file(path)
-        self._refresh()
-        self._use(name=name, checkpoint=path)
+        self._awaited = None
+        self.supply.cancel_use()
+        self._use(self._offer_file(path), path)
 
     def _on_panel_device_requested(self, device: str) -> None:
-        self._use(device=device, exact=None)
+        self._session.set_model(replace(self._session.state.wish, device=device, exact=None))
 
     def _on_panel_exact_requested(self, exact: bool) -> None:
-        self._use(exact=exact)
+        self._session.set_model(replace(self._session.state.wish, exact=exact))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QStandardItem, QStandardItemModel
 from qtpy.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QTreeView
 
@@ -17,6 +17,9 @@ _SPACE_PX: Final = 24
 
 class ModelCombo(QComboBox):
     """Shows the name of one offer, and all that is known of all in its list."""
+
+    list_requested = Signal()
+    """The list is about to be seen."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,20 +49,21 @@ class ModelCombo(QComboBox):
         """All that can be chosen."""
         return self._offers
 
-    def set_offers(self, offers: Sequence[Offer], shown: str) -> None:
-        """Show these offers, the one of the name `shown` as the current one; emits nothing."""
+    def set_offers(self, offers: Sequence[Offer], shown: Offer | None) -> None:
+        """Show these offers, `shown` as the current one; emits nothing."""
         blocker = QSignalBlocker(self)
         if tuple(offers) != self._offers:
             self._offers = tuple(offers)
             self._table.removeRows(0, self._table.rowCount())
             for offer in offers:
                 self._table.appendRow([_item(text) for text in _cells(offer)])
-        names = [offer.name for offer in self._offers]
-        self.setCurrentIndex(names.index(shown) if shown in names else -1)
+        rows = [k for k, offer in enumerate(offers) if shown is not None and offer.is_same(shown)]
+        self.setCurrentIndex(rows[0] if rows else -1)
         blocker.unblock()
 
     def showPopup(self) -> None:
         """Make the list as wide as its contents."""
+        self.list_requested.emit()
         width = sum(self._view.sizeHintForColumn(column) for column in range(len(_COLUMNS)))
         self._view.setMinimumWidth(width + len(_COLUMNS) * _SPACE_PX)
         super().showPopup()

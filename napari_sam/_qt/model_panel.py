@@ -18,38 +18,42 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
+from napari_sam._qt.fold import AboutLabel, Fold
 from napari_sam._qt.model_combo import ModelCombo
-from napari_sam.catalogue import Offer, PublishedModel
-from napari_sam.session import AUTO, SessionState
-from napari_sam.session.model_supply import SupplyPhase, SupplyState
+from napari_sam.catalogue import EMBEDDED, Offer, PublishedModel
+from napari_sam.session import AUTO, ModelChoice, SessionState
+from napari_sam.session.model_supply import SupplyState
 
 _FILES: Final = "Checkpoints (*.pth *.pt *.safetensors *.bin *.index.json);;All files (*)"
 
 
-class ModelPanel(QCollapsible):
+class ModelPanel(Fold):
     """The model picker, its download, and the choice of device and precision.
 
     What a person picks is shown as picked until it is in use; what is in use the title says.
     """
 
     model_requested = Signal(PublishedModel)
+    download_requested = Signal(PublishedModel)
     file_requested = Signal(Path)
+    list_requested = Signal()
     cancel_requested = Signal()
     device_requested = Signal(str)
     exact_requested = Signal(bool)
 
     def __init__(self) -> None:
-        super().__init__("Model", expandedIcon="▾", collapsedIcon="▸")
+        contents = QWidget()
+        super().__init__(contents, "Click to choose another model, or what it runs on")
         self.combo = ModelCombo()
         self.combo.activated.connect(self._on_combo_activated)
-        self._about = QLabel()
-        self._about.setWordWrap(True)
+        self.combo.list_requested.connect(self.list_requested.emit)
+        self._about = AboutLabel()
         self._get = QPushButton()
         self._get.clicked.connect(self._on_get_clicked)
+        self._doing = AboutLabel()
         self._progress = QProgressBar()
-        self._progress.setRange(0, 1000)
+        self._progress.setToolTip("How much of the file is here; you can go on working meanwhile")
         self._cancel = QPushButton("Cancel")
         self._cancel.setToolTip("Stop the download; nothing of it is left")
         self._cancel.clicked.connect(lambda: self.cancel_requested.emit())
@@ -66,53 +70,75 @@ class ModelPanel(QCollapsible):
         self._exact.clicked.connect(self.exact_requested.emit)
         self._state = SessionState()
         self._supply = SupplyState()
-        self._assemble()
+        self._assemble(contents)
         self._show_runtime()
         self._show()
 
-    def _assemble(self) -> None:
-        contents = QWidget()
+    def _assemble(self, contents: QWidget) -> None:
         column = QVBoxLayout(contents)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.combo)
         column.addWidget(self._about)
-        column.addLayout(_row(self._get, self._progress, self._cancel))
-        column.addLayout(_row(self._open))
-        column.addLayout(_row(QLabel("on"), self._device, self._exact))
-        self.addWidget(contents)
+        column.addWidget(self._get)
+        column.addWidget(self._doing)
+        column.addLayout(_row(self._progress, self._cancel))
+        column.addWidget(self._open)
+        column.addLayout(_row(QLabel("device"), self._device, self._exact))
 
     # What is shown ---------------------------------------------------------------------------
 
     def set_offers(self, offers: Sequence[Offer]) -> None:
         """Show what there is to choose from."""
         picked = self.combo.offer
-        self.combo.set_offers(offers, self._state.model.name if picked is None else picked.name)
+        wished = _offer_of(self._state.wish, offers)
+        self.combo.set_offers(offers, wished if picked is None else picked)
+        self._show_title()
         self._show()
 
     def show_state(self, state: SessionState) -> None:
         """Show which model is in use, and on what."""
         before, self._state = self._state, state
-        if state.model.name != before.model.name:
-            self.combo.set_offers(self.combo.offers, state.model.name)
+        if state.wish != before.wish:
+            self._show_wish()
+        if state.is_checking != before.is_checking:
             self._show()
-        if (state.model, state.runtime) != (before.model, before.runtime):
+        if (state.model, state.wish, state.runtime, state.devices) != (
+            before.model,
+            before.wish,
+            before.runtime,
+            before.devices,
+        ):
             self._show_runtime()
 
     def show_supply(self, state: SupplyState) -> None:
         """Show how far a model is that was asked for."""
-        was_busy, self._supply = self._supply.is_busy, state
-        if was_busy and not state.is_busy and self.combo.offer is not None:
-            self.combo.set_offers(self.combo.offers, self._state.model.name)
+        before, self._supply = self._supply, state
+        has_ended = before.downloading is not None and state.downloading is None
+        picked = self.combo.offer
+        if has_ended and picked is not None and picked.model == before.downloading:
+            self._show_wish()
         self._show()
+
+    def _show_wish(self) -> None:
+        offers = self.combo.offers
+        self.combo.set_offers(offers, _offer_of(self._state.wish, offers))
+        self._show()
+
+    def _show_title(self) -> None:
+        state = self._state
+        offer = _offer_of(state.model, self.combo.offers)
+        where = "" if state.runtime is None else f" on {state.runtime}"
+        self.set_title(f"Model: {state.model.name if offer is None else offer.name}{where}")
 
     def _show_runtime(self) -> None:
         state, runtime = self._state, self._state.runtime
+        devices = dict.fromkeys([AUTO, *state.devices, state.wish.device])
+        blocker = QSignalBlocker(self._device)
+        self._device.clear()
+        self._device.addItems(list(devices))
+        self._device.setCurrentText(state.wish.device)
+        blocker.unblock()
         if runtime is not None:
-            blocker = QSignalBlocker(self._device)
-            self._device.clear()
-            self._device.addItems([AUTO, *runtime.devices])
-            self._device.setCurrentText(state.model.device)
-            blocker.unblock()
             self._exact.setChecked(runtime.precision == "float32")
             has_choice = runtime.fastest_precision != "float32"
             self._exact.setEnabled(has_choice)
@@ -122,44 +148,57 @@ class ModelPanel(QCollapsible):
                 if has_choice
                 else f"{runtime.device} is fastest in float32, which is exact"
             )
-        where = "" if runtime is None else f" on {runtime}"
-        self.setText(f"Model: {state.model.name}{where}")
+        self._show_title()
 
     def _show(self) -> None:
         offer, supply = self.combo.offer, self._supply
+        self._show_about(offer)
         is_missing = offer is not None and offer.path is None
-        self._about.setText("" if offer is None else _about(offer))
-        self._get.setVisible(is_missing and not supply.is_busy)
+        self._get.setVisible(is_missing and supply.downloading is None)
         if offer is not None and offer.model is not None:
-            is_public = offer.model.url is not None
-            self._get.setText(f"Download {offer.size_text}" if is_public else "How to get it")
-            self._get.setToolTip(offer.model.url or offer.model.page)
-        self._progress.setVisible(supply.is_busy)
-        self._cancel.setVisible(supply.is_busy)
-        self._progress.setFormat(_progress_text(supply))
-        is_checking = supply.phase is SupplyPhase.CHECKING
-        self._progress.setRange(0, 0 if is_checking else 1000)
-        self._progress.setValue(round(1000 * supply.fraction))
+            url, page = offer.model.url, offer.model.page
+            self._get.setText("How to get it" if url is None else f"Download {offer.size_text}")
+            self._get.setToolTip(f"See {page}" if url is None else f"Download {url} and use it")
+        doing = self._doing_text()
+        self._doing.show_text(doing)
+        self._doing.setVisible(bool(doing))
+        self._progress.setVisible(bool(doing))
+        self._cancel.setVisible(supply.downloading is not None)
+        # Without a share that is known, Qt has the bar go to and fro.
+        self._progress.setRange(0, 1000 if supply.fraction else 0)
+        self._progress.setValue(round(1000 * (supply.fraction or 0)))
+
+    def _show_about(self, offer: Offer | None) -> None:
+        if offer is not None and offer.model is None:
+            self._about.show_path(str(offer.path))
+        else:
+            self._about.show_text("" if offer is None else _about(offer))
+
+    def _doing_text(self) -> str:
+        supply = self._supply
+        if supply.downloading is not None:
+            what = "Asking for" if supply.fraction is None else "Downloading"
+            return f"{what} {supply.downloading.name} …"
+        if supply.checking is not None:
+            return f"Checking {supply.checking.name} …"
+        return f"Checking {self._state.wish.name} …" if self._state.is_checking else ""
 
     # What the person does ---------------------------------------------------------------------
 
     def _on_combo_activated(self) -> None:
         offer = self.combo.offer
         self._show()
-        if offer is None or offer.name == self._state.model.name:
+        if offer is None or offer.path is None:
             return
-        if offer.path is not None:
-            self._request(offer)
-
-    def _on_get_clicked(self) -> None:
-        if self.combo.offer is not None:
-            self._request(self.combo.offer)
-
-    def _request(self, offer: Offer) -> None:
         if offer.model is not None:
             self.model_requested.emit(offer.model)
-        elif offer.path is not None:
+        else:
             self.file_requested.emit(offer.path)
+
+    def _on_get_clicked(self) -> None:
+        offer = self.combo.offer
+        if offer is not None and offer.model is not None:
+            self.download_requested.emit(offer.model)
 
     def _on_open_clicked(self) -> None:
         path, _ = QFileDialog.getOpenFileName(self, "Open checkpoint", "", _FILES)
@@ -167,17 +206,17 @@ class ModelPanel(QCollapsible):
             self.file_requested.emit(Path(path))
 
 
+def _offer_of(choice: ModelChoice, offers: Sequence[Offer]) -> Offer | None:
+    """Find what was chosen; a published model and a file of the person's own may share a path."""
+    path = EMBEDDED.embedded if choice.checkpoint is None else choice.checkpoint
+    found = [offer for offer in offers if offer.path == path]
+    named = [offer for offer in found if offer.name == choice.name]
+    return next(iter([*named, *reversed(found)]), None)
+
+
 def _about(offer: Offer) -> str:
-    if offer.model is None:
-        return str(offer.path)
     where = "" if offer.path is not None else "; not on this computer yet"
     return f"Good for {offer.good_for}. {offer.licence}, {offer.size_text}{where}."
-
-
-def _progress_text(supply: SupplyState) -> str:
-    if supply.model is None:
-        return ""
-    return f"{supply.model.name}: %p %"
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

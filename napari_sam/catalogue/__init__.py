@@ -3,7 +3,7 @@
 Nothing here imports torch, so a list of models costs no wait.
 """
 
-from napari_sam.catalogue.download import DownloadError, download, remove_leftovers
+from napari_sam.catalogue.download import DownloadError, discard, download, remove_leftovers
 from napari_sam.catalogue.offers import Offer, list_offers
 from napari_sam.catalogue.places import candidates, locate, models_folder, own_files
 from napari_sam.catalogue.table import EMBEDDED, MODELS, PublishedModel, find_model
@@ -15,6 +15,7 @@ __all__ = [
     "Offer",
     "PublishedModel",
     "candidates",
+    "discard",
     "download",
     "find_model",
     "list_offers",

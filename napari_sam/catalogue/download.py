@@ -69,7 +69,7 @@ def download(
         )
     target = folder / model.file_name
     # Of a name that tells whose it is, so that what a killed program leaves can be told.
-    workshop = folder / f"{_WORKSHOP}{os.getpid()}-{threading.get_ident()}"
+    workshop = _workshop(folder, threading.get_ident())
     transfer = _Transfer(on_progress, timeout_s, model.size_bytes)
     try:
         if _is_there(model, target):
@@ -94,6 +94,20 @@ def download(
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
     return target
+
+
+def _workshop(folder: Path, thread_ident: int) -> Path:
+    return folder / f"{_WORKSHOP}{os.getpid()}-{thread_ident}"
+
+
+def discard(thread: threading.Thread, folder: Path | None = None) -> None:
+    """Remove what the download of a thread has written, which may wait for a silent server.
+
+    Where an open file cannot be removed, the next program does it.
+    """
+    folder = models_folder() if folder is None else folder
+    if thread.ident is not None:
+        shutil.rmtree(_workshop(folder, thread.ident), ignore_errors=True)
 
 
 def _is_there(model: PublishedModel, target: Path) -> bool:

@@ -29,6 +29,12 @@ class Offer:
     model: PublishedModel | None
     path: Path | None
 
+    def is_same(self, other: Offer) -> bool:
+        """Whether both are of one published model, or of one file of the person's own."""
+        if self.model is None or other.model is None:
+            return self.model is other.model and self.path == other.path
+        return self.model.name == other.model.name
+
     @property
     def size_text(self) -> str:
         """How large the file is, for example ``375 MB``."""

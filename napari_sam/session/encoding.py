@@ -7,7 +7,7 @@ from psygnal import Signal
 from napari_sam.session.embeddings import EmbeddedPlane, Embedder, LoadPredictor
 from napari_sam.session.image_plane import ImagePlane
 from napari_sam.session.jobs import Dispatcher, Lane, explain, is_out_of_memory
-from napari_sam.session.model_choice import ModelChoice, Runtime
+from napari_sam.session.model_choice import ModelChoice, Runtime, check
 from napari_sam.session.state import Phase
 
 
@@ -45,11 +45,18 @@ class Encoding:
     ) -> None:
         self._lane = Lane("napari-sam-encode", dispatcher)
         self._load_predictor = load_predictor
+        # Apart from the lane of the model in use, which goes on meanwhile.
+        self._check_lane = Lane("napari-sam-check", dispatcher)
         # One embedder per model, so that the memory of a model goes with it.
         self._embedder = Embedder(choice, load_predictor)
-        self._proven: ModelChoice | None = None  # the last model that could be loaded
+        self._followed = choice  # the wish that the model in use came of
+        self._proven: tuple[ModelChoice, ModelChoice] | None = None  # wish, model loaded last
         self._too_small: Runtime | None = None  # where there was not enough memory
         self._is_announced = False
+        self._refusal = ""
+        self._known_devices: tuple[str, ...] = ()
+        self.wish = choice
+        """What the person chose last, whatever became of it."""
         self.plane: ImagePlane | None = None
         self.embedded: EmbeddedPlane | None = None
         self.phase = Phase.NO_IMAGE
@@ -68,26 +75,46 @@ class Encoding:
         return self._embedder.runtime if self._embedder.is_loaded else None
 
     @property
+    def devices(self) -> tuple[str, ...]:
+        """All devices here; empty until they are known."""
+        runtime = self._embedder.runtime
+        return self._known_devices if runtime is None else runtime.devices
+
+    @property
+    def is_checking(self) -> bool:
+        """Whether it is being found out if the wish can be fulfilled."""
+        return self.wish != self._followed
+
+    @property
     def is_idle(self) -> bool:
         """Whether no job is pending."""
-        return self._lane.is_idle
+        return self._lane.is_idle and self._check_lane.is_idle
 
     def close(self) -> None:
         """Stop all work."""
         self._lane.close()
+        self._check_lane.close()
 
     # The image -------------------------------------------------------------------------------
 
     def set_plane(self, plane: ImagePlane | None) -> None:
         """Go to another plane, not yet embedded, or to none."""
+        is_loading = not self._lane.is_idle and not self._is_proven
         self._lane.cancel()
-        self.plane, self.embedded = plane, None
-        self.phase, self.progress, self.note = Phase.NO_IMAGE, 0.0, ""
+        self.plane, self.embedded, self._refusal = plane, None, ""
+        self._rest()
+        if is_loading and plane is None:
+            self._submit_load()
 
     def refuse(self, reason: str) -> None:
         """Say why there is no plane."""
         self.set_plane(None)
-        self.phase, self.note = Phase.FAILED, reason
+        self._refusal = reason
+        self._rest()
+
+    def _rest(self) -> None:
+        self.phase = Phase.FAILED if self._refusal else Phase.NO_IMAGE
+        self.progress, self.note = 0.0, self._refusal
 
     def preload(self) -> None:
         """Load the model before there is a plane."""
@@ -109,13 +136,23 @@ class Encoding:
 
     # The model -------------------------------------------------------------------------------
 
-    def set_model(self, choice: ModelChoice) -> None:
-        """Go to another model, and embed the plane with it."""
-        if choice != self.choice:
-            self._too_small = None
-            self._replace_model(choice)
+    def set_model(self, wish: ModelChoice) -> None:
+        """Go to another model, once it is found good, and embed the plane with it."""
+        if wish == self.wish:
+            return
+        self.wish = wish
+        self._check_lane.cancel()
+        if wish == self._followed:
+            self.changed.emit()
+        elif self._proven is None:  # nothing is in use that could be lost
+            self._follow(wish)
+        else:
+            self._check_lane.submit(
+                lambda _: check(wish), lambda _: self._follow(wish), self._on_refused
+            )
+            self.changed.emit()
 
-    def step_down(self, error: BaseException) -> bool:
+    def try_to_step_down(self, error: BaseException) -> bool:
         """If the device has not enough memory, go on in lower precision or on the processor.
 
         Returns
@@ -131,12 +168,24 @@ class Encoding:
             return False
         explain(error, f"{self.choice.name} on {runtime}")
         self._too_small = self._too_small or runtime
-        self._replace_model(lighter)
+        self._replace_model(self._followed, lighter)
         return True
 
-    def _replace_model(self, choice: ModelChoice) -> None:
+    @property
+    def _is_proven(self) -> bool:
+        """Whether the model in use is known to be loaded."""
+        return self._proven == (self._followed, self.choice)
+
+    def _follow(self, wish: ModelChoice) -> None:
+        self._too_small = None
+        self._replace_model(wish, wish)
+
+    def _replace_model(self, wish: ModelChoice, choice: ModelChoice) -> None:
+        """Put in use for a wish what is the wish itself, or something lighter."""
         self._lane.cancel()
         self.embedded, self._is_announced = None, False
+        self._known_devices = self.devices
+        self._followed = wish
         self._embedder = Embedder(choice, self._load_predictor)
         self.model_left.emit()
         if self.plane is None:
@@ -144,12 +193,22 @@ class Encoding:
         else:
             self._start()
 
+    def _on_refused(self, error: BaseException) -> None:
+        message = explain(error, f"{self.wish.name} cannot be used")
+        self.wish = self._followed
+        self.warned.emit(f"{message} {self.choice.name} stays in use.")
+        self.changed.emit()
+
     # Jobs ------------------------------------------------------------------------------------
 
     def _load(self) -> None:
+        self._rest()
+        self._submit_load()
+        self.changed.emit()
+
+    def _submit_load(self) -> None:
         embedder = self._embedder
         self._lane.submit(lambda _: embedder.load(), lambda _: self._on_loaded(), self._on_failed)
-        self.changed.emit()
 
     def _start(self) -> None:
         embedder, plane = self._embedder, self.plane
@@ -166,8 +225,9 @@ class Encoding:
         self.changed.emit()
 
     def _on_loaded(self) -> None:
-        self._proven = self.choice
+        self._proven = self._followed, self.choice
         self._say_where()
+        self._rest()
         self.changed.emit()
 
     def _on_progress(self, fraction: float) -> None:
@@ -178,7 +238,7 @@ class Encoding:
         self.changed.emit()
 
     def _on_embedded(self, embedded: EmbeddedPlane) -> None:
-        self._proven = self.choice
+        self._proven = self._followed, self.choice
         self._say_where()
         self.embedded = embedded
         self.phase, self.progress = Phase.READY, 1.0
@@ -194,18 +254,28 @@ class Encoding:
             )
 
     def _on_failed(self, error: BaseException) -> None:
-        if self.step_down(error):
+        if self.try_to_step_down(error):
             return
         self._too_small = None
         if self._embedder.is_loaded:
             self._fail(explain(error, "The image could not be embedded"))
             return
-        message = explain(error, f"The model {self.choice.name} could not be loaded")
-        if self._proven is None or self._proven == self.choice:
-            self._fail(message)
+        what = f"The model {self.choice.name} could not be loaded"
+        self._fall_back(explain(error, what, "choose a smaller model"))
+
+    def _fall_back(self, reason: str) -> None:
+        """Go back to the last model that could be loaded, or to the one inside the package."""
+        if self._proven is not None and not self._is_proven:
+            wish, choice = self._proven
+        elif self._proven is None and self.choice.checkpoint is not None:
+            wish = choice = self._followed.with_weights(ModelChoice().name, None)
+        else:
+            self._fail(reason)
             return
-        self.warned.emit(f"{message} {self._proven.name} is in use again.")
-        self._replace_model(self._proven)
+        if not self.is_checking:
+            self.wish = wish
+        self.warned.emit(f"{reason} {choice.name} is in use instead.")
+        self._replace_model(wish, choice)
 
     def _fail(self, note: str) -> None:
         self.phase, self.progress, self.note = Phase.FAILED, 0.0, note

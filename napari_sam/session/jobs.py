@@ -227,11 +227,23 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or bool(_OUT_OF_MEMORY.search(str(error)))
 
 
-def explain(error: BaseException, what: str) -> str:
-    """Turn an exception from a job into a sentence for the person, and log where it came from."""
-    _LOGGER.warning("%s", what, exc_info=error)
+def explain(error: BaseException, what: str, advice: str = "use a smaller image") -> str:
+    """Turn an exception from a job into a sentence for the person, and log where it came from.
+
+    Parameters
+    ----------
+    error : BaseException
+        A ValueError says all that a person needs: it is logged without its origin.
+    what : str
+        What did not work.
+    advice : str
+        What helps, beside closing other programs, where there is not enough memory.
+    """
     if is_out_of_memory(error):
-        return f"{what}: not enough memory. Close other programs or use a smaller image."
+        _LOGGER.warning("%s", what, exc_info=error)
+        return f"{what}: not enough memory. Close other programs or {advice}."
     if isinstance(error, ValueError):
+        _LOGGER.info("%s: %s", what, error)
         return f"{what}: {error}"
+    _LOGGER.warning("%s", what, exc_info=error)
     return f"{what} ({type(error).__name__}): {error}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,7 @@ class ModelChoice:
     Parameters
     ----------
     name : str
-        What messages call it.
+        What messages call it; two choices that differ in nothing else are the same.
     checkpoint : Path, optional
         Its file, or folder; None: the weights inside the package.
     device : str
@@ -27,12 +28,24 @@ class ModelChoice:
     exact : bool, optional
         Whether to compute in float32. None leaves it to the device: a processor computes
         exactly, an accelerator in its fastest precision.
+    version : tuple of int, optional
+        Tells the content of the file from what it holds before or after; from `with_weights`.
     """
 
-    name: str = "mobile_sam"
+    name: str = field(default="mobile_sam", compare=False)
     checkpoint: Path | None = None
     device: str = AUTO
     exact: bool | None = None
+    version: tuple[int, int] | None = None
+
+    def with_weights(self, name: str, checkpoint: Path | None) -> ModelChoice:
+        """Return the choice of other weights, as their file is now, on the same device."""
+        version = None
+        if checkpoint is not None:
+            with suppress(OSError):  # that it cannot be read, who loads it says better
+                status = checkpoint.stat()
+                version = status.st_size, status.st_mtime_ns
+        return replace(self, name=name, checkpoint=checkpoint, version=version)
 
     def lighter(self, runtime: Runtime) -> ModelChoice | None:
         """Return what to try when `runtime` has not enough memory; None if nothing is left.
@@ -75,6 +88,33 @@ def find_runtime(choice: ModelChoice) -> Runtime:
 
     device, precision = resolve(choice.device, choice.exact)
     return Runtime(device, precision, fastest_precision(device), available_devices())
+
+
+def check_device(device: str) -> None:
+    """Raise ValueError, with the devices there are, if a device is not here; imports torch."""
+    from napari_sam.model.devices import available_devices
+
+    known = (AUTO, *available_devices())
+    if device.removesuffix(":0") not in {each.removesuffix(":0") for each in known}:
+        raise ValueError(f"There is no device {device!r} here; choose one of {', '.join(known)}.")
+
+
+def check(choice: ModelChoice) -> None:
+    """Find out whether a model can be loaded, at little cost; imports torch.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be used.
+    ValueError
+        If there is no such device.
+    """
+    check_device(choice.device)
+    if choice.checkpoint is not None:
+        from napari_sam.model.build import check_complete
+        from napari_sam.model.checkpoints import read_checkpoint
+
+        check_complete(read_checkpoint(choice.checkpoint, lazily=True), choice.checkpoint)
 
 
 def load_predictor(choice: ModelChoice, runtime: Runtime) -> Predictor:

@@ -4,56 +4,52 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from psygnal import Signal
 
-from napari_sam.catalogue import PublishedModel, download, locate
+from napari_sam.catalogue import (
+    DownloadError,
+    PublishedModel,
+    candidates,
+    discard,
+    download,
+    locate,
+)
 from napari_sam.session.jobs import Dispatcher, Job, explain
 
 _STEP: Final = 0.002
 """Share of a file from one report to the next: often enough to look alive."""
-
-
-class SupplyPhase(StrEnum):
-    """What is being done for a model."""
-
-    IDLE = "idle"
-    CHECKING = "checking"
-    DOWNLOADING = "downloading"
+_PATIENCE_S: Final = 1.0
+"""How long a download that is stopped gets to clear up, while the window waits to close."""
 
 
 @dataclass(frozen=True)
 class SupplyState:
-    """How far a model is that was asked for.
+    """What is being got.
 
     Parameters
     ----------
-    phase : SupplyPhase
-        What is being done.
-    model : PublishedModel, optional
-        For which.
-    fraction : float
-        Share of the download that is done, 0 to 1.
+    checking : PublishedModel, optional
+        The model whose file is being looked for, and looked at.
+    downloading : PublishedModel, optional
+        The model that is being downloaded.
+    fraction : float, optional
+        Share of the download that is done, 0 to 1, where 0 may also be an unknown share; None
+        until the server has answered.
     """
 
-    phase: SupplyPhase = SupplyPhase.IDLE
-    model: PublishedModel | None = None
-    fraction: float = 0.0
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a model is being got."""
-        return self.phase is not SupplyPhase.IDLE
+    checking: PublishedModel | None = None
+    downloading: PublishedModel | None = None
+    fraction: float | None = None
 
 
 class ModelSupply:
-    """Gets published models in the background; the latest request wins.
+    """Gets published models in the background: one by looking on this computer, one from afar.
 
-    All methods belong to the owner's thread.
+    The latest request of each kind wins. All methods belong to the owner's thread.
 
     Parameters
     ----------
@@ -63,71 +59,128 @@ class ModelSupply:
 
     changed = Signal(SupplyState)
     """Sent on the owner's thread with the new state."""
-    supplied = Signal(PublishedModel, Path)
-    """Sent on the owner's thread with a model that was asked for, and its verified file."""
+    found = Signal(PublishedModel, Path)
+    """Sent on the owner's thread with a model that was to be used, and its verified file."""
+    downloaded = Signal(PublishedModel, Path)
+    """Sent on the owner's thread with a model that was downloaded, and its verified file."""
     failed = Signal(str)
     """Sent on the owner's thread with the reason, and what can be done."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
-        self._job: Job | None = None
+        self._check: Job | None = None
+        self._download: Job | None = None
+        self._download_thread: threading.Thread | None = None
         self.state = SupplyState()
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is being got."""
-        return self._job is None
+        return self._check is None and self._download is None
 
-    def request(self, model: PublishedModel) -> None:
-        """Find a model on this computer, else download it."""
-        self._drop_job()
+    def use(self, model: PublishedModel) -> None:
+        """Find a model on this computer."""
+        self.cancel_use()
+        self._check = Job(
+            lambda _: _find(model),
+            lambda path: self._on_found(model, path),
+            lambda error: self._on_not_found(model, error),
+            None,
+            self._dispatcher,
+        )
+        self._publish(replace(self.state, checking=model))
+        self._start(self._check)
 
-        def get(job: Job) -> Path:
-            found = locate(model)
-            return found or download(model, _reporter(job))
-
-        self._job = Job(
-            get,
-            lambda path: self._on_done(model, path),
-            lambda error: self._on_failed(model, error),
+    def download(self, model: PublishedModel) -> None:
+        """Download a model."""
+        self._cancel_download()
+        self._download = Job(
+            lambda job: download(model, _reporter(job)),
+            lambda path: self._on_downloaded(model, path),
+            lambda error: self._on_download_failed(model, error),
             self._on_progress,
             self._dispatcher,
         )
-        self._publish(SupplyState(SupplyPhase.CHECKING, model))
-        # A thread of its own for each: the one before may hang on a silent server for a while,
-        # and must keep neither the next request nor the program's end waiting.
-        threading.Thread(target=_run, args=(self._job, self._dispatcher), daemon=True).start()
+        self._publish(replace(self.state, downloading=model, fraction=None))
+        self._download_thread = self._start(self._download)
+
+    def cancel_use(self) -> None:
+        """Look for no model any more; a download goes on."""
+        if self._check is not None:
+            self._check.cancel()
+            self._check = None
+            self._publish(replace(self.state, checking=None))
 
     def cancel(self) -> None:
         """Stop; nothing is left of an incomplete download."""
-        self._drop_job()
-        self._publish(SupplyState())
+        self.cancel_use()
+        self._cancel_download()
 
     def close(self) -> None:
-        """Stop without a word."""
-        self._drop_job()
+        """Stop, and wait a moment for an incomplete download to be removed."""
+        thread = self._download_thread
+        self.cancel()
+        if thread is not None:
+            thread.join(_PATIENCE_S)
+            discard(thread)
 
-    def _drop_job(self) -> None:
-        if self._job is not None:
-            self._job.cancel()
-            self._job = None
+    def _cancel_download(self) -> None:
+        if self._download is not None:
+            self._download.cancel()
+            self._end_download()
+
+    def _end_download(self) -> None:
+        self._download = None
+        self._publish(replace(self.state, downloading=None, fraction=None))
+
+    def _start(self, job: Job) -> threading.Thread:
+        # A thread of its own for each: the one before may hang on a silent server for a while,
+        # and must keep neither the next request nor the program's end waiting.
+        thread = threading.Thread(target=_run, args=(job, self._dispatcher), daemon=True)
+        thread.start()
+        return thread
 
     def _publish(self, state: SupplyState) -> None:
         self.state = state
         self.changed.emit(state)
 
     def _on_progress(self, fraction: float) -> None:
-        self._publish(SupplyState(SupplyPhase.DOWNLOADING, self.state.model, fraction))
+        self._publish(replace(self.state, fraction=fraction))
 
-    def _on_done(self, model: PublishedModel, path: Path) -> None:
-        self._job = None
-        self._publish(SupplyState())
-        self.supplied.emit(model, path)
+    def _on_found(self, model: PublishedModel, path: Path) -> None:
+        self.cancel_use()
+        self.found.emit(model, path)
 
-    def _on_failed(self, model: PublishedModel, error: BaseException) -> None:
-        self._job = None
-        self._publish(SupplyState())
-        self.failed.emit(explain(error, f"No {model.name}"))
+    def _on_not_found(self, model: PublishedModel, error: BaseException) -> None:
+        self.cancel_use()
+        self.failed.emit(_message(model, error))
+
+    def _on_downloaded(self, model: PublishedModel, path: Path) -> None:
+        self._end_download()
+        self.downloaded.emit(model, path)
+
+    def _on_download_failed(self, model: PublishedModel, error: BaseException) -> None:
+        self._end_download()
+        self.failed.emit(_message(model, error))
+
+
+def _find(model: PublishedModel) -> Path:
+    named = candidates(model)
+    if path := locate(model):
+        return path
+    how = f"see {model.page} for how to get it" if model.url is None else "press Download to get it"
+    if named:
+        raise DownloadError(
+            f"{named[0]} is not what its name says: its checksum is not that of {model.name}. "
+            f"For the published model, {how}; the file itself can be opened as one of your own."
+        )
+    raise DownloadError(f"{model.name} is not on this computer any more; {how}.")
+
+
+def _message(model: PublishedModel, error: BaseException) -> str:
+    if isinstance(error, DownloadError):
+        return str(error)
+    return explain(error, f"{model.name} could not be got")
 
 
 def _run(job: Job, dispatcher: Dispatcher) -> None:

@@ -27,6 +27,7 @@ class HoverPreview:
         self._wanted: Prompts | None = None
         self._embedded: EmbeddedPlane | None = None
         self._shape = (0, 0)
+        self._is_failure_logged = False
         self.shown: Candidates | None = None
         """The newest masks; None if there are none to show."""
 
@@ -40,6 +41,8 @@ class HoverPreview:
 
     def allow(self, embedded: EmbeddedPlane | None, shape: tuple[int, int] = (0, 0)) -> None:
         """Preview on this image of (H, W) pixels; None: not now, forgetting what is shown."""
+        if embedded is not self._embedded:
+            self._is_failure_logged = False
         self._embedded, self._shape = embedded, shape
         if embedded is None:
             self.shown = None
@@ -64,8 +67,9 @@ class HoverPreview:
             )
 
     def _on_failed(self, error: BaseException) -> None:
-        # Each move of the mouse would say it again.
-        explain(error, "The preview could not be computed")
+        if not self._is_failure_logged:  # each move of the mouse would say it again
+            self._is_failure_logged = True
+            explain(error, "The preview could not be computed")
         self._drop()
 
     def _on_decoded(self, candidates: Candidates) -> None:

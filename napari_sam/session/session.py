@@ -130,7 +130,10 @@ class AnnotationSession:
             hint=encoding.note or hint_for(encoding.phase, self._object.prompts, encoding.plane),
             has_image=encoding.plane is not None,
             model=encoding.choice,
+            wish=encoding.wish,
+            is_checking=encoding.is_checking,
             runtime=encoding.runtime,
+            devices=encoding.devices,
         )
 
     def _publish(self) -> None:
@@ -160,8 +163,8 @@ class AnnotationSession:
     def set_model(self, choice: ModelChoice) -> None:
         """Go on with another model, device or precision, in the background.
 
-        Image and prompts stay, and are embedded and decoded again. If it cannot be loaded,
-        `warned` says so and the model before is loaded again.
+        The file is checked while the model before is still in use; if it cannot be used, `warned`
+        says so and nothing changes. Image and prompts stay, and are embedded and decoded again.
         """
         self._encoding.set_model(choice)
 
@@ -212,9 +215,9 @@ class AnnotationSession:
         )
 
     def _on_model_left(self) -> None:
+        # An accept that waits for masks waits on for those of the next model.
         self._decode_lane.cancel()
         self._candidates = None
-        self._accept_when_decoded = False
         self._preview.allow(None)
 
     def _on_embedded(self, embedded: EmbeddedPlane) -> None:
@@ -330,7 +333,7 @@ class AnnotationSession:
         self._publish()
 
     def _on_decode_failed(self, error: BaseException) -> None:
-        if self._encoding.step_down(error):
+        if self._encoding.try_to_step_down(error):
             return
         self._accept_when_decoded = False
         self._candidates = None  # those on screen are of other prompts

@@ -49,9 +49,15 @@ class SessionState:
     has_image : bool
         Whether there is an image plane.
     model : ModelChoice
-        The model that was chosen.
+        The model in use, perhaps on something lighter than was wished for.
+    wish : ModelChoice
+        What the person chose last.
+    is_checking : bool
+        Whether it is being found out if the wish can be fulfilled.
     runtime : Runtime, optional
-        What it runs on; None until it is loaded.
+        What the model runs on; None until it is loaded.
+    devices : tuple of str
+        All that there are here; empty until they are known.
     """
 
     phase: Phase = Phase.NO_IMAGE
@@ -66,7 +72,10 @@ class SessionState:
     hint: str = ""
     has_image: bool = False
     model: ModelChoice = field(default_factory=ModelChoice)
+    wish: ModelChoice = field(default_factory=ModelChoice)
+    is_checking: bool = False
     runtime: Runtime | None = None
+    devices: tuple[str, ...] = ()
 
     @property
     def is_working(self) -> bool:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from napari_sam.session.jobs import CallbackQueue, Lane
+from napari_sam.session.jobs import CallbackQueue, Lane, explain
 
 TIMEOUT_S = 60
 
@@ -266,3 +266,20 @@ def test_callbacks_after_one_that_closes_the_queue_are_dropped(callbacks):
     callbacks.post(lambda: called.append("after"))
     callbacks.run_pending(0)
     assert called == []
+
+
+def test_what_a_person_did_wrong_is_logged_without_a_traceback(caplog):
+    caplog.set_level("INFO")
+    assert explain(ValueError("Choose another."), "No file") == "No file: Choose another."
+    assert explain(RuntimeError("no luck"), "No file") == "No file (RuntimeError): no luck"
+    expected, unexpected = caplog.records
+    assert expected.levelname == "INFO"
+    assert expected.exc_info is None
+    assert unexpected.exc_info is not None
+
+
+def test_what_helps_where_memory_lacks():
+    error = RuntimeError("CUDA out of memory")
+    assert explain(error, "No mask").endswith("Close other programs or use a smaller image.")
+    advice = explain(error, "No model", "choose a smaller model")
+    assert advice.endswith("Close other programs or choose a smaller model.")

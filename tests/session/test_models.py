@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from dataclasses import replace
 
@@ -51,10 +52,12 @@ def mask(session):
 def test_another_model_keeps_image_and_prompts(session, small_file):
     before = mask(session)
     session.set_model(ModelChoice("own", small_file))
-    assert session.state.phase is Phase.LOADING
-    assert session.state.model.name == "own"
-    assert session.state.candidates is None
+    assert session.state.is_checking
+    assert session.state.phase is Phase.READY, "the model before is in use until then"
+    assert session.state.candidates is not None
     session.wait_until_idle(TIMEOUT_S)
+    assert not session.state.is_checking
+    assert session.state.model.name == "own"
     assert session.state.phase is Phase.READY
     assert session.state.prompts == COIN
     other = session.state.candidates
@@ -144,27 +147,189 @@ def test_out_of_memory_on_the_processor_is_reported(coins, listen):
     assert "not enough memory" in heard.warnings[0]
 
 
-def test_a_model_that_cannot_be_loaded_leaves_the_one_before(session, listen, tmp_path):
-    before = mask(session)
+def test_a_bad_file_does_not_touch_the_model_in_use(session, listen, tmp_path):
+    embedder, candidates = session._encoding._embedder, session.state.candidates
     heard = listen(session)
-    broken = tmp_path / "broken.pth"
-    broken.write_bytes(b"no checkpoint")
-    session.set_model(ModelChoice("broken", broken))
+    for name, content in (("broken", b"no checkpoint"), ("gone", None)):
+        path = tmp_path / f"{name}.pth"
+        if content is not None:
+            path.write_bytes(content)
+        session.set_model(ModelChoice(name, path))
+        session.wait_until_idle(TIMEOUT_S)
+        assert f"{name} cannot be used: " in heard.warnings[-1]
+        assert heard.warnings[-1].endswith(" mobile_sam stays in use.")
+    assert len(heard.warnings) == 2
+    assert session._encoding._embedder is embedder
+    assert {state.phase for state in heard.states} == {Phase.READY}
+    assert all(state.candidates is candidates for state in heard.states)
+    assert session.state.wish == session.state.model == ModelChoice()
+
+
+def test_shapes_are_checked_while_the_model_before_is_in_use(session, listen, tmp_path):
+    weights = load_model().state_dict()
+    path = tmp_path / "odd.pt"
+    torch.save({name: value[:1] for name, value in weights.items() if value.ndim}, path)
+    embedder = session._encoding._embedder
+    heard = listen(session)
+    session.set_model(ModelChoice("odd", path))
     session.wait_until_idle(TIMEOUT_S)
-    assert session.state.model.name == "mobile_sam"
-    assert session.state.phase is Phase.READY
-    np.testing.assert_array_equal(mask(session), before)
     assert len(heard.warnings) == 1
-    assert "broken could not be loaded" in heard.warnings[0]
-    assert "mobile_sam is in use again" in heard.warnings[0]
+    assert session._encoding._embedder is embedder
 
 
 def test_a_device_that_is_not_there_leaves_the_one_before(session, listen):
+    embedder = session._encoding._embedder
     heard = listen(session)
     session.set_model(ModelChoice(device="cuda:77"))
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.runtime.device == "cpu"
-    assert "cuda:77" in heard.warnings[0]
+    assert session._encoding._embedder is embedder
+    assert "no device 'cuda:77' here; choose one of auto, cpu" in heard.warnings[0]
+
+
+def test_going_back_while_a_model_is_checked_changes_nothing(session, small_file):
+    embedder = session._encoding._embedder
+    session.set_model(ModelChoice("own", small_file))
+    session.set_model(ModelChoice())
+    assert not session.state.is_checking
+    session.wait_until_idle(TIMEOUT_S)
+    assert session._encoding._embedder is embedder
+    assert session.state.phase is Phase.READY
+
+
+def test_what_fails_after_the_check_falls_back(coins, listen, small_file, remembering_predictor):
+    def load(choice, runtime):
+        if choice.checkpoint is not None:
+            raise RuntimeError("no luck")
+        return remembering_predictor
+
+    session = AnnotationSession(load)
+    heard = listen(session)
+    session.set_image(coins)
+    session.wait_until_idle(TIMEOUT_S)
+    session.set_model(ModelChoice("own", small_file))
+    session.wait_until_idle(TIMEOUT_S)
+    session.close()
+    assert "own could not be loaded" in heard.warnings[0]
+    assert "mobile_sam is in use instead" in heard.warnings[0]
+    assert session.state.phase is Phase.READY
+    assert session.state.wish == session.state.model == ModelChoice()
+
+
+@pytest.mark.parametrize("has_image", [True, False])
+def test_a_session_that_begins_with_a_bad_file(has_image, coins, listen, tmp_path):
+    broken = tmp_path / "broken.pth"
+    broken.write_bytes(b"no checkpoint")
+    session = AnnotationSession(model=ModelChoice("broken", broken))
+    heard = listen(session)
+    if has_image:
+        session.set_image(coins)
+    else:
+        session.preload()
+    session.wait_until_idle(TIMEOUT_S)
+    session.close()
+    assert len(heard.warnings) == 1
+    assert "broken could not be loaded" in heard.warnings[0]
+    assert heard.warnings[0].endswith("mobile_sam is in use instead.")
+    assert session.state.model == session.state.wish == ModelChoice()
+    assert session.state.phase is (Phase.READY if has_image else Phase.NO_IMAGE)
+    assert session.state.runtime.device == "cpu"
+
+
+def test_a_load_error_goes_when_another_model_is_loaded(listen):
+    session = AnnotationSession(model=ModelChoice(device="cuda:77"))
+    heard = listen(session)
+    session.preload()
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.state.phase is Phase.FAILED
+    assert session.state.hint == heard.warnings[0]
+    assert session.state.devices == available_devices()
+    session.set_model(ModelChoice())
+    session.wait_until_idle(TIMEOUT_S)
+    session.close()
+    assert session.state.phase is Phase.NO_IMAGE
+    assert session.state.hint == "Choose an image to begin."
+
+
+def test_why_an_image_was_refused_stays_when_another_model_is_loaded(session, small_file):
+    session.refuse_image("It has too many axes.")
+    session.set_model(ModelChoice("own", small_file))
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.state.model.name == "own"
+    assert session.state.phase is Phase.FAILED
+    assert session.state.hint == "It has too many axes."
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_the_image_may_go_while_a_model_is_loaded(
+    works, coins, listen, small_file, remembering_predictor
+):
+    may_load, is_loading = threading.Event(), threading.Event()
+
+    def load(choice, runtime):
+        if choice.checkpoint is not None:
+            is_loading.set()
+            assert may_load.wait(TIMEOUT_S)
+            if not works:
+                raise RuntimeError("no luck")
+        return remembering_predictor
+
+    session = AnnotationSession(load)
+    session.set_image(coins)
+    session.wait_until_idle(TIMEOUT_S)
+    heard = listen(session)
+    session.set_model(ModelChoice("own", small_file))
+    while not is_loading.is_set():
+        session._dispatcher.run_pending(0.05)
+    session.set_image(None)
+    may_load.set()
+    session.wait_until_idle(TIMEOUT_S)
+    session.close()
+    assert session.state.model.name == ("own" if works else "mobile_sam")
+    assert session.state.runtime.device == "cpu"
+    assert session.state.phase is Phase.NO_IMAGE
+    assert len(heard.warnings) == (0 if works else 1)
+
+
+def test_a_lighter_fallback_is_not_what_the_person_wished(
+    monkeypatch, coins, small_file, remembering_predictor
+):
+    def find_runtime(choice):
+        device = "cpu" if choice.device == "cpu" else "cuda"
+        exact = device == "cpu" if choice.exact is None else choice.exact
+        return Runtime(device, "float32" if exact else "float16", "float16", ("cuda", "cpu"))
+
+    def load(choice, runtime):
+        if choice.checkpoint is not None and runtime.device == "cuda":
+            raise torch.OutOfMemoryError(OUT_OF_MEMORY)
+        return remembering_predictor
+
+    monkeypatch.setattr("napari_sam.session.embeddings.find_runtime", find_runtime)
+    session = AnnotationSession(load)
+    session.set_image(coins)
+    session.wait_until_idle(TIMEOUT_S)
+    session.set_model(ModelChoice("large", small_file))
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.state.runtime.device == session.state.model.device == "cpu"
+    assert session.state.wish == ModelChoice("large", small_file)
+    assert not session.state.is_checking
+    session.set_model(ModelChoice())
+    session.wait_until_idle(TIMEOUT_S)
+    session.close()
+    assert session.state.runtime.device == "cuda"
+    assert session.state.wish == session.state.model == ModelChoice()
+
+
+def test_a_file_that_has_changed_is_another_choice(tmp_path):
+    path = tmp_path / "best.pt"
+    path.write_bytes(b"1")
+    before = ModelChoice(device="cpu").with_weights("best.pt", path)
+    assert before == ModelChoice(device="cpu").with_weights("a/best.pt", path)
+    path.write_bytes(b"22")
+    assert before != before.with_weights("best.pt", path)
+    path.unlink()
+    assert before.with_weights("best.pt", path).version is None
+    assert before.with_weights("mobile_sam", None) == ModelChoice(device="cpu")
 
 
 def test_the_latest_of_many_models_wins(session, small_file):

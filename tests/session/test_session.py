@@ -8,11 +8,19 @@ import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from napari_sam.session import ArrayPlane, ImagePlane, Phase, Prompts, TargetError
+from napari_sam.session import (
+    ArrayPlane,
+    ImagePlane,
+    ModelChoice,
+    Phase,
+    Prompts,
+    TargetError,
+)
 
 TIMEOUT_S = 120
 COIN = Prompts(((104, 68),), (1,))
@@ -649,6 +657,20 @@ def test_accept_while_decoding_waits_for_the_newest_prompts(session, held, label
     assert labels[68, 104] == 0
 
 
+def test_an_accept_that_waits_outlives_the_model(session, held, labels, listen, monkeypatch):
+    heard = listen(session)
+    monkeypatch.setattr("napari_sam.session.encoding.check", lambda wish: None)
+    hold_decode(session, held, COIN)
+    session.accept()
+    session.set_model(ModelChoice("other", Path("other.pt")))
+    while session.state.model.name != "other":
+        session._dispatcher.run_pending(0.05)
+    assert heard.accepted == []
+    release(session, held)
+    assert len(heard.accepted) == 1
+    assert labels[68, 104] == 1
+
+
 def test_a_click_after_an_accept_that_waits_takes_it_back(session, held, labels):
     hold_decode(session, held, COIN)
     session.accept()
@@ -823,3 +845,14 @@ def test_a_plain_script_loads_neither_qt_nor_napari(script):
 
 def test_torch_is_imported_only_when_it_is_needed(script):
     assert script[3]
+
+
+def test_a_preview_that_fails_is_logged_once(session, held, caplog, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr(held, "decode", fail)
+    for x in range(100, 105):
+        session.hover(Prompts(((x, 68),), (1,)))
+        wait(session)
+    assert len([each for each in caplog.records if "preview" in each.message]) == 1
