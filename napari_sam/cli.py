@@ -88,21 +88,28 @@ def open_(
         if "://" not in file and not Path(file).exists():
             msg = f"Cannot open {file}: there is no such file."
             raise click.ClickException(msg)
-    checkpoint = None if model is None else find_checkpoint(model)
-    _open_window(files, sample, reader, _choice(model, checkpoint, device))
+    _open_window(files, sample, reader, _choice(model, device))
 
 
 for _command in (*COMMANDS, *BENCH_COMMANDS):
     main.add_command(_command)
 
 
-def _choice(model: str | None, checkpoint: Path | None, device: str) -> ModelChoice:
-    from napari_sam.session import ModelChoice
+def _choice(name: str | None, device: str) -> ModelChoice:
+    from napari_sam.session import AUTO, ModelChoice
+    from napari_sam.session.model_choice import check_device
 
-    if model is None or checkpoint is None:
-        return ModelChoice(device=device)
-    is_file = checkpoint == Path(model)
-    return ModelChoice(checkpoint.name if is_file else model, checkpoint, device)
+    checkpoint = None if name is None else find_checkpoint(name)
+    if device != AUTO:  # which takes torch, and so a while
+        try:
+            check_device(device)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from error
+    choice = ModelChoice(device=device)
+    if checkpoint is None or name is None:
+        return choice
+    is_file = checkpoint == Path(name).absolute()
+    return choice.with_weights(checkpoint.name if is_file else name, checkpoint)
 
 
 def _open_window(

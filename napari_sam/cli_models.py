@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
 from collections.abc import Iterator, Sequence
@@ -207,8 +208,7 @@ def download(name: str) -> None:
         if found is None:
             with click.progressbar(length=1000, label=name, file=sys.stderr) as bar:
                 found = download_model(
-                    model,
-                    lambda done, total: bar.update(1000 * done // (total or done or 1) - bar.pos),
+                    model, lambda done, total: bar.update(_thousandths(done, total) - bar.pos)
                 )
     except DownloadError as error:
         raise click.ClickException(str(error)) from error
@@ -217,10 +217,16 @@ def download(name: str) -> None:
     click.echo(str(found))
 
 
+def _thousandths(done_bytes: int, total_bytes: int) -> int:
+    """Return the share that is done; nothing while the total is unknown."""
+    return 1000 * done_bytes // total_bytes if total_bytes else 0
+
+
 def find_checkpoint(name: str) -> Path | None:
     """Return the file of a published model on this computer, or the one that `name` is itself.
 
-    None stands for the model inside the package.
+    A published name means that model even where there is a file of this name; ``./name`` means
+    the file. None stands for the model inside the package.
 
     Raises
     ------
@@ -229,16 +235,20 @@ def find_checkpoint(name: str) -> Path | None:
     """
     from napari_sam.catalogue import EMBEDDED, find_model, locate
 
-    if Path(name).exists():
-        return Path(name)
+    if not name:
+        raise click.UsageError("The name of the model is empty; `napari-sam models` lists them.")
     try:
         model = find_model(name)
     except ValueError as error:
+        if Path(name).exists():
+            return Path(name).absolute()
         msg = f"{name} is no file, and {str(error)[0].lower()}{str(error)[1:]}"
         raise click.ClickException(msg) from error
     path = locate(model)
     if path is None:
         msg = f"{name} is not on this computer: get it with `napari-sam download {name}`."
+        if Path(name).exists():
+            msg += f" For the file of this name, use --model .{os.sep}{name}."
         raise click.ClickException(msg)
     return None if path == EMBEDDED.embedded else path
 

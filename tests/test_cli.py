@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from napari._app_model import get_app_model
 from napari.utils.notifications import notification_manager
 
-from napari_sam import __version__
+from napari_sam import __version__, cli
 from napari_sam.catalogue import EMBEDDED
 from napari_sam.cli import DISTRIBUTION, DOCK_NAME, dock_widget, main
 from napari_sam.session import ModelChoice
@@ -147,7 +147,9 @@ def test_a_model_and_a_device_to_begin_with(opened, tmp_path):
     assert _run("--sample", "cell", "--model", copy, "--device", "cpu").exit_code == 0
     (viewer,) = opened
     widget = _widget(viewer)
-    assert widget.session.state.model == ModelChoice("mine.safetensors", copy, "cpu")
+    choice = ModelChoice(device="cpu").with_weights("mine.safetensors", copy)
+    assert widget.session.state.model == choice
+    assert widget.session.state.model.name == "mine.safetensors"
     assert widget._model_panel.combo.offer.path == copy
 
 
@@ -163,4 +165,37 @@ def test_a_model_that_is_not_there(opened, monkeypatch, tmp_path, name, words):
     result = _run("--model", name)
     assert result.exit_code == 1
     assert all(word in result.output for word in words)
+    assert opened == []
+
+
+def test_a_published_name_goes_before_a_file_and_paths_are_absolute(opened, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mobile_sam").write_bytes(EMBEDDED.embedded.read_bytes())
+    (tmp_path / "vit_h").mkdir()
+    monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path))
+    monkeypatch.setattr(
+        "napari_sam.catalogue.places.shared_folders", lambda: {"Hugging Face": tmp_path}
+    )
+    result = _run("--model", "vit_h")
+    assert result.exit_code == 1
+    assert "napari-sam download vit_h" in result.output
+    assert "./vit_h" in result.output
+    assert cli._choice("mobile_sam", "auto").checkpoint is None
+    choice = cli._choice("./mobile_sam", "auto")
+    assert (choice.name, choice.checkpoint) == ("mobile_sam", tmp_path / "mobile_sam")
+    assert choice.version is not None
+
+
+def test_an_empty_model_name(opened):
+    result = _run("--model", "")
+    assert result.exit_code == 2
+    assert "napari-sam models" in result.output
+    assert opened == []
+
+
+def test_a_device_that_is_not_there_is_refused_before_a_window_opens(opened):
+    result = _run("--device", "nonsense")
+    assert result.exit_code == 1
+    assert "no device 'nonsense' here; choose one of auto, " in result.output
+    assert "cpu" in result.output
     assert opened == []

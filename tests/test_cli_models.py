@@ -135,3 +135,8 @@ def test_download_says_what_went_wrong(monkeypatch):
     assert result.exit_code == 1
     assert "no connection to the server" in result.output
     assert _run("download", "sam3").exit_code == 2
+
+
+def test_a_download_of_unknown_size_does_not_look_done():
+    assert cli_models._thousandths(2**18, 0) == 0
+    assert [cli_models._thousandths(done, 4) for done in (0, 1, 4)] == [0, 250, 1000]

@@ -77,6 +77,7 @@ _PARAMETERS: Final = {
     "vit_l": 312_342_832,
     "vit_h": 641_090_608,
 }
+_EMBEDDED_NAME: Final = "mobile_sam"
 _SAM: Final = "Kirillov et al., Segment Anything, ICCV 2023, arXiv:2304.02643"
 _MOBILE_SAM: Final = "Zhang et al., Faster Segment Anything, 2023, arXiv:2306.14289"
 _MICRO_SAM: Final = (
@@ -88,11 +89,16 @@ _ELECTRON: Final = "mitochondria, nuclei and other organelles in electron micros
 
 
 def _meta(variant: str, file_name: str, sha256: str, size_bytes: int, size: str) -> PublishedModel:
+    millions = round(_PARAMETERS[variant] / 1e6)
+    times = round(_PARAMETERS[variant] / _PARAMETERS["vit_t"])
     return PublishedModel(
         name=variant,
         variant=variant,
         file_name=file_name,
-        good_for="natural images, and a start for anything",
+        good_for=(
+            f"natural images, and a start for anything; slower: {millions} million weights, "
+            f"{times} times as many as {_EMBEDDED_NAME}"
+        ),
         licence="Apache-2.0",
         citation=_SAM,
         parameters=_PARAMETERS[variant],
@@ -125,7 +131,7 @@ def _micro_sam(name: str, place: str, xxh128: str) -> PublishedModel:
 
 
 EMBEDDED: Final = PublishedModel(
-    name="mobile_sam",
+    name=_EMBEDDED_NAME,
     variant="vit_t",
     file_name="mobile_sam.safetensors",
     good_for="anything, at once: small, fast, ships with the plugin",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -23,6 +24,8 @@ FOLDER_FILES = (
 )
 """What Hugging Face calls the weights in a folder, or their index; the first there is, is read."""
 DOWNLOAD_AGAIN = "Download the checkpoint again."
+_CALL = re.compile(r"reduce|instantiate|Can only|operand 14[679]\b")
+"""What torch says of calls, and of pickles newer than its own: NEWOBJ_EX, STACK_GLOBAL, FRAME."""
 
 
 class CheckpointError(ValueError):
@@ -164,20 +167,32 @@ def _read_safetensors(path: Path) -> object:
 
 def _read_torch(path: Path, lazily: bool) -> object:
     try:
-        mapped = lazily and is_zipfile(path)  # what torch wrote before 1.6 is none
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        wanted = re.search(r"GLOBAL (\S+)", str(error))
-        code = f" ({wanted[1]})" if wanted else ""
-        raise CheckpointError(
-            f"{path} is damaged, or holds more than tensors and would have to run code{code} to "
-            f"be read, which is refused. {DOWNLOAD_AGAIN} If you trust it, save the model's state "
-            "dict alone where it was made, then `napari-sam convert` it to safetensors."
-        ) from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of what is refused below
+            mapped = lazily and is_zipfile(path)  # what torch wrote before 1.6 is none
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except PermissionError as error:
         raise CheckpointError(f"{path} cannot be read: permission denied.") from error
     # Damaged files surface as almost any exception of the unpickler or the archive reader.
     except Exception as error:
+        if wanted := _code_wanted(error):
+            raise CheckpointError(
+                f"{path} holds more than tensors and would have to run code ({wanted}) to be "
+                "read, which is refused. If you trust it, save the model's state dict alone where "
+                "it was made, then `napari-sam convert` it to safetensors."
+            ) from error
         raise CheckpointError(
-            f"{path} is no PyTorch checkpoint, or is truncated ({error}). {DOWNLOAD_AGAIN}"
+            f"{path} is no PyTorch checkpoint, or is truncated or damaged. {DOWNLOAD_AGAIN}"
         ) from error
+
+
+def _code_wanted(error: Exception) -> str:
+    """Name what torch refused to run; nothing if the file is no checkpoint at all."""
+    if "TorchScript" in str(error):
+        return "a TorchScript program"
+    if not isinstance(error, pickle.UnpicklingError):
+        return ""
+    reason = str(error).rpartition("WeightsUnpickler error: ")[2]
+    if wanted := re.search(r"GLOBAL (\S+)", reason):
+        return wanted[1]
+    return "of unknown name" if _CALL.search(reason) else ""

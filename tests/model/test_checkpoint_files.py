@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
+import warnings
+import zipfile
 
 import pytest
 import torch
@@ -173,3 +176,71 @@ def test_entries_that_are_no_tensors(pickled):
     shard = sorted(pickled.glob("*.bin"))[0]
     torch.save(dict.fromkeys(torch.load(shard), 1), shard)
     assert_refused(pickled, "not a tensor")
+
+
+def _nothing(path):
+    path.write_bytes(b"")
+
+
+def _text(path):
+    path.write_text("<html>404 Not Found</html>")
+
+
+def _half(path):
+    torch.save({"weight": torch.zeros(1000)}, path)
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def _old_half(path):
+    torch.save({"weight": torch.zeros(1000)}, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _other_archive(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a", "b")
+
+
+@pytest.mark.parametrize("lazily", [True, False])
+@pytest.mark.parametrize("write", [_nothing, _text, _half, _old_half, _other_archive])
+def test_what_is_no_checkpoint_is_said_in_plain_words(tmp_path, write, lazily):
+    path = tmp_path / "bad.pt"
+    write(path)
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(path, lazily=lazily)
+    assert str(caught.value) == (
+        f"{path} is no PyTorch checkpoint, or is truncated or damaged. "
+        "Download the checkpoint again."
+    )
+
+
+def _module(path):
+    torch.save(torch.nn.Linear(2, 2), path)
+
+
+def _pickle_of_today(path):
+    path.write_bytes(pickle.dumps({"weight": Hostile(path.with_name("trace"))}))
+
+
+def _program(path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is going out of use
+        torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path)
+
+
+@pytest.mark.parametrize("lazily", [True, False])
+@pytest.mark.parametrize("write", [_module, _pickle_of_today, _program])
+def test_what_would_run_code_is_told_from_what_is_damaged(tmp_path, write, lazily):
+    path = tmp_path / "hostile.pt"
+    write(path)
+    with pytest.raises(CheckpointError, match="would have to run code") as caught:
+        read_checkpoint(path, lazily=lazily)
+    assert "damaged" not in str(caught.value)
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_lazily_read_weights_are_the_same(tiny, tmp_path, is_zip):
+    path = tmp_path / "tiny.pt"
+    torch.save(dict(tiny), path, _use_new_zipfile_serialization=is_zip)
+    assert_same(read_checkpoint(path, lazily=True).state_dict, tiny)
