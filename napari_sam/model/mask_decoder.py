@@ -117,7 +117,9 @@ class MaskDecoder(nn.Module):
             dim=1,
         )  # (B, K, C / 8)
         low_res_logits = self._masks(image_tokens, hyper)
-        iou_predictions = self.iou_prediction_head(tokens[:, 0])[:, wanted]
+        # Scores of good masks differ in the third digit, which half a precision does not have.
+        head = self.iou_prediction_head
+        iou_predictions = head(tokens[:, 0].to(head.layers[0].weight.dtype))[:, wanted]
         return low_res_logits, iou_predictions
 
     def _masks(self, image_tokens: Tensor, hyper: Tensor) -> Tensor:

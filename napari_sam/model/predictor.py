@@ -133,6 +133,7 @@ class Predictor:
         placed = copy.deepcopy(model).to(self.device)
         placed.image_encoder.to(self._dtype)
         placed.mask_decoder.to(self._dtype)
+        placed.mask_decoder.iou_prediction_head.float()
         return placed
 
     @_computation
@@ -303,23 +304,34 @@ class Predictor:
         given = boxes if points is None else points
         if given is None or len(given) == 0:
             return []
-        tokens = embedding.image_tokens
-        decoder, image_pe = self._model.mask_decoder, self._image_pe
-        if self.device != "cpu":
-            sparse = self._sparse(embedding, points, labels, boxes)
-            parts = torch.split(sparse, ACCELERATOR_BATCH)
-            results = [decoder(tokens, image_pe, part, multimask_output) for part in parts]
-        elif self._decode_three is not None and multimask_output:
+        results = self._decode_each(embedding, points, labels, boxes, multimask_output)
+        return [one for result in results for one in self._predictions(embedding, *result)]
+
+    def _decode_each(
+        self,
+        embedding: ImageEmbedding,
+        points: FloatArray | None,
+        labels: FloatArray | None,
+        boxes: FloatArray | None,
+        multimask_output: bool,
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Decode B > 0 prompts, given as to `_sparse`, to results of the decoder for some each."""
+        tokens, image_pe = embedding.image_tokens, self._image_pe
+        if self.device == "cpu" and self._decode_three is not None and multimask_output:
             prompts = self._uniform(embedding, points, labels, boxes)
             pairs = list(zip(*(torch.split(tensor, 1) for tensor in prompts), strict=True))
-            results = map_on_cores(lambda prompt: self._traced(tokens, *prompt), pairs)
-        else:
-            sparse = self._sparse(embedding, points, labels, boxes)
-            results = map_on_cores(
-                lambda part: decoder(tokens, image_pe, part, multimask_output),
-                torch.split(sparse, 1),
+            return map_on_cores(lambda prompt: self._traced(tokens, *prompt), pairs)
+        sparse = self._sparse(embedding, points, labels, boxes)
+
+        def decode(part: Tensor) -> tuple[Tensor, Tensor]:
+            result: tuple[Tensor, Tensor] = self._model.mask_decoder(
+                tokens, image_pe, part, multimask_output
             )
-        return [one for result in results for one in self._predictions(embedding, *result)]
+            return result
+
+        if self.device == "cpu":  # where one prompt fills the cache of a core
+            return map_on_cores(decode, torch.split(sparse, 1))
+        return [decode(part) for part in torch.split(sparse, ACCELERATOR_BATCH)]
 
     def _check_embedding(self, embedding: ImageEmbedding) -> None:
         given = embedding.image_embedding

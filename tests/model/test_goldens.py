@@ -9,6 +9,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from conftest import GOLDENS, golden_cases, needs_goldens, sample_image
 
+from napari_sam.model import Predictor
+from napari_sam.model.devices import fastest_precision
+
 STORED = Path(__file__).parents[1] / "data" / "coins_point.npz"
 CASES = golden_cases()
 PROMPTS = [(image, prompt) for image, prompts in CASES.items() for prompt in prompts]
@@ -103,6 +106,27 @@ def test_crops_are_exact_and_tight(predictor, embedding_of, image, prompt):
         for edge in (crop[0], crop[-1], crop[:, 0], crop[:, -1]):
             assert edge.any()
         assert (mask ^ published[k]).sum() <= 2
+
+
+@needs_goldens
+@pytest.mark.skipif(fastest_precision("cpu") != "bfloat16", reason="bfloat16 would be emulated")
+def test_lower_precision_agrees(sam, predictor, embedding_of):
+    lower = Predictor(sam, device="cpu", precision="bfloat16")
+    ious, agreed = [], []
+    for image, prompts in CASES.items():
+        embedding = lower.encode(sample_image(image))
+        for prompt in prompts:
+            exact = decode_case(predictor, embedding_of(image), prompts, prompt)
+            other = decode_case(lower, embedding, prompts, prompt)
+            agreed.append(exact.iou_predictions.argmax() == other.iou_predictions.argmax())
+            for one, two in zip(exact.masks, other.masks, strict=True):
+                if one.sum() > 500:
+                    ious.append((one & two).sum() / (one | two).sum())
+    assert np.median(ious) >= 0.985
+    assert np.mean(agreed) >= 0.95, (
+        f"median IoU {np.median(ious):.4f} of {len(ious)} masks; "
+        f"{np.sum(agreed)} of {len(agreed)} preselected candidates agree"
+    )
 
 
 def test_stored_golden(predictor, coins):
