@@ -293,6 +293,18 @@ def test_a_download_goes_on_while_something_else_is_chosen(
     assert widget.session.state.model.name == "published"
 
 
+def test_what_is_picked_again_during_its_download_is_used(opened, server, qtbot, tmp_path):
+    _, widget, panel, _ = opened
+    start_download(panel, server, qtbot)
+    server.is_asked.clear()
+    pick(panel, "mobile_sam")
+    pick(panel, "published")
+    server.may_go_on.set()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.model.name == "published"
+    assert not server.is_asked.is_set()
+
+
 def test_a_file_of_ones_own_under_a_published_name(opened, server, published, tmp_path):
     _, widget, panel, loaded = opened
     content = server.content[:-1] + b"?"
@@ -306,7 +318,7 @@ def test_a_file_of_ones_own_under_a_published_name(opened, server, published, tm
     widget.wait_until_idle(TIMEOUT_S)
     assert not server.is_asked.is_set()
     assert f"{own} is not what its name says" in messages[0]
-    assert "press Download" in messages[0]
+    assert "rename this file, then press Download" in messages[0]
     assert panel.combo.offer.name == "published"
     assert not panel._get.isHidden()
     server.may_go_on.set()

@@ -188,12 +188,14 @@ class ModelPanel(Fold):
     def _on_combo_activated(self) -> None:
         offer = self.combo.offer
         self._show()
-        if offer is None or offer.path is None:
+        if offer is None:
             return
-        if offer.model is not None:
-            self.model_requested.emit(offer.model)
-        else:
+        if offer.model is None:
             self.file_requested.emit(offer.path)
+        elif offer.path is not None:
+            self.model_requested.emit(offer.model)
+        elif offer.model == self._supply.downloading:  # to be used when it is here, after all
+            self.download_requested.emit(offer.model)
 
     def _on_get_clicked(self) -> None:
         offer = self.combo.offer

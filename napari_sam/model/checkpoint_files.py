@@ -159,7 +159,7 @@ def _read_safetensors(path: Path) -> object:
         return load_file(path)
     except SafetensorError as error:
         raise CheckpointError(
-            f"{path} is no valid safetensors file, or is truncated ({error}). {DOWNLOAD_AGAIN}"
+            f"{path} is no valid safetensors file, or is truncated or damaged. {DOWNLOAD_AGAIN}"
         ) from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error}).") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from psygnal import Signal
 
 from napari_sam.session.embeddings import EmbeddedPlane, Embedder, LoadPredictor
@@ -9,6 +11,8 @@ from napari_sam.session.image_plane import ImagePlane
 from napari_sam.session.jobs import Dispatcher, Lane, explain, is_out_of_memory
 from napari_sam.session.model_choice import ModelChoice, Runtime, check
 from napari_sam.session.state import Phase
+
+_SMALLER: Final = "choose a smaller model"
 
 
 class Encoding:
@@ -194,7 +198,7 @@ class Encoding:
             self._start()
 
     def _on_refused(self, error: BaseException) -> None:
-        message = explain(error, f"{self.wish.name} cannot be used")
+        message = explain(error, f"{self.wish.name} cannot be used", _SMALLER)
         self.wish = self._followed
         self.warned.emit(f"{message} {self.choice.name} stays in use.")
         self.changed.emit()
@@ -261,7 +265,7 @@ class Encoding:
             self._fail(explain(error, "The image could not be embedded"))
             return
         what = f"The model {self.choice.name} could not be loaded"
-        self._fall_back(explain(error, what, "choose a smaller model"))
+        self._fall_back(explain(error, what, _SMALLER))
 
     def _fall_back(self, reason: str) -> None:
         """Go back to the last model that could be loaded, or to the one inside the package."""

@@ -17,6 +17,7 @@ from napari_sam.catalogue import (
     discard,
     download,
     locate,
+    models_folder,
 )
 from napari_sam.session.jobs import Dispatcher, Job, explain
 
@@ -92,7 +93,9 @@ class ModelSupply:
         self._start(self._check)
 
     def download(self, model: PublishedModel) -> None:
-        """Download a model."""
+        """Download a model; one that is being downloaded already goes on."""
+        if model == self.state.downloading:
+            return
         self._cancel_download()
         self._download = Job(
             lambda job: download(model, _reporter(job)),
@@ -169,12 +172,14 @@ def _find(model: PublishedModel) -> Path:
     if path := locate(model):
         return path
     how = f"see {model.page} for how to get it" if model.url is None else "press Download to get it"
-    if named:
-        raise DownloadError(
-            f"{named[0]} is not what its name says: its checksum is not that of {model.name}. "
-            f"For the published model, {how}; the file itself can be opened as one of your own."
-        )
-    raise DownloadError(f"{model.name} is not on this computer any more; {how}.")
+    if not named:
+        raise DownloadError(f"{model.name} is not on this computer any more; {how}.")
+    if named[0] == models_folder() / model.file_name:  # a download would not replace it
+        how = f"rename this file, then {how}"
+    raise DownloadError(
+        f"{named[0]} is not what its name says: its checksum is not that of {model.name}. "
+        f"For the published model, {how}; the file itself can be opened as one of your own."
+    )
 
 
 def _message(model: PublishedModel, error: BaseException) -> str:
