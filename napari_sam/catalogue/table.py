@@ -89,16 +89,12 @@ _ELECTRON: Final = "mitochondria, nuclei and other organelles in electron micros
 
 
 def _meta(variant: str, file_name: str, sha256: str, size_bytes: int, size: str) -> PublishedModel:
-    millions = round(_PARAMETERS[variant] / 1e6)
     times = round(_PARAMETERS[variant] / _PARAMETERS["vit_t"])
     return PublishedModel(
         name=variant,
         variant=variant,
         file_name=file_name,
-        good_for=(
-            f"natural images, and a start for anything; slower: {millions} million weights, "
-            f"{times} times as many as {_EMBEDDED_NAME}"
-        ),
+        good_for=f"natural images, a start; slower: {times} times {_EMBEDDED_NAME}'s weights",
         licence="Apache-2.0",
         citation=_SAM,
         parameters=_PARAMETERS[variant],
