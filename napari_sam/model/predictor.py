@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import xxhash
 from torch import Tensor
 
 from napari_sam.model.common import ProgressCallback
@@ -40,6 +41,9 @@ from napari_sam.model.validation import (
 ACCELERATOR_BATCH = 32
 """Prompts decoded together on an accelerator; each takes some 30 MB in float32."""
 
+
+PREPROCESSING_VERSION = 1
+"""To be raised when `encode` does something else to an image before the encoder sees it."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -184,6 +188,51 @@ class Predictor:
         image_embedding = self._model.image_encoder(padded, on_block)[0]
         tokens = self._image_tokens(image_embedding, self._model.prompt_encoder.dense(None))
         return ImageEmbedding(image_embedding, tokens, original_size, input_size)
+
+    @_computation
+    def restore(self, image_embedding: Tensor, original_size: Size) -> ImageEmbedding:
+        """Prepare an image embedding that was kept for decoding.
+
+        Parameters
+        ----------
+        image_embedding : Tensor
+            (256, 64, 64), the `ImageEmbedding.image_embedding` that a predictor of the same
+            `fingerprint` has made.
+        original_size : tuple of int
+            (H, W) of its image.
+
+        Returns
+        -------
+        ImageEmbedding
+            The same as `encode` gave.
+
+        Raises
+        ------
+        ValueError
+            If it is of another shape or precision.
+        """
+        side = self._model.prompt_encoder.mask_input_size // 4
+        expected = (self._image_pe.shape[-1], side, side)
+        if tuple(image_embedding.shape) != expected or image_embedding.dtype != self._dtype:
+            raise ValueError(
+                f"The image embedding is {tuple(image_embedding.shape)} {image_embedding.dtype}; "
+                f"this model has {expected} {self._dtype}. Encode the image again."
+            )
+        placed = image_embedding.to(self.device)
+        tokens = self._image_tokens(placed, self._model.prompt_encoder.dense(None))
+        input_size = resized_size(original_size, self._model.image_size)
+        return ImageEmbedding(placed, tokens, original_size, input_size)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Tells what encodes images from what encodes them otherwise: weights and precision."""
+        digest = xxhash.xxh128(
+            f"{PREPROCESSING_VERSION} {self.precision} {self._model.image_size}".encode()
+        )
+        for name, tensor in self._model.image_encoder.state_dict().items():
+            digest.update(f"{name} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy())
+        return digest.hexdigest()
 
     @_computation
     def decode(

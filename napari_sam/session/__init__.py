@@ -9,6 +9,7 @@ from napari_sam.session.model_choice import AUTO, ModelChoice, Runtime, load_pre
 from napari_sam.session.prompts import BACKGROUND, FOREGROUND, Prompts
 from napari_sam.session.session import AnnotationSession
 from napari_sam.session.state import Phase, SessionState
+from napari_sam.session.store import EmbeddingStore
 
 __all__ = [
     "AUTO",
@@ -18,6 +19,7 @@ __all__ = [
     "ArrayPlane",
     "Candidates",
     "Dispatcher",
+    "EmbeddingStore",
     "ImageError",
     "ImagePlane",
     "LabelsEdit",

@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from napari_sam.session.image_plane import ImagePlane
 from napari_sam.session.jobs import Job
 from napari_sam.session.model_choice import ModelChoice, Runtime, find_runtime
+from napari_sam.session.store import EmbeddingStore
 
 if TYPE_CHECKING:
     from napari_sam.model import ImageEmbedding, Predictor
@@ -108,10 +110,18 @@ class Embedder:
         The model, loaded when it is needed first.
     load_predictor : callable
         Makes the `Predictor`.
+    store : EmbeddingStore, optional
+        Where embeddings outlive the program.
     """
 
-    def __init__(self, choice: ModelChoice, load_predictor: LoadPredictor) -> None:
+    def __init__(
+        self,
+        choice: ModelChoice,
+        load_predictor: LoadPredictor,
+        store: EmbeddingStore | None = None,
+    ) -> None:
         self.choice = choice
+        self._store = store
         self._load_predictor = load_predictor
         self._cache = EmbeddingCache()
         self._predictor: Predictor | None = None
@@ -138,7 +148,7 @@ class Embedder:
         self.load().warm_up()
 
     def embed(self, plane: ImagePlane, job: Job) -> EmbeddedPlane:
-        """Embed a plane, or find its embedding in the cache.
+        """Embed a plane, or find its embedding in memory or in the store.
 
         Raises
         ------
@@ -151,10 +161,20 @@ class Embedder:
         is_constant = bool((image == image[0, 0]).all())
         job.check()
         key = content_key(image)
-        embedding = self._cache.get(key)
-        if embedding is None:
-            embedding = predictor.encode(
-                image, on_block=lambda done, total: job.report(done / total)
-            )
-            self._cache.put(key, embedding)
+        embedding = self._cache.get(key) or self._stored_or_new(predictor, image, key, job)
+        self._cache.put(key, embedding)
         return EmbeddedPlane(predictor, embedding, is_constant, self.choice.checkpoint)
+
+    def _stored_or_new(
+        self, predictor: Predictor, image: NDArray[np.uint8], key: str, job: Job
+    ) -> ImageEmbedding:
+        """Find the embedding of an image in the store, else compute it and put it there."""
+        stored_key = "" if self._store is None else f"{key}-{predictor.fingerprint}"
+        tensor = None if self._store is None else self._store.get(stored_key)
+        if tensor is not None:
+            with suppress(ValueError):  # somebody has exchanged the file for another's
+                return predictor.restore(tensor, image.shape[:2])
+        embedding = predictor.encode(image, on_block=lambda done, total: job.report(done / total))
+        if self._store is not None:
+            self._store.put(stored_key, embedding.image_embedding)
+        return embedding

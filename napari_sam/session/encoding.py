@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from psygnal import Signal
 
-from napari_sam.session.embeddings import EmbeddedPlane, Embedder, LoadPredictor
+from napari_sam.session.embeddings import EmbeddedPlane, Embedder
 from napari_sam.session.image_plane import ImagePlane
 from napari_sam.session.jobs import Dispatcher, Lane, explain, is_out_of_memory
 from napari_sam.session.model_choice import ModelChoice, Runtime, check
@@ -22,8 +23,8 @@ class Encoding:
 
     Parameters
     ----------
-    load_predictor : callable
-        Makes a `Predictor`; called on the encode thread.
+    make_embedder : callable
+        Makes what works with a model; one for each, so that the model's memory goes with it.
     choice : ModelChoice
         The model to begin with.
     dispatcher : Dispatcher
@@ -43,16 +44,15 @@ class Encoding:
 
     def __init__(
         self,
-        load_predictor: LoadPredictor,
+        make_embedder: Callable[[ModelChoice], Embedder],
         choice: ModelChoice,
         dispatcher: Dispatcher,
     ) -> None:
         self._lane = Lane("napari-sam-encode", dispatcher)
-        self._load_predictor = load_predictor
         # Apart from the lane of the model in use, which goes on meanwhile.
         self._check_lane = Lane("napari-sam-check", dispatcher)
-        # One embedder per model, so that the memory of a model goes with it.
-        self._embedder = Embedder(choice, load_predictor)
+        self._make_embedder = make_embedder
+        self._embedder = make_embedder(choice)
         self._followed = choice  # the wish that the model in use came of
         self._proven: tuple[ModelChoice, ModelChoice] | None = None  # wish, model loaded last
         self._too_small: Runtime | None = None  # where there was not enough memory
@@ -190,7 +190,7 @@ class Encoding:
         self.embedded, self._is_announced = None, False
         self._known_devices = self.devices
         self._followed = wish
-        self._embedder = Embedder(choice, self._load_predictor)
+        self._embedder = self._make_embedder(choice)
         self.model_left.emit()
         if self.plane is None:
             self._load()

@@ -18,6 +18,7 @@ from napari_sam.session.model_choice import ModelChoice, load_predictor
 from napari_sam.session.preview import HoverPreview
 from napari_sam.session.prompts import Prompts
 from napari_sam.session.state import SessionState, hint_for
+from napari_sam.session.store import EmbeddingStore
 
 
 class AnnotationSession:
@@ -34,6 +35,8 @@ class AnnotationSession:
         How results reach the owner's thread. By default they wait for `wait_until_idle`.
     model : ModelChoice, optional
         The model to begin with. By default the embedded one, on the best device.
+    store : EmbeddingStore, optional
+        Where embeddings outlive the session; the caller's to close. By default they do not.
 
     Examples
     --------
@@ -63,10 +66,15 @@ class AnnotationSession:
         load_predictor: LoadPredictor = load_predictor,
         dispatcher: Dispatcher | None = None,
         model: ModelChoice | None = None,
+        store: EmbeddingStore | None = None,
     ) -> None:
         self._dispatcher = CallbackQueue() if dispatcher is None else dispatcher
         self._decode_lane = Lane("napari-sam-decode", self._dispatcher)
-        self._encoding = Encoding(load_predictor, model or ModelChoice(), self._dispatcher)
+        self._encoding = Encoding(
+            lambda choice: Embedder(choice, load_predictor, store),
+            model or ModelChoice(),
+            self._dispatcher,
+        )
         self._encoding.changed.connect(self._publish)
         self._encoding.model_loaded.connect(self._on_model_loaded)
         self._encoding.model_left.connect(self._on_model_left)

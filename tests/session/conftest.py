@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+from napari_sam.model import load_model
 from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane
 
 TIMEOUT_S = 120
@@ -114,3 +115,8 @@ def labels(session):
     array = np.zeros((303, 384), np.uint16)
     session.set_target(ArrayPlane(array))
     return array
+
+
+@pytest.fixture(scope="session")
+def sam_model():
+    return load_model()

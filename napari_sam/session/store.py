@@ -1,0 +1,192 @@
+"""Embeddings on disk, found again by what they were computed from."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pooch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FOLDER_VARIABLE: Final = "NAPARI_SAM_EMBEDDINGS"
+"""Names the folder of embeddings in place of the one in the platform's cache."""
+DEFAULT_CAPACITY_BYTES: Final = 4 * 2**30
+"""Some thousand embeddings in float32."""
+
+_SUFFIX: Final = ".safetensors"
+_PARTIAL: Final = ".part"
+_ABANDONED_S: Final = 3600.0
+_TENSOR: Final = "image_embedding"
+_LOGGER = logging.getLogger(__name__)
+
+
+def embeddings_folder() -> Path:
+    """Return the folder in which embeddings are kept; it need not exist yet."""
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    folder = Path(chosen) if chosen else pooch.os_cache("napari-sam-live") / "embeddings"
+    return Path(folder).expanduser()
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a store holds.
+
+    Parameters
+    ----------
+    count : int
+        Number of embeddings.
+    size_bytes : int
+        Size of their files together.
+    """
+
+    count: int
+    size_bytes: int
+
+
+class EmbeddingStore:
+    """A folder of embeddings, one file each, that several programs may share.
+
+    A file gets its name when it is complete; one that is damaged is removed when it is read.
+    Nothing here raises for a disk that is full or may not be written: then nothing is kept.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        `embeddings_folder` by default.
+    capacity_bytes : int
+        The least recently used files go when their sum exceeds this.
+    """
+
+    def __init__(
+        self, folder: Path | None = None, capacity_bytes: int = DEFAULT_CAPACITY_BYTES
+    ) -> None:
+        self.folder = embeddings_folder() if folder is None else folder
+        self._capacity_bytes = capacity_bytes
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="napari-sam-store")
+        self._last: Future[None] | None = None
+        self._has_complained = False
+
+    def get(self, key: str) -> Tensor | None:
+        """Read the embedding that was stored under `key`; None if there is none, or no sound one.
+
+        Imports torch, so not for the GUI thread.
+        """
+        path = self._path(key)
+        if not path.is_file():
+            return None
+        try:
+            tensor = _read(path)
+        except Exception as error:
+            # A damaged file can be wrong in any way; it is of no use in any case.
+            _LOGGER.info("The stored embedding %s is damaged: %s", path, error)
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            return None
+        with suppress(OSError):
+            os.utime(path)  # used last now
+        return tensor
+
+    def put(self, key: str, tensor: Tensor) -> None:
+        """Store an embedding under `key`, soon, on a thread of the store's own."""
+        self._last = self._writer.submit(self._write, key, tensor)
+
+    def flush(self) -> None:
+        """Wait until everything is written."""
+        if self._last is not None:
+            self._last.result()
+
+    def usage(self) -> Usage:
+        """Return how much is stored."""
+        sizes = [size for _, size, _ in self._files()]
+        return Usage(len(sizes), sum(sizes))
+
+    def clear(self) -> None:
+        """Remove all embeddings."""
+        for path, _, _ in list(self._files()):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Take nothing more; what was put is still written."""
+        self._writer.shutdown(wait=False)
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}{_SUFFIX}"
+
+    def _files(self) -> Iterator[tuple[Path, int, float]]:
+        """Yield path, size and time of last use of each file."""
+        try:
+            paths = list(self.folder.glob(f"*{_SUFFIX}"))
+        except OSError:
+            return
+        for path in paths:
+            with suppress(OSError):  # another program may have removed it just now
+                status = path.stat()
+                yield path, status.st_size, status.st_mtime
+
+    def _write(self, key: str, tensor: Tensor) -> None:
+        path = self._path(key)
+        partial = self.folder / f".{key}.{os.getpid()}-{threading.get_ident()}{_PARTIAL}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _save(tensor, partial)
+            partial.replace(path)
+            self._make_room()
+        except Exception as error:  # safetensors' own, for a full disk
+            if not self._has_complained:
+                self._has_complained = True
+                _LOGGER.warning("Embeddings cannot be kept in %s: %s", self.folder, error)
+        finally:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+    def _make_room(self) -> None:
+        files = sorted(self._files(), key=lambda file: file[2])
+        excess = sum(size for _, size, _ in files) - self._capacity_bytes
+        for path, size, _ in files[:-1]:
+            if excess <= 0:
+                break
+            path.unlink(missing_ok=True)
+            excess -= size
+        for path in self.folder.glob(f".*{_PARTIAL}"):  # of programs that were killed
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                    path.unlink(missing_ok=True)
+
+
+def _save(tensor: Tensor, path: Path) -> None:
+    from safetensors.torch import save_file
+
+    content = tensor.detach().cpu().contiguous()
+    save_file({_TENSOR: content}, path, metadata={"checksum": _checksum(content)})
+
+
+def _read(path: Path) -> Tensor:
+    """Read a file; raise whatever if it is not as it was written."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        tensor: Tensor = file.get_tensor(_TENSOR)
+        expected = file.metadata()["checksum"]
+    if _checksum(tensor) != expected:
+        msg = "its checksum differs"
+        raise ValueError(msg)
+    return tensor
+
+
+def _checksum(tensor: Tensor) -> str:
+    import torch
+    import xxhash
+
+    content: Any = tensor.flatten().view(torch.uint8).numpy()
+    return xxhash.xxh128(content).hexdigest()

@@ -1,0 +1,246 @@
+"""Embeddings on a real disk, with real weights, real faults and real kills."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_sam.model import Predictor, load_model
+from napari_sam.session import AnnotationSession, EmbeddingStore, ImagePlane, Phase
+from napari_sam.session.store import embeddings_folder
+
+TIMEOUT_S = 120
+TENSOR = torch.arange(256.0 * 16).reshape(256, 4, 4)
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = EmbeddingStore(tmp_path / "embeddings")
+    yield store
+    store.close()
+
+
+def put(store, key, tensor=TENSOR):
+    store.put(key, tensor)
+    store.flush()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_what_is_put_is_got(store, dtype):
+    put(store, "a", TENSOR.to(dtype))
+    assert torch.equal(store.get("a"), TENSOR.to(dtype))
+    assert store.get("b") is None
+    assert store.usage().count == 1
+    assert [path.name for path in store.folder.iterdir()] == ["a.safetensors"]
+    store.clear()
+    assert store.usage().count == store.usage().size_bytes == 0
+    assert store.get("a") is None
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "other"])
+def test_a_damaged_file_is_not_used_and_is_replaced(store, damage):
+    put(store, "a")
+    path = store.folder / "a.safetensors"
+    content = bytearray(path.read_bytes())
+    if damage == "flipped":
+        content[-100] ^= 1
+    path.write_bytes(
+        {"truncated": content[:-10], "flipped": content, "empty": b"", "other": b"x" * 99}[damage]
+    )
+    assert store.get("a") is None
+    assert not path.exists()
+    put(store, "a")
+    assert torch.equal(store.get("a"), TENSOR)
+
+
+def test_the_least_recently_used_go(tmp_path):
+    size = 4 * TENSOR.numel() + 200
+    store = EmbeddingStore(tmp_path, capacity_bytes=3 * size)
+    for age, key in enumerate("abc"):
+        put(store, key)
+        os.utime(tmp_path / f"{key}.safetensors", (age, age))
+    store.get("a")
+    put(store, "d")
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["a", "c", "d"]
+    tiny = EmbeddingStore(tmp_path, capacity_bytes=1)
+    put(tiny, "e")
+    assert [path.stem for path in tmp_path.iterdir()] == ["e"], "the newest always stays"
+    tiny.close()
+    store.close()
+
+
+def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    store = EmbeddingStore(tmp_path / "file" / "embeddings")
+    put(store, "a")
+    put(store, "b")
+    assert store.get("a") is None
+    assert store.usage().count == 0
+    assert len([record for record in caplog.records if "cannot be kept" in record.message]) == 1
+    store.clear()
+    store.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a full disk")
+def test_a_full_disk_leaves_nothing(store, monkeypatch):
+    store.folder.mkdir()
+
+    def save(tensor, path):
+        path.write_bytes(b"begun")
+        with Path("/dev/full").open("wb") as full:
+            full.write(b"x" * 10_000)
+
+    monkeypatch.setattr("napari_sam.session.store._save", save)
+    put(store, "a")
+    assert list(store.folder.iterdir()) == []
+
+
+def test_a_kill_in_the_middle_of_a_write(store):
+    script = (
+        "import sys, os, signal, torch\n"
+        "from pathlib import Path\n"
+        "from napari_sam.session import EmbeddingStore\n"
+        "def die(self, target): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Path.replace = die\n"
+        "store = EmbeddingStore(Path(sys.argv[1])); store.put('a', torch.ones(9)); store.flush()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(store.folder)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = store.folder.iterdir()
+    assert left.suffix == ".part"
+    assert store.get("a") is None
+    put(store, "b")
+    assert left.exists(), "it might be another program's, at work"
+    old = time.time() - 7200
+    os.utime(left, (old, old))
+    put(store, "c")
+    assert not left.exists()
+
+
+def test_two_stores_share_a_folder(tmp_path):
+    stores = [EmbeddingStore(tmp_path, capacity_bytes=200_000) for _ in range(2)]
+    wrong = []
+
+    def work(store, seed):
+        order = np.random.default_rng(seed).integers(0, 30, 150)
+        for number in order:
+            expected = TENSOR + float(number)
+            found = store.get(str(number))
+            if found is None:
+                put(store, str(number), expected)
+            elif not torch.equal(found, expected):
+                wrong.append(number)
+
+    threads = [
+        threading.Thread(target=work, args=item) for item in zip(stores, (1, 2), strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for store in stores:
+        store.close()
+    assert wrong == []
+
+
+def test_the_folder_follows_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("NAPARI_SAM_EMBEDDINGS", str(tmp_path))
+    assert embeddings_folder() == tmp_path
+    monkeypatch.delenv("NAPARI_SAM_EMBEDDINGS")
+    assert embeddings_folder().parts[-2:] == ("napari-sam-live", "embeddings")
+
+
+# In a session --------------------------------------------------------------------------------
+
+
+class Counting(Predictor):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.encoded = 0
+
+    def encode(self, image, on_block=None):
+        self.encoded += 1
+        return super().encode(image, on_block)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Return a function that starts a session anew, as after a restart, and embeds a plane."""
+
+    def start(pixels, predictor):
+        store = EmbeddingStore(tmp_path / "embeddings")
+        session = AnnotationSession(lambda *_: predictor, store=store)
+        session.set_image(ImagePlane(pixels, contrast_limits=(0, 255)))
+        session.wait_until_idle(TIMEOUT_S)
+        assert session.state.phase is Phase.READY
+        embedding = session._encoding.embedded.embedding
+        session.close()
+        store.flush()
+        return embedding
+
+    return start
+
+
+def test_after_a_restart_the_same_image_is_there(start, coins, sam_model):
+    pixels = np.asarray(coins.data)
+    first, second = Counting(sam_model, "cpu"), Counting(sam_model, "cpu")
+    one = start(pixels, first)
+    other = start(pixels.copy(), second)
+    assert (first.encoded, second.encoded) == (1, 0)
+    assert torch.equal(one.image_embedding, other.image_embedding)
+    assert torch.equal(one.image_tokens.first_keys, other.image_tokens.first_keys)
+    assert (one.original_size, one.input_size) == (other.original_size, other.input_size)
+
+
+def test_one_pixel_one_weight_or_one_setting_misses(start, coins, sam_model):
+    pixels = np.asarray(coins.data)
+    start(pixels, Counting(sam_model, "cpu"))
+
+    changed = pixels.copy()
+    changed[17, 23] += 1
+    other_pixel = Counting(sam_model, "cpu")
+    start(changed, other_pixel)
+    assert other_pixel.encoded == 1
+
+    transposed = Counting(sam_model, "cpu")
+    start(np.ascontiguousarray(pixels.T), transposed)
+    assert transposed.encoded == 1
+
+    model = load_model()
+    model.image_encoder.neck[0].weight[0, 0, 0, 0] += 1e-3
+    other_weight = Counting(model, "cpu")
+    start(pixels, other_weight)
+    assert other_weight.encoded == 1
+
+    assert Counting(sam_model, "cpu", "bfloat16").fingerprint != other_weight.fingerprint
+    assert Counting(sam_model, "cpu", "bfloat16").fingerprint != transposed.fingerprint
+    assert Counting(sam_model, "cpu").fingerprint == transposed.fingerprint
+
+
+def test_a_stored_embedding_of_another_model_is_not_used(start, coins, sam_model, tmp_path):
+    pixels = np.asarray(coins.data)
+    predictor = Counting(sam_model, "cpu")
+    start(pixels, predictor)
+    (path,) = (tmp_path / "embeddings").iterdir()
+    impostor = EmbeddingStore(tmp_path / "embeddings")
+    put(impostor, path.stem, TENSOR)
+    impostor.close()
+    start(pixels, predictor)
+    assert predictor.encoded == 2
+
+
+def test_restoring_checks_what_it_is_given(sam_model):
+    predictor = Predictor(sam_model, "cpu")
+    with pytest.raises(ValueError, match="Encode the image again"):
+        predictor.restore(torch.zeros(256, 64, 64, dtype=torch.float16), (10, 10))
+    with pytest.raises(ValueError, match="this model has"):
+        predictor.restore(torch.zeros(256, 32, 32), (10, 10))
