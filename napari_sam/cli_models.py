@@ -153,8 +153,10 @@ def _memory(problems: list[str]) -> Iterator[str]:
 
 def _folders(problems: list[str]) -> Iterator[str]:
     from napari_sam.catalogue.places import models_folder, shared_folders
+    from napari_sam.session import EmbeddingStore
 
-    for owner, folder in {"ours": models_folder(), **shared_folders()}.items():
+    own = {"ours": models_folder(), "embeddings": EmbeddingStore().folder}
+    for owner, folder in {**own, **shared_folders()}.items():
         try:
             size = f"{_size_bytes(folder) / _MIB:.0f} MiB" if folder.is_dir() else "not there"
         except OSError as error:
@@ -253,5 +255,22 @@ def find_checkpoint(name: str) -> Path | None:
     return None if path == EMBEDDED.embedded else path
 
 
-COMMANDS: Final = (models, download, doctor, convert)
+@click.command()
+@click.option("--clear", is_flag=True, help="Remove all that is kept.")
+def cache(clear: bool) -> None:
+    """Show where image embeddings are kept and how many, or remove them.
+
+    An image that was embedded before is ready at once. The variable NAPARI_SAM_EMBEDDINGS names
+    another folder.
+    """
+    from napari_sam.session import EmbeddingStore
+
+    store = EmbeddingStore()
+    if clear:
+        store.clear()
+    usage = store.usage()
+    click.echo(f"{usage.count} embeddings, {usage.size_bytes / _MIB:.0f} MiB, in {store.folder}")
+
+
+COMMANDS: Final = (models, download, doctor, cache, convert)
 """All that `napari-sam` can do besides opening a window."""

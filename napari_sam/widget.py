@@ -18,12 +18,14 @@ from napari_sam._qt.mask_panel import MaskPanel
 from napari_sam._qt.model_panel import ModelPanel
 from napari_sam._qt.object_panel import ObjectPanel
 from napari_sam._qt.prompt_panel import PromptPanel
+from napari_sam._qt.store_row import StoreRow
 from napari_sam.activity import Activity
 from napari_sam.installation import old_distribution_warning
 from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
 from napari_sam.model_switch import ModelSwitch
 from napari_sam.session import (
     AnnotationSession,
+    EmbeddingStore,
     LoadPredictor,
     ModelChoice,
     SessionState,
@@ -69,7 +71,8 @@ class SamWidget(QWidget):
         self._viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
         # Without a parent it outlives this widget's C++ side, which jobs may still post to.
         self._dispatcher = QtDispatcher()
-        self.session = AnnotationSession(load_predictor, self._dispatcher, model)
+        self._store = EmbeddingStore()
+        self.session = AnnotationSession(load_predictor, self._dispatcher, model, self._store)
         self.binding = LayerBinding(self._viewer, self.session, self._dispatcher.post)
         self._activity = Activity(self)
         self._status_bar = CalmStatusBar(self)
@@ -114,7 +117,8 @@ class SamWidget(QWidget):
     # Assembly --------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self._model_panel = ModelPanel()
+        self._store_row = StoreRow(self._store.folder)
+        self._model_panel = ModelPanel(self._store_row)
         self._image_panel = ImagePanel()
         self._prompt_panel = PromptPanel()
         self._mask_panel = MaskPanel(CANDIDATE_COLORS)
@@ -170,6 +174,8 @@ class SamWidget(QWidget):
         prompts.points_combo.chosen.connect(self._on_prompt_layer_chosen)
         prompts.boxes_combo.chosen.connect(self._on_prompt_layer_chosen)
         masks.candidate_requested.connect(session.choose)
+        self._store_row.usage_requested.connect(self._show_store)
+        self._store_row.clear_requested.connect(self._on_store_row_clear_requested)
         objects.target_combo.chosen.connect(self._on_target_chosen)
         objects.overwrite_requested.connect(self._on_object_panel_overwrite_requested)
         objects.accept_requested.connect(binding.accept)
@@ -238,6 +244,13 @@ class SamWidget(QWidget):
 
     # From the panels ---------------------------------------------------------------------------
 
+    def _show_store(self) -> None:
+        self._store_row.show_usage(self._store.usage())
+
+    def _on_store_row_clear_requested(self) -> None:
+        self._store.clear()
+        self._show_store()
+
     def _on_prompt_panel_feedback_requested(self, use: bool) -> None:
         self.session.use_feedback = use
 
@@ -284,3 +297,4 @@ class SamWidget(QWidget):
         self._models.close()
         self.binding.close()
         self.session.close()
+        self._store.close()

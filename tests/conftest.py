@@ -31,6 +31,14 @@ def remembering_predictor() -> Predictor:
     return RememberingPredictor(load_model("vit_t"), device="cpu")
 
 
+@pytest.fixture(autouse=True)
+def embeddings_folder(tmp_path_factory, monkeypatch):
+    """Keep embeddings apart from the person's, and from those of other tests."""
+    folder = tmp_path_factory.mktemp("embeddings")
+    monkeypatch.setenv("NAPARI_SAM_EMBEDDINGS", str(folder))
+    return folder
+
+
 @pytest.fixture
 def make_widget(make_napari_viewer, remembering_predictor):
     """Open a real viewer with these images and the widget docked; waits for the embedding."""

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from napari_sam import cli_models
 from napari_sam.catalogue import EMBEDDED, MODELS, find_model
 from napari_sam.cli import main
+from napari_sam.session import EmbeddingStore
 
 
 def _run(*arguments):
@@ -140,3 +141,13 @@ def test_download_says_what_went_wrong(monkeypatch):
 def test_a_download_of_unknown_size_does_not_look_done():
     assert cli_models._thousandths(2**18, 0) == 0
     assert [cli_models._thousandths(done, 4) for done in (0, 1, 4)] == [0, 250, 1000]
+
+
+def test_cache(embeddings_folder):
+    store = EmbeddingStore()
+    store.put("a", torch.ones(2**20))
+    store.flush()
+    store.close()
+    assert _run("cache").output == f"1 embeddings, 4 MiB, in {embeddings_folder}\n"
+    assert "0 embeddings" in _run("cache", "--clear").output
+    assert list(embeddings_folder.iterdir()) == []

@@ -55,7 +55,7 @@ ALLOWED = {
     },
     "cli": {"widget", "session", "installation", "cli_bench", "cli_models"},
     "cli_bench": {"bench", "catalogue", "model"},  # inside functions
-    "cli_models": {"catalogue", "installation", "model"},  # inside functions
+    "cli_models": {"catalogue", "installation", "model", "session"},  # inside functions
 }
 FORBIDDEN = {
     "model": GUI | {"psygnal"},

@@ -32,6 +32,11 @@ class ModelPanel(Fold):
     """The model picker, its download, and the choice of device and precision.
 
     What a person picks is shown as picked until it is in use; what is in use the title says.
+
+    Parameters
+    ----------
+    below : QWidget
+        Shown last.
     """
 
     model_requested = Signal(PublishedModel)
@@ -42,7 +47,7 @@ class ModelPanel(Fold):
     device_requested = Signal(str)
     exact_requested = Signal(bool)
 
-    def __init__(self) -> None:
+    def __init__(self, below: QWidget) -> None:
         contents = QWidget()
         super().__init__(contents, "Click to choose another model, or what it runs on")
         self.combo = ModelCombo()
@@ -70,11 +75,11 @@ class ModelPanel(Fold):
         self._exact.clicked.connect(self.exact_requested.emit)
         self._state = SessionState()
         self._supply = SupplyState()
-        self._assemble(contents)
+        self._assemble(contents, below)
         self._show_runtime()
         self._show()
 
-    def _assemble(self, contents: QWidget) -> None:
+    def _assemble(self, contents: QWidget, below: QWidget) -> None:
         column = QVBoxLayout(contents)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.combo)
@@ -84,6 +89,7 @@ class ModelPanel(Fold):
         column.addLayout(_row(self._progress, self._cancel))
         column.addWidget(self._open)
         column.addLayout(_row(QLabel("device"), self._device, self._exact))
+        column.addWidget(below)
 
     # What is shown ---------------------------------------------------------------------------
 

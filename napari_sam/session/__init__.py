@@ -9,7 +9,7 @@ from napari_sam.session.model_choice import AUTO, ModelChoice, Runtime, load_pre
 from napari_sam.session.prompts import BACKGROUND, FOREGROUND, Prompts
 from napari_sam.session.session import AnnotationSession
 from napari_sam.session.state import Phase, SessionState
-from napari_sam.session.store import EmbeddingStore
+from napari_sam.session.store import EmbeddingStore, StoreUsage
 
 __all__ = [
     "AUTO",
@@ -30,6 +30,7 @@ __all__ = [
     "Prompts",
     "Runtime",
     "SessionState",
+    "StoreUsage",
     "TargetError",
     "load_predictor",
     "run_until",

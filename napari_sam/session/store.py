@@ -38,7 +38,7 @@ def embeddings_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Usage:
+class StoreUsage:
     """What a store holds.
 
     Parameters
@@ -98,17 +98,18 @@ class EmbeddingStore:
 
     def put(self, key: str, tensor: Tensor) -> None:
         """Store an embedding under `key`, soon, on a thread of the store's own."""
-        self._last = self._writer.submit(self._write, key, tensor)
+        with suppress(RuntimeError):  # closed meanwhile
+            self._last = self._writer.submit(self._write, key, tensor)
 
     def flush(self) -> None:
         """Wait until everything is written."""
         if self._last is not None:
             self._last.result()
 
-    def usage(self) -> Usage:
+    def usage(self) -> StoreUsage:
         """Return how much is stored."""
         sizes = [size for _, size, _ in self._files()]
-        return Usage(len(sizes), sum(sizes))
+        return StoreUsage(len(sizes), sum(sizes))
 
     def clear(self) -> None:
         """Remove all embeddings."""
