@@ -220,11 +220,13 @@ class LayerBinding:
             self._leave_plane()
             self._session.refuse_image(str(error))
             return
+        following = view.following(self._view)
         self._view = view
         self._prompts.set_view(view)
         self._candidates.move_to(self._image, view)
         self._last_read = Prompts()
         self._session.set_image(plane)
+        self._session.embed_ahead([one.image_plane(self._image) for one in following])
         self._connect_target_to_plane()
         self._on_prompts_changed()
 

@@ -5,7 +5,7 @@ This is the one place where napari's data order (rows, columns: `_rc`) meets SAM
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -96,6 +96,36 @@ class PlaneView:
         points_rc = np.tile(self.offset, (len(points_xy), 1))
         points_rc[:, self.column_axis], points_rc[:, self.row_axis] = points_xy.T
         return points_rc
+
+    def following(self, before: PlaneView | None) -> list[PlaneView]:
+        """Return the planes that will probably be shown next, the likeliest first.
+
+        Parameters
+        ----------
+        before : PlaneView, optional
+            The plane that was shown before this one; tells the direction of travel.
+        """
+        steps = [] if before is None else self._steps_from(before)
+        if len(steps) == 1:
+            axis, step = steps[0]
+            places = [self.index[axis] + step, self.index[axis] + 2 * step]
+        elif self._sliced_axes:  # the slider next to the plane is the one that is moved most
+            axis = self._sliced_axes[-1]
+            places = [self.index[axis] + 1, self.index[axis] - 1]
+        else:
+            return []
+        return [
+            replace(self, index=(*self.index[:axis], place, *self.index[axis + 1 :]))
+            for place in places
+            if 0 <= place < self.shape_nd[axis]
+        ]
+
+    def _steps_from(self, before: PlaneView) -> list[tuple[int, int]]:
+        """Return by how much each axis has moved, of those that have; [] for another kind."""
+        if replace(self, index=before.index) != before:
+            return []
+        pairs = enumerate(zip(before.index, self.index, strict=True))
+        return [(axis, new - old) for axis, (old, new) in pairs if new != old]
 
     def image_plane(self, layer: Image) -> ImagePlane:
         """Describe the plane's pixels for the session, without reading them.

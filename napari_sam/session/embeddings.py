@@ -102,7 +102,7 @@ class EmbeddedPlane:
 
 
 class Embedder:
-    """Turns image planes into embeddings with one model, on the one thread that calls it.
+    """Turns image planes into embeddings with one model; loads it on the first thread that asks.
 
     Parameters
     ----------
@@ -147,8 +147,19 @@ class Embedder:
         """Make the first decode as fast as later ones; for the decode thread."""
         self.load().warm_up()
 
-    def embed(self, plane: ImagePlane, job: Job) -> EmbeddedPlane:
+    def embed(
+        self, plane: ImagePlane, job: Job, report: Callable[[float], None] | None = None
+    ) -> EmbeddedPlane:
         """Embed a plane, or find its embedding in memory or in the store.
+
+        Parameters
+        ----------
+        plane : ImagePlane
+            What to embed.
+        job : Job
+            Asked whether to go on.
+        report : callable, optional
+            Told the share that is done; `job.report` by default.
 
         Raises
         ------
@@ -156,17 +167,22 @@ class Embedder:
             Between two blocks of the network, once nobody wants the result.
         """
         predictor = self.load()
-        job.report(0)
+        report = job.report if report is None else report
+        report(0)
         image = plane.read()
         is_constant = bool((image == image[0, 0]).all())
         job.check()
         key = content_key(image)
-        embedding = self._cache.get(key) or self._stored_or_new(predictor, image, key, job)
+        embedding = self._cache.get(key) or self._stored_or_new(predictor, image, key, report)
         self._cache.put(key, embedding)
         return EmbeddedPlane(predictor, embedding, is_constant, self.choice.checkpoint)
 
     def _stored_or_new(
-        self, predictor: Predictor, image: NDArray[np.uint8], key: str, job: Job
+        self,
+        predictor: Predictor,
+        image: NDArray[np.uint8],
+        key: str,
+        report: Callable[[float], None],
     ) -> ImageEmbedding:
         """Find the embedding of an image in the store, else compute it and put it there."""
         stored_key = "" if self._store is None else f"{key}-{predictor.fingerprint}"
@@ -174,7 +190,7 @@ class Embedder:
         if tensor is not None:
             with suppress(ValueError):  # somebody has exchanged the file for another's
                 return predictor.restore(tensor, image.shape[:2])
-        embedding = predictor.encode(image, on_block=lambda done, total: job.report(done / total))
+        embedding = predictor.encode(image, on_block=lambda done, total: report(done / total))
         if self._store is not None:
             self._store.put(stored_key, embedding.image_embedding)
         return embedding

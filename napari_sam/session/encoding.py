@@ -69,6 +69,11 @@ class Encoding:
         """Says what the phase alone does not."""
 
     @property
+    def embedder(self) -> Embedder:
+        """What works with the model in use."""
+        return self._embedder
+
+    @property
     def choice(self) -> ModelChoice:
         """The model in use."""
         return self._embedder.choice

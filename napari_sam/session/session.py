@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from psygnal import Signal
 
+from napari_sam.session.ahead import AheadEmbedding
 from napari_sam.session.candidates import Candidates, ObjectState, decode
 from napari_sam.session.edits import LabelsEdit, LabelsPlane, TargetError, plan_object
 from napari_sam.session.embeddings import EmbeddedPlane, Embedder, LoadPredictor
@@ -82,6 +83,11 @@ class AnnotationSession:
         self._encoding.warned.connect(self.warned.emit)
         self._preview = HoverPreview(self._decode_lane, self._publish)
 
+        self._ahead = AheadEmbedding(
+            self._dispatcher, lambda: not (self._encoding.is_idle and self._decode_lane.is_idle)
+        )
+        self._upcoming: tuple[ImagePlane, ...] = ()
+
         self._plane_id = 0
         self._target: LabelsPlane | None = None
         self._object = ObjectState()
@@ -105,7 +111,7 @@ class AnnotationSession:
     @property
     def is_idle(self) -> bool:
         """Whether no job is pending."""
-        return self._encoding.is_idle and self._decode_lane.is_idle
+        return self._encoding.is_idle and self._decode_lane.is_idle and self._ahead.is_idle
 
     def wait_until_idle(self, timeout_s: float) -> None:
         """Apply results until no job is pending.
@@ -120,6 +126,7 @@ class AnnotationSession:
     def close(self) -> None:
         """Stop all work; the session is of no use afterwards."""
         self._encoding.close()
+        self._ahead.close()
         self._decode_lane.close()
         self._dispatcher.close()
 
@@ -192,6 +199,18 @@ class AnnotationSession:
         else:
             self._encoding.embed()
 
+    def embed_ahead(self, planes: Sequence[ImagePlane]) -> None:
+        """Embed other planes too, once the current one is ready and whenever nothing else is done.
+
+        Parameters
+        ----------
+        planes : sequence of ImagePlane
+            Those that will probably be set next, the likeliest first.
+        """
+        self._upcoming = tuple(planes)
+        if self._encoding.embedded is not None:
+            self._ahead.start(self._encoding.embedder, self._upcoming)
+
     def refuse_image(self, reason: str) -> None:
         """Say why the image that was chosen cannot be segmented, in place of `set_image`."""
         self._leave_image(None)
@@ -199,6 +218,8 @@ class AnnotationSession:
         self._publish()
 
     def _leave_image(self, new: ImagePlane | None) -> None:
+        self._ahead.stop()
+        self._upcoming = ()
         self._encoding.set_plane(new)
         self._target = None
         self._preview.want(None)
@@ -223,6 +244,7 @@ class AnnotationSession:
         )
 
     def _on_model_left(self) -> None:
+        self._ahead.stop()
         # An accept that waits for masks waits on for those of the next model.
         self._decode_lane.cancel()
         self._candidates = None
@@ -236,6 +258,7 @@ class AnnotationSession:
             )
         self._request_decode()
         self._publish()
+        self._ahead.start(self._encoding.embedder, self._upcoming)
 
     # The object being made -------------------------------------------------------------------
 
