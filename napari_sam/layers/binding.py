@@ -75,6 +75,9 @@ class LayerBinding:
         # One for each layer, also after another was chosen: edits to be undone hold on to it.
         self._targets: dict[Labels, TargetLayer] = {}
         self._target_of: WeakKeyDictionary[Image, Labels] = WeakKeyDictionary()
+        # Ids of layers that are gone are given to others.
+        self._identities: WeakKeyDictionary[Image, object] = WeakKeyDictionary()
+        self._look = 0  # counts changes of pixels and contrast
         self._last_read = Prompts()
         self._is_closed = self._plane_check_is_due = self._is_making_candidates = False
         self._commands: dict[str, Callable[[], None]] = {
@@ -194,6 +197,7 @@ class LayerBinding:
     def look_again(self) -> None:
         """Have the image embedded as it looks now; its prompts are kept."""
         self._view = None
+        self._look += 1
         self._on_plane_may_have_changed()
 
     def _on_plane_may_have_changed(self) -> None:
@@ -225,7 +229,8 @@ class LayerBinding:
         self._prompts.set_view(view)
         self._candidates.move_to(self._image, view)
         self._last_read = Prompts()
-        self._session.set_image(plane)
+        identity = self._identities.setdefault(self._image, object())
+        self._session.set_image(plane, (identity, view, self._look))
         self._session.embed_ahead([one.image_plane(self._image) for one in following])
         self._connect_target_to_plane()
         self._on_prompts_changed()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from psygnal import Signal
 
@@ -20,6 +21,9 @@ from napari_sam.session.preview import HoverPreview
 from napari_sam.session.prompts import Prompts
 from napari_sam.session.state import SessionState, hint_for
 from napari_sam.session.store import EmbeddingStore
+
+_MAX_LEFT: Final = 100
+"""Objects put away on other planes; the masks of one take a megabyte."""
 
 
 class AnnotationSession:
@@ -88,6 +92,8 @@ class AnnotationSession:
         )
         self._upcoming: tuple[ImagePlane, ...] = ()
 
+        self._key: Hashable = None
+        self._left: dict[Hashable, tuple[ObjectState, Candidates | None]] = {}
         self._plane_id = 0
         self._target: LabelsPlane | None = None
         self._object = ObjectState()
@@ -183,17 +189,19 @@ class AnnotationSession:
         """
         self._encoding.set_model(choice)
 
-    def set_image(self, plane: ImagePlane | None) -> None:
+    def set_image(self, plane: ImagePlane | None, key: Hashable = None) -> None:
         """Start on another image plane: its embedding is computed at once, in the background.
-
-        Prompts, candidates and target of the plane before are dropped.
 
         Parameters
         ----------
         plane : ImagePlane, optional
             None: no image.
+        key : hashable, optional
+            Tells this plane, with its present pixels, from all others. The object that is being
+            made on a plane is put away under its key when the plane is left, and is back with its
+            masks, not decoded again, when the plane is set again. Without a key it is dropped.
         """
-        self._leave_image(plane)
+        self._leave_image(plane, key)
         if plane is None:
             self._publish()
         else:
@@ -213,11 +221,16 @@ class AnnotationSession:
 
     def refuse_image(self, reason: str) -> None:
         """Say why the image that was chosen cannot be segmented, in place of `set_image`."""
-        self._leave_image(None)
+        self._leave_image(None, None)
         self._encoding.refuse(reason)
         self._publish()
 
-    def _leave_image(self, new: ImagePlane | None) -> None:
+    def _leave_image(self, new: ImagePlane | None, key: Hashable) -> None:
+        if self._key is not None and not self._object.prompts.is_empty:
+            self._left[self._key] = self._object, self._candidates
+            if len(self._left) > _MAX_LEFT:
+                del self._left[next(iter(self._left))]
+        self._key = key
         self._ahead.stop()
         self._upcoming = ()
         self._encoding.set_plane(new)
@@ -225,7 +238,8 @@ class AnnotationSession:
         self._preview.want(None)
         self._plane_id += 1
         self._history.drop_prompts_of_other_planes(self._plane_id)
-        self._set_object(ObjectState())
+        known, self._candidates = self._left.pop(key, (ObjectState(), None))
+        self._set_object(known)
 
     def embed(self) -> None:
         """Embed the current image plane, unless that is done or under way; retries a failure."""
@@ -244,6 +258,7 @@ class AnnotationSession:
         )
 
     def _on_model_left(self) -> None:
+        self._left.clear()
         self._ahead.stop()
         # An accept that waits for masks waits on for those of the next model.
         self._decode_lane.cancel()
@@ -345,6 +360,9 @@ class AnnotationSession:
         if not usable.has_foreground:
             self._decode_lane.cancel()
             self._candidates = None
+            return
+        if self._candidates is not None and self._candidates.prompts == prompts:
+            self._decode_lane.cancel()  # what is under way is of prompts that were taken back
             return
         mask_prompt = self._object.mask_prompt(embedded.weights) if self.use_feedback else None
 

@@ -856,3 +856,54 @@ def test_a_preview_that_fails_is_logged_once(session, held, caplog, monkeypatch)
         session.hover(Prompts(((x, 68),), (1,)))
         wait(session)
     assert len([each for each in caplog.records if "preview" in each.message]) == 1
+
+
+# Planes that are left and set again --------------------------------------------------------------
+
+
+def test_going_back_to_a_plane_finds_its_object_and_decodes_nothing(session, held, coins, blank):
+    session.set_image(coins, "coins")
+    wait(session)
+    prompt(session, COIN)
+    session.choose(2)
+    found = session.state.candidates
+    decoded = len(held.decoded)
+    session.set_image(blank, "blank")
+    assert session.state.prompts.is_empty
+    assert session.state.candidates is None
+    wait(session)
+    session.set_image(coins, "coins")
+    assert session.state.prompts == COIN
+    assert session.state.candidates is found
+    assert session.state.chosen == 2
+    wait(session)
+    assert session.state.candidates is found
+    assert len(held.decoded) == decoded
+    target = np.zeros((303, 384), np.uint16)
+    session.set_target(ArrayPlane(target))
+    session.accept()
+    np.testing.assert_array_equal(target > 0, found.prediction.masks[2])
+    session.set_image(blank, "blank")
+    session.set_image(coins, "coins")
+    assert session.state.prompts.is_empty, "what was accepted is no longer being made"
+
+
+def test_a_plane_of_another_key_or_of_none_begins_anew(session, coins, blank):
+    session.set_image(coins, ("coins", "bright"))
+    prompt(session, COIN)
+    for key in (("coins", "dark"), None):
+        session.set_image(coins, key)
+        assert session.state.prompts.is_empty
+    session.set_image(coins, ("coins", "bright"))
+    assert session.state.prompts == COIN
+
+
+def test_taking_back_a_click_before_its_masks_came_shows_those_before(session, held):
+    prompt(session, COIN)
+    found = session.state.candidates
+    hold_decode(session, held, COIN_AND_BACKGROUND)
+    session.undo()
+    held.decode_gate.set()
+    wait(session)
+    assert session.state.prompts == COIN
+    assert session.state.candidates is found
