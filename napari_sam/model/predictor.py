@@ -16,6 +16,7 @@ from torch import Tensor
 
 from napari_sam.model.common import ProgressCallback
 from napari_sam.model.devices import PRECISIONS, available_devices
+from napari_sam.model.linear import convolutions_are_faster
 from napari_sam.model.parallel import map_on_cores
 from napari_sam.model.prediction import MaskPrediction
 from napari_sam.model.prompt_encoder import PADDING
@@ -123,6 +124,8 @@ class Predictor:
         with torch.inference_mode():
             self._image_pe = self._model.prompt_encoder.image_pe().to(self._dtype)
         self._decode_three: DecodeCall | None = None
+        if self.device == "cpu":
+            convolutions_are_faster()  # tried here: inside a trace it would be traced, not timed
 
     def _placed(self, model: Sam) -> Sam:
         try:
