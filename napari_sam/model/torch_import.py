@@ -19,8 +19,12 @@ def _wait_passively() -> None:
     repainting, another program - a spinning thread keeps the core from the very thread it waits
     for: on two busy cores an encode then took ten times as long. OpenMP reads this when it is
     loaded; a choice that is made already is respected.
+
+    A spin of some microseconds first, which GNU's library can be told, costs nothing even then:
+    where the cores are free, a decode of two hundred short steps takes a fifth less time.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "6000")
 
 
 def _use_huge_pages() -> None:
