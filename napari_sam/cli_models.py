@@ -17,7 +17,7 @@ from napari_sam import __version__
 from napari_sam.installation import DISTRIBUTION, old_distribution_warning
 
 if TYPE_CHECKING:
-    from napari_sam.catalogue import Offer, PublishedModel
+    from napari_sam.catalogue import PublishedModel
 
 _PACKAGES: Final = ("napari", "torch", "numpy", "safetensors", "qtpy", "PyQt6", "PySide6")
 _MIB: Final = 2**20
@@ -39,7 +39,7 @@ def models(as_json: bool) -> None:
         click.echo(json.dumps(content, indent=2))
         return
     rows: list[Sequence[str]] = [("NAME", "SIZE", "ON DISK", "LICENCE", "GOOD FOR")]
-    rows += [_row(offer) for offer in found]
+    rows += [offer.cells for offer in found]
     click.echo(_table(rows))
     click.echo(f"\nPut files of your own into {models_folder()}.")
 
@@ -61,11 +61,6 @@ def _as_dict(model: PublishedModel) -> dict[str, Any]:
         "citation": model.citation,
         "paths": [str(path) for path in candidates(model)],
     }
-
-
-def _row(offer: Offer) -> tuple[str, ...]:
-    where = "no" if offer.path is None else "yes"
-    return offer.name, offer.size_text, where, offer.licence, offer.good_for
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

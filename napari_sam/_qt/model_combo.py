@@ -56,7 +56,7 @@ class ModelCombo(QComboBox):
             self._offers = tuple(offers)
             self._table.removeRows(0, self._table.rowCount())
             for offer in offers:
-                self._table.appendRow([_item(text) for text in _cells(offer)])
+                self._table.appendRow([_item(text) for text in offer.cells])
         rows = [k for k, offer in enumerate(offers) if shown is not None and offer.is_same(shown)]
         self.setCurrentIndex(rows[0] if rows else -1)
         blocker.unblock()
@@ -73,8 +73,3 @@ def _item(text: str) -> QStandardItem:
     item = QStandardItem(text)
     item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
     return item
-
-
-def _cells(offer: Offer) -> tuple[str, ...]:
-    where = "no" if offer.path is None else "yes"
-    return offer.name, offer.size_text, where, offer.licence, offer.good_for

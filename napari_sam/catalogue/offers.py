@@ -56,6 +56,12 @@ class Offer:
         """What it is good for."""
         return f"your own: {self.path}" if self.model is None else self.model.good_for
 
+    @property
+    def cells(self) -> tuple[str, str, str, str, str]:
+        """Name, size, whether it is on this computer, licence, and what it is good for."""
+        where = "no" if self.path is None else "yes"
+        return self.name, self.size_text, where, self.licence, self.good_for
+
 
 def list_offers(opened: Sequence[Path] = ()) -> list[Offer]:
     """Return all models of the catalogue, and the files of a person.

@@ -150,10 +150,7 @@ class Predictor:
         Without it they give the same masks. Worth it where another thread keeps Python busy.
         """
         if self._decode_three is None:
-            side = self._model.prompt_encoder.mask_input_size // 4
-            embedding = torch.zeros(
-                self._image_pe.shape[-1], side, side, dtype=self._dtype, device=self.device
-            )
+            embedding = torch.zeros(self._embedding_shape, dtype=self._dtype, device=self.device)
             tokens = self._image_tokens(embedding, self._model.prompt_encoder.dense(None))
             self._decode_three = trace_decoder(
                 self._model.prompt_encoder, self._model.mask_decoder, tokens, self._image_pe
@@ -188,9 +185,7 @@ class Predictor:
         input_size = resized_size(original_size, self._model.image_size)
         resized = self.streams.send(resize_image(image, input_size))
         padded = self._model.preprocess(resized.permute(2, 0, 1)).to(self._dtype)
-        image_embedding = self._model.image_encoder(padded, on_block)[0]
-        tokens = self._image_tokens(image_embedding, self._model.prompt_encoder.dense(None))
-        return ImageEmbedding(image_embedding, tokens, original_size, input_size)
+        return self._prepared(self._model.image_encoder(padded, on_block)[0], original_size)
 
     @_computation
     def restore(self, image_embedding: Tensor, original_size: Size) -> ImageEmbedding:
@@ -214,17 +209,24 @@ class Predictor:
         ValueError
             If it is of another shape or precision.
         """
-        side = self._model.prompt_encoder.mask_input_size // 4
-        expected = (self._image_pe.shape[-1], side, side)
+        expected = self._embedding_shape
         if tuple(image_embedding.shape) != expected or image_embedding.dtype != self._dtype:
             raise ValueError(
                 f"The image embedding is {tuple(image_embedding.shape)} {image_embedding.dtype}; "
                 f"this model has {expected} {self._dtype}. Encode the image again."
             )
-        placed = image_embedding.to(self.device)
-        tokens = self._image_tokens(placed, self._model.prompt_encoder.dense(None))
+        return self._prepared(image_embedding.to(self.device), original_size)
+
+    @property
+    def _embedding_shape(self) -> tuple[int, int, int]:
+        side = self._model.prompt_encoder.embedding_size
+        return self._image_pe.shape[-1], side, side
+
+    def _prepared(self, image_embedding: Tensor, original_size: Size) -> ImageEmbedding:
+        """Do the work that all prompts on an image of (H, W) pixels share."""
+        tokens = self._image_tokens(image_embedding, self._model.prompt_encoder.dense(None))
         input_size = resized_size(original_size, self._model.image_size)
-        return ImageEmbedding(placed, tokens, original_size, input_size)
+        return ImageEmbedding(image_embedding, tokens, original_size, input_size)
 
     @cached_property
     def fingerprint(self) -> str:
