@@ -8,6 +8,7 @@ only the surroundings of the positive logits are ever computed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import NamedTuple
@@ -37,6 +38,20 @@ class MaskCrop(NamedTuple):
     mask: npt.NDArray[np.bool_]
     top: int
     left: int
+
+
+class Region(NamedTuple):
+    """Rows `top` to `bottom` and columns `left` to `right` of the image, the last excluded."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def shape(self) -> Size:
+        """(h, w)."""
+        return self.bottom - self.top, self.right - self.left
 
 
 class AxisFilter(NamedTuple):
@@ -118,6 +133,92 @@ def _extent(mask: npt.NDArray[np.bool_], axis: int) -> tuple[int, int]:
     return int(flags.argmax()), len(flags) - int(flags[::-1].argmax())
 
 
+def region_above(
+    logits: npt.NDArray[np.float32], rows: AxisFilter, columns: AxisFilter, threshold: float
+) -> Region | None:
+    """Find where in the image logits can exceed a threshold once they are upscaled.
+
+    Parameters
+    ----------
+    logits : ndarray
+        (low_res, low_res) float32.
+    rows, columns : AxisFilter
+        For the height and the width of the image.
+    threshold : float
+        In units of the logits.
+
+    Returns
+    -------
+    Region or None
+        None if they exceed it nowhere.
+    """
+    above = logits > threshold
+    if not above.any():
+        return None
+    (y0, y1), (x0, x1) = _extent(above, 0), _extent(above, 1)
+    top, bottom = rows.reach(y0, y1 - 1)
+    left, right = columns.reach(x0, x1 - 1)
+    if top == bottom or left == right:
+        return None
+    return Region(top, bottom, left, right)
+
+
+def upscale_strips(
+    logits: npt.NDArray[np.float32], rows: AxisFilter, columns: AxisFilter, region: Region
+) -> Iterator[tuple[slice, Tensor]]:
+    """Upscale logits within a region, some columns at a time.
+
+    Parameters
+    ----------
+    logits : ndarray
+        (low_res, low_res) float32.
+    rows, columns : AxisFilter
+        For the height and the width of the image.
+    region : Region
+        Not empty.
+
+    Yields
+    ------
+    tuple of slice and Tensor
+        Some columns, counted from the left of the region, and their values (height, columns).
+    """
+    row_matrix, first = rows.matrix(region.top, region.bottom)
+    tall = torch.from_numpy(row_matrix) @ torch.from_numpy(
+        logits[first : first + row_matrix.shape[1]]
+    )
+    # The filter is a narrow band, so it is applied block by block rather than as one matrix that
+    # is nearly all zeros.
+    begin = region.left
+    while begin < region.right:
+        limit = int(columns.starts[begin]) + BLOCK
+        end = min(int(np.searchsorted(columns.starts, limit)), region.right)
+        block, first = columns.matrix(begin, end)
+        values = tall[:, first : first + block.shape[1]] @ torch.from_numpy(block).T
+        yield slice(begin - region.left, end - region.left), values
+        begin = end
+
+
+def tight_crop(mask: npt.NDArray[np.bool_], top: int = 0, left: int = 0) -> MaskCrop:
+    """Cut a mask down to its bounding box.
+
+    Parameters
+    ----------
+    mask : ndarray
+        (h, w) bool, a part of the image.
+    top, left : int
+        Row and column of its first pixel in the image.
+
+    Returns
+    -------
+    MaskCrop
+        A copy.
+    """
+    if not mask.any():
+        return MaskCrop(np.zeros((0, 0), bool), 0, 0)
+    (y0, y1), (x0, x1) = _extent(mask, 0), _extent(mask, 1)
+    return MaskCrop(np.array(mask[y0:y1, x0:x1]), top + y0, left + x0)
+
+
 def upscale_crop(
     logits: npt.NDArray[np.float32], rows: AxisFilter, columns: AxisFilter
 ) -> MaskCrop:
@@ -135,43 +236,21 @@ def upscale_crop(
     MaskCrop
         Where the upscaled logits are positive.
     """
-    empty = MaskCrop(np.zeros((0, 0), bool), 0, 0)
-    positive = logits > 0
-    if not positive.any():
-        return empty
-    (y0, y1), (x0, x1) = _extent(positive, 0), _extent(positive, 1)
-    top, bottom = rows.reach(y0, y1 - 1)
-    left, right = columns.reach(x0, x1 - 1)
-    if top == bottom or left == right:
-        return empty
-
-    row_matrix, first = rows.matrix(top, bottom)
-    tall = torch.from_numpy(row_matrix) @ torch.from_numpy(
-        logits[first : first + row_matrix.shape[1]]
-    )
-    mask = np.empty((bottom - top, right - left), bool)
-    _upscale_columns(tall, columns, left, torch.from_numpy(mask))
-
-    if not mask.any():
-        return empty
-    (y0, y1), (x0, x1) = _extent(mask, 0), _extent(mask, 1)
-    return MaskCrop(np.ascontiguousarray(mask[y0:y1, x0:x1]), top + y0, left + x0)
+    region = region_above(logits, rows, columns, 0)
+    if region is None:
+        return tight_crop(np.zeros((0, 0), bool))
+    return tight_crop(_mask_within(logits, rows, columns, region), region.top, region.left)
 
 
-def _upscale_columns(tall: Tensor, columns: AxisFilter, left: int, mask: Tensor) -> None:
-    """Upscale (h, low_res) logits along the columns; write to `mask` (h, w) where they exceed 0.
-
-    The filter is a narrow band, so it is applied block by block rather than as one matrix that
-    is nearly all zeros.
-    """
-    begin, right = left, left + mask.shape[1]
-    while begin < right:
-        limit = int(columns.starts[begin]) + BLOCK
-        end = min(int(np.searchsorted(columns.starts, limit)), right)
-        block, first = columns.matrix(begin, end)
-        values = tall[:, first : first + block.shape[1]] @ torch.from_numpy(block).T
-        torch.gt(values, 0, out=mask[:, begin - left : end - left])
-        begin = end
+def _mask_within(
+    logits: npt.NDArray[np.float32], rows: AxisFilter, columns: AxisFilter, region: Region
+) -> npt.NDArray[np.bool_]:
+    """Tell where in a region upscaled logits are positive."""
+    mask = np.empty(region.shape, bool)
+    out = torch.from_numpy(mask)
+    for strip, values in upscale_strips(logits, rows, columns, region):
+        torch.gt(values, 0, out=out[:, strip])
+    return mask
 
 
 @dataclass(frozen=True)
@@ -210,13 +289,18 @@ class MaskPrediction:
         """
         k = range(len(self))[k]
         if k not in self._crops:
-            low_res = self.low_res_logits.shape[-1]
-            rows, columns = (
-                axis_filter(low_res, self.image_size, inner, outer)
-                for inner, outer in zip(self.input_size, self.original_size, strict=True)
-            )
-            self._crops[k] = upscale_crop(self.low_res_logits[k], rows, columns)
+            filters = self.axis_filters(self.original_size)
+            self._crops[k] = upscale_crop(self.low_res_logits[k], *filters)
         return self._crops[k]
+
+    def axis_filters(self, size: Size) -> tuple[AxisFilter, AxisFilter]:
+        """Return what upscales rows and columns of the logits to an image of (H, W) pixels."""
+        low_res = self.low_res_logits.shape[-1]
+        rows, columns = (
+            axis_filter(low_res, self.image_size, inner, outer)
+            for inner, outer in zip(self.input_size, size, strict=True)
+        )
+        return rows, columns
 
     @cached_property
     def masks(self) -> npt.NDArray[np.bool_]:
