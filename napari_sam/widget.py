@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+from collections.abc import Callable
 from typing import Any, Final
 
 from napari.components import ViewerModel
@@ -35,6 +36,8 @@ from napari_sam.session import (
 )
 from napari_sam.status_bar import CalmStatusBar
 
+_CAMERA_MS: Final = 300
+"""How long the camera has to rest before the part of a large image in sight is embedded."""
 _LOOK_MS: Final = 600
 """How long the contrast limits have to rest before the image is embedded as it looks then."""
 
@@ -76,10 +79,8 @@ class SamWidget(QWidget):
         self.binding = LayerBinding(self._viewer, self.session, self._dispatcher.post)
         self._activity = Activity(self)
         self._status_bar = CalmStatusBar(self)
-        self._look_timer = QTimer(self)
-        self._look_timer.setSingleShot(True)
-        self._look_timer.setInterval(_LOOK_MS)
-        self._look_timer.timeout.connect(self.binding.look_again)
+        self._look_timer = self._rest_timer(_LOOK_MS, self.binding.look_again)
+        self._camera_timer = self._rest_timer(_CAMERA_MS, self.binding.look_at_view)
         self._is_closed = False
         self._build()
         self._connect()
@@ -112,7 +113,7 @@ class SamWidget(QWidget):
     @property
     def _is_idle(self) -> bool:
         looks = self.session.is_idle and self.binding.is_idle and self._models.supply.is_idle
-        return looks and not self._look_timer.isActive()
+        return looks and not self._look_timer.isActive() and not self._camera_timer.isActive()
 
     # Assembly --------------------------------------------------------------------------------
 
@@ -179,8 +180,8 @@ class SamWidget(QWidget):
         objects.target_combo.chosen.connect(self._on_target_chosen)
         objects.overwrite_requested.connect(self._on_object_panel_overwrite_requested)
         objects.accept_requested.connect(binding.accept)
-        objects.undo_requested.connect(session.undo)
-        objects.redo_requested.connect(session.redo)
+        objects.undo_requested.connect(binding.undo)
+        objects.redo_requested.connect(binding.redo)
         self._connections: tuple[tuple[Any, Any], ...] = (
             (session.changed, self._on_session_changed),
             (session.warned, self._on_warned),
@@ -189,6 +190,7 @@ class SamWidget(QWidget):
             (binding.hover_changed, prompts.show_hover),
             (binding.hover_changed, self._status_bar.calm),
             (binding.look_changed, self._on_look_changed),
+            (binding.camera_moved, self._on_camera_moved),
             (binding.image_changed, self._refresh_combos),
             (binding.target_changed, self._refresh_combos),
             (binding.prompt_layers_changed, self._refresh_combos),
@@ -201,6 +203,14 @@ class SamWidget(QWidget):
             event.connect(callback)
         self._models = ModelSwitch(self._model_panel, session, self._dispatcher)
         self._on_session_changed(session.state)
+
+    def _rest_timer(self, rest_ms: int, on_rest: Callable[[], None]) -> QTimer:
+        """Return a timer that calls when it was not started anew for a while."""
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(rest_ms)
+        timer.timeout.connect(on_rest)
+        return timer
 
     def _first_image(self) -> Image | None:
         active = self._viewer.layers.selection.active
@@ -223,6 +233,9 @@ class SamWidget(QWidget):
 
     def _on_look_changed(self) -> None:
         self._look_timer.start()
+
+    def _on_camera_moved(self) -> None:
+        self._camera_timer.start()
 
     def _on_layer_inserted(self) -> None:
         """Start on the first image that comes, as if it had been there from the beginning."""

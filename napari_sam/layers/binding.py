@@ -15,7 +15,7 @@ from psygnal import Signal
 from napari_sam.layers.candidate_layers import CandidateLayers
 from napari_sam.layers.hover import CursorTracker
 from napari_sam.layers.keys import bind_keys, unbind_keys
-from napari_sam.layers.plane_view import PlaneView, displayed_plane
+from napari_sam.layers.plane_view import PlaneView, displayed_plane, view_of_plane
 from napari_sam.layers.prompt_binding import PromptBinding
 from napari_sam.layers.target import TargetLayer, TargetPlane, check_target, new_target_layer
 from napari_sam.layers.viewer_layers import ViewerLayers
@@ -56,6 +56,8 @@ class LayerBinding:
     """The point label of the next click: 1 foreground, 0 background."""
     look_changed = Signal()
     """The image is shown with other contrast limits, maybe in the middle of a drag."""
+    camera_moved = Signal()
+    """Another part of the image is in sight, maybe in the middle of a drag."""
     hover_changed = Signal(bool)
     """Whether the mask under the cursor is previewed."""
     warned = Signal(str)
@@ -87,8 +89,8 @@ class LayerBinding:
             "previous": lambda: session.choose_next(-1),
             "flip": self.flip_polarity,
             "hover": lambda: self.set_hover(not self._cursor.is_on),
-            "undo": session.undo,
-            "redo": session.redo,
+            "undo": self.undo,
+            "redo": self.redo,
         }
         self._prompts = PromptBinding(
             self._layers,
@@ -101,8 +103,8 @@ class LayerBinding:
             self._add_candidate,
             self._layers.remove,
             self._layers.redraw,
-            session.undo,
-            session.redo,
+            self.undo,
+            self.redo,
         )
         self._cursor = CursorTracker(viewer, self._on_cursor_moved)
         self._connections = (
@@ -112,6 +114,8 @@ class LayerBinding:
             (viewer.dims.events.current_step, self._on_plane_may_have_changed),
             (viewer.dims.events.order, self._on_plane_may_have_changed),
             (viewer.dims.events.ndisplay, self._on_plane_may_have_changed),
+            (viewer.scene.camera.events.zoom, self.camera_moved.emit),
+            (viewer.scene.camera.events.center, self.camera_moved.emit),
         )
         for event, callback in self._connections:
             event.connect(callback)
@@ -200,6 +204,11 @@ class LayerBinding:
         self._look += 1
         self._on_plane_may_have_changed()
 
+    def look_at_view(self) -> None:
+        """Have the session know which part of the image is in sight now."""
+        if self._image is not None and self._view is not None and not self._is_closed:
+            self._session.look_at(view_of_plane(self._viewer, self._image, self._view))
+
     def _on_plane_may_have_changed(self) -> None:
         """Look once at what is shown, when slider and axes have come to rest."""
         if not self._plane_check_is_due:
@@ -230,7 +239,8 @@ class LayerBinding:
         self._candidates.move_to(self._image, view)
         self._last_read = Prompts()
         identity = self._identities.setdefault(self._image, object())
-        self._session.set_image(plane, (identity, view, self._look))
+        in_sight = view_of_plane(self._viewer, self._image, view)
+        self._session.set_image(plane, (identity, view, self._look), in_sight)
         self._session.embed_ahead([one.image_plane(self._image) for one in following])
         self._connect_target_to_plane()
         self._on_prompts_changed()
@@ -375,7 +385,8 @@ class LayerBinding:
         if layer is self.target:
             return
         if layer is not None and self._image is not None and self._view is not None:
-            check_target(layer, self._image, self._view)
+            is_own = layer in self._targets and self._targets[layer].is_own
+            check_target(layer, self._image, self._view, is_own=is_own)
         self._target = None
         if layer is not None:
             if layer not in self._targets:
@@ -390,16 +401,28 @@ class LayerBinding:
 
     def accept(self) -> None:
         """Write the shown candidate into the target as a new object."""
+        if self._session.state.can_accept and self._target is None:
+            self._make_target()
+        self._try(self._session.accept)
+
+    def undo(self) -> None:
+        """Take back the last change of the prompts or the last accepted object."""
+        self._try(self._session.undo)
+
+    def redo(self) -> None:
+        """Repeat what was undone last."""
+        self._try(self._session.redo)
+
+    def _try(self, action: Callable[[], object]) -> None:
         try:
-            if self._session.state.can_accept and self._target is None:
-                self._make_target()
-            self._session.accept()
+            action()
         except TargetError as error:
             self.warned.emit(str(error))
 
     def _make_target(self) -> None:
         if self._image is not None and self._view is not None:
             layer = new_target_layer(self._image, self._view)
+            self._targets[layer] = TargetLayer(layer, is_own=True)
             self._layers.add(layer, above=self._image)
             self.set_target(layer)
 

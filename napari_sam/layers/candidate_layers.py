@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.colormaps import CyclicLabelColormap
+from numpy.typing import NDArray
 
 from napari_sam.layers.plane_view import PlaneView, place, placement
 from napari_sam.session import Candidates
@@ -16,6 +17,26 @@ CANDIDATE_COLORS: Final = ("#29b6ff", "#ffc400", "#ff5ad2")
 """Far from each other, and from the green and red of the prompts."""
 _Region = tuple[slice, slice]
 _NOTHING: Final[_Region] = (slice(0, 0), slice(0, 0))
+_LARGEST_AT_FIRST_PX: Final = 2048
+
+
+class _Grid(NamedTuple):
+    """The pixels of a candidate layer: height and width, and where they lie in the plane."""
+
+    shape: tuple[int, int]
+    top: float = 0.0
+    left: float = 0.0
+    pixel_size: tuple[float, float] = (1.0, 1.0)
+
+    @classmethod
+    def of(cls, candidates: Candidates) -> _Grid:
+        tile, pixel_size = candidates.tile, candidates.pixel_size
+        # The centre of a large pixel lies between those of the plane's.
+        top, left = tile.top + (pixel_size[0] - 1) / 2, tile.left + (pixel_size[1] - 1) / 2
+        return cls(candidates.grid_shape, top, left, pixel_size)
+
+
+_NO_GRID: Final = _Grid((1, 1))
 
 
 class CandidateLayer(Labels):
@@ -28,10 +49,10 @@ class CandidateLayer(Labels):
     ----------
     number : int
         0, 1 or 2: which of the model's masks it shows.
-    view : PlaneView
-        The plane on which the mask lies.
-    where : Image
-        The layer of that plane.
+    where : dict
+        Keyword arguments that put the layer in its place.
+    ndim : int
+        Its number of axes.
     on_undo, on_redo : callable
         What napari's undo and redo keys do.
     """
@@ -39,19 +60,19 @@ class CandidateLayer(Labels):
     def __init__(
         self,
         number: int,
-        view: PlaneView,
-        where: Image,
+        where: dict[str, Any],
+        ndim: int,
         on_undo: Callable[[], None],
         on_redo: Callable[[], None],
     ) -> None:
         super().__init__(
-            np.zeros(view.thin_shape, np.uint8),
+            np.zeros((1,) * ndim, np.uint8),
             name=f"SAM mask {number + 1}",
             opacity=0.5,
             visible=False,
             # A colormap of single labels would first have its loop compiled, for two seconds.
             colormap=CyclicLabelColormap(colors=["transparent", CANDIDATE_COLORS[number]]),
-            **placement(where, view.offset),
+            **where,
         )
         self.editable = False
         self._on_undo, self._on_redo = on_undo, on_redo
@@ -75,7 +96,8 @@ class CandidateLayer(Labels):
 class CandidateLayers:
     """Makes, fills, shows and removes the candidate layers of one viewer.
 
-    Only the layer that shows is written; the others are filled when they are shown.
+    Only the layer that shows is written; the others are filled when they are shown. Each is as
+    large as the tile that its mask was decoded on.
 
     Parameters
     ----------
@@ -101,6 +123,7 @@ class CandidateLayers:
         self._layers: list[CandidateLayer | None] = [None] * len(CANDIDATE_COLORS)
         self._filled: list[_Region] = [_NOTHING] * len(CANDIDATE_COLORS)
         self._holds: list[Candidates | None] = [None] * len(CANDIDATE_COLORS)
+        self._grids: list[_Grid] = [_NO_GRID] * len(CANDIDATE_COLORS)
         self._view: PlaneView | None = None
         self._image: Image | None = None
         self._candidates: Candidates | None = None
@@ -113,7 +136,10 @@ class CandidateLayers:
 
     def move_to(self, image: Image, view: PlaneView) -> None:
         """Lie on another plane; masks shown before are gone."""
-        if view.thin_shape != (self._view and self._view.thin_shape):
+        if self._view is not None and (view.shape_nd, view.shape) != (
+            self._view.shape_nd,
+            self._view.shape,
+        ):
             self.remove()
         self._image, self._view = image, view
         self.show(None, None)
@@ -121,10 +147,15 @@ class CandidateLayers:
 
     def follow_image(self) -> None:
         """Lie where the image lies now."""
-        if self._image is not None and self._view is not None:
-            where = placement(self._image, self._view.offset)
-            for layer in filter(None, self._layers):
-                place(layer, where)
+        for layer, grid in zip(self._layers, self._grids, strict=True):
+            if layer is not None:
+                place(layer, self._where(grid))
+
+    def _where(self, grid: _Grid) -> dict[str, Any]:
+        assert self._image is not None
+        assert self._view is not None
+        offset = self._view.offset + self._view.spread(grid.top, grid.left, 0)
+        return placement(self._image, offset, self._view.spread(*grid.pixel_size, 1))
 
     def make(self) -> None:
         """Make the layers that are missing."""
@@ -140,9 +171,13 @@ class CandidateLayers:
             return False
         for number, layer in enumerate(self._layers):
             if layer is None:
-                new = CandidateLayer(number, self._view, self._image, self._on_undo, self._on_redo)
-                self._layers[number] = new
+                new = CandidateLayer(
+                    number, self._where(_NO_GRID), self._image.ndim, self._on_undo, self._on_redo
+                )
+                self._layers[number], self._grids[number] = new, _NO_GRID
                 self._filled[number], self._holds[number] = _NOTHING, None
+                if max(self._view.shape) < _LARGEST_AT_FIRST_PX:  # most images have but one tile
+                    self._lay(number, _Grid(self._view.shape))
                 new.opacity *= 0.5 if self._is_light else 1
                 self._add_layer(new)
                 new.events.visible.connect(self._on_visible)
@@ -185,17 +220,34 @@ class CandidateLayers:
         layer, view, candidates = self._layers[number], self._view, self._candidates
         if layer is None or view is None or self._holds[number] is candidates:
             return False
-        layer.data[view.thin_region(*self._filled[number])] = 0
+        self._region(layer, view, self._filled[number])[...] = 0
         self._filled[number], self._holds[number] = _NOTHING, candidates
         if candidates is not None and number < len(candidates):
+            self._lay(number, _Grid.of(candidates))
             crop = candidates.crop(number)
             height, width = crop.mask.shape
-            rows = slice(crop.top, crop.top + height)
-            columns = slice(crop.left, crop.left + width)
-            self._filled[number] = (rows, columns)
-            region = layer.data[view.thin_region(rows, columns)]
+            self._filled[number] = (
+                slice(crop.top, crop.top + height),
+                slice(crop.left, crop.left + width),
+            )
+            region = self._region(layer, view, self._filled[number])
             region[...] = (crop.mask.T if view.is_transposed else crop.mask).reshape(region.shape)
         return True
+
+    def _region(self, layer: CandidateLayer, view: PlaneView, region: _Region) -> NDArray[np.uint8]:
+        data: NDArray[np.uint8] = layer.data[tuple(view.spread(*region, slice(0, 1)))]
+        return data
+
+    def _lay(self, number: int, grid: _Grid) -> None:
+        """Have a layer consist of the pixels of this grid."""
+        layer, view = self._layers[number], self._view
+        if layer is None or view is None or grid == self._grids[number]:
+            return
+        self._grids[number] = grid
+        shape = tuple(view.spread(*grid.shape, 1))
+        if layer.data.shape != shape:
+            layer.data = np.zeros(shape, np.uint8)
+        place(layer, self._where(grid))
 
     def _on_visible(self) -> None:
         """Fill a layer that the person shows with the eye in the layer list."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-from napari.components import Dims
+from napari.components import Dims, ViewerModel
 from napari.layers import Image, Layer
 from napari.utils.transforms import Affine
 from numpy.typing import ArrayLike, NDArray
@@ -45,11 +45,6 @@ class PlaneView:
         return self.shape_nd[self.row_axis], self.shape_nd[self.column_axis]
 
     @property
-    def _sliced_axes(self) -> list[int]:
-        displayed = (self.row_axis, self.column_axis)
-        return [axis for axis in range(len(self.shape_nd)) if axis not in displayed]
-
-    @property
     def is_transposed(self) -> bool:
         """Whether the plane shows the array's axes in reverse order."""
         return self.row_axis > self.column_axis
@@ -60,18 +55,16 @@ class PlaneView:
         region[self.row_axis], region[self.column_axis] = rows, columns
         return tuple(region)
 
-    def thin_region(self, rows: slice, columns: slice) -> tuple[slice, ...]:
-        """Return the index of a region into an array of length 1 along the sliced axes."""
-        region = [slice(0, 1)] * len(self.shape_nd)
-        region[self.row_axis], region[self.column_axis] = rows, columns
-        return tuple(region)
+    def spread(self, rows: Any, columns: Any, elsewhere: Any) -> list[Any]:
+        """Return one value for each axis: that of the rows, of the columns, or of all others."""
+        values = [elsewhere] * len(self.shape_nd)
+        values[self.row_axis], values[self.column_axis] = rows, columns
+        return values
 
     @property
-    def thin_shape(self) -> tuple[int, ...]:
-        """The n-D shape of the plane alone: length 1 along the sliced axes."""
-        return tuple(
-            1 if axis in self._sliced_axes else length for axis, length in enumerate(self.shape_nd)
-        )
+    def _sliced_axes(self) -> list[int]:
+        displayed = (self.row_axis, self.column_axis)
+        return [axis for axis in range(len(self.shape_nd)) if axis not in displayed]
 
     @property
     def offset(self) -> NDArray[np.float64]:
@@ -135,34 +128,57 @@ class PlaneView:
         ImageError
             If they cannot be segmented.
         """
-        data = _Region(self, layer)
-        limits = None
+        finest, *coarser = (_Region(self, level, layer.ndim) for level in levels(layer))
+        limits, gamma = None, 1.0
         if not layer.rgb:
             low, high = layer.contrast_limits
-            limits = float(low), float(high)
-        return ImagePlane(data, layer.rgb, limits, layer.name)
+            limits, gamma = (float(low), float(high)), float(layer.gamma)
+        return ImagePlane(finest, layer.rgb, limits, layer.name, tuple(coarser), gamma)
 
 
 class _Region:
-    """The pixels of a plane, read when NumPy asks for them: on the encode thread.
+    """The pixels of a plane, read where they are asked for: on the encode thread.
 
     Parameters
     ----------
     view : PlaneView
         The plane.
-    layer : napari.layers.Image
-        The layer, of which the data of this moment count.
+    data : array_like
+        The n-D array, or one of lower resolution.
+    ndim : int
+        Number of its axes without colour.
     """
 
-    def __init__(self, view: PlaneView, layer: Image) -> None:
-        self._view, self._data = view, layer.data
-        self.shape = (*view.shape, *self._data.shape[layer.ndim :])
-        self.dtype = self._data.dtype
+    def __init__(self, view: PlaneView, data: Any, ndim: int) -> None:
+        self._view, self._data = view, data
+        shape = tuple(int(length) for length in data.shape)
+        # A coarser level may have fewer slices, too.
+        self._index = [
+            min(place * length // full, length - 1)
+            for place, length, full in zip(view.index, shape, view.shape_nd, strict=False)
+        ]
+        self.shape = (shape[view.row_axis], shape[view.column_axis], *shape[ndim:])
+        self.dtype = data.dtype
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        pixels = np.asarray(self._data[self._view.region(slice(None), slice(None))], dtype)
-        pixels = np.swapaxes(pixels, 0, 1) if self._view.is_transposed else pixels
-        return pixels.copy() if copy else pixels
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """How many rows and columns are read together; None where that does not matter."""
+        chunks = getattr(self._data, "chunks", None)
+        if not chunks:
+            return None
+        axes = self._view.row_axis, self._view.column_axis
+        return tuple(int(np.max(chunks[axis])) for axis in axes)  # dask has a tuple for each axis
+
+    def __getitem__(self, region: tuple[slice, slice]) -> NDArray[Any]:
+        index: list[int | slice] = list(self._index)
+        index[self._view.row_axis], index[self._view.column_axis] = region
+        pixels = np.asarray(self._data[tuple(index)])
+        return np.swapaxes(pixels, 0, 1) if self._view.is_transposed else pixels
+
+
+def levels(layer: Layer) -> list[Any]:
+    """Return the arrays of a layer, the highest resolution first."""
+    return list(layer.data) if layer.multiscale else [layer.data]
 
 
 def displayed_plane(layer: Image, dims: Dims) -> PlaneView:
@@ -171,16 +187,10 @@ def displayed_plane(layer: Image, dims: Dims) -> PlaneView:
     Raises
     ------
     ImageError
-        If no such plane can be segmented: 3-D display, a multiscale or complex image, axes that
-        look like channels, a slider beyond the image.
+        If no such plane can be segmented: 3-D display, a complex image, axes that look like
+        channels, a slider beyond the image.
     """
-    name, shape = layer.name, tuple(int(length) for length in layer.data.shape)
-    if layer.multiscale:
-        msg = (
-            f"'{name}' is a multiscale image, which is not supported yet: add one of its levels "
-            "as a layer of its own (viewer.add_image(layer.data[1], scale=...))."
-        )
-        raise ImageError(msg)
+    name, shape = layer.name, tuple(int(length) for length in levels(layer)[0].shape)
     if dims.ndisplay != 2:
         msg = "Annotating pauses in 3-D display: switch to 2-D (Ctrl-Y) to go on."
         raise ImageError(msg)
@@ -202,6 +212,23 @@ def displayed_plane(layer: Image, dims: Dims) -> PlaneView:
     return PlaneView(shape, row_axis, column_axis, tuple(index))
 
 
+def view_of_plane(
+    viewer: ViewerModel, layer: Image, view: PlaneView
+) -> tuple[float, float, float, float]:
+    """Return which part of a plane a viewer's window shows: x0, y0, x1, y1 in its pixels.
+
+    The smallest upright rectangle around it, whose corners may lie outside the plane.
+    """
+    extent = np.array(viewer.canvas.size, float) / viewer.scene.camera.zoom
+    centre = np.array(viewer.scene.camera.center[-2:], float)
+    corners = np.tile(np.asarray(viewer.dims.point, float), (4, 1))
+    shares = np.array([(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)])
+    corners[:, list(viewer.dims.displayed)] = centre + shares * extent
+    places = view.to_xy(np.array([layer.world_to_data(corner) for corner in corners]))
+    (x0, y0), (x1, y1) = places.min(axis=0), places.max(axis=0)
+    return float(x0), float(y0), float(x1), float(y1)
+
+
 def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_axis: int) -> None:
     """Refuse a stack that is far more likely one image with its channels in the last axis."""
     last = len(shape) - 1
@@ -221,22 +248,26 @@ def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_
     raise ImageError(msg)
 
 
-def placement(layer: Layer, offset: NDArray[np.float64] | None = None) -> dict[str, Any]:
+def placement(
+    layer: Layer, offset: ArrayLike | None = None, pixel: ArrayLike = 1
+) -> dict[str, Any]:
     """Return the keyword arguments that put a new layer exactly where `layer` lies.
 
     Parameters
     ----------
     layer : napari.layers.Layer
         Where to lie.
-    offset : (ndim,) float ndarray, optional
+    offset : (ndim,) array_like, optional
         The position in the data of `layer` at which the new layer's data begins.
+    pixel : (ndim,) array_like
+        Size of the new layer's pixels in those of `layer`.
     """
     before_affine = Affine(
         scale=layer.scale, translate=layer.translate, rotate=layer.rotate, shear=layer.shear
     )
-    translate = layer.translate if offset is None else before_affine(offset)
+    translate = layer.translate if offset is None else before_affine(np.asarray(offset, float))
     return {
-        "scale": layer.scale,
+        "scale": layer.scale * np.asarray(pixel, float),
         "translate": translate,
         "rotate": layer.rotate,
         "shear": layer.shear,
@@ -248,7 +279,7 @@ def placement(layer: Layer, offset: NDArray[np.float64] | None = None) -> dict[s
 
 def lies_on(layer: Layer, image: Image) -> bool:
     """Return whether two layers of as many dimensions have the same data coordinates."""
-    corners = np.vstack([np.zeros(image.ndim), np.diag(image.data.shape[: image.ndim])])
+    corners = np.vstack([np.zeros(image.ndim), np.diag(levels(image)[0].shape[: image.ndim])])
     return all(
         np.allclose(layer.data_to_world(corner), image.data_to_world(corner)) for corner in corners
     )

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import zarr
 from napari.layers import Image, Labels
 from napari.utils.events import Event
 from numpy.typing import NDArray
+from zarr.storage import MemoryStore
 
-from napari_sam.layers.plane_view import PlaneView, lies_on, placement
+from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
 from napari_sam.session import TargetError
+
+_MAX_DENSE_BYTES: Final = 2**30
+_MAX_DRAWN_PX: Final = 8192
+"""What every graphics card draws as one texture; napari would read all of it at each change."""
+_COARSEST_PX: Final = 1024
+_CHUNK_PX: Final = 512
 
 
 class TargetLayer:
@@ -23,13 +31,16 @@ class TargetLayer:
     ----------
     layer : napari.layers.Labels
         Where accepted objects go.
+    is_own : bool
+        Whether `new_target_layer` has just made it: then there is nothing to scan.
     """
 
-    def __init__(self, layer: Labels) -> None:
-        self.layer = layer
+    def __init__(self, layer: Labels, *, is_own: bool = False) -> None:
+        self.layer, self.is_own = layer, is_own
         self._claimed: set[int] = set()
         self._largest_elsewhere = 0  # among what was there before and what the person painted
-        self._on_data()
+        if not is_own:
+            self._on_data()
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_data)
 
@@ -53,7 +64,7 @@ class TargetLayer:
 
     def _on_data(self) -> None:
         self._claimed.clear()
-        self._largest_elsewhere = int(np.max(self.layer.data, initial=0))
+        self._largest_elsewhere = _largest(levels(self.layer)[0])
 
     def _on_paint(self, event: Event) -> None:
         for _, _, painted in event.value:
@@ -83,22 +94,36 @@ class TargetPlane:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The integer type of the labels."""
-        dtype: np.dtype[Any] = self._target.layer.data.dtype
+        dtype: np.dtype[Any] = levels(self._target.layer)[0].dtype
         return dtype
 
     def read(self, rows: slice, columns: slice) -> NDArray[Any]:
         """Return a copy of a region."""
         self._check()
-        region = np.array(self._target.layer.data[self._view.region(rows, columns)])
+        finest = levels(self._target.layer)[0]
+        region = np.array(finest[self._view.region(rows, columns)])
         return region.T if self._view.is_transposed else region
 
     def write(self, rows: slice, columns: slice, labels: NDArray[Any]) -> None:
-        """Replace a region and show the change."""
+        """Replace a region, at every resolution that the layer has."""
         self._check()
-        layer = self._target.layer
-        labels = labels.T if self._view.is_transposed else labels
-        layer.data[self._view.region(rows, columns)] = labels
-        layer.refresh(extent=False)
+        for data in levels(self._target.layer):
+            self._write_level(data, rows, columns, labels)
+
+    def _write_level(self, data: Any, rows: slice, columns: slice, labels: NDArray[Any]) -> None:
+        """Write every n-th row and column of a region, where the level has but those."""
+        full, view = levels(self._target.layer)[0].shape, self._view
+        factors = [round(n / m) for n, m in zip(full, data.shape, strict=True)]
+        coarse_rows, every_row = _sampled(rows, factors[view.row_axis])
+        coarse_columns, every_column = _sampled(columns, factors[view.column_axis])
+        part = labels[every_row, every_column]
+        if part.size:
+            part = part.T if view.is_transposed else part
+            data[view.region(coarse_rows, coarse_columns)] = part
+
+    def show(self) -> None:
+        """Show what was written."""
+        self._target.layer.refresh(extent=False)
 
     def max_label_id(self) -> int:
         """Return the largest label_id in the whole layer."""
@@ -113,43 +138,98 @@ class TargetPlane:
         self._target.release(label_id)
 
     def _check(self) -> None:
-        if tuple(self._target.layer.data.shape) != self._view.shape_nd:
+        if tuple(levels(self._target.layer)[0].shape) != self._view.shape_nd:
             msg = f"'{self._target.layer.name}' no longer has the image's shape: choose a target."
             raise TargetError(msg)
+
+
+def _sampled(span: slice, factor: int) -> tuple[slice, slice]:
+    """Return where every n-th place of a span comes to lie, and which places of it those are."""
+    first, end = -(-span.start // factor), -(-span.stop // factor)
+    return slice(first, end), slice(first * factor - span.start, None, factor)
+
+
+def _largest(labels: Any) -> int:
+    """Return the largest label_id of an array, read part by part if it is not in memory."""
+    if isinstance(labels, np.ndarray):
+        return int(np.max(labels, initial=0))
+    step = labels.chunks[0]
+    parts = (labels[start : start + step] for start in range(0, labels.shape[0], step))
+    return max((int(np.max(part, initial=0)) for part in parts), default=0)
 
 
 def new_target_layer(image: Image, view: PlaneView) -> Labels:
     """Make an empty Labels layer for the objects of an image, lying exactly on it.
 
-    uint16 is the widest type that napari shows without remapping every pixel.
-
-    Raises
-    ------
-    TargetError
-        If there is not enough memory for labels of the image's shape.
+    uint16 is the widest type that napari shows without remapping every pixel. What would be large
+    is a zarr array in memory, of which only what is written takes room; a plane too large to be
+    drawn as it is has coarser levels, too.
     """
-    try:
-        labels = np.zeros(view.shape_nd, np.uint16)
-    except MemoryError as error:
-        msg = f"Not enough memory for labels of shape {view.shape_nd}: crop the image."
-        raise TargetError(msg) from error
-    return Labels(labels, name=f"{image.name} labels", **placement(image))
+    shape, dtype = view.shape_nd, np.dtype(np.uint16)
+    data: Any
+    if max(view.shape) > _MAX_DRAWN_PX:
+        data = [_sparse(shape, dtype)]
+        while (coarser := _halved(data[-1].shape, view)) != data[-1].shape:
+            data.append(_sparse(coarser, dtype))
+    elif np.prod(shape, dtype=float) * dtype.itemsize > _MAX_DENSE_BYTES:
+        data = _sparse(shape, dtype)
+    else:
+        data = np.zeros(shape, dtype)
+    name = f"{image.name} labels"
+    return Labels(data, name=name, multiscale=isinstance(data, list), **placement(image))
 
 
-def check_target(layer: Labels, image: Image, view: PlaneView) -> None:
+def _halved(shape: tuple[int, ...], view: PlaneView) -> tuple[int, ...]:
+    """Return the shape of the next coarser level: long displayed axes by half.
+
+    Short ones stay, so that rounding up does not hide by how much a level is coarser.
+    """
+    displayed = view.row_axis, view.column_axis
+    return tuple(
+        -(-n // 2) if axis in displayed and n > 2 * _COARSEST_PX else n
+        for axis, n in enumerate(shape)
+    )
+
+
+def _sparse(shape: tuple[int, ...], dtype: np.dtype[Any]) -> zarr.Array[Any]:
+    """Make an array of zeros of which a chunk takes memory when it is written."""
+    chunks = tuple(min(_CHUNK_PX, n) if n > 1 else 1 for n in shape[-2:])
+    return zarr.create_array(
+        store=MemoryStore(),
+        shape=shape,
+        chunks=(*(1,) * (len(shape) - 2), *chunks),
+        dtype=dtype,
+        fill_value=0,
+    )
+
+
+def check_target(layer: Labels, image: Image, view: PlaneView, *, is_own: bool = False) -> None:
     """Make sure that objects of `image` can be written into `layer`.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        The target.
+    image : napari.layers.Image
+        What is annotated.
+    view : PlaneView
+        Its plane.
+    is_own : bool
+        Whether `new_target_layer` made it; of others with several resolutions it is not known
+        how they belong together.
 
     Raises
     ------
     TargetError
         If its shape or position is not the image's, or its data cannot be written.
     """
-    if layer.multiscale or not (isinstance(layer.data, np.ndarray) and layer.data.flags.writeable):
+    shape = tuple(levels(layer)[0].shape)
+    if (layer.multiscale and not is_own) or not _can_be_written(levels(layer)[0]):
         msg = f"'{layer.name}' cannot be written to: choose another target, or a new layer."
         raise TargetError(msg)
-    if tuple(layer.data.shape) != view.shape_nd:
+    if shape != view.shape_nd:
         msg = (
-            f"'{layer.name}' has shape {tuple(layer.data.shape)}, the image {view.shape_nd}: "
+            f"'{layer.name}' has shape {shape}, the image {view.shape_nd}: "
             "choose labels of the image's shape, or a new layer."
         )
         raise TargetError(msg)
@@ -159,3 +239,9 @@ def check_target(layer: Labels, image: Image, view: PlaneView) -> None:
             "with the image's scale, translate and affine, or a new layer."
         )
         raise TargetError(msg)
+
+
+def _can_be_written(data: Any) -> bool:
+    if isinstance(data, np.ndarray):
+        return bool(data.flags.writeable)
+    return isinstance(data, zarr.Array) and not data.read_only

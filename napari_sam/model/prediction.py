@@ -21,6 +21,8 @@ from torch import Tensor
 from napari_sam.model.transforms import Size
 
 TAPS = 3  # low-resolution neighbours that both steps together can reach along one axis
+MAX_BLOCK = 2048
+"""Longest side, in pixels, of the parts in which a very large mask is computed."""
 BLOCK = 32  # low-resolution columns upscaled at a time: few enough to waste little on zeros
 
 
@@ -253,6 +255,12 @@ def _mask_within(
     return mask
 
 
+def _pieces(begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Cut a half-open range into pieces of at most `MAX_BLOCK`."""
+    for first in range(begin, end, MAX_BLOCK):
+        yield first, min(first + MAX_BLOCK, end)
+
+
 @dataclass(frozen=True)
 class MaskPrediction:
     """The candidate masks of one prompt.
@@ -292,6 +300,42 @@ class MaskPrediction:
             filters = self.axis_filters(self.original_size)
             self._crops[k] = upscale_crop(self.low_res_logits[k], *filters)
         return self._crops[k]
+
+    def mask_blocks(self, k: int, size: Size) -> Iterator[MaskCrop]:
+        """Yield mask `k` at another size, block by block, without ever holding it whole.
+
+        Parameters
+        ----------
+        k : int
+            Which mask.
+        size : tuple of int
+            (H, W) in pixels to which the image is scaled.
+
+        Yields
+        ------
+        MaskCrop
+            Blocks of at most `MAX_BLOCK` pixels a side that do not overlap and together hold the
+            whole mask; in the image's own size one, which is `mask_crop`.
+
+        Raises
+        ------
+        IndexError
+            If there is no mask `k`.
+        """
+        crop = self.mask_crop(k)
+        if size == self.original_size and max(crop.mask.shape) <= MAX_BLOCK:
+            yield crop
+            return
+        logits = self.low_res_logits[k]
+        filters = self.axis_filters(size)
+        region = region_above(logits, *filters, 0)
+        if region is None:
+            return
+        for top, bottom in _pieces(region.top, region.bottom):
+            for left, right in _pieces(region.left, region.right):
+                mask = _mask_within(logits, *filters, Region(top, bottom, left, right))
+                if mask.any():
+                    yield MaskCrop(mask, top, left)
 
     def axis_filters(self, size: Size) -> tuple[AxisFilter, AxisFilter]:
         """Return what upscales rows and columns of the logits to an image of (H, W) pixels."""

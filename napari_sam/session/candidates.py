@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.prompts import Prompts
+from napari_sam.session.tiles import Box, Tile
 
 if TYPE_CHECKING:
     from napari_sam.model import MaskCrop, MaskPrediction
-    from napari_sam.session.embeddings import EmbeddedPlane
+    from napari_sam.session.embeddings import EmbeddedTile
 
 _MAX_STEPS: Final = 32
 """Feedback steps kept per object; each holds 256 KB of logits."""
@@ -28,13 +30,17 @@ class Candidates:
     prompts : Prompts
         What they were decoded from.
     prediction : MaskPrediction
-        The model's answer.
+        The model's answer, in the pixels of the tile as the model got it: those of the plane, or
+        larger ones.
+    tile : Tile
+        Where it lies in the plane.
     weights : Path, optional
         The model's checkpoint; None: the one inside the package.
     """
 
     prompts: Prompts
     prediction: MaskPrediction
+    tile: Tile
     weights: Path | None = None
 
     def __len__(self) -> int:
@@ -50,9 +56,46 @@ class Candidates:
         """Index of the mask with the highest predicted IoU."""
         return int(np.argmax(self.prediction.iou_predictions))
 
+    @property
+    def grid_shape(self) -> tuple[int, int]:
+        """Height and width of the tile in the pixels of its masks."""
+        return self.prediction.original_size
+
+    @property
+    def pixel_size(self) -> tuple[float, float]:
+        """Height and width of a pixel of the masks in pixels of the plane."""
+        height, width = self.grid_shape
+        return self.tile.height / height, self.tile.width / width
+
     def crop(self, index: int) -> MaskCrop:
-        """Return mask `index` within its bounding box: `mask` (h, w) bool, `top`, `left`."""
+        """Return mask `index` within its bounding box: `mask` (h, w) bool, `top`, `left`.
+
+        In the pixels of the tile's masks, from its first one.
+        """
         return self.prediction.mask_crop(index)
+
+    def bounds_xyxy(self, index: int) -> Box | None:
+        """Return the bounding box of mask `index` in the plane; None if the mask is empty."""
+        mask, top, left = self.crop(index)
+        if not mask.size:
+            return None
+        (dy, dx), (height, width) = self.pixel_size, mask.shape
+        x0, y0 = self.tile.left - 0.5 + left * dx, self.tile.top - 0.5 + top * dy
+        return x0, y0, x0 + width * dx, y0 + height * dy
+
+    def area_bound_px(self, index: int) -> float:
+        """Return how many pixels of the plane mask `index` has at most."""
+        box = self.bounds_xyxy(index)
+        return 0 if box is None else (box[2] - box[0]) * (box[3] - box[1])
+
+    def blocks(self, index: int) -> Iterator[MaskCrop]:
+        """Yield mask `index` in pixels of the plane: crops that follow each other without overlap.
+
+        One for most objects; for a very large one many, each computed when it is asked for.
+        """
+        size = self.tile.height, self.tile.width
+        for mask, top, left in self.prediction.mask_blocks(index, size):
+            yield type(self.crop(index))(mask, top + self.tile.top, left + self.tile.left)
 
     def logits(self, index: int) -> NDArray[np.float32]:
         """Return the (256, 256) low-res logits of mask `index`."""
@@ -61,7 +104,7 @@ class Candidates:
 
 
 def decode(
-    embedded: EmbeddedPlane,
+    embedded: EmbeddedTile,
     prompts: Prompts,
     usable: Prompts,
     mask_prompt: NDArray[np.float32] | None,
@@ -71,8 +114,8 @@ def decode(
 
     Parameters
     ----------
-    embedded : EmbeddedPlane
-        The image.
+    embedded : EmbeddedTile
+        The part of the image that the prompts are on.
     prompts, usable : Prompts
         All prompts of the object, and those of them that lie on the image.
     mask_prompt : (256, 256) float32 ndarray, optional
@@ -82,12 +125,12 @@ def decode(
     """
     prediction = embedded.predictor.decode(
         embedded.embedding,
-        points_xy=usable.points_array(),
+        points_xy=embedded.to_pixels(usable.points_array()),
         point_labels=usable.labels_array(),
-        box_xyxy=usable.box_array(),
+        box_xyxy=embedded.to_pixels(usable.box_array()),
         mask_input=mask_prompt,
     )
-    candidates = Candidates(prompts, prediction, embedded.weights)
+    candidates = Candidates(prompts, prediction, embedded.tile, embedded.weights)
     candidates.crop(candidates.best if choice is None else choice)
     return candidates
 
@@ -98,6 +141,7 @@ class FeedbackStep:
 
     prompts: Prompts
     low_res_logits: NDArray[np.float32]
+    tile: Tile
     weights: Path | None = None
 
 
@@ -113,11 +157,17 @@ class ObjectState:
         The candidate the person chose; None leaves it to the predicted IoU.
     feedback : tuple of FeedbackStep
         Masks chosen on the way here, which the next decode may start from.
+    tile : Tile, optional
+        The part of the image on which it is decoded; None as long as that is open.
+    is_raised : bool
+        Whether the tile was exchanged for a coarser one, which did not cut the mask off.
     """
 
     prompts: Prompts = field(default_factory=Prompts)
     choice: int | None = None
     feedback: tuple[FeedbackStep, ...] = ()
+    tile: Tile | None = None
+    is_raised: bool = False
 
     def with_prompts(self, prompts: Prompts, shown: tuple[Candidates, int] | None) -> ObjectState:
         """Move on to other prompts of the same object.
@@ -135,7 +185,7 @@ class ObjectState:
         if shown is not None and prompts.extends(shown[0].prompts):
             candidates, index = shown
             logits = candidates.logits(index).copy()
-            step = FeedbackStep(candidates.prompts, logits, candidates.weights)
+            step = FeedbackStep(candidates.prompts, logits, candidates.tile, candidates.weights)
             kept = tuple(s for s in feedback if s.prompts != step.prompts)
             feedback = (*kept, step)[-_MAX_STEPS:]
         return replace(self, prompts=prompts, feedback=feedback)
@@ -144,15 +194,22 @@ class ObjectState:
         """Choose candidate number `choice`."""
         return replace(self, choice=choice)
 
-    def mask_prompt(self, weights: Path | None) -> NDArray[np.float32] | None:
+    def on_tile(self, tile: Tile) -> ObjectState:
+        """Be decoded on this tile."""
+        before = self.tile
+        is_raised = before is not None and (self.is_raised or tile.level > before.level)
+        return replace(self, tile=tile, is_raised=is_raised)
+
+    def mask_prompt(self, weights: Path | None, tile: Tile) -> NDArray[np.float32] | None:
         """Return the (256, 256) logits to decode from: those of the largest part of the prompts.
 
-        Only those that a model with these weights made: others may be of another size.
+        Only those that a model with these weights made, as others may be of another size, and
+        made on this tile.
         """
         usable = [
             step
             for step in self.feedback
-            if step.weights == weights and self.prompts.extends(step.prompts)
+            if (step.weights, step.tile) == (weights, tile) and self.prompts.extends(step.prompts)
         ]
         if not usable:
             return None

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari_sam.model import MaskCrop
+
+_FASTEST: Final = 1
+"""A level of compression."""
 
 
 class TargetError(ValueError):
@@ -28,7 +36,10 @@ class LabelsPlane(Protocol):
         """Return a copy of a region."""
 
     def write(self, rows: slice, columns: slice, labels: NDArray[Any]) -> None:
-        """Replace a region and show the change."""
+        """Replace a region; what shows it is told by `show`."""
+
+    def show(self) -> None:
+        """Show what was written; on the owner's thread, unlike the others."""
 
     def max_label_id(self) -> int:
         """Return the largest label_id in the whole of the labels, not only in this plane."""
@@ -78,6 +89,9 @@ class ArrayPlane:
         """Replace a region."""
         self.array[rows, columns] = labels
 
+    def show(self) -> None:
+        """Nothing to do: nothing shows the array."""
+
     def max_label_id(self) -> int:
         """Return the largest label_id of the array, 0 if it is empty."""
         return int(self.array.max(initial=0))
@@ -87,6 +101,45 @@ class ArrayPlane:
 
     def release(self, label_id: int) -> None:
         """Nothing to note: the array itself is looked at each time."""
+
+
+class _Block:
+    """A part of an edit: its pixels, packed, for the history holds on to them.
+
+    Parameters
+    ----------
+    top, left : int
+        Row and column of its first pixel.
+    before : (h, w) integer ndarray
+        The labels before the object was written.
+    written : (h, w) bool ndarray
+        The pixels that the object took.
+    """
+
+    def __init__(
+        self, top: int, left: int, before: NDArray[Any], written: NDArray[np.bool_]
+    ) -> None:
+        self._shape = written.shape
+        self.region = slice(top, top + self._shape[0]), slice(left, left + self._shape[1])
+        self.area_px = int(np.count_nonzero(written))
+        self._written = zlib.compress(np.packbits(written).tobytes(), _FASTEST)
+        self._dtype = before.dtype
+        # Mostly there was background everywhere.
+        self._before = zlib.compress(before.tobytes(), _FASTEST) if before.any() else None
+
+    @property
+    def before(self) -> NDArray[Any]:
+        """(h, w), the labels before the object was written."""
+        if self._before is None:
+            return np.zeros(self._shape, self._dtype)
+        return np.frombuffer(zlib.decompress(self._before), self._dtype).reshape(self._shape)
+
+    @property
+    def written(self) -> NDArray[np.bool_]:
+        """(h, w), the pixels that the object took."""
+        bits = np.frombuffer(zlib.decompress(self._written), np.uint8)
+        count = self._shape[0] * self._shape[1]
+        return np.unpackbits(bits, count=count).reshape(self._shape).astype(bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,36 +152,25 @@ class LabelsEdit:
         The labels it was written to.
     label_id : int
         The object's integer.
-    top, left : int
-        Row and column of the region's first pixel.
-    before : (h, w) integer ndarray
-        The region's labels before the object was written.
-    written : (h, w) bool ndarray
-        The pixels that the object took.
+    blocks : tuple
+        The parts of it, which do not overlap.
     """
 
     plane: LabelsPlane
     label_id: int
-    top: int
-    left: int
-    before: NDArray[Any]
-    written: NDArray[np.bool_]
-
-    @property
-    def _region(self) -> tuple[slice, slice]:
-        height, width = self.written.shape
-        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+    blocks: tuple[_Block, ...]
 
     @property
     def area_px(self) -> int:
         """Number of pixels that the object took."""
-        return int(np.count_nonzero(self.written))
+        return sum(block.area_px for block in self.blocks)
 
     def apply(self) -> None:
         """Write the object; pixels that changed since it was undone keep their new label."""
-        labels = self.plane.read(*self._region)
-        labels[self.written & (labels == self.before)] = self.label_id
-        self.plane.write(*self._region, labels)
+        for block in self.blocks:
+            labels = self.plane.read(*block.region)
+            labels[block.written & (labels == block.before)] = self.label_id
+            self.plane.write(*block.region, labels)
         self.plane.claim(self.label_id)
 
     def with_free_label_id(self) -> LabelsEdit:
@@ -138,26 +180,24 @@ class LabelsEdit:
 
     def revert(self) -> None:
         """Take the object back; pixels that were painted since then keep their new label."""
-        labels = self.plane.read(*self._region)
-        own = self.written & (labels == self.label_id)
-        labels[own] = self.before[own]
-        self.plane.write(*self._region, labels)
+        for block in self.blocks:
+            labels = self.plane.read(*block.region)
+            own = block.written & (labels == self.label_id)
+            labels[own] = block.before[own]
+            self.plane.write(*block.region, labels)
         self.plane.release(self.label_id)
 
 
-def plan_object(
-    plane: LabelsPlane, mask: NDArray[np.bool_], top: int, left: int, *, overwrite: bool
-) -> LabelsEdit:
+def plan_object(plane: LabelsPlane, mask: Iterable[MaskCrop], *, overwrite: bool) -> LabelsEdit:
     """Plan to write a mask as a new object, without writing it yet.
 
     Parameters
     ----------
     plane : LabelsPlane
         The labels to write to.
-    mask : (h, w) bool ndarray
-        The object within its bounding box.
-    top, left : int
-        Row and column of the mask's first pixel in the plane.
+    mask : iterable of MaskCrop
+        The object, in parts that do not overlap: each (h, w) bool, with the row and the column
+        of its first pixel in the plane.
     overwrite : bool
         Whether pixels of other objects are taken too; by default only background is.
 
@@ -178,15 +218,20 @@ def plan_object(
             "another target, or convert it to a wider type (right-click the layer)."
         )
         raise TargetError(msg)
-    height, width = mask.shape
-    before = plane.read(slice(top, top + height), slice(left, left + width))
-    written = mask if overwrite else mask & (before == 0)
-    if not written.any():
+    blocks, is_empty = [], True
+    for part, top, left in mask:
+        height, width = part.shape
+        is_empty = is_empty and not part.any()
+        before = plane.read(slice(top, top + height), slice(left, left + width))
+        written = part if overwrite else part & (before == 0)
+        if written.any():
+            blocks.append(_Block(top, left, before, written))
+    if not blocks:
         msg = (
-            "Nothing to accept: every pixel of this mask belongs to other objects already. "
+            "Nothing to accept: this mask is empty. Choose another one or add a click."
+            if is_empty
+            else "Nothing to accept: every pixel of this mask belongs to other objects already. "
             "Choose another mask, or allow overwriting."
-            if mask.any()
-            else "Nothing to accept: this mask is empty. Choose another one or add a click."
         )
         raise TargetError(msg)
-    return LabelsEdit(plane, label_id, top, left, before, written)
+    return LabelsEdit(plane, label_id, tuple(blocks))

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from napari_sam.session.image_plane import ImagePlane
 from napari_sam.session.jobs import Job
 from napari_sam.session.model_choice import ModelChoice, Runtime, find_runtime
 from napari_sam.session.store import EmbeddingStore
+from napari_sam.session.tiles import Tile
 
 if TYPE_CHECKING:
     from napari_sam.model import ImageEmbedding, Predictor
@@ -80,15 +82,17 @@ class EmbeddingCache:
 
 
 @dataclass(frozen=True, eq=False)
-class EmbeddedPlane:
-    """An image plane that is ready to be prompted.
+class EmbeddedTile:
+    """A tile of an image plane that is ready to be prompted.
 
     Parameters
     ----------
     predictor : Predictor
         What embedded it and decodes its prompts.
     embedding : ImageEmbedding
-        What the mask decoder needs to know of the image.
+        What the mask decoder needs to know of it.
+    tile : Tile
+        Where it lies in the plane.
     is_constant : bool
         Whether all its pixels look the same to the model.
     weights : Path, optional
@@ -97,8 +101,35 @@ class EmbeddedPlane:
 
     predictor: Predictor
     embedding: ImageEmbedding
+    tile: Tile
     is_constant: bool
     weights: Path | None = None
+
+    def to_pixels(self, places_xy: NDArray[np.float32] | None) -> NDArray[np.float64] | None:
+        """Bring places in the plane to the pixels of the tile as they were read.
+
+        Parameters
+        ----------
+        places_xy : (..., 2 n) float32 ndarray, optional
+            x and y by turns, in pixels of the plane.
+        """
+        if places_xy is None:
+            return None
+        height, width = self.embedding.original_size
+        factor = np.array([width / self.tile.width, height / self.tile.height])
+        corner = np.array([self.tile.left, self.tile.top])
+        places = places_xy.astype(np.float64).reshape(-1, 2)
+        # Whole numbers are the centres of pixels, of whatever size.
+        local: NDArray[np.float64] = (places - corner) * factor + (factor - 1) / 2
+        return local.reshape(places_xy.shape)
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What is known of a tile's pixels."""
+
+    key: str
+    is_constant: bool
 
 
 class Embedder:
@@ -125,6 +156,7 @@ class Embedder:
         self._load_predictor = load_predictor
         self._cache = EmbeddingCache()
         self._predictor: Predictor | None = None
+        self._contents: WeakKeyDictionary[ImagePlane, dict[Tile, _Content]] = WeakKeyDictionary()
         self.runtime: Runtime | None = None
         """What the model runs on; None until loading has begun."""
 
@@ -148,14 +180,16 @@ class Embedder:
         self.load().warm_up()
 
     def embed(
-        self, plane: ImagePlane, job: Job, report: Callable[[float], None] | None = None
-    ) -> EmbeddedPlane:
-        """Embed a plane, or find its embedding in memory or in the store.
+        self, plane: ImagePlane, tile: Tile, job: Job, report: Callable[[float], None] | None = None
+    ) -> EmbeddedTile:
+        """Embed a tile of a plane, or find its embedding in memory or in the store.
 
         Parameters
         ----------
         plane : ImagePlane
-            What to embed.
+            The image.
+        tile : Tile
+            The part of it to embed.
         job : Job
             Asked whether to go on.
         report : callable, optional
@@ -169,13 +203,29 @@ class Embedder:
         predictor = self.load()
         report = job.report if report is None else report
         report(0)
-        image = plane.read()
-        is_constant = bool((image == image[0, 0]).all())
+        image = plane.read(tile, lambda: report(0))
         job.check()
-        key = content_key(image)
-        embedding = self._cache.get(key) or self._stored_or_new(predictor, image, key, report)
-        self._cache.put(key, embedding)
-        return EmbeddedPlane(predictor, embedding, is_constant, self.choice.checkpoint)
+        content = _Content(content_key(image), bool((image == image[0, 0]).all()))
+        embedding = self._cache.get(content.key)
+        if embedding is None:
+            embedding = self._stored_or_new(predictor, image, content.key, report)
+            self._cache.put(content.key, embedding)
+        self._contents.setdefault(plane, {})[tile] = content
+        return self._embedded(predictor, embedding, tile, content)
+
+    def find(self, plane: ImagePlane, tile: Tile) -> EmbeddedTile | None:
+        """Return a tile that was embedded before, if it is still in memory; reads no pixels."""
+        content = self._contents.get(plane, {}).get(tile)
+        embedding = None if content is None else self._cache.get(content.key)
+        if content is None or embedding is None or self._predictor is None:
+            return None
+        return self._embedded(self._predictor, embedding, tile, content)
+
+    def _embedded(
+        self, predictor: Predictor, embedding: ImageEmbedding, tile: Tile, content: _Content
+    ) -> EmbeddedTile:
+        weights = self.choice.checkpoint
+        return EmbeddedTile(predictor, embedding, tile, content.is_constant, weights)
 
     def _stored_or_new(
         self,

@@ -1,4 +1,4 @@
-"""From an image plane and a model to the plane's embedding, in the background."""
+"""From a tile of an image plane and a model to the tile's embedding, in the background."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import Final
 
 from psygnal import Signal
 
-from napari_sam.session.embeddings import EmbeddedPlane, Embedder
+from napari_sam.session.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image_plane import ImagePlane
 from napari_sam.session.jobs import Dispatcher, Lane, explain, is_out_of_memory
 from napari_sam.session.model_choice import ModelChoice, Runtime, check
 from napari_sam.session.state import Phase
+from napari_sam.session.tiles import Tile
 
 _SMALLER: Final = "choose a smaller model"
 
 
 class Encoding:
-    """Holds the current image plane and model, and how far the plane's embedding is.
+    """Holds the current image plane, tile and model, and how far the tile's embedding is.
 
     All methods belong to the owner's thread.
 
@@ -37,8 +38,8 @@ class Encoding:
     """A model was loaded, and is embedding now."""
     model_left = Signal()
     """Another model was chosen: what the one before gave is not to be relied upon."""
-    completed = Signal(EmbeddedPlane)
-    """The plane is embedded."""
+    completed = Signal(EmbeddedTile)
+    """The tile is embedded."""
     warned = Signal(str)
     """Something happened that should not be missed."""
 
@@ -62,7 +63,9 @@ class Encoding:
         self.wish = choice
         """What the person chose last, whatever became of it."""
         self.plane: ImagePlane | None = None
-        self.embedded: EmbeddedPlane | None = None
+        self.tile: Tile | None = None
+        """The part of the plane that is wanted; None without a plane."""
+        self.embedded: EmbeddedTile | None = None
         self.phase = Phase.NO_IMAGE
         self.progress = 0.0
         self.note = ""
@@ -99,6 +102,11 @@ class Encoding:
         """Whether no job is pending."""
         return self._lane.is_idle and self._check_lane.is_idle
 
+    @property
+    def is_working(self) -> bool:
+        """Whether the embedding is on its way."""
+        return self.phase in (Phase.LOADING, Phase.EMBEDDING)
+
     def close(self) -> None:
         """Stop all work."""
         self._lane.close()
@@ -106,18 +114,18 @@ class Encoding:
 
     # The image -------------------------------------------------------------------------------
 
-    def set_plane(self, plane: ImagePlane | None) -> None:
-        """Go to another plane, not yet embedded, or to none."""
+    def set_plane(self, plane: ImagePlane | None, tile: Tile | None) -> None:
+        """Go to a tile of another plane, not yet embedded, or to none."""
         is_loading = not self._lane.is_idle and not self._is_proven
         self._lane.cancel()
-        self.plane, self.embedded, self._refusal = plane, None, ""
+        self.plane, self.tile, self.embedded, self._refusal = plane, tile, None, ""
         self._rest()
         if is_loading and plane is None:
             self._submit_load()
 
     def refuse(self, reason: str) -> None:
         """Say why there is no plane."""
-        self.set_plane(None)
+        self.set_plane(None, None)
         self._refusal = reason
         self._rest()
 
@@ -131,14 +139,27 @@ class Encoding:
             self._load()
 
     def embed(self) -> None:
-        """Embed the plane, unless that is done or under way; retries a failure."""
-        if self.plane is None or self.phase in (Phase.LOADING, Phase.EMBEDDING, Phase.READY):
+        """Embed the tile, unless that is done or under way; retries a failure."""
+        if self.plane is not None and not self.is_working and self.phase is not Phase.READY:
+            self._start()
+
+    def want(self, tile: Tile) -> None:
+        """Go to another tile of the plane: at once if it is in memory, else it is embedded.
+
+        Nothing is begun as long as `embed` was not called, or after `cancel`.
+        """
+        if self.plane is None or tile == self.tile:
             return
-        self._start()
+        self._lane.cancel()
+        self.tile, self.embedded = tile, self._embedder.find(self.plane, tile)
+        if self.embedded is not None:
+            self.phase, self.progress, self.note = Phase.READY, 1.0, ""
+        elif self.phase not in (Phase.NO_IMAGE, Phase.CANCELLED):
+            self._start()
 
     def cancel(self) -> None:
         """Stop embedding; `embed` starts again."""
-        if self.phase in (Phase.LOADING, Phase.EMBEDDING):
+        if self.is_working:
             self._lane.cancel()
             self.phase, self.progress = Phase.CANCELLED, 0.0
             self.changed.emit()
@@ -146,7 +167,7 @@ class Encoding:
     # The model -------------------------------------------------------------------------------
 
     def set_model(self, wish: ModelChoice) -> None:
-        """Go to another model, once it is found good, and embed the plane with it."""
+        """Go to another model, once it is found good, and embed the tile with it."""
         if wish == self.wish:
             return
         self.wish = wish
@@ -220,13 +241,13 @@ class Encoding:
         self._lane.submit(lambda _: embedder.load(), lambda _: self._on_loaded(), self._on_failed)
 
     def _start(self) -> None:
-        embedder, plane = self._embedder, self.plane
-        if plane is None:
+        embedder, plane, tile = self._embedder, self.plane, self.tile
+        if plane is None or tile is None:
             return
         self.phase = Phase.EMBEDDING if embedder.is_loaded else Phase.LOADING
         self.progress, self.note = 0.0, ""
         self._lane.submit(
-            lambda job: embedder.embed(plane, job),
+            lambda job: embedder.embed(plane, tile, job),
             self._on_embedded,
             self._on_failed,
             self._on_progress,
@@ -246,7 +267,7 @@ class Encoding:
         self.phase, self.progress = Phase.EMBEDDING, fraction
         self.changed.emit()
 
-    def _on_embedded(self, embedded: EmbeddedPlane) -> None:
+    def _on_embedded(self, embedded: EmbeddedTile) -> None:
         self._proven = self._followed, self.choice
         self._say_where()
         self.embedded = embedded

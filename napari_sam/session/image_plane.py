@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_PIXELS: Final = 2**28
-"""Beyond 16,384 x 16,384 the plane and its copies no longer fit a laptop's memory."""
+from napari_sam.session.tiles import MODEL_SIDE, Tile, TilePyramid
 
+_MAX_STRIP_PIXELS: Final = 2**24
+"""How much of a large image is read at a time."""
 _FLOAT32_LIMIT: Final = 1e30
 
 
@@ -28,7 +31,8 @@ class ImagePlane:
     ----------
     data : array_like
         (H, W) intensities, or (H, W, 3) / (H, W, 4) colours if `is_rgb`; NumPy or anything else
-        that has a shape and a dtype and that `numpy.asarray` reads.
+        that has a shape and a dtype and of which a region ``data[rows, columns]`` can be read. A
+        ``chunks`` like zarr's tells which rows are read together.
     is_rgb : bool
         Whether the last axis holds colours.
     contrast_limits : (float, float), optional
@@ -36,6 +40,10 @@ class ImagePlane:
         value (0 and 255 for uint8). Unused for colours.
     name : str
         What messages call the image.
+    coarser : tuple of array_like
+        The same plane at lower resolutions, like `data`, the highest first.
+    gamma : float
+        Exponent of the intensities between the contrast limits. Unused for colours.
 
     Raises
     ------
@@ -47,6 +55,8 @@ class ImagePlane:
     is_rgb: bool = False
     contrast_limits: tuple[float, float] | None = None
     name: str = "image"
+    coarser: tuple[Any, ...] = ()
+    gamma: float = 1.0
 
     def __post_init__(self) -> None:
         shape, dtype = tuple(self.data.shape), np.dtype(self.data.dtype)
@@ -68,32 +78,118 @@ class ImagePlane:
         if 0 in shape:
             msg = f"'{self.name}' is empty (shape {shape}): choose an image with pixels."
             raise ImageError(msg)
-        if shape[0] * shape[1] > MAX_PIXELS:
-            msg = (
-                f"'{self.name}' shows {shape[0]:,} x {shape[1]:,} pixels at once, more than can "
-                "be segmented for now: crop it or use a smaller copy."
-            )
-            raise ImageError(msg)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return int(self.data.shape[0]), int(self.data.shape[1])
 
-    def read(self) -> NDArray[np.uint8]:
-        """Read the pixels as the model wants them.
+    def read(
+        self, tile: Tile | None = None, check: Callable[[], None] = lambda: None
+    ) -> NDArray[np.uint8]:
+        """Read the pixels of a tile as the model wants them.
+
+        Of a large tile only as much as the model can see: the coarsest resolution that has it
+        all, and means of its pixels where there is no such resolution.
+
+        Parameters
+        ----------
+        tile : Tile, optional
+            What to read; the whole plane by default.
+        check : callable, optional
+            Called between two reads from the disk; what it raises comes out here.
 
         Returns
         -------
-        (H, W, 3) uint8 ndarray
-            Red, green, blue. Gray values are mapped linearly from `contrast_limits` to 0..255 and
-            repeated; NaN becomes black, infinities black or white. Alpha is dropped.
+        (h, w, 3) uint8 ndarray
+            Red, green, blue; the longer side below 2048 pixels, or the tile in its own. Gray
+            values are mapped from `contrast_limits` to 0..255 and repeated; NaN becomes black,
+            infinities black or white. Alpha is dropped.
         """
-        pixels = np.asarray(self.data)
+        tile = TilePyramid(self.shape).whole if tile is None else tile
+        data, rows, columns = self._source(tile)
+        length = max(rows.stop - rows.start, columns.stop - columns.start)
+        factor = max(1, length // MODEL_SIDE)
+        strips = []
+        for strip in _strips(data, rows, columns, factor):
+            check()
+            pixels = self._mapped(np.asarray(data[strip, columns]))
+            strips.append(_means(pixels, factor))
+        pixels = strips[0] if len(strips) == 1 else np.concatenate(strips)
+        if pixels.ndim == 2:
+            return np.repeat(pixels[..., np.newaxis], 3, axis=-1)
+        return np.ascontiguousarray(pixels)
+
+    def _source(self, tile: Tile) -> tuple[Any, slice, slice]:
+        """Return the array to read a tile from, and the tile's rows and columns in it."""
+        finest = best = self.data
+        for data in self.coarser:
+            # One pixel more or less, where a length cannot be halved, is no reason.
+            scale = max(n / (m + 1) for n, m in zip(self.shape, data.shape, strict=False))
+            if scale <= tile.side / MODEL_SIDE:
+                best = data
+        if best is finest:
+            return best, *_region(tile, 1, 1)
+        return best, *_region(tile, *(m / n for n, m in zip(self.shape, best.shape, strict=False)))
+
+    def _mapped(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
         if self.is_rgb:
-            return np.ascontiguousarray(_colours_to_uint8(pixels[..., :3]))
-        gray = _gray_to_uint8(pixels, self.contrast_limits)
-        return np.repeat(gray[..., np.newaxis], 3, axis=-1)
+            return _colours_to_uint8(pixels[..., :3])
+        if pixels.dtype == np.uint8 and (*self._limits, self.gamma) == (0, 255, 1):
+            return pixels
+        return _scale(pixels, *self._limits, self.gamma)
+
+    @cached_property
+    def _limits(self) -> tuple[float, float]:
+        """The intensities of black and white, the same for all tiles."""
+        limits = self.contrast_limits
+        if limits is not None and np.isfinite(limits).all():
+            return limits
+        if self.data.dtype == np.uint8:
+            return 0, 255
+        data = (self.data, *self.coarser)[-1]
+        every = slice(0, data.shape[0]), slice(0, data.shape[1])
+        ranges = [finite_range(np.asarray(data[rows, every[1]])) for rows in _strips(data, *every)]
+        found = [one for one in ranges if one is not None]
+        if not found:
+            return 0, 1
+        return min(low for low, _ in found), max(high for _, high in found)
+
+
+def _region(tile: Tile, row_factor: float, column_factor: float) -> tuple[slice, slice]:
+    def span(start: int, length: int, factor: float) -> slice:
+        first = round(start * factor)
+        return slice(first, max(first + 1, round((start + length) * factor)))
+
+    return span(tile.top, tile.height, row_factor), span(tile.left, tile.width, column_factor)
+
+
+def _strips(data: Any, rows: slice, columns: slice, factor: int = 1) -> Iterator[slice]:
+    """Cut rows into parts that are read one by one: whole means, and whole chunks if possible."""
+    width = columns.stop - columns.start
+    height = max(factor, _MAX_STRIP_PIXELS // width // factor * factor)
+    chunks = getattr(data, "chunks", None)
+    if chunks and factor == 1:
+        height = min(height, int(chunks[0]))
+        # The first one ends where a chunk ends.
+        first = min(rows.stop, (rows.start // height + 1) * height)
+        yield slice(rows.start, first)
+        rows = slice(first, rows.stop)
+    for start in range(rows.start, rows.stop, height):
+        yield slice(start, min(start + height, rows.stop))
+
+
+def _means(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Return the means of squares of pixels; what is left over at the end belongs to the last."""
+    if factor == 1:
+        return pixels
+    edges = [np.arange(0, max(length - factor + 1, 1), factor) for length in pixels.shape[:2]]
+    sums = np.add.reduceat(pixels, edges[0], axis=0, dtype=np.uint32)
+    sums = np.add.reduceat(sums, edges[1], axis=1)
+    counts = [np.diff(edge, append=n) for edge, n in zip(edges, pixels.shape[:2], strict=True)]
+    area = np.multiply.outer(*counts).reshape(*sums.shape[:2], *(1,) * (pixels.ndim - 2))
+    means: NDArray[np.uint8] = ((sums + area // 2) // area).astype(np.uint8)
+    return means
 
 
 def _colours_to_uint8(colours: NDArray[Any]) -> NDArray[np.uint8]:
@@ -105,25 +201,14 @@ def _colours_to_uint8(colours: NDArray[Any]) -> NDArray[np.uint8]:
     return _scale(colours, 0, float(top))
 
 
-def _gray_to_uint8(
-    gray: NDArray[Any], contrast_limits: tuple[float, float] | None
-) -> NDArray[np.uint8]:
-    if contrast_limits is None or not np.isfinite(contrast_limits).all():
-        contrast_limits = (0, 255) if gray.dtype == np.uint8 else finite_range(gray)
-    low, high = contrast_limits
-    if gray.dtype == np.uint8 and (low, high) == (0, 255):
-        return gray
-    return _scale(gray, low, high)
-
-
-def finite_range(values: NDArray[Any]) -> tuple[float, float]:
-    """Return the smallest and the largest finite value, or (0, 1) if there is none."""
+def finite_range(values: NDArray[Any]) -> tuple[float, float] | None:
+    """Return the smallest and the largest finite value, or None if there is none."""
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]
-    return (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+    return (float(values.min()), float(values.max())) if values.size else None
 
 
-def _scale(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+def _scale(values: NDArray[Any], low: float, high: float, gamma: float = 1.0) -> NDArray[np.uint8]:
     # float32 holds every 16-bit integer exactly; wider ones need float64.
     is_small = values.dtype.itemsize <= 2 and max(abs(low), abs(high)) < _FLOAT32_LIMIT
     # Halving both keeps the difference of two huge floats finite.
@@ -134,5 +219,7 @@ def _scale(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     # Clipped first, and divided before it is multiplied, so that nothing can overflow.
     np.clip(floats, low, high, out=floats)
     shares = np.nan_to_num((floats / 2 - low / 2) / span, copy=False, nan=0)
+    if gamma != 1:
+        np.power(shares, gamma, out=shares)
     rounded: NDArray[np.uint8] = np.rint(255 * shares).astype(np.uint8)
     return rounded

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from napari_sam.session.candidates import Candidates, decode
-from napari_sam.session.embeddings import EmbeddedPlane
+from napari_sam.session.embeddings import EmbeddedTile
 from napari_sam.session.jobs import Lane, explain
 from napari_sam.session.prompts import Prompts
+
+FindTile = Callable[[Prompts], EmbeddedTile | None]
+"""Gives the embedded tile that prompts lie on, if there is one."""
 
 
 class HoverPreview:
@@ -25,8 +28,7 @@ class HoverPreview:
         self._lane = lane
         self._on_changed = on_changed
         self._wanted: Prompts | None = None
-        self._embedded: EmbeddedPlane | None = None
-        self._shape = (0, 0)
+        self._find: FindTile | None = None
         self._is_failure_logged = False
         self.shown: Candidates | None = None
         """The newest masks; None if there are none to show."""
@@ -39,12 +41,10 @@ class HoverPreview:
         else:
             self._request()
 
-    def allow(self, embedded: EmbeddedPlane | None, shape: tuple[int, int] = (0, 0)) -> None:
-        """Preview on this image of (H, W) pixels; None: not now, forgetting what is shown."""
-        if embedded is not self._embedded:
-            self._is_failure_logged = False
-        self._embedded, self._shape = embedded, shape
-        if embedded is None:
+    def allow(self, find: FindTile | None) -> None:
+        """Preview on the tiles that `find` gives; None: not now, forgetting what is shown."""
+        self._find, self._is_failure_logged = find, False
+        if find is None:
             self.shown = None
 
     def _drop(self) -> None:
@@ -53,15 +53,15 @@ class HoverPreview:
             self._on_changed()
 
     def _request(self) -> None:
-        wanted, embedded = self._wanted, self._embedded
-        if wanted is None or embedded is None:
+        wanted, find = self._wanted, self._find
+        if wanted is None or find is None:
             return
-        usable, _ = wanted.within(self._shape)
-        if not usable.has_foreground:
+        embedded = find(wanted)
+        if embedded is None:
             self._drop()
         elif self._lane.is_idle:
             self._lane.submit(
-                lambda _: decode(embedded, wanted, usable, None, None),
+                lambda _: decode(embedded, wanted, wanted, None, None),
                 self._on_decoded,
                 self._on_failed,
             )
@@ -73,7 +73,7 @@ class HoverPreview:
         self._drop()
 
     def _on_decoded(self, candidates: Candidates) -> None:
-        if self._wanted is None or self._embedded is None:
+        if self._wanted is None or self._find is None:
             return
         self.shown = candidates
         self._on_changed()

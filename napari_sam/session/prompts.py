@@ -74,6 +74,13 @@ class Prompts:
         return len(self.points_xy) + (self.box_xyxy is not None)
 
     @property
+    def bounds_xyxy(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 of the smallest rectangle around all prompts, of which there is one."""
+        corners = [] if self.box_xyxy is None else [self.box_xyxy[:2], self.box_xyxy[2:]]
+        xs, ys = zip(*self.points_xy, *corners, strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
+
+    @property
     def has_foreground(self) -> bool:
         """Whether anything says where the object is, rather than where it is not."""
         return self.box_xyxy is not None or FOREGROUND in self.point_labels
@@ -98,13 +105,17 @@ class Prompts:
             zip(self.points_xy, self.point_labels, strict=True)
         )
 
-    def within(self, shape: tuple[int, int]) -> tuple[Prompts, tuple[str, ...]]:
+    def within(
+        self, shape: tuple[int, int], side_in_sight_px: int | None = None
+    ) -> tuple[Prompts, tuple[str, ...]]:
         """Keep what an image plane of this shape can use, and say what was left out.
 
         Parameters
         ----------
         shape : (int, int)
             Height and width of the image plane in pixels.
+        side_in_sight_px : int, optional
+            How much of it the person sees at once; by default the whole.
 
         Returns
         -------
@@ -129,7 +140,7 @@ class Prompts:
                 float(np.clip(box[3], -0.5, height - 0.5)),
             )
             # A click without a drag makes a rectangle of some screen pixels in napari.
-            least_px = min(max(3, max(shape) / 200), *shape)
+            least_px = min(max(3, (side_in_sight_px or max(shape)) / 200), *shape)
             if box[2] - box[0] < least_px or box[3] - box[1] < least_px:
                 box = None
                 remarks.append("The box has no area inside the image: drag it around the object.")

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from psygnal import Signal
 
 from napari_sam.session.ahead import AheadEmbedding
-from napari_sam.session.candidates import Candidates, ObjectState, decode
+from napari_sam.session.candidates import Candidates, ObjectState
+from napari_sam.session.decoding import Decoding
 from napari_sam.session.edits import LabelsEdit, LabelsPlane, TargetError, plan_object
-from napari_sam.session.embeddings import EmbeddedPlane, Embedder, LoadPredictor
+from napari_sam.session.embeddings import EmbeddedTile, Embedder, LoadPredictor
 from napari_sam.session.encoding import Encoding
 from napari_sam.session.history import Edit, History
 from napari_sam.session.image_plane import ImagePlane
 from napari_sam.session.jobs import CallbackQueue, Dispatcher, Lane, explain, run_until
 from napari_sam.session.model_choice import ModelChoice, load_predictor
-from napari_sam.session.preview import HoverPreview
 from napari_sam.session.prompts import Prompts
 from napari_sam.session.state import SessionState, hint_for
 from napari_sam.session.store import EmbeddingStore
+from napari_sam.session.tiles import Box, Tile
 
+_T = TypeVar("_T")
+
+_MAX_AREA_AT_ONCE_PX: Final = 2**23
+"""An object with more pixels is written in the background."""
 _MAX_LEFT: Final = 100
 """Objects put away on other planes; the masks of one take a megabyte."""
 
@@ -74,21 +79,24 @@ class AnnotationSession:
         store: EmbeddingStore | None = None,
     ) -> None:
         self._dispatcher = CallbackQueue() if dispatcher is None else dispatcher
-        self._decode_lane = Lane("napari-sam-decode", self._dispatcher)
         self._encoding = Encoding(
             lambda choice: Embedder(choice, load_predictor, store),
             model or ModelChoice(),
             self._dispatcher,
         )
-        self._encoding.changed.connect(self._publish)
+        self._encoding.changed.connect(self._on_encoding_changed)
         self._encoding.model_loaded.connect(self._on_model_loaded)
         self._encoding.model_left.connect(self._on_model_left)
         self._encoding.completed.connect(self._on_embedded)
         self._encoding.warned.connect(self.warned.emit)
-        self._preview = HoverPreview(self._decode_lane, self._publish)
-
+        self._decoding = Decoding(self._encoding, self._dispatcher)
+        self._decoding.changed.connect(self._publish)
+        self._decoding.moved.connect(self._on_object_moved)
+        self._decoding.completed.connect(self._accept_what_was_awaited)
+        self._decoding.failed.connect(self._on_decode_failed)
+        self._write_lane = Lane("napari-sam-write", self._dispatcher)
         self._ahead = AheadEmbedding(
-            self._dispatcher, lambda: not (self._encoding.is_idle and self._decode_lane.is_idle)
+            self._dispatcher, lambda: not (self._encoding.is_idle and self._decoding.is_idle)
         )
         self._upcoming: tuple[ImagePlane, ...] = ()
 
@@ -96,13 +104,9 @@ class AnnotationSession:
         self._left: dict[Hashable, tuple[ObjectState, Candidates | None]] = {}
         self._plane_id = 0
         self._target: LabelsPlane | None = None
-        self._object = ObjectState()
-        self._candidates: Candidates | None = None
         self._accept_when_decoded = False
         self._history = History()
 
-        self.use_feedback = True
-        """Whether a decode starts from the mask chosen before the last click of the object."""
         self.overwrite = False
         """Whether accepting takes pixels of other objects too."""
         self._state = self._snapshot()
@@ -117,7 +121,9 @@ class AnnotationSession:
     @property
     def is_idle(self) -> bool:
         """Whether no job is pending."""
-        return self._encoding.is_idle and self._decode_lane.is_idle and self._ahead.is_idle
+        return all(
+            part.is_idle for part in (self._encoding, self._decoding, self._write_lane, self._ahead)
+        )
 
     def wait_until_idle(self, timeout_s: float) -> None:
         """Apply results until no job is pending.
@@ -133,22 +139,25 @@ class AnnotationSession:
         """Stop all work; the session is of no use afterwards."""
         self._encoding.close()
         self._ahead.close()
-        self._decode_lane.close()
+        self._decoding.close()
+        self._write_lane.close()
         self._dispatcher.close()
 
     def _snapshot(self) -> SessionState:
-        encoding = self._encoding
+        encoding, decoding = self._encoding, self._decoding
+        prompts = decoding.object.prompts
         return SessionState(
             phase=encoding.phase,
             progress=encoding.progress,
-            prompts=self._object.prompts,
-            candidates=self._candidates,
-            chosen=self._chosen(),
-            preview=self._preview.shown,
-            is_decoding=self._is_decoding,
+            prompts=prompts,
+            candidates=decoding.candidates,
+            chosen=decoding.chosen,
+            preview=decoding.preview,
+            is_decoding=decoding.is_pending,
+            is_writing=not self._write_lane.is_idle,
             can_undo=self._history.can_undo,
             can_redo=self._history.can_redo,
-            hint=encoding.note or hint_for(encoding.phase, self._object.prompts, encoding.plane),
+            hint=encoding.note or hint_for(encoding.phase, *decoding.usable(prompts)),
             has_image=encoding.plane is not None,
             model=encoding.choice,
             wish=encoding.wish,
@@ -162,18 +171,13 @@ class AnnotationSession:
         self.changed.emit(self._state)
 
     @property
-    def _is_decoding(self) -> bool:
-        # Without prompts the lane works on a preview; before the embedding, on getting ready.
-        is_about_prompts = (
-            self._encoding.embedded is not None and self._object.prompts.has_foreground
-        )
-        return is_about_prompts and self._decode_lane.expects_result
+    def use_feedback(self) -> bool:
+        """Whether a decode starts from the mask chosen before the last click of the object."""
+        return self._decoding.use_feedback
 
-    def _chosen(self) -> int | None:
-        if self._candidates is None:
-            return None
-        choice = self._object.choice
-        return self._candidates.best if choice is None else choice
+    @use_feedback.setter
+    def use_feedback(self, use: bool) -> None:
+        self._decoding.use_feedback = use
 
     # The image, the model and the embedding --------------------------------------------------
 
@@ -189,8 +193,12 @@ class AnnotationSession:
         """
         self._encoding.set_model(choice)
 
-    def set_image(self, plane: ImagePlane | None, key: Hashable = None) -> None:
+    def set_image(
+        self, plane: ImagePlane | None, key: Hashable = None, view: Box | None = None
+    ) -> None:
         """Start on another image plane: its embedding is computed at once, in the background.
+
+        That of a large plane is one of a tile, which is chosen from the view and the prompts.
 
         Parameters
         ----------
@@ -200,12 +208,23 @@ class AnnotationSession:
             Tells this plane, with its present pixels, from all others. The object that is being
             made on a plane is put away under its key when the plane is left, and is back with its
             masks, not decoded again, when the plane is set again. Without a key it is dropped.
+        view : (float, float, float, float), optional
+            x0, y0, x1, y1 of what the person sees of the plane; by default the whole.
         """
-        self._leave_image(plane, key)
+        self._leave_image(plane, key, view)
         if plane is None:
             self._publish()
         else:
             self._encoding.embed()
+
+    def look_at(self, view: Box) -> None:
+        """Hear that the person sees another part of the plane: x0, y0, x1, y1 in its pixels.
+
+        Objects are looked for at the resolution of the view; where that wants another tile, it is
+        embedded at once, unless an object is being made.
+        """
+        self._decoding.look_at(view)
+        self._publish()
 
     def embed_ahead(self, planes: Sequence[ImagePlane]) -> None:
         """Embed other planes too, once the current one is ready and whenever nothing else is done.
@@ -217,28 +236,40 @@ class AnnotationSession:
         """
         self._upcoming = tuple(planes)
         if self._encoding.embedded is not None:
-            self._ahead.start(self._encoding.embedder, self._upcoming)
+            self._start_ahead()
+
+    def _start_ahead(self) -> None:
+        embedder, plane = self._encoding.embedder, self._encoding.plane
+        if plane is None:
+            return
+        tiles = [(plane, tile) for tile in self._decoding.tiles_ahead]
+        tiles += [
+            (other, self._decoding.in_sight)
+            for other in self._upcoming
+            if other.shape == plane.shape
+        ]
+        self._ahead.start(embedder, [one for one in tiles if embedder.find(*one) is None])
 
     def refuse_image(self, reason: str) -> None:
         """Say why the image that was chosen cannot be segmented, in place of `set_image`."""
-        self._leave_image(None, None)
+        self._leave_image(None, None, None)
         self._encoding.refuse(reason)
         self._publish()
 
-    def _leave_image(self, new: ImagePlane | None, key: Hashable) -> None:
-        if self._key is not None and not self._object.prompts.is_empty:
-            self._left[self._key] = self._object, self._candidates
+    def _leave_image(self, new: ImagePlane | None, key: Hashable, view: Box | None) -> None:
+        decoding = self._decoding
+        if self._key is not None and not decoding.object.prompts.is_empty:
+            self._left[self._key] = decoding.object, decoding.candidates
             if len(self._left) > _MAX_LEFT:
                 del self._left[next(iter(self._left))]
         self._key = key
         self._ahead.stop()
         self._upcoming = ()
-        self._encoding.set_plane(new)
+        self._encoding.set_plane(new, decoding.leave(None if new is None else new.shape, view))
         self._target = None
-        self._preview.want(None)
         self._plane_id += 1
         self._history.drop_prompts_of_other_planes(self._plane_id)
-        known, self._candidates = self._left.pop(key, (ObjectState(), None))
+        known, decoding.candidates = self._left.pop(key, (ObjectState(), None))
         self._set_object(known)
 
     def embed(self) -> None:
@@ -250,30 +281,34 @@ class AnnotationSession:
         self._encoding.cancel()
 
     def _on_model_loaded(self, embedder: Embedder) -> None:
-        # While the image is embedded, there is nothing to decode.
-        self._decode_lane.submit(
-            lambda _: embedder.warm_up(),
-            lambda _: None,
-            lambda error: self.warned.emit(explain(error, "Masks will take longer")),
+        self._decoding.get_ready(
+            embedder, lambda error: self.warned.emit(explain(error, "Masks will take longer"))
         )
 
     def _on_model_left(self) -> None:
         self._left.clear()
         self._ahead.stop()
         # An accept that waits for masks waits on for those of the next model.
-        self._decode_lane.cancel()
-        self._candidates = None
-        self._preview.allow(None)
+        self._decoding.forget_masks()
 
-    def _on_embedded(self, embedded: EmbeddedPlane) -> None:
-        if embedded.is_constant:
+    def _on_encoding_changed(self) -> None:
+        if not self._encoding.is_working and not self._decoding.is_pending:
+            self._accept_what_was_awaited()  # the better masks will not come
+        self._publish()
+
+    def _on_embedded(self, embedded: EmbeddedTile) -> None:
+        if embedded.is_constant and self._is_whole(embedded.tile):
             self.warned.emit(
                 "All pixels of this image look the same to SAM: check the slice and the layer's "
                 "contrast limits."
             )
-        self._request_decode()
+        self._decoding.request()
         self._publish()
-        self._ahead.start(self._encoding.embedder, self._upcoming)
+        self._start_ahead()
+
+    def _is_whole(self, tile: Tile) -> bool:
+        plane = self._encoding.plane
+        return plane is not None and (tile.height, tile.width) == plane.shape
 
     # The object being made -------------------------------------------------------------------
 
@@ -282,12 +317,11 @@ class AnnotationSession:
 
         Prompts given before the embedding is ready are kept and decoded when it is.
         """
-        if prompts == self._object.prompts:
+        decoding = self._decoding
+        before = decoding.object
+        if prompts == before.prompts:
             return
-        before = self._object
-        shown = None
-        if self.use_feedback and self._candidates is not None:
-            shown = self._candidates, self._chosen() or 0
+        shown = decoding.shown if self.use_feedback else None
         after = ObjectState() if prompts.is_empty else before.with_prompts(prompts, shown)
         self._history.push_prompts(Edit(before, after, self._plane_id))
         self._set_object(after)
@@ -313,19 +347,22 @@ class AnnotationSession:
         IndexError
             If there is no such candidate.
         """
-        if self._candidates is None or not 0 <= index < len(self._candidates):
+        decoding = self._decoding
+        if decoding.candidates is None or not 0 <= index < len(decoding.candidates):
             msg = f"There is no candidate {index} to choose."
             raise IndexError(msg)
-        if index != self._chosen():
-            before, self._object = self._object, self._object.with_choice(index)
-            self._history.amend(before, self._object)
+        if index != decoding.chosen:
+            before = decoding.choose(index)
+            self._history.amend(before, decoding.object)
+            decoding.improve()
             self._publish()
 
     def choose_next(self, step: int = 1) -> None:
         """Choose the candidate `step` places further on, around the end; none: do nothing."""
-        chosen = self._chosen()
-        if self._candidates is not None and chosen is not None:
-            self.choose((chosen + step) % len(self._candidates))
+        shown = self._decoding.shown
+        if shown is not None:
+            candidates, chosen = shown
+            self.choose((chosen + step) % len(candidates))
 
     def hover(self, prompts: Prompts | None) -> None:
         """Preview the masks of prompts that are not given yet, as long as the object has none.
@@ -338,54 +375,27 @@ class AnnotationSession:
         prompts : Prompts, optional
             None ends the preview.
         """
-        self._preview.want(prompts)
+        self._decoding.hover(prompts)
 
     def _set_object(self, new: ObjectState) -> None:
         """Make `new` the object being made and have it decoded, without a trace in the history."""
-        if not new.prompts.has_foreground:
-            self._decode_lane.cancel()
-            self._candidates = None
-        self._object = new
         self._accept_when_decoded = False
-        self._request_decode()
+        self._decoding.set_object(new)
 
-    def _request_decode(self) -> None:
-        embedded, plane = self._encoding.embedded, self._encoding.plane
-        if embedded is None or plane is None:
-            self._preview.allow(None)
-            return
-        prompts, choice = self._object.prompts, self._object.choice
-        self._preview.allow(embedded if prompts.is_empty else None, plane.shape)
-        usable, _ = prompts.within(plane.shape)
-        if not usable.has_foreground:
-            self._decode_lane.cancel()
-            self._candidates = None
-            return
-        if self._candidates is not None and self._candidates.prompts == prompts:
-            self._decode_lane.cancel()  # what is under way is of prompts that were taken back
-            return
-        mask_prompt = self._object.mask_prompt(embedded.weights) if self.use_feedback else None
+    def _on_object_moved(self, before: ObjectState, after: ObjectState) -> None:
+        self._history.amend(before, after)
 
-        self._decode_lane.submit(
-            lambda _: decode(embedded, prompts, usable, mask_prompt, choice),
-            self._on_decoded,
-            self._on_decode_failed,
-        )
-
-    def _on_decoded(self, candidates: Candidates) -> None:
-        self._candidates = candidates
-        if self._accept_when_decoded:
-            try:  # waits once more if these are not yet the masks of the newest prompts
+    def _accept_what_was_awaited(self) -> None:
+        if self._accept_when_decoded and self._decoding.candidates is not None:
+            try:
                 self.accept()
             except TargetError as error:
                 self.warned.emit(str(error))
-        self._publish()
 
     def _on_decode_failed(self, error: BaseException) -> None:
         if self._encoding.try_to_step_down(error):
             return
         self._accept_when_decoded = False
-        self._candidates = None  # those on screen are of other prompts
         self.warned.emit(explain(error, "The masks could not be computed"))
         self._publish()
 
@@ -416,7 +426,8 @@ class AnnotationSession:
         Returns
         -------
         LabelsEdit or None
-            What was written; None if that has to wait.
+            What was written; None if that has to wait, or is done in the background because the
+            object is very large.
 
         Raises
         ------
@@ -424,38 +435,85 @@ class AnnotationSession:
             If there is no mask, no target, or nothing of the mask may be written. The prompts
             stay as they are.
         """
-        if self._is_decoding:
+        if self._decoding.is_pending:
             self._accept_when_decoded = True
             return None
         self._accept_when_decoded = False
-        chosen = self._chosen()
-        if self._candidates is None or chosen is None:
+        shown = self._decoding.shown
+        if shown is None:
             msg = "There is no mask to accept yet: click on an object or draw a box around it."
-            if self._object.prompts.has_foreground and self._encoding.embedded is None:
+            if self._decoding.object.prompts.has_foreground and self._encoding.embedded is None:
                 msg = "There is no mask to accept yet: it comes when the image is embedded."
             raise TargetError(msg)
-        if self._target is None:
+        target, overwrite = self._target, self.overwrite
+        if target is None:
             msg = "There is no target to write the object into: choose a Labels layer."
             raise TargetError(msg)
-        crop = self._candidates.crop(chosen)
-        labels = plan_object(self._target, crop.mask, crop.top, crop.left, overwrite=self.overwrite)
-        labels.apply()
-        self._history.push(Edit(self._object, ObjectState(), self._plane_id, labels))
-        self._set_object(ObjectState())
+        candidates, chosen = shown
+
+        def write() -> LabelsEdit:
+            labels = plan_object(target, candidates.blocks(chosen), overwrite=overwrite)
+            labels.apply()
+            return labels
+
+        edit = Edit(self._decoding.object, ObjectState(), self._plane_id)
+        if candidates.area_bound_px(chosen) > _MAX_AREA_AT_ONCE_PX:
+            self._write(write, lambda labels: self._on_accepted(edit, labels))
+            return None
+        self._check_free_to_write()
+        labels = write()
+        self._on_accepted(edit, labels)
+        return labels
+
+    def _on_accepted(self, edit: Edit, labels: LabelsEdit) -> None:
+        labels.plane.show()
+        self._history.push(replace(edit, labels=labels))
+        if self._decoding.object.prompts == edit.before.prompts:
+            self._set_object(ObjectState())
         self._publish()
         self.accepted.emit(labels)
-        return labels
+
+    def _write(self, work: Callable[[], _T], on_done: Callable[[_T], None]) -> None:
+        """Do in the background what takes seconds; one such thing at a time.
+
+        Raises
+        ------
+        TargetError
+            If the one before is not done.
+        """
+        self._check_free_to_write()
+
+        def on_failed(error: BaseException) -> None:
+            self.warned.emit(explain(error, "The object could not be written"))
+            self._publish()
+
+        self._write_lane.submit(lambda _: work(), on_done, on_failed)
+        self._publish()
 
     # Undo and redo -----------------------------------------------------------------------------
 
     def undo(self) -> None:
-        """Take back the last change of the prompts or the last accepted object."""
+        """Take back the last change of the prompts or the last accepted object.
+
+        Raises
+        ------
+        TargetError
+            If a very large object is still being written.
+        """
+        self._check_free_to_write()
         edit = self._history.undo()
         if edit is not None:
             self._restore(edit, edit.before, LabelsEdit.revert)
 
     def redo(self) -> None:
-        """Repeat what was undone last."""
+        """Repeat what was undone last.
+
+        Raises
+        ------
+        TargetError
+            If a very large object is still being written.
+        """
+        self._check_free_to_write()
         edit = self._history.redo()
         if edit is not None:
             if edit.labels is not None:
@@ -464,18 +522,32 @@ class AnnotationSession:
                 self._history.replace_last(edit)
             self._restore(edit, edit.after, LabelsEdit.apply)
 
+    def _check_free_to_write(self) -> None:
+        if not self._write_lane.is_idle:
+            msg = "A very large object is still being written: try again in a moment."
+            raise TargetError(msg)
+
     def _restore(self, edit: Edit, state: ObjectState, write: Callable[[LabelsEdit], None]) -> None:
-        if edit.labels is not None:
-            try:
-                write(edit.labels)
-            except TargetError as error:
-                self.warned.emit(str(error))
+        labels = edit.labels
+        if labels is not None:
+            if labels.area_px > _MAX_AREA_AT_ONCE_PX:
+                self._write(lambda: write(labels), lambda _: self._on_restored(labels))
+            else:
+                try:
+                    write(labels)
+                    labels.plane.show()
+                except TargetError as error:
+                    self.warned.emit(str(error))
         if edit.plane_id == self._plane_id:
             self._set_object(state)
-        elif edit.labels is not None:
+        elif labels is not None:
             what = "taken back" if write is LabelsEdit.revert else "written again"
             self.warned.emit(
-                f"Object {edit.labels.label_id}, on another slice or image than the one shown, was "
+                f"Object {labels.label_id}, on another slice or image than the one shown, was "
                 f"{what}."
             )
+        self._publish()
+
+    def _on_restored(self, labels: LabelsEdit) -> None:
+        labels.plane.show()
         self._publish()

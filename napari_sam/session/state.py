@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from napari_sam.session.candidates import Candidates
-from napari_sam.session.image_plane import ImagePlane
 from napari_sam.session.model_choice import ModelChoice, Runtime
 from napari_sam.session.prompts import Prompts
 
@@ -41,7 +40,9 @@ class SessionState:
     preview : Candidates, optional
         What a click under the cursor would give; only while the object has no prompts.
     is_decoding : bool
-        Whether masks for newer prompts are on their way.
+        Whether masks for newer prompts, or better ones, are on their way.
+    is_writing : bool
+        Whether a very large object is being written into the target, or taken back.
     can_undo, can_redo : bool
         Whether `undo` and `redo` have something to do.
     hint : str
@@ -67,6 +68,7 @@ class SessionState:
     chosen: int | None = None
     preview: Candidates | None = None
     is_decoding: bool = False
+    is_writing: bool = False
     can_undo: bool = False
     can_redo: bool = False
     hint: str = ""
@@ -93,13 +95,22 @@ class SessionState:
         return self.candidates is not None or self.is_decoding
 
 
-def hint_for(phase: Phase, prompts: Prompts, plane: ImagePlane | None) -> str:
-    """Return one sentence on what the person can do next."""
-    if phase is Phase.NO_IMAGE or plane is None:
+def hint_for(phase: Phase, usable: Prompts, remarks: tuple[str, ...]) -> str:
+    """Return one sentence on what the person can do next.
+
+    Parameters
+    ----------
+    phase : Phase
+        How far the image is.
+    usable : Prompts
+        Those prompts of the object that can be decoded.
+    remarks : tuple of str
+        What there is to say on the others.
+    """
+    if phase is Phase.NO_IMAGE:
         return "Choose an image to begin."
     if phase is Phase.CANCELLED:
         return "Cancelled: press Embed to go on. Your clicks are kept."
-    usable, remarks = prompts.within(plane.shape)
     if remarks:
         return " ".join(remarks)
     if phase is not Phase.READY:

@@ -10,6 +10,7 @@ from napari_sam.session import ImagePlane, ModelChoice, Phase, Prompts
 from napari_sam.session.ahead import AheadEmbedding
 from napari_sam.session.embeddings import Embedder
 from napari_sam.session.jobs import CallbackQueue, run_until
+from napari_sam.session.tiles import TilePyramid
 
 TIMEOUT_S = 120
 COIN = Prompts(points_xy=((104, 68),), point_labels=(1,))
@@ -90,14 +91,14 @@ def test_it_stands_back_while_something_else_is_done(held, planes):
     embedder = Embedder(ModelChoice(), lambda *_: held)
     embedder.load()
     ahead = AheadEmbedding(dispatcher, is_busy)
-    ahead.start(embedder, planes[:1])
+    ahead.start(embedder, [(planes[0], TilePyramid(planes[0].shape).whole)])
     run_until(lambda: len(asked) > 3, dispatcher, TIMEOUT_S, "test")
     assert held.encoded == []
     busy[0] = False
     run_until(lambda: ahead.is_idle, dispatcher, TIMEOUT_S, "test")
     assert len(held.encoded) == 1
     busy[0] = True
-    ahead.start(embedder, planes[1:2])
+    ahead.start(embedder, [(planes[1], TilePyramid(planes[1].shape).whole)])
     ahead.stop()
     run_until(lambda: ahead.is_idle, dispatcher, TIMEOUT_S, "test")
     assert len(held.encoded) == 1

@@ -18,7 +18,7 @@ def array():
 
 
 def plan(array, overwrite=False, mask=MASK):
-    return plan_object(ArrayPlane(array), mask, 2, 1, overwrite=overwrite)
+    return plan_object(ArrayPlane(array), [(mask, 2, 1)], overwrite=overwrite)
 
 
 def test_planning_writes_nothing(array):
@@ -46,6 +46,18 @@ def test_an_object_takes_other_objects_pixels_if_allowed(array):
     expected[2:4, 1:4][MASK] = 5
     np.testing.assert_array_equal(array, expected)
     assert edit.area_px == 4
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_object_in_parts_is_one_object(array, overwrite):
+    whole, parts = array.copy(), array.copy()
+    plan(whole, overwrite).apply()
+    halves = [(MASK[:1], 2, 1), (MASK[1:], 3, 1)]
+    edit = plan_object(ArrayPlane(parts), halves, overwrite=overwrite)
+    edit.apply()
+    np.testing.assert_array_equal(parts, whole)
+    edit.revert()
+    np.testing.assert_array_equal(parts, array)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

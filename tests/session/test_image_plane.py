@@ -56,9 +56,10 @@ def test_gray_is_stretched_over_its_finite_values(values, dtype, expected):
 
 
 def test_every_uint16_value_is_rounded_to_the_nearest():
-    every = np.arange(65536, dtype=np.uint16)
-    expected = np.rint(every / 257).astype(int).tolist()
-    assert read_gray(every, np.uint16, (0, 65535)) == expected
+    every = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    expected = np.rint(every / 257).astype(int)
+    image = ImagePlane(every, contrast_limits=(0, 65535)).read()
+    np.testing.assert_array_equal(image[..., 0], expected)
 
 
 @pytest.mark.parametrize(
@@ -131,9 +132,9 @@ def test_building_reads_no_pixels():
         shape, dtype = (4, 5), np.dtype(np.uint8)
         reads = 0
 
-        def __array__(self, dtype=None, copy=None):
+        def __getitem__(self, region):
             self.reads += 1
-            return np.full(self.shape, 9, self.dtype)
+            return np.full(self.shape, 9, self.dtype)[region]
 
     data = Lazy()
     plane = ImagePlane(data)
@@ -153,7 +154,6 @@ def test_building_reads_no_pixels():
         (np.zeros((4, 4)), True, r"\(4, 4\).*colour plane"),
         (np.zeros((0, 4)), False, "empty"),
         (np.zeros((4, 0, 3)), True, "empty"),
-        (np.broadcast_to(np.uint8(0), (2**15, 2**14)), False, "crop"),
     ],
 )
 def test_what_cannot_be_segmented_is_refused_by_name(data, is_rgb, message):

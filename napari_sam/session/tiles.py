@@ -1,0 +1,165 @@
+"""Which rectangles of a large image plane are embedded: a pyramid of overlapping tiles.
+
+A tile of side 1024 shows the model its pixels as they are, a longer one shows it less detail of
+more. Tiles of one level overlap by half, so that every place lies in the middle half of one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+MODEL_SIDE: Final = 1024
+"""The longest side of what the image encoder sees."""
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in pixels of the plane."""
+
+_SHORTEST_SIDE: Final = 512
+_LEAST_GAIN: Final = 1.2
+"""A level nearly as coarse as the next one is left out."""
+_MARGIN: Final = 1 / 16
+"""Share of a tile's side, along its inner borders, in which the model knows too little around."""
+_SMALLEST_OBJECT: Final = 48 / MODEL_SIDE
+"""Share of a tile's side below which an object is but a few cells of the low-res logits."""
+_GOOD_OBJECT: Final = 96 / MODEL_SIDE
+_TOUCHING: Final = 1.5 / 256
+"""Share of a tile's side: how near to a border a mask ends that is cut off there."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle of an image plane that is embedded on its own.
+
+    Parameters
+    ----------
+    level : int
+        0 for the smallest tiles of the plane.
+    top, left : int
+        Row and column of its first pixel.
+    height, width : int
+        Its size in pixels of the plane.
+    """
+
+    level: int
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def box_xyxy(self) -> Box:
+        """Its edges in the plane, half a pixel outside the centres of its outermost pixels."""
+        return (
+            self.left - 0.5,
+            self.top - 0.5,
+            self.left + self.width - 0.5,
+            self.top + self.height - 0.5,
+        )
+
+    @property
+    def side(self) -> int:
+        """Its longer side in pixels of the plane."""
+        return max(self.height, self.width)
+
+
+class TilePyramid:
+    """All tiles of an image plane, from small ones to the whole plane.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the plane in pixels.
+    """
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.shape = shape
+        longest = max(shape)
+        sides = []
+        if longest > MODEL_SIDE:
+            side = _SHORTEST_SIDE
+            while side * _LEAST_GAIN <= longest:
+                sides.append(side)
+                side *= 2
+        self._sides = (*sides, longest)
+
+    @property
+    def whole(self) -> Tile:
+        """The tile that is the whole plane."""
+        return Tile(len(self._sides) - 1, 0, 0, *self.shape)
+
+    def at(self, level: int, x: float, y: float) -> Tile:
+        """Return the tile of a level in whose middle a place lies, as far as the plane allows."""
+        top, height = self._span(level, y, self.shape[0])
+        left, width = self._span(level, x, self.shape[1])
+        return Tile(level, top, left, height, width)
+
+    def _span(self, level: int, centre: float, length: int) -> tuple[int, int]:
+        side = self._sides[level]
+        if side >= length:
+            return 0, length
+        stride = side // 2
+        start = max(0, round((centre - side / 2) / stride)) * stride
+        if start + side > length:
+            # Still a multiple of the stride: only the last tile is shorter than the others.
+            start = -(-(length - side) // stride) * stride
+        return start, min(side, length - start)
+
+    def around(self, box: Box, level: int) -> Tile:
+        """Return the tile that holds a box with room to spare, of this level or the next coarser.
+
+        A part of the box that lies outside the plane counts for nothing.
+        """
+        for candidate in range(level, len(self._sides) - 1):
+            tile = self.at(candidate, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+            if self.holds(tile, box):
+                return tile
+        return self.whole
+
+    def holds(self, tile: Tile, box: Box) -> bool:
+        """Whether a tile holds a box with room to spare, except where the plane itself ends."""
+        return not self._reaches(tile, box, _MARGIN * tile.side)
+
+    def cuts(self, tile: Tile, box: Box) -> bool:
+        """Whether a mask with this bounding box ends at a border of the tile inside the plane."""
+        return self._reaches(tile, box, _TOUCHING * tile.side)
+
+    def _reaches(self, tile: Tile, box: Box, margin: float) -> bool:
+        """Whether a box comes within a margin of a border that is not one of the plane."""
+        x0, y0, x1, y1 = tile.box_xyxy
+        height, width = self.shape
+        return (
+            (x0 > 0 and box[0] < x0 + margin)
+            or (y0 > 0 and box[1] < y0 + margin)
+            or (x1 < width - 1 and box[2] > x1 - margin)
+            or (y1 < height - 1 and box[3] > y1 - margin)
+        )
+
+    def is_tiny(self, tile: Tile, box: Box) -> bool:
+        """Whether an object with this bounding box is too small in a tile for a good outline."""
+        return tile.level > 0 and _extent(box) < _SMALLEST_OBJECT * tile.side
+
+    def level_for(self, box: Box) -> int:
+        """Return the coarsest level whose tiles show an object of this size well."""
+        levels = range(len(self._sides))
+        fitting = [level for level in levels if _extent(box) >= _GOOD_OBJECT * self._sides[level]]
+        return fitting[-1] if fitting else 0
+
+    def in_sight(self, view: Box) -> Tile:
+        """Return the tile for a part of the plane that fills the person's window."""
+        clipped = (
+            max(view[0], -0.5),
+            max(view[1], -0.5),
+            min(view[2], self.shape[1] - 0.5),
+            min(view[3], self.shape[0] - 0.5),
+        )
+        extent = _extent(clipped)
+        if extent <= 0:
+            return self.whole
+        # A tile may be somewhat smaller than the view: what is clicked on is rarely at its edge.
+        level = next(n for n, side in enumerate(self._sides) if side >= 0.75 * extent)
+        return self.at(level, (clipped[0] + clipped[2]) / 2, (clipped[1] + clipped[3]) / 2)
+
+
+def _extent(box: Box) -> float:
+    return max(box[2] - box[0], box[3] - box[1])
