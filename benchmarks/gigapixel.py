@@ -83,9 +83,11 @@ def make_pyramid(folder: Path, side: int) -> list[Any]:
             high_row, high_column = (disc.row + radius) >> level, (disc.column + radius) >> level
             for top in range(low_row // CHUNK * CHUNK, high_row + 1, CHUNK):
                 for left in range(low_column // CHUNK * CHUNK, high_column + 1, CHUNK):
-                    rows, columns = slice(top, min(top + CHUNK, n)), slice(left, min(left + CHUNK, n))
-                    full = slice(rows.start << level, rows.stop << level), slice(
-                        columns.start << level, columns.stop << level
+                    rows = slice(top, min(top + CHUNK, n))
+                    columns = slice(left, min(left + CHUNK, n))
+                    full = (
+                        slice(rows.start << level, rows.stop << level),
+                        slice(columns.start << level, columns.stop << level),
                     )
                     inside = disc.covers(*full, step=1 << level)
                     if inside.any():
@@ -220,9 +222,9 @@ def main() -> None:
         return
     for result in results:
         print(
-            "{object:9} {diameter_px:6} px  IoU {iou:.3f}  tile {tile_side_px:6} px  first click "
-            "{first_click_s:5.2f} s  then {click_ratio_to_small_image:4.2f} x a small image  accept "
-            "{accept_s:5.2f} s, loop blocked {loop_blocked_s:5.2f} s".format(**result)
+            "{object:9} {diameter_px:6} px  IoU {iou:.3f}  tile {tile_side_px:6} px  "
+            "first click {first_click_s:5.2f} s, then {click_ratio_to_small_image:4.2f} x a small "
+            "image  accept {accept_s:5.2f} s, loop blocked {loop_blocked_s:5.2f} s".format(**result)
         )
     print(f"peak above the idle viewer: {peak / 1e6:.0f} MB")
 
