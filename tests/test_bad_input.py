@@ -25,9 +25,8 @@ def click(viewer, widget, rc):
     [
         (np.zeros((64, 64, 10), np.uint8), {}, "channel_axis"),
         (np.zeros((200, 200, 3), np.uint8), {"rgb": False}, "rgb=True"),
-        ([np.zeros((64, 64)), np.zeros((32, 32))], {"multiscale": True}, "multiscale"),
     ],
-    ids=["channels", "colour", "multiscale"],
+    ids=["channels", "colour"],
 )
 def test_what_cannot_be_segmented_says_what_to_do(make_widget, pixels, kwargs, words):
     image = Image(pixels, name="odd one", **kwargs)

@@ -67,7 +67,8 @@ class TargetLayer:
         self._largest_elsewhere = _largest(levels(self.layer)[0])
 
     def _on_paint(self, event: Event) -> None:
-        for _, _, painted in event.value:
+        # What a stroke changed is told in several forms; the new values come last in each.
+        for *_, painted in event.value:
             self._largest_elsewhere = max(self._largest_elsewhere, int(np.max(painted, initial=0)))
 
 
