@@ -24,6 +24,7 @@ PARTS = (
     "cli",
     "cli_bench",
     "cli_models",
+    "export",
     "installation",
     "model_switch",
     "samples",
@@ -40,6 +41,7 @@ ALLOWED = {
     "activity": {"session"},
     "bench": {"installation", "model", "samples", "session", "widget"},  # the widget in a window
     "catalogue": set(),
+    "export": set(),
     "installation": set(),
     "model_switch": {"catalogue", "session", "_qt"},
     "samples": set(),
@@ -67,6 +69,7 @@ FORBIDDEN = {
     "catalogue": GUI | {"torch"},
     "cli_bench": GUI,
     "cli_models": GUI,
+    "export": GUI | {"torch"},
     "installation": GUI | {"torch"},
     "model_switch": {"torch", "qtpy"},
     "samples": GUI | {"torch"},
@@ -139,6 +142,10 @@ def test_session_and_widget_leave_torch_to_the_background() -> None:
 
 def test_a_list_of_models_needs_no_torch() -> None:
     assert _modules_after("import napari_sam.catalogue") & {"torch", *GUI} == set()
+
+
+def test_export_needs_neither_gui_nor_torch() -> None:
+    assert _modules_after("import napari_sam.export") & {"torch", *GUI} == set()
 
 
 def test_session_needs_no_gui() -> None:

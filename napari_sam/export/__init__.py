@@ -1,0 +1,56 @@
+"""Annotations to and from files that other programs read; needs neither Qt, napari nor torch.
+
+One function writes a format and one reads it. All of them write beside and rename, so a file is
+complete as soon as it has its name, and raise `ExportError`, a ValueError that says what to do.
+"""
+
+from napari_sam.export.annotations import Annotations, ExportObject
+from napari_sam.export.classes import ExportClass, classes_of
+from napari_sam.export.coco import read_coco, write_coco
+from napari_sam.export.files import ExportError
+from napari_sam.export.geojson import read_geojson, write_geojson
+from napari_sam.export.image import ImageInfo, plane_name
+from napari_sam.export.imagej_rois import read_imagej_rois, write_imagej_rois
+from napari_sam.export.label_images import labels_from_objects, objects_from_labels
+from napari_sam.export.measurements import write_measurements
+from napari_sam.export.numpy_files import read_label_npy, read_npz, write_label_npy, write_npz
+from napari_sam.export.png import read_label_png, write_label_png
+from napari_sam.export.tiff import read_label_tiff, write_imagej_tiff, write_ome_tiff
+from napari_sam.export.yolo import (
+    read_yolo,
+    read_yolo_classes,
+    write_yolo,
+    write_yolo_classes,
+)
+
+__all__ = [
+    "Annotations",
+    "ExportClass",
+    "ExportError",
+    "ExportObject",
+    "ImageInfo",
+    "classes_of",
+    "labels_from_objects",
+    "objects_from_labels",
+    "plane_name",
+    "read_coco",
+    "read_geojson",
+    "read_imagej_rois",
+    "read_label_npy",
+    "read_label_png",
+    "read_label_tiff",
+    "read_npz",
+    "read_yolo",
+    "read_yolo_classes",
+    "write_coco",
+    "write_geojson",
+    "write_imagej_rois",
+    "write_imagej_tiff",
+    "write_label_npy",
+    "write_label_png",
+    "write_measurements",
+    "write_npz",
+    "write_ome_tiff",
+    "write_yolo",
+    "write_yolo_classes",
+]

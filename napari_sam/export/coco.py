@@ -1,0 +1,231 @@
+"""COCO JSON, with run-length encoded or polygonal masks (https://cocodataset.org/#format-data).
+
+Beyond the format, and ignored by others: ``label_id`` and ``score`` of annotations, ``color`` of
+categories (as in COCO's panoptic files), and ``source`` of images, where a slice says which stack
+it is from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from napari_sam.export.annotations import Annotations, ExportObject
+from napari_sam.export.classes import PALETTE_RGB, ExportClass
+from napari_sam.export.coco_runs import counts_of_mask, counts_of_text, mask_of_counts
+from napari_sam.export.files import ExportError, read_json, write_json
+from napari_sam.export.image import ImageInfo, image_from_json, plane_name
+from napari_sam.export.outlines import joined_ring, trace_outlines
+
+# An annotation needs a category, also one whose object has no class.
+_UNCLASSIFIED: Final = "object"
+
+
+def write_coco(
+    path: str | Path,
+    images: Annotations | Sequence[Annotations],
+    segmentation: Literal["rle", "polygon"] = "rle",
+) -> None:
+    """Write the objects of one or more images; each slice of a stack is an image of its own.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.json`` file.
+    images : Annotations or sequence of Annotations
+        What to write. Classes of one name in several images are one category,
+        with the colour of the first.
+    segmentation : {"rle", "polygon"}
+        Compressed runs, or outlines along the edges of pixels. A hole, which COCO's polygons
+        cannot have, is joined to the outline by a slit of no width. pycocotools decodes either to
+        exactly the same masks.
+
+    Raises
+    ------
+    ExportError
+        If pycocotools is missing, a class is called "object" while some objects have none, or the
+        file cannot be written.
+
+    Notes
+    -----
+    ``area`` (pixels) and ``bbox`` (x, y, width, height) are those of pycocotools. All slices are
+    listed, also those without objects.
+    """
+    sources = [images] if isinstance(images, Annotations) else list(images)
+    numbers, categories = _categories(sources)
+    content: dict[str, Any] = {"images": [], "annotations": [], "categories": categories}
+    for number, source in enumerate(sources):
+        ids = {}
+        for slice_index in np.ndindex(source.image.stack_shape):
+            entry = _image_entry(source.image, number, slice_index)
+            ids[slice_index] = entry["id"] = len(content["images"]) + 1
+            content["images"].append(entry)
+        for thing in source.objects:
+            entry = _annotation_entry(thing, source.image.plane_shape, segmentation)
+            entry["id"] = len(content["annotations"]) + 1
+            entry["image_id"] = ids[thing.slice_index]
+            entry["category_id"] = numbers[thing.class_name]
+            content["annotations"].append(entry)
+    write_json(path, content)
+
+
+def _categories(
+    sources: Sequence[Annotations],
+) -> tuple[dict[str | None, int], list[dict[str, Any]]]:
+    """Return category ids by class name, and the categories."""
+    classes: dict[str, ExportClass] = {}
+    for one in (one for source in sources for one in source.classes):
+        classes.setdefault(one.name, one)
+    numbers: dict[str | None, int] = {name: at for at, name in enumerate(classes, start=1)}
+    categories: list[dict[str, Any]] = [
+        {"id": numbers[name], "name": name, "supercategory": "", "color": one.color_rgb}
+        for name, one in classes.items()
+    ]
+    if any(thing.class_name is None for source in sources for thing in source.objects):
+        if _UNCLASSIFIED in numbers:
+            msg = f"Give every object a class, or the class {_UNCLASSIFIED!r} another name."
+            raise ExportError(msg)
+        numbers[None] = len(numbers) + 1
+        categories.append({"id": numbers[None], "name": _UNCLASSIFIED, "supercategory": ""})
+    return numbers, categories
+
+
+def _mask_api() -> Any:
+    try:
+        from pycocotools import mask
+    except ImportError as error:
+        msg = "COCO files need pycocotools: pip install 'napari-sam-live[export]'"
+        raise ExportError(msg) from error
+    return mask
+
+
+def _image_entry(image: ImageInfo, number: int, slice_index: tuple[int, ...]) -> dict[str, Any]:
+    height, width = image.plane_shape
+    return {
+        "file_name": plane_name(image, slice_index),
+        "height": height,
+        "width": width,
+        "source": {"number": number, "slice_index": slice_index, **asdict(image)},
+    }
+
+
+def _annotation_entry(
+    thing: ExportObject, shape: tuple[int, int], segmentation: Literal["rle", "polygon"]
+) -> dict[str, Any]:
+    counts = counts_of_mask(thing.mask, thing.top, thing.left, shape)
+    runs = _mask_api().frPyObjects({"counts": counts, "size": list(shape)}, *shape)
+    entry = {
+        "segmentation": {"size": list(shape), "counts": runs["counts"].decode("ascii")},
+        "area": int(_mask_api().area(runs)),
+        "bbox": _mask_api().toBbox(runs).tolist(),
+        "iscrowd": 0,
+        "label_id": thing.label_id,
+    }
+    if segmentation == "polygon":
+        entry["segmentation"] = [
+            joined_ring([piece.shell_xy, *piece.holes_xy]).ravel().tolist()
+            for piece in trace_outlines(thing.mask, thing.top, thing.left)
+        ]
+    if thing.score is not None:
+        entry["score"] = thing.score
+    return entry
+
+
+def read_coco(path: str | Path) -> list[Annotations]:
+    """Read a COCO file, ours or another's.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.json`` file with images, annotations of instances, and categories.
+
+    Returns
+    -------
+    list of Annotations
+        One for each image, or for each stack of a file of ours. Objects without a ``label_id``
+        are numbered from 1 in each image; those without a pixel are left out.
+
+    Raises
+    ------
+    ExportError
+        If pycocotools is missing or the file is not COCO's.
+    """
+    content = read_json(path)
+    try:
+        names, classes = _read_categories(content.get("categories", []))
+        infos, places = _read_images(content["images"])
+        objects: list[list[ExportObject]] = [[] for _ in infos]
+        for entry in content["annotations"]:
+            number, slice_index, shape = places[entry["image_id"]]
+            found = mask_of_counts(_counts(entry["segmentation"], shape), shape)
+            if found is None:
+                continue
+            mask, top, left = found
+            thing = ExportObject(
+                int(entry.get("label_id", len(objects[number]) + 1)),
+                mask,
+                top,
+                left,
+                slice_index,
+                names[entry["category_id"]],
+                entry.get("score"),
+            )
+            objects[number].append(thing)
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        msg = f"{path} is not a COCO file of instances ({type(error).__name__}: {error})."
+        raise ExportError(msg) from error
+    return [Annotations(info, things, classes) for info, things in zip(infos, objects, strict=True)]
+
+
+def _read_categories(
+    entries: Iterable[dict[str, Any]],
+) -> tuple[dict[int, str | None], list[ExportClass]]:
+    """Return class names by category id, and the classes."""
+    names: dict[int, str | None] = {}
+    classes = []
+    for number, entry in enumerate(entries):
+        # Classes of ours have a colour, so this is the one for objects without a class.
+        is_class = entry["name"] != _UNCLASSIFIED or "color" in entry
+        names[entry["id"]] = entry["name"] if is_class else None
+        if is_class:
+            color = tuple(entry.get("color", PALETTE_RGB[number % len(PALETTE_RGB)]))
+            classes.append(ExportClass(entry["name"], color))
+    return names, classes
+
+
+_Place = tuple[int, tuple[int, ...], tuple[int, int]]
+
+
+def _read_images(entries: Iterable[dict[str, Any]]) -> tuple[list[ImageInfo], dict[int, _Place]]:
+    """Return the images or stacks, and by image id: which one, which slice, height and width."""
+    infos: dict[Any, ImageInfo] = {}
+    numbers: dict[Any, int] = {}
+    places: dict[int, _Place] = {}
+    for entry in entries:
+        shape = (int(entry["height"]), int(entry["width"]))
+        source = dict(entry.get("source", {}))
+        slice_index = tuple(source.pop("slice_index", ()))
+        key = source.pop("number", ("image", entry["id"]))
+        if key not in infos:
+            numbers[key] = len(infos)
+            given = source or {"shape": shape, "name": str(entry.get("file_name", entry["id"]))}
+            infos[key] = image_from_json(given)
+        places[entry["id"]] = (numbers[key], slice_index, shape)
+    return list(infos.values()), places
+
+
+def _counts(segmentation: Any, shape: tuple[int, int]) -> Any:
+    """Return the runs of a compressed, uncompressed or polygonal segmentation."""
+    if isinstance(segmentation, list):
+        api = _mask_api()
+        # Polygons with fewer than three corners, which some tools write, have no area.
+        polygons = [one for one in segmentation if len(one) >= 6]
+        if not polygons:
+            return [shape[0] * shape[1]]
+        return counts_of_text(api.merge(api.frPyObjects(polygons, *shape))["counts"].decode())
+    counts = segmentation["counts"]
+    return counts_of_text(counts) if isinstance(counts, str) else counts

@@ -1,0 +1,115 @@
+"""Writing files so that no name ever belongs to half of one, and reading them with clear errors."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+
+class ExportError(ValueError):
+    """Annotations cannot be written or read; the message says what to do."""
+
+
+@contextmanager
+def written_beside(path: str | Path) -> Iterator[Path]:
+    """Give a temporary file in the same folder, and rename it once it is complete.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to write or to replace.
+
+    Yields
+    ------
+    Path
+        Where to write. If the block fails, it is removed and `path` is as it was.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    # Short, because a name that is itself as long as the file system allows has to work.
+    partial = path.with_name(f".{secrets.token_hex(6)}.part")
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        msg = f"{path} cannot be written ({error}); choose another folder or name."
+        raise ExportError(msg) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str, encoding: str = "utf-8") -> None:
+    """Write a text file whose lines end as they are given.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to write or to replace.
+    text : str
+        Its content.
+    encoding : str
+        Any name that Python knows.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be written.
+    """
+    with written_beside(path) as partial:
+        partial.write_text(text, encoding=encoding, newline="")
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write compact JSON in UTF-8, names in any script staying readable.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to write or to replace.
+    content : Any
+        Whatever JSON can hold; NaN and infinities are refused.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be written.
+    """
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    write_text(path, text)
+
+
+def read_text(path: str | Path) -> str:
+    """Return the content of a UTF-8 file, with or without a byte order mark.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be read or is not text.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExportError(f"{path} cannot be read ({error}).") from error
+
+
+def read_json(path: str | Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be read or is not JSON.
+    """
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise ExportError(f"{path} is not JSON ({error}).") from error

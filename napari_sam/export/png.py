@@ -1,0 +1,71 @@
+"""Label images as PNG, in gray of 8 or 16 bits (https://www.w3.org/TR/png-3/)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from napari_sam.export.files import ExportError, written_beside
+from napari_sam.export.label_images import as_small_labels
+
+
+def write_label_png(path: str | Path, labels: NDArray[Any]) -> None:
+    """Write a label image as gray values, which are the numbers of the objects.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.png`` file.
+    labels : (H, W) integer ndarray
+        0 is background. Written with 8 bits or 16, whichever is enough.
+
+    Raises
+    ------
+    ExportError
+        If the labels are not 2-D, there are label_ids above 65535, or the file cannot be written.
+    """
+    if labels.ndim != 2:
+        msg = f"PNG holds one 2-D image, not the shape {labels.shape}: write TIFF, or each slice."
+        raise ExportError(msg)
+    labels = as_small_labels(labels)
+    if labels.dtype == np.uint32:
+        msg = (
+            f"PNG holds numbers up to 65535, but there is object {labels.max()}: write OME-TIFF, "
+            "which holds 32 bits, or number the objects anew."
+        )
+        raise ExportError(msg)
+    with written_beside(path) as partial:
+        Image.fromarray(labels).save(partial, format="PNG")
+
+
+def read_label_png(path: str | Path) -> NDArray[Any]:
+    """Read a label image from gray values or palette numbers.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.png`` file.
+
+    Returns
+    -------
+    (H, W) uint8 or uint16 ndarray
+        0 is background.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be read, or has colours instead of numbers.
+    """
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            pixels = np.asarray(image)
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise ExportError(f"{path} cannot be read as PNG ({error}).") from error
+    if pixels.ndim != 2:
+        msg = f"{path} has colours; a label image has gray values, which number the objects."
+        raise ExportError(msg)
+    return as_small_labels(pixels)

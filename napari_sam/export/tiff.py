@@ -1,0 +1,233 @@
+"""Label images as TIFF: for ImageJ, and with OME metadata.
+
+Sources of the formats: the ImageJ description and OME-XML as tifffile writes them;
+https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+from xml.etree import ElementTree
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_sam.export.files import ExportError, written_beside
+from napari_sam.export.image import ImageInfo
+from napari_sam.export.label_images import as_small_labels
+from napari_sam.export.units import UNIT_SYMBOLS, unit_name
+
+_OME_SIZES: Final = {
+    "X": "PhysicalSizeX",
+    "Y": "PhysicalSizeY",
+    "Z": "PhysicalSizeZ",
+    "T": "TimeIncrement",
+}
+# ImageJ counts time in seconds.
+_SECONDS: Final = {
+    "microsecond": 1e-6,
+    "millisecond": 1e-3,
+    "second": 1.0,
+    "minute": 60.0,
+    "hour": 3600.0,
+}
+
+# Both formats drop axes of length one; under this key they are noted.
+_AXES_KEY: Final = "label_axes"
+
+
+def write_imagej_tiff(path: str | Path, labels: NDArray[Any], image: ImageInfo) -> None:
+    """Write a label image that ImageJ and Fiji open as a calibrated stack.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.tif`` file.
+    labels : (..., H, W) integer ndarray
+        0 is background. Written as uint8 or uint16, whichever is enough.
+    image : ImageInfo
+        Axes, in the order of TZCYX, sizes and units.
+
+    Raises
+    ------
+    ExportError
+        If there are label_ids above 65535, which ImageJ cannot open as integers, axes that it
+        does not have, or lengths in different units, or the file cannot be written.
+    """
+    labels = _checked(labels, image)
+    if labels.dtype == np.uint32:
+        msg = (
+            f"ImageJ's TIFF holds numbers up to 65535, but there is object {labels.max()}: write "
+            "OME-TIFF, which holds 32 bits, or number the objects anew."
+        )
+        raise ExportError(msg)
+    if not _is_subsequence(image.axes, "TZCYX"):
+        raise ExportError(f"ImageJ has the axes TZCYX in this order, not {image.axes}.")
+    sizes = dict(zip(image.axes, image.pixel_size, strict=True))
+    units = dict(zip(image.axes, image.units, strict=True))
+    if len({units[axis] for axis in "ZYX" if axis in units}) > 1:
+        msg = f"ImageJ has one unit for all lengths, but the axes have {image.units}: give one."
+        raise ExportError(msg)
+    metadata: dict[str, Any] = {
+        "axes": image.axes,
+        "unit": UNIT_SYMBOLS[units["X"]].ascii,
+        "min": 0,
+        "max": max(int(labels.max()), 1),
+        _AXES_KEY: image.axes,
+    }
+    if "Z" in sizes:
+        metadata["spacing"] = sizes["Z"]
+    if units.get("T") in _SECONDS:
+        metadata["finterval"] = sizes["T"] * _SECONDS[units["T"]]
+    with written_beside(path) as partial:
+        tifffile.imwrite(
+            partial,
+            labels,
+            imagej=True,
+            resolution=(1 / sizes["X"], 1 / sizes["Y"]),
+            metadata=metadata,
+        )
+
+
+def write_ome_tiff(path: str | Path, labels: NDArray[Any], image: ImageInfo) -> None:
+    """Write a label image with OME-XML, losslessly compressed.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file, by custom ``.ome.tif``.
+    labels : (..., H, W) integer ndarray
+        0 is background. Written as uint8, uint16 or uint32, whichever is enough.
+    image : ImageInfo
+        Name, axes, sizes and units.
+
+    Raises
+    ------
+    ExportError
+        If label_ids need more than 32 bits, the axes cannot be in an OME file, or the file cannot
+        be written.
+    """
+    labels = _checked(labels, image)
+    if not set(image.axes) <= set("TZCYX"):
+        raise ExportError(f"OME-TIFF has the axes T, Z, C, Y and X, not {image.axes}; rename them.")
+    metadata: dict[str, Any] = {
+        "axes": image.axes,
+        "Name": image.name,
+        "MapAnnotation": {_AXES_KEY: image.axes},
+    }
+    for axis, size, unit in zip(image.axes, image.pixel_size, image.units, strict=True):
+        # A time step has no unit "pixel" in the schema, and a length without one says nothing.
+        if axis in _OME_SIZES and unit != "pixel":
+            metadata[_OME_SIZES[axis]] = size
+            metadata[f"{_OME_SIZES[axis]}Unit"] = UNIT_SYMBOLS[unit].ome
+    with written_beside(path) as partial:
+        tifffile.imwrite(partial, labels, ome=True, compression="zlib", metadata=metadata)
+
+
+def read_label_tiff(path: str | Path) -> tuple[NDArray[Any], ImageInfo]:
+    """Read a label image, and what its metadata say.
+
+    Parameters
+    ----------
+    path : str or Path
+        A TIFF file of one channel, with metadata of ImageJ, of OME, or with none.
+
+    Returns
+    -------
+    labels : (..., H, W) unsigned integer ndarray
+        0 is background. Of several images in a file, the first.
+    image : ImageInfo
+        Sizes are 1 pixel where the file does not say. ImageJ's files are named by the file.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be read or does not hold integers.
+    """
+    path = Path(path)
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            series = tiff.series[0]
+            labels = as_small_labels(np.atleast_2d(series.asarray()))
+            details = _ome_details(tiff) or _imagej_details(tiff)
+            axes = series.axes
+    except (OSError, tifffile.TiffFileError, IndexError) as error:
+        raise ExportError(f"{path} cannot be read as TIFF ({error}).") from error
+    lengths = dict(zip(axes, labels.shape, strict=False))
+    wanted = details.get(_AXES_KEY, axes)
+    if set(axes) <= set(wanted):
+        axes = wanted
+        labels = labels.reshape([lengths.get(axis, 1) for axis in axes])
+    if len(axes) != labels.ndim or axes[-2:] != "YX":
+        raise ExportError(f"{path} has the axes {axes}; a label image needs one channel, ... YX.")
+    known = [details.get(axis, (1.0, "pixel")) for axis in axes]
+    return labels, ImageInfo(
+        labels.shape,
+        details.get("name") or path.name,
+        axes if axes.isalpha() else "",
+        tuple(size for size, _ in known),
+        tuple(unit for _, unit in known),
+    )
+
+
+def _checked(labels: NDArray[Any], image: ImageInfo) -> NDArray[Any]:
+    if labels.shape != image.shape:
+        msg = f"The labels have the shape {labels.shape}, the image {image.shape}; give the same."
+        raise ExportError(msg)
+    return as_small_labels(labels)
+
+
+def _is_subsequence(axes: str, order: str) -> bool:
+    remaining = iter(order)
+    return all(axis in remaining for axis in axes)
+
+
+def _ome_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
+    """Return name, axes, and size and unit by axis; nothing if this is no OME file."""
+    if not tiff.ome_metadata:
+        return {}
+    root = ElementTree.fromstring(tiff.ome_metadata)
+    details: dict[str, Any] = {}
+    for element in root.iterfind(".//{*}MapAnnotation//{*}M"):
+        if element.get("K") == _AXES_KEY:
+            details[_AXES_KEY] = element.text
+    first = root.find("{*}Image")
+    pixels = None if first is None else first.find("{*}Pixels")
+    if first is None or pixels is None:
+        return details
+    details["name"] = first.get("Name")
+    for axis, key in _OME_SIZES.items():
+        size = pixels.get(key)
+        # Units that nobody expects here, such as light years, are as good as none.
+        with suppress(ExportError, ValueError):
+            if size is not None:
+                # The defaults of the schema.
+                unit = pixels.get(f"{key}Unit", "s" if axis == "T" else "µm")
+                details[axis] = (float(size), unit_name(unit))
+    return details
+
+
+def _imagej_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
+    """Return axes, and size and unit by axis; nothing if this is no ImageJ file."""
+    metadata = tiff.imagej_metadata
+    if not metadata:
+        return {}
+    details: dict[str, Any] = {}
+    if _AXES_KEY in metadata:
+        details[_AXES_KEY] = metadata[_AXES_KEY]
+    unit = "pixel"
+    with suppress(ExportError):
+        unit = unit_name(str(metadata.get("unit", "pixel")))
+    tags = tiff.pages.first.tags
+    for axis, tag in (("X", "XResolution"), ("Y", "YResolution")):
+        if tag in tags and tags[tag].value[0]:
+            count, steps = tags[tag].value
+            details[axis] = (steps / count, unit)
+    if "spacing" in metadata:
+        details["Z"] = (float(metadata["spacing"]), unit)
+    if metadata.get("finterval"):
+        details["T"] = (float(metadata["finterval"]), "second")
+    return details

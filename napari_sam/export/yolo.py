@@ -1,0 +1,162 @@
+"""Segmentation labels as Ultralytics' YOLO trains on them.
+
+Source of the format: https://docs.ultralytics.com/datasets/segment/. A text file belongs to an
+image; each of its lines is an object: the number of its class, from 0, and the corners of one
+polygon, x and y in turn, as fractions of the image's width and height.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from napari_sam.export.annotations import Annotations, ExportObject
+from napari_sam.export.classes import ExportClass, classes_of
+from napari_sam.export.files import ExportError, read_text, write_text
+from napari_sam.export.image import ImageInfo
+from napari_sam.export.outlines import fill_rings, joined_ring, trace_outlines
+
+
+def write_yolo(path: str | Path, annotations: Annotations) -> None:
+    """Write the objects of one 2-D image.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.txt`` file, named as the image.
+    annotations : Annotations
+        The objects, of the classes in the order of their numbers. Without classes there is one,
+        0, for all of them.
+
+    Raises
+    ------
+    ExportError
+        If this is a stack, some objects have a class and others none, or the file cannot be
+        written.
+
+    Notes
+    -----
+    The format has neither holes nor several pieces: rings are joined by slits of no width, as
+    Ultralytics' own converter does, so by the even-odd rule no pixel is lost. Programs that draw
+    the outline of a polygon as well, such as OpenCV's ``fillPoly``, fill the slits, one pixel wide.
+    It has no label_ids and no scores.
+    """
+    if annotations.image.stack_shape:
+        msg = "YOLO has one text file for each 2-D image: write each slice, Annotations.plane."
+        raise ExportError(msg)
+    numbers: dict[str | None, int] = {one.name: at for at, one in enumerate(annotations.classes)}
+    if not numbers:
+        numbers[None] = 0
+    if any(thing.class_name not in numbers for thing in annotations.objects):
+        raise ExportError("YOLO needs a class for each object, or for none: give the others one.")
+    lines = [
+        f"{numbers[thing.class_name]} {_polygon(thing, annotations.image)}\n"
+        for thing in annotations.objects
+    ]
+    write_text(path, "".join(lines))
+
+
+def _polygon(thing: ExportObject, image: ImageInfo) -> str:
+    pieces = trace_outlines(thing.mask, thing.top, thing.left)
+    ring = joined_ring([ring for piece in pieces for ring in (piece.shell_xy, *piece.holes_xy)])
+    fractions = (ring / image.plane_shape[::-1]).ravel().tolist()
+    # Eight digits keep a corner within a thousandth of a pixel in images of 100,000 pixels.
+    return " ".join(f"{fraction:.8f}".rstrip("0").rstrip(".") for fraction in fractions)
+
+
+def read_yolo(
+    path: str | Path, image: ImageInfo, classes: Sequence[ExportClass] = ()
+) -> Annotations:
+    """Read the objects of one 2-D image.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.txt`` file.
+    image : ImageInfo
+        The image that it belongs to.
+    classes : sequence of ExportClass, optional
+        In the order of their numbers, as `read_yolo_classes` reads them. Without them objects
+        have no class.
+
+    Returns
+    -------
+    Annotations
+        Objects are numbered by their line in the file. Those without a pixel are left out.
+
+    Raises
+    ------
+    ExportError
+        If a line is no polygon, or its class is not among those given.
+    """
+    objects = []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            class_number = int(line.split()[0])
+            corners = np.array(line.split()[1:], np.float64).reshape(-1, 2)
+            if len(corners) < 3:
+                raise ValueError(f"{len(corners)} corners")
+            class_name = classes[class_number].name if classes else None
+        except (ValueError, IndexError) as error:
+            msg = f"Line {number} of {path} is no polygon of a known class ({error})."
+            raise ExportError(msg) from error
+        found = fill_rings([corners * image.plane_shape[::-1]], image.plane_shape)
+        if found is not None:
+            objects.append(ExportObject(number, *found, class_name=class_name))
+    return Annotations(image, objects, classes)
+
+
+def write_yolo_classes(path: str | Path, classes: Sequence[ExportClass]) -> None:
+    """Write the part of a data set's ``data.yaml`` that names the classes.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.yaml`` file. The folders of the images, ``train`` and ``val``, are to be added to it.
+    classes : sequence of ExportClass
+        In the order of their numbers. Without any, the one class is called "object".
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be written.
+    """
+    names = [one.name for one in classes] or ["object"]
+    # A JSON string is a YAML string, in quotes, so no name is taken for a number or for "no".
+    lines = [
+        f"  {number}: {json.dumps(name, ensure_ascii=False)}\n" for number, name in enumerate(names)
+    ]
+    write_text(path, "names:\n" + "".join(lines))
+
+
+def read_yolo_classes(path: str | Path) -> tuple[ExportClass, ...]:
+    """Read the classes of a data set.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``data.yaml`` file, whose names are a list or numbered.
+
+    Returns
+    -------
+    tuple of ExportClass
+        In the order of their numbers, with colours of the palette.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be read or has no names.
+    """
+    try:
+        names = yaml.safe_load(read_text(path))["names"]
+        if isinstance(names, dict):
+            names = [names[number] for number in range(len(names))]
+        return classes_of(str(name) for name in names)
+    except (yaml.YAMLError, TypeError, KeyError) as error:
+        raise ExportError(f"{path} does not name classes as YOLO's data.yaml does.") from error

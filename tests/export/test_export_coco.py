@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from export_cases import NAMES, assert_same, random_objects
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+
+from napari_sam.export import (
+    Annotations,
+    ExportError,
+    ExportObject,
+    ImageInfo,
+    read_coco,
+    write_coco,
+)
+from napari_sam.export.coco_runs import counts_of_mask, counts_of_text, mask_of_counts
+
+FORMS = ("rle", "polygon")
+
+# pycocotools does not know the copy keyword that numpy 2 asks for; only its decoding is concerned.
+decodes = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def placed(thing, shape):
+    image = np.zeros(shape, np.uint8)
+    image[thing.region][thing.mask] = 1
+    return image
+
+
+@decodes
+@pytest.mark.parametrize("form", FORMS)
+def test_pycocotools_loads_the_file_and_decodes_the_same_masks(tmp_path, annotations, form):
+    more = random_objects(60, (17, 19), seed=5)
+    annotations = Annotations(annotations.image, [*annotations.objects, *more], annotations.classes)
+    write_coco(tmp_path / "a.json", annotations, form)
+    coco = COCO(tmp_path / "a.json")
+    assert coco.loadImgs([1])[0]["file_name"] == "細胞.tif"
+    assert coco.getAnnIds(imgIds=[1]) == list(range(1, len(annotations.objects) + 1))
+    for number, thing in enumerate(annotations.objects, start=1):
+        (entry,) = coco.loadAnns([number])
+        expected = placed(thing, (17, 19))
+        np.testing.assert_array_equal(coco.annToMask(entry), expected)
+        encoded = coco_mask.encode(np.asfortranarray(expected))
+        assert entry["area"] == coco_mask.area(encoded)
+        assert entry["bbox"] == coco_mask.toBbox(encoded).tolist()
+        assert coco.loadCats([entry["category_id"]])[0]["name"] == thing.class_name
+        if form == "rle":
+            assert entry["segmentation"]["counts"] == encoded["counts"].decode()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_annotations_come_back(tmp_path, annotations, form):
+    write_coco(tmp_path / "a.json", annotations, form)
+    (read,) = read_coco(tmp_path / "a.json")
+    assert_same(read, annotations)
+    assert read.image == annotations.image
+    assert read.classes == annotations.classes
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_slice_of_a_stack_is_an_image(tmp_path, annotations, stack, form):
+    write_coco(tmp_path / "a.json", [annotations, stack, stack], form)
+    coco = COCO(tmp_path / "a.json")
+    assert len(coco.imgs) == 1 + 2 * 6
+    assert coco.imgs[3]["file_name"] == "stack.ome_t0000_z0001.tif"
+    assert len(coco.cats) == len(NAMES)
+    first, second, third = read_coco(tmp_path / "a.json")
+    assert_same(first, annotations)
+    assert_same(second, stack, details=False)
+    assert_same(third, stack, details=False)
+    assert second.image == stack.image
+
+
+def test_objects_may_have_no_class(tmp_path):
+    dot = np.ones((1, 1), bool)
+    unclassified = ExportObject(1, dot, 0, 0)
+    some = Annotations(ImageInfo((3, 3)), [unclassified, ExportObject(2, dot, 1, 1, (), "cell")])
+    write_coco(tmp_path / "a.json", some)
+    assert [entry["name"] for entry in COCO(tmp_path / "a.json").cats.values()] == [
+        "cell",
+        "object",
+    ]
+    assert_same(read_coco(tmp_path / "a.json")[0], some)
+    named = Annotations(ImageInfo((3, 3)), [unclassified, ExportObject(2, dot, 1, 1, (), "object")])
+    with pytest.raises(ExportError, match="another name"):
+        write_coco(tmp_path / "b.json", named)
+    assert not (tmp_path / "b.json").exists()
+
+
+def test_files_of_others_are_read(tmp_path):
+    square = [1, 1, 3, 1, 3, 3, 1, 3]
+    entries = [
+        {"segmentation": [square, [5, 5]]},
+        {"segmentation": {"size": [4, 6], "counts": [5, 2, 17]}, "iscrowd": 1},
+        {"segmentation": {"size": [4, 6], "counts": "52a0"}},
+        {"segmentation": {"size": [4, 6], "counts": [24]}},
+        {"segmentation": []},
+    ]
+    content = {
+        "images": [{"id": 7, "file_name": "a.png", "height": 4, "width": 6}],
+        "categories": [{"id": 3, "name": "cell"}],
+        "annotations": [
+            {"id": at, "image_id": 7, "category_id": 3, **entry} for at, entry in enumerate(entries)
+        ],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    (read,) = read_coco(tmp_path / "a.json")
+    assert read.image == ImageInfo((4, 6), "a.png")
+    assert [(one.top, one.left, one.mask.shape) for one in read.objects] == [
+        (1, 1, (2, 2)),
+        (1, 1, (2, 1)),
+        (1, 1, (2, 1)),
+    ]
+    assert [one.label_id for one in read.objects] == [1, 2, 3]
+    assert {one.class_name for one in read.objects} == {"cell"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "{}", "no json", '{"images": [{"id": 1}], "annotations": []}'],
+)
+def test_what_is_not_coco_is_refused(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(ExportError):
+        read_coco(tmp_path / "a.json")
+
+
+def test_without_pycocotools_it_says_what_to_install(tmp_path, annotations, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    with pytest.raises(ExportError, match=r"pip install 'napari-sam-live\[export\]'"):
+        write_coco(tmp_path / "a.json", annotations)
+
+
+def test_runs_are_those_of_pycocotools():
+    shape = (23, 31)
+    for thing in random_objects(200, shape, seed=9):
+        encoded = coco_mask.encode(np.asfortranarray(placed(thing, shape)))
+        counts = counts_of_mask(thing.mask, thing.top, thing.left, shape)
+        assert counts_of_text(encoded["counts"].decode()).tolist() == counts
+        mask, top, left = mask_of_counts(counts, shape)
+        found = ExportObject(thing.label_id, mask, top, left)
+        np.testing.assert_array_equal(placed(found, shape), placed(thing, shape))
+
+
+def test_long_runs_are_read():
+    shape = (40_000, 50_000)
+    counts = [1_000_000_000, 3, 999_999_000, 2, 995]
+    text = coco_mask.frPyObjects({"counts": counts, "size": shape}, *shape)["counts"].decode()
+    assert counts_of_text(text).tolist() == counts
+
+
+@pytest.mark.parametrize("counts", [[5, 2], [5, -2, 21], [30]])
+def test_runs_must_fill_the_image(counts):
+    with pytest.raises(ExportError, match="4 x 6"):
+        mask_of_counts(counts, (4, 6))
+
+
+def test_text_that_is_cut_off_is_refused():
+    with pytest.raises(ExportError, match="cut off"):
+        counts_of_text("5R")
