@@ -48,6 +48,7 @@ class Decoding:
         self._pyramid = TilePyramid((1, 1))
         self.in_sight: Tile = self._pyramid.whole
         """The tile that shows what the person looks at."""
+        self._last_tile: Tile | None = None  # the next object is probably near
         self.object = ObjectState()
         self.candidates: Candidates | None = None
         self.use_feedback = True
@@ -96,7 +97,7 @@ class Decoding:
         """Go to another plane of (H, W) pixels, or to none; return the tile to embed first."""
         self._preview.want(None)
         self._preview.allow(None)
-        self._pyramid = TilePyramid(shape or (1, 1))
+        self._pyramid, self._last_tile = TilePyramid(shape or (1, 1)), None
         self.in_sight = self._pyramid.whole if view is None else self._pyramid.in_sight(view)
         return None if shape is None else self.in_sight
 
@@ -110,7 +111,8 @@ class Decoding:
     @property
     def tiles_ahead(self) -> list[Tile]:
         """The tiles of the plane that will be needed sooner or later, the likeliest first."""
-        return list(dict.fromkeys((self.in_sight, self._pyramid.whole)))
+        near = [] if self._last_tile is None else self._pyramid.neighbours(self._last_tile)
+        return list(dict.fromkeys((self.in_sight, self._pyramid.whole, *near)))
 
     def usable(self, prompts: Prompts) -> tuple[Prompts, tuple[str, ...]]:
         """Return what can be decoded of some prompts, and remarks on the rest."""
@@ -185,7 +187,7 @@ class Decoding:
         usable, _ = self.usable(prompts)
         if plane is None or not usable.has_foreground:
             return None
-        for tile in self.tiles_ahead:
+        for tile in (self.in_sight, self._pyramid.whole):
             if self._pyramid.holds(tile, usable.bounds_xyxy):
                 embedded = self._encoding.embedder.find(plane, tile)
                 if embedded is not None:
@@ -197,6 +199,7 @@ class Decoding:
         if tile != self.object.tile:
             before, self.object = self.object, self.object.on_tile(tile)
             self.moved.emit(before, self.object)
+        self._last_tile = tile
         self._encoding.want(tile)
 
     def improve(self) -> bool:

@@ -23,8 +23,8 @@ def levels(pyramid):
     return range(pyramid.whole.level + 1)
 
 
-@pytest.mark.parametrize("shape", [(303, 384), (1, 1), (1024, 1024), (7, 1024)])
-def test_what_the_model_sees_at_once_is_one_tile(shape):
+@pytest.mark.parametrize("shape", [(300, 256), (1, 1), (7, 306)])
+def test_a_small_image_is_one_tile(shape):
     pyramid = TilePyramid(shape)
     assert pyramid.whole == Tile(0, 0, 0, *shape)
     assert pyramid.at(0, 3, 3) == pyramid.whole
@@ -54,14 +54,14 @@ def test_every_place_lies_in_the_middle_of_a_tile_of_every_level(shape):
 def test_levels_double_up_to_the_whole_plane(shape):
     pyramid = TilePyramid(shape)
     sides = [pyramid.at(level, 0, 0).side for level in levels(pyramid)]
-    assert sides[0] == min(512, max(shape))
+    assert sides[0] == min(256, max(shape))
     assert sides[-1] == max(shape)
     assert all(1.2 <= later / earlier <= 2.4 for earlier, later in pairwise(sides))
 
 
 def test_tiles_of_a_level_are_few_enough_to_be_found_again():
     pyramid = TilePyramid((4096, 4096))
-    tiles = {pyramid.at(1, x, 700) for x in range(4096)}
+    tiles = {pyramid.at(2, x, 700) for x in range(4096)}
     assert len(tiles) == 7
     assert all(tile.left % 512 == 0 for tile in tiles)
 
@@ -69,7 +69,7 @@ def test_tiles_of_a_level_are_few_enough_to_be_found_again():
 def test_a_box_that_fits_no_tile_of_its_level_has_one_further_up():
     pyramid = TilePyramid((4096, 4096))
     assert pyramid.around((100, 100, 120, 120), 0).level == 0
-    assert pyramid.around((100, 100, 1400, 120), 0).level == 2
+    assert pyramid.around((100, 100, 1400, 120), 0).level == 3
     assert pyramid.around((0, 0, 4095, 10), 0) == pyramid.whole
     tile = pyramid.around((500, 500, 700, 700), 0)
     assert pyramid.holds(tile, (500, 500, 700, 700))
@@ -81,8 +81,9 @@ def test_a_box_that_fits_no_tile_of_its_level_has_one_further_up():
         ((0, 0, 4096, 4096), 4096),
         ((-9000, -9000, 9000, 9000), 4096),
         ((1000, 1000, 2000, 1700), 1024),
-        ((1000, 1000, 1300, 1300), 512),
-        ((1000, 1000, 1010, 1010), 512),
+        ((1000, 1000, 1300, 1300), 256),
+        ((1000, 1000, 1400, 1400), 512),
+        ((1000, 1000, 1010, 1010), 256),
         ((5000, 5000, 6000, 6000), 4096),
     ],
 )
@@ -130,11 +131,11 @@ def test_a_click_near_the_edge_of_the_view_has_a_tile_of_its_own():
 
 def test_a_tiny_box_goes_to_a_finer_tile():
     box = Prompts(box_xyxy=(2000, 2000, 2030, 2020))
-    assert first_tile(PYRAMID, box, PYRAMID.whole, None).side == 512
+    assert first_tile(PYRAMID, box, PYRAMID.whole, None).side == 256
 
 
 def test_later_clicks_stay_on_the_tile_until_it_cannot_hold_them():
-    tile = PYRAMID.at(1, 2000, 2000)
+    tile = PYRAMID.at(2, 2000, 2000)
     near = Prompts(((2000, 2000), (2100, 2100)), (1, 0))
     far = Prompts(((2000, 2000), (3500, 2100)), (1, 1))
     assert first_tile(PYRAMID, near, PYRAMID.whole, tile) == tile
@@ -143,26 +144,26 @@ def test_later_clicks_stay_on_the_tile_until_it_cannot_hold_them():
 
 
 def test_a_mask_that_ends_at_a_border_goes_up_and_one_inside_stays():
-    tile = PYRAMID.at(1, 2000, 2000)
+    tile = PYRAMID.at(2, 2000, 2000)
     top, left, _, right = corners(tile)
-    assert better(tile, (left, top + 300, left + 600, top + 600)).level == 2
-    assert better(tile, (left + 500, top + 300, right, top + 600)).level >= 2
+    assert better(tile, (left, top + 300, left + 600, top + 600)).level == 3
+    assert better(tile, (left + 500, top + 300, right, top + 600)).level >= 3
     assert better(tile, (left + 100, top + 300, left + 600, top + 600)) is None
 
 
 def test_at_the_borders_of_the_image_a_mask_may_end():
-    tile = PYRAMID.at(1, 0, 0)
+    tile = PYRAMID.at(2, 0, 0)
     assert better(tile, (0, 0, 600, 600)) is None
 
 
 def test_a_few_cells_go_down_unless_it_came_from_there():
-    tile = PYRAMID.at(2, 2000, 2000)
+    tile = PYRAMID.at(3, 2000, 2000)
     box = (2000, 2000, 2060, 2060)
-    assert better(tile, box).level == 0
+    assert better(tile, box).level == 1
     assert better(tile, box, is_raised=True) is None
     assert better(PYRAMID.at(0, 2000, 2000), (2000, 2000, 2005, 2005)) is None
 
 
 def test_no_mask_no_better_tile():
-    tile = PYRAMID.at(1, 2000, 2000)
+    tile = PYRAMID.at(2, 2000, 2000)
     assert better(tile, (2000, 2000, 2000, 2000)) is None
