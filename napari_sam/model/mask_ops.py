@@ -106,10 +106,13 @@ def run_lengths(crop: MaskCrop, size: Size) -> RunLengths:
     """Encode a mask of an image of (H, W) pixels."""
     height, width = size
     rows, columns = crop.mask.shape
-    padded = np.zeros((columns, rows + 2), bool)
-    padded[:, 1:-1] = crop.mask.T
-    column, row = np.nonzero(padded[:, 1:] != padded[:, :-1])
-    changes = (crop.left + column) * height + crop.top + row
+    begins_or_ends = np.empty((rows + 1, columns), bool)
+    if rows > 0:
+        begins_or_ends[[0, -1]] = crop.mask[[0, -1]]
+        np.not_equal(crop.mask[1:], crop.mask[:-1], out=begins_or_ends[1:-1])
+    # Rather a sort of these few than all pixels in the order of columns.
+    row, column = np.divmod(np.flatnonzero(begins_or_ends), columns)
+    changes = np.sort((crop.left + column) * height + crop.top + row)
     # A run that reaches the bottom goes on at the top of the next column.
     same = np.flatnonzero(changes[1:] == changes[:-1])
     changes = np.delete(changes, np.concatenate([same, same + 1]))

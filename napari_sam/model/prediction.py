@@ -75,6 +75,16 @@ class AxisFilter(NamedTuple):
         begin = int(np.searchsorted(self.starts + TAPS - 1, first))
         return begin, int(np.searchsorted(self.starts, last, side="right"))
 
+    def apply(
+        self, values: npt.NDArray[np.float32], begin: int, end: int
+    ) -> npt.NDArray[np.float32]:
+        """Filter the rows of (low_res, n) values; return those of pixels `begin` to `end`."""
+        starts, weights = self.starts[begin:end], self.weights[begin:end]
+        filtered: npt.NDArray[np.float32] = values[starts] * weights[:, :1]
+        for tap in range(1, TAPS):
+            filtered += values[starts + tap] * weights[:, tap : tap + 1]
+        return filtered
+
     def matrix(self, begin: int, end: int) -> tuple[npt.NDArray[np.float32], int]:
         """Return the filter of pixels `begin` to `end` as a matrix, and its first place.
 
@@ -184,10 +194,9 @@ def upscale_strips(
     tuple of slice and Tensor
         Some columns, counted from the left of the region, and their values (height, columns).
     """
-    row_matrix, first = rows.matrix(region.top, region.bottom)
-    tall = torch.from_numpy(row_matrix) @ torch.from_numpy(
-        logits[first : first + row_matrix.shape[1]]
-    )
+    place = int(columns.starts[region.left])
+    last = int(columns.starts[region.right - 1]) + TAPS
+    tall = torch.from_numpy(rows.apply(logits[:, place:last], region.top, region.bottom))
     # The filter is a narrow band, so it is applied block by block rather than as one matrix that
     # is nearly all zeros.
     begin = region.left
@@ -195,7 +204,8 @@ def upscale_strips(
         limit = int(columns.starts[begin]) + BLOCK
         end = min(int(np.searchsorted(columns.starts, limit)), region.right)
         block, first = columns.matrix(begin, end)
-        values = tall[:, first : first + block.shape[1]] @ torch.from_numpy(block).T
+        within = slice(first - place, first - place + block.shape[1])
+        values = tall[:, within] @ torch.from_numpy(block).T
         yield slice(begin - region.left, end - region.left), values
         begin = end
 
