@@ -4,6 +4,15 @@ from napari_sam.session.candidates import Candidates
 from napari_sam.session.edits import ArrayPlane, LabelsEdit, LabelsPlane, TargetError
 from napari_sam.session.embeddings import LoadPredictor
 from napari_sam.session.image_plane import ImageError, ImagePlane
+from napari_sam.session.intensity import (
+    MAX_CHANNELS,
+    MIN_CHANNELS,
+    Colours,
+    ImageRange,
+    Intensities,
+    Look,
+    first_colours,
+)
 from napari_sam.session.jobs import Dispatcher, run_until
 from napari_sam.session.model_choice import AUTO, ModelChoice, Runtime, load_predictor
 from napari_sam.session.prompts import BACKGROUND, FOREGROUND, Prompts
@@ -15,16 +24,22 @@ __all__ = [
     "AUTO",
     "BACKGROUND",
     "FOREGROUND",
+    "MAX_CHANNELS",
+    "MIN_CHANNELS",
     "AnnotationSession",
     "ArrayPlane",
     "Candidates",
+    "Colours",
     "Dispatcher",
     "EmbeddingStore",
     "ImageError",
     "ImagePlane",
+    "ImageRange",
+    "Intensities",
     "LabelsEdit",
     "LabelsPlane",
     "LoadPredictor",
+    "Look",
     "ModelChoice",
     "Phase",
     "Prompts",
@@ -32,6 +47,7 @@ __all__ = [
     "SessionState",
     "StoreUsage",
     "TargetError",
+    "first_colours",
     "load_predictor",
     "run_until",
 ]

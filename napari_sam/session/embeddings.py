@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.image_plane import ImagePlane
+from napari_sam.session.image_plane import ImagePlane, means
 from napari_sam.session.jobs import Job
 from napari_sam.session.model_choice import ModelChoice, Runtime, find_runtime
 from napari_sam.session.store import EmbeddingStore
@@ -28,6 +28,8 @@ LoadPredictor = Callable[[ModelChoice, Runtime], "Predictor"]
 """Makes a predictor; called on the encode thread."""
 
 DEFAULT_CAPACITY_BYTES: Final = 2**30
+_THUMBNAIL_PX: Final = (96, 288)
+"""Height and width that a thumbnail does not fall below both of; it stays below twice as much."""
 
 
 def content_key(image: NDArray[np.uint8]) -> str:
@@ -41,6 +43,23 @@ def content_key(image: NDArray[np.uint8]) -> str:
     digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
     digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()
+
+
+def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return an image small enough to be kept and shown, by means of its pixels.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8 ndarray
+        The plane as the model reads it.
+
+    Returns
+    -------
+    (h, w, 3) uint8 ndarray
+        In memory of its own.
+    """
+    factors = (length // least for length, least in zip(image.shape, _THUMBNAIL_PX, strict=False))
+    return means(image, max(1, *factors)).copy()
 
 
 class EmbeddingCache:
@@ -93,8 +112,10 @@ class EmbeddedTile:
         What the mask decoder needs to know of it.
     tile : Tile
         Where it lies in the plane.
-    is_constant : bool
-        Whether all its pixels look the same to the model.
+    why_same : str
+        Why all its pixels look the same to the model; empty if they do not.
+    thumbnail : (h, w, 3) uint8 ndarray
+        What the model got, made small.
     weights : Path, optional
         The checkpoint of the predictor; None: the one inside the package.
     """
@@ -102,7 +123,8 @@ class EmbeddedTile:
     predictor: Predictor
     embedding: ImageEmbedding
     tile: Tile
-    is_constant: bool
+    why_same: str
+    thumbnail: NDArray[np.uint8]
     weights: Path | None = None
 
     def to_pixels(self, places_xy: NDArray[np.float32] | None) -> NDArray[np.float64] | None:
@@ -129,7 +151,8 @@ class _Content:
     """What is known of a tile's pixels."""
 
     key: str
-    is_constant: bool
+    why_same: str
+    thumbnail: NDArray[np.uint8]
 
 
 class Embedder:
@@ -205,7 +228,9 @@ class Embedder:
         report(0)
         image = plane.read(tile, lambda: report(0))
         job.check()
-        content = _Content(content_key(image), bool((image == image[0, 0]).all()))
+        is_same = bool((image == image[0, 0]).all())
+        why_same = plane.why_same(tile, lambda: report(0)) if is_same else ""
+        content = _Content(content_key(image), why_same, thumbnail(image))
         embedding = self._cache.get(content.key)
         if embedding is None:
             embedding = self._stored_or_new(predictor, image, content.key, report)
@@ -225,7 +250,9 @@ class Embedder:
         self, predictor: Predictor, embedding: ImageEmbedding, tile: Tile, content: _Content
     ) -> EmbeddedTile:
         weights = self.choice.checkpoint
-        return EmbeddedTile(predictor, embedding, tile, content.is_constant, weights)
+        return EmbeddedTile(
+            predictor, embedding, tile, content.why_same, content.thumbnail, weights
+        )
 
     def _stored_or_new(
         self,

@@ -10,11 +10,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.session.intensity import Colours, ImageRange, Limits, finite_range
 from napari_sam.session.tiles import MODEL_SIDE, Tile, TilePyramid
 
 _MAX_STRIP_PIXELS: Final = 2**24
 """How much of a large image is read at a time."""
 _FLOAT32_LIMIT: Final = 1e30
+_NOTHING: Final = (np.inf, -np.inf)
+"""The range of no value at all."""
 
 
 class ImageError(ValueError):
@@ -30,20 +33,27 @@ class ImagePlane:
     Parameters
     ----------
     data : array_like
-        (H, W) intensities, or (H, W, 3) / (H, W, 4) colours if `is_rgb`; NumPy or anything else
-        that has a shape and a dtype and of which a region ``data[rows, columns]`` can be read. A
-        ``chunks`` like zarr's tells which rows are read together.
+        (H, W) intensities, (H, W, 3) / (H, W, 4) colours if `is_rgb`, or (H, W, C) if there are
+        `channels`; NumPy or anything else that has a shape and a dtype and of which a region
+        ``data[rows, columns]`` can be read. A ``chunks`` like zarr's tells which rows are read
+        together.
     is_rgb : bool
         Whether the last axis holds colours.
     contrast_limits : (float, float), optional
         The intensities shown as black and white; by default the smallest and the largest finite
-        value (0 and 255 for uint8). Unused for colours.
+        value (0 and 255 for uint8). Unused for colours, and with `image_range`.
     name : str
         What messages call the image.
     coarser : tuple of array_like
         The same plane at lower resolutions, like `data`, the highest first.
     gamma : float
         Exponent of the intensities between the contrast limits. Unused for colours.
+    image_range : ImageRange, optional
+        Knows what is black and white, for each channel.
+    channels : tuple of int
+        Which channels of the image the last axis of `data` holds, if it does.
+    colours : tuple of (int or None)
+        Which of the channels are red, green and blue; with a single one the plane is gray.
 
     Raises
     ------
@@ -57,6 +67,9 @@ class ImagePlane:
     name: str = "image"
     coarser: tuple[Any, ...] = ()
     gamma: float = 1.0
+    image_range: ImageRange | None = None
+    channels: tuple[int, ...] = ()
+    colours: Colours = (None, None, None)
 
     def __post_init__(self) -> None:
         shape, dtype = tuple(self.data.shape), np.dtype(self.data.dtype)
@@ -69,7 +82,10 @@ class ImagePlane:
         if self.is_rgb and (len(shape) != 3 or shape[-1] not in (3, 4)):
             msg = f"'{self.name}' has shape {shape}: a colour plane is (H, W, 3) or (H, W, 4)."
             raise ImageError(msg)
-        if not self.is_rgb and len(shape) != 2:
+        if self.channels and (len(shape) != 3 or shape[-1] != len(self.channels)):
+            msg = f"'{self.name}' has shape {shape}: its channels are (H, W, {len(self.channels)})."
+            raise ImageError(msg)
+        if not (self.is_rgb or self.channels) and len(shape) != 2:
             msg = (
                 f"'{self.name}' has shape {shape}: a gray plane is (H, W). Choose one slice, or "
                 "give is_rgb=True for colours in the last axis."
@@ -103,9 +119,10 @@ class ImagePlane:
         -------
         (h, w, 3) uint8 ndarray
             Red, green, blue; the longer side below 2048 pixels, or the tile in its own. Gray
-            values are mapped from `contrast_limits` to 0..255 and repeated; NaN becomes black,
+            values are mapped from black and white to 0..255 and repeated; NaN becomes black,
             infinities black or white. Alpha is dropped.
         """
+        limits = self._limits(check)
         tile = TilePyramid(self.shape).whole if tile is None else tile
         data, rows, columns = self._source(tile)
         length = max(rows.stop - rows.start, columns.stop - columns.start)
@@ -113,12 +130,38 @@ class ImagePlane:
         strips = []
         for strip in _strips(data, rows, columns, factor):
             check()
-            pixels = self._mapped(np.asarray(data[strip, columns]))
-            strips.append(_means(pixels, factor))
-        pixels = strips[0] if len(strips) == 1 else np.concatenate(strips)
-        if pixels.ndim == 2:
-            return np.repeat(pixels[..., np.newaxis], 3, axis=-1)
-        return np.ascontiguousarray(pixels)
+            pixels = self._mapped(np.asarray(data[strip, columns]), limits)
+            strips.append(means(pixels, factor))
+        return self._coloured(strips[0] if len(strips) == 1 else np.concatenate(strips))
+
+    def why_same(self, tile: Tile, check: Callable[[], None] = lambda: None) -> str:
+        """Say why all pixels of a tile look the same to the model, given that they do.
+
+        Reads the tile once more, which is as rare as that is.
+        """
+        data, rows, columns = self._source(tile)
+        ranges = []
+        for strip in _strips(data, rows, columns):
+            check()
+            pixels = np.atleast_3d(np.asarray(data[strip, columns]))
+            pixels = pixels[..., :3] if self.is_rgb else pixels
+            ranges.append([finite_range(one) or _NOTHING for one in np.moveaxis(pixels, -1, 0)])
+        lows, highs = np.min(ranges, axis=0)[:, 0], np.max(ranges, axis=0)[:, 1]
+        if (lows > highs).all():
+            return (
+                f"SAM sees nothing here: no pixel of '{self.name}' has a finite value, all are "
+                "NaN or infinite. Go to another slice, or choose another image."
+            )
+        if (lows >= highs).all():
+            values = ", ".join(f"{low:g}" for low in lows if np.isfinite(low))
+            return (
+                f"SAM sees nothing here: all pixels of '{self.name}' have the same value "
+                f"({values}). Go to another slice, or choose another image."
+            )
+        return (
+            f"All pixels of '{self.name}' look the same to SAM, though their values differ: change "
+            "the layer's contrast limits, or what SAM sees."
+        )
 
     def _source(self, tile: Tile) -> tuple[Any, slice, slice]:
         """Return the array to read a tile from, and the tile's rows and columns in it."""
@@ -132,16 +175,35 @@ class ImagePlane:
             return best, *_region(tile, 1, 1)
         return best, *_region(tile, *(m / n for n, m in zip(self.shape, best.shape, strict=False)))
 
-    def _mapped(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    def _limits(self, check: Callable[[], None]) -> list[Limits]:
+        """Return black and white of each channel, the same for all tiles; none for colours."""
+        if self.image_range is not None:
+            return [self.image_range.limits(one, check) for one in self.channels or (0,)]
+        return [] if self.is_rgb else [self._limits_as_shown] * max(1, len(self.channels))
+
+    def _mapped(self, pixels: NDArray[Any], limits: list[Limits]) -> NDArray[np.uint8]:
         if self.is_rgb:
-            return _colours_to_uint8(pixels[..., :3])
-        if pixels.dtype == np.uint8 and (*self._limits, self.gamma) == (0, 255, 1):
-            return pixels
-        return _scale(pixels, *self._limits, self.gamma)
+            pixels = pixels[..., :3]
+            return _scale(pixels, limits[0]) if limits else _colours_to_uint8(pixels)
+        if self.channels:
+            pairs = zip(np.moveaxis(pixels, -1, 0), limits, strict=True)
+            return np.stack([_scale(*pair, self.gamma) for pair in pairs], axis=-1)
+        return _scale(pixels, limits[0], self.gamma)
+
+    def _coloured(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Make red, green and blue of gray values or channels."""
+        if pixels.ndim == 2 or pixels.shape[-1] == 1:
+            return np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=-1)
+        if not self.channels:
+            return np.ascontiguousarray(pixels)
+        coloured = np.zeros((*pixels.shape[:2], 3), np.uint8)
+        for place, channel in enumerate(self.colours):
+            if channel is not None:
+                coloured[..., place] = pixels[..., self.channels.index(channel)]
+        return coloured
 
     @cached_property
-    def _limits(self) -> tuple[float, float]:
-        """The intensities of black and white, the same for all tiles."""
+    def _limits_as_shown(self) -> Limits:
         limits = self.contrast_limits
         if limits is not None and np.isfinite(limits).all():
             return limits
@@ -179,8 +241,16 @@ def _strips(data: Any, rows: slice, columns: slice, factor: int = 1) -> Iterator
         yield slice(start, min(start + height, rows.stop))
 
 
-def _means(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Return the means of squares of pixels; what is left over at the end belongs to the last."""
+def means(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Return the means of squares of pixels; what is left over at the end belongs to the last.
+
+    Parameters
+    ----------
+    pixels : (H, W) or (H, W, C) uint8 ndarray
+        An image.
+    factor : int
+        Side of a square.
+    """
     if factor == 1:
         return pixels
     edges = [np.arange(0, max(length - factor + 1, 1), factor) for length in pixels.shape[:2]]
@@ -196,19 +266,15 @@ def _colours_to_uint8(colours: NDArray[Any]) -> NDArray[np.uint8]:
     if colours.dtype == np.uint8:
         return colours
     if colours.dtype.kind == "f":  # napari's convention: floats are 0..1
-        return _scale(colours, 0, 1)
+        return _scale(colours, (0, 1))
     top = 1 if colours.dtype.kind == "b" else np.iinfo(colours.dtype).max
-    return _scale(colours, 0, float(top))
+    return _scale(colours, (0, float(top)))
 
 
-def finite_range(values: NDArray[Any]) -> tuple[float, float] | None:
-    """Return the smallest and the largest finite value, or None if there is none."""
-    if values.dtype.kind == "f":
-        values = values[np.isfinite(values)]
-    return (float(values.min()), float(values.max())) if values.size else None
-
-
-def _scale(values: NDArray[Any], low: float, high: float, gamma: float = 1.0) -> NDArray[np.uint8]:
+def _scale(values: NDArray[Any], limits: Limits, gamma: float = 1.0) -> NDArray[np.uint8]:
+    if values.dtype == np.uint8 and (*limits, gamma) == (0, 255, 1):
+        return values
+    low, high = limits
     # float32 holds every 16-bit integer exactly; wider ones need float64.
     is_small = values.dtype.itemsize <= 2 and max(abs(low), abs(high)) < _FLOAT32_LIMIT
     # Halving both keeps the difference of two huge floats finite.

@@ -164,6 +164,7 @@ class AnnotationSession:
             is_checking=encoding.is_checking,
             runtime=encoding.runtime,
             devices=encoding.devices,
+            thumbnail=None if encoding.embedded is None else encoding.embedded.thumbnail,
         )
 
     def _publish(self) -> None:
@@ -297,11 +298,8 @@ class AnnotationSession:
         self._publish()
 
     def _on_embedded(self, embedded: EmbeddedTile) -> None:
-        if embedded.is_constant and self._is_whole(embedded.tile):
-            self.warned.emit(
-                "All pixels of this image look the same to SAM: check the slice and the layer's "
-                "contrast limits."
-            )
+        if embedded.why_same and self._is_whole(embedded.tile):
+            self.warned.emit(embedded.why_same)
         self._decoding.request()
         self._publish()
         self._start_ahead()

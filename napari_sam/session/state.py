@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_sam.session.candidates import Candidates
 from napari_sam.session.model_choice import ModelChoice, Runtime
 from napari_sam.session.prompts import Prompts
@@ -59,6 +62,8 @@ class SessionState:
         What the model runs on; None until it is loaded.
     devices : tuple of str
         All that there are here; empty until they are known.
+    thumbnail : (h, w, 3) uint8 ndarray, optional
+        What the model got of the image, made small; None until it is embedded.
     """
 
     phase: Phase = Phase.NO_IMAGE
@@ -78,6 +83,7 @@ class SessionState:
     is_checking: bool = False
     runtime: Runtime | None = None
     devices: tuple[str, ...] = ()
+    thumbnail: NDArray[np.uint8] | None = field(default=None, compare=False)
 
     @property
     def is_working(self) -> bool:

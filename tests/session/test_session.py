@@ -329,7 +329,7 @@ def test_a_constant_image_warns_and_can_be_prompted(open_session, listen, shape)
     session.set_image(ImagePlane(np.zeros(shape, np.uint8)))
     prompt(session, Prompts(((0, 0),), (1,)))
     assert len(heard.warnings) == 1
-    assert "look the same" in heard.warnings[0]
+    assert "have the same value (0)" in heard.warnings[0]
     assert masks(session).shape == (3, *shape)
 
 
