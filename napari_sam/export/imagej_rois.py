@@ -164,7 +164,7 @@ def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
     """
     try:
         read = roiread(path)
-    except (OSError, ValueError, struct.error, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, struct.error, zipfile.BadZipFile) as error:
         raise ExportError(f"{path} cannot be read as ImageJ ROIs ({error}).") from error
     classes: dict[str, ExportClass] = {}
     objects = []

@@ -26,6 +26,8 @@ _OME_SIZES: Final = {
     "Z": "PhysicalSizeZ",
     "T": "TimeIncrement",
 }
+_IMAGEJ_AXES: Final = "TZCYX"
+
 # ImageJ counts time in seconds.
 _SECONDS: Final = {
     "microsecond": 1e-6,
@@ -64,15 +66,16 @@ def write_imagej_tiff(path: str | Path, labels: NDArray[Any], image: ImageInfo) 
             "OME-TIFF, which holds 32 bits, or number the objects anew."
         )
         raise ExportError(msg)
-    if not _is_subsequence(image.axes, "TZCYX"):
+    if not _is_subsequence(image.axes, _IMAGEJ_AXES):
         raise ExportError(f"ImageJ has the axes TZCYX in this order, not {image.axes}.")
+    lengths = dict(zip(image.axes, image.shape, strict=True))
     sizes = dict(zip(image.axes, image.pixel_size, strict=True))
     units = dict(zip(image.axes, image.units, strict=True))
     if len({units[axis] for axis in "ZYX" if axis in units}) > 1:
         msg = f"ImageJ has one unit for all lengths, but the axes have {image.units}: give one."
         raise ExportError(msg)
     metadata: dict[str, Any] = {
-        "axes": image.axes,
+        "axes": f"{_IMAGEJ_AXES}S",
         "unit": UNIT_SYMBOLS[units["X"]].ascii,
         "min": 0,
         "max": max(int(labels.max()), 1),
@@ -85,8 +88,10 @@ def write_imagej_tiff(path: str | Path, labels: NDArray[Any], image: ImageInfo) 
     with written_beside(path) as partial:
         tifffile.imwrite(
             partial,
-            labels,
+            # With an axis of one sample, so that a width of one is not taken for it.
+            labels.reshape([*(lengths.get(axis, 1) for axis in _IMAGEJ_AXES), 1]),
             imagej=True,
+            photometric="minisblack",
             resolution=(1 / sizes["X"], 1 / sizes["Y"]),
             metadata=metadata,
         )
@@ -124,7 +129,15 @@ def write_ome_tiff(path: str | Path, labels: NDArray[Any], image: ImageInfo) -> 
             metadata[_OME_SIZES[axis]] = size
             metadata[f"{_OME_SIZES[axis]}Unit"] = UNIT_SYMBOLS[unit].ome
     with written_beside(path) as partial:
-        tifffile.imwrite(partial, labels, ome=True, compression="zlib", metadata=metadata)
+        # Without the word that it is gray, an image three pixels wide would be taken for colours.
+        tifffile.imwrite(
+            partial,
+            labels,
+            ome=True,
+            photometric="minisblack",
+            compression="zlib",
+            metadata=metadata,
+        )
 
 
 def read_label_tiff(path: str | Path) -> tuple[NDArray[Any], ImageInfo]:
@@ -154,9 +167,11 @@ def read_label_tiff(path: str | Path) -> tuple[NDArray[Any], ImageInfo]:
             labels = as_small_labels(np.atleast_2d(series.asarray()))
             details = _ome_details(tiff) or _imagej_details(tiff)
             axes = series.axes
-    except (OSError, tifffile.TiffFileError, IndexError) as error:
+            height, width = tiff.pages.first.imagelength, tiff.pages.first.imagewidth
+    except (OSError, tifffile.TiffFileError, IndexError, ElementTree.ParseError) as error:
         raise ExportError(f"{path} cannot be read as TIFF ({error}).") from error
-    lengths = dict(zip(axes, labels.shape, strict=False))
+    # The page knows better than the series, which drops and mixes up axes of length one.
+    lengths = dict(zip(axes, labels.shape, strict=False)) | {"Y": height, "X": width}
     wanted = details.get(_AXES_KEY, axes)
     if set(axes) <= set(wanted):
         axes = wanted

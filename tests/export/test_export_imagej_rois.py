@@ -97,10 +97,12 @@ def test_what_is_no_area_is_refused(tmp_path):
     line.n_coordinates = 2
     roiwrite(tmp_path / "line.zip", [line])
     (tmp_path / "text.zip").write_text("no zip")
+    whole = ImagejRoi.frompoints([[0, 0], [4, 0], [0, 4]], name="whole").tobytes()
+    (tmp_path / "half.roi").write_bytes(whole[:70])
     image = ImageInfo((5, 5))
     with pytest.raises(ExportError, match="axon is a polyline"):
         read_imagej_rois(tmp_path / "line.zip", image)
-    for name in ("text.zip", "missing.zip"):
+    for name in ("text.zip", "half.roi", "missing.zip"):
         with pytest.raises(ExportError, match="cannot be read"):
             read_imagej_rois(tmp_path / name, image)
 

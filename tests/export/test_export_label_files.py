@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import tifffile
@@ -83,6 +85,17 @@ def test_ome_tiff_is_valid_and_read_by_tifffile(tmp_path, largest):
     assert info.name == NAMES[4]
 
 
+@pytest.mark.parametrize("write", [write_imagej_tiff, write_ome_tiff])
+@pytest.mark.parametrize("size", list(itertools.product((1, 3, 5), repeat=2)))
+def test_sizes_that_look_like_colours_or_like_nothing_come_back(tmp_path, write, size):
+    for stack_shape in ((), (1,), (3,), (4,), (1, 3), (3, 1)):
+        labels = labels_of((*stack_shape, *size), 300)
+        write(tmp_path / "a.tif", labels, ImageInfo(labels.shape))
+        read, info = read_label_tiff(tmp_path / "a.tif")
+        np.testing.assert_array_equal(read, labels)
+        assert info.axes == ImageInfo(labels.shape).axes
+
+
 def test_a_plain_tiff_is_read_too(tmp_path):
     labels = labels_of((6, 7), 9).astype(np.int32)
     tifffile.imwrite(tmp_path / "plain.tif", labels)
@@ -121,11 +134,14 @@ def test_what_is_no_label_image_is_refused(tmp_path):
     tifffile.imwrite(tmp_path / "float.tif", np.zeros((4, 5), np.float32))
     tifffile.imwrite(tmp_path / "color.tif", np.zeros((4, 5, 3), np.uint8), photometric="rgb")
     (tmp_path / "text.tif").write_text("no image")
+    tifffile.imwrite(
+        tmp_path / "ome.tif", np.zeros((4, 5), np.uint8), description="<OME><Image></OME>"
+    )
     Image.new("RGB", (4, 5)).save(tmp_path / "color.png")
     (tmp_path / "text.png").write_text("no image")
     np.save(tmp_path / "float.npy", np.zeros((4, 5)))
     np.save(tmp_path / "pickle.npy", np.array([{}]), allow_pickle=True)
-    for name in ("float.tif", "color.tif", "text.tif", "missing.tif"):
+    for name in ("float.tif", "color.tif", "text.tif", "ome.tif", "missing.tif"):
         with pytest.raises(ExportError):
             read_label_tiff(tmp_path / name)
     for name in ("color.png", "text.png", "missing.png"):
