@@ -15,6 +15,7 @@ from napari_sam.session.intensity import (
 )
 from napari_sam.session.jobs import Dispatcher, run_until
 from napari_sam.session.model_choice import AUTO, ModelChoice, Runtime, load_predictor
+from napari_sam.session.preparation import PreparationState, TileToPrepare
 from napari_sam.session.prompts import BACKGROUND, FOREGROUND, Prompts
 from napari_sam.session.session import AnnotationSession
 from napari_sam.session.state import Phase, SessionState
@@ -42,11 +43,13 @@ __all__ = [
     "Look",
     "ModelChoice",
     "Phase",
+    "PreparationState",
     "Prompts",
     "Runtime",
     "SessionState",
     "StoreUsage",
     "TargetError",
+    "TileToPrepare",
     "first_colours",
     "load_predictor",
     "run_until",

@@ -30,6 +30,12 @@ LoadPredictor = Callable[[ModelChoice, Runtime], "Predictor"]
 DEFAULT_CAPACITY_BYTES: Final = 2**30
 _THUMBNAIL_PX: Final = (96, 288)
 """Height and width that a thumbnail does not fall below both of; it stays below twice as much."""
+_NUMBERS: Final = 256 * 64 * 64
+"""How many numbers an image embedding has."""
+_HEADER_BYTES: Final = 512
+"""More than a file on disk adds to it."""
+_WITH_TOKENS: Final = 4
+"""How much larger it is in memory, at most, with what prompts share."""
 
 
 def content_key(image: NDArray[np.uint8]) -> str:
@@ -73,7 +79,7 @@ class EmbeddingCache:
     """
 
     def __init__(self, capacity_bytes: int = DEFAULT_CAPACITY_BYTES) -> None:
-        self._capacity_bytes = capacity_bytes
+        self.capacity_bytes = capacity_bytes
         self._embeddings: OrderedDict[str, ImageEmbedding] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -90,7 +96,7 @@ class EmbeddingCache:
         with self._lock:
             self._embeddings[key] = embedding
             self._embeddings.move_to_end(key)
-            while len(self._embeddings) > 1 and self._nbytes() > self._capacity_bytes:
+            while len(self._embeddings) > 1 and self._nbytes() > self.capacity_bytes:
                 self._embeddings.popitem(last=False)
 
     def _nbytes(self) -> int:
@@ -118,6 +124,8 @@ class EmbeddedTile:
         What the model got, made small.
     weights : Path, optional
         The checkpoint of the predictor; None: the one inside the package.
+    is_new : bool
+        Whether it was computed now, and not found.
     """
 
     predictor: Predictor
@@ -126,6 +134,7 @@ class EmbeddedTile:
     why_same: str
     thumbnail: NDArray[np.uint8]
     weights: Path | None = None
+    is_new: bool = False
 
     def to_pixels(self, places_xy: NDArray[np.float32] | None) -> NDArray[np.float64] | None:
         """Bring places in the plane to the pixels of the tile as they were read.
@@ -179,6 +188,7 @@ class Embedder:
         self._load_predictor = load_predictor
         self._cache = EmbeddingCache()
         self._predictor: Predictor | None = None
+        self._load_lock = threading.Lock()
         self._contents: WeakKeyDictionary[ImagePlane, dict[Tile, _Content]] = WeakKeyDictionary()
         self.runtime: Runtime | None = None
         """What the model runs on; None until loading has begun."""
@@ -190,13 +200,28 @@ class Embedder:
 
     def load(self) -> Predictor:
         """Load the model unless it is loaded already."""
-        if self._predictor is None:
-            from napari_sam.model.devices import release_memory
+        with self._load_lock:
+            if self._predictor is None:
+                from napari_sam.model.devices import release_memory
 
-            self.runtime = find_runtime(self.choice)
-            release_memory()  # of the model before
-            self._predictor = self._load_predictor(self.choice, self.runtime)
-        return self._predictor
+                self.runtime = find_runtime(self.choice)
+                release_memory()  # of the model before
+                self._predictor = self._load_predictor(self.choice, self.runtime)
+            return self._predictor
+
+    @property
+    def room(self) -> int:
+        """How many tiles can be kept at the same time: on disk, or else in memory."""
+        is_exact = self.runtime is None or self.runtime.precision == "float32"
+        each_bytes = _NUMBERS * (4 if is_exact else 2)
+        if self._store is not None:
+            return self._store.room_bytes() // (each_bytes + _HEADER_BYTES)
+        return self._cache.capacity_bytes // (_WITH_TOKENS * each_bytes)
+
+    @property
+    def trouble(self) -> str:
+        """Says why embeddings do not outlive the program although they should."""
+        return "" if self._store is None else self._store.trouble
 
     def warm_up(self) -> None:
         """Make the first decode as fast as later ones; for the decode thread."""
@@ -231,12 +256,12 @@ class Embedder:
         is_same = bool((image == image[0, 0]).all())
         why_same = plane.why_same(tile, lambda: report(0)) if is_same else ""
         content = _Content(content_key(image), why_same, thumbnail(image))
-        embedding = self._cache.get(content.key)
+        embedding, is_new = self._cache.get(content.key), False
         if embedding is None:
-            embedding = self._stored_or_new(predictor, image, content.key, report)
+            embedding, is_new = self._stored_or_new(predictor, image, content.key, report)
             self._cache.put(content.key, embedding)
         self._contents.setdefault(plane, {})[tile] = content
-        return self._embedded(predictor, embedding, tile, content)
+        return self._embedded(predictor, embedding, tile, content, is_new)
 
     def find(self, plane: ImagePlane, tile: Tile) -> EmbeddedTile | None:
         """Return a tile that was embedded before, if it is still in memory; reads no pixels."""
@@ -247,11 +272,16 @@ class Embedder:
         return self._embedded(self._predictor, embedding, tile, content)
 
     def _embedded(
-        self, predictor: Predictor, embedding: ImageEmbedding, tile: Tile, content: _Content
+        self,
+        predictor: Predictor,
+        embedding: ImageEmbedding,
+        tile: Tile,
+        content: _Content,
+        is_new: bool = False,
     ) -> EmbeddedTile:
         weights = self.choice.checkpoint
         return EmbeddedTile(
-            predictor, embedding, tile, content.why_same, content.thumbnail, weights
+            predictor, embedding, tile, content.why_same, content.thumbnail, weights, is_new
         )
 
     def _stored_or_new(
@@ -260,14 +290,20 @@ class Embedder:
         image: NDArray[np.uint8],
         key: str,
         report: Callable[[float], None],
-    ) -> ImageEmbedding:
-        """Find the embedding of an image in the store, else compute it and put it there."""
+    ) -> tuple[ImageEmbedding, bool]:
+        """Find the embedding of an image in the store, else compute it and put it there.
+
+        Returns
+        -------
+        ImageEmbedding, bool
+            And whether it was computed.
+        """
         stored_key = "" if self._store is None else f"{key}-{predictor.fingerprint}"
         tensor = None if self._store is None else self._store.get(stored_key)
         if tensor is not None:
             with suppress(ValueError):  # somebody has exchanged the file for another's
-                return predictor.restore(tensor, image.shape[:2])
+                return predictor.restore(tensor, image.shape[:2]), False
         embedding = predictor.encode(image, on_block=lambda done, total: report(done / total))
         if self._store is not None:
             self._store.put(stored_key, embedding.image_embedding)
-        return embedding
+        return embedding, True

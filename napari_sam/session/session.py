@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -18,10 +18,11 @@ from napari_sam.session.history import Edit, History
 from napari_sam.session.image_plane import ImagePlane
 from napari_sam.session.jobs import CallbackQueue, Dispatcher, Lane, explain, run_until
 from napari_sam.session.model_choice import ModelChoice, load_predictor
+from napari_sam.session.preparation import TileToPrepare
 from napari_sam.session.prompts import Prompts
 from napari_sam.session.state import SessionState, hint_for
 from napari_sam.session.store import EmbeddingStore
-from napari_sam.session.tiles import Box, Tile
+from napari_sam.session.tiles import Box, Tile, TilePyramid
 
 _T = TypeVar("_T")
 
@@ -95,10 +96,10 @@ class AnnotationSession:
         self._decoding.completed.connect(self._accept_what_was_awaited)
         self._decoding.failed.connect(self._on_decode_failed)
         self._write_lane = Lane("napari-sam-write", self._dispatcher)
-        self._ahead = AheadEmbedding(
-            self._dispatcher, lambda: not (self._encoding.is_idle and self._decoding.is_idle)
-        )
-        self._upcoming: tuple[ImagePlane, ...] = ()
+        self.ahead = AheadEmbedding(self._encoding, self._decoding, self._dispatcher)
+        """Embeds what will be needed; here it is switched off, and a preparation paused."""
+        self.ahead.changed.connect(self._publish)
+        self.ahead.warned.connect(self.warned.emit)
 
         self._key: Hashable = None
         self._left: dict[Hashable, tuple[ObjectState, Candidates | None]] = {}
@@ -122,7 +123,7 @@ class AnnotationSession:
     def is_idle(self) -> bool:
         """Whether no job is pending."""
         return all(
-            part.is_idle for part in (self._encoding, self._decoding, self._write_lane, self._ahead)
+            part.is_idle for part in (self._encoding, self._decoding, self._write_lane, self.ahead)
         )
 
     def wait_until_idle(self, timeout_s: float) -> None:
@@ -138,7 +139,7 @@ class AnnotationSession:
     def close(self) -> None:
         """Stop all work; the session is of no use afterwards."""
         self._encoding.close()
-        self._ahead.close()
+        self.ahead.close()
         self._decoding.close()
         self._write_lane.close()
         self._dispatcher.close()
@@ -165,6 +166,7 @@ class AnnotationSession:
             runtime=encoding.runtime,
             devices=encoding.devices,
             thumbnail=None if encoding.embedded is None else encoding.embedded.thumbnail,
+            preparation=self.ahead.preparation,
         )
 
     def _publish(self) -> None:
@@ -235,21 +237,27 @@ class AnnotationSession:
         planes : sequence of ImagePlane
             Those that will probably be set next, the likeliest first.
         """
-        self._upcoming = tuple(planes)
-        if self._encoding.embedded is not None:
-            self._start_ahead()
+        self.ahead.expect(planes)
 
-    def _start_ahead(self) -> None:
-        embedder, plane = self._encoding.embedder, self._encoding.plane
-        if plane is None:
-            return
-        tiles = [(plane, tile) for tile in self._decoding.tiles_ahead]
-        tiles += [
-            (other, self._decoding.in_sight)
-            for other in self._upcoming
-            if other.shape == plane.shape
-        ]
-        self._ahead.start(embedder, [one for one in tiles if embedder.find(*one) is None])
+    def prepare(self, planes: Mapping[str, ImagePlane]) -> None:
+        """Embed many planes, in the background, for when they are set.
+
+        They are embedded one after another where the person looks now, whenever there is nothing
+        else to do, in place of those asked for before; `state.preparation` tells how far that is.
+        It goes on when another plane is set, and ends, with a warning, with another model.
+
+        Parameters
+        ----------
+        planes : mapping of str to ImagePlane
+            In the order in which they are embedded, each under the name that messages call it.
+        """
+        current, in_sight = self._encoding.plane, self._decoding.in_sight
+        tiles = []
+        for name, plane in planes.items():
+            is_alike = current is not None and plane.shape == current.shape
+            tile = in_sight if is_alike else TilePyramid(plane.shape).whole
+            tiles.append(TileToPrepare(plane, tile, name))
+        self.ahead.prepare(tiles)
 
     def refuse_image(self, reason: str) -> None:
         """Say why the image that was chosen cannot be segmented, in place of `set_image`."""
@@ -264,8 +272,7 @@ class AnnotationSession:
             if len(self._left) > _MAX_LEFT:
                 del self._left[next(iter(self._left))]
         self._key = key
-        self._ahead.stop()
-        self._upcoming = ()
+        self.ahead.leave_plane()
         self._encoding.set_plane(new, decoding.leave(None if new is None else new.shape, view))
         self._target = None
         self._plane_id += 1
@@ -288,9 +295,9 @@ class AnnotationSession:
 
     def _on_model_left(self) -> None:
         self._left.clear()
-        self._ahead.stop()
         # An accept that waits for masks waits on for those of the next model.
         self._decoding.forget_masks()
+        self.ahead.leave_model()
 
     def _on_encoding_changed(self) -> None:
         if not self._encoding.is_working and not self._decoding.is_pending:
@@ -302,7 +309,7 @@ class AnnotationSession:
             self.warned.emit(embedded.why_same)
         self._decoding.request()
         self._publish()
-        self._start_ahead()
+        self.ahead.look_ahead()
 
     def _is_whole(self, tile: Tile) -> bool:
         plane = self._encoding.plane

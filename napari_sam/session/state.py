@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam.session.candidates import Candidates
 from napari_sam.session.model_choice import ModelChoice, Runtime
+from napari_sam.session.preparation import PreparationState
 from napari_sam.session.prompts import Prompts
 
 
@@ -64,6 +65,8 @@ class SessionState:
         All that there are here; empty until they are known.
     thumbnail : (h, w, 3) uint8 ndarray, optional
         What the model got of the image, made small; None until it is embedded.
+    preparation : PreparationState, optional
+        How far the slices are that were asked for to be prepared.
     """
 
     phase: Phase = Phase.NO_IMAGE
@@ -84,6 +87,7 @@ class SessionState:
     runtime: Runtime | None = None
     devices: tuple[str, ...] = ()
     thumbnail: NDArray[np.uint8] | None = field(default=None, compare=False)
+    preparation: PreparationState | None = None
 
     @property
     def is_working(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pooch
+from psygnal import Signal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,6 +69,9 @@ class EmbeddingStore:
         The least recently used files go when their sum exceeds this.
     """
 
+    changed = Signal(StoreUsage)
+    """Sent on the store's own thread when an embedding was written."""
+
     def __init__(
         self, folder: Path | None = None, capacity_bytes: int = DEFAULT_CAPACITY_BYTES
     ) -> None:
@@ -74,7 +79,8 @@ class EmbeddingStore:
         self._capacity_bytes = capacity_bytes
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="napari-sam-store")
         self._last: Future[None] | None = None
-        self._has_complained = False
+        self.trouble = ""
+        """Says why something that was put is not kept; empty if all is well."""
 
     def get(self, key: str) -> Tensor | None:
         """Read the embedding that was stored under `key`; None if there is none, or no sound one.
@@ -111,6 +117,15 @@ class EmbeddingStore:
         sizes = [size for _, size, _ in self._files()]
         return StoreUsage(len(sizes), sum(sizes))
 
+    def room_bytes(self) -> int:
+        """Return how much could be kept at the same time if all that is there went."""
+        there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        try:
+            free = shutil.disk_usage(there).free
+        except OSError:
+            return self._capacity_bytes
+        return min(self._capacity_bytes, free + self.usage().size_bytes)
+
     def clear(self) -> None:
         """Remove all embeddings."""
         for path, _, _ in list(self._files()):
@@ -142,27 +157,29 @@ class EmbeddingStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             _save(tensor, partial)
             partial.replace(path)
-            self._make_room()
+            self.changed.emit(self._make_room())
         except Exception as error:  # safetensors' own, for a full disk
-            if not self._has_complained:
-                self._has_complained = True
-                _LOGGER.warning("Embeddings cannot be kept in %s: %s", self.folder, error)
+            if not self.trouble:
+                self.trouble = f"Embeddings cannot be kept in {self.folder}: {error}"
+                _LOGGER.warning("%s", self.trouble)
         finally:
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
 
-    def _make_room(self) -> None:
+    def _make_room(self) -> StoreUsage:
+        """Remove what is too much; return what stays."""
         files = sorted(self._files(), key=lambda file: file[2])
-        excess = sum(size for _, size, _ in files) - self._capacity_bytes
+        count, size_bytes = len(files), sum(size for _, size, _ in files)
         for path, size, _ in files[:-1]:
-            if excess <= 0:
+            if size_bytes <= self._capacity_bytes:
                 break
             path.unlink(missing_ok=True)
-            excess -= size
+            count, size_bytes = count - 1, size_bytes - size
         for path in self.folder.glob(f".*{_PARTIAL}"):  # of programs that were killed
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime > _ABANDONED_S:
                     path.unlink(missing_ok=True)
+        return StoreUsage(count, size_bytes)
 
 
 def _save(tensor: Tensor, path: Path) -> None:

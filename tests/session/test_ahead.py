@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 import skimage.data
 
-from napari_sam.session import ImagePlane, ModelChoice, Phase, Prompts
-from napari_sam.session.ahead import AheadEmbedding
-from napari_sam.session.embeddings import Embedder
-from napari_sam.session.jobs import CallbackQueue, run_until
+from napari_sam.session import ImagePlane, Phase, Prompts
+from napari_sam.session.jobs import run_until
 from napari_sam.session.tiles import TilePyramid
 
 TIMEOUT_S = 120
@@ -79,30 +77,45 @@ def test_a_failure_is_not_told_until_somebody_asks(session, held, listen, planes
     assert "no such slice" in heard.warnings[0]
 
 
-def test_it_stands_back_while_something_else_is_done(held, planes):
-    asked = []
-    busy = [True]
+def test_it_stands_back_in_the_middle_of_a_tile(session, held, planes):
+    polls = []
 
-    def is_busy():
-        asked.append(len(held.encoded))
-        return busy[0]
+    class Decoding:
+        """Busy with a click that takes as long as the test likes."""
 
-    dispatcher = CallbackQueue()
-    embedder = Embedder(ModelChoice(), lambda *_: held)
-    embedder.load()
-    ahead = AheadEmbedding(dispatcher, is_busy)
-    ahead.start(embedder, [(planes[0], TilePyramid(planes[0].shape).whole)])
-    run_until(lambda: len(asked) > 3, dispatcher, TIMEOUT_S, "test")
-    assert held.encoded == []
-    busy[0] = False
-    run_until(lambda: ahead.is_idle, dispatcher, TIMEOUT_S, "test")
+        in_sight, tiles_ahead, is_over = TilePyramid(planes[0].shape).whole, [], False
+
+        @property
+        def is_idle(self):
+            polls.append(len(session.ahead._encoding.embedder._cache))
+            return self.is_over
+
+    session.ahead._decoding = decoding = Decoding()
+    session.embed_ahead(planes[1:2])
+    run_until(lambda: len(polls) > 3, session._dispatcher, TIMEOUT_S, "test")
+    assert len(held.encoded) == 1  # the plane that is shown
+    held.encode_gate.clear()
+    held.encode_started.clear()
+    decoding.is_over = True
+    assert held.encode_started.wait(TIMEOUT_S)
+    decoding.is_over = False  # a click, when half of the tile is done
+    held.encode_gate.set()
+    before = len(polls)
+    run_until(lambda: len(polls) > before + 3, session._dispatcher, TIMEOUT_S, "test")
+    assert polls[-1] == 1
+    decoding.is_over = True
+    run_until(lambda: session.ahead.is_idle, session._dispatcher, TIMEOUT_S, "test")
+    assert len(session.ahead._encoding.embedder._cache) == 2
+
+
+def test_switched_off_nothing_is_embedded_until_it_is_on_again(session, held, planes):
+    session.ahead.is_on = False
+    session.embed_ahead(planes[1:2])
+    wait(session)
     assert len(held.encoded) == 1
-    busy[0] = True
-    ahead.start(embedder, [(planes[1], TilePyramid(planes[1].shape).whole)])
-    ahead.stop()
-    run_until(lambda: ahead.is_idle, dispatcher, TIMEOUT_S, "test")
-    assert len(held.encoded) == 1
-    ahead.close()
+    session.ahead.is_on = True
+    wait(session)
+    assert len(held.encoded) == 2
 
 
 def test_a_click_comes_first(session, held, planes):
