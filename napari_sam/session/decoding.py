@@ -48,7 +48,7 @@ class Decoding:
         self._pyramid = TilePyramid((1, 1))
         self.in_sight: Tile = self._pyramid.whole
         """The tile that shows what the person looks at."""
-        self._last_tile: Tile | None = None  # the next object is probably near
+        self._last_tile: Tile | None = None  # the next object is probably near, and alike
         self.object = ObjectState()
         self.candidates: Candidates | None = None
         self.use_feedback = True
@@ -155,7 +155,8 @@ class Decoding:
         usable, _ = self.usable(prompts)
         if usable.has_foreground:
             before = self.object.tile
-            self._go_to(first_tile(self._pyramid, usable, self.in_sight, before))
+            tile = first_tile(self._pyramid, usable, self.in_sight, before, self._last_tile)
+            self._go_to(tile)
         else:
             self._encoding.want(self.in_sight)
         self._preview.allow(self._find if prompts.is_empty else None)
@@ -199,7 +200,6 @@ class Decoding:
         if tile != self.object.tile:
             before, self.object = self.object, self.object.on_tile(tile)
             self.moved.emit(before, self.object)
-        self._last_tile = tile
         self._encoding.want(tile)
 
     def improve(self) -> bool:
@@ -207,7 +207,7 @@ class Decoding:
         shown, state = self.shown, self.object
         if shown is None or (state.prompts, state.tile) != (shown[0].prompts, shown[0].tile):
             return False
-        tile = better_tile(self._pyramid, state, *shown)
+        tile = better_tile(self._pyramid, state, *shown, self.in_sight)
         if tile is None:
             return False
         self._go_to(tile)
@@ -217,6 +217,7 @@ class Decoding:
     def _on_decoded(self, candidates: Candidates) -> None:
         self.candidates = candidates
         if not self.improve() and not self.is_pending:
+            self._last_tile = candidates.tile
             self.completed.emit()
         self.changed.emit()
 

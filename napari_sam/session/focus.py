@@ -7,7 +7,13 @@ from napari_sam.session.prompts import Prompts
 from napari_sam.session.tiles import Box, Tile, TilePyramid
 
 
-def first_tile(pyramid: TilePyramid, prompts: Prompts, in_sight: Tile, before: Tile | None) -> Tile:
+def first_tile(
+    pyramid: TilePyramid,
+    prompts: Prompts,
+    in_sight: Tile,
+    before: Tile | None,
+    of_last_object: Tile | None = None,
+) -> Tile:
     """Choose the tile on which prompts are decoded before anything is known of their masks.
 
     Parameters
@@ -20,11 +26,15 @@ def first_tile(pyramid: TilePyramid, prompts: Prompts, in_sight: Tile, before: T
         The one that shows what the person looks at.
     before : Tile, optional
         The one on which the object's earlier prompts were decoded: kept as long as it holds all.
+    of_last_object : Tile, optional
+        The one that proved good for another object: the next one is probably of its kind.
     """
     bounds = prompts.bounds_xyxy
     if before is not None and pyramid.holds(before, bounds):
         return before
     level = in_sight.level
+    if of_last_object is not None:
+        level = min(level, of_last_object.level)
     if prompts.box_xyxy is not None and pyramid.is_tiny(in_sight, prompts.box_xyxy):
         level = pyramid.level_for(prompts.box_xyxy)
     if level == in_sight.level and pyramid.holds(in_sight, bounds):
@@ -33,7 +43,7 @@ def first_tile(pyramid: TilePyramid, prompts: Prompts, in_sight: Tile, before: T
 
 
 def better_tile(
-    pyramid: TilePyramid, state: ObjectState, candidates: Candidates, index: int
+    pyramid: TilePyramid, state: ObjectState, candidates: Candidates, index: int, in_sight: Tile
 ) -> Tile | None:
     """Say on which tile an object should be decoded once more, its mask being known.
 
@@ -47,6 +57,8 @@ def better_tile(
         Its masks.
     index : int
         The one of them that counts.
+    in_sight : Tile
+        The one that shows what the person looks at.
 
     Returns
     -------
@@ -59,7 +71,7 @@ def better_tile(
         return None
     needed = _union(box, state.prompts.bounds_xyxy)
     if pyramid.cuts(tile, box):
-        return pyramid.around(needed, tile.level + 1)
+        return pyramid.around(needed, max(tile.level + 1, in_sight.level))
     # Once it went up it does not come down: it would go to and fro between two opinions.
     if not state.is_raised and pyramid.is_tiny(tile, box):
         finer = pyramid.around(needed, pyramid.level_for(box))

@@ -112,9 +112,11 @@ class FakePrediction:
         return mask, y0 - self._tile.top, x0 - self._tile.left
 
 
-def better(tile, box, is_raised=False):
+def better(tile, box, is_raised=False, in_sight=None):
     state = ObjectState(CLICK, tile=tile, is_raised=is_raised)
-    return better_tile(PYRAMID, state, Candidates(CLICK, FakePrediction(tile, box), tile), 0)
+    return better_tile(
+        PYRAMID, state, Candidates(CLICK, FakePrediction(tile, box), tile), 0, in_sight or tile
+    )
 
 
 def test_a_click_is_decoded_on_what_the_person_sees():
@@ -149,6 +151,20 @@ def test_a_mask_that_ends_at_a_border_goes_up_and_one_inside_stays():
     assert better(tile, (left, top + 300, left + 600, top + 600)).level == 3
     assert better(tile, (left + 500, top + 300, right, top + 600)).level >= 3
     assert better(tile, (left + 100, top + 300, left + 600, top + 600)) is None
+
+
+def test_what_is_cut_off_on_a_finer_tile_goes_to_the_one_in_sight_at_once():
+    tile = PYRAMID.at(0, 2000, 2000)
+    assert better(tile, (tile.left, 1990, 2010, 2010), in_sight=PYRAMID.whole) == PYRAMID.whole
+
+
+def test_an_object_begins_where_the_last_one_was_found_well():
+    last = PYRAMID.at(0, 1000, 1000)
+    tile = first_tile(PYRAMID, CLICK, PYRAMID.whole, None, last)
+    assert tile.level == 0
+    assert PYRAMID.holds(tile, CLICK.bounds_xyxy)
+    small_view = PYRAMID.at(1, 2000, 2000)
+    assert first_tile(PYRAMID, CLICK, small_view, None, PYRAMID.whole) == small_view
 
 
 def test_at_the_borders_of_the_image_a_mask_may_end():
