@@ -30,6 +30,7 @@ from napari_sam.session import (
     LoadPredictor,
     ModelChoice,
     SessionState,
+    StoreUsage,
     TargetError,
     load_predictor,
     run_until,
@@ -166,6 +167,11 @@ class SamWidget(QWidget):
         image.cancel_requested.connect(session.cancel_embedding)
         self._activity.cancel_requested.connect(session.cancel_embedding)
         image.embed_requested.connect(session.embed)
+        image.prepare_row.prepare_requested.connect(binding.prepare_stack)
+        image.prepare_row.pause_requested.connect(session.ahead.pause_preparation)
+        image.prepare_row.resume_requested.connect(session.ahead.resume_preparation)
+        image.prepare_row.cancel_requested.connect(session.ahead.cancel_preparation)
+        image.prepare_row.ahead_requested.connect(self._on_prepare_row_ahead_requested)
         prompts.points_requested.connect(binding.start_points)
         prompts.boxes_requested.connect(binding.start_boxes)
         prompts.polarity_requested.connect(binding.set_polarity)
@@ -192,6 +198,8 @@ class SamWidget(QWidget):
             (binding.look_changed, self._on_look_changed),
             (binding.camera_moved, self._on_camera_moved),
             (binding.image_changed, self._refresh_combos),
+            (binding.stack_changed, image.prepare_row.show_stack),
+            (self._store.changed, self._on_store_changed),
             (binding.target_changed, self._refresh_combos),
             (binding.prompt_layers_changed, self._refresh_combos),
             (self._viewer.layers.events.inserted, self._on_layer_inserted),
@@ -255,6 +263,9 @@ class SamWidget(QWidget):
         ):
             combo.set_layers([layer for layer in persons if isinstance(layer, layer_type)], chosen)
 
+    def _on_store_changed(self, usage: StoreUsage) -> None:
+        self._dispatcher.post(lambda: self._store_row.show_usage(usage))  # from its own thread
+
     # From the panels ---------------------------------------------------------------------------
 
     def _show_store(self) -> None:
@@ -263,6 +274,9 @@ class SamWidget(QWidget):
     def _on_store_row_clear_requested(self) -> None:
         self._store.clear()
         self._show_store()
+
+    def _on_prepare_row_ahead_requested(self, is_on: bool) -> None:
+        self.session.ahead.is_on = is_on
 
     def _on_prompt_panel_feedback_requested(self, use: bool) -> None:
         self.session.use_feedback = use

@@ -9,6 +9,7 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout
 
 from napari_sam._qt.layer_combo import LayerCombo
+from napari_sam._qt.prepare_row import PrepareRow
 from napari_sam.session import Phase, SessionState
 
 # Each change makes Qt recompose the whole window, which without a GPU takes from the embedding's
@@ -17,7 +18,7 @@ _TICK_MS: Final = 500
 
 
 class ImagePanel(QGroupBox):
-    """The image combo, the embedding's progress, and the button to cancel or start it."""
+    """The image combo, the embedding's progress, its button, and what is embedded ahead."""
 
     cancel_requested = Signal()
     embed_requested = Signal()
@@ -25,6 +26,7 @@ class ImagePanel(QGroupBox):
     def __init__(self) -> None:
         super().__init__("Image")
         self.image_combo = LayerCombo("no image", "The image layer to annotate")
+        self.prepare_row = PrepareRow()
         self._progress = QProgressBar()
         self._progress.setRange(0, 100)
         self._progress.setToolTip("The image embedding is computed once, in the background")
@@ -44,10 +46,12 @@ class ImagePanel(QGroupBox):
         layout.addWidget(self.image_combo)
         layout.addLayout(row)
         layout.addWidget(self._status)
+        layout.addWidget(self.prepare_row)
 
     def show_state(self, state: SessionState) -> None:
         """Show how far the image is."""
         before, self._state = self._state, state
+        self.prepare_row.show_preparation(state.preparation)
         was_working = before.is_working
         if state.phase is Phase.EMBEDDING and before.phase is not Phase.EMBEDDING:
             self._started_s = time.monotonic()  # loading the model is not counted

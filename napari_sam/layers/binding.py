@@ -17,6 +17,7 @@ from napari_sam.layers.hover import CursorTracker
 from napari_sam.layers.keys import bind_keys, unbind_keys
 from napari_sam.layers.plane_view import PlaneView, displayed_plane, view_of_plane
 from napari_sam.layers.prompt_binding import PromptBinding
+from napari_sam.layers.stack import stack_around, stack_size
 from napari_sam.layers.target import TargetLayer, TargetPlane, check_target, new_target_layer
 from napari_sam.layers.viewer_layers import ViewerLayers
 from napari_sam.session import (
@@ -48,6 +49,8 @@ class LayerBinding:
 
     image_changed = Signal(object)
     """The image layer (or None) that is annotated now."""
+    stack_changed = Signal(int)
+    """How many planes there are along the slider next to the one that is shown."""
     target_changed = Signal(object)
     """The Labels layer (or None for one to be made) that accepted objects go to."""
     prompt_layers_changed = Signal(object, object)
@@ -158,6 +161,7 @@ class LayerBinding:
         """
         if image is self._image:
             return
+        self._session.ahead.cancel_preparation("Another image was chosen")
         self._connect_image(image)
         self._target = None
         self._candidates.remove()
@@ -200,6 +204,7 @@ class LayerBinding:
 
     def look_again(self) -> None:
         """Have the image embedded as it looks now; its prompts are kept."""
+        self._session.ahead.cancel_preparation("The image looks different now")
         self._view = None
         self._look += 1
         self._on_plane_may_have_changed()
@@ -244,11 +249,20 @@ class LayerBinding:
         self._session.embed_ahead([one.image_plane(self._image) for one in following])
         self._connect_target_to_plane()
         self._on_prompts_changed()
+        self.stack_changed.emit(stack_size(view))
+
+    def prepare_stack(self) -> None:
+        """Embed the planes at all positions of the slider next to the one that is shown."""
+        image, view = self._image, self._view
+        if image is not None and view is not None:
+            planes = {name: one.image_plane(image) for name, one in stack_around(view).items()}
+            self._session.prepare(planes)
 
     def _leave_plane(self) -> None:
         self._view, self._last_read = None, Prompts()
         self._prompts.set_view(None)
         self._candidates.show(None, None)
+        self.stack_changed.emit(stack_size(None))
 
     # Prompts -------------------------------------------------------------------------------
 

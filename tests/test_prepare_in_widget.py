@@ -1,0 +1,124 @@
+"""Preparing a stack from the widget, in a real viewer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image
+from skimage import data
+
+from napari_sam._qt.prepare_row import describe
+from napari_sam.session import Phase, PreparationState
+
+TIMEOUT_S = 120
+
+
+def stack(count=5):
+    return np.stack([np.roll(data.coins(), number, axis=1) for number in range(count)])
+
+
+@pytest.fixture
+def opened(make_widget):
+    return make_widget(Image(stack(), name="stack", contrast_limits=(0, 255)))
+
+
+def visible(row):
+    parts = {"prepare": row._prepare, "bar": row._progress, "pause": row._pause}
+    return {name for name, part in parts.items() if not part.isHidden()}
+
+
+def test_a_stack_is_ready_to_its_ends(opened, remembering_predictor, monkeypatch):
+    viewer, widget = opened
+    row = widget._image_panel.prepare_row
+    assert not row.isHidden()
+    assert visible(row) == {"prepare"}
+    assert "all 5 slices" in row._prepare.toolTip()
+    row._prepare.click()
+    assert visible(row) == {"bar", "pause"}
+    assert row._progress.maximum() == 5
+    widget.wait_until_idle(TIMEOUT_S)
+    assert visible(row) == {"prepare"}
+    assert row._outcome.text() == "5 of 5 slices are ready"
+
+    def refuse(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(remembering_predictor, "encode", refuse)
+    for place in (0, 4):
+        viewer.dims.set_current_step(0, place)
+        widget.wait_until_idle(TIMEOUT_S)
+        assert widget.session.state.phase is Phase.READY
+    assert row._outcome.text() == "5 of 5 slices are ready"
+
+
+def test_pause_resume_and_cancel(opened):
+    _, widget = opened
+    row = widget._image_panel.prepare_row
+    row._prepare.click()
+    row._pause.click()
+    assert row._progress.text() == "0 of 5, paused"
+    assert row._pause.text() == "Resume"
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.preparation.done == 0
+    row._pause.click()
+    assert row._pause.text() == "Pause"
+    row._cancel.click()
+    assert widget.session.state.preparation is None
+    assert visible(row) == {"prepare"}
+    assert row._outcome.isHidden()
+
+
+def test_another_image_or_look_ends_it_and_says_so(opened, monkeypatch):
+    viewer, widget = opened
+    heard = []
+    widget.session.warned.connect(heard.append)
+    row = widget._image_panel.prepare_row
+    row._prepare.click()
+    row._pause.click()
+    viewer.layers[0].contrast_limits = (10, 200)
+    widget.wait_until_idle(TIMEOUT_S)
+    ended = "preparing slices has ended, 0 of 5 are ready."
+    assert heard == [f"The image looks different now: {ended}"]
+
+    row._prepare.click()
+    row._pause.click()
+    image = viewer.add_image(data.coins(), name="coins")
+    widget.binding.set_image(image)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert heard[1:] == [f"Another image was chosen: {ended}"]
+    assert row.isHidden()
+
+
+def test_the_next_slices_wait_while_the_box_is_off(make_widget):
+    viewer, widget = make_widget()
+    row = widget._image_panel.prepare_row
+    row._ahead.click()
+    viewer.add_layer(Image(stack(), name="stack", contrast_limits=(0, 255)))
+    widget.wait_until_idle(TIMEOUT_S)
+    embedder = widget.session._encoding.embedder
+    assert len(embedder._cache) == 1
+    row._ahead.click()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert len(embedder._cache) == 3
+
+
+def test_the_number_of_kept_embeddings_is_never_stale(opened, qtbot):
+    _, widget = opened
+    widget._image_panel.prepare_row._prepare.click()
+    widget.wait_until_idle(TIMEOUT_S)
+    label = widget._store_row._label
+    qtbot.waitUntil(lambda: label.text() == "5 embeddings kept, 21 MB", timeout=10_000)
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (PreparationState(0, 9), "0 of 9"),
+        (PreparationState(37, 200, left_s=170), "37 of 200, 3 min left"),
+        (PreparationState(37, 200, left_s=40.4), "37 of 200, 40 s left"),
+        (PreparationState(1, 200, left_s=9000, failures=("a",)), "1 of 200, 1 failed, 2.5 h left"),
+        (PreparationState(1, 2, left_s=5, is_paused=True), "1 of 2, paused"),
+    ],
+)
+def test_how_far_it_is_in_words(state, text):
+    assert describe(state) == text
