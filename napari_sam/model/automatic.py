@@ -59,8 +59,8 @@ def find_masks(
         Of the whole image, if there is one already.
     lowest_pred_iou : float, optional
         Keep masks of a better predicted quality, so that `FoundMasks.select` may be asked for any
-        threshold from here on; 0 keeps all. It is `settings.pred_iou_thresh` if not given, which
-        saves upscaling the others.
+        threshold from here on; 0 keeps all. It is `settings.pred_iou_thresh` if not given or if
+        that is lower; a high one saves upscaling the others.
     keep_logits : bool
         Keep the logits of each mask, 128 kB, as edge detection needs them.
     on_batch : callable, optional
@@ -91,6 +91,7 @@ def find_masks(
         )
     if lowest_pred_iou is None:
         lowest_pred_iou = settings.pred_iou_thresh
+    lowest_pred_iou = min(lowest_pred_iou, settings.pred_iou_thresh)
     if predictor.device == "cpu":
         predictor.warm_up()  # hundreds of decodes are worth it, and leave other threads alone
 

@@ -276,6 +276,13 @@ def test_what_needs_decoding(change, words):
         found.select(replace(FAST, **change))
 
 
+def test_what_the_settings_ask_for_is_always_kept(predictor, coins):
+    few = replace(FAST, points_per_side=2, pred_iou_thresh=0.5)
+    found = find_masks(predictor, COINS, few, embedding=coins, lowest_pred_iou=0.9)
+    assert found.lowest_pred_iou == 0.5
+    assert same(found.masks, find_masks(predictor, COINS, few, embedding=coins).masks)
+
+
 def test_nothing_found(predictor, coins):
     impossible = replace(FAST, pred_iou_thresh=5.0, crop_n_layers=0)
     found = find_masks(predictor, COINS, impossible, embedding=coins)

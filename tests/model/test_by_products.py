@@ -133,6 +133,15 @@ def test_edges_of_nothing():
     assert not detect_edges(FoundMasks(EDGE_SETTINGS, 0, (20, 30))).any()
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2)])
+def test_edges_of_very_small_images(predictor, size):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    few = replace(EDGE_SETTINGS, points_per_side=2)
+    edges = detect_edges(find_masks(predictor, image, few, keep_logits=True))
+    assert edges.shape == size
+    assert np.isfinite(edges).all()
+
+
 def test_edges_of_crops_lie_where_they_belong(predictor, image, truth):
     settings = replace(EDGE_SETTINGS, points_per_side=6, crop_n_layers=1)
     found = find_masks(predictor, image, settings, keep_logits=True)
