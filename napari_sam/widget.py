@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from napari_sam._qt.dispatcher import QtDispatcher
 from napari_sam._qt.image_panel import ImagePanel
+from napari_sam._qt.look_panel import LookPanel
 from napari_sam._qt.mask_panel import MaskPanel
 from napari_sam._qt.model_panel import ModelPanel
 from napari_sam._qt.object_panel import ObjectPanel
@@ -40,7 +41,7 @@ from napari_sam.status_bar import CalmStatusBar
 _CAMERA_MS: Final = 300
 """How long the camera has to rest before the part of a large image in sight is embedded."""
 _LOOK_MS: Final = 600
-"""How long the contrast limits have to rest before the image is embedded as it looks then."""
+"""How long contrast limits and gamma have to rest before the image is embedded as it looks then."""
 
 
 class SamWidget(QWidget):
@@ -80,7 +81,7 @@ class SamWidget(QWidget):
         self.binding = LayerBinding(self._viewer, self.session, self._dispatcher.post)
         self._activity = Activity(self)
         self._status_bar = CalmStatusBar(self)
-        self._look_timer = self._rest_timer(_LOOK_MS, self.binding.look_again)
+        self._look_timer = self._rest_timer(_LOOK_MS, self.binding.look_as_shown)
         self._camera_timer = self._rest_timer(_CAMERA_MS, self.binding.look_at_view)
         self._is_closed = False
         self._build()
@@ -122,12 +123,15 @@ class SamWidget(QWidget):
         self._store_row = StoreRow(self._store.folder)
         self._model_panel = ModelPanel(self._store_row)
         self._image_panel = ImagePanel()
+        self._look_panel = LookPanel()
+        self._image_panel.layout().addWidget(self._look_panel)
         self._prompt_panel = PromptPanel()
         self._mask_panel = MaskPanel(CANDIDATE_COLORS)
         self._object_panel = ObjectPanel()
         self._panels = (
             self._model_panel,
             self._image_panel,
+            self._look_panel,
             self._prompt_panel,
             self._mask_panel,
             self._object_panel,
@@ -167,6 +171,7 @@ class SamWidget(QWidget):
         image.cancel_requested.connect(session.cancel_embedding)
         self._activity.cancel_requested.connect(session.cancel_embedding)
         image.embed_requested.connect(session.embed)
+        self._look_panel.look_requested.connect(binding.set_look)
         image.prepare_row.prepare_requested.connect(binding.prepare_stack)
         image.prepare_row.pause_requested.connect(session.ahead.pause_preparation)
         image.prepare_row.resume_requested.connect(session.ahead.resume_preparation)
@@ -196,6 +201,7 @@ class SamWidget(QWidget):
             (binding.hover_changed, prompts.show_hover),
             (binding.hover_changed, self._status_bar.calm),
             (binding.look_changed, self._on_look_changed),
+            (binding.looks.changed, self._look_panel.show_look),
             (binding.camera_moved, self._on_camera_moved),
             (binding.image_changed, self._refresh_combos),
             (binding.stack_changed, image.prepare_row.show_stack),

@@ -14,6 +14,7 @@ from psygnal import Signal
 
 from napari_sam.layers.candidate_layers import CandidateLayers
 from napari_sam.layers.hover import CursorTracker
+from napari_sam.layers.image_looks import ImageLooks
 from napari_sam.layers.keys import bind_keys, unbind_keys
 from napari_sam.layers.plane_view import PlaneView, displayed_plane, view_of_plane
 from napari_sam.layers.prompt_binding import PromptBinding
@@ -25,6 +26,7 @@ from napari_sam.session import (
     FOREGROUND,
     AnnotationSession,
     ImageError,
+    Look,
     Prompts,
     SessionState,
     TargetError,
@@ -58,7 +60,7 @@ class LayerBinding:
     polarity_changed = Signal(int)
     """The point label of the next click: 1 foreground, 0 background."""
     look_changed = Signal()
-    """The image is shown with other contrast limits, maybe in the middle of a drag."""
+    """The image is shown with other contrast limits or gamma, maybe in the middle of a drag."""
     camera_moved = Signal()
     """Another part of the image is in sight, maybe in the middle of a drag."""
     hover_changed = Signal(bool)
@@ -74,6 +76,7 @@ class LayerBinding:
     ) -> None:
         self._viewer, self._session, self._defer = viewer, session, defer
         self._layers = ViewerLayers(viewer.layers)
+        self.looks = ImageLooks()
         self._image: Image | None = None
         self._view: PlaneView | None = None
         self._target: TargetLayer | None = None
@@ -190,8 +193,9 @@ class LayerBinding:
         moved = (events.scale, events.translate, events.rotate, events.shear, events.affine)
         return [
             *((event, self._on_image_moved) for event in moved),
-            (events.data, self.look_again),
+            (events.data, self._on_image_data_changed),
             (events.contrast_limits, self._on_image_look_changed),
+            (events.gamma, self._on_image_look_changed),
         ]
 
     def _on_image_moved(self) -> None:
@@ -200,7 +204,29 @@ class LayerBinding:
         self._on_plane_may_have_changed()
 
     def _on_image_look_changed(self) -> None:
-        self.look_changed.emit()
+        if self._image is not None and self.looks.is_outdated(self._image):
+            self.look_changed.emit()
+
+    def _on_image_data_changed(self) -> None:
+        if self._image is not None:
+            self.looks.forget_values(self._image)
+        self.look_again()
+
+    def set_look(self, look: Look) -> None:
+        """Choose what the model sees of the image; prompts are kept."""
+        image = self._image
+        if image is None:
+            return
+        if look.channel_axis != self.looks.of(image).channel_axis:
+            self.set_target(None)  # labels have one place for all channels
+        if self.looks.choose(image, look):
+            self.look_again()
+        self.looks.show(image, self._viewer.dims)
+
+    def look_as_shown(self) -> None:
+        """Have the image embedded as it is shown now, if the model is to see it like that."""
+        if self._image is not None and self.looks.is_outdated(self._image):
+            self.look_again()
 
     def look_again(self) -> None:
         """Have the image embedded as it looks now; its prompts are kept."""
@@ -225,15 +251,17 @@ class LayerBinding:
         self._plane_check_is_due = False
         if self._is_closed:
             return
+        self.looks.show(self._image, self._viewer.dims)
         if self._image is None:
             self._leave_plane()
             self._session.set_image(None)
             return
         try:
-            view = displayed_plane(self._image, self._viewer.dims)
+            look = self.looks.of(self._image)
+            view = displayed_plane(self._image, self._viewer.dims, look.channel_axis)
             if view == self._view:
                 return
-            plane = view.image_plane(self._image)
+            plane = self.looks.image_plane(self._image, view)
         except ImageError as error:
             self._leave_plane()
             self._session.refuse_image(str(error))
@@ -246,7 +274,7 @@ class LayerBinding:
         identity = self._identities.setdefault(self._image, object())
         in_sight = view_of_plane(self._viewer, self._image, view)
         self._session.set_image(plane, (identity, view, self._look), in_sight)
-        self._session.embed_ahead([one.image_plane(self._image) for one in following])
+        self._session.embed_ahead([self.looks.image_plane(self._image, one) for one in following])
         self._connect_target_to_plane()
         self._on_prompts_changed()
         self.stack_changed.emit(stack_size(view))

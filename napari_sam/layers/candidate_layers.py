@@ -155,7 +155,7 @@ class CandidateLayers:
         assert self._image is not None
         assert self._view is not None
         offset = self._view.offset + self._view.spread(grid.top, grid.left, 0)
-        return placement(self._image, offset, self._view.spread(*grid.pixel_size, 1))
+        return placement(self._image, offset, self._view.pixel(*grid.pixel_size))
 
     def make(self) -> None:
         """Make the layers that are missing."""

@@ -6,7 +6,7 @@ This is the one place where napari's data order (rows, columns: `_rc`) meets SAM
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from napari.components import Dims, ViewerModel
@@ -14,30 +14,38 @@ from napari.layers import Image, Layer
 from napari.utils.transforms import Affine
 from numpy.typing import ArrayLike, NDArray
 
-from napari_sam.session import ImageError, ImagePlane
-
-_MAX_CHANNELS: Final = 16
-"""A last axis up to this long may be channels that napari was not told about."""
+from napari_sam.session import MAX_CHANNELS, ImageError
 
 
 @dataclass(frozen=True)
 class PlaneView:
     """A 2-D plane of an n-D array: two displayed axes, and an index along each other axis.
 
+    An axis of channels is none of these: all of them belong to the plane. Labels have one pixel
+    along it, which is as long as all channels together, so that napari shows them at each; and
+    prompts have coordinates of their own along it, which do not matter.
+
     Parameters
     ----------
     shape_nd : tuple of int
-        The array's shape, without a colour axis.
+        The array's shape, without a colour axis; 1 along the axis of channels.
     row_axis, column_axis : int
         The displayed axes, in the order in which they are displayed.
     index : tuple of int
-        Position along every axis; without meaning along the displayed ones, where it is 0.
+        Position along every axis; without meaning along the displayed ones and that of the
+        channels, where it is 0.
+    channel_axis : int, optional
+        The axis of channels.
+    channel_count : int
+        How many there are.
     """
 
     shape_nd: tuple[int, ...]
     row_axis: int
     column_axis: int
     index: tuple[int, ...]
+    channel_axis: int | None = None
+    channel_count: int = 1
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -63,13 +71,40 @@ class PlaneView:
 
     @property
     def _sliced_axes(self) -> list[int]:
-        displayed = (self.row_axis, self.column_axis)
-        return [axis for axis in range(len(self.shape_nd)) if axis not in displayed]
+        others = (self.row_axis, self.column_axis, self.channel_axis)
+        return [axis for axis in range(len(self.shape_nd)) if axis not in others]
 
     @property
     def offset(self) -> NDArray[np.float64]:
         """Where the plane's first pixel lies in the n-D array."""
-        return np.array(self.index, float)
+        return np.array(self.index, float) + self.labels_offset
+
+    @property
+    def labels_offset(self) -> NDArray[np.float64]:
+        """Where the first pixel of labels for the whole n-D array lies in it."""
+        offset = np.zeros(len(self.shape_nd))
+        if self.channel_axis is not None:
+            offset[self.channel_axis] = (self.channel_count - 1) / 2
+        return offset
+
+    def pixel(self, height: float = 1, width: float = 1) -> list[float]:
+        """Return the size of a pixel of labels along each axis, in pixels of the array."""
+        size: list[float] = self.spread(height, width, 1)
+        if self.channel_axis is not None:
+            size[self.channel_axis] = self.channel_count
+        return size
+
+    @property
+    def prompt_pixel(self) -> list[float]:
+        """The unit of prompts along each axis, in pixels of the array.
+
+        Wherever in the channels a prompt lies, and whichever is shown, it is less than half a
+        unit away: so napari shows it.
+        """
+        size = self.pixel()
+        if self.channel_axis is not None:
+            size[self.channel_axis] *= 2
+        return size
 
     def holds(self, points_rc: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which of (N, ndim) points lie on the plane's slice; outside its frame counts."""
@@ -84,9 +119,9 @@ class PlaneView:
         return np.asarray(points_rc, float)[:, [self.column_axis, self.row_axis]]
 
     def to_rc(self, points_xy: ArrayLike) -> NDArray[np.float64]:
-        """Return the (N, ndim) positions in the array of (N, 2) x, y in the plane."""
+        """Return the (N, ndim) positions of prompts at (N, 2) x, y in the plane."""
         points_xy = np.asarray(points_xy, float).reshape(-1, 2)
-        points_rc = np.tile(self.offset, (len(points_xy), 1))
+        points_rc = np.tile(np.array(self.index, float), (len(points_xy), 1))
         points_rc[:, self.column_axis], points_rc[:, self.row_axis] = points_xy.T
         return points_rc
 
@@ -120,75 +155,29 @@ class PlaneView:
         pairs = enumerate(zip(before.index, self.index, strict=True))
         return [(axis, new - old) for axis, (old, new) in pairs if new != old]
 
-    def image_plane(self, layer: Image) -> ImagePlane:
-        """Describe the plane's pixels for the session, without reading them.
-
-        Raises
-        ------
-        ImageError
-            If they cannot be segmented.
-        """
-        finest, *coarser = (_Region(self, level, layer.ndim) for level in levels(layer))
-        limits, gamma = None, 1.0
-        if not layer.rgb:
-            low, high = layer.contrast_limits
-            limits, gamma = (float(low), float(high)), float(layer.gamma)
-        return ImagePlane(finest, layer.rgb, limits, layer.name, tuple(coarser), gamma)
-
-
-class _Region:
-    """The pixels of a plane, read where they are asked for: on the encode thread.
-
-    Parameters
-    ----------
-    view : PlaneView
-        The plane.
-    data : array_like
-        The n-D array, or one of lower resolution.
-    ndim : int
-        Number of its axes without colour.
-    """
-
-    def __init__(self, view: PlaneView, data: Any, ndim: int) -> None:
-        self._view, self._data = view, data
-        shape = tuple(int(length) for length in data.shape)
-        # A coarser level may have fewer slices, too.
-        self._index = [
-            min(place * length // full, length - 1)
-            for place, length, full in zip(view.index, shape, view.shape_nd, strict=False)
-        ]
-        self.shape = (shape[view.row_axis], shape[view.column_axis], *shape[ndim:])
-        self.dtype = data.dtype
-
-    @property
-    def chunks(self) -> tuple[int, ...] | None:
-        """How many rows and columns are read together; None where that does not matter."""
-        chunks = getattr(self._data, "chunks", None)
-        if not chunks:
-            return None
-        axes = self._view.row_axis, self._view.column_axis
-        return tuple(int(np.max(chunks[axis])) for axis in axes)  # dask has a tuple for each axis
-
-    def __getitem__(self, region: tuple[slice, slice]) -> NDArray[Any]:
-        index: list[int | slice] = list(self._index)
-        index[self._view.row_axis], index[self._view.column_axis] = region
-        pixels = np.asarray(self._data[tuple(index)])
-        return np.swapaxes(pixels, 0, 1) if self._view.is_transposed else pixels
-
 
 def levels(layer: Layer) -> list[Any]:
     """Return the arrays of a layer, the highest resolution first."""
     return list(layer.data) if layer.multiscale else [layer.data]
 
 
-def displayed_plane(layer: Image, dims: Dims) -> PlaneView:
+def displayed_plane(layer: Image, dims: Dims, channel_axis: int | None = None) -> PlaneView:
     """Return the plane of `layer` that a viewer with these `dims` shows.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        The image.
+    dims : napari.components.Dims
+        The viewer's.
+    channel_axis : int, optional
+        The axis of the image that holds its channels.
 
     Raises
     ------
     ImageError
         If no such plane can be segmented: 3-D display, a complex image, axes that look like
-        channels, a slider beyond the image.
+        channels, displayed channels, a slider beyond the image.
     """
     name, shape = layer.name, tuple(int(length) for length in levels(layer)[0].shape)
     if dims.ndisplay != 2:
@@ -198,6 +187,12 @@ def displayed_plane(layer: Image, dims: Dims) -> PlaneView:
     row_axis, column_axis = (axis - dims.ndim + layer.ndim for axis in dims.displayed)
     if min(row_axis, column_axis) < 0:
         msg = f"'{name}' has no such axes: roll the axes (Ctrl-E) until the whole image shows."
+        raise ImageError(msg)
+    if channel_axis in (row_axis, column_axis):
+        msg = (
+            f"Axis {channel_axis} of '{name}' holds its channels: roll the axes (Ctrl-E) until it "
+            "has a slider, or choose another channel axis."
+        )
         raise ImageError(msg)
     _check_channels(layer, shape, row_axis, column_axis)
     position = np.round(layer.world_to_data(dims.point)).astype(int)
@@ -209,7 +204,11 @@ def displayed_plane(layer: Image, dims: Dims) -> PlaneView:
     if 0 in shape:
         msg = f"'{name}' is empty (shape {shape}): choose an image with pixels."
         raise ImageError(msg)
-    return PlaneView(shape, row_axis, column_axis, tuple(index))
+    if channel_axis is None:
+        return PlaneView(shape, row_axis, column_axis, tuple(index))
+    count, index[channel_axis] = shape[channel_axis], 0
+    shape = (*shape[:channel_axis], 1, *shape[channel_axis + 1 :])
+    return PlaneView(shape, row_axis, column_axis, tuple(index), channel_axis, count)
 
 
 def view_of_plane(
@@ -234,7 +233,7 @@ def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_
     last = len(shape) - 1
     if layer.rgb or last < 2 or last not in (row_axis, column_axis):
         return
-    if shape[-1] > _MAX_CHANNELS or min(shape[-3:-1]) < 4 * shape[-1]:
+    if shape[-1] > MAX_CHANNELS or min(shape[-3:-1]) < 4 * shape[-1]:
         return
     cure = (
         "If the last axis is colour, add the image with rgb=True"
@@ -243,7 +242,8 @@ def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_
     )
     msg = (
         f"'{layer.name}' has shape {shape}, so napari shows slices of {shape[-2]} x {shape[-1]} "
-        f"pixels. {cure}, or roll the axes (Ctrl-E) until the whole image shows."
+        f"pixels. {cure}, or roll the axes (Ctrl-E) until the whole image shows and choose its "
+        "channels under 'What SAM sees'."
     )
     raise ImageError(msg)
 
@@ -277,11 +277,16 @@ def placement(
     }
 
 
-def lies_on(layer: Layer, image: Image) -> bool:
-    """Return whether two layers of as many dimensions have the same data coordinates."""
+def lies_on(layer: Layer, image: Image, view: PlaneView | None = None) -> bool:
+    """Return whether a layer of as many dimensions lies where its data coordinates say.
+
+    These are the image's; with a view of it, those of its labels.
+    """
     corners = np.vstack([np.zeros(image.ndim), np.diag(levels(image)[0].shape[: image.ndim])])
+    on_image = corners if view is None else view.labels_offset + corners * view.pixel()
     return all(
-        np.allclose(layer.data_to_world(corner), image.data_to_world(corner)) for corner in corners
+        np.allclose(layer.data_to_world(corner), image.data_to_world(place))
+        for corner, place in zip(corners, on_image, strict=True)
     )
 
 

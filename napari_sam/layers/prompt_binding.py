@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -13,6 +14,7 @@ from napari_sam.layers.plane_view import PlaneView, lies_on, place, placement
 from napari_sam.layers.prompt_layers import (
     BoxPrompts,
     PointPrompts,
+    move_along,
     new_boxes_layer,
     new_points_layer,
 )
@@ -56,6 +58,7 @@ class PromptBinding:
         self._view: PlaneView | None = None
         self._own_points: WeakKeyDictionary[Image, Points] = WeakKeyDictionary()
         self._own_boxes: WeakKeyDictionary[Image, Shapes] = WeakKeyDictionary()
+        self._channel_axes: WeakKeyDictionary[Image, int | None] = WeakKeyDictionary()
         self._may_adopt = True
         self.points: PointPrompts | None = None
         self.boxes: BoxPrompts | None = None
@@ -94,6 +97,18 @@ class PromptBinding:
     def set_view(self, view: PlaneView | None) -> None:
         """Read from and write to another plane of the image."""
         self._view = view
+        if view is None or self._image is None:
+            return
+        before = self._channel_axes.get(self._image)
+        self._channel_axes[self._image] = view.channel_axis
+        with ExitStack() as stack:
+            for prompts in (self.points, self.boxes):
+                if prompts is not None:
+                    stack.enter_context(prompts.writing())
+            for own in (self._own_points.get(self._image), self._own_boxes.get(self._image)):
+                if own is not None and before != view.channel_axis:
+                    _change_channel_axis(own, before, view)
+            self.follow_image()
 
     def _adopt(self, image: Image) -> None:
         """Take over the layers that an earlier widget left in the viewer for this image."""
@@ -205,6 +220,17 @@ class PromptBinding:
 
     def follow_image(self) -> None:
         """Lie where the image lies now."""
-        for prompts in (self.points, self.boxes):
-            if self._image is not None and prompts is not None and prompts.is_own:
-                place(prompts.layer, placement(self._image))
+        if self._image is None or self._view is None:
+            return
+        where = placement(self._image, self._view.labels_offset, self._view.prompt_pixel)
+        for own in (self._own_points.get(self._image), self._own_boxes.get(self._image)):
+            if own is not None:
+                place(own, where)
+
+
+def _change_channel_axis(layer: Points | Shapes, before: int | None, view: PlaneView) -> None:
+    """Have prompts belong to all channels, and to the slice that is shown of what were channels."""
+    if before is not None:
+        move_along(layer, before, view.index[before])
+    if view.channel_axis is not None:
+        move_along(layer, view.channel_axis, 0)

@@ -83,7 +83,8 @@ class PromptLayer(ABC, Generic[LayerT]):
         self._on_gesture(False)
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
+        """Change the layer without hearing of it."""
         self._is_writing = True
         try:
             yield
@@ -138,7 +139,7 @@ class PointPrompts(PromptLayer[Points]):
         if (prompts.points_xy, prompts.point_labels) == self.read(image, view, dims):
             return
         here = view.holds(self.layer.data)
-        with self._writing():
+        with self.writing():
             if not prompts.points_xy:  # after each accepted object: one refresh, not three
                 self.layer.remove(np.flatnonzero(here).tolist())
                 return
@@ -185,7 +186,7 @@ class PointPrompts(PromptLayer[Points]):
             for index in selected:
                 flipped = BACKGROUND if names[index] == _NAMES[FOREGROUND] else FOREGROUND
                 names[index] = _NAMES[flipped]
-            with self._writing():
+            with self.writing():
                 self.layer.features = _polarity_table(names)
             self._on_changed()
 
@@ -218,7 +219,7 @@ class BoxPrompts(PromptLayer[Shapes]):
             self._current = wanted
             return
         kept = [index for index, box in here if box == wanted][-1:]
-        with self._writing():
+        with self.writing():
             surplus = [index for index, _ in here if index not in kept]
             if surplus:
                 self.layer.remove(surplus)
@@ -249,6 +250,16 @@ def _polarity_table(names: list[str]) -> Any:
     return pd.DataFrame({POLARITY: pd.Categorical(names, categories=list(_NAMES.values()))})
 
 
+def move_along(layer: Points | Shapes, axis: int, position: float) -> None:
+    """Move all that a layer holds to the same position along an axis."""
+    is_points = isinstance(layer, Points)
+    moved = [np.array(item, float) for item in ([layer.data] if is_points else layer.data)]
+    for item in moved:
+        item[:, axis] = position
+    if moved:
+        layer.data = moved[0] if is_points else moved
+
+
 def new_points_layer(image: Image, view: PlaneView) -> Points:
     """Make the layer of our own for clicks, lying exactly on the image."""
     size = max(3.0, max(view.shape) / 90)
@@ -261,7 +272,7 @@ def new_points_layer(image: Image, view: PlaneView) -> Points:
         face_color_cycle=list(_COLORS.values()),
         border_color="white",
         canvas_size_limits=(8, 24),
-        **placement(image),
+        **placement(image, view.labels_offset, view.prompt_pixel),
     )
 
 
@@ -273,5 +284,5 @@ def new_boxes_layer(image: Image, view: PlaneView) -> Shapes:
         face_color="transparent",
         edge_color=_COLORS[FOREGROUND],
         edge_width=max(0.5, max(view.shape) / 300),
-        **placement(image),
+        **placement(image, view.labels_offset, view.prompt_pixel),
     )

@@ -177,7 +177,8 @@ def new_target_layer(image: Image, view: PlaneView) -> Labels:
     else:
         data = np.zeros(shape, dtype)
     name = f"{image.name} labels"
-    return Labels(data, name=name, multiscale=isinstance(data, list), **placement(image))
+    where = placement(image, view.labels_offset, view.pixel())
+    return Labels(data, name=name, multiscale=isinstance(data, list), **where)
 
 
 def _halved(shape: tuple[int, ...], view: PlaneView) -> tuple[int, ...]:
@@ -234,7 +235,7 @@ def check_target(layer: Labels, image: Image, view: PlaneView, *, is_own: bool =
             "choose labels of the image's shape, or a new layer."
         )
         raise TargetError(msg)
-    if not lies_on(layer, image):
+    if not lies_on(layer, image, view):
         msg = (
             f"'{layer.name}' does not lie on the image (other scale or position): choose labels "
             "with the image's scale, translate and affine, or a new layer."

@@ -7,6 +7,7 @@ from napari_sam.session.image_plane import ImageError, ImagePlane
 from napari_sam.session.intensity import (
     MAX_CHANNELS,
     MIN_CHANNELS,
+    ChannelAxis,
     Colours,
     ImageRange,
     Intensities,
@@ -30,6 +31,7 @@ __all__ = [
     "AnnotationSession",
     "ArrayPlane",
     "Candidates",
+    "ChannelAxis",
     "Colours",
     "Dispatcher",
     "EmbeddingStore",

@@ -68,6 +68,25 @@ class Look:
         return tuple(sorted({channel for channel in self.colours if channel is not None}))
 
 
+@dataclass(frozen=True)
+class ChannelAxis:
+    """An axis of an image that may hold its channels.
+
+    Parameters
+    ----------
+    axis : int
+        Which one.
+    count : int
+        How many channels that makes.
+    name : str
+        What the person calls it; empty if nothing.
+    """
+
+    axis: int
+    count: int
+    name: str = ""
+
+
 def first_colours(count: int) -> Colours:
     """Return red, green and blue of an image with so many channels, until a person chooses."""
     return (0, 1, 2) if count > MIN_CHANNELS else (0, 1, None)
