@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from napari_sam import __version__
 from napari_sam.cli_bench import COMMANDS as BENCH_COMMANDS
-from napari_sam.cli_models import COMMANDS, find_checkpoint
+from napari_sam.cli_embed import embed
+from napari_sam.cli_files import check_exists, open_file
+from napari_sam.cli_models import COMMANDS, choose_model
 from napari_sam.installation import DISTRIBUTION, old_distribution_warning
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ Examples:
   napari-sam image.tif
   napari-sam --sample coins
   napari-sam --model vit_b image.tif
+  napari-sam embed stack.tif
 """
 
 
@@ -85,31 +87,12 @@ def open_(
 ) -> None:
     """Open napari with the widget, on files or a sample."""
     for file in files:
-        if "://" not in file and not Path(file).exists():
-            msg = f"Cannot open {file}: there is no such file."
-            raise click.ClickException(msg)
-    _open_window(files, sample, reader, _choice(model, device))
+        check_exists(file)
+    _open_window(files, sample, reader, choose_model(model, device))
 
 
-for _command in (*COMMANDS, *BENCH_COMMANDS):
+for _command in (embed, *COMMANDS, *BENCH_COMMANDS):
     main.add_command(_command)
-
-
-def _choice(name: str | None, device: str) -> ModelChoice:
-    from napari_sam.session import AUTO, ModelChoice
-    from napari_sam.session.model_choice import check_device
-
-    checkpoint = None if name is None else find_checkpoint(name)
-    if device != AUTO:  # which takes torch, and so a while
-        try:
-            check_device(device)
-        except ValueError as error:
-            raise click.ClickException(str(error)) from error
-    choice = ModelChoice(device=device)
-    if checkpoint is None or name is None:
-        return choice
-    is_file = checkpoint == Path(name).absolute()
-    return choice.with_weights(checkpoint.name if is_file else name, checkpoint)
 
 
 def _open_window(
@@ -120,7 +103,7 @@ def _open_window(
     viewer = napari.Viewer(show=False)
     try:
         for file in files:
-            _open_file(viewer, file, reader)
+            open_file(viewer, file, reader)
     except click.ClickException:
         viewer.close()
         raise
@@ -130,21 +113,6 @@ def _open_window(
     viewer.show()
     viewer.reset_view()  # the widget has taken some of the canvas
     napari.run()
-
-
-def _open_file(viewer: Viewer, file: str, reader: str | None) -> None:
-    from napari.errors import MultipleReaderError, ReaderPluginError
-
-    try:
-        viewer.open(file, plugin=reader)
-    except MultipleReaderError as error:
-        choice = ", ".join(sorted(error.available_plugins))
-        msg = f"Several plugins can read {file}: choose with --reader from {choice}."
-        raise click.ClickException(msg) from error
-    except Exception as error:  # readers are plugins: they raise whatever they like
-        cause = error.original_error if isinstance(error, ReaderPluginError) else error
-        msg = f"Cannot open {file}: {_one_line(cause)}"
-        raise click.ClickException(msg) from error
 
 
 def dock_widget(viewer: Viewer, choice: ModelChoice | None = None) -> SamWidget:
@@ -161,11 +129,6 @@ def dock_widget(viewer: Viewer, choice: ModelChoice | None = None) -> SamWidget:
     if images:
         widget.binding.start_points()
     return widget
-
-
-def _one_line(error: BaseException | None) -> str:
-    words = str(error).split()
-    return " ".join(words) if words else type(error).__name__
 
 
 if __name__ == "__main__":

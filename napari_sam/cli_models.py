@@ -18,6 +18,7 @@ from napari_sam.installation import DISTRIBUTION, old_distribution_warning
 
 if TYPE_CHECKING:
     from napari_sam.catalogue import PublishedModel
+    from napari_sam.session import ModelChoice
 
 _PACKAGES: Final = ("napari", "torch", "numpy", "safetensors", "qtpy", "PyQt6", "PySide6")
 _MIB: Final = 2**20
@@ -248,6 +249,30 @@ def find_checkpoint(name: str) -> Path | None:
             msg += f" For the file of this name, use --model .{os.sep}{name}."
         raise click.ClickException(msg)
     return None if path == EMBEDDED.embedded else path
+
+
+def choose_model(name: str | None, device: str) -> ModelChoice:
+    """Return the model that `find_checkpoint` finds, to run on a device.
+
+    Raises
+    ------
+    click.ClickException
+        If there is no such model or device here; it says what to do.
+    """
+    from napari_sam.session import AUTO, ModelChoice
+    from napari_sam.session.model_choice import check_device
+
+    checkpoint = None if name is None else find_checkpoint(name)
+    if device != AUTO:  # which takes torch, and so a while
+        try:
+            check_device(device)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from error
+    choice = ModelChoice(device=device)
+    if checkpoint is None or name is None:
+        return choice
+    is_file = checkpoint == Path(name).absolute()
+    return choice.with_weights(checkpoint.name if is_file else name, checkpoint)
 
 
 @click.command()

@@ -12,9 +12,10 @@ from click.testing import CliRunner
 from napari._app_model import get_app_model
 from napari.utils.notifications import notification_manager
 
-from napari_sam import __version__, cli
+from napari_sam import __version__
 from napari_sam.catalogue import EMBEDDED
 from napari_sam.cli import DISTRIBUTION, DOCK_NAME, dock_widget, main
+from napari_sam.cli_models import choose_model
 from napari_sam.session import ModelChoice
 
 GRAY = np.tile(np.arange(40, dtype=np.uint8), (30, 1))
@@ -180,8 +181,8 @@ def test_a_published_name_goes_before_a_file_and_paths_are_absolute(opened, monk
     assert result.exit_code == 1
     assert "napari-sam download vit_h" in result.output
     assert "./vit_h" in result.output
-    assert cli._choice("mobile_sam", "auto").checkpoint is None
-    choice = cli._choice("./mobile_sam", "auto")
+    assert choose_model("mobile_sam", "auto").checkpoint is None
+    choice = choose_model("./mobile_sam", "auto")
     assert (choice.name, choice.checkpoint) == ("mobile_sam", tmp_path / "mobile_sam")
     assert choice.version is not None
 

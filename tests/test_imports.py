@@ -23,6 +23,8 @@ PARTS = (
     "catalogue",
     "cli",
     "cli_bench",
+    "cli_embed",
+    "cli_files",
     "cli_models",
     "export",
     "installation",
@@ -55,8 +57,18 @@ ALLOWED = {
         "model_switch",
         "status_bar",
     },
-    "cli": {"widget", "session", "installation", "cli_bench", "cli_models"},
+    "cli": {
+        "widget",
+        "session",
+        "installation",
+        "cli_bench",
+        "cli_embed",
+        "cli_files",
+        "cli_models",
+    },
     "cli_bench": {"bench", "catalogue", "model"},  # inside functions
+    "cli_embed": {"cli_files", "cli_models", "layers", "session"},  # inside functions
+    "cli_files": set(),
     "cli_models": {"catalogue", "installation", "model", "session"},  # inside functions
 }
 FORBIDDEN = {
@@ -68,6 +80,8 @@ FORBIDDEN = {
     "bench": set(),
     "catalogue": GUI | {"torch"},
     "cli_bench": GUI,
+    "cli_embed": GUI - {"napari"} | {"torch"},
+    "cli_files": GUI - {"napari"} | {"torch"},
     "cli_models": GUI,
     "export": GUI | {"torch"},
     "installation": GUI | {"torch"},

@@ -7,8 +7,7 @@ import pytest
 from napari.layers import Image
 from skimage import data
 
-from napari_sam._qt.prepare_row import describe
-from napari_sam.session import Phase, PreparationState
+from napari_sam.session import Phase
 
 TIMEOUT_S = 120
 
@@ -108,17 +107,3 @@ def test_the_number_of_kept_embeddings_is_never_stale(opened, qtbot):
     widget.wait_until_idle(TIMEOUT_S)
     label = widget._store_row._label
     qtbot.waitUntil(lambda: label.text() == "5 embeddings kept, 21 MB", timeout=10_000)
-
-
-@pytest.mark.parametrize(
-    ("state", "text"),
-    [
-        (PreparationState(0, 9), "0 of 9"),
-        (PreparationState(37, 200, left_s=170), "37 of 200, 3 min left"),
-        (PreparationState(37, 200, left_s=40.4), "37 of 200, 40 s left"),
-        (PreparationState(1, 200, left_s=9000, failures=("a",)), "1 of 200, 1 failed, 2.5 h left"),
-        (PreparationState(1, 2, left_s=5, is_paused=True), "1 of 2, paused"),
-    ],
-)
-def test_how_far_it_is_in_words(state, text):
-    assert describe(state) == text

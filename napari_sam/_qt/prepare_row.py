@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -16,9 +14,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam.session import PreparationState
-
-_MINUTE_S: Final = 60
-_HOUR_S: Final = 3600
 
 
 class PrepareRow(QWidget):
@@ -84,7 +79,7 @@ class PrepareRow(QWidget):
             return
         self._progress.setRange(0, state.total)
         self._progress.setValue(state.done + len(state.failures))
-        self._progress.setFormat(describe(state))
+        self._progress.setFormat(state.summary)
         self._progress.setToolTip("Slices that are ready, and how long the others will take")
         self._pause.setText("Resume" if state.is_paused else "Pause")
         self._pause.setToolTip(
@@ -99,21 +94,3 @@ class PrepareRow(QWidget):
             self.resume_requested.emit()
         else:
             self.pause_requested.emit()
-
-
-def describe(state: PreparationState) -> str:
-    """Say how far a preparation is, such as "37 of 200, 3 min left"."""
-    text = f"{state.done} of {state.total}"
-    if state.failures:
-        text += f", {len(state.failures)} failed"
-    if state.is_paused:
-        return f"{text}, paused"
-    return text if state.left_s is None else f"{text}, {_duration(state.left_s)} left"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 1.5 * _MINUTE_S:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 1.5 * _HOUR_S:
-        return f"{round(seconds / _MINUTE_S)} min"
-    return f"{seconds / _HOUR_S:.1f} h"

@@ -113,13 +113,18 @@ class AheadEmbedding:
 
     # What was asked for ------------------------------------------------------------------------
 
+    @property
+    def room(self) -> int:
+        """How many tiles can be kept at the same time."""
+        return self._encoding.embedder.room
+
     def prepare(self, tiles: Sequence[TileToPrepare]) -> None:
         """Embed these tiles in their order, in place of those asked for before.
 
         No more than can be kept at the same time; `warned` says so beforehand.
         """
         self.cancel_preparation()
-        room = self._encoding.embedder.room
+        room = self.room
         if len(tiles) > room:
             self.warned.emit(
                 f"There is room for the embeddings of {room} of {len(tiles)} slices: only the "

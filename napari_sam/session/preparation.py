@@ -6,9 +6,13 @@ import statistics
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from napari_sam.session.image_plane import ImagePlane
 from napari_sam.session.tiles import Tile
+
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3600
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +65,16 @@ class PreparationState:
     def is_over(self) -> bool:
         """Whether every tile is ready or has failed."""
         return self.done + len(self.failures) == self.total
+
+    @property
+    def summary(self) -> str:
+        """Says how far it is, such as "37 of 200, 3 min left"."""
+        text = f"{self.done} of {self.total}"
+        if self.failures:
+            text += f", {len(self.failures)} failed"
+        if self.is_paused:
+            return f"{text}, paused"
+        return text if self.left_s is None else f"{text}, {_duration(self.left_s)} left"
 
 
 class Preparation:
@@ -115,3 +129,11 @@ class Preparation:
         """Go on to the next tile, without this one."""
         self._waiting.popleft()
         self._failures.append(reason)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1.5 * _MINUTE_S:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 1.5 * _HOUR_S:
+        return f"{round(seconds / _MINUTE_S)} min"
+    return f"{seconds / _HOUR_S:.1f} h"

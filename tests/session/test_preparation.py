@@ -12,6 +12,7 @@ from napari_sam.session import (
     ImagePlane,
     ModelChoice,
     Phase,
+    PreparationState,
     Prompts,
 )
 from napari_sam.session.jobs import run_until
@@ -266,3 +267,17 @@ def test_without_a_model_it_ends_at_once(open_session, planes, listen):
     assert len(calls) == 1
     assert session.state.preparation is None
     assert heard.warnings[0].startswith("The model could not be loaded: The weights are gone")
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (PreparationState(0, 9), "0 of 9"),
+        (PreparationState(37, 200, left_s=170), "37 of 200, 3 min left"),
+        (PreparationState(37, 200, left_s=40.4), "37 of 200, 40 s left"),
+        (PreparationState(1, 200, left_s=9000, failures=("a",)), "1 of 200, 1 failed, 2.5 h left"),
+        (PreparationState(1, 2, left_s=5, is_paused=True), "1 of 2, paused"),
+    ],
+)
+def test_how_far_it_is_in_words(state, text):
+    assert state.summary == text
