@@ -206,6 +206,7 @@ def _tiles(file: str, reader: str | None) -> Iterator[TileToPrepare]:
     from napari.components import ViewerModel
     from napari.layers import Image
 
+    from napari_sam.layers.image_looks import ImageLooks
     from napari_sam.layers.plane_view import displayed_plane
     from napari_sam.layers.stack import every_plane
     from napari_sam.session import TileToPrepare
@@ -215,7 +216,7 @@ def _tiles(file: str, reader: str | None) -> Iterator[TileToPrepare]:
     if Path(file).suffix == ".py":  # which napari would run
         msg = f"{file} is a program and no image."
         raise click.ClickException(msg)
-    viewer = ViewerModel()
+    viewer, looks = ViewerModel(), ImageLooks()
     open_file(viewer, file, reader)
     images = [layer for layer in viewer.layers if isinstance(layer, Image)]
     if not images:
@@ -223,7 +224,7 @@ def _tiles(file: str, reader: str | None) -> Iterator[TileToPrepare]:
         raise click.ClickException(msg)
     for image in images:
         for name, view in every_plane(displayed_plane(image, viewer.dims)).items():
-            plane = view.image_plane(image)
+            plane = looks.image_plane(image, view)
             pyramid = TilePyramid(plane.shape)
             at_first = pyramid.in_sight(pyramid.whole.box_xyxy)
             for tile in dict.fromkeys((at_first, pyramid.whole)):

@@ -283,7 +283,8 @@ class LayerBinding:
         """Embed the planes at all positions of the slider next to the one that is shown."""
         image, view = self._image, self._view
         if image is not None and view is not None:
-            planes = {name: one.image_plane(image) for name, one in stack_around(view).items()}
+            views = stack_around(view).items()
+            planes = {name: self.looks.image_plane(image, one) for name, one in views}
             self._session.prepare(planes)
 
     def _leave_plane(self) -> None:
