@@ -172,6 +172,10 @@ def new_target_layer(image: Image, view: PlaneView) -> Labels:
         data = [_sparse(shape, dtype)]
         while (coarser := _halved(data[-1].shape, view)) != data[-1].shape:
             data.append(_sparse(coarser, dtype))
+        if len(shape) == 2:
+            # napari holds on to what `numpy.asarray` makes of the coarsest level of a plane:
+            # only of a NumPy array is that the level itself, and what is written to it shows.
+            data[-1] = np.zeros(data[-1].shape, dtype)
     elif np.prod(shape, dtype=float) * dtype.itemsize > _MAX_DENSE_BYTES:
         data = _sparse(shape, dtype)
     else:

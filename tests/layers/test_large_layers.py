@@ -285,6 +285,17 @@ def test_a_target_too_large_to_be_drawn_has_levels_that_agree(make_napari_viewer
         np.testing.assert_array_equal(level[...], np.asarray(finest[...])[steps])
 
 
+@pytest.mark.parametrize("shape", [(12_000, 9001), (3, 12_001, 9000)])
+def test_what_is_written_into_a_large_target_shows(make_napari_viewer, shape):
+    _, _, plane, layer = target_of(shape, make_napari_viewer)
+    assert not layer.thumbnail[..., :3].any()
+    for corner in range(0, 8000, 1000):
+        here = slice(corner, corner + 1000)
+        plane.write(here, here, np.full((1000, 1000), 3, np.uint16))
+    plane.show()
+    assert layer.thumbnail[..., :3].any()
+
+
 def test_labels_of_the_persons_own_in_zarr_are_a_target(make_widget, tmp_path):
     labels = zarr.create_array(tmp_path / "labels", shape=(303, 384), chunks=(64, 64), dtype="u2")
     labels[200:210, 200:210] = 41
