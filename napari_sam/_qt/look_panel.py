@@ -45,41 +45,40 @@ class LookPanel(Fold):
         self.set_title(_TITLE)
         self._look = Look()
         self._axes: tuple[ChannelAxis, ...] = ()
-        self._intensities = QComboBox()
+        self._intensities = _narrow_combo()
         for place, intensities in enumerate(Intensities):
             self._intensities.addItem(intensities.value)
             advice = _ADVICE[intensities]
             self._intensities.setItemData(place, advice, Qt.ItemDataRole.ToolTipRole)
         self._intensities.activated.connect(self._on_intensities_activated)
-        self._pin = QCheckBox("pin")
+        self._pin = QCheckBox("pin contrast limits")
         self._pin.setToolTip(
             "Keep what SAM sees now: from here on you can change the layer's contrast limits and "
             "gamma for your own eyes, and nothing is embedded again"
         )
         self._pin.clicked.connect(self._on_pin_clicked)
-        self._axis = QComboBox()
+        self._axis = _narrow_combo()
         self._axis.setToolTip(
             "The axis of the image that holds its channels: its slider then only changes what you "
             "see, and prompts and objects belong to all channels"
         )
         self._axis.activated.connect(self._on_axis_activated)
-        self._colours = tuple(_ChannelCombo(name) for name in _COLOURS)
-        for combo in self._colours:
+        self._colours = tuple(_narrow_combo() for _ in _COLOURS)
+        for combo, colour in zip(self._colours, _COLOURS, strict=True):
+            combo.setToolTip(f"The channel that SAM sees in {colour}; a single one is gray")
             combo.activated.connect(self._on_colour_activated)
         self._thumbnail = Thumbnail()
         self._assemble(contents)
         self.show_look(None, ())
 
     def _assemble(self, contents: QWidget) -> None:
-        values = QHBoxLayout()
-        values.addWidget(self._intensities, 1)
-        values.addWidget(self._pin)
         colours = QHBoxLayout()
         for combo in self._colours:
             colours.addWidget(combo, 1)
         self._form = QFormLayout(contents)
         self._form.setContentsMargins(0, 0, 0, 0)
-        self._form.addRow("values", values)
+        self._form.addRow("values", self._intensities)
+        self._form.addRow("", self._pin)
         self._form.addRow("channels", self._axis)
         self._form.addRow("R, G, B", colours)
         self._colours_row = colours
@@ -121,7 +120,7 @@ class LookPanel(Fold):
         self._form.setRowVisible(self._axis, bool(self._axes))
         self._form.setRowVisible(self._colours_row, axis is not None)
         for combo, channel in zip(self._colours, self._look.colours, strict=True):
-            combo.show_channels(0 if axis is None else axis.count, channel)
+            _show_channels(combo, 0 if axis is None else axis.count, channel)
 
     # What the person does -----------------------------------------------------------------------
 
@@ -180,34 +179,32 @@ class Thumbnail(QLabel):
         )
         ratio = self.devicePixelRatioF()
         room = QSize(max(1, self.width()), _HEIGHT_PX) * ratio
-        # Small images are shown in squares, as they are.
         is_small = width <= room.width() and height <= room.height()
-        mode = "FastTransformation" if is_small else "SmoothTransformation"
-        scaled = QPixmap.fromImage(image).scaled(
-            room, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode[mode]
-        )
+        modes = Qt.TransformationMode
+        # Pixels that are few are shown as they are.
+        mode = modes.FastTransformation if is_small else modes.SmoothTransformation
+        keep = Qt.AspectRatioMode.KeepAspectRatio
+        scaled = QPixmap.fromImage(image).scaled(room, keep, mode)
         scaled.setDevicePixelRatio(ratio)
         self.setPixmap(scaled)
 
 
-class _ChannelCombo(QComboBox):
-    """Which channel, if any, is a colour."""
+def _narrow_combo() -> QComboBox:
+    """Make a combo that is content with whatever width there is."""
+    combo = QComboBox()
+    combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return combo
 
-    def __init__(self, colour: str) -> None:
-        super().__init__()
-        self.setToolTip(f"The channel that SAM sees in {colour}; a single one is gray")
-        self.setMinimumContentsLength(1)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
 
-    def show_channels(self, count: int, chosen: int | None) -> None:
-        """Offer so many channels, and none."""
-        blocker = QSignalBlocker(self)
-        self.clear()
-        self.addItem("none", None)
-        for channel in range(count):
-            self.addItem(str(channel), channel)
-        self.setCurrentIndex(0 if chosen is None else chosen + 1)
-        blocker.unblock()
+def _show_channels(combo: QComboBox, count: int, chosen: int | None) -> None:
+    """Offer so many channels, and none."""
+    blocker = QSignalBlocker(combo)
+    combo.clear()
+    combo.addItem("none", None)
+    for channel in range(count):
+        combo.addItem(str(channel), channel)
+    combo.setCurrentIndex(0 if chosen is None else chosen + 1)
+    blocker.unblock()
 
 
 def _text(axis: ChannelAxis) -> str:

@@ -151,7 +151,8 @@ def _as_shown(image: Image) -> tuple[tuple[float, float], float]:
 
 def _name(image: Image, axis: int) -> str:
     name = str(image.axis_labels[axis])
-    return "" if name.startswith("axis ") else name  # as napari names it when nobody else does
+    # What napari calls it when nobody else does.
+    return "" if name in (str(axis - image.ndim), f"axis {axis - image.ndim}") else name
 
 
 class _Region:
