@@ -472,7 +472,8 @@ class LayerBinding:
     def _connect_target_to_plane(self) -> None:
         plane = None
         if self._target is not None and self._view is not None:
-            plane = TargetPlane(self._target, self._view)
+            view = self._view.for_labels(self._target.layer.ndim)
+            plane = TargetPlane(self._target, view)
         self._session.set_target(plane)
 
     # Deleted layers ----------------------------------------------------------------------------

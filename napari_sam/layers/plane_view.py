@@ -106,6 +106,17 @@ class PlaneView:
             size[self.channel_axis] *= 2
         return size
 
+    def for_labels(self, ndim: int) -> PlaneView:
+        """Return where the plane lies in labels with so many axes.
+
+        Where the channels come first, labels may also do without that axis: napari shows them at
+        all channels just so.
+        """
+        if self.channel_axis != 0 or ndim != len(self.shape_nd) - 1:
+            return self
+        row_axis, column_axis = self.row_axis - 1, self.column_axis - 1
+        return PlaneView(self.shape_nd[1:], row_axis, column_axis, self.index[1:])
+
     def holds(self, points_rc: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which of (N, ndim) points lie on the plane's slice; outside its frame counts."""
         sliced = self._sliced_axes
@@ -278,14 +289,16 @@ def placement(
 
 
 def lies_on(layer: Layer, image: Image, view: PlaneView | None = None) -> bool:
-    """Return whether a layer of as many dimensions lies where its data coordinates say.
+    """Return whether a layer lies where its data coordinates say.
 
-    These are the image's; with a view of it, those of its labels.
+    These are the image's; with a view of it, those of its labels, which may lack the first axis.
     """
     corners = np.vstack([np.zeros(image.ndim), np.diag(levels(image)[0].shape[: image.ndim])])
     on_image = corners if view is None else view.labels_offset + corners * view.pixel()
     return all(
-        np.allclose(layer.data_to_world(corner), image.data_to_world(place))
+        np.allclose(
+            layer.data_to_world(corner[-layer.ndim :]), image.data_to_world(place)[-layer.ndim :]
+        )
         for corner, place in zip(corners, on_image, strict=True)
     )
 

@@ -80,7 +80,7 @@ class TargetPlane:
     target : TargetLayer
         The layer.
     view : PlaneView
-        The plane; its shape must be the layer's.
+        The plane, as it lies in the layer; its shape must be the layer's.
     """
 
     def __init__(self, target: TargetLayer, view: PlaneView) -> None:
@@ -233,9 +233,10 @@ def check_target(layer: Labels, image: Image, view: PlaneView, *, is_own: bool =
     if (layer.multiscale and not is_own) or not _can_be_written(levels(layer)[0]):
         msg = f"'{layer.name}' cannot be written to: choose another target, or a new layer."
         raise TargetError(msg)
-    if shape != view.shape_nd:
+    if shape != view.for_labels(layer.ndim).shape_nd:
+        image_has = "the image" if view.channel_axis is None else "the image without its channels"
         msg = (
-            f"'{layer.name}' has shape {shape}, the image {view.shape_nd}: "
+            f"'{layer.name}' has shape {shape}, {image_has} {view.shape_nd}: "
             "choose labels of the image's shape, or a new layer."
         )
         raise TargetError(msg)

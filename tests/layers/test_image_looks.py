@@ -10,7 +10,7 @@ from napari.layers import Image, Labels
 from napari.utils.notifications import notification_manager
 from skimage import data
 
-from napari_sam.session import Intensities, Look, Phase
+from napari_sam.session import Intensities, Look, Phase, TargetError
 from napari_sam.session.embeddings import thumbnail
 
 TIMEOUT_S = 120
@@ -353,3 +353,45 @@ def test_other_data_without_the_axis_has_no_channels(open_noting):
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.binding.looks.of(image).channel_axis is None
     assert widget.session.state.phase is Phase.READY
+
+
+def test_labels_without_the_axis_of_the_channels_are_a_target(open_noting):
+    image = channelled(scale=(2, 0.5, 0.5), translate=(1, 7, 8))
+    viewer, widget, _ = open_noting(image)
+    choose(widget, channel_axis=0, colours=(1, None, None))
+    flat = np.zeros(COINS.shape, np.uint16)
+    mine = viewer.add_layer(Labels(flat, scale=(0.5, 0.5), translate=(7, 8), name="mine"))
+    widget.binding.set_target(mine)
+    click(viewer, widget, (0, *COIN_RC))
+    widget.binding.accept()
+    assert mine.data[COIN_RC] == 1
+
+    elsewhere = viewer.add_layer(Labels(flat.copy(), name="elsewhere"))
+    with pytest.raises(TargetError, match="does not lie on the image"):
+        widget.binding.set_target(elsewhere)
+    three = viewer.add_layer(Labels(np.zeros(image.data.shape, int), name="three"))
+    with pytest.raises(TargetError, match="without its channels"):
+        widget.binding.set_target(three)
+    assert widget.binding.target is mine
+
+
+def test_points_of_the_persons_own_count_at_whichever_channel_they_lie(open_noting):
+    viewer, widget, _ = open_noting(channelled())
+    choose(widget, channel_axis=0, colours=(1, None, None))
+    mine = viewer.add_points([(0, *COIN_RC), (2, *OTHER_COIN_RC)], name="mine")
+    widget.binding.set_prompt_layers(mine, None)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.prompts.points_xy == ((104, 68), (150, 68))
+
+
+def test_channels_lie_where_a_rotated_image_lies(open_noting):
+    turn = [[1, 0, 0], [0, 0.6, -0.8], [0, 0.8, 0.6]]
+    image = channelled(rotate=turn, scale=(3, 2, 2), translate=(5, 6, 7))
+    viewer, widget, _ = open_noting(image)
+    choose(widget, channel_axis=0, colours=(1, None, None))
+    click(viewer, widget, (0, *COIN_RC))
+    widget.binding.accept()
+    middle = image.data_to_world((1, *COIN_RC))
+    for name in ("SAM points", "SAM mask 1", "channels labels"):
+        np.testing.assert_allclose(viewer.layers[name].data_to_world((0, *COIN_RC)), middle)
+    assert widget.binding.target.data[(0, *COIN_RC)] == 1
