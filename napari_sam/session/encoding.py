@@ -143,6 +143,10 @@ class Encoding:
         if self.plane is not None and not self.is_working and self.phase is not Phase.READY:
             self._start()
 
+    def settle(self, timeout_s: float) -> None:
+        """Wait a moment for the embedding, which is probably in memory."""
+        self._lane.settle(timeout_s)
+
     def want(self, tile: Tile) -> None:
         """Go to another tile of the plane: at once if it is in memory, else it is embedded.
 

@@ -95,6 +95,10 @@ class Job:
         self._on_progress = on_progress
         self._dispatcher = dispatcher
         self._cancelled = threading.Event()
+        self.ended = threading.Event()
+        """Set when `deliver` delivers the response."""
+        self.deliver: Callable[[], None] = lambda: None
+        self.is_applied = False
 
     @property
     def is_cancelled(self) -> bool:
@@ -131,7 +135,7 @@ class Job:
         return lambda: None if self.is_cancelled else self.on_done(result)
 
     def _deliver_progress(self, fraction: float) -> None:
-        if self._on_progress is not None and not self.is_cancelled:
+        if self._on_progress is not None and not (self.is_cancelled or self.is_applied):
             self._on_progress(fraction)
 
 
@@ -200,6 +204,16 @@ class Lane:
         if self._running is not None:
             self._running.cancel()
 
+    def settle(self, timeout_s: float) -> None:
+        """Wait a moment for what is computed, and apply it at once if it is done by then.
+
+        For what takes less time than the owner's thread takes to come to it otherwise: a window
+        is painted first.
+        """
+        job = self._running
+        if job is not None and job.ended.wait(timeout_s):
+            self._finish(job)
+
     def close(self) -> None:
         """Cancel everything and let the thread end; returns at once. Later requests are dropped."""
         self.cancel()
@@ -211,15 +225,19 @@ class Lane:
         self._executor.submit(self._run, job)
 
     def _run(self, job: Job) -> None:
-        deliver = job.run()
-        self._dispatcher.post(lambda: self._finish(job, deliver))
+        job.deliver = job.run()
+        job.ended.set()
+        self._dispatcher.post(lambda: self._finish(job))
 
-    def _finish(self, job: Job, deliver: Callable[[], None]) -> None:
+    def _finish(self, job: Job) -> None:
+        if job.is_applied:
+            return
+        job.is_applied = True
         self._running = None
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             self._start(waiting)
-        deliver()
+        job.deliver()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

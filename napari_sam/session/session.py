@@ -28,6 +28,8 @@ _T = TypeVar("_T")
 
 _MAX_AREA_AT_ONCE_PX: Final = 2**23
 """An object with more pixels is written in the background."""
+_MOMENT_S: Final = 0.02
+"""How long to wait for an embedding that was there before; a person does not notice it."""
 _MAX_LEFT: Final = 100
 """Objects put away on other planes; the masks of one take a megabyte."""
 
@@ -102,6 +104,7 @@ class AnnotationSession:
         self.ahead.warned.connect(self.warned.emit)
 
         self._key: Hashable = None
+        self._known: set[Hashable] = set()
         self._left: dict[Hashable, tuple[ObjectState, Candidates | None]] = {}
         self._plane_id = 0
         self._target: LabelsPlane | None = None
@@ -219,6 +222,8 @@ class AnnotationSession:
             self._publish()
         else:
             self._encoding.embed()
+            if key in self._known:
+                self._encoding.settle(_MOMENT_S)
 
     def look_at(self, view: Box) -> None:
         """Hear that the person sees another part of the plane: x0, y0, x1, y1 in its pixels.
@@ -295,6 +300,7 @@ class AnnotationSession:
 
     def _on_model_left(self) -> None:
         self._left.clear()
+        self._known.clear()
         # An accept that waits for masks waits on for those of the next model.
         self._decoding.forget_masks()
         self.ahead.leave_model()
@@ -307,6 +313,8 @@ class AnnotationSession:
     def _on_embedded(self, embedded: EmbeddedTile) -> None:
         if embedded.why_same and self._is_whole(embedded.tile):
             self.warned.emit(embedded.why_same)
+        if self._key is not None:
+            self._known.add(self._key)
         self._decoding.request()
         self._publish()
         self.ahead.look_ahead()

@@ -108,6 +108,25 @@ def test_it_stands_back_in_the_middle_of_a_tile(session, held, planes):
     assert len(session.ahead._encoding.embedder._cache) == 2
 
 
+def test_what_was_there_before_is_there_at_once(open_session, held, planes, monkeypatch):
+    monkeypatch.setattr("napari_sam.session.session._MOMENT_S", TIMEOUT_S)
+    session = open_session()
+    session.set_image(planes[0], key="first")
+    wait(session)
+    session.set_image(planes[1], key="second")
+    wait(session)
+    session.set_image(planes[0], key="first")
+    assert session.state.phase is Phase.READY
+    wait(session)  # what the thread has reported meanwhile changes nothing
+    assert session.state.phase is Phase.READY
+    held.encode_gate.clear()
+    session.set_image(planes[2], key="third")
+    assert session.state.phase is Phase.EMBEDDING
+    held.encode_gate.set()
+    wait(session)
+    assert session.state.phase is Phase.READY
+
+
 def test_switched_off_nothing_is_embedded_until_it_is_on_again(session, held, planes):
     session.ahead.is_on = False
     session.embed_ahead(planes[1:2])
