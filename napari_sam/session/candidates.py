@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.prompts import Prompts
+from napari_sam.session.ranking import Memory, Ranking, rank
 from napari_sam.session.tiles import Box, Tile
+from napari_sam.session.traits import measure_traits
 
 if TYPE_CHECKING:
     from napari_sam.model import MaskCrop, MaskPrediction
@@ -36,12 +38,15 @@ class Candidates:
         Where it lies in the plane.
     weights : Path, optional
         The model's checkpoint; None: the one inside the package.
+    ranking : Ranking, optional
+        Their order by what was accepted before; None: by the predicted IoU.
     """
 
     prompts: Prompts
     prediction: MaskPrediction
     tile: Tile
     weights: Path | None = None
+    ranking: Ranking | None = None
 
     def __len__(self) -> int:
         return len(self.prediction.iou_predictions)
@@ -53,8 +58,10 @@ class Candidates:
 
     @property
     def best(self) -> int:
-        """Index of the mask with the highest predicted IoU."""
-        return int(np.argmax(self.prediction.iou_predictions))
+        """Index of the mask that is preselected."""
+        if self.ranking is None:
+            return int(np.argmax(self.prediction.iou_predictions))
+        return self.ranking.order[0]
 
     @property
     def grid_shape(self) -> tuple[int, int]:
@@ -109,6 +116,7 @@ def decode(
     usable: Prompts,
     mask_prompt: NDArray[np.float32] | None,
     choice: int | None,
+    memory: Memory = (),
 ) -> Candidates:
     """Compute the masks of some prompts; a pure function, for the decode thread.
 
@@ -122,6 +130,8 @@ def decode(
         Logits to start from.
     choice : int, optional
         The candidate that will be shown, brought to the image's size ahead; None: the best one.
+    memory : tuple of Example
+        The objects accepted before, by which the candidates are ranked.
     """
     prediction = embedded.predictor.decode(
         embedded.embedding,
@@ -130,7 +140,13 @@ def decode(
         box_xyxy=embedded.to_pixels(usable.box_array()),
         mask_input=mask_prompt,
     )
-    candidates = Candidates(prompts, prediction, embedded.tile, embedded.weights)
+    tile = embedded.tile
+    has_box = usable.box_xyxy is not None
+    traits = measure_traits(
+        prediction, embedded.thumbnail, tile.height * tile.width, has_box=has_box
+    )
+    ranking = rank(traits, memory)
+    candidates = Candidates(prompts, prediction, tile, embedded.weights, ranking)
     candidates.crop(candidates.best if choice is None else choice)
     return candidates
 
@@ -154,7 +170,7 @@ class ObjectState:
     prompts : Prompts
         Where the object is.
     choice : int, optional
-        The candidate the person chose; None leaves it to the predicted IoU.
+        The candidate the person chose; None leaves it to the ranking.
     feedback : tuple of FeedbackStep
         Masks chosen on the way here, which the next decode may start from.
     tile : Tile, optional

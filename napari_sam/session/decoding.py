@@ -13,6 +13,7 @@ from napari_sam.session.focus import better_tile, first_tile
 from napari_sam.session.jobs import Dispatcher, Lane
 from napari_sam.session.preview import HoverPreview
 from napari_sam.session.prompts import Prompts
+from napari_sam.session.ranking import Memory
 from napari_sam.session.tiles import Box, Tile, TilePyramid
 
 
@@ -30,6 +31,8 @@ class Decoding:
         Gives the embeddings.
     dispatcher : Dispatcher
         How results reach the owner's thread.
+    recall : callable
+        Gives the objects accepted so far, by which masks are ranked.
     """
 
     changed = Signal()
@@ -41,10 +44,12 @@ class Decoding:
     failed = Signal(object)
     """With what a decode raised."""
 
-    def __init__(self, encoding: Encoding, dispatcher: Dispatcher) -> None:
-        self._encoding = encoding
+    def __init__(
+        self, encoding: Encoding, dispatcher: Dispatcher, recall: Callable[[], Memory]
+    ) -> None:
+        self._encoding, self._recall = encoding, recall
         self._lane = Lane("napari-sam-decode", dispatcher)
-        self._preview = HoverPreview(self._lane, self.changed.emit)
+        self._preview = HoverPreview(self._lane, self.changed.emit, recall)
         self._pyramid = TilePyramid((1, 1))
         self.in_sight: Tile = self._pyramid.whole
         """The tile that shows what the person looks at."""
@@ -176,8 +181,9 @@ class Decoding:
         mask_prompt = None
         if self.use_feedback:
             mask_prompt = self.object.mask_prompt(embedded.weights, embedded.tile)
+        memory = self._recall()
         self._lane.submit(
-            lambda _: decode(embedded, prompts, usable, mask_prompt, choice),
+            lambda _: decode(embedded, prompts, usable, mask_prompt, choice, memory),
             self._on_decoded,
             self._on_failed,
         )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from napari_sam.session.candidates import ObjectState
 from napari_sam.session.edits import LabelsEdit
+from napari_sam.session.ranking import MAX_EXAMPLES, Example, Memory
 
 _MAX_EDITS: Final = 1000
 _NOTHING: Final = ObjectState()
@@ -24,12 +26,15 @@ class Edit:
         The image plane on which it was done: prompts are only brought back there.
     labels : LabelsEdit, optional
         What was written into the target, for an accepted object.
+    example : Example, optional
+        What there is to learn from it.
     """
 
     before: ObjectState
     after: ObjectState
     plane_id: int
     labels: LabelsEdit | None = None
+    example: Example | None = None
 
 
 class History:
@@ -51,10 +56,24 @@ class History:
         """Whether there is an edit to repeat."""
         return bool(self._undone)
 
+    @property
+    def memory(self) -> Memory:
+        """What was accepted last and not taken back."""
+        newest = (edit.example for edit in reversed(self._done) if edit.example is not None)
+        return tuple(islice(newest, MAX_EXAMPLES))[::-1]
+
     def push(self, edit: Edit) -> None:
         """Remember an edit that was just done; what was undone before can no longer be redone."""
         self._done = [*self._done[-_MAX_EDITS + 1 :], edit]
         self._undone.clear()
+
+    def push_accepted_click(self, edit: Edit) -> None:
+        """Remember an object that was accepted as it was clicked on: both are undone as one."""
+        click = self.last
+        if click is None or click.labels is not None or click.after.prompts != edit.before.prompts:
+            self.push(edit)
+        else:
+            self.replace_last(replace(edit, before=click.before))
 
     def push_prompts(self, edit: Edit) -> None:
         """Remember a change of the prompts; all those of one gesture become one edit."""
@@ -116,7 +135,7 @@ class History:
         self._gesture_edit = None
         for edits in (self._done, self._undone):
             edits[:] = [
-                e if e.plane_id == plane_id else Edit(_NOTHING, _NOTHING, e.plane_id, e.labels)
+                e if e.plane_id == plane_id else replace(e, before=_NOTHING, after=_NOTHING)
                 for e in edits
                 if e.labels is not None or e.plane_id == plane_id
             ]

@@ -8,6 +8,7 @@ from napari_sam.session.candidates import Candidates, decode
 from napari_sam.session.embeddings import EmbeddedTile
 from napari_sam.session.jobs import Lane, explain
 from napari_sam.session.prompts import Prompts
+from napari_sam.session.ranking import Memory
 
 FindTile = Callable[[Prompts], EmbeddedTile | None]
 """Gives the embedded tile that prompts lie on, if there is one."""
@@ -22,11 +23,16 @@ class HoverPreview:
         The decode lane. A preview uses it only while nothing else does.
     on_changed : callable
         Called when `shown` is another one.
+    recall : callable
+        Gives the objects accepted so far.
     """
 
-    def __init__(self, lane: Lane, on_changed: Callable[[], None]) -> None:
+    def __init__(
+        self, lane: Lane, on_changed: Callable[[], None], recall: Callable[[], Memory]
+    ) -> None:
         self._lane = lane
         self._on_changed = on_changed
+        self._recall = recall
         self._wanted: Prompts | None = None
         self._find: FindTile | None = None
         self._is_failure_logged = False
@@ -60,8 +66,9 @@ class HoverPreview:
         if embedded is None:
             self._drop()
         elif self._lane.is_idle:
+            memory = self._recall()
             self._lane.submit(
-                lambda _: decode(embedded, wanted, wanted, None, None),
+                lambda _: decode(embedded, wanted, wanted, None, None, memory),
                 self._on_decoded,
                 self._on_failed,
             )

@@ -73,6 +73,8 @@ class AnnotationSession:
     """Sent on the owner's thread with a message that should not be missed."""
     accepted = Signal(LabelsEdit)
     """Sent on the owner's thread when an object was written into the target."""
+    target_needed = Signal()
+    """Sent on the owner's thread when an object has no target: a listener may set one."""
 
     def __init__(
         self,
@@ -92,7 +94,8 @@ class AnnotationSession:
         self._encoding.model_left.connect(self._on_model_left)
         self._encoding.completed.connect(self._on_embedded)
         self._encoding.warned.connect(self.warned.emit)
-        self._decoding = Decoding(self._encoding, self._dispatcher)
+        self._history = History()
+        self._decoding = Decoding(self._encoding, self._dispatcher, lambda: self._history.memory)
         self._decoding.changed.connect(self._publish)
         self._decoding.moved.connect(self._on_object_moved)
         self._decoding.completed.connect(self._accept_what_was_awaited)
@@ -109,10 +112,12 @@ class AnnotationSession:
         self._plane_id = 0
         self._target: LabelsPlane | None = None
         self._accept_when_decoded = False
-        self._history = History()
+        self._is_accepting_click = False
 
         self.overwrite = False
         """Whether accepting takes pixels of other objects too."""
+        self.accept_on_click = False
+        """Whether a first click takes the preselected mask at once; one undo takes back both."""
         self._state = self._snapshot()
 
     # Snapshots and the end ---------------------------------------------------------------
@@ -338,6 +343,9 @@ class AnnotationSession:
         after = ObjectState() if prompts.is_empty else before.with_prompts(prompts, shown)
         self._history.push_prompts(Edit(before, after, self._plane_id))
         self._set_object(after)
+        is_click = prompts.points_xy and prompts.size == 1 and prompts.has_foreground
+        if self.accept_on_click and before.prompts.is_empty and is_click:
+            self._accept_when_decoded = self._is_accepting_click = True
         self._publish()
 
     def clear_prompts(self) -> None:
@@ -392,7 +400,7 @@ class AnnotationSession:
 
     def _set_object(self, new: ObjectState) -> None:
         """Make `new` the object being made and have it decoded, without a trace in the history."""
-        self._accept_when_decoded = False
+        self._accept_when_decoded = self._is_accepting_click = False
         self._decoding.set_object(new)
 
     def _on_object_moved(self, before: ObjectState, after: ObjectState) -> None:
@@ -403,6 +411,7 @@ class AnnotationSession:
             try:
                 self.accept()
             except TargetError as error:
+                self._is_accepting_click = False
                 self.warned.emit(str(error))
 
     def _on_decode_failed(self, error: BaseException) -> None:
@@ -458,6 +467,8 @@ class AnnotationSession:
             if self._decoding.object.prompts.has_foreground and self._encoding.embedded is None:
                 msg = "There is no mask to accept yet: it comes when the image is embedded."
             raise TargetError(msg)
+        if self._target is None:
+            self.target_needed.emit()
         target, overwrite = self._target, self.overwrite
         if target is None:
             msg = "There is no target to write the object into: choose a Labels layer."
@@ -469,18 +480,20 @@ class AnnotationSession:
             labels.apply()
             return labels
 
-        edit = Edit(self._decoding.object, ObjectState(), self._plane_id)
+        example = None if candidates.ranking is None else candidates.ranking.example(chosen)
+        edit = Edit(self._decoding.object, ObjectState(), self._plane_id, example=example)
+        push = self._history.push_accepted_click if self._is_accepting_click else self._history.push
         if candidates.area_bound_px(chosen) > _MAX_AREA_AT_ONCE_PX:
-            self._write(write, lambda labels: self._on_accepted(edit, labels))
+            self._write(write, lambda labels: self._on_accepted(edit, labels, push))
             return None
         self._check_free_to_write()
         labels = write()
-        self._on_accepted(edit, labels)
+        self._on_accepted(edit, labels, push)
         return labels
 
-    def _on_accepted(self, edit: Edit, labels: LabelsEdit) -> None:
+    def _on_accepted(self, edit: Edit, labels: LabelsEdit, push: Callable[[Edit], None]) -> None:
         labels.plane.show()
-        self._history.push(replace(edit, labels=labels))
+        push(replace(edit, labels=labels))
         if self._decoding.object.prompts == edit.before.prompts:
             self._set_object(ObjectState())
         self._publish()
