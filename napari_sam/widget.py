@@ -183,6 +183,7 @@ class SamWidget(QWidget):
         prompts.clear_requested.connect(session.clear_prompts)
         prompts.feedback_requested.connect(self._on_prompt_panel_feedback_requested)
         prompts.hover_requested.connect(binding.set_hover)
+        prompts.accept_on_click_requested.connect(self._on_prompt_panel_accept_on_click_requested)
         prompts.points_combo.chosen.connect(self._on_prompt_layer_chosen)
         prompts.boxes_combo.chosen.connect(self._on_prompt_layer_chosen)
         masks.candidate_requested.connect(session.choose)
@@ -286,6 +287,9 @@ class SamWidget(QWidget):
 
     def _on_prompt_panel_feedback_requested(self, use: bool) -> None:
         self.session.use_feedback = use
+
+    def _on_prompt_panel_accept_on_click_requested(self, on: bool) -> None:
+        self.session.accept_on_click = on
 
     def _on_object_panel_overwrite_requested(self, overwrite: bool) -> None:
         self.session.overwrite = overwrite

@@ -6,15 +6,15 @@ from typing import Final
 
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QGroupBox, QListWidget, QListWidgetItem, QVBoxLayout
+from qtpy.QtWidgets import QGroupBox, QLabel, QListWidget, QListWidgetItem, QSizePolicy, QVBoxLayout
 
-from napari_sam.session import SessionState
+from napari_sam.session import Candidates, SessionState
 
 _ROW_HEIGHT_PX: Final = 24
 
 
 class MaskPanel(QGroupBox):
-    """A row for each candidate, in the model's order, with its predicted IoU.
+    """A row for each candidate, in the model's order, with its predicted IoU; why one is first.
 
     Parameters
     ----------
@@ -44,17 +44,24 @@ class MaskPanel(QGroupBox):
             self._rows.addItem(item)
         self._rows.setFixedHeight(len(colors) * _ROW_HEIGHT_PX + 2 * self._rows.frameWidth() + 4)
         self._rows.currentRowChanged.connect(self._on_rows_current_row_changed)
+        self._reason = QLabel()
+        self._reason.setEnabled(False)  # as quiet as the theme has it
+        self._reason.setFixedHeight(self._reason.fontMetrics().lineSpacing() + 2)
+        # The longest reason must not make the whole widget wider; its tooltip has all of it.
+        self._reason.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         layout = QVBoxLayout(self)
         layout.addWidget(self._rows)
-        self._shown: tuple[tuple[float, ...], int | None] | None = None
+        layout.addWidget(self._reason)
+        self._shown: tuple[Candidates | None, int | None] | None = None
         self.show_state(SessionState())
 
     def show_state(self, state: SessionState) -> None:
         """Show the candidates and which of them is chosen."""
-        scores = () if state.candidates is None else state.candidates.iou_predictions
-        if (scores, state.chosen) == self._shown:
+        candidates = state.candidates
+        if self._shown == (candidates, state.chosen):  # each candidates equal but themselves
             return
-        self._shown = scores, state.chosen
+        self._shown = candidates, state.chosen
+        scores = () if candidates is None else candidates.iou_predictions
         blocked = self._rows.blockSignals(True)
         for number in range(self._rows.count()):
             item = self._rows.item(number)
@@ -62,10 +69,31 @@ class MaskPanel(QGroupBox):
                 item.setText(f"Mask {number + 1}    predicted IoU {min(scores[number], 1):.2f}")
             else:
                 item.setText(f"Mask {number + 1}    -")
+            item.setToolTip("" if candidates is None else _numbers(candidates, number))
         self._rows.setEnabled(bool(scores))
         self._rows.setCurrentRow(-1 if state.chosen is None else state.chosen)
         self._rows.blockSignals(blocked)
+        self._show_reason(candidates)
+
+    def _show_reason(self, candidates: Candidates | None) -> None:
+        reason = ""
+        if candidates is not None and candidates.ranking is not None:
+            reason = f"Mask {candidates.best + 1}: {candidates.ranking.reason}"
+        self._reason.setText(reason)
+        self._reason.setToolTip(f"Why this mask is preselected: {reason}" if reason else "")
 
     def _on_rows_current_row_changed(self, row: int) -> None:
         if row >= 0:
             self.candidate_requested.emit(row)
+
+
+def _numbers(candidates: Candidates, number: int) -> str:
+    """Return what a candidate is ranked by; nothing for one that there is not."""
+    if candidates.ranking is None or number >= len(candidates):
+        return ""
+    traits = candidates.ranking.traits
+    return (
+        f"predicted IoU {traits.iou_predictions[number]:.2f}, "
+        f"stability {traits.stability_score[number]:.2f}, "
+        f"about {traits.area_px[number]:,.0f} pixels"
+    )

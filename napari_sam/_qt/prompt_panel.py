@@ -29,6 +29,7 @@ class PromptPanel(QGroupBox):
     clear_requested = Signal()
     feedback_requested = Signal(bool)
     hover_requested = Signal(bool)
+    accept_on_click_requested = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__("Prompts")
@@ -60,6 +61,13 @@ class PromptPanel(QGroupBox):
         self._hover.setToolTip("Show what a click would give while the mouse moves over the image")
         self._hover.toggled.connect(self.hover_requested.emit)
         layout.addWidget(self._hover)
+        accept_on_click = QCheckBox("accept on click")
+        accept_on_click.setToolTip(
+            "For easy images: the first click on an object takes the preselected mask at once;"
+            " one Undo takes object and click back"
+        )
+        accept_on_click.toggled.connect(self.accept_on_click_requested.emit)
+        layout.addWidget(accept_on_click)
         layout.addWidget(self._make_options())
 
     def _make_options(self) -> QWidget:

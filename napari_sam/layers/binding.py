@@ -115,6 +115,7 @@ class LayerBinding:
         self._cursor = CursorTracker(viewer, self._on_cursor_moved)
         self._connections = (
             (session.changed, self._on_session_changed),
+            (session.target_needed, self._make_target),
             (viewer.layers.events.removed, self._on_layer_removed),
             (viewer.layers.selection.events.active, self._on_active_layer_changed),
             (viewer.dims.events.current_step, self._on_plane_may_have_changed),
@@ -444,8 +445,6 @@ class LayerBinding:
 
     def accept(self) -> None:
         """Write the shown candidate into the target as a new object."""
-        if self._session.state.can_accept and self._target is None:
-            self._make_target()
         self._try(self._session.accept)
 
     def undo(self) -> None:

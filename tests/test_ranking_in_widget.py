@@ -1,0 +1,104 @@
+"""What the panels show of the ranking, and accepting on click, in a real viewer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image
+from qtpy.QtWidgets import QCheckBox, QLabel, QListWidget
+from skimage import data
+
+TIMEOUT_S = 120
+COIN_RC = (68, 104)
+OTHER_COIN_RC = (68, 150)
+
+
+@pytest.fixture
+def opened(make_widget):
+    return make_widget(Image(data.coins(), name="coins"))
+
+
+def click(viewer, widget, rc):
+    widget.binding.start_points()
+    viewer.layers.selection.active.add([rc])
+    widget.wait_until_idle(TIMEOUT_S)
+
+
+def checkbox(widget, text):
+    (found,) = [box for box in widget.findChildren(QCheckBox) if box.text() == text]
+    return found
+
+
+def reasons(widget):
+    panel = widget._mask_panel
+    return [label.text() for label in panel.findChildren(QLabel) if label.text()]
+
+
+def test_the_panel_says_why_and_gives_the_numbers(opened):
+    viewer, widget = opened
+    rows = widget._mask_panel.findChild(QListWidget)
+    assert reasons(widget) == []
+    assert rows.item(0).toolTip() == ""
+
+    click(viewer, widget, COIN_RC)
+    candidates = widget.session.state.candidates
+    assert reasons(widget) == [f"Mask {candidates.best + 1}: {candidates.ranking.reason}"]
+    for number in range(3):
+        area = candidates.ranking.traits.area_px[number]
+        score = candidates.iou_predictions[number]
+        tooltip = rows.item(number).toolTip()
+        assert tooltip.startswith(f"predicted IoU {score:.2f}, stability ")
+        assert tooltip.endswith(f"about {area:,.0f} pixels")
+
+    widget.session.clear_prompts()
+    assert reasons(widget) == []
+    assert rows.item(0).toolTip() == ""
+
+
+def test_the_reason_follows_what_was_accepted(opened):
+    viewer, widget = opened
+    click(viewer, widget, COIN_RC)
+    before = reasons(widget)
+    widget.session.choose(0)
+    assert reasons(widget) == before  # it is about the preselected one
+    widget.binding.accept()
+    assert reasons(widget) == []
+    click(viewer, widget, OTHER_COIN_RC)
+    ranking = widget.session.state.candidates.ranking
+    assert reasons(widget) == [f"Mask {ranking.order[0] + 1}: {ranking.reason}"]
+
+
+def test_a_long_reason_makes_the_widget_no_wider(opened):
+    viewer, widget = opened
+    before = widget.minimumSizeHint().width()
+    click(viewer, widget, COIN_RC)
+    widget._mask_panel.findChildren(QLabel)[0].setText("why " * 200)
+    assert widget.minimumSizeHint().width() == before
+
+
+def test_accept_on_click_makes_the_target_and_undo_takes_object_and_click_back(opened):
+    viewer, widget = opened
+    box = checkbox(widget, "accept on click")
+    assert not box.isChecked()
+    assert box.toolTip()
+    box.setChecked(True)
+    assert widget.session.accept_on_click
+
+    click(viewer, widget, COIN_RC)
+    labels = viewer.layers["coins labels"]
+    assert labels.data[COIN_RC] == 1
+    assert len(viewer.layers["SAM points"].data) == 0
+    click(viewer, widget, OTHER_COIN_RC)
+    assert labels.data[OTHER_COIN_RC] == 2
+
+    widget.binding.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert sorted(np.unique(labels.data)) == [0, 1]
+    assert len(viewer.layers["SAM points"].data) == 0
+    widget.binding.redo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert labels.data[OTHER_COIN_RC] == 2
+
+    box.setChecked(False)
+    click(viewer, widget, (130, 104))
+    assert len(viewer.layers["SAM points"].data) == 1
