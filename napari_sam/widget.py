@@ -13,6 +13,7 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent, QEventLoop, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
+from napari_sam._qt.brought_row import BroughtRow
 from napari_sam._qt.dispatcher import QtDispatcher
 from napari_sam._qt.image_panel import ImagePanel
 from napari_sam._qt.look_panel import LookPanel
@@ -121,7 +122,8 @@ class SamWidget(QWidget):
 
     def _build(self) -> None:
         self._store_row = StoreRow(self._store.folder)
-        self._model_panel = ModelPanel(self._store_row)
+        self._brought_row = BroughtRow()
+        self._model_panel = ModelPanel(self._store_row, self._brought_row)
         self._image_panel = ImagePanel()
         self._look_panel = LookPanel()
         self._image_panel.layout().addWidget(self._look_panel)
@@ -187,6 +189,8 @@ class SamWidget(QWidget):
         prompts.points_combo.chosen.connect(self._on_prompt_layer_chosen)
         prompts.boxes_combo.chosen.connect(self._on_prompt_layer_chosen)
         masks.candidate_requested.connect(session.choose)
+        self._brought_row.folder_requested.connect(binding.brought.use)
+        self._brought_row.stop_requested.connect(binding.brought.stop)
         self._store_row.usage_requested.connect(self._show_store)
         self._store_row.clear_requested.connect(self._on_store_row_clear_requested)
         objects.target_combo.chosen.connect(self._on_target_chosen)
@@ -203,6 +207,7 @@ class SamWidget(QWidget):
             (binding.hover_changed, self._status_bar.calm),
             (binding.look_changed, self._on_look_changed),
             (binding.looks.changed, self._look_panel.show_look),
+            (binding.brought.changed, self._brought_row.show_brought),
             (binding.camera_moved, self._on_camera_moved),
             (binding.image_changed, self._refresh_combos),
             (binding.stack_changed, image.prepare_row.show_stack),
@@ -239,6 +244,7 @@ class SamWidget(QWidget):
     def _on_session_changed(self, state: SessionState) -> None:
         for panel in self._panels:
             panel.show_state(state)
+        self._brought_row.show_state(state)
         self._hint.setText(state.hint)
         self._activity.show_state(state)
         self._status_bar.show_state(state)

@@ -35,7 +35,7 @@ class ModelPanel(Fold):
 
     Parameters
     ----------
-    below : QWidget
+    *below : QWidget
         Shown last.
     """
 
@@ -47,7 +47,7 @@ class ModelPanel(Fold):
     device_requested = Signal(str)
     exact_requested = Signal(bool)
 
-    def __init__(self, below: QWidget) -> None:
+    def __init__(self, *below: QWidget) -> None:
         contents = QWidget()
         super().__init__(contents, "Click to choose another model, or what it runs on")
         self.combo = ModelCombo()
@@ -79,7 +79,7 @@ class ModelPanel(Fold):
         self._show_runtime()
         self._show()
 
-    def _assemble(self, contents: QWidget, below: QWidget) -> None:
+    def _assemble(self, contents: QWidget, below: Sequence[QWidget]) -> None:
         column = QVBoxLayout(contents)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.combo)
@@ -89,7 +89,8 @@ class ModelPanel(Fold):
         column.addLayout(_row(self._progress, self._cancel))
         column.addWidget(self._open)
         column.addLayout(_row(QLabel("device"), self._device, self._exact))
-        column.addWidget(below)
+        for each in below:
+            column.addWidget(each)
 
     # What is shown ---------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -12,6 +13,7 @@ from napari.utils.events import Event
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_sam.layers.brought_layers import BroughtToImages
 from napari_sam.layers.candidate_layers import CandidateLayers
 from napari_sam.layers.hover import CursorTracker
 from napari_sam.layers.image_looks import ImageLooks
@@ -26,6 +28,7 @@ from napari_sam.session import (
     FOREGROUND,
     AnnotationSession,
     ImageError,
+    ImagePlane,
     Look,
     Prompts,
     SessionState,
@@ -77,6 +80,8 @@ class LayerBinding:
         self._viewer, self._session, self._defer = viewer, session, defer
         self._layers = ViewerLayers(viewer.layers)
         self.looks = ImageLooks()
+        self.brought = BroughtToImages(session)
+        """What the person brought along in place of computing it."""
         self._image: Image | None = None
         self._view: PlaneView | None = None
         self._target: TargetLayer | None = None
@@ -116,6 +121,7 @@ class LayerBinding:
         self._connections = (
             (session.changed, self._on_session_changed),
             (session.target_needed, self._make_target),
+            (self.brought.usable_changed, self._on_brought_usable_changed),
             (viewer.layers.events.removed, self._on_layer_removed),
             (viewer.layers.selection.events.active, self._on_active_layer_changed),
             (viewer.dims.events.current_step, self._on_plane_may_have_changed),
@@ -211,6 +217,9 @@ class LayerBinding:
     def _on_image_data_changed(self) -> None:
         if self._image is not None:
             self.looks.forget_values(self._image)
+            if self.brought.stop():
+                name = self._image.name
+                self.warned.emit(f"'{name}' has other pixels now: it is embedded here from now on.")
         self.look_again()
 
     def set_look(self, look: Look) -> None:
@@ -231,7 +240,13 @@ class LayerBinding:
 
     def look_again(self) -> None:
         """Have the image embedded as it looks now; its prompts are kept."""
-        self._session.ahead.cancel_preparation("The image looks different now")
+        self._embed_anew("The image looks different now")
+
+    def _on_brought_usable_changed(self) -> None:
+        self._embed_anew("Other embeddings are in use now")
+
+    def _embed_anew(self, why: str) -> None:
+        self._session.ahead.cancel_preparation(why)
         self._view = None
         self._look += 1
         self._on_plane_may_have_changed()
@@ -254,16 +269,19 @@ class LayerBinding:
             return
         self.looks.show(self._image, self._viewer.dims)
         if self._image is None:
+            self.brought.show(None)
             self._leave_plane()
             self._session.set_image(None)
             return
         try:
             look = self.looks.of(self._image)
             view = displayed_plane(self._image, self._viewer.dims, look.channel_axis)
+            self.brought.show(self._image, view)
             if view == self._view:
                 return
-            plane = self.looks.image_plane(self._image, view)
+            plane = self._image_plane(self._image, view)
         except ImageError as error:
+            self.brought.show(self._image)
             self._leave_plane()
             self._session.refuse_image(str(error))
             return
@@ -275,17 +293,21 @@ class LayerBinding:
         identity = self._identities.setdefault(self._image, object())
         in_sight = view_of_plane(self._viewer, self._image, view)
         self._session.set_image(plane, (identity, view, self._look), in_sight)
-        self._session.embed_ahead([self.looks.image_plane(self._image, one) for one in following])
+        self._session.embed_ahead([self._image_plane(self._image, one) for one in following])
         self._connect_target_to_plane()
         self._on_prompts_changed()
         self.stack_changed.emit(stack_size(view))
+
+    def _image_plane(self, image: Image, view: PlaneView) -> ImagePlane:
+        plane = self.looks.image_plane(image, view)
+        return replace(plane, embeddings=self.brought.of(image, view))
 
     def prepare_stack(self) -> None:
         """Embed the planes at all positions of the slider next to the one that is shown."""
         image, view = self._image, self._view
         if image is not None and view is not None:
             views = stack_around(view).items()
-            planes = {name: self.looks.image_plane(image, one) for name, one in views}
+            planes = {name: self._image_plane(image, one) for name, one in views}
             self._session.prepare(planes)
 
     def _leave_plane(self) -> None:
@@ -485,6 +507,7 @@ class LayerBinding:
             unbind_keys(layer)
         self._candidates.forget(layer)
         if layer is self._image:
+            self.brought.stop()
             self.set_image(None)
         elif self._prompts.forget(layer):
             self._on_prompts_changed()

@@ -1,5 +1,6 @@
 """The annotation session: image plane, prompts, background jobs, accept and undo; no Qt."""
 
+from napari_sam.session.brought import BroughtEmbeddings, BroughtPhase, BroughtState
 from napari_sam.session.candidates import Candidates
 from napari_sam.session.edits import ArrayPlane, LabelsEdit, LabelsPlane, TargetError
 from napari_sam.session.embeddings import LoadPredictor
@@ -16,6 +17,7 @@ from napari_sam.session.intensity import (
 )
 from napari_sam.session.jobs import Dispatcher, run_until
 from napari_sam.session.model_choice import AUTO, ModelChoice, Runtime, load_predictor
+from napari_sam.session.plane_embeddings import PlaneEmbeddings
 from napari_sam.session.preparation import PreparationState, TileToPrepare
 from napari_sam.session.prompts import BACKGROUND, FOREGROUND, Prompts
 from napari_sam.session.session import AnnotationSession
@@ -30,6 +32,9 @@ __all__ = [
     "MIN_CHANNELS",
     "AnnotationSession",
     "ArrayPlane",
+    "BroughtEmbeddings",
+    "BroughtPhase",
+    "BroughtState",
     "Candidates",
     "ChannelAxis",
     "Colours",
@@ -45,6 +50,7 @@ __all__ = [
     "Look",
     "ModelChoice",
     "Phase",
+    "PlaneEmbeddings",
     "PreparationState",
     "Prompts",
     "Runtime",

@@ -98,13 +98,13 @@ class Decoding:
 
     # Where ---------------------------------------------------------------------------------
 
-    def leave(self, shape: tuple[int, int] | None, view: Box | None) -> Tile | None:
-        """Go to another plane of (H, W) pixels, or to none; return the tile to embed first."""
+    def leave(self, pyramid: TilePyramid | None, view: Box | None) -> Tile | None:
+        """Go to another plane with its tiles, or to none; return the tile to embed first."""
         self._preview.want(None)
         self._preview.allow(None)
-        self._pyramid, self._last_tile = TilePyramid(shape or (1, 1)), None
-        self.in_sight = self._pyramid.whole if view is None else self._pyramid.in_sight(view)
-        return None if shape is None else self.in_sight
+        self._pyramid, self._last_tile = pyramid or TilePyramid((1, 1)), None
+        self.in_sight = self._pyramid.in_sight(view)
+        return None if pyramid is None else self.in_sight
 
     def look_at(self, view: Box) -> None:
         """Hear which part of the plane the person sees."""
@@ -117,7 +117,7 @@ class Decoding:
     def tiles_ahead(self) -> list[Tile]:
         """The tiles of the plane that will be needed sooner or later, the likeliest first."""
         near = [] if self._last_tile is None else self._pyramid.neighbours(self._last_tile)
-        return list(dict.fromkeys((self.in_sight, self._pyramid.whole, *near)))
+        return list(dict.fromkeys((self.in_sight, *self._pyramid.always_useful, *near)))
 
     def usable(self, prompts: Prompts) -> tuple[Prompts, tuple[str, ...]]:
         """Return what can be decoded of some prompts, and remarks on the rest."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.session.embedding_cache import EmbeddingCache
 from napari_sam.session.image_plane import ImagePlane, means
 from napari_sam.session.jobs import Job
 from napari_sam.session.model_choice import ModelChoice, Runtime, find_runtime
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 LoadPredictor = Callable[[ModelChoice, Runtime], "Predictor"]
 """Makes a predictor; called on the encode thread."""
 
-DEFAULT_CAPACITY_BYTES: Final = 2**30
 _THUMBNAIL_PX: Final = (96, 288)
 """Height and width that a thumbnail does not fall below both of; it stays below twice as much."""
 _NUMBERS: Final = 256 * 64 * 64
@@ -68,44 +67,6 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return means(image, max(1, *factors)).copy()
 
 
-class EmbeddingCache:
-    """The image embeddings used last, up to a number of bytes; safe to share between threads.
-
-    Parameters
-    ----------
-    capacity_bytes : int
-        The least recently used embeddings go when their sum exceeds this. The newest one always
-        stays.
-    """
-
-    def __init__(self, capacity_bytes: int = DEFAULT_CAPACITY_BYTES) -> None:
-        self.capacity_bytes = capacity_bytes
-        self._embeddings: OrderedDict[str, ImageEmbedding] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: str) -> ImageEmbedding | None:
-        """Return the embedding stored under `key`, which counts as a use, or None."""
-        with self._lock:
-            embedding = self._embeddings.get(key)
-            if embedding is not None:
-                self._embeddings.move_to_end(key)
-            return embedding
-
-    def put(self, key: str, embedding: ImageEmbedding) -> None:
-        """Store `embedding` under `key` and let the oldest go if there are too many bytes."""
-        with self._lock:
-            self._embeddings[key] = embedding
-            self._embeddings.move_to_end(key)
-            while len(self._embeddings) > 1 and self._nbytes() > self.capacity_bytes:
-                self._embeddings.popitem(last=False)
-
-    def _nbytes(self) -> int:
-        return sum(embedding.nbytes for embedding in self._embeddings.values())
-
-    def __len__(self) -> int:
-        return len(self._embeddings)
-
-
 @dataclass(frozen=True, eq=False)
 class EmbeddedTile:
     """A tile of an image plane that is ready to be prompted.
@@ -120,8 +81,8 @@ class EmbeddedTile:
         Where it lies in the plane.
     why_same : str
         Why all its pixels look the same to the model; empty if they do not.
-    thumbnail : (h, w, 3) uint8 ndarray
-        What the model got, made small.
+    thumbnail : (h, w, 3) uint8 ndarray, optional
+        What the model got, made small; None if it was somebody else's.
     weights : Path, optional
         The checkpoint of the predictor; None: the one inside the package.
     is_new : bool
@@ -132,7 +93,7 @@ class EmbeddedTile:
     embedding: ImageEmbedding
     tile: Tile
     why_same: str
-    thumbnail: NDArray[np.uint8]
+    thumbnail: NDArray[np.uint8] | None
     weights: Path | None = None
     is_new: bool = False
 
@@ -160,8 +121,8 @@ class _Content:
     """What is known of a tile's pixels."""
 
     key: str
-    why_same: str
-    thumbnail: NDArray[np.uint8]
+    why_same: str = ""
+    thumbnail: NDArray[np.uint8] | None = None
 
 
 class Embedder:
@@ -230,7 +191,7 @@ class Embedder:
     def embed(
         self, plane: ImagePlane, tile: Tile, job: Job, report: Callable[[float], None] | None = None
     ) -> EmbeddedTile:
-        """Embed a tile of a plane, or find its embedding in memory or in the store.
+        """Embed a tile of a plane, or find its embedding in memory, brought or in the store.
 
         Parameters
         ----------
@@ -251,6 +212,8 @@ class Embedder:
         predictor = self.load()
         report = job.report if report is None else report
         report(0)
+        if brought := self._brought(predictor, plane, tile):
+            return brought
         image = plane.read(tile, lambda: report(0))
         job.check()
         is_same = bool((image == image[0, 0]).all())
@@ -283,6 +246,18 @@ class Embedder:
         return EmbeddedTile(
             predictor, embedding, tile, content.why_same, content.thumbnail, weights, is_new
         )
+
+    def _brought(self, predictor: Predictor, plane: ImagePlane, tile: Tile) -> EmbeddedTile | None:
+        """Return a tile that was embedded elsewhere with this model; reads no pixels."""
+        key = None if plane.embeddings is None else plane.embeddings.key(tile, self.choice)
+        if plane.embeddings is None or key is None:
+            return None
+        embedding = self._cache.get(key) or plane.embeddings.restored(tile, predictor)
+        if embedding is None:
+            return None
+        self._cache.put(key, embedding)
+        content = self._contents.setdefault(plane, {})[tile] = _Content(key)
+        return self._embedded(predictor, embedding, tile, content)
 
     def _stored_or_new(
         self,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.intensity import Colours, ImageRange, Limits, finite_range
+from napari_sam.session.plane_embeddings import PlaneEmbeddings
 from napari_sam.session.tiles import MODEL_SIDE, Tile, TilePyramid
 
 _MAX_STRIP_PIXELS: Final = 2**24
@@ -54,6 +55,8 @@ class ImagePlane:
         Which channels of the image the last axis of `data` holds, if it does.
     colours : tuple of (int or None)
         Which of the channels are red, green and blue; with a single one the plane is gray.
+    embeddings : PlaneEmbeddings, optional
+        Those of its tiles that were computed elsewhere.
 
     Raises
     ------
@@ -70,6 +73,7 @@ class ImagePlane:
     image_range: ImageRange | None = None
     channels: tuple[int, ...] = ()
     colours: Colours = (None, None, None)
+    embeddings: PlaneEmbeddings | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = tuple(self.data.shape), np.dtype(self.data.dtype)
@@ -91,6 +95,8 @@ class ImagePlane:
                 "give is_rgb=True for colours in the last axis."
             )
             raise ImageError(msg)
+        if self.embeddings is not None and self.embeddings.pyramid.shape != shape[:2]:
+            raise ImageError(f"The embeddings are not of the shape of '{self.name}', {shape[:2]}.")
         if 0 in shape:
             msg = f"'{self.name}' is empty (shape {shape}): choose an image with pixels."
             raise ImageError(msg)
@@ -99,6 +105,11 @@ class ImagePlane:
     def shape(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return int(self.data.shape[0]), int(self.data.shape[1])
+
+    @property
+    def pyramid(self) -> TilePyramid:
+        """The tiles that it may be embedded in."""
+        return TilePyramid(self.shape) if self.embeddings is None else self.embeddings.pyramid
 
     def read(
         self, tile: Tile | None = None, check: Callable[[], None] = lambda: None

@@ -47,6 +47,10 @@ class ModelChoice:
                 version = status.st_size, status.st_mtime_ns
         return replace(self, name=name, checkpoint=checkpoint, version=version)
 
+    def has_weights_of(self, other: ModelChoice) -> bool:
+        """Tell whether two choices are of the same weights, whatever they run on."""
+        return (self.checkpoint, self.version) == (other.checkpoint, other.version)
+
     def lighter(self, runtime: Runtime) -> ModelChoice | None:
         """Return what to try when `runtime` has not enough memory; None if nothing is left.
 
@@ -99,6 +103,22 @@ def check_device(device: str) -> None:
         raise ValueError(f"There is no device {device!r} here; choose one of {', '.join(known)}.")
 
 
+def variant_of(choice: ModelChoice) -> str:
+    """Return the variant of a model, without loading it; imports torch.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be used.
+    """
+    from napari_sam.model.build import DEFAULT_VARIANT, check_complete
+    from napari_sam.model.checkpoints import read_checkpoint
+
+    if choice.checkpoint is None:
+        return DEFAULT_VARIANT
+    return check_complete(read_checkpoint(choice.checkpoint, lazily=True), choice.checkpoint)
+
+
 def check(choice: ModelChoice) -> None:
     """Find out whether a model can be loaded, at little cost; imports torch.
 
@@ -110,11 +130,7 @@ def check(choice: ModelChoice) -> None:
         If there is no such device.
     """
     check_device(choice.device)
-    if choice.checkpoint is not None:
-        from napari_sam.model.build import check_complete
-        from napari_sam.model.checkpoints import read_checkpoint
-
-        check_complete(read_checkpoint(choice.checkpoint, lazily=True), choice.checkpoint)
+    variant_of(choice)
 
 
 def load_predictor(choice: ModelChoice, runtime: Runtime) -> Predictor:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, TypeVar
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from weakref import WeakSet
 
 from psygnal import Signal
 
 from napari_sam.session.ahead import AheadEmbedding
+from napari_sam.session.brought import BroughtEmbeddings
 from napari_sam.session.candidates import Candidates, ObjectState
 from napari_sam.session.decoding import Decoding
 from napari_sam.session.edits import LabelsEdit, LabelsPlane, TargetError, plan_object
@@ -22,7 +25,7 @@ from napari_sam.session.preparation import TileToPrepare
 from napari_sam.session.prompts import Prompts
 from napari_sam.session.state import SessionState, hint_for
 from napari_sam.session.store import EmbeddingStore
-from napari_sam.session.tiles import Box, Tile, TilePyramid
+from napari_sam.session.tiles import Box, Tile
 
 _T = TypeVar("_T")
 
@@ -106,6 +109,7 @@ class AnnotationSession:
         self.ahead.changed.connect(self._publish)
         self.ahead.warned.connect(self.warned.emit)
 
+        self._brought: WeakSet[BroughtEmbeddings] = WeakSet()
         self._key: Hashable = None
         self._known: set[Hashable] = set()
         self._left: dict[Hashable, tuple[ObjectState, Candidates | None]] = {}
@@ -130,7 +134,7 @@ class AnnotationSession:
     @property
     def is_idle(self) -> bool:
         """Whether no job is pending."""
-        return all(
+        return all(one.is_idle for one in self._brought) and all(
             part.is_idle for part in (self._encoding, self._decoding, self._write_lane, self.ahead)
         )
 
@@ -150,6 +154,8 @@ class AnnotationSession:
         self.ahead.close()
         self._decoding.close()
         self._write_lane.close()
+        for brought in self._brought:
+            brought.close()
         self._dispatcher.close()
 
     def _snapshot(self) -> SessionState:
@@ -239,6 +245,31 @@ class AnnotationSession:
         self._decoding.look_at(view)
         self._publish()
 
+    def bring_embeddings(self, path: Path, image: Any) -> BroughtEmbeddings:
+        """Have embeddings that micro-sam has stored of an image used in place of computing them.
+
+        Parameters
+        ----------
+        path : Path
+            The folder of its zarr.
+        image : array_like
+            The whole raw image as micro-sam got it: ([Z,] H, W [, C]).
+
+        Returns
+        -------
+        BroughtEmbeddings
+            Finds out, in the background, whether they fit image and model; its `of_plane` gives
+            what goes into an `ImagePlane`. It lives as long as the caller keeps it.
+        """
+        brought = BroughtEmbeddings(path, image, self._encoding, self._dispatcher)
+        # Another signal's `emit` would be tried out by connecting it, while somebody listens.
+        brought.warned.connect(self._on_brought_warned)
+        self._brought.add(brought)
+        return brought
+
+    def _on_brought_warned(self, message: str) -> None:
+        self.warned.emit(message)
+
     def embed_ahead(self, planes: Sequence[ImagePlane]) -> None:
         """Embed other planes too, once the current one is ready and whenever nothing else is done.
 
@@ -265,7 +296,7 @@ class AnnotationSession:
         tiles = []
         for name, plane in planes.items():
             is_alike = current is not None and plane.shape == current.shape
-            tile = in_sight if is_alike else TilePyramid(plane.shape).whole
+            tile = in_sight if is_alike else plane.pyramid.whole
             tiles.append(TileToPrepare(plane, tile, name))
         self.ahead.prepare(tiles)
 
@@ -283,7 +314,7 @@ class AnnotationSession:
                 del self._left[next(iter(self._left))]
         self._key = key
         self.ahead.leave_plane()
-        self._encoding.set_plane(new, decoding.leave(None if new is None else new.shape, view))
+        self._encoding.set_plane(new, decoding.leave(None if new is None else new.pyramid, view))
         self._target = None
         self._plane_id += 1
         self._history.drop_prompts_of_other_planes(self._plane_id)

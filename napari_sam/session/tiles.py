@@ -60,6 +60,11 @@ class Tile:
         )
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels of the plane."""
+        return self.height, self.width
+
+    @property
     def side(self) -> int:
         """Its longer side in pixels of the plane."""
         return max(self.height, self.width)
@@ -87,6 +92,11 @@ class TilePyramid:
     def whole(self) -> Tile:
         """The tile that is the whole plane."""
         return Tile(len(self._sides) - 1, 0, 0, *self.shape)
+
+    @property
+    def always_useful(self) -> tuple[Tile, ...]:
+        """The tiles that are worth computing ahead, wherever the person looks."""
+        return (self.whole,)
 
     def at(self, level: int, x: float, y: float) -> Tile:
         """Return the tile of a level in whose middle a place lies, as far as the plane allows."""
@@ -126,11 +136,16 @@ class TilePyramid:
 
     def holds(self, tile: Tile, box: Box) -> bool:
         """Whether a tile holds a box with room to spare, except where the plane itself ends."""
-        return not self._reaches(tile, box, _MARGIN * tile.side)
+        return not self._reaches(tile, box, self._margin(tile))
 
     def cuts(self, tile: Tile, box: Box) -> bool:
         """Whether a mask with this bounding box ends at a border of the tile inside the plane."""
         return self._reaches(tile, box, _TOUCHING * tile.side)
+
+    @staticmethod
+    def _margin(tile: Tile) -> float:
+        """Return how far from an inner border of a tile the model knows enough around."""
+        return _MARGIN * tile.side
 
     def _reaches(self, tile: Tile, box: Box, margin: float) -> bool:
         """Whether a box comes within a margin of a border that is not one of the plane."""
@@ -153,8 +168,10 @@ class TilePyramid:
         fitting = [level for level in levels if _extent(box) >= _GOOD_OBJECT * self._sides[level]]
         return fitting[-1] if fitting else 0
 
-    def in_sight(self, view: Box) -> Tile:
-        """Return the tile for a part of the plane that fills the person's window."""
+    def in_sight(self, view: Box | None) -> Tile:
+        """Return the tile for a part of the plane that fills the person's window; None: for all."""
+        if view is None:
+            return self.whole
         clipped = (
             max(view[0], -0.5),
             max(view[1], -0.5),

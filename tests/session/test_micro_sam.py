@@ -17,26 +17,27 @@ import xxhash
 import zarr
 from zarr.codecs import BloscCodec
 
-from napari_sam.session import micro_sam
-from napari_sam.session.micro_sam import (
-    MicroSamError,
-    TileBox,
+from napari_sam.session import micro_sam_image
+from napari_sam.session.micro_sam import MicroSamError, open_embeddings
+from napari_sam.session.micro_sam_image import (
     data_signature,
+    formerly_normalised,
     micro_sam_normalised,
-    open_embeddings,
 )
+from napari_sam.session.tile_grid import TileGrid
+from napari_sam.session.tiles import Tile, TilePyramid
 
 EMBEDDING = (1, 256, 64, 64)
 PLANE = np.arange(70 * 100, dtype=np.uint16).reshape(70, 100)
 STACK = np.stack([PLANE, PLANE + 1, PLANE + 2])
 TILE_SHAPE, HALO = (40, 40), (8, 16)
 BOXES = (
-    TileBox(0, 0, 48, 56),
-    TileBox(0, 24, 48, 72),
-    TileBox(0, 64, 48, 36),
-    TileBox(32, 0, 38, 56),
-    TileBox(32, 24, 38, 72),
-    TileBox(32, 64, 38, 36),
+    Tile(0, 0, 0, 48, 56),
+    Tile(0, 0, 24, 48, 72),
+    Tile(0, 0, 64, 48, 36),
+    Tile(0, 32, 0, 38, 56),
+    Tile(0, 32, 24, 38, 72),
+    Tile(0, 32, 64, 38, 36),
 )
 MASKED = {"0": [1, 4], "1": [], "2": [4]}
 
@@ -137,33 +138,18 @@ def test_all_layouts_are_read(path, image, is_tiled, zarr_format):
     assert stored.data_signature == hashlib.sha1(image.tobytes()).hexdigest()
     assert (stored.ndim, stored.plane_size) == (image.ndim, (70, 100))
     assert stored.slice_count == (3 if image.ndim == 3 else 1)
-    assert (stored.tile_shape, stored.halo) == ((TILE_SHAPE, HALO) if is_tiled else (None, None))
-    assert stored.tile_boxes == (BOXES if is_tiled else (TileBox(0, 0, 70, 100),))
+    assert isinstance(stored.pyramid, TileGrid) == is_tiled
+    assert stored.tiles == (BOXES if is_tiled else (TilePyramid((70, 100)).whole,))
     assert stored.matches(image)
     for z in range(stored.slice_count):
-        assert stored.tile_numbers(z) == tuple(range(len(stored.tile_boxes)))
-        for number, box in enumerate(stored.tile_boxes):
+        assert stored.tile_numbers(z) == tuple(range(len(stored.tiles)))
+        for number, box in enumerate(stored.tiles):
             one = stored.embedding(z, number)
             assert one.image_embedding.dtype == np.float32
             expected = np.full(EMBEDDING[1:], value_of(z, number))
             np.testing.assert_array_equal(one.image_embedding, expected)
             assert one.original_size == box.size
             assert one.input_size == tuple(input_size(box.size))
-
-
-def test_a_pixel_lies_in_the_inner_part_of_its_tile(path):
-    stored = open_embeddings(write(path, PLANE, is_tiled=True))
-    assert [stored.tile_at(row, column) for row in (0, 39, 40, 69) for column in (0, 40, 99)] == [
-        *(0, 1, 2),
-        *(0, 1, 2),
-        *(3, 4, 5),
-        *(3, 4, 5),
-    ]
-    for row, column in [(-1, 0), (70, 0), (0, 100)]:
-        with pytest.raises(IndexError, match="outside"):
-            stored.tile_at(row, column)
-    shutil.rmtree(path)
-    assert open_embeddings(write(path, PLANE)).tile_at(69, 99) == 0
 
 
 def test_there_are_no_other_slices_and_tiles(path):
@@ -360,7 +346,7 @@ def test_images_of_other_shapes_do_not_match_and_are_not_read(path, changed):
 
 
 def test_one_changed_pixel_does_not_match(path, monkeypatch):
-    monkeypatch.setattr(micro_sam, "_BLOCK_BYTES", PLANE.nbytes)
+    monkeypatch.setattr(micro_sam_image, "_BLOCK_BYTES", PLANE.nbytes)
     stored = open_embeddings(write(path, STACK))
     for where in [(0, 0, 0), (1, 35, 50), (2, 69, 99)]:
         changed = STACK.copy()
@@ -392,12 +378,12 @@ def test_the_signature_is_that_of_the_file(path):
     ],
 )
 def test_the_signature_is_the_sha1_of_all_bytes_in_c_order(image, block_bytes, monkeypatch):
-    monkeypatch.setattr(micro_sam, "_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(micro_sam_image, "_BLOCK_BYTES", block_bytes)
     assert data_signature(image) == hashlib.sha1(np.asarray(image).tobytes()).hexdigest()
 
 
 def test_lazy_arrays_are_hashed_in_parts(tmp_path, monkeypatch):
-    monkeypatch.setattr(micro_sam, "_BLOCK_BYTES", PLANE.nbytes)
+    monkeypatch.setattr(micro_sam_image, "_BLOCK_BYTES", PLANE.nbytes)
     expected = hashlib.sha1(STACK.tobytes()).hexdigest()
     on_disk = zarr.create_array(tmp_path / "image.zarr", data=STACK, chunks=(2, 30, 30))
     mapped = np.memmap(tmp_path / "image.raw", STACK.dtype, "w+", shape=STACK.shape)
@@ -423,7 +409,7 @@ class Watched:
 
 
 def test_the_image_is_read_slice_by_slice(path, monkeypatch):
-    monkeypatch.setattr(micro_sam, "_BLOCK_BYTES", PLANE.nbytes)
+    monkeypatch.setattr(micro_sam_image, "_BLOCK_BYTES", PLANE.nbytes)
     image, shares = Watched(), []
     assert open_embeddings(write(path, STACK)).matches(image, shares.append)
     assert image.read == [(0, 1), (1, 2), (2, 3)]
@@ -431,7 +417,7 @@ def test_the_image_is_read_slice_by_slice(path, monkeypatch):
 
 
 def test_matching_can_be_stopped(path, monkeypatch):
-    monkeypatch.setattr(micro_sam, "_BLOCK_BYTES", PLANE.nbytes)
+    monkeypatch.setattr(micro_sam_image, "_BLOCK_BYTES", PLANE.nbytes)
     image = Watched()
 
     def stop(share):
@@ -462,12 +448,12 @@ def test_colours_count_neither_as_dimension_nor_for_the_size(path):
         ("vit_t_em_organelles", "vit_b", False),
     ],
 )
-def test_without_a_checksum_the_variant_decides(path, model_type, variant, fits):
-    write(path, PLANE, model_type=model_type, model_hash=None)
-    assert open_embeddings(path).fits(variant, path / "any.pt") is fits
+def test_the_type_tells_the_variant(path, model_type, variant, fits):
+    write(path, PLANE, model_type=model_type)
+    assert open_embeddings(path).is_of_variant(variant) is fits
 
 
-def test_with_a_checksum_the_file_decides(path, tmp_path):
+def test_the_checksum_tells_the_file(path, tmp_path):
     checkpoint, other = tmp_path / "vit_b.pt", tmp_path / "other.pt"
     checkpoint.write_bytes(b"weights" * 9999)
     other.write_bytes(b"Weights" * 9999)
@@ -479,17 +465,30 @@ def test_with_a_checksum_the_file_decides(path, tmp_path):
     ):
         shutil.rmtree(path, ignore_errors=True)
         stored = open_embeddings(write(path, PLANE, model_hash=known))
-        assert stored.fits("vit_b", checkpoint)
-        assert not stored.fits("vit_l", checkpoint)
-        assert not stored.fits("vit_b", other)
-        assert not stored.fits("vit_b", tmp_path)
-        assert not stored.fits("vit_b", tmp_path / "nothing.pt")
+        assert stored.is_of_file(checkpoint)
+        assert not stored.is_of_file(other)
+        assert not stored.is_of_file(tmp_path)
+        assert not stored.is_of_file(tmp_path / "nothing.pt")
 
 
-def test_a_checksum_that_we_cannot_compute_does_not_fit(path, tmp_path):
+@pytest.mark.parametrize("model_hash", [None, "crc7:12"])
+def test_a_checksum_that_is_missing_or_unknown_tells_nothing(path, tmp_path, model_hash):
     checkpoint = tmp_path / "vit_b.pt"
     checkpoint.write_bytes(b"weights")
-    assert not open_embeddings(write(path, PLANE, model_hash="crc7:12")).fits("vit_b", checkpoint)
+    assert not open_embeddings(write(path, PLANE, model_hash=model_hash)).is_of_file(checkpoint)
+
+
+def test_older_versions_show_bytes_as_they_are_and_stretch_everything_else_together():
+    plane = np.array([[100, 101], [150, 200]], np.uint8)
+    assert (formerly_normalised(plane) == plane[..., np.newaxis]).all()
+    wide = np.array([[100, 101], [150, 355]], np.uint16)
+    np.testing.assert_array_equal(formerly_normalised(wide)[..., 1], [[0, 1], [50, 255]])
+    channels = np.stack([wide, wide + 255], axis=-1)
+    together = formerly_normalised(channels)
+    np.testing.assert_array_equal(together[..., 0], [[0, 0], [25, 127]])
+    np.testing.assert_array_equal(together[..., 1], [[127, 128], [152, 255]])
+    assert not together[..., 2].any()
+    assert not formerly_normalised(np.full((3, 4), 9)).any()
 
 
 def test_gray_is_stretched_and_repeated():
@@ -537,7 +536,7 @@ def test_stored_embeddings_decode_to_the_same_masks(path, real_predictor, is_til
     plane = skimage.data.coins()[:70, :100].astype(np.uint16) * 100
     write(path, plane, is_tiled, zarr_format=zarr_format)
     number = 4 if is_tiled else 0
-    box = open_embeddings(path).tile_boxes[number]
+    box = open_embeddings(path).tiles[number]
     tile = plane[box.top : box.top + box.height, box.left : box.left + box.width]
     encoded = real_predictor.encode(micro_sam_normalised(tile))
     array = zarr.open_group(path)[f"features/{number}" if is_tiled else "features"]

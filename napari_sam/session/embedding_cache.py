@@ -1,0 +1,50 @@
+"""The image embeddings that are in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from napari_sam.model import ImageEmbedding
+
+DEFAULT_CAPACITY_BYTES: Final = 2**30
+
+
+class EmbeddingCache:
+    """The image embeddings used last, up to a number of bytes; safe to share between threads.
+
+    Parameters
+    ----------
+    capacity_bytes : int
+        The least recently used embeddings go when their sum exceeds this. The newest one always
+        stays.
+    """
+
+    def __init__(self, capacity_bytes: int = DEFAULT_CAPACITY_BYTES) -> None:
+        self.capacity_bytes = capacity_bytes
+        self._embeddings: OrderedDict[str, ImageEmbedding] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> ImageEmbedding | None:
+        """Return the embedding stored under `key`, which counts as a use, or None."""
+        with self._lock:
+            embedding = self._embeddings.get(key)
+            if embedding is not None:
+                self._embeddings.move_to_end(key)
+            return embedding
+
+    def put(self, key: str, embedding: ImageEmbedding) -> None:
+        """Store `embedding` under `key` and let the oldest go if there are too many bytes."""
+        with self._lock:
+            self._embeddings[key] = embedding
+            self._embeddings.move_to_end(key)
+            while len(self._embeddings) > 1 and self._nbytes() > self.capacity_bytes:
+                self._embeddings.popitem(last=False)
+
+    def _nbytes(self) -> int:
+        return sum(embedding.nbytes for embedding in self._embeddings.values())
+
+    def __len__(self) -> int:
+        return len(self._embeddings)

@@ -1,0 +1,104 @@
+"""What micro-sam makes of an image: the signature it knows it by, and what it shows the model."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+ReportProgress = Callable[[float], None]
+"""Told the share that is done, 0 to 1; raising stops the work."""
+
+_BLOCK_BYTES: Final = 64 * 2**20
+"""Hashed between two looks at whether to go on, unless one slice is larger."""
+
+
+def data_signature(array: Any, on_progress: ReportProgress | None = None) -> str:
+    """Return micro-sam's signature of an image: SHA-1 of all its bytes in C order, in hexadecimal.
+
+    Parameters
+    ----------
+    array : array_like
+        The raw image, of at least one dimension and any dtype, that has a shape and a dtype and
+        is read in slices along the first axis.
+    on_progress : callable, optional
+        Told the share that is done, also before the first byte is read; an exception that it
+        raises comes out here.
+    """
+    length = array.shape[0]
+    slice_bytes = np.dtype(array.dtype).itemsize * math.prod(array.shape[1:])
+    step = max(1, _BLOCK_BYTES // max(1, slice_bytes))
+    digest = hashlib.sha1(usedforsecurity=False)
+    for start in range(0, length, step):
+        if on_progress is not None:
+            on_progress(start / length)
+        digest.update(np.ascontiguousarray(array[start : start + step]).data)
+    if on_progress is not None:
+        on_progress(1.0)
+    return digest.hexdigest()
+
+
+def micro_sam_normalised(plane: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a plane or tile as micro-sam shows it to the model, bit by bit, since December 2025.
+
+    Parameters
+    ----------
+    plane : (H, W) or (H, W, C) ndarray
+        Finite values of any real dtype.
+
+    Returns
+    -------
+    (H, W, 3) uint8 ndarray
+        Each channel stretched on its own. Gray is repeated, a third channel is zero, a fourth and
+        further ones are dropped.
+
+    Examples
+    --------
+    >>> micro_sam_normalised(np.array([[10, 20, 30]]))[0, :, 0]
+    array([  0, 127, 255], dtype=uint8)
+    """
+    channels = _channels(plane)
+    # As it is done there, in float32 and in this order: otherwise values round differently.
+    stretched: NDArray[np.float32] = channels.astype(np.float32)
+    stretched -= stretched.min(axis=(0, 1))
+    stretched /= stretched.max(axis=(0, 1)) + np.float32(1e-7)
+    image = np.zeros((*plane.shape[:2], 3), np.uint8)
+    image[..., : stretched.shape[-1]] = (stretched * 255).astype(np.uint8)
+    return image
+
+
+def formerly_normalised(plane: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a plane or tile as micro-sam showed it to the model before December 2025.
+
+    Parameters
+    ----------
+    plane : (H, W) or (H, W, C) ndarray
+        Finite values of any real dtype.
+
+    Returns
+    -------
+    (H, W, 3) uint8 ndarray
+        uint8 as it is, channels of everything else stretched together; those that there are.
+    """
+    channels = _channels(plane)
+    if channels.dtype != np.uint8:
+        stretched: NDArray[np.float32] = channels.astype(np.float32)
+        stretched -= stretched.min()
+        # Where all values are equal, the division there gave NaN, and this black.
+        stretched /= stretched.max() or 1
+        channels = (stretched * 255).astype(np.uint8)
+    image = np.zeros((*plane.shape[:2], 3), np.uint8)
+    image[..., : channels.shape[-1]] = channels
+    return image
+
+
+def _channels(plane: NDArray[Any]) -> NDArray[Any]:
+    """Return the up to three channels that count; those of gray are equal."""
+    if plane.ndim not in (2, 3) or plane.size == 0:
+        raise ValueError(f"A plane is (H, W) or (H, W, C) with pixels; this is {plane.shape}.")
+    channels = plane[..., np.newaxis] if plane.ndim == 2 else plane
+    return np.repeat(channels, 3, axis=-1) if channels.shape[-1] == 1 else channels[..., :3]
