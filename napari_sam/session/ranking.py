@@ -3,7 +3,7 @@
 How likely a mask is meant, given those that were accepted and those passed over, is estimated by
 kernels around each of them (E. Parzen, "On Estimation of a Probability Density Function and Mode",
 1962): accepted objects may be of several kinds. All numbers were chosen with
-benchmarks/annotator.py; they matter little.
+benchmarks/annotator.py.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _LIKENESS_WEIGHT: Final = 0.1
 _UNKNOWN: Final = 0.5
 """Likeness of what is like nothing in memory: so many examples have little to say."""
 _SCALES: Final = {
-    "size": (0.5,),
-    "brightness": (20.0, 15.0),
-    "shape": (0.35, 0.15),
+    "size": (0.65,),
+    "brightness": (26.0, 20.0),
+    "shape": (0.45, 0.2),
 }
 """Differences that make masks half unlike: of the logarithm of the area; of brightness and
 contrast; of elongation and fullness."""
@@ -140,16 +140,20 @@ def _likeness(traits: Traits, memory: Memory) -> NDArray[np.float64]:
     shown = [(_places(example.traits), example.accepted) for example in memory]
     taken = np.array([places[accepted] for places, accepted in shown])
     passed_over = np.concatenate([np.delete(places, accepted, 0) for places, accepted in shown])
+    # After some clicks all three are the object: only what was unlike it was really passed over.
+    unlike = np.concatenate(
+        [1 - np.delete(_kernels(places, places[[n]])[:, 0], n) for places, n in shown]
+    )
     places = _places(traits)
+    accepted = _kernels(places, taken).sum(axis=1)
     # As many are passed over for one that is taken as there are others.
-    refused = _density(places, passed_over) * len(taken) / max(1, len(passed_over))
-    accepted = _density(places, taken)
+    refused = _kernels(places, passed_over) @ unlike * len(taken) / max(1, len(passed_over))
     return np.asarray(np.log(accepted + _UNKNOWN) - np.log(refused + _UNKNOWN))
 
 
-def _density(places: NDArray[np.float64], around: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum up the kernels around some places (N, D) at others (K, D)."""
-    return np.asarray(np.exp(-_squared_differences(places, around).sum(axis=2) / 2).sum(axis=1))
+def _kernels(places: NDArray[np.float64], around: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (K, N): how alike, 0 to 1, places (K, D) are to others (N, D)."""
+    return np.asarray(np.exp(-_squared_differences(places, around).sum(axis=2) / 2))
 
 
 def _squared_differences(
