@@ -176,6 +176,19 @@ def test_the_reason_names_what_is_alike():
     assert ranking.reason == "like the objects you accepted: size"
 
 
+def test_masks_that_are_all_the_object_were_not_passed_over():
+    parts = traits(
+        area_px=(100, 101, 102),
+        tile_share=(0.0016,) * 3,
+        border_share=(0,) * 3,
+        brightness=(200,) * 3,
+        contrast=(50,) * 3,
+    )
+    shown = traits(iou_predictions=(0.9, 0.98, 0.9))
+    assert rank(shown, ()).order[0] == 1
+    assert rank(shown, (Example(parts, 1),) * 3).order[0] == 0
+
+
 def test_a_much_better_score_is_preselected_against_memory():
     memory = (Example(traits(), 1),)
     assert rank(traits(iou_predictions=(0.95, 0.5, 0.5)), memory).order[0] == 0
