@@ -31,6 +31,7 @@ from napari_sam.session import (
     EmbeddingStore,
     LoadPredictor,
     ModelChoice,
+    Overlap,
     SessionState,
     StoreUsage,
     TargetError,
@@ -194,7 +195,7 @@ class SamWidget(QWidget):
         self._store_row.usage_requested.connect(self._show_store)
         self._store_row.clear_requested.connect(self._on_store_row_clear_requested)
         objects.target_combo.chosen.connect(self._on_target_chosen)
-        objects.overwrite_requested.connect(self._on_object_panel_overwrite_requested)
+        objects.overlap_requested.connect(self._on_object_panel_overlap_requested)
         objects.accept_requested.connect(binding.accept)
         objects.undo_requested.connect(binding.undo)
         objects.redo_requested.connect(binding.redo)
@@ -297,8 +298,8 @@ class SamWidget(QWidget):
     def _on_prompt_panel_accept_on_click_requested(self, on: bool) -> None:
         self.session.accept_on_click = on
 
-    def _on_object_panel_overwrite_requested(self, overwrite: bool) -> None:
-        self.session.overwrite = overwrite
+    def _on_object_panel_overlap_requested(self, overlap: str) -> None:
+        self.session.overlap = Overlap(overlap)
 
     def _on_prompt_layer_chosen(self) -> None:
         self.binding.set_prompt_layers(

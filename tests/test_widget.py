@@ -10,7 +10,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QEventLoop
 from skimage import data
 
-from napari_sam.session import Phase, Prompts
+from napari_sam.session import Overlap, Phase, Prompts
 from napari_sam.widget import SamWidget
 
 TIMEOUT_S = 120
@@ -124,7 +124,7 @@ def test_existing_objects_are_kept_unless_overwriting_is_chosen(make_widget, coi
     assert (labels.data[:, :104] == 7).all()
     assert (labels.data[:, 104:] == 8).any()
 
-    widget.session.overwrite = True
+    widget.session.overlap = Overlap.REPLACE
     add_point(viewer, widget, COIN_RC)
     widget.binding.accept()
     assert labels.data[68, 100] == 9

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QGroupBox, QHBoxLayout, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QComboBox, QFormLayout, QGroupBox, QHBoxLayout, QPushButton, QVBoxLayout
 
 from napari_sam._qt.layer_combo import LayerCombo
-from napari_sam.session import SessionState
+from napari_sam.session import Overlap, SessionState
 
 
 class ObjectPanel(QGroupBox):
@@ -15,16 +15,20 @@ class ObjectPanel(QGroupBox):
     accept_requested = Signal()
     undo_requested = Signal()
     redo_requested = Signal()
-    overwrite_requested = Signal(bool)
+    overlap_requested = Signal(str)
 
     def __init__(self) -> None:
         super().__init__("Objects")
         self.target_combo = LayerCombo(
             "new labels layer", "The Labels layer that accepted objects are written to"
         )
-        overwrite = QCheckBox("overwrite other objects")
-        overwrite.setToolTip("Off: an accepted mask leaves the pixels of other objects alone")
-        overwrite.toggled.connect(self.overwrite_requested.emit)
+        overlap = QComboBox()
+        overlap.addItems([str(way) for way in Overlap])
+        overlap.setToolTip(
+            "Where an accepted mask lies on other objects: they keep their pixels, they lose them,"
+            "\nor the mask is not accepted"
+        )
+        overlap.currentTextChanged.connect(self.overlap_requested.emit)
         self._accept = QPushButton("Accept (C)")
         self._accept.setToolTip("Write the shown mask into the target as a new object")
         self._accept.clicked.connect(lambda: self.accept_requested.emit())
@@ -40,9 +44,9 @@ class ObjectPanel(QGroupBox):
         row.addWidget(self._redo, 1)
         form = QFormLayout()
         form.addRow("write to", self.target_combo)
+        form.addRow("overlaps", overlap)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
-        layout.addWidget(overwrite)
         layout.addLayout(row)
         self.show_state(SessionState())
 

@@ -100,6 +100,8 @@ class LayerBinding:
             "previous": lambda: session.choose_next(-1),
             "flip": self.flip_polarity,
             "hover": lambda: self.set_hover(not self._cursor.is_on),
+            "reopen": self.reopen_under_cursor,
+            "remove": self.remove_under_cursor,
             "undo": self.undo,
             "redo": self.redo,
         }
@@ -476,6 +478,23 @@ class LayerBinding:
     def redo(self) -> None:
         """Repeat what was undone last."""
         self._try(self._session.redo)
+
+    def reopen_under_cursor(self) -> None:
+        """Have the accepted object under the cursor be the one that is being made."""
+        self._try(lambda: self._session.reopen(self._object_under_cursor()))
+
+    def remove_under_cursor(self) -> None:
+        """Delete the accepted object under the cursor."""
+        self._try(lambda: self._session.remove([self._object_under_cursor()]))
+
+    def _object_under_cursor(self) -> int:
+        label_id = 0
+        if self._target is not None:
+            label_id = self._target.label_id_at(self._viewer.cursor.position)
+        if label_id == 0:
+            msg = "There is no accepted object under the cursor."
+            raise TargetError(msg)
+        return label_id
 
     def _try(self, action: Callable[[], object]) -> None:
         try:

@@ -36,6 +36,8 @@ KEYS: Final = (
     Key(KeyMod.Shift | KeyCode.KeyW, "previous", "Show the previous mask"),
     Key(KeyCode.KeyT, "flip", "Foreground or background click", (Points,)),
     Key(KeyCode.KeyH, "hover", "Preview the mask under the cursor, on or off"),
+    Key(KeyCode.KeyO, "reopen", "Reopen the object under the cursor"),
+    Key(KeyMod.Shift | KeyCode.KeyX, "remove", "Delete the object under the cursor"),
     Key(KeyMod.CtrlCmd | KeyCode.KeyZ, "undo", "Undo", _PROMPTS),
     Key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, "redo", "Redo", _PROMPTS),
 )

@@ -57,12 +57,6 @@ class PlaneView:
         """Whether the plane shows the array's axes in reverse order."""
         return self.row_axis > self.column_axis
 
-    def region(self, rows: slice, columns: slice) -> tuple[int | slice, ...]:
-        """Return the index of a region of the plane into the n-D array."""
-        region: list[int | slice] = list(self.index)
-        region[self.row_axis], region[self.column_axis] = rows, columns
-        return tuple(region)
-
     def spread(self, rows: Any, columns: Any, elsewhere: Any) -> list[Any]:
         """Return one value for each axis: that of the rows, of the columns, or of all others."""
         values = [elsewhere] * len(self.shape_nd)

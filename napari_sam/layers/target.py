@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from zarr.storage import MemoryStore
 
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
-from napari_sam.session import TargetError
+from napari_sam.session import ObjectBook, Start, TargetError, find_objects, recounted
 
 _MAX_DENSE_BYTES: Final = 2**30
 _MAX_DRAWN_PX: Final = 8192
@@ -22,7 +23,7 @@ _CHUNK_PX: Final = 512
 
 
 class TargetLayer:
-    """A Labels layer that takes accepted objects, and the label_ids used in it.
+    """A Labels layer as `session.Labels`: it takes objects, and knows those that it has.
 
     Scans the layer once; from then on follows what is painted and accepted, so that no click
     costs a pass over a volume.
@@ -37,8 +38,8 @@ class TargetLayer:
 
     def __init__(self, layer: Labels, *, is_own: bool = False) -> None:
         self.layer, self.is_own = layer, is_own
-        self._claimed: set[int] = set()
-        self._largest_elsewhere = 0  # among what was there before and what the person painted
+        self.book = ObjectBook()
+        self._largest_painted = 0
         if not is_own:
             self._on_data()
         layer.events.paint.connect(self._on_paint)
@@ -50,26 +51,75 @@ class TargetLayer:
         self.layer.events.data.disconnect(self._on_data)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Extent along each axis."""
+        return tuple(int(length) for length in levels(self.layer)[0].shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The integer type of the labels."""
+        dtype: np.dtype[Any] = levels(self.layer)[0].dtype
+        return dtype
+
+    def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Return a copy of a region."""
+        return np.array(levels(self.layer)[0][region])
+
+    def write(self, region: tuple[slice, ...], labels: NDArray[Any]) -> None:
+        """Replace a region, at every resolution that the layer has."""
+        finest, *coarser = levels(self.layer)
+        finest[region] = labels
+        for data in coarser:  # they have every n-th pixel
+            factors = [round(n / m) for n, m in zip(finest.shape, data.shape, strict=True)]
+            sampled = [_sampled(*one) for one in zip(region, factors, strict=True)]
+            part = labels[tuple(every for _, every in sampled)]
+            if part.size:
+                data[tuple(place for place, _ in sampled)] = part
+
+    def show(self) -> None:
+        """Show what was written."""
+        self.layer.refresh(extent=False)
+
     def max_label_id(self) -> int:
-        """The largest label_id in the layer."""
-        return max(self._largest_elsewhere, *self._claimed, 0)
+        """Return the largest label_id in the layer."""
+        return max(self._largest_painted, self.book.largest_label_id)
 
-    def claim(self, label_id: int) -> None:
-        """Note that an object was written."""
-        self._claimed.add(label_id)
-
-    def release(self, label_id: int) -> None:
-        """Note that an object was taken back, so that its label_id is free again."""
-        self._claimed.discard(label_id)
+    def label_id_at(self, world: Sequence[float]) -> int:
+        """Return the label at a place in world coordinates; 0 outside the layer."""
+        place = np.rint(self.layer.world_to_data(world)).astype(int)
+        # Where the labels have but one slice, they show at every place of the slider.
+        place = np.where(np.array(self.shape) == 1, 0, place)
+        if (place < 0).any() or (place >= self.shape).any():
+            return 0
+        return int(self.read(tuple(slice(int(n), int(n) + 1) for n in place)).item())
 
     def _on_data(self) -> None:
-        self._claimed.clear()
-        self._largest_elsewhere = _largest(levels(self.layer)[0])
+        self._largest_painted = 0
+        self.book.replace_all(find_objects(self))
 
     def _on_paint(self, event: Event) -> None:
         # What a stroke changed is told in several forms; the new values come last in each.
-        for *_, painted in event.value:
-            self._largest_elsewhere = max(self._largest_elsewhere, int(np.max(painted, initial=0)))
+        painted = [np.unique(new) for *_, new in event.value]
+        self._largest_painted = max(self._largest_painted, *(int(one.max()) for one in painted))
+        changes = []
+        for label_id, start, stop in _painted(event.value):
+            changes += recounted(self, label_id, start, stop)
+        self.book.apply(tuple(changes))
+
+
+def _painted(strokes: Any) -> Iterator[tuple[int, Start, Start]]:
+    """Yield which labels a brush may have changed, and in which box."""
+    for where, *more in strokes:
+        *_, before, after = more
+        if isinstance(where[0], slice):
+            start = tuple(int(one.start) for one in where)
+            stop = tuple(int(one.stop) for one in where)
+        else:
+            start = tuple(int(np.min(one)) for one in where)
+            stop = tuple(int(np.max(one)) + 1 for one in where)
+        for label_id in np.union1d(before, after):
+            if label_id:
+                yield int(label_id), start, stop
 
 
 class TargetPlane:
@@ -88,75 +138,66 @@ class TargetPlane:
         self._view = view
 
     @property
+    def labels(self) -> TargetLayer:
+        """The layer.
+
+        Raises
+        ------
+        TargetError
+            If it no longer has the image's shape.
+        """
+        if self._target.shape != self._view.shape_nd:
+            msg = f"'{self._target.layer.name}' no longer has the image's shape: choose a target."
+            raise TargetError(msg)
+        return self._target
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self._view.shape
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The integer type of the labels."""
-        dtype: np.dtype[Any] = levels(self._target.layer)[0].dtype
-        return dtype
-
     def read(self, rows: slice, columns: slice) -> NDArray[Any]:
-        """Return a copy of a region."""
-        self._check()
-        finest = levels(self._target.layer)[0]
-        region = np.array(finest[self._view.region(rows, columns)])
-        return region.T if self._view.is_transposed else region
+        """Return a copy of a region of the plane."""
+        spans = self._view.spread(rows, columns, None)
+        places = [
+            slice(index, index + 1) if span is None else span
+            for index, span in zip(self._view.index, spans, strict=True)
+        ]
+        return self.to_2d(self.labels.read(tuple(places)))
 
-    def write(self, rows: slice, columns: slice, labels: NDArray[Any]) -> None:
-        """Replace a region, at every resolution that the layer has."""
-        self._check()
-        for data in levels(self._target.layer):
-            self._write_level(data, rows, columns, labels)
+    def to_nd(
+        self, mask: NDArray[np.bool_], top: int, left: int
+    ) -> tuple[NDArray[np.bool_], Start]:
+        """Bring a mask of the plane to the layer's axes."""
+        height, width = mask.shape
+        shape = self._view.spread(height, width, 1)
+        start = list(self._view.index)
+        start[self._view.row_axis], start[self._view.column_axis] = top, left
+        return (mask.T if self._view.is_transposed else mask).reshape(shape), tuple(start)
 
-    def _write_level(self, data: Any, rows: slice, columns: slice, labels: NDArray[Any]) -> None:
-        """Write every n-th row and column of a region, where the level has but those."""
-        full, view = levels(self._target.layer)[0].shape, self._view
-        factors = [round(n / m) for n, m in zip(full, data.shape, strict=True)]
-        coarse_rows, every_row = _sampled(rows, factors[view.row_axis])
-        coarse_columns, every_column = _sampled(columns, factors[view.column_axis])
-        part = labels[every_row, every_column]
-        if part.size:
-            part = part.T if view.is_transposed else part
-            data[view.region(coarse_rows, coarse_columns)] = part
+    def to_2d(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Bring an array of the layer's axes to the plane."""
+        displayed = sorted((self._view.row_axis, self._view.column_axis))
+        flat = array.reshape([array.shape[axis] for axis in displayed])
+        return flat.T if self._view.is_transposed else flat
 
-    def show(self) -> None:
-        """Show what was written."""
-        self._target.layer.refresh(extent=False)
-
-    def max_label_id(self) -> int:
-        """Return the largest label_id in the whole layer."""
-        return self._target.max_label_id
-
-    def claim(self, label_id: int) -> None:
-        """Note that an object was written."""
-        self._target.claim(label_id)
-
-    def release(self, label_id: int) -> None:
-        """Note that an object was taken back."""
-        self._target.release(label_id)
-
-    def _check(self) -> None:
-        if tuple(levels(self._target.layer)[0].shape) != self._view.shape_nd:
-            msg = f"'{self._target.layer.name}' no longer has the image's shape: choose a target."
-            raise TargetError(msg)
+    def to_plane(self, start: Start, stop: Start) -> tuple[slice, slice] | None:
+        """Return the rows and columns of a box that lies in the plane; else None."""
+        view = self._view
+        for axis, index in enumerate(view.index):
+            is_sliced = axis not in (view.row_axis, view.column_axis)
+            if is_sliced and (start[axis], stop[axis]) != (index, index + 1):
+                return None
+        return (
+            slice(start[view.row_axis], stop[view.row_axis]),
+            slice(start[view.column_axis], stop[view.column_axis]),
+        )
 
 
 def _sampled(span: slice, factor: int) -> tuple[slice, slice]:
     """Return where every n-th place of a span comes to lie, and which places of it those are."""
     first, end = -(-span.start // factor), -(-span.stop // factor)
     return slice(first, end), slice(first * factor - span.start, None, factor)
-
-
-def _largest(labels: Any) -> int:
-    """Return the largest label_id of an array, read part by part if it is not in memory."""
-    if isinstance(labels, np.ndarray):
-        return int(np.max(labels, initial=0))
-    step = labels.chunks[0]
-    parts = (labels[start : start + step] for start in range(0, labels.shape[0], step))
-    return max((int(np.max(part, initial=0)) for part in parts), default=0)
 
 
 def new_target_layer(image: Image, view: PlaneView) -> Labels:

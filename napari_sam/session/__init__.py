@@ -2,7 +2,7 @@
 
 from napari_sam.session.brought import BroughtEmbeddings, BroughtPhase, BroughtState
 from napari_sam.session.candidates import Candidates
-from napari_sam.session.edits import ArrayPlane, LabelsEdit, LabelsPlane, TargetError
+from napari_sam.session.edits import LabelsEdit, Overlap
 from napari_sam.session.embeddings import LoadPredictor
 from napari_sam.session.image_plane import ImageError, ImagePlane
 from napari_sam.session.intensity import (
@@ -16,10 +16,14 @@ from napari_sam.session.intensity import (
     first_colours,
 )
 from napari_sam.session.jobs import Dispatcher, run_until
+from napari_sam.session.labels import ArrayLabels, ArrayPlane, Labels, LabelsPlane, TargetError
 from napari_sam.session.model_choice import AUTO, ModelChoice, Runtime, load_predictor
 from napari_sam.session.plane_embeddings import PlaneEmbeddings
+from napari_sam.session.objects import ObjectBook, ObjectRecord
+from napari_sam.session.packed import Start
 from napari_sam.session.preparation import PreparationState, TileToPrepare
 from napari_sam.session.prompts import BACKGROUND, FOREGROUND, Prompts
+from napari_sam.session.scanning import find_objects, recounted
 from napari_sam.session.session import AnnotationSession
 from napari_sam.session.state import Phase, SessionState
 from napari_sam.session.store import EmbeddingStore, StoreUsage
@@ -31,6 +35,7 @@ __all__ = [
     "MAX_CHANNELS",
     "MIN_CHANNELS",
     "AnnotationSession",
+    "ArrayLabels",
     "ArrayPlane",
     "BroughtEmbeddings",
     "BroughtPhase",
@@ -44,21 +49,28 @@ __all__ = [
     "ImagePlane",
     "ImageRange",
     "Intensities",
+    "Labels",
     "LabelsEdit",
     "LabelsPlane",
     "LoadPredictor",
     "Look",
     "ModelChoice",
+    "ObjectBook",
+    "ObjectRecord",
+    "Overlap",
     "Phase",
     "PlaneEmbeddings",
     "PreparationState",
     "Prompts",
     "Runtime",
     "SessionState",
+    "Start",
     "StoreUsage",
     "TargetError",
     "TileToPrepare",
+    "find_objects",
     "first_colours",
     "load_predictor",
+    "recounted",
     "run_until",
 ]

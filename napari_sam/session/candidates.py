@@ -18,6 +18,7 @@ from napari_sam.session.traits import measure_traits
 if TYPE_CHECKING:
     from napari_sam.model import MaskCrop, MaskPrediction
     from napari_sam.session.embeddings import EmbeddedTile
+    from napari_sam.session.reopening import Reopened
 
 _MAX_STEPS: Final = 32
 """Feedback steps kept per object; each holds 256 KB of logits."""
@@ -177,6 +178,8 @@ class ObjectState:
         The part of the image on which it is decoded; None as long as that is open.
     is_raised : bool
         Whether the tile was exchanged for a coarser one, which did not cut the mask off.
+    reopened : Reopened, optional
+        The accepted object that this one will replace.
     """
 
     prompts: Prompts = field(default_factory=Prompts)
@@ -184,6 +187,7 @@ class ObjectState:
     feedback: tuple[FeedbackStep, ...] = ()
     tile: Tile | None = None
     is_raised: bool = False
+    reopened: Reopened | None = None
 
     def with_prompts(self, prompts: Prompts, shown: tuple[Candidates, int] | None) -> ObjectState:
         """Move on to other prompts of the same object.
@@ -210,6 +214,15 @@ class ObjectState:
         """Choose candidate number `choice`."""
         return replace(self, choice=choice)
 
+    @property
+    def is_as_accepted(self) -> bool:
+        """Whether it is a reopened object with the very prompts it was accepted with."""
+        reopened = self.reopened
+        if reopened is None or reopened.from_region or reopened.record.state is None:
+            return False
+        accepted = reopened.record.state
+        return (self.prompts, self.choice) == (accepted.prompts, accepted.choice)
+
     def on_tile(self, tile: Tile) -> ObjectState:
         """Be decoded on this tile."""
         before = self.tile
@@ -228,6 +241,8 @@ class ObjectState:
             if (step.weights, step.tile) == (weights, tile) and self.prompts.extends(step.prompts)
         ]
         if not usable:
-            return None
+            if self.reopened is None or not self.reopened.from_region:
+                return None
+            return self.reopened.logits(tile)
         # Of two as large, the later one: max keeps the first of equals.
         return max(reversed(usable), key=lambda step: step.prompts.size).low_res_logits

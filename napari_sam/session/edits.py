@@ -1,237 +1,303 @@
-"""Invertible changes of the person's labels, no larger than the object they write."""
+"""Invertible changes of the person's labels, no larger than the objects they are about."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.session.labels import Labels, LabelsPlane, TargetError, parts
+from napari_sam.session.objects import ObjectRecord, RecordChange
+from napari_sam.session.packed import PackedLabels, PackedMask, Start, region_of
+
 if TYPE_CHECKING:
     from napari_sam.model import MaskCrop
 
-_FASTEST: Final = 1
-"""A level of compression."""
 
+class Overlap(StrEnum):
+    """What happens where a new object lies on others."""
 
-class TargetError(ValueError):
-    """The target labels cannot take the object; the message says what to do."""
-
-
-class LabelsPlane(Protocol):
-    """Where accepted objects are written: one 2-D plane of labels, 0 being background."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The integer type of the labels."""
-
-    def read(self, rows: slice, columns: slice) -> NDArray[Any]:
-        """Return a copy of a region."""
-
-    def write(self, rows: slice, columns: slice, labels: NDArray[Any]) -> None:
-        """Replace a region; what shows it is told by `show`."""
-
-    def show(self) -> None:
-        """Show what was written; on the owner's thread, unlike the others."""
-
-    def max_label_id(self) -> int:
-        """Return the largest label_id in the whole of the labels, not only in this plane."""
-
-    def claim(self, label_id: int) -> None:
-        """Hear that an object was written."""
-
-    def release(self, label_id: int) -> None:
-        """Hear that an object was taken back."""
-
-
-class ArrayPlane:
-    """A `LabelsPlane` on a 2-D integer array, which is written in place.
-
-    Parameters
-    ----------
-    array : (H, W) integer ndarray
-        Labels, 0 being background.
-
-    Raises
-    ------
-    TargetError
-        If the array is not 2-D or not of an integer type.
-    """
-
-    def __init__(self, array: NDArray[Any]) -> None:
-        if array.ndim != 2 or array.dtype.kind not in "iu":
-            msg = f"Labels must be a 2-D integer array, not {array.dtype} of shape {array.shape}."
-            raise TargetError(msg)
-        self.array = array
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        return int(self.array.shape[0]), int(self.array.shape[1])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The integer type of the labels."""
-        return self.array.dtype
-
-    def read(self, rows: slice, columns: slice) -> NDArray[Any]:
-        """Return a copy of a region."""
-        return self.array[rows, columns].copy()
-
-    def write(self, rows: slice, columns: slice, labels: NDArray[Any]) -> None:
-        """Replace a region."""
-        self.array[rows, columns] = labels
-
-    def show(self) -> None:
-        """Nothing to do: nothing shows the array."""
-
-    def max_label_id(self) -> int:
-        """Return the largest label_id of the array, 0 if it is empty."""
-        return int(self.array.max(initial=0))
-
-    def claim(self, label_id: int) -> None:
-        """Nothing to note: the array itself is looked at each time."""
-
-    def release(self, label_id: int) -> None:
-        """Nothing to note: the array itself is looked at each time."""
-
-
-class _Block:
-    """A part of an edit: its pixels, packed, for the history holds on to them.
-
-    Parameters
-    ----------
-    top, left : int
-        Row and column of its first pixel.
-    before : (h, w) integer ndarray
-        The labels before the object was written.
-    written : (h, w) bool ndarray
-        The pixels that the object took.
-    """
-
-    def __init__(
-        self, top: int, left: int, before: NDArray[Any], written: NDArray[np.bool_]
-    ) -> None:
-        self._shape = written.shape
-        self.region = slice(top, top + self._shape[0]), slice(left, left + self._shape[1])
-        self.area_px = int(np.count_nonzero(written))
-        self._written = zlib.compress(np.packbits(written).tobytes(), _FASTEST)
-        self._dtype = before.dtype
-        # Mostly there was background everywhere.
-        self._before = zlib.compress(before.tobytes(), _FASTEST) if before.any() else None
-
-    @property
-    def before(self) -> NDArray[Any]:
-        """(h, w), the labels before the object was written."""
-        if self._before is None:
-            return np.zeros(self._shape, self._dtype)
-        return np.frombuffer(zlib.decompress(self._before), self._dtype).reshape(self._shape)
-
-    @property
-    def written(self) -> NDArray[np.bool_]:
-        """(h, w), the pixels that the object took."""
-        bits = np.frombuffer(zlib.decompress(self._written), np.uint8)
-        count = self._shape[0] * self._shape[1]
-        return np.unpackbits(bits, count=count).reshape(self._shape).astype(bool)
+    KEEP = "keep the others"
+    """They keep their pixels; the new one gets the rest."""
+    REPLACE = "replace the others"
+    """The new one takes their pixels."""
+    REFUSE = "only on background"
+    """A mask that lies on another object is not accepted."""
 
 
 @dataclass(frozen=True, eq=False)
-class LabelsEdit:
-    """One accepted object: the pixels it took and what they were before.
+class _Block:
+    """Pixels that get one label, and what they were before."""
+
+    mask: PackedMask
+    before: PackedLabels
+
+
+@dataclass(frozen=True, eq=False)
+class Stroke:
+    """Pixels that get one label.
 
     Parameters
     ----------
-    plane : LabelsPlane
-        The labels it was written to.
-    label_id : int
-        The object's integer.
+    value : int
+        The label.
     blocks : tuple
-        The parts of it, which do not overlap.
+        The pixels, in parts that do not overlap.
     """
 
-    plane: LabelsPlane
-    label_id: int
+    value: int
     blocks: tuple[_Block, ...]
 
     @property
     def area_px(self) -> int:
-        """Number of pixels that the object took."""
-        return sum(block.area_px for block in self.blocks)
+        """Number of pixels."""
+        return sum(block.mask.area_px for block in self.blocks)
 
-    def apply(self) -> None:
-        """Write the object; pixels that changed since it was undone keep their new label."""
+    def apply(self, labels: Labels) -> None:
+        """Write; pixels that changed since it was planned or undone keep their new label."""
         for block in self.blocks:
-            labels = self.plane.read(*block.region)
-            labels[block.written & (labels == block.before)] = self.label_id
-            self.plane.write(*block.region, labels)
-        self.plane.claim(self.label_id)
+            pixels = labels.read(block.mask.region)
+            pixels[block.mask.mask & (pixels == block.before.labels)] = self.value
+            labels.write(block.mask.region, pixels)
+
+    def revert(self, labels: Labels) -> None:
+        """Take back; pixels that changed since then keep their new label."""
+        for block in self.blocks:
+            pixels = labels.read(block.mask.region)
+            own = block.mask.mask & (pixels == self.value)
+            pixels[own] = block.before.labels[own]
+            labels.write(block.mask.region, pixels)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelsEdit:
+    """One thing that was done to the objects of some labels.
+
+    Parameters
+    ----------
+    target : Labels
+        The labels.
+    strokes : tuple of Stroke
+        In the order in which they are written.
+    changes : tuple of RecordChange
+        What becomes of the records.
+    label_id : int
+        The object it is about; the first one, if there are several.
+    """
+
+    target: Labels
+    strokes: tuple[Stroke, ...]
+    changes: tuple[RecordChange, ...]
+    label_id: int
+
+    @property
+    def area_px(self) -> int:
+        """Number of pixels that are written."""
+        return sum(stroke.area_px for stroke in self.strokes)
+
+    def write(self) -> None:
+        """Write the pixels; may run on any thread. `note` belongs to it."""
+        for stroke in self.strokes:
+            stroke.apply(self.target)
+
+    def note(self) -> None:
+        """Write the records and show what was written; on the owner's thread."""
+        self.target.book.apply(self.changes)
+        self.target.show()
+
+    def erase(self) -> None:
+        """Take the pixels back; may run on any thread. `forget` belongs to it."""
+        for stroke in reversed(self.strokes):
+            stroke.revert(self.target)
+
+    def forget(self) -> None:
+        """Take the records back and show what was written; on the owner's thread."""
+        self.target.book.apply(tuple(change.inverse for change in reversed(self.changes)))
+        self.target.show()
+
+    @property
+    def makes_object(self) -> bool:
+        """Whether it makes an object that was not there before."""
+        return any(change.before is None for change in self.changes)
 
     def with_free_label_id(self) -> LabelsEdit:
         """Return the same edit, with another label_id if its own was taken since it was undone."""
-        largest = self.plane.max_label_id()
-        return self if self.label_id > largest else replace(self, label_id=largest + 1)
+        largest = self.target.max_label_id()
+        if not self.makes_object or self.label_id > largest:
+            return self
+        old, new = self.label_id, largest + 1
+        return replace(
+            self,
+            label_id=new,
+            strokes=tuple(
+                replace(one, value=new) if one.value == old else one for one in self.strokes
+            ),
+            changes=tuple(change.with_label_id(old, new) for change in self.changes),
+        )
 
-    def revert(self) -> None:
-        """Take the object back; pixels that were painted since then keep their new label."""
-        for block in self.blocks:
-            labels = self.plane.read(*block.region)
-            own = block.written & (labels == self.label_id)
-            labels[own] = block.before[own]
-            self.plane.write(*block.region, labels)
-        self.plane.release(self.label_id)
+
+@dataclass(frozen=True, eq=False)
+class NewObject:
+    """What is accepted.
+
+    Parameters
+    ----------
+    mask : iterable of MaskCrop
+        Its pixels in the plane, in parts that do not overlap: each (h, w) bool, with the row and
+        the column of its first pixel.
+    record : ObjectRecord
+        What is to be noted of it; number and place are filled in.
+    replaced : ObjectRecord, optional
+        The object that it takes the place of.
+    """
+
+    mask: Iterable[MaskCrop]
+    record: ObjectRecord
+    replaced: ObjectRecord | None = None
 
 
-def plan_object(plane: LabelsPlane, mask: Iterable[MaskCrop], *, overwrite: bool) -> LabelsEdit:
-    """Plan to write a mask as a new object, without writing it yet.
+def plan_object(plane: LabelsPlane, new: NewObject, overlap: Overlap) -> LabelsEdit:
+    """Plan to write an object, without writing it yet.
 
     Parameters
     ----------
     plane : LabelsPlane
-        The labels to write to.
-    mask : iterable of MaskCrop
-        The object, in parts that do not overlap: each (h, w) bool, with the row and the column
-        of its first pixel in the plane.
-    overwrite : bool
-        Whether pixels of other objects are taken too; by default only background is.
+        The plane to write to.
+    new : NewObject
+        The object.
+    overlap : Overlap
+        What happens to pixels of other objects.
 
     Returns
     -------
     LabelsEdit
-        Not yet applied. Its `label_id` is the largest one of the labels plus one.
+        Not yet applied. Its `label_id` is that of the object it replaces, or the largest one of
+        the labels plus one.
 
     Raises
     ------
     TargetError
-        If no pixel is left to write, or the labels' dtype cannot hold another label_id.
+        If no pixel is left to write, the overlap is refused, or the labels' dtype cannot hold
+        another label_id.
     """
-    label_id = plane.max_label_id() + 1
-    if label_id > np.iinfo(plane.dtype).max:
+    labels, replaced = plane.labels, new.replaced
+    label_id = _free_label_id(labels) if replaced is None else replaced.label_id
+    erased = () if replaced is None else _blocks_of(labels, replaced)
+    masks, blocks, is_empty = [], [], True
+    for part, top, left in new.mask:
+        mask, start = plane.to_nd(part, top, left)
+        is_empty = is_empty and not part.any()
+        before = labels.read(region_of(start, mask.shape))
+        before[before == label_id] = 0  # erased first
+        written = _allowed(mask, before, overlap)
+        if written.any():
+            masks.append(PackedMask(start, mask))
+            blocks.append(_Block(PackedMask(start, written), PackedLabels(before)))
+    if not blocks:
+        raise TargetError(_nothing_to_accept(is_empty))
+    strokes = (Stroke(0, erased), Stroke(label_id, tuple(blocks)))
+    start, stop = _bounds(block.mask for block in blocks)
+    record = replace(
+        new.record,
+        label_id=label_id,
+        start=start,
+        stop=stop,
+        area_px=strokes[1].area_px,
+        masks=tuple(masks),
+    )
+    return LabelsEdit(labels, strokes, (RecordChange(replaced, record),), label_id)
+
+
+def plan_removal(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
+    """Plan to delete objects, of which there is at least one."""
+    blocks = tuple(block for record in records for block in _blocks_of(labels, record))
+    changes = tuple(RecordChange(record, None) for record in records)
+    return LabelsEdit(labels, (Stroke(0, blocks),), changes, records[0].label_id)
+
+
+def plan_merge(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
+    """Plan to make one object of several, of which there are at least two: the first one."""
+    first, *others = records
+    blocks = tuple(block for record in others for block in _blocks_of(labels, record))
+    merged = replace(
+        first,
+        start=tuple(map(min, *(record.start for record in records))),
+        stop=tuple(map(max, *(record.stop for record in records))),
+        area_px=sum(record.area_px for record in records),
+        score=None,
+        stability=None,
+        state=None,
+        masks=tuple(mask for record in records for mask in record.masks),
+    )
+    changes = (
+        *(RecordChange(record, None) for record in others),
+        RecordChange(first, merged),
+    )
+    return LabelsEdit(labels, (Stroke(first.label_id, blocks),), changes, first.label_id)
+
+
+def plan_records(labels: Labels, changes: Sequence[RecordChange]) -> LabelsEdit:
+    """Plan to change what is noted of objects, and no pixel."""
+    label_ids = [change.after.label_id for change in changes if change.after is not None]
+    return LabelsEdit(labels, (), tuple(changes), label_ids[0])
+
+
+def _free_label_id(labels: Labels) -> int:
+    label_id = labels.max_label_id() + 1
+    if label_id > np.iinfo(labels.dtype).max:
         msg = (
-            f"The target layer ({plane.dtype}) has no number left after {label_id - 1}: choose "
+            f"The target layer ({labels.dtype}) has no number left after {label_id - 1}: choose "
             "another target, or convert it to a wider type (right-click the layer)."
         )
         raise TargetError(msg)
-    blocks, is_empty = [], True
-    for part, top, left in mask:
-        height, width = part.shape
-        is_empty = is_empty and not part.any()
-        before = plane.read(slice(top, top + height), slice(left, left + width))
-        written = part if overwrite else part & (before == 0)
-        if written.any():
-            blocks.append(_Block(top, left, before, written))
-    if not blocks:
+    return label_id
+
+
+def _allowed(mask: NDArray[np.bool_], before: NDArray[Any], overlap: Overlap) -> NDArray[np.bool_]:
+    if overlap is Overlap.REPLACE:
+        return mask
+    free: NDArray[np.bool_] = mask & (before == 0)
+    if overlap is Overlap.REFUSE and (free != mask).any():
         msg = (
-            "Nothing to accept: this mask is empty. Choose another one or add a click."
-            if is_empty
-            else "Nothing to accept: every pixel of this mask belongs to other objects already. "
-            "Choose another mask, or allow overwriting."
+            "Not accepted: this mask lies on another object. Correct it, or choose another way "
+            "to treat overlaps."
         )
         raise TargetError(msg)
-    return LabelsEdit(plane, label_id, tuple(blocks))
+    return free
+
+
+def _nothing_to_accept(is_empty: bool) -> str:
+    if is_empty:
+        return "Nothing to accept: this mask is empty. Choose another one or add a click."
+    return (
+        "Nothing to accept: every pixel of this mask belongs to other objects already. "
+        "Choose another mask, or replace the others."
+    )
+
+
+def _blocks_of(labels: Labels, record: ObjectRecord) -> tuple[_Block, ...]:
+    """Return the pixels that an object has now, in parts as they can be read at once."""
+    blocks = []
+    for start, shape in parts(record.start, record.shape):
+        own = labels.read(region_of(start, shape)) == record.label_id
+        if own.any():
+            before = np.where(own, record.label_id, 0).astype(labels.dtype)
+            blocks.append(_Block(PackedMask(start, own), PackedLabels(before)))
+    return tuple(blocks)
+
+
+def _bounds(masks: Iterator[PackedMask]) -> tuple[Start, Start]:
+    """Return the bounding box of some masks: its first index, and the one after its last."""
+    starts, stops = [], []
+    for packed in masks:
+        places = np.nonzero(packed.mask)
+        starts.append([a + int(n.min()) for a, n in zip(packed.start, places, strict=True)])
+        stops.append([a + int(n.max()) + 1 for a, n in zip(packed.start, places, strict=True)])
+    return (
+        tuple(int(n) for n in np.min(starts, axis=0)),
+        tuple(int(n) for n in np.max(stops, axis=0)),
+    )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from weakref import WeakSet
 
 from psygnal import Signal
@@ -14,23 +14,23 @@ from napari_sam.session.ahead import AheadEmbedding
 from napari_sam.session.brought import BroughtEmbeddings
 from napari_sam.session.candidates import Candidates, ObjectState
 from napari_sam.session.decoding import Decoding
-from napari_sam.session.edits import LabelsEdit, LabelsPlane, TargetError, plan_object
+from napari_sam.session.editing import Editing
+from napari_sam.session.edits import LabelsEdit, Overlap
 from napari_sam.session.embeddings import EmbeddedTile, Embedder, LoadPredictor
 from napari_sam.session.encoding import Encoding
-from napari_sam.session.history import Edit, History
+from napari_sam.session.history import Edit
 from napari_sam.session.image_plane import ImagePlane
-from napari_sam.session.jobs import CallbackQueue, Dispatcher, Lane, explain, run_until
+from napari_sam.session.jobs import CallbackQueue, Dispatcher, explain, run_until
+from napari_sam.session.labels import LabelsPlane, TargetError
 from napari_sam.session.model_choice import ModelChoice, load_predictor
+from napari_sam.session.objects import ObjectRecord, RecordChange
 from napari_sam.session.preparation import TileToPrepare
 from napari_sam.session.prompts import Prompts
+from napari_sam.session.reopening import accepted_object, reopen
 from napari_sam.session.state import SessionState, hint_for
 from napari_sam.session.store import EmbeddingStore
 from napari_sam.session.tiles import Box, Tile
 
-_T = TypeVar("_T")
-
-_MAX_AREA_AT_ONCE_PX: Final = 2**23
-"""An object with more pixels is written in the background."""
 _MOMENT_S: Final = 0.02
 """How long to wait for an embedding that was there before; a person does not notice it."""
 _MAX_LEFT: Final = 100
@@ -97,13 +97,16 @@ class AnnotationSession:
         self._encoding.model_left.connect(self._on_model_left)
         self._encoding.completed.connect(self._on_embedded)
         self._encoding.warned.connect(self.warned.emit)
-        self._history = History()
-        self._decoding = Decoding(self._encoding, self._dispatcher, lambda: self._history.memory)
+        self._editing = Editing(self._dispatcher)
+        self._editing.changed.connect(self._publish)
+        self._editing.done.connect(self._on_edited)
+        self._editing.restored.connect(self._on_restored)
+        self._editing.warned.connect(self.warned.emit)
+        self._decoding = Decoding(self._encoding, self._dispatcher, lambda: self._editing.history.memory)
         self._decoding.changed.connect(self._publish)
         self._decoding.moved.connect(self._on_object_moved)
         self._decoding.completed.connect(self._accept_what_was_awaited)
         self._decoding.failed.connect(self._on_decode_failed)
-        self._write_lane = Lane("napari-sam-write", self._dispatcher)
         self.ahead = AheadEmbedding(self._encoding, self._decoding, self._dispatcher)
         """Embeds what will be needed; here it is switched off, and a preparation paused."""
         self.ahead.changed.connect(self._publish)
@@ -113,13 +116,9 @@ class AnnotationSession:
         self._key: Hashable = None
         self._known: set[Hashable] = set()
         self._left: dict[Hashable, tuple[ObjectState, Candidates | None]] = {}
-        self._plane_id = 0
-        self._target: LabelsPlane | None = None
         self._accept_when_decoded = False
         self._is_accepting_click = False
 
-        self.overwrite = False
-        """Whether accepting takes pixels of other objects too."""
         self.accept_on_click = False
         """Whether a first click takes the preselected mask at once; one undo takes back both."""
         self._state = self._snapshot()
@@ -135,7 +134,7 @@ class AnnotationSession:
     def is_idle(self) -> bool:
         """Whether no job is pending."""
         return all(one.is_idle for one in self._brought) and all(
-            part.is_idle for part in (self._encoding, self._decoding, self._write_lane, self.ahead)
+            part.is_idle for part in (self._encoding, self._decoding, self._editing, self.ahead)
         )
 
     def wait_until_idle(self, timeout_s: float) -> None:
@@ -153,7 +152,7 @@ class AnnotationSession:
         self._encoding.close()
         self.ahead.close()
         self._decoding.close()
-        self._write_lane.close()
+        self._editing.close()
         for brought in self._brought:
             brought.close()
         self._dispatcher.close()
@@ -169,9 +168,9 @@ class AnnotationSession:
             chosen=decoding.chosen,
             preview=decoding.preview,
             is_decoding=decoding.is_pending,
-            is_writing=not self._write_lane.is_idle,
-            can_undo=self._history.can_undo,
-            can_redo=self._history.can_redo,
+            is_writing=not self._editing.is_idle,
+            can_undo=self._editing.history.can_undo,
+            can_redo=self._editing.history.can_redo,
             hint=encoding.note or hint_for(encoding.phase, *decoding.usable(prompts)),
             has_image=encoding.plane is not None,
             model=encoding.choice,
@@ -315,9 +314,9 @@ class AnnotationSession:
         self._key = key
         self.ahead.leave_plane()
         self._encoding.set_plane(new, decoding.leave(None if new is None else new.pyramid, view))
-        self._target = None
-        self._plane_id += 1
-        self._history.drop_prompts_of_other_planes(self._plane_id)
+        self._editing.target = None
+        self._editing.plane_id += 1
+        self._editing.history.drop_prompts_of_other_planes(self._editing.plane_id)
         known, decoding.candidates = self._left.pop(key, (ObjectState(), None))
         self._set_object(known)
 
@@ -372,7 +371,7 @@ class AnnotationSession:
             return
         shown = decoding.shown if self.use_feedback else None
         after = ObjectState() if prompts.is_empty else before.with_prompts(prompts, shown)
-        self._history.push_prompts(Edit(before, after, self._plane_id))
+        self._editing.history.push_prompts(Edit(before, after, self._editing.plane_id))
         self._set_object(after)
         is_click = prompts.points_xy and prompts.size == 1 and prompts.has_foreground
         if self.accept_on_click and before.prompts.is_empty and is_click:
@@ -385,11 +384,11 @@ class AnnotationSession:
 
     def begin_gesture(self) -> None:
         """From here to `end_gesture`, changes of the prompts are undone as one (a drag)."""
-        self._history.begin_gesture()
+        self._editing.history.begin_gesture()
 
     def end_gesture(self) -> None:
         """End what `begin_gesture` began."""
-        self._history.end_gesture()
+        self._editing.history.end_gesture()
 
     def choose(self, index: int) -> None:
         """Choose the candidate to show and accept.
@@ -405,7 +404,7 @@ class AnnotationSession:
             raise IndexError(msg)
         if index != decoding.chosen:
             before = decoding.choose(index)
-            self._history.amend(before, decoding.object)
+            self._editing.history.amend(before, decoding.object)
             decoding.improve()
             self._publish()
 
@@ -435,7 +434,7 @@ class AnnotationSession:
         self._decoding.set_object(new)
 
     def _on_object_moved(self, before: ObjectState, after: ObjectState) -> None:
-        self._history.amend(before, after)
+        self._editing.history.amend(before, after)
 
     def _accept_what_was_awaited(self) -> None:
         if self._accept_when_decoded and self._decoding.candidates is not None:
@@ -469,18 +468,28 @@ class AnnotationSession:
                 " choose labels of the image's size."
             )
             raise TargetError(msg)
-        self._target = target
+        self._editing.target = target
+
+    @property
+    def overlap(self) -> Overlap:
+        """What happens where an accepted mask lies on other objects."""
+        return self._editing.overlap
+
+    @overlap.setter
+    def overlap(self, overlap: Overlap) -> None:
+        self._editing.overlap = overlap
 
     def accept(self) -> LabelsEdit | None:
         """Write the chosen candidate into the target as a new object, and start the next one.
 
-        If masks for the newest prompts are still on their way, this happens when they come.
+        An object that was reopened is replaced, with what a brush has done to it since. If masks
+        for the newest prompts are still on their way, this happens when they come.
 
         Returns
         -------
         LabelsEdit or None
             What was written; None if that has to wait, or is done in the background because the
-            object is very large.
+            object is very large, or if a reopened object stays as it was.
 
         Raises
         ------
@@ -488,79 +497,112 @@ class AnnotationSession:
             If there is no mask, no target, or nothing of the mask may be written. The prompts
             stay as they are.
         """
-        if self._decoding.is_pending:
+        decoding = self._decoding
+        if decoding.is_pending:
             self._accept_when_decoded = True
             return None
         self._accept_when_decoded = False
-        shown = self._decoding.shown
+        shown, state = decoding.shown, decoding.object
         if shown is None:
             msg = "There is no mask to accept yet: click on an object or draw a box around it."
-            if self._decoding.object.prompts.has_foreground and self._encoding.embedded is None:
+            if state.prompts.has_foreground and self._encoding.embedded is None:
                 msg = "There is no mask to accept yet: it comes when the image is embedded."
             raise TargetError(msg)
-        if self._target is None:
+        if self._editing.target is None:
             self.target_needed.emit()
-        target, overwrite = self._target, self.overwrite
-        if target is None:
-            msg = "There is no target to write the object into: choose a Labels layer."
-            raise TargetError(msg)
-        candidates, chosen = shown
-
-        def write() -> LabelsEdit:
-            labels = plan_object(target, candidates.blocks(chosen), overwrite=overwrite)
-            labels.apply()
-            return labels
-
-        example = None if candidates.ranking is None else candidates.ranking.example(chosen)
-        edit = Edit(self._decoding.object, ObjectState(), self._plane_id, example=example)
-        push = self._history.push_accepted_click if self._is_accepting_click else self._history.push
-        if candidates.area_bound_px(chosen) > _MAX_AREA_AT_ONCE_PX:
-            self._write(write, lambda labels: self._on_accepted(edit, labels, push))
+        target = self._editing.check_free()
+        new = accepted_object(target, state, *shown)
+        if state.is_as_accepted and new.replaced is not None:
+            self.clear_prompts()
             return None
-        self._check_free_to_write()
-        labels = write()
-        self._on_accepted(edit, labels, push)
-        return labels
+        with_click = self._is_accepting_click
+        return self._editing.accept(new, state, shown, with_click=with_click)
 
-    def _on_accepted(self, edit: Edit, labels: LabelsEdit, push: Callable[[Edit], None]) -> None:
-        labels.plane.show()
-        push(replace(edit, labels=labels))
-        if self._decoding.object.prompts == edit.before.prompts:
-            self._set_object(ObjectState())
-        self._publish()
-        self.accepted.emit(labels)
+    def reopen(self, label_id: int) -> None:
+        """Have an accepted object be the one that is being made, with its prompts; can be undone.
 
-    def _write(self, work: Callable[[], _T], on_done: Callable[[_T], None]) -> None:
-        """Do in the background what takes seconds; one such thing at a time.
+
+        It stays in the target as it is until it is accepted again. One that came from elsewhere
+        starts from its pixels.
 
         Raises
         ------
         TargetError
-            If the one before is not done.
+            If there is no such object on this plane.
         """
-        self._check_free_to_write()
-
-        def on_failed(error: BaseException) -> None:
-            self.warned.emit(explain(error, "The object could not be written"))
-            self._publish()
-
-        self._write_lane.submit(lambda _: work(), on_done, on_failed)
+        target = self._editing.check_free()
+        before, after = self._decoding.object, reopen(target, self._record(label_id))
+        self._editing.history.push(Edit(before, after, self._editing.plane_id))
+        self._set_object(after)
         self._publish()
+
+    # Objects of the target -------------------------------------------------------------------
+
+    def remove(self, label_ids: Sequence[int]) -> None:
+        """Delete objects of the target, on whatever slice; can be undone.
+
+        Raises
+        ------
+        TargetError
+            If one of them is not there, or that is not possible now.
+        """
+        records = [self._record(label_id) for label_id in label_ids]
+        if records:
+            self._editing.remove(records, self._decoding.object)
+
+    def merge(self, label_ids: Sequence[int]) -> None:
+        """Make one object of several, with the first one's label_id; can be undone.
+
+        Raises
+        ------
+        TargetError
+            If there are less than two, one of them is not there, or that is not possible now.
+        """
+        records = [self._record(label_id) for label_id in dict.fromkeys(label_ids)]
+        if len(records) < 2:
+            msg = "There is nothing to merge: choose two objects or more."
+            raise TargetError(msg)
+        self._editing.merge(records, self._decoding.object)
+
+    def note(self, label_ids: Sequence[int], **what: Any) -> None:
+        """Note something of objects: `class_name`, `reviewed` or `note`; can be undone.
+
+        Raises
+        ------
+        TargetError
+            If one of them is not there, or that is not possible now.
+        """
+        records = [self._record(label_id) for label_id in label_ids]
+        changes = [RecordChange(record, replace(record, **what)) for record in records]
+        if changes:
+            self._editing.change(changes, self._decoding.object)
+
+    def _record(self, label_id: int) -> ObjectRecord:
+        record = self._editing.check_free().labels.book.get(label_id)
+        if record is None:
+            msg = f"There is no object {label_id} in the target."
+            raise TargetError(msg)
+        return record
+
+    def _on_edited(self, edit: Edit) -> None:
+        labels, decoding = edit.labels, self._decoding
+        if edit.after is not edit.before and decoding.object.prompts == edit.before.prompts:
+            self._set_object(edit.after)  # another one may have been begun meanwhile
+        self._publish()
+        if labels is not None and edit.after is not edit.before:
+            self.accepted.emit(labels)
 
     # Undo and redo -----------------------------------------------------------------------------
 
     def undo(self) -> None:
-        """Take back the last change of the prompts or the last accepted object.
+        """Take back the last change of the prompts or of objects.
 
         Raises
         ------
         TargetError
             If a very large object is still being written.
         """
-        self._check_free_to_write()
-        edit = self._history.undo()
-        if edit is not None:
-            self._restore(edit, edit.before, LabelsEdit.revert)
+        self._editing.undo()
 
     def redo(self) -> None:
         """Repeat what was undone last.
@@ -570,41 +612,8 @@ class AnnotationSession:
         TargetError
             If a very large object is still being written.
         """
-        self._check_free_to_write()
-        edit = self._history.redo()
-        if edit is not None:
-            if edit.labels is not None:
-                # The person may have painted with the number meanwhile.
-                edit = replace(edit, labels=edit.labels.with_free_label_id())
-                self._history.replace_last(edit)
-            self._restore(edit, edit.after, LabelsEdit.apply)
+        self._editing.redo()
 
-    def _check_free_to_write(self) -> None:
-        if not self._write_lane.is_idle:
-            msg = "A very large object is still being written: try again in a moment."
-            raise TargetError(msg)
-
-    def _restore(self, edit: Edit, state: ObjectState, write: Callable[[LabelsEdit], None]) -> None:
-        labels = edit.labels
-        if labels is not None:
-            if labels.area_px > _MAX_AREA_AT_ONCE_PX:
-                self._write(lambda: write(labels), lambda _: self._on_restored(labels))
-            else:
-                try:
-                    write(labels)
-                    labels.plane.show()
-                except TargetError as error:
-                    self.warned.emit(str(error))
-        if edit.plane_id == self._plane_id:
+    def _on_restored(self, edit: Edit, state: ObjectState) -> None:
+        if edit.plane_id == self._editing.plane_id:
             self._set_object(state)
-        elif labels is not None:
-            what = "taken back" if write is LabelsEdit.revert else "written again"
-            self.warned.emit(
-                f"Object {labels.label_id}, on another slice or image than the one shown, was "
-                f"{what}."
-            )
-        self._publish()
-
-    def _on_restored(self, labels: LabelsEdit) -> None:
-        labels.plane.show()
-        self._publish()

@@ -14,6 +14,7 @@ from skimage import data
 from napari_sam.layers.plane_view import displayed_plane, levels, view_of_plane
 from napari_sam.layers.target import TargetLayer, TargetPlane, check_target, new_target_layer
 from napari_sam.session import Phase, TargetError
+from napari_sam.session.packed import region_of
 
 TIMEOUT_S = 240
 COIN_RC = (68, 104)
@@ -234,14 +235,19 @@ def target_of(shape, make_napari_viewer, order=None):
     return viewer, image, TargetPlane(TargetLayer(layer, is_own=True), view), layer
 
 
+def put(plane, rows, columns, labels):
+    values, start = plane.to_nd(labels, rows.start, columns.start)
+    plane.labels.write(region_of(start, values.shape), values)
+
+
 def test_a_target_of_a_hundred_gigabytes_takes_no_memory_and_is_written(make_napari_viewer):
     shape = (50, 200, 4000, 2500)
     viewer, image, plane, layer = target_of(shape, make_napari_viewer)
     assert isinstance(layer.data, zarr.Array)
     assert layer.data.shape == shape
     check_target(layer, image, displayed_plane(image, viewer.dims))
-    plane.write(slice(700, 703), slice(900, 904), np.full((3, 4), 5, np.uint16))
-    plane.show()
+    put(plane, slice(700, 703), slice(900, 904), np.full((3, 4), 5, np.uint16))
+    plane.labels.show()
     assert plane.read(slice(699, 703), slice(900, 904)).sum() == 60
     assert layer.data.nchunks_initialized == 1
     position = tuple(int(n) for n in viewer.dims.current_step[:2])
@@ -250,12 +256,12 @@ def test_a_target_of_a_hundred_gigabytes_takes_no_memory_and_is_written(make_nap
 
 def test_a_person_can_paint_on_a_target_that_is_not_in_memory(make_napari_viewer):
     viewer, _, plane, layer = target_of((300, 2000, 2000), make_napari_viewer)
-    plane.write(slice(0, 3), slice(0, 3), np.full((3, 3), 5, np.uint16))
-    plane.show()
+    put(plane, slice(0, 3), slice(0, 3), np.full((3, 3), 5, np.uint16))
+    plane.labels.show()
     layer.selected_label = 7
     layer.paint((viewer.dims.current_step[0], 100, 100), 7)
     layer.paint((viewer.dims.current_step[0], 1, 1), 9)
-    assert plane.max_label_id() == 9
+    assert plane.labels.max_label_id() == 9
     layer.undo()
     assert (plane.read(slice(0, 3), slice(0, 3)) == 5).all()
 
@@ -275,7 +281,7 @@ def test_a_target_too_large_to_be_drawn_has_levels_that_agree(make_napari_viewer
         (slice(33, 34), slice(17, 18)),
     ):
         part = rng.integers(1, 9, (rows.stop - rows.start, columns.stop - columns.start))
-        plane.write(rows, columns, part.astype(np.uint16))
+        put(plane, rows, columns, part.astype(np.uint16))
         assert (plane.read(rows, columns) == part).all()
     finest, *coarser = levels(layer)
     for level in coarser:
@@ -291,8 +297,8 @@ def test_what_is_written_into_a_large_target_shows(make_napari_viewer, shape):
     assert not layer.thumbnail[..., :3].any()
     for corner in range(0, 8000, 1000):
         here = slice(corner, corner + 1000)
-        plane.write(here, here, np.full((1000, 1000), 3, np.uint16))
-    plane.show()
+        put(plane, here, here, np.full((1000, 1000), 3, np.uint16))
+    plane.labels.show()
     assert layer.thumbnail[..., :3].any()
 
 

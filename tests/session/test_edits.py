@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from napari_sam.session import ArrayPlane, TargetError
-from napari_sam.session.edits import plan_object
+from napari_sam.session.edits import NewObject, Overlap, plan_object
+from napari_sam.session.objects import ObjectRecord
 
 MASK = np.array([[True, False, True], [True, True, False]])
 
@@ -17,8 +18,10 @@ def array():
     return array
 
 
-def plan(array, overwrite=False, mask=MASK):
-    return plan_object(ArrayPlane(array), [(mask, 2, 1)], overwrite=overwrite)
+def plan(array, overwrite=False, mask=MASK, parts=None):
+    """Plan to write a mask, or one in parts, into labels of which nothing else is known."""
+    new = NewObject(parts or [(mask, 2, 1)], ObjectRecord(0, (), (), 0))
+    return plan_object(ArrayPlane(array), new, Overlap.REPLACE if overwrite else Overlap.KEEP)
 
 
 def test_planning_writes_nothing(array):
@@ -29,7 +32,7 @@ def test_planning_writes_nothing(array):
 
 def test_an_object_takes_only_background(array):
     edit = plan(array)
-    edit.apply()
+    edit.write()
     expected = np.zeros((5, 6), np.uint8)
     expected[2:4, :2] = 4
     expected[2, 3] = expected[3, 2] = 5
@@ -40,7 +43,7 @@ def test_an_object_takes_only_background(array):
 
 def test_an_object_takes_other_objects_pixels_if_allowed(array):
     edit = plan(array, overwrite=True)
-    edit.apply()
+    edit.write()
     expected = np.zeros((5, 6), np.uint8)
     expected[2:4, 0] = 4
     expected[2:4, 1:4][MASK] = 5
@@ -51,12 +54,12 @@ def test_an_object_takes_other_objects_pixels_if_allowed(array):
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_an_object_in_parts_is_one_object(array, overwrite):
     whole, parts = array.copy(), array.copy()
-    plan(whole, overwrite).apply()
+    plan(whole, overwrite).write()
     halves = [(MASK[:1], 2, 1), (MASK[1:], 3, 1)]
-    edit = plan_object(ArrayPlane(parts), halves, overwrite=overwrite)
-    edit.apply()
+    edit = plan(parts, overwrite, parts=halves)
+    edit.write()
     np.testing.assert_array_equal(parts, whole)
-    edit.revert()
+    edit.erase()
     np.testing.assert_array_equal(parts, array)
 
 
@@ -64,38 +67,38 @@ def test_an_object_in_parts_is_one_object(array, overwrite):
 def test_revert_and_apply_are_exact(array, overwrite):
     before = array.copy()
     edit = plan(array, overwrite)
-    edit.apply()
+    edit.write()
     after = array.copy()
-    edit.revert()
+    edit.erase()
     np.testing.assert_array_equal(array, before)
-    edit.apply()
+    edit.write()
     np.testing.assert_array_equal(array, after)
 
 
 def test_pixels_painted_after_the_object_survive_its_undo(array):
     edit = plan(array)
-    edit.apply()
+    edit.write()
     array[2, 3] = 9
-    edit.revert()
+    edit.erase()
     assert array[2, 3] == 9
     assert array[3, 2] == 0
 
 
 def test_pixels_erased_after_the_object_are_not_given_back(array):
     edit = plan(array, overwrite=True)
-    edit.apply()
+    edit.write()
     array[2, 1] = 0
-    edit.revert()
+    edit.erase()
     assert array[2, 1] == 0
     assert array[3, 1] == 4
 
 
 def test_pixels_painted_after_the_undo_survive_the_redo(array):
     edit = plan(array)
-    edit.apply()
-    edit.revert()
+    edit.write()
+    edit.erase()
     array[2, 3] = 9
-    edit.apply()
+    edit.write()
     assert array[2, 3] == 9
     assert array[3, 2] == 5
 
@@ -117,7 +120,7 @@ def test_negative_labels_are_objects_too():
 def test_the_last_number_of_the_dtype_is_used_and_then_refused(dtype):
     array = np.zeros((5, 6), dtype)
     array[0, 0] = np.iinfo(dtype).max - 1
-    plan(array).apply()
+    plan(array).write()
     assert array.max() == np.iinfo(dtype).max
     with pytest.raises(TargetError, match="no number left"):
         plan(array, overwrite=True)
@@ -125,7 +128,7 @@ def test_the_last_number_of_the_dtype_is_used_and_then_refused(dtype):
 
 def test_a_mask_on_other_objects_is_refused(array):
     array[:] = 7
-    with pytest.raises(TargetError, match="allow overwriting"):
+    with pytest.raises(TargetError, match="replace the others"):
         plan(array)
 
 

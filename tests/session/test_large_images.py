@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -12,8 +14,8 @@ from napari_sam.session import (
     Phase,
     Prompts,
     TargetError,
+    editing,
 )
-from napari_sam.session import session as session_module
 from napari_sam.session.tiles import TilePyramid
 
 TIMEOUT_S = 240
@@ -190,24 +192,15 @@ def test_the_preview_finds_an_object_in_sight(session):
 # Objects that take long to write ---------------------------------------------------------------
 
 
-class SlowPlane(ArrayPlane):
-    """Notes on which thread it is written, and who shows it."""
-
-    def __init__(self, array):
-        super().__init__(array)
-        self.shown = 0
-
-    def show(self):
-        self.shown += 1
-
-
 @pytest.fixture
 def all_are_huge(monkeypatch):
-    monkeypatch.setattr(session_module, "_MAX_AREA_AT_ONCE_PX", 0)
+    monkeypatch.setattr(editing, "MAX_AREA_AT_ONCE_PX", 0)
 
 
 def test_a_huge_object_is_written_in_the_background(session, labels, all_are_huge):
-    target = SlowPlane(labels)
+    target = ArrayPlane(labels)
+    shown = []
+    target.labels.show = lambda: shown.append(threading.current_thread())
     session.set_target(target)
     click(session, *LARGE)
     assert session.accept() is None
@@ -217,7 +210,7 @@ def test_a_huge_object_is_written_in_the_background(session, labels, all_are_hug
             action()
     session.wait_until_idle(TIMEOUT_S)
     assert not session.state.is_writing
-    assert target.shown == 1
+    assert shown == [threading.main_thread()]
     assert iou(labels == 1, LARGE) > 0.95
     written = labels.copy()
     session.undo()

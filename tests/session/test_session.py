@@ -17,6 +17,7 @@ from napari_sam.session import (
     ArrayPlane,
     ImagePlane,
     ModelChoice,
+    Overlap,
     Phase,
     Prompts,
     TargetError,
@@ -603,10 +604,10 @@ def test_objects_are_numbered_and_do_not_overwrite_each_other(session, labels):
 def test_accept_takes_other_objects_pixels_if_allowed(session, labels):
     labels[:] = 7
     prompt(session, COIN)
-    with pytest.raises(TargetError, match="allow overwriting"):
+    with pytest.raises(TargetError, match="replace the others"):
         session.accept()
     assert session.state.prompts == COIN
-    session.overwrite = True
+    session.overlap = Overlap.REPLACE
     mask = masks(session)[session.state.chosen].copy()
     session.accept()
     np.testing.assert_array_equal(labels == 8, mask)
@@ -733,7 +734,7 @@ def test_an_undo_that_the_target_refuses_warns(session, labels, listen, monkeypa
         message = "The layer has another shape now."
         raise TargetError(message)
 
-    monkeypatch.setattr(edit.plane, "read", refuse)
+    monkeypatch.setattr(edit.target, "read", refuse)
     heard = listen(session)
     session.undo()
     assert heard.warnings == ["The layer has another shape now."]

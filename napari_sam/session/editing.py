@@ -1,0 +1,272 @@
+"""Writing objects into the target, taking them back, and the history of everything done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from psygnal import Signal
+
+from napari_sam.session.candidates import Candidates, ObjectState
+from napari_sam.session.edits import (
+    LabelsEdit,
+    NewObject,
+    Overlap,
+    plan_merge,
+    plan_object,
+    plan_records,
+    plan_removal,
+)
+from napari_sam.session.history import Edit, History
+from napari_sam.session.jobs import Dispatcher, Lane, explain
+from napari_sam.session.labels import LabelsPlane, TargetError
+from napari_sam.session.objects import ObjectRecord, RecordChange
+
+_T = TypeVar("_T")
+
+MAX_AREA_AT_ONCE_PX: Final = 2**23
+"""What has more pixels is written in the background."""
+
+
+class Editing:
+    """Holds the target and the history; all methods belong to the owner's thread.
+
+    Parameters
+    ----------
+    dispatcher : Dispatcher
+        How what is written in the background reaches the owner's thread.
+    """
+
+    changed = Signal()
+    """Something can be undone, or is being written, that was not before, or the reverse."""
+    done = Signal(Edit)
+    """An edit of objects was made."""
+    restored = Signal(Edit, ObjectState)
+    """An edit was undone or repeated, and the object being made is this one now."""
+    warned = Signal(str)
+    """Something happened that should not be missed."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._lane = Lane("napari-sam-write", dispatcher)
+        self.history = History()
+        self.target: LabelsPlane | None = None
+        self.plane_id = 0
+        """The image plane that is annotated."""
+        self.overlap = Overlap.KEEP
+        """What happens where a new object lies on others."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is being written."""
+        return self._lane.is_idle
+
+    def close(self) -> None:
+        """Stop for good; what is being written is written to its end."""
+        self._lane.close()
+
+    def check_free(self) -> LabelsPlane:
+        """Return the target, if it can be written to now.
+
+        Raises
+        ------
+        TargetError
+            If there is none, or a very large object is still being written.
+        """
+        if self.target is None:
+            msg = "There is no target to write the object into: choose a Labels layer."
+            raise TargetError(msg)
+        self._check_idle()
+        return self.target
+
+    def _check_idle(self) -> None:
+        if not self._lane.is_idle:
+            msg = "A very large object is still being written: try again in a moment."
+            raise TargetError(msg)
+
+    # Edits ---------------------------------------------------------------------------------
+
+    def accept(
+        self,
+        new: NewObject,
+        state: ObjectState,
+        shown: tuple[Candidates, int],
+        *,
+        with_click: bool = False,
+    ) -> LabelsEdit | None:
+        """Write a new object; the object being made, in this state, ends with it.
+
+        Parameters
+        ----------
+        new : NewObject
+            The object.
+        state : ObjectState
+            What undo brings back.
+        shown : (Candidates, int)
+            The masks that there were, and the index of the one that is accepted.
+        with_click : bool
+            Whether undo takes back the click that it came of, too.
+
+        Returns
+        -------
+        LabelsEdit or None
+            What was written; None if that is done in the background.
+
+        Raises
+        ------
+        TargetError
+            If it cannot be written; nothing has changed then.
+        """
+        target, overlap = self.check_free(), self.overlap
+        candidates, chosen = shown
+        example = None if candidates.ranking is None else candidates.ranking.example(chosen)
+        edit = Edit(state, ObjectState(), self.plane_id, example=example)
+        push = self.history.push_accepted_click if with_click else self.history.push
+
+        def work() -> LabelsEdit:
+            labels = plan_object(target, new, overlap)
+            labels.write()
+            return labels
+
+        return self._make(edit, work, candidates.area_bound_px(chosen), push)
+
+    def remove(self, records: Sequence[ObjectRecord], state: ObjectState) -> None:
+        """Delete objects of the target.
+
+        Raises
+        ------
+        TargetError
+            If that is not possible now.
+        """
+        labels = self.check_free().labels
+        self._plan(lambda: plan_removal(labels, records), records, state)
+
+    def merge(self, records: Sequence[ObjectRecord], state: ObjectState) -> None:
+        """Make one object of several: the first one.
+
+        Raises
+        ------
+        TargetError
+            If that is not possible now.
+        """
+        labels = self.check_free().labels
+        self._plan(lambda: plan_merge(labels, records), records, state)
+
+    def change(self, changes: Sequence[RecordChange], state: ObjectState) -> None:
+        """Note something else of objects.
+
+        Raises
+        ------
+        TargetError
+            If that is not possible now.
+        """
+        labels = self.check_free().labels
+        self._plan(lambda: plan_records(labels, changes), (), state)
+
+    def _plan(
+        self,
+        plan: Callable[[], LabelsEdit],
+        records: Sequence[ObjectRecord],
+        state: ObjectState,
+    ) -> None:
+        def work() -> LabelsEdit:
+            labels = plan()
+            labels.write()
+            return labels
+
+        area_px = sum(record.area_px for record in records)
+        self._make(Edit(state, state, self.plane_id), work, area_px, self.history.push)
+
+    def _make(
+        self,
+        edit: Edit,
+        work: Callable[[], LabelsEdit],
+        area_px: float,
+        push: Callable[[Edit], None],
+    ) -> LabelsEdit | None:
+        def on_written(labels: LabelsEdit) -> None:
+            labels.note()
+            made = replace(edit, labels=labels)
+            push(made)
+            self.done.emit(made)
+            self.changed.emit()
+
+        if area_px > MAX_AREA_AT_ONCE_PX:
+            self._write(work, on_written)
+            return None
+        labels = work()
+        on_written(labels)
+        return labels
+
+    def _write(self, work: Callable[[], _T], on_done: Callable[[_T], None]) -> None:
+        """Do in the background what takes seconds; one such thing at a time."""
+
+        def on_failed(error: BaseException) -> None:
+            self.warned.emit(explain(error, "The object could not be written"))
+            self.changed.emit()
+
+        self._lane.submit(lambda _: work(), on_done, on_failed)
+        self.changed.emit()
+
+    # Undo and redo ---------------------------------------------------------------------------
+
+    def undo(self) -> None:
+        """Take back the last edit, of prompts or of objects.
+
+        Raises
+        ------
+        TargetError
+            If a very large object is still being written.
+        """
+        self._check_idle()
+        edit = self.history.undo()
+        if edit is not None:
+            self._restore(edit, edit.before, LabelsEdit.erase, LabelsEdit.forget)
+
+    def redo(self) -> None:
+        """Repeat what was undone last.
+
+        Raises
+        ------
+        TargetError
+            If a very large object is still being written.
+        """
+        self._check_idle()
+        edit = self.history.redo()
+        if edit is not None:
+            if edit.labels is not None:
+                # The person may have painted with the number meanwhile.
+                edit = replace(edit, labels=edit.labels.with_free_label_id())
+                self.history.replace_last(edit)
+            self._restore(edit, edit.after, LabelsEdit.write, LabelsEdit.note)
+
+    def _restore(
+        self,
+        edit: Edit,
+        state: ObjectState,
+        write: Callable[[LabelsEdit], None],
+        note: Callable[[LabelsEdit], None],
+    ) -> None:
+        labels = edit.labels
+        if labels is not None:
+
+            def on_written(_: object) -> None:
+                note(labels)
+                self.changed.emit()
+
+            if labels.area_px > MAX_AREA_AT_ONCE_PX:
+                self._write(lambda: write(labels), on_written)
+            else:
+                try:
+                    write(labels)
+                    on_written(None)
+                except TargetError as error:
+                    self.warned.emit(str(error))
+        self.restored.emit(edit, state)
+        if labels is not None and edit.plane_id != self.plane_id:
+            what = "taken back" if write is LabelsEdit.erase else "written again"
+            self.warned.emit(
+                f"Object {labels.label_id}, on another slice or image than the one shown, was "
+                f"{what}."
+            )
+        self.changed.emit()

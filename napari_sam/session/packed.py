@@ -1,0 +1,70 @@
+"""Masks and labels of an n-D region, packed, for whoever holds on to many of them."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Start = tuple[int, ...]
+"""One index per axis."""
+
+_FASTEST: Final = 1
+"""A level of compression."""
+
+
+def region_of(start: Start, shape: Start) -> tuple[slice, ...]:
+    """Return the index of a box."""
+    return tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
+
+
+class PackedMask:
+    """A bool array and where it lies.
+
+    Parameters
+    ----------
+    start : tuple of int
+        The index of its first element.
+    mask : bool ndarray
+        Of as many dimensions.
+    """
+
+    def __init__(self, start: Start, mask: NDArray[np.bool_]) -> None:
+        self.start, self.shape = start, mask.shape
+        self.area_px = int(np.count_nonzero(mask))
+        self.packed = zlib.compress(np.packbits(mask).tobytes(), _FASTEST)
+
+    @property
+    def region(self) -> tuple[slice, ...]:
+        """Where it lies, as an index."""
+        return region_of(self.start, self.shape)
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The array."""
+        bits = np.frombuffer(zlib.decompress(self.packed), np.uint8)
+        count = int(np.prod(self.shape))
+        return np.unpackbits(bits, count=count).reshape(self.shape).astype(bool)
+
+
+class PackedLabels:
+    """An integer array; mostly there is background alone.
+
+    Parameters
+    ----------
+    labels : integer ndarray
+        Of any shape.
+    """
+
+    def __init__(self, labels: NDArray[Any]) -> None:
+        self._shape, self._dtype = labels.shape, labels.dtype
+        self._packed = zlib.compress(labels.tobytes(), _FASTEST) if labels.any() else None
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """The array; not to be written to."""
+        if self._packed is None:
+            return np.zeros(self._shape, self._dtype)
+        return np.frombuffer(zlib.decompress(self._packed), self._dtype).reshape(self._shape)

@@ -1,0 +1,321 @@
+"""Accepted objects: reopened, deleted, merged, noted; and everything taken back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_sam.session import ArrayPlane, ObjectRecord, Overlap, Prompts, TargetError
+from napari_sam.session.candidates import ObjectState
+from napari_sam.session.packed import PackedLabels, PackedMask
+from napari_sam.session.reopening import reopen
+from napari_sam.session.scanning import find_objects, recounted
+from napari_sam.session.tiles import Tile
+
+TIMEOUT_S = 120
+COIN, OTHER = (104, 68), (166, 73)
+
+
+@pytest.fixture
+def target(session):
+    """Return the plane that the session writes objects to."""
+    plane = ArrayPlane(np.zeros((303, 384), np.uint16))
+    session.set_target(plane)
+    return plane
+
+
+@pytest.fixture
+def book(target):
+    return target.labels.book
+
+
+@pytest.fixture
+def array(target):
+    return target.labels.array
+
+
+def click(session, *places, labels=None):
+    session.set_prompts(Prompts(places, labels or (1,) * len(places)))
+    session.wait_until_idle(TIMEOUT_S)
+
+
+def accept(session, *places):
+    click(session, *places)
+    session.accept()
+    session.wait_until_idle(TIMEOUT_S)
+
+
+def check_book(target):
+    """Every record says what is in the labels, and every object has one."""
+    found = {record.label_id: record for record in find_objects(target.labels)}
+    known = {record.label_id: record for record in target.labels.book}
+    assert found.keys() == known.keys()
+    for label_id, record in found.items():
+        other = known[label_id]
+        assert (record.start, record.stop, record.area_px) == (
+            other.start,
+            other.stop,
+            other.area_px,
+        )
+
+
+def test_an_accepted_object_has_a_record(session, target, book):
+    accept(session, COIN)
+    (record,) = book
+    assert record.label_id == 1
+    assert record.state.prompts.points_xy == (COIN,)
+    assert 0.5 < record.score <= 1.1
+    check_book(target)
+
+
+def test_records_follow_undo_and_redo(session, target, book):
+    accept(session, COIN)
+    accept(session, OTHER)
+    check_book(target)
+    session.undo()
+    assert [record.label_id for record in book] == [1]
+    session.undo()
+    session.undo()
+    assert len(book) == 0
+    for _ in range(4):
+        session.redo()
+        session.wait_until_idle(TIMEOUT_S)
+    assert len(book) == 2
+    check_book(target)
+
+
+def test_an_object_reopens_with_its_prompts_and_is_replaced_in_place(session, target, array):
+    accept(session, COIN)
+    accept(session, OTHER)
+    before = array.copy()
+    session.reopen(1)
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.state.prompts.points_xy == (COIN,)
+    assert len(session.state.candidates) == 3
+    np.testing.assert_array_equal(array, before)  # until it is accepted again
+    session.choose_next()
+    session.accept()
+    session.wait_until_idle(TIMEOUT_S)
+    assert set(np.unique(array)) == {0, 1, 2}
+    assert not np.array_equal(array, before)
+    np.testing.assert_array_equal(array == 2, before == 2)
+    check_book(target)
+    session.undo()
+    np.testing.assert_array_equal(array, before)
+    check_book(target)
+
+
+def test_a_reopened_object_left_alone_stays_as_it_was(session, target, array):
+    accept(session, COIN)
+    before = array.copy()
+    for leave in (session.accept, session.clear_prompts, session.undo):
+        session.reopen(1)
+        session.wait_until_idle(TIMEOUT_S)
+        leave()
+        session.wait_until_idle(TIMEOUT_S)
+        assert session.state.prompts.is_empty
+        np.testing.assert_array_equal(array, before)
+        check_book(target)
+
+
+def test_a_second_accept_of_the_choice_that_was_made_chooses_it_again(session, target):
+    click(session, COIN)
+    session.choose(2)
+    session.accept()
+    session.reopen(1)
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.state.chosen == 2
+
+
+def test_strokes_of_a_brush_survive_being_reopened(session, target, array, book):
+    accept(session, COIN)
+    array[0:4, 0:4] = 1  # far away
+    array[68, 104] = 0  # in the middle
+    book.apply(tuple(recounted(target.labels, 1, (0, 0), (303, 384))))
+    session.reopen(1)
+    session.wait_until_idle(TIMEOUT_S)
+    click(session, COIN, (100, 60))
+    session.accept()
+    session.wait_until_idle(TIMEOUT_S)
+    assert (array[0:4, 0:4] == 1).all()
+    assert array[68, 104] == 0
+    assert array[60, 100] == 1
+    check_book(target)
+
+
+def test_an_object_from_elsewhere_opens_with_its_region(session, target, array, book):
+    accept(session, COIN)
+    mask = array == 1
+    array[mask] = 0
+    rows, columns = np.nonzero(mask)
+    # As somebody might have painted it, roughly.
+    array[rows.min() + 3 : rows.max() - 2, columns.min() + 3 : columns.max() - 2] = 9
+    book.replace_all(find_objects(target.labels))
+    session.reopen(9)
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.state.prompts.box_xyxy is not None
+    session.accept()
+    session.wait_until_idle(TIMEOUT_S)
+    found = array == 9
+    assert (found & mask).sum() / (found | mask).sum() > 0.8
+    assert set(np.unique(array)) == {0, 9}
+    check_book(target)
+
+
+def test_the_region_of_a_reopened_object_becomes_logits_of_its_tile():
+    array = np.zeros((600, 900), np.uint8)
+    array[100:200, 300:500] = 3
+    plane = ArrayPlane(array)
+    plane.labels.book.replace_all(find_objects(plane.labels))
+    state = reopen(plane, plane.labels.book.get(3))
+    logits = state.mask_prompt(None, Tile(0, 0, 0, 600, 900))
+    inside = logits > 0
+    cell = 900 / 256
+    rows, columns = np.nonzero(inside)
+    np.testing.assert_allclose((rows.min() * cell, (rows.max() + 1) * cell), (100, 200), atol=cell)
+    np.testing.assert_allclose(
+        (columns.min() * cell, (columns.max() + 1) * cell), (300, 500), atol=cell
+    )
+    part = state.mask_prompt(None, Tile(0, 100, 400, 256, 256))  # a pixel for each cell
+    np.testing.assert_array_equal(part[:100, :100] > 0, True)
+    np.testing.assert_array_equal(part[100:] > 0, False)
+
+
+def test_delete_merge_and_their_undo_are_exact(session, target, array, book):
+    for place in (COIN, OTHER, (228, 70)):
+        accept(session, place)
+    states = [array.copy()]
+    session.remove([2])
+    states.append(array.copy())
+    assert set(np.unique(array)) == {0, 1, 3}
+    check_book(target)
+    session.merge([3, 1])
+    states.append(array.copy())
+    assert set(np.unique(array)) == {0, 3}
+    check_book(target)
+    assert book.get(3).state is None
+    for state in reversed(states[:-1]):
+        session.undo()
+        np.testing.assert_array_equal(array, state)
+        check_book(target)
+    for state in states[1:]:
+        session.redo()
+        np.testing.assert_array_equal(array, state)
+        check_book(target)
+
+
+def test_the_object_being_made_is_left_alone_by_what_is_done_to_others(session, target):
+    accept(session, COIN)
+    click(session, OTHER)
+    before = session.state.candidates
+    session.remove([1])
+    assert session.state.candidates is before
+    session.undo()
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.state.prompts.points_xy == (OTHER,)
+    check_book(target)
+
+
+def test_notes_of_many_objects_at_once(session, target, book):
+    accept(session, COIN)
+    accept(session, OTHER)
+    session.note([1, 2], class_name="coin", reviewed=True)
+    assert all(record.class_name == "coin" and record.reviewed for record in book)
+    session.undo()
+    assert all(record.class_name is None and not record.reviewed for record in book)
+    session.redo()
+    assert all(record.class_name == "coin" for record in book)
+
+
+def test_a_deleted_object_that_is_reopened_becomes_a_new_one(session, target, array):
+    accept(session, COIN)
+    accept(session, OTHER)
+    session.reopen(1)
+    session.wait_until_idle(TIMEOUT_S)
+    session.remove([1])
+    session.accept()
+    session.wait_until_idle(TIMEOUT_S)
+    assert set(np.unique(array)) == {0, 2, 3}
+    check_book(target)
+
+
+def test_what_is_not_there_cannot_be_changed(session, target):
+    for action in (session.reopen, lambda n: session.remove([n]), lambda n: session.note([n])):
+        with pytest.raises(TargetError, match="no object 5"):
+            action(5)
+    accept(session, COIN)
+    with pytest.raises(TargetError, match="two objects or more"):
+        session.merge([1, 1])
+    target.labels.array[:] = 0
+    with pytest.raises(TargetError, match="no pixel left"):
+        session.reopen(1)
+
+
+def test_only_on_background_refuses_a_mask_that_touches_another(session, target, array):
+    session.overlap = Overlap.REFUSE
+    click(session, COIN)
+    array[68, 104] = 7
+    with pytest.raises(TargetError, match="lies on another object"):
+        session.accept()
+    assert (array > 0).sum() == 1
+    assert session.state.candidates is not None
+    array[68, 104] = 0
+    session.accept()
+    assert (array == 1).any()
+
+
+# Scanning ----------------------------------------------------------------------------------------
+
+
+def test_objects_of_a_volume_are_found_with_their_boxes():
+    class Volume(ArrayPlane):
+        def __init__(self, array):
+            self.labels = type("V", (), {"shape": array.shape, "read": lambda _, r: array[r]})()
+
+    volume = np.zeros((3, 5000, 4), np.int64)
+    volume[0, 10:20, 1:3] = 7
+    volume[2, 15:4000, 2] = 7  # in several parts
+    volume[1, 0, 0] = 2**40
+    volume[1, 1, 0] = -3
+    found = {record.label_id: record for record in find_objects(Volume(volume).labels)}
+    assert found.keys() == {7, 2**40}
+    assert found[7].region == (slice(0, 3), slice(10, 4000), slice(1, 3))
+    assert found[7].area_px == (volume == 7).sum()
+
+
+def test_a_brush_makes_changes_and_ends_objects():
+    array = np.zeros((40, 50), np.uint8)
+    plane = ArrayPlane(array)
+    labels = plane.labels
+    array[5:10, 5:10] = 4
+    labels.book.apply(tuple(recounted(labels, 4, (5, 5), (10, 10))))
+    array[7:20, 7:12] = 4
+    array[5, 5] = 0
+    labels.book.apply(tuple(recounted(labels, 4, (5, 5), (20, 12))))
+    check_book(plane)
+    array[array == 4] = 0
+    labels.book.apply(tuple(recounted(labels, 4, (0, 0), (1, 1))))
+    assert len(labels.book) == 0
+    assert recounted(labels, 4, (0, 0), (9, 9)) == []
+
+
+# What is packed ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (2, 3, 7), (64, 64)])
+def test_what_is_packed_comes_out_the_same(shape):
+    rng = np.random.default_rng(0)
+    mask = rng.random(shape) > 0.5
+    packed = PackedMask((4,) * len(shape), mask)
+    np.testing.assert_array_equal(packed.mask, mask)
+    assert packed.area_px == mask.sum()
+    for values in (np.zeros(shape, np.int32), rng.integers(-9, 9, shape).astype(np.int16)):
+        unpacked = PackedLabels(values).labels
+        np.testing.assert_array_equal(unpacked, values)
+        assert unpacked.dtype == values.dtype
+
+
+def test_an_object_state_without_a_reopened_object_is_never_as_accepted():
+    assert not ObjectState().is_as_accepted
+    record = ObjectRecord(1, (0, 0), (1, 1), 1)
+    assert record.shape == (1, 1)
