@@ -26,6 +26,7 @@ from napari_sam.activity import Activity
 from napari_sam.installation import old_distribution_warning
 from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
 from napari_sam.model_switch import ModelSwitch
+from napari_sam.object_list import ObjectList
 from napari_sam.session import (
     AnnotationSession,
     EmbeddingStore,
@@ -145,7 +146,7 @@ class SamWidget(QWidget):
         self._hint.setContentsMargins(20, 4, 12, 8)
         self._hint.setMinimumHeight(3 * self._hint.fontMetrics().lineSpacing())
         contents = QWidget()
-        column = QVBoxLayout(contents)
+        self._column = column = QVBoxLayout(contents)
         for panel in (self._model_panel, self._image_panel, self._prompt_panel, self._mask_panel):
             column.addWidget(panel)
         column.addStretch(1)
@@ -222,6 +223,8 @@ class SamWidget(QWidget):
         )
         for event, callback in self._connections:
             event.connect(callback)
+        self._object_list = ObjectList(binding, session)
+        self._column.insertWidget(self._column.count() - 1, self._object_list.fold)
         self._models = ModelSwitch(self._model_panel, session, self._dispatcher)
         self._on_session_changed(session.state)
 
@@ -339,6 +342,7 @@ class SamWidget(QWidget):
         self._activity.close()
         self._status_bar.calm(False)
         self._models.close()
+        self._object_list.close()
         self.binding.close()
         self.session.close()
         self._store.close()

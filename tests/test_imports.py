@@ -29,6 +29,7 @@ PARTS = (
     "export",
     "installation",
     "model_switch",
+    "object_list",
     "samples",
     "status_bar",
     "widget",
@@ -46,6 +47,7 @@ ALLOWED = {
     "export": set(),
     "installation": set(),
     "model_switch": {"catalogue", "session", "_qt"},
+    "object_list": {"layers", "session", "_qt"},
     "samples": set(),
     "status_bar": {"session"},
     "widget": {
@@ -55,6 +57,7 @@ ALLOWED = {
         "activity",
         "installation",
         "model_switch",
+        "object_list",
         "status_bar",
     },
     "cli": {
@@ -86,6 +89,7 @@ FORBIDDEN = {
     "export": GUI | {"torch"},
     "installation": GUI | {"torch"},
     "model_switch": {"torch", "qtpy"},
+    "object_list": {"torch", "qtpy"},
     "samples": GUI | {"torch"},
     "status_bar": {"torch"},
     "widget": {"torch"},

@@ -18,8 +18,9 @@ from napari_sam.layers.candidate_layers import CandidateLayers
 from napari_sam.layers.hover import CursorTracker
 from napari_sam.layers.image_looks import ImageLooks
 from napari_sam.layers.keys import bind_keys, unbind_keys
-from napari_sam.layers.plane_view import PlaneView, displayed_plane, view_of_plane
+from napari_sam.layers.plane_view import PlaneView, displayed_plane
 from napari_sam.layers.prompt_binding import PromptBinding
+from napari_sam.layers.sight import show_box, view_of_plane
 from napari_sam.layers.stack import stack_around, stack_size
 from napari_sam.layers.target import TargetLayer, TargetPlane, check_target, new_target_layer
 from napari_sam.layers.viewer_layers import ViewerLayers
@@ -66,6 +67,8 @@ class LayerBinding:
     """The image is shown with other contrast limits or gamma, maybe in the middle of a drag."""
     camera_moved = Signal()
     """Another part of the image is in sight, maybe in the middle of a drag."""
+    object_pointed_at = Signal(object)
+    """The label_id of the accepted object under the cursor, or None; while `point` is on."""
     hover_changed = Signal(bool)
     """Whether the mask under the cursor is previewed."""
     warned = Signal(str)
@@ -120,6 +123,7 @@ class LayerBinding:
             self.redo,
         )
         self._cursor = CursorTracker(viewer, self._on_cursor_moved)
+        self._pointer = CursorTracker(viewer, self._on_pointer_moved)
         self._connections = (
             (session.changed, self._on_session_changed),
             (session.target_needed, self._make_target),
@@ -139,6 +143,7 @@ class LayerBinding:
         """Let the viewer go: candidates are removed, prompts and objects stay."""
         self._is_closed = True
         self._cursor.switch(False)
+        self._pointer.switch(False)
         for event, callback in self._connections:
             event.disconnect(callback)
         self._connect_image(None)
@@ -458,7 +463,7 @@ class LayerBinding:
         self._target = None
         if layer is not None:
             if layer not in self._targets:
-                self._targets[layer] = TargetLayer(layer)
+                self._targets[layer] = TargetLayer(layer, self._defer)
             self._target = self._targets[layer]
         if self._image is not None:
             self._target_of.pop(self._image, None)
@@ -479,9 +484,35 @@ class LayerBinding:
         """Repeat what was undone last."""
         self._try(self._session.redo)
 
+    @property
+    def target_layer(self) -> TargetLayer | None:
+        """The target with what is known of its objects."""
+        return self._target
+
+    def point(self, on: bool) -> None:
+        """Tell which accepted object is under the cursor, or cease to."""
+        self._pointer.switch(on)
+
+    def _on_pointer_moved(self, world: NDArray[np.float64] | None) -> None:
+        label_id = 0
+        if world is not None and self._target is not None:
+            label_id = self._target.label_id_at(world)
+        self.object_pointed_at.emit(label_id or None)
+
+    def go_to(self, label_id: int) -> None:
+        """Show an object of the target in the middle of the window."""
+        if self._target is not None:
+            record = self._target.book.get(label_id)
+            if record is not None:
+                show_box(self._viewer, self._target.layer, record.start, record.stop)
+
     def reopen_under_cursor(self) -> None:
         """Have the accepted object under the cursor be the one that is being made."""
         self._try(lambda: self._session.reopen(self._object_under_cursor()))
+
+    def reopen(self, label_id: int) -> None:
+        """Have an accepted object be the one that is being made, once its slice is shown."""
+        self._defer(lambda: self._try(lambda: self._session.reopen(label_id)))
 
     def remove_under_cursor(self) -> None:
         """Delete the accepted object under the cursor."""
@@ -505,7 +536,7 @@ class LayerBinding:
     def _make_target(self) -> None:
         if self._image is not None and self._view is not None:
             layer = new_target_layer(self._image, self._view)
-            self._targets[layer] = TargetLayer(layer, is_own=True)
+            self._targets[layer] = TargetLayer(layer, self._defer, is_own=True)
             self._layers.add(layer, above=self._image)
             self.set_target(layer)
 

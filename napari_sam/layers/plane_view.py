@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from napari.components import Dims, ViewerModel
+from napari.components import Dims
 from napari.layers import Image, Layer
 from napari.utils.transforms import Affine
 from numpy.typing import ArrayLike, NDArray
@@ -214,23 +214,6 @@ def displayed_plane(layer: Image, dims: Dims, channel_axis: int | None = None) -
     count, index[channel_axis] = shape[channel_axis], 0
     shape = (*shape[:channel_axis], 1, *shape[channel_axis + 1 :])
     return PlaneView(shape, row_axis, column_axis, tuple(index), channel_axis, count)
-
-
-def view_of_plane(
-    viewer: ViewerModel, layer: Image, view: PlaneView
-) -> tuple[float, float, float, float]:
-    """Return which part of a plane a viewer's window shows: x0, y0, x1, y1 in its pixels.
-
-    The smallest upright rectangle around it, whose corners may lie outside the plane.
-    """
-    extent = np.array(viewer.canvas.size, float) / viewer.scene.camera.zoom
-    centre = np.array(viewer.scene.camera.center[-2:], float)
-    corners = np.tile(np.asarray(viewer.dims.point, float), (4, 1))
-    shares = np.array([(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)])
-    corners[:, list(viewer.dims.displayed)] = centre + shares * extent
-    places = view.to_xy(np.array([layer.world_to_data(corner) for corner in corners]))
-    (x0, y0), (x1, y1) = places.min(axis=0), places.max(axis=0)
-    return float(x0), float(y0), float(x1), float(y1)
 
 
 def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_axis: int) -> None:

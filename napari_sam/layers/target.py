@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
 import zarr
 from napari.layers import Image, Labels
 from napari.utils.events import Event
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from zarr.storage import MemoryStore
 
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
-from napari_sam.session import ObjectBook, Start, TargetError, find_objects, recounted
+from napari_sam.session import ObjectBook, RecordChange, Start, TargetError, find_objects, recounted
 
 _MAX_DENSE_BYTES: Final = 2**30
 _MAX_DRAWN_PX: Final = 8192
@@ -32,13 +32,19 @@ class TargetLayer:
     ----------
     layer : napari.layers.Labels
         Where accepted objects go.
+    defer : callable
+        Has a callback called soon, when napari is done with the event it is handling.
     is_own : bool
         Whether `new_target_layer` has just made it: then there is nothing to scan.
     """
 
-    def __init__(self, layer: Labels, *, is_own: bool = False) -> None:
+    def __init__(
+        self, layer: Labels, defer: Callable[[Callable[[], None]], None], *, is_own: bool = False
+    ) -> None:
         self.layer, self.is_own = layer, is_own
-        self.book = ObjectBook()
+        self._defer = defer
+        self._book = ObjectBook()
+        self._painted: dict[int, tuple[Start, Start]] = {}  # which labels, and in which box
         self._largest_painted = 0
         if not is_own:
             self._on_data()
@@ -49,6 +55,12 @@ class TargetLayer:
         """Stop following the layer."""
         self.layer.events.paint.disconnect(self._on_paint)
         self.layer.events.data.disconnect(self._on_data)
+
+    @property
+    def book(self) -> ObjectBook:
+        """What is known of the objects, as they are now."""
+        self._recount()
+        return self._book
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -82,9 +94,20 @@ class TargetLayer:
 
     def max_label_id(self) -> int:
         """Return the largest label_id in the layer."""
-        return max(self._largest_painted, self.book.largest_label_id)
+        return max(self._largest_painted, self._book.largest_label_id)
 
-    def label_id_at(self, world: Sequence[float]) -> int:
+    @property
+    def pixel_area(self) -> tuple[float, str]:
+        """How large a pixel is in the layer's last two axes, in square units, and the unit.
+
+        In pixels where the layer has no unit, or two of them.
+        """
+        units = {f"{unit:~P}" for unit in self.layer.units[-2:]}
+        if units <= {"px", "pixel"} or len(units) > 1:
+            return 1.0, ""
+        return float(np.prod(self.layer.scale[-2:])), units.pop()
+
+    def label_id_at(self, world: ArrayLike) -> int:
         """Return the label at a place in world coordinates; 0 outside the layer."""
         place = np.rint(self.layer.world_to_data(world)).astype(int)
         # Where the labels have but one slice, they show at every place of the slider.
@@ -95,16 +118,29 @@ class TargetLayer:
 
     def _on_data(self) -> None:
         self._largest_painted = 0
-        self.book.replace_all(find_objects(self))
+        self._painted.clear()
+        self._book.replace_all(find_objects(self))
 
     def _on_paint(self, event: Event) -> None:
         # What a stroke changed is told in several forms; the new values come last in each.
         painted = [np.unique(new) for *_, new in event.value]
         self._largest_painted = max(self._largest_painted, *(int(one.max()) for one in painted))
-        changes = []
         for label_id, start, stop in _painted(event.value):
-            changes += recounted(self, label_id, start, stop)
-        self.book.apply(tuple(changes))
+            before = self._painted.get(label_id, (start, stop))
+            self._painted[label_id] = (
+                tuple(map(min, start, before[0])),
+                tuple(map(max, stop, before[1])),
+            )
+        # napari may tell of a stroke before it is written.
+        self._defer(self._recount)
+
+    def _recount(self) -> None:
+        """Note what the brush has made of objects since the last time."""
+        painted, self._painted = self._painted, {}
+        changes: list[RecordChange] = []
+        for label_id, box in painted.items():
+            changes += recounted(self, self._book, label_id, *box)
+        self._book.apply(tuple(changes))
 
 
 def _painted(strokes: Any) -> Iterator[tuple[int, Start, Start]]:

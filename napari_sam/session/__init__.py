@@ -18,9 +18,9 @@ from napari_sam.session.intensity import (
 from napari_sam.session.jobs import Dispatcher, run_until
 from napari_sam.session.labels import ArrayLabels, ArrayPlane, Labels, LabelsPlane, TargetError
 from napari_sam.session.model_choice import AUTO, ModelChoice, Runtime, load_predictor
-from napari_sam.session.plane_embeddings import PlaneEmbeddings
-from napari_sam.session.objects import ObjectBook, ObjectRecord
+from napari_sam.session.objects import ObjectBook, ObjectRecord, RecordChange
 from napari_sam.session.packed import Start
+from napari_sam.session.plane_embeddings import PlaneEmbeddings
 from napari_sam.session.preparation import PreparationState, TileToPrepare
 from napari_sam.session.prompts import BACKGROUND, FOREGROUND, Prompts
 from napari_sam.session.scanning import find_objects, recounted
@@ -62,6 +62,7 @@ __all__ = [
     "PlaneEmbeddings",
     "PreparationState",
     "Prompts",
+    "RecordChange",
     "Runtime",
     "SessionState",
     "Start",

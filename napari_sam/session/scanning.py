@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.session.labels import Labels, parts
-from napari_sam.session.objects import ObjectRecord, RecordChange
+from napari_sam.session.objects import ObjectBook, ObjectRecord, RecordChange
 from napari_sam.session.packed import Start, region_of
+
+_MAX_LISTED: Final = 2**20
+"""Up to here a list with a place for each number that there might be costs nothing."""
 
 
 def find_objects(labels: Labels) -> list[ObjectRecord]:
@@ -27,19 +30,23 @@ def find_objects(labels: Labels) -> list[ObjectRecord]:
     return list(found.values())
 
 
-def recounted(labels: Labels, label_id: int, start: Start, stop: Start) -> list[RecordChange]:
+def recounted(
+    labels: Labels, book: ObjectBook, label_id: int, start: Start, stop: Start
+) -> list[RecordChange]:
     """Return what becomes of an object's record when it was changed within a box.
 
     Parameters
     ----------
     labels : Labels
         The labels, as they are now.
+    book : ObjectBook
+        The records, as they were.
     label_id : int
         The object; a new one if there is no record of it.
     start, stop : tuple of int
         The box.
     """
-    record = labels.book.get(label_id)
+    record = book.get(label_id)
     if record is not None:
         start = tuple(map(min, start, record.start))
         stop = tuple(map(max, stop, record.stop))
@@ -56,11 +63,14 @@ def recounted(labels: Labels, label_id: int, start: Start, stop: Start) -> list[
 
 def _in_array(array: NDArray[Any], start: Start) -> list[ObjectRecord]:
     """Return the objects of an array whose first element is at `start`."""
-    if not array.any():
+    largest = int(array.max(initial=0))
+    if largest <= 0:
         return []
-    # Consecutive numbers: label_ids may be huge.
-    label_ids, numbers = np.unique(array, return_inverse=True)
-    numbers = numbers.reshape(array.shape) + 1
+    if largest < _MAX_LISTED:
+        label_ids, numbers = np.arange(1, largest + 1), np.maximum(array, 0).astype(np.int32)
+    else:  # consecutive numbers, which takes longer
+        label_ids, numbers = np.unique(array, return_inverse=True)
+        numbers = numbers.reshape(array.shape) + 1
     areas = np.bincount(numbers.ravel())
     return [
         ObjectRecord(
@@ -72,7 +82,7 @@ def _in_array(array: NDArray[Any], start: Start) -> list[ObjectRecord]:
         for number, (label_id, box) in enumerate(
             zip(label_ids, ndimage.find_objects(numbers), strict=True), start=1
         )
-        if label_id > 0
+        if box is not None and label_id > 0
     ]
 
 

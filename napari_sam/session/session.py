@@ -102,7 +102,9 @@ class AnnotationSession:
         self._editing.done.connect(self._on_edited)
         self._editing.restored.connect(self._on_restored)
         self._editing.warned.connect(self.warned.emit)
-        self._decoding = Decoding(self._encoding, self._dispatcher, lambda: self._editing.history.memory)
+        self._decoding = Decoding(
+            self._encoding, self._dispatcher, lambda: self._editing.history.memory
+        )
         self._decoding.changed.connect(self._publish)
         self._decoding.moved.connect(self._on_object_moved)
         self._decoding.completed.connect(self._accept_what_was_awaited)
@@ -520,7 +522,6 @@ class AnnotationSession:
 
     def reopen(self, label_id: int) -> None:
         """Have an accepted object be the one that is being made, with its prompts; can be undone.
-
 
         It stays in the target as it is until it is accepted again. One that came from elsewhere
         starts from its pixels.

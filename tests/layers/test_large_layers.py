@@ -11,7 +11,8 @@ import zarr
 from napari.layers import Image, Labels
 from skimage import data
 
-from napari_sam.layers.plane_view import displayed_plane, levels, view_of_plane
+from napari_sam.layers.plane_view import displayed_plane, levels
+from napari_sam.layers.sight import view_of_plane
 from napari_sam.layers.target import TargetLayer, TargetPlane, check_target, new_target_layer
 from napari_sam.session import Phase, TargetError
 from napari_sam.session.packed import region_of
@@ -232,7 +233,12 @@ def target_of(shape, make_napari_viewer, order=None):
     view = displayed_plane(image, viewer.dims)
     layer = new_target_layer(image, view)
     viewer.add_layer(layer)
-    return viewer, image, TargetPlane(TargetLayer(layer, is_own=True), view), layer
+    return (
+        viewer,
+        image,
+        TargetPlane(TargetLayer(layer, lambda call: call(), is_own=True), view),
+        layer,
+    )
 
 
 def put(plane, rows, columns, labels):

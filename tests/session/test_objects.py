@@ -131,7 +131,7 @@ def test_strokes_of_a_brush_survive_being_reopened(session, target, array, book)
     accept(session, COIN)
     array[0:4, 0:4] = 1  # far away
     array[68, 104] = 0  # in the middle
-    book.apply(tuple(recounted(target.labels, 1, (0, 0), (303, 384))))
+    book.apply(tuple(recounted(target.labels, book, 1, (0, 0), (303, 384))))
     session.reopen(1)
     session.wait_until_idle(TIMEOUT_S)
     click(session, COIN, (100, 60))
@@ -288,15 +288,15 @@ def test_a_brush_makes_changes_and_ends_objects():
     plane = ArrayPlane(array)
     labels = plane.labels
     array[5:10, 5:10] = 4
-    labels.book.apply(tuple(recounted(labels, 4, (5, 5), (10, 10))))
+    labels.book.apply(tuple(recounted(labels, labels.book, 4, (5, 5), (10, 10))))
     array[7:20, 7:12] = 4
     array[5, 5] = 0
-    labels.book.apply(tuple(recounted(labels, 4, (5, 5), (20, 12))))
+    labels.book.apply(tuple(recounted(labels, labels.book, 4, (5, 5), (20, 12))))
     check_book(plane)
     array[array == 4] = 0
-    labels.book.apply(tuple(recounted(labels, 4, (0, 0), (1, 1))))
+    labels.book.apply(tuple(recounted(labels, labels.book, 4, (0, 0), (1, 1))))
     assert len(labels.book) == 0
-    assert recounted(labels, 4, (0, 0), (9, 9)) == []
+    assert recounted(labels, labels.book, 4, (0, 0), (9, 9)) == []
 
 
 # What is packed ----------------------------------------------------------------------------------

@@ -1,0 +1,188 @@
+"""The table of objects: sorted, filtered, and what can be done with many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from qtpy.QtCore import QItemSelectionModel, QModelIndex, Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam._qt.object_model import ObjectFilter, ObjectModel, PixelArea
+from napari_sam.session import ObjectRecord
+
+_LEAST_HEIGHT_PX = 160
+
+
+class ObjectTable(QWidget):
+    """Shows the records of the target's objects; asks for what is to be done with them."""
+
+    go_requested = Signal(int)
+    reopen_requested = Signal(int)
+    remove_requested = Signal(list)
+    merge_requested = Signal(list)
+    change_requested = Signal(list, str, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._model = ObjectModel()
+        self._model.change_requested.connect(self._on_cell_changed)
+        self._filter = ObjectFilter(self._model)
+        self._is_pointing = False
+        self.view = QTableView()
+        self.view.setModel(self._filter)
+        self.view.setSortingEnabled(True)
+        self.view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.view.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
+        self.view.verticalHeader().hide()
+        self.view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.view.setMinimumHeight(_LEAST_HEIGHT_PX)
+        self.view.selectionModel().currentRowChanged.connect(self._on_row_changed)
+        self.view.selectionModel().selectionChanged.connect(self._show_what_can_be_done)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(self._build_top())
+        layout.addWidget(self.view, 1)
+        layout.addLayout(self._build_buttons())
+        self._show_what_can_be_done()
+
+    def _build_top(self) -> QHBoxLayout:
+        text = QLineEdit()
+        text.setPlaceholderText("filter")
+        text.setClearButtonEnabled(True)
+        text.setToolTip("Shows the objects in whose row all these words occur")
+        text.textChanged.connect(self._filter.set_text)
+        self._progress = QLabel()
+        self._progress.setToolTip("Objects that you have marked as reviewed")
+        row = QHBoxLayout()
+        row.addWidget(text, 1)
+        row.addWidget(self._progress)
+        return row
+
+    def _build_buttons(self) -> QHBoxLayout:
+        def button(text: str, tip: str, action: object) -> QPushButton:
+            made = QPushButton(text)
+            made.setToolTip(tip)
+            made.clicked.connect(action)
+            return made
+
+        self._reopen = button(
+            "Reopen", "Make this object anew, from its prompts (O over it)", self._on_reopen
+        )
+        self._delete = button("Delete", "Delete these objects (Shift-X over one)", self._on_delete)
+        self._merge = button("Merge", "Make one object of these", self._on_merge)
+        self._class = QComboBox()
+        self._class.setEditable(True)
+        self._class.setToolTip(
+            "The class of the chosen objects: choose one, or type and press Enter"
+        )
+        self._class.lineEdit().setPlaceholderText("class")
+        self._class.lineEdit().returnPressed.connect(self._on_class)
+        self._class.activated.connect(self._on_class)
+        row = QHBoxLayout()
+        for widget in (self._reopen, self._delete, self._merge):
+            row.addWidget(widget)
+        row.addWidget(self._class, 1)
+        return row
+
+    # What is shown -----------------------------------------------------------------------------
+
+    def set_records(self, records: Iterable[ObjectRecord], pixel: PixelArea) -> None:
+        """Show the objects of another target."""
+        self._model.set_pixel(pixel)
+        self._model.set_records(records)
+        self._show_progress()
+
+    def update_records(self, records: dict[int, ObjectRecord | None]) -> None:
+        """Show what has become of some objects; None: they are gone."""
+        for label_id, record in records.items():
+            self._model.update_record(label_id, record)
+        self._show_progress()
+
+    def point_at(self, label_id: int | None) -> None:
+        """Mark the row of the object under the cursor, without going there."""
+        row = None if label_id is None else self._model.row_of(label_id)
+        self._is_pointing = True
+        try:
+            if row is None:
+                self.view.clearSelection()
+                return
+            index = self._filter.mapFromSource(self._model.index(row, 0))
+            flags = QItemSelectionModel.SelectionFlag
+            self.view.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
+            self.view.scrollTo(index)
+        finally:
+            self._is_pointing = False
+
+    @property
+    def chosen(self) -> list[int]:
+        """The label_ids of the rows that are selected, in the order of the table."""
+        rows = sorted(index.row() for index in self.view.selectionModel().selectedRows())
+        return [
+            self._model.label_id(self._filter.mapToSource(self._filter.index(row, 0)).row())
+            for row in rows
+        ]
+
+    def step(self, by: int) -> None:
+        """Go to the next object in the order of the table, or to the one before; around the end."""
+        count = self._filter.rowCount()
+        if count:
+            current = self.view.currentIndex()
+            row = (current.row() + by) % count if current.isValid() else 0
+            self.view.selectRow(row)
+            self.view.scrollTo(self._filter.index(row, 0))
+
+    def _show_progress(self) -> None:
+        names = self._model.class_names
+        if names != [self._class.itemText(n) for n in range(self._class.count())]:
+            text = self._class.currentText()
+            self._class.clear()
+            self._class.addItems(names)
+            self._class.setEditText(text)
+        self._progress.setText(f"{self._model.reviewed_count} of {self._model.rowCount()} reviewed")
+
+    def _show_what_can_be_done(self) -> None:
+        count = len(self.view.selectionModel().selectedRows())
+        self._reopen.setEnabled(count == 1)
+        self._delete.setEnabled(count > 0)
+        self._merge.setEnabled(count > 1)
+        self._class.setEnabled(count > 0)
+
+    # What is asked for ---------------------------------------------------------------------------
+
+    def _on_row_changed(self, current: QModelIndex, _: QModelIndex) -> None:
+        if current.isValid() and not self._is_pointing and self.view.hasFocus():
+            self._go_to(current)
+
+    def _go_to(self, index: QModelIndex) -> None:
+        self.go_requested.emit(self._model.label_id(self._filter.mapToSource(index).row()))
+
+    def _on_cell_changed(self, label_ids: list[int], what: str, value: object) -> None:
+        chosen = self.chosen
+        # A change in one of several chosen rows is meant for all of them.
+        self.change_requested.emit(chosen if label_ids[0] in chosen else label_ids, what, value)
+
+    def _on_reopen(self) -> None:
+        self.reopen_requested.emit(self.chosen[0])
+
+    def _on_delete(self) -> None:
+        self.remove_requested.emit(self.chosen)
+
+    def _on_merge(self) -> None:
+        self.merge_requested.emit(self.chosen)
+
+    def _on_class(self) -> None:
+        name = self._class.currentText().strip()
+        if self.chosen:
+            self.change_requested.emit(self.chosen, "class_name", name or None)

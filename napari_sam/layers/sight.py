@@ -1,0 +1,55 @@
+"""What part of an image is in the window, and bringing something into it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+
+from napari_sam.layers.plane_view import PlaneView
+
+_DOT: Final = 1 / 30
+_SHARE: Final = 1 / 4
+"""Of the window, that an object gets that was a dot or did not fit."""
+
+
+def view_of_plane(
+    viewer: ViewerModel, layer: Image, view: PlaneView
+) -> tuple[float, float, float, float]:
+    """Return which part of a plane a viewer's window shows: x0, y0, x1, y1 in its pixels.
+
+    The smallest upright rectangle around it, whose corners may lie outside the plane.
+    """
+    extent = np.array(viewer.canvas.size, float) / viewer.scene.camera.zoom
+    centre = np.array(viewer.scene.camera.center[-2:], float)
+    corners = np.tile(np.asarray(viewer.dims.point, float), (4, 1))
+    shares = np.array([(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)])
+    corners[:, list(viewer.dims.displayed)] = centre + shares * extent
+    places = view.to_xy(np.array([layer.world_to_data(corner) for corner in corners]))
+    (x0, y0), (x1, y1) = places.min(axis=0), places.max(axis=0)
+    return float(x0), float(y0), float(x1), float(y1)
+
+
+def show_box(viewer: ViewerModel, layer: Layer, start: Sequence[int], stop: Sequence[int]) -> None:
+    """Bring a box of a layer's data to the middle of the window, on its slice.
+
+    The zoom stays, unless the box would be a dot, or larger than the window.
+    """
+    corners = np.array(np.meshgrid(*zip(start, stop, strict=True))).reshape(len(start), -1).T - 0.5
+    world = np.array([layer.data_to_world(corner) for corner in corners])
+    low, high = world.min(axis=0), world.max(axis=0)
+    centre = np.asarray(layer.data_to_world((np.add(start, stop) - 1) / 2), float)
+    first = viewer.dims.ndim - layer.ndim
+    for axis in range(layer.ndim):
+        if first + axis not in viewer.dims.displayed:
+            viewer.dims.set_point(first + axis, centre[axis])
+    displayed = [axis - first for axis in viewer.dims.displayed]
+    extent = (high - low)[displayed]
+    on_screen = extent * viewer.scene.camera.zoom / np.array(viewer.canvas.size)
+    if on_screen.max() > 1 or on_screen.max() < _DOT:
+        zooms = np.array(viewer.canvas.size) / np.maximum(extent, 1e-9)
+        viewer.scene.camera.zoom = float(zooms.min()) * _SHARE
+    viewer.scene.camera.center = tuple(centre[displayed])

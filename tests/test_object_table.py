@@ -1,0 +1,174 @@
+"""The table of objects in a real window: both ways between rows, view and labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels
+from qtpy.QtCore import Qt
+from skimage import data
+
+TIMEOUT_S = 120
+PLACES = [(68, 104), (70, 228), (190, 100)]
+
+
+@pytest.fixture
+def opened(make_widget):
+    """Open the coins with three accepted objects, the table unfolded."""
+    viewer, widget = make_widget(Image(data.coins(), name="coins", scale=(0.5, 0.25)))
+    widget.binding.start_points()
+    for place in PLACES:
+        viewer.layers["SAM points"].add([place])
+        widget.wait_until_idle(TIMEOUT_S)
+        widget.binding.accept()
+        widget.wait_until_idle(TIMEOUT_S)
+    widget._object_list.fold.expand()
+    return viewer, widget, widget._object_list.table
+
+
+def cells(table, column):
+    model = table.view.model()
+    return [model.data(model.index(row, column)) for row in range(model.rowCount())]
+
+
+def choose(table, *rows):
+    table.view.clearSelection()
+    for row in rows:
+        table.view.selectionModel().select(
+            table.view.model().index(row, 0),
+            table.view.selectionModel().SelectionFlag.Select
+            | table.view.selectionModel().SelectionFlag.Rows,
+        )
+
+
+def test_every_accepted_object_has_a_row(opened):
+    _, widget, table = opened
+    assert cells(table, 0) == [1, 2, 3]
+    labels = widget.binding.target.data
+    assert cells(table, 2) == [int((labels == n).sum()) for n in (1, 2, 3)]
+    assert widget._object_list.fold.title == "3 objects"
+    widget.binding.undo()
+    assert cells(table, 0) == [1, 2]
+
+
+def test_rows_are_sorted_by_value_and_filtered_by_words(opened):
+    _, widget, table = opened
+    table.view.sortByColumn(2, Qt.SortOrder.DescendingOrder)
+    areas = cells(table, 2)
+    assert areas == sorted(areas, reverse=True)
+    widget.session.note([2], class_name="Münze", note="oben rechts")
+    table._filter.set_text("münze rechts")
+    assert cells(table, 0) == [2]
+    table._filter.set_text("")
+    assert len(cells(table, 0)) == 3
+
+
+def test_a_row_leads_to_its_object(opened):
+    viewer, widget, table = opened
+    viewer.scene.camera.center = (0, 0)
+    viewer.scene.camera.zoom = 100
+    table.go_requested.emit(2)
+    row, column = np.argwhere(widget.binding.target.data == 2).mean(axis=0)
+    np.testing.assert_allclose(viewer.scene.camera.center[-2:], (row * 0.5, column * 0.25), atol=2)
+    assert viewer.scene.camera.zoom < 100
+
+
+def test_a_row_leads_to_another_slice(make_widget):
+    labels = np.zeros((4, 303, 384), np.uint8)
+    labels[3, 20:30, 40:50] = 7
+    stack = np.repeat(data.coins()[np.newaxis], 4, axis=0)
+    viewer, widget = make_widget(Image(stack, name="stack", scale=(3, 1, 1)))
+    layer = viewer.add_layer(Labels(labels, name="mine", scale=(3, 1, 1)))
+    widget.binding.set_target(layer)
+    viewer.dims.set_current_step(0, 0)
+    table = widget._object_list.table
+    assert cells(table, 0) == [7]
+    assert cells(table, 5) == ["3"]
+    table.reopen_requested.emit(7)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert viewer.dims.current_step[0] == 3
+    assert widget.session.state.prompts.box_xyxy == (39.5, 19.5, 49.5, 29.5)
+
+
+def test_the_object_under_the_cursor_marks_its_row(opened):
+    viewer, widget, table = opened
+    widget.binding._on_pointer_moved(np.array((68 * 0.5, 104 * 0.25)))
+    assert table.chosen == [1]
+    widget.binding._on_pointer_moved(np.array((0.0, 0.0)))
+    assert table.chosen == []
+    center = viewer.scene.camera.center
+    inside = np.argwhere(widget.binding.target.data == 2)[100]
+    widget.binding._on_pointer_moved(inside * (0.5, 0.25))
+    assert table.chosen == [2]
+    assert viewer.scene.camera.center == center
+
+
+def test_keys_act_on_the_object_under_the_cursor(opened):
+    viewer, widget, _ = opened
+    viewer.cursor.position = (68 * 0.5, 104 * 0.25)
+    widget.binding.reopen_under_cursor()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.prompts.points_xy == ((104, 68),)
+    widget.session.clear_prompts()
+    widget.binding.remove_under_cursor()
+    assert set(np.unique(widget.binding.target.data)) == {0, 2, 3}
+    widget.binding.undo()
+    assert set(np.unique(widget.binding.target.data)) == {0, 1, 2, 3}
+
+
+def test_many_rows_at_once(opened):
+    _, widget, table = opened
+    choose(table, 0, 2)
+    table._class.setEditText("coin")
+    table._on_class()
+    assert cells(table, 1) == ["coin", "", "coin"]
+    choose(table, 0, 2)
+    table._on_merge()
+    assert cells(table, 0) == [1, 2]
+    choose(table, 0, 1)
+    table._on_delete()
+    assert cells(table, 0) == []
+    assert not widget.binding.target.data.any()
+    for _ in range(3):
+        widget.binding.undo()
+    assert cells(table, 0) == [1, 2, 3]
+    assert cells(table, 1) == ["", "", ""]
+
+
+def test_cells_are_edited(opened):
+    _, widget, table = opened
+    model = table.view.model()
+    assert model.setData(model.index(1, 7), " look again ", Qt.ItemDataRole.EditRole)
+    checked = Qt.CheckState.Checked
+    assert model.setData(model.index(1, 6), checked, Qt.ItemDataRole.CheckStateRole)
+    record = widget.binding.target_layer.book.get(2)
+    assert (record.note, record.reviewed) == ("look again", True)
+    assert table._progress.text() == "1 of 3 reviewed"
+    assert not model.setData(model.index(1, 0), 9, Qt.ItemDataRole.EditRole)
+
+
+def test_strokes_of_the_brush_are_counted(opened):
+    viewer, widget, table = opened
+    layer = widget.binding.target
+    area = cells(table, 2)[0]
+    layer.selected_label = 1
+    layer.brush_size = 6
+    layer.paint((10, 10), 1)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert cells(table, 2)[0] == int((layer.data == 1).sum()) > area
+    layer.paint((12, 300), 9)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert 9 in cells(table, 0)
+    layer.undo()
+    widget.binding.accept()  # says that there is nothing to accept
+    assert viewer.layers["coins labels"] is layer
+
+
+def test_the_table_lets_go_of_a_target_that_is_deleted_or_left(opened):
+    viewer, widget, table = opened
+    layer = widget.binding.target
+    viewer.layers.remove(layer)
+    assert cells(table, 0) == []
+    widget.close()
+    layer.paint((10, 10), 5)
+    assert cells(table, 0) == []
