@@ -127,6 +127,7 @@ class LayerBinding:
         self._connections = (
             (session.changed, self._on_session_changed),
             (session.target_needed, self._make_target),
+            (session.place_wanted, self._go_to_place),
             (self.brought.usable_changed, self._on_brought_usable_changed),
             (viewer.layers.events.removed, self._on_layer_removed),
             (viewer.layers.selection.events.active, self._on_active_layer_changed),
@@ -299,7 +300,8 @@ class LayerBinding:
         self._last_read = Prompts()
         identity = self._identities.setdefault(self._image, object())
         in_sight = view_of_plane(self._viewer, self._image, view)
-        self._session.set_image(plane, (identity, view, self._look), in_sight)
+        place = identity, view
+        self._session.set_image(plane, (*place, self._look), in_sight, place)
         self._session.embed_ahead([self._image_plane(self._image, one) for one in following])
         self._connect_target_to_plane()
         self._on_prompts_changed()
@@ -316,6 +318,20 @@ class LayerBinding:
             views = stack_around(view).items()
             planes = {name: self._image_plane(image, one) for name, one in views}
             self._session.prepare(planes)
+
+    def _go_to_place(self, place: tuple[object, PlaneView]) -> None:
+        """Show a plane on which something was undone, if its image is still there."""
+        identity, view = place
+        image = next((one for one, known in self._identities.items() if known is identity), None)
+        if image is None or image not in self._layers:
+            return
+        self.set_image(image)
+        dims = self._viewer.dims
+        corner = image.data_to_world(view.offset)
+        first = dims.ndim - image.ndim
+        for axis in range(image.ndim):
+            if axis not in (view.row_axis, view.column_axis, view.channel_axis):
+                dims.set_point(first + axis, corner[axis])
 
     def _leave_plane(self) -> None:
         self._view, self._last_read = None, Prompts()

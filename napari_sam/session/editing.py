@@ -263,10 +263,4 @@ class Editing:
                 except TargetError as error:
                     self.warned.emit(str(error))
         self.restored.emit(edit, state)
-        if labels is not None and edit.plane_id != self.plane_id:
-            what = "taken back" if write is LabelsEdit.erase else "written again"
-            self.warned.emit(
-                f"Object {labels.label_id}, on another slice or image than the one shown, was "
-                f"{what}."
-            )
         self.changed.emit()

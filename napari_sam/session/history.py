@@ -130,12 +130,12 @@ class History:
         self._done.append(edit)
         return edit
 
-    def drop_prompts_of_other_planes(self, plane_id: int) -> None:
-        """Forget prompts on other planes, whose undo nobody could see; keep what was accepted."""
+    def drop_prompts_of(self, plane_id: int) -> None:
+        """Forget prompts on a plane that will never be shown again; keep what was accepted."""
         self._gesture_edit = None
         for edits in (self._done, self._undone):
             edits[:] = [
-                e if e.plane_id == plane_id else replace(e, before=_NOTHING, after=_NOTHING)
+                e if e.plane_id != plane_id else replace(e, before=_NOTHING, after=_NOTHING)
                 for e in edits
-                if e.labels is not None or e.plane_id == plane_id
+                if e.labels is not None or e.plane_id != plane_id
             ]

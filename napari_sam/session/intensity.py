@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -120,7 +119,6 @@ class ImageRange:
         self._intensities, self._data = intensities, data
         self._channel_axis, self._is_rgb = channel_axis, is_rgb
         self._found: dict[int, Limits] = {}
-        self._lock = threading.Lock()
 
     def limits(self, channel: int = 0, check: Callable[[], None] = lambda: None) -> Limits:
         """Return black and white of a channel; from any thread, the first time reads the image.
@@ -132,10 +130,11 @@ class ImageRange:
         check : callable, optional
             Called between two reads from the disk; what it raises comes out here.
         """
-        with self._lock:
-            if channel not in self._found:
-                self._found[channel] = self._find(channel, check)
-            return self._found[channel]
+        # Without a lock: who holds one could be made to wait by `check`, for whoever wants it.
+        # Two threads at the same time find the same.
+        if channel not in self._found:
+            self._found[channel] = self._find(channel, check)
+        return self._found[channel]
 
     def _find(self, channel: int, check: Callable[[], None]) -> Limits:
         dtype = np.dtype(self._data.dtype)

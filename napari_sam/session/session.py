@@ -12,7 +12,7 @@ from psygnal import Signal
 
 from napari_sam.session.ahead import AheadEmbedding
 from napari_sam.session.brought import BroughtEmbeddings
-from napari_sam.session.candidates import Candidates, ObjectState
+from napari_sam.session.candidates import ObjectState
 from napari_sam.session.decoding import Decoding
 from napari_sam.session.editing import Editing
 from napari_sam.session.edits import LabelsEdit, Overlap
@@ -24,6 +24,7 @@ from napari_sam.session.jobs import CallbackQueue, Dispatcher, explain, run_unti
 from napari_sam.session.labels import LabelsPlane, TargetError
 from napari_sam.session.model_choice import ModelChoice, load_predictor
 from napari_sam.session.objects import ObjectRecord, RecordChange
+from napari_sam.session.places import Places
 from napari_sam.session.preparation import TileToPrepare
 from napari_sam.session.prompts import Prompts
 from napari_sam.session.reopening import accepted_object, reopen
@@ -33,8 +34,6 @@ from napari_sam.session.tiles import Box, Tile
 
 _MOMENT_S: Final = 0.02
 """How long to wait for an embedding that was there before; a person does not notice it."""
-_MAX_LEFT: Final = 100
-"""Objects put away on other planes; the masks of one take a megabyte."""
 
 
 class AnnotationSession:
@@ -76,6 +75,9 @@ class AnnotationSession:
     """Sent on the owner's thread with a message that should not be missed."""
     accepted = Signal(LabelsEdit)
     """Sent on the owner's thread when an object was written into the target."""
+    place_wanted = Signal(object)
+    """Sent on the owner's thread with the place of a plane on which something was undone or
+    repeated, when another one is shown."""
     target_needed = Signal()
     """Sent on the owner's thread when an object has no target: a listener may set one."""
 
@@ -117,7 +119,7 @@ class AnnotationSession:
         self._brought: WeakSet[BroughtEmbeddings] = WeakSet()
         self._key: Hashable = None
         self._known: set[Hashable] = set()
-        self._left: dict[Hashable, tuple[ObjectState, Candidates | None]] = {}
+        self._places = Places()
         self._accept_when_decoded = False
         self._is_accepting_click = False
 
@@ -212,7 +214,11 @@ class AnnotationSession:
         self._encoding.set_model(choice)
 
     def set_image(
-        self, plane: ImagePlane | None, key: Hashable = None, view: Box | None = None
+        self,
+        plane: ImagePlane | None,
+        key: Hashable = None,
+        view: Box | None = None,
+        place: Hashable = None,
     ) -> None:
         """Start on another image plane: its embedding is computed at once, in the background.
 
@@ -228,8 +234,11 @@ class AnnotationSession:
             masks, not decoded again, when the plane is set again. Without a key it is dropped.
         view : (float, float, float, float), optional
             x0, y0, x1, y1 of what the person sees of the plane; by default the whole.
+        place : hashable, optional
+            Where the plane lies, whatever its pixels are now: prompts belong to a place, and so
+            do the steps that are undone. By default the key.
         """
-        self._leave_image(plane, key, view)
+        self._leave_image(plane, key, view, key if place is None else place)
         if plane is None:
             self._publish()
         else:
@@ -244,6 +253,8 @@ class AnnotationSession:
         embedded at once, unless an object is being made.
         """
         self._decoding.look_at(view)
+        if self._encoding.embedded is not None:
+            self.ahead.look_ahead()
         self._publish()
 
     def bring_embeddings(self, path: Path, image: Any) -> BroughtEmbeddings:
@@ -303,23 +314,24 @@ class AnnotationSession:
 
     def refuse_image(self, reason: str) -> None:
         """Say why the image that was chosen cannot be segmented, in place of `set_image`."""
-        self._leave_image(None, None, None)
+        self._leave_image(None, None, None, None)
         self._encoding.refuse(reason)
         self._publish()
 
-    def _leave_image(self, new: ImagePlane | None, key: Hashable, view: Box | None) -> None:
-        decoding = self._decoding
-        if self._key is not None and not decoding.object.prompts.is_empty:
-            self._left[self._key] = decoding.object, decoding.candidates
-            if len(self._left) > _MAX_LEFT:
-                del self._left[next(iter(self._left))]
+    def _leave_image(
+        self, new: ImagePlane | None, key: Hashable, view: Box | None, place: Hashable
+    ) -> None:
+        decoding, editing, places = self._decoding, self._editing, self._places
+        places.leave(decoding.object, decoding.candidates)
+        if places.place is None:
+            editing.history.drop_prompts_of(places.plane_id)
+        editing.history.end_gesture()
         self._key = key
+        places.go_to(place, key)
         self.ahead.leave_plane()
         self._encoding.set_plane(new, decoding.leave(None if new is None else new.pyramid, view))
-        self._editing.target = None
-        self._editing.plane_id += 1
-        self._editing.history.drop_prompts_of_other_planes(self._editing.plane_id)
-        known, decoding.candidates = self._left.pop(key, (ObjectState(), None))
+        editing.target, editing.plane_id = None, places.plane_id
+        known, decoding.candidates = places.take()
         self._set_object(known)
 
     def embed(self) -> None:
@@ -336,7 +348,7 @@ class AnnotationSession:
         )
 
     def _on_model_left(self) -> None:
-        self._left.clear()
+        self._places.forget_masks()
         self._known.clear()
         # An accept that waits for masks waits on for those of the next model.
         self._decoding.forget_masks()
@@ -587,11 +599,15 @@ class AnnotationSession:
 
     def _on_edited(self, edit: Edit) -> None:
         labels, decoding = edit.labels, self._decoding
-        if edit.after is not edit.before and decoding.object.prompts == edit.before.prompts:
-            self._set_object(edit.after)  # another one may have been begun meanwhile
-        self._publish()
         if labels is not None and edit.after is not edit.before:
+            if edit.plane_id != self._editing.plane_id:  # left while it was written
+                self._places.end(edit.plane_id, edit.before.prompts)
+            elif decoding.object.prompts == edit.before.prompts:
+                self._set_object(edit.after)  # another one may have been begun meanwhile
+            self._publish()
             self.accepted.emit(labels)
+        else:
+            self._publish()
 
     # Undo and redo -----------------------------------------------------------------------------
 
@@ -618,3 +634,14 @@ class AnnotationSession:
     def _on_restored(self, edit: Edit, state: ObjectState) -> None:
         if edit.plane_id == self._editing.plane_id:
             self._set_object(state)
+            return
+        # The object that is being made there, when somebody goes there.
+        self._places.put(edit.plane_id, state)
+        place = self._places.place_of(edit.plane_id)
+        if place is not None:
+            self.place_wanted.emit(place)
+        elif edit.labels is not None:
+            self.warned.emit(
+                f"Object {edit.labels.label_id} was changed, on another slice or image than the "
+                "one shown."
+            )

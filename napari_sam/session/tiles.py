@@ -25,6 +25,8 @@ _MARGIN: Final = 1 / 16
 _SMALLEST_OBJECT: Final = 48 / MODEL_SIDE
 """Share of a tile's side below which an object is but a few cells of the low-res logits."""
 _GOOD_OBJECT: Final = 96 / MODEL_SIDE
+_AROUND_VIEW: Final = 1.25
+"""How much longer a tile is than what the person sees at once."""
 _TOUCHING: Final = 1.5 / 256
 """Share of a tile's side: how near to a border a mask ends that is cut off there."""
 
@@ -179,10 +181,11 @@ class TilePyramid:
             min(view[3], self.shape[0] - 0.5),
         )
         extent = _extent(clipped)
-        if extent <= 0:
+        if not extent > 0:
             return self.whole
-        # A tile may be somewhat smaller than the view: what is clicked on is rarely at its edge.
-        level = next(n for n, side in enumerate(self._sides) if side >= 0.75 * extent)
+        # Larger than the view, so that it need not be left when the view moves a little.
+        sides = enumerate(self._sides)
+        level = next((n for n, side in sides if side >= _AROUND_VIEW * extent), self.whole.level)
         return self.at(level, (clipped[0] + clipped[2]) / 2, (clipped[1] + clipped[3]) / 2)
 
 

@@ -69,7 +69,7 @@ def test_prompts_of_other_planes_are_forgotten_and_accepts_kept(accepted):
     history.push(edit(plane_id=1))
     history.push(edit(plane_id=1, labels=accepted))
     history.push(here)
-    history.drop_prompts_of_other_planes(2)
+    history.drop_prompts_of(1)
     assert history.undo() is here
     kept = history.undo()
     assert kept.labels is accepted
@@ -85,6 +85,6 @@ def test_undone_prompts_of_other_planes_are_forgotten_too(accepted):
     history.push(edit(plane_id=1))
     history.undo()
     history.undo()
-    history.drop_prompts_of_other_planes(2)
+    history.drop_prompts_of(1)
     assert history.redo().labels is accepted
     assert not history.can_redo

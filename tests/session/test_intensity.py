@@ -81,14 +81,31 @@ def test_it_is_found_once_for_all_tiles_slices_and_threads():
     data = Counting(np.random.default_rng(0).normal(size=(3, 40, 50)))
     shared = ImageRange(PERCENTILES, data)
     assert data.read == []
+    shared.limits()
+    assert len(data.read) == 3
     threads = [threading.Thread(target=shared.limits) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(data.read) == 3
-    assert shared.limits() == shared.limits()
-    assert len(data.read) == 3
+
+
+def test_who_is_made_to_wait_keeps_nobody_else_waiting():
+    shared = ImageRange(PERCENTILES, np.random.default_rng(0).normal(size=(3, 40, 50)))
+    may_go_on, is_waiting, found = threading.Event(), threading.Event(), []
+
+    def stand_back():
+        is_waiting.set()
+        assert may_go_on.wait(60)
+
+    ahead = threading.Thread(target=lambda: found.append(shared.limits(0, stand_back)))
+    ahead.start()
+    assert is_waiting.wait(60)
+    found.append(shared.limits())
+    may_go_on.set()
+    ahead.join()
+    assert found[0] == found[1]
 
 
 def test_however_large_the_image_little_of_it_is_read():

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam.session import ArrayPlane, ObjectRecord, Overlap, Prompts, TargetError
+from napari_sam.session import (
+    ArrayPlane,
+    ImagePlane,
+    ObjectRecord,
+    Overlap,
+    Prompts,
+    TargetError,
+    editing,
+)
 from napari_sam.session.candidates import ObjectState
 from napari_sam.session.packed import PackedLabels, PackedMask
 from napari_sam.session.reopening import reopen
@@ -262,6 +270,90 @@ def test_only_on_background_refuses_a_mask_that_touches_another(session, target,
     array[68, 104] = 0
     session.accept()
     assert (array == 1).any()
+
+
+# On several planes -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def go(session, coins):
+    """Return a function that goes to a slice, with the labels of that slice as the target."""
+    volume = np.zeros((3, 303, 384), np.uint16)
+    pixels = [coins.data, coins.data[::-1].copy(), np.ascontiguousarray(coins.data[:, ::-1])]
+    planes = [ArrayPlane(labels) for labels in volume]
+
+    def go(number, look=0):
+        plane = ImagePlane(pixels[number], contrast_limits=(0, 255 - look))
+        session.set_image(plane, ("stack", number, look), place=("stack", number))
+        session.set_target(planes[number])
+        session.wait_until_idle(TIMEOUT_S)
+        return planes[number].labels.array
+
+    return go
+
+
+def test_undo_takes_the_newest_step_also_after_other_slices_were_shown(session, go):
+    labels = go(0)
+    accept(session, COIN)
+    click(session, OTHER)
+    go(1)
+    go(0)
+    session.undo()
+    session.wait_until_idle(TIMEOUT_S)
+    assert labels.any()
+    assert session.state.prompts.is_empty
+    session.undo()
+    assert not labels.any()
+    assert session.state.prompts.points_xy == (COIN,)
+
+
+def test_undo_goes_to_the_slice_that_it_is_about(session, go, listen):
+    heard, wanted = listen(session), []
+    session.place_wanted.connect(wanted.append)
+    labels = go(0)
+    accept(session, COIN)
+    go(2)
+    session.undo()
+    assert wanted == [("stack", 0)]
+    assert not labels.any()
+    assert session.state.prompts.is_empty
+    go(0)
+    assert session.state.prompts.points_xy == (COIN,)
+    assert session.state.candidates is not None
+    assert heard.warnings == []
+    go(1)
+    session.redo()
+    assert labels.any()
+    go(0)
+    assert session.state.prompts.is_empty
+
+
+def test_another_look_keeps_the_prompts_and_the_steps(session, go):
+    go(0)
+    click(session, COIN)
+    first = session.state.candidates
+    click(session, COIN, OTHER)
+    go(0, look=20)
+    assert session.state.prompts.points_xy == (COIN, OTHER)
+    assert session.state.candidates is not first
+    session.undo()
+    assert session.state.prompts.points_xy == (COIN,)
+    session.undo()
+    assert session.state.prompts.is_empty
+    assert not session.state.can_undo
+
+
+def test_an_object_written_while_another_slice_is_shown_does_not_come_back(
+    session, go, monkeypatch
+):
+    monkeypatch.setattr(editing, "MAX_AREA_AT_ONCE_PX", 0)
+    labels = go(0)
+    click(session, COIN)
+    session.accept()
+    go(1)
+    assert labels.any()
+    go(0)
+    assert session.state.prompts.is_empty
 
 
 # Scanning ----------------------------------------------------------------------------------------
