@@ -97,7 +97,7 @@ class Job:
         self._cancelled = threading.Event()
         self.ended = threading.Event()
         """Set when `deliver` delivers the response."""
-        self.deliver: Callable[[], None] = lambda: None
+        self.deliver: Callable[[], None] = _deliver_nothing
         self.is_applied = False
 
     @property
@@ -137,6 +137,10 @@ class Job:
     def _deliver_progress(self, fraction: float) -> None:
         if self._on_progress is not None and not (self.is_cancelled or self.is_applied):
             self._on_progress(fraction)
+
+
+def _deliver_nothing() -> None:
+    """Stands for what was delivered."""
 
 
 class Lane:
@@ -237,7 +241,9 @@ class Lane:
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             self._start(waiting)
-        job.deliver()
+        # Otherwise job and result would hold each other, and whatever memory the result takes.
+        deliver, job.deliver = job.deliver, _deliver_nothing
+        deliver()
 
 
 def is_out_of_memory(error: BaseException) -> bool:
