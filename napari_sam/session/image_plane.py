@@ -14,6 +14,8 @@ from napari_sam.session.intensity import Colours, ImageRange, Limits, finite_ran
 from napari_sam.session.plane_embeddings import PlaneEmbeddings
 from napari_sam.session.tiles import MODEL_SIDE, Tile, TilePyramid
 
+_MIN_STRIP_ROWS: Final = 128
+"""Chunks of less rows are read several at a time."""
 _MAX_STRIP_PIXELS: Final = 2**24
 """How much of a large image is read at a time."""
 _FLOAT32_LIMIT: Final = 1e30
@@ -243,7 +245,8 @@ def _strips(data: Any, rows: slice, columns: slice, factor: int = 1) -> Iterator
     height = max(factor, _MAX_STRIP_PIXELS // width // factor * factor)
     chunks = getattr(data, "chunks", None)
     if chunks and factor == 1:
-        height = min(height, int(chunks[0]))
+        chunk = int(chunks[0])
+        height = min(height, chunk * max(1, _MIN_STRIP_ROWS // chunk))
         # The first one ends where a chunk ends.
         first = min(rows.stop, (rows.start // height + 1) * height)
         yield slice(rows.start, first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import dask.array
 import numpy as np
@@ -120,12 +121,14 @@ class Counting:
         self.size = pixels.size
         self._pixels = pixels
         self.read_px = self.largest_px = 0
-        self.fails = False
+        self.fails, self.delay_s = False, 0.0
 
     def __getitem__(self, index):
         if self.fails and threading.current_thread() is not threading.main_thread():
             msg = "the disk is gone"
             raise OSError(msg)
+        if threading.current_thread() is not threading.main_thread():
+            time.sleep(self.delay_s)
         part = self._pixels[index]
         self.read_px += part.size
         self.largest_px = max(self.largest_px, part.size)
@@ -161,6 +164,28 @@ def test_a_read_that_fails_is_said_and_the_next_slice_works(make_widget):
     viewer.dims.set_current_step(0, 2)
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.phase is Phase.READY
+
+
+def test_a_slow_disk_keeps_nobody_waiting_and_loses_no_prompt(make_widget):
+    volume = np.stack([data.coins(), data.coins()[::-1], data.coins()])
+    array = Counting(volume, (1, 16, 100))
+    image = Image(array, name="slow", contrast_limits=(0, 255))
+    viewer, widget = make_widget(image, wait=False)
+    array.delay_s = 0.3
+    viewer.dims.set_current_step(0, 1)
+    widget.binding.start_points()
+    viewer.layers["SAM points"].add([(1, 303 - COIN_RC[0], COIN_RC[1])])
+    viewer.dims.set_current_step(0, 2)  # while the other is read
+    viewer.layers["SAM points"].add([(2, *COIN_RC)])
+    widget.session.cancel_embedding()
+    assert widget.session.state.phase is Phase.CANCELLED
+    widget.session.embed()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.candidates is not None
+    viewer.dims.set_current_step(0, 1)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.candidates is not None
+    assert len(viewer.layers["SAM points"].data) == 2
 
 
 # What is in sight ------------------------------------------------------------------------------
