@@ -237,6 +237,7 @@ class LayerBinding:
             return
         if look.channel_axis != self.looks.of(image).channel_axis:
             self.set_target(None)  # labels have one place for all channels
+            self._identities.pop(image, None)  # what was left on planes lies on others now
         if self.looks.choose(image, look):
             self.look_again()
         self.looks.show(image, self._viewer.dims)

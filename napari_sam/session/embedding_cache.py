@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from napari_sam.model import ImageEmbedding
 
-DEFAULT_CAPACITY_BYTES: Final = 2**30
+DEFAULT_CAPACITY_BYTES: Final = 2**29
 
 
 class EmbeddingCache:
