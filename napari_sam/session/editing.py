@@ -20,10 +20,14 @@ from napari_sam.session.edits import (
 )
 from napari_sam.session.history import Edit, History
 from napari_sam.session.jobs import Dispatcher, Lane, explain
+from napari_sam.session.journal_entries import Direction
 from napari_sam.session.labels import LabelsPlane, TargetError
 from napari_sam.session.objects import ObjectRecord, RecordChange
 
 _T = TypeVar("_T")
+
+Record = Callable[[LabelsEdit, Direction], None]
+"""Writes down an edit as it is made, on the thread that makes it."""
 
 MAX_AREA_AT_ONCE_PX: Final = 2**23
 """What has more pixels is written in the background."""
@@ -55,6 +59,8 @@ class Editing:
         """The image plane that is annotated."""
         self.overlap = Overlap.KEEP
         """What happens where a new object lies on others."""
+        self.record: Record | None = None
+        """Where everything done to objects is written down, so that a crash takes none of it."""
 
     @property
     def is_idle(self) -> bool:
@@ -124,9 +130,7 @@ class Editing:
         push = self.history.push_accepted_click if with_click else self.history.push
 
         def work() -> LabelsEdit:
-            labels = plan_object(target, new, overlap)
-            labels.write()
-            return labels
+            return self._written(plan_object(target, new, overlap), Direction.MADE)
 
         return self._make(edit, work, candidates.area_bound_px(chosen), push)
 
@@ -170,12 +174,20 @@ class Editing:
         state: ObjectState,
     ) -> None:
         def work() -> LabelsEdit:
-            labels = plan()
-            labels.write()
-            return labels
+            return self._written(plan(), Direction.MADE)
 
         area_px = sum(record.area_px for record in records)
         self._make(Edit(state, state, self.plane_id), work, area_px, self.history.push)
+
+    def _written(self, labels: LabelsEdit, direction: Direction) -> LabelsEdit:
+        """Write or take back what was planned, and have it written down; on any thread."""
+        if direction is Direction.UNDONE:
+            labels.erase()
+        else:
+            labels.write()
+        if self.record is not None:
+            self.record(labels, direction)
+        return labels
 
     def _make(
         self,
@@ -221,7 +233,7 @@ class Editing:
         self._check_idle()
         edit = self.history.undo()
         if edit is not None:
-            self._restore(edit, edit.before, LabelsEdit.erase, LabelsEdit.forget)
+            self._restore(edit, edit.before, Direction.UNDONE)
 
     def redo(self) -> None:
         """Repeat what was undone last.
@@ -238,28 +250,22 @@ class Editing:
                 # The person may have painted with the number meanwhile.
                 edit = replace(edit, labels=edit.labels.with_free_label_id())
                 self.history.replace_last(edit)
-            self._restore(edit, edit.after, LabelsEdit.write, LabelsEdit.note)
+            self._restore(edit, edit.after, Direction.REDONE)
 
-    def _restore(
-        self,
-        edit: Edit,
-        state: ObjectState,
-        write: Callable[[LabelsEdit], None],
-        note: Callable[[LabelsEdit], None],
-    ) -> None:
+    def _restore(self, edit: Edit, state: ObjectState, direction: Direction) -> None:
         labels = edit.labels
+        is_undone = direction is Direction.UNDONE
         if labels is not None:
 
             def on_written(_: object) -> None:
-                note(labels)
+                (labels.forget if is_undone else labels.note)()
                 self.changed.emit()
 
             if labels.area_px > MAX_AREA_AT_ONCE_PX:
-                self._write(lambda: write(labels), on_written)
+                self._write(lambda: self._written(labels, direction), on_written)
             else:
                 try:
-                    write(labels)
-                    on_written(None)
+                    on_written(self._written(labels, direction))
                 except TargetError as error:
                     self.warned.emit(str(error))
         self.restored.emit(edit, state)

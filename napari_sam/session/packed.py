@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from math import prod
 from typing import Any, Final
 
 import numpy as np
@@ -32,9 +33,17 @@ class PackedMask:
     """
 
     def __init__(self, start: Start, mask: NDArray[np.bool_]) -> None:
-        self.start, self.shape = start, mask.shape
+        self.start: Start = start
+        self.shape: Start = mask.shape
         self.area_px = int(np.count_nonzero(mask))
         self.packed = zlib.compress(np.packbits(mask).tobytes(), _FASTEST)
+
+    @classmethod
+    def from_packed(cls, start: Start, shape: Start, area_px: int, packed: bytes) -> PackedMask:
+        """Return the mask whose attributes these were."""
+        mask = cls.__new__(cls)
+        mask.start, mask.shape, mask.area_px, mask.packed = start, shape, area_px, packed
+        return mask
 
     @property
     def region(self) -> tuple[slice, ...]:
@@ -45,8 +54,7 @@ class PackedMask:
     def mask(self) -> NDArray[np.bool_]:
         """The array."""
         bits = np.frombuffer(zlib.decompress(self.packed), np.uint8)
-        count = int(np.prod(self.shape))
-        return np.unpackbits(bits, count=count).reshape(self.shape).astype(bool)
+        return np.unpackbits(bits, count=prod(self.shape)).reshape(self.shape).view(bool)
 
 
 class PackedLabels:

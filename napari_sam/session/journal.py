@@ -1,0 +1,224 @@
+"""The journal of a target: every edit of its labels on disk as it is made, so that none is lost.
+
+A journal is one file of JSON lines, in UTF-8, only ever appended to; one per target and program,
+in the folder of `journals_folder`. Each line is an object whose last key, `crc`, is the CRC-32 of
+all that precedes it in the line, so that a line torn by a crash, or damaged, is told from a sound
+one. Each has `at`, the seconds since the epoch.
+
+The first line, the header, has `format` (1), `image` (an `ImageReference`) and `labels` (`shape`
+and `dtype`). Each other line is an entry:
+
+- `direction`: a `Direction`, that is how it came about;
+- `patches`: the pixels *as they are afterwards*, so that an entry means the same whatever was
+  before. Each is `[start, shape, mask, values]`: a box in the labels; which of its pixels, null
+  for all; their labels. `mask` is base64 of zlib of the box's bits (C order, most significant
+  first), `values` one integer or base64 of zlib of one integer per pixel, in the labels' type,
+  little-endian;
+- `records`: the object records that are new or changed. What is not there is None, False or
+  empty; `masks` has `[start, shape, area_px, mask]` each;
+- `gone`: the label_ids whose records are no longer there;
+- `n_objects`: how many objects there are afterwards.
+
+Files are named by image, by when they were begun, and by the program that writes to them:
+`<key>.<time>.<host>-<pid>-<start>.sam-journal.jsonl`. A program that goes on with a journal
+renames it first. Every line is handed to the operating system at once: a killed program loses
+nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from psygnal import Signal
+
+from napari_sam.session.edits import LabelsEdit
+from napari_sam.session.journal_entries import (
+    Direction,
+    Patch,
+    net_effect,
+    record_to_json,
+    to_line,
+)
+from napari_sam.session.journal_files import (
+    ImageReference,
+    journals_folder,
+    new_path,
+    remove_old_journals,
+)
+from napari_sam.session.labels import Labels, parts
+from napari_sam.session.objects import ObjectRecord, RecordChange
+from napari_sam.session.packed import PackedMask, Start, region_of
+
+FORMAT: Final = 1
+"""The version of the format that is written."""
+
+_MAX_FOUND_PX: Final = 2**26
+"""Objects that were there before are noted if their boxes together are no larger: under 1 s."""
+
+
+class Journal:
+    """Writes down what becomes of some labels; may be told on any thread.
+
+    The file is begun with the first edit. Nothing here raises for a disk that is full or may not
+    be written: what could not be written is tried again with the next edit.
+
+    Parameters
+    ----------
+    reference : ImageReference
+        The image that the labels are of.
+    labels : Labels
+        The labels.
+    folder : Path, optional
+        `journals_folder` by default.
+    """
+
+    troubled = Signal(str)
+    """Sent once, on the thread of the edit, if edits cannot be written down."""
+
+    def __init__(
+        self, reference: ImageReference, labels: Labels, folder: Path | None = None
+    ) -> None:
+        self.path: Path | None = None
+        """Its file, once there is one."""
+        self._reference, self._labels = reference, labels
+        self._book = labels.book  # asking for it may not be done on any thread
+        self._folder = journals_folder() if folder is None else folder
+        self._label_ids: set[int] = set()
+        self._pending: list[bytes] = []
+        self._sound_bytes = 0
+        self._lock = threading.Lock()
+        self._has_begun = self._is_troubled = False
+
+    @classmethod
+    def resume(
+        cls, path: Path, sound_bytes: int, reference: ImageReference, labels: Labels
+    ) -> Journal:
+        """Go on with a journal that was replayed into these labels.
+
+        Parameters
+        ----------
+        path : Path
+            Its file, as `claim` has named it.
+        sound_bytes : int
+            How much of it could be read; the rest is cut off with the next edit.
+        reference : ImageReference
+            The image that the labels are of.
+        labels : Labels
+            The labels.
+        """
+        journal = cls(reference, labels, path.parent)
+        journal.path, journal._sound_bytes, journal._has_begun = path, sound_bytes, True
+        journal._label_ids = {record.label_id for record in labels.book}
+        return journal
+
+    def record(self, edit: LabelsEdit, direction: Direction) -> None:
+        """Write down an edit that was just written, taken back or written again."""
+        changes = edit.changes
+        if direction is Direction.UNDONE:
+            changes = tuple(change.inverse for change in reversed(changes))
+        with self._lock:
+            self._begin()
+            patches = [
+                Patch.of(self._labels.read(block.mask.region), block.mask.start, block.mask)
+                for stroke in edit.strokes
+                for block in stroke.blocks
+            ]
+            self._append(direction, patches, changes)
+
+    def record_paint(
+        self, boxes: Iterable[tuple[Start, Start]], changes: Sequence[RecordChange]
+    ) -> None:
+        """Write down boxes, from start to stop, in which the person has painted.
+
+        What was painted before the first edit is among what is found then.
+        """
+        with self._lock:
+            if not self._has_begun:
+                return
+            patches = [
+                Patch.of(self._labels.read(region_of(corner, shape)), corner, None)
+                for start, stop in boxes
+                for corner, shape in parts(start, tuple(np.subtract(stop, start).tolist()))
+            ]
+            self._append(Direction.PAINTED, patches, changes)
+
+    def _begin(self) -> None:
+        """Write the header, and the objects that are in the labels already."""
+        if self._has_begun:
+            return
+        self._has_begun = True
+        remove_old_journals(self._folder)
+        labels = {"shape": list(self._labels.shape), "dtype": str(self._labels.dtype)}
+        header = {"format": FORMAT, "image": asdict(self._reference), "labels": labels}
+        self._write({**header, "at": time.time()})
+        records = list(self._book)
+        if sum(float(np.prod(record.shape)) for record in records) > _MAX_FOUND_PX:
+            self._complain(
+                f"The {len(records)} objects that the target has already are too large for the "
+                "journal: save the layer, so that they are not lost in a crash."
+            )
+            return
+        for record in records:
+            self._append(Direction.FOUND, self._patches_of(record), (RecordChange(None, record),))
+
+    def _patches_of(self, record: ObjectRecord) -> list[Patch]:
+        patches = []
+        for start, shape in parts(record.start, record.shape):
+            pixels = self._labels.read(region_of(start, shape))
+            own = pixels == record.label_id
+            if own.any():
+                patches.append(Patch.of(pixels, start, PackedMask(start, own)))
+        return patches
+
+    def _append(
+        self, direction: Direction, patches: list[Patch], changes: Iterable[RecordChange]
+    ) -> None:
+        records, gone = [], []
+        for label_id, record in net_effect(changes).items():
+            if record is None:
+                gone.append(label_id)
+                self._label_ids.discard(label_id)
+            else:
+                records.append(record_to_json(record))
+                self._label_ids.add(label_id)
+        entry = {
+            "direction": direction,
+            "at": time.time(),
+            "patches": [patch.to_json() for patch in patches],
+            "records": records,
+            "gone": gone,
+            "n_objects": len(self._label_ids),
+        }
+        self._write(entry)
+
+    def _write(self, content: dict[str, Any]) -> None:
+        self._pending.append(to_line(content))
+        try:
+            if self.path is None:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self.path = new_path(self._reference, self._folder)
+            with self.path.open("r+b" if self._sound_bytes else "wb", buffering=0) as file:
+                # A line that a full disk has torn, or a crash, must not lie between sound ones.
+                file.truncate(self._sound_bytes)
+                file.seek(self._sound_bytes)
+                while self._pending:
+                    line = memoryview(self._pending[0])
+                    while line:
+                        line = line[file.write(line) :]
+                    self._sound_bytes += len(self._pending.pop(0))
+        except OSError as error:
+            self._complain(
+                f"What you accept cannot be written down in {self._folder}, and would be lost in "
+                f"a crash: save the labels now and then. ({error})"
+            )
+
+    def _complain(self, message: str) -> None:
+        if not self._is_troubled:
+            self._is_troubled = True
+            self.troubled.emit(message)

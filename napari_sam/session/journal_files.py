@@ -1,0 +1,201 @@
+"""Where journals lie, to which image and to which program they belong, and how long they stay."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import platformdirs
+import psutil
+import xxhash
+
+from napari_sam.session.journal_entries import from_line
+
+FOLDER_VARIABLE: Final = "NAPARI_SAM_JOURNALS"
+"""Names the folder of journals in place of the one for the platform's program states."""
+MAX_JOURNALS: Final = 100
+MAX_AGE_S: Final = 90 * 24 * 3600.0
+
+_SUFFIX: Final = ".sam-journal.jsonl"
+_OTHER_HOST_S: Final = 24 * 3600.0
+"""Of a program on another machine nothing is known; after such a rest it is taken for ended."""
+_TAIL_BYTES: Final = 2**20
+
+
+def journals_folder() -> Path:
+    """Return the folder in which journals are kept; it need not exist yet."""
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    return platformdirs.user_state_path("napari-sam-live") / "journals"
+
+
+@dataclass(frozen=True)
+class ImageReference:
+    """By what an image is known again in another program.
+
+    Parameters
+    ----------
+    name : str
+        Its layer's name.
+    source : str, optional
+        The path that it was read from.
+    shape : tuple of int
+        Its shape.
+    dtype : str
+        The type of its pixels.
+    scale : tuple of float
+        The size of its pixels along each axis.
+    axes : tuple of str
+        The names of its axes.
+    """
+
+    name: str
+    source: str | None
+    shape: tuple[int, ...]
+    dtype: str
+    scale: tuple[float, ...] = ()
+    axes: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What the names of its journals begin with; an image from a file may be renamed."""
+        content = asdict(self)
+        if self.source is not None:
+            del content["name"]
+        return xxhash.xxh64(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class JournalSummary:
+    """A journal that nobody writes to any more.
+
+    Parameters
+    ----------
+    path : Path
+        Its file.
+    header : dict
+        Its first line.
+    n_objects : int
+        How many objects the labels had in the end.
+    ended : float
+        When its last line was written, in seconds since the epoch.
+    """
+
+    path: Path
+    header: dict[str, Any]
+    n_objects: int
+    ended: float
+
+
+def new_path(reference: ImageReference, folder: Path) -> Path:
+    """Return a free name for a journal of this program."""
+    return folder / f"{reference.key}.{time.time_ns():x}.{_owner()}{_SUFFIX}"
+
+
+def find_journals(reference: ImageReference, folder: Path | None = None) -> list[JournalSummary]:
+    """Return the journals of an image with objects in them, newest first.
+
+    Those of programs that still run, this one among them, are left out. Journals that are too
+    old, or too many, are removed, whatever image they are of.
+    """
+    folder = journals_folder() if folder is None else folder
+    remove_old_journals(folder)
+    found = [
+        summary
+        for path in _journals(folder, reference.key)
+        if not is_in_use(path) and (summary := _summary(path)) is not None and summary.n_objects
+    ]
+    return sorted(found, key=lambda summary: summary.ended, reverse=True)
+
+
+def claim(path: Path) -> Path | None:
+    """Make a journal this program's; return its new name, or None if another was faster."""
+    key, began, _ = path.name.split(".", 2)
+    claimed = path.with_name(f"{key}.{began}.{_owner()}{_SUFFIX}")
+    try:
+        path.rename(claimed)
+    except OSError:
+        return None
+    return claimed
+
+
+def discard(path: Path) -> None:
+    """Remove a journal."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def remove_old_journals(folder: Path) -> None:
+    """Remove journals that are too old, or too many, except those of programs that run."""
+    oldest = time.time() - MAX_AGE_S
+    newest_first = sorted(_journals(folder), key=_last_written, reverse=True)
+    for number, path in enumerate(newest_first):
+        is_surplus = number >= MAX_JOURNALS or _last_written(path) < oldest
+        if is_surplus and not is_in_use(path):
+            discard(path)
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether the program that a journal belongs to still runs."""
+    host, pid, started = path.name.removesuffix(_SUFFIX).rsplit(".", 1)[-1].split("-")
+    if host != _host():
+        return time.time() - _last_written(path) < _OTHER_HOST_S
+    return _started(int(pid, 16)) == int(started, 16)
+
+
+def _journals(folder: Path, key: str = "*") -> Iterator[Path]:
+    with suppress(OSError):
+        yield from folder.glob(f"{key}.*.*-*-*{_SUFFIX}")
+
+
+def _last_written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # another program has removed it just now
+        return 0.0
+
+
+def _summary(path: Path) -> JournalSummary | None:
+    """Return what the first and the last sound line say; None if there is no sound first line."""
+    try:
+        with path.open("rb") as file:
+            header = from_line(file.readline())
+            if header is None:
+                return None
+            size, length = path.stat().st_size, _TAIL_BYTES
+            last = None
+            while last is None:
+                file.seek(max(0, size - length))
+                lines = file.read().splitlines(keepends=True)
+                last = next((one for line in reversed(lines) if (one := from_line(line))), None)
+                length *= 2
+    except OSError:
+        return None
+    return JournalSummary(path, header, last.get("n_objects", 0), last["at"])
+
+
+@cache
+def _host() -> str:
+    return xxhash.xxh32(platform.node().encode()).hexdigest()
+
+
+def _owner() -> str:
+    pid = os.getpid()
+    return f"{_host()}-{pid:x}-{_started(pid):x}"
+
+
+def _started(pid: int) -> int:
+    """Return when a process began, which tells it from a later one of the same id; -1: never."""
+    try:
+        return int(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return -1

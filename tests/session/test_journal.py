@@ -1,0 +1,257 @@
+"""Everything done to objects is on disk as it is done, and comes back exactly."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from annotating import REFERENCE, SHAPE, Annotator
+
+from napari_sam.session import ArrayLabels, TargetError, find_objects
+from napari_sam.session import journal_files as files
+from napari_sam.session.journal import Journal
+from napari_sam.session.replaying import read_journal, replay
+
+N_KILLS = 50
+
+
+@pytest.fixture
+def other_program(monkeypatch):
+    """Have what was written up to now be of a program that runs no longer."""
+    return lambda: monkeypatch.setattr(files, "_started", lambda pid: 1)
+
+
+def restored(path, shape=SHAPE, dtype=np.uint16):
+    labels = ArrayLabels(np.zeros(shape, dtype))
+    content = read_journal(path)
+    replay(content.entries, labels)
+    return labels, content
+
+
+def known(record):
+    """All of a record, in a form that can be compared; a state without its logits."""
+    masks = [(one.start, one.shape, one.area_px, one.packed) for one in record.masks]
+    fields = {name: value for name, value in vars(record).items() if name != "masks"}
+    return fields, masks
+
+
+def check_same(labels, other):
+    np.testing.assert_array_equal(labels.array, other.array)
+    assert [known(one) for one in labels.book] == [known(one) for one in other.book]
+
+
+def annotated(n_entries, seed=0, **options):
+    annotator = Annotator(seed, **options)
+    for done in annotator.work():
+        if done >= n_entries:
+            return annotator
+    raise AssertionError
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_replayed_is_what_was_done(seed):
+    annotator = annotated(200, seed)
+    labels, content = restored(annotator.journal.path)
+    check_same(labels, annotator.labels)
+    directions = {entry["direction"] for entry in content.entries}
+    assert directions == {"made", "undone", "redone", "painted"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the script forks, which starts fast")
+def test_after_a_kill_everything_that_was_done_is_there(journals_folder):
+    script = Path(__file__).with_name("annotating.py")
+    times = random.Random(0)
+    with subprocess.Popen(
+        [sys.executable, script, str(N_KILLS)], stdout=subprocess.PIPE, text=True
+    ) as program:
+        reported = {}
+        for line in program.stdout:
+            if line.startswith("began"):
+                pid = int(line.split()[1])
+                reported[pid] = 0
+                delay_s = times.uniform(0.0, 0.3)
+                threading.Timer(delay_s, os.kill, (pid, signal.SIGKILL)).start()
+            elif line.strip().isdigit():
+                reported[pid] = int(line)
+    assert len(reported) == N_KILLS
+    assert sum(reported.values()) > 10 * N_KILLS
+    journals = {int(path.name.split("-")[1], 16): path for path in journals_folder.iterdir()}
+    for seed, (pid, n_reported) in enumerate(reported.items()):
+        if n_reported or pid in journals:
+            labels, content = restored(journals[pid])
+            n_entries = len(content.lines)
+            assert n_entries - n_reported in (0, 1)  # one may have been done but not reported
+            assert not content.remark
+            if n_entries:
+                check_same(labels, annotated(n_entries, seed, journal=False).labels)
+
+
+def test_a_torn_last_line_is_ignored_and_gone_on_from():
+    annotator = annotated(30)
+    path = annotator.journal.path
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole.splitlines()[-1][:50])
+    labels, content = restored(path)
+    assert content.remark == ""
+    check_same(labels, annotator.labels)
+    journal = Journal.resume(path, content.sound_bytes, REFERENCE, labels)
+    journal.record_paint([((0, 0), (1, 1))], ())
+    assert path.read_bytes().startswith(whole)
+    assert len(read_journal(path).lines) == len(content.lines) + 1
+
+
+def test_a_damaged_line_ends_the_replay_and_says_so():
+    annotator = annotated(30)
+    path = annotator.journal.path
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[11] = lines[11].replace(b'"at":1', b'"at":2', 1)
+    path.write_bytes(b"".join(lines))
+    labels, content = restored(path)
+    assert "damaged after entry 10" in content.remark
+    check_same(labels, annotated(10, journal=False).labels)
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path):
+    path = tmp_path / "notes.jsonl"
+    path.write_text('{"format": 1}\n')
+    with pytest.raises(TargetError, match="no journal"):
+        read_journal(path)
+    with pytest.raises(TargetError, match="cannot be read"):
+        read_journal(tmp_path / "missing")
+
+
+def test_what_was_there_before_is_written_down_too():
+    annotator = Annotator(3)
+    annotator.labels.array[5:9, 7:20] = 7
+    annotator.labels.array[5, 8] = 2
+    annotator.labels.book.replace_all(find_objects(annotator.labels))
+    for n_entries in annotator.work():
+        if n_entries >= 20:
+            break
+    labels, content = restored(annotator.journal.path)
+    check_same(labels, annotator.labels)
+    assert [entry["direction"] for entry in islice(content.entries, 3)] == [
+        "found",
+        "found",
+        "made",
+    ]
+
+
+def test_labels_of_more_dimensions_are_replayed():
+    labels = ArrayLabels(np.zeros((3, 700, 40), np.int32))
+    journal = Journal(REFERENCE, labels)
+    labels.array[1, 500:530, 10:30] = -4
+    labels.array[2, 510:, :] = 70000
+    labels.book.replace_all(find_objects(labels))
+    annotator = Annotator(0, journal=False)
+    edit = next(annotator.work()) and annotator.editing.history.last.labels
+    journal.record(replace(edit, strokes=()), "made")
+    journal.record_paint([((0, 500, 10), (3, 530, 30))], ())
+    again, _ = restored(journal.path, labels.shape, labels.dtype)
+    np.testing.assert_array_equal(again.array, labels.array)
+
+
+def test_a_folder_that_cannot_be_written_stops_nobody_and_is_said_once(tmp_path):
+    (tmp_path / "file").write_text("")
+    annotator = Annotator(0)
+    annotator.journal = Journal(REFERENCE, annotator.labels, tmp_path / "file" / "journals")
+    said = []
+    annotator.journal.troubled.connect(said.append)
+    work = annotator.work()
+    for _ in range(10):
+        next(work)
+    assert len(said) == 1
+    assert "would be lost in a crash" in said[0]
+    (tmp_path / "file").unlink()  # there is room again
+    next(work)
+    labels, _ = restored(annotator.journal.path)
+    check_same(labels, annotator.labels)
+
+
+def test_a_full_disk_leaves_no_torn_line_between_sound_ones(monkeypatch):
+    annotator = annotated(5)
+    journal, path = annotator.journal, annotator.journal.path
+    opened = Path.open
+
+    class Full:
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def write(self, line):
+            self.file.write(line[:20])
+            raise OSError(28, "No space left on device")
+
+    said = []
+    journal.troubled.connect(said.append)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", lambda *args, **options: Full(opened(*args, **options)))
+        annotator.accept()
+        annotator.accept()
+    assert len(said) == 1
+    annotator.accept()
+    labels, content = restored(path)
+    assert len(content.lines) == annotator.n_entries
+    check_same(labels, annotator.labels)
+
+
+def test_journals_of_an_image_are_found_newest_first(other_program):
+    first, second = annotated(3), annotated(9, seed=1)
+    empty = Annotator(2)
+    empty.accept()
+    empty.editing.undo()
+    Journal(replace(REFERENCE, name="others"), first.labels).record(
+        first.editing.history.last.labels, "made"
+    )
+    assert files.find_journals(REFERENCE) == []  # this program still runs
+    other_program()
+    found = files.find_journals(REFERENCE)
+    assert [one.path for one in found] == [second.journal.path, first.journal.path]
+    assert [one.n_objects for one in found] == [len(second.labels.book), len(first.labels.book)]
+    assert found[0].header["image"]["name"] == "cells"
+    assert abs(found[0].ended - time.time()) < 60
+    claimed = files.claim(found[0].path)
+    assert files.claim(found[0].path) is None  # only one can be first
+    assert [one.path for one in files.find_journals(REFERENCE)] == [found[1].path]
+    files.discard(found[1].path)
+    assert files.find_journals(REFERENCE) == []
+    assert claimed.exists()
+
+
+def test_an_image_from_a_file_may_be_renamed():
+    one = replace(REFERENCE, source="/data/cells.tif")
+    assert replace(one, name="cells [1]").key == one.key
+    assert replace(one, source="/data/others.tif").key != one.key
+    assert replace(REFERENCE, name="cells [1]").key != REFERENCE.key
+    assert set(asdict(one)) >= {"shape", "dtype", "scale", "axes"}
+
+
+def test_old_journals_go_but_never_one_in_use(monkeypatch, journals_folder, other_program):
+    paths = [annotated(2, seed).journal.path for seed in range(5)]
+    for age, path in enumerate(reversed(paths)):
+        os.utime(path, (time.time() - 100 * age,) * 2)
+    monkeypatch.setattr(files, "MAX_JOURNALS", 3)
+    files.remove_old_journals(journals_folder)
+    assert all(path.exists() for path in paths)
+    other_program()
+    monkeypatch.setattr(files, "MAX_AGE_S", 150)
+    files.remove_old_journals(journals_folder)
+    assert [path.exists() for path in paths] == [False, False, False, True, True]
