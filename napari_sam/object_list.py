@@ -11,7 +11,8 @@ from napari_sam._qt.object_model import PixelArea
 from napari_sam._qt.object_table import ObjectTable
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.target import TargetLayer
-from napari_sam.session import AnnotationSession, TargetError
+from napari_sam.object_files import ObjectFiles
+from napari_sam.session import AnnotationSession, Dispatcher, TargetError
 
 
 class ObjectList:
@@ -23,11 +24,17 @@ class ObjectList:
         Knows the target and moves the view.
     session : AnnotationSession
         Changes objects.
+    dispatcher : Dispatcher
+        How what was done in the background reaches the GUI thread.
     """
 
-    def __init__(self, binding: LayerBinding, session: AnnotationSession) -> None:
+    def __init__(
+        self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
+    ) -> None:
         self._binding, self._session = binding, session
         self.table = ObjectTable()
+        self.files = ObjectFiles(binding, session, dispatcher)
+        self.table.layout().addWidget(self.files.row)
         self.fold = Fold(self.table, "Every object of the target: sort, filter, fly there, change")
         self._target: TargetLayer | None = None
         table = self.table
@@ -50,6 +57,7 @@ class ObjectList:
         for event, callback in self._connections:
             event.disconnect(callback)
         self._follow(None)
+        self.files.close()
 
     def _follow(self, target: TargetLayer | None) -> None:
         if self._target is not None:

@@ -117,7 +117,8 @@ class SamWidget(QWidget):
 
     @property
     def _is_idle(self) -> bool:
-        looks = self.session.is_idle and self.binding.is_idle and self._models.supply.is_idle
+        parts = (self.session, self.binding, self._models.supply, self._object_list.files)
+        looks = all(part.is_idle for part in parts)
         return looks and not self._look_timer.isActive() and not self._camera_timer.isActive()
 
     # Assembly --------------------------------------------------------------------------------
@@ -223,7 +224,7 @@ class SamWidget(QWidget):
         )
         for event, callback in self._connections:
             event.connect(callback)
-        self._object_list = ObjectList(binding, session)
+        self._object_list = ObjectList(binding, session, self._dispatcher)
         self._column.insertWidget(self._column.count() - 1, self._object_list.fold)
         self._models = ModelSwitch(self._model_panel, session, self._dispatcher)
         self._on_session_changed(session.state)

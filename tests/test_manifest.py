@@ -41,7 +41,8 @@ def test_every_command_can_be_imported() -> None:
 def test_every_contribution_has_its_command() -> None:
     contributions = MANIFEST.contributions
     menus = [item for items in contributions.menus.values() for item in items]
-    used = [item.command for item in (*contributions.widgets, *contributions.sample_data, *menus)]
+    kinds = (contributions.widgets, contributions.sample_data, contributions.writers)
+    used = [item.command for kind in (*kinds, contributions.readers, menus) for item in kind]
     assert set(used) == {command.id for command in contributions.commands}
 
 

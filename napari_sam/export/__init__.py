@@ -8,6 +8,15 @@ from napari_sam.export.annotations import Annotations, ExportObject
 from napari_sam.export.classes import ExportClass, classes_of
 from napari_sam.export.coco import read_coco, write_coco
 from napari_sam.export.files import ExportError
+from napari_sam.export.formats import (
+    FORMATS,
+    READ_SUFFIXES,
+    Format,
+    format_named,
+    is_coco,
+    is_geojson_with_image,
+    read_objects,
+)
 from napari_sam.export.geojson import read_geojson, write_geojson
 from napari_sam.export.image import ImageInfo, plane_name
 from napari_sam.export.imagej_rois import read_imagej_rois, write_imagej_rois
@@ -24,12 +33,18 @@ from napari_sam.export.yolo import (
 )
 
 __all__ = [
+    "FORMATS",
+    "READ_SUFFIXES",
     "Annotations",
     "ExportClass",
     "ExportError",
     "ExportObject",
+    "Format",
     "ImageInfo",
     "classes_of",
+    "format_named",
+    "is_coco",
+    "is_geojson_with_image",
     "labels_from_objects",
     "objects_from_labels",
     "plane_name",
@@ -40,6 +55,7 @@ __all__ = [
     "read_label_png",
     "read_label_tiff",
     "read_npz",
+    "read_objects",
     "read_yolo",
     "read_yolo_classes",
     "write_coco",

@@ -506,6 +506,12 @@ class LayerBinding:
         """The target with what is known of its objects."""
         return self._target
 
+    def need_target(self) -> TargetLayer | None:
+        """Return the target, a new one if there was none; None without an image."""
+        if self._target is None:
+            self._make_target()
+        return self._target
+
     def point(self, on: bool) -> None:
         """Tell which accepted object is under the cursor, or cease to."""
         self._pointer.switch(on)

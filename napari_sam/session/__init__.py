@@ -15,11 +15,11 @@ from napari_sam.session.intensity import (
     Look,
     first_colours,
 )
-from napari_sam.session.jobs import Dispatcher, run_until
+from napari_sam.session.jobs import Dispatcher, Lane, explain, run_until
 from napari_sam.session.labels import ArrayLabels, ArrayPlane, Labels, LabelsPlane, TargetError
 from napari_sam.session.model_choice import AUTO, ModelChoice, Runtime, load_predictor
 from napari_sam.session.objects import ObjectBook, ObjectRecord, RecordChange
-from napari_sam.session.packed import Start
+from napari_sam.session.packed import PackedMask, Start
 from napari_sam.session.plane_embeddings import PlaneEmbeddings
 from napari_sam.session.preparation import PreparationState, TileToPrepare
 from napari_sam.session.prompts import BACKGROUND, FOREGROUND, Prompts
@@ -52,12 +52,14 @@ __all__ = [
     "Labels",
     "LabelsEdit",
     "LabelsPlane",
+    "Lane",
     "LoadPredictor",
     "Look",
     "ModelChoice",
     "ObjectBook",
     "ObjectRecord",
     "Overlap",
+    "PackedMask",
     "Phase",
     "PlaneEmbeddings",
     "PreparationState",
@@ -69,6 +71,7 @@ __all__ = [
     "StoreUsage",
     "TargetError",
     "TileToPrepare",
+    "explain",
     "find_objects",
     "first_colours",
     "load_predictor",

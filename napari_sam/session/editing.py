@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import inf
 from typing import Final, TypeVar
 
 from psygnal import Signal
@@ -17,6 +18,7 @@ from napari_sam.session.edits import (
     plan_object,
     plan_records,
     plan_removal,
+    write_objects,
 )
 from napari_sam.session.history import Edit, History
 from napari_sam.session.jobs import Dispatcher, Lane, explain
@@ -167,6 +169,29 @@ class Editing:
         labels = self.check_free().labels
         self._plan(lambda: plan_records(labels, changes), (), state)
 
+    def add(
+        self,
+        records: Sequence[ObjectRecord],
+        state: ObjectState,
+        on_added: Callable[[LabelsEdit], None],
+    ) -> None:
+        """Write objects from elsewhere, in the background; all of them are undone as one.
+
+        Raises
+        ------
+        TargetError
+            If that is not possible now. What is found out later is told by `warned`.
+        """
+        labels, overlap = self.check_free().labels, self.overlap
+        edit = Edit(state, state, self.plane_id)
+
+        def push(made: Edit) -> None:
+            self.history.push(made)
+            if made.labels is not None:
+                on_added(made.labels)
+
+        self._make(edit, lambda: write_objects(labels, records, overlap), inf, push)
+
     def _plan(
         self,
         plan: Callable[[], LabelsEdit],
@@ -248,7 +273,7 @@ class Editing:
         if edit is not None:
             if edit.labels is not None:
                 # The person may have painted with the number meanwhile.
-                edit = replace(edit, labels=edit.labels.with_free_label_id())
+                edit = replace(edit, labels=edit.labels.with_free_label_ids())
                 self.history.replace_last(edit)
             self._restore(edit, edit.after, Direction.REDONE)
 

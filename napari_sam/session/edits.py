@@ -119,24 +119,21 @@ class LabelsEdit:
         self.target.book.apply(tuple(change.inverse for change in reversed(self.changes)))
         self.target.show()
 
-    @property
-    def makes_object(self) -> bool:
-        """Whether it makes an object that was not there before."""
-        return any(change.before is None for change in self.changes)
-
-    def with_free_label_id(self) -> LabelsEdit:
-        """Return the same edit, with another label_id if its own was taken since it was undone."""
+    def with_free_label_ids(self) -> LabelsEdit:
+        """Return the same edit, with other label_ids if new ones were taken since it was undone."""
+        made = {one.made_label_id for one in self.changes if one.made_label_id is not None}
         largest = self.target.max_label_id()
-        if not self.makes_object or self.label_id > largest:
+        if not made or min(made) > largest:
             return self
-        old, new = self.label_id, largest + 1
+        shift = largest + 1 - min(made)
         return replace(
             self,
-            label_id=new,
+            label_id=self.label_id + shift,
             strokes=tuple(
-                replace(one, value=new) if one.value == old else one for one in self.strokes
+                replace(one, value=one.value + shift) if one.value in made else one
+                for one in self.strokes
             ),
-            changes=tuple(change.with_label_id(old, new) for change in self.changes),
+            changes=tuple(change.renumbered(shift) for change in self.changes),
         )
 
 
@@ -185,31 +182,101 @@ def plan_object(plane: LabelsPlane, new: NewObject, overlap: Overlap) -> LabelsE
         another label_id.
     """
     labels, replaced = plane.labels, new.replaced
-    label_id = _free_label_id(labels) if replaced is None else replaced.label_id
-    erased = () if replaced is None else _blocks_of(labels, replaced)
-    masks, blocks, is_empty = [], [], True
-    for part, top, left in new.mask:
-        mask, start = plane.to_nd(part, top, left)
-        is_empty = is_empty and not part.any()
+    label_id = _free_label_ids(labels, 1) if replaced is None else replaced.label_id
+    masks = (plane.to_nd(part, top, left) for part, top, left in new.mask)
+    edit, is_empty = _plan_masks(labels, replace(new.record, label_id=label_id), masks, overlap)
+    if edit is None:
+        raise TargetError(_nothing_to_accept(is_empty))
+    if replaced is None:
+        return edit
+    erased = Stroke(0, _blocks_of(labels, replaced))
+    (change,) = edit.changes
+    return replace(
+        edit,
+        strokes=(erased, *edit.strokes),
+        changes=(RecordChange(replaced, change.after),),
+    )
+
+
+def _plan_masks(
+    labels: Labels,
+    record: ObjectRecord,
+    masks: Iterable[tuple[NDArray[np.bool_], Start]],
+    overlap: Overlap,
+) -> tuple[LabelsEdit | None, bool]:
+    """Plan to write an object; return None if no pixel is left, and whether it had none at all."""
+    kept, blocks, is_empty = [], [], True
+    for mask, start in masks:
+        is_empty = is_empty and not mask.any()
         before = labels.read(region_of(start, mask.shape))
-        before[before == label_id] = 0  # erased first
+        before[before == record.label_id] = 0  # erased first
         written = _allowed(mask, before, overlap)
         if written.any():
-            masks.append(PackedMask(start, mask))
+            kept.append(PackedMask(start, mask))
             blocks.append(_Block(PackedMask(start, written), PackedLabels(before)))
     if not blocks:
-        raise TargetError(_nothing_to_accept(is_empty))
-    strokes = (Stroke(0, erased), Stroke(label_id, tuple(blocks)))
+        return None, is_empty
+    stroke = Stroke(record.label_id, tuple(blocks))
     start, stop = _bounds(block.mask for block in blocks)
-    record = replace(
-        new.record,
-        label_id=label_id,
-        start=start,
-        stop=stop,
-        area_px=strokes[1].area_px,
-        masks=tuple(masks),
+    record = replace(record, start=start, stop=stop, area_px=stroke.area_px, masks=tuple(kept))
+    return LabelsEdit(labels, (stroke,), (RecordChange(None, record),), record.label_id), is_empty
+
+
+def write_objects(labels: Labels, records: Sequence[ObjectRecord], overlap: Overlap) -> LabelsEdit:
+    """Write objects from elsewhere, one after the other; may run on any thread.
+
+    Parameters
+    ----------
+    labels : Labels
+        Where to.
+    records : sequence of ObjectRecord
+        What is known of them: number, score, class, and `masks`; place and area are filled in.
+    overlap : Overlap
+        What happens to pixels of other objects, also of those written before.
+
+    Returns
+    -------
+    LabelsEdit
+        All of it as one, with the pixels written and the records not yet. An object no pixel of
+        which may be written is not in it.
+
+    Raises
+    ------
+    TargetError
+        If nothing can be written, the overlap is refused, or the labels' dtype cannot hold that
+        many label_ids; the labels are as they were then.
+
+    Notes
+    -----
+    The objects keep their label_ids where all of these are larger than those of the labels, and
+    fit; else they are numbered on.
+    """
+    label_ids = [record.label_id for record in records]
+    largest = labels.max_label_id()
+    if not largest < min(label_ids, default=0) <= max(label_ids) <= np.iinfo(labels.dtype).max:
+        first = _free_label_ids(labels, len(records))
+        label_ids = list(range(first, first + len(records)))
+    written: list[LabelsEdit] = []
+    try:
+        for record, label_id in zip(records, label_ids, strict=True):
+            masks = ((one.mask, one.start) for one in record.masks)
+            edit, _ = _plan_masks(labels, replace(record, label_id=label_id), masks, overlap)
+            if edit is not None:
+                written.append(edit)
+                edit.write()
+    except BaseException:
+        for edit in reversed(written):
+            edit.erase()
+        raise
+    if not written:
+        msg = "Nothing was added: every pixel belongs to other objects, or there are no objects."
+        raise TargetError(msg)
+    return LabelsEdit(
+        labels,
+        tuple(stroke for edit in written for stroke in edit.strokes),
+        tuple(change for edit in written for change in edit.changes),
+        min(edit.label_id for edit in written),
     )
-    return LabelsEdit(labels, strokes, (RecordChange(replaced, record),), label_id)
 
 
 def plan_removal(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
@@ -246,11 +313,13 @@ def plan_records(labels: Labels, changes: Sequence[RecordChange]) -> LabelsEdit:
     return LabelsEdit(labels, (), tuple(changes), label_ids[0])
 
 
-def _free_label_id(labels: Labels) -> int:
+def _free_label_ids(labels: Labels, count: int) -> int:
+    """Return the first of so many label_ids in a row that are not in use."""
     label_id = labels.max_label_id() + 1
-    if label_id > np.iinfo(labels.dtype).max:
+    if label_id + count - 1 > np.iinfo(labels.dtype).max:
+        left = "no number" if count == 1 else f"fewer than {count} numbers"
         msg = (
-            f"The target layer ({labels.dtype}) has no number left after {label_id - 1}: choose "
+            f"The target layer ({labels.dtype}) has {left} left after {label_id - 1}: choose "
             "another target, or convert it to a wider type (right-click the layer)."
         )
         raise TargetError(msg)

@@ -77,15 +77,16 @@ class RecordChange:
         """The change that takes this one back."""
         return RecordChange(self.after, self.before)
 
-    def with_label_id(self, old: int, new: int) -> RecordChange:
-        """Return the same change of an object that has another integer now."""
+    @property
+    def made_label_id(self) -> int | None:
+        """The integer of the object that is new with this change; None if there is none."""
+        return self.after.label_id if self.before is None and self.after is not None else None
 
-        def renumbered(record: ObjectRecord | None) -> ObjectRecord | None:
-            if record is None or record.label_id != old:
-                return record
-            return replace(record, label_id=new)
-
-        return RecordChange(renumbered(self.before), renumbered(self.after))
+    def renumbered(self, shift: int) -> RecordChange:
+        """Return the same change; the integer of an object that is new with it is larger."""
+        if self.before is not None or self.after is None:
+            return self
+        return RecordChange(None, replace(self.after, label_id=self.after.label_id + shift))
 
 
 class ObjectBook:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -589,6 +589,29 @@ class AnnotationSession:
         changes = [RecordChange(record, replace(record, **what)) for record in records]
         if changes:
             self._editing.change(changes, self._decoding.object)
+
+    def add(
+        self,
+        records: Sequence[ObjectRecord],
+        on_added: Callable[[LabelsEdit], None] = lambda _: None,
+    ) -> None:
+        """Write objects from elsewhere into the target, in the background; undone as one.
+
+        Parameters
+        ----------
+        records : sequence of ObjectRecord
+            With their `masks`, and what else is known of them; place and area are filled in.
+        on_added : callable
+            Called with what was written, of which the objects without a free pixel are no part.
+
+        Raises
+        ------
+        TargetError
+            If that is not possible now.
+        """
+        if self._editing.target is None:
+            self.target_needed.emit()
+        self._editing.add(records, self._decoding.object, on_added)
 
     def _record(self, label_id: int) -> ObjectRecord:
         record = self._editing.check_free().labels.book.get(label_id)

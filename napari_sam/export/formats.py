@@ -1,0 +1,240 @@
+"""The formats by name: which files they have, and what writes and reads objects in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import prod
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.export.annotations import Annotations
+from napari_sam.export.coco import read_coco, write_coco
+from napari_sam.export.files import ExportError
+from napari_sam.export.geojson import read_geojson, write_geojson
+from napari_sam.export.image import ImageInfo, plane_name
+from napari_sam.export.imagej_rois import read_imagej_rois, write_imagej_rois
+from napari_sam.export.label_images import labels_from_objects, objects_from_labels
+from napari_sam.export.measurements import write_measurements
+from napari_sam.export.numpy_files import read_label_npy, read_npz, write_label_npy, write_npz
+from napari_sam.export.png import read_label_png, write_label_png
+from napari_sam.export.tiff import read_label_tiff, write_imagej_tiff, write_ome_tiff
+from napari_sam.export.yolo import (
+    read_yolo,
+    read_yolo_classes,
+    write_yolo,
+    write_yolo_classes,
+)
+
+READ_SUFFIXES: Final = (
+    *(".tif", ".tiff", ".png", ".npy"),
+    *(".npz", ".json", ".geojson", ".zip", ".roi", ".txt"),
+)
+"""How files end that `read_objects` reads."""
+_SNIFFED_BYTES: Final = 2**16
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format.
+
+    Parameters
+    ----------
+    title : str
+        What a dialog calls it.
+    suffixes : tuple of str
+        How its files end; the first one is what we give them.
+    write : callable
+        Writes annotations to a path; returns all files that it has written.
+    """
+
+    title: str
+    suffixes: tuple[str, ...]
+    write: Callable[[Path, Annotations], list[Path]]
+
+
+def _alone(write: Callable[..., None]) -> Callable[[Path, Annotations], list[Path]]:
+    """Make a `Format.write` of what writes objects to one file."""
+
+    def write_objects(path: Path, annotations: Annotations) -> list[Path]:
+        write(path, annotations)
+        return [path]
+
+    return write_objects
+
+
+def _as_labels(
+    write: Callable[[Path, NDArray[Any], ImageInfo], None],
+) -> Callable[[Path, Annotations], list[Path]]:
+    """Make a `Format.write` of what writes a label image to one file."""
+    return _alone(lambda path, one: write(path, labels_from_objects(one), one.image))
+
+
+def _by_plane(path: Path, annotations: Annotations) -> list[tuple[Path, Annotations]]:
+    """Return a file for each slice; the one that was asked for, if there is but one plane."""
+    named = replace(annotations.image, name=path.name)
+    return [
+        (path.with_name(plane_name(named, slice_index)), annotations.plane(slice_index))
+        for slice_index in np.ndindex(named.stack_shape)
+    ]
+
+
+def _write_png(path: Path, annotations: Annotations) -> list[Path]:
+    files = _by_plane(path, annotations)
+    for file, plane in files:
+        write_label_png(file, labels_from_objects(plane))
+    return [file for file, _ in files]
+
+
+def _write_yolo(path: Path, annotations: Annotations) -> list[Path]:
+    files = _by_plane(path, annotations)
+    for file, plane in files:
+        write_yolo(file, plane)
+    written = [file for file, _ in files]
+    if annotations.classes:
+        written.append(path.with_suffix(".yaml"))
+        write_yolo_classes(written[-1], annotations.classes)
+    return written
+
+
+FORMATS: Final = (
+    Format("TIFF for ImageJ", (".tif", ".tiff"), _as_labels(write_imagej_tiff)),
+    Format("OME-TIFF", (".ome.tif", ".ome.tiff"), _as_labels(write_ome_tiff)),
+    Format("PNG", (".png",), _write_png),
+    Format("NumPy", (".npy",), _as_labels(lambda path, labels, _: write_label_npy(path, labels))),
+    Format("NPZ", (".npz",), _alone(write_npz)),
+    Format("COCO RLE", (".json",), _alone(write_coco)),
+    Format("COCO polygons", (".json",), _alone(partial(write_coco, segmentation="polygon"))),
+    Format("GeoJSON", (".geojson",), _alone(write_geojson)),
+    Format("ImageJ ROIs", (".zip",), _alone(write_imagej_rois)),
+    Format("YOLO", (".txt",), _write_yolo),
+    Format("CSV measurements", (".csv",), _alone(write_measurements)),
+)
+
+
+def format_named(title: str) -> Format:
+    """Return the format that dialogs call so."""
+    return next(one for one in FORMATS if one.title == title)
+
+
+def is_coco(path: str | Path) -> bool:
+    """Tell from the ends of a JSON file, without reading all of it, whether it may be COCO."""
+    ends = _ends(path)
+    return ends.lstrip().startswith(b"{") and all(
+        key in ends for key in (b'"images"', b'"annotations"', b'"categories"')
+    )
+
+
+def is_geojson_with_image(path: str | Path) -> bool:
+    """Tell from its beginning whether a file is GeoJSON that says how large its image is."""
+    ends = _ends(path)
+    return b'"FeatureCollection"' in ends and b'"image":{' in ends
+
+
+def _ends(path: str | Path) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(_SNIFFED_BYTES)
+            size = file.seek(0, 2)
+            file.seek(max(len(head), size - _SNIFFED_BYTES))
+            return head + file.read()
+    except OSError as error:
+        raise ExportError(f"{path} cannot be read ({error}).") from error
+
+
+def _read_labels(read: Callable[[Path], NDArray[Any]], path: Path, image: ImageInfo) -> Annotations:
+    labels = read(path)
+    info = image if labels.shape == image.shape else ImageInfo(labels.shape, path.name)
+    return Annotations(info, objects_from_labels(labels))
+
+
+def _read_tiff(path: Path) -> Annotations:
+    labels, info = read_label_tiff(path)
+    return Annotations(info, objects_from_labels(labels))
+
+
+def _read_yolo(path: Path, image: ImageInfo) -> Annotations:
+    named = path.with_suffix(".yaml")
+    classes = read_yolo_classes(named) if named.exists() else ()
+    plane = ImageInfo(image.plane_shape, image.name)
+    return read_yolo(path, plane, classes)
+
+
+def _read_all(path: Path, image: ImageInfo) -> Sequence[Annotations]:
+    """Return what a file holds, for one image or for several."""
+    suffix = path.suffix.lower()
+    if suffix in (".json", ".geojson"):
+        if is_coco(path):
+            return read_coco(path)
+        return [read_geojson(path, None if is_geojson_with_image(path) else image)]
+    readers: dict[str, Callable[[], Annotations]] = {
+        ".tif": lambda: _read_tiff(path),
+        ".tiff": lambda: _read_tiff(path),
+        ".png": lambda: _read_labels(read_label_png, path, image),
+        ".npy": lambda: _read_labels(read_label_npy, path, image),
+        ".npz": lambda: read_npz(path),
+        ".zip": lambda: read_imagej_rois(path, image),
+        ".roi": lambda: read_imagej_rois(path, image),
+        ".txt": lambda: _read_yolo(path, image),
+    }
+    if suffix not in readers:
+        msg = f"{path} cannot be imported; choose a file that ends in {', '.join(READ_SUFFIXES)}."
+        raise ExportError(msg)
+    return [readers[suffix]()]
+
+
+def read_objects(path: str | Path, image: ImageInfo) -> Annotations:
+    """Read the objects of one image from a file of any format that can be read.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; its ending says which format it has.
+    image : ImageInfo
+        The image that they are for.
+
+    Returns
+    -------
+    Annotations
+        Of `image`. Axes of length one before height and width may be more or fewer in the file.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be read, or is about an image of another size, or about several.
+    """
+    path = Path(path)
+    found = _read_all(path, image)
+    fitting = [one for one in found if _fits(one.image, image)]
+    if not fitting:
+        shapes = ", ".join(str(one.image.shape) for one in found)
+        msg = f"{path} is about an image of shape {shapes}, not {image.shape}: choose its image."
+        raise ExportError(msg)
+    if len(fitting) > 1:
+        fitting = [one for one in fitting if one.image.name == image.name]
+    if len(fitting) != 1:
+        msg = (
+            f"{path} is about {len(found)} images, of which several have the shape {image.shape}: "
+            f"name the layer as one of them ({', '.join(one.image.name for one in found[:5])})."
+        )
+        raise ExportError(msg)
+    return _moved_to(image, fitting[0])
+
+
+def _fits(one: ImageInfo, image: ImageInfo) -> bool:
+    if one.shape == image.shape:
+        return True
+    is_one_plane = prod(one.stack_shape) == prod(image.stack_shape) == 1
+    return is_one_plane and one.plane_shape == image.plane_shape
+
+
+def _moved_to(image: ImageInfo, annotations: Annotations) -> Annotations:
+    objects = annotations.objects
+    if annotations.image.shape != image.shape:
+        only = (0,) * len(image.stack_shape)
+        objects = [replace(thing, slice_index=only) for thing in objects]
+    return Annotations(image, objects, annotations.classes)

@@ -1,0 +1,164 @@
+"""Between the objects of a Labels layer and annotations, which every file format takes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pint
+from numpy.typing import NDArray
+
+from napari_sam.export import Annotations, ExportError, ExportObject, ImageInfo
+from napari_sam.session import Labels, ObjectRecord, PackedMask
+
+_CONVERTED_TO = ("micrometer", "second")
+"""What lengths and times in units that few programs know are converted to."""
+
+
+def image_info(
+    name: str,
+    shape: Sequence[int],
+    scale: Sequence[float],
+    units: Sequence[Any],
+    axis_labels: Sequence[str] = (),
+) -> ImageInfo:
+    """Describe the image that a Labels layer lies on, as far as the layer knows it.
+
+    Parameters
+    ----------
+    name, shape, scale, units, axis_labels
+        Those of the layer, one for each axis. Axes that are not named by one letter each, the last
+        two Y and X, have the names that `ImageInfo` gives them.
+    """
+    axes = "".join(axis_labels).upper()
+    is_named = len(axes) == len(set(axes)) == len(shape) and axes.endswith("YX")
+    steps = [_step(abs(float(size)), unit) for size, unit in zip(scale, units, strict=True)]
+    return ImageInfo(
+        tuple(shape),
+        name,
+        axes if is_named and axes.isalpha() else "",
+        tuple(size for size, _ in steps),
+        tuple(unit for _, unit in steps),
+    )
+
+
+def _step(size: float, unit: Any) -> tuple[float, str]:
+    """Return a pixel's size in a unit that the formats know."""
+    with suppress(ExportError):
+        ImageInfo((1, 1), units=(str(unit),) * 2)
+        return size, str(unit)
+    for known in _CONVERTED_TO:
+        with suppress(pint.DimensionalityError, pint.UndefinedUnitError):
+            return pint.Quantity(size, str(unit)).to(known).magnitude, known
+    return size, "pixel"
+
+
+def annotations_of(
+    labels: Labels,
+    records: Iterable[ObjectRecord],
+    image: ImageInfo,
+    *,
+    overlapping: bool = False,
+) -> Annotations:
+    """Return the objects of some labels; may be called on any thread.
+
+    Parameters
+    ----------
+    labels : Labels
+        Their pixels.
+    records : iterable of ObjectRecord
+        The objects; those without a pixel are left out.
+    image : ImageInfo
+        What they are objects of.
+    overlapping : bool
+        Whether an object also has the pixels of its accepted mask that belong to other objects in
+        the labels. What a brush has added is its own in either case, and what was erased is not.
+
+    Returns
+    -------
+    Annotations
+        By label_id, and for each by slice.
+    """
+    in_order = sorted(records, key=lambda record: record.label_id)
+    objects = [
+        thing for record in in_order for thing in _objects(labels, record, overlapping=overlapping)
+    ]
+    return Annotations(image, objects)
+
+
+def _objects(labels: Labels, record: ObjectRecord, *, overlapping: bool) -> Iterator[ExportObject]:
+    """Yield an object's parts, one for each slice."""
+    accepted = [(one.start, one.mask) for one in record.masks] if overlapping else []
+    corners = [(record.start, record.stop), *((a, _stop(a, mask)) for a, mask in accepted)]
+    start = np.min([first for first, _ in corners], axis=0).tolist()
+    stop = np.max([last for _, last in corners], axis=0).tolist()
+    (top, bottom), (left, right) = zip(start[-2:], stop[-2:], strict=True)
+    for place in np.ndindex(*(b - a for a, b in zip(start[:-2], stop[:-2], strict=True))):
+        slice_index = tuple(a + n for a, n in zip(start[:-2], place, strict=True))
+        region = (*(slice(n, n + 1) for n in slice_index), slice(top, bottom), slice(left, right))
+        pixels = labels.read(region).reshape(bottom - top, right - left)
+        mask = pixels == record.label_id
+        for first, whole in accepted:
+            _add_taken(mask, pixels, (*slice_index, top, left), first, whole)
+        if mask.any():
+            yield ExportObject(
+                record.label_id, mask, top, left, slice_index, record.class_name, record.score
+            ).cropped()
+
+
+def _stop(start: tuple[int, ...], mask: NDArray[np.bool_]) -> tuple[int, ...]:
+    return tuple(a + n for a, n in zip(start, mask.shape, strict=True))
+
+
+def _add_taken(
+    mask: NDArray[np.bool_],
+    pixels: NDArray[Any],
+    corner: tuple[int, ...],
+    start: tuple[int, ...],
+    whole: NDArray[np.bool_],
+) -> None:
+    """Add to a mask in one slice what other objects have of an accepted mask of n dimensions."""
+    place = tuple(a - b for a, b in zip(corner[:-2], start[:-2], strict=True))
+    if all(0 <= a < n for a, n in zip(place, whole.shape, strict=False)):
+        part = whole[place]
+        top, left = start[-2] - corner[-2], start[-1] - corner[-1]
+        region = slice(top, top + part.shape[0]), slice(left, left + part.shape[1])
+        mask[region] |= part & (pixels[region] != 0)
+
+
+def records_of(annotations: Annotations) -> list[ObjectRecord]:
+    """Return annotations as records with masks, as `AnnotationSession.add` takes them.
+
+    Parameters
+    ----------
+    annotations : Annotations
+        Of the target's shape. What shares a label_id becomes one object.
+
+    Returns
+    -------
+    list of ObjectRecord
+        In the order in which the label_ids occur.
+    """
+    parts = defaultdict(list)
+    for thing in annotations.objects:
+        parts[thing.label_id].append(thing)
+    return [
+        ObjectRecord(
+            label_id,
+            (),
+            (),
+            0,
+            score=next((one.score for one in things if one.score is not None), None),
+            class_name=next((one.class_name for one in things if one.class_name), None),
+            masks=tuple(_packed(one) for one in things),
+        )
+        for label_id, things in parts.items()
+    ]
+
+
+def _packed(thing: ExportObject) -> PackedMask:
+    mask = thing.mask.reshape((1,) * len(thing.slice_index) + thing.mask.shape)
+    return PackedMask((*thing.slice_index, thing.top, thing.left), mask)

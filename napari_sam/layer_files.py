@@ -1,0 +1,140 @@
+"""What napari's own dialogs save Labels layers with, and open files of objects with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from napari.utils.notifications import show_warning
+
+from napari_sam.export import (
+    Annotations,
+    ExportError,
+    format_named,
+    is_coco,
+    is_geojson_with_image,
+    labels_from_objects,
+    objects_from_labels,
+    read_coco,
+    read_geojson,
+)
+from napari_sam.exporting import image_info
+
+_FullLayerData = tuple[Any, dict[str, Any], str]
+
+
+def annotations_of_layer(data: Any, meta: dict[str, Any]) -> Annotations:
+    """Return the objects of a Labels layer as napari hands it to a writer.
+
+    Parameters
+    ----------
+    data : (..., H, W) integer array, or a sequence of them
+        The labels; of several resolutions, the first one.
+    meta : dict
+        The layer's name, scale, units and axis labels. If its features have a column "index" with
+        label_ids, classes and scores are those of their columns "class" and "score".
+    """
+    labels = data[0] if meta.get("multiscale") else data
+    table = pd.DataFrame(meta.get("features"))
+    columns: dict[str, dict[int, Any]] = {"class": {}, "score": {}}
+    if "index" in table:
+        for name in columns.keys() & set(table):
+            known = table[["index", name]].dropna()
+            columns[name] = dict(zip(known["index"].astype(int), known[name], strict=True))
+    ones = (1,) * labels.ndim
+    image = image_info(
+        meta.get("name", "labels"),
+        labels.shape,
+        meta.get("scale", ones),
+        meta.get("units") or ("pixel",) * labels.ndim,
+        meta.get("axis_labels") or (),
+    )
+    objects = objects_from_labels(labels[...], columns["class"], columns["score"])
+    return Annotations(image, objects)
+
+
+def _write(path: str, data: Any, meta: dict[str, Any], title: str) -> list[str]:
+    written = format_named(title).write(Path(path), annotations_of_layer(data, meta))
+    return [str(one) for one in written]
+
+
+def write_ome_tiff(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write a Labels layer as OME-TIFF."""
+    return _write(path, data, meta, "OME-TIFF")
+
+
+def write_npz(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write a Labels layer as NumPy's archive of masks."""
+    return _write(path, data, meta, "NPZ")
+
+
+def write_coco(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write a Labels layer as COCO with run-length encoded masks."""
+    return _write(path, data, meta, "COCO RLE")
+
+
+def write_geojson(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write a Labels layer as GeoJSON."""
+    return _write(path, data, meta, "GeoJSON")
+
+
+def write_imagej_rois(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write a Labels layer as a zip file of ImageJ's ROIs."""
+    return _write(path, data, meta, "ImageJ ROIs")
+
+
+def write_yolo(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write a Labels layer as YOLO's text, one file for each slice."""
+    return _write(path, data, meta, "YOLO")
+
+
+def write_measurements(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write a table of measurements of a Labels layer."""
+    return _write(path, data, meta, "CSV measurements")
+
+
+def get_reader(path: str | Sequence[str]) -> Callable[[str], list[_FullLayerData]] | None:
+    """Return what opens a file of objects, or None for one that is not ours to open.
+
+    Those are COCO files, and GeoJSON that says how large its image is: for others, import them
+    into the labels of their image.
+    """
+    if not isinstance(path, str):
+        return None
+    try:
+        if path.lower().endswith((".json", ".geojson")):
+            if is_geojson_with_image(path):
+                return lambda name: [_layer(read_geojson(name))]
+            if is_coco(path):
+                return lambda name: [_layer(one) for one in read_coco(name)]
+    except ExportError:
+        return None
+    return None
+
+
+def _layer(annotations: Annotations) -> _FullLayerData:
+    try:
+        labels = labels_from_objects(annotations)
+    except ExportError:
+        labels = labels_from_objects(annotations, overlap="last_wins")
+        show_warning(
+            f"Objects of {annotations.image.name} overlap, which a Labels layer cannot show: the "
+            "last one has the pixels."
+        )
+    image = annotations.image
+    known = {thing.label_id: thing for thing in annotations.objects}
+    features = {
+        "index": list(known),
+        "class": [thing.class_name for thing in known.values()],
+        "score": [thing.score for thing in known.values()],
+    }
+    meta = {
+        "name": image.name,
+        "scale": image.pixel_size,
+        "units": image.units,
+        "axis_labels": tuple(image.axes.lower()),
+        "features": pd.DataFrame(features),
+    }
+    return labels, meta, "labels"

@@ -1,0 +1,165 @@
+"""Writes the target's objects to files and reads them from files, in the background."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari.utils.notifications import show_info, show_warning
+
+from napari_sam._qt.file_row import FileRow
+from napari_sam.export import (
+    FORMATS,
+    READ_SUFFIXES,
+    ExportError,
+    ImageInfo,
+    format_named,
+    read_objects,
+)
+from napari_sam.exporting import annotations_of, image_info, records_of
+from napari_sam.layers import LayerBinding
+from napari_sam.layers.target import TargetLayer
+from napari_sam.session import (
+    AnnotationSession,
+    Dispatcher,
+    Lane,
+    ObjectRecord,
+    TargetError,
+    explain,
+)
+
+
+class ObjectFiles:
+    """Does what is asked for in a `FileRow`.
+
+    Parameters
+    ----------
+    binding : LayerBinding
+        Knows the target.
+    session : AnnotationSession
+        Takes imported objects.
+    dispatcher : Dispatcher
+        How what was written or read reaches the GUI thread.
+    """
+
+    def __init__(
+        self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
+    ) -> None:
+        self._binding, self._session = binding, session
+        self._lane = Lane("napari-sam-files", dispatcher)
+        self.row = FileRow({one.title: one.suffixes for one in FORMATS}, READ_SUFFIXES)
+        self.row.export_requested.connect(self.export_to)
+        self.row.import_requested.connect(self.import_from)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no file is being written or read."""
+        return self._lane.is_idle
+
+    def close(self) -> None:
+        """Stop for good; a file that is being written is written to its end."""
+        self._lane.close()
+
+    def export_to(self, path: Path, title: str, overlapping: bool) -> None:
+        """Write all objects of the target to a file, in the background.
+
+        Parameters
+        ----------
+        path : Path
+            The file to write or to replace.
+        title : str
+            Of one of `FORMATS`.
+        overlapping : bool
+            Whether each object has its whole accepted mask, or its pixels in the labels.
+        """
+        target = self._binding.target_layer
+        if target is None:
+            show_warning("There are no objects to export yet: accept one, or choose a target.")
+            return
+        try:
+            image = _image_of(target)
+        except ExportError as error:
+            show_warning(str(error))
+            return
+        records, chosen = tuple(target.book), format_named(title)
+
+        def work(_: object) -> list[Path]:
+            objects = annotations_of(target, records, image, overlapping=overlapping)
+            return chosen.write(path, objects)
+
+        def on_done(written: list[Path]) -> None:
+            more = f" and {len(written) - 1} more files beside it" if len(written) > 1 else ""
+            self._end(f"{_counted(len(records))} written to {written[0]}{more}.")
+
+        self._begin(work, on_done, "The objects could not be exported")
+
+    def import_from(self, path: Path) -> None:
+        """Add the objects of a file to the target, in the background; undone as one.
+
+        Parameters
+        ----------
+        path : Path
+            A file of any format that `read_objects` reads.
+        """
+        target = self._binding.need_target()
+        if target is None:
+            show_warning("Open and choose the image first that the objects belong to.")
+            return
+        try:
+            image = _image_of(target)
+        except ExportError as error:
+            show_warning(str(error))
+            return
+
+        def on_done(records: list[ObjectRecord]) -> None:
+            self._add(records, target, path)
+
+        self._begin(
+            lambda _: records_of(read_objects(path, image)),
+            on_done,
+            "The objects could not be imported",
+        )
+
+    def _begin(self, work: Any, on_done: Any, failure: str) -> None:
+        self.row.show_busy(True)
+        self._lane.submit(work, on_done, lambda error: self._fail(error, failure))
+
+    def _end(self, message: str) -> None:
+        self.row.show_busy(False)
+        show_info(message)
+
+    def _fail(self, error: BaseException, failure: str) -> None:
+        self.row.show_busy(False)
+        if isinstance(error, ImportError) and error.name:
+            show_warning(f"{failure}: run pip install {error.name.partition('.')[0]} first.")
+        else:
+            show_warning(explain(error, failure, "choose another format"))
+
+    def _add(self, records: list[ObjectRecord], target: TargetLayer, path: Path) -> None:
+        self.row.show_busy(False)
+        if self._binding.target_layer is not target:
+            show_warning(f"Another target was chosen while {path} was read: import it again.")
+            return
+        if not records:
+            show_warning(f"There are no objects in {path}.")
+            return
+
+        def on_added(labels: Any) -> None:
+            count = len(labels.changes)
+            covered = len(records) - count
+            more = f"; {covered} left out, which other objects cover" if covered else ""
+            show_info(f"{_counted(count)} imported from {path}{more}.")
+
+        try:
+            self._session.add(records, on_added)
+        except TargetError as error:
+            show_warning(f"{error}")
+
+
+def _image_of(target: TargetLayer) -> ImageInfo:
+    layer = target.layer
+    return image_info(layer.name, target.shape, layer.scale, layer.units, layer.axis_labels)
+
+
+def _counted(count: int) -> str:
+    return "1 object" if count == 1 else f"{count} objects"

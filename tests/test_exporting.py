@@ -1,0 +1,169 @@
+"""Objects of the target to files and back, in the widget and in napari's own dialogs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels
+from skimage import data
+
+from napari_sam import object_files
+from napari_sam.export import FORMATS, READ_SUFFIXES, ImageInfo, read_npz, read_objects
+from napari_sam.exporting import annotations_of, image_info
+from napari_sam.layer_files import get_reader
+from napari_sam.session import ArrayLabels, ObjectRecord, PackedMask, find_objects
+
+TIMEOUT_S = 120
+PLUGIN = "napari-sam-live"
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What is shown to the person."""
+    messages: list[str] = []
+    for name in ("show_info", "show_warning"):
+        monkeypatch.setattr(object_files, name, messages.append)
+    return messages
+
+
+@pytest.fixture
+def opened(make_widget, said):
+    """Open the coins with a target of two objects, one of them with a class."""
+    viewer, widget = make_widget(Image(data.coins(), name="coins"))
+    labels = np.zeros(data.coins().shape, np.uint16)
+    labels[10:30, 20:50], labels[60:90, 100:120] = 3, 7
+    layer = viewer.add_layer(Labels(labels, name="mine"))
+    widget.binding.set_target(layer)
+    widget.session.note([3, 7], class_name="Münze")
+    return viewer, widget, layer
+
+
+@pytest.mark.parametrize("title", [one.title for one in FORMATS])
+def test_every_format_is_written_and_what_can_be_read_comes_back(opened, said, tmp_path, title):
+    _, widget, layer = opened
+    (suffix, *_) = next(one.suffixes for one in FORMATS if one.title == title)
+    path, files = tmp_path / f"objects{suffix}", widget._object_list.files
+    files.export_to(path, title, False)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1].startswith(f"2 objects written to {path}")
+    assert path.stat().st_size > 0
+    if not path.name.endswith(READ_SUFFIXES):
+        return
+    before = layer.data.copy()
+    widget.session.remove([3, 7])
+    files.import_from(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1] == f"2 objects imported from {path}."
+    np.testing.assert_array_equal(layer.data > 0, before > 0)
+    assert len(np.unique(layer.data)) == 3
+    if suffix in (".npz", ".json", ".geojson", ".zip", ".txt"):
+        assert {record.class_name for record in widget.binding.target_layer.book} == {"Münze"}
+    widget.binding.undo()
+    assert not layer.data.any()
+    widget.binding.redo()
+    np.testing.assert_array_equal(layer.data > 0, before > 0)
+
+
+def test_imported_objects_get_free_numbers_and_keep_others(opened, said, tmp_path):
+    _, widget, layer = opened
+    path, files = tmp_path / "objects.npz", widget._object_list.files
+    files.export_to(path, "NPZ", False)
+    widget.wait_until_idle(TIMEOUT_S)
+    widget.session.remove([3])
+    files.import_from(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1].startswith("1 object imported")
+    assert "1 left out" in said[-1]
+    assert set(np.unique(layer.data)) == {0, 7, 8}
+    assert (layer.data[10:30, 20:50] == 8).all()
+
+
+def test_failures_are_told_and_lose_nothing(opened, said, tmp_path, monkeypatch):
+    _, widget, layer = opened
+    before, files = layer.data.copy(), widget._object_list.files
+    files.export_to(tmp_path / "missing" / "objects.npz", "NPZ", False)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert "cannot be written" in said[-1]
+    monkeypatch.setitem(__import__("sys").modules, "pycocotools", None)
+    files.export_to(tmp_path / "objects.json", "COCO RLE", False)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert "pip install" in said[-1]
+    (tmp_path / "objects.npz").write_text("none")
+    files.import_from(tmp_path / "objects.npz")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert "does not hold annotations" in said[-1]
+    np.testing.assert_array_equal(layer.data, before)
+    assert files.row._export.isEnabled()
+
+
+def test_dialogs_name_the_formats_and_give_files_their_suffix(opened, tmp_path, monkeypatch):
+    _, widget, _ = opened
+    row, asked = widget._object_list.files.row, []
+
+    def choose(_parent, _title, _folder, filters, _last):
+        asked.extend(filters.split(";;"))
+        return str(tmp_path / "objects"), next(one for one in asked if "NPZ" in one)
+
+    monkeypatch.setattr("napari_sam._qt.file_row.QFileDialog.getSaveFileName", choose)
+    row._export.click()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert [one.partition(" (")[0] for one in asked] == [one.title for one in FORMATS]
+    assert len(read_npz(tmp_path / "objects.npz").objects) == 2
+
+
+def test_masks_overlap_only_if_that_is_wanted():
+    labels = ArrayLabels(np.zeros((2, 6, 6), np.uint8))
+    labels.array[1, :3, :3], labels.array[1, 2:4, 2:4] = 1, 2
+    first = next(one for one in find_objects(labels) if one.label_id == 1)
+    mask = np.zeros((1, 4, 4), bool)
+    mask[0, :3, :3] = mask[0, 3, 0] = True  # the last pixel was erased since
+    record = ObjectRecord(1, first.start, first.stop, 8, masks=(PackedMask((1, 0, 0), mask),))
+    image = ImageInfo((2, 6, 6))
+    (plain,) = annotations_of(labels, [record], image).objects
+    (whole,) = annotations_of(labels, [record], image, overlapping=True).objects
+    assert (plain.area_px, whole.area_px, whole.slice_index) == (8, 9, (1,))
+
+
+def test_sizes_and_units_are_those_of_the_layer():
+    layer = Labels(
+        np.zeros((2, 3, 4), int),
+        scale=(2, -0.5, 0.5),
+        units=("inch", "foot", "um"),
+        axis_labels=("t", "y", "x"),
+    )
+    info = image_info("a", layer.data.shape, layer.scale, layer.units, layer.axis_labels)
+    assert info.axes == "TYX"
+    assert info.units == ("inch", "micrometer", "micrometer")
+    assert info.pixel_size == pytest.approx((2, 152400, 0.5))
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.geojson", "a.npz", "a.csv", "a.txt", "a.ome.tif"])
+def test_napari_saves_and_opens_with_the_plugin(make_napari_viewer, tmp_path, name):
+    viewer = make_napari_viewer()
+    labels = np.zeros((3, 30, 40), np.uint8)
+    labels[1, 5:10, 6:12], labels[2, 5:10, 6:12] = 4, 9
+    viewer.add_labels(labels, name="mine", scale=(2, 0.5, 0.5), units=("um",) * 3)
+    written = viewer.layers.save(str(tmp_path / name), plugin=PLUGIN)
+    assert len(written) == (3 if name == "a.txt" else 1)
+    if not name.endswith("json"):
+        return
+    viewer.layers.clear()
+    (layer,) = viewer.open(str(tmp_path / name), plugin=PLUGIN)
+    np.testing.assert_array_equal(layer.data, labels)
+    np.testing.assert_allclose(layer.scale, (2, 0.5, 0.5))
+    assert list(layer.features["index"]) == [4, 9]
+
+
+def test_files_that_are_not_ours_are_left_to_others(tmp_path):
+    for name, text in (("a.json", '{"images": 3}'), ("b.geojson", '{"type":"FeatureCollection"}')):
+        (tmp_path / name).write_text(text)
+        assert get_reader(str(tmp_path / name)) is None
+    assert get_reader(str(tmp_path / "missing.json")) is None
+    assert get_reader([str(tmp_path / "a.json")]) is None
+
+
+def test_a_file_about_another_image_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((1, 4, 5), np.uint8))
+    assert len(read_objects(tmp_path / "a.npy", ImageInfo((4, 5))).objects) == 1
+    with pytest.raises(ValueError, match="choose its image"):
+        read_objects(tmp_path / "a.npy", ImageInfo((4, 6)))
