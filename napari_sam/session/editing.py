@@ -10,21 +10,13 @@ from typing import Final, TypeVar
 from psygnal import Signal
 
 from napari_sam.session.candidates import Candidates, ObjectState
-from napari_sam.session.edits import (
-    LabelsEdit,
-    NewObject,
-    Overlap,
-    plan_merge,
-    plan_object,
-    plan_records,
-    plan_removal,
-    write_objects,
-)
+from napari_sam.session.edits import LabelsEdit, Overlap, plan_merge, plan_records, plan_removal
 from napari_sam.session.history import Edit, History
 from napari_sam.session.jobs import Dispatcher, Lane, explain
 from napari_sam.session.journal_entries import Direction
 from napari_sam.session.labels import LabelsPlane, TargetError
 from napari_sam.session.objects import ObjectRecord, RecordChange
+from napari_sam.session.placing import NewObject, plan_object, write_objects
 
 _T = TypeVar("_T")
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_sam.session.labels import Labels, LabelsPlane, TargetError, parts
+from napari_sam.session.labels import Labels, parts
 from napari_sam.session.objects import ObjectRecord, RecordChange
-from napari_sam.session.packed import PackedLabels, PackedMask, Start, region_of
-
-if TYPE_CHECKING:
-    from napari_sam.model import MaskCrop
+from napari_sam.session.packed import PackedLabels, PackedMask, region_of
 
 
 class Overlap(StrEnum):
@@ -30,7 +25,7 @@ class Overlap(StrEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class _Block:
+class Block:
     """Pixels that get one label, and what they were before."""
 
     mask: PackedMask
@@ -50,7 +45,7 @@ class Stroke:
     """
 
     value: int
-    blocks: tuple[_Block, ...]
+    blocks: tuple[Block, ...]
 
     @property
     def area_px(self) -> int:
@@ -137,151 +132,9 @@ class LabelsEdit:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class NewObject:
-    """What is accepted.
-
-    Parameters
-    ----------
-    mask : iterable of MaskCrop
-        Its pixels in the plane, in parts that do not overlap: each (h, w) bool, with the row and
-        the column of its first pixel.
-    record : ObjectRecord
-        What is to be noted of it; number and place are filled in.
-    replaced : ObjectRecord, optional
-        The object that it takes the place of.
-    """
-
-    mask: Iterable[MaskCrop]
-    record: ObjectRecord
-    replaced: ObjectRecord | None = None
-
-
-def plan_object(plane: LabelsPlane, new: NewObject, overlap: Overlap) -> LabelsEdit:
-    """Plan to write an object, without writing it yet.
-
-    Parameters
-    ----------
-    plane : LabelsPlane
-        The plane to write to.
-    new : NewObject
-        The object.
-    overlap : Overlap
-        What happens to pixels of other objects.
-
-    Returns
-    -------
-    LabelsEdit
-        Not yet applied. Its `label_id` is that of the object it replaces, or the largest one of
-        the labels plus one.
-
-    Raises
-    ------
-    TargetError
-        If no pixel is left to write, the overlap is refused, or the labels' dtype cannot hold
-        another label_id.
-    """
-    labels, replaced = plane.labels, new.replaced
-    label_id = _free_label_ids(labels, 1) if replaced is None else replaced.label_id
-    masks = (plane.to_nd(part, top, left) for part, top, left in new.mask)
-    edit, is_empty = _plan_masks(labels, replace(new.record, label_id=label_id), masks, overlap)
-    if edit is None:
-        raise TargetError(_nothing_to_accept(is_empty))
-    if replaced is None:
-        return edit
-    erased = Stroke(0, _blocks_of(labels, replaced))
-    (change,) = edit.changes
-    return replace(
-        edit,
-        strokes=(erased, *edit.strokes),
-        changes=(RecordChange(replaced, change.after),),
-    )
-
-
-def _plan_masks(
-    labels: Labels,
-    record: ObjectRecord,
-    masks: Iterable[tuple[NDArray[np.bool_], Start]],
-    overlap: Overlap,
-) -> tuple[LabelsEdit | None, bool]:
-    """Plan to write an object; return None if no pixel is left, and whether it had none at all."""
-    kept, blocks, is_empty = [], [], True
-    for mask, start in masks:
-        is_empty = is_empty and not mask.any()
-        before = labels.read(region_of(start, mask.shape))
-        before[before == record.label_id] = 0  # erased first
-        written = _allowed(mask, before, overlap)
-        if written.any():
-            kept.append(PackedMask(start, mask))
-            blocks.append(_Block(PackedMask(start, written), PackedLabels(before)))
-    if not blocks:
-        return None, is_empty
-    stroke = Stroke(record.label_id, tuple(blocks))
-    start, stop = _bounds(block.mask for block in blocks)
-    record = replace(record, start=start, stop=stop, area_px=stroke.area_px, masks=tuple(kept))
-    return LabelsEdit(labels, (stroke,), (RecordChange(None, record),), record.label_id), is_empty
-
-
-def write_objects(labels: Labels, records: Sequence[ObjectRecord], overlap: Overlap) -> LabelsEdit:
-    """Write objects from elsewhere, one after the other; may run on any thread.
-
-    Parameters
-    ----------
-    labels : Labels
-        Where to.
-    records : sequence of ObjectRecord
-        What is known of them: number, score, class, and `masks`; place and area are filled in.
-    overlap : Overlap
-        What happens to pixels of other objects, also of those written before.
-
-    Returns
-    -------
-    LabelsEdit
-        All of it as one, with the pixels written and the records not yet. An object no pixel of
-        which may be written is not in it.
-
-    Raises
-    ------
-    TargetError
-        If nothing can be written, the overlap is refused, or the labels' dtype cannot hold that
-        many label_ids; the labels are as they were then.
-
-    Notes
-    -----
-    The objects keep their label_ids where all of these are larger than those of the labels, and
-    fit; else they are numbered on.
-    """
-    label_ids = [record.label_id for record in records]
-    largest = labels.max_label_id()
-    if not largest < min(label_ids, default=0) <= max(label_ids) <= np.iinfo(labels.dtype).max:
-        first = _free_label_ids(labels, len(records))
-        label_ids = list(range(first, first + len(records)))
-    written: list[LabelsEdit] = []
-    try:
-        for record, label_id in zip(records, label_ids, strict=True):
-            masks = ((one.mask, one.start) for one in record.masks)
-            edit, _ = _plan_masks(labels, replace(record, label_id=label_id), masks, overlap)
-            if edit is not None:
-                written.append(edit)
-                edit.write()
-    except BaseException:
-        for edit in reversed(written):
-            edit.erase()
-        raise
-    if not written:
-        msg = "Nothing was added: every pixel belongs to other objects, or there are no objects."
-        raise TargetError(msg)
-    return LabelsEdit(
-        labels,
-        tuple(stroke for edit in written for stroke in edit.strokes),
-        tuple(change for edit in written for change in edit.changes),
-        min(edit.label_id for edit in written),
-    )
-
-
 def plan_removal(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
     """Plan to delete objects, of which there is at least one."""
-    blocks = tuple(block for record in records for block in _blocks_of(labels, record))
+    blocks = tuple(block for record in records for block in blocks_of(labels, record))
     changes = tuple(RecordChange(record, None) for record in records)
     return LabelsEdit(labels, (Stroke(0, blocks),), changes, records[0].label_id)
 
@@ -289,7 +142,7 @@ def plan_removal(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
 def plan_merge(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
     """Plan to make one object of several, of which there are at least two: the first one."""
     first, *others = records
-    blocks = tuple(block for record in others for block in _blocks_of(labels, record))
+    blocks = tuple(block for record in others for block in blocks_of(labels, record))
     merged = replace(
         first,
         start=tuple(map(min, *(record.start for record in records))),
@@ -313,60 +166,12 @@ def plan_records(labels: Labels, changes: Sequence[RecordChange]) -> LabelsEdit:
     return LabelsEdit(labels, (), tuple(changes), label_ids[0])
 
 
-def _free_label_ids(labels: Labels, count: int) -> int:
-    """Return the first of so many label_ids in a row that are not in use."""
-    label_id = labels.max_label_id() + 1
-    if label_id + count - 1 > np.iinfo(labels.dtype).max:
-        left = "no number" if count == 1 else f"fewer than {count} numbers"
-        msg = (
-            f"The target layer ({labels.dtype}) has {left} left after {label_id - 1}: choose "
-            "another target, or convert it to a wider type (right-click the layer)."
-        )
-        raise TargetError(msg)
-    return label_id
-
-
-def _allowed(mask: NDArray[np.bool_], before: NDArray[Any], overlap: Overlap) -> NDArray[np.bool_]:
-    if overlap is Overlap.REPLACE:
-        return mask
-    free: NDArray[np.bool_] = mask & (before == 0)
-    if overlap is Overlap.REFUSE and (free != mask).any():
-        msg = (
-            "Not accepted: this mask lies on another object. Correct it, or choose another way "
-            "to treat overlaps."
-        )
-        raise TargetError(msg)
-    return free
-
-
-def _nothing_to_accept(is_empty: bool) -> str:
-    if is_empty:
-        return "Nothing to accept: this mask is empty. Choose another one or add a click."
-    return (
-        "Nothing to accept: every pixel of this mask belongs to other objects already. "
-        "Choose another mask, or replace the others."
-    )
-
-
-def _blocks_of(labels: Labels, record: ObjectRecord) -> tuple[_Block, ...]:
+def blocks_of(labels: Labels, record: ObjectRecord) -> tuple[Block, ...]:
     """Return the pixels that an object has now, in parts as they can be read at once."""
     blocks = []
     for start, shape in parts(record.start, record.shape):
         own = labels.read(region_of(start, shape)) == record.label_id
         if own.any():
             before = np.where(own, record.label_id, 0).astype(labels.dtype)
-            blocks.append(_Block(PackedMask(start, own), PackedLabels(before)))
+            blocks.append(Block(PackedMask(start, own), PackedLabels(before)))
     return tuple(blocks)
-
-
-def _bounds(masks: Iterator[PackedMask]) -> tuple[Start, Start]:
-    """Return the bounding box of some masks: its first index, and the one after its last."""
-    starts, stops = [], []
-    for packed in masks:
-        places = np.nonzero(packed.mask)
-        starts.append([a + int(n.min()) for a, n in zip(packed.start, places, strict=True)])
-        stops.append([a + int(n.max()) + 1 for a, n in zip(packed.start, places, strict=True)])
-    return (
-        tuple(int(n) for n in np.min(starts, axis=0)),
-        tuple(int(n) for n in np.max(stops, axis=0)),
-    )

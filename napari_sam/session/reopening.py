@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.candidates import Candidates, ObjectState
-from napari_sam.session.edits import NewObject
 from napari_sam.session.labels import LabelsPlane, TargetError
 from napari_sam.session.objects import ObjectRecord
+from napari_sam.session.placing import NewObject
 from napari_sam.session.prompts import Prompts
 from napari_sam.session.tiles import MODEL_SIDE, Tile
 
