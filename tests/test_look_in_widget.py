@@ -145,3 +145,23 @@ def test_closed_it_hears_nothing_more(make_widget):
     widget.close()
     image.contrast_limits, image.gamma = (3, 9), 0.5
     assert not widget._look_timer.isActive()
+
+
+def test_masks_of_another_image_are_still_there_after_a_contrast_change_here(make_widget):
+    first, second = Image(data.coins(), name="a"), Image(data.coins()[::-1], name="b")
+    viewer, widget = make_widget(first, second)
+    session = widget.session
+    widget.binding.set_image(first)
+    widget.wait_until_idle(TIMEOUT_S)
+    widget.binding.start_points()
+    viewer.layers["SAM points"].add([(68, 104)])
+    widget.wait_until_idle(TIMEOUT_S)
+    candidates = session.state.candidates
+    assert candidates is not None
+
+    widget.binding.set_image(second)
+    second.contrast_limits = (10, 100)
+    widget.wait_until_idle(TIMEOUT_S)
+    widget.binding.set_image(first)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert session.state.candidates is candidates

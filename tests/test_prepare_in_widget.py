@@ -107,3 +107,30 @@ def test_the_number_of_kept_embeddings_is_never_stale(opened, qtbot):
     widget.wait_until_idle(TIMEOUT_S)
     label = widget._store_row._label
     qtbot.waitUntil(lambda: label.text() == "5 embeddings kept, 21 MB", timeout=10_000)
+
+
+@pytest.mark.parametrize("step", ["slider", "prepare"])
+def test_no_slice_keeps_the_contrast_of_before_a_change_that_has_not_come_to_rest(opened, step):
+    viewer, widget = opened
+    image, row = viewer.layers[0], widget._image_panel.prepare_row
+    row._prepare.click()
+    row._pause.click()
+    image.contrast_limits = (10, 200)
+    if step == "slider":
+        viewer.dims.set_current_step(0, 1)
+        widget.binding._check_plane()  # long before the widget's timer
+        assert widget.session.state.preparation is None
+    row._prepare.click()
+    row._pause.click()
+    planes = [tile.plane for tile in widget.session.ahead._preparation._waiting]
+    planes.append(widget.session._encoding.plane)
+    assert {plane.contrast_limits for plane in planes} == {(10, 200)}
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.preparation.total == 5
+
+
+def test_describing_a_plane_changes_nothing(opened):
+    viewer, widget = opened
+    viewer.layers[0].contrast_limits = (10, 200)
+    widget.binding.looks.image_plane(viewer.layers[0], widget.binding._view)
+    assert widget.binding.looks.is_outdated(viewer.layers[0])

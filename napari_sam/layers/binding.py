@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -35,6 +36,8 @@ from napari_sam.session import (
     SessionState,
     TargetError,
 )
+
+_LOOKS_DIFFERENT: Final = "The image looks different now"
 
 
 class LayerBinding:
@@ -93,7 +96,8 @@ class LayerBinding:
         self._target_of: WeakKeyDictionary[Image, Labels] = WeakKeyDictionary()
         # Ids of layers that are gone are given to others.
         self._identities: WeakKeyDictionary[Image, object] = WeakKeyDictionary()
-        self._look = 0  # counts changes of pixels and contrast
+        # Counts changes of pixels and contrast.
+        self._look_numbers: WeakKeyDictionary[Image, int] = WeakKeyDictionary()
         self._last_read = Prompts()
         self._is_closed = self._plane_check_is_due = self._is_making_candidates = False
         self._commands: dict[str, Callable[[], None]] = {
@@ -249,16 +253,20 @@ class LayerBinding:
 
     def look_again(self) -> None:
         """Have the image embedded as it looks now; its prompts are kept."""
-        self._embed_anew("The image looks different now")
+        self._embed_anew(_LOOKS_DIFFERENT)
 
     def _on_brought_usable_changed(self) -> None:
         self._embed_anew("Other embeddings are in use now")
 
     def _embed_anew(self, why: str) -> None:
-        self._session.ahead.cancel_preparation(why)
+        self._note_other_look(why)
         self._view = None
-        self._look += 1
         self._on_plane_may_have_changed()
+
+    def _note_other_look(self, why: str) -> None:
+        self._session.ahead.cancel_preparation(why)
+        if self._image is not None:
+            self._look_numbers[self._image] = self._look_numbers.get(self._image, 0) + 1
 
     def look_at_view(self) -> None:
         """Have the session know which part of the image is in sight now."""
@@ -288,6 +296,9 @@ class LayerBinding:
             self.brought.show(self._image, view)
             if view == self._view:
                 return
+            if self.looks.is_outdated(self._image):
+                self._note_other_look(_LOOKS_DIFFERENT)
+            self.looks.put_in_force(self._image)
             plane = self._image_plane(self._image, view)
         except ImageError as error:
             self.brought.show(self._image)
@@ -300,9 +311,10 @@ class LayerBinding:
         self._candidates.move_to(self._image, view)
         self._last_read = Prompts()
         identity = self._identities.setdefault(self._image, object())
+        look_number = self._look_numbers.get(self._image, 0)
         in_sight = view_of_plane(self._viewer, self._image, view)
         place = identity, view
-        self._session.set_image(plane, (*place, self._look), in_sight, place)
+        self._session.set_image(plane, (*place, look_number), in_sight, place)
         self._session.embed_ahead([self._image_plane(self._image, one) for one in following])
         self._connect_target_to_plane()
         self._on_prompts_changed()
@@ -314,6 +326,9 @@ class LayerBinding:
 
     def prepare_stack(self) -> None:
         """Embed the planes at all positions of the slider next to the one that is shown."""
+        if self._image is not None and self.looks.is_outdated(self._image):
+            self.look_again()
+            self._check_plane()  # at once: the planes are to look like the one that is shown
         image, view = self._image, self._view
         if image is not None and view is not None:
             views = stack_around(view).items()

@@ -34,7 +34,7 @@ class ImageLooks:
 
     def __init__(self) -> None:
         self._looks: WeakKeyDictionary[Image, Look] = WeakKeyDictionary()
-        # Contrast limits and gamma of the last plane, which a pinned image keeps.
+        # Contrast limits and gamma that the model sees, whatever the layer has by now.
         self._in_force: WeakKeyDictionary[Image, tuple[tuple[float, float], float]] = (
             WeakKeyDictionary()
         )
@@ -76,6 +76,17 @@ class ImageLooks:
             return False
         return self._in_force.get(image) not in (None, _as_shown(image))
 
+    def put_in_force(self, image: Image) -> None:
+        """Have the model see the image as it is shown now, unless it is pinned.
+
+        Contrast limits change many times in a drag: whoever calls this embeds the image anew if
+        it `is_outdated`, so that all planes that are embedded meanwhile look alike.
+        """
+        look = self.of(image)
+        is_kept = look.is_pinned and image in self._in_force
+        if look.intensities is Intensities.AS_SHOWN and not image.rgb and not is_kept:
+            self._in_force[image] = _as_shown(image)
+
     def forget_values(self, image: Image) -> None:
         """Hear that the image has other data."""
         self._ranges.pop(image, None)
@@ -98,7 +109,7 @@ class ImageLooks:
         if look.intensities is not Intensities.AS_SHOWN:
             image_range = self._range(image, look)
         elif not image.rgb:
-            limits, gamma = self._limits_in_force(image, look)
+            limits, gamma = self._in_force.get(image, _as_shown(image))
         return ImagePlane(
             regions[0],
             image.rgb,
@@ -110,11 +121,6 @@ class ImageLooks:
             channels,
             look.colours,
         )
-
-    def _limits_in_force(self, image: Image, look: Look) -> tuple[tuple[float, float], float]:
-        if not look.is_pinned or image not in self._in_force:
-            self._in_force[image] = _as_shown(image)
-        return self._in_force[image]
 
     def _range(self, image: Image, look: Look) -> ImageRange:
         """Return the range that all planes of an image share, and keep it as long as the data."""
