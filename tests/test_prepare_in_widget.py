@@ -134,3 +134,20 @@ def test_describing_a_plane_changes_nothing(opened):
     viewer.layers[0].contrast_limits = (10, 200)
     widget.binding.looks.image_plane(viewer.layers[0], widget.binding._view)
     assert widget.binding.looks.is_outdated(viewer.layers[0])
+
+
+def test_a_preparation_can_be_paused_where_no_stack_is_shown(opened):
+    viewer, widget = opened
+    row = widget._image_panel.prepare_row
+    row._prepare.click()
+    row._pause.click()
+    viewer.dims.ndisplay = 3
+    widget.wait_until_idle(TIMEOUT_S)
+    assert not row.isHidden()
+    assert visible(row) == {"bar", "pause"}
+    row._cancel.click()
+    assert row.isHidden()
+    viewer.dims.ndisplay = 2
+    widget.wait_until_idle(TIMEOUT_S)
+    assert not row.isHidden()
+    assert visible(row) == {"prepare"}

@@ -17,7 +17,10 @@ from napari_sam.session import PreparationState
 
 
 class PrepareRow(QWidget):
-    """The button to prepare a whole stack and how far that is; hidden for a single plane."""
+    """The button to prepare a whole stack and how far that is.
+
+    Hidden where there is no stack, unless one is being prepared: that can be paused anywhere.
+    """
 
     prepare_requested = Signal()
     pause_requested = Signal()
@@ -28,6 +31,7 @@ class PrepareRow(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._shown: PreparationState | None = None
+        self._count = 1
         self._ahead = QCheckBox("embed the next slices while idle")
         self._ahead.setToolTip("Off: a slice is embedded when you come to it, and not before")
         self._ahead.setChecked(True)
@@ -52,12 +56,12 @@ class PrepareRow(QWidget):
         column.addWidget(self._progress)
         column.addLayout(buttons)
         column.addWidget(self._outcome)
-        self.show_stack(1)
         self._show(None)
 
     def show_stack(self, count: int) -> None:
         """Offer to prepare a stack of so many slices; a single one is no stack."""
-        self.setVisible(count > 1)
+        self._count = count
+        self._show_what_is_of_use()
         self._prepare.setToolTip(
             f"Embed all {count} slices in the background, the next ones first, and keep them on "
             "disk.\nYou can go on working; the part of the slices that is in sight is prepared."
@@ -70,8 +74,8 @@ class PrepareRow(QWidget):
 
     def _show(self, state: PreparationState | None) -> None:
         self._shown = state
-        is_on = state is not None and not state.is_over
-        self._prepare.setVisible(not is_on)
+        self._show_what_is_of_use()
+        is_on = self._is_on
         for part in (self._progress, self._pause, self._cancel):
             part.setVisible(is_on)
         self._outcome.setVisible(state is not None and state.is_over)
@@ -88,6 +92,15 @@ class PrepareRow(QWidget):
         failed = f", {len(state.failures)} failed" if state.failures else ""
         self._outcome.setText(f"{state.done} of {state.total} slices are ready{failed}")
         self._outcome.setToolTip("\n".join(state.failures))
+
+    @property
+    def _is_on(self) -> bool:
+        return self._shown is not None and not self._shown.is_over
+
+    def _show_what_is_of_use(self) -> None:
+        self.setVisible(self._count > 1 or self._is_on)
+        self._ahead.setVisible(self._count > 1)
+        self._prepare.setVisible(not self._is_on)
 
     def _on_pause_clicked(self) -> None:
         if self._shown is not None and self._shown.is_paused:
