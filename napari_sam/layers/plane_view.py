@@ -69,6 +69,11 @@ class PlaneView:
         return [axis for axis in range(len(self.shape_nd)) if axis not in others]
 
     @property
+    def axes_of_planes(self) -> list[int]:
+        """The axes along which there are other planes; the last is next to the plane."""
+        return [axis for axis in self._sliced_axes if self.shape_nd[axis] > 1]
+
+    @property
     def offset(self) -> NDArray[np.float64]:
         """Where the plane's first pixel lies in the n-D array."""
         return np.array(self.index, float) + self.labels_offset
@@ -142,8 +147,8 @@ class PlaneView:
         if len(steps) == 1:
             axis, step = steps[0]
             places = [self.index[axis] + step, self.index[axis] + 2 * step]
-        elif self._sliced_axes:  # the slider next to the plane is the one that is moved most
-            axis = self._sliced_axes[-1]
+        elif self.axes_of_planes:  # the slider next to the plane is the one that is moved most
+            axis = self.axes_of_planes[-1]
             places = [self.index[axis] + 1, self.index[axis] - 1]
         else:
             return []

@@ -10,7 +10,7 @@ from napari_sam.layers.plane_view import PlaneView
 
 def stack_size(view: PlaneView | None) -> int:
     """Return how many planes `stack_around` gives."""
-    axes = [] if view is None else _axes_of_planes(view)
+    axes = [] if view is None else view.axes_of_planes
     return view.shape_nd[axes[-1]] if view is not None and axes else 1
 
 
@@ -19,7 +19,7 @@ def stack_around(view: PlaneView) -> dict[str, PlaneView]:
 
     This one comes first, then those after it, then those before it, the nearest first.
     """
-    axes = _axes_of_planes(view)
+    axes = view.axes_of_planes
     if not axes:
         return {"the plane": view}
     axis = axes[-1]
@@ -30,7 +30,7 @@ def stack_around(view: PlaneView) -> dict[str, PlaneView]:
 
 def every_plane(view: PlaneView) -> dict[str, PlaneView]:
     """Return the planes at all positions of all sliders, under their names."""
-    axes = _axes_of_planes(view)
+    axes = view.axes_of_planes
     if not axes:
         return {"the plane": view}
     positions = itertools.product(*(range(view.shape_nd[axis]) for axis in axes))
@@ -38,13 +38,6 @@ def every_plane(view: PlaneView) -> dict[str, PlaneView]:
         "slice " + ", ".join(map(str, places)): _at(view, dict(zip(axes, places, strict=True)))
         for places in positions
     }
-
-
-def _axes_of_planes(view: PlaneView) -> list[int]:
-    """Return the axes along which there are other planes; the last is next to the plane."""
-    displayed = (view.row_axis, view.column_axis)
-    lengths = enumerate(view.shape_nd)
-    return [axis for axis, length in lengths if length > 1 and axis not in displayed]
 
 
 def _at(view: PlaneView, places: dict[int, int]) -> PlaneView:
