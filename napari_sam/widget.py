@@ -96,7 +96,7 @@ class SamWidget(QWidget):
             show_warning(warning)
         # napari's Points layers need it, and the first click should not wait for its import.
         threading.Thread(target=importlib.import_module, args=("pandas",), daemon=True).start()
-        self.binding.set_image(self._first_image())
+        self.binding.choose_image()
         self.session.preload()
 
     # Scripts and tests -----------------------------------------------------------------------
@@ -237,13 +237,6 @@ class SamWidget(QWidget):
         timer.timeout.connect(on_rest)
         return timer
 
-    def _first_image(self) -> Image | None:
-        active = self._viewer.layers.selection.active
-        if isinstance(active, Image):
-            return active
-        images = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
-        return images[-1] if images else None
-
     # From the session and the viewer -----------------------------------------------------------
 
     def _on_session_changed(self, state: SessionState) -> None:
@@ -267,7 +260,7 @@ class SamWidget(QWidget):
         """Start on the first image that comes, as if it had been there from the beginning."""
         self._refresh_combos()
         if self.binding.image is None:
-            self.binding.set_image(self._first_image())
+            self.binding.choose_image()
 
     def _refresh_combos(self) -> None:
         binding, layers = self.binding, list(reversed(self._viewer.layers))

@@ -23,7 +23,13 @@ from napari_sam.layers.plane_view import PlaneView, displayed_plane
 from napari_sam.layers.prompt_binding import PromptBinding
 from napari_sam.layers.sight import show_box, view_of_plane
 from napari_sam.layers.stack import stack_around, stack_size
-from napari_sam.layers.target import TargetLayer, TargetPlane, check_target, new_target_layer
+from napari_sam.layers.target import (
+    TargetLayer,
+    TargetPlane,
+    check_target,
+    new_target_layer,
+    was_made_for,
+)
 from napari_sam.layers.viewer_layers import ViewerLayers
 from napari_sam.session import (
     BACKGROUND,
@@ -93,7 +99,8 @@ class LayerBinding:
         self._target: TargetLayer | None = None
         # One for each layer, also after another was chosen: edits to be undone hold on to it.
         self._targets: dict[Labels, TargetLayer] = {}
-        self._target_of: WeakKeyDictionary[Image, Labels] = WeakKeyDictionary()
+        # What the person chose, None being a new layer, or what was made.
+        self._target_of: WeakKeyDictionary[Image, Labels | None] = WeakKeyDictionary()
         # Ids of layers that are gone are given to others.
         self._identities: WeakKeyDictionary[Image, object] = WeakKeyDictionary()
         # Counts changes of pixels and contrast.
@@ -140,6 +147,7 @@ class LayerBinding:
             (viewer.dims.events.ndisplay, self._on_plane_may_have_changed),
             (viewer.scene.camera.events.zoom, self.camera_moved.emit),
             (viewer.scene.camera.events.center, self.camera_moved.emit),
+            (viewer.canvas.events.size, self.camera_moved.emit),
         )
         for event, callback in self._connections:
             event.connect(callback)
@@ -190,12 +198,20 @@ class LayerBinding:
         self._prompts.set_image(image)
         self._view = None
         self._check_plane()
-        remembered = None if image is None else self._target_of.get(image)
-        if remembered is not None and remembered in self._layers:
-            self.set_target(remembered)
+        if self._view is None and image is not None:
+            self._use_target(self._target_of.get(image))  # looked at when the plane is shown
         self.image_changed.emit(image)
         self.target_changed.emit(self.target)
         self.prompt_layers_changed.emit(None, None)
+
+    def choose_image(self) -> None:
+        """Annotate the image that is selected, else the topmost, if there is one."""
+        active = self._viewer.layers.selection.active
+        images = [one for one in self._layers.of_type(Image) if isinstance(one, Image)]
+        if isinstance(active, Image) and active in self._layers:
+            self.set_image(active)
+        else:
+            self.set_image(images[-1] if images else None)
 
     def _connect_image(self, image: Image | None) -> None:
         """Follow another image's position and data in place of the current one's."""
@@ -240,7 +256,6 @@ class LayerBinding:
         if image is None:
             return
         if look.channel_axis != self.looks.of(image).channel_axis:
-            self.set_target(None)  # labels have one place for all channels
             self._identities.pop(image, None)  # what was left on planes lies on others now
         if self.looks.choose(image, look):
             self.look_again()
@@ -305,7 +320,7 @@ class LayerBinding:
             self._leave_plane()
             self._session.refuse_image(str(error))
             return
-        following = view.following(self._view)
+        following, before = view.following(self._view), self._view
         self._view = view
         self._prompts.set_view(view)
         self._candidates.move_to(self._image, view)
@@ -316,6 +331,8 @@ class LayerBinding:
         place = identity, view
         self._session.set_image(plane, (*place, look_number), in_sight, place)
         self._session.embed_ahead([self._image_plane(self._image, one) for one in following])
+        if before is None or before.shape_nd != view.shape_nd:
+            self._settle_target(self._image, view)
         self._connect_target_to_plane()
         self._on_prompts_changed()
         self.stack_changed.emit(stack_size(view))
@@ -490,19 +507,48 @@ class LayerBinding:
         if layer is self.target:
             return
         if layer is not None and self._image is not None and self._view is not None:
-            is_own = layer in self._targets and self._targets[layer].is_own
-            check_target(layer, self._image, self._view, is_own=is_own)
+            check_target(layer, self._image, self._view)
+        if self._image is not None:
+            self._target_of[self._image] = layer
+        self._use_target(layer)
+        self._connect_target_to_plane()
+        self.target_changed.emit(layer)
+
+    def _use_target(self, layer: Labels | None) -> None:
         self._target = None
         if layer is not None:
             if layer not in self._targets:
                 self._targets[layer] = TargetLayer(layer, self._defer)
             self._target = self._targets[layer]
-        if self._image is not None:
-            self._target_of.pop(self._image, None)
-            if layer is not None:
-                self._target_of[self._image] = layer
-        self._connect_target_to_plane()
-        self.target_changed.emit(layer)
+
+    def _settle_target(self, image: Image, view: PlaneView) -> None:
+        """Go on with what was chosen for the image, if it fits; else with what was made for it."""
+        before, why = self.target, ""
+        fitting: Labels | None = None
+        for layer in self._targets_to_try(image):
+            try:
+                check_target(layer, image, view)
+            except TargetError as error:
+                why = why or str(error)
+            else:
+                fitting = layer
+                break
+        if fitting is before:
+            return
+        self._use_target(fitting)
+        self.target_changed.emit(fitting)
+        if before is not None and fitting is None:
+            self.warned.emit(why)
+        elif before is not None and fitting is not None:
+            self.warned.emit(f"'{before.name}' does not fit now: objects go to '{fitting.name}'.")
+
+    def _targets_to_try(self, image: Image) -> list[Labels]:
+        """Return the target in use, that of the image, and those made for it, the newest first."""
+        if self.target is None and self._target_of.get(image, image) is None:
+            return []  # the person wants a new one
+        made = [layer for layer in self._layers.of_type(Labels) if was_made_for(layer, image)]
+        tried = [self.target, self._target_of.get(image), *reversed(made)]
+        return [layer for layer in dict.fromkeys(tried) if layer is not None]
 
     def accept(self) -> None:
         """Write the shown candidate into the target as a new object."""
@@ -574,8 +620,13 @@ class LayerBinding:
     def _make_target(self) -> None:
         if self._image is not None and self._view is not None:
             layer = new_target_layer(self._image, self._view)
-            self._targets[layer] = TargetLayer(layer, self._defer, is_own=True)
-            self._layers.add(layer, above=self._image)
+            self._targets[layer] = TargetLayer(layer, self._defer, is_empty=True)
+            beneath = [
+                known
+                for known in self._layers.of_type(Image, Labels)
+                if known is self._image or was_made_for(known, self._image)
+            ]
+            self._layers.add(layer, above=beneath[-1] if beneath else None)
             self.set_target(layer)
 
     def _connect_target_to_plane(self) -> None:
@@ -597,8 +648,22 @@ class LayerBinding:
         if layer is self._image:
             self.brought.stop()
             self.set_image(None)
+            # Whoever deletes one layer after another is done by then.
+            self._defer(self._go_on_with_another_image)
         elif self._prompts.forget(layer):
             self._on_prompts_changed()
             self.prompt_layers_changed.emit(None, None)
-        elif layer is self.target:
+        elif isinstance(layer, Labels):
+            self._forget_target(layer)
+
+    def _go_on_with_another_image(self) -> None:
+        if not self._is_closed and self._image is None:
+            self.choose_image()
+
+    def _forget_target(self, layer: Labels) -> None:
+        if layer is self.target:
             self.set_target(None)
+        for image in [one for one, chosen in self._target_of.items() if chosen is layer]:
+            self._target_of[image] = None
+        if layer in self._targets:
+            self._targets.pop(layer).mark_gone()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Final
 from weakref import WeakKeyDictionary
 
 from napari.components import Dims
@@ -18,11 +17,8 @@ from napari_sam.layers.prompt_layers import (
     new_boxes_layer,
     new_points_layer,
 )
-from napari_sam.layers.viewer_layers import ViewerLayers
+from napari_sam.layers.viewer_layers import OWN_MARK, ViewerLayers
 from napari_sam.session import FOREGROUND, Prompts
-
-_MARK: Final = "napari-sam-live"
-"""The metadata key by which a reopened widget knows our layers again; names may change."""
 
 
 class PromptBinding:
@@ -113,7 +109,7 @@ class PromptBinding:
     def _adopt(self, image: Image) -> None:
         """Take over the layers that an earlier widget left in the viewer for this image."""
         for layer in self._layers.of_type(Points, Shapes):
-            is_left = layer.metadata.get(_MARK) is True and layer not in self.own_layers
+            is_left = layer.metadata.get(OWN_MARK) is True and layer not in self.own_layers
             if is_left and layer.ndim == image.ndim and lies_on(layer, image):
                 own = self._own_points if isinstance(layer, Points) else self._own_boxes
                 if image not in own:
@@ -166,7 +162,7 @@ class PromptBinding:
         return self.boxes
 
     def _add_own(self, layer: Points | Shapes) -> None:
-        layer.metadata[_MARK] = True
+        layer.metadata[OWN_MARK] = True
         self._layers.add(layer)
         self._on_new_layer(layer)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final
+from uuid import uuid4
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 import zarr
@@ -13,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from zarr.storage import MemoryStore
 
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
+from napari_sam.layers.viewer_layers import OWN_MARK
 from napari_sam.session import ObjectBook, RecordChange, Start, TargetError, find_objects, recounted
 
 _MAX_DENSE_BYTES: Final = 2**30
@@ -20,6 +23,8 @@ _MAX_DRAWN_PX: Final = 8192
 """What every graphics card draws as one texture; napari would read all of it at each change."""
 _COARSEST_PX: Final = 1024
 _CHUNK_PX: Final = 512
+_NAMES_OF_IMAGES: Final[WeakKeyDictionary[Image, str]] = WeakKeyDictionary()
+"""What the mark of a target says of its image. These outlive a widget, as the layers do."""
 
 
 class TargetLayer:
@@ -34,27 +39,53 @@ class TargetLayer:
         Where accepted objects go.
     defer : callable
         Has a callback called soon, when napari is done with the event it is handling.
-    is_own : bool
-        Whether `new_target_layer` has just made it: then there is nothing to scan.
+    is_empty : bool
+        Whether it has just been made: then there is nothing to scan.
     """
 
     def __init__(
-        self, layer: Labels, defer: Callable[[Callable[[], None]], None], *, is_own: bool = False
+        self, layer: Labels, defer: Callable[[Callable[[], None]], None], *, is_empty: bool = False
     ) -> None:
-        self.layer, self.is_own = layer, is_own
+        # The history holds on to targets; it shall not keep deleted layers in memory.
+        self._layer = ref(layer)
+        self.is_gone = False
+        """Whether the person deleted the layer."""
         self._defer = defer
         self._book = ObjectBook()
         self._painted: dict[int, tuple[Start, Start]] = {}  # which labels, and in which box
         self._largest_painted = 0
-        if not is_own:
+        if not is_empty:
             self._on_data()
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_data)
 
     def close(self) -> None:
         """Stop following the layer."""
-        self.layer.events.paint.disconnect(self._on_paint)
-        self.layer.events.data.disconnect(self._on_data)
+        self._painted.clear()
+        layer = self._layer()
+        if layer is not None:
+            layer.events.paint.disconnect(self._on_paint)
+            layer.events.data.disconnect(self._on_data)
+
+    def mark_gone(self) -> None:
+        """Hear that the person deleted the layer: nothing more is written to it."""
+        self.is_gone = True
+        self.close()
+
+    @property
+    def layer(self) -> Labels:
+        """The layer.
+
+        Raises
+        ------
+        TargetError
+            If there is none any more.
+        """
+        layer = self._layer()
+        if layer is None:
+            msg = "The labels layer is gone: choose another target, or a new layer."
+            raise TargetError(msg)
+        return layer
 
     @property
     def book(self) -> ObjectBook:
@@ -257,9 +288,18 @@ def new_target_layer(image: Image, view: PlaneView) -> Labels:
         data = _sparse(shape, dtype)
     else:
         data = np.zeros(shape, dtype)
-    name = f"{image.name} labels"
-    where = placement(image, view.labels_offset, view.pixel())
-    return Labels(data, name=name, multiscale=isinstance(data, list), **where)
+    return Labels(
+        data,
+        name=f"{image.name} labels",
+        multiscale=isinstance(data, list),
+        metadata={OWN_MARK: _NAMES_OF_IMAGES.setdefault(image, uuid4().hex)},
+        **placement(image, view.labels_offset, view.pixel()),
+    )
+
+
+def was_made_for(layer: Labels, image: Image) -> bool:
+    """Return whether `new_target_layer` made a layer for this very image."""
+    return bool(layer.metadata.get(OWN_MARK) == _NAMES_OF_IMAGES.get(image, ""))
 
 
 def _halved(shape: tuple[int, ...], view: PlaneView) -> tuple[int, ...]:
@@ -286,7 +326,7 @@ def _sparse(shape: tuple[int, ...], dtype: np.dtype[Any]) -> zarr.Array[Any]:
     )
 
 
-def check_target(layer: Labels, image: Image, view: PlaneView, *, is_own: bool = False) -> None:
+def check_target(layer: Labels, image: Image, view: PlaneView) -> None:
     """Make sure that objects of `image` can be written into `layer`.
 
     Parameters
@@ -297,9 +337,6 @@ def check_target(layer: Labels, image: Image, view: PlaneView, *, is_own: bool =
         What is annotated.
     view : PlaneView
         Its plane.
-    is_own : bool
-        Whether `new_target_layer` made it; of others with several resolutions it is not known
-        how they belong together.
 
     Raises
     ------
@@ -307,7 +344,10 @@ def check_target(layer: Labels, image: Image, view: PlaneView, *, is_own: bool =
         If its shape or position is not the image's, or its data cannot be written.
     """
     shape = tuple(levels(layer)[0].shape)
-    if (layer.multiscale and not is_own) or not _can_be_written(levels(layer)[0]):
+    # Of others with several resolutions it is not known how they belong together.
+    if (layer.multiscale and OWN_MARK not in layer.metadata) or not _can_be_written(
+        levels(layer)[0]
+    ):
         msg = f"'{layer.name}' cannot be written to: choose another target, or a new layer."
         raise TargetError(msg)
     if shape != view.for_labels(layer.ndim).shape_nd:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from napari.components import LayerList
 from napari.layers import Layer
+
+OWN_MARK: Final = "napari-sam-live"
+"""The metadata key by which a reopened widget knows our layers again; names may change."""
 
 
 class ViewerLayers:

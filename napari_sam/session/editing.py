@@ -263,7 +263,7 @@ class Editing:
         self._check_idle()
         edit = self.history.redo()
         if edit is not None:
-            if edit.labels is not None:
+            if edit.labels is not None and not edit.labels.target.is_gone:
                 # The person may have painted with the number meanwhile.
                 edit = replace(edit, labels=edit.labels.with_free_label_ids())
                 self.history.replace_last(edit)
@@ -272,6 +272,10 @@ class Editing:
     def _restore(self, edit: Edit, state: ObjectState, direction: Direction) -> None:
         labels = edit.labels
         is_undone = direction is Direction.UNDONE
+        if labels is not None and labels.target.is_gone:
+            self.warned.emit("The labels layer it was written to is gone: nothing was changed.")
+            self.changed.emit()
+            return
         if labels is not None:
 
             def on_written(_: object) -> None:

@@ -24,6 +24,10 @@ class Labels(Protocol):
     """Integers that say which object each pixel belongs to, 0 being background."""
 
     @property
+    def is_gone(self) -> bool:
+        """Whether they were deleted: nothing is to be written to them any more."""
+
+    @property
     def book(self) -> ObjectBook:
         """What is known of the objects."""
 
@@ -112,6 +116,7 @@ class ArrayLabels:
             raise TargetError(msg)
         self.array = array
         self.book = ObjectBook()
+        self.is_gone = False
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -304,8 +304,11 @@ def test_prompts_and_objects_stay_when_a_channel_axis_is_chosen_and_left(open_no
     widget.binding.accept()
     assert widget.binding.target.data[(0, *OTHER_COIN_RC)] == 1
 
+    assert any(before.name in r.message for r in notification_manager.records)
+
     click(viewer, widget, (0, *COIN_RC))
     choose(widget)
+    assert widget.binding.target is before
     assert widget.session.state.prompts.points_xy == ((104, 68),)
     assert viewer.layers["SAM points"].data.tolist() == [[2, *COIN_RC]]
     viewer.dims.set_current_step(0, 1)

@@ -261,7 +261,7 @@ def target_of(shape, make_napari_viewer, order=None):
     return (
         viewer,
         image,
-        TargetPlane(TargetLayer(layer, lambda call: call(), is_own=True), view),
+        TargetPlane(TargetLayer(layer, lambda call: call(), is_empty=True), view),
         layer,
     )
 

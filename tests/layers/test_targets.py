@@ -1,0 +1,97 @@
+"""Which layer accepted objects go to, as widgets, layers and views come and go."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels
+from napari.utils.notifications import notification_manager
+from skimage import data
+
+from napari_sam.widget import SamWidget
+
+TIMEOUT_S = 120
+COIN_RC = (68, 104)
+OTHER_COIN_RC = (68, 150)
+
+
+@pytest.fixture
+def coins() -> Image:
+    return Image(data.coins(), name="coins")
+
+
+def accept_at(viewer, widget, rc):
+    widget.binding.start_points()
+    viewer.layers.selection.active.add([rc])
+    widget.wait_until_idle(TIMEOUT_S)
+    widget.binding.accept()
+    return widget.binding.target
+
+
+def messages():
+    return [record.message for record in notification_manager.records]
+
+
+def test_a_reopened_widget_goes_on_with_the_target_of_the_one_before(
+    make_widget, coins, remembering_predictor
+):
+    viewer, widget = make_widget(coins, Image(data.coins(), name="other"))
+    widget.binding.set_image(coins)
+    target = accept_at(viewer, widget, COIN_RC)
+    target.name = coins.name = "renamed"
+    widget.close()
+
+    again = SamWidget(viewer, load_predictor=lambda *_: remembering_predictor)
+    try:
+        again.binding.set_image(viewer.layers["other"])
+        again.wait_until_idle(TIMEOUT_S)
+        assert again.binding.target is None
+        again.binding.set_image(coins)
+        again.wait_until_idle(TIMEOUT_S)
+        assert again.binding.target is target
+        accept_at(viewer, again, OTHER_COIN_RC)
+        assert target.data[COIN_RC] == 1
+        assert target.data[OTHER_COIN_RC] == 2
+    finally:
+        again.close()
+
+
+def test_a_new_target_lies_above_the_old_one_and_is_not_given_up_for_it(make_widget, coins):
+    viewer, widget = make_widget(coins)
+    old = accept_at(viewer, widget, COIN_RC)
+    widget.binding.set_target(None)
+    coins.contrast_limits = (10, 200)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.binding.target is None
+    new = accept_at(viewer, widget, OTHER_COIN_RC)
+    assert new is not old
+    assert viewer.layers.index(new) == viewer.layers.index(old) + 1
+
+
+def test_undo_leaves_a_deleted_target_alone_and_says_so(make_widget, coins):
+    viewer, widget = make_widget(coins)
+    target = accept_at(viewer, widget, COIN_RC)
+    viewer.layers.remove(target)
+    before = target.data.copy()
+    for step in (widget.binding.undo, widget.binding.redo):
+        step()
+        np.testing.assert_array_equal(target.data, before)
+        assert "is gone" in messages()[-1]
+    assert widget.binding._targets == {}
+
+
+def test_a_target_chosen_in_3d_is_looked_at_when_the_plane_is_shown(make_widget):
+    stack = Image(np.stack([data.coins()] * 2), name="stack", scale=(2, 1, 1))
+    good, bad = (
+        Labels(np.zeros((2, 303, 384), np.uint16), name=name, scale=(z, 1, 1))
+        for name, z in (("good", 2), ("bad", 1))
+    )
+    viewer, widget = make_widget(stack, good, bad)
+    for layer, kept in ((good, good), (bad, None)):
+        viewer.dims.ndisplay = 3
+        widget.wait_until_idle(TIMEOUT_S)
+        widget.binding.set_target(layer)
+        viewer.dims.ndisplay = 2
+        widget.wait_until_idle(TIMEOUT_S)
+        assert widget.binding.target is kept
+    assert "'bad' does not lie on the image" in messages()[-1]
