@@ -516,3 +516,43 @@ def test_undo_of_an_object_on_another_image_goes_there(make_widget, coins):
     assert widget.binding.image is coins
     assert not viewer.layers["coins labels"].data.any()
     assert widget.session.state.candidates is not None
+
+
+def test_after_the_chosen_image_was_deleted_another_is_annotated(make_widget, coins):
+    cell = Image(data.cell(), name="cell")
+    viewer, widget = make_widget(cell, coins)
+    viewer.layers.remove(coins)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.binding.image is cell
+    assert widget._image_panel.image_combo.layer is cell
+    viewer.layers.remove(cell)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.binding.image is None
+
+
+def test_an_opacity_chosen_during_a_preview_is_kept(make_widget, coins):
+    viewer, widget = make_widget(coins)
+    (x, y) = COIN_RC[::-1]
+    widget.session.hover(Prompts(((x, y),), (1,)))
+    widget.wait_until_idle(TIMEOUT_S)
+    masks = [layer for layer in viewer.layers if layer.name.startswith("SAM mask")]
+    masks[0].opacity = 0.8
+    add_point(viewer, widget, COIN_RC)
+    assert [layer.opacity for layer in masks] == [0.8, 0.5, 0.5]
+
+
+def test_another_size_of_the_canvas_is_another_view(make_widget, coins):
+    viewer, widget = make_widget(coins)
+    viewer.canvas.size = tuple(side // 2 for side in viewer.canvas.size)
+    assert widget._camera_timer.isActive()
+
+
+def test_that_sam_sees_nothing_is_said_as_long_as_it_is_so(make_widget, coins):
+    viewer, widget = make_widget(coins, Image(np.full((60, 70), 7, np.uint16), name="flat"))
+    assert "SAM sees nothing here" in widget._hint.text()
+    assert "slice" not in widget._hint.text()
+    add_point(viewer, widget, (30, 30))
+    assert "SAM sees nothing here" in widget._hint.text()
+    widget.binding.set_image(coins)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert "SAM sees nothing" not in widget._hint.text()

@@ -128,6 +128,8 @@ class CandidateLayers:
         self._image: Image | None = None
         self._candidates: Candidates | None = None
         self._is_light = False
+        # The person's opacity and ours, of layers that show but a preview.
+        self._opacities: dict[int, tuple[float, float]] = {}
 
     def number_of(self, layer: object) -> int | None:
         """Return which candidate a layer shows, or None if it is not one of these layers."""
@@ -178,7 +180,8 @@ class CandidateLayers:
                 self._filled[number], self._holds[number] = _NOTHING, None
                 if max(self._view.shape) < _LARGEST_AT_FIRST_PX:  # most images have but one tile
                     self._lay(number, _Grid(self._view.shape))
-                new.opacity *= 0.5 if self._is_light else 1
+                if self._is_light:
+                    self._lighten_one(number, new)
                 self._add_layer(new)
                 new.events.visible.connect(self._on_visible)
                 return True
@@ -210,10 +213,21 @@ class CandidateLayers:
 
     def _lighten(self, lightly: bool) -> None:
         """Halve the opacity that the person sees in masks, or give it back."""
-        if lightly != self._is_light:
-            self._is_light = lightly
-            for layer in filter(None, self._layers):
-                layer.opacity = layer.opacity * (0.5 if lightly else 2)
+        if lightly == self._is_light:
+            return
+        self._is_light = lightly
+        for number, layer in enumerate(self._layers):
+            if layer is not None and lightly:
+                self._lighten_one(number, layer)
+            elif layer is not None:
+                persons, light = self._opacities.pop(number)
+                if layer.opacity == light:  # else the person has chosen another meanwhile
+                    layer.opacity = persons
+
+    def _lighten_one(self, number: int, layer: CandidateLayer) -> None:
+        persons = layer.opacity
+        layer.opacity = persons / 2
+        self._opacities[number] = persons, layer.opacity
 
     def _fill(self, number: int) -> bool:
         """Write a candidate into its layer; whether there was anything to write."""
@@ -264,6 +278,7 @@ class CandidateLayers:
     def _release(self, number: int) -> CandidateLayer | None:
         layer, self._layers[number] = self._layers[number], None
         self._filled[number], self._holds[number] = _NOTHING, None
+        self._opacities.pop(number, None)
         if layer is not None:
             layer.events.visible.disconnect(self._on_visible)
         return layer

@@ -163,13 +163,13 @@ class ImagePlane:
         if (lows > highs).all():
             return (
                 f"SAM sees nothing here: no pixel of '{self.name}' has a finite value, all are "
-                "NaN or infinite. Go to another slice, or choose another image."
+                "NaN or infinite, so there is nothing to click on."
             )
         if (lows >= highs).all():
             values = ", ".join(f"{low:g}" for low in lows if np.isfinite(low))
             return (
                 f"SAM sees nothing here: all pixels of '{self.name}' have the same value "
-                f"({values}). Go to another slice, or choose another image."
+                f"({values}), so there is nothing to click on."
             )
         return (
             f"All pixels of '{self.name}' look the same to SAM, though their values differ: change "

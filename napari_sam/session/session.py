@@ -30,7 +30,7 @@ from napari_sam.session.prompts import Prompts
 from napari_sam.session.reopening import accepted_object, reopen
 from napari_sam.session.state import SessionState, hint_for
 from napari_sam.session.store import EmbeddingStore
-from napari_sam.session.tiles import Box, Tile
+from napari_sam.session.tiles import Box
 
 _MOMENT_S: Final = 0.02
 """How long to wait for an embedding that was there before; a person does not notice it."""
@@ -175,7 +175,9 @@ class AnnotationSession:
             is_writing=not self._editing.is_idle,
             can_undo=self._editing.history.can_undo,
             can_redo=self._editing.history.can_redo,
-            hint=encoding.note or hint_for(encoding.phase, *decoding.usable(prompts)),
+            hint=encoding.note
+            or self._why_same
+            or hint_for(encoding.phase, *decoding.usable(prompts)),
             has_image=encoding.plane is not None,
             model=encoding.choice,
             wish=encoding.wish,
@@ -360,17 +362,22 @@ class AnnotationSession:
         self._publish()
 
     def _on_embedded(self, embedded: EmbeddedTile) -> None:
-        if embedded.why_same and self._is_whole(embedded.tile):
-            self.warned.emit(embedded.why_same)
+        if self._why_same:
+            self.warned.emit(self._why_same)
         if self._key is not None:
             self._known.add(self._key)
         self._decoding.request()
         self._publish()
         self.ahead.look_ahead()
 
-    def _is_whole(self, tile: Tile) -> bool:
-        plane = self._encoding.plane
-        return plane is not None and (tile.height, tile.width) == plane.shape
+    @property
+    def _why_same(self) -> str:
+        """Why the model sees nothing in the whole plane, if that is so."""
+        plane, embedded = self._encoding.plane, self._encoding.embedded
+        if plane is None or embedded is None:
+            return ""
+        is_whole = (embedded.tile.height, embedded.tile.width) == plane.shape
+        return embedded.why_same if is_whole else ""
 
     # The object being made -------------------------------------------------------------------
 
