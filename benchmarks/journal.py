@@ -18,10 +18,10 @@ import numpy as np
 
 from napari_sam.session import ArrayLabels, ArrayPlane, ObjectRecord, Overlap, Prompts
 from napari_sam.session.candidates import ObjectState
-from napari_sam.session.edits import NewObject, plan_object
 from napari_sam.session.journal import Journal
 from napari_sam.session.journal_entries import Direction
 from napari_sam.session.journal_files import ImageReference
+from napari_sam.session.placing import NewObject, plan_object
 from napari_sam.session.replaying import read_journal, replay
 
 SIDE_PX = 8000

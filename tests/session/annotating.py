@@ -16,10 +16,10 @@ import numpy as np
 from napari_sam.session import ArrayPlane, ObjectRecord, Overlap, Prompts, RecordChange, recounted
 from napari_sam.session.candidates import ObjectState
 from napari_sam.session.editing import Editing
-from napari_sam.session.edits import NewObject
 from napari_sam.session.jobs import CallbackQueue
 from napari_sam.session.journal import Journal
 from napari_sam.session.journal_files import ImageReference
+from napari_sam.session.placing import NewObject
 from napari_sam.session.tiles import Tile
 
 SHAPE = 256, 300
