@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari.layers import Layer
-from npe2 import PluginManifest
+from npe2 import PluginManager, PluginManifest
 
 import napari_sam
 from napari_sam.cli import DISTRIBUTION, DOCK_NAME, SAMPLES
@@ -21,6 +21,12 @@ SAMPLE_SHAPES = {
     "retina": (1411, 1411, 3),
     "immunohistochemistry": (512, 512, 3),
 }
+
+
+@pytest.fixture(autouse=True)
+def discovered() -> None:
+    """Have npe2 find the installed plugins, as napari does when it starts."""
+    PluginManager.instance().discover()
 
 
 def test_manifest_belongs_to_the_distribution() -> None:
