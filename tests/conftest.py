@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from contextlib import suppress
 
 import numpy as np
@@ -10,6 +11,13 @@ from napari_sam.session.embeddings import content_key
 from napari_sam.widget import SamWidget
 
 TIMEOUT_S = 120
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imports_are_no_garbage():
+    """Spare what was imported from being looked at: napari collects garbage layer by layer."""
+    gc.collect()
+    gc.freeze()
 
 
 class RememberingPredictor(Predictor):
