@@ -225,7 +225,4 @@ def _tiles(file: str, reader: str | None) -> Iterator[TileToPrepare]:
     for image in images:
         for name, view in every_plane(displayed_plane(image, viewer.dims)).items():
             plane = looks.image_plane(image, view)
-            pyramid = TilePyramid(plane.shape)
-            at_first = pyramid.in_sight(pyramid.whole.box_xyxy)
-            for tile in dict.fromkeys((at_first, pyramid.whole)):
-                yield TileToPrepare(plane, tile, f"{image.name}, {name}")
+            yield TileToPrepare(plane, TilePyramid(plane.shape).whole, f"{image.name}, {name}")

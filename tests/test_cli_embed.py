@@ -83,7 +83,7 @@ def above_the_models_side(path):
         (gray_float, "gray.tif", 1),
         (colour, "colour.png", 1),
         (time_and_depth, "series.tif", 4),
-        (above_the_models_side, "large.tif", 2),
+        (above_the_models_side, "large.tif", 1),
     ],
 )
 def test_a_viewer_finds_everything_embedded(

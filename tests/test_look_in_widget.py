@@ -63,7 +63,7 @@ def test_a_wide_image_fits_the_panel(open_fold):
     _, _, panel = open_fold(Image(np.tile(COINS, (1, 6)), name="wide"))
     pixmap = panel._thumbnail.pixmap()
     assert pixmap.width() / pixmap.devicePixelRatio() <= panel._thumbnail.width()
-    assert 10 < pixmap.height() / pixmap.devicePixelRatio() < 60
+    assert 10 < pixmap.height() / pixmap.devicePixelRatio() < 96
 
 
 def test_without_an_image_there_is_nothing_to_choose(open_fold):
