@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from napari.utils.notifications import show_warning
-
 from napari_sam._qt.fold import Fold
 from napari_sam._qt.object_model import PixelArea
 from napari_sam._qt.object_table import ObjectTable
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.target import TargetLayer
 from napari_sam.object_files import ObjectFiles
-from napari_sam.session import AnnotationSession, Dispatcher, TargetError
+from napari_sam.session import AnnotationSession, Dispatcher
 
 
 class ObjectList:
@@ -88,16 +84,10 @@ class ObjectList:
         self._binding.reopen(label_id)
 
     def _on_remove(self, label_ids: list[int]) -> None:
-        self._try(lambda: self._session.remove(label_ids))
+        self._binding.attempt(lambda: self._session.remove(label_ids))
 
     def _on_merge(self, label_ids: list[int]) -> None:
-        self._try(lambda: self._session.merge(label_ids))
+        self._binding.attempt(lambda: self._session.merge(label_ids))
 
     def _on_change(self, label_ids: list[int], what: str, value: object) -> None:
-        self._try(lambda: self._session.note(label_ids, **{what: value}))
-
-    def _try(self, action: Callable[[], None]) -> None:
-        try:
-            action()
-        except TargetError as error:
-            show_warning(str(error))
+        self._binding.attempt(lambda: self._session.note(label_ids, **{what: value}))

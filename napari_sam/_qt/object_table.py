@@ -134,15 +134,6 @@ class ObjectTable(QWidget):
             for row in rows
         ]
 
-    def step(self, by: int) -> None:
-        """Go to the next object in the order of the table, or to the one before; around the end."""
-        count = self._filter.rowCount()
-        if count:
-            current = self.view.currentIndex()
-            row = (current.row() + by) % count if current.isValid() else 0
-            self.view.selectRow(row)
-            self.view.scrollTo(self._filter.index(row, 0))
-
     def _show_progress(self) -> None:
         names = self._model.class_names
         if names != [self._class.itemText(n) for n in range(self._class.count())]:

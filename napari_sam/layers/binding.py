@@ -552,15 +552,15 @@ class LayerBinding:
 
     def accept(self) -> None:
         """Write the shown candidate into the target as a new object."""
-        self._try(self._session.accept)
+        self.attempt(self._session.accept)
 
     def undo(self) -> None:
         """Take back the last change of the prompts or the last accepted object."""
-        self._try(self._session.undo)
+        self.attempt(self._session.undo)
 
     def redo(self) -> None:
         """Repeat what was undone last."""
-        self._try(self._session.redo)
+        self.attempt(self._session.redo)
 
     @property
     def target_layer(self) -> TargetLayer | None:
@@ -592,15 +592,15 @@ class LayerBinding:
 
     def reopen_under_cursor(self) -> None:
         """Have the accepted object under the cursor be the one that is being made."""
-        self._try(lambda: self._session.reopen(self._object_under_cursor()))
+        self.attempt(lambda: self._session.reopen(self._object_under_cursor()))
 
     def reopen(self, label_id: int) -> None:
         """Have an accepted object be the one that is being made, once its slice is shown."""
-        self._defer(lambda: self._try(lambda: self._session.reopen(label_id)))
+        self._defer(lambda: self.attempt(lambda: self._session.reopen(label_id)))
 
     def remove_under_cursor(self) -> None:
         """Delete the accepted object under the cursor."""
-        self._try(lambda: self._session.remove([self._object_under_cursor()]))
+        self.attempt(lambda: self._session.remove([self._object_under_cursor()]))
 
     def _object_under_cursor(self) -> int:
         label_id = 0
@@ -611,7 +611,8 @@ class LayerBinding:
             raise TargetError(msg)
         return label_id
 
-    def _try(self, action: Callable[[], object]) -> None:
+    def attempt(self, action: Callable[[], object]) -> None:
+        """Do something to objects; that the target refuses it is told by `warned`."""
         try:
             action()
         except TargetError as error:

@@ -124,7 +124,9 @@ class Editing:
         push = self.history.push_accepted_click if with_click else self.history.push
 
         def work() -> LabelsEdit:
-            return self._written(plan_object(target, new, overlap), Direction.MADE)
+            labels = plan_object(target, new, overlap)
+            labels.write()
+            return labels
 
         return self._make(edit, work, candidates.area_bound_px(chosen), push)
 
@@ -191,20 +193,16 @@ class Editing:
         state: ObjectState,
     ) -> None:
         def work() -> LabelsEdit:
-            return self._written(plan(), Direction.MADE)
+            labels = plan()
+            labels.write()
+            return labels
 
         area_px = sum(record.area_px for record in records)
         self._make(Edit(state, state, self.plane_id), work, area_px, self.history.push)
 
-    def _written(self, labels: LabelsEdit, direction: Direction) -> LabelsEdit:
-        """Write or take back what was planned, and have it written down; on any thread."""
-        if direction is Direction.UNDONE:
-            labels.erase()
-        else:
-            labels.write()
+    def _write_down(self, labels: LabelsEdit, direction: Direction) -> None:
         if self.record is not None:
             self.record(labels, direction)
-        return labels
 
     def _make(
         self,
@@ -213,6 +211,11 @@ class Editing:
         area_px: float,
         push: Callable[[Edit], None],
     ) -> LabelsEdit | None:
+        def make() -> LabelsEdit:
+            labels = work()
+            self._write_down(labels, Direction.MADE)
+            return labels
+
         def on_written(labels: LabelsEdit) -> None:
             labels.note()
             made = replace(edit, labels=labels)
@@ -221,9 +224,9 @@ class Editing:
             self.changed.emit()
 
         if area_px > MAX_AREA_AT_ONCE_PX:
-            self._write(work, on_written)
+            self._write(make, on_written)
             return None
-        labels = work()
+        labels = make()
         on_written(labels)
         return labels
 
@@ -278,15 +281,20 @@ class Editing:
             return
         if labels is not None:
 
+            def write() -> None:
+                (labels.erase if is_undone else labels.write)()
+                self._write_down(labels, direction)
+
             def on_written(_: object) -> None:
                 (labels.forget if is_undone else labels.note)()
                 self.changed.emit()
 
             if labels.area_px > MAX_AREA_AT_ONCE_PX:
-                self._write(lambda: self._written(labels, direction), on_written)
+                self._write(write, on_written)
             else:
                 try:
-                    on_written(self._written(labels, direction))
+                    write()
+                    on_written(None)
                 except TargetError as error:
                     self.warned.emit(str(error))
         self.restored.emit(edit, state)

@@ -14,7 +14,7 @@ from napari_sam.session.labels import LabelsPlane, TargetError
 from napari_sam.session.objects import ObjectRecord
 from napari_sam.session.placing import NewObject
 from napari_sam.session.prompts import Prompts
-from napari_sam.session.tiles import MODEL_SIDE, Tile
+from napari_sam.session.tiles import Tile
 
 if TYPE_CHECKING:
     from napari_sam.model import MaskCrop
@@ -74,7 +74,7 @@ class Reopened:
     def logits(self, tile: Tile) -> NDArray[np.float32]:
         """Return its region as (256, 256) low-res logits of a tile, to decode from."""
         # The model's input is a square of which the tile fills the longer side.
-        step = tile.side / MODEL_SIDE * (MODEL_SIDE / _LOW_RES) / _SAMPLES
+        step = tile.side / _LOW_RES / _SAMPLES
         offsets = (np.arange(_LOW_RES * _SAMPLES) + 0.5) * step - 0.5
         rows = np.rint(offsets + tile.top - self.top).astype(int)
         columns = np.rint(offsets + tile.left - self.left).astype(int)
