@@ -57,9 +57,9 @@ def test_rows_are_sorted_by_value_and_filtered_by_words(opened):
     areas = cells(table, 2)
     assert areas == sorted(areas, reverse=True)
     widget.session.note([2], class_name="Münze", note="oben rechts")
-    table._filter.set_text("münze rechts")
+    table._model.set_text("münze rechts")
     assert cells(table, 0) == [2]
-    table._filter.set_text("")
+    table._model.set_text("")
     assert len(cells(table, 0)) == 3
 
 

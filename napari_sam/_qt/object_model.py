@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt, Signal
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
 
 from napari_sam.session import ObjectRecord
 
 _ROOT: Final = QModelIndex()
-SORT_ROLE: Final = int(Qt.ItemDataRole.UserRole)
 
 
 @dataclass(frozen=True)
@@ -45,17 +44,15 @@ class _Column:
     key: str = ""  # of what the person can change in it
 
 
-def _decimals(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
-
-
 _COLUMNS: Final = (
     _Column("id", "The object's integer in the labels", lambda r, _: r.label_id),
     _Column("class", "Its class", lambda r, _: r.class_name or "", False, "class_name"),
     _Column("area", "Pixels, or square units of the layer", lambda r, p: p.of(r.area_px)),
     _Column("score", "The model's guess of how good the mask is", lambda r, _: r.score),
     _Column("stability", "How little the mask depends on its threshold", lambda r, _: r.stability),
-    _Column("slice", "Where it begins, along the axes that are not shown", lambda r, _: _slice(r)),
+    _Column(
+        "slice", "Where it begins, along the axes that are not shown", lambda r, _: r.start[:-2]
+    ),
     _Column("reviewed", "Whether you have looked at it again", lambda r, _: r.reviewed, False),
     _Column("note", "What you want to remember of it", lambda r, _: r.note, False, "note"),
 )
@@ -63,80 +60,137 @@ _REVIEWED: Final = [column.title for column in _COLUMNS].index("reviewed")
 _AREA: Final = [column.title for column in _COLUMNS].index("area")
 
 
-def _slice(record: ObjectRecord) -> str:
-    return ", ".join(map(str, record.start[:-2]))
-
-
 class ObjectModel(QAbstractTableModel):
-    """One row for each record; what is edited is asked for by `change_requested`."""
+    """One row for each record that a text lets pass, in the order of a column.
+
+    It sorts and filters on its own: a `QSortFilterProxyModel` asks for two values in each
+    comparison, which takes half a second for some thousand rows in Python. What is edited is asked
+    for by `change_requested`.
+    """
 
     change_requested = Signal(list, str, object)
     """label_ids, what of them ("class_name", "reviewed", "note"), and its new value."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._records: list[ObjectRecord] = []
+        self._records: dict[int, ObjectRecord] = {}
+        self._shown: list[int] = []  # label_ids, row by row
         self._rows: dict[int, int] = {}
+        self._words: list[str] = []
+        self._sorting = _COLUMNS[0], False  # whether the largest come first
         self._pixel = PixelArea()
 
-    def set_pixel(self, pixel: PixelArea) -> None:
-        """Give areas in other units."""
-        if pixel != self._pixel:
-            self.beginResetModel()
-            self._pixel = pixel
-            self.endResetModel()
-
-    def set_records(self, records: Iterable[ObjectRecord]) -> None:
-        """Show these records and no others."""
+    def set_records(self, records: Iterable[ObjectRecord], pixel: PixelArea) -> None:
+        """Show these records and no others, with areas in these units."""
         self.beginResetModel()
-        self._records = list(records)
-        self._rows = {record.label_id: row for row, record in enumerate(self._records)}
+        self._pixel = pixel
+        self._records = {record.label_id: record for record in records}
+        self._number(self._sorted(filter(self._passes, self._records)))
         self.endResetModel()
 
-    def update_record(self, label_id: int, record: ObjectRecord | None) -> None:
-        """Show what is known of one object now; None: it is gone."""
-        row = self._rows.get(label_id)
-        if record is None:
-            if row is not None:
-                self._remove(row)
-        elif row is None:
-            self.beginInsertRows(_ROOT, len(self._records), len(self._records))
-            self._rows[label_id] = len(self._records)
-            self._records.append(record)
-            self.endInsertRows()
-        else:
-            self._records[row] = record
-            self.dataChanged.emit(self.index(row, 0), self.index(row, len(_COLUMNS) - 1))
+    def update_records(self, records: Mapping[int, ObjectRecord | None]) -> None:
+        """Show what is known of some objects now; None: they are gone."""
+        for label_id, record in records.items():
+            if record is None:
+                self._records.pop(label_id, None)
+            else:
+                self._records[label_id] = record
+        passing = {one for one in records if one in self._records and self._passes(one)}
+        self._show_changes(gone=records.keys() - passing, passing=passing)
 
-    def _remove(self, row: int) -> None:
-        self.beginRemoveRows(_ROOT, row, row)
-        del self._records[row]
-        self._rows = {record.label_id: n for n, record in enumerate(self._records)}
-        self.endRemoveRows()
+    def set_text(self, text: str) -> None:
+        """Show only rows with these words, whatever their case."""
+        self._words = text.casefold().split()
+        passing = set(filter(self._passes, self._records))
+        self._show_changes(gone=self._rows.keys() - passing, passing=passing)
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Show the rows in the order of a column; of equal ones, the smaller label_id first."""
+        self._sorting = _COLUMNS[column], order == Qt.SortOrder.DescendingOrder
+        self._sort()
+
+    def _passes(self, label_id: int) -> bool:
+        if not self._words:
+            return True
+        texts = [
+            self._text(self._records[label_id], column).casefold()
+            for column in _COLUMNS
+            if column.title != "reviewed"
+        ]
+        return all(any(word in text for text in texts) for word in self._words)
+
+    def _sorted(self, label_ids: Iterable[int]) -> list[int]:
+        column, is_largest_first = self._sorting
+
+        def key(label_id: int) -> Any:
+            value = column.value(self._records[label_id], self._pixel)
+            return value.casefold() if isinstance(value, str) else -1.0 if value is None else value
+
+        return sorted(sorted(label_ids), key=key, reverse=is_largest_first)
+
+    def _show_changes(self, gone: Iterable[int], passing: set[int]) -> None:
+        """Take rows out, append those that are new, and sort."""
+        for rows in _runs([self._rows[one] for one in gone if one in self._rows]):
+            self.beginRemoveRows(_ROOT, rows.start, rows.stop - 1)
+            del self._shown[rows.start : rows.stop]
+            self.endRemoveRows()
+        self._number(self._shown)
+        if new := sorted(passing - self._rows.keys()):
+            first = len(self._shown)
+            self.beginInsertRows(_ROOT, first, first + len(new) - 1)
+            self._number(self._shown + new)
+            self.endInsertRows()
+        if passing:
+            rows_of = [self._rows[one] for one in passing]
+            last = self.index(max(rows_of), len(_COLUMNS) - 1)
+            self.dataChanged.emit(self.index(min(rows_of), 0), last)
+        self._sort()
+
+    def _sort(self) -> None:
+        ordered = self._sorted(self._shown)
+        if ordered == self._shown:
+            return
+        self.layoutAboutToBeChanged.emit()
+        # Of what is selected, among others.
+        before = self.persistentIndexList()
+        places = [(self._shown[index.row()], index.column()) for index in before]
+        self._number(ordered)
+        after = [self.index(self._rows[label_id], column) for label_id, column in places]
+        self.changePersistentIndexList(before, after)
+        self.layoutChanged.emit()
+
+    def _number(self, shown: list[int]) -> None:
+        self._shown = shown
+        self._rows = {label_id: row for row, label_id in enumerate(shown)}
 
     def label_id(self, row: int) -> int:
         """Return which object a row is about."""
-        return self._records[row].label_id
+        return self._shown[row]
 
     def row_of(self, label_id: int) -> int | None:
-        """Return the row of an object; None if it has none."""
+        """Return the row of an object; None if it has none, or is not among those shown."""
         return self._rows.get(label_id)
 
     @property
     def reviewed_count(self) -> int:
         """How many objects are reviewed."""
-        return sum(record.reviewed for record in self._records)
+        return sum(record.reviewed for record in self._records.values())
+
+    @property
+    def count(self) -> int:
+        """How many objects there are, shown or not."""
+        return len(self._records)
 
     @property
     def class_names(self) -> list[str]:
         """The classes of the objects, in alphabetical order."""
-        return sorted({record.class_name for record in self._records if record.class_name})
+        return sorted({record.class_name for record in self._records.values() if record.class_name})
 
     # What Qt asks for ------------------------------------------------------------------------
 
     def rowCount(self, parent: QModelIndex = _ROOT) -> int:
-        """Return the number of objects."""
-        return 0 if parent.isValid() else len(self._records)
+        """Return the number of objects that are shown."""
+        return 0 if parent.isValid() else len(self._shown)
 
     def columnCount(self, parent: QModelIndex = _ROOT) -> int:
         """Return the number of columns."""
@@ -153,20 +207,26 @@ class ObjectModel(QAbstractTableModel):
         return column.tip if role == Qt.ItemDataRole.ToolTipRole else None
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
-        """Return what a cell shows, sorts by or is edited as."""
-        record, column = self._records[index.row()], _COLUMNS[index.column()]
-        value = column.value(record, self._pixel)
-        if role == SORT_ROLE:
-            return -1.0 if value is None else value
+        """Return what a cell shows or is edited as."""
+        record, column = self._records[self._shown[index.row()]], _COLUMNS[index.column()]
         if index.column() == _REVIEWED:
             if role == Qt.ItemDataRole.CheckStateRole:
-                return Qt.CheckState.Checked if value else Qt.CheckState.Unchecked
+                return Qt.CheckState.Checked if record.reviewed else Qt.CheckState.Unchecked
             return None
         if role == Qt.ItemDataRole.TextAlignmentRole and column.is_number:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
-            return _decimals(value) if value is None or isinstance(value, float) else value
+            value = column.value(record, self._pixel)
+            return value if isinstance(value, int) else self._text(record, column)
         return None
+
+    def _text(self, record: ObjectRecord, column: _Column) -> str:
+        value = column.value(record, self._pixel)
+        if value is None:
+            return ""
+        if isinstance(value, tuple):
+            return ", ".join(map(str, value))
+        return f"{value:.2f}" if isinstance(value, float) else str(value)
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlag:
         """Return what can be done with a cell."""
@@ -192,26 +252,15 @@ class ObjectModel(QAbstractTableModel):
         return False
 
 
-class ObjectFilter(QSortFilterProxyModel):
-    """Sorts the rows by their values, and shows those in which every word of a text occurs."""
-
-    def __init__(self, model: ObjectModel) -> None:
-        super().__init__()
-        self._words: list[str] = []
-        self.setSourceModel(model)
-        self.setSortRole(SORT_ROLE)
-
-    def set_text(self, text: str) -> None:
-        """Show only rows with these words, whatever their case."""
-        self._words = text.casefold().split()
-        self.invalidate()
-
-    def filterAcceptsRow(self, row: int, parent: QModelIndex) -> bool:
-        """Tell whether a row is shown."""
-        model = self.sourceModel()
-        texts = [
-            str(model.data(model.index(row, column), Qt.ItemDataRole.DisplayRole) or "").casefold()
-            for column in range(len(_COLUMNS))
-            if column != _REVIEWED
-        ]
-        return all(any(word in text for text in texts) for word in self._words)
+def _runs(numbers: list[int]) -> Iterator[range]:
+    """Yield the runs of consecutive numbers among some, the last first."""
+    run = range(0)
+    for number in sorted(numbers, reverse=True):
+        if run and number == run.start - 1:
+            run = range(number, run.stop)
+        else:
+            if run:
+                yield run
+            run = range(number, number + 1)
+    if run:
+        yield run

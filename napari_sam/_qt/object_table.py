@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam._qt.object_model import ObjectFilter, ObjectModel, PixelArea
+from napari_sam._qt.object_model import ObjectModel, PixelArea
 from napari_sam.session import ObjectRecord
 
 _LEAST_HEIGHT_PX = 160
@@ -37,16 +37,17 @@ class ObjectTable(QWidget):
         super().__init__()
         self._model = ObjectModel()
         self._model.change_requested.connect(self._on_cell_changed)
-        self._filter = ObjectFilter(self._model)
         self._is_pointing = False
         self.view = QTableView()
-        self.view.setModel(self._filter)
+        self.view.setModel(self._model)
         self.view.setSortingEnabled(True)
         self.view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.view.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
         self.view.verticalHeader().hide()
         self.view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        # As wide as what is in sight needs, whatever the other thousands of rows hold.
+        self.view.horizontalHeader().setResizeContentsPrecision(0)
         self.view.setMinimumHeight(_LEAST_HEIGHT_PX)
         self.view.selectionModel().currentRowChanged.connect(self._on_row_changed)
         self.view.selectionModel().selectionChanged.connect(self._show_what_can_be_done)
@@ -62,7 +63,7 @@ class ObjectTable(QWidget):
         text.setPlaceholderText("filter")
         text.setClearButtonEnabled(True)
         text.setToolTip("Shows the objects in whose row all these words occur")
-        text.textChanged.connect(self._filter.set_text)
+        text.textChanged.connect(self._model.set_text)
         self._progress = QLabel()
         self._progress.setToolTip("Objects that you have marked as reviewed")
         row = QHBoxLayout()
@@ -100,14 +101,12 @@ class ObjectTable(QWidget):
 
     def set_records(self, records: Iterable[ObjectRecord], pixel: PixelArea) -> None:
         """Show the objects of another target."""
-        self._model.set_pixel(pixel)
-        self._model.set_records(records)
+        self._model.set_records(records, pixel)
         self._show_progress()
 
     def update_records(self, records: dict[int, ObjectRecord | None]) -> None:
         """Show what has become of some objects; None: they are gone."""
-        for label_id, record in records.items():
-            self._model.update_record(label_id, record)
+        self._model.update_records(records)
         self._show_progress()
 
     def point_at(self, label_id: int | None) -> None:
@@ -118,7 +117,7 @@ class ObjectTable(QWidget):
             if row is None:
                 self.view.clearSelection()
                 return
-            index = self._filter.mapFromSource(self._model.index(row, 0))
+            index = self._model.index(row, 0)
             flags = QItemSelectionModel.SelectionFlag
             self.view.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
             self.view.scrollTo(index)
@@ -129,10 +128,7 @@ class ObjectTable(QWidget):
     def chosen(self) -> list[int]:
         """The label_ids of the rows that are selected, in the order of the table."""
         rows = sorted(index.row() for index in self.view.selectionModel().selectedRows())
-        return [
-            self._model.label_id(self._filter.mapToSource(self._filter.index(row, 0)).row())
-            for row in rows
-        ]
+        return [self._model.label_id(row) for row in rows]
 
     def _show_progress(self) -> None:
         names = self._model.class_names
@@ -141,7 +137,7 @@ class ObjectTable(QWidget):
             self._class.clear()
             self._class.addItems(names)
             self._class.setEditText(text)
-        self._progress.setText(f"{self._model.reviewed_count} of {self._model.rowCount()} reviewed")
+        self._progress.setText(f"{self._model.reviewed_count} of {self._model.count} reviewed")
 
     def _show_what_can_be_done(self) -> None:
         count = len(self.view.selectionModel().selectedRows())
@@ -157,7 +153,7 @@ class ObjectTable(QWidget):
             self._go_to(current)
 
     def _go_to(self, index: QModelIndex) -> None:
-        self.go_requested.emit(self._model.label_id(self._filter.mapToSource(index).row()))
+        self.go_requested.emit(self._model.label_id(index.row()))
 
     def _on_cell_changed(self, label_ids: list[int], what: str, value: object) -> None:
         chosen = self.chosen
