@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 from weakref import WeakKeyDictionary, ref
@@ -25,6 +26,8 @@ _COARSEST_PX: Final = 1024
 _CHUNK_PX: Final = 512
 _NAMES_OF_IMAGES: Final[WeakKeyDictionary[Image, str]] = WeakKeyDictionary()
 """What the mark of a target says of its image. These outlive a widget, as the layers do."""
+_BOOKS: Final[WeakKeyDictionary[Labels, ObjectBook]] = WeakKeyDictionary()
+"""What is known of the objects in layers that are or were targets, also of an earlier widget."""
 
 
 class TargetLayer:
@@ -51,11 +54,11 @@ class TargetLayer:
         self.is_gone = False
         """Whether the person deleted the layer."""
         self._defer = defer
-        self._book = ObjectBook()
+        self._book = _BOOKS.setdefault(layer, ObjectBook())
         self._painted: dict[int, tuple[Start, Start]] = {}  # which labels, and in which box
         self._largest_painted = 0
         if not is_empty:
-            self._on_data()
+            self._scan()
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_data)
 
@@ -147,10 +150,21 @@ class TargetLayer:
             return 0
         return int(self.read(tuple(slice(int(n), int(n) + 1) for n in place)).item())
 
+    def _scan(self) -> None:
+        """Note what objects there are; what was known of those before is kept."""
+        found = {record.label_id: record for record in find_objects(self)}
+        for label_id, record in found.items():
+            known = self._book.get(label_id)
+            if known is not None:
+                found[label_id] = replace(
+                    known, start=record.start, stop=record.stop, area_px=record.area_px
+                )
+        self._book.replace_all(list(found.values()))
+
     def _on_data(self) -> None:
         self._largest_painted = 0
         self._painted.clear()
-        self._book.replace_all(find_objects(self))
+        self._book.replace_all(find_objects(self))  # other labels: nothing is known of them
 
     def _on_paint(self, event: Event) -> None:
         # What a stroke changed is told in several forms; the new values come last in each.

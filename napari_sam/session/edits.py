@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 
@@ -93,6 +94,15 @@ class LabelsEdit:
     def area_px(self) -> int:
         """Number of pixels that are written."""
         return sum(stroke.area_px for stroke in self.strokes)
+
+    @cached_property
+    def size_bytes(self) -> int:
+        """How much memory its pixels and masks take."""
+        blocks = [block for stroke in self.strokes for block in stroke.blocks]
+        records = [record for one in self.changes for record in (one.before, one.after) if record]
+        return sum(block.mask.size_bytes + block.before.size_bytes for block in blocks) + sum(
+            mask.size_bytes for record in records for mask in record.masks
+        )
 
     def write(self) -> None:
         """Write the pixels; may run on any thread. `note` belongs to it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import accumulate, islice, takewhile
 from typing import Final
 
 from napari_sam.session.candidates import ObjectState
@@ -11,6 +11,8 @@ from napari_sam.session.edits import LabelsEdit
 from napari_sam.session.ranking import MAX_EXAMPLES, Example, Memory
 
 _MAX_EDITS: Final = 1000
+_MAX_BYTES: Final = 2**28
+"""Of what was written: a thousand objects, unless each is of tens of millions of pixels."""
 _NOTHING: Final = ObjectState()
 
 
@@ -35,6 +37,18 @@ class Edit:
     plane_id: int
     labels: LabelsEdit | None = None
     example: Example | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """How much memory that takes which was written."""
+        return 0 if self.labels is None else self.labels.size_bytes
+
+
+def _within_bounds(edits: list[Edit]) -> list[Edit]:
+    """Return the newest edits, as many as there is room for; the last one always."""
+    total_bytes = accumulate(edit.size_bytes for edit in reversed(edits[-_MAX_EDITS:]))
+    kept = sum(1 for _ in takewhile(lambda size_bytes: size_bytes <= _MAX_BYTES, total_bytes))
+    return edits[-max(1, kept) :]
 
 
 class History:
@@ -64,7 +78,7 @@ class History:
 
     def push(self, edit: Edit) -> None:
         """Remember an edit that was just done; what was undone before can no longer be redone."""
-        self._done = [*self._done[-_MAX_EDITS + 1 :], edit]
+        self._done = _within_bounds([*self._done, edit])
         self._undone.clear()
 
     def push_accepted_click(self, edit: Edit) -> None:

@@ -46,6 +46,11 @@ class PackedMask:
         return mask
 
     @property
+    def size_bytes(self) -> int:
+        """How much memory it takes."""
+        return len(self.packed)
+
+    @property
     def region(self) -> tuple[slice, ...]:
         """Where it lies, as an index."""
         return region_of(self.start, self.shape)
@@ -69,6 +74,11 @@ class PackedLabels:
     def __init__(self, labels: NDArray[Any]) -> None:
         self._shape, self._dtype = labels.shape, labels.dtype
         self._packed = zlib.compress(labels.tobytes(), _FASTEST) if labels.any() else None
+
+    @property
+    def size_bytes(self) -> int:
+        """How much memory it takes."""
+        return 0 if self._packed is None else len(self._packed)
 
     @property
     def labels(self) -> NDArray[Any]:

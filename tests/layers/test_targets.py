@@ -39,7 +39,10 @@ def test_a_reopened_widget_goes_on_with_the_target_of_the_one_before(
     widget.binding.set_image(coins)
     target = accept_at(viewer, widget, COIN_RC)
     target.name = coins.name = "renamed"
+    widget.session.note([1], class_name="coin", note="worn", reviewed=True)
+    before = widget.binding.target_layer.book.get(1)
     widget.close()
+    target.data[COIN_RC[0] - 1, COIN_RC[1]] = 0  # what nobody follows
 
     again = SamWidget(viewer, load_predictor=lambda *_: remembering_predictor)
     try:
@@ -49,6 +52,8 @@ def test_a_reopened_widget_goes_on_with_the_target_of_the_one_before(
         again.binding.set_image(coins)
         again.wait_until_idle(TIMEOUT_S)
         assert again.binding.target is target
+        (record,) = again.binding.target_layer.book
+        assert vars(record) == {**vars(before), "area_px": before.area_px - 1}
         accept_at(viewer, again, OTHER_COIN_RC)
         assert target.data[COIN_RC] == 1
         assert target.data[OTHER_COIN_RC] == 2

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from napari_sam.session import Prompts
+from napari_sam.session import ArrayPlane, ObjectRecord, Overlap, Prompts
+from napari_sam.session import history as history_module
 from napari_sam.session.candidates import ObjectState
 from napari_sam.session.history import Edit, History
+from napari_sam.session.placing import NewObject, plan_object
 
 
 def edit(plane_id=1, labels=None):
@@ -14,8 +17,16 @@ def edit(plane_id=1, labels=None):
 
 @pytest.fixture
 def accepted():
-    """Stands for a LabelsEdit, which the history carries and never looks into."""
-    return object()
+    """Write one object into labels."""
+    return written(np.ones((4, 4), bool))
+
+
+def written(mask):
+    plane = ArrayPlane(np.zeros((64, 3000), np.uint16))
+    record = ObjectRecord(0, (), (), 0)
+    labels = plan_object(plane, NewObject([(mask, 0, 0)], record), Overlap.KEEP)
+    labels.write()
+    return labels
 
 
 def test_edits_come_back_in_reverse_and_are_repeated_in_order():
@@ -62,6 +73,20 @@ def test_the_oldest_edits_go_after_a_thousand():
     undone = [history.undo() for _ in range(1000)]
     assert undone[-1] is second
     assert not history.can_undo
+
+
+def test_the_oldest_edits_go_when_they_take_much_memory(monkeypatch):
+    noise = np.random.default_rng(0).random((64, 3000)) > 0.5  # which cannot be compressed
+    size_bytes = edit(labels=written(noise)).size_bytes
+    assert size_bytes > noise.size / 8
+    monkeypatch.setattr(history_module, "_MAX_BYTES", 3.5 * size_bytes)
+    history, edits = History(), [edit(labels=written(noise)) for _ in range(5)]
+    for one in edits:
+        history.push(one)
+    assert [history.undo() for _ in range(4)] == [*edits[:1:-1], None]
+    monkeypatch.setattr(history_module, "_MAX_BYTES", 1)
+    history.push(edits[0])
+    assert history.last is edits[0]
 
 
 def test_prompts_of_other_planes_are_forgotten_and_accepts_kept(accepted):
