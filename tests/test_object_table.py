@@ -160,6 +160,15 @@ def test_strokes_of_the_brush_are_counted(opened):
     widget.wait_until_idle(TIMEOUT_S)
     assert 9 in cells(table, 0)
     layer.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert 9 not in cells(table, 0)
+    layer.redo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert 9 in cells(table, 0)
+    for _ in range(2):
+        layer.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert cells(table, 2)[0] == area
     widget.binding.accept()  # says that there is nothing to accept
     assert viewer.layers["coins labels"] is layer
 

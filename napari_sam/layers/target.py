@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
@@ -59,7 +59,9 @@ class TargetLayer:
         self._largest_painted = 0
         if not is_empty:
             self._scan()
+        self._n_taken_back = len(_taken_back(layer))
         layer.events.paint.connect(self._on_paint)
+        layer.events.set_data.connect(self._on_shown)
         layer.events.data.connect(self._on_data)
 
     def close(self) -> None:
@@ -68,6 +70,7 @@ class TargetLayer:
         layer = self._layer()
         if layer is not None:
             layer.events.paint.disconnect(self._on_paint)
+            layer.events.set_data.disconnect(self._on_shown)
             layer.events.data.disconnect(self._on_data)
 
     def mark_gone(self) -> None:
@@ -167,10 +170,24 @@ class TargetLayer:
         self._book.replace_all(find_objects(self))  # other labels: nothing is known of them
 
     def _on_paint(self, event: Event) -> None:
+        self._n_taken_back = len(_taken_back(self.layer))
+        self._note_strokes(event.value)
+
+    def _on_shown(self) -> None:
+        """Note what napari's own undo and redo have done, of which it tells nobody."""
+        taken_back = _taken_back(self.layer)
+        by = len(taken_back) - self._n_taken_back
+        if by:
+            self._n_taken_back += by
+            moved = list(taken_back)[-by:] if by > 0 else list(self.layer._undo_history)[by:]
+            for strokes in moved:
+                self._note_strokes(strokes)
+
+    def _note_strokes(self, strokes: Any) -> None:
         # What a stroke changed is told in several forms; the new values come last in each.
-        painted = [np.unique(new) for *_, new in event.value]
+        painted = [np.unique(new) for *_, new in strokes]
         self._largest_painted = max(self._largest_painted, *(int(one.max()) for one in painted))
-        for label_id, start, stop in _painted(event.value):
+        for label_id, start, stop in _painted(strokes):
             before = self._painted.get(label_id, (start, stop))
             self._painted[label_id] = (
                 tuple(map(min, start, before[0])),
@@ -186,6 +203,12 @@ class TargetLayer:
         for label_id, box in painted.items():
             changes += recounted(self, self._book, label_id, *box)
         self._book.apply(tuple(changes))
+
+
+def _taken_back(layer: Labels) -> Sequence[Any]:
+    """Return the strokes that napari's redo would repeat."""
+    taken_back: Sequence[Any] = layer._redo_history
+    return taken_back
 
 
 def _painted(strokes: Any) -> Iterator[tuple[int, Start, Start]]:
