@@ -106,6 +106,8 @@ class LayerBinding:
         # Counts changes of pixels and contrast.
         self._look_numbers: WeakKeyDictionary[Image, int] = WeakKeyDictionary()
         self._last_read = Prompts()
+        # Where prompts were undone while another plane was shown: the layers do not know yet.
+        self._restored: set[tuple[object, PlaneView]] = set()
         self._is_closed = self._plane_check_is_due = self._is_making_candidates = False
         self._commands: dict[str, Callable[[], None]] = {
             "accept": self.accept,
@@ -334,7 +336,11 @@ class LayerBinding:
         if before is None or before.shape_nd != view.shape_nd:
             self._settle_target(self._image, view)
         self._connect_target_to_plane()
-        self._on_prompts_changed()
+        if place in self._restored:
+            self._restored.remove(place)
+            self._write_prompts()
+        else:
+            self._on_prompts_changed()
         self.stack_changed.emit(stack_size(view))
 
     def _image_plane(self, image: Image, view: PlaneView) -> ImagePlane:
@@ -354,6 +360,7 @@ class LayerBinding:
 
     def _go_to_place(self, place: tuple[object, PlaneView]) -> None:
         """Show a plane on which something was undone, if its image is still there."""
+        self._restored.add(place)
         identity, view = place
         image = next((one for one, known in self._identities.items() if known is identity), None)
         if image is None or image not in self._layers:
