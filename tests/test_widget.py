@@ -426,10 +426,9 @@ def test_closing_in_the_middle_of_a_job_is_clean(
 
 def test_a_reopened_widget_finds_its_prompts_again(make_widget, coins):
     viewer, widget = make_widget(coins)
-    add_point(viewer, widget, COIN_RC)
-    named(viewer, "SAM points").name = "renamed"
+    add_point(viewer, widget, COIN_RC)  # into a layer called as the combo calls it
     widget.close()
-    assert len(named(viewer, "renamed").data) == 1
+    assert len(named(viewer, "SAM points").data) == 1
 
     again = SamWidget(viewer)
     again.wait_until_idle(TIMEOUT_S)

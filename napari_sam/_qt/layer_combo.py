@@ -43,9 +43,12 @@ class LayerCombo(QWidget):
 
     def set_layers(self, layers: Sequence[Any], chosen: Any) -> None:
         """Offer these layers, with `chosen` as the current one; emits nothing."""
+        choices: dict[str, Any] = {self._none_text: None}
+        for layer in layers:
+            text = layer.name
+            while text in choices:  # a layer may be called what the first entry is called
+                text += " (layer)"
+            choices[text] = layer
         with self._combo.changed.blocked():
-            self._combo.choices = [
-                (self._none_text, None),
-                *((layer.name, layer) for layer in layers),
-            ]
+            self._combo.choices = list(choices.items())
             self._combo.value = chosen if any(layer is chosen for layer in layers) else None
