@@ -1,0 +1,492 @@
+"""Random actions in a real viewer against a simple model of what must hold, whatever is done."""
+
+from __future__ import annotations
+
+import gc
+import os
+from dataclasses import dataclass, field
+
+import napari
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from napari.layers import Labels
+
+from napari_sam.session import Overlap, Prompts, TargetError
+from napari_sam.widget import SamWidget
+
+TIMEOUT_S = 120
+SHAPE = 3, 72, 96
+N_EXAMPLES = int(os.environ.get("NAPARI_SAM_RANDOM_EXAMPLES", "3"))
+"""The suite plays a few games; a night may play hundreds."""
+N_STEPS = 80
+
+ROWS = st.integers(0, SHAPE[1] - 1)
+COLUMNS = st.integers(0, SHAPE[2] - 1)
+ANY = st.integers(0, 10**6)
+"""Which one of some things; taken modulo their number."""
+
+
+def discs() -> np.ndarray:
+    """Return a stack with bright discs at the same places on each slice."""
+    rows, columns = np.ogrid[: SHAPE[1], : SHAPE[2]]
+    plane = np.full(SHAPE[1:], 40, np.uint8)
+    for row, column, radius in ((18, 20, 10), (22, 66, 14), (54, 34, 12), (52, 76, 9)):
+        plane[(rows - row) ** 2 + (columns - column) ** 2 <= radius**2] = 190
+    noise = np.random.default_rng(0).integers(0, 12, SHAPE[1:])
+    return np.stack([plane + noise + 5 * n for n in range(SHAPE[0])]).astype(np.uint8)
+
+
+@dataclass
+class Stroke:
+    """Pixels of a whole volume that get one label."""
+
+    value: int
+    where: np.ndarray
+    before: np.ndarray
+
+    def apply(self, labels: np.ndarray) -> None:
+        labels[self.where & (labels == self.before)] = self.value
+
+    def revert(self, labels: np.ndarray) -> None:
+        own = self.where & (labels == self.value)
+        labels[own] = self.before[own]
+
+
+@dataclass
+class Step:
+    """What one undo takes back."""
+
+    place: tuple
+    before: Prompts
+    after: Prompts
+    target: Labels | None = None
+    strokes: list[Stroke] = field(default_factory=list)
+    made: int | None = None
+
+
+class Annotating(RuleBasedStateMachine):
+    """A person who does whatever comes to their mind."""
+
+    predictor = None  # the real one, given by the test
+
+    @initialize()
+    def open(self) -> None:
+        self.viewer = napari.Viewer(show=False)
+        self.images = [
+            self.viewer.add_image(discs(), name="stack"),
+            self.viewer.add_image(discs()[0], name="plane"),
+        ]
+        self.labels: dict[Labels, np.ndarray] = {}
+        self.named: dict[tuple[int, int], str | None] = {}
+        self.done: list[Step] = []
+        self.undone: list[Step] = []
+        self.open_widget()
+        self.widget.binding.set_image(self.images[0])
+        self.settle()
+
+    def open_widget(self) -> None:
+        self.widget = SamWidget(self.viewer, load_predictor=lambda *_: self.predictor)
+        self.viewer.window.add_dock_widget(self.widget, name="SAM live")
+        self.widget._object_list.fold.expand()
+        self.done.clear()
+        self.undone.clear()
+        self.settle()
+
+    def teardown(self) -> None:
+        if hasattr(self, "viewer"):
+            self.widget.close()
+            self.viewer.close()
+            gc.collect()
+
+    # What the model is told --------------------------------------------------------------------
+
+    @property
+    def session(self):
+        return self.widget.session
+
+    @property
+    def prompts(self) -> Prompts:
+        return self.session.state.prompts
+
+    @property
+    def place(self) -> tuple:
+        image = self.widget.binding.image
+        index = self.viewer.dims.current_step[0] if image is self.images[0] else 0
+        return image, index
+
+    @property
+    def target(self) -> Labels | None:
+        return self.widget.binding.target
+
+    @property
+    def plane(self) -> tuple:
+        """Where the shown slice lies in the labels."""
+        return (self.place[1],) if self.place[0] is self.images[0] else ()
+
+    def settle(self) -> None:
+        self.widget.wait_until_idle(TIMEOUT_S)
+        for layer in self.viewer.layers:
+            if isinstance(layer, Labels) and not self.widget.binding.is_ours(layer):
+                self.labels.setdefault(layer, np.zeros_like(layer.data))
+
+    def push(self, step: Step) -> None:
+        self.done.append(step)
+        self.undone.clear()
+
+    def prompt(self, change) -> None:
+        """Change the prompts by whatever way; one step if that has changed them."""
+        before = self.prompts
+        change()
+        self.settle()
+        if self.prompts != before:
+            self.push(Step(self.place, before, self.prompts))
+
+    def pick(self, number: int) -> int | None:
+        """Return one of the objects of the target."""
+        if self.target is None:
+            return None
+        label_ids = np.unique(self.labels[self.target])
+        label_ids = label_ids[label_ids > 0]
+        return int(label_ids[number % len(label_ids)]) if len(label_ids) else None
+
+    def whole(self, mask: np.ndarray) -> np.ndarray:
+        """Return a mask of the shown slice as one of all labels."""
+        whole = np.zeros(self.labels[self.target].shape, bool)
+        whole[self.plane] = mask
+        return whole
+
+    # What a person does ------------------------------------------------------------------------
+
+    @rule(row=ROWS, column=COLUMNS, is_foreground=st.booleans())
+    def click(self, row: int, column: int, is_foreground: bool) -> None:
+        def change() -> None:
+            binding = self.widget.binding
+            binding.start_points()
+            binding.set_polarity(int(is_foreground))
+            layer = binding._prompts.points.layer
+            layer.add([(*self.plane, row, column)[-layer.ndim :]])
+
+        self.prompt(change)
+
+    @rule(row=ROWS, column=COLUMNS, height=st.integers(4, 40), width=st.integers(4, 40))
+    def draw_box(self, row: int, column: int, height: int, width: int) -> None:
+        self.prompt(
+            lambda: self.session.set_prompts(
+                Prompts((), (), (column, row, column + width, row + height))
+            )
+        )
+
+    @rule(number=ANY, row=ROWS, column=COLUMNS)
+    def move_a_point(self, number: int, row: int, column: int) -> None:
+        points = self.widget.binding._prompts.points
+        if points is None or not len(points.layer.data) or not self.prompts.points_xy:
+            return
+
+        def change() -> None:
+            data = points.layer.data.copy()
+            data[number % len(data)][-2:] = row, column
+            points.layer.data = data
+
+        self.prompt(change)
+
+    @rule(number=ANY)
+    def delete_a_point(self, number: int) -> None:
+        points = self.widget.binding._prompts.points
+        if points is None or not self.prompts.points_xy:
+            return
+
+        def change() -> None:
+            points.layer.selected_data = {number % len(points.layer.data)}
+            points.layer.remove_selected()
+
+        self.prompt(change)
+
+    @rule()
+    def clear(self) -> None:
+        self.prompt(self.session.clear_prompts)
+
+    @rule(number=ANY)
+    def choose(self, number: int) -> None:
+        if self.session.state.candidates is not None:
+            self.session.choose(number % len(self.session.state.candidates))
+            self.settle()
+
+    @rule(overlap=st.sampled_from(Overlap))
+    def accept(self, overlap: Overlap) -> None:
+        state, place, before = self.session.state, self.place, self.prompts
+        self.session.overlap = overlap
+        reopening = self.session._decoding.object.reopened
+        reopened = None if reopening is None else reopening.record.label_id
+        as_accepted = self.session._decoding.object.is_as_accepted
+        try:
+            self.session.accept()
+        except TargetError:
+            return
+        finally:
+            self.settle()
+        assert self.place == place
+        assert self.prompts.is_empty
+        labels = self.labels[self.target]
+        step = Step(place, before, self.prompts, self.target)
+        if as_accepted and reopened is not None and pixels_of(self.target, reopened):
+            self.push(Step(place, before, self.prompts))
+            return
+        mask = mask_of(state.candidates, state.chosen, self.target.data.shape[-2:])
+        new = set(np.unique(self.target.data)) - set(np.unique(labels))
+        if new:
+            (label_id,) = new
+            step.made = int(label_id)
+        else:
+            label_id = reopened
+            box = np.s_[reopening.top :, reopening.left :]
+            height, width = reopening.added.shape
+            mask[box][:height, :width] |= reopening.added
+            mask[box][:height, :width] &= ~reopening.removed
+            step.strokes.append(stroke(0, labels == label_id, labels))
+        step.strokes[:] = [one for one in step.strokes if one.where.any()]
+        for one in step.strokes:
+            one.apply(labels)
+        mask = self.whole(mask)
+        if overlap is not Overlap.REPLACE:
+            mask = mask & (labels == 0)
+        step.strokes.append(stroke(int(label_id), mask, labels))
+        step.strokes[-1].apply(labels)
+        self.push(step)
+
+    @rule(number=ANY)
+    def reopen(self, number: int) -> None:
+        label_id, before = self.pick(number), self.prompts
+        if label_id is None:
+            return
+        try:
+            self.session.reopen(label_id)
+        except TargetError:
+            return
+        self.settle()
+        self.push(Step(self.place, before, self.prompts))
+
+    @rule(number=ANY)
+    def delete(self, number: int) -> None:
+        label_id = self.pick(number)
+        if label_id is not None:
+            labels, prompts = self.labels[self.target], self.prompts
+            self.session.remove([label_id])
+            self.settle()
+            step = Step(self.place, prompts, prompts, self.target)
+            step.strokes.append(stroke(0, labels == label_id, labels))
+            step.strokes[0].apply(labels)
+            self.push(step)
+
+    @rule(first=ANY, second=ANY)
+    def merge(self, first: int, second: int) -> None:
+        one, other = self.pick(first), self.pick(second)
+        if one is not None and one != other:
+            labels, prompts = self.labels[self.target], self.prompts
+            self.session.merge([one, other])
+            self.settle()
+            step = Step(self.place, prompts, prompts, self.target)
+            step.strokes.append(stroke(one, labels == other, labels))
+            step.strokes[0].apply(labels)
+            self.push(step)
+
+    @rule(number=ANY, name=st.sampled_from(["nucleus", "größer", None]))
+    def name_class(self, number: int, name: str | None) -> None:
+        label_id = self.pick(number)
+        if label_id is not None:
+            self.session.note([label_id], class_name=name)
+            self.push(Step(self.place, self.prompts, self.prompts, self.target))
+
+    @rule()
+    def undo(self) -> None:
+        self.widget.binding.undo()
+        self.settle()
+        if not self.done:
+            return
+        step = self.done.pop()
+        self.undone.append(step)
+        if step.target in self.labels:
+            for one in reversed(step.strokes):
+                one.revert(self.labels[step.target])
+        self.check_prompts(step, step.before)
+
+    @rule()
+    def redo(self) -> None:
+        self.widget.binding.redo()
+        self.settle()
+        if not self.undone:
+            return
+        step = self.undone.pop()
+        self.done.append(step)
+        if step.target in self.labels:
+            labels = self.labels[step.target]
+            new = set(np.unique(step.target.data)) - set(np.unique(labels))
+            if new and step.made is not None:  # its number may have been taken by a brush
+                step.strokes[-1].value = step.made = int(new.pop())
+            for one in step.strokes:
+                one.apply(labels)
+        self.check_prompts(step, step.after)
+
+    def check_prompts(self, step: Step, expected: Prompts) -> None:
+        if step.place == self.place:
+            assert self.prompts == expected
+
+    @rule()
+    def undo_and_redo(self) -> None:
+        """What is undone and redone is as if nothing had been."""
+        if self.done:
+            before = {layer: labels.copy() for layer, labels in self.labels.items()}
+            self.undo()
+            self.redo()
+            for layer, labels in before.items():
+                np.testing.assert_array_equal(layer.data, labels)
+
+    @rule(row=ROWS, column=COLUMNS, size=st.integers(1, 12), number=ANY)
+    def paint(self, row: int, column: int, size: int, number: int) -> None:
+        if self.target is not None:
+            known = [0, *np.unique(self.target.data), 50 + number % 3]
+            self.target.brush_size = size
+            self.target.paint((*self.plane, row, column), int(known[number % len(known)]))
+            self.labels[self.target] = np.array(self.target.data)
+            self.settle()
+
+    @rule()
+    def take_a_stroke_back(self) -> None:
+        if self.target is not None:
+            self.target.undo()
+            self.labels[self.target] = np.array(self.target.data)
+            self.settle()
+
+    @rule(number=ANY)
+    def change_slice(self, number: int) -> None:
+        self.viewer.dims.set_current_step(0, number % SHAPE[0])
+        self.settle()
+
+    @rule(number=st.integers(0, 1))
+    def change_image(self, number: int) -> None:
+        self.widget.binding.set_image(self.images[number])
+        self.settle()
+
+    @rule(number=ANY)
+    def rename_a_layer(self, number: int) -> None:
+        self.viewer.layers[number % len(self.viewer.layers)].name = f"größer {number}"
+
+    @rule(number=ANY)
+    @precondition(lambda self: self.labels and len(self.done) > 20)
+    def delete_a_labels_layer(self, number: int) -> None:
+        layer = list(self.labels)[number % len(self.labels)]
+        del self.labels[layer]
+        self.viewer.layers.remove(layer)
+        self.settle()
+
+    @rule(which=st.sampled_from(["points", "boxes"]))
+    @precondition(lambda self: len(self.done) > 10)
+    def delete_a_prompt_layer(self, which: str) -> None:
+        source = getattr(self.widget.binding._prompts, which)
+        if source is not None:
+            self.prompt(lambda: self.viewer.layers.remove(source.layer))
+
+    @rule()
+    @precondition(lambda self: len(self.done) > 15)
+    def close_and_reopen_the_widget(self) -> None:
+        image = self.widget.binding.image
+        self.viewer.window.remove_dock_widget(self.widget)
+        self.widget.close()
+        self.open_widget()
+        self.widget.binding.set_image(image)
+        self.settle()
+        self.done.clear()
+
+    # What must hold ----------------------------------------------------------------------------
+
+    @invariant()
+    def the_labels_are_those_of_the_model(self) -> None:
+        for layer, labels in getattr(self, "labels", {}).items():
+            np.testing.assert_array_equal(layer.data, labels)
+
+    @invariant()
+    def every_object_is_known_exactly_once(self) -> None:
+        if not hasattr(self, "widget") or self.widget.binding.target_layer is None:
+            return
+        labels = np.asarray(self.target.data)
+        records = list(self.widget.binding.target_layer.book)
+        label_ids = [record.label_id for record in records]
+        assert sorted(label_ids) == [n for n in np.unique(labels) if n]
+        for record in records:
+            own = labels == record.label_id
+            assert record.area_px == own.sum()
+            assert own[record.region].sum() == record.area_px
+        assert set(self.widget._object_list.table._model._records) == set(label_ids)
+
+
+def mask_of(candidates, index: int, shape: tuple[int, int]) -> np.ndarray:
+    """Return a candidate as a mask of the whole slice."""
+    mask = np.zeros(shape, bool)
+    for block, top, left in candidates.blocks(index):
+        mask[top : top + block.shape[0], left : left + block.shape[1]] |= block
+    return mask
+
+
+def stroke(value: int, where: np.ndarray, labels: np.ndarray) -> Stroke:
+    """Return a stroke over what is there now."""
+    return Stroke(value, where.copy(), labels.copy())
+
+
+def pixels_of(layer: Labels, label_id: int) -> int:
+    """Return how many pixels an object has."""
+    return int((np.asarray(layer.data) == label_id).sum())
+
+
+ONCE_WRONG = {
+    "undo on another image": lambda person: (
+        person.click(58, 91, False),
+        person.change_slice(1),
+        person.change_image(1),
+        person.undo_and_redo(),
+    ),
+    "reopen the widget with prompts": lambda person: (
+        person.click(18, 20, True),
+        person.close_and_reopen_the_widget(),
+        person.accept(Overlap.KEEP),
+    ),
+}
+"""Games in which something was wrong once."""
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("game", ONCE_WRONG)
+def test_what_was_wrong_once_is_right(game, qapp, remembering_predictor):
+    person = Annotating()
+    person.predictor = remembering_predictor
+    try:
+        person.open()
+        ONCE_WRONG[game](person)
+        person.the_labels_are_those_of_the_model()
+        person.every_object_is_known_exactly_once()
+    finally:
+        person.teardown()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_whatever_is_done_nothing_is_lost(qapp, remembering_predictor, embeddings_folder):
+    Annotating.predictor = remembering_predictor
+    run_state_machine_as_test(
+        Annotating,
+        settings=settings(
+            max_examples=N_EXAMPLES,
+            stateful_step_count=N_STEPS,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.generate],  # a shorter failing game would take minutes to find
+        ),
+    )
