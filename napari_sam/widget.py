@@ -24,9 +24,11 @@ from napari_sam._qt.prompt_panel import PromptPanel
 from napari_sam._qt.store_row import StoreRow
 from napari_sam.activity import Activity
 from napari_sam.installation import old_distribution_warning
+from napari_sam.journal_keeper import JournalKeeper
 from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
 from napari_sam.model_switch import ModelSwitch
 from napari_sam.object_list import ObjectList
+from napari_sam.restoring import Restoring
 from napari_sam.session import (
     AnnotationSession,
     EmbeddingStore,
@@ -39,6 +41,7 @@ from napari_sam.session import (
     load_predictor,
     run_until,
 )
+from napari_sam.session_files import SessionFiles
 from napari_sam.status_bar import CalmStatusBar
 
 _CAMERA_MS: Final = 300
@@ -117,7 +120,8 @@ class SamWidget(QWidget):
 
     @property
     def _is_idle(self) -> bool:
-        parts = (self.session, self.binding, self._models.supply, self._object_list.files)
+        files = self._object_list.files, self._restoring, self._sessions
+        parts = (self.session, self.binding, self._models.supply, *files)
         looks = all(part.is_idle for part in parts)
         return looks and not self._look_timer.isActive() and not self._camera_timer.isActive()
 
@@ -226,6 +230,13 @@ class SamWidget(QWidget):
             event.connect(callback)
         self._object_list = ObjectList(binding, session, self._dispatcher)
         self._column.insertWidget(self._column.count() - 1, self._object_list.fold)
+        self._journals = JournalKeeper(binding, session, self._dispatcher)
+        self._restoring = Restoring(binding, self._journals, self._dispatcher)
+        self._image_panel.layout().addWidget(self._restoring.row)
+        self._sessions = SessionFiles(
+            self._viewer, binding, session, self._journals, self._dispatcher
+        )
+        self._object_list.table.layout().addWidget(self._sessions.row)
         self._models = ModelSwitch(self._model_panel, session, self._dispatcher)
         self._on_session_changed(session.state)
 
@@ -337,6 +348,9 @@ class SamWidget(QWidget):
         self._status_bar.calm(False)
         self._models.close()
         self._object_list.close()
+        self._restoring.close()
+        self._sessions.close()
+        self._journals.close()
         self.binding.close()
         self.session.close()
         self._store.close()

@@ -186,6 +186,11 @@ class LayerBinding:
         """The image layer that is annotated."""
         return self._image
 
+    @property
+    def view(self) -> PlaneView | None:
+        """The plane of the image that is annotated; None without one."""
+        return self._view
+
     def set_image(self, image: Image | None) -> None:
         """Annotate another image layer; its embedding is computed at once, in the background.
 
@@ -366,6 +371,10 @@ class LayerBinding:
         if image is None or image not in self._layers:
             return
         self.set_image(image)
+        self.show_plane(image, view)
+
+    def show_plane(self, image: Image, view: PlaneView) -> None:
+        """Move the sliders to where a plane of an image is."""
         dims = self._viewer.dims
         corner = image.data_to_world(view.offset)
         first = dims.ndim - image.ndim
@@ -628,14 +637,31 @@ class LayerBinding:
     def _make_target(self) -> None:
         if self._image is not None and self._view is not None:
             layer = new_target_layer(self._image, self._view)
-            self._targets[layer] = TargetLayer(layer, self._defer, is_empty=True)
-            beneath = [
-                known
-                for known in self._layers.of_type(Image, Labels)
-                if known is self._image or was_made_for(known, self._image)
-            ]
-            self._layers.add(layer, above=beneath[-1] if beneath else None)
+            self.add_target(layer, self.follow_labels(layer), self._image)
+
+    def follow_labels(self, layer: Labels) -> TargetLayer:
+        """Return an empty layer that is not in the viewer yet, as what takes objects."""
+        return TargetLayer(layer, self._defer, is_empty=True)
+
+    def add_target(self, layer: Labels, target: TargetLayer, image: Image) -> None:
+        """Add a layer, as it is followed, to the viewer, and write objects of an image into it.
+
+        Raises
+        ------
+        TargetError
+            If that is not possible: the layer is there, and the target stays as it was.
+        """
+        self._targets[layer] = target
+        beneath = [
+            known
+            for known in self._layers.of_type(Image, Labels)
+            if known is image or was_made_for(known, image)
+        ]
+        self._layers.add(layer, above=beneath[-1] if beneath else None)
+        if image is self._image:
             self.set_target(layer)
+        else:
+            self._target_of[image] = layer
 
     def _connect_target_to_plane(self) -> None:
         plane = None
@@ -669,9 +695,9 @@ class LayerBinding:
             self.choose_image()
 
     def _forget_target(self, layer: Labels) -> None:
+        if layer in self._targets:
+            self._targets.pop(layer).mark_gone()
         if layer is self.target:
             self.set_target(None)
         for image in [one for one, chosen in self._target_of.items() if chosen is layer]:
             self._target_of[image] = None
-        if layer in self._targets:
-            self._targets.pop(layer).mark_gone()

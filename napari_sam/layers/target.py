@@ -12,7 +12,8 @@ import numpy as np
 import zarr
 from napari.layers import Image, Labels
 from napari.utils.events import Event
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from psygnal import Signal
 from zarr.storage import MemoryStore
 
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
@@ -45,6 +46,11 @@ class TargetLayer:
     is_empty : bool
         Whether it has just been made: then there is nothing to scan.
     """
+
+    painted = Signal(tuple, tuple)
+    """The boxes, from start to stop, in which a brush has painted, and the `RecordChange`s."""
+    replaced = Signal()
+    """The layer was given other data: what was known of its objects is no longer true."""
 
     def __init__(
         self, layer: Labels, defer: Callable[[Callable[[], None]], None], *, is_empty: bool = False
@@ -96,7 +102,7 @@ class TargetLayer:
     @property
     def book(self) -> ObjectBook:
         """What is known of the objects, as they are now."""
-        self._recount()
+        self.recount()
         return self._book
 
     @property
@@ -167,7 +173,8 @@ class TargetLayer:
     def _on_data(self) -> None:
         self._largest_painted = 0
         self._painted.clear()
-        self._book.replace_all(find_objects(self))  # other labels: nothing is known of them
+        self._book.replace_all(find_objects(self))
+        self.replaced.emit()
 
     def _on_paint(self, event: Event) -> None:
         self._n_taken_back = len(_taken_back(self.layer))
@@ -194,15 +201,17 @@ class TargetLayer:
                 tuple(map(max, stop, before[1])),
             )
         # napari may tell of a stroke before it is written.
-        self._defer(self._recount)
+        self._defer(self.recount)
 
-    def _recount(self) -> None:
+    def recount(self) -> None:
         """Note what the brush has made of objects since the last time."""
         painted, self._painted = self._painted, {}
         changes: list[RecordChange] = []
         for label_id, box in painted.items():
             changes += recounted(self, self._book, label_id, *box)
         self._book.apply(tuple(changes))
+        if painted:
+            self.painted.emit(tuple(painted.values()), tuple(changes))
 
 
 def _taken_back(layer: Labels) -> Sequence[Any]:
@@ -304,14 +313,14 @@ def _sampled(span: slice, factor: int) -> tuple[slice, slice]:
     return slice(first, end), slice(first * factor - span.start, None, factor)
 
 
-def new_target_layer(image: Image, view: PlaneView) -> Labels:
+def new_target_layer(image: Image, view: PlaneView, dtype: DTypeLike = np.uint16) -> Labels:
     """Make an empty Labels layer for the objects of an image, lying exactly on it.
 
     uint16 is the widest type that napari shows without remapping every pixel. What would be large
     is a zarr array in memory, of which only what is written takes room; a plane too large to be
     drawn as it is has coarser levels, too.
     """
-    shape, dtype = view.shape_nd, np.dtype(np.uint16)
+    shape, dtype = view.shape_nd, np.dtype(dtype)
     data: Any
     if max(view.shape) > _MAX_DRAWN_PX:
         data = [_sparse(shape, dtype)]

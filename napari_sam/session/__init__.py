@@ -15,7 +15,16 @@ from napari_sam.session.intensity import (
     Look,
     first_colours,
 )
-from napari_sam.session.jobs import Dispatcher, Lane, explain, run_until
+from napari_sam.session.jobs import Dispatcher, Job, Lane, explain, run_until
+from napari_sam.session.journal import Journal
+from napari_sam.session.journal_entries import Direction
+from napari_sam.session.journal_files import (
+    ImageReference,
+    JournalSummary,
+    claim,
+    discard,
+    find_journals,
+)
 from napari_sam.session.labels import ArrayLabels, ArrayPlane, Labels, LabelsPlane, TargetError
 from napari_sam.session.model_choice import AUTO, ModelChoice, Runtime, load_predictor
 from napari_sam.session.objects import ObjectBook, ObjectRecord, RecordChange
@@ -23,8 +32,19 @@ from napari_sam.session.packed import PackedMask, Start
 from napari_sam.session.plane_embeddings import PlaneEmbeddings
 from napari_sam.session.preparation import PreparationState, TileToPrepare
 from napari_sam.session.prompts import BACKGROUND, FOREGROUND, Prompts
+from napari_sam.session.replaying import JournalContent, read_journal, replay
 from napari_sam.session.scanning import find_objects, recounted
 from napari_sam.session.session import AnnotationSession
+from napari_sam.session.session_file import (
+    SESSION_SUFFIX,
+    BeingMade,
+    SavedSession,
+    SessionFileError,
+    SessionInfo,
+    fingerprint_of,
+    read_session,
+    write_session,
+)
 from napari_sam.session.state import Phase, SessionState
 from napari_sam.session.store import EmbeddingStore, StoreUsage
 
@@ -34,21 +54,29 @@ __all__ = [
     "FOREGROUND",
     "MAX_CHANNELS",
     "MIN_CHANNELS",
+    "SESSION_SUFFIX",
     "AnnotationSession",
     "ArrayLabels",
     "ArrayPlane",
+    "BeingMade",
     "BroughtEmbeddings",
     "BroughtPhase",
     "BroughtState",
     "Candidates",
     "ChannelAxis",
     "Colours",
+    "Direction",
     "Dispatcher",
     "EmbeddingStore",
     "ImageError",
     "ImagePlane",
     "ImageRange",
+    "ImageReference",
     "Intensities",
+    "Job",
+    "Journal",
+    "JournalContent",
+    "JournalSummary",
     "Labels",
     "LabelsEdit",
     "LabelsPlane",
@@ -66,15 +94,26 @@ __all__ = [
     "Prompts",
     "RecordChange",
     "Runtime",
+    "SavedSession",
+    "SessionFileError",
+    "SessionInfo",
     "SessionState",
     "Start",
     "StoreUsage",
     "TargetError",
     "TileToPrepare",
+    "claim",
+    "discard",
     "explain",
+    "find_journals",
     "find_objects",
+    "fingerprint_of",
     "first_colours",
     "load_predictor",
+    "read_journal",
+    "read_session",
     "recounted",
+    "replay",
     "run_until",
+    "write_session",
 ]

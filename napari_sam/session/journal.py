@@ -19,6 +19,9 @@ and `dtype`). Each other line is an entry:
 - `gone`: the label_ids whose records are no longer there;
 - `n_objects`: how many objects there are afterwards.
 
+The last entry of a program that was closed, rather than killed, is one of direction `closed`, or
+`saved` if all objects are in a file of the person's. Neither changes anything.
+
 Files are named by image, by when they were begun, and by the program that writes to them:
 `<key>.<time>.<host>-<pid>-<start>.sam-journal.jsonl`. A program that goes on with a journal
 renames it first. Every line is handed to the operating system at once: a killed program loses
@@ -32,7 +35,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from psygnal import Signal
@@ -41,19 +44,21 @@ from napari_sam.session.edits import LabelsEdit
 from napari_sam.session.journal_entries import (
     Direction,
     Patch,
+    entry,
     net_effect,
-    record_to_json,
+    patches_of,
     to_line,
 )
 from napari_sam.session.journal_files import (
     ImageReference,
+    discard,
     journals_folder,
     new_path,
     remove_old_journals,
 )
 from napari_sam.session.labels import Labels, parts
-from napari_sam.session.objects import ObjectRecord, RecordChange
-from napari_sam.session.packed import PackedMask, Start, region_of
+from napari_sam.session.objects import RecordChange
+from napari_sam.session.packed import Start, region_of
 
 FORMAT: Final = 1
 """The version of the format that is written."""
@@ -65,8 +70,8 @@ _MAX_FOUND_PX: Final = 2**26
 class Journal:
     """Writes down what becomes of some labels; may be told on any thread.
 
-    The file is begun with the first edit. Nothing here raises for a disk that is full or may not
-    be written: what could not be written is tried again with the next edit.
+    The file is begun with the first edit or stroke. Nothing here raises for a disk that is full or
+    may not be written: what could not be written is tried again with the next edit.
 
     Parameters
     ----------
@@ -93,7 +98,7 @@ class Journal:
         self._pending: list[bytes] = []
         self._sound_bytes = 0
         self._lock = threading.Lock()
-        self._has_begun = self._is_troubled = False
+        self._has_begun = self._is_troubled = self._is_saved = False
 
     @classmethod
     def resume(
@@ -117,6 +122,14 @@ class Journal:
         journal._label_ids = {record.label_id for record in labels.book}
         return journal
 
+    def prepare(self) -> None:
+        """Note the objects that are in the labels already, which would hold up the first edit.
+
+        For a thread in the background; the file is begun with the first edit all the same.
+        """
+        with self._lock:
+            self._begin()
+
     def record(self, edit: LabelsEdit, direction: Direction) -> None:
         """Write down an edit that was just written, taken back or written again."""
         changes = edit.changes
@@ -130,33 +143,52 @@ class Journal:
                 for block in stroke.blocks
             ]
             self._append(direction, patches, changes)
+            self._write()
 
     def record_paint(
         self, boxes: Iterable[tuple[Start, Start]], changes: Sequence[RecordChange]
     ) -> None:
-        """Write down boxes, from start to stop, in which the person has painted.
-
-        What was painted before the first edit is among what is found then.
-        """
+        """Write down boxes, from start to stop, in which the person has painted."""
         with self._lock:
-            if not self._has_begun:
-                return
+            self._begin()
             patches = [
                 Patch.of(self._labels.read(region_of(corner, shape)), corner, None)
                 for start, stop in boxes
                 for corner, shape in parts(start, tuple(np.subtract(stop, start).tolist()))
             ]
             self._append(Direction.PAINTED, patches, changes)
+            self._write()
+
+    def note_saved(self) -> None:
+        """Note that everything is in a file of the person's: it is not offered to be restored."""
+        with self._lock:
+            if self.path is not None:
+                self._append(Direction.SAVED, (), ())
+                self._write()
+
+    def close(self) -> None:
+        """Note that the program is closed; without an object to bring back the file is removed."""
+        with self._lock:
+            if self._label_ids and self.path is not None:
+                if not self._is_saved:
+                    self._append(Direction.CLOSED, (), ())
+                    self._write()
+            else:
+                if self.path is not None:
+                    discard(self.path)
+                # An edit that is still being written in the background begins another.
+                self.path, self._sound_bytes, self._has_begun = None, 0, False
+                self._pending.clear()
 
     def _begin(self) -> None:
-        """Write the header, and the objects that are in the labels already."""
+        """Put down the header, and the objects that are in the labels already."""
         if self._has_begun:
             return
         self._has_begun = True
         remove_old_journals(self._folder)
         labels = {"shape": list(self._labels.shape), "dtype": str(self._labels.dtype)}
         header = {"format": FORMAT, "image": asdict(self._reference), "labels": labels}
-        self._write({**header, "at": time.time()})
+        self._pending.append(to_line({**header, "at": time.time()}))
         records = list(self._book)
         if sum(float(np.prod(record.shape)) for record in records) > _MAX_FOUND_PX:
             self._complain(
@@ -165,40 +197,23 @@ class Journal:
             )
             return
         for record in records:
-            self._append(Direction.FOUND, self._patches_of(record), (RecordChange(None, record),))
-
-    def _patches_of(self, record: ObjectRecord) -> list[Patch]:
-        patches = []
-        for start, shape in parts(record.start, record.shape):
-            pixels = self._labels.read(region_of(start, shape))
-            own = pixels == record.label_id
-            if own.any():
-                patches.append(Patch.of(pixels, start, PackedMask(start, own)))
-        return patches
+            found = patches_of(self._labels, record)
+            self._append(Direction.FOUND, found, (RecordChange(None, record),))
 
     def _append(
-        self, direction: Direction, patches: list[Patch], changes: Iterable[RecordChange]
+        self, direction: Direction, patches: Iterable[Patch], changes: Iterable[RecordChange]
     ) -> None:
-        records, gone = [], []
-        for label_id, record in net_effect(changes).items():
-            if record is None:
-                gone.append(label_id)
-                self._label_ids.discard(label_id)
-            else:
-                records.append(record_to_json(record))
-                self._label_ids.add(label_id)
-        entry = {
-            "direction": direction,
-            "at": time.time(),
-            "patches": [patch.to_json() for patch in patches],
-            "records": records,
-            "gone": gone,
-            "n_objects": len(self._label_ids),
-        }
-        self._write(entry)
-
-    def _write(self, content: dict[str, Any]) -> None:
+        effect = net_effect(changes)
+        gone = [label_id for label_id, record in effect.items() if record is None]
+        self._label_ids.update(effect)
+        self._label_ids.difference_update(gone)
+        records = (record for record in effect.values() if record is not None)
+        content = entry(direction, patches, records, gone, len(self._label_ids))
         self._pending.append(to_line(content))
+        self._is_saved = direction is Direction.SAVED
+
+    def _write(self) -> None:
+        """Hand everything that is pending to the operating system."""
         try:
             if self.path is None:
                 self._folder.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zlib
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable
@@ -13,8 +14,9 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from napari_sam.session.candidates import ObjectState
+from napari_sam.session.labels import Labels, parts
 from napari_sam.session.objects import ObjectRecord, RecordChange
-from napari_sam.session.packed import PackedMask, Start
+from napari_sam.session.packed import PackedMask, Start, region_of
 from napari_sam.session.prompts import Prompts
 from napari_sam.session.tiles import Tile
 
@@ -34,6 +36,10 @@ class Direction(StrEnum):
     REDONE = "redone"
     PAINTED = "painted"
     """The person painted in the labels with a brush of the viewer."""
+    SAVED = "saved"
+    """Nothing changed: all objects are in a file of the person's now."""
+    CLOSED = "closed"
+    """Nothing changed: the program was closed, rather than ended by a crash."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +90,35 @@ class Patch:
         )
 
 
+def patches_of(labels: Labels, record: ObjectRecord) -> list[Patch]:
+    """Return the pixels that an object has now, in parts as they can be read at once."""
+    patches = []
+    for start, shape in parts(record.start, record.shape):
+        pixels = labels.read(region_of(start, shape))
+        own = pixels == record.label_id
+        if own.any():
+            patches.append(Patch.of(pixels, start, PackedMask(start, own)))
+    return patches
+
+
+def entry(
+    direction: Direction,
+    patches: Iterable[Patch],
+    records: Iterable[ObjectRecord],
+    gone: Iterable[int],
+    n_objects: int,
+) -> dict[str, Any]:
+    """Return an entry, made now, as JSON knows it; see `journal` for what is in it."""
+    return {
+        "direction": direction,
+        "at": time.time(),
+        "patches": [patch.to_json() for patch in patches],
+        "records": [record_to_json(record) for record in records],
+        "gone": list(gone),
+        "n_objects": n_objects,
+    }
+
+
 def net_effect(changes: Iterable[RecordChange]) -> dict[int, ObjectRecord | None]:
     """Return what becomes of the records, by label_id: None for one that goes."""
     effect: dict[int, ObjectRecord | None] = {}
@@ -107,7 +142,7 @@ def record_to_json(record: ObjectRecord) -> dict[str, Any]:
         "class_name": record.class_name,
         "reviewed": bool(record.reviewed),
         "note": record.note,
-        "state": None if record.state is None else _state_to_json(record.state),
+        "state": None if record.state is None else state_to_json(record.state),
         "masks": [
             [_whole(one.start), _whole(one.shape), one.area_px, _text(one.packed)]
             for one in record.masks
@@ -125,7 +160,7 @@ def record_from_json(content: dict[str, Any]) -> ObjectRecord:
     return ObjectRecord(
         start=start,
         stop=stop,
-        state=None if state is None else _state_from_json(state),
+        state=None if state is None else state_from_json(state),
         masks=tuple(
             PackedMask.from_packed(tuple(corner), tuple(shape), area_px, a2b_base64(packed))
             for corner, shape, area_px, packed in masks
@@ -134,7 +169,8 @@ def record_from_json(content: dict[str, Any]) -> ObjectRecord:
     )
 
 
-def _state_to_json(state: ObjectState) -> dict[str, Any]:
+def state_to_json(state: ObjectState) -> dict[str, Any]:
+    """Return an object being made as JSON knows it, without logits and what it will replace."""
     prompts, tile = state.prompts, state.tile
     return {
         "points_xy": prompts.points_xy,
@@ -146,7 +182,8 @@ def _state_to_json(state: ObjectState) -> dict[str, Any]:
     }
 
 
-def _state_from_json(content: dict[str, Any]) -> ObjectState:
+def state_from_json(content: dict[str, Any]) -> ObjectState:
+    """Return what `state_to_json` made of it."""
     box, tile = content["box_xyxy"], content["tile"]
     prompts = Prompts(
         tuple((x, y) for x, y in content["points_xy"]),

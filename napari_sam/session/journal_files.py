@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ import platformdirs
 import psutil
 import xxhash
 
-from napari_sam.session.journal_entries import from_line
+from napari_sam.session.journal_entries import Direction, from_line
 
 FOLDER_VARIABLE: Final = "NAPARI_SAM_JOURNALS"
 """Names the folder of journals in place of the one for the platform's program states."""
@@ -56,6 +56,8 @@ class ImageReference:
         The size of its pixels along each axis.
     axes : tuple of str
         The names of its axes.
+    fingerprint : str, optional
+        Of some of its pixels; see `fingerprint_of`.
     """
 
     name: str
@@ -64,13 +66,17 @@ class ImageReference:
     dtype: str
     scale: tuple[float, ...] = ()
     axes: tuple[str, ...] = ()
+    fingerprint: str | None = None
 
     @property
     def key(self) -> str:
-        """What the names of its journals begin with; an image from a file may be renamed."""
-        content = asdict(self)
-        if self.source is not None:
-            del content["name"]
+        """What the names of its journals begin with.
+
+        An image may be given another scale and other axes; one from a file, another name.
+        """
+        content = {"shape": self.shape, "dtype": self.dtype, "source": self.source}
+        if self.source is None:
+            content["name"] = self.name
         return xxhash.xxh64(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -88,12 +94,15 @@ class JournalSummary:
         How many objects the labels had in the end.
     ended : float
         When its last line was written, in seconds since the epoch.
+    is_closed : bool
+        Whether its program was closed, rather than ended by a crash.
     """
 
     path: Path
     header: dict[str, Any]
     n_objects: int
     ended: float
+    is_closed: bool = False
 
 
 def new_path(reference: ImageReference, folder: Path) -> Path:
@@ -102,9 +111,10 @@ def new_path(reference: ImageReference, folder: Path) -> Path:
 
 
 def find_journals(reference: ImageReference, folder: Path | None = None) -> list[JournalSummary]:
-    """Return the journals of an image with objects in them, newest first.
+    """Return the journals of an image with objects to be restored, newest first.
 
-    Those of programs that still run, this one among them, are left out. Journals that are too
+    Those of programs that still run, this one among them, are left out, and those whose objects
+    are all in a file of the person's. Journals that are too
     old, or too many, are removed, whatever image they are of.
     """
     folder = journals_folder() if folder is None else folder
@@ -165,7 +175,10 @@ def _last_written(path: Path) -> float:
 
 
 def _summary(path: Path) -> JournalSummary | None:
-    """Return what the first and the last sound line say; None if there is no sound first line."""
+    """Return what the first and the last sound line say; None if there is no sound first line.
+
+    What was saved counts as no object that could be restored.
+    """
     try:
         with path.open("rb") as file:
             header = from_line(file.readline())
@@ -180,7 +193,9 @@ def _summary(path: Path) -> JournalSummary | None:
                 length *= 2
     except OSError:
         return None
-    return JournalSummary(path, header, last.get("n_objects", 0), last["at"])
+    direction = last.get("direction")
+    n_objects = 0 if direction == Direction.SAVED else last.get("n_objects", 0)
+    return JournalSummary(path, header, n_objects, last["at"], direction == Direction.CLOSED)
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -22,6 +22,7 @@ from napari_sam.session.packed import PackedMask, Start
 _BLOCK_PX: Final = 512
 """As long as the chunks of a sparse target, so that each of them is read and written once."""
 _MAX_BLOCKS: Final = 512
+_REPORT_EVERY: Final = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,13 @@ class JournalContent:
     @property
     def entries(self) -> Iterator[dict[str, Any]]:
         """What the lines say, one after the other: all at once would keep the collector busy."""
-        for line in self.lines:
+        return self.reported(lambda _: None)
+
+    def reported(self, report: Callable[[float], None]) -> Iterator[dict[str, Any]]:
+        """Yield what the lines say, and tell now and then how many are done (0 to 1)."""
+        for number, line in enumerate(self.lines):
+            if number % _REPORT_EVERY == 0:
+                report(number / len(self.lines))
             content = from_line(line)
             if content is not None:
                 yield content
@@ -64,28 +71,40 @@ def read_journal(path: Path) -> JournalContent:
     TargetError
         If it cannot be read at all, or was written by another version of the program.
     """
-    lines: list[bytes] = []
-    sound_bytes, remark = 0, ""
     try:
-        with path.open("rb") as file:
-            for line in file:
-                if not is_sound(line):
-                    if file.read(1):
-                        remark = (
-                            f"The journal is damaged after entry {len(lines) - 1}: what was "
-                            "done later could not be restored."
-                        )
-                    break
-                lines.append(line)
-                sound_bytes += len(line)
+        content = read_lines(path)
     except OSError as error:
         msg = f"The journal cannot be read: {error}"
         raise TargetError(msg) from error
-    header = from_line(lines[0]) if lines else None
-    if header is None or header.get("format") != FORMAT:
+    if content.header.get("format") != FORMAT:
         msg = f"{path} is no journal that this version can read."
         raise TargetError(msg)
-    return JournalContent(header, lines[1:], sound_bytes, remark)
+    return content
+
+
+def read_lines(path: Path) -> JournalContent:
+    """Read a file of lines as far as it is sound; without a sound line, the header is empty.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    lines: list[bytes] = []
+    sound_bytes, remark = 0, ""
+    with path.open("rb") as file:
+        for line in file:
+            if not is_sound(line):
+                if file.read(1):
+                    remark = (
+                        f"The journal is damaged after entry {len(lines) - 1}: what was "
+                        "done later could not be restored."
+                    )
+                break
+            lines.append(line)
+            sound_bytes += len(line)
+    header = from_line(lines[0]) if lines else None
+    return JournalContent(header or {}, lines[1:], sound_bytes, remark)
 
 
 def replay(entries: Iterable[dict[str, Any]], labels: Labels) -> None:

@@ -14,7 +14,7 @@ from napari_sam.session.ahead import AheadEmbedding
 from napari_sam.session.brought import BroughtEmbeddings
 from napari_sam.session.candidates import ObjectState
 from napari_sam.session.decoding import Decoding
-from napari_sam.session.editing import Editing
+from napari_sam.session.editing import Editing, Record
 from napari_sam.session.edits import LabelsEdit, Overlap
 from napari_sam.session.embeddings import EmbeddedTile, Embedder, LoadPredictor
 from napari_sam.session.encoding import Encoding
@@ -381,6 +381,37 @@ class AnnotationSession:
 
     # The object being made -------------------------------------------------------------------
 
+    @property
+    def object_being_made(self) -> ObjectState:
+        """The prompts of the object being made, with all that undo would bring back."""
+        return self._decoding.object
+
+    def resume(self, state: ObjectState, label_id: int | None = None) -> None:
+        """Go on with an object that was being made before, maybe elsewhere; can be undone.
+
+        Parameters
+        ----------
+        state : ObjectState
+            Its prompts on this plane.
+        label_id : int, optional
+            The accepted object that it will replace.
+
+        Raises
+        ------
+        TargetError
+            If there is no such object on this plane.
+        """
+        if label_id is not None:
+            target = self._editing.check_free()
+            state = replace(state, reopened=reopen(target, self._record(label_id)).reopened)
+        self._take_up(state)
+
+    def _take_up(self, state: ObjectState) -> None:
+        edit = Edit(self._decoding.object, state, self._editing.plane_id)
+        self._editing.history.push(edit)
+        self._set_object(state)
+        self._publish()
+
     def set_prompts(self, prompts: Prompts) -> None:
         """Move the object being made to other prompts; masks follow as soon as they can.
 
@@ -500,6 +531,16 @@ class AnnotationSession:
     def overlap(self, overlap: Overlap) -> None:
         self._editing.overlap = overlap
 
+    def write_down(self, record: Record | None) -> None:
+        """Have everything that is done to objects told, as it is done, on the thread that does it.
+
+        Parameters
+        ----------
+        record : callable, optional
+            As `Journal.record`. None: nobody is told.
+        """
+        self._editing.record = record
+
     def accept(self) -> LabelsEdit | None:
         """Write the chosen candidate into the target as a new object, and start the next one.
 
@@ -551,10 +592,7 @@ class AnnotationSession:
             If there is no such object on this plane.
         """
         target = self._editing.check_free()
-        before, after = self._decoding.object, reopen(target, self._record(label_id))
-        self._editing.history.push(Edit(before, after, self._editing.plane_id))
-        self._set_object(after)
-        self._publish()
+        self._take_up(reopen(target, self._record(label_id)))
 
     # Objects of the target -------------------------------------------------------------------
 

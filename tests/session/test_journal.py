@@ -236,9 +236,32 @@ def test_journals_of_an_image_are_found_newest_first(other_program):
     assert claimed.exists()
 
 
+def test_how_a_program_ended_is_told_and_what_was_saved_is_not_offered(other_program):
+    closed, killed, saved, gone_on, emptied = (annotated(4, seed) for seed in range(5))
+    for annotator in (saved, gone_on):
+        annotator.journal.note_saved()
+    gone_on.accept()
+    while emptied.labels.book:
+        emptied.editing.undo()
+    for annotator in (closed, saved, emptied):
+        annotator.journal.close()
+    assert not emptied.journal.path
+    check_same(restored(closed.journal.path)[0], closed.labels)
+    other_program()
+    found = {one.path: one.is_closed for one in files.find_journals(REFERENCE)}
+    assert found == {
+        closed.journal.path: True,
+        killed.journal.path: False,
+        gone_on.journal.path: False,
+    }
+    emptied.accept()  # one that was still being written in the background
+    check_same(restored(emptied.journal.path)[0], emptied.labels)
+
+
 def test_an_image_from_a_file_may_be_renamed():
     one = replace(REFERENCE, source="/data/cells.tif")
     assert replace(one, name="cells [1]").key == one.key
+    assert replace(one, scale=(0.5, 0.5), axes=("y", "x")).key == one.key
     assert replace(one, source="/data/others.tif").key != one.key
     assert replace(REFERENCE, name="cells [1]").key != REFERENCE.key
     assert set(asdict(one)) >= {"shape", "dtype", "scale", "axes"}

@@ -1,0 +1,143 @@
+"""Keeps a journal of each target, so that neither a crash nor a closed window takes objects."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from napari.utils.notifications import show_warning
+
+from napari_sam.layers import LayerBinding
+from napari_sam.layers.known_images import reference_of
+from napari_sam.layers.target import TargetLayer
+from napari_sam.session import (
+    AnnotationSession,
+    Direction,
+    Dispatcher,
+    ImageReference,
+    Journal,
+    LabelsEdit,
+    RecordChange,
+    Start,
+)
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class JournalKeeper:
+    """Writes down every edit and every stroke of a brush; none waits or fails for it.
+
+    Parameters
+    ----------
+    binding : LayerBinding
+        Knows the target.
+    session : AnnotationSession
+        Tells of edits.
+    dispatcher : Dispatcher
+        How a warning reaches the GUI thread.
+    """
+
+    def __init__(
+        self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
+    ) -> None:
+        self._binding, self._dispatcher = binding, dispatcher
+        self._journals: dict[TargetLayer, tuple[ImageReference, Journal]] = {}
+        self._strokes: dict[TargetLayer, Callable[..., None]] = {}
+        self._replacements: dict[TargetLayer, Callable[[], None]] = {}
+        self._is_troubled = False
+        binding.target_changed.connect(self._on_target_changed)
+        session.write_down(self._record)
+
+    def close(self) -> None:
+        """Note in all journals that they were closed.
+
+        An edit that is still being written in the background is written down even then.
+        """
+        self._binding.target_changed.disconnect(self._on_target_changed)
+        for target in self._journals:
+            if not target.is_gone:
+                target.recount()  # a stroke of just now
+            self._let_go(target)
+
+    def keep(
+        self, target: TargetLayer, reference: ImageReference, journal: Journal | None = None
+    ) -> None:
+        """Write down from now on what becomes of a target; on the GUI thread.
+
+        Parameters
+        ----------
+        target : TargetLayer
+            The labels.
+        reference : ImageReference
+            The image that they are of.
+        journal : Journal, optional
+            One to go on with; by default a new one.
+        """
+        is_new = journal is None
+        journal = journal or Journal(reference, target)
+        journal.troubled.connect(self._on_troubled)
+        self._journals[target] = reference, journal
+        if is_new:
+            prepare = partial(self._do, target, Journal.prepare)
+            threading.Thread(target=prepare, daemon=True).start()
+        self._strokes[target] = partial(self._on_painted, target)
+        self._replacements[target] = partial(self._on_replaced, target)
+        target.painted.connect(self._strokes[target])
+        target.replaced.connect(self._replacements[target])
+
+    def note_saved(self, target: TargetLayer) -> None:
+        """Hear that all objects of a target are in a file of the person's."""
+        self._do(target, Journal.note_saved)
+
+    def _let_go(self, target: TargetLayer) -> None:
+        target.painted.disconnect(self._strokes.pop(target))
+        target.replaced.disconnect(self._replacements.pop(target))
+        self._do(target, Journal.close)
+
+    def _on_target_changed(self) -> None:
+        for gone in [target for target in self._journals if target.is_gone]:
+            self._let_go(gone)
+            del self._journals[gone]
+        target, image = self._binding.target_layer, self._binding.image
+        if target is not None and image is not None and target not in self._journals:
+            self.keep(target, reference_of(image))
+
+    def _record(self, edit: LabelsEdit, direction: Direction) -> None:
+        if isinstance(edit.target, TargetLayer):
+            self._do(edit.target, lambda journal: journal.record(edit, direction))
+
+    def _on_painted(
+        self,
+        target: TargetLayer,
+        boxes: Sequence[tuple[Start, Start]],
+        changes: Sequence[RecordChange],
+    ) -> None:
+        self._do(target, lambda journal: journal.record_paint(boxes, changes))
+
+    def _on_replaced(self, target: TargetLayer) -> None:
+        """Begin another journal: that of the labels before is offered beside it, some day."""
+        reference, _ = self._journals[target]
+        self._let_go(target)
+        self.keep(target, reference)
+
+    def _do(self, target: TargetLayer, action: Callable[[Journal], None]) -> None:
+        """Have something written down, on any thread; no failure reaches whoever made the edit."""
+        _, journal = self._journals.get(target, (None, None))
+        if journal is None:
+            return
+        try:
+            action(journal)
+        except Exception as error:  # an edit is worth more than its journal
+            _LOGGER.warning("The journal could not be written", exc_info=error)
+            self._on_troubled(
+                f"What you accept cannot be written down, and would be lost in a crash: save the "
+                f"labels now and then. ({error})"
+            )
+
+    def _on_troubled(self, message: str) -> None:
+        if self._is_troubled:
+            return
+        self._is_troubled = True
+        self._dispatcher.post(lambda: show_warning(message))

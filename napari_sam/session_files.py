@@ -1,0 +1,275 @@
+"""Writes a whole session to one file, and goes on with one, in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Image, Layer
+from napari.utils.notifications import show_info, show_warning
+from psygnal import Signal
+
+from napari_sam._qt.session_row import SessionRow
+from napari_sam.journal_keeper import JournalKeeper
+from napari_sam.layers import LayerBinding
+from napari_sam.layers.known_images import labels_for, reference_of
+from napari_sam.layers.plane_view import levels
+from napari_sam.session import (
+    AnnotationSession,
+    BeingMade,
+    Dispatcher,
+    ImageReference,
+    Job,
+    Lane,
+    SavedSession,
+    SessionFileError,
+    SessionInfo,
+    TargetError,
+    explain,
+    fingerprint_of,
+    read_session,
+    replay,
+    write_session,
+)
+
+Classes = tuple[tuple[str, str | None], ...]
+"""The name of each class, and its colour as "#rrggbb"."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """A session file that was read, its image if that is open, and where else that may be."""
+
+    saved: SavedSession
+    image: Image | None
+    path: Path | None
+
+
+class SessionFiles:
+    """Does what is asked for in a `SessionRow`.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Where an image is opened that is not open yet.
+    binding : LayerBinding
+        Knows image and target.
+    session : AnnotationSession
+        Knows the object being made.
+    keeper : JournalKeeper
+        Hears of what was saved.
+    dispatcher : Dispatcher
+        How what was written or read reaches the GUI thread.
+    """
+
+    classes_read = Signal(tuple)
+    """The classes of a session that was opened, as `Classes`."""
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        binding: LayerBinding,
+        session: AnnotationSession,
+        keeper: JournalKeeper,
+        dispatcher: Dispatcher,
+    ) -> None:
+        self._viewer, self._binding, self._session = viewer, binding, session
+        self._keeper, self._dispatcher = keeper, dispatcher
+        self._lane = Lane("napari-sam-sessions", dispatcher)
+        self.classes: Callable[[], Classes] = tuple
+        """Gives the classes that are written with a session."""
+        self.row = SessionRow()
+        self.row.save_requested.connect(self.save)
+        self.row.open_requested.connect(self.open)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no file is being written or read."""
+        return self._lane.is_idle
+
+    def close(self) -> None:
+        """Stop for good; a file that is being written is written to its end, or not at all."""
+        self._lane.close()
+
+    # Saving --------------------------------------------------------------------------------
+
+    def save(self, path: Path) -> None:
+        """Write image reference, objects and the object being made to a file, in the background.
+
+        Parameters
+        ----------
+        path : Path
+            The file to write or to replace.
+        """
+        binding = self._binding
+        image, target = binding.image, binding.need_target()
+        if image is None or target is None:
+            show_warning("There is no session to save yet: open and choose an image first.")
+            return
+        records, finest = tuple(target.book), levels(image)[0]
+        info = SessionInfo(
+            reference_of(image), target.layer.name, self.classes(), self._being_made()
+        )
+
+        def work(job: Job) -> None:
+            reference = replace(info.image, fingerprint=fingerprint_of(finest))
+            write_session(path, replace(info, image=reference), target, records, job.report)
+
+        def on_done(_: None) -> None:
+            # No record is ever changed, so the same ones stand for the same pixels.
+            if tuple(target.book) != records and not target.is_gone:
+                self.save(path)
+                return
+            self._keeper.note_saved(target)
+            self._end()
+            count = "1 object" if len(records) == 1 else f"{len(records)} objects"
+            show_info(f"The session with {count} is in {path}.")
+
+        self._begin(work, on_done, "The session could not be saved")
+
+    def _being_made(self) -> BeingMade | None:
+        state, view = self._session.object_being_made, self._binding.view
+        if state.prompts.is_empty or view is None:
+            return None
+        reopened = state.reopened
+        label_id = None if reopened is None else reopened.record.label_id
+        return BeingMade(state, view.index, (view.row_axis, view.column_axis), label_id)
+
+    # Opening -------------------------------------------------------------------------------
+
+    def open(self, path: Path) -> None:
+        """Go on with the session of a file, in the background; a new Labels layer gets its objects.
+
+        Parameters
+        ----------
+        path : Path
+            A session file.
+        """
+        self._read(path, self._open_images(), self._open_image_of)
+
+    def _open_images(self) -> list[Image]:
+        return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+
+    def _read(self, path: Path, images: Sequence[Image], on_unknown: Callable[..., None]) -> None:
+        """Read a session, and look for its image among layers, the current one first."""
+        current = self._binding.image
+        in_order = sorted(images, key=lambda image: image is not current)
+        known = [(image, reference_of(image), levels(image)[0]) for image in in_order]
+
+        def work(_: Job) -> _Read:
+            saved = read_session(path)
+            image = next((one for one, *of in known if _is_the_same(saved.info.image, *of)), None)
+            place = next((one for one in saved.image_paths if one.exists()), None)
+            return _Read(saved, image, place)
+
+        def on_done(read: _Read) -> None:
+            if read.image is None:
+                on_unknown(read)
+            else:
+                self._restore(read.saved, read.image)
+
+        self._begin(work, on_done, "The session could not be opened")
+
+    def _open_image_of(self, read: _Read) -> None:
+        if read.path is None:
+            self._refuse(_what_to_open(read.saved))
+            return
+        before = list(self._viewer.layers)
+        try:
+            self._viewer.open(str(read.path))
+        except Exception as error:  # readers are plugins: they raise whatever they like
+            self._refuse(f"{_what_to_open(read.saved)} {read.path} cannot be opened: {error}")
+            return
+        opened = [layer for layer in self._viewer.layers if layer not in before]
+
+        def on_other_image(read: _Read) -> None:
+            for layer in opened:
+                if layer in self._viewer.layers:
+                    self._viewer.layers.remove(layer)
+            self._refuse(f"{_what_to_open(read.saved)} {read.path} is another image by now.")
+
+        self._read(read.saved.path, _images_of(opened), on_other_image)
+
+    def _restore(self, saved: SavedSession, image: Image) -> None:
+        self._binding.set_image(image)
+        layer = labels_for(image, self._binding.view, saved.shape, saved.dtype)
+        layer.name = saved.info.labels_name
+        target = self._binding.follow_labels(layer)
+
+        def on_done(_: None) -> None:
+            self._keeper.keep(target, reference_of(image))
+            self._binding.attempt(lambda: self._binding.add_target(layer, target, image))
+            self.classes_read.emit(saved.info.classes)
+            if saved.info.being_made is not None and image is self._binding.image:
+                self._go_on_with(saved.info.being_made, image)
+            self._end()
+            count = "1 object" if saved.n_objects == 1 else f"{saved.n_objects} objects"
+            show_info(f"{count} of {saved.path.name} are in '{layer.name}'.")
+
+        self._begin(
+            lambda job: replay(saved.content.reported(job.report), target),
+            on_done,
+            "The session could not be opened",
+        )
+
+    def _go_on_with(self, made: BeingMade, image: Image) -> None:
+        view = self._binding.view
+        if view is None or made.axes != (view.row_axis, view.column_axis):
+            show_warning(
+                "The object that was being made is not brought back: it was on a plane of axes "
+                f"{made.axes}. Roll the axes (Ctrl-E) until these show, and open the session again."
+            )
+            return
+        self._binding.show_plane(image, replace(view, index=made.index))
+
+        def resume() -> None:
+            try:
+                self._session.resume(made.state, made.label_id)
+            except TargetError as error:
+                show_warning(f"The object that was being made could not be brought back: {error}")
+
+        # The binding looks at the plane when the sliders have come to rest.
+        self._dispatcher.post(resume)
+
+    # What both have in common ----------------------------------------------------------------
+
+    def _begin(self, work: Callable[[Job], Any], on_done: Any, failure: str) -> None:
+        self.row.show_busy(True)
+        self._lane.submit(
+            work, on_done, lambda error: self._refuse(_said(error, failure)), self.row.show_progress
+        )
+
+    def _end(self) -> None:
+        self.row.show_busy(False)
+
+    def _refuse(self, message: str) -> None:
+        self._end()
+        show_warning(message)
+
+
+def _said(error: BaseException, failure: str) -> str:
+    return str(error) if isinstance(error, SessionFileError) else explain(error, failure)
+
+
+def _images_of(layers: Sequence[Layer]) -> list[Image]:
+    return [layer for layer in layers if isinstance(layer, Image)]
+
+
+def _is_the_same(wanted: ImageReference, known: ImageReference, array: Any) -> bool:
+    """Return whether an open image has the pixels of one that is wanted; its name may differ."""
+    if (wanted.shape, wanted.dtype) != (known.shape, known.dtype):
+        return False
+    return wanted.fingerprint is None or wanted.fingerprint == fingerprint_of(array)
+
+
+def _what_to_open(saved: SavedSession) -> str:
+    image = saved.info.image
+    size = " x ".join(map(str, image.shape))
+    where = "" if image.source is None else f", once in {image.source}"
+    return (
+        f"The image of this session is not there: open '{image.name}' ({size}, {image.dtype}"
+        f"{where}), or put it beside the session file; then open the session again."
+    )

@@ -1,0 +1,197 @@
+"""Objects outlive the program: written down as they are made, offered and restored later."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels
+from skimage import data
+
+from napari_sam import journal_keeper, restoring
+from napari_sam.session import Journal, journal_files, read_journal
+
+TIMEOUT_S = 120
+PLACES = [(68, 104), (70, 228), (190, 100)]
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What is shown to the person."""
+    messages: list[str] = []
+    for module in (journal_keeper, restoring):
+        for name in ("show_info", "show_warning"):
+            monkeypatch.setattr(module, name, messages.append, raising=False)
+    return messages
+
+
+@pytest.fixture
+def other_program(monkeypatch):
+    """Have what was written up to now be of a program that runs no longer."""
+    return lambda: monkeypatch.setattr(journal_files, "_started", lambda pid: 1)
+
+
+@pytest.fixture
+def journal_lines(journals_folder):
+    """Return the lines of the only journal."""
+
+    def lines():
+        (path,) = journals_folder.iterdir()
+        return list(read_journal(path).entries)
+
+    return lines
+
+
+def coins(**options) -> Image:
+    return Image(data.coins(), name="coins", **options)
+
+
+def accept_at(viewer, widget, *places):
+    widget.binding.start_points()
+    for place in places:
+        viewer.layers["SAM points"].add([place])
+        widget.wait_until_idle(TIMEOUT_S)
+        widget.binding.accept()
+        widget.wait_until_idle(TIMEOUT_S)
+
+
+def known(widget):
+    """All of the objects, in a form that can be compared; states without logits."""
+    return [
+        {**vars(one), "masks": [(m.start, m.shape, m.packed) for m in one.masks], "state": state}
+        for one in widget.binding.target_layer.book
+        for state in [one.state and (one.state.prompts, one.state.choice, one.state.tile)]
+    ]
+
+
+def paint(layer, rc, label_id):
+    layer.selected_label, layer.brush_size = label_id, 9
+    layer.paint(rc, label_id)
+
+
+def test_after_a_crash_everything_is_offered_and_restored_exactly(
+    make_widget, said, other_program, journals_folder
+):
+    viewer, widget = make_widget(coins(scale=(0.5, 0.25)))
+    row = widget._restoring.row
+    assert row.isHidden()
+    accept_at(viewer, widget, *PLACES)
+    widget.session.note([2], class_name="Münze", note="oben", reviewed=True)
+    labels = widget.binding.target
+    paint(labels, (70, 240), 2)
+    paint(labels, (200, 300), 9)
+    widget.session.remove([3])
+    widget.binding.undo()
+    labels.name = "renamed"
+    widget.wait_until_idle(TIMEOUT_S)
+    objects, pixels = known(widget), labels.data.copy()
+    (path,) = journals_folder.iterdir()
+    crashed = path.read_bytes()
+    other_program()  # what the widget notes when it is closed comes after the crash
+    widget.close()
+    path.write_bytes(crashed)
+
+    viewer, widget = make_widget(coins(scale=(0.5, 0.25)), Image(data.coins()[:99], name="other"))
+    binding, row = widget.binding, widget._restoring.row
+    assert row.isHidden()  # the other image is annotated
+    binding.set_image(viewer.layers["coins"])
+    widget.wait_until_idle(TIMEOUT_S)
+    assert not row.isHidden()
+    assert "4 objects of today" in row._text.text()
+    assert "ended unexpectedly" in row._text.text()
+    row._restore.click()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert row.isHidden()
+    assert said[-1] == "4 objects restored into 'coins labels'."
+    np.testing.assert_array_equal(binding.target.data, pixels)
+    assert known(widget) == objects
+    assert binding.target.scale.tolist() == [0.5, 0.25]
+
+    binding.reopen(1)  # with its prompts, and what is done next goes into the same journal
+    widget.wait_until_idle(TIMEOUT_S)
+    np.testing.assert_allclose(viewer.layers["SAM points"].data, [PLACES[0]])
+    widget.session.clear_prompts()
+    widget.session.remove([1])
+    (path,) = journals_folder.iterdir()
+    assert path.read_bytes().startswith(crashed)
+    assert read_journal(path).lines[-1].count(b'"gone":[1]') == 1
+
+
+def test_what_was_closed_without_being_saved_is_offered_in_other_words(
+    make_widget, other_program, journals_folder, said
+):
+    for count in (1, 2):
+        viewer, widget = make_widget(coins())
+        accept_at(viewer, widget, *PLACES[:count])
+        widget.close()
+    viewer, widget = make_widget(coins())
+    accept_at(viewer, widget, PLACES[0])
+    widget.binding.undo()
+    widget.close()  # leaves nothing to be restored
+    assert len(list(journals_folder.iterdir())) == 2
+
+    other_program()
+    viewer, widget = make_widget(coins())
+    row = widget._restoring.row
+    assert "2 objects of today" in row._text.text()
+    assert "when the widget was closed" in row._text.text()
+    assert "1 more" in row._text.text()
+    row._discard.click()
+    assert row._discard.text() == "Really discard"
+    assert len(list(journals_folder.iterdir())) == 2
+    row._discard.click()
+    assert "1 object of today" in row._text.text()
+    assert row._discard.text() == "Discard"
+    (path,) = journals_folder.iterdir()
+    path.unlink()  # somebody else was faster
+    row._restore.click()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert "could not be restored" in said[-1]
+    assert row.isHidden()
+    assert widget.binding.target is None
+
+
+def test_labels_that_come_and_go_have_journals_of_their_own(
+    make_widget, journals_folder, journal_lines
+):
+    viewer, widget = make_widget(coins())
+    accept_at(viewer, widget, PLACES[0])
+    first = widget.binding.target
+    first.data = np.where(first.data, 5, 0).astype(first.data.dtype)  # by a script
+    accept_at(viewer, widget, PLACES[1])
+    begun, gone_on = sorted(journals_folder.iterdir(), key=lambda path: path.name)
+    assert [one["direction"] for one in read_journal(begun).entries] == ["made", "closed"]
+    assert [one["direction"] for one in read_journal(gone_on).entries] == ["found", "made"]
+    begun.unlink()
+
+    viewer.layers.remove(first)
+    assert journal_lines()[-1]["direction"] == "closed"
+    widget.binding.undo()  # is refused: the layer is gone
+    assert journal_lines()[-1]["direction"] == "closed"
+    mine = viewer.add_layer(Labels(np.zeros((303, 384), np.int32), name="mine"))
+    widget.binding.set_target(mine)
+    paint(mine, (10, 10), 3)
+    accept_at(viewer, widget, PLACES[2])
+    assert len(list(journals_folder.iterdir())) == 2
+
+
+def test_a_disk_that_is_full_warns_once_and_stops_nobody(make_widget, said, monkeypatch):
+    viewer, widget = make_widget(coins())
+    opened = Path.open
+
+    def full(path, *args, **options):
+        if path.name.endswith(".sam-journal.jsonl"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return opened(path, *args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", full)
+        accept_at(viewer, widget, *PLACES[:2])
+    assert len(said) == 1
+    assert "No space left" in said[0]
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "record", lambda *_: 1 / 0)
+        accept_at(viewer, widget, PLACES[2])
+    assert len(widget.binding.target_layer.book) == 3
