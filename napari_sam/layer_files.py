@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from napari.utils.notifications import show_warning
 
@@ -21,6 +22,7 @@ from napari_sam.export import (
     read_geojson,
 )
 from napari_sam.exporting import image_info
+from napari_sam.session import SESSION_SUFFIX, ArrayLabels, read_session, replay
 
 _FullLayerData = tuple[Any, dict[str, Any], str]
 
@@ -99,10 +101,13 @@ def get_reader(path: str | Sequence[str]) -> Callable[[str], list[_FullLayerData
     """Return what opens a file of objects, or None for one that is not ours to open.
 
     Those are COCO files, and GeoJSON that says how large its image is: for others, import them
-    into the labels of their image.
+    into the labels of their image. Of a session file, the labels are opened; the widget's *Open
+    session* goes on with all of it.
     """
     if not isinstance(path, str):
         return None
+    if path.lower().endswith(SESSION_SUFFIX):
+        return lambda name: [_layer_of_session(Path(name))]
     try:
         if path.lower().endswith((".json", ".geojson")):
             if is_geojson_with_image(path):
@@ -112,6 +117,22 @@ def get_reader(path: str | Sequence[str]) -> Callable[[str], list[_FullLayerData
     except ExportError:
         return None
     return None
+
+
+def _layer_of_session(path: Path) -> _FullLayerData:
+    saved = read_session(path)
+    labels = ArrayLabels(np.zeros(saved.shape, saved.dtype))
+    replay(saved.content.entries, labels)
+    scale = saved.info.image.scale
+    features = {
+        "index": [record.label_id for record in labels.book],
+        "class": [record.class_name for record in labels.book],
+        "score": [record.score for record in labels.book],
+    }
+    meta = {"name": saved.info.labels_name, "features": pd.DataFrame(features)}
+    if len(scale) == len(saved.shape):
+        meta["scale"] = scale
+    return labels.array, meta, "labels"
 
 
 def _layer(annotations: Annotations) -> _FullLayerData:

@@ -54,7 +54,7 @@ ALLOWED = {
     "exporting": {"export", "session"},
     "installation": set(),
     "journal_keeper": {"layers", "session"},
-    "layer_files": {"export", "exporting"},
+    "layer_files": {"export", "exporting", "session"},
     "model_switch": {"catalogue", "session", "_qt"},
     "object_files": {"export", "exporting", "layers", "session", "_qt"},
     "object_list": {"layers", "object_files", "session", "_qt"},

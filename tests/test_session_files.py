@@ -12,6 +12,7 @@ from napari.layers import Image, Labels
 from skimage import data
 
 from napari_sam import journal_keeper, session_files
+from napari_sam.layer_files import get_reader
 from napari_sam.session import SESSION_SUFFIX, Prompts, journal_files
 from napari_sam.session.journal_entries import to_line
 
@@ -84,6 +85,11 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     assert said == [f"The session with 2 objects is in {path}."]
     widget.close()
     monkeypatch.setattr(journal_files, "_started", lambda pid: 1)
+
+    ((labels, meta, kind),) = get_reader(str(path))(str(path))  # in napari's own dialogs
+    np.testing.assert_array_equal(labels, pixels)
+    assert (kind, meta["name"]) == ("labels", "coins labels")
+    assert meta["features"]["class"].to_list()[1:] == ["Münze"]
 
     # Another computer: the same two folders somewhere else, and nothing where they were.
     moved = tmp_path.rename(tmp_path.with_name(f"{tmp_path.name} moved"))

@@ -55,7 +55,7 @@ class RestoreRow(QWidget):
         newest, *others = found
         count = "1 object" if newest.n_objects == 1 else f"{newest.n_objects} objects"
         end = "the widget was closed" if newest.is_closed else "the program ended unexpectedly"
-        more = f" ({len(others)} more to restore after it.)" if others else ""
+        more = f" ({len(others)} more to choose from after that.)" if others else ""
         self._text.show_text(f"{count} of {_when(newest.ended)}, when {end}.{more}")
         image = newest.header["image"]
         self._text.setToolTip(

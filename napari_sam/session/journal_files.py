@@ -175,14 +175,14 @@ def _last_written(path: Path) -> float:
 
 
 def _summary(path: Path) -> JournalSummary | None:
-    """Return what the first and the last sound line say; None if there is no sound first line.
+    """Return what the first and the last sound line say; None if the first is no header.
 
     What was saved counts as no object that could be restored.
     """
     try:
         with path.open("rb") as file:
             header = from_line(file.readline())
-            if header is None:
+            if header is None or not {"image", "labels"} <= header.keys():
                 return None
             size, length = path.stat().st_size, _TAIL_BYTES
             last = None

@@ -1,0 +1,255 @@
+"""Kill napari while somebody annotates, again and again, and see whether everything is restored.
+
+    python benchmarks/killed.py [--kills 50] [--longest 6]
+
+A program with the real widget on the coins of scikit-image accepts, paints, notes, deletes, undoes
+and repeats, as fast as it can, and says after each action what there is: a digest of all pixels and
+records. At a random moment, up to so many seconds after its first object, it is killed (SIGKILL).
+Another program opens the same image in the widget, presses *Restore* and says what it has. Both are
+real processes, forked from this one, which has imported everything but never opened a window.
+
+Ends with status 1 if anything that was reported before a kill is not restored exactly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from napari.layers import Image
+from skimage import data
+
+from napari_sam.model import Predictor, load_model
+from napari_sam.session import (
+    ArrayLabels,
+    Labels,
+    read_journal,
+    replay,
+)
+from napari_sam.session.journal_entries import record_to_json
+from napari_sam.widget import SamWidget
+
+TIMEOUT_S: Final = 120
+NAME: Final = "coins"
+_BASE_VARIABLE: Final = "NAPARI_SAM_KILLED"
+"""Names the folder in which all of it happens."""
+
+
+def digest(labels: Labels) -> str:
+    """Return by what pixels and records can be compared."""
+    whole = tuple(slice(0, length) for length in labels.shape)
+    pixels = labels.read(whole).astype(np.uint32).tobytes()
+    records = repr([record_to_json(record) for record in labels.book]).encode()
+    return hashlib.sha256(pixels + records).hexdigest()
+
+
+class Program:
+    """napari with the widget on the coins.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The model.
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        import napari
+
+        self.viewer = napari.Viewer(show=False)
+        self.viewer.add_layer(Image(data.coins(), name=NAME))
+        self.widget = SamWidget(self.viewer, load_predictor=lambda *_: predictor)
+        self.viewer.window.add_dock_widget(self.widget)
+        self.widget.wait_until_idle(TIMEOUT_S)
+
+    @property
+    def labels(self) -> Labels:
+        """The target, which there has to be."""
+        target = self.widget.binding.target_layer
+        assert target is not None
+        return target
+
+    def annotate(self, seed: int) -> Iterator[None]:
+        """Do one thing after the other, for ever."""
+        self._random = np.random.default_rng(seed)
+        self.widget.binding.start_points()
+        self._accept()
+        yield
+        actions = (self._accept, self._paint, self._note, self._remove, self._undo, self._redo)
+        while True:
+            self._random.choice(np.array(actions), p=(0.45, 0.2, 0.1, 0.05, 0.12, 0.08))()
+            self.widget.wait_until_idle(TIMEOUT_S)
+            yield
+
+    def _accept(self) -> None:
+        height, width = data.coins().shape
+        place = self._random.uniform(5, height - 5), self._random.uniform(5, width - 5)
+        self.viewer.layers["SAM points"].add([place])
+        self.widget.wait_until_idle(TIMEOUT_S)
+        self.widget.binding.accept()
+        self.widget.session.clear_prompts()  # where others have all of the mask
+
+    def _paint(self) -> None:
+        layer = self.widget.binding.target
+        label_id = int(self._random.integers(0, self.labels.max_label_id() + 2))
+        layer.brush_size = 15
+        layer.paint(tuple(self._random.integers(0, layer.data.shape)), label_id)
+
+    def _some(self) -> list[int]:
+        known = [record.label_id for record in self.labels.book]
+        return [int(one) for one in self._random.choice(known, 1)] if known else []
+
+    def _note(self) -> None:
+        what = {"class_name": "Münze", "note": "größer", "reviewed": True}
+        self.widget.session.note(self._some(), **what)
+
+    def _remove(self) -> None:
+        self.widget.session.remove(self._some())
+
+    def _undo(self) -> None:
+        self.widget.binding.undo()
+
+    def _redo(self) -> None:
+        self.widget.binding.redo()
+
+    def restore(self) -> str:
+        """Press the button, and say what there is then."""
+        row = self.widget._restoring.row
+        assert not row.isHidden(), "nothing is offered"
+        row.restore_requested.emit()
+        self.widget.wait_until_idle(TIMEOUT_S)
+        return digest(self.labels)
+
+
+@dataclass
+class Run:
+    """What became of one program: its last words, and what was restored."""
+
+    digests: dict[int, str] = field(default_factory=dict)
+    """What there was after so many entries of the journal."""
+    restored: str = ""
+
+    def verdict(self, content: Any) -> str:
+        """Return what is wrong; empty if nothing is."""
+        n_entries, n_reported = len(content.lines), max(self.digests, default=0)
+        if content.remark:
+            return content.remark
+        if not n_reported <= n_entries <= n_reported + 1:
+            return f"{n_reported} entries were reported, {n_entries} are there"
+        # The last thing may have been done, and not reported any more.
+        shape, dtype = content.header["labels"]["shape"], content.header["labels"]["dtype"]
+        reported = ArrayLabels(np.zeros(shape, dtype))
+        entries = list(content.entries)
+        replay(entries[:n_reported], reported)
+        if digest(reported) != self.digests[n_reported]:
+            return "what was reported is not what is there"
+        replay(entries[n_reported:], reported)
+        return "" if digest(reported) == self.restored else "the widget has restored something else"
+
+
+def annotate(predictor: Predictor, seed: int, folder: Path, words: int) -> None:
+    """Annotate until somebody kills this process, and tell after each action what there is."""
+    program = Program(predictor)
+    for _ in program.annotate(seed):
+        paths = list(folder.iterdir())
+        n_entries = paths[0].read_bytes().count(b"\n") - 1 if paths else 0
+        os.write(words, f"{n_entries} {digest(program.labels)}\n".encode())
+
+
+def in_fork(action: Any, *arguments: Any) -> tuple[int, int]:
+    """Do something in another process; return its id, and where it can be heard."""
+    listen, words = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(words)
+        return pid, listen
+    status = 1
+    try:
+        action(*arguments, words)
+        status = 0
+    except BaseException as error:
+        os.write(words, f"0 {error!r}\n".encode())
+    finally:
+        os._exit(status)
+
+
+def run_once(predictor: Predictor, seed: int, longest_s: float, folder: Path) -> tuple[int, str]:
+    """Annotate, kill, restore; return how much had been reported, and what is wrong."""
+    os.environ["NAPARI_SAM_JOURNALS"] = str(folder)
+    run, delay_s, has_begun = Run(), random.Random(seed).uniform(0, longest_s), False
+    pid, listen = in_fork(annotate, predictor, seed, folder)
+    timer = threading.Timer(delay_s, os.kill, (pid, signal.SIGKILL))
+    with os.fdopen(listen, encoding="utf-8") as heard:
+        for line in heard:
+            if not line.endswith("\n"):
+                break
+            n_entries, said = line.split(" ", 1)
+            run.digests[int(n_entries)] = said.strip()
+            if not has_begun:
+                has_begun = True
+                timer.start()
+    _, status = os.waitpid(pid, 0)
+    if has_begun:
+        timer.join()
+    n_reported = max(run.digests, default=0)
+    if not os.WIFSIGNALED(status):
+        return n_reported, f"it ended by itself: {run.digests}"
+    paths = list(folder.iterdir())
+    if not paths:
+        return n_reported, "" if not n_reported else "there is no journal"
+    content = read_journal(paths[0])
+    pid, listen = in_fork(lambda words: os.write(words, Program(predictor).restore().encode()))
+    with os.fdopen(listen, encoding="utf-8") as heard:
+        run.restored = heard.read()
+    os.waitpid(pid, 0)
+    wrong = run.verdict(content)
+    return n_reported, f"{wrong} ({run.restored[:200]})" if wrong else ""
+
+
+def main() -> None:
+    """Read the options, and do it where nothing of the person's is."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--longest", type=float, default=6.0, help="seconds from the first object")
+    arguments = parser.parse_args()
+    if _BASE_VARIABLE in os.environ:
+        sys.exit(kill_all(arguments.kills, arguments.longest, Path(os.environ[_BASE_VARIABLE])))
+    with tempfile.TemporaryDirectory() as base:
+        # A kill may take files of napari's, too, which must not be those of the person.
+        own = {"XDG_CACHE_HOME": base, "NAPARI_CONFIG": f"{base}/settings.yaml"}
+        environment = {**os.environ, **own, _BASE_VARIABLE: base}
+        sys.exit(
+            subprocess.run([sys.executable, *sys.argv], env=environment, check=False).returncode
+        )
+
+
+def kill_all(n_kills: int, longest_s: float, base: Path) -> bool:
+    """Do it so many times, and tell; return whether anything was lost."""
+    torch.set_num_threads(1)  # more of them would not outlive the fork
+    predictor = Predictor(load_model("vit_t"), device="cpu")
+    os.environ["NAPARI_SAM_EMBEDDINGS"] = str(base / "embeddings")
+    n_wrong, n_all = 0, 0
+    for seed in range(n_kills):
+        folder = base / f"journals {seed}"
+        folder.mkdir()
+        n_reported, wrong = run_once(predictor, seed, longest_s, folder)
+        n_wrong, n_all = n_wrong + bool(wrong), n_all + n_reported
+        print(f"{seed + 1}: {n_reported} entries, {wrong or 'restored exactly'}", flush=True)
+    print(f"{n_kills} kills, {n_all} entries, {n_wrong} not restored exactly")
+    return n_wrong > 0
+
+
+if __name__ == "__main__":
+    main()

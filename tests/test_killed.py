@@ -1,0 +1,26 @@
+"""A real program with the real widget is killed while it annotates; another one restores it all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "killed.py"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the script forks, which starts fast")
+def test_what_was_done_before_a_kill_is_restored_in_another_program(tmp_path) -> None:
+    own = {"XDG_CACHE_HOME": tmp_path, "NAPARI_SAM_KILLED": tmp_path}
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--kills", "2", "--longest", "2"],
+        env={**os.environ, **own, "NAPARI_CONFIG": tmp_path / "settings.yaml"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(", restored exactly") == 2
