@@ -21,6 +21,7 @@ from napari_sam.session import (
     LabelsEdit,
     RecordChange,
     Start,
+    TargetError,
 )
 
 _LOGGER = logging.getLogger(__name__)
@@ -129,6 +130,8 @@ class JournalKeeper:
             return
         try:
             action(journal)
+        except TargetError:
+            _LOGGER.info("The labels were gone before they could be written down")
         except Exception as error:  # an edit is worth more than its journal
             _LOGGER.warning("The journal could not be written", exc_info=error)
             self._on_troubled(
