@@ -2,6 +2,16 @@
 
 from napari_sam.session.brought import BroughtEmbeddings, BroughtPhase, BroughtState
 from napari_sam.session.candidates import Candidates
+from napari_sam.session.class_editing import ClassEditing
+from napari_sam.session.class_files import CLASS_SUFFIXES, read_classes, write_classes
+from napari_sam.session.classes import (
+    ClassError,
+    Classes,
+    ClassTable,
+    ObjectClass,
+    classes_from_json,
+    classes_to_json,
+)
 from napari_sam.session.edits import LabelsEdit, Overlap
 from napari_sam.session.embeddings import LoadPredictor
 from napari_sam.session.image_plane import ImageError, ImagePlane
@@ -51,6 +61,7 @@ from napari_sam.session.store import EmbeddingStore, StoreUsage
 __all__ = [
     "AUTO",
     "BACKGROUND",
+    "CLASS_SUFFIXES",
     "FOREGROUND",
     "MAX_CHANNELS",
     "MIN_CHANNELS",
@@ -64,6 +75,10 @@ __all__ = [
     "BroughtState",
     "Candidates",
     "ChannelAxis",
+    "ClassEditing",
+    "ClassError",
+    "ClassTable",
+    "Classes",
     "Colours",
     "Direction",
     "Dispatcher",
@@ -85,6 +100,7 @@ __all__ = [
     "Look",
     "ModelChoice",
     "ObjectBook",
+    "ObjectClass",
     "ObjectRecord",
     "Overlap",
     "PackedMask",
@@ -103,6 +119,8 @@ __all__ = [
     "TargetError",
     "TileToPrepare",
     "claim",
+    "classes_from_json",
+    "classes_to_json",
     "discard",
     "explain",
     "find_journals",
@@ -110,10 +128,12 @@ __all__ = [
     "fingerprint_of",
     "first_colours",
     "load_predictor",
+    "read_classes",
     "read_journal",
     "read_session",
     "recounted",
     "replay",
     "run_until",
+    "write_classes",
     "write_session",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import inf
 from typing import Final, TypeVar
@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from psygnal import Signal
 
 from napari_sam.session.candidates import Candidates, ObjectState
+from napari_sam.session.classes import Classes, ClassTable
 from napari_sam.session.edits import LabelsEdit, Overlap, plan_merge, plan_records, plan_removal
 from napari_sam.session.history import Edit, History
 from napari_sam.session.jobs import Dispatcher, Lane, explain
@@ -48,6 +49,8 @@ class Editing:
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._lane = Lane("napari-sam-write", dispatcher)
         self.history = History()
+        self.classes = ClassTable()
+        """The classes of objects; whichever an object has is among them."""
         self.target: LabelsPlane | None = None
         self.plane_id = 0
         """The image plane that is annotated."""
@@ -163,6 +166,26 @@ class Editing:
         labels = self.check_free().labels
         self._plan(lambda: plan_records(labels, changes), (), state)
 
+    def change_classes(
+        self, classes: Classes, changes: Sequence[RecordChange], state: ObjectState
+    ) -> None:
+        """Have other classes, and note what that makes of objects; undone as one.
+
+        Raises
+        ------
+        TargetError
+            If objects are to be changed, and that is not possible now.
+        """
+        edit = Edit(state, state, self.plane_id, classes=(self.classes.classes, classes))
+        if changes:
+            labels = self.check_free().labels
+            self.classes.replace_all(classes)
+            self._make(edit, lambda: plan_records(labels, changes), 0, self.history.push)
+        else:
+            self.classes.replace_all(classes)
+            self.history.push(edit)
+            self.changed.emit()
+
     def add(
         self,
         records: Sequence[ObjectRecord],
@@ -200,6 +223,9 @@ class Editing:
         area_px = sum(record.area_px for record in records)
         self._make(Edit(state, state, self.plane_id), work, area_px, self.history.push)
 
+    def _know_classes(self, records: Iterable[ObjectRecord | None]) -> None:
+        self.classes.ensure(record.class_name for record in records if record is not None)
+
     def _write_down(self, labels: LabelsEdit, direction: Direction) -> None:
         if self.record is not None:
             self.record(labels, direction)
@@ -218,6 +244,7 @@ class Editing:
 
         def on_written(labels: LabelsEdit) -> None:
             labels.note()
+            self._know_classes(change.after for change in labels.changes)
             made = replace(edit, labels=labels)
             push(made)
             self.done.emit(made)
@@ -279,6 +306,8 @@ class Editing:
             self.warned.emit("The labels layer it was written to is gone: nothing was changed.")
             self.changed.emit()
             return
+        if edit.classes is not None:
+            self.classes.replace_all(edit.classes[0 if is_undone else 1])
         if labels is not None:
 
             def write() -> None:
@@ -287,6 +316,7 @@ class Editing:
 
             def on_written(_: object) -> None:
                 (labels.forget if is_undone else labels.note)()
+                self._know_classes(one.before if is_undone else one.after for one in labels.changes)
                 self.changed.emit()
 
             if labels.area_px > MAX_AREA_AT_ONCE_PX:

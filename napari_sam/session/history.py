@@ -7,6 +7,7 @@ from itertools import accumulate, islice, takewhile
 from typing import Final
 
 from napari_sam.session.candidates import ObjectState
+from napari_sam.session.classes import Classes
 from napari_sam.session.edits import LabelsEdit
 from napari_sam.session.ranking import MAX_EXAMPLES, Example, Memory
 
@@ -30,6 +31,8 @@ class Edit:
         What was written into the target, for an accepted object.
     example : Example, optional
         What there is to learn from it.
+    classes : (Classes, Classes), optional
+        All classes before and after, where it changed them.
     """
 
     before: ObjectState
@@ -37,6 +40,7 @@ class Edit:
     plane_id: int
     labels: LabelsEdit | None = None
     example: Example | None = None
+    classes: tuple[Classes, Classes] | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -151,5 +155,5 @@ class History:
             edits[:] = [
                 e if e.plane_id != plane_id else replace(e, before=_NOTHING, after=_NOTHING)
                 for e in edits
-                if e.labels is not None or e.plane_id != plane_id
+                if e.labels is not None or e.classes is not None or e.plane_id != plane_id
             ]

@@ -160,7 +160,11 @@ def _accepted(
 
 
 def accepted_object(
-    plane: LabelsPlane, state: ObjectState, candidates: Candidates, index: int
+    plane: LabelsPlane,
+    state: ObjectState,
+    candidates: Candidates,
+    index: int,
+    class_name: str | None = None,
 ) -> NewObject:
     """Return what is to be written when a candidate is accepted.
 
@@ -174,11 +178,13 @@ def accepted_object(
         Its masks.
     index : int
         The one that is accepted.
+    class_name : str, optional
+        The class of a new object; one that is replaced keeps its own.
     """
     reopened = state.reopened
     replaced = None if reopened is None else plane.labels.book.get(reopened.record.label_id)
     made = replace(state.with_choice(index), reopened=None)
-    before = replaced or ObjectRecord(0, (), (), 0)
+    before = replaced or ObjectRecord(0, (), (), 0, class_name=class_name)
     ranking = candidates.ranking
     record = replace(
         before,

@@ -13,6 +13,7 @@ from psygnal import Signal
 from napari_sam.session.ahead import AheadEmbedding
 from napari_sam.session.brought import BroughtEmbeddings
 from napari_sam.session.candidates import ObjectState
+from napari_sam.session.class_editing import ClassEditing
 from napari_sam.session.decoding import Decoding
 from napari_sam.session.editing import Editing, Record
 from napari_sam.session.edits import LabelsEdit, Overlap
@@ -116,6 +117,8 @@ class AnnotationSession:
         self.ahead.changed.connect(self._publish)
         self.ahead.warned.connect(self.warned.emit)
 
+        self.classes = ClassEditing(self._editing, lambda: self._decoding.object)
+        """The classes of objects: adds, renames, chooses."""
         self._brought: WeakSet[BroughtEmbeddings] = WeakSet()
         self._key: Hashable = None
         self._known: set[Hashable] = set()
@@ -573,7 +576,7 @@ class AnnotationSession:
         if self._editing.target is None:
             self.target_needed.emit()
         target = self._editing.check_free()
-        new = accepted_object(target, state, *shown)
+        new = accepted_object(target, state, *shown, self.classes.table.current)
         if state.is_as_accepted and new.replaced is not None:
             self.clear_prompts()
             return None

@@ -1,0 +1,204 @@
+"""The classes of objects: names and colours in an order, and the one that new objects get."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from psygnal import Signal
+
+# Told apart also with the common colour-blindnesses (Okabe and Ito 2008, without black), then by
+# lightness.
+PALETTE: Final = (
+    *("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"),
+    *("#9b7fe8", "#a6761d", "#b8e0d2", "#ff9da7", "#7f7f7f"),
+)
+_COLOR: Final = re.compile(r"#[0-9a-f]{6}")
+
+
+class ClassError(ValueError):
+    """A class cannot be called or coloured so, or a file names none; the message says why."""
+
+
+@dataclass(frozen=True)
+class ObjectClass:
+    """A class of objects.
+
+    Parameters
+    ----------
+    name : str
+        In any script, on one line, without blanks around it.
+    color : str
+        "#rrggbb".
+
+    Raises
+    ------
+    ClassError
+        If one of them is not like that.
+    """
+
+    name: str
+    color: str
+
+    def __post_init__(self) -> None:
+        # The text formats that objects are exported to keep a name on one line.
+        if not self.name or self.name != self.name.strip() or len(self.name.splitlines()) > 1:
+            msg = f"A class cannot be called {self.name!r}: use one line without blanks around it."
+            raise ClassError(msg)
+        object.__setattr__(self, "color", self.color.lower())
+        if not _COLOR.fullmatch(self.color):
+            msg = f"The colour of {self.name} must be like #e69f00, not {self.color!r}."
+            raise ClassError(msg)
+
+
+Classes = tuple[ObjectClass, ...]
+
+
+def next_color(classes: Sequence[ObjectClass]) -> str:
+    """Return a colour of the palette that is used least."""
+    used = [one.color for one in classes]
+    return min(PALETTE, key=used.count)
+
+
+def with_class(classes: Classes, name: str, color: str | None = None) -> Classes:
+    """Return the classes with one more at the end, in a colour of the palette if none is given.
+
+    Raises
+    ------
+    ClassError
+        If there is one of that name, or it cannot be called so.
+    """
+    if any(one.name == name for one in classes):
+        msg = f"There is a class {name} already: choose another name."
+        raise ClassError(msg)
+    return (*classes, ObjectClass(name, color or next_color(classes)))
+
+
+def renamed(classes: Classes, old: str, new: str) -> Classes:
+    """Return the classes, one of them with another name.
+
+    Raises
+    ------
+    ClassError
+        If another one has that name, or it cannot be called so.
+    """
+    if old != new and any(one.name == new for one in classes):
+        msg = f"There is a class {new} already: choose another name."
+        raise ClassError(msg)
+    return tuple(replace(one, name=new) if one.name == old else one for one in classes)
+
+
+def recolored(classes: Classes, name: str, color: str) -> Classes:
+    """Return the classes, one of them in another colour.
+
+    Raises
+    ------
+    ClassError
+        If that is no colour.
+    """
+    return tuple(replace(one, color=color) if one.name == name else one for one in classes)
+
+
+def classes_to_json(classes: Iterable[ObjectClass]) -> list[dict[str, str]]:
+    """Return classes as JSON knows them: ``[{"name": ..., "color": "#rrggbb"}, ...]``."""
+    return [{"name": one.name, "color": one.color} for one in classes]
+
+
+def classes_from_json(content: Any) -> Classes:
+    """Return what `classes_to_json` made; entries may also be mere names, or have no colour.
+
+    Raises
+    ------
+    ClassError
+        If that is no list of classes, or one name is there twice.
+    """
+    if not isinstance(content, list):
+        msg = "These are no classes: a list of names, or of names with colours, is needed."
+        raise ClassError(msg)
+    classes: Classes = ()
+    for entry in content:
+        given = entry if isinstance(entry, dict) else {"name": entry}
+        if "name" not in given:
+            msg = f"A class needs a name: {entry!r} has none."
+            raise ClassError(msg)
+        classes = with_class(classes, str(given["name"]).strip(), _hex_color(given.get("color")))
+    return classes
+
+
+def _hex_color(color: Any) -> str | None:
+    """Return a colour as "#rrggbb", which COCO gives as three numbers."""
+    if isinstance(color, (list, tuple)) and len(color) == 3:
+        return "#" + "".join(f"{int(value) & 255:02x}" for value in color)
+    return str(color) if color else None
+
+
+class ClassTable:
+    """The classes of a session, in the order of their numbers, and the current one."""
+
+    changed = Signal()
+    """There are other classes, or another one is the current one."""
+
+    def __init__(self) -> None:
+        self._classes: Classes = ()
+        self._current: str | None = None
+
+    @property
+    def classes(self) -> Classes:
+        """All classes, in the order of their numbers."""
+        return self._classes
+
+    @property
+    def current(self) -> str | None:
+        """The name of the class that the next accepted object gets; None: no class."""
+        return self._current
+
+    def name_of(self, number: int) -> str | None:
+        """Return the name of a class by its number, from 1; None if there is none."""
+        return self._classes[number - 1].name if 1 <= number <= len(self._classes) else None
+
+    def choose(self, name: str | None) -> None:
+        """Choose the class of the next accepted objects.
+
+        Raises
+        ------
+        ClassError
+            If there is no such class.
+        """
+        if name is not None and all(one.name != name for one in self._classes):
+            msg = f"There is no class {name}: add it first."
+            raise ClassError(msg)
+        if name != self._current:
+            self._current = name
+            self.changed.emit()
+
+    def replace_all(self, classes: Classes) -> None:
+        """Have other classes; the current one stays in its place if it has another name now."""
+        before, self._classes = self._classes, tuple(classes)
+        names = [one.name for one in self._classes]
+        if self._current is not None and self._current not in names:
+            place = [one.name for one in before].index(self._current)
+            is_renamed = len(before) == len(names)
+            self._current = names[place] if is_renamed else None
+        if before != self._classes:
+            self.changed.emit()
+
+    def ensure(self, classes: Iterable[ObjectClass | str | None]) -> None:
+        """Have at least these classes: those that are missing come at the end.
+
+        Parameters
+        ----------
+        classes : iterable of ObjectClass, str or None
+            Known ones keep their colour; a mere name gets one of the palette; None is passed over.
+        """
+        known = {one.name for one in self._classes}
+        missing: dict[str, str | None] = {}
+        for one in classes:
+            name = one.name if isinstance(one, ObjectClass) else (one or "").strip()
+            if name and name not in known:
+                missing.setdefault(name, one.color if isinstance(one, ObjectClass) else None)
+        everything = self._classes
+        for name, color in missing.items():
+            everything = with_class(everything, " ".join(name.splitlines()), color)
+        self.replace_all(everything)
