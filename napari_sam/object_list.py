@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from napari_sam._qt.fold import Fold
 from napari_sam._qt.object_model import PixelArea
 from napari_sam._qt.object_table import ObjectTable
-from napari_sam.layers import LayerBinding
+from napari_sam.layers import KEYS, LayerBinding
+from napari_sam.layers.keys import MAX_NUMBERED, class_command
 from napari_sam.layers.target import TargetLayer
 from napari_sam.object_files import ObjectFiles
-from napari_sam.session import AnnotationSession, Dispatcher
+from napari_sam.session import AnnotationSession, Dispatcher, SessionState
+
+_IN_TABLE: Final = {
+    *("next_object", "previous_object", "reviewed", "undo", "redo"),
+    *(class_command(number) for number in range(MAX_NUMBERED + 1)),
+}
+"""Commands that are given by their keys also while the table has the keyboard."""
 
 
 class ObjectList:
@@ -33,19 +42,30 @@ class ObjectList:
         self.table.layout().addWidget(self.files.row)
         self.fold = Fold(self.table, "Every object of the target: sort, filter, fly there, change")
         self._target: TargetLayer | None = None
+        self._is_making = False
         table = self.table
         table.go_requested.connect(binding.go_to)
         table.reopen_requested.connect(self._on_reopen)
         table.remove_requested.connect(self._on_remove)
         table.merge_requested.connect(self._on_merge)
         table.change_requested.connect(self._on_change)
+        table.command_requested.connect(binding.keys.give)
         self.fold.toggled.connect(binding.point)
         self._connections = (
             (binding.target_changed, self._on_target_changed),
             (binding.object_pointed_at, table.point_at),
+            (binding.keys.changed, self._on_keys_changed),
+            (session.changed, self._on_session_changed),
         )
         for event, callback in self._connections:
             event.connect(callback)
+        binding.keys.offer(
+            {
+                "next_object": lambda: self.step(1),
+                "previous_object": lambda: self.step(-1),
+                "reviewed": self.review,
+            }
+        )
         self._on_target_changed()
 
     def close(self) -> None:
@@ -54,6 +74,64 @@ class ObjectList:
             event.disconnect(callback)
         self._follow(None)
         self.files.close()
+
+    # Review --------------------------------------------------------------------------------------
+
+    @property
+    def chosen(self) -> list[int]:
+        """The label_ids of the rows that the person has chosen and sees chosen."""
+        return self.table.chosen if self.fold.isExpanded() else []
+
+    def step(self, count: int) -> None:
+        """Choose the next row, or the one before, as the table is sorted, and go to its object."""
+        self._unfold()
+        self._go_to(self.table.neighbour(count))
+
+    def review(self) -> None:
+        """Mark the chosen objects as reviewed and go to the next; take it back if they all are.
+
+        Without a chosen one, begin with the first.
+        """
+        self._unfold()
+        chosen, book = self.table.chosen, None if self._target is None else self._target.book
+        if not chosen or book is None:
+            self._go_to(self.table.neighbour(1))
+            return
+        records = [book.get(label_id) for label_id in chosen]
+        is_new = any(record is not None and not record.reviewed for record in records)
+        following = self.table.neighbour(1)  # before the table is sorted anew
+        self._on_change(chosen, "reviewed", is_new)
+        if is_new:
+            self._go_to(following)
+
+    def _unfold(self) -> None:
+        if not self.fold.isExpanded():
+            self.fold.expand(animate=False)
+
+    def _go_to(self, label_id: int | None) -> None:
+        if label_id is not None:
+            self.table.choose(label_id)
+        else:
+            self._binding.warned.emit(f"There are no more objects here: {self.table.progress}.")
+
+    def _on_session_changed(self, state: SessionState) -> None:
+        """Have no row chosen once another object is begun, so that number keys are about that."""
+        is_making = not state.prompts.is_empty
+        if is_making and not self._is_making and self._session.reopened_label_id is None:
+            self.table.choose_none()
+        self._is_making = is_making
+
+    def _on_keys_changed(self) -> None:
+        keys = self._binding.keys
+        given = {key.command: keys.binding_of(key.command) for key in KEYS}
+        in_table = {
+            binding: command
+            for command, binding in given.items()
+            if command in _IN_TABLE and binding is not None and keys.is_offered(command)
+        }
+        self.table.set_keys(in_table)
+
+    # The target ----------------------------------------------------------------------------------
 
     def _follow(self, target: TargetLayer | None) -> None:
         if self._target is not None:

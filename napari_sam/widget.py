@@ -23,6 +23,7 @@ from napari_sam._qt.object_panel import ObjectPanel
 from napari_sam._qt.prompt_panel import PromptPanel
 from napari_sam._qt.store_row import StoreRow
 from napari_sam.activity import Activity
+from napari_sam.class_list import ClassList
 from napari_sam.installation import old_distribution_warning
 from napari_sam.journal_keeper import JournalKeeper
 from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
@@ -229,7 +230,9 @@ class SamWidget(QWidget):
         for event, callback in self._connections:
             event.connect(callback)
         self._object_list = ObjectList(binding, session, self._dispatcher)
-        self._column.insertWidget(self._column.count() - 1, self._object_list.fold)
+        self._class_list = ClassList(binding, session, self._object_list, self._dispatcher)
+        for fold in (self._class_list.fold, self._object_list.fold):
+            self._column.insertWidget(self._column.count() - 1, fold)
         self._journals = JournalKeeper(binding, session, self._dispatcher)
         self._restoring = Restoring(binding, self._journals, self._dispatcher)
         self._image_panel.layout().addWidget(self._restoring.row)
@@ -347,6 +350,7 @@ class SamWidget(QWidget):
         self._activity.close()
         self._status_bar.calm(False)
         self._models.close()
+        self._class_list.close()
         self._object_list.close()
         self._restoring.close()
         self._sessions.close()

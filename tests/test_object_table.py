@@ -90,17 +90,25 @@ def test_a_row_leads_to_another_slice(make_widget):
     assert widget.session.state.prompts.box_xyxy == (39.5, 19.5, 49.5, 29.5)
 
 
+def marked(table):
+    model, role = table.view.model(), Qt.ItemDataRole.BackgroundRole
+    rows = [row for row in range(model.rowCount()) if model.index(row, 0).data(role) is not None]
+    return [cells(table, 0)[row] for row in rows]
+
+
 def test_the_object_under_the_cursor_marks_its_row(opened):
     viewer, widget, table = opened
+    choose(table, 2)
     widget.binding._on_pointer_moved(np.array((68 * 0.5, 104 * 0.25)))
-    assert table.chosen == [1]
+    assert marked(table) == [1]
     widget.binding._on_pointer_moved(np.array((0.0, 0.0)))
-    assert table.chosen == []
+    assert marked(table) == []
     center = viewer.scene.camera.center
     inside = np.argwhere(widget.binding.target.data == 2)[100]
     widget.binding._on_pointer_moved(inside * (0.5, 0.25))
-    assert table.chosen == [2]
+    assert marked(table) == [2]
     assert viewer.scene.camera.center == center
+    assert table.chosen == [3]  # what the person has chosen stays so
 
 
 def test_keys_act_on_the_object_under_the_cursor(opened):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
+from qtpy.QtGui import QColor
 
 from napari_sam.session import ObjectRecord
 
@@ -56,7 +57,10 @@ _COLUMNS: Final = (
     _Column("reviewed", "Whether you have looked at it again", lambda r, _: r.reviewed, False),
     _Column("note", "What you want to remember of it", lambda r, _: r.note, False, "note"),
 )
+_POINTED: Final = QColor(127, 127, 127, 110)
+"""Lies on the row of the object under the cursor; seen in dark themes and in light ones."""
 _REVIEWED: Final = [column.title for column in _COLUMNS].index("reviewed")
+_CLASS: Final = [column.title for column in _COLUMNS].index("class")
 _AREA: Final = [column.title for column in _COLUMNS].index("area")
 
 
@@ -79,6 +83,23 @@ class ObjectModel(QAbstractTableModel):
         self._words: list[str] = []
         self._sorting = _COLUMNS[0], False  # whether the largest come first
         self._pixel = PixelArea()
+        self._colors: dict[str, QColor] = {}
+        self._pointed: int | None = None
+
+    def set_colors(self, colors: Mapping[str, str]) -> None:
+        """Show classes with these colours, "#rrggbb" by name."""
+        self._colors = {name: QColor(color) for name, color in colors.items()}
+        if self._shown:
+            last = len(self._shown) - 1
+            self.dataChanged.emit(self.index(0, _CLASS), self.index(last, _CLASS))
+
+    def point_at(self, label_id: int | None) -> None:
+        """Mark the row of one object; None: of none."""
+        rows = [self.row_of(one) for one in (self._pointed, label_id) if one is not None]
+        self._pointed = label_id
+        for row in rows:
+            if row is not None:
+                self.dataChanged.emit(self.index(row, 0), self.index(row, len(_COLUMNS) - 1))
 
     def set_records(self, records: Iterable[ObjectRecord], pixel: PixelArea) -> None:
         """Show these records and no others, with areas in these units."""
@@ -181,11 +202,6 @@ class ObjectModel(QAbstractTableModel):
         """How many objects there are, shown or not."""
         return len(self._records)
 
-    @property
-    def class_names(self) -> list[str]:
-        """The classes of the objects, in alphabetical order."""
-        return sorted({record.class_name for record in self._records.values() if record.class_name})
-
     # What Qt asks for ------------------------------------------------------------------------
 
     def rowCount(self, parent: QModelIndex = _ROOT) -> int:
@@ -213,6 +229,10 @@ class ObjectModel(QAbstractTableModel):
             if role == Qt.ItemDataRole.CheckStateRole:
                 return Qt.CheckState.Checked if record.reviewed else Qt.CheckState.Unchecked
             return None
+        if role == Qt.ItemDataRole.BackgroundRole and record.label_id == self._pointed:
+            return _POINTED
+        if role == Qt.ItemDataRole.DecorationRole and index.column() == _CLASS:
+            return self._colors.get(record.class_name or "")
         if role == Qt.ItemDataRole.TextAlignmentRole and column.is_number:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from qtpy.QtCore import QItemSelectionModel, QModelIndex, Qt, Signal
+from app_model.backends.qt import qkeycombo2modelkey
+from app_model.types import KeyBinding
+from qtpy.QtCore import QEvent, QItemSelectionModel, QModelIndex, QObject, Qt, Signal
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -32,13 +35,17 @@ class ObjectTable(QWidget):
     remove_requested = Signal(list)
     merge_requested = Signal(list)
     change_requested = Signal(list, str, object)
+    command_requested = Signal(str)
+    """With the command of a key that was pressed in the table."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._keys: dict[KeyBinding, str] = {}
         self._model = ObjectModel()
         self._model.change_requested.connect(self._on_cell_changed)
-        self._is_pointing = False
+        self._is_stepping = False
         self.view = QTableView()
+        self.view.installEventFilter(self)
         self.view.setModel(self._model)
         self.view.setSortingEnabled(True)
         self.view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
@@ -110,19 +117,57 @@ class ObjectTable(QWidget):
         self._show_progress()
 
     def point_at(self, label_id: int | None) -> None:
-        """Mark the row of the object under the cursor, without going there."""
-        row = None if label_id is None else self._model.row_of(label_id)
-        self._is_pointing = True
-        try:
-            if row is None:
-                self.view.clearSelection()
-                return
-            index = self._model.index(row, 0)
-            flags = QItemSelectionModel.SelectionFlag
-            self.view.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
+        """Mark the row of the object under the cursor; what is chosen stays so."""
+        self._model.point_at(label_id)
+        index = QModelIndex() if label_id is None else self._index_of(label_id)
+        if index.isValid():
             self.view.scrollTo(index)
-        finally:
-            self._is_pointing = False
+
+    def set_keys(self, keys: Mapping[KeyBinding, str]) -> None:
+        """Have these keys ask for these commands while the table has the keyboard."""
+        self._keys = dict(keys)
+
+    def set_classes(self, colors: Mapping[str, str]) -> None:
+        """Offer these classes, and show their colours: "#rrggbb" by name, in their order."""
+        self._model.set_colors(colors)
+        text = self._class.currentText()
+        self._class.clear()
+        self._class.addItems(list(colors))
+        self._class.setEditText(text)
+
+    def neighbour(self, step: int) -> int | None:
+        """Return the object `step` rows further on, as they are sorted and filtered now.
+
+        Without a chosen row that is the first one, or the last one; None beyond the ends.
+        """
+        rows = [index.row() for index in self.view.selectionModel().selectedRows()]
+        count = self._model.rowCount()
+        if rows:
+            row = (max(rows) if step > 0 else min(rows)) + step
+        else:
+            row = 0 if step > 0 else count - 1
+        if not 0 <= row < count:
+            return None
+        return self._model.label_id(row)
+
+    def choose(self, label_id: int) -> None:
+        """Choose the row of one object and ask to go there."""
+        index = self._index_of(label_id)
+        if index.isValid():
+            flags = QItemSelectionModel.SelectionFlag
+            self._is_stepping = True
+            self.view.selectionModel().setCurrentIndex(index, flags.ClearAndSelect | flags.Rows)
+            self._is_stepping = False
+            self.view.scrollTo(index)
+        self.go_requested.emit(label_id)
+
+    def choose_none(self) -> None:
+        """Have no row chosen."""
+        self.view.clearSelection()
+
+    def _index_of(self, label_id: int) -> QModelIndex:
+        row = self._model.row_of(label_id)
+        return QModelIndex() if row is None else self._model.index(row, 0)
 
     @property
     def chosen(self) -> list[int]:
@@ -131,13 +176,12 @@ class ObjectTable(QWidget):
         return [self._model.label_id(row) for row in rows]
 
     def _show_progress(self) -> None:
-        names = self._model.class_names
-        if names != [self._class.itemText(n) for n in range(self._class.count())]:
-            text = self._class.currentText()
-            self._class.clear()
-            self._class.addItems(names)
-            self._class.setEditText(text)
-        self._progress.setText(f"{self._model.reviewed_count} of {self._model.count} reviewed")
+        self._progress.setText(self.progress)
+
+    @property
+    def progress(self) -> str:
+        """How many of the objects are reviewed, in words."""
+        return f"{self._model.reviewed_count} of {self._model.count} reviewed"
 
     def _show_what_can_be_done(self) -> None:
         count = len(self.view.selectionModel().selectedRows())
@@ -149,8 +193,18 @@ class ObjectTable(QWidget):
     # What is asked for ---------------------------------------------------------------------------
 
     def _on_row_changed(self, current: QModelIndex, _: QModelIndex) -> None:
-        if current.isValid() and not self._is_pointing and self.view.hasFocus():
+        if current.isValid() and not self._is_stepping and self.view.hasFocus():
             self._go_to(current)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Give commands by keys while the table itself, and not an editor in it, has them."""
+        is_press = event.type() == QEvent.Type.KeyPress
+        if watched is self.view and is_press and isinstance(event, QKeyEvent):
+            key = KeyBinding.from_int(int(qkeycombo2modelkey(event.keyCombination())))
+            if key in self._keys:
+                self.command_requested.emit(self._keys[key])
+                return True
+        return bool(super().eventFilter(watched, event))
 
     def _go_to(self, index: QModelIndex) -> None:
         self.go_requested.emit(self._model.label_id(index.row()))

@@ -18,7 +18,7 @@ from napari_sam.layers.brought_layers import BroughtToImages
 from napari_sam.layers.candidate_layers import CandidateLayers
 from napari_sam.layers.hover import CursorTracker
 from napari_sam.layers.image_looks import ImageLooks
-from napari_sam.layers.keys import bind_keys, unbind_keys
+from napari_sam.layers.keys import KeyMap
 from napari_sam.layers.plane_view import PlaneView, displayed_plane
 from napari_sam.layers.prompt_binding import PromptBinding
 from napari_sam.layers.sight import show_box, view_of_plane
@@ -109,24 +109,28 @@ class LayerBinding:
         # Where prompts were undone while another plane was shown: the layers do not know yet.
         self._restored: set[tuple[object, PlaneView]] = set()
         self._is_closed = self._plane_check_is_due = self._is_making_candidates = False
-        self._commands: dict[str, Callable[[], None]] = {
-            "accept": self.accept,
-            "clear": session.clear_prompts,
-            "next": session.choose_next,
-            "previous": lambda: session.choose_next(-1),
-            "flip": self.flip_polarity,
-            "hover": lambda: self.set_hover(not self._cursor.is_on),
-            "reopen": self.reopen_under_cursor,
-            "remove": self.remove_under_cursor,
-            "undo": self.undo,
-            "redo": self.redo,
-        }
+        self.keys = KeyMap()
+        """The keys on our layers, which the person can choose."""
+        self.keys.offer(
+            {
+                "accept": self.accept,
+                "clear": session.clear_prompts,
+                "next": session.choose_next,
+                "previous": lambda: session.choose_next(-1),
+                "flip": self.flip_polarity,
+                "hover": lambda: self.set_hover(not self._cursor.is_on),
+                "reopen": self.reopen_under_cursor,
+                "remove": self.remove_under_cursor,
+                "undo": self.undo,
+                "redo": self.redo,
+            }
+        )
         self._prompts = PromptBinding(
             self._layers,
             viewer.dims,
             self._on_prompts_changed,
             self._on_gesture,
-            lambda layer: bind_keys(layer, self._commands),
+            self.keys.bind,
         )
         self._candidates = CandidateLayers(
             self._add_candidate,
@@ -163,7 +167,7 @@ class LayerBinding:
             event.disconnect(callback)
         self._connect_image(None)
         for layer in self._prompts.own_layers:
-            unbind_keys(layer)
+            self.keys.unbind(layer)
         self._prompts.close()
         for target in self._targets.values():
             target.close()
@@ -474,7 +478,7 @@ class LayerBinding:
 
     def _add_candidate(self, layer: Labels) -> None:
         self._layers.add(layer, below=self._prompts.own_layers)
-        bind_keys(layer, self._commands)
+        self.keys.bind(layer)
 
     def _on_session_changed(self, state: SessionState) -> None:
         if state.prompts != self._last_read and self._view is not None:
@@ -677,7 +681,7 @@ class LayerBinding:
         if self._layers.is_changing:
             return
         if self.is_ours(layer):
-            unbind_keys(layer)
+            self.keys.unbind(layer)
         self._candidates.forget(layer)
         if layer is self._image:
             self.brought.stop()

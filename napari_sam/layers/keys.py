@@ -1,32 +1,63 @@
-"""The keys bound on our layers, and on no others."""
+"""The keys on our layers, and on no others: one table of them, and which are in force."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from app_model.types import KeyBinding, KeyCode, KeyMod
+from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Points, Shapes
+from psygnal import Signal
 
 _ALL: Final = (Points, Shapes, Labels)
 _PROMPTS: Final = (Points, Shapes)
+MAX_NUMBERED: Final = 9
+"""So many classes have a number key."""
+
+
+def class_command(number: int) -> str:
+    """Return the command of a number key, up to `MAX_NUMBERED`; 0 is for no class."""
+    return f"class_{number}"
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key, the command it gives, and the types of our layers that it is bound on."""
+    """A key, the command it gives, and the types of our layers that it is bound on.
+
+    Parameters
+    ----------
+    code : int
+        The key that it has unless the person chose another one, as app-model numbers it.
+    command : str
+        What it gives.
+    help : str
+        What that does.
+    layer_types : tuple of layer types
+        Empty for a key of the window, which cannot be changed.
+    group : str
+        Under which heading it is listed.
+    """
 
     code: int
     command: str
     help: str
     layer_types: tuple[type[Layer], ...] = _ALL
+    group: str = "Masks and prompts"
 
     @property
     def binding(self) -> KeyBinding:
         """The key in napari's form."""
         return KeyBinding.from_int(self.code)
 
+
+_DIGITS: Final = [int(KeyCode.from_string(str(digit))) for digit in range(10)]
+_OBJECTS: Final = "Objects"
+_REVIEW: Final = "Review (also in the table of objects)"
+_CLASSES: Final = "Classes (also in the table of objects)"
 
 # napari's Labels layers have undo and redo keys already; `CandidateLayer` gives them our meaning.
 KEYS: Final = (
@@ -36,31 +67,187 @@ KEYS: Final = (
     Key(KeyMod.Shift | KeyCode.KeyW, "previous", "Show the previous mask"),
     Key(KeyCode.KeyT, "flip", "Foreground or background click", (Points,)),
     Key(KeyCode.KeyH, "hover", "Preview the mask under the cursor, on or off"),
-    Key(KeyCode.KeyO, "reopen", "Reopen the object under the cursor"),
-    Key(KeyMod.Shift | KeyCode.KeyX, "remove", "Delete the object under the cursor"),
-    Key(KeyMod.CtrlCmd | KeyCode.KeyZ, "undo", "Undo", _PROMPTS),
-    Key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, "redo", "Redo", _PROMPTS),
+    Key(KeyCode.KeyO, "reopen", "Reopen the object under the cursor", group=_OBJECTS),
+    Key(
+        KeyMod.Shift | KeyCode.KeyX, "remove", "Delete the object under the cursor", group=_OBJECTS
+    ),
+    Key(KeyMod.CtrlCmd | KeyCode.KeyZ, "undo", "Undo", _PROMPTS, _OBJECTS),
+    Key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, "redo", "Redo", _PROMPTS, _OBJECTS),
+    Key(KeyCode.KeyM, "next_object", "Go to the next object of the table", group=_REVIEW),
+    Key(KeyMod.Shift | KeyCode.KeyM, "previous_object", "Go to the one before", group=_REVIEW),
+    Key(KeyCode.KeyY, "reviewed", "Mark as reviewed, or not, and go to the next", group=_REVIEW),
+    *(
+        Key(_DIGITS[number], class_command(number), f"Class {number}", group=_CLASSES)
+        for number in range(1, MAX_NUMBERED + 1)
+    ),
+    Key(KeyCode.Digit0, class_command(0), "No class", group=_CLASSES),
+    Key(KeyMod.Shift | KeyCode.Slash, "help", "Show or hide this list", (), "In the whole window"),
 )
+_BY_COMMAND: Final = {key.command: key for key in KEYS}
 
 
-def bind_keys(layer: Layer, commands: Mapping[str, Callable[[], None]]) -> None:
-    """Bind our keys on one of our layers.
-
-    Parameters
-    ----------
-    layer : napari.layers.Layer
-        A layer of ours.
-    commands : mapping of str to callable
-        What to do for each `Key.command`.
-    """
-    for key in KEYS:
-        if isinstance(layer, key.layer_types):
-            command = commands[key.command]
-            layer.bind_key(key.binding, lambda _, command=command: command(), overwrite=True)
+def key_text(binding: KeyBinding | None) -> str:
+    """Return a key as this platform writes it: "Shift+M", on macOS with its symbols."""
+    if binding is None:
+        return ""
+    if binding == _BY_COMMAND["help"].binding:
+        return "?"  # whatever other keys it takes on a keyboard
+    is_mac = sys.platform == "darwin"
+    return str(binding.to_text(use_symbols=is_mac, joinchar="" if is_mac else "+"))
 
 
-def unbind_keys(layer: Layer) -> None:
-    """Release what `bind_keys` bound."""
-    for key in KEYS:
-        if isinstance(layer, key.layer_types):
-            layer.keymap.pop(key.binding, None)
+class KeyMap:
+    """Which key gives which command now; binds those on our layers for which there is a command."""
+
+    changed = Signal()
+    """Other keys are in force, or other commands are there to be given."""
+
+    def __init__(self) -> None:
+        self._commands: dict[str, Callable[[], None]] = {}
+        self._bindings: dict[str, KeyBinding | None] = {key.command: key.binding for key in KEYS}
+        self._bound: WeakKeyDictionary[Layer, list[KeyBinding]] = WeakKeyDictionary()
+
+    # On layers ---------------------------------------------------------------------------------
+
+    def offer(self, commands: Mapping[str, Callable[[], None]]) -> None:
+        """Have commands be given by their keys from now on, on all our layers."""
+        self._commands.update(commands)
+        self._renew()
+
+    def withdraw(self, commands: Mapping[str, object]) -> None:
+        """Have commands not be given any more: their keys are napari's again."""
+        for command in commands:
+            self._commands.pop(command, None)
+        self._renew()
+
+    def give(self, command: str) -> None:
+        """Do what a key does, if that is on offer."""
+        if command in self._commands:
+            self._commands[command]()
+
+    def bind(self, layer: Layer) -> None:
+        """Bind the keys on one of our layers, and keep them up to date."""
+        self.unbind(layer)
+        self._bound[layer] = bound = []
+        for key in KEYS:
+            binding, command = self._bindings[key.command], self._commands.get(key.command)
+            if isinstance(layer, key.layer_types) and binding is not None and command is not None:
+                layer.bind_key(binding, lambda _, command=command: command(), overwrite=True)
+                bound.append(binding)
+
+    def unbind(self, layer: Layer) -> None:
+        """Release what `bind` bound."""
+        for binding in self._bound.pop(layer, ()):
+            layer.keymap.pop(binding, None)
+
+    def _renew(self) -> None:
+        for layer in list(self._bound):
+            self.bind(layer)
+        self.changed.emit()
+
+    # Which keys --------------------------------------------------------------------------------
+
+    def binding_of(self, command: str) -> KeyBinding | None:
+        """Return the key that gives a command; None if none does."""
+        return self._bindings[command]
+
+    def is_offered(self, command: str) -> bool:
+        """Whether a command is there to be given."""
+        return command in self._commands
+
+    def choose(self, command: str, binding: KeyBinding | None) -> None:
+        """Have another key give a command; None: none.
+
+        Raises
+        ------
+        ValueError
+            If it gives another command already, or the command's key cannot be changed.
+        """
+        key = _BY_COMMAND[command]
+        if not key.layer_types:
+            msg = f"{key_text(key.binding)} cannot be changed."
+            raise ValueError(msg)
+        other = None if binding is None else self.command_of(binding)
+        if other not in (None, command):
+            msg = (
+                f"{key_text(binding)} is taken: {_BY_COMMAND[other].help}. Give that another key "
+                "first, or choose one that is free."
+            )
+            raise ValueError(msg)
+        self._bindings[command] = binding
+        self._renew()
+
+    def command_of(self, binding: KeyBinding) -> str | None:
+        """Return the command that a key gives; None if none."""
+        return next((name for name, one in self._bindings.items() if one == binding), None)
+
+    def hidden_actions(self, command: str) -> list[str]:
+        """Return what napari itself would do with a command's key on the layers it is bound on."""
+        binding = self._bindings[command]
+        if binding is None:
+            return []
+        classes = [cls for one in _BY_COMMAND[command].layer_types for cls in one.__mro__]
+        found = [_actions(cls).get(binding) for cls in (*classes, ViewerModel)]
+        return [name for name in dict.fromkeys(found) if name]
+
+    # To a file and back ------------------------------------------------------------------------
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """The keys that are not as they come, by command; "" stands for no key."""
+        return {
+            key.command: "" if binding is None else str(binding)
+            for key in KEYS
+            if (binding := self._bindings[key.command]) != key.binding
+        }
+
+    def reset(self, chosen: Mapping[str, str] | None = None) -> list[str]:
+        """Go back to the keys as they come, but for those chosen; return what was not understood.
+
+        Parameters
+        ----------
+        chosen : mapping of str to str, optional
+            As `chosen` gives them. Commands and keys that there are not are passed over, and a
+            key that another command has been given already.
+        """
+        wanted: dict[str, KeyBinding | None] = {}
+        wrong = []
+        for command, text in (chosen or {}).items():
+            try:
+                binding = _parsed(text)
+            except ValueError:
+                wrong.append(command)
+                continue
+            is_known = command in _BY_COMMAND and bool(_BY_COMMAND[command].layer_types)
+            if is_known and (binding is None or binding not in wanted.values()):
+                wanted[command] = binding
+            else:
+                wrong.append(command)
+        for key in KEYS:
+            # A key that the person gave to something else is not taken back from it.
+            default = None if key.binding in wanted.values() else key.binding
+            self._bindings[key.command] = wanted.get(key.command, default)
+        self._renew()
+        return wrong
+
+
+def _parsed(text: str) -> KeyBinding | None:
+    if not text:
+        return None
+    binding = KeyBinding.from_str(text)
+    if any(part.key in (None, KeyCode.UNKNOWN) for part in binding.parts):
+        msg = f"{text} is no key."
+        raise ValueError(msg)
+    return binding
+
+
+def _actions(cls: type) -> dict[KeyBinding, str]:
+    """Return what keys do that napari has bound on a class, in the words of its functions."""
+    bound = getattr(cls, "class_keymap", {})
+    return {key: getattr(what, "__name__", "").replace("_", " ") for key, what in bound.items()}
+
+
+def keys_by_group() -> Iterator[tuple[str, list[Key]]]:
+    """Yield each heading with its keys, in the order of the table."""
+    for group in dict.fromkeys(key.group for key in KEYS):
+        yield group, [key for key in KEYS if key.group == group]

@@ -597,6 +597,12 @@ class AnnotationSession:
         target = self._editing.check_free()
         self._take_up(reopen(target, self._record(label_id)))
 
+    @property
+    def reopened_label_id(self) -> int | None:
+        """The accepted object that is being made anew; None if there is none."""
+        reopened = self._decoding.object.reopened
+        return None if reopened is None else reopened.record.label_id
+
     # Objects of the target -------------------------------------------------------------------
 
     def remove(self, label_ids: Sequence[int]) -> None:

@@ -54,6 +54,11 @@ def test_no_key_shadows_one_of_naparis_own(make_napari_viewer, layer_type):
     taken = napari_keys(layer_type)
     assert len(taken) > 15
     ours = {key.binding for key in KEYS if layer_type in key.layer_types}
+    # The digits are ours only while there are classes, and have letters beside them in napari; a
+    # mask cannot be painted, so it needs no new label.
+    ours -= {KeyBinding.from_str(str(digit)) for digit in range(10)}
+    if layer_type is Labels:
+        ours.remove(KeyBinding.from_str("M"))
     assert not ours & taken
 
 
@@ -66,7 +71,11 @@ def test_keys_are_bound_on_our_layers_alone(make_widget):
     widget.wait_until_idle(TIMEOUT_S)
     widget.binding.accept()
     for layer in viewer.layers:
-        ours = {key.binding for key in KEYS if isinstance(layer, key.layer_types)}
+        ours = {
+            key.binding
+            for key in KEYS
+            if isinstance(layer, key.layer_types) and not key.command.startswith("class")
+        }
         expected = ours if layer.name.startswith("SAM ") else set()
         assert set(layer.keymap) == expected, layer.name
     assert not viewer.keymap

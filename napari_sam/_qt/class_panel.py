@@ -1,0 +1,231 @@
+"""The classes: their names, colours, number keys and how many objects have them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from qtpy.QtCore import QSize, Qt, QTimer, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QColorDialog,
+    QFileDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QLineEdit,
+    QPushButton,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam.session import CLASS_SUFFIXES, ObjectClass
+
+_ROWS_IN_SIGHT: Final = 5
+_SWATCH_PX: Final = 14
+_NO_CLASS: Final = "no class"
+_KEY, _NAME, _COUNT = range(3)
+
+
+class ClassPanel(QWidget):
+    """A row for each class, and the first one for none; the chosen one is that of new objects."""
+
+    choose_requested = Signal(object)
+    """With the name of a class, or None."""
+    add_requested = Signal(str)
+    rename_requested = Signal(str, str)
+    recolor_requested = Signal(str, str)
+    remove_requested = Signal(str)
+    open_requested = Signal(Path)
+    save_requested = Signal(Path)
+    coloring_requested = Signal(bool)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = QTreeWidget()
+        self.rows.setHeaderLabels(["key", "class", "objects"])
+        self.rows.setRootIsDecorated(False)
+        self.rows.setUniformRowHeights(True)
+        self.rows.setEditTriggers(QTreeWidget.EditTrigger.NoEditTriggers)
+        self.rows.setIconSize(QSize(_SWATCH_PX, _SWATCH_PX))
+        self.rows.setToolTip(
+            "New objects get the chosen class; a double click renames one. The number keys choose"
+            "\none, or change the class of the rows chosen in the table of objects, or of the"
+            "\nobject that is reopened."
+        )
+        header = self.rows.header()
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        row_px = self.rows.fontMetrics().lineSpacing() + 8
+        self.rows.setFixedHeight((_ROWS_IN_SIGHT + 1) * row_px)
+        self.rows.currentItemChanged.connect(self._on_current_changed)
+        self.rows.itemDoubleClicked.connect(self._on_double_clicked)
+        self.rows.itemChanged.connect(self._on_item_changed)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(self._build_new())
+        layout.addWidget(self.rows)
+        layout.addLayout(self._build_buttons())
+        layout.addLayout(self._build_files())
+        self.show_classes((), None, {}, {})
+
+    def _build_new(self) -> QHBoxLayout:
+        self._new = QLineEdit()
+        self._new.setPlaceholderText("new class")
+        self._new.returnPressed.connect(self._on_add)
+        row = QHBoxLayout()
+        row.addWidget(self._new, 1)
+        row.addWidget(_button("Add", "Add a class with this name (Enter)", self._on_add))
+        return row
+
+    def _build_buttons(self) -> QHBoxLayout:
+        self._rename = _button("Rename", "Rename it, and with it its objects", self._on_rename)
+        self._recolor = _button("Colour…", "Choose another colour for it", self._on_recolor)
+        self._remove = _button(
+            "Delete", "Delete the class; its objects stay, without a class", self._on_remove
+        )
+        row = QHBoxLayout()
+        for button in (self._rename, self._recolor, self._remove):
+            row.addWidget(button)
+        return row
+
+    def _build_files(self) -> QHBoxLayout:
+        self._coloring = QCheckBox("colour by class")
+        self._coloring.setToolTip(
+            "Show each object of the target in the colour of its class, gray without one"
+        )
+        self._coloring.toggled.connect(self.coloring_requested.emit)
+        row = QHBoxLayout()
+        row.addWidget(self._coloring, 1)
+        tip = "Go on with the classes of a file: ours, COCO's, YOLO's, or a name on each line"
+        row.addWidget(_button("Open…", tip, self._on_open))
+        self._save = _button("Save…", "Write the classes to a file for others", self._on_save)
+        row.addWidget(self._save)
+        return row
+
+    # What is shown -----------------------------------------------------------------------------
+
+    def show_classes(
+        self,
+        classes: Sequence[ObjectClass],
+        current: str | None,
+        counts: Mapping[str | None, int],
+        keys: Mapping[str | None, str],
+    ) -> None:
+        """Show the classes.
+
+        Parameters
+        ----------
+        classes : sequence of ObjectClass
+            In the order of their numbers.
+        current : str, optional
+            The name of the one that new objects get.
+        counts : mapping of str to int
+            How many objects have it, by name; None: those without a class.
+        keys : mapping of str to str
+            What its key is called, by name; None: that of no class.
+        """
+        blocked = self.rows.blockSignals(True)
+        # Rows stay what they are: this may be the answer to a click on one of them.
+        while self.rows.topLevelItemCount() > len(classes) + 1:
+            self.rows.takeTopLevelItem(len(classes) + 1)
+        for number, one in enumerate((None, *classes)):
+            item = self.rows.topLevelItem(number)
+            if item is None:
+                item = QTreeWidgetItem()
+                self.rows.addTopLevelItem(item)
+            name = None if one is None else one.name
+            item.setText(_KEY, keys.get(name, ""))
+            item.setText(_NAME, name or _NO_CLASS)
+            item.setText(_COUNT, str(counts.get(name, 0)))
+            item.setData(_NAME, Qt.ItemDataRole.UserRole, name)
+            item.setTextAlignment(_COUNT, Qt.AlignmentFlag.AlignRight)
+            if one is not None:
+                item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
+                item.setIcon(_NAME, _swatch(one.color))
+            if name == current:
+                self.rows.setCurrentItem(item)
+        self.rows.blockSignals(blocked)
+        for button in (self._rename, self._recolor, self._remove):
+            button.setEnabled(current is not None)
+        self._save.setEnabled(bool(classes))
+
+    def show_coloring(self, is_on: bool) -> None:
+        """Show whether objects have the colours of their classes."""
+        blocked = self._coloring.blockSignals(True)
+        self._coloring.setChecked(is_on)
+        self._coloring.blockSignals(blocked)
+
+    # What is asked for ---------------------------------------------------------------------------
+
+    @property
+    def _current(self) -> str | None:
+        item = self.rows.currentItem()
+        name: str | None = None if item is None else item.data(_NAME, Qt.ItemDataRole.UserRole)
+        return name
+
+    def _on_current_changed(self) -> None:
+        self.choose_requested.emit(self._current)
+
+    def _on_double_clicked(self, item: QTreeWidgetItem) -> None:
+        self.rows.editItem(item, _NAME)
+
+    def _on_rename(self) -> None:
+        self.rows.editItem(self.rows.currentItem(), _NAME)
+
+    def _on_item_changed(self, item: QTreeWidgetItem) -> None:
+        before, after = item.data(_NAME, Qt.ItemDataRole.UserRole), item.text(_NAME).strip()
+        if before is not None:
+            # Not before the editor in the row is gone.
+            QTimer.singleShot(0, lambda: self.rename_requested.emit(before, after))
+
+    def _on_add(self) -> None:
+        name = self._new.text().strip()
+        if name:
+            self._new.clear()
+            self.add_requested.emit(name)
+
+    def _on_recolor(self) -> None:
+        icon = self.rows.currentItem().icon(_NAME)
+        before = icon.pixmap(_SWATCH_PX, _SWATCH_PX).toImage().pixelColor(1, 1)
+        color = QColorDialog.getColor(before, self, f"Colour of {self._current}")
+        if color.isValid():
+            self.recolor_requested.emit(self._current, color.name())
+
+    def _on_remove(self) -> None:
+        self.remove_requested.emit(self._current)
+
+    def _on_open(self) -> None:
+        ends = " ".join(f"*{end}" for end in CLASS_SUFFIXES)
+        name, _ = QFileDialog.getOpenFileName(self, "Open classes", "", f"Classes ({ends})")
+        if name:
+            self.open_requested.emit(Path(name))
+
+    def _on_save(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Save classes", "classes.json", "Classes (*.json)"
+        )
+        if name:
+            self.save_requested.emit(
+                Path(name if name.lower().endswith(".json") else f"{name}.json")
+            )
+
+
+def _button(text: str, tip: str, action: Callable[[], None]) -> QPushButton:
+    made = QPushButton(text)
+    made.setToolTip(tip)
+    made.clicked.connect(lambda: action())
+    return made
+
+
+def _swatch(color: str) -> QIcon:
+    pixmap = QPixmap(_SWATCH_PX, _SWATCH_PX)
+    pixmap.fill(QColor(color))
+    icon = QIcon()
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Disabled, QIcon.Mode.Selected):
+        icon.addPixmap(pixmap, mode)
+    return icon

@@ -1,0 +1,190 @@
+"""Classes and review in a real window: panel, number keys, colours, the table's order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from app_model.types import KeyBinding
+from napari.layers import Image, Labels
+from napari.utils.colormaps import CyclicLabelColormap
+from qtpy.QtCore import Qt
+from skimage import data
+
+TIMEOUT_S = 120
+COINS = data.coins()[40:110, 40:240]
+
+
+@pytest.fixture
+def opened(make_widget):
+    """Open two coins with a target of three objects."""
+    viewer, widget = make_widget(Image(COINS, name="coins"))
+    labels = np.zeros(COINS.shape, np.uint16)
+    labels[2:8, 2:8], labels[2:8, 20:30], labels[2:8, 40:60] = 1, 2, 3
+    layer = viewer.add_layer(Labels(labels, name="mine"))
+    widget.binding.set_target(layer)
+    widget.binding.start_points()
+    return viewer, widget, layer
+
+
+def press(viewer, key: str) -> None:
+    """Send a key to the layer that is active, the way napari's window does."""
+    layer = viewer.layers.selection.active
+    layer.keymap[KeyBinding.from_str(key)](layer)
+
+
+def press_in_table(qtbot, table, key, modifier=Qt.KeyboardModifier.NoModifier) -> None:
+    qtbot.keyClick(table.view, key, modifier)
+
+
+def classes_of(widget):
+    return {one.label_id: one.class_name for one in widget.binding.target_layer.book}
+
+
+def reviewed(widget):
+    return {one.label_id for one in widget.binding.target_layer.book if one.reviewed}
+
+
+def test_number_keys_are_about_rows_then_a_reopened_object_then_the_next_one(opened, qtbot):
+    viewer, widget, _ = opened
+    objects, panel = widget._object_list, widget._class_list.panel
+    points = viewer.layers["SAM points"]
+    assert KeyBinding.from_str("2") not in points.keymap  # napari's, as long as there are none
+    for name in ("coin", "Münze"):
+        panel._new.setText(name)
+        panel._on_add()
+    assert widget._class_list.fold.title == "Münze · 2 classes"
+
+    press(viewer, "1")
+    points.add([(28, 64)])
+    widget.wait_until_idle(TIMEOUT_S)
+    press(viewer, "C")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert classes_of(widget) == {1: None, 2: None, 3: None, 4: "coin"}
+
+    objects.fold.expand(animate=False)
+    objects.table.choose(2)
+    press(viewer, "2")
+    assert classes_of(widget)[2] == "Münze"
+    assert widget.session.classes.table.current == "coin"
+    press_in_table(qtbot, objects.table, Qt.Key.Key_0)
+    assert classes_of(widget)[2] is None
+    press_in_table(qtbot, objects.table, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert classes_of(widget)[2] == "Münze"
+
+    points.add([(28, 150)])  # another object is begun: no row is meant any more
+    widget.wait_until_idle(TIMEOUT_S)
+    press(viewer, "2")
+    assert widget.session.classes.table.current == "Münze"
+    press(viewer, "C")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert classes_of(widget)[5] == "Münze"
+
+    widget.session.reopen(5)
+    widget.wait_until_idle(TIMEOUT_S)
+    press(viewer, "1")
+    assert classes_of(widget)[5] == "coin"
+    assert widget.session.classes.table.current == "Münze"
+    press(viewer, "W")
+    press(viewer, "C")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert classes_of(widget)[5] == "coin"
+    assert [panel.rows.topLevelItem(n).text(2) for n in range(3)] == ["2", "2", "1"]
+
+
+def test_the_panel_renames_recolors_deletes_and_shares(opened, tmp_path, qtbot, monkeypatch):
+    _, widget, _ = opened
+    panel, table = widget._class_list.panel, widget._object_list.table
+    said = []
+    widget.binding.warned.connect(said.append)
+    panel.add_requested.emit("coin")
+    panel.add_requested.emit("coin")
+    assert "already" in said[-1]
+    widget.session.note([1, 3], class_name="coin")
+    panel.rows.currentItem().setText(1, "Münze")
+    qtbot.waitUntil(lambda: classes_of(widget) == {1: "Münze", 2: None, 3: "Münze"})
+    assert table.view.model().index(0, 1).data() == "Münze"
+    panel.recolor_requested.emit("Münze", "#102030")
+    decoration = table.view.model().index(0, 1).data(Qt.ItemDataRole.DecorationRole)
+    assert decoration.name() == "#102030"
+    monkeypatch.setattr(
+        "napari_sam._qt.class_panel.QFileDialog.getSaveFileName",
+        lambda *_: (str(tmp_path / "team"), ""),
+    )
+    panel._on_save()
+    panel.remove_requested.emit("Münze")
+    assert classes_of(widget) == {1: None, 2: None, 3: None}
+    assert panel.rows.topLevelItemCount() == 1
+    panel.open_requested.emit(tmp_path / "team.json")
+    assert panel.rows.topLevelItem(1).text(1) == "Münze"
+    for _ in range(2):
+        widget.binding.undo()
+    assert classes_of(widget) == {1: "Münze", 2: None, 3: "Münze"}
+    panel.open_requested.emit(tmp_path / "missing.json")
+    assert "cannot be read" in said[-1]
+
+
+def test_objects_have_the_colors_of_their_classes(opened):
+    viewer, widget, layer = opened
+    before = layer.colormap
+    widget.session.classes.add("coin", "#ff0000")
+    widget.session.note([1], class_name="coin")
+    widget._class_list.panel._coloring.setChecked(True)
+
+    def color(label_id):
+        return tuple(np.round(layer.get_color(label_id), 2))
+
+    gray = (0.63, 0.63, 0.63, 1)
+    assert color(1) == (1, 0, 0, 1)
+    assert color(2) == gray
+    layer.selected_label = 9
+    layer.paint((50, 50), 9)
+    assert color(9) == gray
+    widget.session.note([9, 2], class_name="coin")
+    widget.session.classes.recolor("coin", "#00ff00")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert {color(n) for n in (1, 2, 9)} == {(0, 1, 0, 1)}
+    # Numbers beyond napari's table of colours.
+    wide = viewer.add_labels(np.array([[0, 70000]] * 70).repeat(100, axis=1), name="wide")
+    widget.binding.set_target(wide)
+    assert layer.colormap is before
+    widget.session.note([70000], class_name="coin")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert tuple(wide.get_color(70000)) == (0, 1, 0, 1)
+    widget.close()
+    assert isinstance(wide.colormap, CyclicLabelColormap)
+
+
+def test_review_goes_through_the_table_as_it_is_sorted(opened, qtbot):
+    viewer, widget, _ = opened
+    objects, said = widget._object_list, []
+    table = objects.table
+    widget.binding.warned.connect(said.append)
+    table.view.sortByColumn(2, Qt.SortOrder.DescendingOrder)  # by area: 3, 2, 1
+    press(viewer, "M")
+    assert objects.fold.isExpanded()
+    assert table.chosen == [3]
+    np.testing.assert_allclose(viewer.scene.camera.center[-2:], (4.5, 49.5), atol=1)
+    press(viewer, "Y")
+    assert (reviewed(widget), table.chosen) == ({3}, [2])
+    assert table._progress.text() == "1 of 3 reviewed"
+    press(viewer, "Shift+M")
+    assert table.chosen == [3]
+    press(viewer, "Y")  # takes it back, and stays
+    assert (reviewed(widget), table.chosen) == (set(), [3])
+
+    # Where marking moves the row, the next one is still the one that followed.
+    table.view.sortByColumn(6, Qt.SortOrder.AscendingOrder)
+    order = [table.view.model().index(row, 0).data() for row in range(3)]
+    table.choose(order[0])
+    press_in_table(qtbot, table, Qt.Key.Key_Y)
+    assert table.chosen == [order[1]]
+    widget.binding._on_pointer_moved(np.array((4.0, 4.0)))
+    assert table.chosen == [order[1]]
+    press_in_table(qtbot, table, Qt.Key.Key_Y)
+    press_in_table(qtbot, table, Qt.Key.Key_Y)
+    assert reviewed(widget) == {1, 2, 3}
+    table.view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+    table.choose(3)
+    press_in_table(qtbot, table, Qt.Key.Key_M)
+    assert table.chosen == [3]
+    assert "3 of 3 reviewed" in said[-1]
