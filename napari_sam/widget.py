@@ -11,7 +11,15 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points, Shapes
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent, QEventLoop, Qt, QTimer
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_sam._qt.brought_row import BroughtRow
 from napari_sam._qt.dispatcher import QtDispatcher
@@ -26,6 +34,7 @@ from napari_sam.activity import Activity
 from napari_sam.class_list import ClassList
 from napari_sam.installation import old_distribution_warning
 from napari_sam.journal_keeper import JournalKeeper
+from napari_sam.key_help import KeyHelp
 from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
 from napari_sam.model_switch import ModelSwitch
 from napari_sam.object_list import ObjectList
@@ -170,7 +179,13 @@ class SamWidget(QWidget):
         below.setContentsMargins(margins.left(), 0, margins.right(), 0)
         below.addWidget(self._object_panel)
         layout.addLayout(below)
-        layout.addWidget(self._hint)
+        self._help_button = QToolButton()
+        self._help_button.setText("?")
+        self._help_button.setToolTip("All keys and what they do (?)")
+        foot = QHBoxLayout()
+        foot.addWidget(self._hint, 1)
+        foot.addWidget(self._help_button, 0, Qt.AlignmentFlag.AlignTop)
+        layout.addLayout(foot)
         self.setMinimumWidth(contents.minimumSizeHint().width() + 20)
 
     def _connect(self) -> None:
@@ -240,6 +255,8 @@ class SamWidget(QWidget):
             self._viewer, binding, session, self._journals, self._dispatcher
         )
         self._object_list.table.layout().addWidget(self._sessions.row)
+        self._key_help = KeyHelp(self, binding, session.classes.table)
+        self._help_button.clicked.connect(self._key_help.toggle)
         self._models = ModelSwitch(self._model_panel, session, self._dispatcher)
         self._on_session_changed(session.state)
 
@@ -350,6 +367,7 @@ class SamWidget(QWidget):
         self._activity.close()
         self._status_bar.calm(False)
         self._models.close()
+        self._key_help.close()
         self._class_list.close()
         self._object_list.close()
         self._restoring.close()

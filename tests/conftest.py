@@ -55,6 +55,14 @@ def journals_folder(tmp_path_factory, monkeypatch):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def settings_folder(tmp_path_factory, monkeypatch):
+    """Keep settings apart from the person's, and from those of other tests."""
+    folder = tmp_path_factory.mktemp("settings")
+    monkeypatch.setenv("NAPARI_SAM_SETTINGS", str(folder))
+    return folder
+
+
 @pytest.fixture
 def make_widget(make_napari_viewer, remembering_predictor):
     """Open a real viewer with these images and the widget docked; waits for the embedding."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -245,9 +245,3 @@ def _actions(cls: type) -> dict[KeyBinding, str]:
     """Return what keys do that napari has bound on a class, in the words of its functions."""
     bound = getattr(cls, "class_keymap", {})
     return {key: getattr(what, "__name__", "").replace("_", " ") for key, what in bound.items()}
-
-
-def keys_by_group() -> Iterator[tuple[str, list[Key]]]:
-    """Yield each heading with its keys, in the order of the table."""
-    for group in dict.fromkeys(key.group for key in KEYS):
-        yield group, [key for key in KEYS if key.group == group]
