@@ -13,6 +13,7 @@ from napari_sam.layers import LayerBinding
 from napari_sam.layers.class_colors import ClassColors
 from napari_sam.layers.keys import MAX_NUMBERED, class_command, key_text
 from napari_sam.layers.target import TargetLayer
+from napari_sam.layers.target_features import FeatureWriter, classes_in
 from napari_sam.object_list import ObjectList
 from napari_sam.session import (
     AnnotationSession,
@@ -55,6 +56,7 @@ class ClassList:
         self.fold = Fold(panel, "Classes of objects: their colours and number keys")
         self._target: TargetLayer | None = None
         self._colors: ClassColors | None = None
+        self._features: FeatureWriter | None = None
         self._is_coloring = self._is_closed = False
         self._commands: dict[str, Callable[[], None]] = {
             class_command(number): partial(self.give, number) for number in range(MAX_NUMBERED + 1)
@@ -131,9 +133,15 @@ class ClassList:
             self._colors = None
         if self._target is not None:
             self._target.book.changed.disconnect(self._on_records_changed)
+        if self._features is not None:
+            self._features.close()
+            self._features = None
         self._target = target
         if target is not None:
+            self._classes.ensure(classes_in(target.layer.metadata))
             target.book.changed.connect(self._on_records_changed)
+            table, defer = self._classes.table, self._dispatcher.post
+            self._features = FeatureWriter(target.layer, target.book, table, defer)
 
     def _color(self) -> None:
         if self._colors is not None:

@@ -11,8 +11,8 @@ import numpy as np
 import pint
 from numpy.typing import NDArray
 
-from napari_sam.export import Annotations, ExportError, ExportObject, ImageInfo
-from napari_sam.session import Labels, ObjectRecord, PackedMask
+from napari_sam.export import Annotations, ExportClass, ExportError, ExportObject, ImageInfo
+from napari_sam.session import Labels, ObjectClass, ObjectRecord, PackedMask
 
 _CONVERTED_TO = ("micrometer", "second")
 """What lengths and times in units that few programs know are converted to."""
@@ -62,6 +62,7 @@ def annotations_of(
     image: ImageInfo,
     *,
     overlapping: bool = False,
+    classes: Iterable[ObjectClass] = (),
 ) -> Annotations:
     """Return the objects of some labels; may be called on any thread.
 
@@ -76,6 +77,8 @@ def annotations_of(
     overlapping : bool
         Whether an object also has the pixels of its accepted mask that belong to other objects in
         the labels. What a brush has added is its own in either case, and what was erased is not.
+    classes : iterable of ObjectClass
+        In the order in which the formats number them.
 
     Returns
     -------
@@ -86,7 +89,20 @@ def annotations_of(
     objects = [
         thing for record in in_order for thing in _objects(labels, record, overlapping=overlapping)
     ]
-    return Annotations(image, objects)
+    return Annotations(image, objects, export_classes(classes))
+
+
+def export_classes(classes: Iterable[ObjectClass]) -> list[ExportClass]:
+    """Return classes as the file formats have them."""
+    colors = [(one.name, bytes.fromhex(one.color[1:])) for one in classes]
+    return [ExportClass(name, (rgb[0], rgb[1], rgb[2])) for name, rgb in colors]
+
+
+def classes_of(annotations: Annotations) -> list[ObjectClass]:
+    """Return the classes that objects of some annotations have, with their colours."""
+    used = {thing.class_name for thing in annotations.objects}
+    named = [one for one in annotations.classes if one.name in used]
+    return [ObjectClass(one.name, "#" + bytes(one.color_rgb).hex()) for one in named]
 
 
 def _objects(labels: Labels, record: ObjectRecord, *, overlapping: bool) -> Iterator[ExportObject]:
@@ -105,7 +121,15 @@ def _objects(labels: Labels, record: ObjectRecord, *, overlapping: bool) -> Iter
             _add_taken(mask, pixels, (*slice_index, top, left), first, whole)
         if mask.any():
             yield ExportObject(
-                record.label_id, mask, top, left, slice_index, record.class_name, record.score
+                record.label_id,
+                mask,
+                top,
+                left,
+                slice_index,
+                record.class_name,
+                record.score,
+                record.reviewed,
+                record.note,
             ).cropped()
 
 
@@ -153,6 +177,8 @@ def records_of(annotations: Annotations) -> list[ObjectRecord]:
             0,
             score=next((one.score for one in things if one.score is not None), None),
             class_name=next((one.class_name for one in things if one.class_name), None),
+            reviewed=any(one.reviewed for one in things),
+            note=next((one.note for one in things if one.note), ""),
             masks=tuple(_packed(one) for one in things),
         )
         for label_id, things in parts.items()

@@ -15,7 +15,6 @@ from napari_sam.layers.keys import MAX_NUMBERED, Key, class_command, key_text
 from napari_sam.session import ClassTable
 
 _GROUPS: Final = list(dict.fromkeys(key.group for key in KEYS))
-_EVERY_TYPE: Final = {one for key in KEYS for one in key.layer_types}
 
 
 class KeyHelp:
@@ -94,8 +93,7 @@ class KeyHelp:
             name = self._classes.name_of(number)
             return f"{key.help}: {name}" if name else f"{key.help}, once there is one"
         on = [one.__name__.lower() for one in key.layer_types]
-        is_on_some = 0 < len(on) < len(_EVERY_TYPE)
-        return f"{key.help} (on {' and '.join(on)})" if is_on_some else key.help
+        return f"{key.help} (on {on[0]})" if len(on) == 1 else key.help
 
     def _remark(self, key: Key) -> str:
         hidden = self._keys.hidden_actions(key.command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from napari_sam.export import (
     read_coco,
     read_geojson,
 )
-from napari_sam.exporting import image_info
-from napari_sam.session import SESSION_SUFFIX, ArrayLabels, read_session, replay
+from napari_sam.exporting import classes_of, export_classes, image_info
+from napari_sam.layers.target_features import CLASSES_KEY, classes_in
+from napari_sam.session import SESSION_SUFFIX, ArrayLabels, classes_to_json, read_session, replay
 
 _FullLayerData = tuple[Any, dict[str, Any], str]
 
@@ -36,15 +38,11 @@ def annotations_of_layer(data: Any, meta: dict[str, Any]) -> Annotations:
         The labels; of several resolutions, the first one.
     meta : dict
         The layer's name, scale, units and axis labels. If its features have a column "index" with
-        label_ids, classes and scores are those of their columns "class" and "score".
+        label_ids, what is known of the objects is in their columns "class", "score", "reviewed"
+        and "note". The metadata may have the classes with their colours.
     """
     labels = data[0] if meta.get("multiscale") else data
-    table = pd.DataFrame(meta.get("features"))
-    columns: dict[str, dict[int, Any]] = {"class": {}, "score": {}}
-    if "index" in table:
-        for name in columns.keys() & set(table):
-            known = table[["index", name]].dropna()
-            columns[name] = dict(zip(known["index"].astype(int), known[name], strict=True))
+    columns = _known(pd.DataFrame(meta.get("features")))
     ones = (1,) * labels.ndim
     image = image_info(
         meta.get("name", "labels"),
@@ -53,8 +51,26 @@ def annotations_of_layer(data: Any, meta: dict[str, Any]) -> Annotations:
         meta.get("units") or ("pixel",) * labels.ndim,
         meta.get("axis_labels") or (),
     )
-    objects = objects_from_labels(labels[...], columns["class"], columns["score"])
-    return Annotations(image, objects)
+    found = objects_from_labels(labels[...], columns["class"], columns["score"])
+    objects = [
+        replace(
+            thing,
+            reviewed=bool(columns["reviewed"].get(thing.label_id, False)),
+            note=str(columns["note"].get(thing.label_id, "")),
+        )
+        for thing in found
+    ]
+    return Annotations(image, objects, export_classes(classes_in(meta.get("metadata", {}))))
+
+
+def _known(table: pd.DataFrame) -> dict[str, dict[int, Any]]:
+    """Return what a layer's features say, by column and label_id."""
+    columns: dict[str, dict[int, Any]] = {"class": {}, "score": {}, "reviewed": {}, "note": {}}
+    if "index" in table:
+        for name in columns.keys() & set(table):
+            known = table[["index", name]].replace("", None).dropna()
+            columns[name] = dict(zip(known["index"].astype(int), known[name], strict=True))
+    return columns
 
 
 def _write(path: str, data: Any, meta: dict[str, Any], title: str) -> list[str]:
@@ -150,6 +166,8 @@ def _layer(annotations: Annotations) -> _FullLayerData:
         "index": list(known),
         "class": [thing.class_name for thing in known.values()],
         "score": [thing.score for thing in known.values()],
+        "reviewed": [thing.reviewed for thing in known.values()],
+        "note": [thing.note for thing in known.values()],
     }
     meta = {
         "name": image.name,
@@ -157,5 +175,6 @@ def _layer(annotations: Annotations) -> _FullLayerData:
         "units": image.units,
         "axis_labels": tuple(image.axes.lower()),
         "features": pd.DataFrame(features),
+        "metadata": {CLASSES_KEY: classes_to_json(classes_of(annotations))},
     }
     return labels, meta, "labels"

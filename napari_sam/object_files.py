@@ -16,13 +16,14 @@ from napari_sam.export import (
     format_named,
     read_objects,
 )
-from napari_sam.exporting import annotations_of, image_info, records_of
+from napari_sam.exporting import annotations_of, classes_of, image_info, records_of
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session import (
     AnnotationSession,
     Dispatcher,
     Lane,
+    ObjectClass,
     ObjectRecord,
     TargetError,
     explain,
@@ -82,9 +83,12 @@ class ObjectFiles:
             show_warning(str(error))
             return
         records, chosen = tuple(target.book), format_named(title)
+        classes = self._session.classes.table.classes
 
         def work(_: object) -> list[Path]:
-            objects = annotations_of(target, records, image, overlapping=overlapping)
+            objects = annotations_of(
+                target, records, image, overlapping=overlapping, classes=classes
+            )
             return chosen.write(path, objects)
 
         def on_done(written: list[Path]) -> None:
@@ -111,14 +115,14 @@ class ObjectFiles:
             show_warning(str(error))
             return
 
-        def on_done(records: list[ObjectRecord]) -> None:
-            self._add(records, target, path)
+        def work(_: object) -> tuple[list[ObjectRecord], list[ObjectClass]]:
+            annotations = read_objects(path, image)
+            return records_of(annotations), classes_of(annotations)
 
-        self._begin(
-            lambda _: records_of(read_objects(path, image)),
-            on_done,
-            "The objects could not be imported",
-        )
+        def on_done(read: tuple[list[ObjectRecord], list[ObjectClass]]) -> None:
+            self._add(*read, target, path)
+
+        self._begin(work, on_done, "The objects could not be imported")
 
     def _begin(self, work: Any, on_done: Any, failure: str) -> None:
         self.row.show_busy(True)
@@ -135,7 +139,13 @@ class ObjectFiles:
         else:
             show_warning(explain(error, failure, "choose another format"))
 
-    def _add(self, records: list[ObjectRecord], target: TargetLayer, path: Path) -> None:
+    def _add(
+        self,
+        records: list[ObjectRecord],
+        classes: list[ObjectClass],
+        target: TargetLayer,
+        path: Path,
+    ) -> None:
         self.row.show_busy(False)
         if self._binding.target_layer is not target:
             show_warning(f"Another target was chosen while {path} was read: import it again.")
@@ -150,6 +160,7 @@ class ObjectFiles:
             more = f"; {covered} left out, which other objects cover" if covered else ""
             show_info(f"{_counted(count)} imported from {path}{more}.")
 
+        self._session.classes.ensure(classes)
         try:
             self._session.add(records, on_added)
         except TargetError as error:

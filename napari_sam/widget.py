@@ -181,6 +181,7 @@ class SamWidget(QWidget):
         layout.addLayout(below)
         self._help_button = QToolButton()
         self._help_button.setText("?")
+        self._help_button.setFixedSize(24, 24)
         self._help_button.setToolTip("All keys and what they do (?)")
         foot = QHBoxLayout()
         foot.addWidget(self._hint, 1)

@@ -34,7 +34,9 @@ def opened(make_widget, said):
     labels[10:30, 20:50], labels[60:90, 100:120] = 3, 7
     layer = viewer.add_layer(Labels(labels, name="mine"))
     widget.binding.set_target(layer)
+    widget.session.classes.add("Münze", "#102030")
     widget.session.note([3, 7], class_name="Münze")
+    widget.session.note([7], reviewed=True, note="nochmal\nansehen 核")
     return viewer, widget, layer
 
 
@@ -47,17 +49,26 @@ def test_every_format_is_written_and_what_can_be_read_comes_back(opened, said, t
     widget.wait_until_idle(TIMEOUT_S)
     assert said[-1].startswith(f"2 objects written to {path}")
     assert path.stat().st_size > 0
-    if not path.name.endswith(READ_SUFFIXES):
+    if title.startswith("Semantic"):
+        legend = (tmp_path / "objects_classes.csv").read_text("utf-8-sig").splitlines()
+        assert legend[1:] == ["0,background,#000000", "1,Münze,#102030"]
+    if title.startswith("Semantic") or not path.name.endswith(READ_SUFFIXES):
         return
     before = layer.data.copy()
     widget.session.remove([3, 7])
+    widget.session.classes.remove("Münze")
     files.import_from(path)
     widget.wait_until_idle(TIMEOUT_S)
     assert said[-1] == f"2 objects imported from {path}."
     np.testing.assert_array_equal(layer.data > 0, before > 0)
     assert len(np.unique(layer.data)) == 3
-    if suffix in (".npz", ".json", ".geojson", ".zip", ".txt"):
-        assert {record.class_name for record in widget.binding.target_layer.book} == {"Münze"}
+    records = sorted(widget.binding.target_layer.book, key=lambda record: record.start)
+    if suffix != ".npy":
+        assert {record.class_name for record in records} == {"Münze"}
+    if suffix not in (".npy", ".txt"):
+        assert [record.reviewed for record in records] == [False, True]
+        assert [record.note for record in records] == ["", "nochmal\nansehen 核"]
+        assert [one.color for one in widget.session.classes.table.classes] == ["#102030"]
     widget.binding.undo()
     assert not layer.data.any()
     widget.binding.redo()
@@ -135,6 +146,26 @@ def test_sizes_and_units_are_those_of_the_layer():
     assert info.axes == "TYX"
     assert info.units == ("inch", "micrometer", "micrometer")
     assert info.pixel_size == pytest.approx((2, 152400, 0.5))
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.geojson"])
+def test_naparis_own_dialogs_keep_what_is_known_of_objects(opened, tmp_path, name):
+    viewer, widget, layer = opened
+    layer.features = {"index": [1, 3], "mine": [0.5, 2.5]}
+    widget.session.note([3], note="n")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert list(layer.features["mine"].dropna()) == [0.5, 2.5]
+    assert list(layer.features["index"]) == [1, 3, 7]
+    viewer.layers.selection = {layer}
+    viewer.layers.save(str(tmp_path / name), selected=True, plugin=PLUGIN)
+    widget.session.classes.remove("Münze")
+    (opened_again,) = viewer.open(str(tmp_path / name), plugin=PLUGIN)
+    widget.binding.set_target(opened_again)
+    records = {record.label_id: record for record in widget.binding.target_layer.book}
+    assert {record.class_name for record in records.values()} == {"Münze"}
+    assert (records[3].reviewed, records[3].note) == (False, "n")
+    assert (records[7].reviewed, records[7].note) == (True, "nochmal\nansehen 核")
+    assert [one.color for one in widget.session.classes.table.classes] == ["#102030"]
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.geojson", "a.npz", "a.csv", "a.txt", "a.ome.tif"])

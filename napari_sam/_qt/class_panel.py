@@ -25,6 +25,7 @@ from qtpy.QtWidgets import (
 from napari_sam.session import CLASS_SUFFIXES, ObjectClass
 
 _ROWS_IN_SIGHT: Final = 5
+_ROW_PX: Final = 22
 _SWATCH_PX: Final = 14
 _NO_CLASS: Final = "no class"
 _KEY, _NAME, _COUNT = range(3)
@@ -60,8 +61,7 @@ class ClassPanel(QWidget):
         header.setStretchLastSection(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
-        row_px = self.rows.fontMetrics().lineSpacing() + 8
-        self.rows.setFixedHeight((_ROWS_IN_SIGHT + 1) * row_px)
+        self.rows.setFixedHeight((_ROWS_IN_SIGHT + 1) * _ROW_PX)
         self.rows.currentItemChanged.connect(self._on_current_changed)
         self.rows.itemDoubleClicked.connect(self._on_double_clicked)
         self.rows.itemChanged.connect(self._on_item_changed)
@@ -137,6 +137,7 @@ class ClassPanel(QWidget):
             item = self.rows.topLevelItem(number)
             if item is None:
                 item = QTreeWidgetItem()
+                item.setSizeHint(_KEY, QSize(0, _ROW_PX))
                 self.rows.addTopLevelItem(item)
             name = None if one is None else one.name
             item.setText(_KEY, keys.get(name, ""))

@@ -8,7 +8,7 @@ from typing import Final
 
 from app_model.backends.qt import qkeycombo2modelkey
 from app_model.types import KeyBinding
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
     QDialog,
@@ -24,7 +24,8 @@ from qtpy.QtWidgets import (
 
 _KEY, _HELP = range(2)
 _COMMAND: Final = Qt.ItemDataRole.UserRole
-_SIZE_PX: Final = (460, 560)
+_SIZE_PX: Final = (460, 640)
+_ROW_PX: Final = 20
 _MODIFIERS: Final = {
     Qt.Key.Key_Shift,
     Qt.Key.Key_Control,
@@ -127,6 +128,7 @@ class KeyPanel(QDialog):
                 heading.setExpanded(True)
             text = f"{row.help} (changed)" if row.is_changed else row.help
             item = QTreeWidgetItem([row.key or "none", text])
+            item.setSizeHint(_KEY, QSize(0, _ROW_PX))
             item.setData(_KEY, _COMMAND, row.command)
             for column in (_KEY, _HELP):
                 item.setToolTip(column, row.remark)

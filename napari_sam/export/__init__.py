@@ -24,6 +24,7 @@ from napari_sam.export.label_images import labels_from_objects, objects_from_lab
 from napari_sam.export.measurements import write_measurements
 from napari_sam.export.numpy_files import read_label_npy, read_npz, write_label_npy, write_npz
 from napari_sam.export.png import read_label_png, write_label_png
+from napari_sam.export.semantic import semantic_labels, write_legend, write_semantic_png
 from napari_sam.export.tiff import read_label_tiff, write_imagej_tiff, write_ome_tiff
 from napari_sam.export.yolo import (
     read_yolo,
@@ -58,15 +59,18 @@ __all__ = [
     "read_objects",
     "read_yolo",
     "read_yolo_classes",
+    "semantic_labels",
     "write_coco",
     "write_geojson",
     "write_imagej_rois",
     "write_imagej_tiff",
     "write_label_npy",
     "write_label_png",
+    "write_legend",
     "write_measurements",
     "write_npz",
     "write_ome_tiff",
+    "write_semantic_png",
     "write_yolo",
     "write_yolo_classes",
 ]

@@ -32,6 +32,10 @@ class ExportObject:
         One of the classes of the `Annotations`; None if the object has no class.
     score : float or None
         How good the mask was estimated to be; None if that is not known.
+    reviewed : bool
+        Whether somebody has looked at it again.
+    note : str
+        What somebody wrote of it, in any script.
     """
 
     label_id: int
@@ -41,6 +45,8 @@ class ExportObject:
     slice_index: tuple[int, ...] = ()
     class_name: str | None = None
     score: float | None = None
+    reviewed: bool = False
+    note: str = ""
 
     def __post_init__(self) -> None:
         if self.label_id < 1:

@@ -1,8 +1,8 @@
 """COCO JSON, with run-length encoded or polygonal masks (https://cocodataset.org/#format-data).
 
-Beyond the format, and ignored by others: ``label_id`` and ``score`` of annotations, ``color`` of
-categories (as in COCO's panoptic files), and ``source`` of images, where a slice says which stack
-it is from.
+Beyond the format, and ignored by others: ``label_id``, ``score``, ``reviewed`` and ``note`` of
+annotations, ``color`` of categories (as in COCO's panoptic files), and ``source`` of images, where
+a slice says which stack it is from.
 """
 
 from __future__ import annotations
@@ -132,6 +132,10 @@ def _annotation_entry(
         ]
     if thing.score is not None:
         entry["score"] = thing.score
+    if thing.reviewed:
+        entry["reviewed"] = True
+    if thing.note:
+        entry["note"] = thing.note
     return entry
 
 
@@ -173,6 +177,8 @@ def read_coco(path: str | Path) -> list[Annotations]:
                 slice_index,
                 names[entry["category_id"]],
                 entry.get("score"),
+                bool(entry.get("reviewed", False)),
+                str(entry.get("note", "")),
             )
             objects[number].append(thing)
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:

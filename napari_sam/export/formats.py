@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.export.annotations import Annotations
+from napari_sam.export.classes import ExportClass
 from napari_sam.export.coco import read_coco, write_coco
+from napari_sam.export.details import annotations_with_details, details_to_text
 from napari_sam.export.files import ExportError
 from napari_sam.export.geojson import read_geojson, write_geojson
 from napari_sam.export.image import ImageInfo, plane_name
@@ -21,8 +23,14 @@ from napari_sam.export.imagej_rois import read_imagej_rois, write_imagej_rois
 from napari_sam.export.label_images import labels_from_objects, objects_from_labels
 from napari_sam.export.measurements import write_measurements
 from napari_sam.export.numpy_files import read_label_npy, read_npz, write_label_npy, write_npz
-from napari_sam.export.png import read_label_png, write_label_png
-from napari_sam.export.tiff import read_label_tiff, write_imagej_tiff, write_ome_tiff
+from napari_sam.export.png import read_label_png, read_png_details, write_label_png
+from napari_sam.export.semantic import semantic_labels, write_legend, write_semantic_png
+from napari_sam.export.tiff import (
+    read_label_tiff,
+    read_tiff_details,
+    write_imagej_tiff,
+    write_ome_tiff,
+)
 from napari_sam.export.yolo import (
     read_yolo,
     read_yolo_classes,
@@ -68,10 +76,14 @@ def _alone(write: Callable[..., None]) -> Callable[[Path, Annotations], list[Pat
 
 
 def _as_labels(
-    write: Callable[[Path, NDArray[Any], ImageInfo], None],
+    write: Callable[[Path, NDArray[Any], ImageInfo, str], None],
 ) -> Callable[[Path, Annotations], list[Path]]:
     """Make a `Format.write` of what writes a label image to one file."""
-    return _alone(lambda path, one: write(path, labels_from_objects(one), one.image))
+
+    def write_labels(path: Path, one: Annotations) -> None:
+        write(path, labels_from_objects(one), one.image, details_to_text(one))
+
+    return _alone(write_labels)
 
 
 def _by_plane(path: Path, annotations: Annotations) -> list[tuple[Path, Annotations]]:
@@ -86,8 +98,30 @@ def _by_plane(path: Path, annotations: Annotations) -> list[tuple[Path, Annotati
 def _write_png(path: Path, annotations: Annotations) -> list[Path]:
     files = _by_plane(path, annotations)
     for file, plane in files:
-        write_label_png(file, labels_from_objects(plane))
+        write_label_png(file, labels_from_objects(plane), details_to_text(plane))
     return [file for file, _ in files]
+
+
+def _write_semantic_tiff(path: Path, annotations: Annotations) -> list[Path]:
+    labels, legend = semantic_labels(annotations)
+    write_ome_tiff(path, labels, annotations.image)
+    return [path, _write_legend(path, legend)]
+
+
+def _write_semantic_png(path: Path, annotations: Annotations) -> list[Path]:
+    labels, legend = semantic_labels(annotations)
+    named = replace(annotations.image, name=path.name)
+    files = []
+    for slice_index in np.ndindex(named.stack_shape):
+        files.append(path.with_name(plane_name(named, slice_index)))
+        write_semantic_png(files[-1], labels[slice_index], legend)
+    return [*files, _write_legend(path, legend)]
+
+
+def _write_legend(path: Path, legend: Sequence[ExportClass]) -> Path:
+    file = path.with_name(f"{path.stem.removesuffix('.ome')}_classes.csv")
+    write_legend(file, legend)
+    return file
 
 
 def _write_yolo(path: Path, annotations: Annotations) -> list[Path]:
@@ -105,7 +139,9 @@ FORMATS: Final = (
     Format("TIFF for ImageJ", (".tif", ".tiff"), _as_labels(write_imagej_tiff)),
     Format("OME-TIFF", (".ome.tif", ".ome.tiff"), _as_labels(write_ome_tiff)),
     Format("PNG", (".png",), _write_png),
-    Format("NumPy", (".npy",), _as_labels(lambda path, labels, _: write_label_npy(path, labels))),
+    Format("Semantic OME-TIFF", (".ome.tif", ".ome.tiff"), _write_semantic_tiff),
+    Format("Semantic PNG", (".png",), _write_semantic_png),
+    Format("NumPy", (".npy",), _as_labels(lambda path, labels, *_: write_label_npy(path, labels))),
     Format("NPZ", (".npz",), _alone(write_npz)),
     Format("COCO RLE", (".json",), _alone(write_coco)),
     Format("COCO polygons", (".json",), _alone(partial(write_coco, segmentation="polygon"))),
@@ -146,15 +182,14 @@ def _ends(path: str | Path) -> bytes:
         raise ExportError(f"{path} cannot be read ({error}).") from error
 
 
-def _read_labels(read: Callable[[Path], NDArray[Any]], path: Path, image: ImageInfo) -> Annotations:
-    labels = read(path)
+def _read_labels(labels: NDArray[Any], details: str, path: Path, image: ImageInfo) -> Annotations:
     info = image if labels.shape == image.shape else ImageInfo(labels.shape, path.name)
-    return Annotations(info, objects_from_labels(labels))
+    return annotations_with_details(info, objects_from_labels(labels), details)
 
 
 def _read_tiff(path: Path) -> Annotations:
     labels, info = read_label_tiff(path)
-    return Annotations(info, objects_from_labels(labels))
+    return annotations_with_details(info, objects_from_labels(labels), read_tiff_details(path))
 
 
 def _read_yolo(path: Path, image: ImageInfo) -> Annotations:
@@ -174,8 +209,8 @@ def _read_all(path: Path, image: ImageInfo) -> Sequence[Annotations]:
     readers: dict[str, Callable[[], Annotations]] = {
         ".tif": lambda: _read_tiff(path),
         ".tiff": lambda: _read_tiff(path),
-        ".png": lambda: _read_labels(read_label_png, path, image),
-        ".npy": lambda: _read_labels(read_label_npy, path, image),
+        ".png": lambda: _read_labels(read_label_png(path), read_png_details(path), path, image),
+        ".npy": lambda: _read_labels(read_label_npy(path), "", path, image),
         ".npz": lambda: read_npz(path),
         ".zip": lambda: read_imagej_rois(path, image),
         ".roi": lambda: read_imagej_rois(path, image),

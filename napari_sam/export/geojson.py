@@ -89,6 +89,10 @@ def _feature(
     properties["measurements"] = {"label_id": thing.label_id}
     if thing.score is not None:
         properties["measurements"]["score"] = thing.score
+    # QuPath keeps this, too, as texts.
+    metadata = {"reviewed": "true" if thing.reviewed else "", "note": thing.note}
+    if any(metadata.values()):
+        properties["metadata"] = {key: text for key, text in metadata.items() if text}
     return {"type": "Feature", "geometry": geometry, "properties": properties}
 
 
@@ -155,6 +159,7 @@ def _object(
     measurements = properties.get("measurements") or {}
     if isinstance(measurements, list):  # as QuPath wrote them before its version 0.4
         measurements = {entry["name"]: entry["value"] for entry in measurements}
+    metadata = properties.get("metadata") or {}
     plane = geometry.get("plane", {})
     mask, top, left = found
     return ExportObject(
@@ -165,6 +170,8 @@ def _object(
         tuple(int(plane.get(_PLANE_KEYS.get(axis), 0)) for axis in image.axes[:-2]),
         _class_name(properties.get("classification"), classes),
         measurements.get("score"),
+        str(metadata.get("reviewed", "")).lower() == "true",
+        str(metadata.get("note", "")),
     )
 
 

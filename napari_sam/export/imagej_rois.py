@@ -124,13 +124,19 @@ def _properties(thing: ExportObject) -> str:
     if thing.score is not None:
         values["score"] = thing.score
     if thing.class_name is not None:
-        # Escaped as in Java's properties, as which ImageJ reads them.
-        escaped = thing.class_name.replace("\\", "\\\\").encode("utf-16-be")
-        units = struct.unpack(f">{len(escaped) // 2}H", escaped)
-        values["class"] = "".join(
-            chr(unit) if 32 <= unit < 127 else f"\\u{unit:04x}" for unit in units
-        )
+        values["class"] = _escaped(thing.class_name)
+    if thing.reviewed:
+        values["reviewed"] = "true"
+    if thing.note:
+        values["note"] = _escaped(thing.note)
     return "".join(f"{key}: {value}\n" for key, value in values.items())
+
+
+def _escaped(text: str) -> str:
+    """Escape as in Java's properties, as which ImageJ reads them."""
+    escaped = text.replace("\\", "\\\\").encode("utf-16-be")
+    units = struct.unpack(f">{len(escaped) // 2}H", escaped)
+    return "".join(chr(unit) if 32 <= unit < 127 else f"\\u{unit:04x}" for unit in units)
 
 
 def _set_position(roi: ImagejRoi, image: ImageInfo, slice_index: tuple[int, ...]) -> None:
@@ -183,7 +189,10 @@ def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
         except ValueError as error:
             raise ExportError(f"The ROI {roi.name} has wrong properties ({error}).") from error
         mask, top, left = found
-        objects.append(ExportObject(label_id, mask, top, left, slice_index, class_name, score))
+        reviewed, note = values.get("reviewed") == "true", values.get("note", "")
+        objects.append(
+            ExportObject(label_id, mask, top, left, slice_index, class_name, score, reviewed, note)
+        )
     return Annotations(image, objects, tuple(classes.values()))
 
 

@@ -86,9 +86,10 @@ def write_npz(path: str | Path, annotations: Annotations) -> None:
     -----
     With N objects and k axes before height and width, the arrays are ``label_ids`` (N,) int64,
     ``boxes_rc`` (N, 4) int64 (top, left, height, width), ``slice_indices`` (N, k) int64,
-    ``class_indices`` (N,) int64 (-1 for none), ``scores`` (N,) float64 (NaN for none), ``masks``
-    uint8 (the bits of all masks, row by row and one mask after the other, as `numpy.packbits`
-    packs them), and ``metadata``, JSON with image and classes.
+    ``class_indices`` (N,) int64 (-1 for none), ``scores`` (N,) float64 (NaN for none),
+    ``reviewed`` (N,) bool, ``masks`` uint8 (the bits of all masks, row by row and one mask after
+    the other, as `numpy.packbits` packs them), and ``metadata``, JSON with image, classes, and the
+    notes by the place of their object.
     """
     objects = annotations.objects
     number_of = {one.name: number for number, one in enumerate(annotations.classes)}
@@ -96,6 +97,7 @@ def write_npz(path: str | Path, annotations: Annotations) -> None:
     metadata = {
         "image": asdict(annotations.image),
         "classes": [asdict(one) for one in annotations.classes],
+        "notes": {number: thing.note for number, thing in enumerate(objects) if thing.note},
     }
     boxes = [(thing.top, thing.left, *thing.mask.shape) for thing in objects]
     arrays: dict[str, Any] = {
@@ -110,6 +112,7 @@ def write_npz(path: str | Path, annotations: Annotations) -> None:
         "scores": np.array(
             [np.nan if thing.score is None else thing.score for thing in objects], np.float64
         ),
+        "reviewed": np.array([thing.reviewed for thing in objects], np.bool_),
         "masks": np.packbits(np.concatenate([np.zeros(0, np.bool_), *masks])),
         "metadata": np.array(json.dumps(metadata, ensure_ascii=False)),
     }
@@ -141,16 +144,20 @@ def read_npz(path: str | Path) -> Annotations:
         metadata = json.loads(str(arrays["metadata"]))
         image = image_from_json(metadata["image"])
         classes = [ExportClass(one["name"], tuple(one["color_rgb"])) for one in metadata["classes"]]
-        objects = _objects(arrays, classes)
+        objects = _objects(arrays, classes, metadata.get("notes", {}))
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         msg = f"{path} does not hold annotations as write_npz writes them ({error})."
         raise ExportError(msg) from error
     return Annotations(image, objects, classes)
 
 
-def _objects(arrays: dict[str, NDArray[Any]], classes: list[ExportClass]) -> list[ExportObject]:
+def _objects(
+    arrays: dict[str, NDArray[Any]], classes: list[ExportClass], notes: dict[str, str]
+) -> list[ExportObject]:
     heights, widths = arrays["boxes_rc"][:, 2], arrays["boxes_rc"][:, 3]
     ends = np.cumsum(heights * widths)
+    # Files of earlier versions have neither this nor notes.
+    reviewed = arrays.get("reviewed", np.zeros(len(ends), np.bool_))
     bits = np.unpackbits(arrays["masks"], count=int(ends[-1]) if len(ends) else 0).view(np.bool_)
     return [
         ExportObject(
@@ -161,14 +168,27 @@ def _objects(arrays: dict[str, NDArray[Any]], classes: list[ExportClass]) -> lis
             tuple(slice_index),
             classes[class_index].name if class_index >= 0 else None,
             None if np.isnan(score) else score,
+            is_reviewed,
+            notes.get(str(number), ""),
         )
-        for label_id, (top, left, height, width), slice_index, class_index, score, pixels in zip(
-            arrays["label_ids"].tolist(),
-            arrays["boxes_rc"].tolist(),
-            arrays["slice_indices"].tolist(),
-            arrays["class_indices"].tolist(),
-            arrays["scores"].tolist(),
-            np.split(bits, ends[:-1]) if len(ends) else [],
-            strict=True,
+        for number, (
+            label_id,
+            (top, left, height, width),
+            slice_index,
+            class_index,
+            score,
+            is_reviewed,
+            pixels,
+        ) in enumerate(
+            zip(
+                arrays["label_ids"].tolist(),
+                arrays["boxes_rc"].tolist(),
+                arrays["slice_indices"].tolist(),
+                arrays["class_indices"].tolist(),
+                arrays["scores"].tolist(),
+                reviewed.tolist(),
+                np.split(bits, ends[:-1]) if len(ends) else [],
+                strict=True,
+            )
         )
     ]

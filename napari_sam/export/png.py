@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
+from napari_sam.export.details import DETAILS_KEY
 from napari_sam.export.files import ExportError, written_beside
 from napari_sam.export.label_images import as_small_labels
 
 
-def write_label_png(path: str | Path, labels: NDArray[Any]) -> None:
+def write_label_png(path: str | Path, labels: NDArray[Any], details: str = "") -> None:
     """Write a label image as gray values, which are the numbers of the objects.
 
     Parameters
@@ -22,6 +24,8 @@ def write_label_png(path: str | Path, labels: NDArray[Any]) -> None:
         A ``.png`` file.
     labels : (H, W) integer ndarray
         0 is background. Written with 8 bits or 16, whichever is enough.
+    details : str
+        ASCII text that goes into the file's metadata, as `details_to_text` makes it.
 
     Raises
     ------
@@ -38,8 +42,11 @@ def write_label_png(path: str | Path, labels: NDArray[Any]) -> None:
             "which holds 32 bits, or number the objects anew."
         )
         raise ExportError(msg)
+    metadata = PngInfo()
+    if details:
+        metadata.add_text(DETAILS_KEY, details)
     with written_beside(path) as partial:
-        Image.fromarray(labels).save(partial, format="PNG")
+        Image.fromarray(labels).save(partial, format="PNG", pnginfo=metadata)
 
 
 def read_label_png(path: str | Path) -> NDArray[Any]:
@@ -69,3 +76,18 @@ def read_label_png(path: str | Path) -> NDArray[Any]:
         msg = f"{path} has colours; a label image has gray values, which number the objects."
         raise ExportError(msg)
     return as_small_labels(pixels)
+
+
+def read_png_details(path: str | Path) -> str:
+    """Return the text that `write_label_png` was given; "" without one.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be read.
+    """
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return str(image.info.get(DETAILS_KEY, ""))
+    except (OSError, ValueError) as error:
+        raise ExportError(f"{path} cannot be read as PNG ({error}).") from error

@@ -15,6 +15,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from napari_sam.export.details import DETAILS_KEY
 from napari_sam.export.files import ExportError, written_beside
 from napari_sam.export.image import ImageInfo
 from napari_sam.export.label_images import as_small_labels
@@ -41,7 +42,9 @@ _SECONDS: Final = {
 _AXES_KEY: Final = "label_axes"
 
 
-def write_imagej_tiff(path: str | Path, labels: NDArray[Any], image: ImageInfo) -> None:
+def write_imagej_tiff(
+    path: str | Path, labels: NDArray[Any], image: ImageInfo, details: str = ""
+) -> None:
     """Write a label image that ImageJ and Fiji open as a calibrated stack.
 
     Parameters
@@ -52,6 +55,8 @@ def write_imagej_tiff(path: str | Path, labels: NDArray[Any], image: ImageInfo) 
         0 is background. Written as uint8 or uint16, whichever is enough.
     image : ImageInfo
         Axes, in the order of TZCYX, sizes and units.
+    details : str
+        ASCII text, as `details_to_text` makes it; ImageJ shows it as the image's info.
 
     Raises
     ------
@@ -83,6 +88,8 @@ def write_imagej_tiff(path: str | Path, labels: NDArray[Any], image: ImageInfo) 
     }
     if "Z" in sizes:
         metadata["spacing"] = sizes["Z"]
+    if details:
+        metadata["Info"] = details
     if units.get("T") in _SECONDS:
         metadata["finterval"] = sizes["T"] * _SECONDS[units["T"]]
     with written_beside(path) as partial:
@@ -97,7 +104,9 @@ def write_imagej_tiff(path: str | Path, labels: NDArray[Any], image: ImageInfo) 
         )
 
 
-def write_ome_tiff(path: str | Path, labels: NDArray[Any], image: ImageInfo) -> None:
+def write_ome_tiff(
+    path: str | Path, labels: NDArray[Any], image: ImageInfo, details: str = ""
+) -> None:
     """Write a label image with OME-XML, losslessly compressed.
 
     Parameters
@@ -108,6 +117,8 @@ def write_ome_tiff(path: str | Path, labels: NDArray[Any], image: ImageInfo) -> 
         0 is background. Written as uint8, uint16 or uint32, whichever is enough.
     image : ImageInfo
         Name, axes, sizes and units.
+    details : str
+        ASCII text, as `details_to_text` makes it.
 
     Raises
     ------
@@ -123,6 +134,8 @@ def write_ome_tiff(path: str | Path, labels: NDArray[Any], image: ImageInfo) -> 
         "Name": image.name,
         "MapAnnotation": {_AXES_KEY: image.axes},
     }
+    if details:
+        metadata["MapAnnotation"][DETAILS_KEY] = details
     for axis, size, unit in zip(image.axes, image.pixel_size, image.units, strict=True):
         # A time step has no unit "pixel" in the schema, and a length without one says nothing.
         if axis in _OME_SIZES and unit != "pixel":
@@ -188,6 +201,22 @@ def read_label_tiff(path: str | Path) -> tuple[NDArray[Any], ImageInfo]:
     )
 
 
+def read_tiff_details(path: str | Path) -> str:
+    """Return the text that the label image was written with; "" without one.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be read.
+    """
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            known = _ome_details(tiff) or tiff.imagej_metadata or {}
+            return str(known.get(DETAILS_KEY, known.get("Info", "")))
+    except (OSError, tifffile.TiffFileError, IndexError, ElementTree.ParseError) as error:
+        raise ExportError(f"{path} cannot be read as TIFF ({error}).") from error
+
+
 def _checked(labels: NDArray[Any], image: ImageInfo) -> NDArray[Any]:
     if labels.shape != image.shape:
         msg = f"The labels have the shape {labels.shape}, the image {image.shape}; give the same."
@@ -207,8 +236,9 @@ def _ome_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
     root = ElementTree.fromstring(tiff.ome_metadata)
     details: dict[str, Any] = {}
     for element in root.iterfind(".//{*}MapAnnotation//{*}M"):
-        if element.get("K") == _AXES_KEY:
-            details[_AXES_KEY] = element.text
+        key = element.get("K")
+        if key in (_AXES_KEY, DETAILS_KEY):
+            details[key] = element.text
     first = root.find("{*}Image")
     pixels = None if first is None else first.find("{*}Pixels")
     if first is None or pixels is None:

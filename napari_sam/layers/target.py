@@ -17,8 +17,17 @@ from psygnal import Signal
 from zarr.storage import MemoryStore
 
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
+from napari_sam.layers.target_features import features_of, with_features
 from napari_sam.layers.viewer_layers import OWN_MARK
-from napari_sam.session import ObjectBook, RecordChange, Start, TargetError, find_objects, recounted
+from napari_sam.session import (
+    ObjectBook,
+    ObjectRecord,
+    RecordChange,
+    Start,
+    TargetError,
+    find_objects,
+    recounted,
+)
 
 _MAX_DENSE_BYTES: Final = 2**30
 _MAX_DRAWN_PX: Final = 8192
@@ -161,7 +170,7 @@ class TargetLayer:
 
     def _scan(self) -> None:
         """Note what objects there are; what was known of those before is kept."""
-        found = {record.label_id: record for record in find_objects(self)}
+        found = {record.label_id: record for record in self._found()}
         for label_id, record in found.items():
             known = self._book.get(label_id)
             if known is not None:
@@ -173,8 +182,13 @@ class TargetLayer:
     def _on_data(self) -> None:
         self._largest_painted = 0
         self._painted.clear()
-        self._book.replace_all(find_objects(self))
+        self._book.replace_all(self._found())
         self.replaced.emit()
+
+    def _found(self) -> list[ObjectRecord]:
+        """Return what the layer's pixels and features say of its objects."""
+        features = features_of(self.layer)
+        return [with_features(one, features) for one in find_objects(self)]
 
     def _on_paint(self, event: Event) -> None:
         self._n_taken_back = len(_taken_back(self.layer))

@@ -37,6 +37,7 @@ def assert_same(read: Annotations, written: Annotations, *, details: bool = True
             assert one.label_id == other.label_id
             assert one.class_name == other.class_name
             assert one.score == other.score
+            assert (one.reviewed, one.note) == (other.reviewed, other.note)
     if details:
         named = {thing.class_name for thing in written.objects}
         kept = [one for one in written.classes if one.name in named]
@@ -57,6 +58,15 @@ def random_objects(count: int, shape: tuple[int, ...], seed: int) -> list[Export
         )
         slice_index = tuple(int(rng.integers(size)) for size in shape[:-2])
         objects.append(
-            ExportObject(label_id, mask, top, left, slice_index, NAMES[label_id % len(NAMES)])
+            ExportObject(
+                label_id,
+                mask,
+                top,
+                left,
+                slice_index,
+                NAMES[label_id % len(NAMES)],
+                reviewed=label_id % 2 == 0,
+                note=f"look at {NAMES[0]}\nagain" if label_id % 3 == 0 else "",
+            )
         )
     return objects

@@ -57,7 +57,8 @@ def test_no_format_replaces_a_file_that_it_cannot_write(tmp_path, annotations, n
 
     monkeypatch.setattr("pathlib.Path.replace", full)
     labels = np.ones((17, 19), np.uint8)
-    known = {"labels": labels, "image": annotations.image, "classes": annotations.classes}
+    classes = annotations.classes
+    known = {"labels": labels, "image": annotations.image, "classes": classes, "legend": classes}
     writer = getattr(export, name)
     wanted = list(inspect.signature(writer).parameters)[1:]
     arguments = [

@@ -1,0 +1,95 @@
+"""Notes, reviews and classes in label images, and labels that say which class a pixel has."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from export_cases import NAMES, assert_same
+from PIL import Image
+
+from napari_sam.export import (
+    Annotations,
+    ExportClass,
+    ExportObject,
+    ImageInfo,
+    format_named,
+    read_label_tiff,
+    read_objects,
+    semantic_labels,
+)
+
+SQUARE = np.ones((2, 2), bool)
+CLASSES = (ExportClass(NAMES[0], (1, 2, 3)), ExportClass(NAMES[4], (250, 0, 7)))
+
+
+@pytest.fixture
+def annotated():
+    """A stack of two slices: two classes, and one object without any."""
+    objects = [
+        ExportObject(1, SQUARE, 0, 0, (0,), NAMES[0], 0.5, True, f"{NAMES[1]}\n= 3"),
+        ExportObject(2, SQUARE, 2, 2, (1,), NAMES[4], None, False, ""),
+        ExportObject(9, SQUARE, 4, 4, (1,)),
+    ]
+    return Annotations(ImageInfo((2, 6, 7), "a.tif"), objects, CLASSES)
+
+
+@pytest.mark.parametrize("title", ["TIFF for ImageJ", "OME-TIFF"])
+def test_label_images_keep_what_is_known_of_objects(tmp_path, annotated, title):
+    path = tmp_path / "a.ome.tif"
+    format_named(title).write(path, annotated)
+    read = read_objects(path, annotated.image)
+    assert_same(read, annotated)
+    assert read.classes == CLASSES
+    bare = replace(annotated, objects=[ExportObject(3, SQUARE, 0, 0, (0,))], classes=())
+    format_named(title).write(path, bare)
+    assert_same(read_objects(path, annotated.image), bare)
+
+
+def test_png_keeps_it_for_each_slice(tmp_path, annotated):
+    files = format_named("PNG").write(tmp_path / "a.png", annotated)
+    for number, file in enumerate(files):
+        plane = annotated.plane((number,))
+        assert_same(read_objects(file, plane.image), plane)
+
+
+def test_many_details_do_not_keep_a_png_from_being_opened(tmp_path):
+    labels = np.arange(1, 150 * 150 + 1).reshape(150, 150)
+    objects = [
+        ExportObject(int(n), np.ones((1, 1), bool), row, column, note=f"{n} " + "x" * 60)
+        for (row, column), n in np.ndenumerate(labels)
+    ]
+    annotated = Annotations(ImageInfo(labels.shape), objects)
+    format_named("PNG").write(tmp_path / "a.png", annotated)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), labels)
+    assert read_objects(tmp_path / "a.png", annotated.image).objects[-1].note.startswith("22500 ")
+
+
+def test_semantic_labels_number_the_classes_in_their_order(tmp_path, annotated):
+    labels, legend = semantic_labels(annotated)
+    assert labels[0, 0, 0] == 1
+    assert (labels[1, 2, 2], labels[1, 4, 4], labels[1, 0, 0]) == (2, 3, 0)
+    assert [one.name for one in legend] == [NAMES[0], NAMES[4], "without class"]
+
+    tiff, named = format_named("Semantic OME-TIFF").write(tmp_path / "a.ome.tif", annotated)
+    np.testing.assert_array_equal(read_label_tiff(tiff)[0], labels)
+    assert named == tmp_path / "a_classes.csv"
+    with named.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[1] == {"value": "1", "class": NAMES[0], "color": "#010203"}
+
+    *pngs, _ = format_named("Semantic PNG").write(tmp_path / "b.png", annotated)
+    for number, file in enumerate(pngs):
+        with Image.open(file) as image:
+            np.testing.assert_array_equal(np.asarray(image), labels[number])
+            assert image.convert("RGB").getpixel((0, 0)) == (
+                (1, 2, 3) if number == 0 else (0, 0, 0)
+            )
+
+
+def test_the_later_of_two_overlapping_classes_has_the_pixels(annotated):
+    above = ExportObject(3, SQUARE, 1, 1, (0,), NAMES[4])
+    both = replace(annotated, objects=[*annotated.objects, above])
+    assert semantic_labels(both)[0][0, 1, 1] == 2
