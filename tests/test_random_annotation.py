@@ -21,7 +21,14 @@ from hypothesis.stateful import (
 )
 from napari.layers import Labels
 
-from napari_sam.session import Overlap, Prompts, TargetError
+from napari_sam.session import (
+    ArrayLabels,
+    Overlap,
+    Prompts,
+    TargetError,
+    read_journal,
+    replay,
+)
 from napari_sam.widget import SamWidget
 
 TIMEOUT_S = 120
@@ -104,6 +111,7 @@ class Annotating(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "viewer"):
+            self.check_journals()
             self.widget.close()
             self.viewer.close()
             gc.collect()
@@ -164,6 +172,18 @@ class Annotating(RuleBasedStateMachine):
         whole = np.zeros(self.labels[self.target].shape, bool)
         whole[self.plane] = mask
         return whole
+
+    def check_journals(self) -> None:
+        """What was written down is what there is."""
+        for target, (_, journal) in self.widget._journals._journals.items():
+            if target.is_gone or journal.path is None:
+                continue
+            content = read_journal(journal.path)
+            restored = ArrayLabels(np.zeros(target.shape, target.dtype))
+            replay(content.entries, restored)
+            assert not content.remark
+            np.testing.assert_array_equal(restored.array, target.layer.data)
+            assert described(restored.book) == described(target.book)
 
     # What a person does ------------------------------------------------------------------------
 
@@ -399,6 +419,7 @@ class Annotating(RuleBasedStateMachine):
     @precondition(lambda self: len(self.done) > 15)
     def close_and_reopen_the_widget(self) -> None:
         image = self.widget.binding.image
+        self.check_journals()
         self.viewer.window.remove_dock_widget(self.widget)
         self.widget.close()
         self.open_widget()
@@ -434,6 +455,14 @@ def mask_of(candidates, index: int, shape: tuple[int, int]) -> np.ndarray:
     for block, top, left in candidates.blocks(index):
         mask[top : top + block.shape[0], left : left + block.shape[1]] |= block
     return mask
+
+
+def described(book) -> dict[int, tuple]:
+    """Return what is known of each object."""
+    return {
+        one.label_id: (one.start, one.stop, one.area_px, one.class_name, one.score, one.state)
+        for one in book
+    }
 
 
 def stroke(value: int, where: np.ndarray, labels: np.ndarray) -> Stroke:
