@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from app_model.types import KeyBinding, KeyCode, KeyMod
 from napari.layers import Image, Labels
 from skimage import data
 
@@ -14,6 +15,7 @@ from napari_sam import journal_keeper, restoring
 from napari_sam.session import Journal, journal_files, read_journal
 
 TIMEOUT_S = 120
+UNDO_REDO = KeyCode.KeyZ, KeyMod.Shift | KeyCode.KeyZ
 PLACES = [(68, 104), (70, 228), (190, 100)]
 
 
@@ -82,6 +84,13 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
     labels = widget.binding.target
     paint(labels, (70, 240), 2)
     paint(labels, (200, 300), 9)
+    paint(labels, (10, 10), 2)
+    undo, redo = (labels.keymap[KeyBinding.from_int(KeyMod.CtrlCmd | key)] for key in UNDO_REDO)
+    for step in (undo, undo, redo):  # napari's own keys, on the labels: the last stroke is gone
+        step(labels)
+        widget.wait_until_idle(TIMEOUT_S)
+    assert labels.data[200, 300] == 9
+    assert widget.binding.target_layer.book.get(2).start > (20, 0)
     widget.session.remove([3])
     widget.binding.undo()
     labels.name = "renamed"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
@@ -11,11 +11,11 @@ from weakref import WeakKeyDictionary, ref
 import numpy as np
 import zarr
 from napari.layers import Image, Labels
-from napari.utils.events import Event
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from psygnal import Signal
 from zarr.storage import MemoryStore
 
+from napari_sam.layers.brush_strokes import BrushStrokes, Stroke
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
 from napari_sam.layers.target_features import features_of, with_features
 from napari_sam.layers.viewer_layers import OWN_MARK
@@ -74,9 +74,7 @@ class TargetLayer:
         self._largest_painted = 0
         if not is_empty:
             self._scan()
-        self._n_taken_back = len(_taken_back(layer))
-        layer.events.paint.connect(self._on_paint)
-        layer.events.set_data.connect(self._on_shown)
+        self._strokes = BrushStrokes(layer, self._on_stroke)
         layer.events.data.connect(self._on_data)
 
     def close(self) -> None:
@@ -84,8 +82,7 @@ class TargetLayer:
         self._painted.clear()
         layer = self._layer()
         if layer is not None:
-            layer.events.paint.disconnect(self._on_paint)
-            layer.events.set_data.disconnect(self._on_shown)
+            self._strokes.close(layer)
             layer.events.data.disconnect(self._on_data)
 
     def mark_gone(self) -> None:
@@ -190,25 +187,9 @@ class TargetLayer:
         features = features_of(self.layer)
         return [with_features(one, features) for one in find_objects(self)]
 
-    def _on_paint(self, event: Event) -> None:
-        self._n_taken_back = len(_taken_back(self.layer))
-        self._note_strokes(event.value)
-
-    def _on_shown(self) -> None:
-        """Note what napari's own undo and redo have done, of which it tells nobody."""
-        taken_back = _taken_back(self.layer)
-        by = len(taken_back) - self._n_taken_back
-        if by:
-            self._n_taken_back += by
-            moved = list(taken_back)[-by:] if by > 0 else list(self.layer._undo_history)[by:]
-            for strokes in moved:
-                self._note_strokes(strokes)
-
-    def _note_strokes(self, strokes: Any) -> None:
-        # What a stroke changed is told in several forms; the new values come last in each.
-        painted = [np.unique(new) for *_, new in strokes]
-        self._largest_painted = max(self._largest_painted, *(int(one.max()) for one in painted))
-        for label_id, start, stop in _painted(strokes):
+    def _on_stroke(self, stroke: Stroke) -> None:
+        for label_id, start, stop in stroke:
+            self._largest_painted = max(self._largest_painted, label_id)
             before = self._painted.get(label_id, (start, stop))
             self._painted[label_id] = (
                 tuple(map(min, start, before[0])),
@@ -226,27 +207,6 @@ class TargetLayer:
         self._book.apply(tuple(changes))
         if painted:
             self.painted.emit(tuple(painted.values()), tuple(changes))
-
-
-def _taken_back(layer: Labels) -> Sequence[Any]:
-    """Return the strokes that napari's redo would repeat."""
-    taken_back: Sequence[Any] = layer._redo_history
-    return taken_back
-
-
-def _painted(strokes: Any) -> Iterator[tuple[int, Start, Start]]:
-    """Yield which labels a brush may have changed, and in which box."""
-    for where, *more in strokes:
-        *_, before, after = more
-        if isinstance(where[0], slice):
-            start = tuple(int(one.start) for one in where)
-            stop = tuple(int(one.stop) for one in where)
-        else:
-            start = tuple(int(np.min(one)) for one in where)
-            stop = tuple(int(np.max(one)) + 1 for one in where)
-        for label_id in np.union1d(before, after):
-            if label_id:
-                yield int(label_id), start, stop
 
 
 class TargetPlane:
