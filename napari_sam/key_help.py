@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from app_model.backends.qt import QKeyBindingSequence
 from app_model.types import KeyBinding
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QShortcut, QWidget
+from qtpy.QtWidgets import QMenu, QShortcut, QWidget
 
 from napari_sam._qt.key_panel import KeyPanel, KeyRow
 from napari_sam.key_settings import load_keys, save_keys
@@ -31,7 +32,8 @@ class KeyHelp:
     """
 
     def __init__(self, widget: QWidget, binding: LayerBinding, classes: ClassTable) -> None:
-        self._binding, self._classes, self._keys = binding, classes, binding.keys
+        self._widget, self._binding, self._classes = widget, binding, classes
+        self._keys = binding.keys
         self.panel = KeyPanel(widget)
         self.panel.key_requested.connect(self._on_key_requested)
         self.panel.reset_requested.connect(self._on_reset_requested)
@@ -105,6 +107,7 @@ class KeyHelp:
 
     def _on_key_requested(self, command: str, binding: KeyBinding | None) -> None:
         try:
+            self._check_menus(binding)
             self._keys.choose(command, binding)
             self._save()
         except ValueError as error:
@@ -116,6 +119,18 @@ class KeyHelp:
                 f"{key_text(binding)} is napari's key for: {', '.join(hidden)}. On our layers it"
                 " is yours now."
             )
+
+    def _check_menus(self, binding: KeyBinding | None) -> None:
+        """Refuse a key that napari's menus would take before a layer hears of it."""
+        if binding is None:
+            return
+        wanted = QKeyBindingSequence(binding)
+        menus = self._widget.window().findChildren(QMenu)
+        for action in (one for menu in menus for one in menu.actions()):
+            if wanted in action.shortcuts():
+                name = action.text().replace("&", "")
+                msg = f"{key_text(binding)} is napari's key for {name}: choose another."
+                raise ValueError(msg)
 
     def _on_reset_requested(self) -> None:
         self._keys.reset()

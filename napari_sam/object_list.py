@@ -42,7 +42,7 @@ class ObjectList:
         self.table.layout().addWidget(self.files.row)
         self.fold = Fold(self.table, "Every object of the target: sort, filter, fly there, change")
         self._target: TargetLayer | None = None
-        self._is_making = False
+        self._begun: tuple[bool, int | None] = (False, None)
         table = self.table
         table.go_requested.connect(binding.go_to)
         table.reopen_requested.connect(self._on_reopen)
@@ -116,10 +116,12 @@ class ObjectList:
 
     def _on_session_changed(self, state: SessionState) -> None:
         """Have no row chosen once another object is begun, so that number keys are about that."""
-        is_making = not state.prompts.is_empty
-        if is_making and not self._is_making and self._session.reopened_label_id is None:
+        reopened = self._session.reopened_label_id
+        begun = (not state.prompts.is_empty, reopened)
+        is_another = begun != self._begun
+        self._begun = begun
+        if is_another and not state.prompts.is_empty and self.table.chosen != [reopened]:
             self.table.choose_none()
-        self._is_making = is_making
 
     def _on_keys_changed(self) -> None:
         keys = self._binding.keys

@@ -15,8 +15,8 @@ from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QPushButton,
     QScrollArea,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -179,9 +179,8 @@ class SamWidget(QWidget):
         below.setContentsMargins(margins.left(), 0, margins.right(), 0)
         below.addWidget(self._object_panel)
         layout.addLayout(below)
-        self._help_button = QToolButton()
-        self._help_button.setText("?")
-        self._help_button.setFixedSize(24, 24)
+        self._help_button = QPushButton("?")
+        self._help_button.setFixedSize(28, 28)
         self._help_button.setToolTip("All keys and what they do (?)")
         foot = QHBoxLayout()
         foot.addWidget(self._hint, 1)

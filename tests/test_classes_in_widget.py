@@ -79,8 +79,10 @@ def test_number_keys_are_about_rows_then_a_reopened_object_then_the_next_one(ope
     widget.wait_until_idle(TIMEOUT_S)
     assert classes_of(widget)[5] == "Münze"
 
+    objects.table.choose(2)
     widget.session.reopen(5)
     widget.wait_until_idle(TIMEOUT_S)
+    assert objects.chosen == []
     press(viewer, "1")
     assert classes_of(widget)[5] == "coin"
     assert widget.session.classes.table.current == "Münze"

@@ -49,6 +49,9 @@ def test_the_list_says_what_keys_do_and_changes_them(make_widget, qtbot):
     assert "W is taken: Show the next mask" in panel._note.text()
     assert listed(panel)["Accept the shown mask"] == "C"
     panel._on_change()
+    qtbot.keyClick(panel.rows, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    assert "Ctrl+S is napari's key for Save" in panel._note.text()
+    panel._on_change()
     qtbot.keyClick(panel.rows, Qt.Key.Key_S)
     assert "napari's key for" in panel._note.text()
     assert "select" in panel._note.text()

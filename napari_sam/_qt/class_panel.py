@@ -137,14 +137,15 @@ class ClassPanel(QWidget):
             item = self.rows.topLevelItem(number)
             if item is None:
                 item = QTreeWidgetItem()
-                item.setSizeHint(_KEY, QSize(0, _ROW_PX))
+                item.setSizeHint(_NAME, QSize(0, _ROW_PX))
                 self.rows.addTopLevelItem(item)
             name = None if one is None else one.name
             item.setText(_KEY, keys.get(name, ""))
             item.setText(_NAME, name or _NO_CLASS)
             item.setText(_COUNT, str(counts.get(name, 0)))
             item.setData(_NAME, Qt.ItemDataRole.UserRole, name)
-            item.setTextAlignment(_COUNT, Qt.AlignmentFlag.AlignRight)
+            flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            item.setTextAlignment(_COUNT, flags)
             if one is not None:
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
                 item.setIcon(_NAME, _swatch(one.color))

@@ -122,13 +122,13 @@ class KeyPanel(QDialog):
                 font = heading.font(0)
                 font.setBold(True)
                 heading.setFont(0, font)
+                heading.setSizeHint(_KEY, QSize(0, _ROW_PX))  # of all rows, by their first
                 heading.setFlags(Qt.ItemFlag.ItemIsEnabled)
                 self.rows.addTopLevelItem(heading)
                 heading.setFirstColumnSpanned(True)
                 heading.setExpanded(True)
             text = f"{row.help} (changed)" if row.is_changed else row.help
             item = QTreeWidgetItem([row.key or "none", text])
-            item.setSizeHint(_KEY, QSize(0, _ROW_PX))
             item.setData(_KEY, _COMMAND, row.command)
             for column in (_KEY, _HELP):
                 item.setToolTip(column, row.remark)

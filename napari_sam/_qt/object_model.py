@@ -57,7 +57,7 @@ _COLUMNS: Final = (
     _Column("reviewed", "Whether you have looked at it again", lambda r, _: r.reviewed, False),
     _Column("note", "What you want to remember of it", lambda r, _: r.note, False, "note"),
 )
-_POINTED: Final = QColor(127, 127, 127, 110)
+_POINTED: Final = QColor(70, 130, 255, 80)
 """Lies on the row of the object under the cursor; seen in dark themes and in light ones."""
 _REVIEWED: Final = [column.title for column in _COLUMNS].index("reviewed")
 _CLASS: Final = [column.title for column in _COLUMNS].index("class")

@@ -1,4 +1,8 @@
-"""The keys on our layers, and on no others: one table of them, and which are in force."""
+"""The keys on our layers, and on no others: one table of them, and which are in force.
+
+napari's own preferences know keys of the viewer and of layer types: a key put there would act on
+every layer of the person's. So ours are changed in a list of our own, which is made of this table.
+"""
 
 from __future__ import annotations
 
