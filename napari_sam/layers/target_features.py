@@ -37,7 +37,7 @@ def with_features(record: ObjectRecord, features: dict[int, dict[str, Any]]) -> 
     score = known.get("score")
     return replace(
         record,
-        class_name=str(known.get("class", "")).strip() or None,
+        class_name=" ".join(str(known.get("class", "")).splitlines()).strip() or None,
         score=None if score is None else float(score),
         reviewed=bool(known.get("reviewed", False)),
         note=str(known.get("note", "")),
@@ -50,7 +50,10 @@ def features_of(layer: Labels) -> dict[int, dict[str, Any]]:
     columns = [name for name in _COLUMNS if name in table]
     if _INDEX not in table or not columns:
         return {}
-    rows = table[[_INDEX, *columns]].dropna(subset=[_INDEX]).to_dict("records")
+    known = table[[_INDEX, *columns]].copy()
+    for name in {_INDEX, "score"} & set(known):  # whatever somebody else calls so
+        known[name] = pd.to_numeric(known[name], errors="coerce")
+    rows = known.dropna(subset=[_INDEX]).to_dict("records")
     return {
         int(row[_INDEX]): {name: row[name] for name in columns if not pd.isna(row[name])}
         for row in rows

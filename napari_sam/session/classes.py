@@ -195,10 +195,11 @@ class ClassTable:
         known = {one.name for one in self._classes}
         missing: dict[str, str | None] = {}
         for one in classes:
-            name = one.name if isinstance(one, ObjectClass) else (one or "").strip()
+            given = one.name if isinstance(one, ObjectClass) else one or ""
+            name = " ".join(given.splitlines()).strip()
             if name and name not in known:
                 missing.setdefault(name, one.color if isinstance(one, ObjectClass) else None)
         everything = self._classes
         for name, color in missing.items():
-            everything = with_class(everything, " ".join(name.splitlines()), color)
+            everything = with_class(everything, name, color)
         self.replace_all(everything)

@@ -1,0 +1,70 @@
+"""What is known of objects in the features of a Labels layer, beside what others keep there."""
+
+from __future__ import annotations
+
+import numpy as np
+from napari.layers import Labels
+
+from napari_sam.layers.target import TargetLayer
+from napari_sam.layers.target_features import CLASSES_KEY, FeatureWriter, classes_in
+from napari_sam.session import ClassTable, RecordChange
+
+
+def opened(features):
+    labels = np.zeros((10, 10), np.uint8)
+    labels[1:3, 1:3], labels[5:7, 5:7] = 1, 2
+    layer = Labels(labels, features=features)
+    return layer, TargetLayer(layer, lambda action: action())
+
+
+def test_records_are_what_the_features_say_and_go_back_into_them():
+    layer, target = opened(
+        {
+            "index": [2, 1, 77],
+            "class": ["cell", "", "gone"],
+            "score": [0.5, np.nan, 1],
+            "mine": [3, 4, 5],
+        }
+    )
+    one, two = target.book.get(1), target.book.get(2)
+    assert (one.class_name, one.score) == (None, None)
+    assert (two.class_name, two.score, two.reviewed, two.note) == ("cell", 0.5, False, "")
+    table, waiting = ClassTable(), []
+    writer = FeatureWriter(layer, target.book, table, waiting.append)
+    table.ensure(["cell"])
+    target.book.apply((RecordChange(two, None),))
+    assert len(waiting) == 1  # many changes, one writing
+    waiting.pop()()
+    features = layer.features.set_index("index")
+    assert list(features["mine"]) == [4, 3, 5]
+    assert "cell" not in set(features["class"])
+    assert classes_in(layer.metadata) == table.classes
+    writer.close()
+
+
+def test_features_of_others_are_no_reason_to_fail():
+    for features in (
+        {"index": ["a", 2], "score": ["high", "low"], "class": ["x\ny", 3.5]},
+        {"mine": [1, 2, 3]},
+        {"index": [1]},
+    ):
+        layer, target = opened(features)
+        assert len(target.book) == 2
+        table = ClassTable()
+        for _ in range(2):
+            table.ensure(record.class_name for record in target.book)
+        layer.metadata[CLASSES_KEY] = 3
+        assert classes_in(layer.metadata) == ()
+    table.ensure(["x\ny", "x\ny"])
+    table.ensure(["x\ny"])
+    assert [one.name for one in table.classes] == ["x y"]
+
+
+def test_without_an_index_the_row_is_the_number():
+    layer, target = opened({"mine": [0, 10, 20]})
+    writer = FeatureWriter(layer, target.book, ClassTable(), lambda action: action())
+    one = target.book.get(1)
+    target.book.apply((RecordChange(one, one),))
+    assert list(layer.features["mine"]) == [0, 10, 20]
+    assert list(layer.features["index"]) == [0, 1, 2]
+    writer.close()
