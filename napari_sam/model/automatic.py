@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam.model.automatic_settings import AutomaticSettings
+from napari_sam.model.automatic_settings import AutomaticSettings, Crop
 from napari_sam.model.common import ProgressCallback
 from napari_sam.model.found_masks import (
     FoundMask,
@@ -31,6 +31,9 @@ from napari_sam.model.validation import check_image
 BatchCallback = Callable[[int, int, FoundMasks], None]
 """Called as ``on_batch(done, total, found)`` with the masks of each batch of points."""
 
+PointFilter = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.bool_]]
+"""Called with points (N, 2), x and y in pixels of the image; returns which of them to decode."""
+
 DEFAULTS = AutomaticSettings()
 
 
@@ -42,6 +45,7 @@ def find_masks(
     embedding: ImageEmbedding | None = None,
     lowest_pred_iou: float | None = None,
     keep_logits: bool = False,
+    is_wanted: PointFilter | None = None,
     on_batch: BatchCallback | None = None,
     on_block: ProgressCallback | None = None,
 ) -> FoundMasks:
@@ -63,6 +67,9 @@ def find_masks(
         that is lower; a high one saves upscaling the others.
     keep_logits : bool
         Keep the logits of each mask, 128 kB, as edge detection needs them.
+    is_wanted : callable, optional
+        Called with the points of each crop, (N, 2) x, y in pixels of the image; returns (N,)
+        bool, which of them to decode. A crop with none of them is not encoded.
     on_batch : callable, optional
         Called as ``on_batch(done, total, found)`` after each batch, on this thread, with the
         number of points and a `FoundMasks` of the new masks alone. An exception it raises stops
@@ -95,15 +102,15 @@ def find_masks(
     if predictor.device == "cpu":
         predictor.warm_up()  # hundreds of decodes are worth it, and leave other threads alone
 
-    crops = settings.crops(size)
-    total = sum(len(settings.point_grid(layer)) for layer, _ in crops)
+    grids = [(crop, _points(settings, crop, is_wanted)) for crop in settings.crops(size)]
+    total = sum(len(points) for _, points in grids)
     found, done = FoundMasks(settings, lowest_pred_iou, size), 0
-    for layer, box in crops:
+    for (layer, box), points in grids:
         x0, y0, x1, y1 = box
-        if layer > 0 or embedding is None:
+        if len(points) and (layer > 0 or embedding is None):
             embedding = predictor.encode(image[y0:y1, x0:x1], on_block)
-        points = settings.point_grid(layer) * (x1 - x0, y1 - y0)
         for start in range(0, len(points), settings.points_per_batch):
+            assert embedding is not None
             batch = points[start : start + settings.points_per_batch]
             masks = _find(predictor, embedding, batch, box, found, keep_logits)
             new = FoundMasks(settings, lowest_pred_iou, size, masks)
@@ -111,6 +118,15 @@ def find_masks(
             if on_batch is not None:
                 on_batch(done, total, new)
     return found
+
+
+def _points(
+    settings: AutomaticSettings, crop: Crop, is_wanted: PointFilter | None
+) -> npt.NDArray[np.float64]:
+    """Return the points of a crop that are decoded, (N, 2) in pixels of the crop."""
+    x0, y0, x1, y1 = crop.box_xyxy
+    points = settings.point_grid(crop.layer) * (x1 - x0, y1 - y0)
+    return points if is_wanted is None else points[is_wanted(points + np.array([x0, y0]))]
 
 
 def _find(
@@ -168,6 +184,7 @@ def _measure(
         (float(point_xy[0]) + x0, float(point_xy[1]) + y0),
         crop_box_xyxy,
         MaskLogits(logits.astype(np.float16), rows, columns) if keep_logits else None,
+        k,
     )
 
 

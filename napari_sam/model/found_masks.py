@@ -62,6 +62,8 @@ class FoundMask:
         The part of the image in which it was found, the last pixel excluded.
     logits : MaskLogits or None
         If they were asked for.
+    candidate : int
+        Which of the point's masks it is.
     """
 
     run_lengths: RunLengths
@@ -71,6 +73,7 @@ class FoundMask:
     point_xy: tuple[float, float]
     crop_box_xyxy: Box
     logits: MaskLogits | None = None
+    candidate: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +88,7 @@ class MaskRecord:
         x0, y0, x1, y1 of its first and last pixel.
     area : int
         Its pixels.
-    predicted_iou, stability_score, point_xy, crop_box_xyxy
+    predicted_iou, stability_score, point_xy, crop_box_xyxy, candidate
         As in `FoundMask`; also if small regions were removed from the mask since.
     """
 
@@ -96,6 +99,7 @@ class MaskRecord:
     stability_score: float
     point_xy: tuple[float, float]
     crop_box_xyxy: Box
+    candidate: int = 0
 
 
 Boxed = TypeVar("Boxed", FoundMask, MaskRecord)
@@ -239,6 +243,7 @@ def _record(mask: FoundMask, crop: MaskCrop) -> MaskRecord:
         mask.stability_score,
         mask.point_xy,
         mask.crop_box_xyxy,
+        mask.candidate,
     )
 
 

@@ -74,7 +74,7 @@ class PreparationState:
             text += f", {len(self.failures)} failed"
         if self.is_paused:
             return f"{text}, paused"
-        return text if self.left_s is None else f"{text}, {_duration(self.left_s)} left"
+        return text if self.left_s is None else f"{text}, {duration(self.left_s)} left"
 
 
 class Preparation:
@@ -131,7 +131,8 @@ class Preparation:
         self._failures.append(reason)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return about how long something takes, such as "3 min"."""
     if seconds < 1.5 * _MINUTE_S:
         return f"{max(1, round(seconds))} s"
     if seconds < 1.5 * _HOUR_S:

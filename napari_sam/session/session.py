@@ -23,6 +23,7 @@ from napari_sam.session.history import Edit
 from napari_sam.session.image_plane import ImagePlane
 from napari_sam.session.jobs import CallbackQueue, Dispatcher, explain, run_until
 from napari_sam.session.labels import LabelsPlane, TargetError
+from napari_sam.session.mask_search import MaskSearch
 from napari_sam.session.model_choice import ModelChoice, load_predictor
 from napari_sam.session.objects import ObjectRecord, RecordChange
 from napari_sam.session.places import Places
@@ -119,6 +120,10 @@ class AnnotationSession:
 
         self.classes = ClassEditing(self._editing, lambda: self._decoding.object)
         """The classes of objects: adds, renames, chooses."""
+        self.mask_search = MaskSearch(self._encoding, self._decoding, self._dispatcher)
+        """Finds everything in an image, or the rest."""
+        self.mask_search.warned.connect(self.warned.emit)
+
         self._brought: WeakSet[BroughtEmbeddings] = WeakSet()
         self._key: Hashable = None
         self._known: set[Hashable] = set()
@@ -141,7 +146,14 @@ class AnnotationSession:
     def is_idle(self) -> bool:
         """Whether no job is pending."""
         return all(one.is_idle for one in self._brought) and all(
-            part.is_idle for part in (self._encoding, self._decoding, self._editing, self.ahead)
+            part.is_idle
+            for part in (
+                self._encoding,
+                self._decoding,
+                self._editing,
+                self.ahead,
+                self.mask_search,
+            )
         )
 
     def wait_until_idle(self, timeout_s: float) -> None:
@@ -158,6 +170,7 @@ class AnnotationSession:
         """Stop all work; the session is of no use afterwards."""
         self._encoding.close()
         self.ahead.close()
+        self.mask_search.close()
         self._decoding.close()
         self._editing.close()
         for brought in self._brought:
@@ -358,6 +371,7 @@ class AnnotationSession:
         # An accept that waits for masks waits on for those of the next model.
         self._decoding.forget_masks()
         self.ahead.leave_model()
+        self.mask_search.leave_model()
 
     def _on_encoding_changed(self) -> None:
         if not self._encoding.is_working and not self._decoding.is_pending:

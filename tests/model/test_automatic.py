@@ -494,3 +494,30 @@ def test_crops():
 def test_bad_settings(settings, words):
     with pytest.raises(ValueError, match=words):
         AutomaticSettings(**settings)
+
+
+def test_only_wanted_points_are_decoded_and_crops_without_any_are_not_encoded(predictor, coins):
+    def is_left(points_xy):
+        asked.append(points_xy)
+        return points_xy[:, 0] < 100
+
+    asked, batches = [], []
+    settings = replace(FAST, points_per_side=4, crop_n_layers=1)
+    found = find_masks(
+        predictor,
+        COINS,
+        settings,
+        embedding=coins,
+        lowest_pred_iou=0,
+        is_wanted=is_left,
+        on_batch=lambda done, total, _: batches.append((done, total)),
+    )
+    assert [len(points) for points in asked] == [16] * 5  # the image and four crops
+    count = sum(int((points[:, 0] < 100).sum()) for points in asked)
+    assert batches[-1] == (count, count)
+    points_xy = np.array([mask.point_xy for mask in found.masks])
+    assert len(points_xy)
+    assert (points_xy[:, 0] < 100).all()
+    assert {mask.candidate for mask in found.masks} == {0, 1, 2}
+    nothing = find_masks(predictor, COINS, settings, is_wanted=lambda xy: xy[:, 0] < 0)
+    assert nothing.masks == ()

@@ -1,0 +1,345 @@
+"""Found masks as proposals: which of them are offered, and what becomes of one that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.candidates import ObjectState
+from napari_sam.session.labels import LabelsPlane, parts
+from napari_sam.session.objects import ObjectRecord
+from napari_sam.session.packed import PackedMask
+from napari_sam.session.prompts import FOREGROUND, Prompts
+from napari_sam.session.search_settings import Layering, SearchSettings
+from napari_sam.session.searching import TileMasks
+from napari_sam.session.tiles import Tile, TilePyramid
+
+if TYPE_CHECKING:
+    from napari_sam.model.automatic_settings import AutomaticSettings
+    from napari_sam.model.found_masks import FoundMasks, MaskRecord
+
+_SIZE_FACTOR: Final = 2.0
+"""How much larger or smaller than the largest or smallest accepted object a like one may be."""
+_BRIGHTNESS_STEP: Final = 25.0
+"""How much brighter or darker than the accepted ones, of 255."""
+_MOSTLY: Final = 0.5
+"""Share of a mask that lies on labels from which on it is not one of the rest."""
+
+Key = tuple[Any, ...]
+"""Tells a found mask from all others of a search."""
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """A mask that was found, in pixels of the plane.
+
+    Parameters
+    ----------
+    record : MaskRecord
+        In pixels of the tile as they were read.
+    tile : Tile
+        Where it was found.
+    size : (int, int)
+        Height and width of the tile as it was read.
+    brightness : float
+        Mean of what the model saw inside, 0 to 255.
+    """
+
+    record: MaskRecord
+    tile: Tile
+    size: tuple[int, int]
+    brightness: float
+
+    @property
+    def key(self) -> Key:
+        """The same for the same mask, however it is filtered."""
+        one = self.record
+        return self.tile, one.crop_box_xyxy, one.point_xy, one.candidate
+
+    @property
+    def _factor(self) -> tuple[float, float]:
+        """Height and width of a pixel as read in pixels of the plane."""
+        return self.tile.height / self.size[0], self.tile.width / self.size[1]
+
+    @cached_property
+    def span(self) -> tuple[slice, slice]:
+        """Rows and columns of its bounding box."""
+        crop = self.record.crop
+        starts, lengths = (crop.top, crop.left), crop.mask.shape
+        firsts = (self.tile.top, self.tile.left)
+        rows, columns = (
+            # At least a pixel, also of a plane that was read enlarged.
+            slice(first + round(a * f), first + max(round(a * f) + 1, round((a + n) * f)))
+            for first, a, n, f in zip(firsts, starts, lengths, self._factor, strict=True)
+        )
+        return rows, columns
+
+    @property
+    def area_px(self) -> float:
+        """How many pixels of the plane it has, about."""
+        height, width = self._factor
+        return self.record.area * height * width
+
+    @property
+    def point_xy(self) -> tuple[float, float]:
+        """The point that it was found with."""
+        x, y = self.record.point_xy
+        height, width = self._factor
+        return (
+            self.tile.left + x * width + (width - 1) / 2,
+            self.tile.top + y * height + (height - 1) / 2,
+        )
+
+    @property
+    def score(self) -> float:
+        """Mean of the predicted IoU and the stability score."""
+        return (self.record.predicted_iou + self.record.stability_score) / 2
+
+    def at(self, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return (h, w) bool: the mask at these rows (h,) and columns (w,) of the plane."""
+        crop = self.record.crop
+        mask = np.pad(crop.mask, 1)  # what lies outside is background
+        height, width = self._factor
+        r = np.floor((rows - self.tile.top + 0.5) / height).astype(int) - crop.top + 1
+        c = np.floor((columns - self.tile.left + 0.5) / width).astype(int) - crop.left + 1
+        r, c = r.clip(0, mask.shape[0] - 1), c.clip(0, mask.shape[1] - 1)
+        sampled: NDArray[np.bool_] = mask[r[:, None], c]
+        return sampled
+
+    def blocks(self) -> Iterator[tuple[NDArray[np.bool_], int, int]]:
+        """Yield the mask in parts that do not overlap: (h, w) bool, first row, first column."""
+        rows, columns = self.span
+        size = rows.stop - rows.start, columns.stop - columns.start
+        for (top, left), (height, width) in parts((rows.start, columns.start), size):
+            mask = self.at(np.arange(top, top + height), np.arange(left, left + width))
+            yield mask, top, left
+
+    def object_record(self, plane: LabelsPlane, state: ObjectState) -> ObjectRecord:
+        """Return it as an object for `AnnotationSession.add`.
+
+        Parameters
+        ----------
+        plane : LabelsPlane
+            Where it will be written.
+        state : ObjectState
+            From `object_state`.
+        """
+        blocks = (plane.to_nd(*block) for block in self.blocks())
+        return ObjectRecord(
+            0,
+            (),
+            (),
+            0,
+            score=min(self.record.predicted_iou, 1.0),
+            stability=self.record.stability_score,
+            state=state,
+            masks=tuple(PackedMask(start, mask) for mask, start in blocks if mask.any()),
+        )
+
+    def object_state(self) -> ObjectState:
+        """Return the click that it was found with, so that it can be reopened like any object."""
+        prompts = Prompts(points_xy=(self.point_xy,), point_labels=(FOREGROUND,))
+        height, width = self.size
+        if self.record.crop_box_xyxy != (0, 0, width, height):
+            return ObjectState(prompts)  # of a crop that nobody looks at otherwise
+        return ObjectState(prompts, choice=self.record.candidate, tile=self.tile)
+
+
+class Likeness(NamedTuple):
+    """What proposals have to be like.
+
+    Attributes
+    ----------
+    area_px, brightness : (float, float)
+        From and to.
+    """
+
+    area_px: tuple[float, float] = (0, inf)
+    brightness: tuple[float, float] = (-inf, inf)
+
+    def admits(self, proposal: Proposal) -> bool:
+        """Whether a proposal is like that."""
+        return (
+            self.area_px[0] <= proposal.area_px <= self.area_px[1]
+            and self.brightness[0] <= proposal.brightness <= self.brightness[1]
+        )
+
+
+def likeness_of(
+    target: LabelsPlane,
+    records: Iterable[ObjectRecord],
+    gray: NDArray[np.uint8],
+    *,
+    size: bool = True,
+    brightness: bool = True,
+) -> Likeness:
+    """Return what is like the objects that a plane of labels has.
+
+    Parameters
+    ----------
+    target : LabelsPlane
+        The labels.
+    records : iterable of ObjectRecord
+        Their objects; those on other planes count for nothing.
+    gray : (h, w) uint8 ndarray
+        The whole plane as the model sees it, made small.
+    size, brightness : bool
+        What counts.
+    """
+    areas, means = [], []
+    for record in records:
+        box = target.to_plane(record.start, record.stop)
+        if box is None:
+            continue
+        areas.append(record.area_px)
+        mask = target.read(*box) == record.label_id
+        means.append(_mean_inside(gray, target.shape, mask, box[0].start, box[1].start))
+    if not areas:
+        return Likeness()
+    likeness = Likeness()
+    if size:
+        likeness = likeness._replace(area_px=(min(areas) / _SIZE_FACTOR, max(areas) * _SIZE_FACTOR))
+    if brightness:
+        likeness = likeness._replace(
+            brightness=(min(means) - _BRIGHTNESS_STEP, max(means) + _BRIGHTNESS_STEP)
+        )
+    return likeness
+
+
+def _mean_inside(
+    gray: NDArray[np.uint8], size: tuple[int, int], mask: NDArray[np.bool_], top: int, left: int
+) -> float:
+    """Return the mean of a small image where a mask lies on the (H, W) pixels it stands for."""
+    places = []
+    for length, small, first, extent in zip(size, gray.shape, (top, left), mask.shape, strict=True):
+        step = max(1, length // (2 * small))  # no more places than tell something
+        index = np.arange(0, extent, step)
+        places.append((index, ((first + index + 0.5) * small / length).astype(int)))
+    (rows, gray_rows), (columns, gray_columns) = places
+    inside = mask[rows[:, None], columns]
+    if not inside.any():  # thinner than the steps
+        inside[:] = True
+    return float(gray[gray_rows[:, None], gray_columns][inside].mean())
+
+
+def choose(
+    tiles: Sequence[TileMasks],
+    shape: tuple[int, int],
+    settings: SearchSettings,
+    likeness: Likeness | None = None,
+    rest_of: LabelsPlane | None = None,
+    without: Collection[Key] = (),
+) -> list[Proposal]:
+    """Choose among found masks; decodes nothing. For a background thread.
+
+    Parameters
+    ----------
+    tiles : sequence of TileMasks
+        What was found.
+    shape : (int, int)
+        Height and width of the plane.
+    settings : SearchSettings
+        What the masks have to be; where these differ in what is decoded, those of the search hold.
+    likeness : Likeness, optional
+        And what they have to be like.
+    rest_of : LabelsPlane, optional
+        Masks that lie mostly on these labels are left out.
+    without : collection of Key
+        Proposals that are done with.
+
+    Returns
+    -------
+    list of Proposal
+        The highest predicted IoU first.
+
+    Raises
+    ------
+    ValueError
+        If a setting makes no sense.
+    """
+    pyramid = TilePyramid(shape)
+    most_px = min(settings.max_area_px, settings.max_share * shape[0] * shape[1])
+    proposals = [
+        proposal
+        for one in tiles
+        for proposal in _proposals(one, settings)
+        if one.tile == pyramid.whole or not pyramid.cuts(one.tile, _edges(proposal))
+    ]
+    if len(tiles) > 1:
+        proposals = _without_similar(proposals, settings.crop_nms_thresh)
+    chosen = [
+        one
+        for one in proposals
+        if settings.min_area_px <= one.area_px <= most_px
+        and (likeness is None or likeness.admits(one))
+        and one.key not in without
+        and (rest_of is None or _share_labelled(one, rest_of) < _MOSTLY)
+    ]
+    return sorted(chosen, key=lambda one: -one.record.predicted_iou)
+
+
+def in_layers(proposals: Iterable[Proposal], layering: Layering) -> list[Proposal]:
+    """Return proposals in the order in which they have the pixels that several of them cover."""
+    if layering is Layering.SMALLER:
+        return sorted(proposals, key=lambda one: one.area_px)
+    if layering is Layering.BETTER:
+        return sorted(proposals, key=lambda one: -one.score)
+    return sorted(proposals, key=lambda one: (-one.tile.side, one.point_xy[::-1]))
+
+
+def _proposals(one: TileMasks, settings: SearchSettings) -> list[Proposal]:
+    """Return what a tile has; at once if the settings are those of the last time."""
+    published, size = _published(settings, one.found), one.found.original_size
+    if published not in one.chosen:
+        proposals = []
+        for record in one.found.select(published):
+            crop = record.crop
+            brightness = _mean_inside(one.gray, size, crop.mask, crop.top, crop.left)
+            proposals.append(Proposal(record, one.tile, size, brightness))
+        one.chosen.clear()
+        one.chosen[published] = proposals
+    return one.chosen[published]
+
+
+def _published(settings: SearchSettings, found: FoundMasks) -> AutomaticSettings:
+    """Return settings that do not ask for what was not decoded."""
+    wanted = settings.published()
+    names = found.settings.needing_another_run(wanted)
+    decoded = {name: getattr(found.settings, name) for name in names}
+    return replace(
+        wanted, **decoded, pred_iou_thresh=max(wanted.pred_iou_thresh, found.lowest_pred_iou)
+    )
+
+
+def _edges(proposal: Proposal) -> tuple[float, float, float, float]:
+    rows, columns = proposal.span
+    return columns.start - 0.5, rows.start - 0.5, columns.stop - 0.5, rows.stop - 0.5
+
+
+def _without_similar(proposals: list[Proposal], iou_thresh: float) -> list[Proposal]:
+    """Keep of masks with like boxes that of the smallest tile, as published for crops."""
+    from napari_sam.model.mask_ops import non_maximum_suppression
+
+    if not proposals:
+        return []
+    boxes = np.array([_edges(one) for one in proposals])
+    # Between tiles of one size, the better mask stays: a predicted IoU is about 1 at most.
+    scores = np.array([-one.tile.height * one.tile.width * 2 for one in proposals], float)
+    scores += np.array([one.record.predicted_iou for one in proposals])
+    return [proposals[index] for index in non_maximum_suppression(boxes, scores, iou_thresh)]
+
+
+def _share_labelled(proposal: Proposal, plane: LabelsPlane) -> float:
+    labelled = total = 0
+    for mask, top, left in proposal.blocks():
+        height, width = mask.shape
+        labels = plane.read(slice(top, top + height), slice(left, left + width))
+        labelled += int(np.count_nonzero(labels[mask]))
+        total += int(np.count_nonzero(mask))
+    return labelled / max(1, total)
