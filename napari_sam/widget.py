@@ -31,6 +31,7 @@ from napari_sam._qt.object_panel import ObjectPanel
 from napari_sam._qt.prompt_panel import PromptPanel
 from napari_sam._qt.store_row import StoreRow
 from napari_sam.activity import Activity
+from napari_sam.automatic_run import AutomaticRun
 from napari_sam.class_list import ClassList
 from napari_sam.installation import old_distribution_warning
 from napari_sam.journal_keeper import JournalKeeper
@@ -131,7 +132,7 @@ class SamWidget(QWidget):
     @property
     def _is_idle(self) -> bool:
         files = self._object_list.files, self._restoring, self._sessions
-        parts = (self.session, self.binding, self._models.supply, *files)
+        parts = (self.session, self.binding, self._models.supply, self.automatic, *files)
         looks = all(part.is_idle for part in parts)
         return looks and not self._look_timer.isActive() and not self._camera_timer.isActive()
 
@@ -246,7 +247,8 @@ class SamWidget(QWidget):
             event.connect(callback)
         self._object_list = ObjectList(binding, session, self._dispatcher)
         self._class_list = ClassList(binding, session, self._object_list, self._dispatcher)
-        for fold in (self._class_list.fold, self._object_list.fold):
+        self.automatic = AutomaticRun(self._viewer, binding, session, self._dispatcher)
+        for fold in (self.automatic.fold, self._class_list.fold, self._object_list.fold):
             self._column.insertWidget(self._column.count() - 1, fold)
         self._journals = JournalKeeper(binding, session, self._dispatcher)
         self._restoring = Restoring(binding, self._journals, self._dispatcher)
@@ -373,6 +375,7 @@ class SamWidget(QWidget):
         self._restoring.close()
         self._sessions.close()
         self._journals.close()
+        self.automatic.close()
         self.binding.close()
         self.session.close()
         self._store.close()

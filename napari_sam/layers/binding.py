@@ -21,6 +21,7 @@ from napari_sam.layers.image_looks import ImageLooks
 from napari_sam.layers.keys import KeyMap
 from napari_sam.layers.plane_view import PlaneView, displayed_plane
 from napari_sam.layers.prompt_binding import PromptBinding
+from napari_sam.layers.proposal_layer import Place, is_proposal_layer
 from napari_sam.layers.sight import show_box, view_of_plane
 from napari_sam.layers.stack import stack_around, stack_size
 from napari_sam.layers.target import (
@@ -179,8 +180,10 @@ class LayerBinding:
         return not self._plane_check_is_due and not self._is_making_candidates
 
     def is_ours(self, layer: Layer) -> bool:
-        """Whether a layer is one of our prompt or candidate layers."""
+        """Whether a layer is one of our prompt, candidate or proposal layers."""
         own = self._prompts.own_layers
+        if is_proposal_layer(layer):
+            return True
         return self._candidates.number_of(layer) is not None or any(layer is one for one in own)
 
     # The image -----------------------------------------------------------------------------
@@ -194,6 +197,20 @@ class LayerBinding:
     def view(self) -> PlaneView | None:
         """The plane of the image that is annotated; None without one."""
         return self._view
+
+    @property
+    def place(self) -> Place | None:
+        """The plane that is annotated; None while there is none."""
+        if self._image is None or self._view is None:
+            return None
+        return Place(self._image, self._view)
+
+    @property
+    def view_in_sight(self) -> tuple[float, float, float, float] | None:
+        """Which part of the plane is in the window: x0, y0, x1, y1 in its pixels."""
+        if self._image is None or self._view is None:
+            return None
+        return view_of_plane(self._viewer, self._image, self._view)
 
     def set_image(self, image: Image | None) -> None:
         """Annotate another image layer; its embedding is computed at once, in the background.

@@ -36,14 +36,21 @@ from napari_sam.session.journal_files import (
     find_journals,
 )
 from napari_sam.session.labels import ArrayLabels, ArrayPlane, Labels, LabelsPlane, TargetError
+from napari_sam.session.likeness import Rest
+from napari_sam.session.mask_search import MaskSearch, SearchState
 from napari_sam.session.model_choice import AUTO, ModelChoice, Runtime, load_predictor
 from napari_sam.session.objects import ObjectBook, ObjectRecord, RecordChange
 from napari_sam.session.packed import PackedMask, Start
 from napari_sam.session.plane_embeddings import PlaneEmbeddings
 from napari_sam.session.preparation import PreparationState, TileToPrepare
 from napari_sam.session.prompts import BACKGROUND, FOREGROUND, Prompts
+from napari_sam.session.proposal_picture import ProposalPicture, sampled
+from napari_sam.session.proposal_review import ProposalReview
+from napari_sam.session.proposals import Key, Proposal, in_layers
 from napari_sam.session.replaying import JournalContent, read_journal, replay
 from napari_sam.session.scanning import find_objects, recounted
+from napari_sam.session.search_settings import PRESETS, Layering, Preset, SearchSettings
+from napari_sam.session.searching import Search, tiles_to_search
 from napari_sam.session.session import AnnotationSession
 from napari_sam.session.session_file import (
     SESSION_SUFFIX,
@@ -57,6 +64,7 @@ from napari_sam.session.session_file import (
 )
 from napari_sam.session.state import Phase, SessionState
 from napari_sam.session.store import EmbeddingStore, StoreUsage
+from napari_sam.session.tiles import Tile
 
 __all__ = [
     "AUTO",
@@ -65,6 +73,7 @@ __all__ = [
     "FOREGROUND",
     "MAX_CHANNELS",
     "MIN_CHANNELS",
+    "PRESETS",
     "SESSION_SUFFIX",
     "AnnotationSession",
     "ArrayLabels",
@@ -92,12 +101,15 @@ __all__ = [
     "Journal",
     "JournalContent",
     "JournalSummary",
+    "Key",
     "Labels",
     "LabelsEdit",
     "LabelsPlane",
     "Lane",
+    "Layering",
     "LoadPredictor",
     "Look",
+    "MaskSearch",
     "ModelChoice",
     "ObjectBook",
     "ObjectClass",
@@ -107,16 +119,25 @@ __all__ = [
     "Phase",
     "PlaneEmbeddings",
     "PreparationState",
+    "Preset",
     "Prompts",
+    "Proposal",
+    "ProposalPicture",
+    "ProposalReview",
     "RecordChange",
+    "Rest",
     "Runtime",
     "SavedSession",
+    "Search",
+    "SearchSettings",
+    "SearchState",
     "SessionFileError",
     "SessionInfo",
     "SessionState",
     "Start",
     "StoreUsage",
     "TargetError",
+    "Tile",
     "TileToPrepare",
     "claim",
     "classes_from_json",
@@ -127,6 +148,7 @@ __all__ = [
     "find_objects",
     "fingerprint_of",
     "first_colours",
+    "in_layers",
     "load_predictor",
     "read_classes",
     "read_journal",
@@ -134,6 +156,8 @@ __all__ = [
     "recounted",
     "replay",
     "run_until",
+    "sampled",
+    "tiles_to_search",
     "write_classes",
     "write_session",
 ]

@@ -15,35 +15,14 @@ from napari_sam.session.decoding import Decoding
 from napari_sam.session.embeddings import Embedder
 from napari_sam.session.encoding import Encoding
 from napari_sam.session.jobs import Dispatcher, Job, Lane, explain
-from napari_sam.session.labels import LabelsPlane
-from napari_sam.session.objects import ObjectRecord
+from napari_sam.session.likeness import Likeness, Rest, likeness_to
 from napari_sam.session.preparation import duration
 from napari_sam.session.proposal_picture import Painter, ProposalPicture
-from napari_sam.session.proposals import Key, Likeness, choose, likeness_of
+from napari_sam.session.proposals import Key, choose
 from napari_sam.session.search_settings import SearchSettings
 from napari_sam.session.searching import Search, TileMasks, run_search
 
 _REST_S: Final = 0.01
-
-
-@dataclass(frozen=True)
-class Rest:
-    """What is there already, beside which the rest is looked for.
-
-    Parameters
-    ----------
-    target : LabelsPlane
-        The labels of the plane.
-    records : tuple of ObjectRecord
-        Their objects when the search began.
-    like_size, like_brightness : bool
-        Whether only what is as large, and as bright, as these is wanted.
-    """
-
-    target: LabelsPlane
-    records: tuple[ObjectRecord, ...]
-    like_size: bool = True
-    like_brightness: bool = True
 
 
 @dataclass(frozen=True)
@@ -204,7 +183,7 @@ class MaskSearch:
     ) -> NDArray[np.float32] | None:
         """Look for masks, on the search thread; return edges if there are to be any."""
         if rest is not None:
-            likeness = _likeness(search, rest)
+            likeness = likeness_to(rest, search.plane.read())
             self._tell(job, lambda: self._set_likeness(likeness))
         last: list[TileMasks] = []
 
@@ -302,15 +281,3 @@ class MaskSearch:
 
     def _on_not_chosen(self, error: BaseException) -> None:
         self.warned.emit(explain(error, "The masks could not be filtered"))
-
-
-def _likeness(search: Search, rest: Rest) -> Likeness:
-    image = search.plane.read()
-    gray = np.asarray(image.mean(axis=2)).astype(np.uint8)
-    return likeness_of(
-        rest.target,
-        rest.records,
-        gray,
-        size=rest.like_size,
-        brightness=rest.like_brightness,
-    )

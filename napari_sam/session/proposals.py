@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import inf
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.candidates import ObjectState
 from napari_sam.session.labels import LabelsPlane, parts
+from napari_sam.session.likeness import Likeness, mean_inside
 from napari_sam.session.objects import ObjectRecord
 from napari_sam.session.packed import PackedMask
 from napari_sam.session.prompts import FOREGROUND, Prompts
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from napari_sam.model.automatic_settings import AutomaticSettings
     from napari_sam.model.found_masks import FoundMasks, MaskRecord
 
-_SIZE_FACTOR: Final = 2.0
-"""How much larger or smaller than the largest or smallest accepted object a like one may be."""
-_BRIGHTNESS_STEP: Final = 25.0
-"""How much brighter or darker than the accepted ones, of 255."""
 _MOSTLY: Final = 0.5
 """Share of a mask that lies on labels from which on it is not one of the rest."""
 
@@ -151,83 +147,6 @@ class Proposal:
         return ObjectState(prompts, choice=self.record.candidate, tile=self.tile)
 
 
-class Likeness(NamedTuple):
-    """What proposals have to be like.
-
-    Attributes
-    ----------
-    area_px, brightness : (float, float)
-        From and to.
-    """
-
-    area_px: tuple[float, float] = (0, inf)
-    brightness: tuple[float, float] = (-inf, inf)
-
-    def admits(self, proposal: Proposal) -> bool:
-        """Whether a proposal is like that."""
-        return (
-            self.area_px[0] <= proposal.area_px <= self.area_px[1]
-            and self.brightness[0] <= proposal.brightness <= self.brightness[1]
-        )
-
-
-def likeness_of(
-    target: LabelsPlane,
-    records: Iterable[ObjectRecord],
-    gray: NDArray[np.uint8],
-    *,
-    size: bool = True,
-    brightness: bool = True,
-) -> Likeness:
-    """Return what is like the objects that a plane of labels has.
-
-    Parameters
-    ----------
-    target : LabelsPlane
-        The labels.
-    records : iterable of ObjectRecord
-        Their objects; those on other planes count for nothing.
-    gray : (h, w) uint8 ndarray
-        The whole plane as the model sees it, made small.
-    size, brightness : bool
-        What counts.
-    """
-    areas, means = [], []
-    for record in records:
-        box = target.to_plane(record.start, record.stop)
-        if box is None:
-            continue
-        areas.append(record.area_px)
-        mask = target.read(*box) == record.label_id
-        means.append(_mean_inside(gray, target.shape, mask, box[0].start, box[1].start))
-    if not areas:
-        return Likeness()
-    likeness = Likeness()
-    if size:
-        likeness = likeness._replace(area_px=(min(areas) / _SIZE_FACTOR, max(areas) * _SIZE_FACTOR))
-    if brightness:
-        likeness = likeness._replace(
-            brightness=(min(means) - _BRIGHTNESS_STEP, max(means) + _BRIGHTNESS_STEP)
-        )
-    return likeness
-
-
-def _mean_inside(
-    gray: NDArray[np.uint8], size: tuple[int, int], mask: NDArray[np.bool_], top: int, left: int
-) -> float:
-    """Return the mean of a small image where a mask lies on the (H, W) pixels it stands for."""
-    places = []
-    for length, small, first, extent in zip(size, gray.shape, (top, left), mask.shape, strict=True):
-        step = max(1, length // (2 * small))  # no more places than tell something
-        index = np.arange(0, extent, step)
-        places.append((index, ((first + index + 0.5) * small / length).astype(int)))
-    (rows, gray_rows), (columns, gray_columns) = places
-    inside = mask[rows[:, None], columns]
-    if not inside.any():  # thinner than the steps
-        inside[:] = True
-    return float(gray[gray_rows[:, None], gray_columns][inside].mean())
-
-
 def choose(
     tiles: Sequence[TileMasks],
     shape: tuple[int, int],
@@ -277,7 +196,7 @@ def choose(
         one
         for one in proposals
         if settings.min_area_px <= one.area_px <= most_px
-        and (likeness is None or likeness.admits(one))
+        and (likeness is None or likeness.admits(one.area_px, one.brightness))
         and one.key not in without
         and (rest_of is None or _share_labelled(one, rest_of) < _MOSTLY)
     ]
@@ -300,7 +219,7 @@ def _proposals(one: TileMasks, settings: SearchSettings) -> list[Proposal]:
         proposals = []
         for record in one.found.select(published):
             crop = record.crop
-            brightness = _mean_inside(one.gray, size, crop.mask, crop.top, crop.left)
+            brightness = mean_inside(one.gray, size, crop.mask, crop.top, crop.left)
             proposals.append(Proposal(record, one.tile, size, brightness))
         one.chosen.clear()
         one.chosen[published] = proposals

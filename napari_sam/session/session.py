@@ -540,6 +540,16 @@ class AnnotationSession:
         self._editing.target = target
 
     @property
+    def plane(self) -> ImagePlane | None:
+        """The image plane that is annotated."""
+        return self._encoding.plane
+
+    @property
+    def target(self) -> LabelsPlane | None:
+        """Where accepted objects are written; None as long as there is nothing."""
+        return self._editing.target
+
+    @property
     def overlap(self) -> Overlap:
         """What happens where an accepted mask lies on other objects."""
         return self._editing.overlap
