@@ -26,6 +26,8 @@ _TILES_PX: Final = (4096, 2048, 1024, 512, 256)
 _OWN: Final = "own settings"
 _MODEL_PX: Final = 1024
 """What the model sees at once."""
+_LEAST_PX: Final = 32
+"""How far the points of the published grid are apart in that."""
 
 
 class AutomaticPanel(QWidget):
@@ -242,8 +244,8 @@ class AutomaticPanel(QWidget):
         if longest > _MODEL_PX:
             text += (
                 f", of {longest:,} pixels as {_MODEL_PX}: what is smaller than about "
-                f"{32 * longest // _MODEL_PX} pixels is missed. With tiles, each is looked at as "
-                "well: that takes as many times longer"
+                f"{_LEAST_PX * longest // _MODEL_PX} pixels may be missed. With tiles, each of "
+                "them is looked at as well: that takes as many times longer"
             )
         self.detail.setToolTip(f"{text}.\nNow: {points:,} points{for_each}")
 

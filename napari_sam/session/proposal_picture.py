@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_sam.session.proposals import Key, Proposal, in_layers
 from napari_sam.session.search_settings import Layering
 
-_LONGEST_PX: Final = 4096
+_LONGEST_PX: Final = 2048
 """Of a picture; that of a larger plane has every n-th pixel."""
 _MOST: Final = int(np.iinfo(np.uint16).max)
 

@@ -185,6 +185,25 @@ def test_what_was_found_stays_when_the_search_is_stopped(opened, stopped_by):
     assert len(told) == (stopped_by == "model")
 
 
+def test_a_click_is_answered_while_masks_are_found(opened):
+    session, _, _ = opened
+    search, answered = session.mask_search, []
+
+    def click(state):
+        if state.found and session.state.prompts.is_empty:
+            session.set_prompts(Prompts(((104, 68),), (1,)))
+
+    def note(state):
+        if state.candidates is not None:
+            answered.append(search.state.is_running)
+
+    search.changed.connect(click)
+    session.changed.connect(note)
+    find(session, whole(settings=replace(FEW, points_per_batch=2)))
+    assert answered[0]
+    assert session.state.candidates is not None
+
+
 def test_edges_leave_what_is_offered_alone(opened):
     session, _, heard = opened
     picture = find(session, whole())
