@@ -65,6 +65,7 @@ class AutomaticRun:
         self.fold.set_title("Find everything")
         self._place: Place | None = None  # where the masks lie
         self._edges_place: Place | None = None
+        self._is_like_nothing = False  # the rest was asked for, of nothing
         self.review = ProposalReview(session, dispatcher)
         commands: dict[str, Callable[[], None]] = {
             "undo": binding.undo,
@@ -143,6 +144,7 @@ class AutomaticRun:
             return
         if target is None:
             self._start(place, None)
+            self._is_like_nothing = True
             return
         try:
             records = tuple(target.labels.book)
@@ -152,6 +154,7 @@ class AutomaticRun:
         panel = self.panel
         rest = Rest(target, records, panel.like_size.isChecked(), panel.like_brightness.isChecked())
         self._start(place, None, rest)
+        self._is_like_nothing = not records
 
     def _start(
         self, place: Place, view: tuple[float, float, float, float] | None, rest: Rest | None = None
@@ -171,7 +174,7 @@ class AutomaticRun:
         self._search.forget()
         self.review.begin_anew()
         self.view.remove()
-        self._place = None
+        self._place, self._is_like_nothing = None, False
         self._show()
 
     def find_edges(self) -> None:
@@ -237,6 +240,8 @@ class AutomaticRun:
                 remark = "For some settings they have to be looked for again."
             elif count == 0 and not self.review.is_done_with_some:
                 remark = "Nothing passes: lower the thresholds."
+            elif self._is_like_nothing:
+                remark = "Of any size and brightness, as there are no objects yet."
         self.panel.show_masks(count, covered, self.review.rejected_count, remark)
 
     def keep_all(self) -> None:
@@ -277,7 +282,7 @@ class AutomaticRun:
     def _on_layer_removed(self, event: Event) -> None:
         layer: Layer = event.value
         if layer is self.view.layer and not self.view.layers.is_changing:
-            self.view.layer = None
+            self.view.forget()
             self.discard()
         elif isinstance(layer, Image):
             if self._place is not None and layer is self._place.image:

@@ -109,6 +109,7 @@ def test_everything_is_found_filtered_kept_and_undone(opened):
 def test_the_rest_is_reviewed_with_keys(opened):
     viewer, widget, panel = opened()
     press(widget, panel.rest)  # nothing is there yet: everything is the rest
+    assert "no objects yet" in panel.outcome.text()
     press(widget, panel.next)
     press(widget, panel.accept)
     (record,) = widget.binding.target_layer.book
@@ -212,6 +213,9 @@ def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
         assert view[1] <= y <= view[3]
         label_id = layer.get_value((2, y * 0.5, x * 0.5), world=True)
         assert label_id
+    image.translate = (0, 7, 3)
+    x, y = proposals[0].point_xy
+    assert layer.get_value((2, y * 0.5 + 7, x * 0.5 + 3), world=True)
     viewer.dims.set_current_step(0, 0)
     widget.wait_until_idle(TIMEOUT_S)
     assert not panel.keep.isEnabled()

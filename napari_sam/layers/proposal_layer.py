@@ -15,6 +15,7 @@ from napari.utils.colormaps import CyclicLabelColormap, label_colormap
 from numpy.typing import NDArray
 
 from napari_sam.layers.plane_view import PlaneView, placement
+from napari_sam.layers.plane_view import place as lie
 from napari_sam.layers.sight import show_box
 from napari_sam.layers.viewer_layers import OWN_MARK, ViewerLayers
 from napari_sam.session import Proposal, ProposalPicture, sampled
@@ -151,12 +152,13 @@ class ProposalView:
         self.layer: ProposalLayer | None = None
         """The layer, as long as there is one."""
         self._place: Place | None = None
+        self._step = 1
 
     def show(self, place: Place, picture: ProposalPicture, alone: Proposal | None = None) -> None:
         """Show proposals of a plane; with `alone` that one only."""
         if self.layer is not None and place != self._place:
             self.remove()
-        self._place = place
+        self._place, self._step = place, picture.step
         pixels, step = picture.labels, picture.step
         if self.layer is None:
             if not picture.proposals:
@@ -167,6 +169,8 @@ class ProposalView:
             self.layer = ProposalLayer(shape, name, where, self._commands)
             self._paint(self.layer, place, picture, alone)
             self.layers.add(self.layer)
+            for event in _moves(place.image):
+                event.connect(self._follow_image)
         else:
             self._paint(self.layer, place, picture, alone)
             self.layers.redraw(self.layer)
@@ -181,6 +185,16 @@ class ProposalView:
             region, mask = sampled(alone, picture.step)
             pixels[region][mask] = picture.label_ids[picture.proposals.index(alone)]
         layer.data[...] = place.to_nd(pixels)
+
+    def _follow_image(self) -> None:
+        """Lie where the image lies now."""
+        if self.layer is not None and self._place is not None:
+            lie(self.layer, self._place.layer_placement((self._step, self._step)))
+
+    def _let_image_go(self) -> None:
+        if self._place is not None:
+            for event in _moves(self._place.image):
+                event.disconnect(self._follow_image)
 
     def fly_to(self, one: Proposal, step: int) -> None:
         """Bring a proposal to the middle of the window."""
@@ -198,13 +212,25 @@ class ProposalView:
     def remove(self) -> None:
         """Take the layer out of the viewer."""
         layer, self.layer = self.layer, None
+        self._let_image_go()
         self.layers.remove(layer)
+
+    def forget(self) -> None:
+        """Hear that the person deleted the layer."""
+        self.layer = None
+        self._let_image_go()
 
     def release(self) -> None:
         """Leave the layer to the person, if there is anything on it."""
         layer = self.layer
         if layer is not None and layer.data.any():
-            self.layer = None
+            self.forget()
             layer.release()
         else:
             self.remove()
+
+
+def _moves(image: Image) -> tuple[Any, ...]:
+    """Return the events that say that an image lies elsewhere."""
+    events = image.events
+    return events.scale, events.translate, events.rotate, events.shear, events.affine
