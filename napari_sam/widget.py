@@ -37,6 +37,7 @@ from napari_sam.installation import old_distribution_warning
 from napari_sam.journal_keeper import JournalKeeper
 from napari_sam.key_help import KeyHelp
 from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
+from napari_sam.many_at_once import ManyAtOnce
 from napari_sam.model_switch import ModelSwitch
 from napari_sam.object_list import ObjectList
 from napari_sam.restoring import Restoring
@@ -132,7 +133,8 @@ class SamWidget(QWidget):
     @property
     def _is_idle(self) -> bool:
         files = self._object_list.files, self._restoring, self._sessions
-        parts = (self.session, self.binding, self._models.supply, self.automatic, *files)
+        runs = self.automatic, self._many
+        parts = (self.session, self.binding, self._models.supply, *runs, *files)
         looks = all(part.is_idle for part in parts)
         return looks and not self._look_timer.isActive() and not self._camera_timer.isActive()
 
@@ -205,6 +207,7 @@ class SamWidget(QWidget):
         image.prepare_row.ahead_requested.connect(self._on_prepare_row_ahead_requested)
         prompts.points_requested.connect(binding.start_points)
         prompts.boxes_requested.connect(binding.start_boxes)
+        prompts.shape_requested.connect(binding.start_shape)
         prompts.polarity_requested.connect(binding.set_polarity)
         prompts.clear_requested.connect(session.clear_prompts)
         prompts.feedback_requested.connect(self._on_prompt_panel_feedback_requested)
@@ -248,8 +251,9 @@ class SamWidget(QWidget):
         self._object_list = ObjectList(binding, session, self._dispatcher)
         self._class_list = ClassList(binding, session, self._object_list, self._dispatcher)
         self.automatic = AutomaticRun(self._viewer, binding, session, self._dispatcher)
-        for fold in (self.automatic.fold, self._class_list.fold, self._object_list.fold):
-            self._column.insertWidget(self._column.count() - 1, fold)
+        self._many = ManyAtOnce(binding, session, self._dispatcher)
+        for part in (self.automatic, self._many, self._class_list, self._object_list):
+            self._column.insertWidget(self._column.count() - 1, part.fold)
         self._journals = JournalKeeper(binding, session, self._dispatcher)
         self._restoring = Restoring(binding, self._journals, self._dispatcher)
         self._image_panel.layout().addWidget(self._restoring.row)
@@ -306,6 +310,7 @@ class SamWidget(QWidget):
             (self._object_panel.target_combo, Labels, binding.target),
         ):
             combo.set_layers([layer for layer in persons if isinstance(layer, layer_type)], chosen)
+        self._many.offer([layer for layer in persons if layer is not binding.target])
 
     def _on_store_changed(self, usage: StoreUsage) -> None:
         self._dispatcher.post(lambda: self._store_row.show_usage(usage))  # from its own thread
@@ -371,6 +376,7 @@ class SamWidget(QWidget):
         self._models.close()
         self._key_help.close()
         self._class_list.close()
+        self._many.close()
         self._object_list.close()
         self._restoring.close()
         self._sessions.close()

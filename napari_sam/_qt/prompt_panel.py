@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QButtonGroup,
@@ -11,6 +13,8 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QPushButton,
     QRadioButton,
+    QSizePolicy,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -19,12 +23,22 @@ from superqt import QCollapsible
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam.session import BACKGROUND, FOREGROUND, SessionState
 
+_SHAPES: Final = (
+    ("ellipse", "Drag an ellipse around the object; its mask ends there"),
+    ("polygon", "Click corners around the object, a double click ends; its mask ends there"),
+    ("lasso", "Draw around the object with the button held; its mask ends there"),
+    ("scribble", "Draw along the object, or along what does not belong to it (T flips this)"),
+    ("line", "Drag a line along the object, or along what does not belong to it (T flips this)"),
+)
+
 
 class PromptPanel(QGroupBox):
-    """Buttons for clicks and boxes, the polarity of the next click, and what is read from where."""
+    """Buttons for clicks and shapes, the next click's polarity, and what is read from where."""
 
     points_requested = Signal()
     boxes_requested = Signal()
+    shape_requested = Signal(str)
+    """With what is to be drawn: ellipse, polygon, lasso, scribble or line."""
     polarity_requested = Signal(int)
     clear_requested = Signal()
     feedback_requested = Signal(bool)
@@ -45,7 +59,7 @@ class PromptPanel(QGroupBox):
             (self._foreground, FOREGROUND, "belongs to the object"),
             (self._background, BACKGROUND, "does not belong to it"),
         ):
-            button.setToolTip(f"The next click marks what {name} (T flips this)")
+            button.setToolTip(f"The next click or scribble marks what {name} (T flips this)")
             button.clicked.connect(lambda _, label=label: self.polarity_requested.emit(label))
         group = QButtonGroup(self)
         group.addButton(self._foreground)
@@ -56,6 +70,7 @@ class PromptPanel(QGroupBox):
         self._clear.clicked.connect(lambda: self.clear_requested.emit())
         layout = QVBoxLayout(self)
         layout.addLayout(_row(points, boxes, self._clear))
+        layout.addLayout(_row(*(self._shape_button(*one) for one in _SHAPES)))
         layout.addLayout(_row(self._foreground, self._background))
         self._hover = QCheckBox("preview under the cursor (H)")
         self._hover.setToolTip("Show what a click would give while the mouse moves over the image")
@@ -69,6 +84,14 @@ class PromptPanel(QGroupBox):
         accept_on_click.toggled.connect(self.accept_on_click_requested.emit)
         layout.addWidget(accept_on_click)
         layout.addWidget(self._make_options())
+
+    def _shape_button(self, shape: str, advice: str) -> QToolButton:
+        button = QToolButton()
+        button.setText(shape.capitalize())
+        button.setToolTip(advice)
+        button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        button.clicked.connect(lambda: self.shape_requested.emit(shape))
+        return button
 
     def _make_options(self) -> QWidget:
         self.points_combo = LayerCombo(

@@ -24,6 +24,7 @@ from napari_sam.export.label_images import labels_from_objects, objects_from_lab
 from napari_sam.export.measurements import write_measurements
 from napari_sam.export.numpy_files import read_label_npy, read_npz, write_label_npy, write_npz
 from napari_sam.export.png import read_label_png, write_label_png
+from napari_sam.export.prompt_files import PROMPT_SUFFIXES, FilePrompt, PromptKind, read_prompts
 from napari_sam.export.semantic import semantic_labels, write_legend, write_semantic_png
 from napari_sam.export.tiff import read_label_tiff, write_imagej_tiff, write_ome_tiff
 from napari_sam.export.yolo import (
@@ -35,13 +36,16 @@ from napari_sam.export.yolo import (
 
 __all__ = [
     "FORMATS",
+    "PROMPT_SUFFIXES",
     "READ_SUFFIXES",
     "Annotations",
     "ExportClass",
     "ExportError",
     "ExportObject",
+    "FilePrompt",
     "Format",
     "ImageInfo",
+    "PromptKind",
     "classes_of",
     "format_named",
     "is_coco",
@@ -57,6 +61,7 @@ __all__ = [
     "read_label_tiff",
     "read_npz",
     "read_objects",
+    "read_prompts",
     "read_yolo",
     "read_yolo_classes",
     "semantic_labels",

@@ -19,9 +19,11 @@ from napari_sam.layers.candidate_layers import CandidateLayers
 from napari_sam.layers.hover import CursorTracker
 from napari_sam.layers.image_looks import ImageLooks
 from napari_sam.layers.keys import KeyMap
+from napari_sam.layers.many_layers import Read, objects_in_layer
 from napari_sam.layers.plane_view import PlaneView, displayed_plane
 from napari_sam.layers.prompt_binding import PromptBinding
 from napari_sam.layers.proposal_layer import Place, is_proposal_layer
+from napari_sam.layers.shape_prompts import TOOLS
 from napari_sam.layers.sight import show_box, view_of_plane
 from napari_sam.layers.stack import stack_around, stack_size
 from napari_sam.layers.target import (
@@ -437,11 +439,15 @@ class LayerBinding:
             self._begin_to_make_candidates()
 
     def start_boxes(self) -> None:
-        """Get ready to draw a box: our boxes layer, or the person's, is selected to draw in."""
+        """Get ready to draw a box."""
+        self.start_shape("rectangle")
+
+    def start_shape(self, tool: str) -> None:
+        """Get ready to draw with one of `TOOLS` in our boxes layer, or in the person's."""
         boxes = self._prompts.make_boxes()
         if boxes is not None:
             self._layers.activate(boxes.layer)
-            boxes.layer.mode = "add_rectangle"
+            boxes.layer.mode = TOOLS[tool]
             self._begin_to_make_candidates()
 
     @property
@@ -626,6 +632,30 @@ class LayerBinding:
             record = self._target.book.get(label_id)
             if record is not None:
                 show_box(self._viewer, self._target.layer, record.start, record.stop)
+
+    @property
+    def shown_plane(self) -> tuple[Image, PlaneView]:
+        """The image and the plane of it that is shown.
+
+        Raises
+        ------
+        TargetError
+            If there is none.
+        """
+        if self._image is None or self._view is None:
+            msg = "Open and choose the image first that the objects belong to."
+            raise TargetError(msg)
+        return self._image, self._view
+
+    def objects_in(self, layer: Layer) -> Read:
+        """Return what gives the objects that a layer of the person's asks for on the shown plane.
+
+        Raises
+        ------
+        TargetError
+            If there is no plane, or the layer does not lie on it.
+        """
+        return objects_in_layer(layer, *self.shown_plane, self._viewer.dims)
 
     def reopen_under_cursor(self) -> None:
         """Have the accepted object under the cursor be the one that is being made."""

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 from napari.components import Dims
 from napari.layers import Image, Layer, Points, Shapes
 
 from napari_sam.layers.plane_view import PlaneView, lies_on, place, placement
-from napari_sam.layers.prompt_layers import (
-    BoxPrompts,
-    PointPrompts,
-    move_along,
-    new_boxes_layer,
-    new_points_layer,
-)
+from napari_sam.layers.prompt_layers import PointPrompts, move_along, new_points_layer
+from napari_sam.layers.shape_prompts import ShapePrompts, new_shapes_layer
 from napari_sam.layers.viewer_layers import OWN_MARK, ViewerLayers
 from napari_sam.session import FOREGROUND, Prompts
 
@@ -57,7 +53,7 @@ class PromptBinding:
         self._channel_axes: WeakKeyDictionary[Image, int | None] = WeakKeyDictionary()
         self._may_adopt = True
         self.points: PointPrompts | None = None
-        self.boxes: BoxPrompts | None = None
+        self.boxes: ShapePrompts | None = None
         self.polarity = FOREGROUND
 
     @property
@@ -135,7 +131,7 @@ class PromptBinding:
         own = None if self._image is None else self._own_boxes.get(self._image)
         chosen = own if layer is None else layer
         if chosen is not None:
-            self.boxes = BoxPrompts(
+            self.boxes = ShapePrompts(
                 chosen,
                 is_own=layer is None,
                 on_changed=self._on_changed,
@@ -152,13 +148,14 @@ class PromptBinding:
             self.set_polarity(self.polarity)
         return self.points
 
-    def make_boxes(self) -> BoxPrompts | None:
-        """Return the layer to draw boxes on, made if need be; None without an image."""
+    def make_boxes(self) -> ShapePrompts | None:
+        """Return the layer to draw shapes on, made if need be; None without an image."""
         if self.boxes is None and self._image is not None and self._view is not None:
-            own = new_boxes_layer(self._image, self._view)
+            own = new_shapes_layer(self._image, self._view)
             self._own_boxes[self._image] = own
             self._add_own(own)
             self.use_boxes(None)
+            self.set_polarity(self.polarity)
         return self.boxes
 
     def _add_own(self, layer: Points | Shapes) -> None:
@@ -196,23 +193,26 @@ class PromptBinding:
             return Prompts()
         here = self._image, self._view, self._dims
         points_xy, point_labels = self.points.read(*here) if self.points else ((), ())
-        return Prompts(points_xy, point_labels, self.boxes.read(*here) if self.boxes else None)
+        drawn = self.boxes.read(*here) if self.boxes else Prompts()
+        return replace(drawn, points_xy=points_xy, point_labels=point_labels)
 
     def write(self, prompts: Prompts) -> None:
         """Make the layers say `prompts` on the displayed plane."""
         if self._image is None or self._view is None:
             return
         points = self.make_points() if prompts.points_xy else self.points
-        boxes = self.make_boxes() if prompts.box_xyxy else self.boxes
+        has_shapes = prompts.box_xyxy or prompts.scribbles
+        boxes = self.make_boxes() if has_shapes else self.boxes
         for layer in (points, boxes):
             if layer is not None:
                 layer.write(prompts, self._image, self._view, self._dims)
 
     def set_polarity(self, label: int) -> None:
-        """Say what the next click means: 1 foreground, 0 background."""
+        """Say what the next click or scribble means: 1 foreground, 0 background."""
         self.polarity = label
-        if self.points is not None and self.points.is_own:
-            self.points.polarity = label
+        for prompts in (self.points, self.boxes):
+            if prompts is not None and prompts.is_own:
+                prompts.polarity = label
 
     def follow_image(self) -> None:
         """Lie where the image lies now."""

@@ -18,12 +18,38 @@ from napari_sam.layers.plane_view import PlaneView, placement
 from napari_sam.session import BACKGROUND, FOREGROUND, Prompts
 
 POLARITY: Final = "polarity"
-"""The feature column of a Points layer that tells foreground from background."""
-_NAMES: Final = {FOREGROUND: "foreground", BACKGROUND: "background"}
-_COLORS: Final = {FOREGROUND: "#00e050", BACKGROUND: "#ff3030"}
+"""The feature column of a Points or Shapes layer that tells foreground from background."""
+POLARITY_NAMES: Final = {FOREGROUND: "foreground", BACKGROUND: "background"}
+POLARITY_COLORS: Final = {FOREGROUND: "#00e050", BACKGROUND: "#ff3030"}
 
-Box = tuple[float, float, float, float]
 LayerT = TypeVar("LayerT", Points, Shapes)
+
+
+def in_image(
+    layer: Layer, points_rc: NDArray[Any], image: Image, dims: Dims
+) -> NDArray[np.float64]:
+    """Bring (N, layer.ndim) positions in a layer's data into the data of an image it lies over."""
+
+    def one_in_image(point: NDArray[np.float64]) -> NDArray[np.float64]:
+        world: NDArray[np.float64] = np.asarray(layer.data_to_world(point))
+        # Layers of fewer dimensions than the image lie on each of its slices.
+        missing = max(image.ndim - len(world), 0)
+        leading: tuple[float, ...] = tuple(dims.point)[dims.ndim - image.ndim :][:missing]
+        return np.asarray(image.world_to_data((*leading, *world)), float)
+
+    # Both steps are affine, and napari takes one point at a time: slow for some thousands.
+    origin = one_in_image(np.zeros(layer.ndim))
+    axes = np.array([one_in_image(axis) - origin for axis in np.eye(layer.ndim)])
+    positions: NDArray[np.float64] = origin + np.asarray(points_rc, float) @ axes
+    return positions
+
+
+def label_of_each(layer: Points | Shapes) -> NDArray[np.int64]:
+    """Return the point label of each thing in a layer: 1 foreground, 0 background."""
+    labels = np.full(len(layer.data), FOREGROUND)
+    if POLARITY in layer.features:
+        labels[layer.features[POLARITY] == POLARITY_NAMES[BACKGROUND]] = BACKGROUND
+    return labels
 
 
 class PromptLayer(ABC, Generic[LayerT]):
@@ -71,7 +97,7 @@ class PromptLayer(ABC, Generic[LayerT]):
         if self._on_mouse_drag in self.layer.mouse_drag_callbacks:
             self.layer.mouse_drag_callbacks.remove(self._on_mouse_drag)
 
-    def _on_layer_changed(self) -> None:
+    def _on_layer_changed(self, _: Event) -> None:
         if not self._is_writing:
             self._on_changed()
 
@@ -93,16 +119,19 @@ class PromptLayer(ABC, Generic[LayerT]):
 
     def _in_image(self, points_rc: NDArray[Any], image: Image, dims: Dims) -> NDArray[np.float64]:
         """Bring (N, layer.ndim) positions in the layer's data into the image's data."""
-        if self.is_own:
-            return points_rc
-        positions = []
-        for point in points_rc:
-            world: NDArray[np.float64] = np.asarray(self.layer.data_to_world(point))
-            # Layers of fewer dimensions than the image lie on each of its slices.
-            missing = max(image.ndim - len(world), 0)
-            leading: tuple[float, ...] = tuple(dims.point)[dims.ndim - image.ndim :][:missing]
-            positions.append(image.world_to_data((*leading, *world)))
-        return np.array(positions, float).reshape(-1, image.ndim)
+        return points_rc if self.is_own else in_image(self.layer, points_rc, image, dims)
+
+    @property
+    def polarity(self) -> int:
+        """The label of the next point or scribble: 1 foreground, 0 background."""
+        if POLARITY not in self.layer.feature_defaults:
+            return FOREGROUND
+        name = self.layer.feature_defaults[POLARITY][0]
+        return BACKGROUND if name == POLARITY_NAMES[BACKGROUND] else FOREGROUND
+
+    @polarity.setter
+    def polarity(self, label: int) -> None:
+        self.layer.feature_defaults = {POLARITY: POLARITY_NAMES[label]}
 
     @abstractmethod
     def write(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> None:
@@ -144,35 +173,21 @@ class PointPrompts(PromptLayer[Points]):
                 self.layer.remove(np.flatnonzero(here).tolist())
                 return
             polarity = self.layer.features[POLARITY][~here].tolist()
-            polarity += [_NAMES[label] for label in prompts.point_labels]
+            polarity += [POLARITY_NAMES[label] for label in prompts.point_labels]
             next_polarity = self.polarity
             self.layer.data = np.vstack([self.layer.data[~here], view.to_rc(prompts.points_xy)])
-            self.layer.features = _polarity_table(polarity)
+            self.layer.features = polarity_table(polarity)
             self.layer.selected_data = set()
             self.polarity = next_polarity
 
     def _all(self, image: Image, view: PlaneView, dims: Dims) -> list[tuple[float, float, int]]:
         points_rc = self._in_image(self.layer.data, image, dims)
         here = view.holds(points_rc) & np.isfinite(points_rc).all(axis=1)
-        labels = np.full(len(points_rc), FOREGROUND)
-        if POLARITY in self.layer.features:
-            labels[self.layer.features[POLARITY] == _NAMES[BACKGROUND]] = BACKGROUND
+        labels = label_of_each(self.layer)
         return [
             (float(x), float(y), int(label))
             for (x, y), label in zip(view.to_xy(points_rc[here]), labels[here], strict=True)
         ]
-
-    @property
-    def polarity(self) -> int:
-        """The point label of the next click: 1 foreground, 0 background."""
-        if POLARITY not in self.layer.feature_defaults:
-            return FOREGROUND
-        name = self.layer.feature_defaults[POLARITY][0]
-        return BACKGROUND if name == _NAMES[BACKGROUND] else FOREGROUND
-
-    @polarity.setter
-    def polarity(self, label: int) -> None:
-        self.layer.feature_defaults = {POLARITY: _NAMES[label]}
 
     def flip_selected(self) -> None:
         """Flip the polarity of the points that the person has selected.
@@ -184,70 +199,21 @@ class PointPrompts(PromptLayer[Points]):
         if selected:
             names = self.layer.features[POLARITY].tolist()
             for index in selected:
-                flipped = BACKGROUND if names[index] == _NAMES[FOREGROUND] else FOREGROUND
-                names[index] = _NAMES[flipped]
+                flipped = BACKGROUND if names[index] == POLARITY_NAMES[FOREGROUND] else FOREGROUND
+                names[index] = POLARITY_NAMES[flipped]
             with self.writing():
-                self.layer.features = _polarity_table(names)
+                self.layer.features = polarity_table(names)
             self._on_changed()
 
 
-class BoxPrompts(PromptLayer[Shapes]):
-    """A Shapes layer as boxes, of which the one that was drawn or changed last counts."""
-
-    _passed_over: frozenset[Box] = frozenset()
-    _seen: tuple[Box, ...] = ()
-    _current: Box | None = None
-
-    def read(self, image: Image, view: PlaneView, dims: Dims) -> Box | None:
-        """Return x0, y0, x1, y1 of the box on the displayed plane that counts, or None."""
-        boxes = tuple(box for _, box in self._all(image, view, dims))
-        changed = [box for box in boxes if box not in self._seen]
-        self._seen = boxes
-        candidates = [box for box in boxes if box not in self._passed_over]
-        if changed:
-            self._current = changed[-1]
-        elif self._current not in candidates:
-            self._current = candidates[-1] if candidates else None
-        return self._current
-
-    def write(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> None:
-        """Make the layer hold this box on the displayed plane, and none other there."""
-        here = self._all(image, view, dims)
-        wanted = prompts.box_xyxy
-        if not self.is_own:
-            self._passed_over = frozenset(box for _, box in here) - {wanted}
-            self._current = wanted
-            return
-        kept = [index for index, box in here if box == wanted][-1:]
-        with self.writing():
-            surplus = [index for index, _ in here if index not in kept]
-            if surplus:
-                self.layer.remove(surplus)
-            if wanted is not None and not kept:
-                x0, y0, x1, y1 = wanted
-                corners_xy = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
-                self.layer.add_rectangles(view.to_rc(corners_xy))
-                self.layer.selected_data = set()
-        self._seen = () if wanted is None else (wanted,)
-        self._current = wanted
-
-    def _all(self, image: Image, view: PlaneView, dims: Dims) -> list[tuple[int, Box]]:
-        boxes = []
-        for index, vertices in enumerate(self.layer.data):
-            points_rc = self._in_image(np.asarray(vertices, float), image, dims)
-            if view.holds(points_rc).all() and np.isfinite(points_rc).all():
-                (x0, y0), (x1, y1) = (f(view.to_xy(points_rc), axis=0) for f in (np.min, np.max))
-                boxes.append((index, (float(x0), float(y0), float(x1), float(y1))))
-        return boxes
-
-
-def _polarity_table(names: list[str]) -> Any:
+def polarity_table(names: list[str]) -> Any:
+    """Return the features of points or shapes whose polarities have these names."""
     # Imported here because it takes a quarter of a second, and napari itself has not needed it
     # while the window opened.
     import pandas as pd
 
     # Fixed categories keep the two colours apart even while one of them is not used.
-    return pd.DataFrame({POLARITY: pd.Categorical(names, categories=list(_NAMES.values()))})
+    return pd.DataFrame({POLARITY: pd.Categorical(names, categories=list(POLARITY_NAMES.values()))})
 
 
 def move_along(layer: Points | Shapes, axis: int, position: float) -> None:
@@ -267,22 +233,10 @@ def new_points_layer(image: Image, view: PlaneView) -> Points:
         ndim=image.ndim,
         name="SAM points",
         size=size,
-        features=_polarity_table([]),
+        features=polarity_table([]),
         face_color=POLARITY,
-        face_color_cycle=list(_COLORS.values()),
+        face_color_cycle=list(POLARITY_COLORS.values()),
         border_color="white",
         canvas_size_limits=(8, 24),
-        **placement(image, view.labels_offset, view.prompt_pixel),
-    )
-
-
-def new_boxes_layer(image: Image, view: PlaneView) -> Shapes:
-    """Make the layer of our own for boxes, lying exactly on the image."""
-    return Shapes(
-        ndim=image.ndim,
-        name="SAM boxes",
-        face_color="transparent",
-        edge_color=_COLORS[FOREGROUND],
-        edge_width=max(0.5, max(view.shape) / 300),
         **placement(image, view.labels_offset, view.prompt_pixel),
     )

@@ -1,6 +1,7 @@
 """The annotation session: image plane, prompts, background jobs, accept and undo; no Qt."""
 
 from napari_sam.session.brought import BroughtEmbeddings, BroughtPhase, BroughtState
+from napari_sam.session.bulk import FoundObject, ObjectToFind, objects_from_prompts, region_to_find
 from napari_sam.session.candidates import Candidates
 from napari_sam.session.class_editing import ClassEditing
 from napari_sam.session.class_files import CLASS_SUFFIXES, read_classes, write_classes
@@ -12,6 +13,7 @@ from napari_sam.session.classes import (
     classes_from_json,
     classes_to_json,
 )
+from napari_sam.session.drawn import Outline, OutlineKind, Scribble, axis_aligned_box
 from napari_sam.session.edits import LabelsEdit, Overlap
 from napari_sam.session.embeddings import LoadPredictor
 from napari_sam.session.image_plane import ImageError, ImagePlane
@@ -37,6 +39,7 @@ from napari_sam.session.journal_files import (
 )
 from napari_sam.session.labels import ArrayLabels, ArrayPlane, Labels, LabelsPlane, TargetError
 from napari_sam.session.likeness import Rest
+from napari_sam.session.many import ManyObjects, ManyState
 from napari_sam.session.mask_search import MaskSearch, SearchState
 from napari_sam.session.model_choice import AUTO, ModelChoice, Runtime, load_predictor
 from napari_sam.session.objects import ObjectBook, ObjectRecord, RecordChange
@@ -92,6 +95,7 @@ __all__ = [
     "Direction",
     "Dispatcher",
     "EmbeddingStore",
+    "FoundObject",
     "ImageError",
     "ImagePlane",
     "ImageRange",
@@ -109,11 +113,16 @@ __all__ = [
     "Layering",
     "LoadPredictor",
     "Look",
+    "ManyObjects",
+    "ManyState",
     "MaskSearch",
     "ModelChoice",
     "ObjectBook",
     "ObjectClass",
     "ObjectRecord",
+    "ObjectToFind",
+    "Outline",
+    "OutlineKind",
     "Overlap",
     "PackedMask",
     "Phase",
@@ -128,6 +137,7 @@ __all__ = [
     "Rest",
     "Runtime",
     "SavedSession",
+    "Scribble",
     "Search",
     "SearchSettings",
     "SearchState",
@@ -139,6 +149,7 @@ __all__ = [
     "TargetError",
     "Tile",
     "TileToPrepare",
+    "axis_aligned_box",
     "claim",
     "classes_from_json",
     "classes_to_json",
@@ -150,10 +161,12 @@ __all__ = [
     "first_colours",
     "in_layers",
     "load_predictor",
+    "objects_from_prompts",
     "read_classes",
     "read_journal",
     "read_session",
     "recounted",
+    "region_to_find",
     "replay",
     "run_until",
     "sampled",

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.prompts import Prompts
+from napari_sam.session.drawn import Outline
+from napari_sam.session.mask_prompts import limit_of_outline
+from napari_sam.session.prompts import FOREGROUND, Prompts
 from napari_sam.session.ranking import Memory, Ranking, rank
 from napari_sam.session.tiles import Box, Tile
 from napari_sam.session.traits import measure_traits
@@ -141,15 +143,40 @@ def decode(
         box_xyxy=embedded.to_pixels(usable.box_array()),
         mask_input=mask_prompt,
     )
-    tile = embedded.tile
-    has_box = usable.box_xyxy is not None
+    candidates = ranked(embedded, prompts, usable, prediction, memory)
+    candidates.crop(candidates.best if choice is None else choice)
+    return candidates
+
+
+def ranked(
+    embedded: EmbeddedTile,
+    prompts: Prompts,
+    usable: Prompts,
+    prediction: MaskPrediction,
+    memory: Memory = (),
+) -> Candidates:
+    """Cut masks off where an outline ends, and put them in order; parameters as of `decode`."""
+    if usable.outline is not None:
+        prediction = _within(prediction, usable, usable.outline, embedded.tile)
+    tile, has_box = embedded.tile, usable.box_xyxy is not None
     traits = measure_traits(
         prediction, embedded.thumbnail, tile.height * tile.width, has_box=has_box
     )
-    ranking = rank(traits, memory)
-    candidates = Candidates(prompts, prediction, tile, embedded.weights, ranking)
-    candidates.crop(candidates.best if choice is None else choice)
-    return candidates
+    return Candidates(prompts, prediction, tile, embedded.weights, rank(traits, memory))
+
+
+def _within(
+    prediction: MaskPrediction, usable: Prompts, outline: Outline, tile: Tile
+) -> MaskPrediction:
+    """Cut masks off where an outline ends, unless there is a foreground click beyond it."""
+    limit = limit_of_outline(outline, tile)
+    cell = tile.side / limit.shape[0]
+    for (x, y), label in zip(usable.points_xy, usable.point_labels, strict=True):
+        row, column = (y + 0.5 - tile.top) / cell, (x + 0.5 - tile.left) / cell
+        inside = 0 <= row < limit.shape[0] and 0 <= column < limit.shape[1]
+        if label == FOREGROUND and not (inside and limit[int(row), int(column)] > 0):
+            return prediction
+    return replace(prediction, low_res_logits=np.minimum(prediction.low_res_logits, limit))
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,15 +260,18 @@ class ObjectState:
         """Return the (256, 256) logits to decode from: those of the largest part of the prompts.
 
         Only those that a model with these weights made, as others may be of another size, and
-        made on this tile.
+        made on this tile; and not from before an outline was drawn. Without any, the region of a
+        reopened object counts, unless something else was drawn around it.
         """
+        outline = self.prompts.outline
         usable = [
             step
             for step in self.feedback
-            if (step.weights, step.tile) == (weights, tile) and self.prompts.extends(step.prompts)
+            if (step.weights, step.tile, step.prompts.outline) == (weights, tile, outline)
+            and self.prompts.extends(step.prompts)
         ]
         if not usable:
-            if self.reopened is None or not self.reopened.from_region:
+            if outline is not None or self.reopened is None or not self.reopened.from_region:
                 return None
             return self.reopened.logits(tile)
         # Of two as large, the later one: max keeps the first of equals.

@@ -69,7 +69,7 @@ def better_tile(
     tile, box = candidates.tile, candidates.bounds_xyxy(index)
     if box is None:
         return None
-    needed = _union(box, state.prompts.bounds_xyxy)
+    needed = union(box, state.prompts.bounds_xyxy)
     if pyramid.cuts(tile, box):
         return pyramid.around(needed, max(tile.level + 1, in_sight.level))
     # Once it went up it does not come down: it would go to and fro between two opinions.
@@ -79,7 +79,8 @@ def better_tile(
     return None
 
 
-def _union(box: Box, other: Box) -> Box:
+def union(box: Box, other: Box) -> Box:
+    """Return the smallest box around two."""
     return (
         min(box[0], other[0]),
         min(box[1], other[1]),

@@ -14,6 +14,7 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from napari_sam.session.candidates import ObjectState
+from napari_sam.session.drawn import Outline, OutlineKind, Scribble
 from napari_sam.session.labels import Labels, parts
 from napari_sam.session.objects import ObjectRecord, RecordChange
 from napari_sam.session.packed import PackedMask, Start, region_of
@@ -176,6 +177,7 @@ def state_to_json(state: ObjectState) -> dict[str, Any]:
         "points_xy": prompts.points_xy,
         "point_labels": prompts.point_labels,
         "box_xyxy": prompts.box_xyxy,
+        **_drawn_to_json(prompts),
         "choice": None if state.choice is None else int(state.choice),
         "tile": None if tile is None else _whole((tile.level, tile.top, tile.left, *tile.size)),
         "is_raised": bool(state.is_raised),
@@ -189,12 +191,33 @@ def state_from_json(content: dict[str, Any]) -> ObjectState:
         tuple((x, y) for x, y in content["points_xy"]),
         tuple(content["point_labels"]),
         None if box is None else tuple(box),
+        *_drawn_from_json(content),
     )
     return ObjectState(
         prompts,
         content["choice"],
         tile=None if tile is None else Tile(*tile),
         is_raised=content["is_raised"],
+    )
+
+
+def _drawn_to_json(prompts: Prompts) -> dict[str, Any]:
+    """Return what most objects have nothing of, and older journals know nothing of."""
+    outline, scribbles = prompts.outline, prompts.scribbles
+    content: dict[str, Any] = {}
+    if outline is not None:
+        content["outline"] = [str(outline.kind), outline.vertices_xy]
+    if scribbles:
+        content["scribbles"] = [[one.label, one.vertices_xy] for one in scribbles]
+    return content
+
+
+def _drawn_from_json(content: dict[str, Any]) -> tuple[Outline | None, tuple[Scribble, ...]]:
+    outline = content.get("outline")
+    scribbles = content.get("scribbles", ())
+    return (
+        None if outline is None else Outline(outline[1], OutlineKind(outline[0])),
+        tuple(Scribble(vertices, label) for label, vertices in scribbles),
     )
 
 

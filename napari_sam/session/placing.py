@@ -119,13 +119,13 @@ def write_objects(labels: Labels, records: Sequence[ObjectRecord], overlap: Over
     -------
     LabelsEdit
         All of it as one, with the pixels written and the records not yet. An object no pixel of
-        which may be written is not in it.
+        which may be written is not in it, nor one that the overlap refuses.
 
     Raises
     ------
     TargetError
-        If nothing can be written, the overlap is refused, or the labels' dtype cannot hold that
-        many label_ids; the labels are as they were then.
+        If nothing can be written, or the labels' dtype cannot hold that many label_ids; the labels
+        are as they were then.
 
     Notes
     -----
@@ -141,7 +141,7 @@ def write_objects(labels: Labels, records: Sequence[ObjectRecord], overlap: Over
     try:
         for record, label_id in zip(records, label_ids, strict=True):
             masks = ((one.mask, one.start) for one in record.masks)
-            edit, _ = _plan_masks(labels, replace(record, label_id=label_id), masks, overlap)
+            edit = _plan_if_free(labels, replace(record, label_id=label_id), masks, overlap)
             if edit is not None:
                 written.append(edit)
                 edit.write()
@@ -158,6 +158,21 @@ def write_objects(labels: Labels, records: Sequence[ObjectRecord], overlap: Over
         tuple(change for edit in written for change in edit.changes),
         min(edit.label_id for edit in written),
     )
+
+
+def _plan_if_free(
+    labels: Labels,
+    record: ObjectRecord,
+    masks: Iterable[tuple[NDArray[np.bool_], Start]],
+    overlap: Overlap,
+) -> LabelsEdit | None:
+    """Plan to write an object; None if no pixel is left, or the overlap refuses it."""
+    try:
+        return _plan_masks(labels, record, masks, overlap)[0]
+    except TargetError:
+        if overlap is not Overlap.REFUSE:
+            raise
+        return None
 
 
 def _free_label_ids(labels: Labels, count: int) -> int:

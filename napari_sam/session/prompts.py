@@ -1,4 +1,4 @@
-"""What a person says about one object: points and a box, frozen."""
+"""What a person says about one object: points, a box, an outline, scribbles; frozen."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from napari_sam.session.drawn import Outline, Scribble
 
 FOREGROUND: Final = 1
 BACKGROUND: Final = 0
@@ -26,7 +28,12 @@ class Prompts:
     point_labels : tuple of int
         One per point: 1 foreground, 0 background.
     box_xyxy : tuple of four floats, optional
-        x0, y0, x1, y1; sorted, so that x0 <= x1 and y0 <= y1.
+        x0, y0, x1, y1; sorted, so that x0 <= x1 and y0 <= y1. That of the outline, if there is
+        one.
+    outline : Outline, optional
+        A line around the object, within which its masks end.
+    scribbles : tuple of Scribble
+        Lines along which points lie.
 
     Raises
     ------
@@ -38,6 +45,8 @@ class Prompts:
     points_xy: tuple[tuple[float, float], ...] = ()
     point_labels: tuple[int, ...] = ()
     box_xyxy: tuple[float, float, float, float] | None = None
+    outline: Outline | None = None
+    scribbles: tuple[Scribble, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.points_xy) != len(self.point_labels):
@@ -51,6 +60,8 @@ class Prompts:
             raise ValueError(msg)
         points = tuple((float(x), float(y)) for x, y in self.points_xy)
         box = self.box_xyxy
+        if box is None and self.outline is not None:
+            box = self.outline.box_xyxy
         coordinates = [value for point in points for value in point]
         if box is not None:
             x0, y0, x1, y1 = corners = [float(value) for value in box]
@@ -62,28 +73,31 @@ class Prompts:
         object.__setattr__(self, "points_xy", points)
         object.__setattr__(self, "point_labels", tuple(int(label) for label in self.point_labels))
         object.__setattr__(self, "box_xyxy", box)
+        object.__setattr__(self, "scribbles", tuple(self.scribbles))
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is neither a point nor a box."""
-        return not self.points_xy and self.box_xyxy is None
+        """Whether there is nothing at all."""
+        return self.size == 0
 
     @property
     def size(self) -> int:
-        """Number of points and boxes."""
-        return len(self.points_xy) + (self.box_xyxy is not None)
+        """Number of points, scribbles and boxes; an outline is its box."""
+        return len(self.points_xy) + len(self.scribbles) + (self.box_xyxy is not None)
 
     @property
     def bounds_xyxy(self) -> tuple[float, float, float, float]:
         """x0, y0, x1, y1 of the smallest rectangle around all prompts, of which there is one."""
         corners = [] if self.box_xyxy is None else [self.box_xyxy[:2], self.box_xyxy[2:]]
-        xs, ys = zip(*self.points_xy, *corners, strict=True)
+        drawn = [place for scribble in self.scribbles for place in scribble.vertices_xy]
+        xs, ys = zip(*self.points_xy, *drawn, *corners, strict=True)
         return min(xs), min(ys), max(xs), max(ys)
 
     @property
     def has_foreground(self) -> bool:
         """Whether anything says where the object is, rather than where it is not."""
-        return self.box_xyxy is not None or FOREGROUND in self.point_labels
+        labels = {*self.point_labels, *(one.label for one in self.scribbles)}
+        return self.box_xyxy is not None or FOREGROUND in labels
 
     def points_array(self) -> NDArray[np.float32] | None:
         """Return the points as an (N, 2) float32 array of x, y, or None without points."""
@@ -99,10 +113,29 @@ class Prompts:
 
     def extends(self, earlier: Prompts) -> bool:
         """Whether these are the `earlier` prompts with something added and nothing changed."""
-        if self.size <= earlier.size or earlier.box_xyxy not in (None, self.box_xyxy):
+        if self.size <= earlier.size:
             return False
-        return not Counter(zip(earlier.points_xy, earlier.point_labels, strict=True)) - Counter(
-            zip(self.points_xy, self.point_labels, strict=True)
+        if (earlier.box_xyxy, earlier.outline) not in (
+            (None, None),
+            (self.box_xyxy, self.outline),
+        ):
+            return False
+        return not earlier._marks - self._marks
+
+    @property
+    def _marks(self) -> Counter[object]:
+        points = zip(self.points_xy, self.point_labels, strict=True)
+        return Counter([*points, *self.scribbles])
+
+    @property
+    def as_points(self) -> Prompts:
+        """The same, with points along the scribbles in place of these."""
+        drawn = [(place, one.label) for one in self.scribbles for place in one.points_xy]
+        return replace(
+            self,
+            points_xy=(*self.points_xy, *(place for place, _ in drawn)),
+            point_labels=(*self.point_labels, *(label for _, label in drawn)),
+            scribbles=(),
         )
 
     def within(
@@ -120,10 +153,13 @@ class Prompts:
         Returns
         -------
         usable : Prompts
-            Points inside the plane and the part of the box inside it.
+            Points inside the plane, those along scribbles included, and the part of the box inside
+            it.
         remarks : tuple of str
             One sentence for each kind of prompt that was left out; empty if all are used.
         """
+        if self.scribbles:
+            return self.as_points.within(shape, side_in_sight_px)
         height, width = shape
         remarks = []
         inside = [-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5 for x, y in self.points_xy]
@@ -151,5 +187,6 @@ class Prompts:
                 label for label, keep in zip(self.point_labels, inside, strict=True) if keep
             ),
             box_xyxy=box,
+            outline=None if box is None else self.outline,
         )
         return usable, tuple(remarks)

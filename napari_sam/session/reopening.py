@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.candidates import Candidates, ObjectState
 from napari_sam.session.labels import LabelsPlane, TargetError
+from napari_sam.session.mask_prompts import logits_of_region
 from napari_sam.session.objects import ObjectRecord
 from napari_sam.session.placing import NewObject
 from napari_sam.session.prompts import Prompts
@@ -18,12 +19,6 @@ from napari_sam.session.tiles import Tile
 
 if TYPE_CHECKING:
     from napari_sam.model import MaskCrop
-
-_LOW_RES: Final = 256
-_SAMPLES: Final = 4
-"""Places looked at in each cell of the low-res logits, along each axis."""
-_CERTAIN: Final = 10.0
-"""The logit of a cell that lies in the object, or outside, as a whole; about the model's own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,18 +68,7 @@ class Reopened:
 
     def logits(self, tile: Tile) -> NDArray[np.float32]:
         """Return its region as (256, 256) low-res logits of a tile, to decode from."""
-        # The model's input is a square of which the tile fills the longer side.
-        step = tile.side / _LOW_RES / _SAMPLES
-        offsets = (np.arange(_LOW_RES * _SAMPLES) + 0.5) * step - 0.5
-        rows = np.rint(offsets + tile.top - self.top).astype(int)
-        columns = np.rint(offsets + tile.left - self.left).astype(int)
-        height, width = self.region.shape
-        is_row, is_column = (rows >= 0) & (rows < height), (columns >= 0) & (columns < width)
-        sampled = self.region[rows.clip(0, height - 1)][:, columns.clip(0, width - 1)]
-        inside = (sampled & is_row[:, None] & is_column).astype(np.float32)
-        cells = inside.reshape(_LOW_RES, _SAMPLES, _LOW_RES, _SAMPLES).mean(axis=(1, 3))
-        logits: NDArray[np.float32] = ((2 * cells - 1) * _CERTAIN).astype(np.float32)
-        return logits
+        return logits_of_region(self.region, self.top, self.left, tile)
 
 
 def _common(start: int, length: int, other: int, other_length: int) -> tuple[slice, slice]:

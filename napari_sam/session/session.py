@@ -23,6 +23,7 @@ from napari_sam.session.history import Edit
 from napari_sam.session.image_plane import ImagePlane
 from napari_sam.session.jobs import CallbackQueue, Dispatcher, explain, run_until
 from napari_sam.session.labels import LabelsPlane, TargetError
+from napari_sam.session.many import ManyObjects
 from napari_sam.session.mask_search import MaskSearch
 from napari_sam.session.model_choice import ModelChoice, load_predictor
 from napari_sam.session.objects import ObjectRecord, RecordChange
@@ -123,6 +124,15 @@ class AnnotationSession:
         self.mask_search = MaskSearch(self._encoding, self._decoding, self._dispatcher)
         """Finds everything in an image, or the rest."""
         self.mask_search.warned.connect(self.warned.emit)
+        self.many = ManyObjects(
+            self._encoding,
+            self._decoding,
+            self._editing,
+            self._dispatcher,
+            lambda: self.target_needed.emit(),
+        )
+        """Finds one object for each of many prompts."""
+        self.many.warned.connect(self.warned.emit)
 
         self._brought: WeakSet[BroughtEmbeddings] = WeakSet()
         self._key: Hashable = None
@@ -153,6 +163,7 @@ class AnnotationSession:
                 self._editing,
                 self.ahead,
                 self.mask_search,
+                self.many,
             )
         )
 
@@ -171,6 +182,7 @@ class AnnotationSession:
         self._encoding.close()
         self.ahead.close()
         self.mask_search.close()
+        self.many.close()
         self._decoding.close()
         self._editing.close()
         for brought in self._brought:
@@ -372,6 +384,7 @@ class AnnotationSession:
         self._decoding.forget_masks()
         self.ahead.leave_model()
         self.mask_search.leave_model()
+        self.many.give_up("Another model was chosen")
 
     def _on_encoding_changed(self) -> None:
         if not self._encoding.is_working and not self._decoding.is_pending:

@@ -1,0 +1,232 @@
+"""A napari Shapes layer as prompts: boxes, outlines around the object, scribbles along it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+from napari.components import Dims
+from napari.layers import Image, Shapes
+from napari.utils.events import Event
+from numpy.typing import NDArray
+
+from napari_sam.layers.plane_view import PlaneView, placement
+from napari_sam.layers.prompt_layers import (
+    POLARITY,
+    POLARITY_COLORS,
+    POLARITY_NAMES,
+    PromptLayer,
+    in_image,
+    label_of_each,
+    polarity_table,
+)
+from napari_sam.session import (
+    FOREGROUND,
+    Outline,
+    OutlineKind,
+    Prompts,
+    Scribble,
+    axis_aligned_box,
+)
+
+Box = tuple[float, float, float, float]
+Area = Box | Outline
+"""What says how far the object reaches; of these the one that was drawn or changed last counts."""
+
+TOOLS: Final = {
+    "rectangle": "add_rectangle",
+    "ellipse": "add_ellipse",
+    "polygon": "add_polygon",
+    "lasso": "add_polygon_lasso",
+    "scribble": "add_path",
+    "line": "add_line",
+}
+"""The modes of a Shapes layer by what a person draws in them."""
+_VERTEX_BY_VERTEX: Final = {"add_path", "add_polyline", "add_polygon", "add_polygon_lasso"}
+"""Modes in which a shape means nothing before it is finished."""
+
+
+def shape_in_plane(vertices_xy: NDArray[Any], shape_type: str, label: int) -> Area | Scribble:
+    """Return what one of napari's shapes means as a prompt.
+
+    Parameters
+    ----------
+    vertices_xy : (N, 2) ndarray
+        As napari has them: for an ellipse the corners of the rectangle that it fills.
+    shape_type : str
+        Its kind in napari.
+    label : int
+        What a line says: 1 foreground, 0 background.
+    """
+    vertices = tuple((float(x), float(y)) for x, y in vertices_xy)
+    if shape_type in ("path", "line"):
+        return Scribble(vertices, label)
+    if shape_type == "ellipse":
+        return Outline(vertices, OutlineKind.ELLIPSE)
+    box = axis_aligned_box(vertices_xy) if shape_type == "rectangle" else None
+    return Outline(vertices) if box is None else box
+
+
+class ShapePrompts(PromptLayer[Shapes]):
+    """A Shapes layer as one box or outline, and any number of scribbles."""
+
+    _passed_over: frozenset[Area] = frozenset()
+    _scribbles_passed_over: tuple[Scribble, ...] = ()
+    _seen: tuple[Area, ...] = ()
+    _current: Area | None = None
+    _unfinished: int | None = None
+    """The index of the shape that is being drawn."""
+
+    def read(self, image: Image, view: PlaneView, dims: Dims) -> Prompts:
+        """Return what counts on the displayed plane."""
+        areas, scribbles, passed_over = [], [], Counter(self._scribbles_passed_over)
+        for _, shape in self._all(image, view, dims):
+            if not isinstance(shape, Scribble):
+                areas.append(shape)
+            elif passed_over[shape]:
+                passed_over[shape] -= 1
+            else:
+                scribbles.append(shape)
+        changed = [area for area in areas if area not in self._seen]
+        self._seen = tuple(areas)
+        candidates = [area for area in areas if area not in self._passed_over]
+        if changed:
+            self._current = changed[-1]
+        elif self._current not in candidates:
+            self._current = candidates[-1] if candidates else None
+        return _prompts(self._current, scribbles)
+
+    def write(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> None:
+        """Make the layer hold these shapes on the displayed plane, and none other there."""
+        if self._unfinished is not None:  # napari counts on its place among the others
+            return
+        here = list(self._all(image, view, dims))
+        wanted = prompts.outline or prompts.box_xyxy
+        if not self.is_own:
+            self._passed_over = frozenset(_areas(here)) - {wanted}
+            surplus = Counter(shape for _, shape in here if isinstance(shape, Scribble))
+            surplus.subtract(prompts.scribbles)
+            self._scribbles_passed_over = tuple(surplus.elements())
+        else:
+            missing = Counter([*prompts.scribbles, *([] if wanted is None else [wanted])])
+            removed = []
+            for index, shape in reversed(here):
+                if missing[shape] > 0:
+                    missing[shape] -= 1
+                else:
+                    removed.append(index)
+            with self.writing():
+                if removed:
+                    self.layer.remove(removed)
+                for shape in missing.elements():
+                    self._add(shape, view)
+                self._set_polarities()
+            self._seen = () if wanted is None else (wanted,)
+        self._current = wanted
+
+    def _add(self, shape: Area | Scribble, view: PlaneView) -> None:
+        layer = self.layer
+        if isinstance(shape, Scribble):
+            next_polarity, self.polarity = self.polarity, shape.label
+            add = layer.add_lines if len(shape.vertices_xy) == 2 else layer.add_paths
+            add(view.to_rc(shape.vertices_xy))
+            self.polarity = next_polarity
+        elif isinstance(shape, Outline):
+            is_ellipse = shape.kind is OutlineKind.ELLIPSE
+            (layer.add_ellipses if is_ellipse else layer.add_polygons)(
+                view.to_rc(shape.vertices_xy)
+            )
+        else:
+            x0, y0, x1, y1 = shape
+            layer.add_rectangles(view.to_rc([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]))
+        layer.selected_data = set()
+
+    def _set_polarities(self) -> None:
+        """Have boxes and outlines say foreground, in whatever polarity they were drawn."""
+        names = self.layer.features[POLARITY].tolist()
+        lines = [kind in ("path", "line") for kind in self.layer.shape_type]
+        right = [
+            name if is_line else POLARITY_NAMES[FOREGROUND]
+            for name, is_line in zip(names, lines, strict=True)
+        ]
+        if right != names:
+            next_polarity = self.polarity
+            self.layer.features = polarity_table(right)
+            self.polarity = next_polarity
+
+    def _all(
+        self, image: Image, view: PlaneView, dims: Dims
+    ) -> Iterator[tuple[int, Area | Scribble]]:
+        """Yield the index of each finished shape on the displayed plane, and what it means."""
+        is_partial = self._unfinished is not None and self.layer.mode in _VERTEX_BY_VERTEX
+        for index, shape in shapes_on_plane(self.layer, image, view, dims, is_own=self.is_own):
+            if not is_partial or index != self._unfinished:
+                yield index, shape
+
+    def _on_layer_changed(self, event: Event) -> None:
+        if self._is_writing:
+            return
+        action = getattr(event, "action", None)
+        if action == "adding":
+            self._unfinished = len(self.layer.data)
+        elif action in ("added", "removed", "changed") and self._unfinished is not None:
+            self._unfinished = None
+            super()._on_layer_changed(event)
+            self._on_gesture(False)  # one that a double click or a key may have ended
+            return
+        super()._on_layer_changed(event)
+
+
+def shapes_on_plane(
+    layer: Shapes, image: Image, view: PlaneView, dims: Dims, *, is_own: bool = False
+) -> Iterator[tuple[int, Area | Scribble]]:
+    """Yield the index of each shape that lies on a plane of an image, and what it means there.
+
+    Parameters
+    ----------
+    layer : napari.layers.Shapes
+        The shapes.
+    image : napari.layers.Image
+        The image.
+    view : PlaneView
+        The plane.
+    dims : napari.components.Dims
+        The viewer's.
+    is_own : bool
+        Whether the layer's coordinates are the image's own.
+    """
+    kinds, labels = layer.shape_type, label_of_each(layer)
+    for index, vertices in enumerate(layer.data):
+        points_rc = np.asarray(vertices, float)
+        if not is_own:
+            points_rc = in_image(layer, points_rc, image, dims)
+        if np.isfinite(points_rc).all() and view.holds(points_rc).all():
+            kind, label = str(kinds[index]), int(labels[index])
+            if kind in ("path", "line") or len(points_rc) > 2:
+                yield index, shape_in_plane(view.to_xy(points_rc), kind, label)
+
+
+def _areas(here: list[tuple[int, Area | Scribble]]) -> list[Area]:
+    return [shape for _, shape in here if not isinstance(shape, Scribble)]
+
+
+def _prompts(area: Area | None, scribbles: list[Scribble]) -> Prompts:
+    if isinstance(area, Outline):
+        return Prompts(outline=area, scribbles=tuple(scribbles))
+    return Prompts(box_xyxy=area, scribbles=tuple(scribbles))
+
+
+def new_shapes_layer(image: Image, view: PlaneView) -> Shapes:
+    """Make the layer of our own for boxes and whatever else is drawn, lying on the image."""
+    return Shapes(
+        ndim=image.ndim,
+        name="SAM boxes",
+        features=polarity_table([]),
+        face_color="transparent",
+        edge_color=POLARITY,
+        edge_color_cycle=list(POLARITY_COLORS.values()),
+        edge_width=max(0.5, max(view.shape) / 300),
+        **placement(image, view.labels_offset, view.prompt_pixel),
+    )

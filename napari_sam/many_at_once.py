@@ -1,0 +1,192 @@
+"""Segments one object for each point, shape or label of a layer, or each prompt of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from napari.layers import Labels, Layer, Points, Shapes
+from napari.utils.notifications import show_info, show_warning
+
+from napari_sam._qt.fold import Fold
+from napari_sam._qt.many_panel import ManyPanel
+from napari_sam.export import PROMPT_SUFFIXES, FilePrompt, ImageInfo, PromptKind, read_prompts
+from napari_sam.layers import LayerBinding
+from napari_sam.session import (
+    FOREGROUND,
+    AnnotationSession,
+    Dispatcher,
+    Lane,
+    ObjectToFind,
+    Outline,
+    OutlineKind,
+    Prompts,
+    Scribble,
+    TargetError,
+    explain,
+)
+
+_KINDS: Final = (Points, Shapes, Labels)
+Read = Callable[[], list[ObjectToFind]]
+
+
+class ManyAtOnce:
+    """Does what is asked for in a `ManyPanel`.
+
+    Parameters
+    ----------
+    binding : LayerBinding
+        Knows the image, and what layers mean on it.
+    session : AnnotationSession
+        Finds the objects.
+    dispatcher : Dispatcher
+        How what was read reaches the GUI thread.
+    """
+
+    def __init__(
+        self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
+    ) -> None:
+        self._binding, self._session = binding, session
+        self._lane = Lane("napari-sam-prompts", dispatcher)
+        self._layer: Layer | None = None
+        self._path: Path | None = None
+        self._offered: list[Layer] = []
+        self.panel = ManyPanel(PROMPT_SUFFIXES)
+        self.fold = Fold(self.panel, "Segment one object for each box, point or label of many")
+        self.fold.set_title("Many at once")
+        self.panel.layer_chosen.connect(self.use_layer)
+        self.panel.file_chosen.connect(self.use_file)
+        self.panel.start_requested.connect(self.start)
+        self.panel.stop_requested.connect(session.many.stop)
+        self.fold.toggled.connect(self._count)
+        self._connections = (
+            (session.many.changed, self._on_progress),
+            (session.many.finished, self._on_finished),
+        )
+        for event, callback in self._connections:
+            event.connect(callback)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no file or layer is being read."""
+        return self._lane.is_idle
+
+    def close(self) -> None:
+        """Let the session go."""
+        for event, callback in self._connections:
+            event.disconnect(callback)
+        self._lane.close()
+
+    def offer(self, layers: Sequence[Layer]) -> None:
+        """Offer those of these layers that may ask for objects."""
+        fitting = [layer for layer in layers if isinstance(layer, _KINDS)]
+        if self._layer is not None and not any(layer is self._layer for layer in fitting):
+            self._layer = None
+            self.panel.show_source("", count=0)
+        self._offered = fitting
+        self.panel.offer(fitting, self._layer)
+
+    def use_layer(self, layer: Layer | None) -> None:
+        """Take the prompts from a layer of the person's."""
+        self._layer, self._path = layer, None
+        self._count()
+
+    def use_file(self, path: Path) -> None:
+        """Take the prompts from a file."""
+        self._layer, self._path = None, path
+        self.panel.offer(self._offered, None)
+        self._count()
+
+    def start(self) -> None:
+        """Segment one object for each prompt on the slice that is shown, in the background."""
+        self._read(self._find)
+
+    # Reading -----------------------------------------------------------------------------------
+
+    def _count(self) -> None:
+        """Say how many objects there are, before anybody begins."""
+        if self._layer is None and self._path is None:
+            self.panel.show_source("", count=0)
+        else:
+            self._read(self._show)
+
+    def _read(self, on_read: Callable[[list[ObjectToFind]], None]) -> None:
+        try:
+            read = self._reader()
+        except TargetError as error:
+            self._refuse(str(error))
+            return
+        self._lane.submit(
+            lambda _: read(),
+            on_read,
+            lambda error: self._refuse(explain(error, "The prompts could not be read")),
+        )
+
+    def _reader(self) -> Read:
+        if self._layer is not None:
+            return self._binding.objects_in(self._layer)
+        if self._path is None:
+            msg = "Choose the layer or the file first that the prompts are in."
+            raise TargetError(msg)
+        image, view = self._binding.shown_plane
+        last = len(view.shape_nd) - 1
+        if (view.row_axis, view.column_axis) != (last - 1, last):
+            msg = "Files tell rows and columns: roll the axes (Ctrl-E) until these two are shown."
+            raise TargetError(msg)
+        path, info = self._path, ImageInfo(view.shape_nd, image.name)
+        return lambda: objects_of(read_prompts(path, info), view.index[:-2])
+
+    def _refuse(self, why: str) -> None:
+        self.panel.show_source(why, count=0)
+        show_warning(why)
+
+    def _show(self, objects: list[ObjectToFind]) -> None:
+        where = self._path.name if self._path is not None else "the layer"
+        here = "on this slice " if len(self._binding.shown_plane[1].axes_of_planes) else ""
+        counted = "1 object" if len(objects) == 1 else f"{len(objects)} objects"
+        self.panel.show_source(f"{counted} {here}in {where}.", count=len(objects))
+
+    def _find(self, objects: list[ObjectToFind]) -> None:
+        try:
+            self._session.many.find(objects)
+        except TargetError as error:
+            show_warning(str(error))
+
+    # From the session --------------------------------------------------------------------------
+
+    def _on_progress(self) -> None:
+        self.panel.show_progress(self._session.many.state)
+
+    def _on_finished(self, summary: str) -> None:
+        show_info(summary)
+
+
+def objects_of(
+    prompts: Sequence[FilePrompt], slice_index: tuple[int, ...] = ()
+) -> list[ObjectToFind]:
+    """Return what the prompts of a file ask for on one plane.
+
+    Parameters
+    ----------
+    prompts : sequence of FilePrompt
+        From `read_prompts`.
+    slice_index : tuple of int
+        Where the plane is, along the axes before the last two; prompts elsewhere are left out.
+    """
+    here = [one for one in prompts if one.slice_index in ((), slice_index)]
+    return [ObjectToFind(_prompts(one), one.class_name) for one in here]
+
+
+def _prompts(one: FilePrompt) -> Prompts:
+    vertices = one.vertices_xy
+    if one.kind is PromptKind.POINT:
+        return Prompts(vertices, (FOREGROUND,))
+    if one.kind is PromptKind.BOX:
+        xs, ys = zip(*vertices, strict=True)
+        return Prompts(box_xyxy=(min(xs), min(ys), max(xs), max(ys)))
+    if one.kind is PromptKind.LINE:
+        return Prompts(scribbles=(Scribble(vertices, FOREGROUND),))
+    is_ellipse = one.kind is PromptKind.ELLIPSE
+    kind = OutlineKind.ELLIPSE if is_ellipse else OutlineKind.POLYGON
+    return Prompts(outline=Outline(vertices, kind))

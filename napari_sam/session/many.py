@@ -1,0 +1,202 @@
+"""Many objects at once, in the background, written into the target as one edit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from psygnal import Signal
+
+from napari_sam.session.bulk import FoundObject, ObjectToFind, objects_from_prompts
+from napari_sam.session.decoding import Decoding
+from napari_sam.session.editing import Editing
+from napari_sam.session.edits import LabelsEdit, Overlap
+from napari_sam.session.encoding import Encoding
+from napari_sam.session.jobs import Dispatcher, Job, Lane, explain
+from napari_sam.session.labels import LabelsPlane, TargetError
+
+_REST_S: Final = 0.02
+
+
+@dataclass(frozen=True)
+class ManyState:
+    """How far the search for many objects is.
+
+    Parameters
+    ----------
+    total : int
+        How many are wanted.
+    share : float
+        How much is done, 0 to 1.
+    is_stopping : bool
+        Whether it ends as soon as it can.
+    """
+
+    total: int
+    share: float = 0.0
+    is_stopping: bool = False
+
+
+class ManyObjects:
+    """Finds one object for each of many prompts, and writes all of them; undone as one.
+
+    It rests while the object that is being made needs the model. All methods belong to the
+    owner's thread.
+
+    Parameters
+    ----------
+    encoding : Encoding
+        Knows the image and the model.
+    decoding : Decoding
+        Knows what the person sees, and the object being made.
+    editing : Editing
+        Writes.
+    dispatcher : Dispatcher
+        How results reach the owner's thread.
+    need_target : callable
+        Called when there is no target: may set one.
+    """
+
+    changed = Signal()
+    """`state` is another one."""
+    finished = Signal(str)
+    """All is written; with a sentence on what was."""
+    warned = Signal(str)
+    """Something happened that should not be missed."""
+
+    def __init__(
+        self,
+        encoding: Encoding,
+        decoding: Decoding,
+        editing: Editing,
+        dispatcher: Dispatcher,
+        need_target: Callable[[], None],
+    ) -> None:
+        self._encoding, self._decoding, self._editing = encoding, decoding, editing
+        self._need_target = need_target
+        self._lane = Lane("napari-sam-many", dispatcher)
+        self._stop = threading.Event()
+        self.state: ManyState | None = None
+        """How far it is; None while nothing is looked for."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is looked for."""
+        return self._lane.is_idle
+
+    def close(self) -> None:
+        """Stop at once; nothing more is written."""
+        self._lane.close()
+
+    def find(self, objects: Sequence[ObjectToFind]) -> None:
+        """Find these objects on the current plane, and write them into the target.
+
+        `finished` or `warned` tell the end. The overlap that is set at the end counts; where the
+        others keep their pixels, the object with the highest score comes first.
+
+        Raises
+        ------
+        TargetError
+            If that is not possible now.
+        """
+        plane = self._encoding.plane
+        if self.state is not None:
+            msg = "Objects are being looked for already: stop that first, or wait."
+            raise TargetError(msg)
+        if plane is None or not objects:
+            msg = "There is nothing to look for: choose an image, and prompts on this slice."
+            raise TargetError(msg)
+        if self._editing.target is None:
+            self._need_target()
+        target = self._editing.check_free()
+        embedder, in_sight = self._encoding.embedder, self._decoding.in_sight
+        memory = self._editing.history.memory
+        self._stop.clear()
+        self._show(ManyState(len(objects)))
+
+        def work(job: Job) -> list[FoundObject]:
+            return objects_from_prompts(
+                embedder,
+                plane,
+                objects,
+                in_sight=in_sight,
+                memory=memory,
+                report=lambda share: self._report(job, share),
+            )
+
+        self._lane.submit(
+            work,
+            lambda found: self._write(found, target, len(objects)),
+            self._on_failed,
+            self._on_progress,
+        )
+
+    def stop(self) -> None:
+        """End soon; what was found by then is written."""
+        self._stop.set()
+        if self.state is not None:
+            self._show(ManyState(self.state.total, self.state.share, is_stopping=True))
+
+    def give_up(self, why: str) -> None:
+        """End soon and write nothing; `warned` says why."""
+        if self.state is not None:
+            self._lane.cancel()
+            self._show(None)
+            self.warned.emit(f"{why}: no objects were added. Start again.")
+
+    def _report(self, job: Job, share: float) -> bool:
+        job.report(share)
+        while not (self._encoding.is_idle and self._decoding.is_idle) and not self._stop.is_set():
+            time.sleep(_REST_S)
+            job.check()
+        return not self._stop.is_set()
+
+    def _show(self, state: ManyState | None) -> None:
+        self.state = state
+        self.changed.emit()
+
+    def _on_progress(self, share: float) -> None:
+        if self.state is not None:
+            self._show(ManyState(self.state.total, share, self.state.is_stopping))
+
+    def _on_failed(self, error: BaseException) -> None:
+        self._show(None)
+        self.warned.emit(explain(error, "The objects could not be found"))
+
+    def _write(self, found: list[FoundObject], target: LabelsPlane, total: int) -> None:
+        self._show(None)
+        is_stopped = self._stop.is_set()
+        if not found:
+            why = "Stopped before anything was found." if is_stopped else "Nothing was found there."
+            self.warned.emit(why)
+            return
+
+        def on_added(labels: LabelsEdit) -> None:
+            self.finished.emit(_summary(len(labels.changes), len(found), total, is_stopped))
+
+        try:
+            labels = target.labels
+            now = self._editing.check_free()
+            if now.labels is not labels:
+                msg = "Another target was chosen meanwhile: nothing was added. Start again."
+                raise TargetError(msg)
+            first = labels.max_label_id() + 1
+            best_first = sorted(found, key=lambda one: one.score, reverse=True)
+            if self._editing.overlap is Overlap.REPLACE:
+                best_first.reverse()  # whoever comes last keeps all of its pixels
+            records = [one.record(target, first + one.index) for one in best_first]
+            self._editing.add(records, self._decoding.object, on_added)
+        except TargetError as error:
+            self.warned.emit(str(error))
+
+
+def _summary(added: int, found: int, total: int, is_stopped: bool) -> str:
+    text = f"{added} of {total} objects added; one Undo takes them back."
+    if found > added:
+        text += f" {found - added} lie on other objects and were left out."
+    if total > found:
+        text += f" {total - found} were not " + ("looked for." if is_stopped else "found.")
+    return text

@@ -1,0 +1,280 @@
+"""One object for each of many prompts: the same as one by one, in few tiles, undone as one."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from skimage import data
+
+from napari_sam.session import (
+    AnnotationSession,
+    ArrayPlane,
+    ImagePlane,
+    ModelChoice,
+    ObjectToFind,
+    Outline,
+    Overlap,
+    Prompts,
+    Scribble,
+    TargetError,
+    objects_from_prompts,
+    region_to_find,
+)
+from napari_sam.session.bulk import _Item, _tiles_for
+from napari_sam.session.candidates import ObjectState
+from napari_sam.session.embeddings import Embedder
+from napari_sam.session.tiles import TilePyramid
+
+TIMEOUT_S = 240
+COINS_XY = [(104, 68), (159, 66), (217, 66), (273, 66), (102, 128)]
+BOXES = [(x - 27, y - 27, x + 27, y + 27) for x, y in COINS_XY]
+BOXED = [ObjectToFind(Prompts(box_xyxy=box), f"coin {n}") for n, box in enumerate(BOXES)]
+
+
+@pytest.fixture(scope="module")
+def embedder(real_predictor):
+    return Embedder(ModelChoice(), lambda *_: real_predictor)
+
+
+@pytest.fixture(scope="module")
+def plane():
+    return ImagePlane(data.coins())
+
+
+@pytest.fixture
+def batched(open_session, real_predictor, plane):
+    """Return a session with the coins, and the labels that it writes to."""
+    session = open_session(lambda *_: real_predictor)
+    session.set_image(plane)
+    target = ArrayPlane(np.zeros((303, 384), np.uint16))
+    session.set_target(target)
+    session.wait_until_idle(TIMEOUT_S)
+    return session, target.labels.array
+
+
+def mask_of(found, shape=(303, 384)):
+    mask = np.zeros(shape, bool)
+    for part in found.masks:
+        mask[part.region] |= part.mask
+    return mask
+
+
+def test_each_is_what_the_session_finds_for_it_alone(embedder, plane, batched):
+    session, _ = batched
+    ring = Outline(tuple((x + dx, y + dy) for x, y in COINS_XY[:1] for dx, dy in
+                         ((-28, 0), (-20, -20), (0, -28), (20, -20), (28, 0), (20, 20), (0, 28),
+                          (-20, 20))))  # fmt: skip
+    prompts = [
+        Prompts(box_xyxy=BOXES[0]),
+        Prompts((COINS_XY[1],), (1,)),
+        Prompts((COINS_XY[2], (217, 120)), (1, 0)),
+        Prompts(scribbles=(Scribble(((265, 60), (281, 72))),)),
+        Prompts(outline=ring),
+    ]
+    found = objects_from_prompts(embedder, plane, [ObjectToFind(one) for one in prompts])
+    assert [one.index for one in found] == [0, 1, 2, 3, 4]
+    for one, wanted in zip(found, prompts, strict=True):
+        session.use_feedback = False
+        session.set_prompts(wanted)
+        session.wait_until_idle(TIMEOUT_S)
+        candidates, chosen = session.state.candidates, session.state.chosen
+        assert one.score == pytest.approx(candidates.iou_predictions[chosen], abs=1e-4)
+        (crop,) = candidates.blocks(chosen)
+        alone = np.zeros((303, 384), bool)
+        alone[crop.top : crop.top + crop.mask.shape[0], crop.left :][:, : crop.mask.shape[1]] = (
+            crop.mask
+        )
+        assert (mask_of(one) != alone).sum() <= 2  # a batch is added up in another order
+        session.clear_prompts()
+
+
+def test_all_are_written_with_their_scores_and_classes_and_undone_as_one(batched, listen):
+    session, labels = batched
+    heard, finished = listen(session), []
+    session.many.finished.connect(finished.append)
+    session.many.find(BOXED)
+    assert session.many.state.total == 5
+    session.wait_until_idle(TIMEOUT_S)
+    book = session._editing.target.labels.book
+    assert session.many.state is None
+    assert heard.warnings == []
+    assert finished == ["5 of 5 objects added; one Undo takes them back."]
+    for n, (x, y) in enumerate(COINS_XY):
+        record = book.get(int(labels[y, x]))
+        assert record.label_id == n + 1  # as in the list, whatever was written first
+        assert record.class_name == f"coin {n}"
+        assert 0.7 < record.score < 1.1
+        assert 0.7 < record.stability <= 1
+        assert record.state.prompts.box_xyxy == BOXES[n]
+    session.reopen(3)
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.state.prompts.box_xyxy == BOXES[2]
+    session.undo()
+    session.undo()
+    assert not labels.any()
+    assert len(book) == 0
+    session.redo()
+    assert len(book) == 5
+
+
+@pytest.mark.parametrize("overlap", Overlap)
+def test_of_two_on_one_object_the_better_one_is_kept(batched, overlap):
+    session, labels = batched
+    finished = []
+    session.many.finished.connect(finished.append)
+    session.overlap = overlap
+    # The second one is of the same coin, and cuts it in two.
+    half = (BOXES[0][0], BOXES[0][1], COINS_XY[0][0], BOXES[0][3])
+    session.many.find([*BOXED[:1], ObjectToFind(Prompts(box_xyxy=half)), BOXED[1]])
+    session.wait_until_idle(TIMEOUT_S)
+    book = session._editing.target.labels.book
+    winner = max((one for one in book if one.start[1] < 110), key=lambda one: one.score)
+    assert winner.area_px == (labels == winner.label_id).sum() == winner.masks[0].area_px
+    assert labels[66, 159] == 3
+    if overlap is Overlap.REFUSE:
+        assert finished[0].startswith("2 of 3 objects added")
+        assert "1 lie on other objects" in finished[0]
+
+
+def test_what_lies_outside_is_told(batched):
+    session, labels = batched
+    finished = []
+    session.many.finished.connect(finished.append)
+    outside = ObjectToFind(Prompts(box_xyxy=(900, 900, 950, 950)))
+    session.many.find([BOXED[0], outside])
+    session.wait_until_idle(TIMEOUT_S)
+    assert finished == ["1 of 2 objects added; one Undo takes them back. 1 were not found."]
+    session.many.find([outside])
+    session.wait_until_idle(TIMEOUT_S)
+    assert labels.max() == 1
+
+
+def test_an_existing_segmentation_is_made_better(embedder, plane):
+    objects = [region_to_find(np.ones((36, 36), bool), y - 18, x - 18, "x") for x, y in COINS_XY]
+    found = objects_from_prompts(embedder, plane, objects)
+    boxed = objects_from_prompts(embedder, plane, BOXED)
+    for refined, good in zip(found, boxed, strict=True):
+        a, b = mask_of(refined), mask_of(good)
+        assert (a & b).sum() / (a | b).sum() > 0.85
+        square = np.zeros_like(a)
+        x, y = COINS_XY[good.index]
+        square[y - 18 : y + 18, x - 18 : x + 18] = True
+        assert (a & b).sum() / (a | b).sum() > (square & b).sum() / (square | b).sum()
+        assert refined.state is None
+        assert refined.class_name == "x"
+
+
+def test_stopping_keeps_what_was_found(embedder, plane):
+    shares = []
+
+    def report(share):
+        shares.append(share)
+        return share < 0.4
+
+    found = objects_from_prompts(embedder, plane, BOXED * 20, report=report)
+    assert [one.index for one in found] == list(range(64))
+    assert shares == sorted(shares)
+
+
+def test_another_target_or_model_ends_it_with_a_word(open_session, real_predictor, plane, listen):
+    gate = threading.Event()
+
+    class Waiting:
+        def __getattr__(self, name):
+            return getattr(real_predictor, name)
+
+        def decode_batch(self, *args, **kwargs):
+            assert gate.wait(TIMEOUT_S)
+            return real_predictor.decode_batch(*args, **kwargs)
+
+    session = open_session(lambda *_: Waiting())
+    session.set_image(plane)
+    first, second = (ArrayPlane(np.zeros((303, 384), np.uint16)) for _ in range(2))
+    session.set_target(first)
+    session.wait_until_idle(TIMEOUT_S)
+    heard = listen(session)
+    session.many.find(BOXED)
+    with pytest.raises(TargetError, match="already"):
+        session.many.find(BOXED)
+    session.set_target(second)
+    gate.set()
+    session.wait_until_idle(TIMEOUT_S)
+    assert heard.warnings == [
+        "Another target was chosen meanwhile: nothing was added. Start again."
+    ]
+    gate.clear()
+    session.many.find(BOXED)
+    session.many.give_up("Another model was chosen")
+    gate.set()
+    session.wait_until_idle(TIMEOUT_S)
+    assert "no objects were added" in heard.warnings[-1]
+    assert not first.labels.array.any()
+    assert not second.labels.array.any()
+
+
+def test_a_click_comes_before_many(open_session, held, plane):
+    """It rests while the object that is being made is decoded."""
+    session = open_session()
+    session.set_image(plane)
+    session.set_target(ArrayPlane(np.zeros((303, 384), np.uint16)))
+    session.wait_until_idle(TIMEOUT_S)
+    held.decode_gate.clear()
+    session.set_prompts(Prompts((COINS_XY[0],), (1,)))
+    assert held.decode_started.wait(TIMEOUT_S)
+    batches = []
+    held.decode_batch = lambda *a, **k: (
+        batches.append(held.decode_gate.is_set()) or held._predictor.decode_batch(*a, **k)
+    )
+    session.many.find(BOXED)
+    held.decode_gate.set()
+    session.wait_until_idle(TIMEOUT_S)
+    assert batches == [True]
+    assert session.state.candidates is not None  # the object being made is still there
+    session.many.find(BOXED)
+    session.close()  # at once, whatever is under way
+
+
+def test_nothing_to_look_for_is_refused(open_session, batched):
+    session, _ = batched
+    with pytest.raises(TargetError, match="nothing to look for"):
+        session.many.find([])
+    with pytest.raises(TargetError, match="nothing to look for"):
+        AnnotationSession().many.find(BOXED)
+
+
+def test_few_tiles_hold_many_objects():
+    pyramid = TilePyramid((2048, 2048))
+    rng = np.random.default_rng(0)
+    boxes = [(x, y, x + 20, y + 20) for x, y in rng.uniform(0, 2028, (400, 2))]
+    items = []
+    for n, box in enumerate(boxes):
+        prompts = Prompts(box_xyxy=box)
+        level = pyramid.level_for(box)
+        items.append(_Item(n, ObjectToFind(prompts), prompts, ObjectState(prompts), level, box))
+    chosen = list(_tiles_for(pyramid, items))
+    placed = [item.index for _, members in chosen for item in members]
+    assert sorted(placed) == list(range(400))
+    assert all(pyramid.holds(tile, item.bounds) for tile, members in chosen for item in members)
+    one_by_one = {pyramid.around(box, pyramid.level_for(box)) for box in boxes}
+    assert len(chosen) < 0.7 * len(one_by_one)
+
+
+def test_objects_of_every_size_in_a_large_image_come_out_whole(embedder):
+    shape = (1500, 1400)
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    discs = [(400, 1000, 9), (420, 1030, 8), (700, 500, 150), (1000, 1000, 300)]
+    masks = [(y - a) ** 2 + (x - b) ** 2 <= r**2 for a, b, r in discs]
+    pixels = np.full(shape, 60.0)
+    for n, mask in enumerate(masks):
+        pixels[mask] = 140 + 25 * n
+    image = np.clip(pixels + np.random.default_rng(0).normal(0, 4, shape), 0, 255).astype(np.uint8)
+    boxes = [Prompts(box_xyxy=(b - r, a - r, b + r, a + r)) for a, b, r in discs]
+    found = objects_from_prompts(embedder, ImagePlane(image), [ObjectToFind(one) for one in boxes])
+    for one in found:
+        made, true = mask_of(one, shape), masks[one.index]
+        assert (made & true).sum() / (made | true).sum() > 0.85, discs[one.index]
+    levels = [one.state.tile.level for one in found]
+    assert levels[0] == levels[1] < levels[3]
+    assert found[0].state.tile == found[1].state.tile
