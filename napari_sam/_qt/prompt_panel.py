@@ -13,8 +13,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QPushButton,
     QRadioButton,
-    QSizePolicy,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -27,8 +25,8 @@ _SHAPES: Final = (
     ("ellipse", "Drag an ellipse around the object; its mask ends there"),
     ("polygon", "Click corners around the object, a double click ends; its mask ends there"),
     ("lasso", "Draw around the object with the button held; its mask ends there"),
-    ("scribble", "Draw along the object, or along what does not belong to it (T flips this)"),
-    ("line", "Drag a line along the object, or along what does not belong to it (T flips this)"),
+    ("scribble", "Draw along the object, or in background along what does not belong to it"),
+    ("line", "Drag a line along the object, or in background along what is not of it"),
 )
 
 
@@ -59,7 +57,9 @@ class PromptPanel(QGroupBox):
             (self._foreground, FOREGROUND, "belongs to the object"),
             (self._background, BACKGROUND, "does not belong to it"),
         ):
-            button.setToolTip(f"The next click or scribble marks what {name} (T flips this)")
+            button.setToolTip(
+                f"The next click or scribble marks what {name} (T flips it for clicks)"
+            )
             button.clicked.connect(lambda _, label=label: self.polarity_requested.emit(label))
         group = QButtonGroup(self)
         group.addButton(self._foreground)
@@ -85,11 +85,11 @@ class PromptPanel(QGroupBox):
         layout.addWidget(accept_on_click)
         layout.addWidget(self._make_options())
 
-    def _shape_button(self, shape: str, advice: str) -> QToolButton:
-        button = QToolButton()
-        button.setText(shape.capitalize())
+    def _shape_button(self, shape: str, advice: str) -> QPushButton:
+        button = QPushButton(shape.capitalize())
         button.setToolTip(advice)
-        button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        # As wide as the word: five in a row must not widen the dock.
+        button.setStyleSheet("padding-left: 2px; padding-right: 2px;")
         button.clicked.connect(lambda: self.shape_requested.emit(shape))
         return button
 

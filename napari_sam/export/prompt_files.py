@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -73,6 +74,11 @@ class FilePrompt:
     vertices_xy: tuple[tuple[float, float], ...]
     slice_index: tuple[int, ...] = ()
     class_name: str | None = None
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(value) for place in self.vertices_xy for value in place):
+            msg = f"{self.vertices_xy} is not a number everywhere"
+            raise ValueError(msg)
 
 
 def read_prompts(path: str | Path, image: ImageInfo) -> list[FilePrompt]:

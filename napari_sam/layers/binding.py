@@ -19,7 +19,7 @@ from napari_sam.layers.candidate_layers import CandidateLayers
 from napari_sam.layers.hover import CursorTracker
 from napari_sam.layers.image_looks import ImageLooks
 from napari_sam.layers.keys import KeyMap
-from napari_sam.layers.many_layers import Read, objects_in_layer
+from napari_sam.layers.many_layers import Read, objects_in_layer, region_at
 from napari_sam.layers.plane_view import PlaneView, displayed_plane
 from napari_sam.layers.prompt_binding import PromptBinding
 from napari_sam.layers.proposal_layer import Place, is_proposal_layer
@@ -658,8 +658,22 @@ class LayerBinding:
         return objects_in_layer(layer, *self.shown_plane, self._viewer.dims)
 
     def reopen_under_cursor(self) -> None:
-        """Have the accepted object under the cursor be the one that is being made."""
-        self.attempt(lambda: self._session.reopen(self._object_under_cursor()))
+        """Have the object under the cursor be the one that is being made.
+
+        Where there is no accepted one, that of another visible Labels layer is what a new object
+        begins with.
+        """
+        self.attempt(self._reopen_or_improve)
+
+    def _reopen_or_improve(self) -> None:
+        if self._label_id_under_cursor() == 0 and self._image is not None:
+            for layer in reversed(self._layers.of_type(Labels)):
+                if layer.visible and layer is not self.target and not self.is_ours(layer):
+                    region = region_at(layer, *self.shown_plane, self._viewer.cursor.position)
+                    if region is not None:
+                        self._session.improve(*region)
+                        return
+        self._session.reopen(self._object_under_cursor())
 
     def reopen(self, label_id: int) -> None:
         """Have an accepted object be the one that is being made, once its slice is shown."""
@@ -669,10 +683,14 @@ class LayerBinding:
         """Delete the accepted object under the cursor."""
         self.attempt(lambda: self._session.remove([self._object_under_cursor()]))
 
+    def _label_id_under_cursor(self) -> int:
+        """Return which accepted object is under the cursor, 0 for none."""
+        if self._target is None:
+            return 0
+        return self._target.label_id_at(self._viewer.cursor.position)
+
     def _object_under_cursor(self) -> int:
-        label_id = 0
-        if self._target is not None:
-            label_id = self._target.label_id_at(self._viewer.cursor.position)
+        label_id = self._label_id_under_cursor()
         if label_id == 0:
             msg = "There is no accepted object under the cursor."
             raise TargetError(msg)

@@ -69,7 +69,7 @@ KEYS: Final = (
     Key(KeyMod.Shift | KeyCode.KeyC, "clear", "Clear the prompts"),
     Key(KeyCode.KeyW, "next", "Show the next mask"),
     Key(KeyMod.Shift | KeyCode.KeyW, "previous", "Show the previous mask"),
-    Key(KeyCode.KeyT, "flip", "Foreground or background click", _PROMPTS),
+    Key(KeyCode.KeyT, "flip", "Foreground or background click", (Points,)),
     Key(KeyCode.KeyH, "hover", "Preview the mask under the cursor, on or off"),
     Key(KeyCode.KeyO, "reopen", "Reopen the object under the cursor", group=_OBJECTS),
     Key(

@@ -111,6 +111,44 @@ def labels_on_plane(layer: Labels, image: Image, view: PlaneView) -> Callable[[]
     return read
 
 
+def region_at(
+    layer: Labels, image: Image, view: PlaneView, world: tuple[float, ...]
+) -> tuple[NDArray[np.bool_], int, int] | None:
+    """Return the object of a Labels layer at a place, as it lies on a plane of an image.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        The labels.
+    image : napari.layers.Image
+        The image.
+    view : PlaneView
+        The plane.
+    world : tuple of float
+        The place.
+
+    Returns
+    -------
+    (mask, top, left) or None
+        The (h, w) bool mask within the smallest box, and row and column of its first pixel; None
+        if there is no object, or the labels do not lie on the image.
+    """
+    try:
+        read = labels_on_plane(layer, image, view)
+    except TargetError:
+        return None
+    ((x, y),) = view.to_xy(np.asarray(image.world_to_data(world), float)[np.newaxis])
+    row, column = round(float(y)), round(float(x))
+    if not (0 <= row < view.shape[0] and 0 <= column < view.shape[1]):
+        return None
+    labels = read()
+    if labels[row, column] == 0:
+        return None
+    ((rows, columns),) = ndimage.find_objects((labels == labels[row, column]).astype(np.uint8))
+    mask = labels[rows, columns] == labels[row, column]
+    return mask, rows.start, columns.start
+
+
 def _of_points(layer: Points, image: Image, view: PlaneView, dims: Dims) -> list[ObjectToFind]:
     points_rc = in_image(layer, layer.data, image, dims)
     here = view.holds(points_rc) & np.isfinite(points_rc).all(axis=1)

@@ -196,7 +196,7 @@ class ManyObjects:
 def _summary(added: int, found: int, total: int, is_stopped: bool) -> str:
     text = f"{added} of {total} objects added; one Undo takes them back."
     if found > added:
-        text += f" {found - added} lie on other objects and were left out."
+        text += f" {found - added} left out, being on other objects."
     if total > found:
-        text += f" {total - found} were not " + ("looked for." if is_stopped else "found.")
+        text += f" {total - found} not {'looked for' if is_stopped else 'found'}."
     return text

@@ -124,6 +124,24 @@ def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
     return ObjectState(Prompts(box_xyxy=box_xyxy), reopened=reopened)
 
 
+def begin_with(region: NDArray[np.bool_], top: int, left: int) -> ObjectState:
+    """Return the state in which a new object is made of pixels that somebody else has found.
+
+    Parameters
+    ----------
+    region : (h, w) bool ndarray
+        The pixels, within the smallest box.
+    top, left : int
+        Row and column of the first of them in the plane.
+    """
+    nothing = np.zeros_like(region)
+    nobody = ObjectRecord(0, (), (), 0)  # no object has this number: nothing is replaced
+    reopened = Reopened(nobody, top, left, region, nothing, nothing, from_region=True)
+    height, width = region.shape
+    box = left - 0.5, top - 0.5, left + width - 0.5, top + height - 0.5
+    return ObjectState(Prompts(box_xyxy=box), reopened=reopened)
+
+
 def _accepted(
     plane: LabelsPlane, record: ObjectRecord, shape: tuple[int, int], top: int, left: int
 ) -> NDArray[np.bool_] | None:

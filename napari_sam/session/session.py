@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 from weakref import WeakSet
 
+import numpy as np
+from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_sam.session.ahead import AheadEmbedding
@@ -30,7 +32,7 @@ from napari_sam.session.objects import ObjectRecord, RecordChange
 from napari_sam.session.places import Places
 from napari_sam.session.preparation import TileToPrepare
 from napari_sam.session.prompts import Prompts
-from napari_sam.session.reopening import accepted_object, reopen
+from napari_sam.session.reopening import accepted_object, begin_with, reopen
 from napari_sam.session.state import SessionState, hint_for
 from napari_sam.session.store import EmbeddingStore
 from napari_sam.session.tiles import Box
@@ -639,6 +641,18 @@ class AnnotationSession:
         """The accepted object that is being made anew; None if there is none."""
         reopened = self._decoding.object.reopened
         return None if reopened is None else reopened.record.label_id
+
+    def improve(self, region: NDArray[np.bool_], top: int, left: int) -> None:
+        """Begin a new object with pixels that somebody else has found; can be undone.
+
+        Parameters
+        ----------
+        region : (h, w) bool ndarray
+            The pixels, within the smallest box.
+        top, left : int
+            Row and column of the first of them in the plane.
+        """
+        self._take_up(begin_with(region, top, left))
 
     # Objects of the target -------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ TIMEOUT_S = 120
 TRIANGLE = Outline(((10, 10), (50, 10), (10, 60)))
 ROUND = Outline(((10, 20), (50, 20), (50, 40), (10, 40)), OutlineKind.ELLIPSE)
 LINE = Scribble(((0, 0), (60, 0)))
-COIN_XY = (104, 68)
+COIN_XY = (155, 51)
 
 
 def around_coin(radius=27, bite=0):
@@ -124,19 +124,19 @@ def test_masks_end_at_the_outline_unless_a_click_lies_beyond_it(session, labels)
     session.set_prompts(Prompts(outline=around_coin()))
     session.wait_until_idle(TIMEOUT_S)
     whole = mask_of(session)
-    assert whole[68, 104]
+    assert whole[51, 155]
     cut = Prompts(outline=around_coin(bite=20))
     session.set_prompts(cut)
     session.wait_until_idle(TIMEOUT_S)
     bottom = np.flatnonzero(mask_of(session).any(1)).max()
     assert bottom < np.flatnonzero(whole.any(1)).max() - 6
-    session.set_prompts(Prompts(((104, 88),), (1,), outline=cut.outline))
+    session.set_prompts(Prompts(((155, 68),), (1,), outline=cut.outline))
     session.wait_until_idle(TIMEOUT_S)
     assert np.flatnonzero(mask_of(session).any(1)).max() > bottom + 3
 
 
 def test_undo_redo_and_reopening_find_the_same_masks_of_an_outline(session, labels):
-    drawn = Prompts(outline=around_coin(), scribbles=(Scribble(((96, 60), (112, 76))),))
+    drawn = Prompts(outline=around_coin(), scribbles=(Scribble(((147, 45), (163, 57))),))
     session.set_prompts(drawn)
     session.wait_until_idle(TIMEOUT_S)
     before = mask_of(session)

@@ -1,0 +1,91 @@
+"""Many objects at once in a real window: from layers and from files."""
+
+from __future__ import annotations
+
+import numpy as np
+from napari.layers import Image, Labels, Points, Shapes
+from skimage import data
+
+TIMEOUT_S = 240
+CENTRES_RC = [(51, 155), (51, 215), (53, 276), (56, 100)]
+
+
+def shapes_layer():
+    layer = Shapes(ndim=2, name="detector")
+    for row, column in CENTRES_RC:
+        corners = [(-24, -24), (-24, 24), (24, 24), (24, -24)]
+        layer.add_rectangles(np.add(corners, (row, column)))
+    layer.features = {"score": [0.5, 0.6, 0.7, 0.8], "class": ["a", "b", "a", "b"]}
+    return layer
+
+
+def run(widget):
+    widget.wait_until_idle(TIMEOUT_S)
+    widget._many.panel._start.click()
+    widget.wait_until_idle(TIMEOUT_S)
+    return widget.binding.target_layer.book
+
+
+def test_boxes_and_points_of_layers_become_objects(make_widget):
+    points = Points([*CENTRES_RC, (126, 102), (4, 4)], name="clicks")
+    points.features = {"polarity": ["foreground"] * 5 + ["background"]}
+    viewer, widget = make_widget(Image(data.coins(), name="coins"), shapes_layer(), points)
+    many = widget._many
+    many.fold.expand()
+    combo = many.panel.combo._combo
+    assert many.panel._start.isEnabled() is False
+    combo.value = viewer.layers["detector"]
+    widget.wait_until_idle(TIMEOUT_S)
+    assert many.panel._about.text() == "4 objects in the layer."
+    assert many.panel._start.text() == "Segment 4 objects"
+    book = run(widget)
+    assert [record.class_name for record in sorted(book, key=lambda one: one.label_id)] == [
+        *("a", "b", "a", "b")
+    ]
+    target = widget.binding.target
+    assert [target.data[place] for place in CENTRES_RC] == [1, 2, 3, 4]
+    assert widget.session.state.prompts.is_empty
+    assert not many.panel._progress.isVisibleTo(many.panel)
+    assert target not in combo.choices
+    combo.value = viewer.layers["clicks"]
+    book = run(widget)
+    assert target.data[126, 102] == 9
+    assert len(book) in (5, 6, 7, 8, 9)  # what lies on the others keeps what is left to it
+    widget.binding.undo()
+    assert len(book) == 4
+    viewer.layers.remove("clicks")
+    assert many.panel._start.isEnabled() is False
+
+
+def test_files_and_labels_and_what_cannot_be_used(make_widget, tmp_path):
+    boxes = [f"{c - 24},{r - 24},{c + 24},{r + 24},coin\n" for r, c in CENTRES_RC]
+    file = tmp_path / "boxes.csv"
+    file.write_text("x0,y0,x1,y1,class\n" + "".join(boxes))
+    rough = np.zeros((303, 384), np.uint8)
+    for number, (row, column) in enumerate(CENTRES_RC, start=7):
+        rough[row - 17 : row + 17, column - 17 : column + 17] = number
+    elsewhere = Labels(np.zeros((20, 20), np.uint8), name="small")
+    viewer, widget = make_widget(
+        Image(data.coins(), name="coins"), Labels(rough, name="rough"), elsewhere
+    )
+    many = widget._many
+    many.panel.file_chosen.emit(file)
+    book = run(widget)
+    assert [record.class_name for record in book] == ["coin"] * 4
+    from_boxes = widget.binding.target.data > 0
+    widget.binding.undo()
+    many.use_layer(viewer.layers["rough"])
+    book = run(widget)
+    assert len(book) == 4
+    refined = widget.binding.target.data > 0
+    assert (refined & from_boxes).sum() / (refined | from_boxes).sum() > 0.85
+    np.testing.assert_array_equal(viewer.layers["rough"].data, rough)
+    file.write_text("a,b\n1,2\n")
+    for use, why in (
+        (lambda: many.use_layer(elsewhere), "does not lie on the image"),
+        (lambda: many.use_file(file), "must name its columns"),
+    ):
+        use()
+        widget.wait_until_idle(TIMEOUT_S)
+        assert why in many.panel._about.text()
+        assert not many.panel._start.isEnabled()
