@@ -114,7 +114,7 @@ class ManyAtOnce:
     def _read(self, on_read: Callable[[list[ObjectToFind]], None]) -> None:
         try:
             read = self._reader()
-        except TargetError as error:
+        except ValueError as error:
             self._refuse(str(error))
             return
         self._lane.submit(

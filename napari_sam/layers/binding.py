@@ -222,6 +222,7 @@ class LayerBinding:
         if image is self._image:
             return
         self._session.ahead.cancel_preparation("Another image was chosen")
+        self._session.many.give_up("Another image was chosen")
         self._connect_image(image)
         self._target = None
         self._candidates.remove()

@@ -145,6 +145,8 @@ class ShapePrompts(PromptLayer[Shapes]):
 
     def _set_polarities(self) -> None:
         """Have boxes and outlines say foreground, in whatever polarity they were drawn."""
+        if POLARITY not in self.layer.features:  # the person has given it others
+            return
         names = self.layer.features[POLARITY].tolist()
         lines = [kind in ("path", "line") for kind in self.layer.shape_type]
         right = [
@@ -197,11 +199,15 @@ def shapes_on_plane(
     is_own : bool
         Whether the layer's coordinates are the image's own.
     """
+    if not layer.data:
+        return
     kinds, labels = layer.shape_type, label_of_each(layer)
-    for index, vertices in enumerate(layer.data):
-        points_rc = np.asarray(vertices, float)
-        if not is_own:
-            points_rc = in_image(layer, points_rc, image, dims)
+    vertices = [np.asarray(one, float) for one in layer.data]
+    together = np.concatenate(vertices)
+    if not is_own:
+        together = in_image(layer, together, image, dims)
+    ends = np.cumsum([len(one) for one in vertices])
+    for index, points_rc in enumerate(np.split(together, ends[:-1])):
         if np.isfinite(points_rc).all() and view.holds(points_rc).all():
             kind, label = str(kinds[index]), int(labels[index])
             if kind in ("path", "line") or len(points_rc) > 2:
