@@ -44,6 +44,7 @@ from napari_sam.widget import SamWidget
 
 TIMEOUT_S: Final = 120
 NAME: Final = "coins"
+_NOTHING: Final = "nothing is offered"
 _BASE_VARIABLE: Final = "NAPARI_SAM_KILLED"
 """Names the folder in which all of it happens."""
 
@@ -125,9 +126,10 @@ class Program:
         self.widget.binding.redo()
 
     def restore(self) -> str:
-        """Press the button, and say what there is then."""
+        """Press the button, and say what there is then; nothing may be offered."""
         row = self.widget._restoring.row
-        assert not row.isHidden(), "nothing is offered"
+        if row.isHidden():
+            return _NOTHING
         row.restore_requested.emit()
         self.widget.wait_until_idle(TIMEOUT_S)
         return digest(self.labels)
@@ -156,7 +158,8 @@ class Run:
         if digest(reported) != self.digests[n_reported]:
             return "what was reported is not what is there"
         replay(entries[n_reported:], reported)
-        return "" if digest(reported) == self.restored else "the widget has restored something else"
+        there_is = digest(reported) if len(reported.book) else _NOTHING
+        return "" if there_is == self.restored else "the widget has restored something else"
 
 
 def annotate(predictor: Predictor, seed: int, folder: Path, words: int) -> None:
