@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from napari_sam.cli_files import check_exists, find_readers, open_file
-from napari_sam.cli_models import choose_model
+from napari_sam.cli_files import STOPPED, check_exists, find_readers, open_file
+from napari_sam.cli_models import checked_choice
 
 if TYPE_CHECKING:
     from napari_sam.session import ModelChoice, SessionState, TileToPrepare
 
-_STOPPED: Final = 130
-"""What shells expect of a program that was stopped with Ctrl-C."""
 _EXAMPLES: Final = """\b
 Examples:
   napari-sam embed stack.tif
@@ -70,7 +68,7 @@ def embed(
     cache` shows.
     """
     os.environ.setdefault("TQDM_DISABLE", "1")  # napari's bar for opening files
-    run = _Run(_checked_choice(model, device))
+    run = _Run(checked_choice(model, device))
     outcomes = []
     is_stopped = False
     try:
@@ -87,22 +85,9 @@ def embed(
         click.echo(f"Error: {trouble}", err=True)
     if is_stopped:
         click.echo("Stopped. What is done is kept: the same command goes on.", err=True)
-        sys.exit(_STOPPED)
+        sys.exit(STOPPED)
     if trouble or any(outcome.failures for outcome in outcomes):
         sys.exit(1)
-
-
-def _checked_choice(model: str | None, device: str) -> ModelChoice:
-    from napari_sam.session.model_choice import check
-
-    try:
-        choice = choose_model(model, device)
-        check(choice)
-    except click.ClickException as error:
-        raise click.UsageError(error.message) from error
-    except (ValueError, OSError) as error:
-        raise click.UsageError(str(error)) from error
-    return choice
 
 
 def _tell(outcome: _Outcome, as_json: bool) -> None:

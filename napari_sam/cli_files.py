@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+
+STOPPED: Final = 130
+"""What shells expect of a program that was stopped with Ctrl-C."""
 
 
 def check_exists(file: str) -> None:

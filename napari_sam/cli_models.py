@@ -18,6 +18,7 @@ from napari_sam.installation import DISTRIBUTION, old_distribution_warning
 
 if TYPE_CHECKING:
     from napari_sam.catalogue import PublishedModel
+    from napari_sam.model import Predictor
     from napari_sam.session import ModelChoice
 
 _PACKAGES: Final = ("napari", "torch", "numpy", "safetensors", "qtpy", "PyQt6", "PySide6")
@@ -273,6 +274,44 @@ def choose_model(name: str | None, device: str) -> ModelChoice:
         return choice
     is_file = checkpoint == Path(name).absolute()
     return choice.with_weights(checkpoint.name if is_file else name, checkpoint)
+
+
+def checked_choice(name: str | None, device: str) -> ModelChoice:
+    """Return what `choose_model` does, after a look into the file; imports torch.
+
+    Raises
+    ------
+    click.UsageError
+        If the model cannot be used; it says what to do.
+    """
+    from napari_sam.session.model_choice import check
+
+    try:
+        choice = choose_model(name, device)
+        check(choice)
+    except click.ClickException as error:
+        raise click.UsageError(error.message) from error
+    except (ValueError, OSError) as error:
+        raise click.UsageError(str(error)) from error
+    return choice
+
+
+def load_chosen(choice: ModelChoice) -> Predictor:
+    """Load a model that was checked.
+
+    Raises
+    ------
+    click.ClickException
+        If that does not work; it says what to do.
+    """
+    from napari_sam.session.jobs import explain
+    from napari_sam.session.model_choice import find_runtime, load_predictor
+
+    try:
+        return load_predictor(choice, find_runtime(choice))
+    except (ValueError, RuntimeError, MemoryError, OSError) as error:
+        what = f"The model {choice.name} cannot be loaded"
+        raise click.ClickException(explain(error, what, "choose a smaller model")) from error
 
 
 @click.command()

@@ -28,6 +28,7 @@ PARTS = (
     "cli_embed",
     "cli_files",
     "cli_models",
+    "cli_request",
     "export",
     "exporting",
     "installation",
@@ -40,6 +41,7 @@ PARTS = (
     "object_files",
     "object_list",
     "restoring",
+    "request",
     "samples",
     "session_files",
     "status_bar",
@@ -97,11 +99,14 @@ ALLOWED = {
         "cli_embed",
         "cli_files",
         "cli_models",
+        "cli_request",
     },
     "cli_bench": {"bench", "catalogue", "model"},  # inside functions
     "cli_embed": {"cli_files", "cli_models", "layers", "session"},  # inside functions
     "cli_files": set(),
     "cli_models": {"catalogue", "installation", "model", "session"},  # inside functions
+    "cli_request": {"cli_files", "cli_models", "export", "request"},  # inside functions
+    "request": {"model", "session"},
 }
 FORBIDDEN = {
     "model": GUI | {"psygnal"},
@@ -117,6 +122,7 @@ FORBIDDEN = {
     "cli_embed": GUI - {"napari"} | {"torch"},
     "cli_files": GUI - {"napari"} | {"torch"},
     "cli_models": GUI,
+    "cli_request": GUI | {"torch"},
     "export": GUI | {"torch"},
     "exporting": GUI | {"torch"},
     "installation": GUI | {"torch"},
@@ -129,6 +135,7 @@ FORBIDDEN = {
     "object_files": {"torch", "qtpy"},
     "object_list": {"torch", "qtpy"},
     "restoring": {"torch", "qtpy"},
+    "request": GUI | {"torch"},
     "samples": GUI | {"torch"},
     "session_files": {"torch", "qtpy"},
     "status_bar": {"torch"},

@@ -91,7 +91,7 @@ def check_mask_input(mask_input: Any, size: int) -> npt.NDArray[np.float32]:
 def _as_floats(value: Any, name: str) -> FloatArray:
     try:
         array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:  # the last for huge integers
         raise ValueError(f"{name} is no array of numbers ({error}).") from error
     if not np.isfinite(array).all():
         raise ValueError(f"{name} of shape {array.shape} contains NaN or infinity; remove those.")

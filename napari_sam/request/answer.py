@@ -1,0 +1,133 @@
+"""From a request to its answer."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Iterator
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_sam.request.images import Rules, read_image
+from napari_sam.request.rows import Prompt, RequestError, Row, parse_row, rows_of
+from napari_sam.session.jobs import is_out_of_memory
+
+if TYPE_CHECKING:
+    from napari_sam.model import ImageEmbedding, MaskPrediction, Predictor
+
+_AT_ONCE: Final = 32
+"""Prompts whose masks are in memory at the same time."""
+DEFAULT_RULES: Final = Rules()
+
+
+def answer_request(
+    request: Any,
+    predictor: Predictor,
+    rules: Rules = DEFAULT_RULES,
+    on_row: Callable[[int, int], None] = lambda done, total: None,
+) -> list[dict[str, Any]]:
+    """Answer a request in the form that hosted SAM endpoints take.
+
+    Parameters
+    ----------
+    request : Any
+        JSON as Python reads it: ``{"input_data": {"columns": [...], "index": [...], "data":
+        [[...], ...]}, "params": {}}`` with some of `COLUMNS`. ``image`` is base64, a path or a
+        data URL. JSON strings hold ``input_points``, [[[x, y], ...], ...] for each object or
+        [[x, y], ...] for one, ``input_labels``, one for each point, 1 if that is missing, and
+        ``input_boxes``, [[x0, y0, x1, y1], ...] for each object; an empty string is none.
+        ``multimask_output`` is true if missing.
+    predictor : Predictor
+        Encodes and decodes; nothing of the request is kept in it.
+    rules : Rules
+        What images may be.
+    on_row : callable, optional
+        Called as ``on_row(done, total)`` after each row; what it raises comes out here.
+
+    Returns
+    -------
+    list of dict
+        For each row ``{"predictions": [{"mask_per_prediction": [{"encoded_binary_mask": ...,
+        "iou_score": ...}, ...]}, ...]}``, one prediction for each object, masks being base64 PNG
+        of the image's size; or ``{"error": {"row": ..., "message": ...}}``.
+
+    Raises
+    ------
+    RequestError
+        If this is no such request at all.
+    """
+    rows = list(rows_of(request))
+    embed = _LastEmbedding(predictor, rules)
+    answers: list[dict[str, Any]] = []
+    for number, values in enumerate(rows):
+        try:
+            if isinstance(values, RequestError):
+                raise values
+            answers.append({"predictions": list(_predictions(parse_row(values), predictor, embed))})
+        except (ValueError, MemoryError, RuntimeError) as error:
+            message = _explained(error)
+            answers.append({"error": {"row": number, "message": message}})
+        on_row(number + 1, len(rows))
+    return answers
+
+
+def _explained(error: Exception) -> str:
+    if is_out_of_memory(error):
+        return "There is not enough memory for this image: give a smaller one."
+    if not isinstance(error, ValueError):
+        raise error
+    return str(error)
+
+
+class _LastEmbedding:
+    """Embeds images; the last one is remembered, as many rows are often about one image."""
+
+    def __init__(self, predictor: Predictor, rules: Rules) -> None:
+        self._predictor, self._rules = predictor, rules
+        self._last: tuple[str, ImageEmbedding] | None = None
+
+    def __call__(self, image: str) -> ImageEmbedding:
+        if self._last is None or self._last[0] != image:
+            self._last = None  # before the next one takes memory
+            embedding = self._predictor.encode(read_image(image, self._rules))
+            self._last = image, embedding
+        return self._last[1]
+
+
+def _predictions(
+    row: Row, predictor: Predictor, embed: Callable[[str], ImageEmbedding]
+) -> Iterator[dict[str, Any]]:
+    embedding = embed(row.image)
+    # Prompts that are decoded together have to have as many points.
+    for (count, has_box), prompts in groupby(row.prompts, key=_size):
+        while some := list(islice(prompts, _AT_ONCE)):
+            for prediction in predictor.decode_batch(
+                embedding,
+                np.stack([one.points_xy for one in some]) if count else None,
+                np.stack([one.point_labels for one in some]) if count else None,
+                np.array([one.box_xyxy for one in some]) if has_box else None,
+                row.multimask_output,
+            ):
+                yield {"mask_per_prediction": _encoded_masks(prediction)}
+
+
+def _size(prompt: Prompt) -> tuple[int, bool]:
+    return len(prompt.points_xy), prompt.box_xyxy is not None
+
+
+def _encoded_masks(prediction: MaskPrediction) -> list[dict[str, Any]]:
+    return [
+        {"encoded_binary_mask": encode_mask(mask), "iou_score": float(score)}
+        for mask, score in zip(prediction.masks, prediction.iou_predictions, strict=True)
+    ]
+
+
+def encode_mask(mask: NDArray[np.bool_]) -> str:
+    """Return an (H, W) mask as a PNG of black and white in base64."""
+    file = io.BytesIO()
+    Image.fromarray(mask).save(file, format="PNG")
+    return base64.b64encode(file.getvalue()).decode("ascii")

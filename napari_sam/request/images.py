@@ -1,0 +1,220 @@
+"""The image of a row: base64, a path, a data URL or an address."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from napari_sam.request.rows import RequestError
+from napari_sam.session import ImagePlane
+from napari_sam.session.whole_plane import read_whole
+
+# Those that a picture may come in and that are read without starting another program.
+_FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
+_TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_GRAY_MODES: Final = ("I", "F")
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_LONGEST_PATH: Final = 4096
+_TIMEOUT_S: Final = 30
+_BLOCK_BYTES: Final = 2**20
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What images of a request may be.
+
+    Parameters
+    ----------
+    allow_urls : bool
+        Whether an address may be opened, by which a request could reach into your network.
+    allow_paths : bool
+        Whether files of this computer may be read.
+    max_image_bytes : int
+        How large an image may be as a file.
+    max_image_px : int
+        How many pixels it may have, which a small file may hold a lot of.
+    """
+
+    allow_urls: bool = False
+    allow_paths: bool = True
+    max_image_bytes: int = 2**28
+    max_image_px: int = 2**26
+
+
+def read_image(image: str, rules: Rules) -> NDArray[np.uint8]:
+    """Get an image and turn it into what the model reads.
+
+    Parameters
+    ----------
+    image : str
+        Base64, a path, a data URL or an address.
+    rules : Rules
+        What it may be.
+
+    Returns
+    -------
+    (H, W, 3) uint8 ndarray
+        Red, green, blue. Gray values of more than 8 bits are mapped from the smallest and the
+        largest to 0..255; alpha is dropped.
+
+    Raises
+    ------
+    RequestError
+        If there is no such image, or it is not allowed.
+    """
+    content = _content(image, rules)
+    try:
+        pixels = _decoded(content, rules)
+    except RequestError:
+        raise
+    except UnidentifiedImageError as error:
+        raise RequestError(_unknown(image, rules)) from error
+    # Whatever is in a file, its decoders raise all kinds of errors for it.
+    except Exception as error:
+        kind = type(error).__name__
+        msg = f"The image {_named(image)} cannot be decoded ({error or kind})."
+        raise RequestError(msg) from error
+    if 0 in pixels.shape:
+        raise RequestError(f"The image {_named(image)} has no pixels.")
+    return pixels
+
+
+def _content(image: str, rules: Rules) -> bytes:
+    if image.startswith("data:"):
+        head, comma, data = image.partition(",")
+        if not comma or not head.lower().endswith(";base64"):
+            raise RequestError("A data URL has to be of the form data:image/png;base64,...")
+        return _from_base64(data, rules)
+    if _ADDRESS.match(image):
+        return _from_address(image, rules)
+    if rules.allow_paths and (path := _existing(image)) is not None:
+        return _from_path(path, rules)
+    return _from_base64(image, rules)
+
+
+def _unknown(image: str, rules: Rules) -> str:
+    if image.startswith("data:") or (rules.allow_paths and _existing(image)):
+        return f"The image {_named(image)} is in no format that is known here."
+    if rules.allow_paths:
+        return f"The image {_named(image)} is neither a file here nor base64 of an image."
+    return f"The image {_named(image)} is no base64 of an image, and paths are not allowed here."
+
+
+def _existing(image: str) -> Path | None:
+    if len(image) > _LONGEST_PATH or "\0" in image:
+        return None
+    path = Path(image).expanduser()
+    try:
+        return path if path.exists() else None
+    except OSError:  # names that no file can have
+        return None
+
+
+def _from_path(path: Path, rules: Rules) -> bytes:
+    if not path.is_file():  # devices and pipes may never end
+        raise RequestError(f"{path} is no file.")
+    try:
+        _check_bytes(path.stat().st_size, rules)
+        return path.read_bytes()
+    except OSError as error:
+        raise RequestError(f"{path} cannot be read ({error.strerror}).") from error
+
+
+def _from_base64(text: str, rules: Rules) -> bytes:
+    text = "".join(text.split())
+    _check_bytes(len(text) * 3 // 4, rules)
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return b""  # no image, either
+
+
+def _from_address(url: str, rules: Rules) -> bytes:
+    if not rules.allow_urls:
+        msg = f"image is the address {_named(url)}, and addresses are not allowed: --allow-urls."
+        raise RequestError(msg)
+    if not url.lower().startswith(("http://", "https://")):
+        raise RequestError(f"image is {_named(url)}; only http and https addresses can be opened.")
+    import requests
+
+    content = bytearray()
+    try:
+        with requests.get(url, stream=True, timeout=_TIMEOUT_S) as response:
+            response.raise_for_status()
+            for block in response.iter_content(_BLOCK_BYTES):
+                content += block
+                _check_bytes(len(content), rules)
+    except (requests.RequestException, OSError, UnicodeError) as error:
+        raise RequestError(f"{_named(url)} cannot be opened ({error}).") from error
+    return bytes(content)
+
+
+def _decoded(content: bytes, rules: Rules) -> NDArray[np.uint8]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about what we look at, or what does not matter
+        try:
+            image = Image.open(io.BytesIO(content), formats=_FORMATS)
+        except Image.DecompressionBombError as error:
+            raise RequestError(_too_many_pixels(rules)) from error
+        except UnidentifiedImageError:
+            if content.startswith(_TIFF):  # of which Pillow reads the common kinds
+                return _from_tiff(content, rules)
+            raise
+        with image:
+            _check_px(image.width * image.height, rules)
+            if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
+                raise RequestError(_ONE_PLANE)
+            if image.mode in _GRAY_MODES or image.mode.startswith("I;"):
+                return read_whole(ImagePlane(np.asarray(image)))
+            if image.mode in ("P", "PA"):  # of which the colours may be transparent
+                return np.array(image.convert("RGBA").convert("RGB"))
+            return np.array(image.convert("RGB"))
+
+
+_ONE_PLANE: Final = "The image is a stack, or has channels: give one plane, gray or RGB."
+
+
+def _from_tiff(content: bytes, rules: Rules) -> NDArray[np.uint8]:
+    with tifffile.TiffFile(io.BytesIO(content)) as tiff:
+        series = tiff.series[0]
+        if series.axes not in ("YX", "YXS", "SYX"):
+            raise RequestError(_ONE_PLANE)
+        lengths = dict(zip(series.axes, series.shape, strict=True))
+        _check_px(lengths["Y"] * lengths["X"], rules)
+        if lengths.get("S", 3) not in (3, 4):
+            raise RequestError(_ONE_PLANE)
+        pixels: NDArray[Any] = series.asarray()
+    if series.axes == "SYX":
+        pixels = np.moveaxis(pixels, 0, -1)
+    return read_whole(ImagePlane(pixels, is_rgb=pixels.ndim == 3))
+
+
+def _check_bytes(size_bytes: int, rules: Rules) -> None:
+    if size_bytes > rules.max_image_bytes:
+        limit = rules.max_image_bytes // 2**20
+        raise RequestError(f"The image is larger than {limit} MiB: give a smaller one.")
+
+
+def _check_px(count: int, rules: Rules) -> None:
+    if count > rules.max_image_px:
+        raise RequestError(_too_many_pixels(rules))
+
+
+def _too_many_pixels(rules: Rules) -> str:
+    millions = rules.max_image_px // 10**6
+    return f"The image has more than {millions} million pixels: give a smaller one."
+
+
+def _named(image: str) -> str:
+    return repr(image if len(image) <= 80 else f"{image[:40]}...")
