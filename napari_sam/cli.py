@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from napari_sam import __version__
+from napari_sam.cli_automatic import automatic
 from napari_sam.cli_bench import COMMANDS as BENCH_COMMANDS
 from napari_sam.cli_embed import embed
 from napari_sam.cli_files import check_exists, open_file
 from napari_sam.cli_models import COMMANDS, choose_model
+from napari_sam.cli_predict import predict
 from napari_sam.cli_request import request
 from napari_sam.installation import DISTRIBUTION, old_distribution_warning
 
@@ -92,7 +94,7 @@ def open_(
     _open_window(files, sample, reader, choose_model(model, device))
 
 
-for _command in (embed, request, *COMMANDS, *BENCH_COMMANDS):
+for _command in (predict, automatic, embed, request, *COMMANDS, *BENCH_COMMANDS):
     main.add_command(_command)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from napari_sam.cli_files import STOPPED, check_exists, find_readers, open_file
+from napari_sam.cli_files import STOPPED, find_readers
 from napari_sam.cli_models import checked_choice
 
 if TYPE_CHECKING:
@@ -179,8 +179,6 @@ class _Run:
 def _tiles(file: str, reader: str | None) -> Iterator[TileToPrepare]:
     """Yield what the widget embeds of a file when somebody goes through its slices.
 
-    A viewer without a window makes its layers, so that they look as they will in napari.
-
     Raises
     ------
     click.ClickException
@@ -188,26 +186,11 @@ def _tiles(file: str, reader: str | None) -> Iterator[TileToPrepare]:
     ImageError
         If an image cannot be segmented.
     """
-    from napari.components import ViewerModel
-    from napari.layers import Image
-
-    from napari_sam.layers.image_looks import ImageLooks
-    from napari_sam.layers.plane_view import displayed_plane
-    from napari_sam.layers.stack import every_plane
+    from napari_sam.image_files import open_images
     from napari_sam.session import TileToPrepare
     from napari_sam.session.tiles import TilePyramid
 
-    check_exists(file)
-    if Path(file).suffix == ".py":  # which napari would run
-        msg = f"{file} is a program and no image."
-        raise click.ClickException(msg)
-    viewer, looks = ViewerModel(), ImageLooks()
-    open_file(viewer, file, reader)
-    images = [layer for layer in viewer.layers if isinstance(layer, Image)]
-    if not images:
-        msg = f"{file} holds no image."
-        raise click.ClickException(msg)
-    for image in images:
-        for name, view in every_plane(displayed_plane(image, viewer.dims)).items():
-            plane = looks.image_plane(image, view)
-            yield TileToPrepare(plane, TilePyramid(plane.shape).whole, f"{image.name}, {name}")
+    for image in open_images(file, reader):
+        for one in image.planes:
+            whole = TilePyramid(one.plane.shape).whole
+            yield TileToPrepare(one.plane, whole, f"{image.name}, {one.name}")

@@ -90,6 +90,6 @@ def _read(file: Any) -> Any:
     try:
         return json.load(file)
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"{file.name} is not JSON ({error}).") from error
+        raise click.UsageError(f"The request is not JSON ({error}).") from error
     except OSError as error:
-        raise click.UsageError(f"{file.name} cannot be read ({error.strerror}).") from error
+        raise click.UsageError(f"The request cannot be read ({error.strerror}).") from error
