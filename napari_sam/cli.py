@@ -11,9 +11,10 @@ import click
 from napari_sam import __version__
 from napari_sam.cli_automatic import automatic
 from napari_sam.cli_bench import COMMANDS as BENCH_COMMANDS
+from napari_sam.cli_choice import choose_model
 from napari_sam.cli_embed import embed
 from napari_sam.cli_files import check_exists, open_file
-from napari_sam.cli_models import COMMANDS, choose_model
+from napari_sam.cli_models import COMMANDS
 from napari_sam.cli_predict import predict
 from napari_sam.cli_request import request
 from napari_sam.installation import DISTRIBUTION, old_distribution_warning

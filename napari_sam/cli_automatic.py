@@ -14,22 +14,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from napari_sam.cli_choice import checked_choice, load_chosen
 from napari_sam.cli_files import STOPPED, find_readers
-from napari_sam.cli_models import checked_choice, load_chosen
+from napari_sam.cli_published import published_options, published_settings
 
 if TYPE_CHECKING:
     from napari_sam.batch import ImageFile, Outcome, Task
     from napari_sam.model import Predictor
-    from napari_sam.model.automatic_settings import AutomaticSettings
     from napari_sam.session import ModelChoice
 
 FORMATS: Final = (
     *("tiff", "ome-tiff", "png", "npy", "npz", "coco", "coco-polygons", "geojson", "rois"),
     *("yolo", "csv", "sam"),
 )
-PRESETS: Final = ("natural-image", "cells", "few-large", "many-small")
 OVERLAPS: Final = ("smaller", "larger", "better")
-OUTPUT_MODES: Final = ("coco_rle", "uncompressed_rle", "binary_mask")
 _STEPS: Final = 1000
 _EXAMPLES: Final = """\b
 Examples:
@@ -69,28 +67,6 @@ def _formats(context: click.Context, option: click.Parameter, value: str) -> tup
     return names
 
 
-def _published_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the published settings as options, under their names."""
-    whole, share, grid = int, float, click.Path(exists=True, dir_okay=False, path_type=Path)
-    options = (
-        ("points-per-side", whole, "The grid has its square of points."),
-        ("points-per-batch", whole, "Points decoded at a time."),
-        ("pred-iou-thresh", share, "Masks have to be predicted a better quality."),
-        ("stability-score-thresh", share, "Masks have to be at least as stable."),
-        ("stability-score-offset", share, "How far logits are shifted to see how stable it is."),
-        ("box-nms-thresh", share, "Of boxes in a crop that overlap more, the best stays."),
-        ("crop-n-layers", whole, "Layers of enlarged crops; layer i has 4**i of them."),
-        ("crop-nms-thresh", share, "As box-nms-thresh, between crops."),
-        ("crop-overlap-ratio", share, "How far crops overlap, as a share of the shorter side."),
-        ("crop-n-points-downscale-factor", whole, "Points per side are divided by it per layer."),
-        ("point-grids", grid, "A .json file: for each layer [[x, y], ...] from 0 to 1."),
-        ("min-mask-region-area", share, "Holes and islands of fewer pixels are removed."),
-    )
-    for name, kind, text in reversed(options):
-        command = click.option(f"--{name}", type=kind, help=text)(command)
-    return command
-
-
 @click.command(
     epilog=_EXAMPLES,
     # So that the names that Python knows, with underscores, will do.
@@ -112,15 +88,7 @@ def _published_options(command: Callable[..., None]) -> Callable[..., None]:
     help="What to write, with commas between; see below.",
     show_default=True,
 )
-@click.option("--preset", type=click.Choice(PRESETS), help="Settings for a kind of image.")
-@_published_options
-@click.option(
-    "--output-mode",
-    type=click.Choice(OUTPUT_MODES),
-    default=OUTPUT_MODES[0],
-    metavar=f"[{'|'.join(OUTPUT_MODES)}]",
-    help="How the format sam has masks.",
-)
+@published_options
 @click.option(
     "--overlap",
     type=click.Choice(OVERLAPS),
@@ -144,8 +112,6 @@ def automatic(
     images: tuple[str, ...],
     output: Path,
     formats: tuple[str, ...],
-    preset: str | None,
-    output_mode: str,
     overlap: str,
     proposals: bool,
     edges: bool,
@@ -168,7 +134,7 @@ def automatic(
     os.environ.setdefault("TQDM_DISABLE", "1")  # napari's bar for opening files
     from napari_sam.batch import Task  # tqdm looks when it is imported
 
-    settings = _settings(preset, {**published, "output_mode": output_mode})
+    settings = published_settings(**published)
     choice = checked_choice(model, device if scheduler is None else "auto")
     if scheduler is not None:
         choice = replace(choice, device=device)  # which the workers have to have
@@ -192,19 +158,6 @@ def automatic(
         sys.exit(STOPPED)
     if any(outcome.status == "failed" for outcome in outcomes):
         sys.exit(1)
-
-
-def _settings(preset: str | None, given: dict[str, Any]) -> AutomaticSettings:
-    from napari_sam.model.automatic_presets import PRESETS as SETTINGS
-
-    changes = {name: value for name, value in given.items() if value is not None}
-    try:
-        if "point_grids" in changes:
-            changes["point_grids"] = json.loads(changes["point_grids"].read_text())
-            changes.setdefault("points_per_side", None)
-        return replace(SETTINGS[preset or PRESETS[0]], **changes)
-    except (ValueError, TypeError, RecursionError, OSError) as error:
-        raise click.UsageError(str(error)) from error
 
 
 def _weights(choice: ModelChoice) -> str:

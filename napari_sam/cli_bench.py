@@ -8,9 +8,16 @@ from typing import Final
 
 import click
 
+from napari_sam.cli_files import examples
+
 _PEERS: Final = ("onnxruntime", "transformers")
 
 _INTERFACE: Final = """\b
+Examples:
+  napari-sam export-onnx models
+  napari-sam export-onnx models --checkpoint sam_vit_b_01ec64.pth
+
+\b
 encoder.onnx
   input_image       (h, w, 3) float32, RGB, 0 to 255, resized so that the
                     longer side is 1024; normalised and padded inside
@@ -74,7 +81,7 @@ def _origin(checkpoint: Path | None) -> dict[str, str]:
     }
 
 
-@click.command()
+@click.command(epilog=examples("napari-sam bench", "napari-sam bench --peer onnxruntime"))
 @click.option(
     "--peer",
     "peers",

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from napari_sam.cli_choice import checked_choice
 from napari_sam.cli_files import STOPPED, find_readers
-from napari_sam.cli_models import checked_choice
 
 if TYPE_CHECKING:
     from napari_sam.session import ModelChoice, SessionState, TileToPrepare

@@ -14,6 +14,11 @@ STOPPED: Final = 130
 """What shells expect of a program that was stopped with Ctrl-C."""
 
 
+def examples(*lines: str) -> str:
+    """Return the end of a command's help: how it is called, line by line."""
+    return "\n  ".join(["\b\nExamples:", *lines])
+
+
 def check_exists(file: str) -> None:
     """Raise click.ClickException for a path at which there is nothing; addresses are believed."""
     if "://" not in file and not Path(file).exists():

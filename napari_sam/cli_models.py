@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,12 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from napari_sam import __version__
+from napari_sam.cli_files import examples
 from napari_sam.installation import DISTRIBUTION, old_distribution_warning
 
 if TYPE_CHECKING:
     from napari_sam.catalogue import PublishedModel
-    from napari_sam.model import Predictor
-    from napari_sam.session import ModelChoice
 
 _PACKAGES: Final = ("napari", "torch", "numpy", "safetensors", "qtpy", "PyQt6", "PySide6")
 _MIB: Final = 2**20
@@ -27,7 +25,7 @@ _GIB: Final = 2**30
 _LOW_MEMORY_GIB: Final = 4
 
 
-@click.command()
+@click.command(epilog=examples("napari-sam models", "napari-sam models --json > models.json"))
 @click.option("--json", "as_json", is_flag=True, help="Print all that is known, for programs.")
 def models(as_json: bool) -> None:
     """List the models that can be used, and those that are on this computer."""
@@ -74,7 +72,7 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-@click.command()
+@click.command(epilog=examples("napari-sam doctor"))
 def doctor() -> None:
     """Say what is installed, what the models can run on, and what to repair."""
     problems: list[str] = []
@@ -169,7 +167,12 @@ def _size_bytes(folder: Path) -> int:
     return sum(_size_bytes(path) if path.is_dir() else path.stat().st_size for path in found)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "napari-sam convert sam_vit_b_01ec64.pth vit_b.safetensors",
+        "napari-sam convert --overwrite finetuned.pt finetuned.safetensors",
+    )
+)
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
@@ -191,7 +194,7 @@ def convert(source: Path, target: Path, overwrite: bool) -> None:
         click.echo(f"Its instance decoder is in {done.decoder_path}.")
 
 
-@click.command()
+@click.command(epilog=examples("napari-sam download vit_b"))
 @click.argument("name")
 def download(name: str) -> None:
     """Download the published model NAME, for later use without a network.
@@ -221,100 +224,7 @@ def _thousandths(done_bytes: int, total_bytes: int) -> int:
     return 1000 * done_bytes // total_bytes if total_bytes else 0
 
 
-def find_checkpoint(name: str) -> Path | None:
-    """Return the file of a published model on this computer, or the one that `name` is itself.
-
-    A published name means that model even where there is a file of this name; ``./name`` means
-    the file. None stands for the model inside the package.
-
-    Raises
-    ------
-    click.ClickException
-        If there is neither such a file nor such a model here; it says what to do.
-    """
-    from napari_sam.catalogue import EMBEDDED, find_model, locate
-
-    if not name:
-        raise click.UsageError("The name of the model is empty; `napari-sam models` lists them.")
-    try:
-        model = find_model(name)
-    except ValueError as error:
-        if Path(name).exists():
-            return Path(name).absolute()
-        msg = f"{name} is no file, and {str(error)[0].lower()}{str(error)[1:]}"
-        raise click.ClickException(msg) from error
-    path = locate(model)
-    if path is None:
-        msg = f"{name} is not on this computer: get it with `napari-sam download {name}`."
-        if Path(name).exists():
-            msg += f" For the file of this name, use --model .{os.sep}{name}."
-        raise click.ClickException(msg)
-    return None if path == EMBEDDED.embedded else path
-
-
-def choose_model(name: str | None, device: str) -> ModelChoice:
-    """Return the model that `find_checkpoint` finds, to run on a device.
-
-    Raises
-    ------
-    click.ClickException
-        If there is no such model or device here; it says what to do.
-    """
-    from napari_sam.session import AUTO, ModelChoice
-    from napari_sam.session.model_choice import check_device
-
-    checkpoint = None if name is None else find_checkpoint(name)
-    if device != AUTO:  # which takes torch, and so a while
-        try:
-            check_device(device)
-        except ValueError as error:
-            raise click.ClickException(str(error)) from error
-    choice = ModelChoice(device=device)
-    if checkpoint is None or name is None:
-        return choice
-    is_file = checkpoint == Path(name).absolute()
-    return choice.with_weights(checkpoint.name if is_file else name, checkpoint)
-
-
-def checked_choice(name: str | None, device: str) -> ModelChoice:
-    """Return what `choose_model` does, after a look into the file; imports torch.
-
-    Raises
-    ------
-    click.UsageError
-        If the model cannot be used; it says what to do.
-    """
-    from napari_sam.session.model_choice import check
-
-    try:
-        choice = choose_model(name, device)
-        check(choice)
-    except click.ClickException as error:
-        raise click.UsageError(error.message) from error
-    except (ValueError, OSError) as error:
-        raise click.UsageError(str(error)) from error
-    return choice
-
-
-def load_chosen(choice: ModelChoice) -> Predictor:
-    """Load a model that was checked.
-
-    Raises
-    ------
-    click.ClickException
-        If that does not work; it says what to do.
-    """
-    from napari_sam.session.jobs import explain
-    from napari_sam.session.model_choice import find_runtime, load_predictor
-
-    try:
-        return load_predictor(choice, find_runtime(choice))
-    except (ValueError, RuntimeError, MemoryError, OSError) as error:
-        what = f"The model {choice.name} cannot be loaded"
-        raise click.ClickException(explain(error, what, "choose a smaller model")) from error
-
-
-@click.command()
+@click.command(epilog=examples("napari-sam cache", "napari-sam cache --clear"))
 @click.option("--clear", is_flag=True, help="Remove all that is kept.")
 def cache(clear: bool) -> None:
     """Show where image embeddings are kept and how many, or remove them.

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from napari_sam.cli_choice import checked_choice, load_chosen
 from napari_sam.cli_files import STOPPED, find_readers
-from napari_sam.cli_models import checked_choice, load_chosen
 
 if TYPE_CHECKING:
     from napari_sam.batch.prompted import MaskPrompt, PromptedMask

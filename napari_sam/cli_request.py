@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import click
 
+from napari_sam.cli_choice import checked_choice, load_chosen
 from napari_sam.cli_files import STOPPED
-from napari_sam.cli_models import checked_choice, load_chosen
 
 _EXAMPLES: Final = """\b
 Examples:

@@ -15,7 +15,7 @@ from napari.utils.notifications import notification_manager
 from napari_sam import __version__
 from napari_sam.catalogue import EMBEDDED
 from napari_sam.cli import DISTRIBUTION, DOCK_NAME, dock_widget, main
-from napari_sam.cli_models import choose_model
+from napari_sam.cli_choice import choose_model
 from napari_sam.session import ModelChoice
 
 GRAY = np.tile(np.arange(40, dtype=np.uint8), (30, 1))

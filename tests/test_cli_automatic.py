@@ -16,7 +16,7 @@ import pytest
 import tifffile
 from click.testing import CliRunner
 
-from napari_sam import cli_automatic
+from napari_sam import cli_automatic, cli_published
 from napari_sam.batch import outputs
 from napari_sam.cli import main
 from napari_sam.export import read_coco
@@ -175,14 +175,21 @@ def test_wrong_calls_have_a_code_of_their_own(folder, tmp_path, wrong, monkeypat
 def test_published_names_and_defaults():
     options = {option.name for option in cli_automatic.automatic.params}
     assert set(vars(AutomaticSettings())) <= options
-    assert tuple(PRESETS) == cli_automatic.PRESETS
+    assert tuple(PRESETS) == cli_published.PRESETS
     assert PRESETS["natural-image"] == AutomaticSettings()
     assert cli_automatic.FORMATS == outputs.FORMATS
     assert tuple(outputs.OVERLAPS) == cli_automatic.OVERLAPS
-    assert sorted(cli_automatic.OUTPUT_MODES) == sorted(OUTPUT_MODES)
-    settings = cli_automatic._settings("few-large", {"points_per_side": 5, "crop_n_layers": None})
+    assert sorted(cli_published.OUTPUT_MODES) == sorted(OUTPUT_MODES)
+    settings = cli_published.published_settings("few-large", points_per_side=5, crop_n_layers=None)
     assert settings.points_per_side == 5
     assert settings.box_nms_thresh == 0.5
+
+
+def test_every_command_has_examples():
+    for name in main.commands:
+        if name != "open":
+            shown = CliRunner().invoke(main, [name, "--help"]).stdout
+            assert f"Examples:\n    napari-sam {name}" in shown
 
 
 def test_own_points_and_names_with_underscores(folder, tmp_path):

@@ -27,10 +27,12 @@ PARTS = (
     "cli",
     "cli_automatic",
     "cli_bench",
+    "cli_choice",
     "cli_embed",
     "cli_files",
     "cli_models",
     "cli_predict",
+    "cli_published",
     "cli_request",
     "export",
     "exporting",
@@ -103,34 +105,39 @@ ALLOWED = {
         "installation",
         "cli_automatic",
         "cli_bench",
+        "cli_choice",
         "cli_embed",
         "cli_files",
         "cli_models",
         "cli_predict",
         "cli_request",
     },
-    "cli_bench": {"bench", "catalogue", "model"},  # inside functions
-    "cli_automatic": {  # inside functions
+    "cli_bench": {"bench", "catalogue", "cli_files", "model"},  # inside functions
+    # Those of commands are all inside functions.
+    "cli_automatic": {
         "batch",
         "catalogue",
+        "cli_choice",
         "cli_files",
-        "cli_models",
+        "cli_published",
         "model",
         "session",
     },
-    "cli_embed": {"cli_files", "cli_models", "image_files", "session"},  # inside functions
+    "cli_choice": {"catalogue", "model", "session"},
+    "cli_embed": {"cli_choice", "cli_files", "image_files", "session"},
     "cli_files": set(),
-    "cli_models": {"catalogue", "installation", "model", "session"},  # inside functions
-    "cli_predict": {  # inside functions
+    "cli_models": {"catalogue", "cli_files", "installation", "model", "session"},
+    "cli_predict": {
         "batch",
+        "cli_choice",
         "cli_files",
-        "cli_models",
         "export",
         "exporting",
         "image_files",
         "session",
     },
-    "cli_request": {"cli_files", "cli_models", "export", "request"},  # inside functions
+    "cli_published": {"model"},
+    "cli_request": {"cli_choice", "cli_files", "export", "request"},
     "request": {"model", "session"},
 }
 FORBIDDEN = {
@@ -146,10 +153,12 @@ FORBIDDEN = {
     "catalogue": GUI | {"torch"},
     "cli_automatic": GUI | {"torch"},
     "cli_bench": GUI,
+    "cli_choice": GUI | {"torch"},
     "cli_embed": GUI | {"torch"},
     "cli_files": GUI - {"napari"} | {"torch"},
     "cli_models": GUI,
     "cli_predict": GUI | {"torch"},
+    "cli_published": GUI | {"torch"},
     "cli_request": GUI | {"torch"},
     "export": GUI | {"torch"},
     "exporting": GUI | {"torch"},

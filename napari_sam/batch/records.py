@@ -11,7 +11,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from napari_sam.export.files import ExportError, read_json, write_json
 FOLDER: Final = ".napari-sam"
 """Within the folder of the results."""
 _PART: Final = ".part"
+_LITTLE_BYTES: Final = 2**26
 
 
 class RunError(ValueError):
@@ -146,11 +147,23 @@ class Records:
             for name in set(known) - set(sizes):
                 (self.folder / name).unlink(missing_ok=True)
             write_json(self._path(image), {**record, "is_complete": True})
+        except ExportError as error:
+            if str(part) not in str(error):
+                raise
+            raise ExportError(self._unwritten(error.__cause__ or error)) from error
         except OSError as error:
-            msg = f"Results cannot be written to {self.folder} ({error.strerror or error})."
-            raise ExportError(msg) from error
+            raise ExportError(self._unwritten(error)) from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
+
+    def _unwritten(self, error: BaseException) -> str:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        msg = f"Results cannot be written to {self.folder} ({reason})"
+        with suppress(OSError):
+            free_bytes = shutil.disk_usage(self.folder).free
+            if free_bytes < _LITTLE_BYTES:
+                msg += f"; there are only {free_bytes // 2**20} MiB free: remove something there"
+        return f"{msg}."
 
     def _check_free(self, names: set[str], image: ImageFile, task: Task) -> None:
         for name in sorted(names):

@@ -13,6 +13,7 @@ from napari_sam.batch import ImageFile, Records, RunError, Task, find_images
 from napari_sam.batch.images import names_given_twice
 from napari_sam.batch.outputs import OVERLAPS, without_overlaps
 from napari_sam.export import Annotations, ExportError, ExportObject, ImageInfo, labels_from_objects
+from napari_sam.export.files import write_text
 from napari_sam.model.automatic_settings import AutomaticSettings
 from napari_sam.session import ModelChoice
 
@@ -188,3 +189,14 @@ def test_whose_the_pixels_of_several_are(overlap, expected):
     flat = without_overlaps(whole, overlap)
     np.testing.assert_array_equal(labels_from_objects(flat), expected)
     assert {one.label_id: one.score for one in flat.objects}[1] == 0.5
+
+
+def test_why_results_cannot_be_written(task, monkeypatch):
+    usage = type("Usage", (), {"free": 2**20})
+    monkeypatch.setattr("napari_sam.batch.records.shutil.disk_usage", lambda folder: usage)
+    with (
+        pytest.raises(ExportError, match=r"cannot be written to .*masks \(.*only 1 MiB free"),
+        Records(task.folder).writing(IMAGE, task, "digest") as results,
+    ):
+        write_text(results.folder / "none" / "cells.csv", "a table")
+    assert tree(task.folder) == []
