@@ -285,6 +285,8 @@ def test_a_cluster_of_which_one_worker_is_killed(many, uninterrupted, tmp_path):
             process.wait()
     assert command.returncode == 1, errors
     content = json.loads(output)
-    assert (content["done"], content["failed"]) == (6, 1)
+    # What the worker had written before it could say so is found complete.
+    assert content["done"] + content["skipped"] == 6
+    assert content["failed"] == 1
     assert f"Error: {broken}: Cannot open" in errors
     assert_same_results(results, uninterrupted)
