@@ -10,7 +10,6 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from napari.utils.notifications import show_info, show_warning
-from psygnal import Signal
 
 from napari_sam._qt.session_row import SessionRow
 from napari_sam.journal_keeper import JournalKeeper
@@ -35,9 +34,6 @@ from napari_sam.session import (
     write_session,
 )
 
-Classes = tuple[tuple[str, str | None], ...]
-"""The name of each class, and its colour as "#rrggbb"."""
-
 
 @dataclass(frozen=True, eq=False)
 class _Read:
@@ -58,15 +54,12 @@ class SessionFiles:
     binding : LayerBinding
         Knows image and target.
     session : AnnotationSession
-        Knows the object being made.
+        Knows the classes, and the object being made.
     keeper : JournalKeeper
         Hears of what was saved.
     dispatcher : Dispatcher
         How what was written or read reaches the GUI thread.
     """
-
-    classes_read = Signal(tuple)
-    """The classes of a session that was opened, as `Classes`."""
 
     def __init__(
         self,
@@ -79,8 +72,6 @@ class SessionFiles:
         self._viewer, self._binding, self._session = viewer, binding, session
         self._keeper, self._dispatcher = keeper, dispatcher
         self._lane = Lane("napari-sam-sessions", dispatcher)
-        self.classes: Callable[[], Classes] = tuple
-        """Gives the classes that are written with a session."""
         self.row = SessionRow()
         self.row.save_requested.connect(self.save)
         self.row.open_requested.connect(self.open)
@@ -110,9 +101,8 @@ class SessionFiles:
             show_warning("There is no session to save yet: open and choose an image first.")
             return
         records, finest = tuple(target.book), levels(image)[0]
-        info = SessionInfo(
-            reference_of(image), target.layer.name, self.classes(), self._being_made()
-        )
+        classes = self._session.classes.table.classes
+        info = SessionInfo(reference_of(image), target.layer.name, classes, self._being_made())
 
         def work(job: Job) -> None:
             reference = replace(info.image, fingerprint=fingerprint_of(finest))
@@ -202,7 +192,7 @@ class SessionFiles:
         def on_done(_: None) -> None:
             self._keeper.keep(target, reference_of(image))
             self._binding.attempt(lambda: self._binding.add_target(layer, target, image))
-            self.classes_read.emit(saved.info.classes)
+            self._binding.attempt(lambda: self._session.classes.load(saved.info.classes))
             if saved.info.being_made is not None and image is self._binding.image:
                 self._go_on_with(saved.info.being_made, image)
             self._end()

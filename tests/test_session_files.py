@@ -13,7 +13,7 @@ from skimage import data
 
 from napari_sam import journal_keeper, session_files
 from napari_sam.layer_files import get_reader
-from napari_sam.session import SESSION_SUFFIX, Prompts, journal_files
+from napari_sam.session import SESSION_SUFFIX, ObjectClass, Prompts, journal_files
 from napari_sam.session.journal_entries import to_line
 
 TIMEOUT_S = 120
@@ -72,7 +72,7 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     widget.wait_until_idle(TIMEOUT_S)
     accept_at(viewer, widget, *PLACES)
     widget.session.note([2], class_name="Münze", note="oben", reviewed=True)
-    widget._sessions.classes = lambda: (("Münze", "#ff8800"), ("Ring", None))
+    widget.session.classes.load((ObjectClass("Ring", "#00aa00"), ObjectClass("Münze", "#ff8800")))
     widget.binding.reopen(1)
     widget.wait_until_idle(TIMEOUT_S)
     click_at(viewer, widget, (60, 100))
@@ -95,15 +95,14 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     moved = tmp_path.rename(tmp_path.with_name(f"{tmp_path.name} moved"))
     viewer, widget = make_widget(Image(data.coins() // 2, name="coins"))
     assert widget._restoring.row.isHidden()
-    classes = []
-    widget._sessions.classes_read.connect(classes.append)
     widget._sessions.open(moved / "sessions" / path.name)
     widget.wait_until_idle(TIMEOUT_S)
     assert said[-1] == f"2 objects of {path.name} are in 'coins labels'."
     assert widget.binding.image.source.path == str(moved / "images" / "coins.tif")
     np.testing.assert_array_equal(widget.binding.target.data, pixels)
     assert known(widget) == objects
-    assert classes == [(("Münze", "#ff8800"), ("Ring", None))]
+    classes = [(one.name, one.color) for one in widget.session.classes.table.classes]
+    assert classes == [("Ring", "#00aa00"), ("Münze", "#ff8800")]
     assert widget.session.state.prompts == prompts
     assert widget.session.state.chosen == 1
     assert len(viewer.layers["SAM points"].data) == 2

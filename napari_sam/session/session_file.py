@@ -7,8 +7,7 @@ JSON with a checksum each. Its first line, the header, has
 - `image`: an `ImageReference`, and `beside`, its path as seen from the folder of the file, null
   where there is none;
 - `labels`: `name`, `shape` and `dtype` of the Labels layer;
-- `classes`: a list of `{"name": ..., "color": ...}`, the colour as "#rrggbb" or null; empty where
-  there is no table of classes;
+- `classes`: a list of `{"name": ..., "color": "#rrggbb"}`, in the order of their numbers;
 - `being_made`: null, or the object that is not accepted yet: `state` (its prompts, as in a record),
   `index` (the position along each axis of the image, where it is made), `axes` (those of the image
   that are rows and columns there) and `label_id` (that of the object that it will replace, or
@@ -37,6 +36,7 @@ import xxhash
 
 from napari_sam import __version__
 from napari_sam.session.candidates import ObjectState
+from napari_sam.session.classes import Classes, classes_from_json, classes_to_json
 from napari_sam.session.journal_entries import (
     Direction,
     entry,
@@ -96,15 +96,15 @@ class SessionInfo:
         The image.
     labels_name : str
         The name of the Labels layer.
-    classes : tuple of (str, str or None)
-        Name of each class, and its colour as "#rrggbb".
+    classes : tuple of ObjectClass
+        The classes, in the order of their numbers.
     being_made : BeingMade, optional
         The object that is not accepted yet.
     """
 
     image: ImageReference
     labels_name: str
-    classes: tuple[tuple[str, str | None], ...] = ()
+    classes: Classes = ()
     being_made: BeingMade | None = None
 
 
@@ -209,7 +209,7 @@ def _header(path: Path, info: SessionInfo, labels: Labels) -> dict[str, Any]:
             "shape": list(labels.shape),
             "dtype": str(labels.dtype),
         },
-        "classes": [{"name": name, "color": color} for name, color in info.classes],
+        "classes": classes_to_json(info.classes),
         "being_made": None
         if made is None
         else {
@@ -268,7 +268,7 @@ def _understood(path: Path, content: JournalContent, n_objects: int) -> SavedSes
     info = SessionInfo(
         ImageReference(**image),
         header["labels"]["name"],
-        tuple((one["name"], one.get("color")) for one in header["classes"]),
+        classes_from_json(header["classes"]),
         None if made is None else _being_made(made),
     )
     shape, dtype = tuple(header["labels"]["shape"]), np.dtype(header["labels"]["dtype"])

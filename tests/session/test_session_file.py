@@ -16,6 +16,7 @@ from napari_sam.session import (
     ArrayLabels,
     BeingMade,
     ImageReference,
+    ObjectClass,
     Prompts,
     SessionFileError,
     SessionInfo,
@@ -34,7 +35,8 @@ MADE = BeingMade(
     (1, 0),
     7,
 )
-INFO = SessionInfo(REFERENCE, "细胞 labels", (("Münze", "#ff8800"), ("other", None)), MADE)
+CLASSES = (ObjectClass("Münze", "#ff8800"), ObjectClass("other", "#000000"))
+INFO = SessionInfo(REFERENCE, "细胞 labels", CLASSES, MADE)
 
 
 @pytest.fixture
