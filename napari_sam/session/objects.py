@@ -124,6 +124,8 @@ class ObjectBook:
                 self._records.pop(change.before.label_id, None)
                 touched.add(change.before.label_id)
             if change.after is not None:
+                # Last in any case, so that a journal brings back the same order.
+                self._records.pop(change.after.label_id, None)
                 self._records[change.after.label_id] = change.after
                 touched.add(change.after.label_id)
         if touched:
