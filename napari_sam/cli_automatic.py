@@ -134,13 +134,14 @@ def automatic(
     os.environ.setdefault("TQDM_DISABLE", "1")  # napari's bar for opening files
     from napari_sam.batch import Task  # tqdm looks when it is imported
 
-    settings = published_settings(**published)
+    settings, max_share = published_settings(**published)
     choice = checked_choice(model, device if scheduler is None else "auto")
     if scheduler is not None:
         choice = replace(choice, device=device)  # which the workers have to have
     task = Task(
         output.absolute(),
         settings,
+        max_share,
         formats,
         overlap,
         proposals,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from napari_sam.model.automatic_settings import AutomaticSettings
 
 PRESETS: Final = ("natural-image", "cells", "few-large", "many-small")
+"""In the order of those of the window."""
 OUTPUT_MODES: Final = ("coco_rle", "uncompressed_rle", "binary_mask")
 
 
@@ -33,6 +34,7 @@ def published_options(command: Callable[..., None]) -> Callable[..., None]:
         ("crop-n-points-downscale-factor", whole, "Points per side are divided by it per layer."),
         ("point-grids", grid, "A .json file: for each layer [[x, y], ...] from 0 to 1."),
         ("min-mask-region-area", share, "Holes and islands of fewer pixels are removed."),
+        ("max-share", share, "Masks that cover a larger share of the image are left out."),
     )
     command = click.option(
         "--output-mode",
@@ -47,13 +49,17 @@ def published_options(command: Callable[..., None]) -> Callable[..., None]:
     return click.option("--preset", type=choice, help="Settings for a kind of image.")(command)
 
 
-def published_settings(preset: str | None = None, **given: Any) -> AutomaticSettings:
-    """Return the settings that `published_options` were given.
+def published_settings(
+    preset: str | None = None, max_share: float | None = None, **given: Any
+) -> tuple[AutomaticSettings, float]:
+    """Return the settings that `published_options` were given, and the share.
 
     Parameters
     ----------
     preset : str, optional
         What to begin with.
+    max_share : float, optional
+        Masks that cover a larger share of the image are not wanted.
     **given
         By their published names; None leaves what the preset says.
 
@@ -62,13 +68,18 @@ def published_settings(preset: str | None = None, **given: Any) -> AutomaticSett
     click.UsageError
         If they make no sense.
     """
-    from napari_sam.model.automatic_presets import PRESETS as SETTINGS
+    from napari_sam.session.search_settings import PRESETS as SEARCH_PRESETS
 
+    # Nobody clicks meanwhile: as many points in a batch as published.
+    begin = replace(
+        SEARCH_PRESETS[PRESETS.index(preset or PRESETS[0])].settings, points_per_batch=64
+    )
     changes = {name: value for name, value in given.items() if value is not None}
     try:
         if "point_grids" in changes:
             changes["point_grids"] = json.loads(changes["point_grids"].read_text())
             changes.setdefault("points_per_side", None)
-        return replace(SETTINGS[preset or PRESETS[0]], **changes)
+        settings = replace(begin.published(), **changes)
     except (ValueError, TypeError, RecursionError, OSError) as error:
         raise click.UsageError(str(error)) from error
+    return settings, begin.max_share if max_share is None else max_share

@@ -20,8 +20,8 @@ from napari_sam import cli_automatic, cli_published
 from napari_sam.batch import outputs
 from napari_sam.cli import main
 from napari_sam.export import read_coco
-from napari_sam.model.automatic_presets import PRESETS
 from napari_sam.model.automatic_settings import OUTPUT_MODES, AutomaticSettings
+from napari_sam.session.search_settings import PRESETS
 
 TIMEOUT_S = 120
 FEW = ("--points-per-side", "3", "--pred-iou-thresh", "0.5", "--stability-score-thresh", "0.5")
@@ -175,14 +175,18 @@ def test_wrong_calls_have_a_code_of_their_own(folder, tmp_path, wrong, monkeypat
 def test_published_names_and_defaults():
     options = {option.name for option in cli_automatic.automatic.params}
     assert set(vars(AutomaticSettings())) <= options
-    assert tuple(PRESETS) == cli_published.PRESETS
-    assert PRESETS["natural-image"] == AutomaticSettings()
+    named = tuple(preset.name.replace(" ", "-") for preset in PRESETS)
+    assert named == cli_published.PRESETS
+    assert cli_published.published_settings("natural-image") == (AutomaticSettings(), 1)
     assert cli_automatic.FORMATS == outputs.FORMATS
     assert tuple(outputs.OVERLAPS) == cli_automatic.OVERLAPS
     assert sorted(cli_published.OUTPUT_MODES) == sorted(OUTPUT_MODES)
-    settings = cli_published.published_settings("few-large", points_per_side=5, crop_n_layers=None)
+    given = {"points_per_side": 5, "crop_n_layers": None}
+    settings, _ = cli_published.published_settings("few-large", **given)
     assert settings.points_per_side == 5
     assert settings.box_nms_thresh == 0.5
+    assert cli_published.published_settings("cells")[1] < 1
+    assert cli_published.published_settings("cells", max_share=0.9)[1] == 0.9
 
 
 def test_every_command_has_examples():

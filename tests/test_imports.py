@@ -136,7 +136,7 @@ ALLOWED = {
         "image_files",
         "session",
     },
-    "cli_published": {"model"},
+    "cli_published": {"model", "session"},
     "cli_request": {"cli_choice", "cli_files", "export", "request"},
     "request": {"model", "session"},
 }

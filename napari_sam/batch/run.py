@@ -136,4 +136,6 @@ def _find(plane: FilePlane, task: Task, predictor: Predictor, on_progress: Progr
     if task.edges:
         all_pass = replace(settings, pred_iou_thresh=0, stability_score_thresh=0)
         edges = detect_edges(replace(found, settings=all_pass))
-    return PlaneMasks(plane.slice_index, found.select(), proposals, edges)
+    height, width = plane.plane.shape
+    wanted = [one for one in found.select() if one.area <= task.max_share * height * width]
+    return PlaneMasks(plane.slice_index, wanted, proposals, edges)

@@ -27,6 +27,8 @@ class Task:
         Where results go; absolute.
     settings : AutomaticSettings
         How masks are found.
+    max_share : float
+        Masks that cover a larger share of the image are left out.
     formats : tuple of str
         Keys of `napari_sam.batch.outputs.FORMATS`.
     overlap : str
@@ -45,6 +47,7 @@ class Task:
 
     folder: Path
     settings: AutomaticSettings
+    max_share: float
     formats: tuple[str, ...]
     overlap: str
     proposals: bool
@@ -58,7 +61,12 @@ class Task:
     def conditions(self) -> dict[str, Any]:
         """All that decides what the results look like, as JSON has it."""
         settings = {k: v for k, v in asdict(self.settings).items() if k not in _WITHOUT_EFFECT}
-        others = {"overlap": self.overlap, "reader": self.reader, "weights": self.weights}
+        others = {
+            "max_share": self.max_share,
+            "overlap": self.overlap,
+            "reader": self.reader,
+            "weights": self.weights,
+        }
         return dict(json.loads(json.dumps({**settings, **others})))
 
     @property

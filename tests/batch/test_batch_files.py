@@ -59,7 +59,7 @@ def test_images_of_one_name(images):
 @pytest.fixture
 def task(tmp_path):
     return Task(
-        *(tmp_path / "masks", AutomaticSettings(), ("tiff", "coco"), "smaller", False, True),
+        *(tmp_path / "masks", AutomaticSettings(), 1.0, ("tiff", "coco"), "smaller", False, True),
         *(ModelChoice(), "digest of weights"),
     )
 
