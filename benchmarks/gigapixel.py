@@ -207,7 +207,7 @@ def main() -> None:
         tile = widget.session.state.candidates.tile
         watch.longest_s = 0.0
         start_s = time.perf_counter()
-        widget.binding.accept()
+        widget.binding.objects.accept()
         widget.wait_until_idle(TIMEOUT_S)
         results.append(
             {
@@ -221,7 +221,7 @@ def main() -> None:
             }
         )
     peak = peak_bytes() - idle_bytes
-    labels = widget.binding.target.data[0]
+    labels = widget.binding.objects.target.data[0]
     for number, (disc, result) in enumerate(zip(discs(options.side), results, strict=True), 1):
         result["iou"] = overlap(labels, number, disc)
     widget.close()

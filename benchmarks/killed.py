@@ -78,7 +78,7 @@ class Program:
     @property
     def labels(self) -> Labels:
         """The target, which there has to be."""
-        target = self.widget.binding.target_layer
+        target = self.widget.binding.objects.target_layer
         assert target is not None
         return target
 
@@ -99,11 +99,11 @@ class Program:
         place = self._random.uniform(5, height - 5), self._random.uniform(5, width - 5)
         self.viewer.layers["SAM points"].add([place])
         self.widget.wait_until_idle(TIMEOUT_S)
-        self.widget.binding.accept()
+        self.widget.binding.objects.accept()
         self.widget.session.clear_prompts()  # where others have all of the mask
 
     def _paint(self) -> None:
-        layer = self.widget.binding.target
+        layer = self.widget.binding.objects.target
         label_id = int(self._random.integers(0, self.labels.max_label_id() + 2))
         layer.brush_size = 15
         layer.paint(tuple(self._random.integers(0, layer.data.shape)), label_id)
@@ -120,10 +120,10 @@ class Program:
         self.widget.session.remove(self._some())
 
     def _undo(self) -> None:
-        self.widget.binding.undo()
+        self.widget.binding.objects.undo()
 
     def _redo(self) -> None:
-        self.widget.binding.redo()
+        self.widget.binding.objects.redo()
 
     def restore(self) -> str:
         """Press the button, and say what there is then; nothing may be offered."""

@@ -110,7 +110,7 @@ def main() -> None:
     layer = viewer.add_labels(labels, name="objects")
     widget = SamWidget(viewer)
     viewer.window.add_dock_widget(widget, name="SAM live")
-    widget.binding.set_target(layer)
+    widget.binding.objects.set_target(layer)
     table = widget.findChild(ObjectTable)
     unfold(table)
     viewer.scene.camera.zoom = 1.5
@@ -135,7 +135,7 @@ def main() -> None:
     def accepts() -> Iterator[Callable[[], object]]:
         for centre in free[:times]:
             click(centre)
-            yield binding.accept
+            yield binding.objects.accept
 
     def reopens(label_ids: Iterable[int]) -> Iterator[Callable[[], object]]:
         for label_id in label_ids:
@@ -161,12 +161,12 @@ def main() -> None:
     watch.report("reopen one made here", reopens(made))
     watch.report("reopen one from elsewhere", reopens(nearby))
     watch.report("delete", ([lambda one=one: session.remove([one]) for one in made]))
-    watch.report("undo a deletion", [binding.undo] * times)
+    watch.report("undo a deletion", [binding.objects.undo] * times)
     watch.report("sort the table", sorts(), on_canvas=False)
     watch.report("class of one", noted(some()), on_canvas=False)
     watch.report("class of 500", [lambda: session.note(many, class_name="b")], on_canvas=False)
     watch.report("delete 500", [lambda: session.remove(many)])
-    watch.report("undo that", [binding.undo])
+    watch.report("undo that", [binding.objects.undo])
     viewer.close()
 
 

@@ -68,8 +68,8 @@ class AutomaticRun:
         self._is_like_nothing = False  # the rest was asked for, of nothing
         self.review = ProposalReview(session, dispatcher)
         commands: dict[str, Callable[[], None]] = {
-            "undo": binding.undo,
-            "redo": binding.redo,
+            "undo": binding.objects.undo,
+            "redo": binding.objects.redo,
             "accept": self._accept,
             "reject": self._reject,
             "next": lambda: self._step(1),
@@ -103,8 +103,8 @@ class AutomaticRun:
             (review.added, self._on_added),
             (review.warned, show_warning),
             (self._binding.image_changed, self._on_plane_changed),
-            (self._binding.stack_changed, self._on_plane_changed),
-            (self._binding.target_changed, review.follow_target),
+            (self._binding.shown.stack_changed, self._on_plane_changed),
+            (self._binding.objects.target_changed, review.follow_target),
             (self._viewer.layers.events.removed, self._on_layer_removed),
         )
         for event, callback in self._connections:
@@ -126,19 +126,19 @@ class AutomaticRun:
 
     def preview(self) -> None:
         """Look for masks where the person looks, as the whole image would be looked at."""
-        place = self._binding.place
+        place = self._binding.shown.place
         if place is not None:
-            self._start(place, self._binding.view_in_sight)
+            self._start(place, self._binding.shown.view_in_sight)
 
     def find_everything(self) -> None:
         """Look for masks in the whole image."""
-        place = self._binding.place
+        place = self._binding.shown.place
         if place is not None:
             self._start(place, None)
 
     def find_rest(self) -> None:
         """Look for masks where the target has no objects yet."""
-        place = self._binding.place
+        place = self._binding.shown.place
         target = self._session.target
         if place is None:
             return
@@ -179,7 +179,7 @@ class AutomaticRun:
 
     def find_edges(self) -> None:
         """Draw the edges in the image, as a new layer."""
-        place, plane = self._binding.place, self._session.plane
+        place, plane = self._binding.shown.place, self._session.plane
         if place is not None and plane is not None:
             self._edges_place = place
             self._search.find_edges(
@@ -211,13 +211,13 @@ class AutomaticRun:
         self.review.show(picture)
 
     def _on_plane_changed(self) -> None:
-        place, plane = self._binding.place, self._session.plane
+        place, plane = self._binding.shown.place, self._session.plane
         self.review.is_here = place is not None and place == self._place
         shape = None if place is None or plane is None else plane.shape
         elsewhere = ""
         if self._place is not None and place != self._place:
             elsewhere = f"another slice or view of '{self._place.image.name}'"
-            if self._binding.image is not self._place.image:
+            if self._binding.shown.image is not self._place.image:
                 elsewhere = f"'{self._place.image.name}'"
         self.panel.show_place(shape, elsewhere)
         self._show_count()

@@ -75,7 +75,7 @@ class ClassList:
         panel.coloring_requested.connect(self.set_coloring)
         self._connections = (
             (classes.table.changed, self._on_classes_changed),
-            (binding.target_changed, self._on_target_changed),
+            (binding.objects.target_changed, self._on_target_changed),
             (binding.keys.changed, self._show),
         )
         for event, callback in self._connections:
@@ -120,7 +120,7 @@ class ClassList:
 
     def _attempt(self, action: Callable[[], object]) -> None:
         try:
-            self._binding.attempt(action)
+            self._binding.objects.attempt(action)
         except ClassError as error:
             self._binding.warned.emit(str(error))
         self._show()  # also where the panel shows what was refused
@@ -152,7 +152,7 @@ class ClassList:
             self._colors = ClassColors(self._target, table, self._dispatcher.post)
 
     def _on_target_changed(self) -> None:
-        self._follow(self._binding.target_layer)
+        self._follow(self._binding.objects.target_layer)
         self._on_records_changed()
         self._color()
 

@@ -48,7 +48,7 @@ class JournalKeeper:
         self._strokes: dict[TargetLayer, Callable[..., None]] = {}
         self._replacements: dict[TargetLayer, Callable[[], None]] = {}
         self._is_troubled = False
-        binding.target_changed.connect(self._on_target_changed)
+        binding.objects.target_changed.connect(self._on_target_changed)
         session.write_down(self._record)
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ class JournalKeeper:
 
         An edit that is still being written in the background is written down even then.
         """
-        self._binding.target_changed.disconnect(self._on_target_changed)
+        self._binding.objects.target_changed.disconnect(self._on_target_changed)
         for target in self._journals:
             if not target.is_gone:
                 target.recount()  # a stroke of just now
@@ -101,7 +101,7 @@ class JournalKeeper:
         for gone in [target for target in self._journals if target.is_gone]:
             self._let_go(gone)
             del self._journals[gone]
-        target, image = self._binding.target_layer, self._binding.image
+        target, image = self._binding.objects.target_layer, self._binding.shown.image
         if target is not None and image is not None and target not in self._journals:
             self.keep(target, reference_of(image))
 

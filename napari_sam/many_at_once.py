@@ -125,11 +125,11 @@ class ManyAtOnce:
 
     def _reader(self) -> Read:
         if self._layer is not None:
-            return self._binding.objects_in(self._layer)
+            return self._binding.objects.objects_in(self._layer)
         if self._path is None:
             msg = "Choose the layer or the file first that the prompts are in."
             raise TargetError(msg)
-        image, view = self._binding.shown_plane
+        image, view = self._binding.shown.need()
         last = len(view.shape_nd) - 1
         if (view.row_axis, view.column_axis) != (last - 1, last):
             msg = "Files tell rows and columns: roll the axes (Ctrl-E) until these two are shown."
@@ -143,7 +143,7 @@ class ManyAtOnce:
 
     def _show(self, objects: list[ObjectToFind]) -> None:
         where = self._path.name if self._path is not None else "the layer"
-        here = "on this slice " if len(self._binding.shown_plane[1].axes_of_planes) else ""
+        here = "on this slice " if len(self._binding.shown.need()[1].axes_of_planes) else ""
         counted = "1 object" if len(objects) == 1 else f"{len(objects)} objects"
         self.panel.show_source(f"{counted} {here}in {where}.", count=len(objects))
 

@@ -73,7 +73,7 @@ class ObjectFiles:
         overlapping : bool
             Whether each object has its whole accepted mask, or its pixels in the labels.
         """
-        target = self._binding.target_layer
+        target = self._binding.objects.target_layer
         if target is None:
             show_warning("There are no objects to export yet: accept one, or choose a target.")
             return
@@ -105,7 +105,7 @@ class ObjectFiles:
         path : Path
             A file of any format that `read_objects` reads.
         """
-        target = self._binding.need_target()
+        target = self._binding.objects.need_target()
         if target is None:
             show_warning("Open and choose the image first that the objects belong to.")
             return
@@ -147,7 +147,7 @@ class ObjectFiles:
         path: Path,
     ) -> None:
         self.row.show_busy(False)
-        if self._binding.target_layer is not target:
+        if self._binding.objects.target_layer is not target:
             show_warning(f"Another target was chosen while {path} was read: import it again.")
             return
         if not records:

@@ -44,16 +44,16 @@ class ObjectList:
         self._target: TargetLayer | None = None
         self._begun: tuple[bool, int | None] = (False, None)
         table = self.table
-        table.go_requested.connect(binding.go_to)
+        table.go_requested.connect(binding.objects.go_to)
         table.reopen_requested.connect(self._on_reopen)
         table.remove_requested.connect(self._on_remove)
         table.merge_requested.connect(self._on_merge)
         table.change_requested.connect(self._on_change)
         table.command_requested.connect(binding.keys.give)
-        self.fold.toggled.connect(binding.point)
+        self.fold.toggled.connect(binding.objects.point)
         self._connections = (
-            (binding.target_changed, self._on_target_changed),
-            (binding.object_pointed_at, table.point_at),
+            (binding.objects.target_changed, self._on_target_changed),
+            (binding.objects.object_pointed_at, table.point_at),
             (binding.keys.changed, self._on_keys_changed),
             (session.changed, self._on_session_changed),
         )
@@ -143,7 +143,7 @@ class ObjectList:
             target.book.changed.connect(self._on_records_changed)
 
     def _on_target_changed(self) -> None:
-        target = self._binding.target_layer
+        target = self._binding.objects.target_layer
         self._follow(target)
         area, unit = (1.0, "") if target is None else target.pixel_area
         self.table.set_records(() if target is None else target.book, PixelArea(area, unit))
@@ -160,14 +160,14 @@ class ObjectList:
         self.fold.set_title("1 object" if count == 1 else f"{count} objects")
 
     def _on_reopen(self, label_id: int) -> None:
-        self._binding.go_to(label_id)
-        self._binding.reopen(label_id)
+        self._binding.objects.go_to(label_id)
+        self._binding.objects.reopen(label_id)
 
     def _on_remove(self, label_ids: list[int]) -> None:
-        self._binding.attempt(lambda: self._session.remove(label_ids))
+        self._binding.objects.attempt(lambda: self._session.remove(label_ids))
 
     def _on_merge(self, label_ids: list[int]) -> None:
-        self._binding.attempt(lambda: self._session.merge(label_ids))
+        self._binding.objects.attempt(lambda: self._session.merge(label_ids))
 
     def _on_change(self, label_ids: list[int], what: str, value: object) -> None:
-        self._binding.attempt(lambda: self._session.note(label_ids, **{what: value}))
+        self._binding.objects.attempt(lambda: self._session.note(label_ids, **{what: value}))

@@ -65,13 +65,13 @@ class Restoring:
     def look(self) -> None:
         """Look for what there is of the current image."""
         self._offer(())
-        image = self._binding.image
+        image = self._binding.shown.image
         if image is None:
             return
         reference = reference_of(image)
 
         def on_found(found: list[JournalSummary]) -> None:
-            if image is self._binding.image:
+            if image is self._binding.shown.image:
                 self._offer(tuple(found))
 
         self._lane.submit(
@@ -92,13 +92,13 @@ class Restoring:
 
     def restore(self) -> None:
         """Bring the newest of what there is into a new layer, and go on with its journal."""
-        image = self._binding.image
+        image = self._binding.shown.image
         if not self._found or image is None or not self._lane.is_idle:
             return
         newest, self._found = self._found[0], self._found[1:]
         labels = newest.header["labels"]
-        layer = labels_for(image, self._binding.view, tuple(labels["shape"]), labels["dtype"])
-        target = self._binding.follow_labels(layer)
+        layer = labels_for(image, self._binding.shown.view, tuple(labels["shape"]), labels["dtype"])
+        target = self._binding.objects.follow_labels(layer)
 
         def work(job: Job) -> tuple[JournalContent, Path]:
             content = read_journal(newest.path)
@@ -114,7 +114,9 @@ class Restoring:
             reference = reference_of(image)
             journal = Journal.resume(path, content.sound_bytes, reference, target)
             self._keeper.keep(target, reference, journal)
-            self._binding.attempt(lambda: self._binding.add_target(layer, target, image))
+            self._binding.objects.attempt(
+                lambda: self._binding.objects.add_target(layer, target, image)
+            )
             count = len(target.book)
             objects = "1 object" if count == 1 else f"{count} objects"
             show_info(f"{objects} restored into '{layer.name}'.")
@@ -130,5 +132,5 @@ class Restoring:
         self._lane.submit(work, on_done, on_failed, self.row.show_progress)
 
     def _end(self, image: Image) -> None:
-        if image is self._binding.image:
+        if image is self._binding.shown.image:
             self.look()

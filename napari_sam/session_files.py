@@ -96,7 +96,7 @@ class SessionFiles:
             The file to write or to replace.
         """
         binding = self._binding
-        image, target = binding.image, binding.need_target()
+        image, target = binding.shown.image, binding.objects.need_target()
         if image is None or target is None:
             show_warning("There is no session to save yet: open and choose an image first.")
             return
@@ -121,7 +121,7 @@ class SessionFiles:
         self._begin(work, on_done, "The session could not be saved")
 
     def _being_made(self) -> BeingMade | None:
-        state, view = self._session.object_being_made, self._binding.view
+        state, view = self._session.object_being_made, self._binding.shown.view
         if state.prompts.is_empty or view is None:
             return None
         reopened = state.reopened
@@ -145,7 +145,7 @@ class SessionFiles:
 
     def _read(self, path: Path, images: Sequence[Image], on_unknown: Callable[..., None]) -> None:
         """Read a session, and look for its image among layers, the current one first."""
-        current = self._binding.image
+        current = self._binding.shown.image
         in_order = sorted(images, key=lambda image: image is not current)
         known = [(image, reference_of(image), levels(image)[0]) for image in in_order]
 
@@ -185,15 +185,17 @@ class SessionFiles:
 
     def _restore(self, saved: SavedSession, image: Image) -> None:
         self._binding.set_image(image)
-        layer = labels_for(image, self._binding.view, saved.shape, saved.dtype)
+        layer = labels_for(image, self._binding.shown.view, saved.shape, saved.dtype)
         layer.name = saved.info.labels_name
-        target = self._binding.follow_labels(layer)
+        target = self._binding.objects.follow_labels(layer)
 
         def on_done(_: None) -> None:
             self._keeper.keep(target, reference_of(image))
-            self._binding.attempt(lambda: self._binding.add_target(layer, target, image))
-            self._binding.attempt(lambda: self._session.classes.load(saved.info.classes))
-            if saved.info.being_made is not None and image is self._binding.image:
+            self._binding.objects.attempt(
+                lambda: self._binding.objects.add_target(layer, target, image)
+            )
+            self._binding.objects.attempt(lambda: self._session.classes.load(saved.info.classes))
+            if saved.info.being_made is not None and image is self._binding.shown.image:
                 self._go_on_with(saved.info.being_made, image)
             self._end()
             count = "1 object" if saved.n_objects == 1 else f"{saved.n_objects} objects"
@@ -206,14 +208,14 @@ class SessionFiles:
         )
 
     def _go_on_with(self, made: BeingMade, image: Image) -> None:
-        view = self._binding.view
+        view = self._binding.shown.view
         if view is None or made.axes != (view.row_axis, view.column_axis):
             show_warning(
                 "The object that was being made is not brought back: it was on a plane of axes "
                 f"{made.axes}. Roll the axes (Ctrl-E) until these show, and open the session again."
             )
             return
-        self._binding.show_plane(image, replace(view, index=made.index))
+        self._binding.shown.go_to(image, replace(view, index=made.index))
 
         def resume() -> None:
             try:

@@ -99,8 +99,8 @@ class SamWidget(QWidget):
         self.binding = LayerBinding(self._viewer, self.session, self._dispatcher.post)
         self._activity = Activity(self)
         self._status_bar = CalmStatusBar(self)
-        self._look_timer = self._rest_timer(_LOOK_MS, self.binding.look_as_shown)
-        self._camera_timer = self._rest_timer(_CAMERA_MS, self.binding.look_at_view)
+        self._look_timer = self._rest_timer(_LOOK_MS, self.binding.shown.look_as_shown)
+        self._camera_timer = self._rest_timer(_CAMERA_MS, self.binding.shown.look_at_view)
         self._is_closed = False
         self._build()
         self._connect()
@@ -199,8 +199,8 @@ class SamWidget(QWidget):
         image.cancel_requested.connect(session.cancel_embedding)
         self._activity.cancel_requested.connect(session.cancel_embedding)
         image.embed_requested.connect(session.embed)
-        self._look_panel.look_requested.connect(binding.set_look)
-        image.prepare_row.prepare_requested.connect(binding.prepare_stack)
+        self._look_panel.look_requested.connect(binding.shown.set_look)
+        image.prepare_row.prepare_requested.connect(binding.shown.prepare_stack)
         image.prepare_row.pause_requested.connect(session.ahead.pause_preparation)
         image.prepare_row.resume_requested.connect(session.ahead.resume_preparation)
         image.prepare_row.cancel_requested.connect(session.ahead.cancel_preparation)
@@ -216,15 +216,15 @@ class SamWidget(QWidget):
         prompts.points_combo.chosen.connect(self._on_prompt_layer_chosen)
         prompts.boxes_combo.chosen.connect(self._on_prompt_layer_chosen)
         masks.candidate_requested.connect(session.choose)
-        self._brought_row.folder_requested.connect(binding.brought.use)
-        self._brought_row.stop_requested.connect(binding.brought.stop)
+        self._brought_row.folder_requested.connect(binding.shown.brought.use)
+        self._brought_row.stop_requested.connect(binding.shown.brought.stop)
         self._store_row.usage_requested.connect(self._show_store)
         self._store_row.clear_requested.connect(self._on_store_row_clear_requested)
         objects.target_combo.chosen.connect(self._on_target_chosen)
         objects.overlap_requested.connect(self._on_object_panel_overlap_requested)
-        objects.accept_requested.connect(binding.accept)
-        objects.undo_requested.connect(binding.undo)
-        objects.redo_requested.connect(binding.redo)
+        objects.accept_requested.connect(binding.objects.accept)
+        objects.undo_requested.connect(binding.objects.undo)
+        objects.redo_requested.connect(binding.objects.redo)
         self._connections: tuple[tuple[Any, Any], ...] = (
             (session.changed, self._on_session_changed),
             (session.warned, self._on_warned),
@@ -232,14 +232,14 @@ class SamWidget(QWidget):
             (binding.polarity_changed, prompts.show_polarity),
             (binding.hover_changed, prompts.show_hover),
             (binding.hover_changed, self._status_bar.calm),
-            (binding.look_changed, self._on_look_changed),
-            (binding.looks.changed, self._look_panel.show_look),
-            (binding.brought.changed, self._brought_row.show_brought),
-            (binding.camera_moved, self._on_camera_moved),
+            (binding.shown.look_changed, self._on_look_changed),
+            (binding.shown.looks.changed, self._look_panel.show_look),
+            (binding.shown.brought.changed, self._brought_row.show_brought),
+            (binding.shown.camera_moved, self._on_camera_moved),
             (binding.image_changed, self._refresh_combos),
-            (binding.stack_changed, image.prepare_row.show_stack),
+            (binding.shown.stack_changed, image.prepare_row.show_stack),
             (self._store.changed, self._on_store_changed),
-            (binding.target_changed, self._refresh_combos),
+            (binding.objects.target_changed, self._refresh_combos),
             (binding.prompt_layers_changed, self._refresh_combos),
             (self._viewer.layers.events.inserted, self._on_layer_inserted),
             (self._viewer.layers.events.removed, self._refresh_combos),
@@ -296,7 +296,7 @@ class SamWidget(QWidget):
     def _on_layer_inserted(self) -> None:
         """Start on the first image that comes, as if it had been there from the beginning."""
         self._refresh_combos()
-        if self.binding.image is None:
+        if self.binding.shown.image is None:
             self.binding.choose_image()
 
     def _refresh_combos(self) -> None:
@@ -304,13 +304,13 @@ class SamWidget(QWidget):
         persons = [layer for layer in layers if not binding.is_ours(layer)]
         points, boxes = binding.persons_prompt_layers
         for combo, layer_type, chosen in (
-            (self._image_panel.image_combo, Image, binding.image),
+            (self._image_panel.image_combo, Image, binding.shown.image),
             (self._prompt_panel.points_combo, Points, points),
             (self._prompt_panel.boxes_combo, Shapes, boxes),
-            (self._object_panel.target_combo, Labels, binding.target),
+            (self._object_panel.target_combo, Labels, binding.objects.target),
         ):
             combo.set_layers([layer for layer in persons if isinstance(layer, layer_type)], chosen)
-        self._many.offer([layer for layer in persons if layer is not binding.target])
+        self._many.offer([layer for layer in persons if layer is not binding.objects.target])
 
     def _on_store_changed(self, usage: StoreUsage) -> None:
         self._dispatcher.post(lambda: self._store_row.show_usage(usage))  # from its own thread
@@ -343,7 +343,7 @@ class SamWidget(QWidget):
 
     def _on_target_chosen(self, layer: Labels | None) -> None:
         try:
-            self.binding.set_target(layer)
+            self.binding.objects.set_target(layer)
         except TargetError as error:
             show_warning(str(error))
             self._refresh_combos()

@@ -61,7 +61,7 @@ class Demo:
         self._widget.wait_until_idle(TIMEOUT_S)
         self._shoot("next_mask")
         self._widget.session.choose_next(-1)
-        binding.accept()
+        binding.objects.accept()
         self._widget.wait_until_idle(TIMEOUT_S)
         self._shoot("accepted")
 
@@ -71,7 +71,7 @@ class Demo:
         boxes = viewer.layers["SAM boxes"]
         self._prompt("box to mask", lambda: boxes.add_rectangles(corners_rc))
         self._shoot("box")
-        binding.accept()
+        binding.objects.accept()
         self._widget.wait_until_idle(TIMEOUT_S)
         self._shoot("both_accepted")
         self._save_labels()
@@ -121,7 +121,7 @@ class Demo:
         self._viewer.screenshot(str(path), canvas_only=False, flash=False)
 
     def _save_labels(self) -> None:
-        target = self._widget.binding.target
+        target = self._widget.binding.objects.target
         labels = np.asarray(target.data) if target is not None else np.zeros((0, 0), np.uint8)
         if set(np.unique(labels)) != {0, 1, 2}:
             msg = f"Two objects were expected in the labels, not {np.unique(labels)}."

@@ -91,12 +91,12 @@ def test_everything_is_found_filtered_kept_and_undone(opened):
     assert "looked for again" in panel.outcome.text()
 
     press(widget, panel.keep)
-    target = widget.binding.target_layer
+    target = widget.binding.objects.target_layer
     kept = len(target.book)
     assert kept == len(np.unique(target.layer.data)) - 1 > 5
     assert len(layer.features) == count - kept  # those below others as a whole are still there
     assert all(record.stability >= 0.85 for record in target.book)
-    widget.binding.undo()
+    widget.binding.objects.undo()
     widget.wait_until_idle(TIMEOUT_S)
     assert len(target.book) == 0
     assert len(layer.features) == count
@@ -112,7 +112,7 @@ def test_the_rest_is_reviewed_with_keys(opened):
     assert "no objects yet" in panel.outcome.text()
     press(widget, panel.next)
     press(widget, panel.accept)
-    (record,) = widget.binding.target_layer.book
+    (record,) = widget.binding.objects.target_layer.book
     panel.form.fields["points_per_side"].setValue(8)
     press(widget, panel.rest)
     (layer,) = found_layers(viewer)
@@ -128,7 +128,7 @@ def test_the_rest_is_reviewed_with_keys(opened):
     press_key(layer, "C")
     press_key(layer, "C")
     widget.wait_until_idle(TIMEOUT_S)
-    assert len(widget.binding.target_layer.book) == 3
+    assert len(widget.binding.objects.target_layer.book) == 3
     assert len(layer.features) == count - 3
     assert panel.bring_back.text() == "Bring back 1"
     layer.undo()
@@ -155,11 +155,11 @@ def test_what_was_found_survives_another_image_and_goes_with_its_own(opened):
     widget.binding.set_image(viewer.layers["coins"])
     widget.wait_until_idle(TIMEOUT_S)
     press(widget, panel.keep)
-    assert len(widget.binding.target_layer.book) > 5
+    assert len(widget.binding.objects.target_layer.book) > 5
     viewer.layers.remove("coins")
     widget.wait_until_idle(TIMEOUT_S)
     assert found_layers(viewer) == []
-    assert widget.binding.image is other
+    assert widget.binding.shown.image is other
     press(widget, panel.whole)  # a constant image
     viewer.layers.remove(other)
     widget.wait_until_idle(TIMEOUT_S)
@@ -170,7 +170,7 @@ def test_what_was_found_survives_another_image_and_goes_with_its_own(opened):
 def test_layers_may_be_deleted_in_the_middle_of_a_run(opened, deleted):
     viewer, widget, panel = opened()
     target = viewer.add_labels(np.zeros(COINS.shape, np.uint16), name="target")
-    widget.binding.set_target(target)
+    widget.binding.objects.set_target(target)
 
     def delete():
         doomed = {"target": target, "image": viewer.layers["coins"]}.get(deleted)
@@ -187,7 +187,7 @@ def test_layers_may_be_deleted_in_the_middle_of_a_run(opened, deleted):
     assert not widget.session.mask_search.state.is_running
     if deleted == "target":
         press(widget, panel.keep)
-        assert len(widget.binding.target_layer.book) > 5
+        assert len(widget.binding.objects.target_layer.book) > 5
     else:
         assert found_layers(viewer) == []
         assert panel.whole.isEnabled() == (deleted == "found")
@@ -204,7 +204,7 @@ def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
     widget.wait_until_idle(TIMEOUT_S)
     press(widget, panel.preview)
     (layer,) = found_layers(viewer)
-    view = widget.binding.view_in_sight
+    view = widget.binding.shown.view_in_sight
     proposals = widget.session.mask_search.picture.proposals
     assert proposals
     for one in proposals:
@@ -223,10 +223,10 @@ def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
     viewer.dims.set_current_step(0, 1)
     widget.wait_until_idle(TIMEOUT_S)
     press(widget, panel.keep)
-    target = widget.binding.target_layer
+    target = widget.binding.objects.target_layer
     assert not target.layer.data[0].any()
     assert target.layer.data[1].any()
-    widget.binding.undo()
+    widget.binding.objects.undo()
     widget.wait_until_idle(TIMEOUT_S)
     widget.close()
     assert layer in viewer.layers  # work that was not kept is not lost

@@ -36,7 +36,7 @@ def test_what_cannot_be_segmented_says_what_to_do(make_widget, pixels, kwargs, w
     assert words in state.hint
     assert image.name in state.hint
     widget.binding.start_points()  # harmless
-    widget.binding.accept()
+    widget.binding.objects.accept()
     viewer.add_image(data.coins(), name="coins")
     widget.binding.set_image(viewer.layers["coins"])
     widget.wait_until_idle(TIMEOUT_S)
@@ -65,8 +65,8 @@ NAN[0, 80:90] = -np.inf
 def test_every_dtype_can_be_annotated(make_widget, pixels):
     viewer, widget = make_widget(Image(pixels, name="image", contrast_limits=_limits(pixels)))
     click(viewer, widget, (68, 104))
-    widget.binding.accept()
-    labels = widget.binding.target.data
+    widget.binding.objects.accept()
+    labels = widget.binding.objects.target.data
     assert labels[68, 104] == 1
     assert 300 < np.count_nonzero(labels) < labels.size / 2
 
@@ -84,8 +84,8 @@ def test_colour_images_can_be_annotated(make_widget, alpha):
     viewer, widget = make_widget(Image(rgb, rgb=True, name="colour"))
     click(viewer, widget, (100, 100))
     assert len(widget.session.state.candidates) == 3
-    widget.binding.accept()
-    assert widget.binding.target.data.shape == (200, 200)
+    widget.binding.objects.accept()
+    assert widget.binding.objects.target.data.shape == (200, 200)
 
 
 @pytest.mark.parametrize("pixels", [np.full((1, 1), 3.0), np.full((40, 50), 7, np.uint16)])
@@ -93,7 +93,7 @@ def test_constant_and_one_pixel_images_warn_and_work(make_widget, pixels):
     viewer, widget = make_widget(Image(pixels, name="flat"))
     assert any("have the same value" in record.message for record in notification_manager.records)
     click(viewer, widget, (0, 0))
-    widget.binding.accept()
+    widget.binding.objects.accept()
     assert widget.session.state.phase is Phase.READY
 
 
@@ -137,8 +137,8 @@ def test_targets_that_cannot_take_the_object_are_refused(make_widget):
     _, widget = make_widget(Image(data.coins(), name="coins"), small, elsewhere)
     for layer, words in ((small, "shape"), (elsewhere, "does not lie on")):
         with pytest.raises(TargetError, match=words):
-            widget.binding.set_target(layer)
-        assert widget.binding.target is None
+            widget.binding.objects.set_target(layer)
+        assert widget.binding.objects.target is None
     widget._object_panel.target_combo.chosen.emit(small)
     assert any("'small' has shape" in record.message for record in notification_manager.records)
     assert widget._object_panel.target_combo.layer is None
@@ -148,9 +148,9 @@ def test_a_full_target_loses_nothing(make_widget):
     full = Labels(np.zeros((303, 384), np.uint8), name="full")
     full.data[0, 0] = 255
     viewer, widget = make_widget(Image(data.coins(), name="coins"), full)
-    widget.binding.set_target(full)
+    widget.binding.objects.set_target(full)
     click(viewer, widget, (68, 104))
-    widget.binding.accept()
+    widget.binding.objects.accept()
     assert any("no number left" in record.message for record in notification_manager.records)
     assert widget.session.state.prompts.points_xy == ((104, 68),)
     assert np.count_nonzero(full.data) == 1
@@ -158,7 +158,7 @@ def test_a_full_target_loses_nothing(make_widget):
 
 def test_accept_with_nothing_to_accept_says_what_to_do(make_widget):
     _, widget = make_widget(Image(data.coins(), name="coins"))
-    widget.binding.accept()
+    widget.binding.objects.accept()
     assert any("no mask to accept" in record.message for record in notification_manager.records)
 
 
@@ -182,12 +182,12 @@ def test_an_image_whose_data_shrinks_is_survived(make_widget):
     image = Image(data.coins(), name="coins")
     viewer, widget = make_widget(image)
     click(viewer, widget, (68, 104))
-    widget.binding.accept()
+    widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
     image.data = data.coins()[:100, :120]
     widget.wait_until_idle(TIMEOUT_S)
     widget.session.undo()
     click(viewer, widget, (50, 50))
-    widget.binding.accept()
+    widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.phase is Phase.READY

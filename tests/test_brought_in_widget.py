@@ -79,7 +79,7 @@ def test_nothing_is_encoded_when_they_fit(opened, encoded, store, monkeypatch):
     assert click(viewer, widget).any()
     viewer.layers[0].contrast_limits = (20, 100)
     widget.wait_until_idle(TIMEOUT_S)
-    widget.binding.accept()
+    widget.binding.objects.accept()
     assert viewer.layers["stack labels"].data[1].any()
     assert encoded == []
     assert heard == []

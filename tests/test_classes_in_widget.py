@@ -21,7 +21,7 @@ def opened(make_widget):
     labels = np.zeros(COINS.shape, np.uint16)
     labels[2:8, 2:8], labels[2:8, 20:30], labels[2:8, 40:60] = 1, 2, 3
     layer = viewer.add_layer(Labels(labels, name="mine"))
-    widget.binding.set_target(layer)
+    widget.binding.objects.set_target(layer)
     widget.binding.start_points()
     return viewer, widget, layer
 
@@ -37,11 +37,11 @@ def press_in_table(qtbot, table, key, modifier=Qt.KeyboardModifier.NoModifier) -
 
 
 def classes_of(widget):
-    return {one.label_id: one.class_name for one in widget.binding.target_layer.book}
+    return {one.label_id: one.class_name for one in widget.binding.objects.target_layer.book}
 
 
 def reviewed(widget):
-    return {one.label_id for one in widget.binding.target_layer.book if one.reviewed}
+    return {one.label_id for one in widget.binding.objects.target_layer.book if one.reviewed}
 
 
 def test_number_keys_are_about_rows_then_a_reopened_object_then_the_next_one(opened, qtbot):
@@ -119,7 +119,7 @@ def test_the_panel_renames_recolors_deletes_and_shares(opened, tmp_path, qtbot, 
     panel.open_requested.emit(tmp_path / "team.json")
     assert panel.rows.topLevelItem(1).text(1) == "Münze"
     for _ in range(2):
-        widget.binding.undo()
+        widget.binding.objects.undo()
     assert classes_of(widget) == {1: "Münze", 2: None, 3: "Münze"}
     panel.open_requested.emit(tmp_path / "missing.json")
     assert "cannot be read" in said[-1]
@@ -147,7 +147,7 @@ def test_objects_have_the_colors_of_their_classes(opened):
     assert {color(n) for n in (1, 2, 9)} == {(0, 1, 0, 1)}
     # Numbers beyond napari's table of colours.
     wide = viewer.add_labels(np.array([[0, 70000]] * 70).repeat(100, axis=1), name="wide")
-    widget.binding.set_target(wide)
+    widget.binding.objects.set_target(wide)
     assert layer.colormap is before
     widget.session.note([70000], class_name="coin")
     widget.wait_until_idle(TIMEOUT_S)
@@ -180,7 +180,7 @@ def test_review_goes_through_the_table_as_it_is_sorted(opened, qtbot):
     table.choose(order[0])
     press_in_table(qtbot, table, Qt.Key.Key_Y)
     assert table.chosen == [order[1]]
-    widget.binding._on_pointer_moved(np.array((4.0, 4.0)))
+    widget.binding.objects._on_pointer_moved(np.array((4.0, 4.0)))
     assert table.chosen == [order[1]]
     press_in_table(qtbot, table, Qt.Key.Key_Y)
     press_in_table(qtbot, table, Qt.Key.Key_Y)

@@ -67,11 +67,11 @@ def test_lasso_then_polygon_then_undo_shows_each_as_it_was_drawn(job):
     second = prompts_of(widget)
     assert len(second.outline.vertices_xy) == 5
     assert len(shapes.data) == 1
-    widget.binding.undo()
+    widget.binding.objects.undo()
     assert prompts_of(widget) == first
     assert shapes.shape_type == ["polygon"]
     assert len(shapes.data[0]) == len(first.outline.vertices_xy)
-    widget.binding.redo()
+    widget.binding.objects.redo()
     assert prompts_of(widget) == second
 
 
@@ -93,12 +93,12 @@ def test_an_ellipse_with_scribbles_in_both_polarities(job):
     assert shapes.features["polarity"].tolist() == ["foreground", "foreground", "background"]
     colors = [tuple(np.round(color[:2])) for color in shapes.edge_color]
     assert colors == [(0, 1), (0, 1), (1, 0)]
-    widget.binding.accept()
+    widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
     assert shapes.data == []
     assert widget.session.state.prompts.is_empty
-    assert 1400 < (widget.binding.target.data == 1).sum() < 2000
-    widget.binding.reopen(1)
+    assert 1400 < (widget.binding.objects.target.data == 1).sum() < 2000
+    widget.binding.objects.reopen(1)
     assert prompts_of(widget) == drawn
     assert sorted(shapes.shape_type) == ["ellipse", "line", "path"]
     names = dict(zip(shapes.shape_type, shapes.features["polarity"], strict=True))
@@ -139,20 +139,20 @@ def test_o_over_another_labels_layer_begins_with_its_object(make_widget):
     )
     widget.binding.start_points()
     viewer.cursor.position = CENTRE_RC
-    widget.binding.reopen_under_cursor()
+    widget.binding.objects.reopen_under_cursor()
     assert prompts_of(widget).box_xyxy == (136.5, 32.5, 172.5, 68.5)
-    widget.binding.accept()
+    widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
     np.testing.assert_array_equal(viewer.layers["cellpose"].data, labels)
-    made = widget.binding.target.data == 1
+    made = widget.binding.objects.target.data == 1
     assert made.sum() > 1100
     # Now the accepted one is under the cursor, too: it is the one that opens.
-    widget.binding.reopen_under_cursor()
+    widget.binding.objects.reopen_under_cursor()
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session._decoding.object.reopened.record.label_id == 1
     viewer.layers["cellpose"].visible = False
     viewer.cursor.position = (290, 10)
     heard = []
     widget.binding.warned.connect(heard.append)
-    widget.binding.reopen_under_cursor()
+    widget.binding.objects.reopen_under_cursor()
     assert "no accepted object under the cursor" in heard[0]

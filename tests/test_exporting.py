@@ -33,7 +33,7 @@ def opened(make_widget, said):
     labels = np.zeros(data.coins().shape, np.uint16)
     labels[10:30, 20:50], labels[60:90, 100:120] = 3, 7
     layer = viewer.add_layer(Labels(labels, name="mine"))
-    widget.binding.set_target(layer)
+    widget.binding.objects.set_target(layer)
     widget.session.classes.add("Münze", "#102030")
     widget.session.note([3, 7], class_name="Münze")
     widget.session.note([7], reviewed=True, note="nochmal\nansehen 核")
@@ -62,16 +62,16 @@ def test_every_format_is_written_and_what_can_be_read_comes_back(opened, said, t
     assert said[-1] == f"2 objects imported from {path}."
     np.testing.assert_array_equal(layer.data > 0, before > 0)
     assert len(np.unique(layer.data)) == 3
-    records = sorted(widget.binding.target_layer.book, key=lambda record: record.start)
+    records = sorted(widget.binding.objects.target_layer.book, key=lambda record: record.start)
     if suffix != ".npy":
         assert {record.class_name for record in records} == {"Münze"}
     if suffix not in (".npy", ".txt"):
         assert [record.reviewed for record in records] == [False, True]
         assert [record.note for record in records] == ["", "nochmal\nansehen 核"]
         assert [one.color for one in widget.session.classes.table.classes] == ["#102030"]
-    widget.binding.undo()
+    widget.binding.objects.undo()
     assert not layer.data.any()
-    widget.binding.redo()
+    widget.binding.objects.redo()
     np.testing.assert_array_equal(layer.data > 0, before > 0)
 
 
@@ -160,8 +160,8 @@ def test_naparis_own_dialogs_keep_what_is_known_of_objects(opened, tmp_path, nam
     viewer.layers.save(str(tmp_path / name), selected=True, plugin=PLUGIN)
     widget.session.classes.remove("Münze")
     (opened_again,) = viewer.open(str(tmp_path / name), plugin=PLUGIN)
-    widget.binding.set_target(opened_again)
-    records = {record.label_id: record for record in widget.binding.target_layer.book}
+    widget.binding.objects.set_target(opened_again)
+    records = {record.label_id: record for record in widget.binding.objects.target_layer.book}
     assert {record.class_name for record in records.values()} == {"Münze"}
     assert (records[3].reviewed, records[3].note) == (False, "n")
     assert (records[7].reviewed, records[7].note) == (True, "nochmal\nansehen 核")

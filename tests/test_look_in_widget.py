@@ -122,13 +122,13 @@ def test_the_choice_of_the_image_shows_when_it_is_chosen_again(open_fold):
     first, second = Image(COINS, name="first"), four_channels()
     _, widget, panel = open_fold(first, second)
     chosen = Look(Intensities.FULL_RANGE, channel_axis=0, colours=(3, None, 1))
-    widget.binding.set_look(chosen)
+    widget.binding.shown.set_look(chosen)
     widget.binding.set_image(first)
     assert panel._intensities.currentText() == "as shown"
     widget.binding.set_image(second)
     assert panel._intensities.currentText() == "full range"
     assert [combo.currentText() for combo in panel._colours] == ["3", "none", "1"]
-    assert widget.binding.looks.of(second) == chosen
+    assert widget.binding.shown.looks.of(second) == chosen
 
 
 def test_everything_says_what_it_is_for(open_fold):

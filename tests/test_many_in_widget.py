@@ -23,7 +23,7 @@ def run(widget):
     widget.wait_until_idle(TIMEOUT_S)
     widget._many.panel._start.click()
     widget.wait_until_idle(TIMEOUT_S)
-    return widget.binding.target_layer.book
+    return widget.binding.objects.target_layer.book
 
 
 def test_boxes_and_points_of_layers_become_objects(make_widget):
@@ -42,7 +42,7 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     assert [record.class_name for record in sorted(book, key=lambda one: one.label_id)] == [
         *("a", "b", "a", "b")
     ]
-    target = widget.binding.target
+    target = widget.binding.objects.target
     assert [target.data[place] for place in CENTRES_RC] == [1, 2, 3, 4]
     assert widget.session.state.prompts.is_empty
     assert not many.panel._progress.isVisibleTo(many.panel)
@@ -51,7 +51,7 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     book = run(widget)
     assert target.data[126, 102] == 9
     assert len(book) in (5, 6, 7, 8, 9)  # what lies on the others keeps what is left to it
-    widget.binding.undo()
+    widget.binding.objects.undo()
     assert len(book) == 4
     viewer.layers.remove("clicks")
     assert many.panel._start.isEnabled() is False
@@ -72,12 +72,12 @@ def test_files_and_labels_and_what_cannot_be_used(make_widget, tmp_path):
     many.panel.file_chosen.emit(file)
     book = run(widget)
     assert [record.class_name for record in book] == ["coin"] * 4
-    from_boxes = widget.binding.target.data > 0
-    widget.binding.undo()
+    from_boxes = widget.binding.objects.target.data > 0
+    widget.binding.objects.undo()
     many.use_layer(viewer.layers["rough"])
     book = run(widget)
     assert len(book) == 4
-    refined = widget.binding.target.data > 0
+    refined = widget.binding.objects.target.data > 0
     assert (refined & from_boxes).sum() / (refined | from_boxes).sum() > 0.85
     np.testing.assert_array_equal(viewer.layers["rough"].data, rough)
     file.write_text("a,b\n1,2\n")

@@ -20,7 +20,7 @@ def opened(make_widget):
     for place in PLACES:
         viewer.layers["SAM points"].add([place])
         widget.wait_until_idle(TIMEOUT_S)
-        widget.binding.accept()
+        widget.binding.objects.accept()
         widget.wait_until_idle(TIMEOUT_S)
     widget._object_list.fold.expand()
     return viewer, widget, widget._object_list.table
@@ -44,10 +44,10 @@ def choose(table, *rows):
 def test_every_accepted_object_has_a_row(opened):
     _, widget, table = opened
     assert cells(table, 0) == [1, 2, 3]
-    labels = widget.binding.target.data
+    labels = widget.binding.objects.target.data
     assert cells(table, 2) == [int((labels == n).sum()) for n in (1, 2, 3)]
     assert widget._object_list.fold.title == "3 objects"
-    widget.binding.undo()
+    widget.binding.objects.undo()
     assert cells(table, 0) == [1, 2]
 
 
@@ -68,7 +68,7 @@ def test_a_row_leads_to_its_object(opened):
     viewer.scene.camera.center = (0, 0)
     viewer.scene.camera.zoom = 100
     table.go_requested.emit(2)
-    row, column = np.argwhere(widget.binding.target.data == 2).mean(axis=0)
+    row, column = np.argwhere(widget.binding.objects.target.data == 2).mean(axis=0)
     np.testing.assert_allclose(viewer.scene.camera.center[-2:], (row * 0.5, column * 0.25), atol=2)
     assert viewer.scene.camera.zoom < 100
 
@@ -79,7 +79,7 @@ def test_a_row_leads_to_another_slice(make_widget):
     stack = np.repeat(data.coins()[np.newaxis], 4, axis=0)
     viewer, widget = make_widget(Image(stack, name="stack", scale=(3, 1, 1)))
     layer = viewer.add_layer(Labels(labels, name="mine", scale=(3, 1, 1)))
-    widget.binding.set_target(layer)
+    widget.binding.objects.set_target(layer)
     viewer.dims.set_current_step(0, 0)
     table = widget._object_list.table
     assert cells(table, 0) == [7]
@@ -99,13 +99,13 @@ def marked(table):
 def test_the_object_under_the_cursor_marks_its_row(opened):
     viewer, widget, table = opened
     choose(table, 2)
-    widget.binding._on_pointer_moved(np.array((68 * 0.5, 104 * 0.25)))
+    widget.binding.objects._on_pointer_moved(np.array((68 * 0.5, 104 * 0.25)))
     assert marked(table) == [1]
-    widget.binding._on_pointer_moved(np.array((0.0, 0.0)))
+    widget.binding.objects._on_pointer_moved(np.array((0.0, 0.0)))
     assert marked(table) == []
     center = viewer.scene.camera.center
-    inside = np.argwhere(widget.binding.target.data == 2)[100]
-    widget.binding._on_pointer_moved(inside * (0.5, 0.25))
+    inside = np.argwhere(widget.binding.objects.target.data == 2)[100]
+    widget.binding.objects._on_pointer_moved(inside * (0.5, 0.25))
     assert marked(table) == [2]
     assert viewer.scene.camera.center == center
     assert table.chosen == [3]  # what the person has chosen stays so
@@ -114,14 +114,14 @@ def test_the_object_under_the_cursor_marks_its_row(opened):
 def test_keys_act_on_the_object_under_the_cursor(opened):
     viewer, widget, _ = opened
     viewer.cursor.position = (68 * 0.5, 104 * 0.25)
-    widget.binding.reopen_under_cursor()
+    widget.binding.objects.reopen_under_cursor()
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.prompts.points_xy == ((104, 68),)
     widget.session.clear_prompts()
-    widget.binding.remove_under_cursor()
-    assert set(np.unique(widget.binding.target.data)) == {0, 2, 3}
-    widget.binding.undo()
-    assert set(np.unique(widget.binding.target.data)) == {0, 1, 2, 3}
+    widget.binding.objects.remove_under_cursor()
+    assert set(np.unique(widget.binding.objects.target.data)) == {0, 2, 3}
+    widget.binding.objects.undo()
+    assert set(np.unique(widget.binding.objects.target.data)) == {0, 1, 2, 3}
 
 
 def test_many_rows_at_once(opened):
@@ -136,9 +136,9 @@ def test_many_rows_at_once(opened):
     choose(table, 0, 1)
     table._on_delete()
     assert cells(table, 0) == []
-    assert not widget.binding.target.data.any()
+    assert not widget.binding.objects.target.data.any()
     for _ in range(3):
-        widget.binding.undo()
+        widget.binding.objects.undo()
     assert cells(table, 0) == [1, 2, 3]
     assert cells(table, 1) == ["", "", ""]
 
@@ -149,7 +149,7 @@ def test_cells_are_edited(opened):
     assert model.setData(model.index(1, 7), " look again ", Qt.ItemDataRole.EditRole)
     checked = Qt.CheckState.Checked
     assert model.setData(model.index(1, 6), checked, Qt.ItemDataRole.CheckStateRole)
-    record = widget.binding.target_layer.book.get(2)
+    record = widget.binding.objects.target_layer.book.get(2)
     assert (record.note, record.reviewed) == ("look again", True)
     assert table._progress.text() == "1 of 3 reviewed"
     assert not model.setData(model.index(1, 0), 9, Qt.ItemDataRole.EditRole)
@@ -157,7 +157,7 @@ def test_cells_are_edited(opened):
 
 def test_strokes_of_the_brush_are_counted(opened):
     viewer, widget, table = opened
-    layer = widget.binding.target
+    layer = widget.binding.objects.target
     area = cells(table, 2)[0]
     layer.selected_label = 1
     layer.brush_size = 6
@@ -177,13 +177,13 @@ def test_strokes_of_the_brush_are_counted(opened):
         layer.undo()
     widget.wait_until_idle(TIMEOUT_S)
     assert cells(table, 2)[0] == area
-    widget.binding.accept()  # says that there is nothing to accept
+    widget.binding.objects.accept()  # says that there is nothing to accept
     assert viewer.layers["coins labels"] is layer
 
 
 def test_the_table_lets_go_of_a_target_that_is_deleted_or_left(opened):
     viewer, widget, table = opened
-    layer = widget.binding.target
+    layer = widget.binding.objects.target
     viewer.layers.remove(layer)
     assert cells(table, 0) == []
     widget.close()

@@ -118,7 +118,7 @@ def test_no_slice_keeps_the_contrast_of_before_a_change_that_has_not_come_to_res
     image.contrast_limits = (10, 200)
     if step == "slider":
         viewer.dims.set_current_step(0, 1)
-        widget.binding._check_plane()  # long before the widget's timer
+        widget.binding.shown.check()  # long before the widget's timer
         assert widget.session.state.preparation is None
     row._prepare.click()
     row._pause.click()
@@ -132,8 +132,8 @@ def test_no_slice_keeps_the_contrast_of_before_a_change_that_has_not_come_to_res
 def test_describing_a_plane_changes_nothing(opened):
     viewer, widget = opened
     viewer.layers[0].contrast_limits = (10, 200)
-    widget.binding.looks.image_plane(viewer.layers[0], widget.binding._view)
-    assert widget.binding.looks.is_outdated(viewer.layers[0])
+    widget.binding.shown.looks.image_plane(viewer.layers[0], widget.binding.shown.view)
+    assert widget.binding.shown.looks.is_outdated(viewer.layers[0])
 
 
 def test_a_preparation_can_be_paused_where_no_stack_is_shown(opened):

@@ -128,13 +128,13 @@ class Annotating(RuleBasedStateMachine):
 
     @property
     def place(self) -> tuple:
-        image = self.widget.binding.image
+        image = self.widget.binding.shown.image
         index = self.viewer.dims.current_step[0] if image is self.images[0] else 0
         return image, index
 
     @property
     def target(self) -> Labels | None:
-        return self.widget.binding.target
+        return self.widget.binding.objects.target
 
     @property
     def plane(self) -> tuple:
@@ -328,7 +328,7 @@ class Annotating(RuleBasedStateMachine):
 
     @rule()
     def undo(self) -> None:
-        self.widget.binding.undo()
+        self.widget.binding.objects.undo()
         self.settle()
         if not self.done:
             return
@@ -341,7 +341,7 @@ class Annotating(RuleBasedStateMachine):
 
     @rule()
     def redo(self) -> None:
-        self.widget.binding.redo()
+        self.widget.binding.objects.redo()
         self.settle()
         if not self.undone:
             return
@@ -418,7 +418,7 @@ class Annotating(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: len(self.done) > 15)
     def close_and_reopen_the_widget(self) -> None:
-        image = self.widget.binding.image
+        image = self.widget.binding.shown.image
         self.check_journals()
         self.viewer.window.remove_dock_widget(self.widget)
         self.widget.close()
@@ -436,10 +436,10 @@ class Annotating(RuleBasedStateMachine):
 
     @invariant()
     def every_object_is_known_exactly_once(self) -> None:
-        if not hasattr(self, "widget") or self.widget.binding.target_layer is None:
+        if not hasattr(self, "widget") or self.widget.binding.objects.target_layer is None:
             return
         labels = np.asarray(self.target.data)
-        records = list(self.widget.binding.target_layer.book)
+        records = list(self.widget.binding.objects.target_layer.book)
         label_ids = [record.label_id for record in records]
         assert sorted(label_ids) == [n for n in np.unique(labels) if n]
         for record in records:

@@ -61,7 +61,7 @@ def test_the_reason_follows_what_was_accepted(opened):
     before = reasons(widget)
     widget.session.choose(0)
     assert reasons(widget) == before  # it is about the preselected one
-    widget.binding.accept()
+    widget.binding.objects.accept()
     assert reasons(widget) == []
     click(viewer, widget, OTHER_COIN_RC)
     ranking = widget.session.state.candidates.ranking
@@ -91,11 +91,11 @@ def test_accept_on_click_makes_the_target_and_undo_takes_object_and_click_back(o
     click(viewer, widget, OTHER_COIN_RC)
     assert labels.data[OTHER_COIN_RC] == 2
 
-    widget.binding.undo()
+    widget.binding.objects.undo()
     widget.wait_until_idle(TIMEOUT_S)
     assert sorted(np.unique(labels.data)) == [0, 1]
     assert len(viewer.layers["SAM points"].data) == 0
-    widget.binding.redo()
+    widget.binding.objects.redo()
     widget.wait_until_idle(TIMEOUT_S)
     assert labels.data[OTHER_COIN_RC] == 2
 

@@ -53,7 +53,7 @@ def accept_at(viewer, widget, *places):
     for place in places:
         viewer.layers["SAM points"].add([place])
         widget.wait_until_idle(TIMEOUT_S)
-        widget.binding.accept()
+        widget.binding.objects.accept()
         widget.wait_until_idle(TIMEOUT_S)
 
 
@@ -61,7 +61,7 @@ def known(widget):
     """All of the objects, in a form that can be compared; states without logits."""
     return [
         {**vars(one), "masks": [(m.start, m.shape, m.packed) for m in one.masks], "state": state}
-        for one in widget.binding.target_layer.book
+        for one in widget.binding.objects.target_layer.book
         for state in [one.state and (one.state.prompts, one.state.choice, one.state.tile)]
     ]
 
@@ -79,7 +79,7 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
     assert row.isHidden()
     accept_at(viewer, widget, *PLACES)
     widget.session.note([2], class_name="Münze", note="oben", reviewed=True)
-    labels = widget.binding.target
+    labels = widget.binding.objects.target
     paint(labels, (70, 240), 2)
     paint(labels, (200, 300), 9)
     paint(labels, (10, 10), 2)
@@ -87,9 +87,9 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
         step()
         widget.wait_until_idle(TIMEOUT_S)
     assert labels.data[200, 300] == 9
-    assert widget.binding.target_layer.book.get(2).start > (20, 0)
+    assert widget.binding.objects.target_layer.book.get(2).start > (20, 0)
     widget.session.remove([3])
-    widget.binding.undo()
+    widget.binding.objects.undo()
     labels.name = "renamed"
     widget.wait_until_idle(TIMEOUT_S)
     objects, pixels = known(widget), labels.data.copy()
@@ -111,11 +111,11 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
     widget.wait_until_idle(TIMEOUT_S)
     assert row.isHidden()
     assert said[-1] == "4 objects restored into 'coins labels'."
-    np.testing.assert_array_equal(binding.target.data, pixels)
+    np.testing.assert_array_equal(binding.objects.target.data, pixels)
     assert known(widget) == objects
-    assert binding.target.scale.tolist() == [0.5, 0.25]
+    assert binding.objects.target.scale.tolist() == [0.5, 0.25]
 
-    binding.reopen(1)  # with its prompts, and what is done next goes into the same journal
+    binding.objects.reopen(1)  # with its prompts, and what is done next goes into the same journal
     widget.wait_until_idle(TIMEOUT_S)
     np.testing.assert_allclose(viewer.layers["SAM points"].data, [PLACES[0]])
     widget.session.clear_prompts()
@@ -134,7 +134,7 @@ def test_what_was_closed_without_being_saved_is_offered_in_other_words(
         widget.close()
     viewer, widget = make_widget(coins())
     accept_at(viewer, widget, PLACES[0])
-    widget.binding.undo()
+    widget.binding.objects.undo()
     widget.close()  # leaves nothing to be restored
     assert len(list(journals_folder.iterdir())) == 2
 
@@ -156,7 +156,7 @@ def test_what_was_closed_without_being_saved_is_offered_in_other_words(
     widget.wait_until_idle(TIMEOUT_S)
     assert "could not be restored" in said[-1]
     assert row.isHidden()
-    assert widget.binding.target is None
+    assert widget.binding.objects.target is None
 
 
 def test_labels_that_come_and_go_have_journals_of_their_own(
@@ -164,7 +164,7 @@ def test_labels_that_come_and_go_have_journals_of_their_own(
 ):
     viewer, widget = make_widget(coins())
     accept_at(viewer, widget, PLACES[0])
-    first = widget.binding.target
+    first = widget.binding.objects.target
     first.data = np.where(first.data, 5, 0).astype(first.data.dtype)  # by a script
     accept_at(viewer, widget, PLACES[1])
     begun, gone_on = sorted(journals_folder.iterdir(), key=lambda path: path.name)
@@ -174,10 +174,10 @@ def test_labels_that_come_and_go_have_journals_of_their_own(
 
     viewer.layers.remove(first)
     assert journal_lines()[-1]["direction"] == "closed"
-    widget.binding.undo()  # is refused: the layer is gone
+    widget.binding.objects.undo()  # is refused: the layer is gone
     assert journal_lines()[-1]["direction"] == "closed"
     mine = viewer.add_layer(Labels(np.zeros((303, 384), np.int32), name="mine"))
-    widget.binding.set_target(mine)
+    widget.binding.objects.set_target(mine)
     paint(mine, (10, 10), 3)
     accept_at(viewer, widget, PLACES[2])
     assert len(list(journals_folder.iterdir())) == 2
@@ -200,4 +200,4 @@ def test_a_disk_that_is_full_warns_once_and_stops_nobody(make_widget, said, monk
     with monkeypatch.context() as patched:
         patched.setattr(Journal, "record", lambda *_: 1 / 0)
         accept_at(viewer, widget, PLACES[2])
-    assert len(widget.binding.target_layer.book) == 3
+    assert len(widget.binding.objects.target_layer.book) == 3

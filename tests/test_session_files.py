@@ -43,7 +43,7 @@ def accept_at(viewer, widget, *places):
     for place in places:
         viewer.layers["SAM points"].add([place])
         widget.wait_until_idle(TIMEOUT_S)
-        widget.binding.accept()
+        widget.binding.objects.accept()
         widget.wait_until_idle(TIMEOUT_S)
 
 
@@ -51,7 +51,7 @@ def known(widget):
     """All of the objects, in a form that can be compared; states without logits."""
     return [
         {**vars(one), "masks": [(m.start, m.shape, m.packed) for m in one.masks], "state": state}
-        for one in widget.binding.target_layer.book
+        for one in widget.binding.objects.target_layer.book
         for state in [one.state and (one.state.prompts, one.state.choice, one.state.tile)]
     ]
 
@@ -73,13 +73,13 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     accept_at(viewer, widget, *PLACES)
     widget.session.note([2], class_name="Münze", note="oben", reviewed=True)
     widget.session.classes.load((ObjectClass("Ring", "#00aa00"), ObjectClass("Münze", "#ff8800")))
-    widget.binding.reopen(1)
+    widget.binding.objects.reopen(1)
     widget.wait_until_idle(TIMEOUT_S)
     click_at(viewer, widget, (60, 100))
     widget.session.choose(1)
     widget.wait_until_idle(TIMEOUT_S)
     prompts, objects = widget.session.state.prompts, known(widget)
-    pixels = widget.binding.target.data.copy()
+    pixels = widget.binding.objects.target.data.copy()
     widget._sessions.save(path)
     widget.wait_until_idle(TIMEOUT_S)
     assert said == [f"The session with 2 objects is in {path}."]
@@ -98,18 +98,18 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     widget._sessions.open(moved / "sessions" / path.name)
     widget.wait_until_idle(TIMEOUT_S)
     assert said[-1] == f"2 objects of {path.name} are in 'coins labels'."
-    assert widget.binding.image.source.path == str(moved / "images" / "coins.tif")
-    np.testing.assert_array_equal(widget.binding.target.data, pixels)
+    assert widget.binding.shown.image.source.path == str(moved / "images" / "coins.tif")
+    np.testing.assert_array_equal(widget.binding.objects.target.data, pixels)
     assert known(widget) == objects
     classes = [(one.name, one.color) for one in widget.session.classes.table.classes]
     assert classes == [("Ring", "#00aa00"), ("Münze", "#ff8800")]
     assert widget.session.state.prompts == prompts
     assert widget.session.state.chosen == 1
     assert len(viewer.layers["SAM points"].data) == 2
-    widget.binding.accept()  # replaces the object that was reopened on the other computer
-    assert [one.label_id for one in widget.binding.target_layer.book] == [2, 1]
-    widget.binding.undo()
-    np.testing.assert_array_equal(widget.binding.target.data, pixels)
+    widget.binding.objects.accept()  # replaces the object that was reopened on the other computer
+    assert [one.label_id for one in widget.binding.objects.target_layer.book] == [2, 1]
+    widget.binding.objects.undo()
+    np.testing.assert_array_equal(widget.binding.objects.target.data, pixels)
     moved.rename(tmp_path)
 
 
@@ -121,7 +121,7 @@ def test_the_image_is_known_among_the_open_layers_whatever_it_is_called(make_wid
     accept_at(viewer, widget, (1, *PLACES[0]))
     click_at(viewer, widget, (1, *HALF_MADE))
     prompts = widget.session.state.prompts
-    pixels = widget.binding.target.data.copy()
+    pixels = widget.binding.objects.target.data.copy()
     widget._sessions.save(path)
     widget.wait_until_idle(TIMEOUT_S)
     widget.close()
@@ -131,13 +131,13 @@ def test_the_image_is_known_among_the_open_layers_whatever_it_is_called(make_wid
     viewer, widget = make_widget(renamed, alike)
     viewer.dims.set_point(0, 0)
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.image is alike
+    assert widget.binding.shown.image is alike
     widget._sessions.open(path)
     widget.wait_until_idle(TIMEOUT_S)
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.image is renamed
+    assert widget.binding.shown.image is renamed
     assert viewer.dims.point[0] == 3
-    np.testing.assert_array_equal(widget.binding.target.data, pixels)
+    np.testing.assert_array_equal(widget.binding.objects.target.data, pixels)
     assert widget.session.state.prompts == prompts
     widget._sessions.open(path)  # once more: into another layer, and nothing is lost
     widget.wait_until_idle(TIMEOUT_S)

@@ -72,7 +72,7 @@ def test_accept_writes_an_object_and_starts_the_next(make_widget, coins):
     add_point(viewer, widget, COIN_RC)
     mask = shown_mask(viewer)
 
-    widget.binding.accept()
+    widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
 
     labels = named(viewer, "coins labels")
@@ -82,7 +82,7 @@ def test_accept_writes_an_object_and_starts_the_next(make_widget, coins):
     assert not shown_mask(viewer).any()
 
     add_point(viewer, widget, OTHER_COIN_RC)
-    widget.binding.accept()
+    widget.binding.objects.accept()
     assert labels.data[COIN_RC] == 1
     assert labels.data[OTHER_COIN_RC] == 2
     assert sum("labels" in layer.name for layer in viewer.layers) == 1
@@ -91,7 +91,7 @@ def test_accept_writes_an_object_and_starts_the_next(make_widget, coins):
 def test_undo_and_redo_of_accept_and_prompts_are_exact(make_widget, coins):
     viewer, widget = make_widget(coins)
     add_point(viewer, widget, COIN_RC)
-    widget.binding.accept()
+    widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
     accepted = named(viewer, "coins labels").data.copy()
 
@@ -116,16 +116,16 @@ def test_existing_objects_are_kept_unless_overwriting_is_chosen(make_widget, coi
     labels = Labels(np.zeros((303, 384), np.uint8), name="mine")
     labels.data[:, :104] = 7
     viewer, widget = make_widget(coins, labels)
-    widget.binding.set_target(labels)
+    widget.binding.objects.set_target(labels)
 
     add_point(viewer, widget, COIN_RC)
-    widget.binding.accept()
+    widget.binding.objects.accept()
     assert (labels.data[:, :104] == 7).all()
     assert (labels.data[:, 104:] == 8).any()
 
     widget.session.overlap = Overlap.REPLACE
     add_point(viewer, widget, COIN_RC)
-    widget.binding.accept()
+    widget.binding.objects.accept()
     assert labels.data[68, 100] == 9
 
 
@@ -261,7 +261,7 @@ def test_the_viewer_is_left_alone(make_widget, coins):
     widget.session.set_prompts(Prompts(((104, 68),), (1,)))
     widget.wait_until_idle(TIMEOUT_S)
     assert viewer.layers.selection.active is coins
-    widget.binding.accept()
+    widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
 
     assert (camera.zoom, camera.center, viewer.dims.model_dump()) == before
@@ -278,7 +278,7 @@ def test_prompt_layers_of_the_persons_own_are_read_and_never_changed(make_widget
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.prompts == Prompts(((104, 68),), (1,), (78, 40, 132, 95))
 
-    widget.binding.accept()
+    widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
     assert len(mine.data) == 1
     assert len(boxes.data) == 1
@@ -298,7 +298,7 @@ def test_prompt_layers_of_the_persons_own_are_read_and_never_changed(make_widget
 def test_switching_images_keeps_each_ones_prompts(make_widget, coins):
     cell = Image(data.cell(), name="cell")
     viewer, widget = make_widget(coins, cell)
-    assert widget.binding.image is cell
+    assert widget.binding.shown.image is cell
     add_point(viewer, widget, (375, 400))
 
     widget.binding.set_image(coins)
@@ -341,7 +341,7 @@ def test_any_layer_may_be_deleted_at_any_moment(make_widget, coins, name):
     viewer, widget = make_widget(coins)
     add_box(viewer, widget, (40, 130), (95, 180))
     add_point(viewer, widget, OTHER_COIN_RC)
-    widget.binding.accept()
+    widget.binding.objects.accept()
     add_point(viewer, widget, COIN_RC)
 
     viewer.layers.remove(named(viewer, name))
@@ -350,9 +350,9 @@ def test_any_layer_may_be_deleted_at_any_moment(make_widget, coins, name):
         viewer.add_image(data.coins(), name="coins again")
     add_point(viewer, widget, COIN_RC)
     assert shown_mask(viewer)[COIN_RC]
-    widget.binding.accept()
+    widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
-    target = widget.binding.target
+    target = widget.binding.objects.target
     assert target in viewer.layers
     assert target.data[COIN_RC] > 0
     assert sum("SAM mask" in layer.name for layer in viewer.layers) == 3
@@ -449,7 +449,7 @@ def test_widget_works_with_the_proxy_that_napari_hands_to_plugins(
     widget.binding.start_points()
     viewer.layers["SAM points"].add([COIN_RC])
     widget.wait_until_idle(TIMEOUT_S)
-    widget.binding.accept()
+    widget.binding.objects.accept()
     assert viewer.layers["coins labels"].data[COIN_RC] == 1
     widget.close()
 
@@ -457,16 +457,16 @@ def test_widget_works_with_the_proxy_that_napari_hands_to_plugins(
 def test_a_target_that_was_left_and_chosen_again_never_gives_a_label_id_twice(make_widget, coins):
     mine, other = (Labels(np.zeros((303, 384), np.uint16), name=name) for name in ("mine", "other"))
     viewer, widget = make_widget(coins, mine, other)
-    widget.binding.set_target(mine)
+    widget.binding.objects.set_target(mine)
     for at_rc in (COIN_RC, OTHER_COIN_RC):
         add_point(viewer, widget, at_rc)
-        widget.binding.accept()
+        widget.binding.objects.accept()
     widget.session.undo()
-    widget.binding.set_target(other)
-    widget.binding.set_target(mine)
+    widget.binding.objects.set_target(other)
+    widget.binding.objects.set_target(mine)
     widget.session.redo()
     add_point(viewer, widget, (130, 104))
-    widget.binding.accept()
+    widget.binding.objects.accept()
     assert sorted(np.unique(mine.data)) == [0, 1, 2, 3]
 
 
@@ -474,12 +474,12 @@ def test_an_image_keeps_its_target(make_widget, coins):
     cell = Image(data.cell(), name="cell")
     viewer, widget = make_widget(cell, coins)
     add_point(viewer, widget, COIN_RC)
-    widget.binding.accept()
-    target = widget.binding.target
+    widget.binding.objects.accept()
+    target = widget.binding.objects.target
     widget.binding.set_image(cell)
-    assert widget.binding.target is None
+    assert widget.binding.objects.target is None
     widget.binding.set_image(coins)
-    assert widget.binding.target is target
+    assert widget.binding.objects.target is target
 
 
 def test_other_contrast_limits_embed_the_image_anew_and_keep_the_prompts(make_widget, coins):
@@ -498,7 +498,7 @@ def test_the_next_object_begins_with_foreground(make_widget, coins):
     add_point(viewer, widget, COIN_RC)
     widget.binding.flip_polarity()
     add_point(viewer, widget, (68, 60))
-    widget.binding.accept()
+    widget.binding.objects.accept()
     assert widget.binding.polarity == 1
     add_point(viewer, widget, OTHER_COIN_RC)
     assert widget.session.state.prompts.point_labels == (1,)
@@ -508,11 +508,11 @@ def test_undo_of_an_object_on_another_image_goes_there(make_widget, coins):
     cell = Image(data.cell(), name="cell")
     viewer, widget = make_widget(cell, coins)
     add_point(viewer, widget, COIN_RC)
-    widget.binding.accept()
+    widget.binding.objects.accept()
     widget.binding.set_image(cell)
-    widget.binding.undo()
+    widget.binding.objects.undo()
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.image is coins
+    assert widget.binding.shown.image is coins
     assert not viewer.layers["coins labels"].data.any()
     assert widget.session.state.candidates is not None
 
@@ -522,11 +522,11 @@ def test_after_the_chosen_image_was_deleted_another_is_annotated(make_widget, co
     viewer, widget = make_widget(cell, coins)
     viewer.layers.remove(coins)
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.image is cell
+    assert widget.binding.shown.image is cell
     assert widget._image_panel.image_combo.layer is cell
     viewer.layers.remove(cell)
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.image is None
+    assert widget.binding.shown.image is None
 
 
 def test_an_opacity_chosen_during_a_preview_is_kept(make_widget, coins):

@@ -14,9 +14,9 @@ def accept_at(viewer, widget, point):
     widget.binding.start_points()
     viewer.layers.selection.active.add([point])
     widget.wait_until_idle(TIMEOUT_S)
-    widget.binding.accept()
+    widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
-    return widget.binding.target.data
+    return widget.binding.objects.target.data
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def test_a_layer_of_the_persons_own_with_another_scale_means_the_same_place(
     mine = viewer.add_points([np.array(world) / 4], scale=(4, 4), name="mine")
     widget.binding.set_prompt_layers(mine, None)
     widget.wait_until_idle(TIMEOUT_S)
-    widget.binding.accept()
-    np.testing.assert_array_equal(widget.binding.target.data > 0, plain_mask)
+    widget.binding.objects.accept()
+    np.testing.assert_array_equal(widget.binding.objects.target.data > 0, plain_mask)
 
 
 @pytest.fixture

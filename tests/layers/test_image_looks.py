@@ -39,7 +39,7 @@ def open_noting(make_widget, remembering_predictor):
 
 def choose(widget, **changes):
     look = Look(**changes)
-    widget.binding.set_look(look)
+    widget.binding.shown.set_look(look)
     widget.wait_until_idle(TIMEOUT_S)
     return look
 
@@ -126,9 +126,9 @@ def test_each_image_keeps_its_own_choice(open_noting):
     viewer.add_layer(second)
     chosen = choose(widget, intensities=Intensities.FULL_RANGE)
     widget.binding.set_image(second)
-    assert widget.binding.looks.of(second) == Look()
+    assert widget.binding.shown.looks.of(second) == Look()
     widget.binding.set_image(first)
-    assert widget.binding.looks.of(first) == chosen
+    assert widget.binding.shown.looks.of(first) == chosen
 
 
 # The pin ----------------------------------------------------------------------------------------
@@ -195,9 +195,9 @@ def test_channels_are_colours_and_their_slider_changes_nothing(open_noting):
         assert len(points._view_data) == 1
         np.testing.assert_array_equal(shown_mask(viewer), mask)
 
-    widget.binding.accept()
+    widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
-    labels = widget.binding.target
+    labels = widget.binding.objects.target
     assert labels.data.shape == (1, *COINS.shape)
     np.testing.assert_array_equal(labels.data[0] > 0, mask)
     for channel in range(3):
@@ -250,8 +250,8 @@ def test_channels_of_a_stack_belong_to_their_slice(open_noting):
     viewer.dims.set_current_step((0, 1), (1, 2))
     choose(widget, channel_axis=1, colours=(1, None, None))
     click(viewer, widget, (1, 0, 302 - COIN_RC[0], COIN_RC[1]))
-    widget.binding.accept()
-    labels = widget.binding.target.data
+    widget.binding.objects.accept()
+    labels = widget.binding.objects.target.data
     assert labels.shape == (2, 1, *COINS.shape)
     assert labels[1, 0, 302 - COIN_RC[0], COIN_RC[1]] == 1
     assert not labels[0].any()
@@ -271,8 +271,8 @@ def test_channels_in_the_last_axis_need_the_plane_on_display(open_noting):
     assert widget.session.state.phase is Phase.READY
     np.testing.assert_array_equal(images[-1], channelled(axis=-1).data)
     click(viewer, widget, (*COIN_RC, 0))
-    widget.binding.accept()
-    labels = widget.binding.target.data
+    widget.binding.objects.accept()
+    labels = widget.binding.objects.target.data
     assert labels.shape == (*COINS.shape, 1)
     assert labels[(*COIN_RC, 0)] == 1
 
@@ -290,25 +290,25 @@ def test_prompts_and_objects_stay_when_a_channel_axis_is_chosen_and_left(open_no
     viewer, widget, _ = open_noting(channelled())
     viewer.dims.set_current_step(0, 1)
     click(viewer, widget, (1, *COIN_RC))
-    widget.binding.accept()
-    before = widget.binding.target
+    widget.binding.objects.accept()
+    before = widget.binding.objects.target
     assert before.data.shape == (3, *COINS.shape)
     click(viewer, widget, (1, *OTHER_COIN_RC))
 
     choose(widget, channel_axis=0, colours=(1, None, None))
-    assert widget.binding.target is None
+    assert widget.binding.objects.target is None
     assert before in viewer.layers
     assert widget.session.state.prompts.points_xy == ((150, 68),)
     assert shown_mask(viewer)[OTHER_COIN_RC]
     viewer.dims.set_current_step(0, 2)
-    widget.binding.accept()
-    assert widget.binding.target.data[(0, *OTHER_COIN_RC)] == 1
+    widget.binding.objects.accept()
+    assert widget.binding.objects.target.data[(0, *OTHER_COIN_RC)] == 1
 
     assert any(before.name in r.message for r in notification_manager.records)
 
     click(viewer, widget, (0, *COIN_RC))
     choose(widget)
-    assert widget.binding.target is before
+    assert widget.binding.objects.target is before
     assert widget.session.state.prompts.points_xy == ((104, 68),)
     assert viewer.layers["SAM points"].data.tolist() == [[2, *COIN_RC]]
     viewer.dims.set_current_step(0, 1)
@@ -323,14 +323,14 @@ def test_labels_with_one_place_for_all_channels_can_be_chosen_again(open_noting)
     viewer, widget, _ = open_noting(channelled(scale=(2, 0.5, 0.5)))
     choose(widget, channel_axis=0, colours=(1, None, None))
     click(viewer, widget, (0, *COIN_RC))
-    widget.binding.accept()
-    own = widget.binding.target
-    widget.binding.set_target(None)
-    widget.binding.set_target(own)
-    assert widget.binding.target is own
+    widget.binding.objects.accept()
+    own = widget.binding.objects.target
+    widget.binding.objects.set_target(None)
+    widget.binding.objects.set_target(own)
+    assert widget.binding.objects.target is own
     saved = viewer.add_layer(Labels(own.data.copy(), scale=own.scale, translate=own.translate))
-    widget.binding.set_target(saved)
-    assert widget.binding.target is saved
+    widget.binding.objects.set_target(saved)
+    assert widget.binding.objects.target is saved
 
 
 def test_which_axes_may_hold_channels(open_noting):
@@ -351,10 +351,10 @@ def test_other_data_without_the_axis_has_no_channels(open_noting):
     choose(widget, channel_axis=0, colours=(0, 1, 2))
     image.data = np.stack([COINS] * 2)
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.looks.of(image).colours == (0, 1, None)
+    assert widget.binding.shown.looks.of(image).colours == (0, 1, None)
     image.data = np.stack([COINS] * 20)
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.looks.of(image).channel_axis is None
+    assert widget.binding.shown.looks.of(image).channel_axis is None
     assert widget.session.state.phase is Phase.READY
 
 
@@ -364,18 +364,18 @@ def test_labels_without_the_axis_of_the_channels_are_a_target(open_noting):
     choose(widget, channel_axis=0, colours=(1, None, None))
     flat = np.zeros(COINS.shape, np.uint16)
     mine = viewer.add_layer(Labels(flat, scale=(0.5, 0.5), translate=(7, 8), name="mine"))
-    widget.binding.set_target(mine)
+    widget.binding.objects.set_target(mine)
     click(viewer, widget, (0, *COIN_RC))
-    widget.binding.accept()
+    widget.binding.objects.accept()
     assert mine.data[COIN_RC] == 1
 
     elsewhere = viewer.add_layer(Labels(flat.copy(), name="elsewhere"))
     with pytest.raises(TargetError, match="does not lie on the image"):
-        widget.binding.set_target(elsewhere)
+        widget.binding.objects.set_target(elsewhere)
     three = viewer.add_layer(Labels(np.zeros(image.data.shape, int), name="three"))
     with pytest.raises(TargetError, match="without its channels"):
-        widget.binding.set_target(three)
-    assert widget.binding.target is mine
+        widget.binding.objects.set_target(three)
+    assert widget.binding.objects.target is mine
 
 
 def test_points_of_the_persons_own_count_at_whichever_channel_they_lie(open_noting):
@@ -393,8 +393,8 @@ def test_channels_lie_where_a_rotated_image_lies(open_noting):
     viewer, widget, _ = open_noting(image)
     choose(widget, channel_axis=0, colours=(1, None, None))
     click(viewer, widget, (0, *COIN_RC))
-    widget.binding.accept()
+    widget.binding.objects.accept()
     middle = image.data_to_world((1, *COIN_RC))
     for name in ("SAM points", "SAM mask 1", "channels labels"):
         np.testing.assert_allclose(viewer.layers[name].data_to_world((0, *COIN_RC)), middle)
-    assert widget.binding.target.data[(0, *COIN_RC)] == 1
+    assert widget.binding.objects.target.data[(0, *COIN_RC)] == 1

@@ -69,7 +69,7 @@ def test_keys_are_bound_on_our_layers_alone(make_widget):
     widget.binding.start_points()
     viewer.layers["SAM points"].add([(68, 104)])
     widget.wait_until_idle(TIMEOUT_S)
-    widget.binding.accept()
+    widget.binding.objects.accept()
     for layer in viewer.layers:
         ours = {
             key.binding

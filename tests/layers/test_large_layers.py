@@ -27,9 +27,9 @@ def accept_at(viewer, widget, point):
     widget.binding.start_points()
     viewer.layers.selection.active.add([point])
     widget.wait_until_idle(TIMEOUT_S)
-    widget.binding.accept()
+    widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
-    return widget.binding.target
+    return widget.binding.objects.target
 
 
 @pytest.fixture
@@ -234,8 +234,8 @@ def test_a_mask_layer_lies_exactly_on_its_object(make_widget):
     viewer.layers.selection.active.add([(row, column)])
     widget.wait_until_idle(TIMEOUT_S)
     (shown,) = [one for one in viewer.layers if one.name.startswith("SAM mask") and one.visible]
-    widget.binding.accept()
-    labels = np.asarray(widget.binding.target.data)
+    widget.binding.objects.accept()
+    labels = np.asarray(widget.binding.objects.target.data)
     candidate = widget.session.state
     assert candidate.candidates is None
     inside = np.argwhere(labels == 1)
@@ -341,10 +341,10 @@ def test_labels_of_the_persons_own_in_zarr_are_a_target(make_widget, tmp_path):
     labels[200:210, 200:210] = 41
     layer = Labels(labels, name="mine")
     viewer, widget = make_widget(Image(data.coins(), name="coins"), layer)
-    widget.binding.set_target(layer)
+    widget.binding.objects.set_target(layer)
     accept_at(viewer, widget, COIN_RC)
     assert labels[COIN_RC] == 42
-    widget.binding.undo()
+    widget.binding.objects.undo()
     assert labels[COIN_RC] == 0
 
 
@@ -360,5 +360,5 @@ def test_what_cannot_be_written_is_refused(make_widget, tmp_path):
     _, widget = make_widget(Image(data.coins(), name="coins"), *layers)
     for layer in layers:
         with pytest.raises(TargetError, match="cannot be written"):
-            widget.binding.set_target(layer)
+            widget.binding.objects.set_target(layer)
     assert labels[0, 0] == 0

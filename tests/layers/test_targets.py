@@ -24,8 +24,8 @@ def accept_at(viewer, widget, rc):
     widget.binding.start_points()
     viewer.layers.selection.active.add([rc])
     widget.wait_until_idle(TIMEOUT_S)
-    widget.binding.accept()
-    return widget.binding.target
+    widget.binding.objects.accept()
+    return widget.binding.objects.target
 
 
 def messages():
@@ -40,7 +40,7 @@ def test_a_reopened_widget_goes_on_with_the_target_of_the_one_before(
     target = accept_at(viewer, widget, COIN_RC)
     target.name = coins.name = "renamed"
     widget.session.note([1], class_name="coin", note="worn", reviewed=True)
-    before = widget.binding.target_layer.book.get(1)
+    before = widget.binding.objects.target_layer.book.get(1)
     widget.close()
     target.data[COIN_RC[0] - 1, COIN_RC[1]] = 0  # what nobody follows
 
@@ -48,11 +48,11 @@ def test_a_reopened_widget_goes_on_with_the_target_of_the_one_before(
     try:
         again.binding.set_image(viewer.layers["other"])
         again.wait_until_idle(TIMEOUT_S)
-        assert again.binding.target is None
+        assert again.binding.objects.target is None
         again.binding.set_image(coins)
         again.wait_until_idle(TIMEOUT_S)
-        assert again.binding.target is target
-        (record,) = again.binding.target_layer.book
+        assert again.binding.objects.target is target
+        (record,) = again.binding.objects.target_layer.book
         assert vars(record) == {**vars(before), "area_px": before.area_px - 1}
         accept_at(viewer, again, OTHER_COIN_RC)
         assert target.data[COIN_RC] == 1
@@ -64,10 +64,10 @@ def test_a_reopened_widget_goes_on_with_the_target_of_the_one_before(
 def test_a_new_target_lies_above_the_old_one_and_is_not_given_up_for_it(make_widget, coins):
     viewer, widget = make_widget(coins)
     old = accept_at(viewer, widget, COIN_RC)
-    widget.binding.set_target(None)
+    widget.binding.objects.set_target(None)
     coins.contrast_limits = (10, 200)
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.target is None
+    assert widget.binding.objects.target is None
     new = accept_at(viewer, widget, OTHER_COIN_RC)
     assert new is not old
     assert viewer.layers.index(new) == viewer.layers.index(old) + 1
@@ -78,11 +78,11 @@ def test_undo_leaves_a_deleted_target_alone_and_says_so(make_widget, coins):
     target = accept_at(viewer, widget, COIN_RC)
     viewer.layers.remove(target)
     before = target.data.copy()
-    for step in (widget.binding.undo, widget.binding.redo):
+    for step in (widget.binding.objects.undo, widget.binding.objects.redo):
         step()
         np.testing.assert_array_equal(target.data, before)
         assert "is gone" in messages()[-1]
-    assert widget.binding._targets == {}
+    assert widget.binding.objects._targets == {}
 
 
 def test_a_target_chosen_in_3d_is_looked_at_when_the_plane_is_shown(make_widget):
@@ -95,8 +95,8 @@ def test_a_target_chosen_in_3d_is_looked_at_when_the_plane_is_shown(make_widget)
     for layer, kept in ((good, good), (bad, None)):
         viewer.dims.ndisplay = 3
         widget.wait_until_idle(TIMEOUT_S)
-        widget.binding.set_target(layer)
+        widget.binding.objects.set_target(layer)
         viewer.dims.ndisplay = 2
         widget.wait_until_idle(TIMEOUT_S)
-        assert widget.binding.target is kept
+        assert widget.binding.objects.target is kept
     assert "'bad' does not lie on the image" in messages()[-1]
