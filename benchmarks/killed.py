@@ -114,10 +114,10 @@ class Program:
 
     def _note(self) -> None:
         what = {"class_name": "Münze", "note": "größer", "reviewed": True}
-        self.widget.session.note(self._some(), **what)
+        self.widget.session.objects.note(self._some(), **what)
 
     def _remove(self) -> None:
-        self.widget.session.remove(self._some())
+        self.widget.session.objects.remove(self._some())
 
     def _undo(self) -> None:
         self.widget.binding.objects.undo()

@@ -139,7 +139,7 @@ def main() -> None:
 
     def reopens(label_ids: Iterable[int]) -> Iterator[Callable[[], object]]:
         for label_id in label_ids:
-            yield lambda one=label_id: session.reopen(one)
+            yield lambda one=label_id: session.objects.reopen(one)
             start_anew()
 
     def sorts() -> Iterator[Callable[[], object]]:
@@ -149,7 +149,7 @@ def main() -> None:
 
     def noted(label_ids: Iterable[int]) -> Iterator[Callable[[], object]]:
         for one in label_ids:
-            yield lambda one=one: session.note([one], class_name="round")
+            yield lambda one=one: session.objects.note([one], class_name="round")
 
     click(free[-1])  # embeds the tile
     start_anew()
@@ -160,12 +160,14 @@ def main() -> None:
     watch.report("accept", accepts())
     watch.report("reopen one made here", reopens(made))
     watch.report("reopen one from elsewhere", reopens(nearby))
-    watch.report("delete", ([lambda one=one: session.remove([one]) for one in made]))
+    watch.report("delete", ([lambda one=one: session.objects.remove([one]) for one in made]))
     watch.report("undo a deletion", [binding.objects.undo] * times)
     watch.report("sort the table", sorts(), on_canvas=False)
     watch.report("class of one", noted(some()), on_canvas=False)
-    watch.report("class of 500", [lambda: session.note(many, class_name="b")], on_canvas=False)
-    watch.report("delete 500", [lambda: session.remove(many)])
+    watch.report(
+        "class of 500", [lambda: session.objects.note(many, class_name="b")], on_canvas=False
+    )
+    watch.report("delete 500", [lambda: session.objects.remove(many)])
     watch.report("undo that", [binding.objects.undo])
     viewer.close()
 

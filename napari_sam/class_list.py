@@ -98,11 +98,11 @@ class ClassList:
         if number and name is None:
             self._binding.warned.emit(f"There is no class {number} yet: add it under Classes.")
             return
-        chosen, reopened = self._objects.chosen, self._session.reopened_label_id
+        chosen, reopened = self._objects.chosen, self._session.objects.reopened_label_id
         if chosen:
-            self._attempt(lambda: self._session.note(chosen, class_name=name))
+            self._attempt(lambda: self._session.objects.note(chosen, class_name=name))
         elif reopened is not None:
-            self._attempt(lambda: self._session.note([reopened], class_name=name))
+            self._attempt(lambda: self._session.objects.note([reopened], class_name=name))
         else:
             self._classes.choose(name)
 

@@ -49,7 +49,7 @@ class JournalKeeper:
         self._replacements: dict[TargetLayer, Callable[[], None]] = {}
         self._is_troubled = False
         binding.objects.target_changed.connect(self._on_target_changed)
-        session.write_down(self._record)
+        session.objects.write_down(self._record)
 
     def close(self) -> None:
         """Note in all journals that they were closed.

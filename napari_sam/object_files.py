@@ -162,7 +162,7 @@ class ObjectFiles:
 
         self._session.classes.ensure(classes)
         try:
-            self._session.add(records, on_added)
+            self._session.objects.add(records, on_added)
         except TargetError as error:
             show_warning(f"{error}")
 

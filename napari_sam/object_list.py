@@ -116,7 +116,7 @@ class ObjectList:
 
     def _on_session_changed(self, state: SessionState) -> None:
         """Have no row chosen once another object is begun, so that number keys are about that."""
-        reopened = self._session.reopened_label_id
+        reopened = self._session.objects.reopened_label_id
         begun = (not state.prompts.is_empty, reopened)
         is_another = begun != self._begun
         self._begun = begun
@@ -164,10 +164,12 @@ class ObjectList:
         self._binding.objects.reopen(label_id)
 
     def _on_remove(self, label_ids: list[int]) -> None:
-        self._binding.objects.attempt(lambda: self._session.remove(label_ids))
+        self._binding.objects.attempt(lambda: self._session.objects.remove(label_ids))
 
     def _on_merge(self, label_ids: list[int]) -> None:
-        self._binding.objects.attempt(lambda: self._session.merge(label_ids))
+        self._binding.objects.attempt(lambda: self._session.objects.merge(label_ids))
 
     def _on_change(self, label_ids: list[int], what: str, value: object) -> None:
-        self._binding.objects.attempt(lambda: self._session.note(label_ids, **{what: value}))
+        self._binding.objects.attempt(
+            lambda: self._session.objects.note(label_ids, **{what: value})
+        )

@@ -219,7 +219,7 @@ class SessionFiles:
 
         def resume() -> None:
             try:
-                self._session.resume(made.state, made.label_id)
+                self._session.objects.resume(made.state, made.label_id)
             except TargetError as error:
                 show_warning(f"The object that was being made could not be brought back: {error}")
 

@@ -334,7 +334,7 @@ class SamWidget(QWidget):
         self.session.accept_on_click = on
 
     def _on_object_panel_overlap_requested(self, overlap: str) -> None:
-        self.session.overlap = Overlap(overlap)
+        self.session.objects.overlap = Overlap(overlap)
 
     def _on_prompt_layer_chosen(self) -> None:
         self.binding.set_prompt_layers(

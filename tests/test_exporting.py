@@ -35,8 +35,8 @@ def opened(make_widget, said):
     layer = viewer.add_layer(Labels(labels, name="mine"))
     widget.binding.objects.set_target(layer)
     widget.session.classes.add("Münze", "#102030")
-    widget.session.note([3, 7], class_name="Münze")
-    widget.session.note([7], reviewed=True, note="nochmal\nansehen 核")
+    widget.session.objects.note([3, 7], class_name="Münze")
+    widget.session.objects.note([7], reviewed=True, note="nochmal\nansehen 核")
     return viewer, widget, layer
 
 
@@ -55,7 +55,7 @@ def test_every_format_is_written_and_what_can_be_read_comes_back(opened, said, t
     if title.startswith("Semantic") or not path.name.endswith(READ_SUFFIXES):
         return
     before = layer.data.copy()
-    widget.session.remove([3, 7])
+    widget.session.objects.remove([3, 7])
     widget.session.classes.remove("Münze")
     files.import_from(path)
     widget.wait_until_idle(TIMEOUT_S)
@@ -80,7 +80,7 @@ def test_imported_objects_get_free_numbers_and_keep_others(opened, said, tmp_pat
     path, files = tmp_path / "objects.npz", widget._object_list.files
     files.export_to(path, "NPZ", False)
     widget.wait_until_idle(TIMEOUT_S)
-    widget.session.remove([3])
+    widget.session.objects.remove([3])
     files.import_from(path)
     widget.wait_until_idle(TIMEOUT_S)
     assert said[-1].startswith("1 object imported")
@@ -152,7 +152,7 @@ def test_sizes_and_units_are_those_of_the_layer():
 def test_naparis_own_dialogs_keep_what_is_known_of_objects(opened, tmp_path, name):
     viewer, widget, layer = opened
     layer.features = {"index": [1, 3], "mine": [0.5, 2.5]}
-    widget.session.note([3], note="n")
+    widget.session.objects.note([3], note="n")
     widget.wait_until_idle(TIMEOUT_S)
     assert list(layer.features["mine"].dropna()) == [0.5, 2.5]
     assert list(layer.features["index"]) == [1, 3, 7]

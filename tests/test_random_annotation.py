@@ -244,7 +244,7 @@ class Annotating(RuleBasedStateMachine):
     @rule(overlap=st.sampled_from(Overlap))
     def accept(self, overlap: Overlap) -> None:
         state, place, before = self.session.state, self.place, self.prompts
-        self.session.overlap = overlap
+        self.session.objects.overlap = overlap
         reopening = self.session._decoding.object.reopened
         reopened = None if reopening is None else reopening.record.label_id
         as_accepted = self.session._decoding.object.is_as_accepted
@@ -289,7 +289,7 @@ class Annotating(RuleBasedStateMachine):
         if label_id is None:
             return
         try:
-            self.session.reopen(label_id)
+            self.session.objects.reopen(label_id)
         except TargetError:
             return
         self.settle()
@@ -300,7 +300,7 @@ class Annotating(RuleBasedStateMachine):
         label_id = self.pick(number)
         if label_id is not None:
             labels, prompts = self.labels[self.target], self.prompts
-            self.session.remove([label_id])
+            self.session.objects.remove([label_id])
             self.settle()
             step = Step(self.place, prompts, prompts, self.target)
             step.strokes.append(stroke(0, labels == label_id, labels))
@@ -312,7 +312,7 @@ class Annotating(RuleBasedStateMachine):
         one, other = self.pick(first), self.pick(second)
         if one is not None and one != other:
             labels, prompts = self.labels[self.target], self.prompts
-            self.session.merge([one, other])
+            self.session.objects.merge([one, other])
             self.settle()
             step = Step(self.place, prompts, prompts, self.target)
             step.strokes.append(stroke(one, labels == other, labels))
@@ -323,7 +323,7 @@ class Annotating(RuleBasedStateMachine):
     def name_class(self, number: int, name: str | None) -> None:
         label_id = self.pick(number)
         if label_id is not None:
-            self.session.note([label_id], class_name=name)
+            self.session.objects.note([label_id], class_name=name)
             self.push(Step(self.place, self.prompts, self.prompts, self.target))
 
     @rule()

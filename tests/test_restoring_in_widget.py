@@ -78,7 +78,7 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
     row = widget._restoring.row
     assert row.isHidden()
     accept_at(viewer, widget, *PLACES)
-    widget.session.note([2], class_name="Münze", note="oben", reviewed=True)
+    widget.session.objects.note([2], class_name="Münze", note="oben", reviewed=True)
     labels = widget.binding.objects.target
     paint(labels, (70, 240), 2)
     paint(labels, (200, 300), 9)
@@ -88,7 +88,7 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
         widget.wait_until_idle(TIMEOUT_S)
     assert labels.data[200, 300] == 9
     assert widget.binding.objects.target_layer.book.get(2).start > (20, 0)
-    widget.session.remove([3])
+    widget.session.objects.remove([3])
     widget.binding.objects.undo()
     labels.name = "renamed"
     widget.wait_until_idle(TIMEOUT_S)
@@ -119,7 +119,7 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
     widget.wait_until_idle(TIMEOUT_S)
     np.testing.assert_allclose(viewer.layers["SAM points"].data, [PLACES[0]])
     widget.session.clear_prompts()
-    widget.session.remove([1])
+    widget.session.objects.remove([1])
     (path,) = journals_folder.iterdir()
     assert path.read_bytes().startswith(crashed)
     assert read_journal(path).lines[-1].count(b'"gone":[1]') == 1

@@ -46,7 +46,7 @@ class BroughtToImages:
         if image is None:
             return
         self.stop()
-        brought = self._session.bring_embeddings(path, levels(image)[0])
+        brought = self._session.brought.bring_embeddings(path, levels(image)[0])
         self._brought[image] = brought
         brought.changed.connect(self._show)
         brought.usable_changed.connect(self._on_usable_changed)

@@ -254,17 +254,17 @@ class ObjectsBinding:
                 if layer.visible and layer is not self.target and not self._is_ours(layer):
                     region = region_at(layer, *self._shown.need(), self._viewer.cursor.position)
                     if region is not None:
-                        self._session.improve(*region)
+                        self._session.objects.improve(*region)
                         return
-        self._session.reopen(self._object_under_cursor())
+        self._session.objects.reopen(self._object_under_cursor())
 
     def reopen(self, label_id: int) -> None:
         """Have an accepted object be the one that is being made, once its slice is shown."""
-        self._defer(lambda: self.attempt(lambda: self._session.reopen(label_id)))
+        self._defer(lambda: self.attempt(lambda: self._session.objects.reopen(label_id)))
 
     def remove_under_cursor(self) -> None:
         """Delete the accepted object under the cursor."""
-        self.attempt(lambda: self._session.remove([self._object_under_cursor()]))
+        self.attempt(lambda: self._session.objects.remove([self._object_under_cursor()]))
 
     def _label_id_under_cursor(self) -> int:
         """Return which accepted object is under the cursor, 0 for none."""

@@ -261,7 +261,7 @@ class ShownPlane:
         in_sight = view_of_plane(self._viewer, self._image, view)
         place = identity, view
         self._session.set_image(plane, (*place, look_number), in_sight, place)
-        self._session.embed_ahead([self._image_plane(self._image, one) for one in following])
+        self._session.ahead.expect([self._image_plane(self._image, one) for one in following])
         is_other_stack = before is None or before.shape_nd != view.shape_nd
         self._on_shown(self._image, place, is_other_stack)
         self.stack_changed.emit(stack_size(view))
@@ -279,7 +279,7 @@ class ShownPlane:
         if image is not None and view is not None:
             views = stack_around(view).items()
             planes = {name: self._image_plane(image, one) for name, one in views}
-            self._session.prepare(planes)
+            self._session.ahead.prepare_planes(planes)
 
     def image_of(self, place: PlaceId) -> Image | None:
         """Return the image of a plane that was shown before; None if that is gone."""

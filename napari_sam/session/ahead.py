@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from psygnal import Signal
@@ -80,7 +80,10 @@ class AheadEmbedding:
         self.look_ahead()
 
     def expect(self, planes: Sequence[ImagePlane]) -> None:
-        """Hear which planes will probably be set next, the likeliest first."""
+        """Hear which planes will probably be set next, the likeliest first.
+
+        They are embedded once the current one is ready, and whenever nothing else is done.
+        """
         self._upcoming = tuple(planes)
         self.look_ahead()
 
@@ -117,6 +120,26 @@ class AheadEmbedding:
     def room(self) -> int:
         """How many tiles can be kept at the same time."""
         return self._encoding.embedder.room
+
+    def prepare_planes(self, planes: Mapping[str, ImagePlane]) -> None:
+        """Embed many planes, in the background, for when they are set.
+
+        They are embedded one after another where the person looks now, whenever there is nothing
+        else to do, in place of those asked for before; `preparation` tells how far that is. It
+        goes on when another plane is set, and ends, with a warning, with another model.
+
+        Parameters
+        ----------
+        planes : mapping of str to ImagePlane
+            In the order in which they are embedded, each under the name that messages call it.
+        """
+        current, in_sight = self._encoding.plane, self._decoding.in_sight
+        tiles = []
+        for name, plane in planes.items():
+            is_alike = current is not None and plane.shape == current.shape
+            tile = in_sight if is_alike else plane.pyramid.whole
+            tiles.append(TileToPrepare(plane, tile, name))
+        self.prepare(tiles)
 
     def prepare(self, tiles: Sequence[TileToPrepare]) -> None:
         """Embed these tiles in their order, in place of those asked for before.

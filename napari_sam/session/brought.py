@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from psygnal import Signal
 
@@ -221,3 +222,57 @@ def _name_here(micro_sam_name: str) -> str:
     """Return what a model of micro-sam is called in our list; its own name if it is not there."""
     known = (each for each in MODELS if micro_sam_name in (each.micro_sam_name, each.name))
     return next((each.name for each in known), micro_sam_name)
+
+
+class BroughtAlong:
+    """All that a person brings along for a session.
+
+    Parameters
+    ----------
+    encoding : Encoding
+        Knows the model in use.
+    dispatcher : Dispatcher
+        How results reach the owner's thread.
+    """
+
+    warned = Signal(str)
+    """Something happened that should not be missed."""
+
+    def __init__(self, encoding: Encoding, dispatcher: Dispatcher) -> None:
+        self._encoding, self._dispatcher = encoding, dispatcher
+        self._all: WeakSet[BroughtEmbeddings] = WeakSet()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job is pending."""
+        return all(one.is_idle for one in self._all)
+
+    def close(self) -> None:
+        """Give all of it up."""
+        for brought in self._all:
+            brought.close()
+
+    def bring_embeddings(self, path: Path, image: Any) -> BroughtEmbeddings:
+        """Have embeddings that micro-sam has stored of an image used in place of computing them.
+
+        Parameters
+        ----------
+        path : Path
+            The folder of its zarr.
+        image : array_like
+            The whole raw image as micro-sam got it: ([Z,] H, W [, C]).
+
+        Returns
+        -------
+        BroughtEmbeddings
+            Finds out, in the background, whether they fit image and model; its `of_plane` gives
+            what goes into an `ImagePlane`. It lives as long as the caller keeps it.
+        """
+        brought = BroughtEmbeddings(path, image, self._encoding, self._dispatcher)
+        # Another signal's `emit` would be tried out by connecting it, while somebody listens.
+        brought.warned.connect(self._on_warned)
+        self._all.add(brought)
+        return brought
+
+    def _on_warned(self, message: str) -> None:
+        self.warned.emit(message)

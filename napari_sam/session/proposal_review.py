@@ -197,7 +197,7 @@ class ProposalReview:
             return
         batch = self._writing = self._waiting.popleft()
         layering = self._session.mask_search.settings.layering
-        overlap = self._session.overlap
+        overlap = self._session.objects.overlap
         self._lane.submit(
             lambda _: _records(batch, layering, target, overlap),
             lambda records: self._add(records, batch, target),
@@ -216,7 +216,7 @@ class ProposalReview:
             if not records:
                 raise TargetError("Nothing was kept: these masks lie on other objects.")
             self._kept.update(batch.states)
-            self._session.add(records, on_added)
+            self._session.objects.add(records, on_added)
         except TargetError as error:
             self._on_failed(error)
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, Final
-from weakref import WeakSet
+from collections.abc import Hashable
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_sam.session.accepting import Accepting
 from napari_sam.session.ahead import AheadEmbedding
-from napari_sam.session.brought import BroughtEmbeddings
+from napari_sam.session.brought import BroughtAlong
 from napari_sam.session.candidates import ObjectState
 from napari_sam.session.class_editing import ClassEditing
 from napari_sam.session.decoding import Decoding
-from napari_sam.session.editing import Editing, Record
-from napari_sam.session.edits import LabelsEdit, Overlap
+from napari_sam.session.editing import Editing
+from napari_sam.session.edits import LabelsEdit
 from napari_sam.session.embeddings import EmbeddedTile, Embedder, LoadPredictor
 from napari_sam.session.encoding import Encoding
 from napari_sam.session.history import Edit
@@ -28,12 +24,11 @@ from napari_sam.session.labels import LabelsPlane, TargetError
 from napari_sam.session.many import ManyObjects
 from napari_sam.session.mask_search import MaskSearch
 from napari_sam.session.model_choice import ModelChoice, load_predictor
-from napari_sam.session.objects import ObjectRecord, RecordChange
+from napari_sam.session.object_editing import ObjectEditing
 from napari_sam.session.places import Places
-from napari_sam.session.preparation import TileToPrepare
 from napari_sam.session.prompts import Prompts
-from napari_sam.session.reopening import accepted_object, begin_with, reopen
-from napari_sam.session.state import SessionState, hint_for
+from napari_sam.session.snapshot import snapshot_of, why_same
+from napari_sam.session.state import SessionState
 from napari_sam.session.store import EmbeddingStore
 from napari_sam.session.tiles import Box
 
@@ -114,8 +109,12 @@ class AnnotationSession:
         )
         self._decoding.changed.connect(self._publish)
         self._decoding.moved.connect(self._on_object_moved)
-        self._decoding.completed.connect(self._accept_what_was_awaited)
         self._decoding.failed.connect(self._on_decode_failed)
+        self._accepting = Accepting(
+            self._encoding, self._decoding, self._editing, self._need_target, self.clear_prompts
+        )
+        self._accepting.warned.connect(self.warned.emit)
+        self._decoding.completed.connect(self._accepting.accept_what_was_awaited)
         self.ahead = AheadEmbedding(self._encoding, self._decoding, self._dispatcher)
         """Embeds what will be needed; here it is switched off, and a preparation paused."""
         self.ahead.changed.connect(self._publish)
@@ -123,6 +122,10 @@ class AnnotationSession:
 
         self.classes = ClassEditing(self._editing, lambda: self._decoding.object)
         """The classes of objects: adds, renames, chooses."""
+        self.objects = ObjectEditing(
+            self._editing, lambda: self._decoding.object, self._take_up, self._need_target
+        )
+        """The accepted objects: removes, merges, notes, adds, reopens."""
         self.mask_search = MaskSearch(self._encoding, self._decoding, self._dispatcher)
         """Finds everything in an image, or the rest."""
         self.mask_search.warned.connect(self.warned.emit)
@@ -131,18 +134,17 @@ class AnnotationSession:
             self._decoding,
             self._editing,
             self._dispatcher,
-            lambda: self.target_needed.emit(),
+            self._need_target,
         )
         """Finds one object for each of many prompts."""
         self.many.warned.connect(self.warned.emit)
 
-        self._brought: WeakSet[BroughtEmbeddings] = WeakSet()
+        self.brought = BroughtAlong(self._encoding, self._dispatcher)
+        """What the person brings along in place of computing it: embeddings by micro-sam."""
+        self.brought.warned.connect(self.warned.emit)
         self._key: Hashable = None
         self._known: set[Hashable] = set()
         self._places = Places()
-        self._accept_when_decoded = False
-        self._is_accepting_click = False
-
         self.accept_on_click = False
         """Whether a first click takes the preselected mask at once; one undo takes back both."""
         self._state = self._snapshot()
@@ -157,7 +159,7 @@ class AnnotationSession:
     @property
     def is_idle(self) -> bool:
         """Whether no job is pending."""
-        return all(one.is_idle for one in self._brought) and all(
+        return all(
             part.is_idle
             for part in (
                 self._encoding,
@@ -166,6 +168,7 @@ class AnnotationSession:
                 self.ahead,
                 self.mask_search,
                 self.many,
+                self.brought,
             )
         )
 
@@ -187,36 +190,11 @@ class AnnotationSession:
         self.many.close()
         self._decoding.close()
         self._editing.close()
-        for brought in self._brought:
-            brought.close()
+        self.brought.close()
         self._dispatcher.close()
 
     def _snapshot(self) -> SessionState:
-        encoding, decoding = self._encoding, self._decoding
-        prompts = decoding.object.prompts
-        return SessionState(
-            phase=encoding.phase,
-            progress=encoding.progress,
-            prompts=prompts,
-            candidates=decoding.candidates,
-            chosen=decoding.chosen,
-            preview=decoding.preview,
-            is_decoding=decoding.is_pending,
-            is_writing=not self._editing.is_idle,
-            can_undo=self._editing.history.can_undo,
-            can_redo=self._editing.history.can_redo,
-            hint=encoding.note
-            or self._why_same
-            or hint_for(encoding.phase, *decoding.usable(prompts)),
-            has_image=encoding.plane is not None,
-            model=encoding.choice,
-            wish=encoding.wish,
-            is_checking=encoding.is_checking,
-            runtime=encoding.runtime,
-            devices=encoding.devices,
-            thumbnail=None if encoding.embedded is None else encoding.embedded.thumbnail,
-            preparation=self.ahead.preparation,
-        )
+        return snapshot_of(self._encoding, self._decoding, self._editing, self.ahead)
 
     def _publish(self) -> None:
         self._state = self._snapshot()
@@ -289,61 +267,6 @@ class AnnotationSession:
             self.ahead.look_ahead()
         self._publish()
 
-    def bring_embeddings(self, path: Path, image: Any) -> BroughtEmbeddings:
-        """Have embeddings that micro-sam has stored of an image used in place of computing them.
-
-        Parameters
-        ----------
-        path : Path
-            The folder of its zarr.
-        image : array_like
-            The whole raw image as micro-sam got it: ([Z,] H, W [, C]).
-
-        Returns
-        -------
-        BroughtEmbeddings
-            Finds out, in the background, whether they fit image and model; its `of_plane` gives
-            what goes into an `ImagePlane`. It lives as long as the caller keeps it.
-        """
-        brought = BroughtEmbeddings(path, image, self._encoding, self._dispatcher)
-        # Another signal's `emit` would be tried out by connecting it, while somebody listens.
-        brought.warned.connect(self._on_brought_warned)
-        self._brought.add(brought)
-        return brought
-
-    def _on_brought_warned(self, message: str) -> None:
-        self.warned.emit(message)
-
-    def embed_ahead(self, planes: Sequence[ImagePlane]) -> None:
-        """Embed other planes too, once the current one is ready and whenever nothing else is done.
-
-        Parameters
-        ----------
-        planes : sequence of ImagePlane
-            Those that will probably be set next, the likeliest first.
-        """
-        self.ahead.expect(planes)
-
-    def prepare(self, planes: Mapping[str, ImagePlane]) -> None:
-        """Embed many planes, in the background, for when they are set.
-
-        They are embedded one after another where the person looks now, whenever there is nothing
-        else to do, in place of those asked for before; `state.preparation` tells how far that is.
-        It goes on when another plane is set, and ends, with a warning, with another model.
-
-        Parameters
-        ----------
-        planes : mapping of str to ImagePlane
-            In the order in which they are embedded, each under the name that messages call it.
-        """
-        current, in_sight = self._encoding.plane, self._decoding.in_sight
-        tiles = []
-        for name, plane in planes.items():
-            is_alike = current is not None and plane.shape == current.shape
-            tile = in_sight if is_alike else plane.pyramid.whole
-            tiles.append(TileToPrepare(plane, tile, name))
-        self.ahead.prepare(tiles)
-
     def refuse_image(self, reason: str) -> None:
         """Say why the image that was chosen cannot be segmented, in place of `set_image`."""
         self._leave_image(None, None, None, None)
@@ -390,26 +313,17 @@ class AnnotationSession:
 
     def _on_encoding_changed(self) -> None:
         if not self._encoding.is_working and not self._decoding.is_pending:
-            self._accept_what_was_awaited()  # the better masks will not come
+            self._accepting.accept_what_was_awaited()  # the better masks will not come
         self._publish()
 
     def _on_embedded(self, embedded: EmbeddedTile) -> None:
-        if self._why_same:
-            self.warned.emit(self._why_same)
+        if why := why_same(self._encoding):
+            self.warned.emit(why)
         if self._key is not None:
             self._known.add(self._key)
         self._decoding.request()
         self._publish()
         self.ahead.look_ahead()
-
-    @property
-    def _why_same(self) -> str:
-        """Why the model sees nothing in the whole plane, if that is so."""
-        plane, embedded = self._encoding.plane, self._encoding.embedded
-        if plane is None or embedded is None:
-            return ""
-        is_whole = (embedded.tile.height, embedded.tile.width) == plane.shape
-        return embedded.why_same if is_whole else ""
 
     # The object being made -------------------------------------------------------------------
 
@@ -418,25 +332,8 @@ class AnnotationSession:
         """The prompts of the object being made, with all that undo would bring back."""
         return self._decoding.object
 
-    def resume(self, state: ObjectState, label_id: int | None = None) -> None:
-        """Go on with an object that was being made before, maybe elsewhere; can be undone.
-
-        Parameters
-        ----------
-        state : ObjectState
-            Its prompts on this plane.
-        label_id : int, optional
-            The accepted object that it will replace.
-
-        Raises
-        ------
-        TargetError
-            If there is no such object on this plane.
-        """
-        if label_id is not None:
-            target = self._editing.check_free()
-            state = replace(state, reopened=reopen(target, self._record(label_id)).reopened)
-        self._take_up(state)
+    def _need_target(self) -> None:
+        self.target_needed.emit()
 
     def _take_up(self, state: ObjectState) -> None:
         edit = Edit(self._decoding.object, state, self._editing.plane_id)
@@ -459,7 +356,7 @@ class AnnotationSession:
         self._set_object(after)
         is_click = prompts.points_xy and prompts.size == 1 and prompts.has_foreground
         if self.accept_on_click and before.prompts.is_empty and is_click:
-            self._accept_when_decoded = self._is_accepting_click = True
+            self._accepting.accept_click()
         self._publish()
 
     def clear_prompts(self) -> None:
@@ -514,24 +411,16 @@ class AnnotationSession:
 
     def _set_object(self, new: ObjectState) -> None:
         """Make `new` the object being made and have it decoded, without a trace in the history."""
-        self._accept_when_decoded = self._is_accepting_click = False
+        self._accepting.forget()
         self._decoding.set_object(new)
 
     def _on_object_moved(self, before: ObjectState, after: ObjectState) -> None:
         self._editing.history.amend(before, after)
 
-    def _accept_what_was_awaited(self) -> None:
-        if self._accept_when_decoded and self._decoding.candidates is not None:
-            try:
-                self.accept()
-            except TargetError as error:
-                self._is_accepting_click = False
-                self.warned.emit(str(error))
-
     def _on_decode_failed(self, error: BaseException) -> None:
         if self._encoding.try_to_step_down(error):
             return
-        self._accept_when_decoded = False
+        self._accepting.stop_waiting()
         self.warned.emit(explain(error, "The masks could not be computed"))
         self._publish()
 
@@ -564,25 +453,6 @@ class AnnotationSession:
         """Where accepted objects are written; None as long as there is nothing."""
         return self._editing.target
 
-    @property
-    def overlap(self) -> Overlap:
-        """What happens where an accepted mask lies on other objects."""
-        return self._editing.overlap
-
-    @overlap.setter
-    def overlap(self, overlap: Overlap) -> None:
-        self._editing.overlap = overlap
-
-    def write_down(self, record: Record | None) -> None:
-        """Have everything that is done to objects told, as it is done, on the thread that does it.
-
-        Parameters
-        ----------
-        record : callable, optional
-            As `Journal.record`. None: nobody is told.
-        """
-        self._editing.record = record
-
     def accept(self) -> LabelsEdit | None:
         """Write the chosen candidate into the target as a new object, and start the next one.
 
@@ -601,129 +471,7 @@ class AnnotationSession:
             If there is no mask, no target, or nothing of the mask may be written. The prompts
             stay as they are.
         """
-        decoding = self._decoding
-        if decoding.is_pending:
-            self._accept_when_decoded = True
-            return None
-        self._accept_when_decoded = False
-        shown, state = decoding.shown, decoding.object
-        if shown is None:
-            msg = "There is no mask to accept yet: click on an object or draw a box around it."
-            if state.prompts.has_foreground and self._encoding.embedded is None:
-                msg = "There is no mask to accept yet: it comes when the image is embedded."
-            raise TargetError(msg)
-        if self._editing.target is None:
-            self.target_needed.emit()
-        target = self._editing.check_free()
-        new = accepted_object(target, state, *shown, self.classes.table.current)
-        if state.is_as_accepted and new.replaced is not None:
-            self.clear_prompts()
-            return None
-        with_click = self._is_accepting_click
-        return self._editing.accept(new, state, shown, with_click=with_click)
-
-    def reopen(self, label_id: int) -> None:
-        """Have an accepted object be the one that is being made, with its prompts; can be undone.
-
-        It stays in the target as it is until it is accepted again. One that came from elsewhere
-        starts from its pixels.
-
-        Raises
-        ------
-        TargetError
-            If there is no such object on this plane.
-        """
-        target = self._editing.check_free()
-        self._take_up(reopen(target, self._record(label_id)))
-
-    @property
-    def reopened_label_id(self) -> int | None:
-        """The accepted object that is being made anew; None if there is none."""
-        reopened = self._decoding.object.reopened
-        return None if reopened is None else reopened.record.label_id
-
-    def improve(self, region: NDArray[np.bool_], top: int, left: int) -> None:
-        """Begin a new object with pixels that somebody else has found; can be undone.
-
-        Parameters
-        ----------
-        region : (h, w) bool ndarray
-            The pixels, within the smallest box.
-        top, left : int
-            Row and column of the first of them in the plane.
-        """
-        self._take_up(begin_with(region, top, left))
-
-    # Objects of the target -------------------------------------------------------------------
-
-    def remove(self, label_ids: Sequence[int]) -> None:
-        """Delete objects of the target, on whatever slice; can be undone.
-
-        Raises
-        ------
-        TargetError
-            If one of them is not there, or that is not possible now.
-        """
-        records = [self._record(label_id) for label_id in label_ids]
-        if records:
-            self._editing.remove(records, self._decoding.object)
-
-    def merge(self, label_ids: Sequence[int]) -> None:
-        """Make one object of several, with the first one's label_id; can be undone.
-
-        Raises
-        ------
-        TargetError
-            If there are less than two, one of them is not there, or that is not possible now.
-        """
-        records = [self._record(label_id) for label_id in dict.fromkeys(label_ids)]
-        if len(records) < 2:
-            msg = "There is nothing to merge: choose two objects or more."
-            raise TargetError(msg)
-        self._editing.merge(records, self._decoding.object)
-
-    def note(self, label_ids: Sequence[int], **what: Any) -> None:
-        """Note something of objects: `class_name`, `reviewed` or `note`; can be undone.
-
-        Raises
-        ------
-        TargetError
-            If one of them is not there, or that is not possible now.
-        """
-        records = [self._record(label_id) for label_id in label_ids]
-        changes = [RecordChange(record, replace(record, **what)) for record in records]
-        if changes:
-            self._editing.change(changes, self._decoding.object)
-
-    def add(
-        self,
-        records: Sequence[ObjectRecord],
-        on_added: Callable[[LabelsEdit], None] = lambda _: None,
-    ) -> None:
-        """Write objects from elsewhere into the target, in the background; undone as one.
-
-        Parameters
-        ----------
-        records : sequence of ObjectRecord
-            With their `masks`, and what else is known of them; place and area are filled in.
-        on_added : callable
-            Called with what was written, of which the objects without a free pixel are no part.
-
-        Raises
-        ------
-        TargetError
-            If that is not possible now.
-        """
-        if self._editing.target is None:
-            self.target_needed.emit()
-        self._editing.add(records, self._decoding.object, on_added)
-
-    def _record(self, label_id: int) -> ObjectRecord:
-        record = self._editing.check_free().labels.book.get(label_id)
-        if record is None:
-            msg = f"There is no object {label_id} in the target."
-            raise TargetError(msg)
-        return record
+        return self._accepting.accept()
 
     def _on_edited(self, edit: Edit) -> None:
         labels, decoding = edit.labels, self._decoding

@@ -27,7 +27,7 @@ def wait(session):
 def test_what_comes_next_is_ready_when_it_comes(open_session, held, planes):
     session = open_session()
     session.set_image(planes[0])
-    session.embed_ahead(planes[1:3])
+    session.ahead.expect(planes[1:3])
     wait(session)
     assert len(held.encoded) == 3
     for plane in planes[1:3]:
@@ -41,7 +41,7 @@ def test_what_comes_next_is_ready_when_it_comes(open_session, held, planes):
 
 
 def test_asked_for_when_the_image_is_ready_it_begins_at_once(session, held, planes):
-    session.embed_ahead(planes[1:2])
+    session.ahead.expect(planes[1:2])
     wait(session)
     assert len(held.encoded) == 2
 
@@ -49,7 +49,7 @@ def test_asked_for_when_the_image_is_ready_it_begins_at_once(session, held, plan
 def test_another_image_ends_it(session, held, planes):
     held.encode_gate.clear()
     held.encode_started.clear()
-    session.embed_ahead(planes[1:4])
+    session.ahead.expect(planes[1:4])
     assert held.encode_started.wait(TIMEOUT_S)
     session.set_image(planes[3])
     held.encode_gate.set()
@@ -67,7 +67,7 @@ def test_a_failure_is_not_told_until_somebody_asks(session, held, listen, planes
         raise OSError(message)
 
     monkeypatch.setattr(held, "encode", fail)
-    session.embed_ahead(planes[1:3])
+    session.ahead.expect(planes[1:3])
     wait(session)
     assert heard.warnings == []
     assert session.state.phase is Phase.READY
@@ -91,7 +91,7 @@ def test_it_stands_back_in_the_middle_of_a_tile(session, held, planes):
             return self.is_over
 
     session.ahead._decoding = decoding = Decoding()
-    session.embed_ahead(planes[1:2])
+    session.ahead.expect(planes[1:2])
     run_until(lambda: len(polls) > 3, session._dispatcher, TIMEOUT_S, "test")
     assert len(held.encoded) == 1  # the plane that is shown
     held.encode_gate.clear()
@@ -129,7 +129,7 @@ def test_what_was_there_before_is_there_at_once(open_session, held, planes, monk
 
 def test_switched_off_nothing_is_embedded_until_it_is_on_again(session, held, planes):
     session.ahead.is_on = False
-    session.embed_ahead(planes[1:2])
+    session.ahead.expect(planes[1:2])
     wait(session)
     assert len(held.encoded) == 1
     session.ahead.is_on = True
@@ -141,7 +141,7 @@ def test_a_click_comes_first(session, held, planes):
     held.decode_gate.clear()
     session.set_prompts(COIN)
     assert held.decode_started.wait(TIMEOUT_S)
-    session.embed_ahead(planes[1:2])
+    session.ahead.expect(planes[1:2])
     assert not session.is_idle
     held.decode_gate.set()
     wait(session)

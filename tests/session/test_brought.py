@@ -68,7 +68,7 @@ def bring(session, predictor, listen):
     heard = listen(session)
 
     def bring(path, image):
-        brought = session.bring_embeddings(path, image)
+        brought = session.brought.bring_embeddings(path, image)
         session.wait_until_idle(TIMEOUT_S)
         predictor.encoded.clear()
         return brought, heard.warnings
@@ -128,7 +128,7 @@ def test_every_slice_of_a_stack_is_its_own(session, bring, stores, predictor):
     for plane in planes:
         session.set_image(plane)
         masks.append(click(session)[0])
-    session.prepare({str(z): plane for z, plane in enumerate(planes)})
+    session.ahead.prepare_planes({str(z): plane for z, plane in enumerate(planes)})
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.preparation.done == 3
     assert predictor.encoded == []
@@ -230,7 +230,7 @@ def test_another_model_waits_for_the_right_one(stores, predictor, near_relative,
     )
     heard, changes = listen(session), []
     try:
-        brought = session.bring_embeddings(stores / "plane.zarr", COINS)
+        brought = session.brought.bring_embeddings(stores / "plane.zarr", COINS)
         brought.usable_changed.connect(lambda: changes.append(brought.of_plane()))
         session.wait_until_idle(TIMEOUT_S)
         assert brought.state.phase is BroughtPhase.OTHER_MODEL
@@ -335,7 +335,7 @@ def test_comparing_can_be_given_up(session, stores, listen):
             reached.append(region)
             return STACK[region]
 
-    brought = session.bring_embeddings(stores / "stack.zarr", Endless())
+    brought = session.brought.bring_embeddings(stores / "stack.zarr", Endless())
     assert brought.state.is_working
     brought.close()
     session.wait_until_idle(TIMEOUT_S)

@@ -108,7 +108,7 @@ def test_all_are_written_with_their_scores_and_classes_and_undone_as_one(batched
         assert 0.7 < record.score < 1.1
         assert 0.7 < record.stability <= 1
         assert record.state.prompts.box_xyxy == BOXES[n]
-    session.reopen(3)
+    session.objects.reopen(3)
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.prompts.box_xyxy == BOXES[2]
     session.undo()
@@ -124,7 +124,7 @@ def test_of_two_on_one_object_the_better_one_is_kept(batched, overlap):
     session, labels = batched
     finished = []
     session.many.finished.connect(finished.append)
-    session.overlap = overlap
+    session.objects.overlap = overlap
     # The second one is of the same coin, and cuts it in two.
     half = (BOXES[0][0], BOXES[0][1], COINS_XY[0][0], BOXES[0][3])
     session.many.find([*BOXED[:1], ObjectToFind(Prompts(box_xyxy=half)), BOXED[1]])
@@ -283,7 +283,7 @@ def test_objects_of_every_size_in_a_large_image_come_out_whole(embedder):
 def test_an_object_begun_with_somebody_elses_region_is_a_new_one(batched):
     session, labels = batched
     x, y = COINS_XY[0]
-    session.improve(np.ones((36, 36), bool), y - 18, x - 18)
+    session.objects.improve(np.ones((36, 36), bool), y - 18, x - 18)
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.prompts.box_xyxy == (x - 18.5, y - 18.5, x + 17.5, y + 17.5)
     labels[200:204, 200:204] = 5  # nothing else is touched

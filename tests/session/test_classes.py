@@ -58,8 +58,8 @@ def test_a_name_is_one_line_and_a_color_is_hexadecimal():
 
 
 def test_what_objects_have_is_in_the_table(session):
-    session.note([1], class_name="nucleus")
-    session.note([2], class_name="debris")
+    session.objects.note([1], class_name="nucleus")
+    session.objects.note([2], class_name="debris")
     assert names(session) == ["nucleus", "debris"]
     assert [one.color for one in session.classes.table.classes] == list(PALETTE[:2])
     session.classes.ensure([TEAM[0], TEAM[1], None])
@@ -70,7 +70,7 @@ def test_what_objects_have_is_in_the_table(session):
 def test_renaming_a_class_renames_its_objects_and_is_one_step(session):
     session.classes.add("nucleus")
     session.classes.add("debris")
-    session.note([1, 3], class_name="nucleus")
+    session.objects.note([1, 3], class_name="nucleus")
     session.classes.choose("nucleus")
     session.classes.rename("nucleus", "cell")
     assert names(session) == ["cell", "debris"]
@@ -90,7 +90,7 @@ def test_renaming_a_class_renames_its_objects_and_is_one_step(session):
 
 def test_removing_a_class_leaves_its_objects_without_one(session):
     session.classes.load(TEAM)
-    session.note([2], class_name="nucleus")
+    session.objects.note([2], class_name="nucleus")
     session.classes.choose("nucleus")
     session.classes.remove("nucleus")
     assert names(session) == ["Zellkern 核"]
@@ -104,7 +104,7 @@ def test_removing_a_class_leaves_its_objects_without_one(session):
 def test_adding_recoloring_and_loading_can_be_undone(session):
     session.classes.add("a")
     session.classes.recolor("a", "#010203")
-    session.note([1], class_name="a")
+    session.objects.note([1], class_name="a")
     session.classes.load(TEAM)
     assert names(session) == ["nucleus", "Zellkern 核", "a"]
     for _ in range(3):
@@ -127,7 +127,7 @@ def test_a_new_object_gets_the_current_class_and_a_reopened_one_keeps_its_own(se
     book = session._editing.target.labels.book
     assert book.get(made).class_name == "nucleus"
     session.classes.choose("Zellkern 核")
-    session.reopen(made)
+    session.objects.reopen(made)
     session.set_prompts(Prompts(box_xyxy=(18.0, 2.0, 26.0, 10.0)))
     session.wait_until_idle(120)
     session.accept()

@@ -147,7 +147,7 @@ def test_undo_redo_and_reopening_find_the_same_masks_of_an_outline(session, labe
     np.testing.assert_array_equal(mask_of(session), before)
     session.accept()
     np.testing.assert_array_equal(labels == 1, before)
-    session.reopen(1)
+    session.objects.reopen(1)
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.prompts == drawn
     np.testing.assert_array_equal(mask_of(session), before)

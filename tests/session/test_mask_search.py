@@ -109,13 +109,13 @@ def test_kept_masks_are_objects_like_any_other(opened):
     picture = find(session, whole(settings=replace(FEW, max_share=0.1)))
     target = session._editing.target
     inner = in_layers(picture.proposals, Layering.SMALLER)
-    session.add([one.object_record(target, one.object_state()) for one in inner])
+    session.objects.add([one.object_record(target, one.object_state()) for one in inner])
     session.wait_until_idle(TIMEOUT_S)
     records = list(target.labels.book)
     assert len(records) == len(np.unique(labels)) - 1
     assert {r.score for r in records} <= {min(p.record.predicted_iou, 1) for p in inner}
     assert all(record.stability >= 0.95 for record in records)
-    session.reopen(records[0].label_id)
+    session.objects.reopen(records[0].label_id)
     session.wait_until_idle(TIMEOUT_S)
     state = session.state
     assert state.prompts.points_xy == (inner[0].point_xy,)

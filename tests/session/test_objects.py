@@ -96,7 +96,7 @@ def test_an_object_reopens_with_its_prompts_and_is_replaced_in_place(session, ta
     accept(session, COIN)
     accept(session, OTHER)
     before = array.copy()
-    session.reopen(1)
+    session.objects.reopen(1)
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.prompts.points_xy == (COIN,)
     assert len(session.state.candidates) == 3
@@ -117,7 +117,7 @@ def test_a_reopened_object_left_alone_stays_as_it_was(session, target, array):
     accept(session, COIN)
     before = array.copy()
     for leave in (session.accept, session.clear_prompts, session.undo):
-        session.reopen(1)
+        session.objects.reopen(1)
         session.wait_until_idle(TIMEOUT_S)
         leave()
         session.wait_until_idle(TIMEOUT_S)
@@ -130,7 +130,7 @@ def test_a_second_accept_of_the_choice_that_was_made_chooses_it_again(session, t
     click(session, COIN)
     session.choose(2)
     session.accept()
-    session.reopen(1)
+    session.objects.reopen(1)
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.chosen == 2
 
@@ -140,7 +140,7 @@ def test_strokes_of_a_brush_survive_being_reopened(session, target, array, book)
     array[0:4, 0:4] = 1  # far away
     array[68, 104] = 0  # in the middle
     book.apply(tuple(recounted(target.labels, book, 1, (0, 0), (303, 384))))
-    session.reopen(1)
+    session.objects.reopen(1)
     session.wait_until_idle(TIMEOUT_S)
     click(session, COIN, (100, 60))
     session.accept()
@@ -159,7 +159,7 @@ def test_an_object_from_elsewhere_opens_with_its_region(session, target, array, 
     # As somebody might have painted it, roughly.
     array[rows.min() + 3 : rows.max() - 2, columns.min() + 3 : columns.max() - 2] = 9
     book.replace_all(find_objects(target.labels))
-    session.reopen(9)
+    session.objects.reopen(9)
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.prompts.box_xyxy is not None
     session.accept()
@@ -193,11 +193,11 @@ def test_delete_merge_and_their_undo_are_exact(session, target, array, book):
     for place in (COIN, OTHER, (228, 70)):
         accept(session, place)
     states = [array.copy()]
-    session.remove([2])
+    session.objects.remove([2])
     states.append(array.copy())
     assert set(np.unique(array)) == {0, 1, 3}
     check_book(target)
-    session.merge([3, 1])
+    session.objects.merge([3, 1])
     states.append(array.copy())
     assert set(np.unique(array)) == {0, 3}
     check_book(target)
@@ -216,7 +216,7 @@ def test_the_object_being_made_is_left_alone_by_what_is_done_to_others(session, 
     accept(session, COIN)
     click(session, OTHER)
     before = session.state.candidates
-    session.remove([1])
+    session.objects.remove([1])
     assert session.state.candidates is before
     session.undo()
     session.wait_until_idle(TIMEOUT_S)
@@ -227,7 +227,7 @@ def test_the_object_being_made_is_left_alone_by_what_is_done_to_others(session, 
 def test_notes_of_many_objects_at_once(session, target, book):
     accept(session, COIN)
     accept(session, OTHER)
-    session.note([1, 2], class_name="coin", reviewed=True)
+    session.objects.note([1, 2], class_name="coin", reviewed=True)
     assert all(record.class_name == "coin" and record.reviewed for record in book)
     session.undo()
     assert all(record.class_name is None and not record.reviewed for record in book)
@@ -238,9 +238,9 @@ def test_notes_of_many_objects_at_once(session, target, book):
 def test_a_deleted_object_that_is_reopened_becomes_a_new_one(session, target, array):
     accept(session, COIN)
     accept(session, OTHER)
-    session.reopen(1)
+    session.objects.reopen(1)
     session.wait_until_idle(TIMEOUT_S)
-    session.remove([1])
+    session.objects.remove([1])
     session.accept()
     session.wait_until_idle(TIMEOUT_S)
     assert set(np.unique(array)) == {0, 2, 3}
@@ -248,19 +248,23 @@ def test_a_deleted_object_that_is_reopened_becomes_a_new_one(session, target, ar
 
 
 def test_what_is_not_there_cannot_be_changed(session, target):
-    for action in (session.reopen, lambda n: session.remove([n]), lambda n: session.note([n])):
+    for action in (
+        session.objects.reopen,
+        lambda n: session.objects.remove([n]),
+        lambda n: session.objects.note([n]),
+    ):
         with pytest.raises(TargetError, match="no object 5"):
             action(5)
     accept(session, COIN)
     with pytest.raises(TargetError, match="two objects or more"):
-        session.merge([1, 1])
+        session.objects.merge([1, 1])
     target.labels.array[:] = 0
     with pytest.raises(TargetError, match="no pixel left"):
-        session.reopen(1)
+        session.objects.reopen(1)
 
 
 def test_only_on_background_refuses_a_mask_that_touches_another(session, target, array):
-    session.overlap = Overlap.REFUSE
+    session.objects.overlap = Overlap.REFUSE
     click(session, COIN)
     array[68, 104] = 7
     with pytest.raises(TargetError, match="lies on another object"):

@@ -75,7 +75,7 @@ def hold_in_the_middle(session, held, planes):
     """Begin to prepare, with the first tile half done."""
     held.encode_gate.clear()
     held.encode_started.clear()
-    session.prepare(planes)
+    session.ahead.prepare_planes(planes)
     assert held.encode_started.wait(TIMEOUT_S)
 
 
@@ -84,7 +84,7 @@ def test_all_slices_are_on_disk_afterwards(open_stored, planes, tmp_path, listen
     session, encoded = open_stored(store)
     heard = listen(session)
     session.set_image(planes["slice 2"])
-    session.prepare(planes)
+    session.ahead.prepare_planes(planes)
     wait(session)
     store.flush()
     assert encoded[0] == 2  # what the person looks at
@@ -107,11 +107,11 @@ def test_all_slices_are_on_disk_afterwards(open_stored, planes, tmp_path, listen
 def test_what_is_on_disk_is_found_and_tells_nothing_of_the_time(open_stored, planes, tmp_path):
     store = EmbeddingStore(tmp_path)
     first, _ = open_stored(store)
-    first.prepare(planes)  # without an image
+    first.ahead.prepare_planes(planes)  # without an image
     wait(first)
     store.flush()
     again, encoded = open_stored(EmbeddingStore(tmp_path))
-    again.prepare(planes)
+    again.ahead.prepare_planes(planes)
     wait(again)
     assert encoded == []
     state = again.state.preparation
@@ -139,7 +139,7 @@ def test_the_time_left_is_that_of_the_median_computed():
 def test_a_slice_that_fails_is_skipped_and_told_at_the_end(session, planes, listen):
     heard = listen(session)
     planes["slice 1"] = ImagePlane(Unreadable())
-    session.prepare(planes)
+    session.ahead.prepare_planes(planes)
     wait(session)
     state = session.state.preparation
     assert (state.done, state.total, state.is_over) == (3, 4, True)
@@ -156,7 +156,7 @@ def test_pausing_gives_up_the_tile_under_way_and_resuming_repeats_it(session, he
     wait(session)
     assert session.state.preparation.is_paused
     assert session.state.preparation.done == 0
-    session.embed_ahead([planes["slice 3"]])  # the lane is free for this
+    session.ahead.expect([planes["slice 3"]])  # the lane is free for this
     wait(session)
     assert len(held.encoded) == 3
     session.ahead.resume_preparation()
@@ -220,7 +220,7 @@ def test_another_model_ends_it_and_says_so(session, held, planes, listen):
 
 def test_what_is_over_ends_without_a_word(session, planes, listen):
     heard = listen(session)
-    session.prepare({"one": planes["slice 0"]})
+    session.ahead.prepare_planes({"one": planes["slice 0"]})
     wait(session)
     session.ahead.cancel_preparation("Another image was chosen")
     assert session.state.preparation is None
@@ -231,7 +231,7 @@ def test_it_says_beforehand_what_there_is_no_room_for(open_stored, planes, tmp_p
     store = EmbeddingStore(tmp_path, capacity_bytes=2 * EMBEDDING_BYTES + 2000)
     session, encoded = open_stored(store)
     heard = listen(session)
-    session.prepare(planes)
+    session.ahead.prepare_planes(planes)
     assert heard.warnings == [
         "There is room for the embeddings of 2 of 4 slices: only the first 2 are prepared."
     ]
@@ -246,7 +246,7 @@ def test_a_folder_that_cannot_be_written_is_told(open_stored, planes, tmp_path, 
     (tmp_path / "file").write_bytes(b"in the way")
     session, _ = open_stored(EmbeddingStore(tmp_path / "file"))
     heard = listen(session)
-    session.prepare(planes)
+    session.ahead.prepare_planes(planes)
     wait(session)
     assert len(heard.warnings) == 1
     assert heard.warnings[0].startswith(f"Embeddings cannot be kept in {tmp_path / 'file'}: ")
@@ -262,7 +262,7 @@ def test_without_a_model_it_ends_at_once(open_session, planes, listen):
 
     session = open_session(fail)
     heard = listen(session)
-    session.prepare(planes)
+    session.ahead.prepare_planes(planes)
     wait(session)
     assert len(calls) == 1
     assert session.state.preparation is None

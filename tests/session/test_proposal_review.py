@@ -80,7 +80,7 @@ def opened():
     [(Layering.SMALLER, 400 - 36, 36), (Layering.BETTER, 400, None), (Layering.FIRST, 400, None)],
 )
 def test_the_rule_says_which_mask_gets_the_pixels(opened, overlap, layering, big, small):
-    opened.session.overlap = overlap
+    opened.session.objects.overlap = overlap
     opened.session.mask_search.settings = SearchSettings(layering=layering)
     opened.keep(SMALL, ALONE, BIG)
     expected = {0.95: big, 0.85: 100} | ({0.9: small} if small else {})
@@ -94,14 +94,14 @@ def test_objects_that_are_there_are_treated_as_the_session_is_told(opened):
     opened.keep(ALONE)
     over = square(38, 38, 6, 0.7)
     for overlap, count in ((Overlap.REFUSE, 1), (Overlap.KEEP, 2), (Overlap.REPLACE, 2)):
-        opened.session.overlap = overlap
+        opened.session.objects.overlap = overlap
         opened.keep(over)
         assert len(opened.book) == count
         if count == 2:
             opened.session.undo()
             opened.wait()
     assert opened.warnings == ["Nothing was kept: these masks lie on other objects."]
-    opened.session.overlap = Overlap.REFUSE
+    opened.session.objects.overlap = Overlap.REFUSE
     opened.keep(over, BIG, SMALL)  # of the two that overlap, that on top
     assert opened.areas() == {0.85: 100, 0.9: 36}
     assert opened.added == [(1, 2)]
@@ -118,7 +118,7 @@ def test_what_was_kept_is_done_with_until_it_is_undone(opened):
     opened.session.redo()
     opened.wait()
     assert opened.done == {BIG.key, ALONE.key}
-    opened.session.remove([next(iter(opened.book)).label_id])
+    opened.session.objects.remove([next(iter(opened.book)).label_id])
     opened.wait()
     assert len(opened.done) == 1
 
