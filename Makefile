@@ -12,8 +12,9 @@ help:
 run: setup
 	@sh scripts/run.sh
 
+# One process for each core, each with a virtual screen of its own where there is Xvfb.
 test: setup
-	@sh scripts/on_screen.sh .venv/bin/python -m pytest $(PYTEST)
+	@sh scripts/on_screen.sh .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST)
 
 lint:
 	@sh scripts/setup.sh dev
