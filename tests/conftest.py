@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from napari.utils.notifications import notification_manager
 
 from napari_sam.model import ImageEmbedding, Predictor, load_model
 from napari_sam.session.embeddings import content_key
@@ -18,6 +19,12 @@ def imports_are_no_garbage():
     """Spare what was imported from being looked at: napari collects garbage layer by layer."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def nothing_was_said_before():
+    """Forget the messages of the tests before."""
+    notification_manager.records.clear()
 
 
 class RememberingPredictor(Predictor):

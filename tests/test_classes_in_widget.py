@@ -161,7 +161,7 @@ def test_review_goes_through_the_table_as_it_is_sorted(opened, qtbot):
     objects, said = widget._object_list, []
     table = objects.table
     widget.binding.warned.connect(said.append)
-    table.view.sortByColumn(2, Qt.SortOrder.DescendingOrder)  # by area: 3, 2, 1
+    table.view.sortByColumn(3, Qt.SortOrder.DescendingOrder)  # by area: 3, 2, 1
     press(viewer, "M")
     assert objects.fold.isExpanded()
     assert table.chosen == [3]
@@ -175,7 +175,7 @@ def test_review_goes_through_the_table_as_it_is_sorted(opened, qtbot):
     assert (reviewed(widget), table.chosen) == (set(), [3])
 
     # Where marking moves the row, the next one is still the one that followed.
-    table.view.sortByColumn(6, Qt.SortOrder.AscendingOrder)
+    table.view.sortByColumn(2, Qt.SortOrder.AscendingOrder)
     order = [table.view.model().index(row, 0).data() for row in range(3)]
     table.choose(order[0])
     press_in_table(qtbot, table, Qt.Key.Key_Y)

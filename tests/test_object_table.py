@@ -45,7 +45,7 @@ def test_every_accepted_object_has_a_row(opened):
     _, widget, table = opened
     assert cells(table, 0) == [1, 2, 3]
     labels = widget.binding.objects.target.data
-    assert cells(table, 2) == [int((labels == n).sum()) for n in (1, 2, 3)]
+    assert cells(table, 3) == [int((labels == n).sum()) for n in (1, 2, 3)]
     assert widget._object_list.fold.title == "3 objects"
     widget.binding.objects.undo()
     assert cells(table, 0) == [1, 2]
@@ -53,8 +53,8 @@ def test_every_accepted_object_has_a_row(opened):
 
 def test_rows_are_sorted_by_value_and_filtered_by_words(opened):
     _, widget, table = opened
-    table.view.sortByColumn(2, Qt.SortOrder.DescendingOrder)
-    areas = cells(table, 2)
+    table.view.sortByColumn(3, Qt.SortOrder.DescendingOrder)
+    areas = cells(table, 3)
     assert areas == sorted(areas, reverse=True)
     widget.session.objects.note([2], class_name="Münze", note="oben rechts")
     table._model.set_text("münze rechts")
@@ -83,7 +83,7 @@ def test_a_row_leads_to_another_slice(make_widget):
     viewer.dims.set_current_step(0, 0)
     table = widget._object_list.table
     assert cells(table, 0) == [7]
-    assert cells(table, 5) == ["3"]
+    assert cells(table, 6) == ["3"]
     table.reopen_requested.emit(7)
     widget.wait_until_idle(TIMEOUT_S)
     assert viewer.dims.current_step[0] == 3
@@ -148,7 +148,7 @@ def test_cells_are_edited(opened):
     model = table.view.model()
     assert model.setData(model.index(1, 7), " look again ", Qt.ItemDataRole.EditRole)
     checked = Qt.CheckState.Checked
-    assert model.setData(model.index(1, 6), checked, Qt.ItemDataRole.CheckStateRole)
+    assert model.setData(model.index(1, 2), checked, Qt.ItemDataRole.CheckStateRole)
     record = widget.binding.objects.target_layer.book.get(2)
     assert (record.note, record.reviewed) == ("look again", True)
     assert table._progress.text() == "1 of 3 reviewed"
@@ -158,12 +158,12 @@ def test_cells_are_edited(opened):
 def test_strokes_of_the_brush_are_counted(opened):
     viewer, widget, table = opened
     layer = widget.binding.objects.target
-    area = cells(table, 2)[0]
+    area = cells(table, 3)[0]
     layer.selected_label = 1
     layer.brush_size = 6
     layer.paint((10, 10), 1)
     widget.wait_until_idle(TIMEOUT_S)
-    assert cells(table, 2)[0] == int((layer.data == 1).sum()) > area
+    assert cells(table, 3)[0] == int((layer.data == 1).sum()) > area
     layer.paint((12, 300), 9)
     widget.wait_until_idle(TIMEOUT_S)
     assert 9 in cells(table, 0)
@@ -176,7 +176,7 @@ def test_strokes_of_the_brush_are_counted(opened):
     for _ in range(2):
         layer.undo()
     widget.wait_until_idle(TIMEOUT_S)
-    assert cells(table, 2)[0] == area
+    assert cells(table, 3)[0] == area
     widget.binding.objects.accept()  # says that there is nothing to accept
     assert viewer.layers["coins labels"] is layer
 

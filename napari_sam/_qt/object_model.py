@@ -48,18 +48,20 @@ class _Column:
 _COLUMNS: Final = (
     _Column("id", "The object's integer in the labels", lambda r, _: r.label_id),
     _Column("class", "Its class", lambda r, _: r.class_name or "", False, "class_name"),
+    _Column("✓", "Reviewed: whether you have looked at it again", lambda r, _: r.reviewed, False),
     _Column("area", "Pixels, or square units of the layer", lambda r, p: p.of(r.area_px)),
-    _Column("score", "The model's guess of how good the mask is", lambda r, _: r.score),
+    _Column(
+        "score", "The model's guess of the IoU; it may guess more than 1", lambda r, _: r.score
+    ),
     _Column("stability", "How little the mask depends on its threshold", lambda r, _: r.stability),
     _Column(
         "slice", "Where it begins, along the axes that are not shown", lambda r, _: r.start[:-2]
     ),
-    _Column("reviewed", "Whether you have looked at it again", lambda r, _: r.reviewed, False),
     _Column("note", "What you want to remember of it", lambda r, _: r.note, False, "note"),
 )
 _POINTED: Final = QColor(70, 130, 255, 80)
 """Lies on the row of the object under the cursor; seen in dark themes and in light ones."""
-_REVIEWED: Final = [column.title for column in _COLUMNS].index("reviewed")
+_REVIEWED: Final = [column.title for column in _COLUMNS].index("✓")
 _CLASS: Final = [column.title for column in _COLUMNS].index("class")
 _AREA: Final = [column.title for column in _COLUMNS].index("area")
 
@@ -136,7 +138,7 @@ class ObjectModel(QAbstractTableModel):
         texts = [
             self._text(self._records[label_id], column).casefold()
             for column in _COLUMNS
-            if column.title != "reviewed"
+            if column is not _COLUMNS[_REVIEWED]
         ]
         return all(any(word in text for text in texts) for word in self._words)
 
