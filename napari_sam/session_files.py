@@ -220,6 +220,7 @@ class SessionFiles:
         def resume() -> None:
             try:
                 self._session.objects.resume(made.state, made.label_id)
+                self._binding.start_points()
             except TargetError as error:
                 show_warning(f"The object that was being made could not be brought back: {error}")
 

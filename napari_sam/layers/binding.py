@@ -156,6 +156,8 @@ class LayerBinding:
         """
         if image is self.shown.image:
             return
+        active = self._viewer.layers.selection.active
+        is_prompting = active is not None and self.is_ours(active)
         self._session.ahead.cancel_preparation("Another image was chosen")
         self._session.many.give_up("Another image was chosen")
         self.shown.follow(image)
@@ -168,6 +170,8 @@ class LayerBinding:
         self.image_changed.emit(image)
         self.objects.target_changed.emit(self.objects.target)
         self.prompt_layers_changed.emit(None, None)
+        if is_prompting and self._prompts.points is not None:
+            self.start_points()  # whoever was clicking goes on with that, and with its keys
 
     def choose_image(self) -> None:
         """Annotate the image that is selected, else the topmost, if there is one."""
