@@ -155,7 +155,7 @@ class ObjectFiles:
             return
 
         def on_added(labels: Any) -> None:
-            count = len(labels.changes)
+            count = labels.n_made
             covered = len(records) - count
             more = f"; {covered} left out, which other objects cover" if covered else ""
             show_info(f"{_counted(count)} imported from {path}{more}.")

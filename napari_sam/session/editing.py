@@ -125,11 +125,11 @@ class Editing:
         example = None if candidates.ranking is None else candidates.ranking.example(chosen)
         edit = Edit(state, ObjectState(), self.plane_id, example=example)
         push = self.history.push_accepted_click if with_click else self.history.push
+        book = target.labels.book
 
-        def work() -> LabelsEdit:
-            labels = plan_object(target, new, overlap)
-            labels.write()
-            return labels
+        def work() -> tuple[LabelsEdit, bool]:
+            labels = plan_object(target, new, overlap, book)
+            return labels, labels.write()
 
         return self._make(edit, work, candidates.area_bound_px(chosen), push)
 
@@ -180,7 +180,8 @@ class Editing:
         if changes:
             labels = self.check_free().labels
             self.classes.replace_all(classes)
-            self._make(edit, lambda: plan_records(labels, changes), 0, self.history.push)
+            planned = plan_records(labels, changes)
+            self._make(edit, lambda: (planned, True), 0, self.history.push)
         else:
             self.classes.replace_all(classes)
             self.history.push(edit)
@@ -200,6 +201,7 @@ class Editing:
             If that is not possible now. What is found out later is told by `warned`.
         """
         labels, overlap = self.check_free().labels, self.overlap
+        book = labels.book
         edit = Edit(state, state, self.plane_id)
 
         def push(made: Edit) -> None:
@@ -207,7 +209,7 @@ class Editing:
             if made.labels is not None:
                 on_added(made.labels)
 
-        self._make(edit, lambda: write_objects(labels, records, overlap), inf, push)
+        self._make(edit, lambda: write_objects(labels, records, overlap, book), inf, push)
 
     def _plan(
         self,
@@ -215,10 +217,9 @@ class Editing:
         records: Sequence[ObjectRecord],
         state: ObjectState,
     ) -> None:
-        def work() -> LabelsEdit:
+        def work() -> tuple[LabelsEdit, bool]:
             labels = plan()
-            labels.write()
-            return labels
+            return labels, labels.write()
 
         area_px = sum(record.area_px for record in records)
         self._make(Edit(state, state, self.plane_id), work, area_px, self.history.push)
@@ -226,24 +227,25 @@ class Editing:
     def _know_classes(self, records: Iterable[ObjectRecord | None]) -> None:
         self.classes.ensure(record.class_name for record in records if record is not None)
 
-    def _write_down(self, labels: LabelsEdit, direction: Direction) -> None:
-        if self.record is not None:
+    def _write_down(self, labels: LabelsEdit | None, direction: Direction) -> None:
+        if self.record is not None and labels is not None:
             self.record(labels, direction)
 
     def _make(
         self,
         edit: Edit,
-        work: Callable[[], LabelsEdit],
+        work: Callable[[], tuple[LabelsEdit, bool]],
         area_px: float,
         push: Callable[[Edit], None],
     ) -> LabelsEdit | None:
-        def make() -> LabelsEdit:
-            labels = work()
+        def make() -> tuple[LabelsEdit, bool]:
+            labels, is_exact = work()
             self._write_down(labels, Direction.MADE)
-            return labels
+            return labels, is_exact
 
-        def on_written(labels: LabelsEdit) -> None:
-            labels.note()
+        def on_written(written: tuple[LabelsEdit, bool]) -> None:
+            labels, is_exact = written
+            self._write_down(labels.note(is_exact=is_exact), Direction.MADE)
             self._know_classes(change.after for change in labels.changes)
             made = replace(edit, labels=labels)
             push(made)
@@ -253,9 +255,9 @@ class Editing:
         if area_px > MAX_AREA_AT_ONCE_PX:
             self._write(make, on_written)
             return None
-        labels = make()
-        on_written(labels)
-        return labels
+        written = make()
+        on_written(written)
+        return written[0]
 
     def _write(self, work: Callable[[], _T], on_done: Callable[[_T], None]) -> None:
         """Do in the background what takes seconds; one such thing at a time."""
@@ -310,12 +312,14 @@ class Editing:
             self.classes.replace_all(edit.classes[0 if is_undone else 1])
         if labels is not None:
 
-            def write() -> None:
-                (labels.erase if is_undone else labels.write)()
+            def write() -> bool:
+                is_exact = (labels.erase if is_undone else labels.write)()
                 self._write_down(labels, direction)
+                return is_exact
 
-            def on_written(_: object) -> None:
-                (labels.forget if is_undone else labels.note)()
+            def on_written(is_exact: bool) -> None:
+                corrected = (labels.forget if is_undone else labels.note)(is_exact=is_exact)
+                self._write_down(corrected, Direction.MADE)
                 self._know_classes(one.before if is_undone else one.after for one in labels.changes)
                 self.changed.emit()
 
@@ -323,8 +327,7 @@ class Editing:
                 self._write(write, on_written)
             else:
                 try:
-                    write()
-                    on_written(None)
+                    on_written(write())
                 except TargetError as error:
                     self.warned.emit(str(error))
         self.restored.emit(edit, state)

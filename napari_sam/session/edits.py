@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from napari_sam.session.labels import Labels, parts
+from napari_sam.session.losses import settle
 from napari_sam.session.objects import ObjectRecord, RecordChange
 from napari_sam.session.packed import PackedLabels, PackedMask, region_of
 
@@ -53,20 +54,33 @@ class Stroke:
         """Number of pixels."""
         return sum(block.mask.area_px for block in self.blocks)
 
-    def apply(self, labels: Labels) -> None:
-        """Write; pixels that changed since it was planned or undone keep their new label."""
+    def apply(self, labels: Labels) -> bool:
+        """Write; pixels that changed since it was planned or undone keep their new label.
+
+        Returns whether there were none.
+        """
+        is_exact = True
         for block in self.blocks:
             pixels = labels.read(block.mask.region)
-            pixels[block.mask.mask & (pixels == block.before.labels)] = self.value
+            own = block.mask.mask & (pixels == block.before.labels)
+            pixels[own] = self.value
             labels.write(block.mask.region, pixels)
+            is_exact = is_exact and np.count_nonzero(own) == block.mask.area_px
+        return is_exact
 
-    def revert(self, labels: Labels) -> None:
-        """Take back; pixels that changed since then keep their new label."""
+    def revert(self, labels: Labels) -> bool:
+        """Take back; pixels that changed since then keep their new label.
+
+        Returns whether there were none.
+        """
+        is_exact = True
         for block in self.blocks:
             pixels = labels.read(block.mask.region)
             own = block.mask.mask & (pixels == self.value)
             pixels[own] = block.before.labels[own]
             labels.write(block.mask.region, pixels)
+            is_exact = is_exact and np.count_nonzero(own) == block.mask.area_px
+        return is_exact
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,25 +118,52 @@ class LabelsEdit:
             mask.size_bytes for record in records for mask in record.masks
         )
 
-    def write(self) -> None:
-        """Write the pixels; may run on any thread. `note` belongs to it."""
-        for stroke in self.strokes:
-            stroke.apply(self.target)
+    @property
+    def n_made(self) -> int:
+        """Number of objects that are new with it."""
+        return sum(change.made_label_id is not None for change in self.changes)
 
-    def note(self) -> None:
-        """Write the records and show what was written; on the owner's thread."""
-        self.target.book.apply(self.changes)
+    def write(self) -> bool:
+        """Write the pixels; may run on any thread. `note` belongs to it.
+
+        Returns whether that wrote all of them: others were painted since it was planned or undone.
+        """
+        exact = [stroke.apply(self.target) for stroke in self.strokes]  # all of them, in any case
+        return all(exact)
+
+    def note(self, *, is_exact: bool = True) -> LabelsEdit | None:
+        """Write the records and show what was written; on the owner's thread.
+
+        Parameters
+        ----------
+        is_exact : bool
+            What `write` returned.
+
+        Returns
+        -------
+        LabelsEdit or None
+            What else became of records, because the person has painted meanwhile.
+        """
+        return self._settle(self.changes, is_exact)
+
+    def erase(self) -> bool:
+        """Take the pixels back; may run on any thread. `forget` belongs to it.
+
+        Returns whether that took back all of them: others were painted since they were written.
+        """
+        exact = [
+            stroke.revert(self.target) for stroke in reversed(self.strokes)
+        ]  # all of them, in any case
+        return all(exact)
+
+    def forget(self, *, is_exact: bool = True) -> LabelsEdit | None:
+        """Take the records back and show what was written; as `note`, after `erase`."""
+        return self._settle(tuple(one.inverse for one in reversed(self.changes)), is_exact)
+
+    def _settle(self, changes: tuple[RecordChange, ...], is_exact: bool) -> LabelsEdit | None:
+        corrections = settle(self.target, changes, is_exact=is_exact)
         self.target.show()
-
-    def erase(self) -> None:
-        """Take the pixels back; may run on any thread. `forget` belongs to it."""
-        for stroke in reversed(self.strokes):
-            stroke.revert(self.target)
-
-    def forget(self) -> None:
-        """Take the records back and show what was written; on the owner's thread."""
-        self.target.book.apply(tuple(change.inverse for change in reversed(self.changes)))
-        self.target.show()
+        return LabelsEdit(self.target, (), corrections, self.label_id) if corrections else None
 
     def with_free_label_ids(self) -> LabelsEdit:
         """Return the same edit, with other label_ids if new ones were taken since it was undone."""

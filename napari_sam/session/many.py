@@ -175,7 +175,7 @@ class ManyObjects:
             return
 
         def on_added(labels: LabelsEdit) -> None:
-            self.finished.emit(_summary(len(labels.changes), len(found), total, is_stopped))
+            self.finished.emit(_summary(labels.n_made, len(found), total, is_stopped))
 
         try:
             labels = target.labels

@@ -78,6 +78,12 @@ class RecordChange:
         return RecordChange(self.after, self.before)
 
     @property
+    def label_id(self) -> int:
+        """The integer of the object, which stays the same."""
+        record = self.before or self.after
+        return 0 if record is None else record.label_id
+
+    @property
     def made_label_id(self) -> int | None:
         """The integer of the object that is new with this change; None if there is none."""
         return self.after.label_id if self.before is None and self.after is not None else None

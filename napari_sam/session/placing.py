@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from napari_sam.session.edits import Block, LabelsEdit, Overlap, Stroke, blocks_of
 from napari_sam.session.labels import Labels, LabelsPlane, TargetError
-from napari_sam.session.objects import ObjectRecord, RecordChange
+from napari_sam.session.losses import Known, losses
+from napari_sam.session.objects import ObjectBook, ObjectRecord, RecordChange
 from napari_sam.session.packed import PackedLabels, PackedMask, Start, region_of
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ class NewObject:
     replaced: ObjectRecord | None = None
 
 
-def plan_object(plane: LabelsPlane, new: NewObject, overlap: Overlap) -> LabelsEdit:
+def plan_object(
+    plane: LabelsPlane, new: NewObject, overlap: Overlap, book: ObjectBook | None = None
+) -> LabelsEdit:
     """Plan to write an object, without writing it yet.
 
     Parameters
@@ -49,6 +52,8 @@ def plan_object(plane: LabelsPlane, new: NewObject, overlap: Overlap) -> LabelsE
         The object.
     overlap : Overlap
         What happens to pixels of other objects.
+    book : ObjectBook, optional
+        The records of the labels, for another thread than the owner's, which may not ask for them.
 
     Returns
     -------
@@ -63,19 +68,21 @@ def plan_object(plane: LabelsPlane, new: NewObject, overlap: Overlap) -> LabelsE
         another label_id.
     """
     labels, replaced = plane.labels, new.replaced
+    known = (labels.book if book is None else book).get
     label_id = _free_label_ids(labels, 1) if replaced is None else replaced.label_id
     masks = (plane.to_nd(part, top, left) for part, top, left in new.mask)
-    edit, is_empty = _plan_masks(labels, replace(new.record, label_id=label_id), masks, overlap)
+    record = replace(new.record, label_id=label_id)
+    edit, is_empty = _plan_masks(labels, record, masks, overlap, known)
     if edit is None:
         raise TargetError(_nothing_to_accept(is_empty))
     if replaced is None:
         return edit
     erased = Stroke(0, blocks_of(labels, replaced))
-    (change,) = edit.changes
+    *lost, made = edit.changes
     return replace(
         edit,
         strokes=(erased, *edit.strokes),
-        changes=(RecordChange(replaced, change.after),),
+        changes=(*lost, RecordChange(replaced, made.after)),
     )
 
 
@@ -84,6 +91,7 @@ def _plan_masks(
     record: ObjectRecord,
     masks: Iterable[tuple[NDArray[np.bool_], Start]],
     overlap: Overlap,
+    known: Known,
 ) -> tuple[LabelsEdit | None, bool]:
     """Plan to write an object; return None if no pixel is left, and whether it had none at all."""
     kept, blocks, is_empty = [], [], True
@@ -100,10 +108,16 @@ def _plan_masks(
     stroke = Stroke(record.label_id, tuple(blocks))
     start, stop = _bounds(block.mask for block in blocks)
     record = replace(record, start=start, stop=stop, area_px=stroke.area_px, masks=tuple(kept))
-    return LabelsEdit(labels, (stroke,), (RecordChange(None, record),), record.label_id), is_empty
+    changes = (*losses(labels, blocks, known), RecordChange(None, record))
+    return LabelsEdit(labels, (stroke,), changes, record.label_id), is_empty
 
 
-def write_objects(labels: Labels, records: Sequence[ObjectRecord], overlap: Overlap) -> LabelsEdit:
+def write_objects(
+    labels: Labels,
+    records: Sequence[ObjectRecord],
+    overlap: Overlap,
+    book: ObjectBook | None = None,
+) -> tuple[LabelsEdit, bool]:
     """Write objects from elsewhere, one after the other; may run on any thread.
 
     Parameters
@@ -114,12 +128,16 @@ def write_objects(labels: Labels, records: Sequence[ObjectRecord], overlap: Over
         What is known of them: number, score, class, and `masks`; place and area are filled in.
     overlap : Overlap
         What happens to pixels of other objects, also of those written before.
+    book : ObjectBook, optional
+        The records of the labels, for another thread than the owner's, which may not ask for them.
 
     Returns
     -------
-    LabelsEdit
+    edit : LabelsEdit
         All of it as one, with the pixels written and the records not yet. An object no pixel of
         which may be written is not in it, nor one that the overlap refuses.
+    is_exact : bool
+        What `LabelsEdit.write` would have returned.
 
     Raises
     ------
@@ -137,14 +155,22 @@ def write_objects(labels: Labels, records: Sequence[ObjectRecord], overlap: Over
     if not largest < min(label_ids, default=0) <= max(label_ids) <= np.iinfo(labels.dtype).max:
         first = _free_label_ids(labels, len(records))
         label_ids = list(range(first, first + len(records)))
+    known_before = (labels.book if book is None else book).get
+    now: dict[int, ObjectRecord | None] = {}
+
+    def known(label_id: int) -> ObjectRecord | None:
+        return now[label_id] if label_id in now else known_before(label_id)
+
     written: list[LabelsEdit] = []
+    is_exact = True
     try:
         for record, label_id in zip(records, label_ids, strict=True):
-            masks = ((one.mask, one.start) for one in record.masks)
-            edit = _plan_if_free(labels, replace(record, label_id=label_id), masks, overlap)
+            numbered = replace(record, label_id=label_id)
+            edit = _plan_if_free(labels, numbered, overlap, known)
             if edit is not None:
                 written.append(edit)
-                edit.write()
+                is_exact = edit.write() and is_exact
+                now.update((change.label_id, change.after) for change in edit.changes)
     except BaseException:
         for edit in reversed(written):
             edit.erase()
@@ -152,23 +178,31 @@ def write_objects(labels: Labels, records: Sequence[ObjectRecord], overlap: Over
     if not written:
         msg = "Nothing was added: every pixel belongs to other objects, or there are no objects."
         raise TargetError(msg)
-    return LabelsEdit(
-        labels,
-        tuple(stroke for edit in written for stroke in edit.strokes),
-        tuple(change for edit in written for change in edit.changes),
-        min(edit.label_id for edit in written),
-    )
+    changes = _net(change for edit in written for change in edit.changes)
+    made = [change.label_id for change in changes if change.before is None]
+    strokes = tuple(stroke for edit in written for stroke in edit.strokes)
+    return LabelsEdit(labels, strokes, changes, min(made)), is_exact
+
+
+def _net(changes: Iterable[RecordChange]) -> tuple[RecordChange, ...]:
+    """Return one change for each object, in the order of the last ones.
+
+    An object that is new, and then wholly taken by another one, is not among them.
+    """
+    net: dict[int, RecordChange] = {}
+    for change in changes:
+        first = net.pop(change.label_id, change)
+        net[change.label_id] = RecordChange(first.before, change.after)
+    return tuple(one for one in net.values() if one.before is not None or one.after is not None)
 
 
 def _plan_if_free(
-    labels: Labels,
-    record: ObjectRecord,
-    masks: Iterable[tuple[NDArray[np.bool_], Start]],
-    overlap: Overlap,
+    labels: Labels, record: ObjectRecord, overlap: Overlap, known: Known
 ) -> LabelsEdit | None:
     """Plan to write an object; None if no pixel is left, or the overlap refuses it."""
+    masks = ((one.mask, one.start) for one in record.masks)
     try:
-        return _plan_masks(labels, record, masks, overlap)[0]
+        return _plan_masks(labels, record, masks, overlap, known)[0]
     except TargetError:
         if overlap is not Overlap.REFUSE:
             raise

@@ -207,7 +207,7 @@ class ProposalReview:
     def _add(self, records: list[ObjectRecord], batch: _ToWrite, target: LabelsPlane) -> None:
         def on_added(edit: LabelsEdit) -> None:
             if len(batch.proposals) > 1:
-                count = len(edit.changes)
+                count = edit.n_made
                 self.added.emit(count, len(batch.proposals) - count)
 
         try:

@@ -1,0 +1,144 @@
+"""Records stay true when objects take pixels of others, and when a brush comes in between."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+from annotating import Annotator, Shown
+
+from napari_sam.session import ArrayLabels, ArrayPlane, ObjectRecord, Overlap, find_objects
+from napari_sam.session.candidates import ObjectState
+from napari_sam.session.editing import Editing
+from napari_sam.session.jobs import CallbackQueue, run_until
+from napari_sam.session.packed import PackedMask
+from napari_sam.session.placing import NewObject
+from napari_sam.session.replaying import read_journal, replay
+from napari_sam.session.scanning import recounted
+
+TIMEOUT_S = 60
+
+
+@pytest.fixture
+def editing():
+    """Return what writes objects into 40 x 40 pixels, taking those of others."""
+    editing = Editing(CallbackQueue())
+    editing.target = ArrayPlane(np.zeros((40, 40), np.uint8))
+    editing.overlap = Overlap.REPLACE
+    yield editing
+    editing.close()
+
+
+def accept(editing, top, left, height, width, **what):
+    """Accept a rectangle; return its number."""
+    new = NewObject(
+        [(np.ones((height, width), bool), top, left)], ObjectRecord(0, (), (), 0, **what)
+    )
+    return editing.accept(new, ObjectState(), (Shown(), 0)).label_id
+
+
+def add(editing, *boxes):
+    """Add rectangles from elsewhere, and wait."""
+    records = [
+        ObjectRecord(0, (), (), 0, masks=(PackedMask(box[:2], np.ones(box[2:], bool)),))
+        for box in boxes
+    ]
+    editing.add(records, ObjectState(), lambda _: None)
+    settle(editing)
+
+
+def settle(editing):
+    run_until(lambda: editing.is_idle, editing._lane._dispatcher, TIMEOUT_S, "editing")
+
+
+def paint(editing, label_id, top, left, height, width):
+    """Paint a rectangle, as with a brush."""
+    labels = editing.target.labels
+    where = np.s_[top : top + height, left : left + width]
+    touched = {int(n) for n in np.unique(labels.array[where])} | {label_id}
+    labels.array[where] = label_id
+    for one in touched - {0}:
+        box = (top, left), (top + height, left + width)
+        labels.book.apply(tuple(recounted(labels, labels.book, one, *box)))
+
+
+def places(book):
+    return {one.label_id: (one.start, one.stop, one.area_px) for one in book}
+
+
+def check(labels):
+    assert places(labels.book) == places(find_objects(labels))
+
+
+def test_who_loses_pixels_has_less_and_who_loses_all_is_gone_until_undo(editing):
+    book = editing.target.labels.book
+    for box in ((0, 0, 4, 4), (10, 10, 10, 10), (30, 30, 5, 5)):
+        accept(editing, *box, note=f"at {box}")
+    before = list(book)
+    taker = accept(editing, 0, 0, 15, 15)
+    assert places(book) == {
+        2: ((10, 10), (20, 20), 75),
+        3: ((30, 30), (35, 35), 25),
+        taker: ((0, 0), (15, 15), 225),
+    }
+    check(editing.target.labels)
+    editing.undo()
+    assert sorted(book, key=lambda one: one.label_id) == before
+    editing.redo()
+    check(editing.target.labels)
+
+
+def test_a_reopened_object_takes_pixels_as_a_new_one_does(editing):
+    labels = editing.target.labels
+    first, other = accept(editing, 0, 0, 5, 5), accept(editing, 0, 10, 5, 5)
+    new = NewObject([(np.ones((8, 20), bool), 0, 0)], labels.book.get(first))
+    editing.accept(replace(new, replaced=labels.book.get(first)), ObjectState(), (Shown(), 0))
+    assert places(labels.book) == {first: ((0, 0), (8, 20), 160)}
+    editing.undo()
+    assert set(places(labels.book)) == {first, other}
+    check(labels)
+
+
+def test_of_many_that_take_from_each_other_those_with_pixels_are_there(editing):
+    made = []
+    editing.done.connect(lambda edit: made.append(edit.labels.n_made))
+    accept(editing, 1, 1, 3, 3)
+    add(editing, (0, 0, 10, 10), (2, 2, 4, 4), (0, 0, 7, 7), (5, 5, 9, 9))
+    labels = editing.target.labels
+    assert set(places(labels.book)) == {2, 4, 5}
+    assert made == [1, 3]
+    check(labels)
+    editing.undo()
+    assert places(labels.book) == {1: ((1, 1), (4, 4), 9)}
+    editing.redo()
+    assert set(places(labels.book)) == {2, 4, 5}
+    check(labels)
+
+
+def test_what_a_brush_has_done_between_two_steps_is_counted(editing):
+    labels = editing.target.labels
+    first = accept(editing, 0, 0, 5, 5)
+    second = accept(editing, 10, 10, 5, 5, note="kept")
+    paint(editing, second, 20, 20, 3, 3)
+    paint(editing, first, 12, 12, 1, 1)
+    editing.undo()
+    check(labels)
+    assert labels.book.get(second).note == "kept"
+    paint(editing, 0, 20, 20, 3, 3)
+    paint(editing, first, 11, 11, 1, 1)
+    editing.redo()
+    check(labels)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_is_done_the_records_are_those_of_the_pixels(seed):
+    person = Annotator(seed)
+    for _ in islice(person.work(), 60):
+        check(person.labels)
+    content = read_journal(person.journal.path)
+    restored = ArrayLabels(np.zeros_like(person.labels.array))
+    replay(content.entries, restored)
+    np.testing.assert_array_equal(restored.array, person.labels.array)
+    assert list(places(restored.book).items()) == list(places(person.labels.book).items())
