@@ -18,6 +18,7 @@ from napari_sam.session.journal_entries import Direction
 from napari_sam.session.labels import LabelsPlane, TargetError
 from napari_sam.session.objects import ObjectRecord, RecordChange
 from napari_sam.session.placing import NewObject, plan_object, write_objects
+from napari_sam.session.renumbering import with_free_label_ids
 
 _T = TypeVar("_T")
 
@@ -290,15 +291,15 @@ class Editing:
         Raises
         ------
         TargetError
-            If a very large object is still being written.
+            If a very large object is still being written, or there are too few numbers left.
         """
         self._check_idle()
+        following = self.history.following
+        if following:
+            # The person may have painted with the number meanwhile.
+            self.history.replace_following(with_free_label_ids(following))
         edit = self.history.redo()
         if edit is not None:
-            if edit.labels is not None and not edit.labels.target.is_gone:
-                # The person may have painted with the number meanwhile.
-                edit = replace(edit, labels=edit.labels.with_free_label_ids())
-                self.history.replace_last(edit)
             self._restore(edit, edit.after, Direction.REDONE)
 
     def _restore(self, edit: Edit, state: ObjectState, direction: Direction) -> None:

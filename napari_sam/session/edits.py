@@ -119,9 +119,16 @@ class LabelsEdit:
         )
 
     @property
+    def made_label_ids(self) -> set[int]:
+        """The numbers of objects that are new with it, or new and gone at its end."""
+        known = {change.label_id for change in self.changes if change.before is not None}
+        written = {stroke.value for stroke in self.strokes if stroke.value}
+        return (written | {change.label_id for change in self.changes}) - known
+
+    @property
     def n_made(self) -> int:
         """Number of objects that are new with it."""
-        return sum(change.made_label_id is not None for change in self.changes)
+        return sum(change.before is None for change in self.changes)
 
     def write(self) -> bool:
         """Write the pixels; may run on any thread. `note` belongs to it.
@@ -164,23 +171,6 @@ class LabelsEdit:
         corrections = settle(self.target, changes, is_exact=is_exact)
         self.target.show()
         return LabelsEdit(self.target, (), corrections, self.label_id) if corrections else None
-
-    def with_free_label_ids(self) -> LabelsEdit:
-        """Return the same edit, with other label_ids if new ones were taken since it was undone."""
-        made = {one.made_label_id for one in self.changes if one.made_label_id is not None}
-        largest = self.target.max_label_id()
-        if not made or min(made) > largest:
-            return self
-        shift = largest + 1 - min(made)
-        return replace(
-            self,
-            label_id=self.label_id + shift,
-            strokes=tuple(
-                replace(one, value=one.value + shift) if one.value in made else one
-                for one in self.strokes
-            ),
-            changes=tuple(change.renumbered(shift) for change in self.changes),
-        )
 
 
 def plan_removal(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:

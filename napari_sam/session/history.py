@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice, takewhile
 from typing import Final
@@ -138,6 +139,15 @@ class History:
         edit = self._done.pop()
         self._undone.append(edit)
         return edit
+
+    @property
+    def following(self) -> list[Edit]:
+        """The edits that can be redone, the next one first."""
+        return self._undone[::-1]
+
+    def replace_following(self, edits: Sequence[Edit]) -> None:
+        """Put other edits in the place of those that can be redone, the next one first."""
+        self._undone[:] = reversed(edits)
 
     def redo(self) -> Edit | None:
         """Move one edit back to the done ones and return it, for the caller to repeat."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
@@ -82,17 +82,6 @@ class RecordChange:
         """The integer of the object, which stays the same."""
         record = self.before or self.after
         return 0 if record is None else record.label_id
-
-    @property
-    def made_label_id(self) -> int | None:
-        """The integer of the object that is new with this change; None if there is none."""
-        return self.after.label_id if self.before is None and self.after is not None else None
-
-    def renumbered(self, shift: int) -> RecordChange:
-        """Return the same change; the integer of an object that is new with it is larger."""
-        if self.before is not None or self.after is None:
-            return self
-        return RecordChange(None, replace(self.after, label_id=self.after.label_id + shift))
 
 
 class ObjectBook:

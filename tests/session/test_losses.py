@@ -9,12 +9,22 @@ import numpy as np
 import pytest
 from annotating import Annotator, Shown
 
-from napari_sam.session import ArrayLabels, ArrayPlane, ObjectRecord, Overlap, find_objects
+from napari_sam.session import (
+    ArrayLabels,
+    ArrayPlane,
+    ObjectRecord,
+    Overlap,
+    RecordChange,
+    TargetError,
+    find_objects,
+)
 from napari_sam.session.candidates import ObjectState
 from napari_sam.session.editing import Editing
+from napari_sam.session.history import Edit
 from napari_sam.session.jobs import CallbackQueue, run_until
 from napari_sam.session.packed import PackedMask
 from napari_sam.session.placing import NewObject
+from napari_sam.session.reopening import reopen
 from napari_sam.session.replaying import read_journal, replay
 from napari_sam.session.scanning import recounted
 
@@ -130,6 +140,71 @@ def test_what_a_brush_has_done_between_two_steps_is_counted(editing):
     paint(editing, first, 11, 11, 1, 1)
     editing.redo()
     check(labels)
+
+
+def note(editing, label_id, text):
+    record = editing.target.labels.book.get(label_id)
+    editing.change([RecordChange(record, replace(record, note=text))], ObjectState())
+
+
+def test_what_follows_in_redo_is_about_the_object_with_its_new_number(editing):
+    labels = editing.target.labels
+    accept(editing, 0, 0, 3, 3)
+    made = accept(editing, 0, 10, 6, 6, note="made")
+    note(editing, made, "noted")
+    taker = accept(editing, 4, 12, 6, 6, note="taker")
+    reopened = reopen(editing.target, labels.book.get(made))
+    editing.history.push(Edit(ObjectState(), reopened, 0))
+    editing.remove([labels.book.get(made)], ObjectState())
+    add(editing, (20, 20, 5, 5), (22, 22, 5, 5))
+    pixels = labels.array.copy()
+    for _ in range(6):
+        editing.undo()
+    paint(editing, made, 35, 35, 3, 3)
+    states = []
+    editing.restored.connect(lambda _, state: states.append(state))
+    for _ in range(6):
+        editing.redo()
+        check(labels)
+    assert states[3].reopened.record.label_id == 3
+    notes = {one.label_id: one.note for one in labels.book}
+    assert notes == {1: "", made: "", taker + 1: "taker", 5: "", 6: ""}
+    others = labels.array * (labels.array != made)
+    for label_id in set(np.unique(pixels)) - {0}:
+        (now,) = np.unique(others[pixels == label_id])
+        np.testing.assert_array_equal(others == now, pixels == label_id)
+    for _ in range(6):
+        editing.undo()
+        check(labels)
+    assert set(places(labels.book)) == {1, made}
+
+
+def test_a_number_that_is_used_twice_means_the_object_of_its_time(editing):
+    labels = editing.target.labels
+    first = accept(editing, 0, 0, 5, 5)
+    editing.remove([labels.book.get(first)], ObjectState())
+    assert accept(editing, 10, 10, 5, 5, note="second") == first
+    for _ in range(3):
+        editing.undo()
+    paint(editing, 7, 30, 30, 2, 2)
+    for expected in ({8, 7}, {7}, {8, 7}):
+        editing.redo()
+        assert set(places(labels.book)) == expected
+        check(labels)
+    assert labels.book.get(8).note == "second"
+
+
+def test_redo_without_a_free_number_says_so_and_can_be_tried_again(editing):
+    labels = editing.target.labels
+    accept(editing, 0, 0, 5, 5)
+    editing.undo()
+    paint(editing, 255, 30, 30, 2, 2)
+    with pytest.raises(TargetError, match="too few numbers"):
+        editing.redo()
+    check(labels)
+    paint(editing, 0, 30, 30, 2, 2)
+    editing.redo()
+    assert places(labels.book) == {1: ((0, 0), (5, 5), 25)}
 
 
 @pytest.mark.parametrize("seed", range(8))
