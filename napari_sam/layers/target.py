@@ -16,6 +16,7 @@ from psygnal import Signal
 from zarr.storage import MemoryStore
 
 from napari_sam.layers.brush_strokes import BrushStrokes, Stroke
+from napari_sam.layers.label_arrays import CHUNK_PX, write_levels
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
 from napari_sam.layers.target_features import features_of, with_features
 from napari_sam.layers.viewer_layers import OWN_MARK
@@ -33,7 +34,6 @@ _MAX_DENSE_BYTES: Final = 2**30
 _MAX_DRAWN_PX: Final = 8192
 """What every graphics card draws as one texture; napari would read all of it at each change."""
 _COARSEST_PX: Final = 1024
-_CHUNK_PX: Final = 512
 _NAMES_OF_IMAGES: Final[WeakKeyDictionary[Image, str]] = WeakKeyDictionary()
 """What the mark of a target says of its image. These outlive a widget, as the layers do."""
 _BOOKS: Final[WeakKeyDictionary[Labels, ObjectBook]] = WeakKeyDictionary()
@@ -126,16 +126,14 @@ class TargetLayer:
         """Return a copy of a region."""
         return np.array(levels(self.layer)[0][region])
 
-    def write(self, region: tuple[slice, ...], labels: NDArray[Any]) -> None:
-        """Replace a region, at every resolution that the layer has."""
-        finest, *coarser = levels(self.layer)
-        finest[region] = labels
-        for data in coarser:  # they have every n-th pixel
-            factors = [round(n / m) for n, m in zip(finest.shape, data.shape, strict=True)]
-            sampled = [_sampled(*one) for one in zip(region, factors, strict=True)]
-            part = labels[tuple(every for _, every in sampled)]
-            if part.size:
-                data[tuple(place for place, _ in sampled)] = part
+    def write(
+        self,
+        region: tuple[slice, ...],
+        labels: NDArray[Any],
+        where: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Replace a region, or those pixels of it that are True, at every resolution there is."""
+        write_levels(levels(self.layer), region, labels, where)
 
     def show(self) -> None:
         """Show what was written."""
@@ -281,12 +279,6 @@ class TargetPlane:
         )
 
 
-def _sampled(span: slice, factor: int) -> tuple[slice, slice]:
-    """Return where every n-th place of a span comes to lie, and which places of it those are."""
-    first, end = -(-span.start // factor), -(-span.stop // factor)
-    return slice(first, end), slice(first * factor - span.start, None, factor)
-
-
 def new_target_layer(image: Image, view: PlaneView, dtype: DTypeLike = np.uint16) -> Labels:
     """Make an empty Labels layer for the objects of an image, lying exactly on it.
 
@@ -336,7 +328,7 @@ def _halved(shape: tuple[int, ...], view: PlaneView) -> tuple[int, ...]:
 
 def _sparse(shape: tuple[int, ...], dtype: np.dtype[Any]) -> zarr.Array[Any]:
     """Make an array of zeros of which a chunk takes memory when it is written."""
-    chunks = tuple(min(_CHUNK_PX, n) if n > 1 else 1 for n in shape[-2:])
+    chunks = tuple(min(CHUNK_PX, n) if n > 1 else 1 for n in shape[-2:])
     return zarr.create_array(
         store=MemoryStore(),
         shape=shape,

@@ -64,7 +64,7 @@ class Stroke:
             pixels = labels.read(block.mask.region)
             own = block.mask.mask & (pixels == block.before.labels)
             pixels[own] = self.value
-            labels.write(block.mask.region, pixels)
+            labels.write(block.mask.region, pixels, own)
             is_exact = is_exact and np.count_nonzero(own) == block.mask.area_px
         return is_exact
 
@@ -78,7 +78,7 @@ class Stroke:
             pixels = labels.read(block.mask.region)
             own = block.mask.mask & (pixels == self.value)
             pixels[own] = block.before.labels[own]
-            labels.write(block.mask.region, pixels)
+            labels.write(block.mask.region, pixels, own)
             is_exact = is_exact and np.count_nonzero(own) == block.mask.area_px
         return is_exact
 

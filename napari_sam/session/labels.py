@@ -42,8 +42,16 @@ class Labels(Protocol):
     def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return a copy of a region; may be called on any thread."""
 
-    def write(self, region: tuple[slice, ...], labels: NDArray[Any]) -> None:
-        """Replace a region; may be called on any thread."""
+    def write(
+        self,
+        region: tuple[slice, ...],
+        labels: NDArray[Any],
+        where: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Replace a region, or those pixels of it that are True; may be called on any thread.
+
+        The others may be painted on meanwhile by the person.
+        """
 
     def show(self) -> None:
         """Show what was written; on the owner's thread."""
@@ -132,9 +140,14 @@ class ArrayLabels:
         """Return a copy of a region."""
         return self.array[region].copy()
 
-    def write(self, region: tuple[slice, ...], labels: NDArray[Any]) -> None:
-        """Replace a region."""
-        self.array[region] = labels
+    def write(
+        self,
+        region: tuple[slice, ...],
+        labels: NDArray[Any],
+        where: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Replace a region, or those pixels of it that are True."""
+        np.copyto(self.array[region], labels, where=True if where is None else where)
 
     def show(self) -> None:
         """Nothing to do: nothing shows the array."""

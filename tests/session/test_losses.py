@@ -23,7 +23,7 @@ from napari_sam.session.editing import Editing
 from napari_sam.session.history import Edit
 from napari_sam.session.jobs import CallbackQueue, run_until
 from napari_sam.session.packed import PackedMask
-from napari_sam.session.placing import NewObject
+from napari_sam.session.placing import NewObject, plan_object
 from napari_sam.session.reopening import reopen
 from napari_sam.session.replaying import read_journal, replay
 from napari_sam.session.scanning import recounted
@@ -205,6 +205,32 @@ def test_redo_without_a_free_number_says_so_and_can_be_tried_again(editing):
     paint(editing, 0, 30, 30, 2, 2)
     editing.redo()
     assert places(labels.book) == {1: ((0, 0), (5, 5), 25)}
+
+
+class PaintedMeanwhile(ArrayLabels):
+    """Labels in which the person paints just after a region was read to be written."""
+
+    stroke: tuple | None = None
+
+    def read(self, region):
+        pixels = super().read(region)
+        if self.stroke is not None:
+            self.array[self.stroke] = 9
+        return pixels
+
+
+def test_a_stroke_beside_an_object_that_is_being_written_stays():
+    plane = ArrayPlane(np.zeros((20, 20), np.uint8))
+    plane.labels = labels = PaintedMeanwhile(plane.labels.array)
+    mask = np.eye(10, dtype=bool)
+    edit = plan_object(plane, NewObject([(mask, 0, 0)], ObjectRecord(0, (), (), 0)), Overlap.KEEP)
+    labels.stroke = np.s_[0, 5]
+    assert edit.write()
+    assert labels.array[0, 5] == 9
+    labels.stroke = np.s_[0, 6]
+    assert edit.erase()
+    assert labels.array[0, 6] == 9
+    assert labels.array.sum() == 18
 
 
 @pytest.mark.parametrize("seed", range(8))

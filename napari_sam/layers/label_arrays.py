@@ -1,0 +1,76 @@
+"""Writing into the arrays of a Labels layer, while the person may paint in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHUNK_PX: Final = 512
+"""Longest side of a chunk of labels that are not held in memory as a whole."""
+
+
+def write_levels(
+    arrays: Sequence[Any],
+    region: tuple[slice, ...],
+    labels: NDArray[Any],
+    where: NDArray[np.bool_] | None = None,
+) -> None:
+    """Replace a region, or some pixels of it, at every resolution; may be called on any thread.
+
+    Parameters
+    ----------
+    arrays : sequence of ndarray or zarr.Array
+        The finest level first; coarser ones have every n-th pixel.
+    region : tuple of slice
+        Where in the finest level.
+    labels : integer ndarray
+        What to write there.
+    where : bool ndarray, optional
+        Which pixels of the region; others may be painted on meanwhile. None: all.
+    """
+    finest, *coarser = arrays
+    _write(finest, region, labels, where)
+    for data in coarser:
+        factors = [round(n / m) for n, m in zip(finest.shape, data.shape, strict=True)]
+        sampled = [_sampled(*one) for one in zip(region, factors, strict=True)]
+        every = tuple(places for _, places in sampled)
+        if labels[every].size:
+            chosen = None if where is None else where[every]
+            _write(data, tuple(place for place, _ in sampled), labels[every], chosen)
+
+
+def _sampled(span: slice, factor: int) -> tuple[slice, slice]:
+    """Return where every n-th place of a span comes to lie, and which places of it those are."""
+    first, end = -(-span.start // factor), -(-span.stop // factor)
+    return slice(first, end), slice(first * factor - span.start, None, factor)
+
+
+def _write(
+    data: Any, region: tuple[slice, ...], labels: NDArray[Any], where: NDArray[np.bool_] | None
+) -> None:
+    if where is None:
+        data[region] = labels
+    elif isinstance(data, np.ndarray):
+        np.copyto(data[region], labels, where=where)
+    else:
+        # A chunk is written as a whole: one at a time, so that a stroke hardly comes in between.
+        spans = [
+            [
+                slice(max(span.start, at), min(span.stop, at + CHUNK_PX))
+                for at in range(span.start // CHUNK_PX * CHUNK_PX, span.stop, CHUNK_PX)
+            ]
+            for span in region
+        ]
+        for here in product(*spans):
+            inside = tuple(
+                slice(part.start - span.start, part.stop - span.start)
+                for part, span in zip(here, region, strict=True)
+            )
+            if where[inside].any():
+                pixels = np.array(data[here])
+                np.copyto(pixels, labels[inside], where=where[inside])
+                data[here] = pixels
