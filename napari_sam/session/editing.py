@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from math import inf
 from typing import Final, TypeVar
 
 from psygnal import Signal
@@ -27,6 +26,8 @@ Record = Callable[[LabelsEdit, Direction], None]
 
 MAX_AREA_AT_ONCE_PX: Final = 2**23
 """What has more pixels is written in the background."""
+MAX_BLOCKS_AT_ONCE: Final = 200
+"""So is what has more parts or objects, each of which takes time of its own."""
 
 
 class Editing:
@@ -75,7 +76,7 @@ class Editing:
         Raises
         ------
         TargetError
-            If there is none, or a very large object is still being written.
+            If there is none, or objects are still being written.
         """
         if self.target is None:
             msg = "There is no target to write the object into: choose a Labels layer."
@@ -85,7 +86,7 @@ class Editing:
 
     def _check_idle(self) -> None:
         if not self._lane.is_idle:
-            msg = "A very large object is still being written: try again in a moment."
+            msg = "Objects are still being written: try again in a moment."
             raise TargetError(msg)
 
     # Edits ---------------------------------------------------------------------------------
@@ -132,7 +133,8 @@ class Editing:
             labels = plan_object(target, new, overlap, book)
             return labels, labels.write()
 
-        return self._make(edit, work, candidates.area_bound_px(chosen), push)
+        is_large = candidates.area_bound_px(chosen) > MAX_AREA_AT_ONCE_PX
+        return self._make(edit, work, is_large, push)
 
     def remove(self, records: Sequence[ObjectRecord], state: ObjectState) -> None:
         """Delete objects of the target.
@@ -182,7 +184,7 @@ class Editing:
             labels = self.check_free().labels
             self.classes.replace_all(classes)
             planned = plan_records(labels, changes)
-            self._make(edit, lambda: (planned, True), 0, self.history.push)
+            self._make(edit, lambda: (planned, True), False, self.history.push)
         else:
             self.classes.replace_all(classes)
             self.history.push(edit)
@@ -210,7 +212,7 @@ class Editing:
             if made.labels is not None:
                 on_added(made.labels)
 
-        self._make(edit, lambda: write_objects(labels, records, overlap, book), inf, push)
+        self._make(edit, lambda: write_objects(labels, records, overlap, book), True, push)
 
     def _plan(
         self,
@@ -223,7 +225,8 @@ class Editing:
             return labels, labels.write()
 
         area_px = sum(record.area_px for record in records)
-        self._make(Edit(state, state, self.plane_id), work, area_px, self.history.push)
+        is_large = area_px > MAX_AREA_AT_ONCE_PX or len(records) > MAX_BLOCKS_AT_ONCE
+        self._make(Edit(state, state, self.plane_id), work, is_large, self.history.push)
 
     def _know_classes(self, records: Iterable[ObjectRecord | None]) -> None:
         self.classes.ensure(record.class_name for record in records if record is not None)
@@ -236,7 +239,7 @@ class Editing:
         self,
         edit: Edit,
         work: Callable[[], tuple[LabelsEdit, bool]],
-        area_px: float,
+        is_large: bool,
         push: Callable[[Edit], None],
     ) -> LabelsEdit | None:
         def make() -> tuple[LabelsEdit, bool]:
@@ -253,7 +256,7 @@ class Editing:
             self.done.emit(made)
             self.changed.emit()
 
-        if area_px > MAX_AREA_AT_ONCE_PX:
+        if is_large:
             self._write(make, on_written)
             return None
         written = make()
@@ -278,7 +281,7 @@ class Editing:
         Raises
         ------
         TargetError
-            If a very large object is still being written.
+            If objects are still being written.
         """
         self._check_idle()
         edit = self.history.undo()
@@ -291,7 +294,7 @@ class Editing:
         Raises
         ------
         TargetError
-            If a very large object is still being written, or there are too few numbers left.
+            If objects are still being written, or there are too few numbers left.
         """
         self._check_idle()
         following = self.history.following
@@ -324,7 +327,7 @@ class Editing:
                 self._know_classes(one.before if is_undone else one.after for one in labels.changes)
                 self.changed.emit()
 
-            if labels.area_px > MAX_AREA_AT_ONCE_PX:
+            if labels.area_px > MAX_AREA_AT_ONCE_PX or labels.n_blocks > MAX_BLOCKS_AT_ONCE:
                 self._write(write, on_written)
             else:
                 try:

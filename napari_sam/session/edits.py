@@ -109,6 +109,11 @@ class LabelsEdit:
         """Number of pixels that are written."""
         return sum(stroke.area_px for stroke in self.strokes)
 
+    @property
+    def n_blocks(self) -> int:
+        """Number of parts that are written one after the other."""
+        return sum(len(stroke.blocks) for stroke in self.strokes)
+
     @cached_property
     def size_bytes(self) -> int:
         """How much memory its pixels and masks take."""

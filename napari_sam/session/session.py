@@ -493,7 +493,7 @@ class AnnotationSession:
         Raises
         ------
         TargetError
-            If a very large object is still being written.
+            If objects are still being written.
         """
         self._editing.undo()
 
@@ -503,7 +503,7 @@ class AnnotationSession:
         Raises
         ------
         TargetError
-            If a very large object is still being written.
+            If objects are still being written.
         """
         self._editing.redo()
 

@@ -46,7 +46,7 @@ class SessionState:
     is_decoding : bool
         Whether masks for newer prompts, or better ones, are on their way.
     is_writing : bool
-        Whether a very large object is being written into the target, or taken back.
+        Whether a very large object, or many, are being written into the target, or taken back.
     can_undo, can_redo : bool
         Whether `undo` and `redo` have something to do.
     hint : str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from itertools import islice
 
@@ -19,7 +20,7 @@ from napari_sam.session import (
     find_objects,
 )
 from napari_sam.session.candidates import ObjectState
-from napari_sam.session.editing import Editing
+from napari_sam.session.editing import MAX_BLOCKS_AT_ONCE, Editing
 from napari_sam.session.history import Edit
 from napari_sam.session.jobs import CallbackQueue, run_until
 from napari_sam.session.packed import PackedMask
@@ -231,6 +232,29 @@ def test_a_stroke_beside_an_object_that_is_being_written_stays():
     assert edit.erase()
     assert labels.array[0, 6] == 9
     assert labels.array.sum() == 18
+
+
+def test_many_small_objects_are_written_beside_the_owners_thread(editing):
+    labels, threads = editing.target.labels, []
+    editing.record = lambda *_: threads.append(threading.get_ident())
+    add(editing, *((row, column, 1, 1) for row in range(0, 32, 2) for column in range(0, 30, 2)))
+    pixels, n_objects = labels.array.copy(), len(labels.book)
+    assert n_objects > MAX_BLOCKS_AT_ONCE
+    for action in (
+        editing.undo,
+        editing.redo,
+        lambda: editing.remove(list(labels.book), ObjectState()),
+        editing.undo,
+    ):
+        action()
+        assert not editing.is_idle
+        with pytest.raises(TargetError, match="still being written"):
+            editing.undo()
+        settle(editing)
+        check(labels)
+    assert threading.get_ident() not in threads
+    np.testing.assert_array_equal(labels.array, pixels)
+    assert len(labels.book) == n_objects
 
 
 @pytest.mark.parametrize("seed", range(8))
