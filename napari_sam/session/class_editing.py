@@ -8,6 +8,7 @@ from dataclasses import replace
 from napari_sam.session.candidates import ObjectState
 from napari_sam.session.classes import (
     Classes,
+    ClassStep,
     ClassTable,
     ObjectClass,
     recolored,
@@ -115,4 +116,5 @@ class ClassEditing:
         records = [record for record in self._records() if old and record.class_name == old]
         changes = [RecordChange(one, replace(one, class_name=new)) for one in records]
         if changes or classes != self.table.classes:
-            self._editing.change_classes(classes, changes, self._being_made())
+            step = ClassStep(self.table.classes, classes, (old, new) if old and new else None)
+            self._editing.change_classes(step, changes, self._being_made())

@@ -54,6 +54,8 @@ class ObjectClass:
 
 
 Classes = tuple[ObjectClass, ...]
+Rename = tuple[str, str]
+"""The old and the new name of a class."""
 
 
 def next_color(classes: Sequence[ObjectClass]) -> str:
@@ -134,6 +136,35 @@ def _hex_color(color: Any) -> str | None:
     return str(color) if color else None
 
 
+@dataclass(frozen=True)
+class ClassStep:
+    """What the person did to the classes, so that it can be taken back.
+
+    Parameters
+    ----------
+    before, after : tuple of ObjectClass
+        All classes that there were then.
+    renamed : (str, str), optional
+        The old and the new name of a class that it is about.
+    """
+
+    before: Classes
+    after: Classes
+    renamed: Rename | None = None
+
+    @property
+    def inverse(self) -> ClassStep:
+        """The step that takes this one back."""
+        back = None if self.renamed is None else (self.renamed[1], self.renamed[0])
+        return ClassStep(self.after, self.before, back)
+
+    def apply(self, table: ClassTable) -> None:
+        """Do it; classes that objects from elsewhere have brought since then stay, at the end."""
+        known = {one.name for one in (*self.before, *self.after)}
+        since = (one for one in table.classes if one.name not in known)
+        table.replace_all((*self.after, *since), self.renamed)
+
+
 class ClassTable:
     """The classes of a session, in the order of their numbers, and the current one."""
 
@@ -173,14 +204,13 @@ class ClassTable:
             self._current = name
             self.changed.emit()
 
-    def replace_all(self, classes: Classes) -> None:
-        """Have other classes; the current one stays in its place if it has another name now."""
+    def replace_all(self, classes: Classes, renamed: Rename | None = None) -> None:
+        """Have other classes; the current one stays, if it is there, maybe with its new name."""
         before, self._classes = self._classes, tuple(classes)
-        names = [one.name for one in self._classes]
-        if self._current is not None and self._current not in names:
-            place = [one.name for one in before].index(self._current)
-            is_renamed = len(before) == len(names)
-            self._current = names[place] if is_renamed else None
+        if renamed is not None and self._current == renamed[0]:
+            self._current = renamed[1]
+        if all(one.name != self._current for one in self._classes):
+            self._current = None
         if before != self._classes:
             self.changed.emit()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, TypeVar
 
 from psygnal import Signal
 
 from napari_sam.session.candidates import Candidates, ObjectState
-from napari_sam.session.classes import Classes, ClassTable
+from napari_sam.session.classes import ClassStep, ClassTable
 from napari_sam.session.edits import LabelsEdit, Overlap, plan_merge, plan_records, plan_removal
 from napari_sam.session.history import Edit, History
 from napari_sam.session.jobs import Dispatcher, Lane, explain
@@ -170,7 +171,7 @@ class Editing:
         self._plan(lambda: plan_records(labels, changes), (), state)
 
     def change_classes(
-        self, classes: Classes, changes: Sequence[RecordChange], state: ObjectState
+        self, step: ClassStep, changes: Sequence[RecordChange], state: ObjectState
     ) -> None:
         """Have other classes, and note what that makes of objects; undone as one.
 
@@ -179,14 +180,14 @@ class Editing:
         TargetError
             If objects are to be changed, and that is not possible now.
         """
-        edit = Edit(state, state, self.plane_id, classes=(self.classes.classes, classes))
+        edit = Edit(state, state, self.plane_id, classes=step)
         if changes:
             labels = self.check_free().labels
-            self.classes.replace_all(classes)
+            step.apply(self.classes)
             planned = plan_records(labels, changes)
             self._make(edit, lambda: (planned, True), False, self.history.push)
         else:
-            self.classes.replace_all(classes)
+            step.apply(self.classes)
             self.history.push(edit)
             self.changed.emit()
 
@@ -313,7 +314,7 @@ class Editing:
             self.changed.emit()
             return
         if edit.classes is not None:
-            self.classes.replace_all(edit.classes[0 if is_undone else 1])
+            (edit.classes.inverse if is_undone else edit.classes).apply(self.classes)
         if labels is not None:
 
             def write() -> bool:
@@ -334,5 +335,8 @@ class Editing:
                     on_written(write())
                 except TargetError as error:
                     self.warned.emit(str(error))
+        if edit.classes is not None and self.target is not None:
+            with suppress(TargetError):  # that it fits no longer is told elsewhere
+                self._know_classes(self.target.labels.book)
         self.restored.emit(edit, state)
         self.changed.emit()

@@ -8,7 +8,7 @@ from itertools import accumulate, islice, takewhile
 from typing import Final
 
 from napari_sam.session.candidates import ObjectState
-from napari_sam.session.classes import Classes
+from napari_sam.session.classes import ClassStep
 from napari_sam.session.edits import LabelsEdit
 from napari_sam.session.ranking import MAX_EXAMPLES, Example, Memory
 
@@ -32,8 +32,8 @@ class Edit:
         What was written into the target, for an accepted object.
     example : Example, optional
         What there is to learn from it.
-    classes : (Classes, Classes), optional
-        All classes before and after, where it changed them.
+    classes : ClassStep, optional
+        What it did to the classes.
     """
 
     before: ObjectState
@@ -41,7 +41,7 @@ class Edit:
     plane_id: int
     labels: LabelsEdit | None = None
     example: Example | None = None
-    classes: tuple[Classes, Classes] | None = None
+    classes: ClassStep | None = None
 
     @property
     def size_bytes(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from napari_sam.session import (
     ImagePlane,
     ObjectClass,
     Prompts,
+    RecordChange,
     classes_from_json,
     classes_to_json,
     find_objects,
@@ -179,6 +181,35 @@ def test_files_that_are_no_classes_are_refused(tmp_path, text, why):
         read_classes(tmp_path / "a.json")
     with pytest.raises(ClassError, match="cannot be written"):
         write_classes(tmp_path / "missing" / "a.json", TEAM)
+
+
+def test_classes_that_came_with_objects_stay_when_an_earlier_step_is_undone(session):
+    session.classes.add("a")
+    session.classes.rename("a", "b")
+    session.classes.ensure([TEAM[1]])
+    for expected in (["a", TEAM[1].name], [TEAM[1].name]):
+        session.undo()
+        assert names(session) == expected
+    for expected in (["a", TEAM[1].name], ["b", TEAM[1].name]):
+        session.redo()
+        assert names(session) == expected
+    assert session.classes.table.classes[1] == TEAM[1]
+
+
+def test_a_class_of_objects_is_there_also_after_its_making_is_undone(session):
+    session.classes.add("a")
+    book = session._editing.target.labels.book
+    record = book.get(1)
+    book.apply((RecordChange(record, replace(record, class_name="a")),))
+    session.undo()
+    assert names(session) == ["a"]
+
+
+def test_other_classes_of_the_same_number_do_not_become_the_current_one(session):
+    session.classes.load(TEAM)
+    session.classes.choose("nucleus")
+    session.classes.load((ObjectClass("x", "#000000"), ObjectClass("y", "#000000")))
+    assert session.classes.table.current is None
 
 
 def test_the_current_class_follows_a_change_only_where_it_is_still_there():
