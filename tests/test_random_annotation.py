@@ -23,12 +23,14 @@ from napari.layers import Labels
 
 from napari_sam.session import (
     ArrayLabels,
+    ObjectRecord,
     Overlap,
     Prompts,
     TargetError,
     read_journal,
     replay,
 )
+from napari_sam.session.packed import PackedMask
 from napari_sam.widget import SamWidget
 
 TIMEOUT_S = 120
@@ -67,6 +69,13 @@ class Stroke:
     def revert(self, labels: np.ndarray) -> None:
         own = self.where & (labels == self.value)
         labels[own] = self.before[own]
+
+    def renumber(self, new: dict[int, int]) -> None:
+        self.value = new.get(self.value, self.value)
+        before = self.before.copy()
+        for old, label_id in new.items():
+            before[self.before == old] = label_id
+        self.before = before
 
 
 @dataclass
@@ -283,6 +292,47 @@ class Annotating(RuleBasedStateMachine):
         step.strokes[-1].apply(labels)
         self.push(step)
 
+    @rule(
+        row=ROWS,
+        column=COLUMNS,
+        side=st.integers(1, 60),
+        overlap=st.sampled_from([Overlap.REPLACE, *Overlap]),
+    )
+    def add(self, row: int, column: int, side: int, overlap: Overlap) -> None:
+        """Add a square from elsewhere: large ones take other objects wholly."""
+        mask = np.zeros(SHAPE[1:], bool)
+        mask[row : row + side, column : column + side] = True
+        start = (*self.plane, 0, 0)
+        nd = PackedMask(start, mask.reshape((1,) * len(self.plane) + mask.shape))
+        place, prompts = self.place, self.prompts
+        self.session.objects.overlap = overlap
+        self.session.objects.add([ObjectRecord(0, (), (), 0, masks=(nd,))])
+        self.settle()
+        labels = self.labels[self.target]
+        whole = self.whole(mask)
+        free = whole & (labels == 0)
+        if overlap is not Overlap.REPLACE:
+            if not free.any() or (overlap is Overlap.REFUSE and (free != whole).any()):
+                return
+            whole = free
+        made = self.session._editing.history.last.labels.label_id
+        step = Step(place, prompts, prompts, self.target, made=made)
+        step.strokes.append(stroke(made, whole, labels))
+        step.strokes[-1].apply(labels)
+        self.push(step)
+
+    @rule(number=ANY, is_new=st.booleans())
+    def change_a_class(self, number: int, is_new: bool) -> None:
+        """Add a class, or rename one, with which its objects go."""
+        names = [one.name for one in self.session.classes.table.classes]
+        name = f"class {number}"
+        if name not in names and (is_new or names):
+            if is_new:
+                self.session.classes.add(name)
+            else:
+                self.session.classes.rename(names[number % len(names)], name)
+            self.push(Step(self.place, self.prompts, self.prompts))
+
     @rule(number=ANY)
     def reopen(self, number: int) -> None:
         label_id, before = self.pick(number), self.prompts
@@ -349,12 +399,29 @@ class Annotating(RuleBasedStateMachine):
         self.done.append(step)
         if step.target in self.labels:
             labels = self.labels[step.target]
-            new = set(np.unique(step.target.data)) - set(np.unique(labels))
-            if new and step.made is not None:  # its number may have been taken by a brush
-                step.strokes[-1].value = step.made = int(new.pop())
+            if step.made is not None:
+                self.renumber(step, self.session._editing.history.last.labels.label_id)
             for one in step.strokes:
                 one.apply(labels)
         self.check_prompts(step, step.after)
+
+    def renumber(self, step: Step, made: int) -> None:
+        """Have what is redone be about an object whose number was maybe taken by a brush."""
+        shift, new = made - step.made, {}
+        for one in [step, *reversed(self.undone)] if shift else []:
+            if one.target is step.target:
+                if one.made is not None:
+                    new[one.made] = one.made + shift
+                    one.made += shift
+                for each in one.strokes:
+                    each.renumber(new)
+
+    @rule(row=ROWS, column=COLUMNS)
+    @precondition(lambda self: self.undone)
+    def paint_with_a_number_that_was_undone(self, row: int, column: int) -> None:
+        made = [one.made for one in self.undone if one.made and one.target is self.target]
+        if self.target is not None and made:
+            self.paint_with(made[-1], row, column, 5)
 
     def check_prompts(self, step: Step, expected: Prompts) -> None:
         if step.place == self.place:
@@ -374,10 +441,13 @@ class Annotating(RuleBasedStateMachine):
     def paint(self, row: int, column: int, size: int, number: int) -> None:
         if self.target is not None:
             known = [0, *np.unique(self.target.data), 50 + number % 3]
-            self.target.brush_size = size
-            self.target.paint((*self.plane, row, column), int(known[number % len(known)]))
-            self.labels[self.target] = np.array(self.target.data)
-            self.settle()
+            self.paint_with(int(known[number % len(known)]), row, column, size)
+
+    def paint_with(self, label_id: int, row: int, column: int, size: int) -> None:
+        self.target.brush_size = size
+        self.target.paint((*self.plane, row, column), label_id)
+        self.labels[self.target] = np.array(self.target.data)
+        self.settle()
 
     @rule()
     def take_a_stroke_back(self) -> None:
@@ -447,6 +517,8 @@ class Annotating(RuleBasedStateMachine):
             assert record.area_px == own.sum()
             assert own[record.region].sum() == record.area_px
         assert set(self.widget._object_list.table._model._records) == set(label_ids)
+        classes = {record.class_name for record in records} - {None}
+        assert classes <= {one.name for one in self.session.classes.table.classes}
 
 
 def mask_of(candidates, index: int, shape: tuple[int, int]) -> np.ndarray:
@@ -486,6 +558,28 @@ ONCE_WRONG = {
         person.click(18, 20, True),
         person.close_and_reopen_the_widget(),
         person.accept(Overlap.KEEP),
+    ),
+    "an object takes others wholly, and in part": lambda person: (
+        person.add(10, 10, 5, Overlap.KEEP),
+        person.add(20, 20, 20, Overlap.KEEP),
+        person.change_a_class(1, True),
+        person.name_class(0, "class 1"),
+        person.add(5, 5, 20, Overlap.REPLACE),
+        person.every_object_is_known_exactly_once(),
+        person.undo_and_redo(),
+        person.undo(),
+    ),
+    "a brush takes the number of what is redone, and more follows": lambda person: (
+        person.add(10, 10, 9, Overlap.KEEP),
+        person.add(15, 15, 9, Overlap.REPLACE),
+        person.delete(0),
+        person.undo(),
+        person.undo(),
+        person.undo(),
+        person.paint_with_a_number_that_was_undone(60, 60),
+        person.redo(),
+        person.redo(),
+        person.redo(),
     ),
 }
 """Games in which something was wrong once."""
