@@ -19,8 +19,8 @@ from napari_sam.session import (
     ImageReference,
     Journal,
     LabelsEdit,
+    PackedMask,
     RecordChange,
-    Start,
     TargetError,
 )
 
@@ -112,10 +112,10 @@ class JournalKeeper:
     def _on_painted(
         self,
         target: TargetLayer,
-        boxes: Sequence[tuple[Start, Start]],
+        masks: Sequence[PackedMask],
         changes: Sequence[RecordChange],
     ) -> None:
-        self._do(target, lambda journal: journal.record_paint(boxes, changes))
+        self._do(target, lambda journal: journal.record_paint(masks, changes))
 
     def _on_replaced(self, target: TargetLayer) -> None:
         """Begin another journal: that of the labels before is offered beside it, some day."""

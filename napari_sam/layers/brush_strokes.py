@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from napari.layers import Labels
 from napari.utils.events import Event
 
-from napari_sam.session import Start
-
-Stroke = tuple[tuple[int, Start, Start], ...]
-"""Which labels were maybe changed, each with the box in which, from start to stop."""
+from napari_sam.session import Painted, distinct
 
 
 class BrushStrokes:
@@ -23,24 +20,35 @@ class BrushStrokes:
     layer : napari.layers.Labels
         The layer.
     on_stroke : callable
-        Called with each `Stroke` that was made, undone or repeated; napari may not have written
-        it yet.
+        Called when a stroke was made, undone or repeated; napari may not have written it yet.
     """
 
-    def __init__(self, layer: Labels, on_stroke: Callable[[Stroke], None]) -> None:
+    def __init__(self, layer: Labels, on_stroke: Callable[[], None]) -> None:
         self._on_stroke = on_stroke
+        self._painted = Painted()
         self._n_undone = len(layer._redo_history)
         layer.events.paint.connect(self._on_paint)
         layer.events.set_data.connect(self._on_shown)
 
     def close(self, layer: Labels) -> None:
         """Let the layer go."""
+        self.take()
         layer.events.paint.disconnect(self._on_paint)
         layer.events.set_data.disconnect(self._on_shown)
 
+    def take(self) -> Painted:
+        """Return what was painted since this was called last."""
+        painted, self._painted = self._painted, Painted()
+        return painted
+
+    @property
+    def largest_label_id(self) -> int:
+        """The largest label_id that was painted with since `take`, 0 without one."""
+        return max(self._painted.label_ids, default=0)
+
     def _on_paint(self, event: Event) -> None:
         self._n_undone = 0
-        self._on_stroke(tuple(_painted(event.value)))
+        self._note(event.value)
 
     def _on_shown(self, event: Event) -> None:
         """Look whether napari's undo or redo was what has made it show the data anew."""
@@ -48,21 +56,19 @@ class BrushStrokes:
         by = len(layer._redo_history) - self._n_undone
         self._n_undone += by
         moved = list(layer._redo_history)[-by:] if by > 0 else list(layer._undo_history)[by:]
-        for strokes in moved if by else ():
-            self._on_stroke(tuple(_painted(strokes)))
+        for stroke in moved if by else ():
+            self._note(stroke)
 
-
-def _painted(strokes: Any) -> Iterator[tuple[int, Start, Start]]:
-    """Yield which labels a brush may have changed, and in which box."""
-    for where, *more in strokes:
-        # What a stroke changed is told in several forms; old and new values come last in each.
-        *_, before, after = more
-        if isinstance(where[0], slice):
-            start = tuple(int(one.start) for one in where)
-            stop = tuple(int(one.stop) for one in where)
-        else:
-            start = tuple(int(np.min(one)) for one in where)
-            stop = tuple(int(np.max(one)) + 1 for one in where)
-        for label_id in np.union1d(before, after):
-            if label_id:
-                yield int(label_id), start, stop
+    def _note(self, stroke: Any) -> None:
+        for where, *mask, before, after in stroke:
+            label_ids = {*distinct(np.asarray(before)), *distinct(np.asarray(after))}
+            if isinstance(where[0], slice):  # a box, and which of its pixels; None: all
+                start = tuple(int(one.start) for one in where)
+                if mask and mask[0] is not None:
+                    changed = mask[0]
+                else:
+                    changed = np.ones([int(one.stop) - int(one.start) for one in where], np.bool_)
+                self._painted.add(start, changed, label_ids)
+            else:
+                self._painted.add_places([np.asarray(one) for one in where], label_ids)
+        self._on_stroke()

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from psygnal import Signal
 from zarr.storage import MemoryStore
 
-from napari_sam.layers.brush_strokes import BrushStrokes, Stroke
+from napari_sam.layers.brush_strokes import BrushStrokes
 from napari_sam.layers.label_arrays import CHUNK_PX, write_levels
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
 from napari_sam.layers.target_features import features_of, with_features
@@ -23,11 +23,10 @@ from napari_sam.layers.viewer_layers import OWN_MARK
 from napari_sam.session import (
     ObjectBook,
     ObjectRecord,
-    RecordChange,
     Start,
     TargetError,
     find_objects,
-    recounted,
+    recount_painted,
 )
 
 _MAX_DENSE_BYTES: Final = 2**30
@@ -57,7 +56,7 @@ class TargetLayer:
     """
 
     painted = Signal(tuple, tuple)
-    """The boxes, from start to stop, in which a brush has painted, and the `RecordChange`s."""
+    """The pixels that a brush has painted, as `PackedMask`s, and the `RecordChange`s."""
     replaced = Signal()
     """The layer was given other data: what was known of its objects is no longer true."""
 
@@ -70,7 +69,6 @@ class TargetLayer:
         """Whether the person deleted the layer."""
         self._defer = defer
         self._book = _BOOKS.setdefault(layer, ObjectBook())
-        self._painted: dict[int, tuple[Start, Start]] = {}  # which labels, and in which box
         self._largest_painted = 0
         if not is_empty:
             self._scan()
@@ -79,7 +77,6 @@ class TargetLayer:
 
     def close(self) -> None:
         """Stop following the layer."""
-        self._painted.clear()
         layer = self._layer()
         if layer is not None:
             self._strokes.close(layer)
@@ -176,7 +173,7 @@ class TargetLayer:
 
     def _on_data(self) -> None:
         self._largest_painted = 0
-        self._painted.clear()
+        self._strokes.take()
         self._book.replace_all(self._found())
         self.replaced.emit()
 
@@ -185,26 +182,20 @@ class TargetLayer:
         features = features_of(self.layer)
         return [with_features(one, features) for one in find_objects(self)]
 
-    def _on_stroke(self, stroke: Stroke) -> None:
-        for label_id, start, stop in stroke:
-            self._largest_painted = max(self._largest_painted, label_id)
-            before = self._painted.get(label_id, (start, stop))
-            self._painted[label_id] = (
-                tuple(map(min, start, before[0])),
-                tuple(map(max, stop, before[1])),
-            )
+    def _on_stroke(self) -> None:
+        self._largest_painted = max(self._largest_painted, self._strokes.largest_label_id)
         # napari may tell of a stroke before it is written.
         self._defer(self.recount)
 
     def recount(self) -> None:
         """Note what the brush has made of objects since the last time."""
-        painted, self._painted = self._painted, {}
-        changes: list[RecordChange] = []
-        for label_id, box in painted.items():
-            changes += recounted(self, self._book, label_id, *box)
+        painted = self._strokes.take()
+        masks = painted.masks()
+        if not masks:
+            return
+        changes = recount_painted(self, self._book, masks, painted.label_ids)
         self._book.apply(tuple(changes))
-        if painted:
-            self.painted.emit(tuple(painted.values()), tuple(changes))
+        self.painted.emit(tuple(masks), tuple(changes))
 
 
 class TargetPlane:

@@ -44,6 +44,7 @@ from napari_sam.session.mask_search import MaskSearch, SearchState
 from napari_sam.session.model_choice import AUTO, ModelChoice, Runtime, load_predictor
 from napari_sam.session.objects import ObjectBook, ObjectRecord, RecordChange
 from napari_sam.session.packed import PackedMask, Start
+from napari_sam.session.painting import Painted, distinct, recount_painted
 from napari_sam.session.plane_embeddings import PlaneEmbeddings
 from napari_sam.session.preparation import PreparationState, TileToPrepare
 from napari_sam.session.prompts import BACKGROUND, FOREGROUND, Prompts
@@ -125,6 +126,7 @@ __all__ = [
     "OutlineKind",
     "Overlap",
     "PackedMask",
+    "Painted",
     "Phase",
     "PlaneEmbeddings",
     "PreparationState",
@@ -154,6 +156,7 @@ __all__ = [
     "classes_from_json",
     "classes_to_json",
     "discard",
+    "distinct",
     "explain",
     "find_journals",
     "find_objects",
@@ -165,6 +168,7 @@ __all__ = [
     "read_classes",
     "read_journal",
     "read_session",
+    "recount_painted",
     "recounted",
     "region_to_find",
     "replay",

@@ -34,6 +34,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from math import prod
 from pathlib import Path
 from typing import Final
 
@@ -56,9 +57,9 @@ from napari_sam.session.journal_files import (
     new_path,
     remove_old_journals,
 )
-from napari_sam.session.labels import Labels, parts
+from napari_sam.session.labels import Labels
 from napari_sam.session.objects import RecordChange
-from napari_sam.session.packed import Start, region_of
+from napari_sam.session.packed import PackedMask
 
 FORMAT: Final = 1
 """The version of the format that is written."""
@@ -145,16 +146,17 @@ class Journal:
             self._append(direction, patches, changes)
             self._write()
 
-    def record_paint(
-        self, boxes: Iterable[tuple[Start, Start]], changes: Sequence[RecordChange]
-    ) -> None:
-        """Write down boxes, from start to stop, in which the person has painted."""
+    def record_paint(self, masks: Iterable[PackedMask], changes: Sequence[RecordChange]) -> None:
+        """Write down pixels that the person has painted, and what became of the records."""
         with self._lock:
             self._begin()
             patches = [
-                Patch.of(self._labels.read(region_of(corner, shape)), corner, None)
-                for start, stop in boxes
-                for corner, shape in parts(start, tuple(np.subtract(stop, start).tolist()))
+                Patch.of(
+                    self._labels.read(mask.region),
+                    mask.start,
+                    None if mask.area_px == prod(mask.shape) else mask,
+                )
+                for mask in masks
             ]
             self._append(Direction.PAINTED, patches, changes)
             self._write()

@@ -13,7 +13,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_sam.session import ArrayPlane, ObjectRecord, Overlap, Prompts, RecordChange, recounted
+from napari_sam.session import (
+    ArrayPlane,
+    ObjectRecord,
+    Overlap,
+    Painted,
+    Prompts,
+    RecordChange,
+    recount_painted,
+)
 from napari_sam.session.candidates import ObjectState
 from napari_sam.session.editing import Editing
 from napari_sam.session.jobs import CallbackQueue
@@ -103,16 +111,19 @@ class Annotator:
         start = tuple(int(self.random.integers(0, n - 20)) for n in SHAPE)
         stop = tuple(n + 9 for n in start)
         where = tuple(slice(*span) for span in zip(start, stop, strict=True))
-        touched = set(np.unique(self.labels.array[where])) - {0}
+        touched = {int(n) for n in np.unique(self.labels.array[where])}
         new = int(self.random.integers(0, book.largest_label_id + 2))
         self.labels.array[where][::2] = new
-        changes = []
-        for label_id in sorted(int(n) for n in touched | {new} if n):
-            changes += recounted(self.labels, book, label_id, start, stop)
+        painted = Painted()
+        mask = np.zeros((9, 9), np.bool_)
+        mask[::2] = True
+        painted.add(start, mask, {*touched, new})
+        masks = painted.masks()
+        changes = recount_painted(self.labels, book, masks, painted.label_ids)
         book.apply(tuple(changes))
         self.n_entries += 1
         if self.journal is not None:
-            self.journal.record_paint([(start, stop)], changes)
+            self.journal.record_paint(masks, changes)
         return self.n_entries
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from annotating import REFERENCE, SHAPE, Annotator
 
-from napari_sam.session import ArrayLabels, TargetError, find_objects
+from napari_sam.session import ArrayLabels, PackedMask, TargetError, find_objects
 from napari_sam.session import journal_files as files
 from napari_sam.session.journal import Journal
 from napari_sam.session.replaying import read_journal, replay
@@ -105,7 +105,7 @@ def test_a_torn_last_line_is_ignored_and_gone_on_from():
     assert content.remark == ""
     check_same(labels, annotator.labels)
     journal = Journal.resume(path, content.sound_bytes, REFERENCE, labels)
-    journal.record_paint([((0, 0), (1, 1))], ())
+    journal.record_paint([PackedMask((0, 0), np.ones((1, 1), bool))], ())
     assert path.read_bytes().startswith(whole)
     assert len(read_journal(path).lines) == len(content.lines) + 1
 
@@ -156,7 +156,7 @@ def test_labels_of_more_dimensions_are_replayed():
     annotator = Annotator(0, journal=False)
     edit = next(annotator.work()) and annotator.editing.history.last.labels
     journal.record(replace(edit, strokes=()), "made")
-    journal.record_paint([((0, 500, 10), (3, 530, 30))], ())
+    journal.record_paint([PackedMask((0, 500, 10), np.ones((3, 30, 20), bool))], ())
     again, _ = restored(journal.path, labels.shape, labels.dtype)
     np.testing.assert_array_equal(again.array, labels.array)
 
