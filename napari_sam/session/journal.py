@@ -30,6 +30,7 @@ nothing.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -60,6 +61,8 @@ from napari_sam.session.journal_files import (
 from napari_sam.session.labels import Labels
 from napari_sam.session.objects import RecordChange
 from napari_sam.session.packed import PackedMask
+
+_LOGGER = logging.getLogger(__name__)
 
 FORMAT: Final = 1
 """The version of the format that is written."""
@@ -187,10 +190,13 @@ class Journal:
         if self._has_begun:
             return
         self._has_begun = True
-        remove_old_journals(self._folder)
         labels = {"shape": list(self._labels.shape), "dtype": str(self._labels.dtype)}
         header = {"format": FORMAT, "image": asdict(self._reference), "labels": labels}
         self._pending.append(to_line({**header, "at": time.time()}))
+        try:
+            remove_old_journals(self._folder)
+        except Exception as error:  # what others have left is no reason to write nothing down
+            _LOGGER.warning("Old journals could not be removed", exc_info=error)
         records = list(self._book)
         if sum(float(np.prod(record.shape)) for record in records) > _MAX_FOUND_PX:
             self._complain(

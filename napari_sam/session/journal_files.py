@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,6 +26,13 @@ MAX_JOURNALS: Final = 100
 MAX_AGE_S: Final = 90 * 24 * 3600.0
 
 _SUFFIX: Final = ".sam-journal.jsonl"
+_NAME: Final = re.compile(
+    r"[0-9a-f]+\.[0-9a-f]+"
+    r"\.(?P<host>[0-9a-f]+)-(?P<pid>[0-9a-f]{1,8})-(?P<started>[0-9a-f]{1,16})" + re.escape(_SUFFIX)
+)
+"""Whatever else lies in the folder is not ours."""
+_CLOCK_S: Final = 2
+"""The time at which a program began is reckoned anew by each that asks, and a clock is set."""
 _OTHER_HOST_S: Final = 24 * 3600.0
 """Of a program on another machine nothing is known; after such a rest it is taken for ended."""
 _TAIL_BYTES: Final = 2**20
@@ -156,15 +164,20 @@ def remove_old_journals(folder: Path) -> None:
 
 def is_in_use(path: Path) -> bool:
     """Whether the program that a journal belongs to still runs."""
-    host, pid, started = path.name.removesuffix(_SUFFIX).rsplit(".", 1)[-1].split("-")
-    if host != _host():
+    owner = _NAME.fullmatch(path.name)
+    if owner is None:
+        return True  # nobody knows whose it is
+    if owner["host"] != _host():
         return time.time() - _last_written(path) < _OTHER_HOST_S
-    return _started(int(pid, 16)) == int(started, 16)
+    started = _started(int(owner["pid"], 16))
+    return started is not None and abs(started - int(owner["started"], 16)) <= _CLOCK_S
 
 
 def _journals(folder: Path, key: str = "*") -> Iterator[Path]:
     with suppress(OSError):
-        yield from folder.glob(f"{key}.*.*-*-*{_SUFFIX}")
+        for path in folder.glob(f"{key}.*.*-*-*{_SUFFIX}"):
+            if _NAME.fullmatch(path.name):
+                yield path
 
 
 def _last_written(path: Path) -> float:
@@ -205,12 +218,12 @@ def _host() -> str:
 
 def _owner() -> str:
     pid = os.getpid()
-    return f"{_host()}-{pid:x}-{_started(pid):x}"
+    return f"{_host()}-{pid:x}-{_started(pid) or 0:x}"
 
 
-def _started(pid: int) -> int:
-    """Return when a process began, which tells it from a later one of the same id; -1: never."""
+def _started(pid: int) -> int | None:
+    """Return when a process began, which tells it from a later one of the same id; None: never."""
     try:
         return int(psutil.Process(pid).create_time())
-    except psutil.Error:
-        return -1
+    except (psutil.Error, OverflowError):
+        return None

@@ -278,3 +278,34 @@ def test_old_journals_go_but_never_one_in_use(monkeypatch, journals_folder, othe
     monkeypatch.setattr(files, "MAX_AGE_S", 150)
     files.remove_old_journals(journals_folder)
     assert [path.exists() for path in paths] == [False, False, False, True, True]
+
+
+@pytest.mark.parametrize(
+    "middle", ["1f.a-b", "1f.a-b-c-d", "1f.host-pid-start", "1f.abcd-ffffffffff-1", "1.2.3.4-5-6"]
+)
+def test_files_of_others_in_the_folder_are_left_alone(journals_folder, other_program, middle):
+    journals_folder.mkdir(parents=True, exist_ok=True)
+    foreign = journals_folder / f"{REFERENCE.key}.{middle}.sam-journal.jsonl"
+    foreign.write_text("somebody else's")
+    os.utime(foreign, (1, 1))
+    annotator = annotated(3)
+    check_same(restored(annotator.journal.path)[0], annotator.labels)
+    other_program()
+    assert [one.path for one in files.find_journals(REFERENCE)] == [annotator.journal.path]
+    assert foreign.read_text() == "somebody else's"
+
+
+def test_a_journal_is_sound_even_if_old_ones_cannot_be_removed(monkeypatch):
+    monkeypatch.setattr("napari_sam.session.journal.remove_old_journals", lambda _: 1 / 0)
+    annotator = annotated(3)
+    check_same(restored(annotator.journal.path)[0], annotator.labels)
+
+
+def test_a_program_is_known_again_although_the_clock_was_set(monkeypatch):
+    path = annotated(2).journal.path
+    began = files._started(os.getpid())
+    for other, is_in_use in ((1, True), (-2, True), (3, False), (-60, False)):
+        monkeypatch.setattr(files, "_started", lambda _, other=other: began + other)
+        assert files.is_in_use(path) is is_in_use
+    monkeypatch.setattr(files, "_started", lambda _: None)
+    assert not files.is_in_use(path)
