@@ -47,7 +47,9 @@ class JournalKeeper:
         self._journals: dict[TargetLayer, tuple[ImageReference, Journal]] = {}
         self._strokes: dict[TargetLayer, Callable[..., None]] = {}
         self._replacements: dict[TargetLayer, Callable[[], None]] = {}
-        self._is_troubled = False
+        self._troubled: set[TargetLayer] = set()
+        self._classes = session.classes.table
+        self._classes.changed.connect(self._on_classes_changed)
         binding.objects.target_changed.connect(self._on_target_changed)
         session.objects.write_down(self._record)
 
@@ -57,6 +59,7 @@ class JournalKeeper:
         An edit that is still being written in the background is written down even then.
         """
         self._binding.objects.target_changed.disconnect(self._on_target_changed)
+        self._classes.changed.disconnect(self._on_classes_changed)
         for target in self._journals:
             if not target.is_gone:
                 target.recount()  # a stroke of just now
@@ -78,9 +81,11 @@ class JournalKeeper:
         """
         is_new = journal is None
         journal = journal or Journal(reference, target)
-        journal.troubled.connect(self._on_troubled)
+        journal.troubled.connect(self._warn)
         self._journals[target] = reference, journal
+        self._do(target, lambda one: one.note_classes(self._classes.classes))
         if is_new:
+            self._do(target, Journal.hold)
             prepare = partial(self._do, target, Journal.prepare)
             threading.Thread(target=prepare, daemon=True).start()
         self._strokes[target] = partial(self._on_painted, target)
@@ -97,10 +102,16 @@ class JournalKeeper:
         target.replaced.disconnect(self._replacements.pop(target))
         self._do(target, Journal.close)
 
+    def _on_classes_changed(self) -> None:
+        for target in self._journals:
+            if not target.is_gone:
+                self._do(target, lambda one: one.note_classes(self._classes.classes))
+
     def _on_target_changed(self) -> None:
         for gone in [target for target in self._journals if target.is_gone]:
             self._let_go(gone)
             del self._journals[gone]
+            self._troubled.discard(gone)
         target, image = self._binding.objects.target_layer, self._binding.shown.image
         if target is not None and image is not None and target not in self._journals:
             self.keep(target, reference_of(image))
@@ -134,13 +145,12 @@ class JournalKeeper:
             _LOGGER.info("The labels were gone before they could be written down")
         except Exception as error:  # an edit is worth more than its journal
             _LOGGER.warning("The journal could not be written", exc_info=error)
-            self._on_troubled(
-                f"What you accept cannot be written down, and would be lost in a crash: save the "
-                f"labels now and then. ({error})"
-            )
+            if target not in self._troubled:
+                self._troubled.add(target)
+                self._warn(
+                    "What you accept cannot be written down, and would be lost in a crash: save "
+                    f"the labels now and then. ({error})"
+                )
 
-    def _on_troubled(self, message: str) -> None:
-        if self._is_troubled:
-            return
-        self._is_troubled = True
+    def _warn(self, message: str) -> None:
         self._dispatcher.post(lambda: show_warning(message))

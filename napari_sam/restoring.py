@@ -12,6 +12,7 @@ from napari_sam.journal_keeper import JournalKeeper
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.known_images import labels_for, reference_of
 from napari_sam.session import (
+    AnnotationSession,
     Dispatcher,
     Job,
     Journal,
@@ -35,6 +36,8 @@ class Restoring:
     ----------
     binding : LayerBinding
         Knows the image, and takes the layer that objects were restored into.
+    session : AnnotationSession
+        Is given back the classes.
     keeper : JournalKeeper
         Goes on with the journal of restored objects.
     dispatcher : Dispatcher
@@ -42,9 +45,13 @@ class Restoring:
     """
 
     def __init__(
-        self, binding: LayerBinding, keeper: JournalKeeper, dispatcher: Dispatcher
+        self,
+        binding: LayerBinding,
+        session: AnnotationSession,
+        keeper: JournalKeeper,
+        dispatcher: Dispatcher,
     ) -> None:
-        self._binding, self._keeper = binding, keeper
+        self._binding, self._session, self._keeper = binding, session, keeper
         self._lane = Lane("napari-sam-restore", dispatcher)
         self._found: tuple[JournalSummary, ...] = ()
         self.row = RestoreRow()
@@ -112,7 +119,9 @@ class Restoring:
         def on_done(result: tuple[JournalContent, Path]) -> None:
             content, path = result
             reference = reference_of(image)
-            journal = Journal.resume(path, content.sound_bytes, reference, target)
+            classes = content.classes
+            journal = Journal.resume(path, content.sound_bytes, reference, target, classes)
+            self._session.classes.ensure(classes)
             self._keeper.keep(target, reference, journal)
             self._binding.objects.attempt(
                 lambda: self._binding.objects.add_target(layer, target, image)

@@ -255,7 +255,7 @@ class SamWidget(QWidget):
         for part in (self.automatic, self._many, self._class_list, self._object_list):
             self._column.insertWidget(self._column.count() - 1, part.fold)
         self._journals = JournalKeeper(binding, session, self._dispatcher)
-        self._restoring = Restoring(binding, self._journals, self._dispatcher)
+        self._restoring = Restoring(binding, session, self._journals, self._dispatcher)
         self._image_panel.layout().addWidget(self._restoring.row)
         self._sessions = SessionFiles(
             self._viewer, binding, session, self._journals, self._dispatcher

@@ -79,6 +79,9 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
     assert row.isHidden()
     accept_at(viewer, widget, *PLACES)
     widget.session.objects.note([2], class_name="Münze", note="oben", reviewed=True)
+    widget.session.classes.add("not used yet")
+    widget.session.classes.recolor("Münze", "#123456")
+    classes = widget.session.classes.table.classes
     labels = widget.binding.objects.target
     paint(labels, (70, 240), 2)
     paint(labels, (200, 300), 9)
@@ -113,6 +116,7 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
     assert said[-1] == "4 objects restored into 'coins labels'."
     np.testing.assert_array_equal(binding.objects.target.data, pixels)
     assert known(widget) == objects
+    assert widget.session.classes.table.classes == classes
     assert binding.objects.target.scale.tolist() == [0.5, 0.25]
 
     binding.objects.reopen(1)  # with its prompts, and what is done next goes into the same journal

@@ -37,6 +37,8 @@ class Direction(StrEnum):
     REDONE = "redone"
     PAINTED = "painted"
     """The person painted in the labels with a brush of the viewer."""
+    CLASSES = "classes"
+    """No object changed: there are other classes."""
     SAVED = "saved"
     """Nothing changed: all objects are in a file of the person's now."""
     CLOSED = "closed"
@@ -109,7 +111,7 @@ def entry(
     gone: Iterable[int],
     n_objects: int,
 ) -> dict[str, Any]:
-    """Return an entry, made now, as JSON knows it; see `journal` for what is in it."""
+    """Return an entry, made now, as JSON knows it; see `journal_format` for what is in it."""
     return {
         "direction": direction,
         "at": time.time(),

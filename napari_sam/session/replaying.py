@@ -13,8 +13,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.journal import FORMAT
+from napari_sam.session.classes import Classes, classes_from_json
 from napari_sam.session.journal_entries import Patch, from_line, is_sound, record_from_json
+from napari_sam.session.journal_format import FORMAT
 from napari_sam.session.labels import Labels, TargetError
 from napari_sam.session.objects import RecordChange
 from napari_sam.session.packed import PackedMask, Start
@@ -23,6 +24,7 @@ _BLOCK_PX: Final = 512
 """As long as the chunks of a sparse target, so that each of them is read and written once."""
 _MAX_BLOCKS: Final = 512
 _REPORT_EVERY: Final = 500
+_CLASSES: Final = b'{"direction":"classes",'
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,14 @@ class JournalContent:
     def entries(self) -> Iterator[dict[str, Any]]:
         """What the lines say, one after the other: all at once would keep the collector busy."""
         return self.reported(lambda _: None)
+
+    @property
+    def classes(self) -> Classes:
+        """The classes that were noted last; none if there never were."""
+        for line in reversed(self.lines):
+            if line.startswith(_CLASSES) and (content := from_line(line)) is not None:
+                return classes_from_json(content["classes"])
+        return ()
 
     def reported(self, report: Callable[[float], None]) -> Iterator[dict[str, Any]]:
         """Yield what the lines say, and tell now and then how many are done (0 to 1)."""

@@ -1,7 +1,7 @@
 """A whole session in one file: somebody else goes on with it, on another computer.
 
-A session file, `<name>.sam-session.jsonl`, is written as a journal is (see `journal`): lines of
-JSON with a checksum each. Its first line, the header, has
+A session file, `<name>.sam-session.jsonl`, is written as a journal is (see `journal_format`): lines
+of JSON with a checksum each. Its first line, the header, has
 
 - `format` (1) and `kind` ("napari-sam-live session"), and `program`, the version that wrote it;
 - `image`: an `ImageReference`, and `beside`, its path as seen from the folder of the file, null

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from annotating import REFERENCE, SHAPE, Annotator
 
-from napari_sam.session import ArrayLabels, PackedMask, TargetError, find_objects
+from napari_sam.session import ArrayLabels, ObjectClass, PackedMask, TargetError, find_objects
+from napari_sam.session import journal as journal_module
 from napari_sam.session import journal_files as files
 from napari_sam.session.journal import Journal
 from napari_sam.session.replaying import read_journal, replay
@@ -309,3 +310,121 @@ def test_a_program_is_known_again_although_the_clock_was_set(monkeypatch):
         assert files.is_in_use(path) is is_in_use
     monkeypatch.setattr(files, "_started", lambda _: None)
     assert not files.is_in_use(path)
+
+
+class SlowLabels(ArrayLabels):
+    """Labels whose pixels one thread reads only when it may."""
+
+    def __init__(self, array):
+        super().__init__(array)
+        self.is_read, self.may_go_on, self.thread = threading.Event(), threading.Event(), None
+
+    def read(self, region):
+        if threading.current_thread() is self.thread:
+            self.is_read.set()
+            assert self.may_go_on.wait(60)
+        return super().read(region)
+
+
+def accept_many(annotator):
+    for _ in range(30):
+        annotator.accept()
+
+
+def being_prepared(annotator):
+    """Have the journal read, on a thread, what there is; return that thread, which waits."""
+    labels = SlowLabels(annotator.labels.array)
+    labels.book = annotator.labels.book
+    annotator.plane.labels = annotator.labels = labels
+    annotator.journal = Journal(REFERENCE, labels)
+    labels.thread = threading.Thread(target=annotator.journal.prepare, daemon=True)
+    annotator.journal.hold()
+    labels.thread.start()
+    assert labels.is_read.wait(60)
+    return labels.thread
+
+
+def test_no_edit_waits_until_what_is_there_is_read():
+    annotator = Annotator(0, journal=False)
+    accept_many(annotator)
+    thread = being_prepared(annotator)
+
+    def edit():
+        annotator.accept()
+        annotator.editing.undo()
+        annotator.change(0.8)
+        annotator.change(0.92)
+        annotator.editing.undo()
+        accept_many(annotator)
+
+    editing = threading.Thread(target=edit, daemon=True)
+    editing.start()
+    editing.join(60)
+    assert not editing.is_alive()
+    assert annotator.journal.path is None
+    annotator.labels.may_go_on.set()
+    thread.join()
+    check_same(restored(annotator.journal.path)[0], annotator.labels)
+    annotator.accept()
+    check_same(restored(annotator.journal.path)[0], annotator.labels)
+
+
+def test_what_is_done_just_before_the_end_is_written_down_too():
+    annotator = Annotator(0, journal=False)
+    accept_many(annotator)
+    being_prepared(annotator)
+    annotator.accept()
+    annotator.labels.may_go_on.set()
+    annotator.journal.close()
+    labels, content = restored(annotator.journal.path)
+    check_same(labels, annotator.labels)
+    assert list(content.entries)[-1]["direction"] == "closed"
+
+
+def test_classes_are_written_down_in_their_order_and_with_their_colours(other_program):
+    cell, debris = ObjectClass("cell", "#123456"), ObjectClass("débris", "#abcdef")
+    annotator = Annotator(0)
+    annotator.journal.note_classes((cell,))
+    assert annotator.journal.path is None  # nothing that could be lost
+    annotator.accept()
+    path = annotator.journal.path
+    assert read_journal(path).classes == (cell,)
+    annotator.journal.note_classes((debris, cell))
+    n_bytes = path.stat().st_size
+    annotator.journal.note_classes((debris, cell))
+    assert path.stat().st_size == n_bytes
+    labels, content = restored(path)
+    assert content.classes == (debris, cell)
+    check_same(labels, annotator.labels)
+    other_program()
+    (found,) = files.find_journals(REFERENCE)
+    assert found.n_objects == 1
+    again = Journal.resume(path, content.sound_bytes, REFERENCE, labels, content.classes)
+    again.note_classes((debris, cell))
+    assert path.stat().st_size == n_bytes
+    assert restored(annotated(3).journal.path)[1].classes == ()
+
+
+def test_a_disk_that_stays_full_takes_no_memory_and_nothing_is_lost_in_the_end(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(journal_module, "_MAX_WAITING_BYTES", 5_000)
+    monkeypatch.setattr(journal_module, "_RETRY_S", 0.0)
+    folder = tmp_path / "journals"
+    annotator = Annotator(0)
+    journal = annotator.journal = Journal(REFERENCE, annotator.labels, folder)
+    said = []
+    journal.troubled.connect(said.append)
+    annotator.accept()
+    for _ in range(2):  # it comes and goes
+        folder.rename(tmp_path / "away")
+        folder.write_text("")
+        accept_many(annotator)
+        assert journal._lines.waiting_bytes < 10_000
+        folder.unlink()
+        (tmp_path / "away").rename(folder)
+        annotator.editing.undo()
+        (path,) = folder.iterdir()
+        assert path == journal.path
+        check_same(restored(path)[0], annotator.labels)
+    assert len(said) == 2

@@ -1,0 +1,56 @@
+"""Lines that are appended to a file, whole or not at all."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+
+class AppendedLines:
+    """Hands lines to the operating system; those that a full disk refuses stay for the next time.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The file; may be set later.
+    sound_bytes : int
+        How much of it is to stay; whatever comes behind is cut off.
+    """
+
+    def __init__(self, path: Path | None = None, sound_bytes: int = 0) -> None:
+        self.path = path
+        self.waiting_bytes = 0
+        """How much there is that is not written yet."""
+        self._sound_bytes = sound_bytes
+        self._waiting: deque[bytes] = deque()
+
+    def add(self, line: bytes) -> None:
+        """Have a line written with the next `write`."""
+        self._waiting.append(line)
+        self.waiting_bytes += len(line)
+
+    def clear(self) -> None:
+        """Forget what is not written yet."""
+        self._waiting.clear()
+        self.waiting_bytes = 0
+
+    def write(self) -> None:
+        """Write everything that waits; the path must be set.
+
+        Raises
+        ------
+        OSError
+            If not all could be written: the rest waits on.
+        """
+        assert self.path is not None
+        with self.path.open("r+b" if self._sound_bytes else "wb", buffering=0) as file:
+            # A line that a full disk has torn, or a crash, must not lie between sound ones.
+            file.truncate(self._sound_bytes)
+            file.seek(self._sound_bytes)
+            while self._waiting:
+                line = memoryview(self._waiting[0])
+                while line:
+                    line = line[file.write(line) :]
+                n_bytes = len(self._waiting.popleft())
+                self._sound_bytes += n_bytes
+                self.waiting_bytes -= n_bytes
