@@ -56,11 +56,15 @@ class RestoreRow(QWidget):
         count = "1 object" if newest.n_objects == 1 else f"{newest.n_objects} objects"
         end = "the widget was closed" if newest.is_closed else "the program ended unexpectedly"
         more = f" ({len(others)} more to choose from after that.)" if others else ""
-        self._text.show_text(f"{count} of {_when(newest.ended)}, when {end}.{more}")
+        self._text.show_text(
+            f"{count} of {_when(newest.ended)}, when {end}, in no session file.{more}"
+        )
         image = newest.header["image"]
         self._text.setToolTip(
-            f"Made on {image['source'] or image['name']}, and in no session file.\n"
-            "Whatever you accept is written down as you do it, and kept for 90 days."
+            f"Made on {image['source'] or image['name']}.\n"
+            "Whatever you accept is written down as you do it, and kept for 90 days. If you have "
+            "exported these\nobjects, or saved the labels layer, and need no prompts of them, "
+            "discard them."
         )
 
     def show_progress(self, fraction: float) -> None:

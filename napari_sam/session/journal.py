@@ -80,6 +80,7 @@ class Journal:
         self._folder = journals_folder() if folder is None else folder
         self._lines = AppendedLines()
         self._classes: Classes = ()
+        self._written_classes: Classes = ()
         self._label_ids: set[int] = set()
         self._held: list[_Noted] | None = None
         self._lock, self._prepared = threading.Lock(), threading.Event()
@@ -113,7 +114,7 @@ class Journal:
         journal = cls(reference, labels, path.parent)
         journal._lines, journal._has_begun = AppendedLines(path, sound_bytes), True
         journal._label_ids = {record.label_id for record in labels.book}
-        journal._classes = classes
+        journal._classes = journal._written_classes = classes
         return journal
 
     @property
@@ -173,7 +174,8 @@ class Journal:
         with self._lock:
             if classes != self._classes:
                 self._classes = classes
-                if self._has_begun and not self._has_gap:
+                # Where all objects are in a file of the person's, nothing is to be offered.
+                if self._has_begun and not self._has_gap and not self._is_saved:
                     self._append_classes()
                     if self.path is not None:
                         self._write()
@@ -273,6 +275,8 @@ class Journal:
     def _append(
         self, direction: Direction, patches: Iterable[Patch], changes: Iterable[RecordChange]
     ) -> None:
+        if self._is_saved and self._classes != self._written_classes:
+            self._append_classes()
         effect = net_effect(changes)
         gone = [label_id for label_id, record in effect.items() if record is None]
         self._label_ids.update(effect)
@@ -285,7 +289,7 @@ class Journal:
     def _append_classes(self) -> None:
         content = entry(Direction.CLASSES, (), (), (), len(self._label_ids))
         self._lines.add(to_line({**content, "classes": classes_to_json(self._classes)}))
-        self._is_saved = False
+        self._written_classes = self._classes
 
     def _write(self) -> None:
         """Hand everything that is pending to the operating system."""

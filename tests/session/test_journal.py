@@ -402,6 +402,13 @@ def test_classes_are_written_down_in_their_order_and_with_their_colours(other_pr
     again = Journal.resume(path, content.sound_bytes, REFERENCE, labels, content.classes)
     again.note_classes((debris, cell))
     assert path.stat().st_size == n_bytes
+    again.note_saved()
+    again.note_classes((debris,))
+    assert files.find_journals(REFERENCE) == []
+    annotator.journal = again
+    annotator.accept()
+    assert read_journal(path).classes == (debris,)
+    assert files.find_journals(REFERENCE)
     assert restored(annotated(3).journal.path)[1].classes == ()
 
 
