@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import platformdirs
+
+from napari_sam.writing import renamed_when_complete
 
 FOLDER_VARIABLE: Final = "NAPARI_SAM_SETTINGS"
 """Names the folder of settings in place of the platform's."""
@@ -56,17 +56,13 @@ def save_keys(chosen: Mapping[str, str]) -> None:
         If it cannot be written; what was chosen before is kept in it.
     """
     path = keys_file()
-    partial = path.with_name(f".{secrets.token_hex(6)}.part")
     try:
         if not chosen:
             path.unlink(missing_ok=True)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(dict(chosen), indent=1) + "\n", "utf-8")
-        partial.replace(path)
+        with renamed_when_complete(path) as partial:
+            partial.write_text(json.dumps(dict(chosen), indent=1) + "\n", "utf-8")
     except OSError as error:
         msg = f"Your keys cannot be kept in {path} ({error}): they last until napari is closed."
         raise ValueError(msg) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)

@@ -24,6 +24,7 @@ from napari_sam.session import (
     Prompts,
     Scribble,
     TargetError,
+    counted,
     explain,
 )
 
@@ -144,8 +145,7 @@ class ManyAtOnce:
     def _show(self, objects: list[ObjectToFind]) -> None:
         where = self._path.name if self._path is not None else "the layer"
         here = "on this slice " if len(self._binding.shown.need()[1].axes_of_planes) else ""
-        counted = "1 object" if len(objects) == 1 else f"{len(objects)} objects"
-        self.panel.show_source(f"{counted} {here}in {where}.", count=len(objects))
+        self.panel.show_source(f"{counted(len(objects))} {here}in {where}.", count=len(objects))
 
     def _find(self, objects: list[ObjectToFind]) -> None:
         try:

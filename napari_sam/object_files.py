@@ -26,6 +26,7 @@ from napari_sam.session import (
     ObjectClass,
     ObjectRecord,
     TargetError,
+    counted,
     explain,
 )
 
@@ -93,7 +94,7 @@ class ObjectFiles:
 
         def on_done(written: list[Path]) -> None:
             more = f" and {len(written) - 1} more files beside it" if len(written) > 1 else ""
-            self._end(f"{_counted(len(records))} written to {written[0]}{more}.")
+            self._end(f"{counted(len(records))} written to {written[0]}{more}.")
 
         self._begin(work, on_done, "The objects could not be exported")
 
@@ -158,7 +159,7 @@ class ObjectFiles:
             count = labels.n_made
             covered = len(records) - count
             more = f"; {covered} left out, which other objects cover" if covered else ""
-            show_info(f"{_counted(count)} imported from {path}{more}.")
+            show_info(f"{counted(count)} imported from {path}{more}.")
 
         self._session.classes.ensure(classes)
         try:
@@ -170,7 +171,3 @@ class ObjectFiles:
 def _image_of(target: TargetLayer) -> ImageInfo:
     layer = target.layer
     return image_info(layer.name, target.shape, layer.scale, layer.units, layer.axis_labels)
-
-
-def _counted(count: int) -> str:
-    return "1 object" if count == 1 else f"{count} objects"

@@ -11,7 +11,7 @@ from napari_sam.layers import KEYS, LayerBinding
 from napari_sam.layers.keys import MAX_NUMBERED, class_command
 from napari_sam.layers.target import TargetLayer
 from napari_sam.object_files import ObjectFiles
-from napari_sam.session import AnnotationSession, Dispatcher, SessionState
+from napari_sam.session import AnnotationSession, Dispatcher, SessionState, counted
 
 _IN_TABLE: Final = {
     *("next_object", "previous_object", "reviewed", "undo", "redo"),
@@ -157,7 +157,7 @@ class ObjectList:
 
     def _show_count(self) -> None:
         count = 0 if self._target is None else len(self._target.book)
-        self.fold.set_title("1 object" if count == 1 else f"{count} objects")
+        self.fold.set_title(counted(count))
 
     def _on_reopen(self, label_id: int) -> None:
         self._binding.objects.go_to(label_id)

@@ -21,6 +21,7 @@ from napari_sam.session import (
     Lane,
     TargetError,
     claim,
+    counted,
     discard,
     explain,
     find_journals,
@@ -126,9 +127,7 @@ class Restoring:
             self._binding.objects.attempt(
                 lambda: self._binding.objects.add_target(layer, target, image)
             )
-            count = len(target.book)
-            objects = "1 object" if count == 1 else f"{count} objects"
-            show_info(f"{objects} restored into '{layer.name}'.")
+            show_info(f"{counted(len(target.book))} restored into '{layer.name}'.")
             if content.remark:
                 show_warning(content.remark)
             self._end(image)

@@ -27,6 +27,7 @@ from napari_sam.session import (
     SessionFileError,
     SessionInfo,
     TargetError,
+    counted,
     explain,
     fingerprint_of,
     read_session,
@@ -115,8 +116,7 @@ class SessionFiles:
                 return
             self._keeper.note_saved(target)
             self._end()
-            count = "1 object" if len(records) == 1 else f"{len(records)} objects"
-            show_info(f"The session with {count} is in {path}.")
+            show_info(f"The session with {counted(len(records))} is in {path}.")
 
         self._begin(work, on_done, "The session could not be saved")
 
@@ -198,8 +198,7 @@ class SessionFiles:
             if saved.info.being_made is not None and image is self._binding.shown.image:
                 self._go_on_with(saved.info.being_made, image)
             self._end()
-            count = "1 object" if saved.n_objects == 1 else f"{saved.n_objects} objects"
-            show_info(f"{count} of {saved.path.name} are in '{layer.name}'.")
+            show_info(f"{counted(saved.n_objects)} of {saved.path.name} are in '{layer.name}'.")
 
         self._begin(
             lambda job: replay(saved.content.reported(job.report), target),

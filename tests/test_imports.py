@@ -52,12 +52,13 @@ PARTS = (
     "session_files",
     "status_bar",
     "widget",
+    "writing",
 )
 
 # For each part of the package: the other parts that it may import, and packages it may not.
 ALLOWED = {
     "model": set(),
-    "session": {"model", "catalogue"},
+    "session": {"model", "catalogue", "writing"},
     "layers": {"session"},
     "_qt": {"session", "catalogue"},
     "activity": {"session"},
@@ -66,13 +67,13 @@ ALLOWED = {
     "bench": {"installation", "model", "samples", "session", "widget"},  # the widget in a window
     "catalogue": set(),
     "class_list": {"layers", "object_list", "session", "_qt"},
-    "export": set(),
+    "export": {"writing"},
     "exporting": {"export", "session"},
     "image_files": {"cli_files", "layers", "session"},
     "installation": set(),
     "journal_keeper": {"layers", "session"},
     "key_help": {"key_settings", "layers", "session", "_qt"},
-    "key_settings": set(),
+    "key_settings": {"writing"},
     "layer_files": {"export", "exporting", "layers", "session"},
     "many_at_once": {"export", "layers", "session", "_qt"},
     "model_switch": {"catalogue", "session", "_qt"},
@@ -139,6 +140,7 @@ ALLOWED = {
     "cli_published": {"model", "session"},
     "cli_request": {"cli_choice", "cli_files", "export", "request"},
     "request": {"model", "session"},
+    "writing": set(),
 }
 FORBIDDEN = {
     "model": GUI | {"psygnal"},
@@ -179,6 +181,7 @@ FORBIDDEN = {
     "status_bar": {"torch"},
     "widget": {"torch"},
     "cli": {"torch", "qtpy"},
+    "writing": GUI | {"torch"},
 }
 
 

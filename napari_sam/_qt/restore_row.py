@@ -8,7 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam._qt.fold import AboutLabel
-from napari_sam.session import JournalSummary
+from napari_sam.session import JournalSummary, counted
 
 _DISCARD = "Discard"
 _REALLY = "Really discard"
@@ -53,12 +53,10 @@ class RestoreRow(QWidget):
         if not found:
             return
         newest, *others = found
-        count = "1 object" if newest.n_objects == 1 else f"{newest.n_objects} objects"
         end = "the widget was closed" if newest.is_closed else "the program ended unexpectedly"
         more = f" ({len(others)} more to choose from after that.)" if others else ""
-        self._text.show_text(
-            f"{count} of {_when(newest.ended)}, when {end}, in no session file.{more}"
-        )
+        made = f"{counted(newest.n_objects)} of {_when(newest.ended)}, when {end}"
+        self._text.show_text(f"{made}, in no session file.{more}")
         image = newest.header["image"]
         self._text.setToolTip(
             f"Made on {image['source'] or image['name']}.\n"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from napari_sam.writing import renamed_when_complete
 
 
 class ExportError(ValueError):
@@ -34,17 +35,12 @@ def written_beside(path: str | Path) -> Iterator[Path]:
         If the file cannot be written.
     """
     path = Path(path)
-    # Short, because a name that is itself as long as the file system allows has to work.
-    partial = path.with_name(f".{secrets.token_hex(6)}.part")
     try:
-        yield partial
-        partial.replace(path)
+        with renamed_when_complete(path) as partial:
+            yield partial
     except OSError as error:
         msg = f"{path} cannot be written ({error}); choose another folder or name."
         raise ExportError(msg) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str, encoding: str = "utf-8") -> None:

@@ -42,7 +42,7 @@ from napari_sam.session.likeness import Rest
 from napari_sam.session.many import ManyObjects, ManyState
 from napari_sam.session.mask_search import MaskSearch, SearchState
 from napari_sam.session.model_choice import AUTO, ModelChoice, Runtime, load_predictor
-from napari_sam.session.objects import ObjectBook, ObjectRecord, RecordChange
+from napari_sam.session.objects import ObjectBook, ObjectRecord, RecordChange, counted
 from napari_sam.session.packed import PackedMask, Start
 from napari_sam.session.painting import Painted, distinct, recount_painted
 from napari_sam.session.plane_embeddings import PlaneEmbeddings
@@ -155,6 +155,7 @@ __all__ = [
     "claim",
     "classes_from_json",
     "classes_to_json",
+    "counted",
     "discard",
     "distinct",
     "explain",

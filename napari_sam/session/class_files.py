@@ -11,14 +11,13 @@ in the order of the number keys.
 from __future__ import annotations
 
 import json
-import secrets
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from napari_sam.session.classes import ClassError, Classes, classes_from_json, classes_to_json
+from napari_sam.writing import renamed_when_complete
 
 CLASS_SUFFIXES: Final = (".json", ".yaml", ".yml", ".txt", ".names")
 """How files end that `read_classes` reads; ours end as the first one."""
@@ -36,16 +35,12 @@ def write_classes(path: str | Path, classes: Classes) -> None:
     """
     path = Path(path)
     content = {"format": _FORMAT, "version": _VERSION, "classes": classes_to_json(classes)}
-    partial = path.with_name(f".{secrets.token_hex(6)}.part")
     try:
-        partial.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", "utf-8")
-        partial.replace(path)
+        with renamed_when_complete(path) as partial:
+            partial.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", "utf-8")
     except OSError as error:
         msg = f"{path} cannot be written ({error}): choose another folder or name."
         raise ClassError(msg) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def read_classes(path: str | Path) -> Classes:

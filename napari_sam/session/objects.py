@@ -131,3 +131,8 @@ class ObjectBook:
         touched = frozenset(self._records) | {record.label_id for record in records}
         self._records = {record.label_id: record for record in records}
         self.changed.emit(touched)
+
+
+def counted(n_objects: int) -> str:
+    """Return how many objects there are, in words."""
+    return "1 object" if n_objects == 1 else f"{n_objects} objects"

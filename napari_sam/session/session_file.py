@@ -23,7 +23,6 @@ The pixels of the image are not in the file.
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -51,6 +50,7 @@ from napari_sam.session.labels import Labels
 from napari_sam.session.objects import ObjectRecord
 from napari_sam.session.packed import Start
 from napari_sam.session.replaying import JournalContent, read_lines
+from napari_sam.writing import renamed_when_complete
 
 FORMAT: Final = 1
 KIND: Final = "napari-sam-live session"
@@ -174,9 +174,8 @@ def write_session(
     SessionFileError
         If it cannot be written; what was there before stays.
     """
-    partial = path.with_name(f".{secrets.token_hex(6)}.part")
     try:
-        with partial.open("wb") as file:
+        with renamed_when_complete(path) as partial, partial.open("wb") as file:
             file.write(to_line(_header(path, info, labels)))
             for number, record in enumerate(records, start=1):
                 found = entry(Direction.FOUND, patches_of(labels, record), (record,), (), number)
@@ -184,13 +183,9 @@ def write_session(
                 if number % _REPORT_EVERY == 0:
                     report(number / len(records))
             file.write(to_line(entry(Direction.SAVED, (), (), (), len(records))))
-        partial.replace(path)
     except OSError as error:
         msg = f"{path} cannot be written ({error}): choose another folder or name."
         raise SessionFileError(msg) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _header(path: Path, info: SessionInfo, labels: Labels) -> dict[str, Any]:
