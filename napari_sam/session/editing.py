@@ -196,15 +196,19 @@ class Editing:
         records: Sequence[ObjectRecord],
         state: ObjectState,
         on_added: Callable[[LabelsEdit], None],
+        into: LabelsPlane | None = None,
     ) -> None:
         """Write objects from elsewhere, in the background; all of them are undone as one.
+
+        They go to the target, unless it is said into which labels.
 
         Raises
         ------
         TargetError
             If that is not possible now. What is found out later is told by `warned`.
         """
-        labels, overlap = self.check_free().labels, self.overlap
+        self._check_idle()
+        labels, overlap = (into or self.check_free()).labels, self.overlap
         book = labels.book
         edit = Edit(state, state, self.plane_id)
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from psygnal import Signal
 
@@ -40,11 +40,21 @@ class ManyState:
     is_stopping: bool = False
 
 
+class _Found(NamedTuple):
+    """What was found, and what was asked for."""
+
+    objects: list[FoundObject]
+    target: LabelsPlane
+    total: int
+    is_stopped: bool
+
+
 class ManyObjects:
     """Finds one object for each of many prompts, and writes all of them; undone as one.
 
-    It rests while the object that is being made needs the model. All methods belong to the
-    owner's thread.
+    It rests while the object that is being made needs the model, and what it has found waits while
+    something else is written. It goes to the target that was in use when it began. All methods
+    belong to the owner's thread.
 
     Parameters
     ----------
@@ -79,16 +89,20 @@ class ManyObjects:
         self._need_target = need_target
         self._lane = Lane("napari-sam-many", dispatcher)
         self._stop = threading.Event()
+        self._found: _Found | None = None  # waits to be written
+        self._editing.changed.connect(self._write_found)
         self.state: ManyState | None = None
         """How far it is; None while nothing is looked for."""
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is looked for."""
-        return self._lane.is_idle
+        return self._lane.is_idle and self._found is None
 
     def close(self) -> None:
         """Stop at once; nothing more is written."""
+        self._editing.changed.disconnect(self._write_found)
+        self._found = None
         self._lane.close()
 
     def find(self, objects: Sequence[ObjectToFind]) -> None:
@@ -129,7 +143,7 @@ class ManyObjects:
 
         self._lane.submit(
             work,
-            lambda found: self._write(found, target, len(objects)),
+            lambda found: self._on_found(found, target, len(objects)),
             self._on_failed,
             self._on_progress,
         )
@@ -141,8 +155,8 @@ class ManyObjects:
             self._show(ManyState(self.state.total, self.state.share, is_stopping=True))
 
     def give_up(self, why: str) -> None:
-        """End soon and write nothing; `warned` says why."""
-        if self.state is not None:
+        """End soon and write nothing, unless all is found; `warned` says why."""
+        if self.state is not None and self._found is None:
             self._lane.cancel()
             self._show(None)
             self.warned.emit(f"{why}: no objects were added. Start again.")
@@ -166,37 +180,52 @@ class ManyObjects:
         self._show(None)
         self.warned.emit(explain(error, "The objects could not be found"))
 
-    def _write(self, found: list[FoundObject], target: LabelsPlane, total: int) -> None:
-        self._show(None)
-        is_stopped = self._stop.is_set()
-        if not found:
-            why = "Stopped before anything was found." if is_stopped else "Nothing was found there."
-            self.warned.emit(why)
+    def _on_found(self, found: list[FoundObject], target: LabelsPlane, total: int) -> None:
+        self._found = _Found(found, target, total, self._stop.is_set())
+        self._write_found()
+
+    def _write_found(self) -> None:
+        """Write what waits, as soon as nothing else is being written."""
+        if self._found is None or not self._editing.is_idle:
             return
-
-        def on_added(labels: LabelsEdit) -> None:
-            self.finished.emit(_summary(labels.n_made, len(found), total, is_stopped))
-
+        found, self._found = self._found, None
+        self._show(None)
         try:
-            labels = target.labels
-            now = self._editing.check_free()
-            if now.labels is not labels:
-                msg = "Another target was chosen meanwhile: nothing was added. Start again."
-                raise TargetError(msg)
-            first = labels.max_label_id() + 1
-            best_first = sorted(found, key=lambda one: one.score, reverse=True)
-            if self._editing.overlap is Overlap.REPLACE:
-                best_first.reverse()  # whoever comes last keeps all of its pixels
-            records = [one.record(target, first + one.index) for one in best_first]
-            self._editing.add(records, self._decoding.object, on_added)
+            self._write(found)
         except TargetError as error:
             self.warned.emit(str(error))
 
+    def _write(self, found: _Found) -> None:
+        target, labels = found.target, found.target.labels
+        if not found.objects:
+            msg = "Nothing was found there."
+            if found.is_stopped:
+                msg = "Stopped before anything was found."
+            raise TargetError(msg)
+        if labels.is_gone:
+            msg = "The labels layer the objects were for is gone: none were added. Start again."
+            raise TargetError(msg)
+        in_use = self._editing.target
+        is_elsewhere = in_use is None or in_use.labels is not labels
+        first = labels.max_label_id() + 1
+        best_first = sorted(found.objects, key=lambda one: one.score, reverse=True)
+        if self._editing.overlap is Overlap.REPLACE:
+            best_first.reverse()  # whoever comes last keeps all of its pixels
+        records = [one.record(target, first + one.index) for one in best_first]
 
-def _summary(added: int, found: int, total: int, is_stopped: bool) -> str:
+        def on_added(edit: LabelsEdit) -> None:
+            self.finished.emit(_summary(found, edit.n_made, is_elsewhere))
+
+        self._editing.add(records, self._decoding.object, on_added, into=target)
+
+
+def _summary(found: _Found, added: int, is_elsewhere: bool) -> str:
+    total, count = found.total, len(found.objects)
     text = f"{added} of {total} objects added; one Undo takes them back."
-    if found > added:
-        text += f" {found - added} left out, being on other objects."
-    if total > found:
-        text += f" {total - found} not {'looked for' if is_stopped else 'found'}."
+    if is_elsewhere:
+        text += " They are in the labels layer that was the target when this began."
+    if count > added:
+        text += f" {count - added} left out, being on other objects."
+    if total > count:
+        text += f" {total - count} not {'looked for' if found.is_stopped else 'found'}."
     return text

@@ -25,6 +25,9 @@ from napari_sam.session import (
 from napari_sam.session.bulk import _Item, _tiles_for
 from napari_sam.session.candidates import ObjectState
 from napari_sam.session.embeddings import Embedder
+from napari_sam.session.jobs import run_until
+from napari_sam.session.objects import ObjectRecord
+from napari_sam.session.packed import PackedMask
 from napari_sam.session.tiles import TilePyramid
 
 TIMEOUT_S = 240
@@ -178,40 +181,89 @@ def test_stopping_keeps_what_was_found(embedder, plane):
     assert shares == sorted(shares)
 
 
-def test_another_target_or_model_ends_it_with_a_word(open_session, real_predictor, plane, listen):
-    gate = threading.Event()
+class Waiting:
+    """The real predictor; it decodes when the gate is open."""
 
-    class Waiting:
-        def __getattr__(self, name):
-            return getattr(real_predictor, name)
+    def __init__(self, predictor):
+        self._predictor = predictor
+        self.gate = threading.Event()
 
-        def decode_batch(self, *args, **kwargs):
-            assert gate.wait(TIMEOUT_S)
-            return real_predictor.decode_batch(*args, **kwargs)
+    def __getattr__(self, name):
+        return getattr(self._predictor, name)
 
-    session = open_session(lambda *_: Waiting())
+    def decode_batch(self, *args, **kwargs):
+        assert self.gate.wait(TIMEOUT_S)
+        return self._predictor.decode_batch(*args, **kwargs)
+
+
+@pytest.fixture
+def waiting(open_session, real_predictor, plane):
+    """Return a session that looks for the coins when told, and two targets for them."""
+    predictor = Waiting(real_predictor)
+    session = open_session(lambda *_: predictor)
     session.set_image(plane)
-    first, second = (ArrayPlane(np.zeros((303, 384), np.uint16)) for _ in range(2))
-    session.set_target(first)
+    targets = [ArrayPlane(np.zeros((303, 384), np.uint16)) for _ in range(2)]
+    session.set_target(targets[0])
     session.wait_until_idle(TIMEOUT_S)
-    heard = listen(session)
+    yield session, predictor.gate, *targets
+    predictor.gate.set()
+
+
+def test_another_target_gets_none_of_it_and_another_model_ends_it(waiting, listen):
+    session, gate, first, second = waiting
+    heard, finished = listen(session), []
+    session.many.finished.connect(finished.append)
     session.many.find(BOXED)
     with pytest.raises(TargetError, match="already"):
         session.many.find(BOXED)
     session.set_target(second)
     gate.set()
     session.wait_until_idle(TIMEOUT_S)
-    assert heard.warnings == [
-        "Another target was chosen meanwhile: nothing was added. Start again."
-    ]
+    assert heard.warnings == []
+    assert "in the labels layer that was the target when this began" in finished[0]
+    assert len(np.unique(first.labels.array)) == 6
+    session.undo()
+    assert not first.labels.array.any()
     gate.clear()
     session.many.find(BOXED)
     session.many.give_up("Another model was chosen")
     gate.set()
     session.wait_until_idle(TIMEOUT_S)
     assert "no objects were added" in heard.warnings[-1]
+    gate.clear()
+    session.set_target(first)
+    session.many.find(BOXED)
+    first.labels.is_gone = True
+    gate.set()
+    session.wait_until_idle(TIMEOUT_S)
+    assert "is gone: none were added" in heard.warnings[-1]
     assert not first.labels.array.any()
     assert not second.labels.array.any()
+
+
+def test_what_was_found_waits_while_something_else_is_written(waiting, listen):
+    session, gate, first, _ = waiting
+    heard = listen(session)
+    is_written, go_on = threading.Event(), threading.Event()
+
+    def record(*_):
+        is_written.set()
+        assert go_on.wait(TIMEOUT_S)
+
+    session.many.find(BOXED)
+    session.objects.write_down(record)
+    there = PackedMask((200, 200), np.ones((9, 9), bool))
+    session.objects.add([ObjectRecord(0, (), (), 0, masks=(there,))])
+    assert is_written.wait(TIMEOUT_S)
+    gate.set()
+    run_until(lambda: session.many._lane.is_idle, session._dispatcher, TIMEOUT_S, "search")
+    assert session.many.state is not None
+    session.many.give_up("Another model was chosen")  # it is not needed any more
+    go_on.set()
+    session.wait_until_idle(TIMEOUT_S)
+    assert heard.warnings == []
+    assert len(first.labels.book) == 6
+    assert session.many.state is None
 
 
 def test_a_click_comes_before_many(open_session, held, plane):
