@@ -13,6 +13,7 @@ from napari_sam._qt.fold import Fold
 from napari_sam._qt.many_panel import ManyPanel
 from napari_sam.export import PROMPT_SUFFIXES, FilePrompt, ImageInfo, PromptKind, read_prompts
 from napari_sam.layers import LayerBinding
+from napari_sam.layers.proposal_layer import Place
 from napari_sam.session import (
     FOREGROUND,
     AnnotationSession,
@@ -49,7 +50,9 @@ class ManyAtOnce:
         self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
     ) -> None:
         self._binding, self._session = binding, session
-        self._lane = Lane("napari-sam-prompts", dispatcher)
+        # Apart, so that none takes the place of the other.
+        self._counting = Lane("napari-sam-count", dispatcher)
+        self._starting = Lane("napari-sam-prompts", dispatcher)
         self._layer: Layer | None = None
         self._path: Path | None = None
         self._offered: list[Layer] = []
@@ -71,13 +74,14 @@ class ManyAtOnce:
     @property
     def is_idle(self) -> bool:
         """Whether no file or layer is being read."""
-        return self._lane.is_idle
+        return self._counting.is_idle and self._starting.is_idle
 
     def close(self) -> None:
         """Let the session go."""
         for event, callback in self._connections:
             event.disconnect(callback)
-        self._lane.close()
+        self._counting.close()
+        self._starting.close()
 
     def offer(self, layers: Sequence[Layer]) -> None:
         """Offer those of these layers that may ask for objects."""
@@ -101,28 +105,32 @@ class ManyAtOnce:
 
     def start(self) -> None:
         """Segment one object for each prompt on the slice that is shown, in the background."""
-        self._read(self._find)
+        self._read(self._starting, self._find)
 
     # Reading -----------------------------------------------------------------------------------
 
     def _count(self) -> None:
         """Say how many objects there are, before anybody begins."""
+        self._counting.cancel()
         if self._layer is None and self._path is None:
             self.panel.show_source("", count=0)
         else:
-            self._read(self._show)
+            self._read(self._counting, self._show)
 
-    def _read(self, on_read: Callable[[list[ObjectToFind]], None]) -> None:
+    def _read(self, lane: Lane, on_read: Callable[[list[ObjectToFind], Place], None]) -> None:
         try:
-            read = self._reader()
+            place, read = self._place(), self._reader()
         except ValueError as error:
             self._refuse(str(error))
             return
-        self._lane.submit(
+        lane.submit(
             lambda _: read(),
-            on_read,
+            lambda objects: on_read(objects, place),
             lambda error: self._refuse(explain(error, "The prompts could not be read")),
         )
+
+    def _place(self) -> Place:
+        return Place(*self._binding.shown.need())
 
     def _reader(self) -> Read:
         if self._layer is not None:
@@ -142,12 +150,23 @@ class ManyAtOnce:
         self.panel.show_source(why, count=0)
         show_warning(why)
 
-    def _show(self, objects: list[ObjectToFind]) -> None:
+    def _show(self, objects: list[ObjectToFind], place: Place) -> None:
+        now = self._binding.shown.place
+        if now is None:
+            self.panel.show_source("", count=0)
+            return
+        if now != place:
+            self._count()
+            return
         where = self._path.name if self._path is not None else "the layer"
-        here = "on this slice " if len(self._binding.shown.need()[1].axes_of_planes) else ""
+        here = "on this slice " if place.view.axes_of_planes else ""
         self.panel.show_source(f"{counted(len(objects))} {here}in {where}.", count=len(objects))
 
-    def _find(self, objects: list[ObjectToFind]) -> None:
+    def _find(self, objects: list[ObjectToFind], place: Place) -> None:
+        if self._binding.shown.place != place:
+            # What was read are places on a slice that the session does not see any more.
+            show_warning("Another slice was chosen meanwhile: nothing was started. Start again.")
+            return
         try:
             self._session.many.find(objects)
         except TargetError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 from napari.layers import Image, Labels, Points, Shapes
 from skimage import data
@@ -89,3 +91,49 @@ def test_files_and_labels_and_what_cannot_be_used(make_widget, tmp_path):
         widget.wait_until_idle(TIMEOUT_S)
         assert why in many.panel._about.text()
         assert not many.panel._start.isEnabled()
+
+
+def test_prompts_are_used_where_they_were_read_and_a_start_is_not_forgotten(make_widget, tmp_path):
+    coins = data.coins()
+    stack = np.stack([coins[:128, 90:218], coins[100:228, 90:218]])
+    viewer, widget = make_widget(Image(stack, name="coins"))
+    viewer.dims.set_current_step(0, 0)
+    file = tmp_path / "points.csv"
+    file.write_text("index,axis-0,axis-1,axis-2\n0,0,51,65\n1,0,56,10\n")
+    many, gate, warned = widget._many, threading.Event(), []
+    many.use_file(file)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert many.panel._about.text() == "2 objects on this slice in points.csv."
+    reader = many._reader
+
+    def slow_reader():
+        read = reader()
+        return lambda: (gate.wait(TIMEOUT_S), read())[1]
+
+    many._reader = slow_reader
+    widget.session.many.warned.connect(warned.append)
+    many.start()
+    viewer.dims.set_current_step(0, 1)
+    widget.binding.shown.check()
+    gate.set()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.binding.objects.target_layer is None  # nothing was begun
+    assert warned == []
+    viewer.dims.set_current_step(0, 0)
+    widget.wait_until_idle(TIMEOUT_S)
+
+    gate.clear()
+    many._count()
+    many.start()
+    many._count()  # as folding and unfolding does
+    gate.set()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert {record.start[0] for record in widget.binding.objects.target_layer.book} == {0}
+
+    gate.clear()
+    many._count()
+    viewer.layers.remove("coins")
+    widget.binding.shown.check()
+    gate.set()
+    widget.wait_until_idle(TIMEOUT_S)  # an error in a callback would come out here
+    assert not many.panel._start.isEnabled()
