@@ -12,6 +12,7 @@ from psygnal import Signal
 from napari_sam.session.candidates import ObjectState
 from napari_sam.session.edits import LabelsEdit, Overlap
 from napari_sam.session.jobs import Dispatcher, Lane, explain
+from napari_sam.session.kept_proposals import KeptProposals
 from napari_sam.session.labels import LabelsPlane, TargetError
 from napari_sam.session.objects import ObjectBook, ObjectRecord
 from napari_sam.session.proposal_picture import ProposalPicture
@@ -31,8 +32,9 @@ class _ToWrite(NamedTuple):
 class ProposalReview:
     """Has proposals written as objects; those that are done with are offered no longer.
 
-    A proposal is done with as long as the target has the object that was made of it, so that undo
-    brings it back, and when it was rejected. All methods belong to the owner's thread.
+    A proposal is done with as long as the target has the object that was made of it, whatever it
+    has become, so that undo brings it back, and when it was rejected. All methods belong to the
+    owner's thread.
 
     Parameters
     ----------
@@ -54,7 +56,7 @@ class ProposalReview:
         self._lane = Lane("napari-sam-keep", dispatcher)
         self._waiting: deque[_ToWrite] = deque()
         self._writing: _ToWrite | None = None
-        self._kept: dict[Key, ObjectState] = {}
+        self._kept = KeptProposals()
         self._rejected: set[Key] = set()
         self._picture: ProposalPicture | None = None
         self._key: Key | None = None
@@ -210,12 +212,16 @@ class ProposalReview:
                 count = edit.n_made
                 self.added.emit(count, len(batch.proposals) - count)
 
+        if self._session.state.is_writing:  # which was begun while the records were made
+            self._waiting.appendleft(batch)
+            self._writing = None
+            return
         try:
             if self._session.target is not target:
                 raise TargetError("Another target was chosen meanwhile: nothing was kept.")
             if not records:
                 raise TargetError("Nothing was kept: these masks lie on other objects.")
-            self._kept.update(batch.states)
+            self._kept.add(batch.states, target.labels.book)
             self._session.objects.add(records, on_added)
         except TargetError as error:
             self._on_failed(error)
@@ -257,8 +263,7 @@ class ProposalReview:
             book.changed.connect(self._update)
 
     def _update(self) -> None:
-        there = set() if self._book is None else {id(record.state) for record in self._book}
-        done = {key for key, state in self._kept.items() if id(state) in there}
+        done = set() if self._book is None else set(self._kept.follow(self._book))
         on_the_way = [*self._waiting] if self._writing is None else [self._writing, *self._waiting]
         done |= {key for batch in on_the_way for key in batch.states}
         self._session.mask_search.leave_out(done | self._rejected)

@@ -10,6 +10,8 @@ import pytest
 from napari_sam.model import MaskCrop
 from napari_sam.model.found_masks import MaskRecord
 from napari_sam.session import AnnotationSession, ArrayPlane, Overlap
+from napari_sam.session.objects import ObjectRecord, RecordChange
+from napari_sam.session.packed import PackedMask
 from napari_sam.session.proposal_picture import Painter, step_for
 from napari_sam.session.proposal_review import ProposalReview
 from napari_sam.session.proposals import Proposal, in_layers
@@ -121,6 +123,41 @@ def test_what_was_kept_is_done_with_until_it_is_undone(opened):
     opened.session.objects.remove([next(iter(opened.book)).label_id])
     opened.wait()
     assert len(opened.done) == 1
+
+
+def test_an_object_that_was_corrected_or_merged_is_still_that_of_its_proposal(opened):
+    opened.keep(BIG, ALONE)
+    both = {BIG.key, ALONE.key}
+    alone, big = sorted(opened.book, key=lambda one: one.score)
+    # As when it is reopened and accepted: other prompts, another mask, the same number.
+    mask = PackedMask((40, 40), np.ones((9, 9), bool))
+    again = replace(alone, state=replace(alone.state, choice=0), masks=(mask,))
+    step = RecordChange(alone, again)
+    opened.book.apply((step,))
+    assert opened.done == both
+    opened.session.objects.merge([big.label_id, alone.label_id])
+    opened.wait()
+    assert len(opened.book) == 1
+    assert opened.done == both
+    opened.session.undo()
+    opened.wait()
+    opened.book.apply((step.inverse,))
+    assert opened.done == both
+    opened.session.objects.merge([big.label_id, alone.label_id])
+    opened.session.objects.remove([big.label_id])
+    opened.wait()
+    assert opened.done == set()
+    opened.session.undo()
+    assert opened.done == both
+    opened.session.undo()
+    opened.session.undo()
+    opened.wait()
+    assert opened.done == set()
+    made = ObjectRecord(0, (), (), 0, masks=(mask,))
+    opened.session.objects.add([made])
+    opened.wait()
+    assert 1 in opened.book  # an object with the number of one that is gone is another one
+    assert opened.done == set()
 
 
 def test_accepted_quickly_one_after_the_other(opened):
