@@ -97,8 +97,20 @@ class FoundObject:
     class_name: str | None = None
     state: ObjectState | None = None
 
-    def record(self, plane: LabelsPlane, label_id: int = 0) -> ObjectRecord:
-        """Return it as `AnnotationSession.add` takes it, to be written on a plane of labels."""
+    def record(
+        self, plane: LabelsPlane, label_id: int = 0, class_name: str | None = None
+    ) -> ObjectRecord:
+        """Return it as `AnnotationSession.add` takes it, to be written on a plane of labels.
+
+        Parameters
+        ----------
+        plane : LabelsPlane
+            Where it will be written.
+        label_id : int
+            Its number; 0: any.
+        class_name : str, optional
+            Its class, if it has none of its own.
+        """
         places = (plane.to_nd(one.mask, *one.start) for one in self.masks)
         return ObjectRecord(
             label_id,
@@ -107,7 +119,7 @@ class FoundObject:
             0,
             score=self.score,
             stability=self.stability,
-            class_name=self.class_name,
+            class_name=self.class_name or class_name,
             state=self.state,
             masks=tuple(PackedMask(start, mask) for mask, start in places),
         )

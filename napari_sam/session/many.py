@@ -45,6 +45,7 @@ class _Found(NamedTuple):
 
     objects: list[FoundObject]
     target: LabelsPlane
+    class_name: str | None
     total: int
     is_stopped: bool
 
@@ -108,6 +109,8 @@ class ManyObjects:
     def find(self, objects: Sequence[ObjectToFind]) -> None:
         """Find these objects on the current plane, and write them into the target.
 
+        Those that have no class get the current one.
+
         `finished` or `warned` tell the end. The overlap that is set at the end counts; where the
         others keep their pixels, the object with the highest score comes first.
 
@@ -128,6 +131,7 @@ class ManyObjects:
         target = self._editing.check_free()
         embedder, in_sight = self._encoding.embedder, self._decoding.in_sight
         memory = self._editing.history.memory
+        class_name = self._editing.classes.current
         self._stop.clear()
         self._show(ManyState(len(objects)))
 
@@ -143,7 +147,9 @@ class ManyObjects:
 
         self._lane.submit(
             work,
-            lambda found: self._on_found(found, target, len(objects)),
+            lambda found: self._on_found(
+                _Found(found, target, class_name, len(objects), self._stop.is_set())
+            ),
             self._on_failed,
             self._on_progress,
         )
@@ -180,8 +186,8 @@ class ManyObjects:
         self._show(None)
         self.warned.emit(explain(error, "The objects could not be found"))
 
-    def _on_found(self, found: list[FoundObject], target: LabelsPlane, total: int) -> None:
-        self._found = _Found(found, target, total, self._stop.is_set())
+    def _on_found(self, found: _Found) -> None:
+        self._found = found
         self._write_found()
 
     def _write_found(self) -> None:
@@ -211,12 +217,20 @@ class ManyObjects:
         best_first = sorted(found.objects, key=lambda one: one.score, reverse=True)
         if self._editing.overlap is Overlap.REPLACE:
             best_first.reverse()  # whoever comes last keeps all of its pixels
-        records = [one.record(target, first + one.index) for one in best_first]
+        class_name = self._class_now(found.class_name)
+        records = [one.record(target, first + one.index, class_name) for one in best_first]
 
         def on_added(edit: LabelsEdit) -> None:
             self.finished.emit(_summary(found, edit.n_made, is_elsewhere))
 
         self._editing.add(records, self._decoding.object, on_added, into=target)
+
+    def _class_now(self, name: str | None) -> str | None:
+        """Return the class that was current at the beginning; if it is gone, that of now."""
+        classes = self._editing.classes
+        if name is None or any(one.name == name for one in classes.classes):
+            return name
+        return classes.current
 
 
 def _summary(found: _Found, added: int, is_elsewhere: bool) -> str:

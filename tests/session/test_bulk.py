@@ -141,6 +141,18 @@ def test_of_two_on_one_object_the_better_one_is_kept(batched, overlap):
         assert "1 left out, being on other" in finished[0]
 
 
+def test_what_has_no_class_gets_the_one_that_is_current_at_the_beginning(batched):
+    session, _ = batched
+    session.classes.add("cell")
+    session.classes.add("other")
+    session.classes.choose("cell")
+    session.many.find([BOXED[0], ObjectToFind(BOXED[1].prompts)])
+    session.classes.choose("other")
+    session.wait_until_idle(TIMEOUT_S)
+    book = session.target.labels.book
+    assert [book.get(label_id).class_name for label_id in (1, 2)] == ["coin 0", "cell"]
+
+
 def test_what_lies_outside_is_told(batched):
     session, labels = batched
     finished = []
