@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_sam.session.candidates import ObjectState
@@ -23,10 +24,11 @@ from napari_sam.session.state import SessionState
 
 
 class _ToWrite(NamedTuple):
-    """Proposals that become objects together, and the states they are known by afterwards."""
+    """Proposals that become objects of a class together; the states they are known by then."""
 
     proposals: tuple[Proposal, ...]
     states: dict[Key, ObjectState]
+    class_name: str | None
 
 
 class ProposalReview:
@@ -166,6 +168,8 @@ class ProposalReview:
     def keep(self, proposals: Sequence[Proposal]) -> bool:
         """Write proposals into the target, in the background; they are undone as one.
 
+        They get the current class.
+
         Returns
         -------
         bool
@@ -182,7 +186,8 @@ class ProposalReview:
             self.warned.emit("There is no target to write objects into: choose a Labels layer.")
             return False
         states = {one.key: one.object_state() for one in proposals}
-        self._waiting.append(_ToWrite(tuple(proposals), states))
+        class_name = self._session.classes.table.current
+        self._waiting.append(_ToWrite(tuple(proposals), states, class_name))
         self._update()
         self._go_on()
         return True
@@ -278,22 +283,33 @@ def _records(
         ordered.reverse()  # what lies on top is written last
     elif overlap is Overlap.REFUSE:
         ordered = _on_background(ordered, target)
-    return [one.object_record(target, batch.states[one.key]) for one in ordered]
+    return [one.object_record(target, batch.states[one.key], batch.class_name) for one in ordered]
 
 
 def _on_background(proposals: Sequence[Proposal], target: LabelsPlane) -> list[Proposal]:
     """Return the proposals that lie neither on labels nor on another one before them."""
     free: list[Proposal] = []
+    boxes = np.empty((len(proposals), 4), int)
     for one in proposals:
-        if any(_overlap(one, other) for other in free):
+        box = _box(one)
+        known = boxes[: len(free)]
+        meets = ((known[:, :2] < box[2:]) & (box[:2] < known[:, 2:])).all(axis=1)
+        if any(_overlap(one, free[index]) for index in np.flatnonzero(meets)):
             continue
         for mask, top, left in one.blocks():
             height, width = mask.shape
             if target.read(slice(top, top + height), slice(left, left + width))[mask].any():
                 break
         else:
+            boxes[len(free)] = box
             free.append(one)
     return free
+
+
+def _box(one: Proposal) -> NDArray[np.int_]:
+    """Return first row and column, and those after the last."""
+    rows, columns = one.span
+    return np.array((rows.start, columns.start, rows.stop, columns.stop))
 
 
 def _overlap(one: Proposal, other: Proposal) -> bool:

@@ -116,7 +116,9 @@ class Proposal:
             mask = self.at(np.arange(top, top + height), np.arange(left, left + width))
             yield mask, top, left
 
-    def object_record(self, plane: LabelsPlane, state: ObjectState) -> ObjectRecord:
+    def object_record(
+        self, plane: LabelsPlane, state: ObjectState, class_name: str | None = None
+    ) -> ObjectRecord:
         """Return it as an object for `AnnotationSession.add`.
 
         Parameters
@@ -125,6 +127,8 @@ class Proposal:
             Where it will be written.
         state : ObjectState
             From `object_state`.
+        class_name : str, optional
+            Its class.
         """
         blocks = (plane.to_nd(*block) for block in self.blocks())
         return ObjectRecord(
@@ -134,6 +138,7 @@ class Proposal:
             0,
             score=min(self.record.predicted_iou, 1.0),
             stability=self.record.stability_score,
+            class_name=class_name,
             state=state,
             masks=tuple(PackedMask(start, mask) for mask, start in blocks if mask.any()),
         )

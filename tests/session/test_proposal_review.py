@@ -9,7 +9,7 @@ import pytest
 
 from napari_sam.model import MaskCrop
 from napari_sam.model.found_masks import MaskRecord
-from napari_sam.session import AnnotationSession, ArrayPlane, Overlap
+from napari_sam.session import AnnotationSession, ArrayPlane, Overlap, proposal_review
 from napari_sam.session.objects import ObjectRecord, RecordChange
 from napari_sam.session.packed import PackedMask
 from napari_sam.session.proposal_picture import Painter, step_for
@@ -107,6 +107,24 @@ def test_objects_that_are_there_are_treated_as_the_session_is_told(opened):
     opened.keep(over, BIG, SMALL)  # of the two that overlap, that on top
     assert opened.areas() == {0.85: 100, 0.9: 36}
     assert opened.added == [(1, 2)]
+
+
+def test_only_masks_that_come_near_each_other_are_compared(opened, monkeypatch):
+    looked_at, overlap = [], proposal_review._overlap
+    monkeypatch.setattr(
+        proposal_review, "_overlap", lambda *two: looked_at.append(two) or overlap(*two)
+    )
+    opened.session.objects.overlap = Overlap.REFUSE
+    near = square(18, 18, 5, 0.7)
+    opened.keep(*(square(4 * k, 4 * n, 3, 0.9) for k in range(15) for n in range(20)), near)
+    assert 0 < len(looked_at) < 20
+    assert len(opened.book) == 300
+
+
+def test_what_is_kept_gets_the_current_class(opened):
+    opened.session.classes.add("nucleus")
+    opened.keep(BIG, ALONE)
+    assert [one.class_name for one in opened.book] == ["nucleus"] * 2
 
 
 def test_what_was_kept_is_done_with_until_it_is_undone(opened):
