@@ -114,7 +114,10 @@ def read_prompts(path: str | Path, image: ImageInfo) -> list[FilePrompt]:
         return list(_from_geojson(content, image))
     except ExportError:
         raise
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+    except RecursionError as error:
+        msg = f"{path} has no prompts: it is nested too deeply."
+        raise ExportError(msg) from error
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError, csv.Error) as error:
         msg = f"{path} has no prompts that can be read ({type(error).__name__}: {error})."
         raise ExportError(msg) from error
 

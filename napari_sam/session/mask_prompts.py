@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from skimage.measure import approximate_polygon
 
 from napari_sam.session.drawn import Outline
 from napari_sam.session.tiles import Tile
@@ -14,6 +15,8 @@ from napari_sam.session.tiles import Tile
 _LOW_RES: Final = 256
 _SAMPLES: Final = 4
 """Places looked at in each cell of the low-res logits, along each axis."""
+_BEYOND: Final = 8
+"""Samples by which an outline may leave what is drawn of it."""
 _CERTAIN: Final = 10.0
 """The logit of a cell that lies in an object, or outside, as a whole; about the model's own."""
 _SLACK: Final = 0.02
@@ -71,16 +74,51 @@ def limit_of_outline(outline: Outline, tile: Tile) -> NDArray[np.float32]:
     """
     samples = _LOW_RES * _SAMPLES
     scale = samples / tile.side
-    places = (outline.line_xy - (tile.left - 0.5, tile.top - 0.5)) * scale - 0.5
-    line = [(float(x), float(y)) for x, y in places]
-    canvas = Image.new("1", (samples, samples))
-    draw = ImageDraw.Draw(canvas)
-    draw.polygon(line, fill=1)
     x0, y0, x1, y1 = outline.box_xyxy
-    slack = _SLACK * ((x1 - x0) * (y1 - y0)) ** 0.5 * scale
-    draw.line([*line, line[0]], fill=1, width=max(1, round(2 * slack)), joint="curve")
+    # More than the tile is the whole tile, too.
+    slack = min(_SLACK * ((x1 - x0) * (y1 - y0)) ** 0.5 * scale, samples)
+    places = (outline.line_xy - (tile.left - 0.5, tile.top - 0.5)) * scale - 0.5
+    # The line along which it is clipped, as wide as it is drawn, must not come into the tile.
+    places = _clipped(_simplified(places), -slack - _BEYOND, samples + slack + _BEYOND)
+    canvas = Image.new("1", (samples, samples))
+    if len(places):
+        line = [(float(x), float(y)) for x, y in places]
+        draw = ImageDraw.Draw(canvas)
+        draw.polygon(line, fill=1)
+        draw.line([*line, line[0]], fill=1, width=max(1, round(2 * slack)), joint="curve")
     limit: NDArray[np.float32] = _CERTAIN * (3 * _shares(np.asarray(canvas)) - 1)
     return limit
+
+
+def _simplified(line: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a polygon (N, 2) with fewer vertices, off by a sample at most."""
+    closed = np.concatenate([line, line[:1]])
+    simpler: NDArray[np.float64] = approximate_polygon(closed, tolerance=1)[:-1]
+    return simpler if len(simpler) > 2 else line
+
+
+def _clipped(line: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """Return what of a polygon (N, 2) lies in the square from low to high; maybe nothing.
+
+    Source: I. E. Sutherland, G. W. Hodgman, "Reentrant polygon clipping" (CACM 17, 1974).
+    """
+    for axis in (0, 1):
+        for sign, limit in ((1.0, low), (-1.0, -high)):
+            inside = sign * line[:, axis] >= limit
+            if inside.all():
+                continue
+            kept = []
+            for here, there in zip(range(-1, len(line) - 1), range(len(line)), strict=True):
+                if inside[here] != inside[there]:
+                    a, b = line[here], line[there]
+                    share = (sign * limit - a[axis]) / (b[axis] - a[axis])
+                    crossing = a + share * (b - a)
+                    crossing[axis] = sign * limit
+                    kept.append(crossing)
+                if inside[there]:
+                    kept.append(line[there])
+            line = np.array(kept).reshape(-1, 2)
+    return line
 
 
 def _shares(samples: NDArray[np.bool_]) -> NDArray[np.float32]:

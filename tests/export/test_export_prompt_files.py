@@ -143,6 +143,19 @@ def test_what_cannot_be_read_is_refused_with_a_reason(tmp_path, name, text, mess
         read_prompts(path, IMAGE)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("long.csv", f'x,y,class\n1,2,"{"a" * 200_000}"\n', "field larger"),
+        ("deep.json", "[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_files_beyond_what_their_readers_take_are_refused(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ExportError, match=message):
+        read_prompts(tmp_path / name, ImageInfo((40, 50), "image"))
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ExportError, match="cannot be read"):
         read_prompts(tmp_path / "none.csv", IMAGE)

@@ -11,7 +11,7 @@ from napari_sam.session import Outline, OutlineKind, Prompts, Scribble
 from napari_sam.session.candidates import ObjectState
 from napari_sam.session.drawn import axis_aligned_box
 from napari_sam.session.journal_entries import record_from_json, record_to_json
-from napari_sam.session.mask_prompts import limit_of_outline
+from napari_sam.session.mask_prompts import _simplified, limit_of_outline
 from napari_sam.session.objects import ObjectRecord
 from napari_sam.session.tiles import Tile
 
@@ -108,6 +108,36 @@ def test_the_limit_of_an_outline_lies_where_the_outline_does(tile):
     assert at(20, 20) > 15
     assert at(40, 14) > 15
     assert at(45, 50) == at(8, 64) == at(55, 12) == -10
+
+
+@pytest.mark.parametrize("far", [1e3, 1e5, 1e9, 1e12, 1e30])
+def test_an_outline_that_leaves_the_tile_by_far_is_clipped(far):
+    tile = Tile(0, 0, 0, 400, 400)
+    half = Outline(((-far, -far), (199.5, -far), (199.5, far), (-far, far)))
+    limit = limit_of_outline(half, tile)
+    slack = min(far / 8, 400)  # drawn roughly, as seen from afar
+    inside = round(min(256, (200 + slack) * 256 / 400))
+    assert (limit[:, :128] > 0).all()
+    assert (limit[:, inside:] < 0).all()
+
+
+def test_an_outline_elsewhere_allows_nothing_in_the_tile():
+    beyond = Outline(((900, 900), (1000, 900), (900, 1000)))
+    assert (limit_of_outline(beyond, Tile(0, 0, 0, 400, 400)) < 0).all()
+
+
+def test_a_lasso_of_many_vertices_is_the_curve_that_it_follows():
+    tile = Tile(0, 0, 0, 400, 400)
+    limits = []
+    for count in (300, 20_000):
+        angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
+        places = zip(200 + 90 * np.cos(angles), 200 + 60 * np.sin(angles), strict=True)
+        outline = Outline(tuple(places))
+        limits.append(limit_of_outline(outline, tile) > 0)
+    few, many = limits
+    assert (few != many).sum() < 0.01 * few.sum()
+    line = np.stack([90 * np.cos(angles), 60 * np.sin(angles)], axis=1)
+    assert len(_simplified(line)) < 100
 
 
 def test_the_journal_keeps_what_was_drawn():
