@@ -243,9 +243,9 @@ def test_boxes_and_edges_are_layers(opened, monkeypatch):
     boxes = viewer.layers["coins: boxes"]
     proposals = widget.session.mask_search.picture.proposals
     assert len(boxes.data) == len(proposals)
-    scores = list(boxes.features["score"])
+    scores = list(boxes.features["quality"])
     assert scores == sorted(scores, reverse=True)
-    best = max(proposals, key=lambda one: one.score)
+    best = max(proposals, key=lambda one: one.quality)
     rows, columns = best.span
     np.testing.assert_allclose(boxes.data[0].min(0), (rows.start - 0.5, columns.start - 0.5))
     np.testing.assert_allclose(boxes.data[0].max(0), (rows.stop - 0.5, columns.stop - 0.5))

@@ -21,14 +21,14 @@ _MOST_BOXES: Final = 1000
 def new_boxes_layer(place: Place, proposals: Sequence[Proposal]) -> Shapes:
     """Make a Shapes layer with the boxes of proposals, the most likely object first.
 
-    Its features are `rank`, `score` (the mean of the other two), `predicted_iou` and
+    Its features are `rank`, `quality` (the mean of the other two), `predicted_iou` and
     `stability_score`.
     """
-    ranked = sorted(proposals, key=lambda one: -one.score)[:_MOST_BOXES]
+    ranked = sorted(proposals, key=lambda one: -one.quality)[:_MOST_BOXES]
     rows: list[dict[str, Any]] = [
         {
             "rank": rank,
-            "score": round(one.score, 4),
+            "quality": round(one.quality, 4),
             "predicted_iou": round(one.record.predicted_iou, 4),
             "stability_score": round(one.record.stability_score, 4),
         }

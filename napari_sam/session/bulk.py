@@ -18,7 +18,7 @@ from napari_sam.session.image_plane import ImagePlane
 from napari_sam.session.jobs import CallbackQueue, Job
 from napari_sam.session.labels import LabelsPlane
 from napari_sam.session.mask_prompts import logits_of_region
-from napari_sam.session.objects import ObjectRecord
+from napari_sam.session.objects import ObjectRecord, score_of
 from napari_sam.session.packed import PackedMask
 from napari_sam.session.prompts import Prompts
 from napari_sam.session.ranking import Memory
@@ -80,8 +80,8 @@ class FoundObject:
     ----------
     index : int
         Its place among those that were wanted.
-    score, stability : float
-        The predicted IoU and the stability score of its mask.
+    predicted_iou, stability : float
+        The predicted IoU, which may exceed 1, and the stability score of its mask.
     masks : tuple of PackedMask
         Its pixels in the plane, in parts that do not overlap.
     class_name : str, optional
@@ -91,7 +91,7 @@ class FoundObject:
     """
 
     index: int
-    score: float
+    predicted_iou: float
     stability: float
     masks: tuple[PackedMask, ...]
     class_name: str | None = None
@@ -117,7 +117,7 @@ class FoundObject:
             (),
             (),
             0,
-            score=self.score,
+            score=score_of(self.predicted_iou),
             stability=self.stability,
             class_name=self.class_name or class_name,
             state=self.state,

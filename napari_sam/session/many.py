@@ -214,7 +214,7 @@ class ManyObjects:
         in_use = self._editing.target
         is_elsewhere = in_use is None or in_use.labels is not labels
         first = labels.max_label_id() + 1
-        best_first = sorted(found.objects, key=lambda one: one.score, reverse=True)
+        best_first = sorted(found.objects, key=lambda one: one.predicted_iou, reverse=True)
         if self._editing.overlap is Overlap.REPLACE:
             best_first.reverse()  # whoever comes last keeps all of its pixels
         class_name = self._class_now(found.class_name)

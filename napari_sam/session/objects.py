@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from napari_sam.session.packed import PackedMask
 
 
+def score_of(predicted_iou: float) -> float:
+    """Return the score of an object made here: the predicted IoU, which may exceed 1 a little."""
+    return min(float(predicted_iou), 1.0)
+
+
 @dataclass(frozen=True, eq=False)
 class ObjectRecord:
     """One object in labels of any number of dimensions.
@@ -28,7 +33,8 @@ class ObjectRecord:
     area_px : int
         Number of its pixels.
     score, stability : float, optional
-        The predicted IoU and the stability score of its mask, for one that was made here.
+        The predicted IoU, at most 1, and the stability score of its mask, for one that was made
+        here.
     class_name : str, optional
         Its class.
     reviewed : bool

@@ -15,7 +15,7 @@ from napari_sam.session.edits import LabelsEdit, Overlap
 from napari_sam.session.jobs import Dispatcher, Lane, explain
 from napari_sam.session.kept_proposals import KeptProposals
 from napari_sam.session.labels import LabelsPlane, TargetError
-from napari_sam.session.objects import ObjectBook, ObjectRecord
+from napari_sam.session.objects import ObjectBook, ObjectRecord, score_of
 from napari_sam.session.proposal_picture import ProposalPicture
 from napari_sam.session.proposals import Key, Proposal, in_layers
 from napari_sam.session.search_settings import Layering
@@ -109,7 +109,7 @@ class ProposalReview:
         if current is None:
             return ""
         place = self._proposals.index(current) + 1
-        iou = min(current.record.predicted_iou, 1)
+        iou = score_of(current.record.predicted_iou)
         return f"{place} of {len(self._proposals)}: predicted IoU {iou:.2f}"
 
     @property

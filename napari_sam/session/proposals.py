@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_sam.session.candidates import ObjectState
 from napari_sam.session.labels import LabelsPlane, parts
 from napari_sam.session.likeness import Likeness, mean_inside
-from napari_sam.session.objects import ObjectRecord
+from napari_sam.session.objects import ObjectRecord, score_of
 from napari_sam.session.packed import PackedMask
 from napari_sam.session.prompts import FOREGROUND, Prompts
 from napari_sam.session.search_settings import Layering, SearchSettings
@@ -93,8 +93,8 @@ class Proposal:
         )
 
     @property
-    def score(self) -> float:
-        """Mean of the predicted IoU and the stability score."""
+    def quality(self) -> float:
+        """By which proposals are ranked: the mean of the predicted IoU and the stability score."""
         return (self.record.predicted_iou + self.record.stability_score) / 2
 
     def at(self, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.bool_]:
@@ -136,7 +136,7 @@ class Proposal:
             (),
             (),
             0,
-            score=min(self.record.predicted_iou, 1.0),
+            score=score_of(self.record.predicted_iou),
             stability=self.record.stability_score,
             class_name=class_name,
             state=state,
@@ -213,7 +213,7 @@ def in_layers(proposals: Iterable[Proposal], layering: Layering) -> list[Proposa
     if layering is Layering.SMALLER:
         return sorted(proposals, key=lambda one: one.area_px)
     if layering is Layering.BETTER:
-        return sorted(proposals, key=lambda one: -one.score)
+        return sorted(proposals, key=lambda one: -one.quality)
     return sorted(proposals, key=lambda one: (-one.tile.side, one.point_xy[::-1]))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_sam.session.candidates import Candidates, ObjectState
 from napari_sam.session.labels import LabelsPlane, TargetError
 from napari_sam.session.mask_prompts import logits_of_region
-from napari_sam.session.objects import ObjectRecord
+from napari_sam.session.objects import ObjectRecord, score_of
 from napari_sam.session.placing import NewObject
 from napari_sam.session.prompts import Prompts
 from napari_sam.session.tiles import Tile
@@ -190,7 +190,7 @@ def accepted_object(
     ranking = candidates.ranking
     record = replace(
         before,
-        score=candidates.iou_predictions[index],
+        score=score_of(candidates.iou_predictions[index]),
         stability=None if ranking is None else float(ranking.traits.stability_score[index]),
         reviewed=False,
         state=made,

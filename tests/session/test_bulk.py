@@ -11,6 +11,7 @@ from skimage import data
 from napari_sam.session import (
     AnnotationSession,
     ArrayPlane,
+    FoundObject,
     ImagePlane,
     ModelChoice,
     ObjectToFind,
@@ -83,7 +84,7 @@ def test_each_is_what_the_session_finds_for_it_alone(embedder, plane, batched):
         session.set_prompts(wanted)
         session.wait_until_idle(TIMEOUT_S)
         candidates, chosen = session.state.candidates, session.state.chosen
-        assert one.score == pytest.approx(candidates.iou_predictions[chosen], abs=1e-4)
+        assert one.predicted_iou == pytest.approx(candidates.iou_predictions[chosen], abs=1e-4)
         (crop,) = candidates.blocks(chosen)
         alone = np.zeros((303, 384), bool)
         alone[crop.top : crop.top + crop.mask.shape[0], crop.left :][:, : crop.mask.shape[1]] = (
@@ -108,7 +109,7 @@ def test_all_are_written_with_their_scores_and_classes_and_undone_as_one(batched
         record = book.get(int(labels[y, x]))
         assert record.label_id == n + 1  # as in the list, whatever was written first
         assert record.class_name == f"coin {n}"
-        assert 0.7 < record.score < 1.1
+        assert 0.7 < record.score <= 1
         assert 0.7 < record.stability <= 1
         assert record.state.prompts.box_xyxy == BOXES[n]
     session.objects.reopen(3)
@@ -151,6 +152,14 @@ def test_what_has_no_class_gets_the_one_that_is_current_at_the_beginning(batched
     session.wait_until_idle(TIMEOUT_S)
     book = session.target.labels.book
     assert [book.get(label_id).class_name for label_id in (1, 2)] == ["coin 0", "cell"]
+
+
+def test_the_score_of_an_object_is_at_most_1():
+    mask = PackedMask((1, 2), np.ones((3, 3), bool))
+    plane = ArrayPlane(np.zeros((9, 9), np.uint8))
+    for predicted_iou, score in ((1.04, 1.0), (0.8, 0.8)):
+        one = FoundObject(0, predicted_iou, 0.9, (mask,))
+        assert one.record(plane).score == score
 
 
 def test_what_lies_outside_is_told(batched):
