@@ -6,6 +6,8 @@ brings it along.
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -34,30 +36,59 @@ def with_features(record: ObjectRecord, features: dict[int, dict[str, Any]]) -> 
     known = features.get(record.label_id)
     if known is None:
         return record
-    score = known.get("score")
     return replace(
         record,
-        class_name=" ".join(str(known.get("class", "")).splitlines()).strip() or None,
-        score=None if score is None else float(score),
-        reviewed=bool(known.get("reviewed", False)),
-        note=str(known.get("note", "")),
+        class_name=" ".join(known.get("class", "").splitlines()).strip() or None,
+        score=known.get("score"),
+        reviewed=known.get("reviewed", False),
+        note=known.get("note", ""),
     )
 
 
 def features_of(layer: Labels) -> dict[int, dict[str, Any]]:
-    """Return what a layer's features say of classes, scores and the like, by label_id."""
+    """Return what a layer's features say of classes, scores and the like, by label_id.
+
+    Whatever somebody else keeps under these names: what cannot be meant is passed over.
+    """
     table = layer.features
     columns = [name for name in _COLUMNS if name in table]
     if _INDEX not in table or not columns:
         return {}
-    known = table[[_INDEX, *columns]].copy()
-    for name in {_INDEX, "score"} & set(known):  # whatever somebody else calls so
-        known[name] = pd.to_numeric(known[name], errors="coerce")
-    rows = known.dropna(subset=[_INDEX]).to_dict("records")
-    return {
-        int(row[_INDEX]): {name: row[name] for name in columns if not pd.isna(row[name])}
-        for row in rows
-    }
+    cells = {name: [_READ[name](cell) for cell in table[name]] for name in columns}
+    found: dict[int, dict[str, Any]] = {}
+    for row, label_id in enumerate(_number(cell) for cell in table[_INDEX]):
+        if label_id is not None and label_id.is_integer() and label_id > 0:
+            said = {name: cells[name][row] for name in columns if cells[name][row] is not None}
+            found[int(label_id)] = said
+    return found
+
+
+def _text(cell: Any) -> str | None:
+    is_said = isinstance(cell, str) or (pd.api.types.is_scalar(cell) and not pd.isna(cell))
+    return str(cell) if is_said else None
+
+
+def _number(cell: Any) -> float | None:
+    """Return a cell as a finite number, also if a file has made text of it."""
+    try:
+        number = float(cell) if isinstance(cell, str | numbers.Real) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _truth(cell: Any) -> bool | None:
+    """Return whether a cell says yes; "no" and what is no answer at all are None."""
+    return str(cell).strip().lower() in _YES or None
+
+
+_YES: Final = {"true", "yes", "1", "1.0"}
+_READ: Final[dict[str, Callable[[Any], Any]]] = {
+    "class": _text,
+    "score": _number,
+    "reviewed": _truth,
+    "note": _text,
+}
 
 
 def classes_in(metadata: Mapping[str, Any]) -> Classes:

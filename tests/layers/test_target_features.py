@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 from napari.layers import Labels
 
 from napari_sam.layers.target import TargetLayer
-from napari_sam.layers.target_features import CLASSES_KEY, FeatureWriter, classes_in
+from napari_sam.layers.target_features import CLASSES_KEY, FeatureWriter, classes_in, features_of
 from napari_sam.session import ClassTable, RecordChange
 
 
@@ -47,6 +50,9 @@ def test_features_of_others_are_no_reason_to_fail():
         {"index": ["a", 2], "score": ["high", "low"], "class": ["x\ny", 3.5]},
         {"mine": [1, 2, 3]},
         {"index": [1]},
+        {"index": [np.inf, 1, -np.inf, 1e300, 2], "class": ["a", "b", "c", "d", "e"]},
+        pd.DataFrame({"index": [1, 2], "class": [["a", "list"], {"b": 1}], "note": [(1, 2), None]}),
+        pd.DataFrame({"index": [1, 1.5, "2"], "score": [np.inf, 0.5, ""], "reviewed": [[], {}, 0]}),
     ):
         layer, target = opened(features)
         assert len(target.book) == 2
@@ -55,9 +61,30 @@ def test_features_of_others_are_no_reason_to_fail():
             table.ensure(record.class_name for record in target.book)
         layer.metadata[CLASSES_KEY] = 3
         assert classes_in(layer.metadata) == ()
+        one = target.book.get(1)
+        writer = FeatureWriter(layer, target.book, table, lambda action: action())
+        target.book.apply((RecordChange(one, replace(one, note="n")),))
+        writer.close()
+        assert features_of(layer)[1]["note"] == "n"
     table.ensure(["x\ny", "x\ny"])
     table.ensure(["x\ny"])
     assert [one.name for one in table.classes] == ["x y"]
+
+
+def test_reviewed_is_what_says_so():
+    for said, is_reviewed in (
+        ("no", False),
+        ("False", False),
+        ("0", False),
+        (0, False),
+        (np.nan, False),
+        ("true", True),
+        ("1", True),
+        (1.0, True),
+        (np.True_, True),
+    ):
+        _, target = opened({"index": [1], "reviewed": [said]})
+        assert target.book.get(1).reviewed is is_reviewed, said
 
 
 def test_without_an_index_the_row_is_the_number():
