@@ -75,7 +75,7 @@ class AutomaticRun:
             "next": lambda: self._step(1),
             "previous": lambda: self._step(-1),
         }
-        self.view = ProposalView(viewer, commands)
+        self.view = ProposalView(viewer, binding.keys, commands)
         self._connect()
         self._on_plane_changed()
 

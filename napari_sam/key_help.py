@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, Protocol
 
 from app_model.backends.qt import QKeyBindingSequence
 from app_model.types import KeyBinding
@@ -18,6 +19,13 @@ from napari_sam.session import ClassTable
 _GROUPS: Final = list(dict.fromkeys(key.group for key in KEYS))
 
 
+class NamesKeys(Protocol):
+    """A panel with keys in its texts."""
+
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Name these keys, by command; "" stands for no key."""
+
+
 class KeyHelp:
     """Shows all keys, has them changed, and remembers that from one start to the next.
 
@@ -29,9 +37,18 @@ class KeyHelp:
         Knows the keys.
     classes : ClassTable
         What the number keys are about.
+    panels : iterable of NamesKeys
+        In whose texts keys are named.
     """
 
-    def __init__(self, widget: QWidget, binding: LayerBinding, classes: ClassTable) -> None:
+    def __init__(
+        self,
+        widget: QWidget,
+        binding: LayerBinding,
+        classes: ClassTable,
+        panels: Iterable[NamesKeys] = (),
+    ) -> None:
+        self._panels = tuple(panels)
         self._widget, self._binding, self._classes = widget, binding, classes
         self._keys = binding.keys
         self.panel = KeyPanel(widget)
@@ -44,6 +61,7 @@ class KeyHelp:
         self._connections = ((self._keys.changed, self._show), (classes.changed, self._show))
         for event, callback in self._connections:
             event.connect(callback)
+        self._show()
 
     def close(self) -> None:
         """Take the list off the screen."""
@@ -72,6 +90,8 @@ class KeyHelp:
             )
 
     def _show(self) -> None:
+        for panel in self._panels:
+            panel.show_keys(self._keys.texts)
         if self.panel.isVisible():
             self.panel.show_keys(self._rows())
 

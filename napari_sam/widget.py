@@ -261,7 +261,8 @@ class SamWidget(QWidget):
             self._viewer, binding, session, self._journals, self._dispatcher
         )
         self._object_list.table.layout().addWidget(self._sessions.row)
-        self._key_help = KeyHelp(self, binding, session.classes.table)
+        naming_keys = prompts, masks, objects, self.automatic.panel, self._object_list.table
+        self._key_help = KeyHelp(self, binding, session.classes.table, naming_keys)
         self._help_button.clicked.connect(self._key_help.toggle)
         self._models = ModelSwitch(self._model_panel, session, self._dispatcher)
         self._on_session_changed(session.state)

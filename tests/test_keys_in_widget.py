@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
+import numpy as np
 from app_model.types import KeyBinding, KeyCode, KeyMod
-from napari.layers import Image, Points, Shapes
+from napari.layers import Image, Labels, Points, Shapes
 from qtpy.QtCore import Qt
 from skimage import data
 
+from napari_sam._qt.keyed_texts import KeyedTexts
 from napari_sam.key_settings import keys_file, save_keys
 from napari_sam.layers import KEYS
 from napari_sam.layers.keys import KeyMap, key_text
@@ -62,6 +65,12 @@ def test_the_list_says_what_keys_do_and_changes_them(make_widget, qtbot):
     points.keymap[KeyBinding.from_str("S")](points)
     assert called == [1]
     assert json.loads(keys_file().read_text()) == {"accept": "S"}
+    assert widget._object_panel._accept.text() == "Accept (S)"
+    assert widget.automatic.panel.accept.text() == "Accept (S)"
+    assert "C" not in widget.session.state.hint.split()
+    choose(panel, "Preview")
+    panel._none.click()
+    assert widget._prompt_panel._hover.text() == "preview under the cursor"
 
     widget.binding.start_boxes()  # a layer that is made later has the same keys
     assert KeyBinding.from_str("S") in viewer.layers["SAM boxes"].keymap
@@ -96,7 +105,7 @@ def test_a_key_goes_to_layers_of_its_type_as_long_as_its_command_is_offered():
     keys.bind(shapes)
     keys.offer({"flip": lambda: done.append("flip"), "accept": lambda: done.append("accept")})
     assert set(map(str, points.keymap)) == {"C", "T"}
-    assert set(map(str, shapes.keymap)) == {"C"}
+    assert set(map(str, shapes.keymap)) == {"C", "T"}
     keys.withdraw({"accept": None})
     assert set(map(str, points.keymap)) == {"T"}
     keys.give("accept")
@@ -110,6 +119,35 @@ def test_a_key_goes_to_layers_of_its_type_as_long_as_its_command_is_offered():
     # One that is new to this version is not taken from what the person gave it to.
     assert keys.reset({"accept": "M"}) == []
     assert keys.binding_of("next_object") is None
+
+
+def test_keys_that_mean_something_else_on_one_layer_follow_the_choice_too():
+    keys, masks, found = KeyMap(), Labels(np.zeros((2, 2), int)), Labels(np.zeros((2, 2), int))
+    done = []
+    keys.offer({"accept": lambda: done.append("mask")})
+    keys.bind(masks)
+    keys.bind(found, {what: partial(done.append, what) for what in ("accept", "reject")})
+    keys.choose("accept", KeyBinding.from_str("J"))
+    keys.choose("reject", KeyBinding.from_str("C"))
+    assert set(map(str, masks.keymap)) == {"J"}
+    assert set(map(str, found.keymap)) == {"J", "C"}
+    for layer, key in ((masks, "J"), (found, "J"), (found, "C")):
+        layer.keymap[KeyBinding.from_str(key)](layer)
+    assert done == ["mask", "accept", "reject"]
+    keys.unbind(found)
+    keys.offer({})
+    assert not found.keymap
+
+
+def test_texts_name_the_keys_that_are_in_force():
+    said, texts = {}, KeyedTexts()
+    texts.add(partial(said.__setitem__, "button"), "Accept", "accept")
+    texts.add(partial(said.__setitem__, "tip"), "Delete these", "remove", "{} over one")
+    assert said == {"button": "Accept", "tip": "Delete these"}
+    texts.show({"accept": "J", "remove": "Shift+X"})
+    assert said == {"button": "Accept (J)", "tip": "Delete these (Shift+X over one)"}
+    texts.show({"accept": "", "remove": "X"})
+    assert said == {"button": "Accept", "tip": "Delete these (X over one)"}
 
 
 def test_keys_are_written_as_on_the_platform(monkeypatch):

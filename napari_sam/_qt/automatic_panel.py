@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
@@ -19,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_sam._qt.filter_form import FilterForm
 from napari_sam._qt.fold import Fold
+from napari_sam._qt.keyed_texts import KeyedTexts
 from napari_sam._qt.setting_form import SettingForm
 from napari_sam.session import PRESETS, SearchSettings, SearchState, tiles_to_search
 
@@ -104,24 +106,29 @@ class AutomaticPanel(QWidget):
         self.cancel.setToolTip("Stop looking; the masks found so far stay")
 
     def _build_results(self) -> None:
+        self._keyed = keyed = KeyedTexts()
         self.outcome = QLabel()
         self.outcome.setWordWrap(True)
         self.keep = _button("Keep all", self.keep_requested)
-        self.keep.setToolTip(
+        keyed.add(
+            self.keep.setToolTip,
             "Write all masks that the sliders let through into the target as objects, to be "
-            "undone as one (Ctrl-Z)"
+            "undone as one",
+            "undo",
         )
         self.discard = _button("Discard", self.discard_requested)
         self.discard.setToolTip("Remove all masks that are not kept")
         self.previous = _button("◂", self.step_requested, -1)
-        self.previous.setToolTip("Go to the mask before (Shift-W)")
+        keyed.add(self.previous.setToolTip, "Go to the mask before", "previous")
         self.next = _button("▸", self.step_requested, 1)
-        self.next.setToolTip("Go to the next mask, and see it alone (W)")
+        keyed.add(self.next.setToolTip, "Go to the next mask, and see it alone", "next")
         for button in (self.previous, self.next):
             button.setMaximumWidth(32)
-        self.accept = _button("Accept (C)", self.accept_requested)
+        self.accept = _button("", self.accept_requested)
+        keyed.add(self.accept.setText, "Accept", "accept")
         self.accept.setToolTip("Write this mask into the target as an object, and go to the next")
-        self.reject = _button("Reject (X)", self.reject_requested)
+        self.reject = _button("", self.reject_requested)
+        keyed.add(self.reject.setText, "Reject", "reject")
         self.reject.setToolTip("Leave this mask out, and go to the next")
         self.review = QLabel()
         self.show_all = _button("Show all", self.show_all_requested)
@@ -185,6 +192,10 @@ class AutomaticPanel(QWidget):
             self.filters.show_plane(height * width)
         self._show_cost()
         self._show_what_is_of_use()
+
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Name these keys in the texts, by command."""
+        self._keyed.show(keys)
 
     def show_search(self, state: SearchState) -> None:
         """Show how far a search is."""

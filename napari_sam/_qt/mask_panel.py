@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QGroupBox, QLabel, QListWidget, QListWidgetItem, QSizePolicy, QVBoxLayout
 
+from napari_sam._qt.keyed_texts import KeyedTexts
 from napari_sam.session import Candidates, SessionState
 
 _ROW_HEIGHT_PX: Final = 24
@@ -27,9 +29,12 @@ class MaskPanel(QGroupBox):
     def __init__(self, colors: tuple[str, ...]) -> None:
         super().__init__("Masks")
         self._rows = QListWidget()
-        self._rows.setToolTip(
-            "The three masks of the prompts, with the model's own guess of how well each fits;"
-            " W shows the next one"
+        self._keyed = KeyedTexts()
+        self._keyed.add(
+            self._rows.setToolTip,
+            "The three masks of the prompts, with the model's own guess of how well each fits",
+            "next",
+            "{} shows the next one",
         )
         self._rows.setIconSize(QSize(14, 14))
         self._rows.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -54,6 +59,10 @@ class MaskPanel(QGroupBox):
         layout.addWidget(self._reason)
         self._shown: tuple[Candidates | None, int | None] | None = None
         self.show_state(SessionState())
+
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Name these keys in the texts, by command."""
+        self._keyed.show(keys)
 
     def show_state(self, state: SessionState) -> None:
         """Show the candidates and which of them is chosen."""

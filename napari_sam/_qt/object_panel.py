@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QGroupBox, QHBoxLayout, QPushButton, QVBoxLayout
 
+from napari_sam._qt.keyed_texts import KeyedTexts
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam.session import Overlap, SessionState
 
@@ -29,14 +32,16 @@ class ObjectPanel(QGroupBox):
             "\nor the mask is not accepted"
         )
         overlap.currentTextChanged.connect(self.overlap_requested.emit)
-        self._accept = QPushButton("Accept (C)")
+        self._keyed = keyed = KeyedTexts()
+        self._accept = QPushButton()
+        keyed.add(self._accept.setText, "Accept", "accept")
         self._accept.setToolTip("Write the shown mask into the target as a new object")
         self._accept.clicked.connect(lambda: self.accept_requested.emit())
         self._undo = QPushButton("Undo")
-        self._undo.setToolTip("Take back the last prompt or accepted object (Ctrl-Z)")
+        keyed.add(self._undo.setToolTip, "Take back the last prompt or accepted object", "undo")
         self._undo.clicked.connect(lambda: self.undo_requested.emit())
         self._redo = QPushButton("Redo")
-        self._redo.setToolTip("Repeat what was undone (Ctrl-Shift-Z)")
+        keyed.add(self._redo.setToolTip, "Repeat what was undone", "redo")
         self._redo.clicked.connect(lambda: self.redo_requested.emit())
         row = QHBoxLayout()
         row.addWidget(self._accept, 2)
@@ -49,6 +54,10 @@ class ObjectPanel(QGroupBox):
         layout.addLayout(form)
         layout.addLayout(row)
         self.show_state(SessionState())
+
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Name these keys in the texts, by command."""
+        self._keyed.show(keys)
 
     def show_state(self, state: SessionState) -> None:
         """Show what can be done."""

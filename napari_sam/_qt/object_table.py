@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam._qt.keyed_texts import KeyedTexts
 from napari_sam._qt.object_model import ObjectModel, PixelArea
 from napari_sam.session import ObjectRecord
 
@@ -41,6 +42,7 @@ class ObjectTable(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._keys: dict[KeyBinding, str] = {}
+        self._keyed = KeyedTexts()
         self._model = ObjectModel()
         self._model.change_requested.connect(self._on_cell_changed)
         self._is_stepping = False
@@ -85,10 +87,13 @@ class ObjectTable(QWidget):
             made.clicked.connect(action)
             return made
 
-        self._reopen = button(
-            "Reopen", "Make this object anew, from its prompts (O over it)", self._on_reopen
-        )
-        self._delete = button("Delete", "Delete these objects (Shift-X over one)", self._on_delete)
+        self._reopen = button("Reopen", "", self._on_reopen)
+        self._delete = button("Delete", "", self._on_delete)
+        for one, tip, command, how in (
+            (self._reopen, "Make this object anew, from its prompts", "reopen", "{} over it"),
+            (self._delete, "Delete these objects", "remove", "{} over one"),
+        ):
+            self._keyed.add(one.setToolTip, tip, command, how)
         self._merge = button("Merge", "Make one object of these", self._on_merge)
         self._class = QComboBox()
         self._class.setEditable(True)
@@ -126,6 +131,10 @@ class ObjectTable(QWidget):
     def set_keys(self, keys: Mapping[KeyBinding, str]) -> None:
         """Have these keys ask for these commands while the table has the keyboard."""
         self._keys = dict(keys)
+
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Name these keys in the texts, by command."""
+        self._keyed.show(keys)
 
     def set_classes(self, colors: Mapping[str, str]) -> None:
         """Offer these classes, and show their colours: "#rrggbb" by name, in their order."""

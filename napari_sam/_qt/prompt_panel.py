@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from qtpy.QtCore import Signal
@@ -18,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from napari_sam._qt.keyed_texts import KeyedTexts
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam.session import BACKGROUND, FOREGROUND, SessionState
 
@@ -50,16 +52,16 @@ class PromptPanel(QGroupBox):
         boxes = QPushButton("Draw box")
         boxes.setToolTip("Drag a rectangle around the object")
         self._clear = QPushButton("Clear")
-        self._clear.setToolTip("Remove the prompts of this object (Shift-C)")
+        self._keyed = keyed = KeyedTexts()
+        keyed.add(self._clear.setToolTip, "Remove the prompts of this object", "clear")
         self._foreground = QRadioButton("foreground")
         self._background = QRadioButton("background")
         for button, label, name in (
             (self._foreground, FOREGROUND, "belongs to the object"),
             (self._background, BACKGROUND, "does not belong to it"),
         ):
-            button.setToolTip(
-                f"The next click or scribble marks what {name} (T flips it for clicks)"
-            )
+            text = f"The next click or scribble marks what {name}"
+            keyed.add(button.setToolTip, text, "flip", "{} flips it")
             button.clicked.connect(lambda _, label=label: self.polarity_requested.emit(label))
         group = QButtonGroup(self)
         group.addButton(self._foreground)
@@ -72,7 +74,8 @@ class PromptPanel(QGroupBox):
         layout.addLayout(_row(points, boxes, self._clear))
         layout.addLayout(_row(*(self._shape_button(*one) for one in _SHAPES)))
         layout.addLayout(_row(self._foreground, self._background))
-        self._hover = QCheckBox("preview under the cursor (H)")
+        self._hover = QCheckBox()
+        keyed.add(self._hover.setText, "preview under the cursor", "hover")
         self._hover.setToolTip("Show what a click would give while the mouse moves over the image")
         self._hover.toggled.connect(self.hover_requested.emit)
         layout.addWidget(self._hover)
@@ -115,6 +118,10 @@ class PromptPanel(QGroupBox):
         options = QCollapsible("Prompt layers and options", expandedIcon="▾", collapsedIcon="▸")
         options.addWidget(form_widget)
         return options
+
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Name these keys in the texts, by command."""
+        self._keyed.show(keys)
 
     def show_state(self, state: SessionState) -> None:
         """Show whether there is something to clear."""

@@ -230,10 +230,8 @@ class LayerBinding:
         self.polarity_changed.emit(label)
 
     def flip_polarity(self) -> None:
-        """Flip what the next click means, and the points the person has selected."""
-        points = self._prompts.points
-        if points is not None and points.is_own:
-            points.flip_selected()
+        """Flip what the next click or scribble means, and those the person has selected."""
+        self._prompts.flip_selected(self._viewer.layers.selection.active)
         self.set_polarity(BACKGROUND if self.polarity == FOREGROUND else FOREGROUND)
 
     def start_points(self) -> None:

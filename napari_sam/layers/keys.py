@@ -17,6 +17,8 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Points, Shapes
 from psygnal import Signal
 
+Commands = Mapping[str, Callable[[], None]]
+"""What commands do, by name."""
 _ALL: Final = (Points, Shapes, Labels)
 _PROMPTS: Final = (Points, Shapes)
 MAX_NUMBERED: Final = 9
@@ -60,6 +62,7 @@ class Key:
 
 _DIGITS: Final = [int(KeyCode.from_string(str(digit))) for digit in range(10)]
 _OBJECTS: Final = "Objects"
+_FOUND: Final = "Found masks (and the keys for the shown, next and previous mask)"
 _REVIEW: Final = "Review (also in the table of objects)"
 _CLASSES: Final = "Classes (also in the table of objects)"
 
@@ -69,7 +72,8 @@ KEYS: Final = (
     Key(KeyMod.Shift | KeyCode.KeyC, "clear", "Clear the prompts"),
     Key(KeyCode.KeyW, "next", "Show the next mask"),
     Key(KeyMod.Shift | KeyCode.KeyW, "previous", "Show the previous mask"),
-    Key(KeyCode.KeyT, "flip", "Foreground or background click", (Points,)),
+    # napari's key for the tool of scribbles in a Shapes layer, for which there is a button.
+    Key(KeyCode.KeyT, "flip", "Foreground or background, for clicks and scribbles", _PROMPTS),
     Key(KeyCode.KeyH, "hover", "Preview the mask under the cursor, on or off"),
     Key(KeyCode.KeyO, "reopen", "Reopen the object under the cursor", group=_OBJECTS),
     Key(
@@ -77,6 +81,7 @@ KEYS: Final = (
     ),
     Key(KeyMod.CtrlCmd | KeyCode.KeyZ, "undo", "Undo", _PROMPTS, _OBJECTS),
     Key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, "redo", "Redo", _PROMPTS, _OBJECTS),
+    Key(KeyCode.KeyX, "reject", "Leave out the found mask that is shown", (Labels,), _FOUND),
     Key(KeyCode.KeyM, "next_object", "Go to the next object of the table", group=_REVIEW),
     Key(KeyMod.Shift | KeyCode.KeyM, "previous_object", "Go to the one before", group=_REVIEW),
     Key(KeyCode.KeyY, "reviewed", "Mark as reviewed, or not, and go to the next", group=_REVIEW),
@@ -110,10 +115,11 @@ class KeyMap:
         self._commands: dict[str, Callable[[], None]] = {}
         self._bindings: dict[str, KeyBinding | None] = {key.command: key.binding for key in KEYS}
         self._bound: WeakKeyDictionary[Layer, list[KeyBinding]] = WeakKeyDictionary()
+        self._commands_on: WeakKeyDictionary[Layer, Commands] = WeakKeyDictionary()
 
     # On layers ---------------------------------------------------------------------------------
 
-    def offer(self, commands: Mapping[str, Callable[[], None]]) -> None:
+    def offer(self, commands: Commands) -> None:
         """Have commands be given by their keys from now on, on all our layers."""
         self._commands.update(commands)
         self._renew()
@@ -129,24 +135,42 @@ class KeyMap:
         if command in self._commands:
             self._commands[command]()
 
-    def bind(self, layer: Layer) -> None:
-        """Bind the keys on one of our layers, and keep them up to date."""
+    def bind(self, layer: Layer, commands: Commands | None = None) -> None:
+        """Bind the keys on one of our layers, and keep them up to date.
+
+        Parameters
+        ----------
+        layer : napari.layers.Layer
+            The layer.
+        commands : mapping of str to callable, optional
+            What the keys give on this layer; by default what is offered on all.
+        """
         self.unbind(layer)
+        self._commands_on[layer] = self._commands if commands is None else commands
+        self._bind(layer)
+
+    def _bind(self, layer: Layer) -> None:
+        commands = self._commands_on[layer]
         self._bound[layer] = bound = []
         for key in KEYS:
-            binding, command = self._bindings[key.command], self._commands.get(key.command)
+            binding, command = self._bindings[key.command], commands.get(key.command)
             if isinstance(layer, key.layer_types) and binding is not None and command is not None:
                 layer.bind_key(binding, lambda _, command=command: command(), overwrite=True)
                 bound.append(binding)
 
     def unbind(self, layer: Layer) -> None:
         """Release what `bind` bound."""
+        self._commands_on.pop(layer, None)
+        self._release(layer)
+
+    def _release(self, layer: Layer) -> None:
         for binding in self._bound.pop(layer, ()):
             layer.keymap.pop(binding, None)
 
     def _renew(self) -> None:
-        for layer in list(self._bound):
-            self.bind(layer)
+        for layer in list(self._commands_on):
+            self._release(layer)
+            self._bind(layer)
         self.changed.emit()
 
     # Which keys --------------------------------------------------------------------------------
@@ -154,6 +178,11 @@ class KeyMap:
     def binding_of(self, command: str) -> KeyBinding | None:
         """Return the key that gives a command; None if none does."""
         return self._bindings[command]
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What the keys are called, by command; "" stands for no key."""
+        return {command: key_text(binding) for command, binding in self._bindings.items()}
 
     def is_offered(self, command: str) -> bool:
         """Whether a command is there to be given."""

@@ -214,6 +214,12 @@ class PromptBinding:
             if prompts is not None and prompts.is_own:
                 prompts.polarity = label
 
+    def flip_selected(self, layer: Layer | None) -> None:
+        """Flip what the person has selected in a layer of ours, if it is one."""
+        for prompts in (self.points, self.boxes):
+            if prompts is not None and prompts.is_own and prompts.layer is layer:
+                prompts.flip_selected()
+
     def follow_image(self) -> None:
         """Lie where the image lies now."""
         if self._image is None or self._view is None:

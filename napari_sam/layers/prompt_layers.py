@@ -133,6 +133,27 @@ class PromptLayer(ABC, Generic[LayerT]):
     def polarity(self, label: int) -> None:
         self.layer.feature_defaults = {POLARITY: POLARITY_NAMES[label]}
 
+    def flip_selected(self) -> None:
+        """Flip the polarity of the points or scribbles that the person has selected.
+
+        While they are being added, napari keeps the newest one selected; that is not the
+        person's choice, and it stays as it is.
+        """
+        is_adding = str(self.layer.mode).startswith("add")
+        selected = [] if is_adding else [n for n in self.layer.selected_data if self._has_side(n)]
+        if selected:
+            names = self.layer.features[POLARITY].tolist()
+            for index in selected:
+                flipped = BACKGROUND if names[index] == POLARITY_NAMES[FOREGROUND] else FOREGROUND
+                names[index] = POLARITY_NAMES[flipped]
+            with self.writing():
+                self.layer.features = polarity_table(names)
+            self._on_changed()
+
+    def _has_side(self, index: int) -> bool:
+        """Whether one of the layer's things can say background."""
+        return True
+
     @abstractmethod
     def write(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> None:
         """Make the layer say `prompts` on the displayed plane."""
@@ -188,22 +209,6 @@ class PointPrompts(PromptLayer[Points]):
             (float(x), float(y), int(label))
             for (x, y), label in zip(view.to_xy(points_rc[here]), labels[here], strict=True)
         ]
-
-    def flip_selected(self) -> None:
-        """Flip the polarity of the points that the person has selected.
-
-        While points are being added, napari keeps the newest one selected; that is not the
-        person's choice, and it stays as it is.
-        """
-        selected = [] if self.layer.mode == "add" else sorted(self.layer.selected_data)
-        if selected:
-            names = self.layer.features[POLARITY].tolist()
-            for index in selected:
-                flipped = BACKGROUND if names[index] == POLARITY_NAMES[FOREGROUND] else FOREGROUND
-                names[index] = POLARITY_NAMES[flipped]
-            with self.writing():
-                self.layer.features = polarity_table(names)
-            self._on_changed()
 
 
 def polarity_table(names: list[str]) -> Any:

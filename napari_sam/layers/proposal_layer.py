@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from app_model.types import KeyCode, KeyMod
 from napari.components import LayerList, ViewerModel
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import CyclicLabelColormap, label_colormap
 from numpy.typing import NDArray
 
+from napari_sam.layers.keys import Commands, KeyMap
 from napari_sam.layers.plane_view import PlaneView, placement
 from napari_sam.layers.plane_view import place as lie
 from napari_sam.layers.sight import show_box
@@ -21,13 +21,6 @@ from napari_sam.layers.viewer_layers import OWN_MARK, ViewerLayers
 from napari_sam.session import Proposal, ProposalPicture, sampled
 
 _OPACITY: Final = 0.45
-_KEYS: Final = {
-    "accept": KeyCode.KeyC,
-    "reject": KeyCode.KeyX,
-    "next": KeyCode.KeyW,
-    "previous": KeyMod.Shift | KeyCode.KeyW,
-}
-"""The keys that do the like to the masks of a click, and napari's for removing."""
 
 
 class ProposalLayer(Labels):
@@ -42,7 +35,7 @@ class ProposalLayer(Labels):
     where : dict
         Keyword arguments that put it in its place.
     commands : mapping of str to callable
-        What "undo" and "redo" do, "accept", "reject", "next" and "previous".
+        What "undo" and "redo" do.
     """
 
     def __init__(
@@ -50,7 +43,7 @@ class ProposalLayer(Labels):
         shape: tuple[int, ...],
         name: str,
         where: Mapping[str, Any],
-        commands: Mapping[str, Callable[[], None]],
+        commands: Commands,
     ) -> None:
         colours: CyclicLabelColormap = label_colormap(49, 0.3)
         super().__init__(
@@ -63,9 +56,6 @@ class ProposalLayer(Labels):
         )
         self.editable = False
         self._commands = dict(commands)
-        for command, code in _KEYS.items():
-            action = self._commands[command]
-            self.bind_key(code, lambda _, action=action: action(), overwrite=True)
 
     @property
     def _type_string(self) -> str:
@@ -93,7 +83,6 @@ class ProposalLayer(Labels):
     def release(self) -> None:
         """Be an ordinary Labels layer from now on, of the person's."""
         self._commands.clear()
-        self.keymap.clear()
         self.metadata.pop(OWN_MARK, None)
         self.editable = True
 
@@ -141,12 +130,14 @@ class ProposalView:
     ----------
     viewer : napari.components.ViewerModel
         The viewer.
+    keys : KeyMap
+        Has the commands be given by their keys on the layer.
     commands : mapping of str to callable
-        As for `ProposalLayer`.
+        What "undo" and "redo" do, "accept", "reject", "next" and "previous".
     """
 
-    def __init__(self, viewer: ViewerModel, commands: Mapping[str, Callable[[], None]]) -> None:
-        self._viewer, self._commands = viewer, commands
+    def __init__(self, viewer: ViewerModel, keys: KeyMap, commands: Commands) -> None:
+        self._viewer, self._keys, self._commands = viewer, keys, commands
         layers: LayerList = viewer.layers
         self.layers = ViewerLayers(layers)
         self.layer: ProposalLayer | None = None
@@ -168,6 +159,7 @@ class ProposalView:
             where = place.layer_placement((step, step))
             self.layer = ProposalLayer(shape, name, where, self._commands)
             self._paint(self.layer, place, picture, alone)
+            self._keys.bind(self.layer, self._commands)
             self.layers.add(self.layer)
             for event in _moves(place.image):
                 event.connect(self._follow_image)
@@ -225,6 +217,7 @@ class ProposalView:
         layer = self.layer
         if layer is not None and layer.data.any():
             self.forget()
+            self._keys.unbind(layer)
             layer.release()
         else:
             self.remove()

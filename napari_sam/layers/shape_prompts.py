@@ -158,6 +158,9 @@ class ShapePrompts(PromptLayer[Shapes]):
             self.layer.features = polarity_table(right)
             self.polarity = next_polarity
 
+    def _has_side(self, index: int) -> bool:
+        return self.layer.shape_type[index] in ("path", "line")
+
     def _all(
         self, image: Image, view: PlaneView, dims: Dims
     ) -> Iterator[tuple[int, Area | Scribble]]:

@@ -129,4 +129,4 @@ def hint_for(phase: Phase, usable: Prompts, remarks: tuple[str, ...]) -> str:
         return "Press Click points and click on an object, or Draw box and drag around it."
     if not usable.has_foreground:
         return "Background points only say what the object is not: add a foreground point."
-    return "C accepts the shown mask, W shows the next one; more clicks correct it."
+    return "Accept the shown mask, choose another one under Masks, or correct it with more clicks."

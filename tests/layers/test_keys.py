@@ -55,10 +55,12 @@ def test_no_key_shadows_one_of_naparis_own(make_napari_viewer, layer_type):
     assert len(taken) > 15
     ours = {key.binding for key in KEYS if layer_type in key.layer_types}
     # The digits are ours only while there are classes, and have letters beside them in napari; a
-    # mask cannot be painted, so it needs no new label.
+    # mask cannot be painted, so it needs no new label and none to swap; scribbles have a button.
     ours -= {KeyBinding.from_str(str(digit)) for digit in range(10)}
     if layer_type is Labels:
-        ours.remove(KeyBinding.from_str("M"))
+        ours -= {KeyBinding.from_str("M"), KeyBinding.from_str("X")}
+    if layer_type is Shapes:
+        ours.remove(KeyBinding.from_str("T"))
     assert not ours & taken
 
 
@@ -74,7 +76,9 @@ def test_keys_are_bound_on_our_layers_alone(make_widget):
         ours = {
             key.binding
             for key in KEYS
-            if isinstance(layer, key.layer_types) and not key.command.startswith("class")
+            if isinstance(layer, key.layer_types)
+            and not key.command.startswith("class")
+            and key.command != "reject"  # that is for what was found
         }
         expected = ours if layer.name.startswith("SAM ") else set()
         assert set(layer.keymap) == expected, layer.name
@@ -141,3 +145,25 @@ def test_t_flips_selected_points_but_not_the_one_just_added(make_widget):
     assert widget.session.state.prompts.point_labels == (0, 1)
     assert widget.binding.polarity == 1
     np.testing.assert_allclose(points.face_color[1, :2], (0, 0.88), atol=0.01)
+
+
+def test_t_flips_scribbles_but_neither_boxes_nor_points_elsewhere(make_widget):
+    viewer, widget = make_widget(Image(data.coins(), name="coins"))
+    widget.binding.start_points()
+    viewer.layers["SAM points"].add([(68, 104)])
+    viewer.layers["SAM points"].mode = "select"
+    widget.binding.start_shape("scribble")
+    shapes = viewer.layers["SAM boxes"]
+    shapes.add_rectangles(np.array([(50, 80), (50, 130), (90, 130), (90, 80)]))
+    press(viewer, "T")
+    shapes.add_paths(np.array([(60, 90), (70, 100), (75, 110)]))
+    (scribble,) = widget.session.state.prompts.scribbles
+    assert scribble.label == 0
+    shapes.mode = "select"
+    shapes.selected_data = {0, 1}
+    press(viewer, "T")
+    prompts = widget.session.state.prompts
+    assert [one.label for one in prompts.scribbles] == [1]
+    assert prompts.point_labels == (1,)
+    assert list(shapes.features["polarity"]) == ["foreground", "foreground"]
+    assert widget.binding.polarity == 1
