@@ -10,7 +10,7 @@ from pathlib import Path
 from napari_sam._qt.class_panel import ClassPanel
 from napari_sam._qt.fold import Fold
 from napari_sam.layers import LayerBinding
-from napari_sam.layers.class_colors import ClassColors
+from napari_sam.layers.class_colors import ClassColors, ColoringError
 from napari_sam.layers.keys import MAX_NUMBERED, class_command, key_text
 from napari_sam.layers.target import TargetLayer
 from napari_sam.layers.target_features import FeatureWriter, classes_in
@@ -110,7 +110,7 @@ class ClassList:
         """Show the target's objects in the colours of their classes, or in their own again."""
         self._is_coloring = is_on
         self._color()
-        self.panel.show_coloring(is_on)
+        self.panel.show_coloring(self._is_coloring)
 
     def _on_open(self, path: Path) -> None:
         self._attempt(lambda: self._classes.load(read_classes(path)))
@@ -148,8 +148,15 @@ class ClassList:
             self._colors.close()
             self._colors = None
         if self._is_coloring and self._target is not None:
-            table = self._classes.table
-            self._colors = ClassColors(self._target, table, self._dispatcher.post)
+            table, defer = self._classes.table, self._dispatcher.post
+            try:
+                self._colors = ClassColors(self._target, table, defer, self._give_coloring_up)
+            except ColoringError as error:
+                self._give_coloring_up(str(error))
+
+    def _give_coloring_up(self, why: str) -> None:
+        self.set_coloring(False)
+        self._binding.warned.emit(why)
 
     def _on_target_changed(self) -> None:
         self._follow(self._binding.objects.target_layer)

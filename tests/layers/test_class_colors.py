@@ -1,0 +1,53 @@
+"""Colours by class of objects with numbers that napari's table of colours does not reach."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+from napari.utils.colormaps import label_colormap
+
+from napari_sam.layers import class_colors
+from napari_sam.layers.class_colors import ClassColors, ColoringError
+from napari_sam.layers.target import TargetLayer
+from napari_sam.session import ClassTable, ObjectClass, RecordChange
+
+
+def classed(target, *label_ids):
+    before = [target.book.get(label_id) for label_id in label_ids]
+    target.book.apply(tuple(RecordChange(one, replace(one, class_name="cell")) for one in before))
+
+
+@pytest.mark.skipif(find_spec("numba") is None, reason="napari maps large numbers with numba")
+def test_too_many_large_numbers_are_refused_with_a_word(monkeypatch):
+    monkeypatch.setattr(class_colors, "MOST_MAPPED", 2)
+    data = np.zeros((4, 12), np.uint32)
+    data[1, 1:9:2] = 1, 70_000, 80_000, 90_000
+    layer = Labels(data, colormap=label_colormap(7))
+    before = layer.colormap
+    target, table = TargetLayer(layer, lambda action: action()), ClassTable()
+    table.ensure([ObjectClass("cell", "#ff0000")])
+    classed(target, 1, 90_000)
+    said = []
+    colors = ClassColors(target, table, lambda action: action(), said.append)
+    for label_id, rgba in {1: (1, 0, 0), 90_000: (1, 0, 0), 80_000: (160 / 255,) * 3}.items():
+        np.testing.assert_allclose(layer.get_color(label_id)[:3], rgba, atol=1e-6)
+    assert said == []
+    classed(target, 80_000)
+    assert "relabel_sequential" in said[0]
+    colors.close()
+    assert layer.colormap is before
+    with pytest.raises(ColoringError, match="more than 2 objects"):
+        ClassColors(target, table, lambda action: action(), said.append)
+    assert layer.colormap is before
+
+
+def test_without_numba_large_numbers_are_refused_before_napari_fails(monkeypatch):
+    monkeypatch.setattr(class_colors, "find_spec", lambda name: None)
+    layer = Labels(np.array([[0, 70_000]], np.uint32))
+    target = TargetLayer(layer, lambda action: action())
+    with pytest.raises(ColoringError, match="install numba"):
+        ClassColors(target, ClassTable(), lambda action: action(), lambda why: None)
