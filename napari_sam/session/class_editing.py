@@ -118,3 +118,15 @@ class ClassEditing:
         if changes or classes != self.table.classes:
             step = ClassStep(self.table.classes, classes, (old, new) if old and new else None)
             self._editing.change_classes(step, changes, self._being_made())
+            self._tell_of_others(old)
+
+    def _tell_of_others(self, name: str | None) -> None:
+        """Say that objects of other targets still have a class: it comes back with them."""
+        books = (labels.book for labels in self._editing.other_labels if name)
+        count = sum(record.class_name == name for book in books for record in book)
+        if count:
+            objects = "1 object" if count == 1 else f"{count} objects"
+            self._editing.warned.emit(
+                f"{objects} in other label layers still of class {name}: choose each of these "
+                "layers as the target, and give its objects another class."
+            )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final, TypeVar
+from weakref import WeakSet
 
 from psygnal import Signal
 
@@ -15,7 +16,7 @@ from napari_sam.session.edits import LabelsEdit, Overlap, plan_merge, plan_recor
 from napari_sam.session.history import Edit, History
 from napari_sam.session.jobs import Dispatcher, Lane, explain
 from napari_sam.session.journal_entries import Direction
-from napari_sam.session.labels import LabelsPlane, TargetError
+from napari_sam.session.labels import Labels, LabelsPlane, TargetError
 from napari_sam.session.objects import ObjectRecord, RecordChange
 from napari_sam.session.placing import NewObject, plan_object, write_objects
 from napari_sam.session.renumbering import with_free_label_ids
@@ -54,13 +55,34 @@ class Editing:
         self.history = History()
         self.classes = ClassTable()
         """The classes of objects; whichever an object has is among them."""
-        self.target: LabelsPlane | None = None
+        self._target: LabelsPlane | None = None
+        self._known_labels: WeakSet[Labels] = WeakSet()
         self.plane_id = 0
         """The image plane that is annotated."""
         self.overlap = Overlap.KEEP
         """What happens where a new object lies on others."""
         self.record: Record | None = None
         """Where everything done to objects is written down, so that a crash takes none of it."""
+
+    @property
+    def target(self) -> LabelsPlane | None:
+        """Where objects are written."""
+        return self._target
+
+    @target.setter
+    def target(self, target: LabelsPlane | None) -> None:
+        self._target = target
+        if target is not None:
+            with suppress(TargetError):  # that it fits no longer is told when it is written to
+                self._known_labels.add(target.labels)
+
+    @property
+    def other_labels(self) -> list[Labels]:
+        """The labels that were a target before, are none now, and were not deleted."""
+        with suppress(TargetError):
+            now = None if self._target is None else self._target.labels
+            return [one for one in self._known_labels if one is not now and not one.is_gone]
+        return []
 
     @property
     def is_idle(self) -> bool:

@@ -205,6 +205,22 @@ def test_a_class_of_objects_is_there_also_after_its_making_is_undone(session):
     assert names(session) == ["a"]
 
 
+def test_objects_of_another_target_that_keep_a_class_are_told_of(session, listen):
+    session.objects.note([1, 3], class_name="a")
+    other = ArrayPlane(np.zeros((20, 30), np.uint16))
+    first = session._editing.target
+    session.set_target(other)
+    warned = listen(session).warnings
+    session.classes.rename("a", "b")
+    session.classes.remove("b")
+    assert len(warned) == 1
+    assert warned[0].startswith("2 objects in other label layers still of class a")
+    first.labels.is_gone = True
+    session.classes.ensure(["a"])
+    session.classes.remove("a")
+    assert len(warned) == 1
+
+
 def test_other_classes_of_the_same_number_do_not_become_the_current_one(session):
     session.classes.load(TEAM)
     session.classes.choose("nucleus")
