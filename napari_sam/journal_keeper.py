@@ -6,8 +6,10 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from napari.utils.notifications import show_warning
+from psygnal import Signal
 
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.known_images import reference_of
@@ -40,11 +42,16 @@ class JournalKeeper:
         How a warning reaches the GUI thread.
     """
 
+    deleted = Signal()
+    """A target was deleted; what was in it can be restored."""
+
     def __init__(
         self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
     ) -> None:
         self._binding, self._dispatcher = binding, dispatcher
         self._journals: dict[TargetLayer, tuple[ImageReference, Journal]] = {}
+        self.of_deleted: set[Path] = set()
+        """The journals of targets that the person has deleted since the start."""
         self._strokes: dict[TargetLayer, Callable[..., None]] = {}
         self._replacements: dict[TargetLayer, Callable[[], None]] = {}
         self._troubled: set[TargetLayer] = set()
@@ -81,6 +88,8 @@ class JournalKeeper:
         """
         is_new = journal is None
         journal = journal or Journal(reference, target)
+        if journal.path is not None:
+            self.of_deleted.discard(journal.path)
         journal.troubled.connect(self._warn)
         self._journals[target] = reference, journal
         self._do(target, lambda one: one.note_classes(self._classes.classes))
@@ -110,7 +119,10 @@ class JournalKeeper:
     def _on_target_changed(self) -> None:
         for gone in [target for target in self._journals if target.is_gone]:
             self._let_go(gone)
-            del self._journals[gone]
+            _, journal = self._journals.pop(gone)
+            if journal.path is not None:
+                self.of_deleted.add(journal.path)
+                self.deleted.emit()
             self._troubled.discard(gone)
         target, image = self._binding.objects.target_layer, self._binding.shown.image
         if target is not None and image is not None and target not in self._journals:

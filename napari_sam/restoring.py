@@ -59,6 +59,7 @@ class Restoring:
         self.row.restore_requested.connect(self.restore)
         self.row.discard_requested.connect(self.discard)
         binding.image_changed.connect(self.look)
+        keeper.deleted.connect(self.look)
 
     @property
     def is_idle(self) -> bool:
@@ -68,6 +69,7 @@ class Restoring:
     def close(self) -> None:
         """Stop for good; what is not restored to its end stays where it is."""
         self._binding.image_changed.disconnect(self.look)
+        self._keeper.deleted.disconnect(self.look)
         self._lane.close()
 
     def look(self) -> None:
@@ -76,14 +78,14 @@ class Restoring:
         image = self._binding.shown.image
         if image is None:
             return
-        reference = reference_of(image)
+        reference, done_with = reference_of(image), frozenset(self._keeper.of_deleted)
 
         def on_found(found: list[JournalSummary]) -> None:
             if image is self._binding.shown.image:
                 self._offer(tuple(found))
 
         self._lane.submit(
-            lambda _: find_journals(reference),
+            lambda _: find_journals(reference, done_with=done_with),
             on_found,
             lambda error: show_warning(explain(error, "Journals could not be looked for")),
         )

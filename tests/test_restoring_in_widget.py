@@ -163,6 +163,33 @@ def test_what_was_closed_without_being_saved_is_offered_in_other_words(
     assert widget.binding.objects.target is None
 
 
+def test_a_deleted_layer_is_offered_at_once_and_to_no_other_image(make_widget, other_program):
+    viewer, widget = make_widget(coins())
+    accept_at(viewer, widget, *PLACES[:2])
+    labels = widget.binding.objects.target.data.copy()
+    viewer.layers.remove(widget.binding.objects.target)
+    widget.wait_until_idle(TIMEOUT_S)
+    row = widget._restoring.row
+    assert "2 objects of today" in row._text.text()
+    assert "deleted" in row._text.text()
+    row._restore.click()
+    widget.wait_until_idle(TIMEOUT_S)
+    np.testing.assert_array_equal(widget.binding.objects.target.data, labels)
+    assert row.isHidden()
+    widget.close()
+
+    other_program()
+    mirrored = Image(data.coins()[:, ::-1], name="coins")
+    viewer, widget = make_widget(mirrored, coins())
+    widget.binding.set_image(viewer.layers["coins"])
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget._restoring.row.isHidden()
+    viewer.layers["coins [1]"].name = "of another name"
+    widget.binding.set_image(viewer.layers["of another name"])
+    widget.wait_until_idle(TIMEOUT_S)
+    assert "2 objects" in widget._restoring.row._text.text()
+
+
 def test_labels_that_come_and_go_have_journals_of_their_own(
     make_widget, journals_folder, journal_lines
 ):

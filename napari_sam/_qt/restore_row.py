@@ -53,7 +53,9 @@ class RestoreRow(QWidget):
         if not found:
             return
         newest, *others = found
-        end = "the widget was closed" if newest.is_closed else "the program ended unexpectedly"
+        end = "the program ended unexpectedly"
+        if newest.is_closed:
+            end = "the widget was closed or the labels layer deleted"
         more = f" ({len(others)} more to choose from after that.)" if others else ""
         made = f"{counted(newest.n_objects)} of {_when(newest.ended)}, when {end}"
         self._text.show_text(f"{made}, in no session file.{more}")

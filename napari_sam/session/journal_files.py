@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -80,11 +80,14 @@ class ImageReference:
     def key(self) -> str:
         """What the names of its journals begin with.
 
-        An image may be given another scale and other axes; one from a file, another name.
+        An image may be given another scale, other axes and another name; only one that is neither
+        from a file nor in memory is known by its name.
         """
         content = {"shape": self.shape, "dtype": self.dtype, "source": self.source}
-        if self.source is None:
+        if self.source is None and self.fingerprint is None:
             content["name"] = self.name
+        elif self.source is None:
+            content["fingerprint"] = self.fingerprint
         return xxhash.xxh64(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -118,11 +121,13 @@ def new_path(reference: ImageReference, folder: Path) -> Path:
     return folder / f"{reference.key}.{time.time_ns():x}.{_owner()}{_SUFFIX}"
 
 
-def find_journals(reference: ImageReference, folder: Path | None = None) -> list[JournalSummary]:
+def find_journals(
+    reference: ImageReference, folder: Path | None = None, *, done_with: Collection[Path] = ()
+) -> list[JournalSummary]:
     """Return the journals of an image with objects to be restored, newest first.
 
-    Those of programs that still run, this one among them, are left out, and those whose objects
-    are all in a file of the person's. Journals that are too
+    Those of programs that still run, this one among them, are left out, unless they are named as
+    `done_with`, and those whose objects are all in a file of the person's. Journals that are too
     old, or too many, are removed, whatever image they are of.
     """
     folder = journals_folder() if folder is None else folder
@@ -130,7 +135,8 @@ def find_journals(reference: ImageReference, folder: Path | None = None) -> list
     found = [
         summary
         for path in _journals(folder, reference.key)
-        if not is_in_use(path) and (summary := _summary(path)) is not None and summary.n_objects
+        if path in done_with or not is_in_use(path)
+        if (summary := _summary(path)) is not None and summary.n_objects
     ]
     return sorted(found, key=lambda summary: summary.ended, reverse=True)
 
