@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol
 
 _POLL_S: Final = 0.05
+_REST_S: Final = 0.01
 _LOGGER = logging.getLogger(__name__)
 _OUT_OF_MEMORY: Final = re.compile("out of memory|allocate memory", re.IGNORECASE)
 """What torch's RuntimeErrors say, on an accelerator and on the processor."""
@@ -244,6 +245,26 @@ class Lane:
         # Otherwise job and result would hold each other, and whatever memory the result takes.
         deliver, job.deliver = job.deliver, _deliver_nothing
         deliver()
+
+
+def stand_back(
+    job: Job, is_needed: Callable[[], bool], is_over: Callable[[], bool] = lambda: False
+) -> None:
+    """Wait, as part of a job, while others need what it uses; they go first.
+
+    Parameters
+    ----------
+    job : Job
+        Ends with `Cancelled` if nobody wants it any more.
+    is_needed : callable
+        Whether others need it.
+    is_over : callable
+        Whether to wait no longer in any case.
+    """
+    job.check()
+    while is_needed() and not is_over():
+        time.sleep(_REST_S)
+        job.check()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from psygnal import Signal
 
@@ -15,10 +14,8 @@ from napari_sam.session.decoding import Decoding
 from napari_sam.session.editing import Editing
 from napari_sam.session.edits import LabelsEdit, Overlap
 from napari_sam.session.encoding import Encoding
-from napari_sam.session.jobs import Dispatcher, Job, Lane, explain
+from napari_sam.session.jobs import Dispatcher, Job, Lane, explain, stand_back
 from napari_sam.session.labels import LabelsPlane, TargetError
-
-_REST_S: Final = 0.02
 
 
 @dataclass(frozen=True)
@@ -169,9 +166,11 @@ class ManyObjects:
 
     def _report(self, job: Job, share: float) -> bool:
         job.report(share)
-        while not (self._encoding.is_idle and self._decoding.is_idle) and not self._stop.is_set():
-            time.sleep(_REST_S)
-            job.check()
+        stand_back(
+            job,
+            lambda: not (self._encoding.is_idle and self._decoding.is_idle),
+            self._stop.is_set,
+        )
         return not self._stop.is_set()
 
     def _show(self, state: ManyState | None) -> None:

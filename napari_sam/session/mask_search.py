@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +13,13 @@ from psygnal import Signal
 from napari_sam.session.decoding import Decoding
 from napari_sam.session.embeddings import Embedder
 from napari_sam.session.encoding import Encoding
-from napari_sam.session.jobs import Dispatcher, Job, Lane, explain
+from napari_sam.session.jobs import Dispatcher, Job, Lane, explain, stand_back
 from napari_sam.session.likeness import Likeness, Rest, likeness_to
 from napari_sam.session.preparation import duration
 from napari_sam.session.proposal_picture import Painter, ProposalPicture
 from napari_sam.session.proposals import Key, choose
 from napari_sam.session.search_settings import SearchSettings
 from napari_sam.session.searching import Search, TileMasks, run_search
-
-_REST_S: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -207,10 +204,7 @@ class MaskSearch:
         self._dispatcher.post(deliver)
 
     def _stand_back(self, job: Job) -> None:
-        job.check()
-        while not (self._encoding.is_idle and self._decoding.is_idle):
-            time.sleep(_REST_S)
-            job.check()
+        stand_back(job, lambda: not (self._encoding.is_idle and self._decoding.is_idle))
 
     def _set_likeness(self, likeness: Likeness) -> None:
         self._likeness = likeness
