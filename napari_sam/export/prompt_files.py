@@ -27,7 +27,8 @@ from napari_sam.export.image import ImageInfo
 
 PROMPT_SUFFIXES: Final = (".csv", ".json", ".geojson")
 """How files end that `read_prompts` reads."""
-_CLASS_COLUMNS: Final = ("class_name", "class", "category", "label", "name", "type")
+# As those of layers, which know nothing of this part.
+_CLASS_COLUMNS: Final = ("class_name", "class", "classes", "category", "label", "name", "type")
 _BOX_COLUMNS: Final = (
     ("x0", "y0", "x1", "y1"),
     ("xmin", "ymin", "xmax", "ymax"),
