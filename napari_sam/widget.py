@@ -12,16 +12,15 @@ from napari.layers import Image, Labels, Points, Shapes
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent, QEventLoop, Qt, QTimer
 from qtpy.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_sam._qt.brought_row import BroughtRow
+from napari_sam._qt.column import Column
 from napari_sam._qt.dispatcher import QtDispatcher
 from napari_sam._qt.image_panel import ImagePanel
 from napari_sam._qt.look_panel import LookPanel
@@ -163,21 +162,14 @@ class SamWidget(QWidget):
         self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._hint.setContentsMargins(20, 4, 12, 8)
         self._hint.setMinimumHeight(3 * self._hint.fontMetrics().lineSpacing())
-        contents = QWidget()
-        self._column = column = QVBoxLayout(contents)
+        self._column = column = Column()
         for panel in (self._model_panel, self._image_panel, self._prompt_panel, self._mask_panel):
-            column.addWidget(panel)
-        column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(contents)
+            column.add(panel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scroll, 1)
+        layout.addWidget(column, 1)
         # In sight however small the window is.
-        margins = column.contentsMargins()
+        margins = column.panels.contentsMargins()
         below = QVBoxLayout()
         below.setContentsMargins(margins.left(), 0, margins.right(), 0)
         below.addWidget(self._object_panel)
@@ -186,10 +178,10 @@ class SamWidget(QWidget):
         self._help_button.setFixedSize(28, 28)
         self._help_button.setToolTip("All keys and what they do (?)")
         foot = QHBoxLayout()
+        foot.setContentsMargins(0, 0, margins.right(), 0)
         foot.addWidget(self._hint, 1)
         foot.addWidget(self._help_button, 0, Qt.AlignmentFlag.AlignTop)
         layout.addLayout(foot)
-        self.setMinimumWidth(contents.minimumSizeHint().width() + 20)
 
     def _connect(self) -> None:
         session, binding = self.session, self.binding
@@ -253,7 +245,7 @@ class SamWidget(QWidget):
         self.automatic = AutomaticRun(self._viewer, binding, session, self._dispatcher)
         self._many = ManyAtOnce(binding, session, self._dispatcher)
         for part in (self.automatic, self._many, self._class_list, self._object_list):
-            self._column.insertWidget(self._column.count() - 1, part.fold)
+            self._column.add(part.fold)
         self._journals = JournalKeeper(binding, session, self._dispatcher)
         self._restoring = Restoring(binding, session, self._journals, self._dispatcher)
         self._image_panel.layout().addWidget(self._restoring.row)

@@ -8,6 +8,7 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWidget
 
+_LEAST_LETTERS = 8
 AS_THEY_ARE, OVERLAPPING = "labels as they are", "allow overlapping masks"
 
 
@@ -34,6 +35,11 @@ class FileRow(QWidget):
         self._last_filter = ""
         self._overlaps = QComboBox()
         self._overlaps.addItems([AS_THEY_ARE, OVERLAPPING])
+        # Cut off, rather than making the whole dock as wide as its longer choice.
+        self._overlaps.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self._overlaps.setMinimumContentsLength(_LEAST_LETTERS)
         self._overlaps.setToolTip(
             "What is exported of an object: its pixels in the labels, or its whole accepted mask,\n"
             "also where other objects have taken pixels of it (for COCO, GeoJSON, ROIs, YOLO, NPZ)"

@@ -32,6 +32,7 @@ class Fold(QCollapsible):
         # at once, and lifted. Added by `addWidget`, each resize would set it again.
         self.setDuration(0)
         self.toggled.connect(self._on_toggled)
+        self.layout().setContentsMargins(0, 0, 0, 0)
         self.content().layout().addWidget(contents)
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.toggleButton().setSizePolicy(policy)
