@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from napari.layers import Labels
 from napari.utils.notifications import show_info, show_warning
 
 from napari_sam._qt.file_row import FileRow
@@ -18,7 +19,7 @@ from napari_sam.export import (
 )
 from napari_sam.exporting import annotations_of, classes_of, image_info, records_of
 from napari_sam.layers import LayerBinding
-from napari_sam.layers.target import TargetLayer
+from napari_sam.layers.target import new_target_layer
 from napari_sam.session import (
     AnnotationSession,
     Dispatcher,
@@ -79,7 +80,7 @@ class ObjectFiles:
             show_warning("There are no objects to export yet: accept one, or choose a target.")
             return
         try:
-            image = _image_of(target)
+            image = _image_of(target.layer, target.shape)
         except ExportError as error:
             show_warning(str(error))
             return
@@ -93,10 +94,11 @@ class ObjectFiles:
             return chosen.write(path, objects)
 
         def on_done(written: list[Path]) -> None:
-            more = f" and {len(written) - 1} more files beside it" if len(written) > 1 else ""
-            self._end(f"{counted(len(records))} written to {written[0]}{more}.")
+            others = len(written) - 1
+            more = f" and {others} more beside it" if others else ""
+            self._end(f"{counted(len(records))} written to {written[0].name}{more}.")
 
-        self._begin(work, on_done, "The objects could not be exported")
+        self._begin(work, on_done, "Not exported")
 
     def import_from(self, path: Path) -> None:
         """Add the objects of a file to the target, in the background; undone as one.
@@ -106,12 +108,15 @@ class ObjectFiles:
         path : Path
             A file of any format that `read_objects` reads.
         """
-        target = self._binding.objects.need_target()
-        if target is None:
+        target, shown = self._binding.objects.target_layer, self._binding.shown
+        source, view = shown.image, shown.view
+        if source is None or view is None:
             show_warning("Open and choose the image first that the objects belong to.")
             return
         try:
-            image = _image_of(target)
+            # Without a target, that of the one which is made once the file has been read.
+            layer = new_target_layer(source, view) if target is None else target.layer
+            image = _image_of(layer, view.shape_nd if target is None else target.shape)
         except ExportError as error:
             show_warning(str(error))
             return
@@ -121,9 +126,13 @@ class ObjectFiles:
             return records_of(annotations), classes_of(annotations)
 
         def on_done(read: tuple[list[ObjectRecord], list[ObjectClass]]) -> None:
-            self._add(*read, target, path)
+            self.row.show_busy(False)
+            if shown.image is not source or self._binding.objects.target_layer is not target:
+                show_warning(f"Another target was chosen meanwhile: import {path.name} again.")
+            else:
+                self._add(*read, path)
 
-        self._begin(work, on_done, "The objects could not be imported")
+        self._begin(work, on_done, "Not imported")
 
     def _begin(self, work: Any, on_done: Any, failure: str) -> None:
         self.row.show_busy(True)
@@ -144,22 +153,17 @@ class ObjectFiles:
         self,
         records: list[ObjectRecord],
         classes: list[ObjectClass],
-        target: TargetLayer,
         path: Path,
     ) -> None:
-        self.row.show_busy(False)
-        if self._binding.objects.target_layer is not target:
-            show_warning(f"Another target was chosen while {path} was read: import it again.")
-            return
         if not records:
-            show_warning(f"There are no objects in {path}.")
+            show_warning(f"There are no objects in {path.name}.")
             return
 
         def on_added(labels: Any) -> None:
             count = labels.n_made
             covered = len(records) - count
             more = f"; {covered} left out, which other objects cover" if covered else ""
-            show_info(f"{counted(count)} imported from {path}{more}.")
+            show_info(f"{counted(count)} imported from {path.name}{more}.")
 
         self._session.classes.ensure(classes)
         try:
@@ -168,6 +172,5 @@ class ObjectFiles:
             show_warning(f"{error}")
 
 
-def _image_of(target: TargetLayer) -> ImageInfo:
-    layer = target.layer
-    return image_info(layer.name, target.shape, layer.scale, layer.units, layer.axis_labels)
+def _image_of(layer: Labels, shape: tuple[int, ...]) -> ImageInfo:
+    return image_info(layer.name, shape, layer.scale, layer.units, layer.axis_labels)

@@ -47,25 +47,27 @@ def test_every_format_is_written_and_what_can_be_read_comes_back(opened, said, t
     path, files = tmp_path / f"objects{suffix}", widget._object_list.files
     files.export_to(path, title, False)
     widget.wait_until_idle(TIMEOUT_S)
-    assert said[-1].startswith(f"2 objects written to {path}")
+    assert said[-1].startswith(f"2 objects written to {path.name}")
     assert path.stat().st_size > 0
     if title.startswith("Semantic"):
         legend = (tmp_path / "objects_classes.csv").read_text("utf-8-sig").splitlines()
         assert legend[1:] == ["0,background,#000000", "1,Münze,#102030"]
-    if title.startswith("Semantic") or not path.name.endswith(READ_SUFFIXES):
+    if not path.name.endswith(READ_SUFFIXES):
         return
     before = layer.data.copy()
     widget.session.objects.remove([3, 7])
     widget.session.classes.remove("Münze")
     files.import_from(path)
     widget.wait_until_idle(TIMEOUT_S)
-    assert said[-1] == f"2 objects imported from {path}."
+    assert said[-1] == f"2 objects imported from {path.name}."
     np.testing.assert_array_equal(layer.data > 0, before > 0)
     assert len(np.unique(layer.data)) == 3
     records = sorted(widget.binding.objects.target_layer.book, key=lambda record: record.start)
     if suffix != ".npy":
         assert {record.class_name for record in records} == {"Münze"}
-    if suffix not in (".npy", ".txt"):
+    if title.startswith("Semantic"):
+        assert [one.color for one in widget.session.classes.table.classes] == ["#102030"]
+    elif suffix not in (".npy", ".txt"):
         assert [record.reviewed for record in records] == [False, True]
         assert [record.note for record in records] == ["", "nochmal\nansehen 核"]
         assert [one.color for one in widget.session.classes.table.classes] == ["#102030"]
@@ -87,6 +89,25 @@ def test_imported_objects_get_free_numbers_and_keep_others(opened, said, tmp_pat
     assert "1 left out" in said[-1]
     assert set(np.unique(layer.data)) == {0, 7, 8}
     assert (layer.data[10:30, 20:50] == 8).all()
+
+
+def test_an_import_makes_a_layer_only_of_a_file_that_was_read(make_widget, said, tmp_path):
+    viewer, widget = make_widget(Image(data.coins(), name="coins"))
+    files, bad, good = widget._object_list.files, tmp_path / "bad.geojson", tmp_path / "good.npy"
+    widget.wait_until_idle(TIMEOUT_S)
+    before = list(viewer.layers)
+    bad.write_text('{"features": [{"geometry": {"coordinates": []}}]}')
+    files.import_from(bad)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1].startswith("Not imported: This is not GeoJSON of polygons, feature 1 has no")
+    assert said[-1].endswith(": bad.geojson")
+    assert list(viewer.layers) == before
+    np.save(good, np.eye(*data.coins().shape, dtype=np.uint8))
+    files.import_from(good)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1] == "1 object imported from good.npy."
+    (made,) = set(viewer.layers) - set(before)
+    assert made is widget.binding.objects.target
 
 
 def test_failures_are_told_and_lose_nothing(opened, said, tmp_path, monkeypatch):

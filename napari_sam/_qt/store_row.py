@@ -40,7 +40,8 @@ class StoreRow(QWidget):
 
     def show_usage(self, usage: StoreUsage) -> None:
         """Show how much there is."""
-        self._label.setText(f"{usage.count} embeddings kept, {usage.size_bytes / 1e6:.0f} MB")
+        what = "embedding" if usage.count == 1 else "embeddings"
+        self._label.setText(f"{usage.count} {what} kept, {usage.size_bytes / 1e6:.0f} MB")
         self._clear.setEnabled(usage.count > 0)
 
     def showEvent(self, event: QShowEvent) -> None:

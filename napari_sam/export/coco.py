@@ -17,7 +17,7 @@ import numpy as np
 from napari_sam.export.annotations import Annotations, ExportObject
 from napari_sam.export.classes import PALETTE_RGB, ExportClass
 from napari_sam.export.coco_runs import counts_of_mask, counts_of_text, mask_of_counts
-from napari_sam.export.files import ExportError, read_json, write_json
+from napari_sam.export.files import ExportError, read_json, reading, write_json
 from napari_sam.export.image import ImageInfo, image_from_json, plane_name
 from napari_sam.export.outlines import joined_ring, trace_outlines
 
@@ -160,31 +160,50 @@ def read_coco(path: str | Path) -> list[Annotations]:
     """
     content = read_json(path)
     try:
-        names, classes = _read_categories(content.get("categories", []))
-        infos, places = _read_images(content["images"])
+        with reading():
+            names, classes = _read_categories(content.get("categories", []))
+            infos, places = _read_images(content["images"])
+            entries = list(content["annotations"])
         objects: list[list[ExportObject]] = [[] for _ in infos]
-        for entry in content["annotations"]:
-            number, slice_index, shape = places[entry["image_id"]]
-            found = mask_of_counts(_counts(entry["segmentation"], shape), shape)
-            if found is None:
-                continue
-            mask, top, left = found
-            thing = ExportObject(
-                int(entry.get("label_id", len(objects[number]) + 1)),
-                mask,
-                top,
-                left,
-                slice_index,
-                names[entry["category_id"]],
-                entry.get("score"),
-                bool(entry.get("reviewed", False)),
-                str(entry.get("note", "")),
-            )
-            objects[number].append(thing)
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-        msg = f"{path} is not a COCO file of instances ({type(error).__name__}: {error})."
+        for at, entry in enumerate(entries, start=1):
+            with reading(f"annotation {at}"):
+                _read_annotation(entry, names, places, objects)
+        with reading():
+            together = zip(infos, objects, strict=True)
+            return [Annotations(info, things, classes) for info, things in together]
+    except ExportError as error:
+        msg = f"This is not a COCO file of instances, {error}: {Path(path).name}"
         raise ExportError(msg) from error
-    return [Annotations(info, things, classes) for info, things in zip(infos, objects, strict=True)]
+
+
+def _read_annotation(
+    entry: dict[str, Any],
+    names: dict[int, str | None],
+    places: dict[int, _Place],
+    objects: list[list[ExportObject]],
+) -> None:
+    """Add an object to those of its image, unless it has no pixel."""
+    if entry["image_id"] not in places:
+        raise ExportError(f"there is no image {entry['image_id']}")
+    if entry["category_id"] not in names:
+        raise ExportError(f"there is no category {entry['category_id']}")
+    number, slice_index, shape = places[entry["image_id"]]
+    found = mask_of_counts(_counts(entry["segmentation"], shape), shape)
+    if found is None:
+        return
+    mask, top, left = found
+    thing = ExportObject(
+        int(entry.get("label_id", len(objects[number]) + 1)),
+        mask,
+        top,
+        left,
+        slice_index,
+        names[entry["category_id"]],
+        entry.get("score"),
+        bool(entry.get("reviewed", False)),
+        str(entry.get("note", "")),
+    )
+    objects[number].append(thing)
 
 
 def _read_categories(
@@ -195,11 +214,12 @@ def _read_categories(
     classes = []
     for number, entry in enumerate(entries):
         # Classes of ours have a colour, so this is the one for objects without a class.
-        is_class = entry["name"] != _UNCLASSIFIED or "color" in entry
-        names[entry["id"]] = entry["name"] if is_class else None
-        if is_class:
-            color = tuple(entry.get("color", PALETTE_RGB[number % len(PALETTE_RGB)]))
-            classes.append(ExportClass(entry["name"], color))
+        with reading(f"category {number + 1}"):
+            is_class = entry["name"] != _UNCLASSIFIED or "color" in entry
+            names[entry["id"]] = entry["name"] if is_class else None
+            if is_class:
+                color = tuple(entry.get("color", PALETTE_RGB[number % len(PALETTE_RGB)]))
+                classes.append(ExportClass(entry["name"], color))
     return names, classes
 
 
@@ -211,16 +231,17 @@ def _read_images(entries: Iterable[dict[str, Any]]) -> tuple[list[ImageInfo], di
     infos: dict[Any, ImageInfo] = {}
     numbers: dict[Any, int] = {}
     places: dict[int, _Place] = {}
-    for entry in entries:
-        shape = (int(entry["height"]), int(entry["width"]))
-        source = dict(entry.get("source", {}))
-        slice_index = tuple(source.pop("slice_index", ()))
-        key = source.pop("number", ("image", entry["id"]))
-        if key not in infos:
-            numbers[key] = len(infos)
-            given = source or {"shape": shape, "name": str(entry.get("file_name", entry["id"]))}
-            infos[key] = image_from_json(given)
-        places[entry["id"]] = (numbers[key], slice_index, shape)
+    for at, entry in enumerate(entries, start=1):
+        with reading(f"image {at}"):
+            shape = (int(entry["height"]), int(entry["width"]))
+            source = dict(entry.get("source", {}))
+            slice_index = tuple(source.pop("slice_index", ()))
+            key = source.pop("number", ("image", entry["id"]))
+            if key not in infos:
+                name = str(entry.get("file_name", entry["id"]))
+                numbers[key] = len(infos)
+                infos[key] = image_from_json(source or {"shape": shape, "name": name})
+            places[entry["id"]] = (numbers[key], slice_index, shape)
     return list(infos.values()), places
 
 

@@ -12,7 +12,48 @@ from napari_sam.writing import renamed_when_complete
 
 
 class ExportError(ValueError):
-    """Annotations cannot be written or read; the message says what to do."""
+    """Annotations cannot be written or read; the message says what to do.
+
+    It begins with the reason and ends with the file's name, because what shows it may cut it off.
+    """
+
+
+def reason(error: BaseException) -> str:
+    """Return why something failed, without the path that an OSError repeats."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def unreadable(path: str | Path, error: BaseException, kind: str = "") -> ExportError:
+    """Return what to raise where a file cannot be read at all, or not as its kind."""
+    wanted = f" as {kind}" if kind else ""
+    return ExportError(f"The file cannot be read{wanted} ({reason(error)}): {Path(path).name}")
+
+
+@contextmanager
+def reading(what: str = "") -> Iterator[None]:
+    """Tell which part of a file is wrong, and what is missing, where Python names only the key.
+
+    Parameters
+    ----------
+    what : str
+        The part and its number, such as "annotation 3"; by default all of the content.
+
+    Raises
+    ------
+    ExportError
+        If the block raises what content of another form raises.
+    """
+    try:
+        yield
+    except ExportError as error:
+        reason_given = str(error).removesuffix(".")
+        raise ExportError(f"{what}: {reason_given}" if what else reason_given) from error
+    except KeyError as error:
+        raise ExportError(f"{what or 'the content'} has no {error}") from error
+    except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
+        raise ExportError(
+            f"{what or 'the content'} has a value of another form than the format's"
+        ) from error
 
 
 @contextmanager
@@ -39,7 +80,7 @@ def written_beside(path: str | Path) -> Iterator[Path]:
         with renamed_when_complete(path) as partial:
             yield partial
     except OSError as error:
-        msg = f"{path} cannot be written ({error}); choose another folder or name."
+        msg = f"It cannot be written ({reason(error)}); choose another folder or name: {path.name}"
         raise ExportError(msg) from error
 
 
@@ -94,7 +135,7 @@ def read_text(path: str | Path) -> str:
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ExportError(f"{path} cannot be read ({error}).") from error
+        raise unreadable(path, error) from error
 
 
 def read_json(path: str | Path) -> Any:
@@ -108,4 +149,4 @@ def read_json(path: str | Path) -> Any:
     try:
         return json.loads(read_text(path))
     except json.JSONDecodeError as error:
-        raise ExportError(f"{path} is not JSON ({error}).") from error
+        raise ExportError(f"The file is not JSON ({error}): {Path(path).name}") from error

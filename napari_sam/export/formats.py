@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from napari_sam.export.annotations import Annotations
 from napari_sam.export.classes import ExportClass
 from napari_sam.export.coco import read_coco, write_coco
-from napari_sam.export.details import annotations_with_details, details_to_text
-from napari_sam.export.files import ExportError
+from napari_sam.export.details import DETAILS_KEY, annotations_with_details, details_to_text
+from napari_sam.export.files import ExportError, unreadable
 from napari_sam.export.geojson import read_geojson, write_geojson
 from napari_sam.export.image import ImageInfo, plane_name
 from napari_sam.export.imagej_rois import read_imagej_rois, write_imagej_rois
@@ -24,7 +24,14 @@ from napari_sam.export.label_images import labels_from_objects, objects_from_lab
 from napari_sam.export.measurements import write_measurements
 from napari_sam.export.numpy_files import read_label_npy, read_npz, write_label_npy, write_npz
 from napari_sam.export.png import read_label_png, read_png_details, write_label_png
-from napari_sam.export.semantic import semantic_labels, write_legend, write_semantic_png
+from napari_sam.export.semantic import (
+    legend_path,
+    objects_of_classes,
+    read_legend,
+    semantic_labels,
+    write_legend,
+    write_semantic_png,
+)
 from napari_sam.export.tiff import (
     read_label_tiff,
     read_tiff_details,
@@ -119,7 +126,7 @@ def _write_semantic_png(path: Path, annotations: Annotations) -> list[Path]:
 
 
 def _write_legend(path: Path, legend: Sequence[ExportClass]) -> Path:
-    file = path.with_name(f"{path.stem.removesuffix('.ome')}_classes.csv")
+    file = legend_path(path)
     write_legend(file, legend)
     return file
 
@@ -179,17 +186,28 @@ def _ends(path: str | Path) -> bytes:
             file.seek(max(len(head), size - _SNIFFED_BYTES))
             return head + file.read()
     except OSError as error:
-        raise ExportError(f"{path} cannot be read ({error}).") from error
+        raise unreadable(path, error) from error
 
 
 def _read_labels(labels: NDArray[Any], details: str, path: Path, image: ImageInfo) -> Annotations:
     info = image if labels.shape == image.shape else ImageInfo(labels.shape, path.name)
-    return annotations_with_details(info, objects_from_labels(labels), details)
+    return _with_details_or_legend(info, labels, details, path)
 
 
 def _read_tiff(path: Path) -> Annotations:
     labels, info = read_label_tiff(path)
-    return annotations_with_details(info, objects_from_labels(labels), read_tiff_details(path))
+    return _with_details_or_legend(info, labels, read_tiff_details(path), path)
+
+
+def _with_details_or_legend(
+    info: ImageInfo, labels: NDArray[Any], details: str, path: Path
+) -> Annotations:
+    if f'"{DETAILS_KEY}"' not in details:
+        legend = read_legend(legend_path(path))
+        # One that lies there from another image does not name all numbers of this one.
+        if legend and labels.max(initial=0) <= len(legend):
+            return objects_of_classes(info, labels, legend)
+    return annotations_with_details(info, objects_from_labels(labels), details)
 
 
 def _read_yolo(path: Path, image: ImageInfo) -> Annotations:
@@ -217,7 +235,7 @@ def _read_all(path: Path, image: ImageInfo) -> Sequence[Annotations]:
         ".txt": lambda: _read_yolo(path, image),
     }
     if suffix not in readers:
-        msg = f"{path} cannot be imported; choose a file that ends in {', '.join(READ_SUFFIXES)}."
+        msg = f"Choose a file that ends in {', '.join(READ_SUFFIXES)}, not {path.name}."
         raise ExportError(msg)
     return [readers[suffix]()]
 
@@ -247,13 +265,16 @@ def read_objects(path: str | Path, image: ImageInfo) -> Annotations:
     fitting = [one for one in found if _fits(one.image, image)]
     if not fitting:
         shapes = ", ".join(str(one.image.shape) for one in found)
-        msg = f"{path} is about an image of shape {shapes}, not {image.shape}: choose its image."
+        msg = (
+            f"The file is about an image of shape {shapes}, not {image.shape}: choose its image "
+            f"for {path.name}."
+        )
         raise ExportError(msg)
     if len(fitting) > 1:
         fitting = [one for one in fitting if one.image.name == image.name]
     if len(fitting) != 1:
         msg = (
-            f"{path} is about {len(found)} images, of which several have the shape {image.shape}: "
+            f"The file is about {len(found)} images, several of them of the shape {image.shape}: "
             f"name the layer as one of them ({', '.join(one.image.name for one in found[:5])})."
         )
         raise ExportError(msg)

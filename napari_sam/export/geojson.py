@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_sam.export.annotations import Annotations, ExportObject
 from napari_sam.export.classes import ExportClass, classes_of
-from napari_sam.export.files import ExportError, read_json, write_json
+from napari_sam.export.files import ExportError, read_json, reading, write_json
 from napari_sam.export.image import ImageInfo, image_from_json
 from napari_sam.export.outlines import PixelPolygon, fill_rings, trace_outlines
 
@@ -125,26 +125,28 @@ def read_geojson(path: str | Path, image: ImageInfo | None = None) -> Annotation
     """
     content = read_json(path)
     try:
-        image = image or _image(content)
-        # QuPath also writes a bare list, or one feature alone.
-        features = content if isinstance(content, list) else content.get("features", [content])
+        with reading():
+            image = image or _image(content)
+            # QuPath also writes a bare list, or one feature alone.
+            features = content if isinstance(content, list) else content.get("features", [content])
+            features = list(features)
         classes: dict[str, ExportClass] = {}
-        objects = [
-            thing
-            for number, feature in enumerate(features, start=1)
-            if (thing := _object(feature, number, image, classes)) is not None
-        ]
-    except ExportError:
-        raise
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-        msg = f"{path} is not GeoJSON of polygons ({type(error).__name__}: {error})."
+        objects = []
+        for number, feature in enumerate(features, start=1):
+            with reading(f"feature {number}"):
+                thing = _object(feature, number, image, classes)
+                if thing is not None:
+                    objects.append(thing)
+        with reading():
+            return Annotations(image, objects, tuple(classes.values()))
+    except ExportError as error:
+        msg = f"This is not GeoJSON of polygons, {error}: {Path(path).name}"
         raise ExportError(msg) from error
-    return Annotations(image, objects, tuple(classes.values()))
 
 
 def _image(content: Any) -> ImageInfo:
     if not isinstance(content, dict) or _IMAGE_KEY not in content:
-        raise ExportError("This GeoJSON does not say how large its image is; give the image.")
+        raise ExportError("it does not say how large its image is; give the image")
     return image_from_json(content[_IMAGE_KEY])
 
 
@@ -182,7 +184,7 @@ def _rings(geometry: dict[str, Any]) -> list[NDArray[np.float64]]:
     if geometry["type"] == "Polygon":
         polygons = [polygons]
     elif geometry["type"] != "MultiPolygon":
-        msg = f"A {geometry['type']} encloses no pixels; keep only polygons and multipolygons."
+        msg = f"a {geometry['type']} encloses no pixels; keep only polygons and multipolygons"
         raise ExportError(msg)
     # A position may have a height as its third number.
     return [np.array([at[:2] for at in ring], np.float64) for rings in polygons for ring in rings]

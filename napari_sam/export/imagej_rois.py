@@ -19,7 +19,7 @@ from roifile import ROI_COLOR_NONE, ROI_TYPE, ImagejRoi, roiread, roiwrite
 
 from napari_sam.export.annotations import Annotations, ExportObject
 from napari_sam.export.classes import ExportClass, classes_of
-from napari_sam.export.files import ExportError, written_beside
+from napari_sam.export.files import ExportError, unreadable, written_beside
 from napari_sam.export.image import ImageInfo
 from napari_sam.export.outlines import fill_rings, trace_outlines
 
@@ -171,7 +171,7 @@ def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
     try:
         read = roiread(path)
     except (OSError, ValueError, TypeError, struct.error, zipfile.BadZipFile) as error:
-        raise ExportError(f"{path} cannot be read as ImageJ ROIs ({error}).") from error
+        raise unreadable(path, error, "ImageJ ROIs") from error
     classes: dict[str, ExportClass] = {}
     objects = []
     for number, roi in enumerate(read if isinstance(read, list) else [read], start=1):

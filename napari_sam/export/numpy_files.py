@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_sam.export.annotations import Annotations, ExportObject
 from napari_sam.export.classes import ExportClass
-from napari_sam.export.files import ExportError, written_beside
+from napari_sam.export.files import ExportError, unreadable, written_beside
 from napari_sam.export.image import image_from_json
 from napari_sam.export.label_images import as_small_labels
 
@@ -63,7 +63,7 @@ def read_label_npy(path: str | Path) -> NDArray[Any]:
         with Path(path).open("rb") as file:
             labels = np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise ExportError(f"{path} cannot be read as .npy ({error}).") from error
+        raise unreadable(path, error, ".npy") from error
     return as_small_labels(labels)
 
 
@@ -146,7 +146,7 @@ def read_npz(path: str | Path) -> Annotations:
         classes = [ExportClass(one["name"], tuple(one["color_rgb"])) for one in metadata["classes"]]
         objects = _objects(arrays, classes, metadata.get("notes", {}))
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        msg = f"{path} does not hold annotations as write_npz writes them ({error})."
+        msg = f"The file does not hold annotations as write_npz writes them: {Path(path).name}"
         raise ExportError(msg) from error
     return Annotations(image, objects, classes)
 

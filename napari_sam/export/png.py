@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from napari_sam.export.details import DETAILS_KEY
-from napari_sam.export.files import ExportError, written_beside
+from napari_sam.export.files import ExportError, unreadable, written_beside
 from napari_sam.export.label_images import as_small_labels
 
 
@@ -71,9 +71,12 @@ def read_label_png(path: str | Path) -> NDArray[Any]:
         with Image.open(path, formats=["PNG"]) as image:
             pixels = np.asarray(image)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ExportError(f"{path} cannot be read as PNG ({error}).") from error
+        raise unreadable(path, error, "PNG") from error
     if pixels.ndim != 2:
-        msg = f"{path} has colours; a label image has gray values, which number the objects."
+        msg = (
+            "The image has colours; a label image has gray values, which number the objects: "
+            f"{Path(path).name}"
+        )
         raise ExportError(msg)
     return as_small_labels(pixels)
 
@@ -90,4 +93,4 @@ def read_png_details(path: str | Path) -> str:
         with Image.open(path, formats=["PNG"]) as image:
             return str(image.info.get(DETAILS_KEY, ""))
     except (OSError, ValueError) as error:
-        raise ExportError(f"{path} cannot be read as PNG ({error}).") from error
+        raise unreadable(path, error, "PNG") from error

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from skimage.measure import label as connected_components
 
 from napari_sam.export.annotations import Annotations
 from napari_sam.export.classes import ExportClass
-from napari_sam.export.files import ExportError, write_text, written_beside
-from napari_sam.export.label_images import labels_from_objects
+from napari_sam.export.files import ExportError, read_text, reading, write_text, written_beside
+from napari_sam.export.image import ImageInfo
+from napari_sam.export.label_images import labels_from_objects, objects_from_labels
 
 _WITHOUT: Final = ExportClass("without class", (160, 160, 160))
 _MAX_PALETTE: Final = 255
+_COLUMNS: Final = ["value", "class", "color"]
 
 
 def semantic_labels(annotations: Annotations) -> tuple[NDArray[Any], tuple[ExportClass, ...]]:
@@ -93,9 +98,85 @@ def write_legend(path: str | Path, legend: Sequence[ExportClass]) -> None:
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["value", "class", "color"])
+    table.writerow(_COLUMNS)
     table.writerow([0, "background", "#000000"])
     for number, one in enumerate(legend, start=1):
         table.writerow([number, one.name, "#" + bytes(one.color_rgb).hex()])
     content = text.getvalue()
     write_text(path, content, "utf-8" if content.isascii() else "utf-8-sig")
+
+
+def legend_path(path: Path) -> Path:
+    """Return the legend beside a semantic image, which all slices of a stack share."""
+    stem = re.sub(r"(_[a-z]\d{4,})+$", "", path.stem.removesuffix(".ome"))
+    return path.with_name(f"{stem}_classes.csv")
+
+
+def read_legend(path: Path) -> tuple[ExportClass, ...]:
+    """Read what `write_legend` has written.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.csv`` file, which need not be there.
+
+    Returns
+    -------
+    tuple of ExportClass
+        The classes from number 1 on; empty if there is no such file, or it is another table.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be read, or a line of it names no class.
+    """
+    if not path.exists():
+        return ()
+    rows = [row for row in csv.reader(io.StringIO(read_text(path), newline="")) if row]
+    if rows[:1] != [_COLUMNS]:
+        return ()
+    classes: list[ExportClass] = []
+    try:
+        for line, row in enumerate(rows[1:], start=2):
+            with reading(f"Line {line}"):
+                value, name, color = row
+                if int(value) != line - 2:
+                    raise ExportError(f"the value {line - 2} is missing")
+                red, green, blue = bytes.fromhex(color.removeprefix("#"))
+                classes.append(ExportClass(name, (red, green, blue)))
+    except ExportError as error:
+        raise ExportError(f"{error}: {path.name}") from error
+    return tuple(classes[1:])
+
+
+def objects_of_classes(
+    image: ImageInfo, labels: NDArray[Any], legend: Sequence[ExportClass]
+) -> Annotations:
+    """Make an object of each connected piece of a semantic image.
+
+    Parameters
+    ----------
+    image : ImageInfo
+        The image.
+    labels : (..., H, W) unsigned integer ndarray
+        Numbers of classes, 0 being background. Pieces of one class that touch at a corner only are
+        two; in a stack, a piece goes on in the next slice.
+    legend : sequence of ExportClass
+        The classes from number 1 on, at least as many as there are numbers.
+
+    Returns
+    -------
+    Annotations
+        With the classes of the legend; the objects called "without class" have none.
+    """
+    names = [None if one == _WITHOUT else one.name for one in legend]
+    pieces = connected_components(labels, background=0, connectivity=1)
+    piece_ids, places = np.unique(pieces, return_index=True)
+    values = labels.ravel()[places]
+    class_names = {
+        piece: name
+        for piece, value in zip(piece_ids.tolist(), values.tolist(), strict=True)
+        if value and (name := names[value - 1]) is not None
+    }
+    classes = [one for one in legend if one != _WITHOUT]
+    return Annotations(image, objects_from_labels(pieces, class_names), classes)

@@ -16,7 +16,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_sam.export.details import DETAILS_KEY
-from napari_sam.export.files import ExportError, written_beside
+from napari_sam.export.files import ExportError, unreadable, written_beside
 from napari_sam.export.image import ImageInfo
 from napari_sam.export.label_images import as_small_labels
 from napari_sam.export.units import UNIT_SYMBOLS, unit_name
@@ -182,7 +182,7 @@ def read_label_tiff(path: str | Path) -> tuple[NDArray[Any], ImageInfo]:
             axes = series.axes
             height, width = tiff.pages.first.imagelength, tiff.pages.first.imagewidth
     except (OSError, tifffile.TiffFileError, IndexError, ElementTree.ParseError) as error:
-        raise ExportError(f"{path} cannot be read as TIFF ({error}).") from error
+        raise unreadable(path, error, "TIFF") from error
     # The page knows better than the series, which drops and mixes up axes of length one.
     lengths = dict(zip(axes, labels.shape, strict=False)) | {"Y": height, "X": width}
     wanted = details.get(_AXES_KEY, axes)
@@ -190,7 +190,8 @@ def read_label_tiff(path: str | Path) -> tuple[NDArray[Any], ImageInfo]:
         axes = wanted
         labels = labels.reshape([lengths.get(axis, 1) for axis in axes])
     if len(axes) != labels.ndim or axes[-2:] != "YX":
-        raise ExportError(f"{path} has the axes {axes}; a label image needs one channel, ... YX.")
+        msg = f"A label image needs one channel, ... YX, not the axes {axes}: {path.name}"
+        raise ExportError(msg)
     known = [details.get(axis, (1.0, "pixel")) for axis in axes]
     return labels, ImageInfo(
         labels.shape,
@@ -214,7 +215,7 @@ def read_tiff_details(path: str | Path) -> str:
             known = _ome_details(tiff) or tiff.imagej_metadata or {}
             return str(known.get(DETAILS_KEY, known.get("Info", "")))
     except (OSError, tifffile.TiffFileError, IndexError, ElementTree.ParseError) as error:
-        raise ExportError(f"{path} cannot be read as TIFF ({error}).") from error
+        raise unreadable(path, error, "TIFF") from error
 
 
 def _checked(labels: NDArray[Any], image: ImageInfo) -> NDArray[Any]:

@@ -99,17 +99,31 @@ def read_yolo(
             continue
         try:
             class_number = int(line.split()[0])
+            if class_number < 0:
+                raise ValueError("a class is numbered from 0")
             corners = np.array(line.split()[1:], np.float64).reshape(-1, 2)
             if len(corners) < 3:
                 raise ValueError(f"{len(corners)} corners")
             class_name = classes[class_number].name if classes else None
         except (ValueError, IndexError) as error:
-            msg = f"Line {number} of {path} is no polygon of a known class ({error})."
+            msg = f"Line {number} {_wrong(line, classes)}: {Path(path).name}"
             raise ExportError(msg) from error
         found = fill_rings([corners * image.plane_shape[::-1]], image.plane_shape)
         if found is not None:
             objects.append(ExportObject(number, *found, class_name=class_name))
     return Annotations(image, objects, classes)
+
+
+def _wrong(line: str, classes: Sequence[ExportClass]) -> str:
+    """Return what is wrong with a line that is no polygon of a known class."""
+    first, *rest = line.split()
+    if not first.isdecimal():
+        return f"begins with {first!r} instead of the number of a class"
+    if len(rest) < 6 or len(rest) % 2:
+        return f"has {len(rest)} coordinates, not the even number of 6 or more of a polygon"
+    if classes and int(first) >= len(classes):
+        return f"has the class {first}, but only {len(classes)} are named in the .yaml beside it"
+    return "has a coordinate that is not a number"
 
 
 def write_yolo_classes(path: str | Path, classes: Sequence[ExportClass]) -> None:
@@ -159,4 +173,6 @@ def read_yolo_classes(path: str | Path) -> tuple[ExportClass, ...]:
             names = [names[number] for number in range(len(names))]
         return classes_of(str(name) for name in names)
     except (yaml.YAMLError, TypeError, KeyError) as error:
-        raise ExportError(f"{path} does not name classes as YOLO's data.yaml does.") from error
+        raise ExportError(
+            f"Classes are not named as in YOLO's data.yaml: {Path(path).name}"
+        ) from error

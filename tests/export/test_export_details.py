@@ -13,6 +13,7 @@ from PIL import Image
 from napari_sam.export import (
     Annotations,
     ExportClass,
+    ExportError,
     ExportObject,
     ImageInfo,
     format_named,
@@ -93,3 +94,26 @@ def test_the_later_of_two_overlapping_classes_has_the_pixels(annotated):
     above = ExportObject(3, SQUARE, 1, 1, (0,), NAMES[4])
     both = replace(annotated, objects=[*annotated.objects, above])
     assert semantic_labels(both)[0][0, 1, 1] == 2
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.ome.tif"])
+def test_pieces_of_a_semantic_image_become_objects_with_the_classes_of_its_legend(tmp_path, name):
+    image = ImageInfo((6, 9))
+    classes = [ExportClass("cell", (1, 2, 3)), ExportClass("unused", (4, 5, 6))]
+    objects = [
+        ExportObject(1, SQUARE, 0, 0, (), "cell"),
+        ExportObject(2, SQUARE, 0, 5, (), "cell"),
+        ExportObject(3, SQUARE, 3, 2),
+    ]
+    title = "Semantic PNG" if name == "a.png" else "Semantic OME-TIFF"
+    format_named(title).write(tmp_path / name, Annotations(image, objects, classes))
+    read = read_objects(tmp_path / name, image)
+    assert [one.class_name for one in read.objects] == ["cell", "cell", None]
+    assert [(one.top, one.left) for one in read.objects] == [(0, 0), (0, 5), (3, 2)]
+    assert list(read.classes) == classes
+    legend = tmp_path / "a_classes.csv"
+    legend.write_text("value,class,color\n0,background,#000000\n1,cell,blue\n")
+    with pytest.raises(ExportError, match=r"Line 3 .*: a_classes\.csv"):
+        read_objects(tmp_path / name, image)
+    legend.write_text("another,table\n")
+    assert [one.label_id for one in read_objects(tmp_path / name, image).objects] == [1, 3]
