@@ -237,7 +237,12 @@ def _read_all(path: Path, image: ImageInfo) -> Sequence[Annotations]:
     if suffix not in readers:
         msg = f"Choose a file that ends in {', '.join(READ_SUFFIXES)}, not {path.name}."
         raise ExportError(msg)
-    return [readers[suffix]()]
+    try:
+        return [readers[suffix]()]
+    except (ExportError, ImportError, MemoryError):
+        raise
+    except Exception as error:  # whatever a decoder stumbles over in a damaged file
+        raise unreadable(path, error) from error
 
 
 def read_objects(path: str | Path, image: ImageInfo) -> Annotations:

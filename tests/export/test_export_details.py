@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 from export_cases import NAMES, assert_same
 from PIL import Image
 
@@ -117,3 +118,16 @@ def test_pieces_of_a_semantic_image_become_objects_with_the_classes_of_its_legen
         read_objects(tmp_path / name, image)
     legend.write_text("another,table\n")
     assert [one.label_id for one in read_objects(tmp_path / name, image).objects] == [1, 3]
+
+
+def test_a_damaged_file_is_told_as_such(tmp_path):
+    image = ImageInfo((6, 9))
+    path = tmp_path / "a.ome.tif"
+    thing = ExportObject(1, SQUARE, 0, 0)
+    format_named("OME-TIFF").write(path, Annotations(image, [thing]))
+    content = path.read_bytes()
+    with tifffile.TiffFile(path) as tiff:
+        (offset,), (count,) = tiff.pages[0].dataoffsets, tiff.pages[0].databytecounts
+    path.write_bytes(content[:offset] + b"\xff" * count + content[offset + count :])
+    with pytest.raises(ExportError, match=r"cannot be read .*: a\.ome\.tif"):
+        read_objects(path, image)
