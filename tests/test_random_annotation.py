@@ -449,6 +449,9 @@ class Annotating(RuleBasedStateMachine):
         self.labels[self.target] = np.array(self.target.data)
         self.settle()
 
+    def the_numbers_are(self, label_ids: set[int]) -> None:
+        assert {one.label_id for one in self.widget.binding.objects.target_layer.book} == label_ids
+
     @rule()
     def take_a_stroke_back(self) -> None:
         if self.target is not None:
@@ -532,8 +535,10 @@ def mask_of(candidates, index: int, shape: tuple[int, int]) -> np.ndarray:
 def described(book) -> dict[int, tuple]:
     """Return what is known of each object."""
     return {
-        one.label_id: (one.start, one.stop, one.area_px, one.class_name, one.score, one.state)
+        one.label_id: (one.start, one.stop, one.area_px, one.class_name, one.score, state)
         for one in book
+        # Masks from before the last click are not written down.
+        for state in [one.state and (one.state.prompts, one.state.choice, one.state.tile)]
     }
 
 
@@ -568,6 +573,17 @@ ONCE_WRONG = {
         person.every_object_is_known_exactly_once(),
         person.undo_and_redo(),
         person.undo(),
+    ),
+    "what a brush has added stays when its object is undone, and is its own again": lambda person: (
+        person.add(10, 10, 9, Overlap.KEEP),
+        person.add(40, 40, 9, Overlap.KEEP),
+        person.paint_with(1, 12, 24, 6),
+        person.undo(),
+        person.undo(),
+        person.every_object_is_known_exactly_once(),
+        person.redo(),
+        person.redo(),
+        person.the_numbers_are({1, 2}),
     ),
     "a brush takes the number of what is redone, and more follows": lambda person: (
         person.add(10, 10, 9, Overlap.KEEP),

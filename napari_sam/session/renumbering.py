@@ -37,9 +37,10 @@ def with_free_label_ids(following: Sequence[Edit]) -> list[Edit]:
     labels = following[0].labels
     if labels is None or labels.target.is_gone:
         return list(following)
-    made, largest = labels.made_label_ids, labels.target.max_label_id()
-    if not made or min(made) > largest:
+    made = labels.made_label_ids
+    if not any(_is_taken(labels, label_id) for label_id in made):
         return list(following)
+    largest = labels.target.max_label_id()
     shift = largest + 1 - min(made)
     edits = [one.labels for one in following if one.labels is not None]
     last = max(max(one.made_label_ids, default=0) for one in edits if one.target is labels.target)
@@ -51,6 +52,18 @@ def with_free_label_ids(following: Sequence[Edit]) -> list[Edit]:
         raise TargetError(msg)
     renumbering = _Renumbering(shift)
     return [renumbering.edit(one, labels.target) for one in following]
+
+
+def _is_taken(edit: LabelsEdit, label_id: int) -> bool:
+    """Whether the number of an object that comes back means another one now.
+
+    Not so if that is what a brush had added to the very object, which stayed when it was undone.
+    """
+    there = edit.target.book.get(label_id)
+    if there is None:
+        return False
+    made = [one.after for one in edit.changes if one.after and one.label_id == label_id]
+    return not any(one.masks and one.masks is there.masks for one in made)
 
 
 class _Renumbering:

@@ -187,25 +187,36 @@ def test_a_number_that_is_used_twice_means_the_object_of_its_time(editing):
     assert accept(editing, 10, 10, 5, 5, note="second") == first
     for _ in range(3):
         editing.undo()
-    paint(editing, 7, 30, 30, 2, 2)
-    for expected in ({8, 7}, {7}, {8, 7}):
+    paint(editing, first, 30, 30, 2, 2)
+    for expected in ({1, 2}, {1}, {1, 2}):
         editing.redo()
         assert set(places(labels.book)) == expected
         check(labels)
-    assert labels.book.get(8).note == "second"
+    assert labels.book.get(2).note == "second"
+
+
+def test_numbers_that_nobody_has_taken_come_back(editing):
+    labels = editing.target.labels
+    first = accept(editing, 0, 0, 5, 5)
+    editing.undo()
+    paint(editing, 7, 30, 30, 2, 2)
+    editing.redo()
+    assert set(places(labels.book)) == {first, 7}
+    check(labels)
 
 
 def test_redo_without_a_free_number_says_so_and_can_be_tried_again(editing):
     labels = editing.target.labels
     accept(editing, 0, 0, 5, 5)
     editing.undo()
-    paint(editing, 255, 30, 30, 2, 2)
+    paint(editing, 1, 30, 30, 2, 2)
+    paint(editing, 255, 35, 35, 2, 2)
     with pytest.raises(TargetError, match="too few numbers"):
         editing.redo()
     check(labels)
     paint(editing, 0, 30, 30, 2, 2)
     editing.redo()
-    assert places(labels.book) == {1: ((0, 0), (5, 5), 25)}
+    assert places(labels.book)[1] == ((0, 0), (5, 5), 25)
 
 
 class PaintedMeanwhile(ArrayLabels):
