@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 DOCK_NAME: Final = "Click to segment (SAM live)"
 """As napari's menus call it, so that they find the widget instead of making another one."""
-_LAYOUT_MS: Final = 500
 SAMPLES: Final = ("coins", "cell", "retina", "immunohistochemistry")
 _EXAMPLES: Final = """\b
 Examples:
@@ -104,7 +103,6 @@ def _open_window(
     files: Sequence[str], sample: str | None, reader: str | None, choice: ModelChoice
 ) -> None:
     import napari
-    from qtpy.QtCore import QTimer
 
     viewer = napari.Viewer(show=False)
     try:
@@ -115,10 +113,8 @@ def _open_window(
         raise
     if sample is not None:
         viewer.open_sample(DISTRIBUTION, sample)
-    dock_widget(viewer, choice)
+    dock_widget(viewer, choice).fit_view_once_laid_out()
     viewer.show()
-    # The widget takes some of the canvas; Qt settles how much only some rounds after the showing.
-    QTimer.singleShot(_LAYOUT_MS, viewer.reset_view)
     napari.run()
 
 

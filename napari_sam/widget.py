@@ -55,6 +55,7 @@ from napari_sam.session import (
 from napari_sam.session_files import SessionFiles
 from napari_sam.status_bar import CalmStatusBar
 
+_LAYOUT_MS: Final = 500
 _CAMERA_MS: Final = 300
 """How long the camera has to rest before the part of a large image in sight is embedded."""
 _LOOK_MS: Final = 600
@@ -112,6 +113,13 @@ class SamWidget(QWidget):
         threading.Thread(target=importlib.import_module, args=("pandas",), daemon=True).start()
         self.binding.choose_image()
         self.session.preload()
+
+    def fit_view_once_laid_out(self) -> None:
+        """Have all of the image in sight, in a window that is about to be shown with this widget.
+
+        The widget takes some of the canvas; Qt settles how much only some rounds after the showing.
+        """
+        self._rest_timer(_LAYOUT_MS, self._viewer.reset_view).start()
 
     # Scripts and tests -----------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -79,7 +80,8 @@ def assert_same_results(folder, expected):
     assert found.keys() == expected.keys()
     for name, content in found.items():
         if name.endswith(".tif"):
-            assert content == expected[name], name
+            pixels = [tifffile.imread(io.BytesIO(one)) for one in (content, expected[name])]
+            np.testing.assert_array_equal(*pixels, err_msg=name)
         elif not name.startswith(".napari-sam"):
             mine, other = (json.loads(one) for one in (content, expected[name]))
             scores = [[one.pop("score") for one in each["annotations"]] for each in (mine, other)]

@@ -31,7 +31,7 @@ def test_an_image_is_ready_again_after_a_restart(make_widget, embeddings_folder)
     again._model_panel.expand()
     row = again._store_row
     row.usage_requested.emit()
-    assert row._label.text() == "1 embeddings kept, 4 MB"
+    assert row._label.text() == "1 embedding kept, 4 MB"
     assert str(embeddings_folder) in row._label.toolTip()
     row._clear.click()
     assert list(embeddings_folder.iterdir()) == []

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from napari_sam.batch.images import ImageFile
 from napari_sam.batch.task import Task
-from napari_sam.export.files import ExportError, read_json, write_json
+from napari_sam.export.files import ExportError, read_json, reason, write_json
 
 FOLDER: Final = ".napari-sam"
 """Within the folder of the results."""
@@ -148,17 +148,18 @@ class Records:
                 (self.folder / name).unlink(missing_ok=True)
             write_json(self._path(image), {**record, "is_complete": True})
         except ExportError as error:
-            if str(part) not in str(error):
+            cause = error.__cause__
+            # A full disk names no file.
+            if not isinstance(cause, OSError) or str(part) not in str(cause.filename or part):
                 raise
-            raise ExportError(self._unwritten(error.__cause__ or error)) from error
+            raise ExportError(self._unwritten(cause)) from error
         except OSError as error:
             raise ExportError(self._unwritten(error)) from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
-    def _unwritten(self, error: BaseException) -> str:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        msg = f"Results cannot be written to {self.folder} ({reason})"
+    def _unwritten(self, error: OSError) -> str:
+        msg = f"Results cannot be written to {self.folder} ({reason(error)})"
         with suppress(OSError):
             free_bytes = shutil.disk_usage(self.folder).free
             if free_bytes < _LITTLE_BYTES:

@@ -162,6 +162,13 @@ def test_an_image_is_known_by_some_of_its_pixels():
             raise RuntimeError
 
     assert fingerprint_of(Unreadable()) is None
-    assert ImageReference("a", None, (3, 4), "uint8", fingerprint="x").key == (
-        ImageReference("a", None, (3, 4), "uint8").key
-    )
+    keys = [
+        ImageReference(name, source, (3, 4), "uint8", fingerprint=pixels).key
+        for name, source, pixels in (
+            *(("a", None, "x"), ("b", None, "x"), ("a", None, "y")),
+            *(("a", "file", None), ("b", "file", None), ("a", None, None), ("b", None, None)),
+        )
+    ]
+    assert keys[0] == keys[1] != keys[2]  # by its pixels, in memory
+    assert keys[3] == keys[4]  # by its file
+    assert len(set(keys)) == 5  # else by its name
