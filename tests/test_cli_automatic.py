@@ -56,7 +56,9 @@ def run(*arguments):
 
 
 def start(*arguments):
-    code = "from napari_sam.cli import main; main()"
+    # What runs in the background of a shell is born deaf to Ctrl-C.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from napari_sam.cli import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, "automatic", *map(str, arguments)],
         env={name: value for name, value in os.environ.items() if name != "DISPLAY"},

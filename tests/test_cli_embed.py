@@ -48,7 +48,12 @@ def run(*arguments):
     return CliRunner().invoke(main, ["embed", *map(str, arguments)])
 
 
-def start(*arguments, code="from napari_sam.cli import main; main()"):
+# What runs in the background of a shell is born deaf to Ctrl-C.
+LISTENING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+RUN = LISTENING + "from napari_sam.cli import main; main()"
+
+
+def start(*arguments, code=RUN):
     return subprocess.Popen(
         [sys.executable, "-c", code, "embed", *map(str, arguments)],
         env={name: value for name, value in os.environ.items() if name != "DISPLAY"},
