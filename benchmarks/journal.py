@@ -30,9 +30,11 @@ SIDE_PX = 8000
 class SteadyLabels(ArrayLabels):
     """Knows the largest label_id without a pass over the array, as a target layer does."""
 
+    newest = 0
+
     def max_label_id(self) -> int:
-        """Return the label_id of the newest record."""
-        return len(self.book)
+        """Return the label_id of the newest object, which may have been replaced wholly since."""
+        return self.newest
 
 
 def annotate(n_entries: int, folder: Path) -> tuple[Journal, SteadyLabels, float]:
@@ -51,6 +53,7 @@ def annotate(n_entries: int, folder: Path) -> tuple[Journal, SteadyLabels, float
         record = ObjectRecord(0, (), (), 0, score=random.random(), state=state)
         new = NewObject([(y * y + x * x <= 1, top, left)], replace(record))
         edit = plan_object(plane, new, Overlap.REPLACE)
+        labels.newest = edit.label_id
         steps = [Direction.MADE]
         if n_done % 10 == 0:
             steps += [Direction.UNDONE, Direction.REDONE]
