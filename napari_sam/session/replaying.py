@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
@@ -130,7 +131,8 @@ def replay(entries: Iterable[dict[str, Any]], labels: Labels) -> None:
         Of the shape and the type that the journal's header says.
     """
     canvas = _Canvas(labels)
-    records: dict[int, dict[str, Any] | None] = {}
+    # Packed, since the garbage collector would go through all these dicts again and again.
+    records: dict[int, bytes | None] = {}
     for entry in entries:
         for patch in entry["patches"]:
             canvas.paint(Patch.from_json(patch))
@@ -138,14 +140,15 @@ def replay(entries: Iterable[dict[str, Any]], labels: Labels) -> None:
         for record in entry["records"]:
             # Last in the order of the book, where it was taken out and noted again.
             records.pop(record["label_id"], None)
-            records[record["label_id"]] = record
+            records[record["label_id"]] = marshal.dumps(record)
     canvas.flush()
     labels.book.apply(
         tuple(
             RecordChange(
-                labels.book.get(label_id), None if record is None else record_from_json(record)
+                labels.book.get(label_id),
+                None if packed is None else record_from_json(marshal.loads(packed)),
             )
-            for label_id, record in records.items()
+            for label_id, packed in records.items()
         )
     )
 
