@@ -13,7 +13,6 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent, QEventLoop, Qt, QTimer
 from qtpy.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -28,6 +27,7 @@ from napari_sam._qt.mask_panel import MaskPanel
 from napari_sam._qt.model_panel import ModelPanel
 from napari_sam._qt.object_panel import ObjectPanel
 from napari_sam._qt.prompt_panel import PromptPanel
+from napari_sam._qt.still_label import StillLabel
 from napari_sam._qt.store_row import StoreRow
 from napari_sam.activity import Activity
 from napari_sam.automatic_run import AutomaticRun
@@ -165,11 +165,7 @@ class SamWidget(QWidget):
             self._mask_panel,
             self._object_panel,
         )
-        self._hint = QLabel()
-        self._hint.setWordWrap(True)
-        self._hint.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._hint.setContentsMargins(20, 4, 12, 8)
-        self._hint.setMinimumHeight(3 * self._hint.fontMetrics().lineSpacing())
+        self._hint = StillLabel(min_lines=3)
         self._column = column = Column()
         for panel in (self._model_panel, self._image_panel, self._prompt_panel, self._mask_panel):
             column.add(panel)
@@ -186,7 +182,8 @@ class SamWidget(QWidget):
         self._help_button.setFixedSize(28, 28)
         self._help_button.setToolTip("All keys and what they do (?)")
         foot = QHBoxLayout()
-        foot.setContentsMargins(0, 0, margins.right(), 0)
+        foot.setContentsMargins(20, 4, margins.right(), 8)
+        foot.setSpacing(12)
         foot.addWidget(self._hint, 1)
         foot.addWidget(self._help_button, 0, Qt.AlignmentFlag.AlignTop)
         layout.addLayout(foot)
@@ -281,7 +278,7 @@ class SamWidget(QWidget):
         for panel in self._panels:
             panel.show_state(state)
         self._brought_row.show_state(state)
-        self._hint.setText(state.hint)
+        self._hint.set_text(state.hint)
         self._activity.show_state(state)
         self._status_bar.show_state(state)
 

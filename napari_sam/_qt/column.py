@@ -23,6 +23,7 @@ class Column(QScrollArea):
         contents = QWidget()
         self.panels = QVBoxLayout(contents)
         self.panels.addStretch(1)
+        self._told = QSize()
         self.setWidget(contents)
 
     def add(self, panel: QWidget) -> None:
@@ -40,10 +41,19 @@ class Column(QScrollArea):
     def showEvent(self, event: QShowEvent) -> None:
         """Tell how wide panels are in the window's style, which they have by now."""
         super().showEvent(event)
-        QTimer.singleShot(0, self.updateGeometry)
+        QTimer.singleShot(0, self._tell)
+
+    def _tell(self) -> None:
+        """Have a new layout made around the column if it needs more or less room than before.
+
+        Not else: it reaches up to napari's window, which is painted anew.
+        """
+        if self._told != self.minimumSizeHint():
+            self._told = self.minimumSizeHint()
+            self.updateGeometry()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Hear that a panel needs another width than before."""
         if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
-            self.updateGeometry()
+            self._tell()
         return bool(super().eventFilter(watched, event))

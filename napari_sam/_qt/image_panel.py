@@ -6,15 +6,17 @@ import time
 from typing import Final
 
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout
 
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam._qt.prepare_row import PrepareRow
+from napari_sam._qt.still_label import StillLabel
 from napari_sam.session import Phase, SessionState
 
 # Each change makes Qt recompose the whole window, which without a GPU takes from the embedding's
 # own processor cores.
 _TICK_MS: Final = 500
+_BAR_PX: Final = 6
 
 
 class ImagePanel(QGroupBox):
@@ -29,10 +31,11 @@ class ImagePanel(QGroupBox):
         self.prepare_row = PrepareRow()
         self._progress = QProgressBar()
         self._progress.setRange(0, 100)
+        self._progress.setTextVisible(False)
+        self._progress.setFixedHeight(_BAR_PX)
         self._progress.setToolTip("The image embedding is computed once, in the background")
         self._button = QPushButton("Cancel")
-        self._status = QLabel()
-        self._status.setWordWrap(True)
+        self._status = StillLabel()
         self._started_s = self._elapsed_s = 0.0
         self._state = SessionState()
         self._timer = QTimer(self)
@@ -40,12 +43,17 @@ class ImagePanel(QGroupBox):
         self._timer.timeout.connect(self._show_progress)
         self._button.clicked.connect(self._on_button_clicked)
         row = QHBoxLayout()
-        row.addWidget(self._progress, 1)
+        row.addWidget(self._status, 1)
         row.addWidget(self._button)
         layout = QVBoxLayout(self)
         layout.addWidget(self.image_combo)
         layout.addLayout(row)
-        layout.addWidget(self._status)
+        layout.addWidget(self._progress)
+        for at_times in (self._button, self._progress):
+            # A tile is embedded in a moment: nothing below may jump to and fro for it.
+            policy = at_times.sizePolicy()
+            policy.setRetainSizeWhenHidden(True)
+            at_times.setSizePolicy(policy)
         layout.addWidget(self.prepare_row)
 
     def show_state(self, state: SessionState) -> None:
@@ -74,7 +82,7 @@ class ImagePanel(QGroupBox):
 
     def _show_progress(self) -> None:
         self._progress.setValue(round(self._state.progress * 100))
-        self._status.setText(self._status_text())
+        self._status.set_text(self._status_text())
 
     def _status_text(self) -> str:
         state, runtime = self._state, self._state.runtime

@@ -147,13 +147,15 @@ class LookPanel(Fold):
             self.look_requested.emit(look)
 
 
-class Thumbnail(QLabel):
+class Thumbnail(QWidget):
     """A picture as wide as there is room for, and of limited height."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setToolTip("What the model got of the image, or of the part of a large one in use")
-        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        # In no layout: each picture would have all of the window laid out anew (see `StillLabel`).
+        self._label = QLabel(self)
+        self._label.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._pixels: NDArray[np.uint8] | None = None
         self.setFixedHeight(_HEIGHT_PX)
@@ -167,11 +169,16 @@ class Thumbnail(QLabel):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Show it as large as there is room for."""
         super().resizeEvent(event)
+        self._label.resize(event.size())
         self._fit()
+
+    def pixmap(self) -> QPixmap:
+        """Return what is shown."""
+        return self._label.pixmap()
 
     def _fit(self) -> None:
         if self._pixels is None:
-            self.clear()
+            self._label.clear()
             return
         height, width = self._pixels.shape[:2]
         image = QImage(
@@ -186,7 +193,7 @@ class Thumbnail(QLabel):
         keep = Qt.AspectRatioMode.KeepAspectRatio
         scaled = QPixmap.fromImage(image).scaled(room, keep, mode)
         scaled.setDevicePixelRatio(ratio)
-        self.setPixmap(scaled)
+        self._label.setPixmap(scaled)
 
 
 def _narrow_combo() -> QComboBox:

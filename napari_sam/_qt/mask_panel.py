@@ -7,9 +7,10 @@ from typing import Final
 
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QGroupBox, QLabel, QListWidget, QListWidgetItem, QSizePolicy, QVBoxLayout
+from qtpy.QtWidgets import QGroupBox, QListWidget, QListWidgetItem, QVBoxLayout
 
 from napari_sam._qt.keyed_texts import KeyedTexts
+from napari_sam._qt.still_label import StillLabel
 from napari_sam.session import Candidates, SessionState
 
 _ROW_HEIGHT_PX: Final = 24
@@ -49,11 +50,7 @@ class MaskPanel(QGroupBox):
             self._rows.addItem(item)
         self._rows.setFixedHeight(len(colors) * _ROW_HEIGHT_PX + 2 * self._rows.frameWidth() + 4)
         self._rows.currentRowChanged.connect(self._on_rows_current_row_changed)
-        self._reason = QLabel()
-        self._reason.setEnabled(False)  # as quiet as the theme has it
-        self._reason.setFixedHeight(self._reason.fontMetrics().lineSpacing() + 2)
-        # The longest reason must not make the whole widget wider; its tooltip has all of it.
-        self._reason.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._reason = StillLabel(wraps=False)  # its tooltip has all of the longest one
         layout = QVBoxLayout(self)
         layout.addWidget(self._rows)
         layout.addWidget(self._reason)
@@ -88,7 +85,7 @@ class MaskPanel(QGroupBox):
         reason = ""
         if candidates is not None and candidates.ranking is not None:
             reason = f"Mask {candidates.best + 1}: {candidates.ranking.reason}"
-        self._reason.setText(reason)
+        self._reason.set_text(reason)
         self._reason.setToolTip(f"Why this mask is preselected: {reason}" if reason else "")
 
     def _on_rows_current_row_changed(self, row: int) -> None:

@@ -100,9 +100,8 @@ class LayerBinding:
             self.keys.bind,
         )
         self._candidates = CandidateLayers(
+            self._layers,
             self._add_candidate,
-            self._layers.remove,
-            self._layers.redraw,
             self.objects.undo,
             self.objects.redo,
         )

@@ -11,6 +11,7 @@ from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
 from napari_sam.layers.plane_view import PlaneView, place, placement
+from napari_sam.layers.viewer_layers import ViewerLayers
 from napari_sam.session import Candidates
 
 CANDIDATE_COLORS: Final = ("#29b6ff", "#ffc400", "#ff5ad2")
@@ -101,24 +102,22 @@ class CandidateLayers:
 
     Parameters
     ----------
-    add_layer, remove_layer : callable
-        Bring a layer into the viewer and take it out, without changing the selection.
-    redraw : callable
-        Draws a layer's data anew.
+    layers : ViewerLayers
+        The viewer's layers.
+    add_layer : callable
+        Brings a new layer into the viewer.
     on_undo, on_redo : callable
         What napari's undo and redo keys do on these layers.
     """
 
     def __init__(
         self,
+        layers: ViewerLayers,
         add_layer: Callable[[Labels], None],
-        remove_layer: Callable[[Labels], None],
-        redraw: Callable[[Labels], None],
         on_undo: Callable[[], None],
         on_redo: Callable[[], None],
     ) -> None:
-        self._add_layer, self._remove_layer = add_layer, remove_layer
-        self._redraw = redraw
+        self._viewer_layers, self._add_layer = layers, add_layer
         self._on_undo, self._on_redo = on_undo, on_redo
         self._layers: list[CandidateLayer | None] = [None] * len(CANDIDATE_COLORS)
         self._filled: list[_Region] = [_NOTHING] * len(CANDIDATE_COLORS)
@@ -206,7 +205,7 @@ class CandidateLayers:
                 if layer.visible:  # napari rebuilds it even where nothing changes
                     layer.visible = False
             elif layer.visible and self._fill(number):
-                self._redraw(layer)
+                self._viewer_layers.redraw(layer)
             elif number == chosen and not layer.visible:
                 self._fill(number)
                 layer.visible = True
@@ -259,15 +258,16 @@ class CandidateLayers:
             return
         self._grids[number] = grid
         shape = tuple(view.spread(*grid.shape, 1))
-        if layer.data.shape != shape:
-            layer.data = np.zeros(shape, np.uint8)
-        place(layer, self._where(grid))
+        with self._viewer_layers.unlisted():
+            if layer.data.shape != shape:
+                layer.data = np.zeros(shape, np.uint8)
+            place(layer, self._where(grid))
 
     def _on_visible(self) -> None:
         """Fill a layer that the person shows with the eye in the layer list."""
         for number, layer in enumerate(self._layers):
             if layer is not None and layer.visible and self._fill(number):
-                self._redraw(layer)
+                self._viewer_layers.redraw(layer)
 
     def forget(self, layer: object) -> None:
         """Hear that the person deleted a layer; it is made again when needed."""
@@ -288,4 +288,4 @@ class CandidateLayers:
         for number in range(len(self._layers)):
             layer = self._release(number)
             if layer is not None:
-                self._remove_layer(layer)
+                self._viewer_layers.remove(layer)

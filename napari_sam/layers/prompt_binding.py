@@ -203,9 +203,10 @@ class PromptBinding:
         points = self.make_points() if prompts.points_xy else self.points
         has_shapes = prompts.box_xyxy or prompts.scribbles
         boxes = self.make_boxes() if has_shapes else self.boxes
-        for layer in (points, boxes):
-            if layer is not None:
-                layer.write(prompts, self._image, self._view, self._dims)
+        with self._layers.unlisted():
+            for layer in (points, boxes):
+                if layer is not None:
+                    layer.write(prompts, self._image, self._view, self._dims)
 
     def set_polarity(self, label: int) -> None:
         """Say what the next click or scribble means: 1 foreground, 0 background."""

@@ -55,13 +55,19 @@ class ViewerLayers:
                 self._layers.remove(layer)
 
     def redraw(self, layer: Layer) -> None:
-        """Draw a layer's data anew on the canvas, and nothing else.
+        """Draw a layer's data anew on the canvas, and nothing else."""
+        with self.unlisted():
+            layer.refresh(extent=False, thumbnail=False, highlight=False)
 
-        Any event of a layer has napari draw its layer list anew too, for which Qt recomposes the
-        whole window a second time.
+    @contextmanager
+    def unlisted(self) -> Iterator[None]:
+        """Change layers of ours while napari's layer list stays as it is drawn.
+
+        Any event of a layer has napari draw that list anew too, for which Qt recomposes the whole
+        window a second time.
         """
         with self._layers.events.blocker():
-            layer.refresh(extent=False, thumbnail=False, highlight=False)
+            yield
 
     def activate(self, layer: Layer) -> None:
         """Select one layer alone."""

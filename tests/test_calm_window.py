@@ -1,0 +1,93 @@
+"""While somebody clicks, nothing in the window moves or is laid out anew that need not."""
+
+from __future__ import annotations
+
+from napari.layers import Image
+from qtpy.QtCore import QEvent, QObject, QPoint
+from qtpy.QtWidgets import QApplication, QPushButton
+from skimage import data
+
+from napari_sam.session import Prompts
+
+TIMEOUT_S = 120
+ON_A_COIN = Prompts(((104, 68),), (1,))
+ON_ANOTHER = Prompts(((153, 50),), (1,))
+
+
+class LayoutCounter(QObject):
+    """Counts how often a widget is asked for another layout."""
+
+    def __init__(self, widget):
+        super().__init__()
+        self.count = 0
+        widget.installEventFilter(self)
+
+    def eventFilter(self, _, event):
+        self.count += event.type() == QEvent.Type.LayoutRequest
+        return False
+
+
+def settled(widget):
+    widget.wait_until_idle(TIMEOUT_S)
+    QApplication.processEvents()
+
+
+def test_buttons_stay_in_place_while_objects_are_made(make_widget, qtbot):
+    viewer, widget = make_widget(Image(data.coins(), name="coins"), show=True)
+    viewer.window._qt_window.resize(1200, 850)
+    qtbot.waitUntil(widget.isVisible)
+    widget.binding.start_points()
+    settled(widget)
+    panels = widget._prompt_panel, widget._mask_panel, widget._object_panel
+    buttons = [one for panel in panels for one in panel.findChildren(QPushButton)]
+    places = []
+    phases = set()
+
+    def look(state):
+        QApplication.sendPostedEvents()
+        phases.add(state.phase)
+        places.append([one.mapTo(widget, QPoint(0, 0)) for one in buttons])
+
+    look(widget.session.state)
+    widget.session.changed.connect(look)
+    widget.session.set_prompts(ON_A_COIN)
+    settled(widget)
+    viewer.layers[0].contrast_limits = (0, 200)  # has it embedded anew
+    settled(widget)
+    widget.binding.objects.accept()
+    settled(widget)
+    assert len(phases) > 1
+    assert all(seen == places[0] for seen in places)
+
+
+def test_a_click_lays_out_no_window(make_widget, qtbot):
+    viewer, widget = make_widget(Image(data.coins(), name="coins"), show=True)
+    qtbot.waitUntil(widget.isVisible)
+    widget.binding.start_points()
+    widget.session.set_prompts(ON_A_COIN)
+    settled(widget)
+    widget.binding.objects.accept()  # what shows for the first time may take room
+    settled(widget)
+    counter = LayoutCounter(viewer.window._qt_window)
+    widget.session.set_prompts(ON_ANOTHER)
+    settled(widget)
+    widget.session.clear_prompts()
+    settled(widget)
+    assert counter.count == 0
+
+
+def test_what_the_session_writes_leaves_the_layer_list_as_it_is_drawn(make_widget):
+    viewer, widget = make_widget(Image(data.coins(), name="coins"))
+    widget.binding.start_points()
+    points = viewer.layers["SAM points"]
+    points.add((68, 104))
+    settled(widget)
+    seen = []
+    viewer.layers.events.connect(lambda event: seen.append(event.type))
+    widget.session.undo()
+    settled(widget)
+    assert len(points.data) == 0
+    widget.session.redo()
+    settled(widget)
+    assert points.data.tolist() == [[68, 104]]
+    assert not {"data", "features", "set_data", "translate"}.intersection(seen)
