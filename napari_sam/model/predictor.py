@@ -22,7 +22,7 @@ from napari_sam.model.prediction import MaskPrediction
 from napari_sam.model.prompt_encoder import PADDING
 from napari_sam.model.sam import Sam
 from napari_sam.model.streams import Streams
-from napari_sam.model.traced import DecodeCall, trace_decoder
+from napari_sam.model.traced import TracedDecoder
 from napari_sam.model.transformer import ImageTokens
 from napari_sam.model.transforms import (
     Size,
@@ -123,7 +123,7 @@ class Predictor:
         self.streams = Streams(self.device)
         with torch.inference_mode():
             self._image_pe = self._model.prompt_encoder.image_pe().to(self._dtype)
-        self._decode_three: DecodeCall | None = None
+        self._trace: TracedDecoder | None = None
         if self.device == "cpu":
             convolutions_are_faster()  # tried here: inside a trace it would be traced, not timed
 
@@ -149,12 +149,11 @@ class Predictor:
 
         Without it they give the same masks. Worth it where another thread keeps Python busy.
         """
-        if self._decode_three is None:
+        if self._trace is None:
             embedding = torch.zeros(self._embedding_shape, dtype=self._dtype, device=self.device)
             tokens = self._image_tokens(embedding, self._model.prompt_encoder.dense(None))
-            self._decode_three = trace_decoder(
-                self._model.prompt_encoder, self._model.mask_decoder, tokens, self._image_pe
-            )
+            parts = self._model.prompt_encoder, self._model.mask_decoder
+            self._trace = TracedDecoder.of(*parts, embedding, tokens, self._image_pe)
 
     @_computation
     def encode(
@@ -289,10 +288,9 @@ class Predictor:
         tokens = embedding.image_tokens
         if mask_input is not None:
             mask = check_mask_input(mask_input, self._model.prompt_encoder.mask_input_size)
-            dense = self._model.prompt_encoder.dense(self.streams.send(mask))
-            tokens = self._image_tokens(embedding.image_embedding, dense)
+            tokens = self._tokens_with_mask(embedding.image_embedding, self.streams.send(mask))
         has_positions = points is not None or boxes is not None
-        if self._decode_three is not None and multimask_output and has_positions:
+        if self._trace is not None and multimask_output and has_positions:
             results = self._traced(tokens, *self._uniform(embedding, points, labels, boxes))
         else:
             sparse = self._sparse(embedding, points, labels, boxes)
@@ -303,8 +301,8 @@ class Predictor:
         self, tokens: ImageTokens, positions_xy: Tensor, kinds: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Decode one prompt, (1, n, 2) and (1, n), to three masks; after `warm_up` alone."""
-        assert self._decode_three is not None
-        return self._decode_three(
+        assert self._trace is not None
+        return self._trace.three_masks(
             **vars(tokens), image_pe=self._image_pe, positions_xy=positions_xy, kinds=kinds
         )
 
@@ -371,7 +369,7 @@ class Predictor:
     ) -> list[tuple[Tensor, Tensor]]:
         """Decode B > 0 prompts, given as to `_sparse`, to results of the decoder for some each."""
         tokens, image_pe = embedding.image_tokens, self._image_pe
-        if self.device == "cpu" and self._decode_three is not None and multimask_output:
+        if self.device == "cpu" and self._trace is not None and multimask_output:
             prompts = self._uniform(embedding, points, labels, boxes)
             pairs = list(zip(*(torch.split(tensor, 1) for tensor in prompts), strict=True))
             return map_on_cores(lambda prompt: self._traced(tokens, *prompt), pairs)
@@ -399,6 +397,13 @@ class Predictor:
         """Prepare the image tokens from (C, e, e) and ``dense_embeddings`` (L or 1, C)."""
         flat = image_embedding.permute(1, 2, 0).flatten(0, 1)
         return self._model.mask_decoder.prepare(flat, dense.to(self._dtype), self._image_pe)
+
+    def _tokens_with_mask(self, image_embedding: Tensor, mask_input: Tensor) -> ImageTokens:
+        """Prepare the image tokens from (C, e, e) and a mask prompt (1, 1, 4 e, 4 e)."""
+        if self._trace is not None:
+            parts = self._trace.mask_prompt(image_embedding, mask_input, self._image_pe)
+            return ImageTokens(*parts)
+        return self._image_tokens(image_embedding, self._model.prompt_encoder.dense(mask_input))
 
     def _sparse(
         self,
