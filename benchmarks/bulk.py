@@ -27,9 +27,9 @@ from napari_sam.session import (
     load_predictor,
     objects_from_prompts,
 )
-from napari_sam.session.candidates import decode
-from napari_sam.session.embeddings import Embedder
-from napari_sam.session.focus import first_tile
+from napari_sam.session.decoding.candidates import decode
+from napari_sam.session.decoding.focus import first_tile
+from napari_sam.session.embedding.embeddings import Embedder
 
 
 def field(side_px: int) -> tuple[NDArray[np.uint8], list[tuple[float, float, float, float]]]:

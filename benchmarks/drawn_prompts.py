@@ -24,8 +24,8 @@ from scipy import ndimage
 from skimage import measure, morphology
 
 from napari_sam.session import ImagePlane, ModelChoice, Outline, Prompts, Scribble, load_predictor
-from napari_sam.session.bulk import ObjectToFind, objects_from_prompts
-from napari_sam.session.embeddings import Embedder
+from napari_sam.session.decoding.bulk import ObjectToFind, objects_from_prompts
+from napari_sam.session.embedding.embeddings import Embedder
 
 _MARGINS_PX: Final = (0, 3, 8)
 _TREMBLE_PX: Final = 1.2

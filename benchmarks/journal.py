@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from napari_sam.session import ArrayLabels, ArrayPlane, ObjectRecord, Overlap, Prompts
-from napari_sam.session.candidates import ObjectState
-from napari_sam.session.journal import Journal
-from napari_sam.session.journal_entries import Direction
-from napari_sam.session.journal_files import ImageReference
-from napari_sam.session.placing import NewObject, plan_object
-from napari_sam.session.replaying import read_journal, replay
+from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.journal.entries import Direction
+from napari_sam.session.journal.files import ImageReference
+from napari_sam.session.journal.journal import Journal
+from napari_sam.session.journal.replaying import read_journal, replay
+from napari_sam.session.objects.placing import NewObject, plan_object
 
 SIDE_PX = 8000
 

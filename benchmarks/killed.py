@@ -39,7 +39,7 @@ from napari_sam.session import (
     read_journal,
     replay,
 )
-from napari_sam.session.journal_entries import record_to_json
+from napari_sam.session.journal.entries import record_to_json
 from napari_sam.widget import SamWidget
 
 TIMEOUT_S: Final = 120

@@ -27,7 +27,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from napari_sam.session import AnnotationSession, EmbeddingStore, ImagePlane, Phase, SessionState
-from napari_sam.session.store import FOLDER_VARIABLE
+from napari_sam.session.embedding.store import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
     from napari_sam.model import Predictor

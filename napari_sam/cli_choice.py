@@ -53,7 +53,7 @@ def choose_model(name: str | None, device: str) -> ModelChoice:
         If there is no such model or device here; it says what to do.
     """
     from napari_sam.session import AUTO, ModelChoice
-    from napari_sam.session.model_choice import check_device
+    from napari_sam.session.embedding.model_choice import check_device
 
     checkpoint = None if name is None else find_checkpoint(name)
     if device != AUTO:  # which takes torch, and so a while
@@ -76,7 +76,7 @@ def checked_choice(name: str | None, device: str) -> ModelChoice:
     click.UsageError
         If the model cannot be used; it says what to do.
     """
-    from napari_sam.session.model_choice import check
+    from napari_sam.session.embedding.model_choice import check
 
     try:
         choice = choose_model(name, device)
@@ -96,8 +96,8 @@ def load_chosen(choice: ModelChoice) -> Predictor:
     click.ClickException
         If that does not work; it says what to do.
     """
+    from napari_sam.session.embedding.model_choice import find_runtime, load_predictor
     from napari_sam.session.jobs import explain
-    from napari_sam.session.model_choice import find_runtime, load_predictor
 
     try:
         return load_predictor(choice, find_runtime(choice))

@@ -188,7 +188,7 @@ def _tiles(file: str, reader: str | None) -> Iterator[TileToPrepare]:
     """
     from napari_sam.image_files import open_images
     from napari_sam.session import TileToPrepare
-    from napari_sam.session.tiles import TilePyramid
+    from napari_sam.session.plane.tiles import TilePyramid
 
     for image in open_images(file, reader):
         for one in image.planes:

@@ -135,7 +135,7 @@ def predict(
     """
     os.environ.setdefault("TQDM_DISABLE", "1")  # napari's bar for opening files
     from napari_sam.batch.prompted import ObjectPrompt, find_prompted, write_prompted
-    from napari_sam.session.whole_plane import read_whole
+    from napari_sam.session.plane.whole_plane import read_whole
 
     _check_prompts(points, background, boxes, mask)
     _check_output(output, image)

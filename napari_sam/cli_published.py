@@ -68,7 +68,7 @@ def published_settings(
     click.UsageError
         If they make no sense.
     """
-    from napari_sam.session.search_settings import PRESETS as SEARCH_PRESETS
+    from napari_sam.session.proposals.settings import PRESETS as SEARCH_PRESETS
 
     # Nobody clicks meanwhile: as many points in a batch as published.
     begin = replace(

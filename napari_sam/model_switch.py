@@ -11,7 +11,7 @@ from napari.utils.notifications import show_info, show_warning
 from napari_sam._qt.model_panel import ModelPanel
 from napari_sam.catalogue import PublishedModel, list_offers, remove_leftovers
 from napari_sam.session import AnnotationSession, Dispatcher
-from napari_sam.session.model_supply import ModelSupply
+from napari_sam.session.embedding.model_supply import ModelSupply
 
 
 class ModelSwitch:

@@ -8,7 +8,7 @@ import pytest
 from napari.utils.notifications import notification_manager
 
 from napari_sam.model import ImageEmbedding, Predictor, load_model
-from napari_sam.session.embeddings import content_key
+from napari_sam.session.embedding.embeddings import content_key
 from napari_sam.widget import SamWidget
 
 TIMEOUT_S = 120

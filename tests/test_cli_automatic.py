@@ -22,7 +22,7 @@ from napari_sam.batch import outputs
 from napari_sam.cli import main
 from napari_sam.export import read_coco
 from napari_sam.model.automatic_settings import OUTPUT_MODES, AutomaticSettings
-from napari_sam.session.search_settings import PRESETS
+from napari_sam.session.proposals.settings import PRESETS
 
 TIMEOUT_S = 120
 FEW = ("--points-per-side", "3", "--pred-iou-thresh", "0.5", "--stability-score-thresh", "0.5")

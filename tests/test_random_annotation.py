@@ -30,7 +30,7 @@ from napari_sam.session import (
     read_journal,
     replay,
 )
-from napari_sam.session.packed import PackedMask
+from napari_sam.session.objects.packed import PackedMask
 from napari_sam.widget import SamWidget
 
 TIMEOUT_S = 120

@@ -11,7 +11,8 @@ from napari.layers import Image, Labels
 from skimage import data
 
 from napari_sam import journal_keeper, restoring
-from napari_sam.session import Journal, journal_files, read_journal
+from napari_sam.session import Journal, read_journal
+from napari_sam.session.journal import files as journal_files
 
 TIMEOUT_S = 120
 PLACES = [(68, 104), (70, 228), (190, 100)]

@@ -13,8 +13,9 @@ from skimage import data
 
 from napari_sam import journal_keeper, session_files
 from napari_sam.layer_files import get_reader
-from napari_sam.session import SESSION_SUFFIX, ObjectClass, Prompts, journal_files
-from napari_sam.session.journal_entries import to_line
+from napari_sam.session import SESSION_SUFFIX, ObjectClass, Prompts
+from napari_sam.session.journal import files as journal_files
+from napari_sam.session.journal.entries import to_line
 
 TIMEOUT_S = 120
 PLACES = [(68, 104), (70, 228)]

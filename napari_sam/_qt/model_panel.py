@@ -23,7 +23,7 @@ from napari_sam._qt.fold import AboutLabel, Fold
 from napari_sam._qt.model_combo import ModelCombo
 from napari_sam.catalogue import EMBEDDED, Offer, PublishedModel
 from napari_sam.session import AUTO, ModelChoice, SessionState
-from napari_sam.session.model_supply import SupplyState
+from napari_sam.session.embedding.model_supply import SupplyState
 
 _FILES: Final = "Checkpoints (*.pth *.pt *.safetensors *.bin *.index.json);;All files (*)"
 

@@ -22,7 +22,7 @@ from napari_sam.batch.run import explain, process
 from napari_sam.batch.task import Outcome, Task
 from napari_sam.cli_files import find_readers
 from napari_sam.session import ModelChoice
-from napari_sam.session.model_choice import find_runtime, load_predictor
+from napari_sam.session.embedding.model_choice import find_runtime, load_predictor
 
 if TYPE_CHECKING:
     from napari_sam.model import Predictor

@@ -20,7 +20,7 @@ from napari_sam.image_files import FileImage, FilePlane, open_images
 from napari_sam.model.automatic import find_masks
 from napari_sam.model.by_products import PROPOSAL_SETTINGS, detect_edges, object_proposals
 from napari_sam.session.jobs import is_out_of_memory
-from napari_sam.session.whole_plane import read_whole
+from napari_sam.session.plane.whole_plane import read_whole
 
 if TYPE_CHECKING:
     from napari_sam.model import Predictor

@@ -1,11 +1,6 @@
 """The annotation session: image plane, prompts, background jobs, accept and undo; no Qt."""
 
-from napari_sam.session.brought import BroughtEmbeddings, BroughtPhase, BroughtState
-from napari_sam.session.bulk import FoundObject, ObjectToFind, objects_from_prompts, region_to_find
-from napari_sam.session.candidates import Candidates
-from napari_sam.session.class_editing import ClassEditing
-from napari_sam.session.class_files import CLASS_SUFFIXES, read_classes, write_classes
-from napari_sam.session.classes import (
+from napari_sam.session.classes.classes import (
     ClassError,
     Classes,
     ClassTable,
@@ -13,11 +8,48 @@ from napari_sam.session.classes import (
     classes_from_json,
     classes_to_json,
 )
+from napari_sam.session.classes.editing import ClassEditing
+from napari_sam.session.classes.files import CLASS_SUFFIXES, read_classes, write_classes
+from napari_sam.session.decoding.bulk import (
+    FoundObject,
+    ObjectToFind,
+    objects_from_prompts,
+    region_to_find,
+)
+from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.many import ManyObjects, ManyState
 from napari_sam.session.drawn import Outline, OutlineKind, Scribble, axis_aligned_box
-from napari_sam.session.edits import LabelsEdit, Overlap
-from napari_sam.session.embeddings import LoadPredictor
-from napari_sam.session.image_plane import ImageError, ImagePlane
-from napari_sam.session.intensity import (
+from napari_sam.session.embedding.brought import BroughtEmbeddings, BroughtPhase, BroughtState
+from napari_sam.session.embedding.embeddings import LoadPredictor
+from napari_sam.session.embedding.model_choice import AUTO, ModelChoice, Runtime, load_predictor
+from napari_sam.session.embedding.plane_embeddings import PlaneEmbeddings
+from napari_sam.session.embedding.preparation import PreparationState, TileToPrepare
+from napari_sam.session.embedding.store import EmbeddingStore, StoreUsage
+from napari_sam.session.jobs import Dispatcher, Job, Lane, explain, run_until
+from napari_sam.session.journal.entries import Direction
+from napari_sam.session.journal.files import (
+    ImageReference,
+    JournalSummary,
+    claim,
+    discard,
+    find_journals,
+)
+from napari_sam.session.journal.journal import Journal
+from napari_sam.session.journal.replaying import JournalContent, read_journal, replay
+from napari_sam.session.objects.edits import LabelsEdit, Overlap
+from napari_sam.session.objects.labels import (
+    ArrayLabels,
+    ArrayPlane,
+    Labels,
+    LabelsPlane,
+    TargetError,
+)
+from napari_sam.session.objects.packed import PackedMask, Start
+from napari_sam.session.objects.painting import Painted, distinct, recount_painted
+from napari_sam.session.objects.records import ObjectBook, ObjectRecord, RecordChange, counted
+from napari_sam.session.objects.scanning import find_objects, recounted
+from napari_sam.session.plane.image_plane import ImageError, ImagePlane
+from napari_sam.session.plane.intensity import (
     MAX_CHANNELS,
     MIN_CHANNELS,
     ChannelAxis,
@@ -27,34 +59,15 @@ from napari_sam.session.intensity import (
     Look,
     first_colours,
 )
-from napari_sam.session.jobs import Dispatcher, Job, Lane, explain, run_until
-from napari_sam.session.journal import Journal
-from napari_sam.session.journal_entries import Direction
-from napari_sam.session.journal_files import (
-    ImageReference,
-    JournalSummary,
-    claim,
-    discard,
-    find_journals,
-)
-from napari_sam.session.labels import ArrayLabels, ArrayPlane, Labels, LabelsPlane, TargetError
-from napari_sam.session.likeness import Rest
-from napari_sam.session.many import ManyObjects, ManyState
-from napari_sam.session.mask_search import MaskSearch, SearchState
-from napari_sam.session.model_choice import AUTO, ModelChoice, Runtime, load_predictor
-from napari_sam.session.objects import ObjectBook, ObjectRecord, RecordChange, counted
-from napari_sam.session.packed import PackedMask, Start
-from napari_sam.session.painting import Painted, distinct, recount_painted
-from napari_sam.session.plane_embeddings import PlaneEmbeddings
-from napari_sam.session.preparation import PreparationState, TileToPrepare
+from napari_sam.session.plane.tiles import Tile
 from napari_sam.session.prompts import BACKGROUND, FOREGROUND, Prompts
-from napari_sam.session.proposal_picture import ProposalPicture, sampled
-from napari_sam.session.proposal_review import ProposalReview
-from napari_sam.session.proposals import Key, Proposal, in_layers
-from napari_sam.session.replaying import JournalContent, read_journal, replay
-from napari_sam.session.scanning import find_objects, recounted
-from napari_sam.session.search_settings import PRESETS, Layering, Preset, SearchSettings
-from napari_sam.session.searching import Search, tiles_to_search
+from napari_sam.session.proposals.likeness import Rest
+from napari_sam.session.proposals.mask_search import MaskSearch, SearchState
+from napari_sam.session.proposals.picture import ProposalPicture, sampled
+from napari_sam.session.proposals.proposals import Key, Proposal, in_layers
+from napari_sam.session.proposals.review import ProposalReview
+from napari_sam.session.proposals.searching import Search, tiles_to_search
+from napari_sam.session.proposals.settings import PRESETS, Layering, Preset, SearchSettings
 from napari_sam.session.session import AnnotationSession
 from napari_sam.session.session_file import (
     SESSION_SUFFIX,
@@ -67,8 +80,6 @@ from napari_sam.session.session_file import (
     write_session,
 )
 from napari_sam.session.state import Phase, SessionState
-from napari_sam.session.store import EmbeddingStore, StoreUsage
-from napari_sam.session.tiles import Tile
 
 __all__ = [
     "AUTO",

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_sam.session.tiles import Box
+from napari_sam.session.plane.tiles import Box
 
 Vertices = tuple[tuple[float, float], ...]
 """x (column), y (row) of each; pixel centres have whole numbers."""

@@ -7,30 +7,30 @@ from typing import Final
 
 from psygnal import Signal
 
-from napari_sam.session.accepting import Accepting
-from napari_sam.session.ahead import AheadEmbedding
-from napari_sam.session.brought import BroughtAlong
-from napari_sam.session.candidates import ObjectState
-from napari_sam.session.class_editing import ClassEditing
-from napari_sam.session.decoding import Decoding
-from napari_sam.session.editing import Editing
-from napari_sam.session.edits import LabelsEdit
-from napari_sam.session.embeddings import EmbeddedTile, Embedder, LoadPredictor
-from napari_sam.session.encoding import Encoding
-from napari_sam.session.history import Edit
-from napari_sam.session.image_plane import ImagePlane
+from napari_sam.session.classes.editing import ClassEditing
+from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.decoding import Decoding
+from napari_sam.session.decoding.many import ManyObjects
+from napari_sam.session.embedding.ahead import AheadEmbedding
+from napari_sam.session.embedding.brought import BroughtAlong
+from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder, LoadPredictor
+from napari_sam.session.embedding.encoding import Encoding
+from napari_sam.session.embedding.model_choice import ModelChoice, load_predictor
+from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.jobs import CallbackQueue, Dispatcher, explain, run_until
-from napari_sam.session.labels import LabelsPlane, TargetError
-from napari_sam.session.many import ManyObjects
-from napari_sam.session.mask_search import MaskSearch
-from napari_sam.session.model_choice import ModelChoice, load_predictor
-from napari_sam.session.object_editing import ObjectEditing
+from napari_sam.session.objects.accepting import Accepting
+from napari_sam.session.objects.editing import Editing
+from napari_sam.session.objects.edits import LabelsEdit
+from napari_sam.session.objects.history import Edit
+from napari_sam.session.objects.labels import LabelsPlane, TargetError
+from napari_sam.session.objects.object_editing import ObjectEditing
 from napari_sam.session.places import Places
+from napari_sam.session.plane.image_plane import ImagePlane
+from napari_sam.session.plane.tiles import Box
 from napari_sam.session.prompts import Prompts
+from napari_sam.session.proposals.mask_search import MaskSearch
 from napari_sam.session.snapshot import snapshot_of, why_same
 from napari_sam.session.state import SessionState
-from napari_sam.session.store import EmbeddingStore
-from napari_sam.session.tiles import Box
 
 _MOMENT_S: Final = 0.02
 """How long to wait for an embedding that was there before; a person does not notice it."""

@@ -1,6 +1,6 @@
 """A whole session in one file: somebody else goes on with it, on another computer.
 
-A session file, `<name>.sam-session.jsonl`, is written as a journal is (see `journal_format`): lines
+A session file, `<name>.sam-session.jsonl`, is written as a journal is (see `journal.format`): lines
 of JSON with a checksum each. Its first line, the header, has
 
 - `format` (1) and `kind` ("napari-sam-live session"), and `program`, the version that wrote it;
@@ -34,9 +34,9 @@ import numpy as np
 import xxhash
 
 from napari_sam import __version__
-from napari_sam.session.candidates import ObjectState
-from napari_sam.session.classes import Classes, classes_from_json, classes_to_json
-from napari_sam.session.journal_entries import (
+from napari_sam.session.classes.classes import Classes, classes_from_json, classes_to_json
+from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.journal.entries import (
     Direction,
     entry,
     from_line,
@@ -45,11 +45,11 @@ from napari_sam.session.journal_entries import (
     state_to_json,
     to_line,
 )
-from napari_sam.session.journal_files import ImageReference
-from napari_sam.session.labels import Labels
-from napari_sam.session.objects import ObjectRecord
-from napari_sam.session.packed import Start
-from napari_sam.session.replaying import JournalContent, read_lines
+from napari_sam.session.journal.files import ImageReference
+from napari_sam.session.journal.replaying import JournalContent, read_lines
+from napari_sam.session.objects.labels import Labels
+from napari_sam.session.objects.packed import Start
+from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.writing import renamed_when_complete
 
 FORMAT: Final = 1

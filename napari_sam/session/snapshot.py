@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from napari_sam.session.ahead import AheadEmbedding
-from napari_sam.session.decoding import Decoding
-from napari_sam.session.editing import Editing
-from napari_sam.session.encoding import Encoding
+from napari_sam.session.decoding.decoding import Decoding
+from napari_sam.session.embedding.ahead import AheadEmbedding
+from napari_sam.session.embedding.encoding import Encoding
+from napari_sam.session.objects.editing import Editing
 from napari_sam.session.state import SessionState, hint_for
 
 

@@ -8,9 +8,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.candidates import Candidates
-from napari_sam.session.model_choice import ModelChoice, Runtime
-from napari_sam.session.preparation import PreparationState
+from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.embedding.model_choice import ModelChoice, Runtime
+from napari_sam.session.embedding.preparation import PreparationState
 from napari_sam.session.prompts import Prompts
 
 

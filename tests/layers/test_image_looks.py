@@ -11,7 +11,7 @@ from napari.utils.notifications import notification_manager
 from skimage import data
 
 from napari_sam.session import Intensities, Look, Phase, TargetError
-from napari_sam.session.embeddings import thumbnail
+from napari_sam.session.embedding.embeddings import thumbnail
 
 TIMEOUT_S = 120
 COIN_RC = (68, 104)

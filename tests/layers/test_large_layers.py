@@ -17,7 +17,7 @@ from napari_sam.layers.plane_view import displayed_plane, levels
 from napari_sam.layers.sight import view_of_plane
 from napari_sam.layers.target import TargetLayer, TargetPlane, check_target, new_target_layer
 from napari_sam.session import Phase, TargetError
-from napari_sam.session.packed import region_of
+from napari_sam.session.objects.packed import region_of
 
 TIMEOUT_S = 240
 COIN_RC = (68, 104)

@@ -22,13 +22,13 @@ from napari_sam.session import (
     RecordChange,
     recount_painted,
 )
-from napari_sam.session.candidates import ObjectState
-from napari_sam.session.editing import Editing
+from napari_sam.session.decoding.candidates import ObjectState
 from napari_sam.session.jobs import CallbackQueue
-from napari_sam.session.journal import Journal
-from napari_sam.session.journal_files import ImageReference
-from napari_sam.session.placing import NewObject
-from napari_sam.session.tiles import Tile
+from napari_sam.session.journal.files import ImageReference
+from napari_sam.session.journal.journal import Journal
+from napari_sam.session.objects.editing import Editing
+from napari_sam.session.objects.placing import NewObject
+from napari_sam.session.plane.tiles import Tile
 
 SHAPE = 256, 300
 REFERENCE = ImageReference("cells", None, SHAPE, "uint8", (1.0, 1.0))

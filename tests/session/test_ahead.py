@@ -8,7 +8,7 @@ import skimage.data
 
 from napari_sam.session import ImagePlane, Phase, Prompts
 from napari_sam.session.jobs import run_until
-from napari_sam.session.tiles import TilePyramid
+from napari_sam.session.plane.tiles import TilePyramid
 
 TIMEOUT_S = 120
 COIN = Prompts(points_xy=((104, 68),), point_labels=(1,))

@@ -9,13 +9,13 @@ from micro_sam_store import damage, write_store
 
 from napari_sam.model import Predictor, load_model
 from napari_sam.session import AnnotationSession, ImagePlane, ModelChoice, Prompts
-from napari_sam.session.brought import BroughtPhase
-from napari_sam.session.embeddings import content_key
-from napari_sam.session.image_plane import ImageError
-from napari_sam.session.micro_sam_image import formerly_normalised
-from napari_sam.session.micro_sam_proof import _GREATEST_ERROR, _error
-from napari_sam.session.plane_embeddings import PlaneEmbeddings
-from napari_sam.session.tile_grid import TileGrid
+from napari_sam.session.embedding.brought import BroughtPhase
+from napari_sam.session.embedding.embeddings import content_key
+from napari_sam.session.embedding.plane_embeddings import PlaneEmbeddings
+from napari_sam.session.micro_sam.image import formerly_normalised
+from napari_sam.session.micro_sam.proof import _GREATEST_ERROR, _error
+from napari_sam.session.plane.image_plane import ImageError
+from napari_sam.session.plane.tile_grid import TileGrid
 
 TIMEOUT_S = 240
 COINS = skimage.data.coins()

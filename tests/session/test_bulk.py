@@ -23,13 +23,13 @@ from napari_sam.session import (
     objects_from_prompts,
     region_to_find,
 )
-from napari_sam.session.bulk import _Item, _tiles_for
-from napari_sam.session.candidates import ObjectState
-from napari_sam.session.embeddings import Embedder
+from napari_sam.session.decoding.bulk import _Item, _tiles_for
+from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.jobs import run_until
-from napari_sam.session.objects import ObjectRecord
-from napari_sam.session.packed import PackedMask
-from napari_sam.session.tiles import TilePyramid
+from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.records import ObjectRecord
+from napari_sam.session.plane.tiles import TilePyramid
 
 TIMEOUT_S = 240
 COINS_XY = [(155, 51), (215, 51), (276, 53), (100, 56), (102, 126)]

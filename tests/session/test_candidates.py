@@ -7,8 +7,8 @@ import pytest
 import skimage.data
 
 from napari_sam.session import Candidates, Prompts
-from napari_sam.session.candidates import ObjectState
-from napari_sam.session.tiles import Tile
+from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.plane.tiles import Tile
 
 A, B, C = (1.0, 1.0), (2.0, 2.0), (3.0, 3.0)
 TILE = Tile(0, 0, 0, 303, 384)

@@ -23,7 +23,7 @@ from napari_sam.session import (
     read_classes,
     write_classes,
 )
-from napari_sam.session.classes import PALETTE
+from napari_sam.session.classes.classes import PALETTE
 
 TEAM = (ObjectClass("nucleus", "#e69f00"), ObjectClass("Zellkern 核", "#112233"))
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from napari_sam.session import Outline, OutlineKind, Prompts, Scribble
-from napari_sam.session.candidates import ObjectState
+from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.mask_prompts import _simplified, limit_of_outline
 from napari_sam.session.drawn import axis_aligned_box
-from napari_sam.session.journal_entries import record_from_json, record_to_json
-from napari_sam.session.mask_prompts import _simplified, limit_of_outline
-from napari_sam.session.objects import ObjectRecord
-from napari_sam.session.tiles import Tile
+from napari_sam.session.journal.entries import record_from_json, record_to_json
+from napari_sam.session.objects.records import ObjectRecord
+from napari_sam.session.plane.tiles import Tile
 
 TIMEOUT_S = 120
 TRIANGLE = Outline(((10, 10), (50, 10), (10, 60)))

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from napari_sam.session import ArrayPlane, TargetError
-from napari_sam.session.edits import Overlap
-from napari_sam.session.objects import ObjectRecord
-from napari_sam.session.placing import NewObject, plan_object
+from napari_sam.session.objects.edits import Overlap
+from napari_sam.session.objects.placing import NewObject, plan_object
+from napari_sam.session.objects.records import ObjectRecord
 
 MASK = np.array([[True, False, True], [True, True, False]])
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from napari_sam.session.embedding_cache import EmbeddingCache
-from napari_sam.session.embeddings import content_key
+from napari_sam.session.embedding.cache import EmbeddingCache
+from napari_sam.session.embedding.embeddings import content_key
 
 IMAGE = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 

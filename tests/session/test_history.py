@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from napari_sam.session import ArrayPlane, ObjectRecord, Overlap, Prompts
-from napari_sam.session import history as history_module
-from napari_sam.session.candidates import ObjectState
-from napari_sam.session.history import Edit, History
-from napari_sam.session.placing import NewObject, plan_object
+from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.objects import history as history_module
+from napari_sam.session.objects.history import Edit, History
+from napari_sam.session.objects.placing import NewObject, plan_object
 
 
 def edit(plane_id=1, labels=None):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from napari_sam.session import ImageError, ImagePlane, ImageRange, Intensities
-from napari_sam.session.embeddings import thumbnail
-from napari_sam.session.tiles import TilePyramid
+from napari_sam.session.embedding.embeddings import thumbnail
+from napari_sam.session.plane.tiles import TilePyramid
 
 NAN, INF = np.nan, np.inf
 PERCENTILES, FULL = Intensities.PERCENTILES, Intensities.FULL_RANGE

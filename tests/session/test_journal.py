@@ -18,10 +18,10 @@ import pytest
 from annotating import REFERENCE, SHAPE, Annotator
 
 from napari_sam.session import ArrayLabels, ObjectClass, PackedMask, TargetError, find_objects
-from napari_sam.session import journal as journal_module
-from napari_sam.session import journal_files as files
-from napari_sam.session.journal import Journal
-from napari_sam.session.replaying import read_journal, replay
+from napari_sam.session.journal import files
+from napari_sam.session.journal import journal as journal_module
+from napari_sam.session.journal.journal import Journal
+from napari_sam.session.journal.replaying import read_journal, replay
 
 N_KILLS = 50
 
@@ -297,7 +297,7 @@ def test_files_of_others_in_the_folder_are_left_alone(journals_folder, other_pro
 
 
 def test_a_journal_is_sound_even_if_old_ones_cannot_be_removed(monkeypatch):
-    monkeypatch.setattr("napari_sam.session.journal.remove_old_journals", lambda _: 1 / 0)
+    monkeypatch.setattr("napari_sam.session.journal.journal.remove_old_journals", lambda _: 1 / 0)
     annotator = annotated(3)
     check_same(restored(annotator.journal.path)[0], annotator.labels)
 

@@ -14,9 +14,9 @@ from napari_sam.session import (
     Phase,
     Prompts,
     TargetError,
-    editing,
 )
-from napari_sam.session.tiles import TilePyramid
+from napari_sam.session.objects import editing
+from napari_sam.session.plane.tiles import TilePyramid
 
 TIMEOUT_S = 240
 SHAPE = (3000, 2600)

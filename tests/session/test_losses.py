@@ -19,15 +19,15 @@ from napari_sam.session import (
     TargetError,
     find_objects,
 )
-from napari_sam.session.candidates import ObjectState
-from napari_sam.session.editing import MAX_BLOCKS_AT_ONCE, Editing
-from napari_sam.session.history import Edit
+from napari_sam.session.decoding.candidates import ObjectState
 from napari_sam.session.jobs import CallbackQueue, run_until
-from napari_sam.session.packed import PackedMask
-from napari_sam.session.placing import NewObject, plan_object
-from napari_sam.session.reopening import reopen
-from napari_sam.session.replaying import read_journal, replay
-from napari_sam.session.scanning import recounted
+from napari_sam.session.journal.replaying import read_journal, replay
+from napari_sam.session.objects.editing import MAX_BLOCKS_AT_ONCE, Editing
+from napari_sam.session.objects.history import Edit
+from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.placing import NewObject, plan_object
+from napari_sam.session.objects.reopening import reopen
+from napari_sam.session.objects.scanning import recounted
 
 TIMEOUT_S = 60
 

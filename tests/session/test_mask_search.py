@@ -9,11 +9,11 @@ import pytest
 import skimage.data
 
 from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, ModelChoice, Prompts
-from napari_sam.session.likeness import Rest
-from napari_sam.session.proposals import in_layers
-from napari_sam.session.search_settings import PRESETS, Layering, SearchSettings
-from napari_sam.session.searching import Search, tiles_to_search
-from napari_sam.session.tiles import Tile
+from napari_sam.session.plane.tiles import Tile
+from napari_sam.session.proposals.likeness import Rest
+from napari_sam.session.proposals.proposals import in_layers
+from napari_sam.session.proposals.searching import Search, tiles_to_search
+from napari_sam.session.proposals.settings import PRESETS, Layering, SearchSettings
 
 TIMEOUT_S = 120
 COINS = skimage.data.coins()

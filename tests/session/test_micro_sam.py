@@ -17,15 +17,15 @@ import xxhash
 import zarr
 from zarr.codecs import BloscCodec
 
-from napari_sam.session import micro_sam_image
-from napari_sam.session.micro_sam import MicroSamError, open_embeddings
-from napari_sam.session.micro_sam_image import (
+from napari_sam.session.micro_sam import image as micro_sam_image
+from napari_sam.session.micro_sam.embeddings import MicroSamError, open_embeddings
+from napari_sam.session.micro_sam.image import (
     data_signature,
     formerly_normalised,
     micro_sam_normalised,
 )
-from napari_sam.session.tile_grid import TileGrid
-from napari_sam.session.tiles import Tile, TilePyramid
+from napari_sam.session.plane.tile_grid import TileGrid
+from napari_sam.session.plane.tiles import Tile, TilePyramid
 
 EMBEDDING = (1, 256, 64, 64)
 PLANE = np.arange(70 * 100, dtype=np.uint16).reshape(70, 100)

@@ -16,7 +16,7 @@ from napari_sam.model import VARIANTS, Predictor, load_model
 from napari_sam.model.build import build_model
 from napari_sam.model.devices import available_devices, fastest_precision
 from napari_sam.session import AnnotationSession, ModelChoice, Phase, Prompts, Runtime
-from napari_sam.session.model_choice import load_predictor
+from napari_sam.session.embedding.model_choice import load_predictor
 
 TIMEOUT_S = 120
 COIN = Prompts(points_xy=((104, 68),), point_labels=(1,))
@@ -308,7 +308,7 @@ def test_a_lighter_fallback_is_not_what_the_person_wished(
             raise torch.OutOfMemoryError(OUT_OF_MEMORY)
         return remembering_predictor
 
-    monkeypatch.setattr("napari_sam.session.embeddings.find_runtime", find_runtime)
+    monkeypatch.setattr("napari_sam.session.embedding.embeddings.find_runtime", find_runtime)
     session = AnnotationSession(load)
     session.set_image(coins)
     session.wait_until_idle(TIMEOUT_S)

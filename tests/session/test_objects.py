@@ -12,13 +12,13 @@ from napari_sam.session import (
     Overlap,
     Prompts,
     TargetError,
-    editing,
 )
-from napari_sam.session.candidates import ObjectState
-from napari_sam.session.packed import PackedLabels, PackedMask
-from napari_sam.session.reopening import reopen
-from napari_sam.session.scanning import find_objects, recounted
-from napari_sam.session.tiles import Tile
+from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.objects import editing
+from napari_sam.session.objects.packed import PackedLabels, PackedMask
+from napari_sam.session.objects.reopening import reopen
+from napari_sam.session.objects.scanning import find_objects, recounted
+from napari_sam.session.plane.tiles import Tile
 
 TIMEOUT_S = 120
 COIN, OTHER = (104, 68), (166, 73)

@@ -10,8 +10,8 @@ import pytest
 from annotating import REFERENCE
 
 from napari_sam.session import ArrayLabels, Painted, find_objects, recount_painted
-from napari_sam.session.journal import Journal
-from napari_sam.session.replaying import read_journal, replay
+from napari_sam.session.journal.journal import Journal
+from napari_sam.session.journal.replaying import read_journal, replay
 
 SIDE = 1200
 

@@ -15,9 +15,9 @@ from napari_sam.session import (
     PreparationState,
     Prompts,
 )
+from napari_sam.session.embedding.preparation import Preparation, TileToPrepare
 from napari_sam.session.jobs import run_until
-from napari_sam.session.preparation import Preparation, TileToPrepare
-from napari_sam.session.tiles import TilePyramid
+from napari_sam.session.plane.tiles import TilePyramid
 
 TIMEOUT_S = 120
 EMBEDDING_BYTES = 2**22

@@ -9,14 +9,15 @@ import pytest
 
 from napari_sam.model import MaskCrop
 from napari_sam.model.found_masks import MaskRecord
-from napari_sam.session import AnnotationSession, ArrayPlane, Overlap, proposal_review
-from napari_sam.session.objects import ObjectRecord, RecordChange
-from napari_sam.session.packed import PackedMask
-from napari_sam.session.proposal_picture import Painter, step_for
-from napari_sam.session.proposal_review import ProposalReview
-from napari_sam.session.proposals import Proposal, in_layers
-from napari_sam.session.search_settings import Layering, SearchSettings
-from napari_sam.session.tiles import Tile
+from napari_sam.session import AnnotationSession, ArrayPlane, Overlap
+from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.records import ObjectRecord, RecordChange
+from napari_sam.session.plane.tiles import Tile
+from napari_sam.session.proposals import review as proposal_review
+from napari_sam.session.proposals.picture import Painter, step_for
+from napari_sam.session.proposals.proposals import Proposal, in_layers
+from napari_sam.session.proposals.review import ProposalReview
+from napari_sam.session.proposals.settings import Layering, SearchSettings
 
 TIMEOUT_S = 60
 SIZE = 60, 80

@@ -11,10 +11,10 @@ from scipy import ndimage
 from napari_sam.model import MaskPrediction
 from napari_sam.model.mask_ops import stable_mask
 from napari_sam.session import ArrayPlane, ImagePlane, Prompts
-from napari_sam.session.candidates import ObjectState
-from napari_sam.session.history import Edit, History
-from napari_sam.session.ranking import MAX_EXAMPLES, Example, rank
-from napari_sam.session.traits import Traits, measure_traits
+from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.ranking import MAX_EXAMPLES, Example, rank
+from napari_sam.session.decoding.traits import Traits, measure_traits
+from napari_sam.session.objects.history import Edit, History
 
 TIMEOUT_S = 120
 CELLS_RC = ((60, 60), (60, 190), (190, 60), (190, 190), (60, 320), (190, 320), (125, 125))

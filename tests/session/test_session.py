@@ -660,7 +660,7 @@ def test_accept_while_decoding_waits_for_the_newest_prompts(session, held, label
 
 def test_an_accept_that_waits_outlives_the_model(session, held, labels, listen, monkeypatch):
     heard = listen(session)
-    monkeypatch.setattr("napari_sam.session.encoding.check", lambda wish: None)
+    monkeypatch.setattr("napari_sam.session.embedding.encoding.check", lambda wish: None)
     hold_decode(session, held, COIN)
     session.accept()
     session.set_model(ModelChoice("other", Path("other.pt")))

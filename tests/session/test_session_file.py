@@ -25,9 +25,9 @@ from napari_sam.session import (
     replay,
     write_session,
 )
-from napari_sam.session.candidates import ObjectState
-from napari_sam.session.journal_entries import to_line
-from napari_sam.session.tiles import Tile
+from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.journal.entries import to_line
+from napari_sam.session.plane.tiles import Tile
 
 MADE = BeingMade(
     ObjectState(Prompts(((3, 4.5), (7, 8)), (1, 0), (1, 2, 30, 40)), 2, tile=Tile(1, 0, 4, 20, 30)),

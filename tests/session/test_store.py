@@ -16,7 +16,7 @@ import torch
 
 from napari_sam.model import Predictor, load_model
 from napari_sam.session import AnnotationSession, EmbeddingStore, ImagePlane, Phase
-from napari_sam.session.store import embeddings_folder
+from napari_sam.session.embedding.store import embeddings_folder
 
 TIMEOUT_S = 120
 TENSOR = torch.arange(256.0 * 16).reshape(256, 4, 4)
@@ -99,7 +99,7 @@ def test_a_full_disk_leaves_nothing(store, monkeypatch):
         with Path("/dev/full").open("wb") as full:
             full.write(b"x" * 10_000)
 
-    monkeypatch.setattr("napari_sam.session.store._save", save)
+    monkeypatch.setattr("napari_sam.session.embedding.store._save", save)
     put(store, "a")
     assert list(store.folder.iterdir()) == []
 

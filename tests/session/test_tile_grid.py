@@ -6,8 +6,8 @@ from itertools import product
 
 import pytest
 
-from napari_sam.session.tile_grid import TileGrid
-from napari_sam.session.tiles import Tile
+from napari_sam.session.plane.tile_grid import TileGrid
+from napari_sam.session.plane.tiles import Tile
 
 GRID = TileGrid((70, 100), (40, 40), (8, 16))
 

@@ -7,10 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from napari_sam.session.candidates import Candidates, ObjectState
-from napari_sam.session.focus import better_tile, first_tile
+from napari_sam.session.decoding.candidates import Candidates, ObjectState
+from napari_sam.session.decoding.focus import better_tile, first_tile
+from napari_sam.session.plane.tiles import Tile, TilePyramid
 from napari_sam.session.prompts import Prompts
-from napari_sam.session.tiles import Tile, TilePyramid
 
 SHAPES = [(4096, 4096), (3000, 2600), (40_001, 39_999), (300, 20_000), (1500, 1100), (1300, 1)]
 

@@ -1,0 +1,1 @@
+"""The classes of objects, what is done to them, and their files."""

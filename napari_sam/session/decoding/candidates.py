@@ -1,0 +1,278 @@
+"""The masks of one prompt, and the memory of masks that later prompts of the object build on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.decoding.mask_prompts import limit_of_outline
+from napari_sam.session.decoding.ranking import Memory, Ranking, rank
+from napari_sam.session.decoding.traits import measure_traits
+from napari_sam.session.drawn import Outline
+from napari_sam.session.plane.tiles import Box, Tile
+from napari_sam.session.prompts import FOREGROUND, Prompts
+
+if TYPE_CHECKING:
+    from napari_sam.model import MaskCrop, MaskPrediction
+    from napari_sam.session.embedding.embeddings import EmbeddedTile
+    from napari_sam.session.objects.reopening import Reopened
+
+_MAX_STEPS: Final = 32
+"""Feedback steps kept per object; each holds 256 KB of logits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """The masks predicted for some prompts, in the model's order.
+
+    Parameters
+    ----------
+    prompts : Prompts
+        What they were decoded from.
+    prediction : MaskPrediction
+        The model's answer, in the pixels of the tile as the model got it: those of the plane, or
+        larger ones.
+    tile : Tile
+        Where it lies in the plane.
+    weights : Path, optional
+        The model's checkpoint; None: the one inside the package.
+    ranking : Ranking, optional
+        Their order by what was accepted before; None: by the predicted IoU.
+    """
+
+    prompts: Prompts
+    prediction: MaskPrediction
+    tile: Tile
+    weights: Path | None = None
+    ranking: Ranking | None = None
+
+    def __len__(self) -> int:
+        return len(self.prediction.iou_predictions)
+
+    @property
+    def iou_predictions(self) -> tuple[float, ...]:
+        """The model's own guess of each mask's intersection over union with the object."""
+        return tuple(float(value) for value in self.prediction.iou_predictions)
+
+    @property
+    def best(self) -> int:
+        """Index of the mask that is preselected."""
+        if self.ranking is None:
+            return int(np.argmax(self.prediction.iou_predictions))
+        return self.ranking.order[0]
+
+    @property
+    def grid_shape(self) -> tuple[int, int]:
+        """Height and width of the tile in the pixels of its masks."""
+        return self.prediction.original_size
+
+    @property
+    def pixel_size(self) -> tuple[float, float]:
+        """Height and width of a pixel of the masks in pixels of the plane."""
+        height, width = self.grid_shape
+        return self.tile.height / height, self.tile.width / width
+
+    def crop(self, index: int) -> MaskCrop:
+        """Return mask `index` within its bounding box: `mask` (h, w) bool, `top`, `left`.
+
+        In the pixels of the tile's masks, from its first one.
+        """
+        return self.prediction.mask_crop(index)
+
+    def bounds_xyxy(self, index: int) -> Box | None:
+        """Return the bounding box of mask `index` in the plane; None if the mask is empty."""
+        mask, top, left = self.crop(index)
+        if not mask.size:
+            return None
+        (dy, dx), (height, width) = self.pixel_size, mask.shape
+        x0, y0 = self.tile.left - 0.5 + left * dx, self.tile.top - 0.5 + top * dy
+        return x0, y0, x0 + width * dx, y0 + height * dy
+
+    def area_bound_px(self, index: int) -> float:
+        """Return how many pixels of the plane mask `index` has at most."""
+        box = self.bounds_xyxy(index)
+        return 0 if box is None else (box[2] - box[0]) * (box[3] - box[1])
+
+    def blocks(self, index: int) -> Iterator[MaskCrop]:
+        """Yield mask `index` in pixels of the plane: crops that follow each other without overlap.
+
+        One for most objects; for a very large one many, each computed when it is asked for.
+        """
+        size = self.tile.height, self.tile.width
+        for mask, top, left in self.prediction.mask_blocks(index, size):
+            yield type(self.crop(index))(mask, top + self.tile.top, left + self.tile.left)
+
+    def logits(self, index: int) -> NDArray[np.float32]:
+        """Return the (256, 256) low-res logits of mask `index`."""
+        logits: NDArray[np.float32] = self.prediction.low_res_logits[index]
+        return logits
+
+
+def decode(
+    embedded: EmbeddedTile,
+    prompts: Prompts,
+    usable: Prompts,
+    mask_prompt: NDArray[np.float32] | None,
+    choice: int | None,
+    memory: Memory = (),
+) -> Candidates:
+    """Compute the masks of some prompts; a pure function, for the decode thread.
+
+    Parameters
+    ----------
+    embedded : EmbeddedTile
+        The part of the image that the prompts are on.
+    prompts, usable : Prompts
+        All prompts of the object, and those of them that lie on the image.
+    mask_prompt : (256, 256) float32 ndarray, optional
+        Logits to start from.
+    choice : int, optional
+        The candidate that will be shown, brought to the image's size ahead; None: the best one.
+    memory : tuple of Example
+        The objects accepted before, by which the candidates are ranked.
+    """
+    prediction = embedded.predictor.decode(
+        embedded.embedding,
+        points_xy=embedded.to_pixels(usable.points_array()),
+        point_labels=usable.labels_array(),
+        box_xyxy=embedded.to_pixels(usable.box_array()),
+        mask_input=mask_prompt,
+    )
+    candidates = ranked(embedded, prompts, usable, prediction, memory)
+    candidates.crop(candidates.best if choice is None else choice)
+    return candidates
+
+
+def ranked(
+    embedded: EmbeddedTile,
+    prompts: Prompts,
+    usable: Prompts,
+    prediction: MaskPrediction,
+    memory: Memory = (),
+) -> Candidates:
+    """Cut masks off where an outline ends, and put them in order; parameters as of `decode`."""
+    if usable.outline is not None:
+        prediction = _within(prediction, usable, usable.outline, embedded.tile)
+    tile, has_box = embedded.tile, usable.box_xyxy is not None
+    traits = measure_traits(
+        prediction, embedded.thumbnail, tile.height * tile.width, has_box=has_box
+    )
+    return Candidates(prompts, prediction, tile, embedded.weights, rank(traits, memory))
+
+
+def _within(
+    prediction: MaskPrediction, usable: Prompts, outline: Outline, tile: Tile
+) -> MaskPrediction:
+    """Cut masks off where an outline ends, unless there is a foreground click beyond it."""
+    limit = limit_of_outline(outline, tile)
+    cell = tile.side / limit.shape[0]
+    for (x, y), label in zip(usable.points_xy, usable.point_labels, strict=True):
+        row, column = (y + 0.5 - tile.top) / cell, (x + 0.5 - tile.left) / cell
+        inside = 0 <= row < limit.shape[0] and 0 <= column < limit.shape[1]
+        if label == FOREGROUND and not (inside and limit[int(row), int(column)] > 0):
+            return prediction
+    return replace(prediction, low_res_logits=np.minimum(prediction.low_res_logits, limit))
+
+
+@dataclass(frozen=True, eq=False)
+class FeedbackStep:
+    """The mask that was chosen for some prompts, at the moment more were added to them."""
+
+    prompts: Prompts
+    low_res_logits: NDArray[np.float32]
+    tile: Tile
+    weights: Path | None = None
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """Everything about the object being made; frozen, so that undo can bring it back.
+
+    Parameters
+    ----------
+    prompts : Prompts
+        Where the object is.
+    choice : int, optional
+        The candidate the person chose; None leaves it to the ranking.
+    feedback : tuple of FeedbackStep
+        Masks chosen on the way here, which the next decode may start from.
+    tile : Tile, optional
+        The part of the image on which it is decoded; None as long as that is open.
+    is_raised : bool
+        Whether the tile was exchanged for a coarser one, which did not cut the mask off.
+    reopened : Reopened, optional
+        The accepted object that this one will replace.
+    """
+
+    prompts: Prompts = field(default_factory=Prompts)
+    choice: int | None = None
+    feedback: tuple[FeedbackStep, ...] = ()
+    tile: Tile | None = None
+    is_raised: bool = False
+    reopened: Reopened | None = None
+
+    def with_prompts(self, prompts: Prompts, shown: tuple[Candidates, int] | None) -> ObjectState:
+        """Move on to other prompts of the same object.
+
+        Parameters
+        ----------
+        prompts : Prompts
+            The new prompts.
+        shown : (Candidates, int), optional
+            The candidates on screen and the one chosen. Where the new prompts extend those
+            it came from, it becomes a feedback step. A prompt that is dragged about therefore
+            leaves no steps behind, and undo finds the same masks again.
+        """
+        feedback = self.feedback
+        if shown is not None and prompts.extends(shown[0].prompts):
+            candidates, index = shown
+            logits = candidates.logits(index).copy()
+            step = FeedbackStep(candidates.prompts, logits, candidates.tile, candidates.weights)
+            kept = tuple(s for s in feedback if s.prompts != step.prompts)
+            feedback = (*kept, step)[-_MAX_STEPS:]
+        return replace(self, prompts=prompts, feedback=feedback)
+
+    def with_choice(self, choice: int) -> ObjectState:
+        """Choose candidate number `choice`."""
+        return replace(self, choice=choice)
+
+    @property
+    def is_as_accepted(self) -> bool:
+        """Whether it is a reopened object with the very prompts it was accepted with."""
+        reopened = self.reopened
+        if reopened is None or reopened.from_region or reopened.record.state is None:
+            return False
+        accepted = reopened.record.state
+        return (self.prompts, self.choice) == (accepted.prompts, accepted.choice)
+
+    def on_tile(self, tile: Tile) -> ObjectState:
+        """Be decoded on this tile."""
+        before = self.tile
+        is_raised = before is not None and (self.is_raised or tile.level > before.level)
+        return replace(self, tile=tile, is_raised=is_raised)
+
+    def mask_prompt(self, weights: Path | None, tile: Tile) -> NDArray[np.float32] | None:
+        """Return the (256, 256) logits to decode from: those of the largest part of the prompts.
+
+        Only those that a model with these weights made, as others may be of another size, and
+        made on this tile; and not from before an outline was drawn. Without any, the region of a
+        reopened object counts, unless something else was drawn around it.
+        """
+        outline = self.prompts.outline
+        usable = [
+            step
+            for step in self.feedback
+            if (step.weights, step.tile, step.prompts.outline) == (weights, tile, outline)
+            and self.prompts.extends(step.prompts)
+        ]
+        if not usable:
+            if outline is not None or self.reopened is None or not self.reopened.from_region:
+                return None
+            return self.reopened.logits(tile)
+        # Of two as large, the later one: max keeps the first of equals.
+        return max(reversed(usable), key=lambda step: step.prompts.size).low_res_logits

@@ -1,0 +1,232 @@
+"""The object being made: from its prompts to its masks, on the tile that suits it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from psygnal import Signal
+
+from napari_sam.session.decoding.candidates import Candidates, ObjectState, decode
+from napari_sam.session.decoding.focus import better_tile, first_tile
+from napari_sam.session.decoding.preview import HoverPreview
+from napari_sam.session.decoding.ranking import Memory
+from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
+from napari_sam.session.embedding.encoding import Encoding
+from napari_sam.session.jobs import Dispatcher, Lane
+from napari_sam.session.plane.tiles import Box, Tile, TilePyramid
+from napari_sam.session.prompts import Prompts
+
+
+class Decoding:
+    """Holds the object being made and has its prompts decoded.
+
+    On a large image it says which tile is to be embedded. While a finer one is on its way, a
+    coarser one that is in memory serves, and the object is decoded again when it comes.
+
+    All methods belong to the owner's thread.
+
+    Parameters
+    ----------
+    encoding : Encoding
+        Gives the embeddings.
+    dispatcher : Dispatcher
+        How results reach the owner's thread.
+    recall : callable
+        Gives the objects accepted so far, by which masks are ranked.
+    """
+
+    changed = Signal()
+    """Masks, or the preview, are others."""
+    moved = Signal(ObjectState, ObjectState)
+    """The object before and after it went to another tile: no step of the person's."""
+    completed = Signal()
+    """The masks of the newest prompts are there, on the right tile."""
+    failed = Signal(object)
+    """With what a decode raised."""
+
+    def __init__(
+        self, encoding: Encoding, dispatcher: Dispatcher, recall: Callable[[], Memory]
+    ) -> None:
+        self._encoding, self._recall = encoding, recall
+        self._lane = Lane("napari-sam-decode", dispatcher)
+        self._preview = HoverPreview(self._lane, self.changed.emit, recall)
+        self._pyramid = TilePyramid((1, 1))
+        self.in_sight: Tile = self._pyramid.whole
+        """The tile that shows what the person looks at."""
+        self._last_tile: Tile | None = None  # the next object is probably near, and alike
+        self.object = ObjectState()
+        self.candidates: Candidates | None = None
+        self.use_feedback = True
+        """Whether a decode starts from the mask chosen before the last click of the object."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job is pending."""
+        return self._lane.is_idle
+
+    @property
+    def preview(self) -> Candidates | None:
+        """What a click under the cursor would give."""
+        return self._preview.shown
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether masks of newer prompts, or better ones, are on their way."""
+        if not self.object.prompts.has_foreground:
+            return False  # the lane is about a preview
+        if self._encoding.embedded is None:  # or about getting ready
+            return self.candidates is not None and self._encoding.is_working
+        return self._lane.expects_result
+
+    @property
+    def chosen(self) -> int | None:
+        """Index of the candidate that counts."""
+        if self.candidates is None:
+            return None
+        choice = self.object.choice
+        return self.candidates.best if choice is None else choice
+
+    @property
+    def shown(self) -> tuple[Candidates, int] | None:
+        """The candidates and the index of the one that counts."""
+        candidates, chosen = self.candidates, self.chosen
+        return None if candidates is None or chosen is None else (candidates, chosen)
+
+    def close(self) -> None:
+        """Stop all work."""
+        self._lane.close()
+
+    # Where ---------------------------------------------------------------------------------
+
+    def leave(self, pyramid: TilePyramid | None, view: Box | None) -> Tile | None:
+        """Go to another plane with its tiles, or to none; return the tile to embed first."""
+        self._preview.want(None)
+        self._preview.allow(None)
+        self._pyramid, self._last_tile = pyramid or TilePyramid((1, 1)), None
+        self.in_sight = self._pyramid.in_sight(view)
+        return None if pyramid is None else self.in_sight
+
+    def look_at(self, view: Box) -> None:
+        """Hear which part of the plane the person sees."""
+        in_sight = self._pyramid.in_sight(view)
+        if in_sight != self.in_sight:
+            self.in_sight = in_sight
+            self.request()
+
+    @property
+    def tiles_ahead(self) -> list[Tile]:
+        """The tiles of the plane that will be needed sooner or later, the likeliest first."""
+        near = [] if self._last_tile is None else self._pyramid.neighbours(self._last_tile)
+        return list(dict.fromkeys((self.in_sight, *self._pyramid.always_useful, *near)))
+
+    def usable(self, prompts: Prompts) -> tuple[Prompts, tuple[str, ...]]:
+        """Return what can be decoded of some prompts, and remarks on the rest."""
+        return prompts.within(self._pyramid.shape, self.in_sight.side)
+
+    # What ----------------------------------------------------------------------------------
+
+    def hover(self, prompts: Prompts | None) -> None:
+        """Preview the masks of prompts that are not given yet; None ends it."""
+        self._preview.want(prompts)
+
+    def get_ready(self, embedder: Embedder, on_failed: Callable[[BaseException], None]) -> None:
+        """Make the first decode as fast as later ones, while there is nothing to decode."""
+        self._lane.submit(lambda _: embedder.warm_up(), lambda _: None, on_failed)
+
+    def forget_masks(self) -> None:
+        """Drop what another model has made."""
+        self._lane.cancel()
+        self.candidates = None
+        self._preview.allow(None)
+
+    def set_object(self, new: ObjectState) -> None:
+        """Make `new` the object being made and have it decoded."""
+        if not new.prompts.has_foreground:
+            self._lane.cancel()
+            self.candidates = None
+        self.object = new
+        self.request()
+
+    def choose(self, index: int) -> ObjectState:
+        """Have candidate `index` count; return the object before."""
+        before, self.object = self.object, self.object.with_choice(index)
+        return before
+
+    def request(self) -> None:
+        """Decode the object, unless its masks are there; without one, allow previews."""
+        if self._encoding.plane is None:
+            return
+        prompts, choice = self.object.prompts, self.object.choice
+        usable, _ = self.usable(prompts)
+        if usable.has_foreground:
+            before = self.object.tile
+            tile = first_tile(self._pyramid, usable, self.in_sight, before, self._last_tile)
+            self._go_to(tile)
+        else:
+            self._encoding.want(self.in_sight)
+        self._preview.allow(self._find if prompts.is_empty else None)
+        if not usable.has_foreground:
+            self._lane.cancel()
+            self.candidates = None
+            return
+        embedded = self._encoding.embedded or self._find(usable)
+        if embedded is None:
+            return
+        if self.candidates is not None and (self.candidates.prompts, self.candidates.tile) == (
+            prompts,
+            embedded.tile,
+        ):
+            self._lane.cancel()  # what is under way is of prompts that were taken back
+            return
+        mask_prompt = None
+        if self.use_feedback:
+            mask_prompt = self.object.mask_prompt(embedded.weights, embedded.tile)
+        memory = self._recall()
+        self._lane.submit(
+            lambda _: decode(embedded, prompts, usable, mask_prompt, choice, memory),
+            self._on_decoded,
+            self._on_failed,
+        )
+
+    def _find(self, prompts: Prompts) -> EmbeddedTile | None:
+        """Return the best tile in memory for some prompts, though there may be a better one."""
+        plane = self._encoding.plane
+        usable, _ = self.usable(prompts)
+        if plane is None or not usable.has_foreground:
+            return None
+        for tile in (self.in_sight, self._pyramid.whole):
+            if self._pyramid.holds(tile, usable.bounds_xyxy):
+                embedded = self._encoding.embedder.find(plane, tile)
+                if embedded is not None:
+                    return embedded
+        return None
+
+    def _go_to(self, tile: Tile) -> None:
+        """Have the object decoded on a tile, which is embedded if it has to be."""
+        if tile != self.object.tile:
+            before, self.object = self.object, self.object.on_tile(tile)
+            self.moved.emit(before, self.object)
+        self._encoding.want(tile)
+
+    def improve(self) -> bool:
+        """Go to another tile if the mask that counts is cut off or tiny; whether it was so."""
+        shown, state = self.shown, self.object
+        if shown is None or (state.prompts, state.tile) != (shown[0].prompts, shown[0].tile):
+            return False
+        tile = better_tile(self._pyramid, state, *shown, self.in_sight)
+        if tile is None:
+            return False
+        self._go_to(tile)
+        self.request()
+        return True
+
+    def _on_decoded(self, candidates: Candidates) -> None:
+        self.candidates = candidates
+        if not self.improve() and not self.is_pending:
+            self._last_tile = candidates.tile
+            self.completed.emit()
+        self.changed.emit()
+
+    def _on_failed(self, error: BaseException) -> None:
+        self.candidates = None  # those on screen are of other prompts
+        self.failed.emit(error)

@@ -1,0 +1,284 @@
+"""Image planes become embeddings, which are kept and found again by their pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.embedding.cache import EmbeddingCache
+from napari_sam.session.embedding.model_choice import ModelChoice, Runtime, find_runtime
+from napari_sam.session.embedding.store import EmbeddingStore
+from napari_sam.session.jobs import Job
+from napari_sam.session.plane.image_plane import ImagePlane, means
+from napari_sam.session.plane.tiles import Tile
+
+if TYPE_CHECKING:
+    from napari_sam.model import ImageEmbedding, Predictor
+
+LoadPredictor = Callable[[ModelChoice, Runtime], "Predictor"]
+"""Makes a predictor; called on the encode thread."""
+
+_THUMBNAIL_PX: Final = (96, 288)
+"""Height and width that a thumbnail does not fall below both of; it stays below twice as much."""
+_NUMBERS: Final = 256 * 64 * 64
+"""How many numbers an image embedding has."""
+_HEADER_BYTES: Final = 512
+"""More than a file on disk adds to it."""
+_WITH_TOKENS: Final = 4
+"""How much larger it is in memory, at most, with what prompts share."""
+
+
+def content_key(image: NDArray[np.uint8]) -> str:
+    """Return a key that two images share only if their shapes and all their pixels agree.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8 ndarray
+        The plane as the model reads it.
+    """
+    digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
+
+
+def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return an image small enough to be kept and shown, by means of its pixels.
+
+    Parameters
+    ----------
+    image : (H, W, 3) uint8 ndarray
+        The plane as the model reads it.
+
+    Returns
+    -------
+    (h, w, 3) uint8 ndarray
+        In memory of its own.
+    """
+    factors = (length // least for length, least in zip(image.shape, _THUMBNAIL_PX, strict=False))
+    return means(image, max(1, *factors)).copy()
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedTile:
+    """A tile of an image plane that is ready to be prompted.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        What embedded it and decodes its prompts.
+    embedding : ImageEmbedding
+        What the mask decoder needs to know of it.
+    tile : Tile
+        Where it lies in the plane.
+    why_same : str
+        Why all its pixels look the same to the model; empty if they do not.
+    thumbnail : (h, w, 3) uint8 ndarray, optional
+        What the model got, made small; None if it was somebody else's.
+    weights : Path, optional
+        The checkpoint of the predictor; None: the one inside the package.
+    is_new : bool
+        Whether it was computed now, and not found.
+    """
+
+    predictor: Predictor
+    embedding: ImageEmbedding
+    tile: Tile
+    why_same: str
+    thumbnail: NDArray[np.uint8] | None
+    weights: Path | None = None
+    is_new: bool = False
+
+    def to_pixels(self, places_xy: NDArray[np.float32] | None) -> NDArray[np.float64] | None:
+        """Bring places in the plane to the pixels of the tile as they were read.
+
+        Parameters
+        ----------
+        places_xy : (..., 2 n) float32 ndarray, optional
+            x and y by turns, in pixels of the plane.
+        """
+        if places_xy is None:
+            return None
+        height, width = self.embedding.original_size
+        factor = np.array([width / self.tile.width, height / self.tile.height])
+        corner = np.array([self.tile.left, self.tile.top])
+        places = places_xy.astype(np.float64).reshape(-1, 2)
+        # Whole numbers are the centres of pixels, of whatever size.
+        local: NDArray[np.float64] = (places - corner) * factor + (factor - 1) / 2
+        return local.reshape(places_xy.shape)
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What is known of a tile's pixels."""
+
+    key: str
+    why_same: str = ""
+    thumbnail: NDArray[np.uint8] | None = None
+
+
+class Embedder:
+    """Turns image planes into embeddings with one model; loads it on the first thread that asks.
+
+    Parameters
+    ----------
+    choice : ModelChoice
+        The model, loaded when it is needed first.
+    load_predictor : callable
+        Makes the `Predictor`.
+    store : EmbeddingStore, optional
+        Where embeddings outlive the program.
+    """
+
+    def __init__(
+        self,
+        choice: ModelChoice,
+        load_predictor: LoadPredictor,
+        store: EmbeddingStore | None = None,
+    ) -> None:
+        self.choice = choice
+        self._store = store
+        self._load_predictor = load_predictor
+        self._cache = EmbeddingCache()
+        self._predictor: Predictor | None = None
+        self._load_lock = threading.Lock()
+        self._contents: WeakKeyDictionary[ImagePlane, dict[Tile, _Content]] = WeakKeyDictionary()
+        self.runtime: Runtime | None = None
+        """What the model runs on; None until loading has begun."""
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the model is in memory."""
+        return self._predictor is not None
+
+    def load(self) -> Predictor:
+        """Load the model unless it is loaded already."""
+        with self._load_lock:
+            if self._predictor is None:
+                from napari_sam.model.devices import release_memory
+
+                self.runtime = find_runtime(self.choice)
+                release_memory()  # of the model before
+                self._predictor = self._load_predictor(self.choice, self.runtime)
+            return self._predictor
+
+    @property
+    def room(self) -> int:
+        """How many tiles can be kept at the same time: on disk, or else in memory."""
+        is_exact = self.runtime is None or self.runtime.precision == "float32"
+        each_bytes = _NUMBERS * (4 if is_exact else 2)
+        if self._store is not None:
+            return self._store.room_bytes() // (each_bytes + _HEADER_BYTES)
+        return self._cache.capacity_bytes // (_WITH_TOKENS * each_bytes)
+
+    @property
+    def trouble(self) -> str:
+        """Says why embeddings do not outlive the program although they should."""
+        return "" if self._store is None else self._store.trouble
+
+    def warm_up(self) -> None:
+        """Make the first decode as fast as later ones; for the decode thread."""
+        self.load().warm_up()
+
+    def embed(
+        self, plane: ImagePlane, tile: Tile, job: Job, report: Callable[[float], None] | None = None
+    ) -> EmbeddedTile:
+        """Embed a tile of a plane, or find its embedding in memory, brought or in the store.
+
+        Parameters
+        ----------
+        plane : ImagePlane
+            The image.
+        tile : Tile
+            The part of it to embed.
+        job : Job
+            Asked whether to go on.
+        report : callable, optional
+            Told the share that is done; `job.report` by default.
+
+        Raises
+        ------
+        Cancelled
+            Between two blocks of the network, once nobody wants the result.
+        """
+        predictor = self.load()
+        report = job.report if report is None else report
+        report(0)
+        if brought := self._brought(predictor, plane, tile):
+            return brought
+        image = plane.read(tile, lambda: report(0))
+        job.check()
+        is_same = bool((image == image[0, 0]).all())
+        why_same = plane.why_same(tile, lambda: report(0)) if is_same else ""
+        content = _Content(content_key(image), why_same, thumbnail(image))
+        embedding, is_new = self._cache.get(content.key), False
+        if embedding is None:
+            embedding, is_new = self._stored_or_new(predictor, image, content.key, report)
+            self._cache.put(content.key, embedding)
+        self._contents.setdefault(plane, {})[tile] = content
+        return self._embedded(predictor, embedding, tile, content, is_new)
+
+    def find(self, plane: ImagePlane, tile: Tile) -> EmbeddedTile | None:
+        """Return a tile that was embedded before, if it is still in memory; reads no pixels."""
+        content = self._contents.get(plane, {}).get(tile)
+        embedding = None if content is None else self._cache.get(content.key)
+        if content is None or embedding is None or self._predictor is None:
+            return None
+        return self._embedded(self._predictor, embedding, tile, content)
+
+    def _embedded(
+        self,
+        predictor: Predictor,
+        embedding: ImageEmbedding,
+        tile: Tile,
+        content: _Content,
+        is_new: bool = False,
+    ) -> EmbeddedTile:
+        weights = self.choice.checkpoint
+        return EmbeddedTile(
+            predictor, embedding, tile, content.why_same, content.thumbnail, weights, is_new
+        )
+
+    def _brought(self, predictor: Predictor, plane: ImagePlane, tile: Tile) -> EmbeddedTile | None:
+        """Return a tile that was embedded elsewhere with this model; reads no pixels."""
+        key = None if plane.embeddings is None else plane.embeddings.key(tile, self.choice)
+        if plane.embeddings is None or key is None:
+            return None
+        embedding = self._cache.get(key) or plane.embeddings.restored(tile, predictor)
+        if embedding is None:
+            return None
+        self._cache.put(key, embedding)
+        content = self._contents.setdefault(plane, {})[tile] = _Content(key)
+        return self._embedded(predictor, embedding, tile, content)
+
+    def _stored_or_new(
+        self,
+        predictor: Predictor,
+        image: NDArray[np.uint8],
+        key: str,
+        report: Callable[[float], None],
+    ) -> tuple[ImageEmbedding, bool]:
+        """Find the embedding of an image in the store, else compute it and put it there.
+
+        Returns
+        -------
+        ImageEmbedding, bool
+            And whether it was computed.
+        """
+        stored_key = "" if self._store is None else f"{key}-{predictor.fingerprint}"
+        tensor = None if self._store is None else self._store.get(stored_key)
+        if tensor is not None:
+            with suppress(ValueError):  # somebody has exchanged the file for another's
+                return predictor.restore(tensor, image.shape[:2]), False
+        embedding = predictor.encode(image, on_block=lambda done, total: report(done / total))
+        if self._store is not None:
+            self._store.put(stored_key, embedding.image_embedding)
+        return embedding, True

@@ -1,0 +1,250 @@
+"""What a journal says, as lines of JSON: pixels, records, and whether a line is sound."""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from numpy.typing import NDArray
+
+from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.drawn import Outline, OutlineKind, Scribble
+from napari_sam.session.objects.labels import Labels, parts
+from napari_sam.session.objects.packed import PackedMask, Start, region_of
+from napari_sam.session.objects.records import ObjectRecord, RecordChange
+from napari_sam.session.plane.tiles import Tile
+from napari_sam.session.prompts import Prompts
+
+_FASTEST: Final = 1
+"""A level of compression."""
+_CHECKSUM: Final = b',"crc":"%08x"}\n'
+_CHECKSUM_BYTES: Final = len(_CHECKSUM % 0)
+
+
+class Direction(StrEnum):
+    """How an entry came about."""
+
+    FOUND = "found"
+    """An object that was in the labels before the journal began."""
+    MADE = "made"
+    UNDONE = "undone"
+    REDONE = "redone"
+    PAINTED = "painted"
+    """The person painted in the labels with a brush of the viewer."""
+    CLASSES = "classes"
+    """No object changed: there are other classes."""
+    SAVED = "saved"
+    """Nothing changed: all objects are in a file of the person's now."""
+    CLOSED = "closed"
+    """Nothing changed: the program was closed, rather than ended by a crash."""
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """Pixels as they are after an edit.
+
+    Parameters
+    ----------
+    start, shape : tuple of int
+        A box in the labels.
+    mask : bytes, optional
+        Which of its pixels, as `PackedMask.packed`; None: all of them.
+    values : int or bytes
+        The label of all these pixels, or compressed that of each, in C order and little-endian.
+    """
+
+    start: Start
+    shape: Start
+    mask: bytes | None
+    values: int | bytes
+
+    @classmethod
+    def of(cls, labels: NDArray[Any], start: Start, mask: PackedMask | None) -> Patch:
+        """Return the patch of those pixels of a box that a mask on this very box has."""
+        pixels = labels.ravel() if mask is None else labels[mask.mask]
+        first = pixels[:1]
+        values: int | bytes = int(first[0])
+        if (pixels != first).any():
+            little = pixels.astype(pixels.dtype.newbyteorder("<"))
+            values = zlib.compress(little.tobytes(), _FASTEST)
+        return cls(start, labels.shape, None if mask is None else mask.packed, values)
+
+    def to_json(self) -> list[Any]:
+        """Return it as JSON knows it."""
+        values = _text(self.values) if isinstance(self.values, bytes) else self.values
+        mask = None if self.mask is None else _text(self.mask)
+        return [_whole(self.start), _whole(self.shape), mask, values]
+
+    @classmethod
+    def from_json(cls, content: list[Any]) -> Patch:
+        """Return what `to_json` made of it."""
+        start, shape, mask, values = content
+        return cls(
+            tuple(start),
+            tuple(shape),
+            None if mask is None else a2b_base64(mask),
+            a2b_base64(values) if isinstance(values, str) else values,
+        )
+
+
+def patches_of(labels: Labels, record: ObjectRecord) -> list[Patch]:
+    """Return the pixels that an object has now, in parts as they can be read at once."""
+    patches = []
+    for start, shape in parts(record.start, record.shape):
+        pixels = labels.read(region_of(start, shape))
+        own = pixels == record.label_id
+        if own.any():
+            patches.append(Patch.of(pixels, start, PackedMask(start, own)))
+    return patches
+
+
+def entry(
+    direction: Direction,
+    patches: Iterable[Patch],
+    records: Iterable[ObjectRecord],
+    gone: Iterable[int],
+    n_objects: int,
+) -> dict[str, Any]:
+    """Return an entry, made now, as JSON knows it; see `journal.format` for what is in it."""
+    return {
+        "direction": direction,
+        "at": time.time(),
+        "patches": [patch.to_json() for patch in patches],
+        "records": [record_to_json(record) for record in records],
+        "gone": list(gone),
+        "n_objects": n_objects,
+    }
+
+
+def net_effect(changes: Iterable[RecordChange]) -> dict[int, ObjectRecord | None]:
+    """Return what becomes of the records, by label_id: None for one that goes."""
+    effect: dict[int, ObjectRecord | None] = {}
+    for change in changes:
+        if change.before is not None:
+            effect[change.before.label_id] = None
+        if change.after is not None:
+            effect[change.after.label_id] = change.after
+    return effect
+
+
+def record_to_json(record: ObjectRecord) -> dict[str, Any]:
+    """Return a record as JSON knows it; what is as by default is left out."""
+    content: dict[str, Any] = {
+        "label_id": int(record.label_id),
+        "start": _whole(record.start),
+        "stop": _whole(record.stop),
+        "area_px": int(record.area_px),
+        "score": None if record.score is None else float(record.score),
+        "stability": None if record.stability is None else float(record.stability),
+        "class_name": record.class_name,
+        "reviewed": bool(record.reviewed),
+        "note": record.note,
+        "state": None if record.state is None else state_to_json(record.state),
+        "masks": [
+            [_whole(one.start), _whole(one.shape), one.area_px, _text(one.packed)]
+            for one in record.masks
+        ],
+    }
+    return {name: value for name, value in content.items() if value not in (None, False, "", [])}
+
+
+def record_from_json(content: dict[str, Any]) -> ObjectRecord:
+    """Return the record that `record_to_json` was given, its state without the logits."""
+    known = dict(content)
+    state = known.pop("state", None)
+    masks = known.pop("masks", ())
+    start, stop = tuple(known.pop("start")), tuple(known.pop("stop"))
+    return ObjectRecord(
+        start=start,
+        stop=stop,
+        state=None if state is None else state_from_json(state),
+        masks=tuple(
+            PackedMask.from_packed(tuple(corner), tuple(shape), area_px, a2b_base64(packed))
+            for corner, shape, area_px, packed in masks
+        ),
+        **known,
+    )
+
+
+def state_to_json(state: ObjectState) -> dict[str, Any]:
+    """Return an object being made as JSON knows it, without logits and what it will replace."""
+    prompts, tile = state.prompts, state.tile
+    return {
+        "points_xy": prompts.points_xy,
+        "point_labels": prompts.point_labels,
+        "box_xyxy": prompts.box_xyxy,
+        **_drawn_to_json(prompts),
+        "choice": None if state.choice is None else int(state.choice),
+        "tile": None if tile is None else _whole((tile.level, tile.top, tile.left, *tile.size)),
+        "is_raised": bool(state.is_raised),
+    }
+
+
+def state_from_json(content: dict[str, Any]) -> ObjectState:
+    """Return what `state_to_json` made of it."""
+    box, tile = content["box_xyxy"], content["tile"]
+    prompts = Prompts(
+        tuple((x, y) for x, y in content["points_xy"]),
+        tuple(content["point_labels"]),
+        None if box is None else tuple(box),
+        *_drawn_from_json(content),
+    )
+    return ObjectState(
+        prompts,
+        content["choice"],
+        tile=None if tile is None else Tile(*tile),
+        is_raised=content["is_raised"],
+    )
+
+
+def _drawn_to_json(prompts: Prompts) -> dict[str, Any]:
+    """Return what most objects have nothing of, and older journals know nothing of."""
+    outline, scribbles = prompts.outline, prompts.scribbles
+    content: dict[str, Any] = {}
+    if outline is not None:
+        content["outline"] = [str(outline.kind), outline.vertices_xy]
+    if scribbles:
+        content["scribbles"] = [[one.label, one.vertices_xy] for one in scribbles]
+    return content
+
+
+def _drawn_from_json(content: dict[str, Any]) -> tuple[Outline | None, tuple[Scribble, ...]]:
+    outline = content.get("outline")
+    scribbles = content.get("scribbles", ())
+    return (
+        None if outline is None else Outline(outline[1], OutlineKind(outline[0])),
+        tuple(Scribble(vertices, label) for label, vertices in scribbles),
+    )
+
+
+def to_line(content: dict[str, Any]) -> bytes:
+    """Return one line: the JSON of an object, whose last key is the checksum of what precedes."""
+    body = json.dumps(content, separators=(",", ":")).encode()[:-1]
+    return body + _CHECKSUM % zlib.crc32(body)
+
+
+def is_sound(line: bytes) -> bool:
+    """Whether a line is as it was written, neither torn nor damaged."""
+    return line[-_CHECKSUM_BYTES:] == _CHECKSUM % zlib.crc32(line[:-_CHECKSUM_BYTES])
+
+
+def from_line(line: bytes) -> dict[str, Any] | None:
+    """Return what a line says; None if it is torn or damaged."""
+    if not is_sound(line):
+        return None
+    content: dict[str, Any] = json.loads(line)
+    return content
+
+
+def _text(packed: bytes) -> str:
+    return b2a_base64(packed, newline=False).decode("ascii")
+
+
+def _whole(numbers: Iterable[int]) -> list[int]:
+    return [int(number) for number in numbers]

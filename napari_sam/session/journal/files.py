@@ -1,0 +1,235 @@
+"""Where journals lie, to which image and to which program they belong, and how long they stay."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import platformdirs
+import psutil
+import xxhash
+
+from napari_sam.session.journal.entries import Direction, from_line
+
+FOLDER_VARIABLE: Final = "NAPARI_SAM_JOURNALS"
+"""Names the folder of journals in place of the one for the platform's program states."""
+MAX_JOURNALS: Final = 100
+MAX_AGE_S: Final = 90 * 24 * 3600.0
+
+_SUFFIX: Final = ".sam-journal.jsonl"
+_NAME: Final = re.compile(
+    r"[0-9a-f]+\.[0-9a-f]+"
+    r"\.(?P<host>[0-9a-f]+)-(?P<pid>[0-9a-f]{1,8})-(?P<started>[0-9a-f]{1,16})" + re.escape(_SUFFIX)
+)
+"""Whatever else lies in the folder is not ours."""
+_CLOCK_S: Final = 2
+"""The time at which a program began is reckoned anew by each that asks, and a clock is set."""
+_OTHER_HOST_S: Final = 24 * 3600.0
+"""Of a program on another machine nothing is known; after such a rest it is taken for ended."""
+_TAIL_BYTES: Final = 2**20
+
+
+def journals_folder() -> Path:
+    """Return the folder in which journals are kept; it need not exist yet."""
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    return platformdirs.user_state_path("napari-sam-live") / "journals"
+
+
+@dataclass(frozen=True)
+class ImageReference:
+    """By what an image is known again in another program.
+
+    Parameters
+    ----------
+    name : str
+        Its layer's name.
+    source : str, optional
+        The path that it was read from.
+    shape : tuple of int
+        Its shape.
+    dtype : str
+        The type of its pixels.
+    scale : tuple of float
+        The size of its pixels along each axis.
+    axes : tuple of str
+        The names of its axes.
+    fingerprint : str, optional
+        Of some of its pixels; see `fingerprint_of`.
+    """
+
+    name: str
+    source: str | None
+    shape: tuple[int, ...]
+    dtype: str
+    scale: tuple[float, ...] = ()
+    axes: tuple[str, ...] = ()
+    fingerprint: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What the names of its journals begin with.
+
+        An image may be given another scale, other axes and another name; only one that is neither
+        from a file nor in memory is known by its name.
+        """
+        content = {"shape": self.shape, "dtype": self.dtype, "source": self.source}
+        if self.source is None and self.fingerprint is None:
+            content["name"] = self.name
+        elif self.source is None:
+            content["fingerprint"] = self.fingerprint
+        return xxhash.xxh64(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class JournalSummary:
+    """A journal that nobody writes to any more.
+
+    Parameters
+    ----------
+    path : Path
+        Its file.
+    header : dict
+        Its first line.
+    n_objects : int
+        How many objects the labels had in the end.
+    ended : float
+        When its last line was written, in seconds since the epoch.
+    is_closed : bool
+        Whether its program was closed, rather than ended by a crash.
+    """
+
+    path: Path
+    header: dict[str, Any]
+    n_objects: int
+    ended: float
+    is_closed: bool = False
+
+
+def new_path(reference: ImageReference, folder: Path) -> Path:
+    """Return a free name for a journal of this program."""
+    return folder / f"{reference.key}.{time.time_ns():x}.{_owner()}{_SUFFIX}"
+
+
+def find_journals(
+    reference: ImageReference, folder: Path | None = None, *, done_with: Collection[Path] = ()
+) -> list[JournalSummary]:
+    """Return the journals of an image with objects to be restored, newest first.
+
+    Those of programs that still run, this one among them, are left out, unless they are named as
+    `done_with`, and those whose objects are all in a file of the person's. Journals that are too
+    old, or too many, are removed, whatever image they are of.
+    """
+    folder = journals_folder() if folder is None else folder
+    remove_old_journals(folder)
+    found = [
+        summary
+        for path in _journals(folder, reference.key)
+        if path in done_with or not is_in_use(path)
+        if (summary := _summary(path)) is not None and summary.n_objects
+    ]
+    return sorted(found, key=lambda summary: summary.ended, reverse=True)
+
+
+def claim(path: Path) -> Path | None:
+    """Make a journal this program's; return its new name, or None if another was faster."""
+    key, began, _ = path.name.split(".", 2)
+    claimed = path.with_name(f"{key}.{began}.{_owner()}{_SUFFIX}")
+    try:
+        path.rename(claimed)
+    except OSError:
+        return None
+    return claimed
+
+
+def discard(path: Path) -> None:
+    """Remove a journal."""
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def remove_old_journals(folder: Path) -> None:
+    """Remove journals that are too old, or too many, except those of programs that run."""
+    oldest = time.time() - MAX_AGE_S
+    newest_first = sorted(_journals(folder), key=_last_written, reverse=True)
+    for number, path in enumerate(newest_first):
+        is_surplus = number >= MAX_JOURNALS or _last_written(path) < oldest
+        if is_surplus and not is_in_use(path):
+            discard(path)
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether the program that a journal belongs to still runs."""
+    owner = _NAME.fullmatch(path.name)
+    if owner is None:
+        return True  # nobody knows whose it is
+    if owner["host"] != _host():
+        return time.time() - _last_written(path) < _OTHER_HOST_S
+    started = _started(int(owner["pid"], 16))
+    return started is not None and abs(started - int(owner["started"], 16)) <= _CLOCK_S
+
+
+def _journals(folder: Path, key: str = "*") -> Iterator[Path]:
+    with suppress(OSError):
+        for path in folder.glob(f"{key}.*.*-*-*{_SUFFIX}"):
+            if _NAME.fullmatch(path.name):
+                yield path
+
+
+def _last_written(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # another program has removed it just now
+        return 0.0
+
+
+def _summary(path: Path) -> JournalSummary | None:
+    """Return what the first and the last sound line say; None if the first is no header.
+
+    What was saved counts as no object that could be restored.
+    """
+    try:
+        with path.open("rb") as file:
+            header = from_line(file.readline())
+            if header is None or not {"image", "labels"} <= header.keys():
+                return None
+            size, length = path.stat().st_size, _TAIL_BYTES
+            last = None
+            while last is None:
+                file.seek(max(0, size - length))
+                lines = file.read().splitlines(keepends=True)
+                last = next((one for line in reversed(lines) if (one := from_line(line))), None)
+                length *= 2
+    except OSError:
+        return None
+    direction = last.get("direction")
+    n_objects = 0 if direction == Direction.SAVED else last.get("n_objects", 0)
+    return JournalSummary(path, header, n_objects, last["at"], direction == Direction.CLOSED)
+
+
+@cache
+def _host() -> str:
+    return xxhash.xxh32(platform.node().encode()).hexdigest()
+
+
+def _owner() -> str:
+    pid = os.getpid()
+    return f"{_host()}-{pid:x}-{_started(pid) or 0:x}"
+
+
+def _started(pid: int) -> int | None:
+    """Return when a process began, which tells it from a later one of the same id; None: never."""
+    try:
+        return int(psutil.Process(pid).create_time())
+    except (psutil.Error, OverflowError):
+        return None

@@ -1,0 +1,55 @@
+"""What is in the file of a journal.
+
+A journal is one file of JSON lines, in UTF-8, only ever appended to; one per target and program,
+in the folder of `journals_folder`. Each line is an object whose last key, `crc`, is the CRC-32 of
+all that precedes it in the line, so that a line torn by a crash, or damaged, is told from a sound
+one. Each has `at`, the seconds since the epoch.
+
+The first line, the header, has `format` (1), `image` (an `ImageReference`) and `labels` (`shape`
+and `dtype`). Each other line is an entry:
+
+- `direction`: a `Direction`, that is how it came about;
+- `patches`: the pixels *as they are afterwards*, so that an entry means the same whatever was
+  before. Each is `[start, shape, mask, values]`: a box in the labels; which of its pixels, null
+  for all; their labels. `mask` is base64 of zlib of the box's bits (C order, most significant
+  first), `values` one integer or base64 of zlib of one integer per pixel, in the labels' type,
+  little-endian;
+- `records`: the object records that are new or changed. What is not there is None, False or
+  empty; `masks` has `[start, shape, area_px, mask]` each;
+- `gone`: the label_ids whose records are no longer there;
+- `n_objects`: how many objects there are afterwards.
+
+An entry of direction `classes` changes no object; its key `classes` lists all classes in the order
+of their numbers, `{"name": ..., "color": "#rrggbb"}` each. The last such entry counts.
+
+The last entry of a program that was closed, rather than killed, is one of direction `closed`, or
+`saved` if all objects are in a file of the person's. Neither changes anything.
+
+Files are named by image, by when they were begun, and by the program that writes to them:
+`<key>.<time>.<host>-<pid>-<start>.sam-journal.jsonl`. A program that goes on with a journal
+renames it first. Every line is handed to the operating system at once: a killed program loses
+nothing, but for what is done in the second or less in which the objects that were there already
+are read.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any, Final
+
+from napari_sam.session.journal.files import ImageReference
+from napari_sam.session.objects.labels import Labels
+
+FORMAT: Final = 1
+"""The version of the format that is written."""
+
+
+def header_of(reference: ImageReference, labels: Labels) -> dict[str, Any]:
+    """Return the first line of a journal that begins now, as JSON knows it."""
+    return {
+        "format": FORMAT,
+        "image": asdict(reference),
+        "labels": {"shape": list(labels.shape), "dtype": str(labels.dtype)},
+        "at": time.time(),
+    }

@@ -1,0 +1,223 @@
+"""Reading a journal, and doing to some labels what it says."""
+
+from __future__ import annotations
+
+import marshal
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.classes.classes import Classes, classes_from_json
+from napari_sam.session.journal.entries import Patch, from_line, is_sound, record_from_json
+from napari_sam.session.journal.format import FORMAT
+from napari_sam.session.objects.labels import Labels, TargetError
+from napari_sam.session.objects.packed import PackedMask, Start
+from napari_sam.session.objects.records import RecordChange
+
+_BLOCK_PX: Final = 512
+"""As long as the chunks of a sparse target, so that each of them is read and written once."""
+_MAX_BLOCKS: Final = 512
+_REPORT_EVERY: Final = 500
+_CLASSES: Final = b'{"direction":"classes",'
+
+
+@dataclass(frozen=True, eq=False)
+class JournalContent:
+    """What a journal says.
+
+    Parameters
+    ----------
+    header : dict
+        Its first line.
+    lines : list of bytes
+        All others, as far as they are sound.
+    sound_bytes : int
+        Where the sound lines end.
+    remark : str
+        Says that more was there that is damaged; empty if all is well.
+    """
+
+    header: dict[str, Any]
+    lines: list[bytes]
+    sound_bytes: int
+    remark: str = ""
+
+    @property
+    def entries(self) -> Iterator[dict[str, Any]]:
+        """What the lines say, one after the other: all at once would keep the collector busy."""
+        return self.reported(lambda _: None)
+
+    @property
+    def classes(self) -> Classes:
+        """The classes that were noted last; none if there never were."""
+        for line in reversed(self.lines):
+            if line.startswith(_CLASSES) and (content := from_line(line)) is not None:
+                return classes_from_json(content["classes"])
+        return ()
+
+    def reported(self, report: Callable[[float], None]) -> Iterator[dict[str, Any]]:
+        """Yield what the lines say, and tell now and then how many are done (0 to 1)."""
+        for number, line in enumerate(self.lines):
+            if number % _REPORT_EVERY == 0:
+                report(number / len(self.lines))
+            content = from_line(line)
+            if content is not None:
+                yield content
+
+
+def read_journal(path: Path) -> JournalContent:
+    """Read a journal as far as it is sound.
+
+    A last line that was torn by a crash is no damage: its edit was not done yet.
+
+    Raises
+    ------
+    TargetError
+        If it cannot be read at all, or was written by another version of the program.
+    """
+    try:
+        content = read_lines(path)
+    except OSError as error:
+        msg = f"The journal cannot be read: {error}"
+        raise TargetError(msg) from error
+    if content.header.get("format") != FORMAT:
+        msg = f"{path} is no journal that this version can read."
+        raise TargetError(msg)
+    return content
+
+
+def read_lines(path: Path) -> JournalContent:
+    """Read a file of lines as far as it is sound; without a sound line, the header is empty.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    lines: list[bytes] = []
+    sound_bytes, remark = 0, ""
+    with path.open("rb") as file:
+        for line in file:
+            if not is_sound(line):
+                if file.read(1):
+                    remark = (
+                        f"The journal is damaged after entry {len(lines) - 1}: what was "
+                        "done later could not be restored."
+                    )
+                break
+            lines.append(line)
+            sound_bytes += len(line)
+    header = from_line(lines[0]) if lines else None
+    return JournalContent(header or {}, lines[1:], sound_bytes, remark)
+
+
+def replay(entries: Iterable[dict[str, Any]], labels: Labels) -> None:
+    """Do to labels and their records what the entries of a journal say.
+
+    Where `labels` show nothing and nobody follows their records, this may be done on any thread.
+
+    Parameters
+    ----------
+    entries : iterable of dict
+        Those of a `JournalContent`.
+    labels : Labels
+        Of the shape and the type that the journal's header says.
+    """
+    canvas = _Canvas(labels)
+    # Packed, since the garbage collector would go through all these dicts again and again.
+    records: dict[int, bytes | None] = {}
+    for entry in entries:
+        for patch in entry["patches"]:
+            canvas.paint(Patch.from_json(patch))
+        records.update(dict.fromkeys(entry["gone"]))
+        for record in entry["records"]:
+            # Last in the order of the book, where it was taken out and noted again.
+            records.pop(record["label_id"], None)
+            records[record["label_id"]] = marshal.dumps(record)
+    canvas.flush()
+    labels.book.apply(
+        tuple(
+            RecordChange(
+                labels.book.get(label_id),
+                None if packed is None else record_from_json(marshal.loads(packed)),
+            )
+            for label_id, packed in records.items()
+        )
+    )
+
+
+class _Canvas:
+    """Labels in blocks that stay in memory while they are painted on."""
+
+    def __init__(self, labels: Labels) -> None:
+        self._labels = labels
+        self._sides = (*(1,) * (len(labels.shape) - 2), *(_BLOCK_PX,) * 2)[-len(labels.shape) :]
+        self._blocks: OrderedDict[Start, NDArray[Any]] = OrderedDict()
+        self._wire_type = labels.dtype.newbyteorder("<")
+
+    def paint(self, patch: Patch) -> None:
+        """Make pixels what they were after an edit."""
+        mask = None
+        if patch.mask is not None:
+            mask = PackedMask.from_packed(patch.start, patch.shape, 0, patch.mask).mask
+        values: NDArray[Any] | int
+        if isinstance(patch.values, int):
+            values = patch.values
+        else:
+            pixels = np.frombuffer(zlib.decompress(patch.values), self._wire_type)
+            values = np.zeros(patch.shape, self._labels.dtype)
+            values[... if mask is None else mask] = (
+                pixels.reshape(patch.shape) if mask is None else pixels
+            )
+        ranges = [
+            range(first // side, (first + n - 1) // side + 1)
+            for first, n, side in zip(patch.start, patch.shape, self._sides, strict=True)
+        ]
+        for index in product(*ranges):
+            self._paint_block(index, patch, mask, values)
+
+    def _paint_block(
+        self, index: Start, patch: Patch, mask: NDArray[np.bool_] | None, values: Any
+    ) -> None:
+        inside, own = [], []
+        for number, side, first, n in zip(
+            index, self._sides, patch.start, patch.shape, strict=True
+        ):
+            corner = number * side
+            begin, end = max(first, corner), min(first + n, corner + side)
+            inside.append(slice(begin - corner, end - corner))
+            own.append(slice(begin - first, end - first))
+        where = self._block(index)[tuple(inside)]
+        part = values if isinstance(values, int) else values[tuple(own)]
+        np.copyto(where, part, casting="unsafe", where=True if mask is None else mask[tuple(own)])
+
+    def _block(self, index: Start) -> NDArray[Any]:
+        block = self._blocks.get(index)
+        if block is None:
+            block = self._blocks[index] = self._labels.read(self._region(index))
+            if len(self._blocks) > _MAX_BLOCKS:
+                self._labels.write(
+                    self._region(oldest := next(iter(self._blocks))), self._blocks.pop(oldest)
+                )
+        else:
+            self._blocks.move_to_end(index)
+        return block
+
+    def _region(self, index: Start) -> tuple[slice, ...]:
+        return tuple(
+            slice(number * side, min((number + 1) * side, length))
+            for number, side, length in zip(index, self._sides, self._labels.shape, strict=True)
+        )
+
+    def flush(self) -> None:
+        """Write all blocks into the labels."""
+        while self._blocks:
+            index, block = self._blocks.popitem(last=False)
+            self._labels.write(self._region(index), block)

@@ -1,0 +1,225 @@
+"""Image embeddings that micro-sam has stored, read where they lie; nothing is written there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.catalogue.places import has_hash
+from napari_sam.session.micro_sam.image import ReportProgress, data_signature
+from napari_sam.session.micro_sam.layout import (
+    FEATURES,
+    MicroSamError,
+    Size,
+    Tiling,
+    array_name,
+    cannot_use,
+    find_source,
+    open_group,
+    read_attributes,
+    read_tiling,
+    reading,
+    text_of,
+)
+from napari_sam.session.plane.tiles import Tile, TilePyramid
+
+if TYPE_CHECKING:
+    import zarr
+
+__all__ = ["MicroSamEmbeddings", "MicroSamError", "StoredEmbedding", "open_embeddings"]
+
+_DEFAULT_ALGORITHM: Final = "sha256"
+"""Of a checksum that does not say its algorithm; so does pooch, which micro-sam has it from."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredEmbedding:
+    """An image embedding as `Predictor.restore` wants it, once it is a tensor.
+
+    Parameters
+    ----------
+    image_embedding : (256, 64, 64) float32 ndarray
+        What the image encoder gave.
+    original_size, input_size : tuple of int
+        (H, W) of the plane or tile, and of its resized version inside the square input.
+    """
+
+    image_embedding: NDArray[np.float32]
+    original_size: Size
+    input_size: Size
+
+
+@dataclass(frozen=True, eq=False)
+class MicroSamEmbeddings:
+    """The embeddings of one image, from `open_embeddings`; may be used on any thread.
+
+    Parameters
+    ----------
+    path : Path
+        The folder of the zarr.
+    model_type : str
+        Begins with the variant: ``vit_b``; with older versions of micro-sam, ``vit_b_lm`` too.
+    model_name : str
+        What micro-sam calls the weights, ``vit_b_lm``, or the variant of a person's own ones.
+    model_hash : str or None
+        Checksum of the checkpoint, ``xxh128:digits``; older versions do not write it.
+    data_signature : str
+        SHA-1 of the image; see the function of this name.
+    ndim : int
+        2 for one plane, 3 for a stack of them; channels do not count.
+    slice_count : int
+        Number of slices; 1 for one plane.
+    plane_size : tuple of int
+        (H, W) of each plane.
+    pyramid : TilePyramid
+        Tiles that the plane may be embedded in: a `TileGrid` as it was tiled, or for a plane that
+        was embedded as a whole, this and those that are usual here.
+    tiles : tuple of Tile
+        Those of the pyramid that were embedded: row by row with their surroundings, or the whole.
+    """
+
+    path: Path
+    model_type: str
+    model_name: str
+    model_hash: str | None
+    data_signature: str
+    ndim: int
+    slice_count: int
+    plane_size: Size
+    pyramid: TilePyramid
+    tiles: tuple[Tile, ...]
+    _group: zarr.Group
+    _tiling: Tiling
+
+    def has_shape_of(self, shape: tuple[int, ...]) -> bool:
+        """Tell whether an image of a shape, ([Z,] H, W [, C]), may be what is embedded.
+
+        The signature does not tell a transposed image of equal values from the image.
+        """
+        plane_shape = shape if self.ndim == 2 else shape[1:]
+        if len(plane_shape) not in (2, 3) or plane_shape[:2] != self.plane_size:
+            return False
+        return self.ndim == 2 or shape[0] == self.slice_count
+
+    def matches(self, array: Any, on_progress: ReportProgress | None = None) -> bool:
+        """Tell whether these are the embeddings of an image, by its shape and all its values.
+
+        Parameters
+        ----------
+        array : array_like
+            The raw image, ([Z,] H, W [, C]), of any dtype: NumPy, or anything else that has a
+            shape and a dtype and is read in slices. It is never read as a whole.
+        on_progress : callable, optional
+            Told the share that is done; an exception that it raises comes out here.
+        """
+        if not self.has_shape_of(tuple(array.shape)):
+            return False
+        return data_signature(array, on_progress) == self.data_signature
+
+    def is_of_variant(self, variant: str) -> bool:
+        """Tell whether a model of this variant, vit_t, vit_b, vit_l or vit_h, can decode them."""
+        return self.model_type.startswith(variant)
+
+    def is_of_file(self, checkpoint: Path) -> bool:
+        """Tell whether the embeddings say that they were made with a file; False: nobody knows.
+
+        The same weights saved by another program have another checksum.
+        """
+        if self.model_hash is None:
+            return False
+        algorithm, _, digits = self.model_hash.rpartition(":")
+        try:
+            return has_hash(checkpoint, f"{algorithm or _DEFAULT_ALGORITHM}:{digits}")
+        except (OSError, ValueError):  # no file, or an algorithm that we do not have
+            return False
+
+    def tile_numbers(self, slice_index: int = 0) -> tuple[int, ...]:
+        """Return the tiles of a slice that are embedded: all, or those that a mask touched."""
+        self._check_slice(slice_index)
+        if self._tiling.tiles_in_mask is None:
+            return tuple(range(len(self.tiles)))
+        return self._tiling.tiles_in_mask[slice_index]
+
+    def embedding(self, slice_index: int = 0, tile_number: int = 0) -> StoredEmbedding:
+        """Read one embedding, and nothing else, from the disk.
+
+        Parameters
+        ----------
+        slice_index : int
+            Of the stack; 0 for one plane.
+        tile_number : int
+            Index into `tiles`.
+
+        Raises
+        ------
+        MicroSamError
+            If it is damaged or was never computed.
+        IndexError
+            If there is no such slice or tile.
+        """
+        if not 0 <= tile_number < len(self.tiles):
+            raise IndexError(f"There is no tile {tile_number} of {len(self.tiles)}.")
+        place = f"tile {tile_number} of slice {slice_index}"
+        if tile_number not in self.tile_numbers(slice_index):
+            raise cannot_use(self.path, f"{place} was left out, as it lay outside a mask")
+        with reading(self.path, f"the metadata of {place} are damaged"):
+            source = find_source(self.path, self._group, array_name(tile_number, self._tiling.grid))
+        if source.original_size != self.tiles[tile_number].size or (
+            source.slice_count != self.slice_count
+        ):
+            raise cannot_use(self.path, f"{place} is of another size than its attributes say")
+        with reading(self.path, f"{place} is damaged"):
+            values = source.read(slice_index)
+        if not np.isfinite(values).all():
+            raise cannot_use(self.path, f"{place} holds values that are not numbers")
+        if not values.any():  # what a chunk reads as that was not written
+            raise cannot_use(self.path, f"{place} is missing")
+        return StoredEmbedding(values, source.original_size, source.input_size)
+
+    def _check_slice(self, slice_index: int) -> None:
+        if not 0 <= slice_index < self.slice_count:
+            raise IndexError(f"There is no slice {slice_index} of {self.slice_count}.")
+
+
+def open_embeddings(path: Path | str) -> MicroSamEmbeddings:
+    """Open a zarr of micro-sam; reads its attributes, but no embedding yet.
+
+    Parameters
+    ----------
+    path : Path or str
+        The folder, as it was given to micro-sam.
+
+    Raises
+    ------
+    MicroSamError
+        If it is no zarr, is incomplete, or is laid out in a way that micro-sam's SAM is not.
+    """
+    path = Path(path)
+    group = open_group(path)
+    attributes = read_attributes(path, group)
+    model_hash = attributes.get("model_hash")
+    with reading(path, "they are laid out in an unknown way"):
+        if attributes["input_size"] is None:
+            tiling, source = read_tiling(path, group)
+        else:
+            tiling, source = Tiling(None, None), find_source(path, group, FEATURES)
+    grid = tiling.grid
+    pyramid = TilePyramid(source.original_size) if grid is None else grid
+    return MicroSamEmbeddings(
+        path=path,
+        model_type=attributes["model_type"],
+        model_name=str(attributes.get("model_name") or attributes["model_type"]),
+        model_hash=model_hash if isinstance(model_hash, str) else None,
+        data_signature=text_of(path, attributes, "data_signature"),
+        ndim=source.ndim,
+        slice_count=source.slice_count,
+        plane_size=pyramid.shape,
+        pyramid=pyramid,
+        tiles=(pyramid.whole,) if grid is None else grid.tiles,
+        _group=group,
+        _tiling=tiling,
+    )

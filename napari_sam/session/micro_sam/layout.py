@@ -1,0 +1,210 @@
+"""How micro-sam lays image embeddings out in a zarr group, of version 2 or 3.
+
+The array ``features`` is (1, 256, 64, 64) for a plane and (Z, 1, 256, 64, 64) for a stack of Z
+slices; of a tiled plane, ``features`` is a group of such arrays named "0", "1", ..., one for each
+tile, with the sizes of the tile in its attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.plane.tile_grid import TileGrid
+
+if TYPE_CHECKING:
+    import zarr
+
+    ZarrArray = zarr.Array[Any]
+
+Size = tuple[int, int]
+"""(H, W) in pixels."""
+
+FEATURES: Final = "features"
+_VARIANTS: Final = ("vit_t", "vit_b", "vit_l", "vit_h")
+_EMBEDDING_SHAPE: Final = (256, 64, 64)
+_INPUT_SIDE: Final = 1024
+_INSTEAD: Final = (
+    "Have micro-sam compute them anew, or go on without them: then the image is embedded here."
+)
+
+
+class MicroSamError(ValueError):
+    """Stored embeddings cannot be used; the message says why and what to do.
+
+    Parameters
+    ----------
+    message : str
+        Whole sentences.
+    reason : str
+        Only what is wrong.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or message
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The array that holds a plane, a stack or one of their tiles."""
+
+    array: ZarrArray
+    original_size: Size
+    input_size: Size
+
+    @property
+    def ndim(self) -> int:
+        """2 for a plane, 3 for a stack."""
+        return self.array.ndim - 2
+
+    @property
+    def slice_count(self) -> int:
+        """Number of slices, 1 for a plane."""
+        return self.array.shape[0] if self.ndim == 3 else 1
+
+    def read(self, slice_index: int) -> NDArray[np.float32]:
+        """Read the (256, 64, 64) embedding of a slice, 0 for a plane."""
+        where = (slice_index, 0) if self.ndim == 3 else 0
+        return np.asarray(self.array[where], np.float32)
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How a plane is divided, as `MicroSamEmbeddings` says it."""
+
+    grid: TileGrid | None
+    tiles_in_mask: tuple[tuple[int, ...], ...] | None
+
+
+def cannot_use(path: Path, reason: str) -> MicroSamError:
+    """Make an error of a reason."""
+    message = f"The embeddings in {path} cannot be used: {reason}. {_INSTEAD}"
+    return MicroSamError(message, reason)
+
+
+@contextmanager
+def reading(path: Path, reason: str) -> Iterator[None]:
+    """Turn whatever goes wrong into an error that gives the reason."""
+    try:
+        yield
+    except MicroSamError:
+        raise
+    except Exception as error:  # a damaged file can be wrong in any way
+        raise cannot_use(path, f"{reason} ({type(error).__name__}: {error})") from error
+
+
+def open_group(path: Path) -> zarr.Group:
+    """Open a zarr group to be read."""
+    import zarr
+    from zarr.storage import LocalStore
+
+    if not path.is_dir():
+        raise MicroSamError(f"There is no folder {path}; choose the folder of a micro-sam zarr.")
+    with reading(path, "the folder is not a zarr group that can be read"):
+        # Of version 2 or 3; not through metadata that somebody consolidated at another time.
+        return zarr.open_group(LocalStore(path, read_only=True), mode="r", use_consolidated=False)
+
+
+def read_attributes(path: Path, group: zarr.Group) -> dict[str, Any]:
+    """Read the attributes of complete embeddings of a model that we know."""
+    with reading(path, "its attributes are damaged"):
+        attributes = group.attrs.asdict()
+    if "input_size" not in attributes:  # written last
+        raise cannot_use(
+            path, "they are incomplete, or not embeddings: the attribute input_size is missing"
+        )
+    model_type = text_of(path, attributes, "model_type")
+    if model_type[:5] not in _VARIANTS:  # SAM 2 is stored in arrays of the same shapes
+        raise cannot_use(
+            path,
+            f"they are of the model type {model_type!r}, and only {', '.join(_VARIANTS)} and what "
+            "was trained from them can be decoded here",
+        )
+    return attributes
+
+
+def array_name(tile_number: int, grid: TileGrid | None) -> str:
+    """Return where a tile, or the whole of a plane without a grid, lies in the group."""
+    return FEATURES if grid is None else f"{FEATURES}/{tile_number}"
+
+
+def find_source(path: Path, group: zarr.Group, name: str) -> Source:
+    """Find an array and check what can be checked without reading it."""
+    import zarr
+
+    try:
+        node = group[name]
+    except KeyError as error:
+        raise cannot_use(path, f"they are incomplete: {name} is missing") from error
+    if not isinstance(node, zarr.Array) or node.ndim not in (4, 5):
+        raise cannot_use(path, f"{name} is not an array of embeddings")
+    if node.shape[-4:] != (1, *_EMBEDDING_SHAPE) or 0 in node.shape or node.dtype != np.float32:
+        raise cannot_use(
+            path,
+            f"{name} is {node.shape} {node.dtype}, but image embeddings are "
+            f"{(1, *_EMBEDDING_SHAPE)} float32, after the slices if there are any",
+        )
+    # Each tile has sizes of its own; where there are none, they are those of the image.
+    attributes = (group if name == FEATURES else node).attrs.asdict()
+    original_size = _size(path, attributes, "original_size")
+    input_size = _size(path, attributes, "input_size")
+    if max(input_size) != _INPUT_SIDE:
+        raise cannot_use(path, f"{name} is of a model with an input of another size: {input_size}")
+    return Source(node, original_size, input_size)
+
+
+def read_tiling(path: Path, group: zarr.Group) -> tuple[Tiling, Source]:
+    """Read how a plane is tiled, and find the tile that was written last."""
+    attributes = group[FEATURES].attrs.asdict()
+    plane_size = _size(path, attributes, "shape")
+    tile_shape = _size(path, attributes, "tile_shape")
+    halo = _size(path, attributes, "halo", least=0)
+    grid = TileGrid(plane_size, tile_shape, halo)
+    tiles_in_mask = _tiles_in_mask(attributes.get("tiles_in_mask"))
+    embedded = {n for tiles in tiles_in_mask or [range(len(grid.tiles))] for n in tiles}
+    if not embedded:
+        raise cannot_use(path, "they hold no tile, as their mask was empty")
+    # Versions of micro-sam that write input_size first write the tiles after it, in their order.
+    last = max(embedded)
+    source = find_source(path, group, array_name(last, grid))
+    if source.original_size != grid.tiles[last].size or (
+        tiles_in_mask is not None and len(tiles_in_mask) != source.slice_count
+    ):
+        raise cannot_use(path, f"tile {last} is of another size than the attributes say")
+    return Tiling(grid, tiles_in_mask), source
+
+
+def _tiles_in_mask(stored: Any) -> tuple[tuple[int, ...], ...] | None:
+    """Return the numbers of the embedded tiles for each slice; None if that is all of them.
+
+    micro-sam stores a list for a plane, and for a stack a dict by the slice's number.
+    """
+    if stored is None:
+        return None
+    slices = [stored[str(z)] for z in range(len(stored))] if isinstance(stored, dict) else [stored]
+    return tuple(tuple(int(number) for number in tiles) for tiles in slices)
+
+
+def _size(path: Path, attributes: Mapping[str, Any], key: str, least: int = 1) -> Size:
+    match attributes.get(key):
+        case [int(height), int(width)] if min(height, width) >= least:
+            return height, width
+        case other:
+            raise cannot_use(
+                path, f"the attribute {key} is {other!r} in place of a height and a width"
+            )
+
+
+def text_of(path: Path, attributes: Mapping[str, Any], key: str) -> str:
+    """Return an attribute that has to be there."""
+    value = attributes.get(key)
+    if not isinstance(value, str):
+        raise cannot_use(path, f"the attribute {key} is missing, as in files of very old versions")
+    return value

@@ -1,0 +1,1 @@
+"""Accepted objects: their records and pixels, what is done to them, undo and redo."""

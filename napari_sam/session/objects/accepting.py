@@ -1,0 +1,97 @@
+"""Accepting the object being made, at once or when its masks have come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from psygnal import Signal
+
+from napari_sam.session.decoding.decoding import Decoding
+from napari_sam.session.embedding.encoding import Encoding
+from napari_sam.session.objects.editing import Editing
+from napari_sam.session.objects.edits import LabelsEdit
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.reopening import accepted_object
+
+
+class Accepting:
+    """Writes the chosen candidate into the target; waits for masks that are on their way.
+
+    All methods belong to the owner's thread.
+
+    Parameters
+    ----------
+    encoding : Encoding
+        Knows whether the image is embedded.
+    decoding : Decoding
+        Knows the object being made, and its candidates.
+    editing : Editing
+        Writes.
+    need_target : callable
+        Called when there is no target: may set one.
+    start_anew : callable
+        Called where there is nothing to write, in place of the edit that ends the object.
+    """
+
+    warned = Signal(str)
+    """Something happened that should not be missed."""
+
+    def __init__(
+        self,
+        encoding: Encoding,
+        decoding: Decoding,
+        editing: Editing,
+        need_target: Callable[[], None],
+        start_anew: Callable[[], None],
+    ) -> None:
+        self._encoding, self._decoding, self._editing = encoding, decoding, editing
+        self._need_target, self._start_anew = need_target, start_anew
+        self._is_awaited = False  # accept as soon as there are masks
+        self._is_of_click = False  # one undo is to take back the click, too
+
+    def forget(self) -> None:
+        """Hear that the object is another one: nobody waits for its masks."""
+        self._is_awaited = self._is_of_click = False
+
+    def stop_waiting(self) -> None:
+        """Hear that the masks that were waited for will not come."""
+        self._is_awaited = False
+
+    def accept_click(self) -> None:
+        """Accept what the first click gives as soon as it is there; undone with the click."""
+        self._is_awaited = self._is_of_click = True
+
+    def accept_what_was_awaited(self) -> None:
+        """Accept what somebody waits for, if there are masks; `warned` tells a refusal."""
+        if self._is_awaited and self._decoding.candidates is not None:
+            try:
+                self.accept()
+            except TargetError as error:
+                self._is_of_click = False
+                self.warned.emit(str(error))
+
+    def accept(self) -> LabelsEdit | None:
+        """Write the chosen candidate into the target as a new object, and start the next one.
+
+        Returns and raises what `AnnotationSession.accept` does.
+        """
+        decoding = self._decoding
+        if decoding.is_pending:
+            self._is_awaited = True
+            return None
+        self._is_awaited = False
+        shown, state = decoding.shown, decoding.object
+        if shown is None:
+            msg = "There is no mask to accept yet: click on an object or draw a box around it."
+            if state.prompts.has_foreground and self._encoding.embedded is None:
+                msg = "There is no mask to accept yet: it comes when the image is embedded."
+            raise TargetError(msg)
+        if self._editing.target is None:
+            self._need_target()
+        target = self._editing.check_free()
+        new = accepted_object(target, state, *shown, self._editing.classes.current)
+        if state.is_as_accepted and new.replaced is not None:
+            self._start_anew()
+            return None
+        with_click = self._is_of_click
+        return self._editing.accept(new, state, shown, with_click=with_click)

@@ -1,0 +1,223 @@
+"""Invertible changes of the person's labels, no larger than the objects they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+
+from napari_sam.session.objects.labels import Labels, parts
+from napari_sam.session.objects.losses import settle
+from napari_sam.session.objects.packed import PackedLabels, PackedMask, region_of
+from napari_sam.session.objects.records import ObjectRecord, RecordChange
+
+
+class Overlap(StrEnum):
+    """What happens where a new object lies on others."""
+
+    KEEP = "keep the others"
+    """They keep their pixels; the new one gets the rest."""
+    REPLACE = "replace the others"
+    """The new one takes their pixels."""
+    REFUSE = "only on background"
+    """A mask that lies on another object is not accepted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Pixels that get one label, and what they were before."""
+
+    mask: PackedMask
+    before: PackedLabels
+
+
+@dataclass(frozen=True, eq=False)
+class Stroke:
+    """Pixels that get one label.
+
+    Parameters
+    ----------
+    value : int
+        The label.
+    blocks : tuple
+        The pixels, in parts that do not overlap.
+    """
+
+    value: int
+    blocks: tuple[Block, ...]
+
+    @property
+    def area_px(self) -> int:
+        """Number of pixels."""
+        return sum(block.mask.area_px for block in self.blocks)
+
+    def apply(self, labels: Labels) -> bool:
+        """Write; pixels that changed since it was planned or undone keep their new label.
+
+        Returns whether there were none.
+        """
+        is_exact = True
+        for block in self.blocks:
+            pixels = labels.read(block.mask.region)
+            own = block.mask.mask & (pixels == block.before.labels)
+            pixels[own] = self.value
+            labels.write(block.mask.region, pixels, own)
+            is_exact = is_exact and np.count_nonzero(own) == block.mask.area_px
+        return is_exact
+
+    def revert(self, labels: Labels) -> bool:
+        """Take back; pixels that changed since then keep their new label.
+
+        Returns whether there were none.
+        """
+        is_exact = True
+        for block in self.blocks:
+            pixels = labels.read(block.mask.region)
+            own = block.mask.mask & (pixels == self.value)
+            pixels[own] = block.before.labels[own]
+            labels.write(block.mask.region, pixels, own)
+            is_exact = is_exact and np.count_nonzero(own) == block.mask.area_px
+        return is_exact
+
+
+@dataclass(frozen=True, eq=False)
+class LabelsEdit:
+    """One thing that was done to the objects of some labels.
+
+    Parameters
+    ----------
+    target : Labels
+        The labels.
+    strokes : tuple of Stroke
+        In the order in which they are written.
+    changes : tuple of RecordChange
+        What becomes of the records.
+    label_id : int
+        The object it is about; the first one, if there are several.
+    """
+
+    target: Labels
+    strokes: tuple[Stroke, ...]
+    changes: tuple[RecordChange, ...]
+    label_id: int
+
+    @property
+    def area_px(self) -> int:
+        """Number of pixels that are written."""
+        return sum(stroke.area_px for stroke in self.strokes)
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of parts that are written one after the other."""
+        return sum(len(stroke.blocks) for stroke in self.strokes)
+
+    @cached_property
+    def size_bytes(self) -> int:
+        """How much memory its pixels and masks take."""
+        blocks = [block for stroke in self.strokes for block in stroke.blocks]
+        records = [record for one in self.changes for record in (one.before, one.after) if record]
+        return sum(block.mask.size_bytes + block.before.size_bytes for block in blocks) + sum(
+            mask.size_bytes for record in records for mask in record.masks
+        )
+
+    @property
+    def made_label_ids(self) -> set[int]:
+        """The numbers of objects that are new with it, or new and gone at its end."""
+        known = {change.label_id for change in self.changes if change.before is not None}
+        written = {stroke.value for stroke in self.strokes if stroke.value}
+        return (written | {change.label_id for change in self.changes}) - known
+
+    @property
+    def n_made(self) -> int:
+        """Number of objects that are new with it."""
+        return sum(change.before is None for change in self.changes)
+
+    def write(self) -> bool:
+        """Write the pixels; may run on any thread. `note` belongs to it.
+
+        Returns whether that wrote all of them: others were painted since it was planned or undone.
+        """
+        exact = [stroke.apply(self.target) for stroke in self.strokes]  # all of them, in any case
+        return all(exact)
+
+    def note(self, *, is_exact: bool = True) -> LabelsEdit | None:
+        """Write the records and show what was written; on the owner's thread.
+
+        Parameters
+        ----------
+        is_exact : bool
+            What `write` returned.
+
+        Returns
+        -------
+        LabelsEdit or None
+            What else became of records, because the person has painted meanwhile.
+        """
+        return self._settle(self.changes, is_exact)
+
+    def erase(self) -> bool:
+        """Take the pixels back; may run on any thread. `forget` belongs to it.
+
+        Returns whether that took back all of them: others were painted since they were written.
+        """
+        exact = [
+            stroke.revert(self.target) for stroke in reversed(self.strokes)
+        ]  # all of them, in any case
+        return all(exact)
+
+    def forget(self, *, is_exact: bool = True) -> LabelsEdit | None:
+        """Take the records back and show what was written; as `note`, after `erase`."""
+        return self._settle(tuple(one.inverse for one in reversed(self.changes)), is_exact)
+
+    def _settle(self, changes: tuple[RecordChange, ...], is_exact: bool) -> LabelsEdit | None:
+        corrections = settle(self.target, changes, is_exact=is_exact)
+        self.target.show()
+        return LabelsEdit(self.target, (), corrections, self.label_id) if corrections else None
+
+
+def plan_removal(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
+    """Plan to delete objects, of which there is at least one."""
+    blocks = tuple(block for record in records for block in blocks_of(labels, record))
+    changes = tuple(RecordChange(record, None) for record in records)
+    return LabelsEdit(labels, (Stroke(0, blocks),), changes, records[0].label_id)
+
+
+def plan_merge(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
+    """Plan to make one object of several, of which there are at least two: the first one."""
+    first, *others = records
+    blocks = tuple(block for record in others for block in blocks_of(labels, record))
+    merged = replace(
+        first,
+        start=tuple(map(min, *(record.start for record in records))),
+        stop=tuple(map(max, *(record.stop for record in records))),
+        area_px=sum(record.area_px for record in records),
+        score=None,
+        stability=None,
+        state=None,
+        masks=tuple(mask for record in records for mask in record.masks),
+    )
+    changes = (
+        *(RecordChange(record, None) for record in others),
+        RecordChange(first, merged),
+    )
+    return LabelsEdit(labels, (Stroke(first.label_id, blocks),), changes, first.label_id)
+
+
+def plan_records(labels: Labels, changes: Sequence[RecordChange]) -> LabelsEdit:
+    """Plan to change what is noted of objects, and no pixel."""
+    label_ids = [change.after.label_id for change in changes if change.after is not None]
+    return LabelsEdit(labels, (), tuple(changes), label_ids[0])
+
+
+def blocks_of(labels: Labels, record: ObjectRecord) -> tuple[Block, ...]:
+    """Return the pixels that an object has now, in parts as they can be read at once."""
+    blocks = []
+    for start, shape in parts(record.start, record.shape):
+        own = labels.read(region_of(start, shape)) == record.label_id
+        if own.any():
+            before = np.where(own, record.label_id, 0).astype(labels.dtype)
+            blocks.append(Block(PackedMask(start, own), PackedLabels(before)))
+    return tuple(blocks)

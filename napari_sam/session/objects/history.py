@@ -1,0 +1,169 @@
+"""Undo and redo: lists of edits, each with the object before and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, islice, takewhile
+from typing import Final
+
+from napari_sam.session.classes.classes import ClassStep
+from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.ranking import MAX_EXAMPLES, Example, Memory
+from napari_sam.session.objects.edits import LabelsEdit
+
+_MAX_EDITS: Final = 1000
+_MAX_BYTES: Final = 2**28
+"""Of what was written: a thousand objects, unless each is of tens of millions of pixels."""
+_NOTHING: Final = ObjectState()
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """One thing the person did.
+
+    Parameters
+    ----------
+    before, after : ObjectState
+        The object being made, on either side of the edit.
+    plane_id : int
+        The image plane on which it was done: prompts are only brought back there.
+    labels : LabelsEdit, optional
+        What was written into the target, for an accepted object.
+    example : Example, optional
+        What there is to learn from it.
+    classes : ClassStep, optional
+        What it did to the classes.
+    """
+
+    before: ObjectState
+    after: ObjectState
+    plane_id: int
+    labels: LabelsEdit | None = None
+    example: Example | None = None
+    classes: ClassStep | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """How much memory that takes which was written."""
+        return 0 if self.labels is None else self.labels.size_bytes
+
+
+def _within_bounds(edits: list[Edit]) -> list[Edit]:
+    """Return the newest edits, as many as there is room for; the last one always."""
+    total_bytes = accumulate(edit.size_bytes for edit in reversed(edits[-_MAX_EDITS:]))
+    kept = sum(1 for _ in takewhile(lambda size_bytes: size_bytes <= _MAX_BYTES, total_bytes))
+    return edits[-max(1, kept) :]
+
+
+class History:
+    """The edits that can be undone and those that can be redone."""
+
+    def __init__(self) -> None:
+        self._done: list[Edit] = []
+        self._undone: list[Edit] = []
+        self._in_gesture = False
+        self._gesture_edit: Edit | None = None
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is an edit to take back."""
+        return bool(self._done)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is an edit to repeat."""
+        return bool(self._undone)
+
+    @property
+    def memory(self) -> Memory:
+        """What was accepted last and not taken back."""
+        newest = (edit.example for edit in reversed(self._done) if edit.example is not None)
+        return tuple(islice(newest, MAX_EXAMPLES))[::-1]
+
+    def push(self, edit: Edit) -> None:
+        """Remember an edit that was just done; what was undone before can no longer be redone."""
+        self._done = _within_bounds([*self._done, edit])
+        self._undone.clear()
+
+    def push_accepted_click(self, edit: Edit) -> None:
+        """Remember an object that was accepted as it was clicked on: both are undone as one."""
+        click = self.last
+        if click is None or click.labels is not None or click.after.prompts != edit.before.prompts:
+            self.push(edit)
+        else:
+            self.replace_last(replace(edit, before=click.before))
+
+    def push_prompts(self, edit: Edit) -> None:
+        """Remember a change of the prompts; all those of one gesture become one edit."""
+        merged = self._gesture_edit
+        kept: Edit | None = edit
+        if merged is not None and merged is self.last:
+            is_undone = merged.before.prompts == edit.after.prompts  # dragged away and back
+            kept = None if is_undone else replace(edit, before=merged.before)
+            self.replace_last(kept)
+        else:
+            self.push(edit)
+        self._gesture_edit = kept if self._in_gesture else None
+
+    def amend(self, before: ObjectState, after: ObjectState) -> None:
+        """Have redo bring back a candidate's choice with its prompts; it is no edit of its own."""
+        last = self.last
+        if last is not None and last.after is before:
+            self.replace_last(replace(last, after=after))
+            if self._gesture_edit is last:
+                self._gesture_edit = self.last
+
+    def begin_gesture(self) -> None:
+        """Merge the changes of the prompts from here on."""
+        self._in_gesture, self._gesture_edit = True, None
+
+    def end_gesture(self) -> None:
+        """Merge no longer."""
+        self._in_gesture, self._gesture_edit = False, None
+
+    def replace_last(self, edit: Edit | None) -> None:
+        """Put another edit in the place of the last one, or forget the last one."""
+        self._done[-1:] = [] if edit is None else [edit]
+
+    @property
+    def last(self) -> Edit | None:
+        """The edit that would be undone next."""
+        return self._done[-1] if self._done else None
+
+    def undo(self) -> Edit | None:
+        """Move one edit to the undone ones and return it, for the caller to revert."""
+        if not self._done:
+            return None
+        self._gesture_edit = None
+        edit = self._done.pop()
+        self._undone.append(edit)
+        return edit
+
+    @property
+    def following(self) -> list[Edit]:
+        """The edits that can be redone, the next one first."""
+        return self._undone[::-1]
+
+    def replace_following(self, edits: Sequence[Edit]) -> None:
+        """Put other edits in the place of those that can be redone, the next one first."""
+        self._undone[:] = reversed(edits)
+
+    def redo(self) -> Edit | None:
+        """Move one edit back to the done ones and return it, for the caller to repeat."""
+        if not self._undone:
+            return None
+        self._gesture_edit = None
+        edit = self._undone.pop()
+        self._done.append(edit)
+        return edit
+
+    def drop_prompts_of(self, plane_id: int) -> None:
+        """Forget prompts on a plane that will never be shown again; keep what was accepted."""
+        self._gesture_edit = None
+        for edits in (self._done, self._undone):
+            edits[:] = [
+                e if e.plane_id != plane_id else replace(e, before=_NOTHING, after=_NOTHING)
+                for e in edits
+                if e.labels is not None or e.classes is not None or e.plane_id != plane_id
+            ]

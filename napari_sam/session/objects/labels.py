@@ -1,0 +1,202 @@
+"""Where objects are written: labels of any number of dimensions, and planes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.objects.packed import Start
+from napari_sam.session.objects.records import ObjectBook
+
+_MAX_PART: Final = 2048
+"""Longest side of what is read at once."""
+
+
+class TargetError(ValueError):
+    """The target labels cannot take the object; the message says what to do."""
+
+
+class Labels(Protocol):
+    """Integers that say which object each pixel belongs to, 0 being background."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether they were deleted: nothing is to be written to them any more."""
+
+    @property
+    def book(self) -> ObjectBook:
+        """What is known of the objects."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extent along each axis."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The integer type."""
+
+    def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Return a copy of a region; may be called on any thread."""
+
+    def write(
+        self,
+        region: tuple[slice, ...],
+        labels: NDArray[Any],
+        where: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Replace a region, or those pixels of it that are True; may be called on any thread.
+
+        The others may be painted on meanwhile by the person.
+        """
+
+    def show(self) -> None:
+        """Show what was written; on the owner's thread."""
+
+    def max_label_id(self) -> int:
+        """Return the largest label_id in use."""
+
+
+class LabelsPlane(Protocol):
+    """A 2-D plane of labels: where the objects of one image plane go."""
+
+    @property
+    def labels(self) -> Labels:
+        """What it is a plane of."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+
+    def to_nd(
+        self, mask: NDArray[np.bool_], top: int, left: int
+    ) -> tuple[NDArray[np.bool_], Start]:
+        """Bring a mask (h, w), whose first pixel is at (top, left), to the labels' axes.
+
+        Returns
+        -------
+        mask : bool ndarray
+            As many dimensions as the labels.
+        start : tuple of int
+            The index of its first element in the labels.
+        """
+
+    def to_2d(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Bring an array of the labels' axes, thin where the plane is, to (h, w)."""
+
+    def to_plane(self, start: Start, stop: Start) -> tuple[slice, slice] | None:
+        """Return the rows and columns of a box that lies in the plane; else None."""
+
+    def read(self, rows: slice, columns: slice) -> NDArray[Any]:
+        """Return a copy of a region of the plane."""
+
+
+def parts(start: Start, shape: Start) -> Iterator[tuple[Start, Start]]:
+    """Cut a box into parts of at most 2048 along each axis: start and shape of each."""
+    spans = [
+        [(a, min(_MAX_PART, first + n - a)) for a in range(first, first + n, _MAX_PART)]
+        for first, n in zip(start, shape, strict=True)
+    ]
+    for corner in product(*spans):
+        yield tuple(a for a, _ in corner), tuple(n for _, n in corner)
+
+
+class ArrayLabels:
+    """An integer array as `Labels`; it is written in place.
+
+    Parameters
+    ----------
+    array : integer ndarray
+        Labels, 0 being background.
+
+    Raises
+    ------
+    TargetError
+        If the array is not of an integer type.
+    """
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        if array.dtype.kind not in "iu":
+            msg = f"Labels must be integers, not {array.dtype}."
+            raise TargetError(msg)
+        self.array = array
+        self.book = ObjectBook()
+        self.is_gone = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Extent along each axis."""
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The integer type of the labels."""
+        return self.array.dtype
+
+    def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
+        """Return a copy of a region."""
+        return self.array[region].copy()
+
+    def write(
+        self,
+        region: tuple[slice, ...],
+        labels: NDArray[Any],
+        where: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Replace a region, or those pixels of it that are True."""
+        np.copyto(self.array[region], labels, where=True if where is None else where)
+
+    def show(self) -> None:
+        """Nothing to do: nothing shows the array."""
+
+    def max_label_id(self) -> int:
+        """Return the largest label_id of the array, 0 if it is empty."""
+        return int(self.array.max(initial=0))
+
+
+class ArrayPlane:
+    """A 2-D integer array as a `LabelsPlane`; it is written in place.
+
+    Parameters
+    ----------
+    array : (H, W) integer ndarray
+        Labels, 0 being background.
+
+    Raises
+    ------
+    TargetError
+        If the array is not 2-D or not of an integer type.
+    """
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        if array.ndim != 2 or array.dtype.kind not in "iu":
+            msg = f"Labels must be a 2-D integer array, not {array.dtype} of shape {array.shape}."
+            raise TargetError(msg)
+        self.labels = ArrayLabels(array)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        height, width = self.labels.array.shape
+        return height, width
+
+    def read(self, rows: slice, columns: slice) -> NDArray[Any]:
+        """Return a copy of a region."""
+        return self.labels.read((rows, columns))
+
+    def to_nd(
+        self, mask: NDArray[np.bool_], top: int, left: int
+    ) -> tuple[NDArray[np.bool_], Start]:
+        """Return the mask as it is."""
+        return mask, (top, left)
+
+    def to_2d(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return the array as it is."""
+        return array
+
+    def to_plane(self, start: Start, stop: Start) -> tuple[slice, slice] | None:
+        """Return the box as rows and columns."""
+        return slice(start[0], stop[0]), slice(start[1], stop[1])

@@ -1,0 +1,185 @@
+"""What the person does to accepted objects, on the shown plane or elsewhere in the target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.objects.editing import Editing, Record
+from napari_sam.session.objects.edits import LabelsEdit, Overlap
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.records import ObjectRecord, RecordChange
+from napari_sam.session.objects.reopening import begin_with, reopen
+
+
+class ObjectEditing:
+    """Removes, merges, notes, adds and reopens objects of the target; each step can be undone.
+
+    Parameters
+    ----------
+    editing : Editing
+        Holds the target and the history.
+    being_made : callable
+        Returns the object that is being made.
+    take_up : callable
+        Makes another object the one that is being made.
+    need_target : callable
+        Called when there is no target: may set one.
+    """
+
+    def __init__(
+        self,
+        editing: Editing,
+        being_made: Callable[[], ObjectState],
+        take_up: Callable[[ObjectState], None],
+        need_target: Callable[[], None],
+    ) -> None:
+        self._editing, self._being_made = editing, being_made
+        self._take_up, self._need_target = take_up, need_target
+
+    @property
+    def overlap(self) -> Overlap:
+        """What happens where an accepted mask lies on other objects."""
+        return self._editing.overlap
+
+    @overlap.setter
+    def overlap(self, overlap: Overlap) -> None:
+        self._editing.overlap = overlap
+
+    def write_down(self, record: Record | None) -> None:
+        """Have everything that is done to objects told, as it is done, on the thread that does it.
+
+        Parameters
+        ----------
+        record : callable, optional
+            As `Journal.record`. None: nobody is told.
+        """
+        self._editing.record = record
+
+    def remove(self, label_ids: Sequence[int]) -> None:
+        """Delete objects of the target, on whatever slice; can be undone.
+
+        Raises
+        ------
+        TargetError
+            If one of them is not there, or that is not possible now.
+        """
+        records = [self._record(label_id) for label_id in label_ids]
+        if records:
+            self._editing.remove(records, self._being_made())
+
+    def merge(self, label_ids: Sequence[int]) -> None:
+        """Make one object of several, with the first one's label_id; can be undone.
+
+        Raises
+        ------
+        TargetError
+            If there are less than two, one of them is not there, or that is not possible now.
+        """
+        records = [self._record(label_id) for label_id in dict.fromkeys(label_ids)]
+        if len(records) < 2:
+            msg = "There is nothing to merge: choose two objects or more."
+            raise TargetError(msg)
+        self._editing.merge(records, self._being_made())
+
+    def note(self, label_ids: Sequence[int], **what: Any) -> None:
+        """Note something of objects: `class_name`, `reviewed` or `note`; can be undone.
+
+        Raises
+        ------
+        TargetError
+            If one of them is not there, or that is not possible now.
+        """
+        records = [self._record(label_id) for label_id in label_ids]
+        changes = [RecordChange(record, replace(record, **what)) for record in records]
+        if changes:
+            self._editing.change(changes, self._being_made())
+
+    def add(
+        self,
+        records: Sequence[ObjectRecord],
+        on_added: Callable[[LabelsEdit], None] = lambda _: None,
+    ) -> None:
+        """Write objects from elsewhere into the target, in the background; undone as one.
+
+        Parameters
+        ----------
+        records : sequence of ObjectRecord
+            With their `masks`, and what else is known of them; place and area are filled in.
+        on_added : callable
+            Called with what was written, of which the objects without a free pixel are no part.
+
+        Raises
+        ------
+        TargetError
+            If that is not possible now.
+        """
+        if self._editing.target is None:
+            self._need_target()
+        self._editing.add(records, self._being_made(), on_added)
+
+    # The object being made --------------------------------------------------------------------
+
+    def reopen(self, label_id: int) -> None:
+        """Have an accepted object be the one that is being made, with its prompts; can be undone.
+
+        It stays in the target as it is until it is accepted again. One that came from elsewhere
+        starts from its pixels.
+
+        Raises
+        ------
+        TargetError
+            If there is no such object on this plane.
+        """
+        target = self._editing.check_free()
+        self._take_up(reopen(target, self._record(label_id)))
+
+    @property
+    def reopened_label_id(self) -> int | None:
+        """The accepted object that is being made anew; None if there is none."""
+        reopened = self._being_made().reopened
+        return None if reopened is None else reopened.record.label_id
+
+    def improve(self, region: NDArray[np.bool_], top: int, left: int) -> None:
+        """Begin a new object with pixels that somebody else has found; can be undone.
+
+        Parameters
+        ----------
+        region : (h, w) bool ndarray
+            The pixels, within the smallest box.
+        top, left : int
+            Row and column of the first of them in the plane.
+        """
+        self._take_up(begin_with(region, top, left))
+
+    def resume(self, state: ObjectState, label_id: int | None = None) -> None:
+        """Go on with an object that was being made before, maybe elsewhere; can be undone.
+
+        Parameters
+        ----------
+        state : ObjectState
+            Its prompts on this plane.
+        label_id : int, optional
+            The accepted object that it will replace.
+
+        Raises
+        ------
+        TargetError
+            If there is no such object on this plane.
+        """
+        if label_id is not None:
+            target = self._editing.check_free()
+            state = replace(state, reopened=reopen(target, self._record(label_id)).reopened)
+        self._take_up(state)
+
+    def _record(self, label_id: int) -> ObjectRecord:
+        record = self._editing.check_free().labels.book.get(label_id)
+        if record is None:
+            msg = f"There is no object {label_id} in the target."
+            raise TargetError(msg)
+        return record

@@ -1,0 +1,257 @@
+"""Writing objects into labels: which number and which pixels they get."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.objects.edits import Block, LabelsEdit, Overlap, Stroke, blocks_of
+from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
+from napari_sam.session.objects.losses import Known, losses
+from napari_sam.session.objects.packed import PackedLabels, PackedMask, Start, region_of
+from napari_sam.session.objects.records import ObjectBook, ObjectRecord, RecordChange
+
+if TYPE_CHECKING:
+    from napari_sam.model import MaskCrop
+
+
+@dataclass(frozen=True, eq=False)
+class NewObject:
+    """What is accepted.
+
+    Parameters
+    ----------
+    mask : iterable of MaskCrop
+        Its pixels in the plane, in parts that do not overlap: each (h, w) bool, with the row and
+        the column of its first pixel.
+    record : ObjectRecord
+        What is to be noted of it; number and place are filled in.
+    replaced : ObjectRecord, optional
+        The object that it takes the place of.
+    """
+
+    mask: Iterable[MaskCrop]
+    record: ObjectRecord
+    replaced: ObjectRecord | None = None
+
+
+def plan_object(
+    plane: LabelsPlane, new: NewObject, overlap: Overlap, book: ObjectBook | None = None
+) -> LabelsEdit:
+    """Plan to write an object, without writing it yet.
+
+    Parameters
+    ----------
+    plane : LabelsPlane
+        The plane to write to.
+    new : NewObject
+        The object.
+    overlap : Overlap
+        What happens to pixels of other objects.
+    book : ObjectBook, optional
+        The records of the labels, for another thread than the owner's, which may not ask for them.
+
+    Returns
+    -------
+    LabelsEdit
+        Not yet applied. Its `label_id` is that of the object it replaces, or the largest one of
+        the labels plus one.
+
+    Raises
+    ------
+    TargetError
+        If no pixel is left to write, the overlap is refused, or the labels' dtype cannot hold
+        another label_id.
+    """
+    labels, replaced = plane.labels, new.replaced
+    known = (labels.book if book is None else book).get
+    label_id = _free_label_ids(labels, 1) if replaced is None else replaced.label_id
+    masks = (plane.to_nd(part, top, left) for part, top, left in new.mask)
+    record = replace(new.record, label_id=label_id)
+    edit, is_empty = _plan_masks(labels, record, masks, overlap, known)
+    if edit is None:
+        raise TargetError(_nothing_to_accept(is_empty))
+    if replaced is None:
+        return edit
+    erased = Stroke(0, blocks_of(labels, replaced))
+    *lost, made = edit.changes
+    return replace(
+        edit,
+        strokes=(erased, *edit.strokes),
+        changes=(*lost, RecordChange(replaced, made.after)),
+    )
+
+
+def _plan_masks(
+    labels: Labels,
+    record: ObjectRecord,
+    masks: Iterable[tuple[NDArray[np.bool_], Start]],
+    overlap: Overlap,
+    known: Known,
+) -> tuple[LabelsEdit | None, bool]:
+    """Plan to write an object; return None if no pixel is left, and whether it had none at all."""
+    kept, blocks, is_empty = [], [], True
+    for mask, start in masks:
+        is_empty = is_empty and not mask.any()
+        before = labels.read(region_of(start, mask.shape))
+        before[before == record.label_id] = 0  # erased first
+        written = _allowed(mask, before, overlap)
+        if written.any():
+            kept.append(PackedMask(start, mask))
+            blocks.append(Block(PackedMask(start, written), PackedLabels(before)))
+    if not blocks:
+        return None, is_empty
+    stroke = Stroke(record.label_id, tuple(blocks))
+    start, stop = _bounds(block.mask for block in blocks)
+    record = replace(record, start=start, stop=stop, area_px=stroke.area_px, masks=tuple(kept))
+    changes = (*losses(labels, blocks, known), RecordChange(None, record))
+    return LabelsEdit(labels, (stroke,), changes, record.label_id), is_empty
+
+
+def write_objects(
+    labels: Labels,
+    records: Sequence[ObjectRecord],
+    overlap: Overlap,
+    book: ObjectBook | None = None,
+) -> tuple[LabelsEdit, bool]:
+    """Write objects from elsewhere, one after the other; may run on any thread.
+
+    Parameters
+    ----------
+    labels : Labels
+        Where to.
+    records : sequence of ObjectRecord
+        What is known of them: number, score, class, and `masks`; place and area are filled in.
+    overlap : Overlap
+        What happens to pixels of other objects, also of those written before.
+    book : ObjectBook, optional
+        The records of the labels, for another thread than the owner's, which may not ask for them.
+
+    Returns
+    -------
+    edit : LabelsEdit
+        All of it as one, with the pixels written and the records not yet. An object no pixel of
+        which may be written is not in it, nor one that the overlap refuses.
+    is_exact : bool
+        What `LabelsEdit.write` would have returned.
+
+    Raises
+    ------
+    TargetError
+        If nothing can be written, or the labels' dtype cannot hold that many label_ids; the labels
+        are as they were then.
+
+    Notes
+    -----
+    The objects keep their label_ids where all of these are larger than those of the labels, and
+    fit; else they are numbered on.
+    """
+    label_ids = [record.label_id for record in records]
+    largest = labels.max_label_id()
+    if not largest < min(label_ids, default=0) <= max(label_ids) <= np.iinfo(labels.dtype).max:
+        first = _free_label_ids(labels, len(records))
+        label_ids = list(range(first, first + len(records)))
+    known_before = (labels.book if book is None else book).get
+    now: dict[int, ObjectRecord | None] = {}
+
+    def known(label_id: int) -> ObjectRecord | None:
+        return now[label_id] if label_id in now else known_before(label_id)
+
+    written: list[LabelsEdit] = []
+    is_exact = True
+    try:
+        for record, label_id in zip(records, label_ids, strict=True):
+            numbered = replace(record, label_id=label_id)
+            edit = _plan_if_free(labels, numbered, overlap, known)
+            if edit is not None:
+                written.append(edit)
+                is_exact = edit.write() and is_exact
+                now.update((change.label_id, change.after) for change in edit.changes)
+    except BaseException:
+        for edit in reversed(written):
+            edit.erase()
+        raise
+    if not written:
+        msg = "Nothing was added: every pixel belongs to other objects, or there are no objects."
+        raise TargetError(msg)
+    changes = _net(change for edit in written for change in edit.changes)
+    made = [change.label_id for change in changes if change.before is None]
+    strokes = tuple(stroke for edit in written for stroke in edit.strokes)
+    return LabelsEdit(labels, strokes, changes, min(made)), is_exact
+
+
+def _net(changes: Iterable[RecordChange]) -> tuple[RecordChange, ...]:
+    """Return one change for each object, in the order of the last ones.
+
+    An object that is new, and then wholly taken by another one, is not among them.
+    """
+    net: dict[int, RecordChange] = {}
+    for change in changes:
+        first = net.pop(change.label_id, change)
+        net[change.label_id] = RecordChange(first.before, change.after)
+    return tuple(one for one in net.values() if one.before is not None or one.after is not None)
+
+
+def _plan_if_free(
+    labels: Labels, record: ObjectRecord, overlap: Overlap, known: Known
+) -> LabelsEdit | None:
+    """Plan to write an object; None if no pixel is left, or the overlap refuses it."""
+    masks = ((one.mask, one.start) for one in record.masks)
+    try:
+        return _plan_masks(labels, record, masks, overlap, known)[0]
+    except TargetError:
+        if overlap is not Overlap.REFUSE:
+            raise
+        return None
+
+
+def _free_label_ids(labels: Labels, count: int) -> int:
+    """Return the first of so many label_ids in a row that are not in use."""
+    label_id = labels.max_label_id() + 1
+    if label_id + count - 1 > np.iinfo(labels.dtype).max:
+        left = "no number" if count == 1 else f"fewer than {count} numbers"
+        msg = (
+            f"The target layer ({labels.dtype}) has {left} left after {label_id - 1}: choose "
+            "another target, or convert it to a wider type (right-click the layer)."
+        )
+        raise TargetError(msg)
+    return label_id
+
+
+def _allowed(mask: NDArray[np.bool_], before: NDArray[Any], overlap: Overlap) -> NDArray[np.bool_]:
+    if overlap is Overlap.REPLACE:
+        return mask
+    free: NDArray[np.bool_] = mask & (before == 0)
+    if overlap is Overlap.REFUSE and (free != mask).any():
+        msg = (
+            "Not accepted: this mask lies on another object. Correct it, or choose another way "
+            "to treat overlaps."
+        )
+        raise TargetError(msg)
+    return free
+
+
+def _nothing_to_accept(is_empty: bool) -> str:
+    if is_empty:
+        return "Nothing to accept: this mask is empty. Choose another one or add a click."
+    return (
+        "Nothing to accept: every pixel of this mask belongs to other objects already. "
+        "Choose another mask, or replace the others."
+    )
+
+
+def _bounds(masks: Iterator[PackedMask]) -> tuple[Start, Start]:
+    """Return the bounding box of some masks: its first index, and the one after its last."""
+    starts, stops = [], []
+    for packed in masks:
+        places = np.nonzero(packed.mask)
+        starts.append([a + int(n.min()) for a, n in zip(packed.start, places, strict=True)])
+        stops.append([a + int(n.max()) + 1 for a, n in zip(packed.start, places, strict=True)])
+    return (
+        tuple(int(n) for n in np.min(starts, axis=0)),
+        tuple(int(n) for n in np.max(stops, axis=0)),
+    )

@@ -1,0 +1,1 @@
+"""The image plane: its values, its tiles, and reading it."""

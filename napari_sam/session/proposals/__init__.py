@@ -1,0 +1,1 @@
+"""Finding everything: the search, what it found, and what becomes of that."""
