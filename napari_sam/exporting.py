@@ -12,7 +12,7 @@ import pint
 from numpy.typing import NDArray
 
 from napari_sam.export import Annotations, ExportClass, ExportError, ExportObject, ImageInfo
-from napari_sam.session import Labels, ObjectClass, ObjectRecord, PackedMask
+from napari_sam.session import Labels, ObjectClass, ObjectRecord, PackedMask, take_away
 
 _CONVERTED_TO = ("micrometer", "second")
 """What lengths and times in units that few programs know are converted to."""
@@ -107,7 +107,7 @@ def classes_of(annotations: Annotations) -> list[ObjectClass]:
 
 def _objects(labels: Labels, record: ObjectRecord, *, overlapping: bool) -> Iterator[ExportObject]:
     """Yield an object's parts, one for each slice."""
-    accepted = [(one.start, one.mask) for one in record.masks] if overlapping else []
+    accepted = _accepted(record) if overlapping else []
     corners = [(record.start, record.stop), *((a, _stop(a, mask)) for a, mask in accepted)]
     start = np.min([first for first, _ in corners], axis=0).tolist()
     stop = np.max([last for _, last in corners], axis=0).tolist()
@@ -131,6 +131,15 @@ def _objects(labels: Labels, record: ObjectRecord, *, overlapping: bool) -> Iter
                 record.reviewed,
                 record.note,
             ).cropped()
+
+
+def _accepted(record: ObjectRecord) -> list[tuple[tuple[int, ...], NDArray[np.bool_]]]:
+    """Return the mask of an object as it was accepted, but for what a brush has erased of it."""
+    masks = [(one.start, one.mask) for one in record.masks]
+    for start, mask in masks:
+        for erased in record.brushed.erased:
+            take_away(mask, start, erased.mask, erased.start)
+    return masks
 
 
 def _stop(start: tuple[int, ...], mask: NDArray[np.bool_]) -> tuple[int, ...]:

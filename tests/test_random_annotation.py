@@ -277,20 +277,25 @@ class Annotating(RuleBasedStateMachine):
             step.made = int(label_id)
         else:
             label_id = reopened
-            box = np.s_[reopening.top :, reopening.left :]
-            height, width = reopening.added.shape
-            mask[box][:height, :width] |= reopening.added
-            mask[box][:height, :width] &= ~reopening.removed
-            step.strokes.append(stroke(0, labels == label_id, labels))
+        mask = self.whole(mask)
+        if not new:
+            mask = (mask | self.brushed(label_id, "painted")) & ~self.brushed(label_id, "erased")
+        if overlap is not Overlap.REPLACE:
+            mask = mask & ((labels == 0) | (labels == label_id))
+        left_over = (labels == label_id) & ~mask
+        step.strokes += [stroke(0, left_over, labels), stroke(int(label_id), mask, labels)]
         step.strokes[:] = [one for one in step.strokes if one.where.any()]
         for one in step.strokes:
             one.apply(labels)
-        mask = self.whole(mask)
-        if overlap is not Overlap.REPLACE:
-            mask = mask & (labels == 0)
-        step.strokes.append(stroke(int(label_id), mask, labels))
-        step.strokes[-1].apply(labels)
         self.push(step)
+
+    def brushed(self, label_id: int, what: str) -> np.ndarray:
+        """Return the pixels that a brush has given to an object, or taken from it."""
+        record = self.widget.binding.objects.target_layer.book.get(label_id)
+        pixels = np.zeros(self.labels[self.target].shape, bool)
+        for one in getattr(record.brushed, what):
+            pixels[one.region] |= one.mask
+        return pixels
 
     @rule(
         row=ROWS,
@@ -519,6 +524,7 @@ class Annotating(RuleBasedStateMachine):
             own = labels == record.label_id
             assert record.area_px == own.sum()
             assert own[record.region].sum() == record.area_px
+            assert not (own & self.brushed(record.label_id, "erased")).any()
         assert set(self.widget._object_list.table._model._records) == set(label_ids)
         classes = {record.class_name for record in records} - {None}
         assert classes <= {one.name for one in self.session.classes.table.classes}
@@ -535,11 +541,16 @@ def mask_of(candidates, index: int, shape: tuple[int, int]) -> np.ndarray:
 def described(book) -> dict[int, tuple]:
     """Return what is known of each object."""
     return {
-        one.label_id: (one.start, one.stop, one.area_px, one.class_name, one.score, state)
+        one.label_id: (one.start, one.stop, one.area_px, one.class_name, one.score, state, brushed)
         for one in book
         # Masks from before the last click are not written down.
         for state in [one.state and (one.state.prompts, one.state.choice, one.state.tile)]
+        for brushed in [[packed(one.brushed.painted), packed(one.brushed.erased)]]
     }
+
+
+def packed(masks) -> list[tuple]:
+    return [(one.start, one.mask.tolist()) for one in masks]
 
 
 def stroke(value: int, where: np.ndarray, labels: np.ndarray) -> Stroke:

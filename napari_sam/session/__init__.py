@@ -44,7 +44,7 @@ from napari_sam.session.objects.labels import (
     LabelsPlane,
     TargetError,
 )
-from napari_sam.session.objects.packed import PackedMask, Start
+from napari_sam.session.objects.packed import PackedMask, Start, take_away
 from napari_sam.session.objects.painting import Painted, distinct, recount_painted
 from napari_sam.session.objects.records import ObjectBook, ObjectRecord, RecordChange, counted
 from napari_sam.session.objects.scanning import find_objects, recounted
@@ -186,6 +186,7 @@ __all__ = [
     "replay",
     "run_until",
     "sampled",
+    "take_away",
     "tiles_to_search",
     "write_classes",
     "write_session",

@@ -41,8 +41,13 @@ def restored(path, shape=SHAPE, dtype=np.uint16):
 
 def known(record):
     """All of a record, in a form that can be compared; a state without its logits."""
-    masks = [(one.start, one.shape, one.area_px, one.packed) for one in record.masks]
-    fields = {name: value for name, value in vars(record).items() if name != "masks"}
+    brushed = record.brushed
+    masks = [
+        [(one.start, one.shape, one.area_px, one.packed) for one in masks]
+        for masks in (record.masks, brushed.painted, brushed.erased)
+    ]
+    others = {"masks", "brushed", "uid"}
+    fields = {name: value for name, value in vars(record).items() if name not in others}
     return fields, masks
 
 

@@ -135,22 +135,6 @@ def test_a_second_accept_of_the_choice_that_was_made_chooses_it_again(session, t
     assert session.state.chosen == 2
 
 
-def test_strokes_of_a_brush_survive_being_reopened(session, target, array, book):
-    accept(session, COIN)
-    array[0:4, 0:4] = 1  # far away
-    array[68, 104] = 0  # in the middle
-    book.apply(tuple(recounted(target.labels, book, 1, (0, 0), (303, 384))))
-    session.objects.reopen(1)
-    session.wait_until_idle(TIMEOUT_S)
-    click(session, COIN, (100, 60))
-    session.accept()
-    session.wait_until_idle(TIMEOUT_S)
-    assert (array[0:4, 0:4] == 1).all()
-    assert array[68, 104] == 0
-    assert array[60, 100] == 1
-    check_book(target)
-
-
 def test_an_object_from_elsewhere_opens_with_its_region(session, target, array, book):
     accept(session, COIN)
     mask = array == 1

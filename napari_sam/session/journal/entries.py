@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_sam.session.decoding.candidates import ObjectState
 from napari_sam.session.drawn import Outline, OutlineKind, Scribble
+from napari_sam.session.objects.brushed import NOT_BRUSHED, Brushed
 from napari_sam.session.objects.labels import Labels, parts
 from napari_sam.session.objects.packed import PackedMask, Start, region_of
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
@@ -146,10 +147,9 @@ def record_to_json(record: ObjectRecord) -> dict[str, Any]:
         "reviewed": bool(record.reviewed),
         "note": record.note,
         "state": None if record.state is None else state_to_json(record.state),
-        "masks": [
-            [_whole(one.start), _whole(one.shape), one.area_px, _text(one.packed)]
-            for one in record.masks
-        ],
+        "masks": _masks_to_json(record.masks),
+        "painted": _masks_to_json(record.brushed.painted),
+        "erased": _masks_to_json(record.brushed.erased),
     }
     return {name: value for name, value in content.items() if value not in (None, False, "", [])}
 
@@ -158,17 +158,28 @@ def record_from_json(content: dict[str, Any]) -> ObjectRecord:
     """Return the record that `record_to_json` was given, its state without the logits."""
     known = dict(content)
     state = known.pop("state", None)
-    masks = known.pop("masks", ())
+    masks, painted, erased = (
+        _masks_from_json(known.pop(name, ())) for name in ("masks", "painted", "erased")
+    )
     start, stop = tuple(known.pop("start")), tuple(known.pop("stop"))
     return ObjectRecord(
         start=start,
         stop=stop,
         state=None if state is None else state_from_json(state),
-        masks=tuple(
-            PackedMask.from_packed(tuple(corner), tuple(shape), area_px, a2b_base64(packed))
-            for corner, shape, area_px, packed in masks
-        ),
+        masks=masks,
+        brushed=Brushed(painted, erased) if painted or erased else NOT_BRUSHED,
         **known,
+    )
+
+
+def _masks_to_json(masks: Iterable[PackedMask]) -> list[list[Any]]:
+    return [[_whole(one.start), _whole(one.shape), one.area_px, _text(one.packed)] for one in masks]
+
+
+def _masks_from_json(content: Iterable[list[Any]]) -> tuple[PackedMask, ...]:
+    return tuple(
+        PackedMask.from_packed(tuple(corner), tuple(shape), area_px, a2b_base64(packed))
+        for corner, shape, area_px, packed in content
     )
 
 

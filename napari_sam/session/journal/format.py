@@ -15,7 +15,8 @@ and `dtype`). Each other line is an entry:
   first), `values` one integer or base64 of zlib of one integer per pixel, in the labels' type,
   little-endian;
 - `records`: the object records that are new or changed. What is not there is None, False or
-  empty; `masks` has `[start, shape, area_px, mask]` each;
+  empty; `masks` has `[start, shape, area_px, mask]` each, and so have `painted` and `erased`,
+  what a brush has given to the object beyond its mask and taken from that;
 - `gone`: the label_ids whose records are no longer there;
 - `n_objects`: how many objects there are afterwards.
 

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from napari_sam.session.objects.brushed import Brushed
 from napari_sam.session.objects.labels import Labels, parts
 from napari_sam.session.objects.losses import settle
 from napari_sam.session.objects.packed import PackedLabels, PackedMask, region_of
@@ -119,8 +120,10 @@ class LabelsEdit:
         """How much memory its pixels and masks take."""
         blocks = [block for stroke in self.strokes for block in stroke.blocks]
         records = [record for one in self.changes for record in (one.before, one.after) if record]
-        return sum(block.mask.size_bytes + block.before.size_bytes for block in blocks) + sum(
-            mask.size_bytes for record in records for mask in record.masks
+        return (
+            sum(block.mask.size_bytes + block.before.size_bytes for block in blocks)
+            + sum(mask.size_bytes for record in records for mask in record.masks)
+            + sum(record.brushed.size_bytes for record in records)
         )
 
     @property
@@ -188,7 +191,10 @@ def plan_removal(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
 def plan_merge(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
     """Plan to make one object of several, of which there are at least two: the first one."""
     first, *others = records
-    blocks = tuple(block for record in others for block in blocks_of(labels, record))
+    pixels = {record: blocks_of(labels, record) for record in records}
+    blocks = tuple(block for record in others for block in pixels[record])
+    # What came from elsewhere has no mask of its own: else it would pass for a brush's.
+    masks = (record.masks or tuple(block.mask for block in pixels[record]) for record in records)
     merged = replace(
         first,
         start=tuple(map(min, *(record.start for record in records))),
@@ -197,7 +203,11 @@ def plan_merge(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
         score=None,
         stability=None,
         state=None,
-        masks=tuple(mask for record in records for mask in record.masks),
+        masks=tuple(mask for parts_of_one in masks for mask in parts_of_one),
+        brushed=Brushed(
+            tuple(mask for record in records for mask in record.brushed.painted),
+            tuple(mask for record in records for mask in record.brushed.erased),
+        ),
     )
     changes = (
         *(RecordChange(record, None) for record in others),

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam.session.objects.brushed import NOT_BRUSHED, Brushed
 from napari_sam.session.objects.labels import Labels, parts
-from napari_sam.session.objects.packed import PackedMask, region_of
+from napari_sam.session.objects.packed import PackedMask, region_of, take_away
 from napari_sam.session.objects.records import ObjectBook, ObjectRecord, RecordChange
 from napari_sam.session.objects.scanning import recounted
 
 if TYPE_CHECKING:
     from napari_sam.session.objects.edits import Block
+
+_Strokes = tuple[Brushed, Brushed]
 
 Known = Callable[[int], ObjectRecord | None]
 """Returns the record of an object by its label_id."""
@@ -59,11 +62,7 @@ def _without(
     for start, shape in parts(record.start, record.shape):
         own = labels.read(region_of(start, shape)) == record.label_id
         for first, mask in unpacked:
-            low = np.maximum(start, first)
-            high = np.minimum(np.add(start, shape), np.add(first, mask.shape))
-            if (low < high).all():
-                inside = [tuple(map(slice, low - at, high - at)) for at in (start, first)]
-                own[inside[0]] &= ~mask[inside[1]]
+            take_away(own, start, mask, first)
         places = np.nonzero(own)
         if len(places[0]):
             starts.append([a + n.min() for a, n in zip(start, places, strict=True)])
@@ -104,27 +103,36 @@ def settle(
     book = labels.book
     seen: dict[int, list[ObjectRecord]] = {}
     now: dict[int, ObjectRecord | None] = {}
-    stale: list[int] = []
+    stale: dict[int, _Strokes] = {}
     for change in changes:
         records = [one for one in (change.before, change.after) if one is not None]
         label_id = change.label_id
         if label_id not in now:
             now[label_id] = book.get(label_id)
-            is_stale = not is_exact or now[label_id] is not change.before
-            stale += [label_id] if is_stale else []
+            if not is_exact or now[label_id] is not change.before:
+                stale[label_id] = _strokes_since(change.before, now[label_id])
         current = now[label_id]
         seen.setdefault(label_id, [] if current is None else [current]).extend(records)
         now[label_id] = change.after
     book.apply(tuple(changes))
     corrections = tuple(
-        change for label_id in stale for change in _corrected(labels, book, seen[label_id])
+        change
+        for label_id, strokes in stale.items()
+        for change in _corrected(labels, book, seen[label_id], strokes)
     )
     book.apply(corrections)
     return corrections
 
 
+def _strokes_since(expected: ObjectRecord | None, there: ObjectRecord | None) -> _Strokes:
+    """Return what a brush had done to an object when a change was planned, and has done now."""
+    before = NOT_BRUSHED if expected is None else expected.brushed
+    is_other = expected is not None and there is not None and expected.uid != there.uid
+    return before, before if there is None or is_other else there.brushed
+
+
 def _corrected(
-    labels: Labels, book: ObjectBook, records: Sequence[ObjectRecord]
+    labels: Labels, book: ObjectBook, records: Sequence[ObjectRecord], strokes: _Strokes
 ) -> list[RecordChange]:
     """Return what makes an object's record true again, which lies within these boxes."""
     known = book.get(records[0].label_id)
@@ -137,7 +145,12 @@ def _corrected(
             for a in (change.after for change in changes)
             if a is not None
         ]
-    return [one for one in changes if one.after is None or _place(one.after) != _place(known)]
+    brushed = known.brushed.with_strokes_since(*strokes)
+    return [
+        RecordChange(one.before, one.after and replace(one.after, brushed=brushed))
+        for one in changes
+        if one.after is None or _place(one.after) != _place(known) or brushed is not known.brushed
+    ]
 
 
 def _place(record: ObjectRecord) -> tuple[object, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -142,8 +143,13 @@ class ObjectEditing:
     @property
     def reopened_label_id(self) -> int | None:
         """The accepted object that is being made anew; None if there is none."""
-        reopened = self._being_made().reopened
-        return None if reopened is None else reopened.record.label_id
+        reopened, target = self._being_made().reopened, self._editing.target
+        if reopened is None or target is None:
+            return None
+        with suppress(TargetError):  # that it fits no longer is told when it is written to
+            there = reopened.still_there(target.labels.book)
+            return None if there is None else there.label_id
+        return None
 
     def improve(self, region: NDArray[np.bool_], top: int, left: int) -> None:
         """Begin a new object with pixels that somebody else has found; can be undone.

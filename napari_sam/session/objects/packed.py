@@ -21,6 +21,25 @@ def region_of(start: Start, shape: Start) -> tuple[slice, ...]:
     return tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
 
 
+def take_away(
+    pixels: NDArray[np.bool_], start: Start, other: NDArray[np.bool_], other_start: Start
+) -> None:
+    """Take the pixels of another box, where they are True, away from those of a box.
+
+    Parameters
+    ----------
+    pixels, other : bool ndarray
+        Both of as many dimensions; `pixels` is changed.
+    start, other_start : tuple of int
+        The indices of their first elements.
+    """
+    low = np.maximum(start, other_start)
+    high = np.minimum(np.add(start, pixels.shape), np.add(other_start, other.shape))
+    if (low < high).all():
+        inside, theirs = (tuple(map(slice, low - at, high - at)) for at in (start, other_start))
+        pixels[inside] &= ~other[theirs]
+
+
 class PackedMask:
     """A bool array and where it lies.
 

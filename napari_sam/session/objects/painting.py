@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_sam.session.objects.brushed import after_strokes
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask, Start
 from napari_sam.session.objects.records import ObjectBook, ObjectRecord, RecordChange
@@ -136,9 +137,16 @@ def recount_painted(
                 tuple(map(max, record.stop, found.stop)),
             )
     counted = recounted_all(labels, boxes)
+    strokes = [(mask, labels.read(mask.region)) for mask in masks]
     for label_id in boxes:
         record, now = book.get(label_id), counted.get(label_id)
         if record is not None and now is not None:
-            now = replace(record, start=now.start, stop=now.stop, area_px=now.area_px)
+            now = replace(
+                record,
+                start=now.start,
+                stop=now.stop,
+                area_px=now.area_px,
+                brushed=after_strokes(record, strokes),
+            )
         changes.append(RecordChange(record, now))
     return changes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_sam.session.objects.edits import Block, LabelsEdit, Overlap, Stroke, blocks_of
 from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
 from napari_sam.session.objects.losses import Known, losses
-from napari_sam.session.objects.packed import PackedLabels, PackedMask, Start, region_of
+from napari_sam.session.objects.packed import PackedLabels, PackedMask, Start, region_of, take_away
 from napari_sam.session.objects.records import ObjectBook, ObjectRecord, RecordChange
 
 if TYPE_CHECKING:
@@ -70,20 +70,41 @@ def plan_object(
     labels, replaced = plane.labels, new.replaced
     known = (labels.book if book is None else book).get
     label_id = _free_label_ids(labels, 1) if replaced is None else replaced.label_id
+    masks: Iterable[tuple[NDArray[np.bool_], Start]]
     masks = (plane.to_nd(part, top, left) for part, top, left in new.mask)
+    if replaced is not None:
+        masks = replaced.brushed.corrected(masks)
     record = replace(new.record, label_id=label_id)
     edit, is_empty = _plan_masks(labels, record, masks, overlap, known)
     if edit is None:
         raise TargetError(_nothing_to_accept(is_empty))
     if replaced is None:
         return edit
-    erased = Stroke(0, blocks_of(labels, replaced))
+    (written,) = edit.strokes
     *lost, made = edit.changes
     return replace(
         edit,
-        strokes=(erased, *edit.strokes),
+        strokes=(Stroke(0, _left_over(labels, replaced, written)), written),
         changes=(*lost, RecordChange(replaced, made.after)),
     )
+
+
+def _left_over(labels: Labels, replaced: ObjectRecord, written: Stroke) -> tuple[Block, ...]:
+    """Return the pixels that an object has and will have no longer.
+
+    Without those that are written again: were they erased first, what a brush erases of them
+    later could not be told from that, and undo would bring it back.
+    """
+    blocks = []
+    again = [(block.mask.start, block.mask.mask) for block in written.blocks]
+    for block in blocks_of(labels, replaced):
+        own = block.mask.mask
+        for start, mask in again:
+            take_away(own, block.mask.start, mask, start)
+        if own.any():
+            before = np.where(own, replaced.label_id, 0).astype(labels.dtype)
+            blocks.append(Block(PackedMask(block.mask.start, own), PackedLabels(before)))
+    return tuple(blocks)
 
 
 def _plan_masks(
@@ -98,8 +119,8 @@ def _plan_masks(
     for mask, start in masks:
         is_empty = is_empty and not mask.any()
         before = labels.read(region_of(start, mask.shape))
-        before[before == record.label_id] = 0  # erased first
-        written = _allowed(mask, before, overlap)
+        is_free = (before == 0) | (before == record.label_id)
+        written = _allowed(mask, is_free, overlap)
         if written.any():
             kept.append(PackedMask(start, mask))
             blocks.append(Block(PackedMask(start, written), PackedLabels(before)))
@@ -108,7 +129,8 @@ def _plan_masks(
     stroke = Stroke(record.label_id, tuple(blocks))
     start, stop = _bounds(block.mask for block in blocks)
     record = replace(record, start=start, stop=stop, area_px=stroke.area_px, masks=tuple(kept))
-    changes = (*losses(labels, blocks, known), RecordChange(None, record))
+    others = losses(labels, blocks, lambda one: None if one == record.label_id else known(one))
+    changes = (*others, RecordChange(None, record))
     return LabelsEdit(labels, (stroke,), changes, record.label_id), is_empty
 
 
@@ -222,10 +244,12 @@ def _free_label_ids(labels: Labels, count: int) -> int:
     return label_id
 
 
-def _allowed(mask: NDArray[np.bool_], before: NDArray[Any], overlap: Overlap) -> NDArray[np.bool_]:
+def _allowed(
+    mask: NDArray[np.bool_], is_free: NDArray[np.bool_], overlap: Overlap
+) -> NDArray[np.bool_]:
     if overlap is Overlap.REPLACE:
         return mask
-    free: NDArray[np.bool_] = mask & (before == 0)
+    free: NDArray[np.bool_] = mask & is_free
     if overlap is Overlap.REFUSE and (free != mask).any():
         msg = (
             "Not accepted: this mask lies on another object. Correct it, or choose another way "

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
+from napari_sam.session.objects.brushed import NOT_BRUSHED, Brushed
 from napari_sam.session.objects.packed import Start
 
 if TYPE_CHECKING:
@@ -46,6 +48,11 @@ class ObjectRecord:
     masks : tuple of PackedMask
         The mask as it was accepted, whatever other objects have taken of it, so that overlaps can
         be exported and later strokes of a brush be told; empty for an object from elsewhere.
+    brushed : Brushed
+        What a brush has done to it.
+    uid : int
+        Tells it from another object that gets its number later; the same for all records of an
+        object, in this program.
     """
 
     label_id: int
@@ -59,6 +66,8 @@ class ObjectRecord:
     note: str = ""
     state: ObjectState | None = None
     masks: tuple[PackedMask, ...] = field(default=(), repr=False)
+    brushed: Brushed = field(default=NOT_BRUSHED, repr=False)
+    uid: int = field(default_factory=count().__next__, repr=False)
 
     @property
     def region(self) -> tuple[slice, ...]:

@@ -60,10 +60,8 @@ def _is_taken(edit: LabelsEdit, label_id: int) -> bool:
     Not so if that is what a brush had added to the very object, which stayed when it was undone.
     """
     there = edit.target.book.get(label_id)
-    if there is None:
-        return False
     made = [one.after for one in edit.changes if one.after and one.label_id == label_id]
-    return not any(one.masks and one.masks is there.masks for one in made)
+    return there is not None and all(one.uid != there.uid for one in made)
 
 
 class _Renumbering:
@@ -73,7 +71,7 @@ class _Renumbering:
         self._shift = shift
         self._new: dict[int, int] = {}
         self._moved: dict[int, ObjectRecord] = {}  # by identity, as a change hands on a record
-        self._masks: dict[int, object] = {}  # a record keeps them, whatever is noted or painted
+        self._uids: dict[int, int] = {}
 
     def edit(self, edit: Edit, target: object) -> Edit:
         """Return the edit that follows those before."""
@@ -97,16 +95,14 @@ class _Renumbering:
     def _record(self, record: ObjectRecord | None) -> ObjectRecord | None:
         if record is None or record.label_id not in self._new:
             return record
-        self._masks[record.label_id] = record.masks
+        self._uids[record.label_id] = record.uid
         new = replace(record, label_id=self._new[record.label_id])
         return self._moved.setdefault(id(record), new)
 
     def _state(self, state: ObjectState) -> ObjectState:
         """Return an object being made; the one that it will replace may have another number."""
         reopened = state.reopened
-        if reopened is None or self._masks.get(reopened.record.label_id) is not (
-            reopened.record.masks
-        ):
+        if reopened is None or (self._uids.get(reopened.record.label_id) != reopened.record.uid):
             return state
         record = replace(reopened.record, label_id=self._new[reopened.record.label_id])
         return replace(state, reopened=replace(reopened, record=record))

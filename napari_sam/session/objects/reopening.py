@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +11,9 @@ from napari_sam.session.decoding.candidates import Candidates, ObjectState
 from napari_sam.session.decoding.mask_prompts import logits_of_region
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.placing import NewObject
-from napari_sam.session.objects.records import ObjectRecord, score_of
+from napari_sam.session.objects.records import ObjectBook, ObjectRecord, score_of
 from napari_sam.session.plane.tiles import Tile
 from napari_sam.session.prompts import Prompts
-
-if TYPE_CHECKING:
-    from napari_sam.model import MaskCrop
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +28,6 @@ class Reopened:
         Row and column of its first pixel in the plane.
     region : (h, w) bool ndarray
         Its pixels as they were when it was reopened.
-    added, removed : (h, w) bool ndarray
-        Pixels that a brush has given it since it was accepted, and taken from it.
     from_region : bool
         Whether it has no prompts of its own: then the model starts from its region.
     """
@@ -43,39 +36,16 @@ class Reopened:
     top: int
     left: int
     region: NDArray[np.bool_]
-    added: NDArray[np.bool_]
-    removed: NDArray[np.bool_]
     from_region: bool
 
-    def corrected(self, mask: Iterable[MaskCrop]) -> Iterator[MaskCrop]:
-        """Yield a new mask, in parts that do not overlap, with the strokes of the brush again."""
-        missing = self.added.copy()
-        height, width = missing.shape
-        kind = None
-        for part in mask:
-            kind = type(part)
-            pixels, top, left = part
-            rows, own_rows = _common(top, pixels.shape[0], self.top, height)
-            columns, own_columns = _common(left, pixels.shape[1], self.left, width)
-            pixels = pixels.copy()
-            here = pixels[rows, columns]
-            here |= missing[own_rows, own_columns]
-            here &= ~self.removed[own_rows, own_columns]
-            missing[own_rows, own_columns] = False
-            yield kind(pixels, top, left)
-        if kind is not None and missing.any():
-            yield kind(missing, self.top, self.left)
+    def still_there(self, book: ObjectBook) -> ObjectRecord | None:
+        """Return what is known of it now; None if it is gone, though another has its number."""
+        there = book.get(self.record.label_id)
+        return there if there is not None and there.uid == self.record.uid else None
 
     def logits(self, tile: Tile) -> NDArray[np.float32]:
         """Return its region as (256, 256) low-res logits of a tile, to decode from."""
         return logits_of_region(self.region, self.top, self.left, tile)
-
-
-def _common(start: int, length: int, other: int, other_length: int) -> tuple[slice, slice]:
-    """Return where two ranges overlap, counted from the first and from the other."""
-    first = max(start, other)
-    end = max(first, min(start + length, other + other_length))
-    return slice(first - start, end - start), slice(first - other, end - other)
 
 
 def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
@@ -94,24 +64,12 @@ def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
         )
         raise TargetError(msg)
     rows, columns = box
-    labels = plane.read(rows, columns)
-    region = labels == record.label_id
+    region = plane.read(rows, columns) == record.label_id
     if not region.any():
         msg = f"Object {record.label_id} has no pixel left: nothing to reopen."
         raise TargetError(msg)
-    accepted = _accepted(plane, record, region.shape, rows.start, columns.start)
-    has_own = record.state is not None and accepted is not None
-    nothing = np.zeros_like(region)
-    reopened = Reopened(
-        record,
-        rows.start,
-        columns.start,
-        region,
-        added=region & ~accepted if accepted is not None else nothing,
-        # What other objects have of it was not taken by a brush.
-        removed=accepted & (labels == 0) if accepted is not None else nothing,
-        from_region=not has_own,
-    )
+    has_own = record.state is not None and bool(record.masks)
+    reopened = Reopened(record, rows.start, columns.start, region, from_region=not has_own)
     if record.state is not None and has_own:
         return replace(record.state, reopened=reopened)
     places_y, places_x = np.nonzero(region)
@@ -134,31 +92,11 @@ def begin_with(region: NDArray[np.bool_], top: int, left: int) -> ObjectState:
     top, left : int
         Row and column of the first of them in the plane.
     """
-    nothing = np.zeros_like(region)
     nobody = ObjectRecord(0, (), (), 0)  # no object has this number: nothing is replaced
-    reopened = Reopened(nobody, top, left, region, nothing, nothing, from_region=True)
+    reopened = Reopened(nobody, top, left, region, from_region=True)
     height, width = region.shape
     box = left - 0.5, top - 0.5, left + width - 0.5, top + height - 0.5
     return ObjectState(Prompts(box_xyxy=box), reopened=reopened)
-
-
-def _accepted(
-    plane: LabelsPlane, record: ObjectRecord, shape: tuple[int, int], top: int, left: int
-) -> NDArray[np.bool_] | None:
-    """Return the mask that was accepted, within a box of the plane; None if none is known."""
-    if not record.masks:
-        return None
-    accepted = np.zeros(shape, bool)
-    for packed in record.masks:
-        stop = tuple(a + n for a, n in zip(packed.start, packed.shape, strict=True))
-        box = plane.to_plane(packed.start, stop)
-        if box is None:
-            return None
-        mask = plane.to_2d(packed.mask)
-        rows, own_rows = _common(top, shape[0], box[0].start, mask.shape[0])
-        columns, own_columns = _common(left, shape[1], box[1].start, mask.shape[1])
-        accepted[rows, columns] |= mask[own_rows, own_columns]
-    return accepted
 
 
 def accepted_object(
@@ -175,7 +113,8 @@ def accepted_object(
     plane : LabelsPlane
         Where it goes.
     state : ObjectState
-        The object that was made; one that was reopened is replaced, if it is still there.
+        The object that was made; one that was reopened is replaced, if it is still there, with
+        what a brush has done to it.
     candidates : Candidates
         Its masks.
     index : int
@@ -183,8 +122,7 @@ def accepted_object(
     class_name : str, optional
         The class of a new object; one that is replaced keeps its own.
     """
-    reopened = state.reopened
-    replaced = None if reopened is None else plane.labels.book.get(reopened.record.label_id)
+    replaced = None if state.reopened is None else state.reopened.still_there(plane.labels.book)
     made = replace(state.with_choice(index), reopened=None)
     before = replaced or ObjectRecord(0, (), (), 0, class_name=class_name)
     ranking = candidates.ranking
@@ -195,7 +133,4 @@ def accepted_object(
         reviewed=False,
         state=made,
     )
-    mask: Iterable[MaskCrop] = candidates.blocks(index)
-    if reopened is not None and replaced is not None:
-        mask = reopened.corrected(mask)
-    return NewObject(mask, record, replaced)
+    return NewObject(candidates.blocks(index), record, replaced)

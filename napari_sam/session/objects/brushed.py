@@ -1,0 +1,118 @@
+"""What a person has painted on an object, and erased of it: it stays, whatever becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.objects.packed import PackedMask, Start
+from napari_sam.session.objects.pixel_sets import PixelSet
+
+if TYPE_CHECKING:
+    from napari_sam.session.objects.records import ObjectRecord
+
+
+@dataclass(frozen=True, eq=False)
+class Brushed:
+    """Pixels that a brush has given to an object beyond its mask, and taken from that.
+
+    Parameters
+    ----------
+    painted, erased : tuple of PackedMask
+        Both in parts that do not overlap. No pixel is in both.
+    """
+
+    painted: tuple[PackedMask, ...] = ()
+    erased: tuple[PackedMask, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """How much memory its pixels take."""
+        return sum(one.size_bytes for one in (*self.painted, *self.erased))
+
+    def corrected(
+        self, masks: Iterable[tuple[NDArray[np.bool_], Start]]
+    ) -> Iterator[tuple[NDArray[np.bool_], Start]]:
+        """Yield a new mask of the object, in parts that do not overlap, as the brush has it."""
+        if not self.painted and not self.erased:
+            yield from masks
+            return
+        missing, erased = PixelSet(self.painted), PixelSet(self.erased)
+        for mask, start in masks:
+            yield (mask & ~erased.read(start, mask.shape)) | missing.read(start, mask.shape), start
+            missing.discard(start, np.ones_like(mask))
+        for one in missing.masks():
+            yield one.mask, one.start
+
+    def with_strokes_since(self, before: Brushed, now: Brushed) -> Brushed:
+        """Return it with what was painted and erased from `before` to `now`."""
+        if before is now:
+            return self
+        return Brushed(
+            _with_changes(self.painted, before.painted, now.painted),
+            _with_changes(self.erased, before.erased, now.erased),
+        )
+
+
+NOT_BRUSHED: Final = Brushed()
+
+
+def after_strokes(
+    record: ObjectRecord, strokes: Iterable[tuple[PackedMask, NDArray[Any]]]
+) -> Brushed:
+    """Return what a brush has done to an object, with what was painted just now.
+
+    Parameters
+    ----------
+    record : ObjectRecord
+        The object, as it was before.
+    strokes : iterable of (PackedMask, integer ndarray)
+        The pixels that were painted, and the labels in the box of each as they are now.
+
+    Notes
+    -----
+    Only what is background now was erased: what belongs to another object may be its own again
+    when that goes. Of an object from elsewhere, whose mask is not known, what lies in its box was.
+    """
+    before = record.brushed
+    painted, erased = PixelSet(before.painted), PixelSet(before.erased)
+    accepted, was_painted = PixelSet(record.masks), PixelSet(before.painted)
+    for stroke, labels in strokes:
+        start, shape = stroke.start, stroke.shape
+        is_own = stroke.mask & (labels == record.label_id)
+        known = accepted.read(start, shape)
+        painted.discard(start, stroke.mask)
+        painted.add(start, is_own & ~known)
+        if not record.masks:
+            known = _in_box(start, shape, record) & ~was_painted.read(start, shape)
+        erased.discard(start, is_own)
+        erased.add(start, stroke.mask & (labels == 0) & known)
+    return Brushed(painted.masks(), erased.masks())
+
+
+def _in_box(start: Start, shape: Start, record: ObjectRecord) -> NDArray[np.bool_]:
+    """Return which pixels of a box lie in that of an object."""
+    inside = np.zeros(shape, np.bool_)
+    inside[
+        tuple(
+            slice(max(0, first - a), max(0, stop - a))
+            for a, first, stop in zip(start, record.start, record.stop, strict=True)
+        )
+    ] = True
+    return inside
+
+
+def _with_changes(
+    own: tuple[PackedMask, ...], before: tuple[PackedMask, ...], now: tuple[PackedMask, ...]
+) -> tuple[PackedMask, ...]:
+    """Return pixels with those that came and without those that went from `before` to `now`."""
+    pixels, was, there = PixelSet(own), PixelSet(before), PixelSet(now)
+    for one in now:
+        pixels.add(one.start, one.mask & ~was.read(one.start, one.shape))
+    for one in before:
+        pixels.discard(one.start, one.mask & ~there.read(one.start, one.shape))
+    return pixels.masks()

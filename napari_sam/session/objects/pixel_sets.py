@@ -1,0 +1,99 @@
+"""Sets of pixels of some labels, which may lie far apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import product
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_sam.session.objects.packed import PackedMask, Start
+
+TILE_PX: Final = 512
+"""As long as the chunks of a sparse target, so that each of them is read and written once."""
+
+
+class PixelSet:
+    """Pixels, held in tiles: each once, however often it is added.
+
+    Parameters
+    ----------
+    masks : iterable of PackedMask
+        Those that it begins with.
+    """
+
+    def __init__(self, masks: Iterable[PackedMask] = ()) -> None:
+        self._tiles: dict[Start, NDArray[np.bool_]] = {}
+        for one in masks:
+            self.add(one.start, one.mask)
+
+    def add(self, start: Start, mask: NDArray[np.bool_]) -> None:
+        """Add the pixels of a box where a mask is True."""
+        for index, inside, own in tiles_of(start, mask.shape):
+            if mask[own].any():
+                tile = self._tiles.get(index)
+                if tile is None:
+                    tile = self._tiles[index] = np.zeros(tile_shape(mask.ndim), np.bool_)
+                tile[inside] |= mask[own]
+
+    def discard(self, start: Start, mask: NDArray[np.bool_]) -> None:
+        """Take away the pixels of a box where a mask is True."""
+        for index, inside, own in tiles_of(start, mask.shape):
+            tile = self._tiles.get(index)
+            if tile is not None:
+                tile[inside] &= ~mask[own]
+
+    def read(self, start: Start, shape: Start) -> NDArray[np.bool_]:
+        """Return which pixels of a box are in the set."""
+        read = np.zeros(shape, np.bool_)
+        for index, inside, own in tiles_of(start, shape):
+            tile = self._tiles.get(index)
+            if tile is not None:
+                read[own] = tile[inside]
+        return read
+
+    def masks(self) -> tuple[PackedMask, ...]:
+        """Return the pixels, in parts that do not overlap, each within its smallest box."""
+        packed = []
+        for index, tile in self._tiles.items():
+            (box,) = ndimage.find_objects(tile.view(np.uint8)) or [None]
+            if box is not None:
+                corner = zip(index, tile_shape(tile.ndim), box, strict=True)
+                start = tuple(number * side + one.start for number, side, one in corner)
+                packed.append(PackedMask(start, tile[box]))
+        return tuple(packed)
+
+
+def tile_shape(n_axes: int) -> Start:
+    """Return the extent of a tile of labels with so many axes: one slice of the last two."""
+    return (*(1,) * (n_axes - 2), TILE_PX, TILE_PX)[-n_axes:]
+
+
+def tiles_of(
+    start: Start, shape: Start
+) -> Iterator[tuple[Start, tuple[slice, ...], tuple[slice, ...]]]:
+    """Yield the tiles that a box lies on.
+
+    Yields
+    ------
+    index : tuple of int
+        Which tile, along each axis.
+    inside, own : tuple of slice
+        The common pixels, counted from the tile's first one and from that of the box.
+    """
+    sides = tile_shape(len(shape))
+    ranges = [
+        range(first // side, (first + n - 1) // side + 1)
+        for first, n, side in zip(start, shape, sides, strict=True)
+    ]
+    for index in product(*ranges):
+        inside, own = [], []
+        for number, side, first, n in zip(index, sides, start, shape, strict=True):
+            corner = number * side
+            begin, end = max(first, corner), min(first + n, corner + side)
+            inside.append(slice(begin - corner, end - corner))
+            own.append(slice(begin - first, end - first))
+        yield index, tuple(inside), tuple(own)
