@@ -383,6 +383,8 @@ class Annotating(RuleBasedStateMachine):
 
     @rule()
     def undo(self) -> None:
+        edit = self.session._editing.history.last
+        in_the_way = [] if edit is None or edit.labels is None else strangers(edit.labels)
         self.widget.binding.objects.undo()
         self.settle()
         if not self.done:
@@ -390,6 +392,11 @@ class Annotating(RuleBasedStateMachine):
         step = self.done.pop()
         self.undone.append(step)
         if step.target in self.labels:
+            labels, book = self.labels[step.target], edit.labels and edit.labels.target.book
+            for one in in_the_way:  # painted with a number that comes back: it gets another one
+                (now,) = [known.label_id for known in book if known.uid == one.uid]
+                assert now not in labels
+                labels[labels == one.label_id] = now
             for one in reversed(step.strokes):
                 one.revert(self.labels[step.target])
         self.check_prompts(step, step.before)
@@ -463,6 +470,14 @@ class Annotating(RuleBasedStateMachine):
             self.target.undo()
             self.labels[self.target] = np.array(self.target.data)
             self.settle()
+
+    @rule(row=ROWS, column=COLUMNS)
+    def paint_with_a_number_that_was_deleted(self, row: int, column: int) -> None:
+        step = self.done[-1] if self.done else None
+        if step is not None and step.target is self.target and step.strokes:
+            gone = step.strokes[-1].before[step.strokes[-1].where]
+            if self.target is not None and gone.size and gone[0]:
+                self.paint_with(int(gone[0]), row, column, 5)
 
     @rule(number=ANY)
     def change_slice(self, number: int) -> None:
@@ -553,6 +568,14 @@ def packed(masks) -> list[tuple]:
     return [(one.start, one.mask.tolist()) for one in masks]
 
 
+def strangers(edit) -> list[ObjectRecord]:
+    """Return the objects that have the number of one that comes back when an edit is undone."""
+    back = [change.before for change in edit.changes if change.before is not None]
+    there = [edit.target.book.get(one.label_id) for one in back]
+    own = {one.uid for one in back} | {one.after.uid for one in edit.changes if one.after}
+    return [one for one in there if one is not None and one.uid not in own]
+
+
 def stroke(value: int, where: np.ndarray, labels: np.ndarray) -> Stroke:
     """Return a stroke over what is there now."""
     return Stroke(value, where.copy(), labels.copy())
@@ -595,6 +618,16 @@ ONCE_WRONG = {
         person.redo(),
         person.redo(),
         person.the_numbers_are({1, 2}),
+    ),
+    "a brush takes the number of what was deleted, which comes back": lambda person: (
+        person.add(10, 10, 9, Overlap.KEEP),
+        person.delete(0),
+        person.paint_with_a_number_that_was_deleted(60, 60),
+        person.undo(),
+        person.the_labels_are_those_of_the_model(),
+        person.undo_and_redo(),
+        person.redo(),
+        person.undo(),
     ),
     "a brush takes the number of what is redone, and more follows": lambda person: (
         person.add(10, 10, 9, Overlap.KEEP),

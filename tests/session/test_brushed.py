@@ -218,6 +218,31 @@ def test_a_reopened_object_that_was_deleted_is_made_anew_beside_the_one_with_its
     person.check()
 
 
+def test_what_was_painted_with_the_number_of_an_object_makes_way_when_that_comes_back(
+    person, listen
+):
+    heard = listen(person.session)
+    person.accept(COIN)
+    before = person.array.copy()
+    person.session.objects.remove([1])
+    person.settle()
+    person.brush(FAR, 1)
+    person.session.undo()
+    person.settle()
+    assert (person.array[FAR] == 2).all()
+    np.testing.assert_array_equal(person.array == 1, before == 1)
+    assert person.book.get(1).state is not None
+    assert person.book.get(2).state is None
+    assert heard.warnings == [
+        "What was painted as object 1 is object 2 now: undo brings that one back."
+    ]
+    person.check()
+    person.session.redo()
+    person.settle()
+    assert set(np.unique(person.array)) == {0, 2}
+    person.check()
+
+
 def test_pixels_of_strokes_are_told_in_a_large_plane(open_session):
     session = open_session()
     session.set_image(ImagePlane(np.full((700, 900), 90, np.uint8), name="gray"))

@@ -18,14 +18,15 @@ from napari_sam.session.objects.edits import (
     LabelsEdit,
     Overlap,
     plan_merge,
+    plan_number,
     plan_records,
     plan_removal,
 )
 from napari_sam.session.objects.history import Edit, History
 from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
-from napari_sam.session.objects.placing import NewObject, plan_object, write_objects
+from napari_sam.session.objects.placing import NewObject, free_label_ids, plan_object, write_objects
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
-from napari_sam.session.objects.renumbering import with_free_label_ids
+from napari_sam.session.objects.renumbering import in_the_way, with_free_label_ids
 
 _T = TypeVar("_T")
 
@@ -314,12 +315,28 @@ class Editing:
         Raises
         ------
         TargetError
-            If objects are still being written.
+            If objects are still being written, or there are too few numbers left.
         """
         self._check_idle()
+        last = self.history.last
+        if last is not None and last.labels is not None and not last.labels.target.is_gone:
+            self._make_way(last.labels)
         edit = self.history.undo()
         if edit is not None:
             self._restore(edit, edit.before, Direction.UNDONE)
+
+    def _make_way(self, undone: LabelsEdit) -> None:
+        """Give what was painted with the numbers of objects that come back other ones."""
+        labels = undone.target
+        for stranger in in_the_way(undone):
+            edit = plan_number(labels, stranger, free_label_ids(labels, 1))
+            is_exact = edit.write()
+            self._write_down(edit, Direction.MADE)
+            self._write_down(edit.note(is_exact=is_exact), Direction.MADE)
+            self.warned.emit(
+                f"What was painted as object {stranger.label_id} is object {edit.label_id} now: "
+                "undo brings that one back."
+            )
 
     def redo(self) -> None:
         """Repeat what was undone last.

@@ -216,6 +216,13 @@ def plan_merge(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
     return LabelsEdit(labels, (Stroke(first.label_id, blocks),), changes, first.label_id)
 
 
+def plan_number(labels: Labels, record: ObjectRecord, label_id: int) -> LabelsEdit:
+    """Plan to give an object another number, which is free."""
+    changes = RecordChange(record, None), RecordChange(None, replace(record, label_id=label_id))
+    strokes = (Stroke(label_id, blocks_of(labels, record)),)
+    return LabelsEdit(labels, strokes, changes, label_id)
+
+
 def plan_records(labels: Labels, changes: Sequence[RecordChange]) -> LabelsEdit:
     """Plan to change what is noted of objects, and no pixel."""
     label_ids = [change.after.label_id for change in changes if change.after is not None]

@@ -69,7 +69,7 @@ def plan_object(
     """
     labels, replaced = plane.labels, new.replaced
     known = (labels.book if book is None else book).get
-    label_id = _free_label_ids(labels, 1) if replaced is None else replaced.label_id
+    label_id = free_label_ids(labels, 1) if replaced is None else replaced.label_id
     masks: Iterable[tuple[NDArray[np.bool_], Start]]
     masks = (plane.to_nd(part, top, left) for part, top, left in new.mask)
     if replaced is not None:
@@ -175,7 +175,7 @@ def write_objects(
     label_ids = [record.label_id for record in records]
     largest = labels.max_label_id()
     if not largest < min(label_ids, default=0) <= max(label_ids) <= np.iinfo(labels.dtype).max:
-        first = _free_label_ids(labels, len(records))
+        first = free_label_ids(labels, len(records))
         label_ids = list(range(first, first + len(records)))
     known_before = (labels.book if book is None else book).get
     now: dict[int, ObjectRecord | None] = {}
@@ -231,8 +231,14 @@ def _plan_if_free(
         return None
 
 
-def _free_label_ids(labels: Labels, count: int) -> int:
-    """Return the first of so many label_ids in a row that are not in use."""
+def free_label_ids(labels: Labels, count: int) -> int:
+    """Return the first of so many label_ids in a row that are not in use.
+
+    Raises
+    ------
+    TargetError
+        If the labels' dtype cannot hold that many.
+    """
     label_id = labels.max_label_id() + 1
     if label_id + count - 1 > np.iinfo(labels.dtype).max:
         left = "no number" if count == 1 else f"fewer than {count} numbers"

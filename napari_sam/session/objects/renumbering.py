@@ -1,4 +1,4 @@
-"""Other numbers for objects that come back by redo, where a brush has taken theirs meanwhile."""
+"""Other numbers where a brush has meanwhile taken that of an object that comes back."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.packed import PackedLabels
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
+
+
+def in_the_way(edit: LabelsEdit) -> list[ObjectRecord]:
+    """Return the objects that have the numbers of those that come back when an edit is undone."""
+    there = {change.label_id: edit.target.book.get(change.label_id) for change in edit.changes}
+    known = {one.uid for change in edit.changes for one in (change.before, change.after) if one}
+    back = [change.label_id for change in edit.changes if change.before is not None]
+    found = (there[label_id] for label_id in dict.fromkeys(back))
+    return [one for one in found if one is not None and one.uid not in known]
 
 
 def with_free_label_ids(following: Sequence[Edit]) -> list[Edit]:
