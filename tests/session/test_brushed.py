@@ -258,3 +258,13 @@ def test_pixels_of_strokes_are_told_in_a_large_plane(open_session):
     painted = sum(one.area_px for one in brushed.painted)
     assert erased == 15 * (530 - 500) - 15 * 5
     assert painted == 600 * 5 - 40 * 5
+
+
+def test_what_was_erased_of_one_part_may_belong_to_another(person):
+    person.accept(COIN)
+    person.brush(INSIDE, 0)
+    person.brush(INSIDE, 5)
+    person.session.objects.merge([1, 5])
+    person.settle()
+    assert (person.array[INSIDE] == 1).all()
+    assert person.book.get(1).brushed.erased == ()

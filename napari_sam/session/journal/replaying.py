@@ -7,7 +7,6 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,10 +18,9 @@ from napari_sam.session.journal.entries import Patch, from_line, is_sound, recor
 from napari_sam.session.journal.format import FORMAT
 from napari_sam.session.objects.labels import Labels, TargetError
 from napari_sam.session.objects.packed import PackedMask, Start
+from napari_sam.session.objects.pixel_sets import tile_shape, tiles_of
 from napari_sam.session.objects.records import RecordChange
 
-_BLOCK_PX: Final = 512
-"""As long as the chunks of a sparse target, so that each of them is read and written once."""
 _MAX_BLOCKS: Final = 512
 _REPORT_EVERY: Final = 500
 _CLASSES: Final = b'{"direction":"classes",'
@@ -158,7 +156,7 @@ class _Canvas:
 
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
-        self._sides = (*(1,) * (len(labels.shape) - 2), *(_BLOCK_PX,) * 2)[-len(labels.shape) :]
+        self._sides = tile_shape(len(labels.shape))
         self._blocks: OrderedDict[Start, NDArray[Any]] = OrderedDict()
         self._wire_type = labels.dtype.newbyteorder("<")
 
@@ -176,27 +174,10 @@ class _Canvas:
             values[... if mask is None else mask] = (
                 pixels.reshape(patch.shape) if mask is None else pixels
             )
-        ranges = [
-            range(first // side, (first + n - 1) // side + 1)
-            for first, n, side in zip(patch.start, patch.shape, self._sides, strict=True)
-        ]
-        for index in product(*ranges):
-            self._paint_block(index, patch, mask, values)
-
-    def _paint_block(
-        self, index: Start, patch: Patch, mask: NDArray[np.bool_] | None, values: Any
-    ) -> None:
-        inside, own = [], []
-        for number, side, first, n in zip(
-            index, self._sides, patch.start, patch.shape, strict=True
-        ):
-            corner = number * side
-            begin, end = max(first, corner), min(first + n, corner + side)
-            inside.append(slice(begin - corner, end - corner))
-            own.append(slice(begin - first, end - first))
-        where = self._block(index)[tuple(inside)]
-        part = values if isinstance(values, int) else values[tuple(own)]
-        np.copyto(where, part, casting="unsafe", where=True if mask is None else mask[tuple(own)])
+        for index, inside, own in tiles_of(patch.start, patch.shape):
+            where = self._block(index)[inside]
+            part = values if isinstance(values, int) else values[own]
+            np.copyto(where, part, casting="unsafe", where=True if mask is None else mask[own])
 
     def _block(self, index: Start) -> NDArray[Any]:
         block = self._blocks.get(index)

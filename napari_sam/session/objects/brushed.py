@@ -94,6 +94,21 @@ def after_strokes(
     return Brushed(painted.masks(), erased.masks())
 
 
+def merged_strokes(all_brushed: Iterable[Brushed], pixels: Iterable[PackedMask]) -> Brushed:
+    """Return what a brush has done to one object of several, whose pixels these are now.
+
+    What was erased of one may belong to another one: it is not erased of both together.
+    """
+    painted, erased = PixelSet(), PixelSet()
+    for one in all_brushed:
+        for masks, together in ((one.painted, painted), (one.erased, erased)):
+            for mask in masks:
+                together.add(mask.start, mask.mask)
+    for mask in pixels:
+        erased.discard(mask.start, mask.mask)
+    return Brushed(painted.masks(), erased.masks())
+
+
 def _in_box(start: Start, shape: Start, record: ObjectRecord) -> NDArray[np.bool_]:
     """Return which pixels of a box lie in that of an object."""
     inside = np.zeros(shape, np.bool_)

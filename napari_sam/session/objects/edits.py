@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from napari_sam.session.objects.brushed import Brushed
+from napari_sam.session.objects.brushed import merged_strokes
 from napari_sam.session.objects.labels import Labels, parts
 from napari_sam.session.objects.losses import settle
 from napari_sam.session.objects.packed import PackedLabels, PackedMask, region_of
@@ -204,9 +204,9 @@ def plan_merge(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
         stability=None,
         state=None,
         masks=tuple(mask for parts_of_one in masks for mask in parts_of_one),
-        brushed=Brushed(
-            tuple(mask for record in records for mask in record.brushed.painted),
-            tuple(mask for record in records for mask in record.brushed.erased),
+        brushed=merged_strokes(
+            [record.brushed for record in records],
+            [block.mask for blocks_of_one in pixels.values() for block in blocks_of_one],
         ),
     )
     changes = (
