@@ -64,11 +64,12 @@ class Stroke:
     before: np.ndarray
 
     def apply(self, labels: np.ndarray) -> None:
-        labels[self.where & (labels == self.before)] = self.value
+        self.where = self.where & (labels == self.before)
+        labels[self.where] = self.value
 
     def revert(self, labels: np.ndarray) -> None:
-        own = self.where & (labels == self.value)
-        labels[own] = self.before[own]
+        self.where = self.where & (labels == self.value)
+        labels[self.where] = self.before[self.where]
 
     def renumber(self, new: dict[int, int]) -> None:
         self.value = new.get(self.value, self.value)
@@ -618,6 +619,15 @@ ONCE_WRONG = {
         person.redo(),
         person.redo(),
         person.the_numbers_are({1, 2}),
+    ),
+    "what a brush has erased stays erased when its object is undone and redone": lambda person: (
+        person.add(10, 10, 9, Overlap.KEEP),
+        person.paint_with(0, 12, 12, 3),
+        person.undo_and_redo(),
+        person.every_object_is_known_exactly_once(),
+        person.undo(),
+        person.take_a_stroke_back(),
+        person.redo(),
     ),
     "a brush takes the number of what was deleted, which comes back": lambda person: (
         person.add(10, 10, 9, Overlap.KEEP),

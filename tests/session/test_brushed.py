@@ -268,3 +268,20 @@ def test_what_was_erased_of_one_part_may_belong_to_another(person):
     person.settle()
     assert (person.array[INSIDE] == 1).all()
     assert person.book.get(1).brushed.erased == ()
+
+
+def test_undo_and_redo_bring_back_what_a_brush_has_made_of_an_object(person):
+    person.accept(COIN)
+    person.brush(FAR, 1)
+    person.brush(INSIDE, 0)
+    before, record = person.array.copy(), person.book.get(1)
+    person.session.undo()
+    person.settle()
+    person.check()
+    person.session.redo()
+    person.settle()
+    np.testing.assert_array_equal(person.array, before)
+    person.check()
+    erased = sum(one.area_px for one in person.book.get(1).brushed.erased)
+    assert erased == sum(one.area_px for one in record.brushed.erased) == 25
+    painted_on(person)

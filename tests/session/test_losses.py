@@ -237,10 +237,10 @@ def test_a_stroke_beside_an_object_that_is_being_written_stays():
     mask = np.eye(10, dtype=bool)
     edit = plan_object(plane, NewObject([(mask, 0, 0)], ObjectRecord(0, (), (), 0)), Overlap.KEEP)
     labels.stroke = np.s_[0, 5]
-    assert edit.write()
+    assert edit.write() is edit
     assert labels.array[0, 5] == 9
     labels.stroke = np.s_[0, 6]
-    assert edit.erase()
+    assert edit.erase() is edit
     assert labels.array[0, 6] == 9
     assert labels.array.sum() == 18
 

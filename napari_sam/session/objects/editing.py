@@ -160,8 +160,7 @@ class Editing:
         book = target.labels.book
 
         def work() -> tuple[LabelsEdit, bool]:
-            labels = plan_object(target, new, overlap, book)
-            return labels, labels.write()
+            return _written(plan_object(target, new, overlap, book))
 
         is_large = candidates.area_bound_px(chosen) > MAX_AREA_AT_ONCE_PX
         return self._make(edit, work, is_large, push)
@@ -255,8 +254,7 @@ class Editing:
         state: ObjectState,
     ) -> None:
         def work() -> tuple[LabelsEdit, bool]:
-            labels = plan()
-            return labels, labels.write()
+            return _written(plan())
 
         area_px = sum(record.area_px for record in records)
         is_large = area_px > MAX_AREA_AT_ONCE_PX or len(records) > MAX_BLOCKS_AT_ONCE
@@ -329,8 +327,7 @@ class Editing:
         """Give what was painted with the numbers of objects that come back other ones."""
         labels = undone.target
         for stranger in in_the_way(undone):
-            edit = plan_number(labels, stranger, free_label_ids(labels, 1))
-            is_exact = edit.write()
+            edit, is_exact = _written(plan_number(labels, stranger, free_label_ids(labels, 1)))
             self._write_down(edit, Direction.MADE)
             self._write_down(edit.note(is_exact=is_exact), Direction.MADE)
             self.warned.emit(
@@ -366,13 +363,18 @@ class Editing:
             (edit.classes.inverse if is_undone else edit.classes).apply(self.classes)
         if labels is not None:
 
-            def write() -> bool:
-                is_exact = (labels.erase if is_undone else labels.write)()
-                self._write_down(labels, direction)
-                return is_exact
+            def write() -> LabelsEdit:
+                done = (labels.erase if is_undone else labels.write)()
+                self._write_down(done, direction)
+                return done
 
-            def on_written(is_exact: bool) -> None:
-                corrected = (labels.forget if is_undone else labels.note)(is_exact=is_exact)
+            def on_written(done: LabelsEdit) -> None:
+                # That it is repeated, or undone, brings back exactly what there was before.
+                self.history.replace(
+                    edit, replace(edit, labels=done.from_records(is_undone=is_undone))
+                )
+                settle = done.forget if is_undone else done.note
+                corrected = settle(is_exact=done is labels)
                 self._write_down(corrected, Direction.MADE)
                 self._know_classes(one.before if is_undone else one.after for one in labels.changes)
                 self.changed.emit()
@@ -389,3 +391,9 @@ class Editing:
                 self._know_classes(self.target.labels.book)
         self.restored.emit(edit, state)
         self.changed.emit()
+
+
+def _written(planned: LabelsEdit) -> tuple[LabelsEdit, bool]:
+    """Write an edit; return what was written, and whether that is all of it."""
+    done = planned.write()
+    return done, done is planned

@@ -8,12 +8,13 @@ from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_sam.session.objects.brushed import merged_strokes
 from napari_sam.session.objects.labels import Labels, parts
 from napari_sam.session.objects.losses import settle
 from napari_sam.session.objects.packed import PackedLabels, PackedMask, region_of
-from napari_sam.session.objects.records import ObjectRecord, RecordChange
+from napari_sam.session.objects.records import ObjectBook, ObjectRecord, RecordChange
 
 
 class Overlap(StrEnum):
@@ -55,33 +56,48 @@ class Stroke:
         """Number of pixels."""
         return sum(block.mask.area_px for block in self.blocks)
 
-    def apply(self, labels: Labels) -> bool:
+    def apply(self, labels: Labels) -> Stroke:
         """Write; pixels that changed since it was planned or undone keep their new label.
 
-        Returns whether there were none.
+        Returns what was written: the stroke itself, if there were none.
         """
-        is_exact = True
-        for block in self.blocks:
-            pixels = labels.read(block.mask.region)
-            own = block.mask.mask & (pixels == block.before.labels)
-            pixels[own] = self.value
-            labels.write(block.mask.region, pixels, own)
-            is_exact = is_exact and np.count_nonzero(own) == block.mask.area_px
-        return is_exact
+        return self._done([self._apply(block, labels) for block in self.blocks])
 
-    def revert(self, labels: Labels) -> bool:
+    def revert(self, labels: Labels) -> Stroke:
         """Take back; pixels that changed since then keep their new label.
 
-        Returns whether there were none.
+        Returns what was taken back: the stroke itself, if there were none.
         """
-        is_exact = True
-        for block in self.blocks:
-            pixels = labels.read(block.mask.region)
-            own = block.mask.mask & (pixels == self.value)
-            pixels[own] = block.before.labels[own]
-            labels.write(block.mask.region, pixels, own)
-            is_exact = is_exact and np.count_nonzero(own) == block.mask.area_px
-        return is_exact
+        return self._done([self._revert(block, labels) for block in self.blocks])
+
+    def _apply(self, block: Block, labels: Labels) -> NDArray[np.bool_]:
+        pixels = labels.read(block.mask.region)
+        own: NDArray[np.bool_] = block.mask.mask & (pixels == block.before.labels)
+        pixels[own] = self.value
+        labels.write(block.mask.region, pixels, own)
+        return own
+
+    def _revert(self, block: Block, labels: Labels) -> NDArray[np.bool_]:
+        pixels = labels.read(block.mask.region)
+        own: NDArray[np.bool_] = block.mask.mask & (pixels == self.value)
+        pixels[own] = block.before.labels[own]
+        labels.write(block.mask.region, pixels, own)
+        return own
+
+    def _done(self, pixels: list[NDArray[np.bool_]]) -> Stroke:
+        if all(
+            np.count_nonzero(own) == block.mask.area_px
+            for own, block in zip(pixels, self.blocks, strict=True)
+        ):
+            return self
+        return replace(
+            self,
+            blocks=tuple(
+                replace(block, mask=PackedMask(block.mask.start, own))
+                for own, block in zip(pixels, self.blocks, strict=True)
+                if own.any()
+            ),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,13 +154,13 @@ class LabelsEdit:
         """Number of objects that are new with it."""
         return sum(change.before is None for change in self.changes)
 
-    def write(self) -> bool:
+    def write(self) -> LabelsEdit:
         """Write the pixels; may run on any thread. `note` belongs to it.
 
-        Returns whether that wrote all of them: others were painted since it was planned or undone.
+        Returns the edit with the pixels that were written: itself, unless others were painted
+        since it was planned or undone.
         """
-        exact = [stroke.apply(self.target) for stroke in self.strokes]  # all of them, in any case
-        return all(exact)
+        return self._with([stroke.apply(self.target) for stroke in self.strokes])
 
     def note(self, *, is_exact: bool = True) -> LabelsEdit | None:
         """Write the records and show what was written; on the owner's thread.
@@ -152,7 +168,7 @@ class LabelsEdit:
         Parameters
         ----------
         is_exact : bool
-            What `write` returned.
+            Whether `write` wrote all pixels.
 
         Returns
         -------
@@ -161,15 +177,28 @@ class LabelsEdit:
         """
         return self._settle(self.changes, is_exact)
 
-    def erase(self) -> bool:
+    def erase(self) -> LabelsEdit:
         """Take the pixels back; may run on any thread. `forget` belongs to it.
 
-        Returns whether that took back all of them: others were painted since they were written.
+        Returns the edit with the pixels that were taken back: itself, unless others were painted
+        since they were written.
         """
-        exact = [
-            stroke.revert(self.target) for stroke in reversed(self.strokes)
-        ]  # all of them, in any case
-        return all(exact)
+        reverted = [stroke.revert(self.target) for stroke in reversed(self.strokes)]
+        return self._with(reverted[::-1])
+
+    def _with(self, strokes: list[Stroke]) -> LabelsEdit:
+        if all(done is planned for done, planned in zip(strokes, self.strokes, strict=True)):
+            return self
+        return replace(self, strokes=tuple(stroke for stroke in strokes if stroke.blocks))
+
+    def from_records(self, *, is_undone: bool) -> LabelsEdit:
+        """Return it so that what it ends (undone) or begins with is what is known of objects now.
+
+        The history knows nothing of brushes: what they have made of objects since is to come back
+        with the edit.
+        """
+        changes = tuple(_from_record(one, self.target.book, is_undone) for one in self.changes)
+        return replace(self, changes=tuple(one for one in changes if one.before or one.after))
 
     def forget(self, *, is_exact: bool = True) -> LabelsEdit | None:
         """Take the records back and show what was written; as `note`, after `erase`."""
@@ -179,6 +208,14 @@ class LabelsEdit:
         corrections = settle(self.target, changes, is_exact=is_exact)
         self.target.show()
         return LabelsEdit(self.target, (), corrections, self.label_id) if corrections else None
+
+
+def _from_record(change: RecordChange, book: ObjectBook, is_undone: bool) -> RecordChange:
+    expected = change.after if is_undone else change.before
+    there = book.get(change.label_id)
+    if expected is None or (there is not None and there.uid != expected.uid):
+        return change
+    return RecordChange(change.before, there) if is_undone else RecordChange(there, change.after)
 
 
 def plan_removal(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:

@@ -126,6 +126,11 @@ class History:
         """Put another edit in the place of the last one, or forget the last one."""
         self._done[-1:] = [] if edit is None else [edit]
 
+    def replace(self, edit: Edit, by: Edit) -> None:
+        """Put another edit in the place of one, wherever that is; it may be there no longer."""
+        for edits in (self._done, self._undone):
+            edits[:] = [by if one is edit else one for one in edits]
+
     @property
     def last(self) -> Edit | None:
         """The edit that would be undone next."""

@@ -159,7 +159,7 @@ def write_objects(
         All of it as one, with the pixels written and the records not yet. An object no pixel of
         which may be written is not in it, nor one that the overlap refuses.
     is_exact : bool
-        What `LabelsEdit.write` would have returned.
+        Whether all pixels were written that were planned.
 
     Raises
     ------
@@ -190,8 +190,9 @@ def write_objects(
             numbered = replace(record, label_id=label_id)
             edit = _plan_if_free(labels, numbered, overlap, known)
             if edit is not None:
-                written.append(edit)
-                is_exact = edit.write() and is_exact
+                done = edit.write()
+                written.append(done)
+                is_exact = is_exact and done is edit
                 now.update((change.label_id, change.after) for change in edit.changes)
     except BaseException:
         for edit in reversed(written):
