@@ -123,6 +123,16 @@ def test_drawing_a_box_decodes_live_and_a_second_one_replaces_it(job):
     assert len(boxes.data) == 0
 
 
+def test_a_click_without_a_drag_is_no_box(job):
+    _, widget, mouse = job
+    widget.binding.start_boxes()
+    mouse.click((60, 100))
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.prompts.box_xyxy is not None
+    assert widget.session.state.candidates is None
+    assert widget.session.state.hint.startswith("The box is too small")
+
+
 def test_resizing_the_box_decodes_again(job):
     viewer, widget, mouse = job
     widget.binding.start_boxes()

@@ -138,17 +138,13 @@ class Prompts:
             scribbles=(),
         )
 
-    def within(
-        self, shape: tuple[int, int], side_in_sight_px: int | None = None
-    ) -> tuple[Prompts, tuple[str, ...]]:
+    def within(self, shape: tuple[int, int]) -> tuple[Prompts, tuple[str, ...]]:
         """Keep what an image plane of this shape can use, and say what was left out.
 
         Parameters
         ----------
         shape : (int, int)
             Height and width of the image plane in pixels.
-        side_in_sight_px : int, optional
-            How much of it the person sees at once; by default the whole.
 
         Returns
         -------
@@ -159,7 +155,7 @@ class Prompts:
             One sentence for each kind of prompt that was left out; empty if all are used.
         """
         if self.scribbles:
-            return self.as_points.within(shape, side_in_sight_px)
+            return self.as_points.within(shape)
         height, width = shape
         remarks = []
         inside = [-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5 for x, y in self.points_xy]
@@ -175,9 +171,7 @@ class Prompts:
                 float(np.clip(box[2], -0.5, width - 0.5)),
                 float(np.clip(box[3], -0.5, height - 0.5)),
             )
-            # A click without a drag makes a rectangle of some screen pixels in napari.
-            least_px = min(max(3, (side_in_sight_px or max(shape)) / 200), *shape)
-            if box[2] - box[0] < least_px or box[3] - box[1] < least_px:
+            if not (box[0] < box[2] and box[1] < box[3]):
                 box = None
                 remarks.append("The box has no area inside the image: drag it around the object.")
         usable = replace(

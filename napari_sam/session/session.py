@@ -353,7 +353,7 @@ class AnnotationSession:
         shown = decoding.shown if self.use_feedback else None
         after = ObjectState() if prompts.is_empty else before.with_prompts(prompts, shown)
         self._editing.history.push_prompts(Edit(before, after, self._editing.plane_id))
-        self._set_object(after)
+        self._set_object(after, is_dragged=self._editing.history.in_gesture)
         is_click = prompts.points_xy and prompts.size == 1 and prompts.has_foreground
         if self.accept_on_click and before.prompts.is_empty and is_click:
             self._accepting.accept_click()
@@ -409,10 +409,10 @@ class AnnotationSession:
         """
         self._decoding.hover(prompts)
 
-    def _set_object(self, new: ObjectState) -> None:
+    def _set_object(self, new: ObjectState, *, is_dragged: bool = False) -> None:
         """Make `new` the object being made and have it decoded, without a trace in the history."""
         self._accepting.forget()
-        self._decoding.set_object(new)
+        self._decoding.set_object(new, is_dragged=is_dragged)
 
     def _on_object_moved(self, before: ObjectState, after: ObjectState) -> None:
         self._editing.history.amend(before, after)

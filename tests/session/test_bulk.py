@@ -94,6 +94,32 @@ def test_each_is_what_the_session_finds_for_it_alone(embedder, plane, batched):
         session.clear_prompts()
 
 
+@pytest.fixture(scope="module")
+def dotted():
+    """Return a large image with a dot on it, its mask, and row and column of its first pixel."""
+    pixels = np.random.default_rng(0).normal(60, 4, (2200, 2000))
+    y, x = np.ogrid[-4:5, -4:5]
+    dot = y * y + x * x <= 20
+    pixels[1500:1509, 300:309][dot] += 140
+    return ImagePlane(pixels.clip(0, 255).astype(np.uint8)), dot, 1500, 300
+
+
+def test_what_is_small_beside_the_whole_image_is_found(embedder, dotted):
+    plane, dot, top, left = dotted
+    wanted = [
+        region_to_find(dot, top, left),
+        ObjectToFind(Prompts(box_xyxy=(left - 0.5, top - 0.5, left + 8.5, top + 8.5))),
+        ObjectToFind(Prompts(box_xyxy=(left - 2, top - 2, left + 10, top + 10))),
+    ]
+    true = np.zeros(plane.shape, bool)
+    true[top : top + 9, left : left + 9] = dot
+    found = objects_from_prompts(embedder, plane, wanted)
+    assert [one.index for one in found] == [0, 1, 2]
+    for one in found:
+        mask = mask_of(one, plane.shape)
+        assert (mask & true).sum() / (mask | true).sum() > 0.8
+
+
 def test_all_are_written_with_their_scores_and_classes_and_undone_as_one(batched, listen):
     session, labels = batched
     heard, finished = listen(session), []

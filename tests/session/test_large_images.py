@@ -14,6 +14,7 @@ from napari_sam.session import (
     Phase,
     Prompts,
     TargetError,
+    find_objects,
 )
 from napari_sam.session.objects import editing
 from napari_sam.session.plane.tiles import TilePyramid
@@ -21,6 +22,7 @@ from napari_sam.session.plane.tiles import TilePyramid
 TIMEOUT_S = 240
 SHAPE = (3000, 2600)
 TINY, MIDDLING, LARGE = (400, 1900, 9), (700, 700, 150), (2000, 1300, 800)  # row, column, radius
+DOT = (2700, 200, 5)  # smaller than what may be drawn by a slip of the mouse on the whole image
 
 
 def disc(row, column, radius):
@@ -32,7 +34,7 @@ def disc(row, column, radius):
 def picture():
     rng = np.random.default_rng(0)
     pixels = np.full(SHAPE, 60.0)
-    for one, gray in ((TINY, 200), (MIDDLING, 150), (LARGE, 180)):
+    for one, gray in ((TINY, 200), (DOT, 200), (MIDDLING, 150), (LARGE, 180)):
         pixels[disc(*one)] = gray
     return np.clip(pixels + rng.normal(0, 4, SHAPE), 0, 255).astype(np.uint8)
 
@@ -81,6 +83,48 @@ def test_one_click_with_the_object_in_sight(session, labels, one):
     click(session, *one)
     session.accept()
     assert iou(labels == 1, one) > 0.8
+
+
+@pytest.mark.parametrize("margin", [0.5, 2])
+def test_a_box_that_is_not_being_drawn_is_used_however_small_it_is(session, labels, margin):
+    session.set_prompts(Prompts(box_xyxy=around(DOT, margin)))
+    session.wait_until_idle(TIMEOUT_S)
+    session.accept()
+    assert iou(labels == 1, DOT) > 0.8
+
+
+def test_a_box_drawn_while_zoomed_in_is_used_after_zooming_out(session, labels):
+    session.look_at(around(DOT, 100))
+    session.begin_gesture()
+    session.set_prompts(Prompts(box_xyxy=around(DOT, 2)))
+    session.end_gesture()
+    session.look_at((0, 0, 2600, 3000))
+    session.wait_until_idle(TIMEOUT_S)
+    session.accept()
+    assert iou(labels == 1, DOT) > 0.8
+
+
+def test_a_box_of_few_screen_pixels_is_no_box_while_it_is_being_drawn(session):
+    session.begin_gesture()
+    session.set_prompts(Prompts(box_xyxy=around(DOT, 2)))
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.state.candidates is None
+    assert session.state.hint.startswith("The box is too small")
+    session.set_prompts(Prompts(box_xyxy=around(DOT, 10)))
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.state.candidates is not None
+    session.end_gesture()
+
+
+def test_an_object_without_prompts_is_reopened_however_small_it_is(session, labels):
+    labels[disc(*DOT)] = 7
+    target = ArrayPlane(labels)
+    target.labels.book.replace_all(list(find_objects(target.labels)))
+    session.set_target(target)
+    session.objects.reopen(7)
+    session.wait_until_idle(TIMEOUT_S)
+    session.accept()
+    assert iou(labels == 7, DOT) > 0.8
 
 
 def test_one_click_zoomed_in_on_a_part_of_a_large_object_gives_all_of_it(session, labels):

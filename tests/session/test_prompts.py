@@ -131,6 +131,11 @@ def test_within_leaves_out_a_box_without_area_in_the_image(box):
     assert remarks[0].startswith("The box has no area")
 
 
+def test_within_keeps_a_box_of_any_area():
+    box = (5, 5, 5.5, 5.1)
+    assert Prompts(box_xyxy=box).within(SHAPE) == (Prompts(box_xyxy=box), ())
+
+
 def test_within_keeps_a_box_around_the_whole_image_and_around_its_only_pixel():
     assert Prompts(box_xyxy=(-99, -99, 99, 99)).within(SHAPE)[0].box_xyxy == WHOLE_IMAGE
     assert Prompts(box_xyxy=(-9, -9, 9, 9)).within((1, 1))[0].box_xyxy == (-0.5, -0.5, 0.5, 0.5)

@@ -207,7 +207,7 @@ def _items(
     pyramid: TilePyramid, objects: Sequence[ObjectToFind], in_sight: Tile
 ) -> Iterator[_Item]:
     for index, wanted in enumerate(objects):
-        usable, _ = wanted.prompts.within(pyramid.shape, in_sight.side)
+        usable, _ = wanted.prompts.within(pyramid.shape)
         if usable.has_foreground:
             tile = first_tile(pyramid, usable, in_sight, None)
             state = ObjectState(wanted.prompts)

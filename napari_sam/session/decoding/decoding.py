@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
 
 from psygnal import Signal
 
@@ -15,6 +17,10 @@ from napari_sam.session.embedding.encoding import Encoding
 from napari_sam.session.jobs import Dispatcher, Lane
 from napari_sam.session.plane.tiles import Box, Tile, TilePyramid
 from napari_sam.session.prompts import Prompts
+
+_LEAST_DRAG: Final = 1 / 200
+"""Share of what is in sight that a box must span while it is dragged, at least."""
+_LEAST_DRAG_PX: Final = 3
 
 
 class Decoding:
@@ -56,6 +62,7 @@ class Decoding:
         self._last_tile: Tile | None = None  # the next object is probably near, and alike
         self.object = ObjectState()
         self.candidates: Candidates | None = None
+        self._slip: Box | None = None  # the box that a click without a drag has made
         self.use_feedback = True
         """Whether a decode starts from the mask chosen before the last click of the object."""
 
@@ -121,7 +128,11 @@ class Decoding:
 
     def usable(self, prompts: Prompts) -> tuple[Prompts, tuple[str, ...]]:
         """Return what can be decoded of some prompts, and remarks on the rest."""
-        return prompts.within(self._pyramid.shape, self.in_sight.side)
+        usable, remarks = prompts.within(self._pyramid.shape)
+        if usable.box_xyxy is not None and prompts.box_xyxy == self._slip:
+            usable = replace(usable, box_xyxy=None, outline=None)
+            remarks += ("The box is too small: drag it around the object, or zoom in before.",)
+        return usable, remarks
 
     # What ----------------------------------------------------------------------------------
 
@@ -139,13 +150,31 @@ class Decoding:
         self.candidates = None
         self._preview.allow(None)
 
-    def set_object(self, new: ObjectState) -> None:
-        """Make `new` the object being made and have it decoded."""
+    def set_object(self, new: ObjectState, *, is_dragged: bool = False) -> None:
+        """Make `new` the object being made and have it decoded.
+
+        Parameters
+        ----------
+        new : ObjectState
+            The object.
+        is_dragged : bool
+            Whether its prompts are those at a moment of a drag of the mouse. Only then a box may
+            be too small to be meant: what was drawn before, or is in a file, is as large as its
+            object, however little of what is in sight that is.
+        """
+        box = new.prompts.box_xyxy
+        if is_dragged and box != self.object.prompts.box_xyxy:
+            self._slip = box if self._is_slip(box) else None
         if not new.prompts.has_foreground:
             self._lane.cancel()
             self.candidates = None
         self.object = new
         self.request()
+
+    def _is_slip(self, box: Box | None) -> bool:
+        """Whether a box is one of the few screen pixels that a click makes in napari."""
+        least_px = min(max(_LEAST_DRAG_PX, _LEAST_DRAG * self.in_sight.side), *self._pyramid.shape)
+        return box is not None and min(box[2] - box[0], box[3] - box[1]) < least_px
 
     def choose(self, index: int) -> ObjectState:
         """Have candidate `index` count; return the object before."""

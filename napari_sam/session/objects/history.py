@@ -62,7 +62,8 @@ class History:
     def __init__(self) -> None:
         self._done: list[Edit] = []
         self._undone: list[Edit] = []
-        self._in_gesture = False
+        self.in_gesture = False
+        """Whether changes of the prompts are those of one drag of the mouse."""
         self._gesture_edit: Edit | None = None
 
     @property
@@ -104,7 +105,7 @@ class History:
             self.replace_last(kept)
         else:
             self.push(edit)
-        self._gesture_edit = kept if self._in_gesture else None
+        self._gesture_edit = kept if self.in_gesture else None
 
     def amend(self, before: ObjectState, after: ObjectState) -> None:
         """Have redo bring back a candidate's choice with its prompts; it is no edit of its own."""
@@ -116,11 +117,11 @@ class History:
 
     def begin_gesture(self) -> None:
         """Merge the changes of the prompts from here on."""
-        self._in_gesture, self._gesture_edit = True, None
+        self.in_gesture, self._gesture_edit = True, None
 
     def end_gesture(self) -> None:
         """Merge no longer."""
-        self._in_gesture, self._gesture_edit = False, None
+        self.in_gesture, self._gesture_edit = False, None
 
     def replace_last(self, edit: Edit | None) -> None:
         """Put another edit in the place of the last one, or forget the last one."""
