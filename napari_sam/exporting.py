@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pint
@@ -17,6 +17,58 @@ from napari_sam.session import Labels, ObjectClass, ObjectRecord, PackedMask, ta
 _CONVERTED_TO = ("micrometer", "second")
 """What lengths and times in units that few programs know are converted to."""
 
+_T = TypeVar("_T")
+
+
+def axes_in_files(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the axes of labels that files know of, those of rows and columns last.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the labels.
+
+    Returns
+    -------
+    tuple of int
+        Rows and columns are the last two axes along which the labels are longer than one pixel.
+        Others between and behind these are those of an image's channels, along which labels have
+        one pixel; files are about all channels together.
+
+    Examples
+    --------
+    >>> axes_in_files((5, 303, 384)), axes_in_files((303, 384, 1)), axes_in_files((303, 1, 384))
+    ((0, 1, 2), (0, 1), (0, 2))
+    """
+    long = [axis for axis, length in enumerate(shape) if length > 1]
+    if len(long) < 2:
+        return tuple(range(len(shape)))
+    row_axis, column_axis = long[-2:]
+    return (*range(row_axis + 1), column_axis)
+
+
+def _at(axes: Sequence[int], values: Sequence[_T]) -> tuple[_T, ...]:
+    return tuple(values[axis] for axis in axes)
+
+
+def image_of_labels(
+    name: str,
+    shape: Sequence[int],
+    scale: Sequence[float],
+    units: Sequence[Any],
+    axis_labels: Sequence[str] = (),
+) -> ImageInfo:
+    """Describe the image that a Labels layer lies on, with the axes that files know of.
+
+    Parameters
+    ----------
+    name, shape, scale, units, axis_labels
+        Those of the layer, one for each axis.
+    """
+    axes = axes_in_files(shape)
+    names = _at(axes, axis_labels) if axis_labels else ()
+    return image_info(name, _at(axes, shape), _at(axes, scale), _at(axes, units), names)
+
 
 def image_info(
     name: str,
@@ -25,12 +77,12 @@ def image_info(
     units: Sequence[Any],
     axis_labels: Sequence[str] = (),
 ) -> ImageInfo:
-    """Describe the image that a Labels layer lies on, as far as the layer knows it.
+    """Describe an image whose last two axes are rows and columns, as far as napari knows it.
 
     Parameters
     ----------
     name, shape, scale, units, axis_labels
-        Those of the layer, one for each axis. Axes that are not named by one letter each, the last
+        Those of a layer, one for each axis. Axes that are not named by one letter each, the last
         two Y and X, have the names that `ImageInfo` gives them.
     """
     axes = "".join(axis_labels).upper()
@@ -73,7 +125,7 @@ def annotations_of(
     records : iterable of ObjectRecord
         The objects; those without a pixel are left out.
     image : ImageInfo
-        What they are objects of.
+        What they are objects of; see `image_of_labels`.
     overlapping : bool
         Whether an object also has the pixels of its accepted mask that belong to other objects in
         the labels. What a brush has added is its own in either case, and what was erased is not.
@@ -107,14 +159,18 @@ def classes_of(annotations: Annotations) -> list[ObjectClass]:
 
 def _objects(labels: Labels, record: ObjectRecord, *, overlapping: bool) -> Iterator[ExportObject]:
     """Yield an object's parts, one for each slice."""
-    accepted = _accepted(record) if overlapping else []
-    corners = [(record.start, record.stop), *((a, _stop(a, mask)) for a, mask in accepted)]
+    axes = axes_in_files(labels.shape)
+    masks = _accepted(record) if overlapping else []
+    accepted = [(_at(axes, first), mask.reshape(_at(axes, mask.shape))) for first, mask in masks]
+    corners = [(_at(axes, record.start), _at(axes, record.stop))]
+    corners += [(first, _stop(first, mask)) for first, mask in accepted]
     start = np.min([first for first, _ in corners], axis=0).tolist()
     stop = np.max([last for _, last in corners], axis=0).tolist()
     (top, bottom), (left, right) = zip(start[-2:], stop[-2:], strict=True)
     for place in np.ndindex(*(b - a for a, b in zip(start[:-2], stop[:-2], strict=True))):
         slice_index = tuple(a + n for a, n in zip(start[:-2], place, strict=True))
-        region = (*(slice(n, n + 1) for n in slice_index), slice(top, bottom), slice(left, right))
+        places = (*(slice(n, n + 1) for n in slice_index), slice(top, bottom), slice(left, right))
+        region = _spread(axes, places, [slice(0, 1)] * len(labels.shape))
         pixels = labels.read(region).reshape(bottom - top, right - left)
         mask = pixels == record.label_id
         for first, whole in accepted:
@@ -142,6 +198,12 @@ def _accepted(record: ObjectRecord) -> list[tuple[tuple[int, ...], NDArray[np.bo
     return masks
 
 
+def _spread(axes: Sequence[int], values: Sequence[_T], elsewhere: Sequence[_T]) -> tuple[_T, ...]:
+    """Return one value for each axis of labels, given those for the axes that files know of."""
+    known = dict(zip(axes, values, strict=True))
+    return tuple(known.get(axis, value) for axis, value in enumerate(elsewhere))
+
+
 def _stop(start: tuple[int, ...], mask: NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(a + n for a, n in zip(start, mask.shape, strict=True))
 
@@ -162,13 +224,15 @@ def _add_taken(
         mask[region] |= part & (pixels[region] != 0)
 
 
-def records_of(annotations: Annotations) -> list[ObjectRecord]:
+def records_of(annotations: Annotations, shape: Sequence[int]) -> list[ObjectRecord]:
     """Return annotations as records with masks, as `AnnotationSession.add` takes them.
 
     Parameters
     ----------
     annotations : Annotations
-        Of the target's shape. What shares a label_id becomes one object.
+        Of the image of the target's labels. What shares a label_id becomes one object.
+    shape : sequence of int
+        Of the target's labels.
 
     Returns
     -------
@@ -188,12 +252,14 @@ def records_of(annotations: Annotations) -> list[ObjectRecord]:
             class_name=next((one.class_name for one in things if one.class_name), None),
             reviewed=any(one.reviewed for one in things),
             note=next((one.note for one in things if one.note), ""),
-            masks=tuple(_packed(one) for one in things),
+            masks=tuple(_packed(one, shape) for one in things),
         )
         for label_id, things in parts.items()
     ]
 
 
-def _packed(thing: ExportObject) -> PackedMask:
-    mask = thing.mask.reshape((1,) * len(thing.slice_index) + thing.mask.shape)
-    return PackedMask((*thing.slice_index, thing.top, thing.left), mask)
+def _packed(thing: ExportObject, shape: Sequence[int]) -> PackedMask:
+    axes, height_and_width = axes_in_files(shape), thing.mask.shape
+    start = _spread(axes, (*thing.slice_index, thing.top, thing.left), [0] * len(shape))
+    extent = _spread(axes[-2:], height_and_width, [1] * len(shape))
+    return PackedMask(start, thing.mask.reshape(extent))

@@ -22,7 +22,7 @@ from napari_sam.export import (
     read_coco,
     read_geojson,
 )
-from napari_sam.exporting import classes_of, export_classes, image_info
+from napari_sam.exporting import axes_in_files, classes_of, export_classes, image_of_labels
 from napari_sam.layers.target_features import CLASSES_KEY, classes_in
 from napari_sam.session import SESSION_SUFFIX, ArrayLabels, classes_to_json, read_session, replay
 
@@ -44,14 +44,15 @@ def annotations_of_layer(data: Any, meta: dict[str, Any]) -> Annotations:
     labels = data[0] if meta.get("multiscale") else data
     columns = _known(pd.DataFrame(meta.get("features")))
     ones = (1,) * labels.ndim
-    image = image_info(
+    image = image_of_labels(
         meta.get("name", "labels"),
         labels.shape,
         meta.get("scale", ones),
         meta.get("units") or ("pixel",) * labels.ndim,
         meta.get("axis_labels") or (),
     )
-    found = objects_from_labels(labels[...], columns["class"], columns["score"])
+    planes = labels[...].reshape([labels.shape[axis] for axis in axes_in_files(labels.shape)])
+    found = objects_from_labels(planes, columns["class"], columns["score"])
     objects = [
         replace(
             thing,

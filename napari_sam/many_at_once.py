@@ -12,6 +12,7 @@ from napari.utils.notifications import show_info, show_warning
 from napari_sam._qt.fold import Fold
 from napari_sam._qt.many_panel import ManyPanel
 from napari_sam.export import PROMPT_SUFFIXES, FilePrompt, ImageInfo, PromptKind, read_prompts
+from napari_sam.exporting import axes_in_files
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.proposal_layer import Place
 from napari_sam.session import (
@@ -139,12 +140,13 @@ class ManyAtOnce:
             msg = "Choose the layer or the file first that the prompts are in."
             raise TargetError(msg)
         image, view = self._binding.shown.need()
-        last = len(view.shape_nd) - 1
-        if (view.row_axis, view.column_axis) != (last - 1, last):
+        axes = axes_in_files(view.shape_nd)
+        if (view.row_axis, view.column_axis) != axes[-2:]:
             msg = "Files tell rows and columns: roll the axes (Ctrl-E) until these two are shown."
             raise TargetError(msg)
-        path, info = self._path, ImageInfo(view.shape_nd, image.name)
-        return lambda: objects_of(read_prompts(path, info), view.index[:-2])
+        path, info = self._path, ImageInfo(tuple(view.shape_nd[n] for n in axes), image.name)
+        place = tuple(view.index[n] for n in axes[:-2])
+        return lambda: objects_of(read_prompts(path, info), place)
 
     def _refuse(self, why: str) -> None:
         self.panel.show_source(why, count=0)

@@ -17,7 +17,7 @@ from napari_sam.export import (
     format_named,
     read_objects,
 )
-from napari_sam.exporting import annotations_of, classes_of, image_info, records_of
+from napari_sam.exporting import annotations_of, classes_of, image_of_labels, records_of
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.target import new_target_layer
 from napari_sam.session import (
@@ -116,14 +116,15 @@ class ObjectFiles:
         try:
             # Without a target, that of the one which is made once the file has been read.
             layer = new_target_layer(source, view) if target is None else target.layer
-            image = _image_of(layer, view.shape_nd if target is None else target.shape)
+            shape = view.shape_nd if target is None else target.shape
+            image = _image_of(layer, shape)
         except ExportError as error:
             show_warning(str(error))
             return
 
         def work(_: object) -> tuple[list[ObjectRecord], list[ObjectClass]]:
             annotations = read_objects(path, image)
-            return records_of(annotations), classes_of(annotations)
+            return records_of(annotations, shape), classes_of(annotations)
 
         def on_done(read: tuple[list[ObjectRecord], list[ObjectClass]]) -> None:
             self.row.show_busy(False)
@@ -173,4 +174,4 @@ class ObjectFiles:
 
 
 def _image_of(layer: Labels, shape: tuple[int, ...]) -> ImageInfo:
-    return image_info(layer.name, shape, layer.scale, layer.units, layer.axis_labels)
+    return image_of_labels(layer.name, shape, layer.scale, layer.units, layer.axis_labels)

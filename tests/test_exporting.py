@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.layers import Image, Labels
@@ -9,7 +11,7 @@ from skimage import data
 
 from napari_sam import object_files
 from napari_sam.export import FORMATS, READ_SUFFIXES, ImageInfo, read_npz, read_objects
-from napari_sam.exporting import annotations_of, image_info
+from napari_sam.exporting import annotations_of, image_info, image_of_labels, records_of
 from napari_sam.layer_files import get_reader
 from napari_sam.session import ArrayLabels, ObjectRecord, PackedMask, find_objects
 
@@ -167,6 +169,79 @@ def test_sizes_and_units_are_those_of_the_layer():
     assert info.axes == "TYX"
     assert info.units == ("inch", "micrometer", "micrometer")
     assert info.pixel_size == pytest.approx((2, 152400, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((6, 8, 1), (0, 1)), ((6, 1, 8), (0, 2)), ((3, 6, 8, 1), (0, 1, 2)), ((1, 6, 8), (0, 1, 2))],
+)
+@pytest.mark.parametrize("overlapping", [False, True])
+def test_an_axis_of_channels_behind_the_plane_is_none_of_a_files(shape, axes, overlapping):
+    flat = [shape[axis] for axis in axes]
+    planes = np.zeros(flat, np.uint8)
+    planes[..., 1:4, 2:7], planes[..., 4, 0] = 5, 9
+    labels = ArrayLabels(planes.reshape(shape))
+    found = list(find_objects(labels))
+    records = [
+        replace(one, masks=(PackedMask(one.start, planes.reshape(shape)[one.region] > 0),))
+        for one in found
+    ]
+    sizes = (7.0, 0.5, 0.25)[-len(flat) :]
+    scale = np.ones(len(shape))
+    scale[list(axes)] = sizes
+    image = image_of_labels("a", shape, scale, ("um",) * len(shape))
+    assert (image.shape, image.pixel_size) == (tuple(flat), sizes)
+    annotations = annotations_of(labels, records, image, overlapping=overlapping)
+    assert {(one.label_id, one.mask.shape, one.top, one.left) for one in annotations.objects} == {
+        (5, (3, 5), 1, 2),
+        (9, (1, 1), 4, 0),
+    }
+    again = np.zeros(shape, np.uint8)
+    for record in records_of(annotations, shape):
+        for part in record.masks:
+            again[part.region][part.mask] = record.label_id
+    np.testing.assert_array_equal(again, labels.array)
+
+
+@pytest.fixture
+def with_channels_last(make_widget, said):
+    """Open coins whose channels are the last axis, with one object."""
+    image = Image(np.stack([data.coins()] * 3, axis=-1), name="channels", rgb=False)
+    viewer, widget = make_widget(image, wait=False)
+    viewer.dims.order = (2, 0, 1)
+    widget.wait_until_idle(TIMEOUT_S)
+    shown = widget.binding.shown
+    shown.set_look(replace(shown.looks.of(image), channel_axis=2))
+    widget.wait_until_idle(TIMEOUT_S)
+    labels = np.zeros((303, 384, 1), np.uint16)
+    labels[10:30, 20:50] = 3
+    where = {"scale": (1, 1, 3), "translate": (0, 0, 1)}  # the place of all three channels
+    layer = viewer.add_layer(Labels(labels, name="mine", **where))
+    widget.binding.objects.set_target(layer)
+    return viewer, widget, layer
+
+
+def test_objects_of_an_image_with_its_channels_last_go_to_files_and_back(
+    with_channels_last, said, tmp_path
+):
+    viewer, widget, layer = with_channels_last
+    files, path, saved = widget._object_list.files, tmp_path / "a.json", tmp_path / "b.json"
+    files.export_to(path, "COCO RLE", False)
+    widget.wait_until_idle(TIMEOUT_S)
+    viewer.layers.selection = {layer}
+    viewer.layers.save(str(saved), selected=True, plugin=PLUGIN)
+    for one in (path, saved):
+        (thing,) = read_objects(one, ImageInfo((303, 384), "mine")).objects
+        assert (thing.top, thing.left, thing.mask.shape) == (10, 20, (20, 30))
+    before = layer.data.copy()
+    widget.session.objects.remove([3])
+    files.import_from(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1] == "1 object imported from a.json."
+    np.testing.assert_array_equal(layer.data > 0, before > 0)
+    widget._many.use_file(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget._many.panel._about.text() == "1 object in a.json."
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.geojson"])
