@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from napari_sam._qt.fold import Fold
-from napari_sam._qt.object_model import PixelArea
+from napari_sam._qt.object_model import PlaneAxes
 from napari_sam._qt.object_table import ObjectTable
+from napari_sam.exporting import axes_in_files
 from napari_sam.layers import KEYS, LayerBinding
 from napari_sam.layers.keys import MAX_NUMBERED, class_command
 from napari_sam.layers.target import TargetLayer
@@ -42,6 +43,7 @@ class ObjectList:
         self.table.layout().addWidget(self.files.row)
         self.fold = Fold(self.table, "Every object of the target: sort, filter, fly there, change")
         self._target: TargetLayer | None = None
+        self._axes = PlaneAxes()
         self._begun: tuple[bool, int | None] = (False, None)
         table = self.table
         table.go_requested.connect(binding.objects.go_to)
@@ -54,6 +56,7 @@ class ObjectList:
         self._connections = (
             (binding.objects.target_changed, self._on_target_changed),
             (binding.objects.object_pointed_at, table.point_at),
+            (binding.shown.stack_changed, self._on_plane_changed),
             (binding.keys.changed, self._on_keys_changed),
             (session.changed, self._on_session_changed),
         )
@@ -145,9 +148,27 @@ class ObjectList:
     def _on_target_changed(self) -> None:
         target = self._binding.objects.target_layer
         self._follow(target)
-        area, unit = (1.0, "") if target is None else target.pixel_area
-        self.table.set_records(() if target is None else target.book, PixelArea(area, unit))
+        self._axes = self._plane_axes()
+        self.table.set_records(() if target is None else target.book, self._axes)
         self._show_count()
+
+    def _on_plane_changed(self) -> None:
+        axes = self._plane_axes()
+        if axes != self._axes:
+            self._axes = axes
+            self.table.set_axes(axes)
+
+    def _plane_axes(self) -> PlaneAxes:
+        """Return the axes of the target that are shown; those of files while none are."""
+        target, view = self._target, self._binding.shown.view
+        if target is None:
+            return PlaneAxes()
+        *sliced, row_axis, column_axis = axes_in_files(target.shape)
+        if view is not None:
+            view = view.for_labels(len(target.shape))
+            if view.shape_nd == target.shape:
+                sliced, row_axis, column_axis = view.axes_of_planes, view.row_axis, view.column_axis
+        return PlaneAxes(tuple(sliced), *target.pixel_area(row_axis, column_axis))
 
     def _on_records_changed(self, label_ids: frozenset[int]) -> None:
         if self._target is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.layers import Image, Labels
@@ -88,6 +90,42 @@ def test_a_row_leads_to_another_slice(make_widget):
     widget.wait_until_idle(TIMEOUT_S)
     assert viewer.dims.current_step[0] == 3
     assert widget.session.state.prompts.box_xyxy == (39.5, 19.5, 49.5, 29.5)
+
+
+def test_area_and_slice_are_those_of_the_axes_that_are_shown(make_widget):
+    where = {"scale": (1, 5, 2), "units": ("um",) * 3}
+    stack = np.stack([data.coins()[:60, :80]] * 6, axis=1)
+    viewer, widget = make_widget(Image(stack, name="stack", **where), wait=False)
+    viewer.dims.order = (1, 0, 2)
+    widget.wait_until_idle(TIMEOUT_S)
+    labels = np.zeros((60, 6, 80), np.uint8)
+    labels[20:30, 4, 40:50], labels[5:8, 2, 7] = 7, 9
+    layer = viewer.add_layer(Labels(labels, name="mine", **where))
+    widget.binding.objects.set_target(layer)
+    table = widget._object_list.table
+    assert cells(table, 3) == ["200.00", "6.00"]
+    assert cells(table, 6) == ["4", "2"]
+    choose(table, 1)
+    viewer.dims.order = (0, 1, 2)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert cells(table, 3) == ["1000.00", "30.00"]
+    assert cells(table, 6) == ["20", "5"]
+    assert table.chosen == [9]
+
+
+def test_an_axis_of_channels_has_no_slices(make_widget):
+    image = Image(np.stack([data.coins()] * 3, axis=-1), name="channels", rgb=False)
+    viewer, widget = make_widget(image, wait=False)
+    viewer.dims.order = (2, 0, 1)
+    widget.wait_until_idle(TIMEOUT_S)
+    shown = widget.binding.shown
+    shown.set_look(replace(shown.looks.of(image), channel_axis=2))
+    widget.wait_until_idle(TIMEOUT_S)
+    labels = np.zeros((303, 384, 1), np.uint8)
+    labels[10:30, 20:50] = 3
+    layer = viewer.add_layer(Labels(labels, scale=(1, 1, 3), translate=(0, 0, 1)))
+    widget.binding.objects.set_target(layer)
+    assert cells(widget._object_list.table, 6) == [""]
 
 
 def marked(table):

@@ -15,23 +15,30 @@ _ROOT: Final = QModelIndex()
 
 
 @dataclass(frozen=True)
-class PixelArea:
-    """How large a pixel is.
+class PlaneAxes:
+    """Which axes of the target are shown, as far as its objects are told by them.
 
     Parameters
     ----------
-    area : float
-        In square units.
+    sliced : tuple of int
+        The axes that are not shown, along which there are several slices.
+    pixel_area : float
+        How large a pixel is along the others, in square units.
     unit : str
         What one unit is called; "" if that is pixels.
     """
 
-    area: float = 1.0
+    sliced: tuple[int, ...] = ()
+    pixel_area: float = 1.0
     unit: str = ""
 
-    def of(self, area_px: int) -> float | int:
-        """Return an area in square units; in pixels, a whole number."""
-        return area_px * self.area if self.unit else area_px
+    def area_of(self, record: ObjectRecord) -> float | int:
+        """Return an object's area in square units; in pixels, a whole number."""
+        return record.area_px * self.pixel_area if self.unit else record.area_px
+
+    def slice_of(self, record: ObjectRecord) -> tuple[int, ...]:
+        """Return the first slice in which an object has pixels."""
+        return tuple(record.start[axis] for axis in self.sliced)
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class _Column:
 
     title: str
     tip: str
-    value: Callable[[ObjectRecord, PixelArea], Any]
+    value: Callable[[ObjectRecord, PlaneAxes], Any]
     is_number: bool = True
     key: str = ""  # of what the person can change in it
 
@@ -49,13 +56,15 @@ _COLUMNS: Final = (
     _Column("id", "The object's integer in the labels", lambda r, _: r.label_id),
     _Column("class", "Its class", lambda r, _: r.class_name or "", False, "class_name"),
     _Column("✓", "Reviewed: whether you have looked at it again", lambda r, _: r.reviewed, False),
-    _Column("area", "Pixels, or square units of the layer", lambda r, p: p.of(r.area_px)),
+    _Column("area", "Pixels, or square units of the layer", lambda r, axes: axes.area_of(r)),
     _Column(
         "score", "The model's guess of the IoU; it may guess more than 1", lambda r, _: r.score
     ),
     _Column("stability", "How little the mask depends on its threshold", lambda r, _: r.stability),
     _Column(
-        "slice", "Where it begins, along the axes that are not shown", lambda r, _: r.start[:-2]
+        "slice",
+        "Where it begins, along the axes that are not shown",
+        lambda r, axes: axes.slice_of(r),
     ),
     _Column("note", "What you want to remember of it", lambda r, _: r.note, False, "note"),
 )
@@ -84,7 +93,7 @@ class ObjectModel(QAbstractTableModel):
         self._rows: dict[int, int] = {}
         self._words: list[str] = []
         self._sorting = _COLUMNS[0], False  # whether the largest come first
-        self._pixel = PixelArea()
+        self._axes = PlaneAxes()
         self._colors: dict[str, QColor] = {}
         self._pointed: int | None = None
 
@@ -103,10 +112,10 @@ class ObjectModel(QAbstractTableModel):
             if row is not None:
                 self.dataChanged.emit(self.index(row, 0), self.index(row, len(_COLUMNS) - 1))
 
-    def set_records(self, records: Iterable[ObjectRecord], pixel: PixelArea) -> None:
-        """Show these records and no others, with areas in these units."""
+    def set_records(self, records: Iterable[ObjectRecord], axes: PlaneAxes) -> None:
+        """Show these records and no others, as they are told by these axes."""
         self.beginResetModel()
-        self._pixel = pixel
+        self._axes = axes
         self._records = {record.label_id: record for record in records}
         self._number(self._sorted(filter(self._passes, self._records)))
         self.endResetModel()
@@ -121,9 +130,18 @@ class ObjectModel(QAbstractTableModel):
         passing = {one for one in records if one in self._records and self._passes(one)}
         self._show_changes(gone=records.keys() - passing, passing=passing)
 
+    def set_axes(self, axes: PlaneAxes) -> None:
+        """Show the same records as they are told by other axes."""
+        self._axes = axes
+        self.headerDataChanged.emit(Qt.Orientation.Horizontal, _AREA, _AREA)
+        self._filter()
+
     def set_text(self, text: str) -> None:
         """Show only rows with these words, whatever their case."""
         self._words = text.casefold().split()
+        self._filter()
+
+    def _filter(self) -> None:
         passing = set(filter(self._passes, self._records))
         self._show_changes(gone=self._rows.keys() - passing, passing=passing)
 
@@ -146,7 +164,7 @@ class ObjectModel(QAbstractTableModel):
         column, is_largest_first = self._sorting
 
         def key(label_id: int) -> Any:
-            value = column.value(self._records[label_id], self._pixel)
+            value = column.value(self._records[label_id], self._axes)
             return value.casefold() if isinstance(value, str) else -1.0 if value is None else value
 
         return sorted(sorted(label_ids), key=key, reverse=is_largest_first)
@@ -220,7 +238,7 @@ class ObjectModel(QAbstractTableModel):
             return None
         column = _COLUMNS[section]
         if role == Qt.ItemDataRole.DisplayRole:
-            unit = f" ({self._pixel.unit}²)" if section == _AREA and self._pixel.unit else ""
+            unit = f" ({self._axes.unit}²)" if section == _AREA and self._axes.unit else ""
             return column.title + unit
         return column.tip if role == Qt.ItemDataRole.ToolTipRole else None
 
@@ -238,12 +256,12 @@ class ObjectModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole and column.is_number:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
-            value = column.value(record, self._pixel)
+            value = column.value(record, self._axes)
             return value if isinstance(value, int) else self._text(record, column)
         return None
 
     def _text(self, record: ObjectRecord, column: _Column) -> str:
-        value = column.value(record, self._pixel)
+        value = column.value(record, self._axes)
         if value is None:
             return ""
         if isinstance(value, tuple):

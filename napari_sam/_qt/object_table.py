@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam._qt.keyed_texts import KeyedTexts
-from napari_sam._qt.object_model import ObjectModel, PixelArea
+from napari_sam._qt.object_model import ObjectModel, PlaneAxes
 from napari_sam.session import ObjectRecord
 
 _LEAST_HEIGHT_PX = 160
@@ -111,10 +111,14 @@ class ObjectTable(QWidget):
 
     # What is shown -----------------------------------------------------------------------------
 
-    def set_records(self, records: Iterable[ObjectRecord], pixel: PixelArea) -> None:
+    def set_records(self, records: Iterable[ObjectRecord], axes: PlaneAxes) -> None:
         """Show the objects of another target."""
-        self._model.set_records(records, pixel)
+        self._model.set_records(records, axes)
         self._show_progress()
+
+    def set_axes(self, axes: PlaneAxes) -> None:
+        """Show the same objects as they are told by other axes."""
+        self._model.set_axes(axes)
 
     def update_records(self, records: dict[int, ObjectRecord | None]) -> None:
         """Show what has become of some objects; None: they are gone."""

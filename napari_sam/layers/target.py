@@ -140,16 +140,16 @@ class TargetLayer:
         """Return the largest label_id in the layer."""
         return max(self._largest_painted, self._book.largest_label_id)
 
-    @property
-    def pixel_area(self) -> tuple[float, str]:
-        """How large a pixel is in the layer's last two axes, in square units, and the unit.
+    def pixel_area(self, row_axis: int, column_axis: int) -> tuple[float, str]:
+        """Return how large a pixel is along two axes, in square units, and the unit.
 
         In pixels where the layer has no unit, or two of them.
         """
-        units = {f"{unit:~P}" for unit in self.layer.units[-2:]}
+        axes = [row_axis, column_axis]
+        units = {f"{self.layer.units[axis]:~P}" for axis in axes}
         if units <= {"px", "pixel"} or len(units) > 1:
             return 1.0, ""
-        return float(np.prod(self.layer.scale[-2:])), units.pop()
+        return float(np.prod(self.layer.scale[axes])), units.pop()
 
     def label_id_at(self, world: ArrayLike) -> int:
         """Return the label at a place in world coordinates; 0 outside the layer."""
