@@ -295,6 +295,38 @@ def test_prompt_layers_of_the_persons_own_are_read_and_never_changed(make_widget
     assert len(mine.data) == 2
 
 
+def test_prompts_of_the_persons_own_are_used_up_slice_by_slice(make_widget):
+    stack = np.stack([data.coins()] * 3)
+    box = np.array([(0, 40, 78), (0, 40, 132), (0, 95, 132), (0, 95, 78)])
+    boxes = Shapes([box, np.add(box, (1, 0, 0))], name="my boxes")
+    clicks = Points([(0, *COIN_RC), (1, *COIN_RC), (1, 73, 166)], name="my clicks")
+    viewer, widget = make_widget(Image(stack, name="stack"), boxes, clicks)
+    prompts = [
+        Prompts(((104, 68),), (1,), (78, 40, 132, 95)),
+        Prompts(((104, 68), (166, 73)), (1, 1), (78, 40, 132, 95)),
+    ]
+
+    def go_to(index):
+        viewer.dims.set_current_step(0, index)
+        widget.wait_until_idle(TIMEOUT_S)
+        return widget.session.state.prompts
+
+    go_to(0)
+    widget.binding.set_prompt_layers(clicks, boxes)
+    widget.wait_until_idle(TIMEOUT_S)
+    for index in (0, 1):
+        assert go_to(index) == prompts[index]
+        widget.binding.objects.accept()
+        widget.wait_until_idle(TIMEOUT_S)
+        assert widget.session.state.prompts.is_empty
+    assert go_to(0).is_empty
+    assert go_to(1).is_empty
+    widget.session.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.prompts == prompts[1]
+    assert go_to(0).is_empty
+
+
 def test_switching_images_keeps_each_ones_prompts(make_widget, coins):
     cell = Image(data.cell(), name="cell")
     viewer, widget = make_widget(coins, cell)

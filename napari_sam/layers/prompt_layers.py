@@ -23,6 +23,8 @@ POLARITY_NAMES: Final = {FOREGROUND: "foreground", BACKGROUND: "background"}
 POLARITY_COLORS: Final = {FOREGROUND: "#00e050", BACKGROUND: "#ff3030"}
 
 LayerT = TypeVar("LayerT", Points, Shapes)
+KnownT = TypeVar("KnownT")
+"""What a prompt layer remembers of what it holds on one plane."""
 
 
 def in_image(
@@ -52,7 +54,7 @@ def label_of_each(layer: Points | Shapes) -> NDArray[np.int64]:
     return labels
 
 
-class PromptLayer(ABC, Generic[LayerT]):
+class PromptLayer(ABC, Generic[LayerT, KnownT]):
     """A layer whose contents on the displayed plane are prompts.
 
     A layer of our own is written to as well: undo and accept change what it shows. A layer of the
@@ -83,6 +85,8 @@ class PromptLayer(ABC, Generic[LayerT]):
         self.is_own = is_own
         self._on_changed, self._on_gesture = on_changed, on_gesture
         self._is_writing = False
+        # By plane: what was passed over on one may be meant on another.
+        self._known: dict[PlaneView, KnownT] = {}
         # While a point or a rectangle is dragged, napari blocks the data event and emits this.
         self._events = (layer.events.data, layer.events.features, layer.events.set_data)
         for event in self._events:
@@ -159,16 +163,14 @@ class PromptLayer(ABC, Generic[LayerT]):
         """Make the layer say `prompts` on the displayed plane."""
 
 
-class PointPrompts(PromptLayer[Points]):
-    """A Points layer as foreground and background clicks."""
-
-    _passed_over: tuple[tuple[float, float, int], ...] = ()
+class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
+    """A Points layer as foreground and background clicks; knows those that are passed over."""
 
     def read(
         self, image: Image, view: PlaneView, dims: Dims
     ) -> tuple[tuple[tuple[float, float], ...], tuple[int, ...]]:
         """Return the x, y and the point labels of the points on the displayed plane."""
-        passed_over = Counter(self._passed_over)
+        passed_over = Counter(self._known.get(view))
         points_xy, labels = [], []
         for x, y, label in self._all(image, view, dims):
             if passed_over[x, y, label]:
@@ -184,7 +186,7 @@ class PointPrompts(PromptLayer[Points]):
             surplus = Counter(self._all(image, view, dims))
             for (x, y), label in zip(prompts.points_xy, prompts.point_labels, strict=True):
                 surplus[x, y, label] -= 1
-            self._passed_over = tuple(surplus.elements())
+            self._known[view] = tuple(surplus.elements())
             return
         if (prompts.points_xy, prompts.point_labels) == self.read(image, view, dims):
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -69,19 +70,38 @@ def shape_in_plane(vertices_xy: NDArray[Any], shape_type: str, label: int) -> Ar
     return Outline(vertices) if box is None else box
 
 
-class ShapePrompts(PromptLayer[Shapes]):
+@dataclass
+class _Known:
+    """What is known of the shapes on one plane.
+
+    Parameters
+    ----------
+    current : Area, optional
+        The box or outline that counts.
+    seen : tuple of Area
+        All that were there when the layer was read last.
+    passed_over : frozenset of Area
+        Those of the person's that do not count.
+    scribbles_passed_over : tuple of Scribble
+        Scribbles of the person's that do not count.
+    """
+
+    current: Area | None = None
+    seen: tuple[Area, ...] = ()
+    passed_over: frozenset[Area] = frozenset()
+    scribbles_passed_over: tuple[Scribble, ...] = ()
+
+
+class ShapePrompts(PromptLayer[Shapes, _Known]):
     """A Shapes layer as one box or outline, and any number of scribbles."""
 
-    _passed_over: frozenset[Area] = frozenset()
-    _scribbles_passed_over: tuple[Scribble, ...] = ()
-    _seen: tuple[Area, ...] = ()
-    _current: Area | None = None
     _unfinished: int | None = None
     """The index of the shape that is being drawn."""
 
     def read(self, image: Image, view: PlaneView, dims: Dims) -> Prompts:
         """Return what counts on the displayed plane."""
-        areas, scribbles, passed_over = [], [], Counter(self._scribbles_passed_over)
+        known = self._known.setdefault(view, _Known())
+        areas, scribbles, passed_over = [], [], Counter(known.scribbles_passed_over)
         for _, shape in self._all(image, view, dims):
             if not isinstance(shape, Scribble):
                 areas.append(shape)
@@ -89,26 +109,26 @@ class ShapePrompts(PromptLayer[Shapes]):
                 passed_over[shape] -= 1
             else:
                 scribbles.append(shape)
-        changed = [area for area in areas if area not in self._seen]
-        self._seen = tuple(areas)
-        candidates = [area for area in areas if area not in self._passed_over]
+        changed = [area for area in areas if area not in known.seen]
+        known.seen = tuple(areas)
+        candidates = [area for area in areas if area not in known.passed_over]
         if changed:
-            self._current = changed[-1]
-        elif self._current not in candidates:
-            self._current = candidates[-1] if candidates else None
-        return _prompts(self._current, scribbles)
+            known.current = changed[-1]
+        elif known.current not in candidates:
+            known.current = candidates[-1] if candidates else None
+        return _prompts(known.current, scribbles)
 
     def write(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> None:
         """Make the layer hold these shapes on the displayed plane, and none other there."""
         if self._unfinished is not None:  # napari counts on its place among the others
             return
-        here = list(self._all(image, view, dims))
+        here, known = list(self._all(image, view, dims)), self._known.setdefault(view, _Known())
         wanted = prompts.outline or prompts.box_xyxy
         if not self.is_own:
-            self._passed_over = frozenset(_areas(here)) - {wanted}
+            known.passed_over = frozenset(_areas(here)) - {wanted}
             surplus = Counter(shape for _, shape in here if isinstance(shape, Scribble))
             surplus.subtract(prompts.scribbles)
-            self._scribbles_passed_over = tuple(surplus.elements())
+            known.scribbles_passed_over = tuple(surplus.elements())
         else:
             missing = Counter([*prompts.scribbles, *([] if wanted is None else [wanted])])
             removed = []
@@ -123,8 +143,8 @@ class ShapePrompts(PromptLayer[Shapes]):
                 for shape in missing.elements():
                     self._add(shape, view)
                 self._set_polarities()
-            self._seen = () if wanted is None else (wanted,)
-        self._current = wanted
+            known.seen = () if wanted is None else (wanted,)
+        known.current = wanted
 
     def _add(self, shape: Area | Scribble, view: PlaneView) -> None:
         layer = self.layer
