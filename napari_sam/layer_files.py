@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from napari.utils.notifications import show_warning
 from napari_sam.export import (
     Annotations,
     ExportError,
+    ExportObject,
     format_named,
     is_coco,
     is_geojson_with_image,
@@ -24,7 +25,14 @@ from napari_sam.export import (
 )
 from napari_sam.exporting import axes_in_files, classes_of, export_classes, image_of_labels
 from napari_sam.layers.target_features import CLASSES_KEY, classes_in
-from napari_sam.session import SESSION_SUFFIX, ArrayLabels, classes_to_json, read_session, replay
+from napari_sam.session import (
+    SESSION_SUFFIX,
+    ArrayLabels,
+    ObjectRecord,
+    classes_to_json,
+    read_session,
+    replay,
+)
 
 _FullLayerData = tuple[Any, dict[str, Any], str]
 
@@ -141,12 +149,11 @@ def _layer_of_session(path: Path) -> _FullLayerData:
     labels = ArrayLabels(np.zeros(saved.shape, saved.dtype))
     replay(saved.content.entries, labels)
     scale = saved.info.image.scale
-    features = {
-        "index": [record.label_id for record in labels.book],
-        "class": [record.class_name for record in labels.book],
-        "score": [record.score for record in labels.book],
+    meta = {
+        "name": saved.info.labels_name,
+        "features": _features({record.label_id: record for record in labels.book}),
+        "metadata": {CLASSES_KEY: classes_to_json(saved.info.classes)},
     }
-    meta = {"name": saved.info.labels_name, "features": pd.DataFrame(features)}
     if len(scale) == len(saved.shape):
         meta["scale"] = scale
     return labels.array, meta, "labels"
@@ -162,20 +169,25 @@ def _layer(annotations: Annotations) -> _FullLayerData:
             "last one has the pixels."
         )
     image = annotations.image
-    known = {thing.label_id: thing for thing in annotations.objects}
-    features = {
-        "index": list(known),
-        "class": [thing.class_name for thing in known.values()],
-        "score": [thing.score for thing in known.values()],
-        "reviewed": [thing.reviewed for thing in known.values()],
-        "note": [thing.note for thing in known.values()],
-    }
     meta = {
         "name": image.name,
         "scale": image.pixel_size,
         "units": image.units,
         "axis_labels": tuple(image.axes.lower()),
-        "features": pd.DataFrame(features),
+        "features": _features({thing.label_id: thing for thing in annotations.objects}),
         "metadata": {CLASSES_KEY: classes_to_json(classes_of(annotations))},
     }
     return labels, meta, "labels"
+
+
+def _features(known: Mapping[int, ExportObject | ObjectRecord]) -> pd.DataFrame:
+    """Return the features of a layer with these objects, by label_id."""
+    return pd.DataFrame(
+        {
+            "index": list(known),
+            "class": [one.class_name for one in known.values()],
+            "score": [one.score for one in known.values()],
+            "reviewed": [one.reviewed for one in known.values()],
+            "note": [one.note for one in known.values()],
+        }
+    )

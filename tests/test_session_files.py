@@ -13,6 +13,7 @@ from skimage import data
 
 from napari_sam import journal_keeper, session_files
 from napari_sam.layer_files import get_reader
+from napari_sam.layers.target_features import classes_in
 from napari_sam.session import SESSION_SUFFIX, ObjectClass, Prompts
 from napari_sam.session.journal import files as journal_files
 from napari_sam.session.journal.entries import to_line
@@ -90,7 +91,9 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     ((labels, meta, kind),) = get_reader(str(path))(str(path))  # in napari's own dialogs
     np.testing.assert_array_equal(labels, pixels)
     assert (kind, meta["name"]) == ("labels", "coins labels")
-    assert meta["features"]["class"].to_list()[1:] == ["Münze"]
+    row = meta["features"].set_index("index").loc[2]
+    assert (row["class"], row["reviewed"], row["note"]) == ("Münze", True, "oben")
+    assert [one.color for one in classes_in(meta["metadata"])] == ["#00aa00", "#ff8800"]
 
     # Another computer: the same two folders somewhere else, and nothing where they were.
     moved = tmp_path.rename(tmp_path.with_name(f"{tmp_path.name} moved"))
