@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from skimage.measure import label as connected_components
+from scipy import ndimage
 
 from napari_sam.export.annotations import Annotations
 from napari_sam.export.classes import ExportClass
@@ -170,13 +170,17 @@ def objects_of_classes(
         With the classes of the legend; the objects called "without class" have none.
     """
     names = [None if one == _WITHOUT else one.name for one in legend]
-    pieces = connected_components(labels, background=0, connectivity=1)
-    piece_ids, places = np.unique(pieces, return_index=True)
-    values = labels.ravel()[places]
-    class_names = {
-        piece: name
-        for piece, value in zip(piece_ids.tolist(), values.tolist(), strict=True)
-        if value and (name := names[value - 1]) is not None
-    }
+    boxes = ndimage.find_objects(labels, max_label=len(names))
+    pieces = np.zeros(labels.shape, np.uint32)
+    class_names: dict[int, str] = {}
+    last = 0
+    for number, (box, name) in enumerate(zip(boxes, names, strict=True), start=1):
+        if box is None:
+            continue
+        found, count = ndimage.label(labels[box] == number)
+        pieces[box][found > 0] = found[found > 0] + last
+        if name is not None:
+            class_names |= dict.fromkeys(range(last + 1, last + count + 1), name)
+        last += count
     classes = [one for one in legend if one != _WITHOUT]
     return Annotations(image, objects_from_labels(pieces, class_names), classes)

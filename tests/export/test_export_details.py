@@ -18,6 +18,8 @@ from napari_sam.export import (
     ExportObject,
     ImageInfo,
     format_named,
+    labels_from_objects,
+    objects_from_labels,
     read_label_tiff,
     read_objects,
     semantic_labels,
@@ -118,6 +120,21 @@ def test_pieces_of_a_semantic_image_become_objects_with_the_classes_of_its_legen
         read_objects(tmp_path / name, image)
     legend.write_text("another,table\n")
     assert [one.label_id for one in read_objects(tmp_path / name, image).objects] == [1, 3]
+
+
+@pytest.mark.parametrize("leading", [(), (3,), (2, 3), (2, 2, 3)])
+def test_semantic_labels_of_any_number_of_axes_are_read(tmp_path, leading):
+    labels = np.zeros((*leading, 6, 9), np.uint8)
+    labels[..., :2, :2], labels[..., :2, 2:4], labels[..., 4:, 5:] = 1, 2, 1
+    objects = objects_from_labels(labels, {1: "a", 2: "b"})
+    image, path = ImageInfo(labels.shape), tmp_path / "a.ome.tif"
+    format_named("Semantic OME-TIFF").write(path, Annotations(image, objects))
+    read = read_objects(path, image)
+    assert {one.label_id for one in read.objects} == {1, 2, 3}  # each goes on along all axes
+    assert [one.class_name for one in read.objects[:3]] == ["a", "a", "b"]
+    again = labels_from_objects(read)
+    np.testing.assert_array_equal(np.isin(again, (1, 2)), labels == 1)
+    np.testing.assert_array_equal(again == 3, labels == 2)
 
 
 def test_a_damaged_file_is_told_as_such(tmp_path):
