@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from napari_sam.export.files import ExportError
 
@@ -43,6 +43,17 @@ class ExportClass:
         if len(self.color_rgb) != 3 or not all(0 <= value <= 255 for value in self.color_rgb):
             msg = f"The colour of {self.name} must be three numbers 0 to 255, not {self.color_rgb}."
             raise ExportError(msg)
+
+
+def class_named(text: Any) -> str | None:
+    r"""Return the name of the class that somebody else's file calls so; None if it names none.
+
+    Examples
+    --------
+    >>> class_named(" cell\n"), class_named("mitotic\ncell"), class_named(" "), class_named(None)
+    ('cell', 'mitotic cell', None, None)
+    """
+    return None if text is None else " ".join(str(text).splitlines()).strip() or None
 
 
 def classes_of(

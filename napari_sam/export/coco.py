@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from napari_sam.export.annotations import Annotations, ExportObject
-from napari_sam.export.classes import PALETTE_RGB, ExportClass
+from napari_sam.export.classes import PALETTE_RGB, ExportClass, class_named
 from napari_sam.export.coco_runs import counts_of_mask, counts_of_text, mask_of_counts
 from napari_sam.export.files import ExportError, read_json, reading, write_json
 from napari_sam.export.image import ImageInfo, image_from_json, plane_name
@@ -215,11 +215,13 @@ def _read_categories(
     for number, entry in enumerate(entries):
         # Classes of ours have a colour, so this is the one for objects without a class.
         with reading(f"category {number + 1}"):
-            is_class = entry["name"] != _UNCLASSIFIED or "color" in entry
-            names[entry["id"]] = entry["name"] if is_class else None
-            if is_class:
+            name = class_named(entry["name"])
+            if name == _UNCLASSIFIED and "color" not in entry:
+                name = None
+            if name is not None and name not in names.values():
                 color = tuple(entry.get("color", PALETTE_RGB[number % len(PALETTE_RGB)]))
-                classes.append(ExportClass(entry["name"], color))
+                classes.append(ExportClass(name, color))
+            names[entry["id"]] = name
     return names, classes
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.export.annotations import Annotations, ExportObject
-from napari_sam.export.classes import ExportClass, classes_of
+from napari_sam.export.classes import ExportClass, class_named, classes_of
 from napari_sam.export.files import ExportError, read_json, reading, write_json
 from napari_sam.export.image import ImageInfo, image_from_json
 from napari_sam.export.outlines import PixelPolygon, fill_rings, trace_outlines
@@ -196,8 +196,8 @@ def _class_name(classification: Any, classes: dict[str, ExportClass]) -> str | N
         return None
     if isinstance(classification, str):
         classification = {"name": classification}
-    name = str(classification.get("name") or ": ".join(classification["names"])).strip()
-    if name not in classes:
+    name = class_named(classification.get("name") or ": ".join(classification.get("names", ())))
+    if name is not None and name not in classes:
         default = classes_of([name], tuple(classes.values()))[-1]
         color = classification.get("color", classification.get("colorRGB"))
         if isinstance(color, int):  # packed, as before QuPath 0.4

@@ -22,6 +22,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from napari_sam.export.classes import class_named
 from napari_sam.export.files import ExportError, read_json, read_text
 from napari_sam.export.image import ImageInfo
 
@@ -142,7 +143,7 @@ def _from_csv(text: str) -> Iterator[FilePrompt]:
         if not any((value or "").strip() for value in row.values() if isinstance(value, str)):
             continue
         try:
-            class_name = _class_name(row.get(class_column)) if class_column else None
+            class_name = class_named(row.get(class_column)) if class_column else None
             if boxes is not None:
                 x0, y0, x1, y1 = (float(row[name]) - 0.5 for name in boxes)
                 yield FilePrompt(PromptKind.BOX, ((x0, y0), (x1, y1)), (), class_name)
@@ -177,7 +178,7 @@ def _napari_shapes(
         shapes.setdefault(row["index"], []).append(row)
     for vertices in shapes.values():
         places = [[float(row[name]) for name in axes] for row in vertices]
-        class_name = _class_name(vertices[0].get(class_column)) if class_column else None
+        class_name = class_named(vertices[0].get(class_column)) if class_column else None
         kind = PromptKind(_NAPARI_KINDS[vertices[0]["shape-type"].strip().lower()])
         corners = tuple((place[-1], place[-2]) for place in places)
         if kind is PromptKind.BOX and not _is_upright(corners):
@@ -187,10 +188,6 @@ def _napari_shapes(
 
 def _rounded(places: Iterable[float]) -> tuple[int, ...]:
     return tuple(round(place) for place in places)
-
-
-def _class_name(value: Any) -> str | None:
-    return (str(value).strip() or None) if value is not None else None
 
 
 # COCO ------------------------------------------------------------------------------------------
@@ -204,9 +201,9 @@ def _is_coco(content: Any) -> bool:
 
 def _from_coco(content: Any, image: ImageInfo) -> Iterator[FilePrompt]:
     entries = content if isinstance(content, list) else content["annotations"]
-    names: dict[Any, str] = {}
+    names: dict[Any, str | None] = {}
     if isinstance(content, dict):
-        names = {one["id"]: str(one["name"]) for one in content.get("categories", ())}
+        names = {one["id"]: class_named(one["name"]) for one in content.get("categories", ())}
         chosen = _coco_image(content.get("images", ()), image)
         entries = [one for one in entries if chosen is None or one["image_id"] == chosen]
     elif len({one.get("image_id") for one in entries}) > 1:
@@ -254,7 +251,7 @@ def _from_geojson(content: Any, image: ImageInfo) -> Iterator[FilePrompt]:
         if plane:
             places = tuple(int(plane.get(axis.lower(), 0)) for axis in image.axes[:-2])
         for kind, vertices in _shapes(geometry):
-            yield FilePrompt(kind, vertices, places, _class_name(name))
+            yield FilePrompt(kind, vertices, places, class_named(name))
 
 
 def _shapes(

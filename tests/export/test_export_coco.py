@@ -15,6 +15,7 @@ from napari_sam.export import (
     ExportObject,
     ImageInfo,
     read_coco,
+    read_prompts,
     write_coco,
 )
 from napari_sam.export.coco_runs import counts_of_mask, counts_of_text, mask_of_counts
@@ -73,6 +74,26 @@ def test_each_slice_of_a_stack_is_an_image(tmp_path, annotations, stack, form):
     assert_same(second, stack, details=False)
     assert_same(third, stack, details=False)
     assert second.image == stack.image
+
+
+def test_names_of_categories_are_taken_as_they_are_meant(tmp_path):
+    categories = ["cell ", "", None, "mitotic\ncell", "cell"]
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 4, "width": 6}],
+        "categories": [{"id": n, "name": name} for n, name in enumerate(categories)],
+        "annotations": [
+            {"image_id": 1, "category_id": n, "bbox": [n, 0, 1, 1]}
+            | {"segmentation": {"counts": [4 * n, 1, 23 - 4 * n], "size": [4, 6]}}
+            for n in range(5)
+        ],
+    }
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content))
+    meant = ["cell", None, None, "mitotic cell", "cell"]
+    (read,) = read_coco(path)
+    assert [one.class_name for one in read.objects] == meant
+    assert [one.name for one in read.classes] == ["cell", "mitotic cell"]
+    assert [one.class_name for one in read_prompts(path, read.image)] == meant
 
 
 def test_objects_may_have_no_class(tmp_path):

@@ -76,6 +76,13 @@ def test_qupath_finds_what_it_looks_for(tmp_path, stack):
         assert properties["measurements"] == {"label_id": thing.label_id}
 
 
+@pytest.mark.parametrize("classification", [" ", {"name": " "}, {"names": []}, {}, None])
+def test_a_classification_without_a_name_is_no_class(tmp_path, classification):
+    path = write(tmp_path, {"features": [feature(classification=classification)]})
+    (read,) = read_geojson(path, ImageInfo((5, 6))).objects
+    assert read.class_name is None
+
+
 @pytest.mark.parametrize(
     ("classification", "expected"),
     [
