@@ -57,9 +57,7 @@ _COLUMNS: Final = (
     _Column("class", "Its class", lambda r, _: r.class_name or "", False, "class_name"),
     _Column("✓", "Reviewed: whether you have looked at it again", lambda r, _: r.reviewed, False),
     _Column("area", "Pixels, or square units of the layer", lambda r, axes: axes.area_of(r)),
-    _Column(
-        "score", "The model's guess of the IoU; it may guess more than 1", lambda r, _: r.score
-    ),
+    _Column("score", "The model's guess of the IoU, at most 1", lambda r, _: r.score),
     _Column("stability", "How little the mask depends on its threshold", lambda r, _: r.stability),
     _Column(
         "slice",
