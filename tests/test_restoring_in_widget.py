@@ -215,6 +215,35 @@ def test_labels_that_come_and_go_have_journals_of_their_own(
     assert len(list(journals_folder.iterdir())) == 2
 
 
+def test_labels_of_a_wider_type_are_still_what_they_were_also_after_a_crash(
+    make_widget, said, other_program
+):
+    viewer, widget = make_widget(coins())
+    accept_at(viewer, widget, *PLACES[:2])
+    widget.session.objects.note([1], class_name="coin", note="worn")
+    target = widget.binding.objects.target
+    before = sorted(known(widget), key=lambda one: one["label_id"])
+    assert all(one["masks"] and one["state"] for one in before)
+    pixels = target.data.astype(np.int64)
+    pixels[pixels == 2] = 0
+    pixels[5:9, 5:9] = 2
+    target.data = target.data.astype(np.int64)
+    assert known(widget) == before
+    target.data = pixels
+    assert known(widget)[0] == before[0]
+    assert known(widget)[1]["state"] is None
+    accept_at(viewer, widget, PLACES[2])
+    at_the_end = known(widget)
+    widget.close()
+
+    other_program()
+    _, again = make_widget(coins())
+    again._restoring.restore()
+    again.wait_until_idle(TIMEOUT_S)
+    assert again.binding.objects.target.data.dtype == np.int64
+    assert known(again) == at_the_end
+
+
 def test_a_disk_that_is_full_warns_once_and_stops_nobody(make_widget, said, monkeypatch):
     viewer, widget = make_widget(coins())
     opened = Path.open

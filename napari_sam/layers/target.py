@@ -58,7 +58,7 @@ class TargetLayer:
     painted = Signal(tuple, tuple)
     """The pixels that a brush has painted, as `PackedMask`s, and the `RecordChange`s."""
     replaced = Signal()
-    """The layer was given other data: what was known of its objects is no longer true."""
+    """The layer was given other data: only of objects that lie as before all is known still."""
 
     def __init__(
         self, layer: Labels, defer: Callable[[Callable[[], None]], None], *, is_empty: bool = False
@@ -172,9 +172,17 @@ class TargetLayer:
         self._book.replace_all(list(found.values()))
 
     def _on_data(self) -> None:
+        """Note what objects there are now; those that lie as before are still what they were.
+
+        All of them do where the labels were only given a wider type.
+        """
         self._largest_painted = 0
         self._strokes.take()
-        self._book.replace_all(self._found())
+        records = []
+        for record in self._found():
+            known = self._book.get(record.label_id)
+            records.append(known if known is not None and _lie_alike(known, record) else record)
+        self._book.replace_all(records)
         self.replaced.emit()
 
     def _found(self) -> list[ObjectRecord]:
@@ -196,6 +204,10 @@ class TargetLayer:
         changes = recount_painted(self, self._book, masks, painted.label_ids)
         self._book.apply(tuple(changes))
         self.painted.emit(tuple(masks), tuple(changes))
+
+
+def _lie_alike(one: ObjectRecord, other: ObjectRecord) -> bool:
+    return (one.start, one.stop, one.area_px) == (other.start, other.stop, other.area_px)
 
 
 class TargetPlane:
