@@ -11,6 +11,7 @@ import numbers
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 from napari.layers import Labels
@@ -28,7 +29,11 @@ from napari_sam.session import (
 CLASSES_KEY: Final = "napari-sam-live classes"
 """Under which the classes with their colours are in a layer's metadata."""
 _INDEX: Final = "index"
+_THEIRS: Final = " as it was"
 _COLUMNS: Final = ("class", "score", "reviewed", "note")
+_Said = dict[str, set[int]]
+_SAID: Final[WeakKeyDictionary[Labels, _Said]] = WeakKeyDictionary()
+"""By column, the label_ids of which we have read or written something: these cells are ours."""
 
 
 def with_features(record: ObjectRecord, features: dict[int, dict[str, Any]]) -> ObjectRecord:
@@ -50,9 +55,9 @@ def features_of(layer: Labels) -> dict[int, dict[str, Any]]:
 
     Whatever somebody else keeps under these names: what cannot be meant is passed over.
     """
-    table = layer.features
+    table = _indexed(layer.features)
     columns = [name for name in _COLUMNS if name in table]
-    if _INDEX not in table or not columns:
+    if not columns:
         return {}
     cells = {name: [_READ[name](cell) for cell in table[name]] for name in columns}
     found: dict[int, dict[str, Any]] = {}
@@ -61,6 +66,13 @@ def features_of(layer: Labels) -> dict[int, dict[str, Any]]:
             said = {name: cells[name][row] for name in columns if cells[name][row] is not None}
             found[int(label_id)] = said
     return found
+
+
+def _indexed(features: pd.DataFrame) -> pd.DataFrame:
+    """Return features with a column of label_ids; without one, the row is the number to napari."""
+    if _INDEX in features or not len(features.columns):
+        return features
+    return features.rename_axis(_INDEX).reset_index()
 
 
 def _text(cell: Any) -> str | None:
@@ -89,6 +101,12 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "reviewed": _truth,
     "note": _text,
 }
+_IS_SAID: Final[dict[str, Callable[[ObjectRecord], bool]]] = {
+    "class": lambda record: bool(record.class_name),
+    "score": lambda record: record.score is not None,
+    "reviewed": lambda record: record.reviewed,
+    "note": lambda record: bool(record.note),
+}
 
 
 def classes_in(metadata: Mapping[str, Any]) -> Classes:
@@ -100,7 +118,9 @@ def classes_in(metadata: Mapping[str, Any]) -> Classes:
 
 
 class FeatureWriter:
-    """Keeps a layer's features true to the records of its objects; other columns stay.
+    """Keeps a layer's features true to the records of its objects.
+
+    Other columns stay, and so does what others keep in ours and could not be read.
 
     Parameters
     ----------
@@ -123,6 +143,8 @@ class FeatureWriter:
     ) -> None:
         self._layer, self._book, self._table, self._defer = layer, book, table, defer
         self._is_due = False
+        self._said = _SAID.setdefault(layer, {name: set() for name in _COLUMNS})
+        self._note_said()
         book.changed.connect(self._on_changed)
         table.changed.connect(self._on_changed)
 
@@ -131,6 +153,12 @@ class FeatureWriter:
         self._book.changed.disconnect(self._on_changed)
         self._table.changed.disconnect(self._on_changed)
         self._write()
+
+    def _note_said(self) -> None:
+        for record in self._book:
+            for name, is_said in _IS_SAID.items():
+                if is_said(record):
+                    self._said[name].add(record.label_id)
 
     def _on_changed(self) -> None:
         if not self._is_due:
@@ -141,13 +169,14 @@ class FeatureWriter:
         if not self._is_due:
             return
         self._is_due = False
-        self._layer.features = _merged(self._layer.features, self._book)
+        self._note_said()
+        self._layer.features = _merged(self._layer.features, self._book, self._said)
         self._layer.metadata[CLASSES_KEY] = classes_to_json(self._table.classes)
 
 
-def _merged(features: pd.DataFrame, records: Iterable[ObjectRecord]) -> pd.DataFrame:
+def _merged(features: pd.DataFrame, records: Iterable[ObjectRecord], said: _Said) -> pd.DataFrame:
     """Return features with a row for each object that something is known of."""
-    known = [one for one in records if one.class_name or one.score or one.reviewed or one.note]
+    known = [one for one in records if any(one.label_id in ours for ours in said.values())]
     ours = pd.DataFrame(
         {
             "class": [one.class_name or "" for one in known],
@@ -157,9 +186,13 @@ def _merged(features: pd.DataFrame, records: Iterable[ObjectRecord]) -> pd.DataF
         },
         index=pd.Index([one.label_id for one in known], name=_INDEX),
     )
-    theirs = features.drop(columns=[name for name in _COLUMNS if name in features])
-    if _INDEX not in theirs and len(theirs.columns):
-        theirs = theirs.rename_axis(_INDEX).reset_index()  # the row is the number, to napari
+    theirs = _indexed(features)
     if set(theirs.columns) <= {_INDEX}:
         return ours.reset_index()
-    return theirs.set_index(_INDEX).join(ours, how="outer").reset_index()
+    shared = {name: name + _THEIRS for name in _COLUMNS if name in theirs}
+    joined = theirs.rename(columns=shared).set_index(_INDEX).join(ours, how="outer")
+    for name, kept in shared.items():
+        is_ours = joined.index.isin(said[name])
+        cells = joined[name].astype(object).where(is_ours, joined[kept].astype(object))
+        joined[name] = cells.infer_objects()
+    return joined.drop(columns=list(shared.values())).reset_index()

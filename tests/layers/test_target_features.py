@@ -95,3 +95,30 @@ def test_without_an_index_the_row_is_the_number():
     assert list(layer.features["mine"]) == [0, 10, 20]
     assert list(layer.features["index"]) == [0, 1, 2]
     writer.close()
+
+
+def test_columns_of_others_are_read_by_row_and_what_cannot_be_read_stays():
+    theirs = {
+        "class": ["background", "cell", "dust", "of no object"],
+        "score": ["none", "high", 0.5, 0],
+        "area": [0, 4, 4, 9],
+    }
+    layer, target = opened(pd.DataFrame(theirs))
+    one, two = target.book.get(1), target.book.get(2)
+    assert (one.class_name, one.score) == ("cell", None)
+    assert (two.class_name, two.score) == ("dust", 0.5)
+    writer = FeatureWriter(layer, target.book, ClassTable(), lambda action: action())
+    target.book.apply((RecordChange(one, replace(one, note="worn")),))
+    assert {name: list(layer.features[name]) for name in theirs} == theirs
+    assert layer.features["note"][1] == "worn"
+    one = target.book.get(1)
+    target.book.apply((RecordChange(one, replace(one, class_name=None, score=0.0)),))
+    assert list(layer.features["class"]) == ["background", "", "dust", "of no object"]
+    assert list(layer.features["score"]) == ["none", 0.0, 0.5, 0]
+    writer.close()
+    # Known to the next writer, too: what was said of an object goes with it.
+    writer = FeatureWriter(layer, target.book, ClassTable(), lambda action: action())
+    target.book.apply((RecordChange(target.book.get(1), None), RecordChange(two, None)))
+    assert {"worn", "dust"}.isdisjoint({*layer.features["class"], *layer.features["note"]})
+    assert layer.features["class"][0] == "background"
+    writer.close()
