@@ -76,6 +76,37 @@ def test_one_undo_is_back_to_before_the_click_and_redo_accepts_again(quick, labe
     assert quick.state.prompts.is_empty
 
 
+def test_what_is_done_to_classes_and_objects_before_the_masks_come_is_a_step_of_its_own(
+    quick, labels
+):
+    prompt(quick, OTHER_COIN)
+    first = labels.copy()
+    quick.set_prompts(COIN)
+    quick.classes.add("cell")
+    quick.objects.note([1], note="worn")
+    quick.wait_until_idle(TIMEOUT_S)
+    both = labels.copy()
+    assert set(np.unique(both)) == {0, 1, 2}
+
+    def known():
+        names = [one.name for one in quick.classes.table.classes]
+        return names, quick.target.labels.book.get(1).note
+
+    undo(quick)
+    np.testing.assert_array_equal(labels, first)
+    assert (known(), quick.state.prompts.is_empty) == ((["cell"], "worn"), True)
+    undo(quick)
+    assert known() == (["cell"], "")
+    undo(quick)
+    assert (known(), quick.state.prompts.is_empty) == (([], ""), True)
+    np.testing.assert_array_equal(labels, first)
+    for _ in range(3):
+        quick.redo()
+    quick.wait_until_idle(TIMEOUT_S)
+    np.testing.assert_array_equal(labels, both)
+    assert (known(), quick.state.prompts.is_empty) == ((["cell"], "worn"), True)
+
+
 def test_objects_accepted_by_hand_are_undone_in_two_steps_as_ever(session, labels):
     prompt(session, COIN)
     session.accept()

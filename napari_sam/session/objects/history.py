@@ -56,6 +56,10 @@ def _within_bounds(edits: list[Edit]) -> list[Edit]:
     return edits[-max(1, kept) :]
 
 
+def _leaves_prompts(edit: Edit) -> bool:
+    return edit.before.prompts == edit.after.prompts
+
+
 class History:
     """The edits that can be undone and those that can be redone."""
 
@@ -88,12 +92,20 @@ class History:
         self._undone.clear()
 
     def push_accepted_click(self, edit: Edit) -> None:
-        """Remember an object that was accepted as it was clicked on: both are undone as one."""
-        click = self.last
+        """Remember an object that was accepted as it was clicked on: both are undone as one.
+
+        What was done to classes or other objects while its masks were on their way is a step of
+        its own, as if it had been done before the click.
+        """
+        between = list(takewhile(_leaves_prompts, reversed(self._done)))[::-1]
+        click = self._done[-1 - len(between)] if len(between) < len(self._done) else None
         if click is None or click.labels is not None or click.after.prompts != edit.before.prompts:
             self.push(edit)
         else:
-            self.replace_last(replace(edit, before=click.before))
+            before = click.before
+            moved = [replace(one, before=before, after=before) for one in between]
+            self._done[-1 - len(between) :] = [*moved, replace(edit, before=before)]
+            self._undone.clear()
 
     def push_prompts(self, edit: Edit) -> None:
         """Remember a change of the prompts; all those of one gesture become one edit."""
