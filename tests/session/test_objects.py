@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sam.session import (
+    ArrayLabels,
     ArrayPlane,
     ImagePlane,
     ObjectRecord,
@@ -14,7 +15,7 @@ from napari_sam.session import (
     TargetError,
 )
 from napari_sam.session.decoding.candidates import ObjectState
-from napari_sam.session.objects import editing
+from napari_sam.session.objects import editing, scanning
 from napari_sam.session.objects.packed import PackedLabels, PackedMask
 from napari_sam.session.objects.reopening import reopen
 from napari_sam.session.objects.scanning import find_objects, recounted
@@ -399,3 +400,25 @@ def test_an_object_state_without_a_reopened_object_is_never_as_accepted():
     assert not ObjectState().is_as_accepted
     record = ObjectRecord(1, (0, 0), (1, 1), 1)
     assert record.shape == (1, 1)
+
+
+@pytest.mark.parametrize("block_px", [2**22, 50])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int64, np.uint64])
+@pytest.mark.parametrize("shape", [(40, 30), (3, 20, 21), (2, 2, 9, 1), (1, 7), (0, 4)])
+def test_objects_are_found_in_blocks_as_pixel_by_pixel(monkeypatch, block_px, dtype, shape):
+    monkeypatch.setattr(scanning, "_BLOCK_PX", block_px)
+    random = np.random.default_rng(1)
+    noise = random.integers(-3 if np.dtype(dtype).kind == "i" else 0, 9, shape).astype(dtype)
+    calm = np.zeros(shape, dtype)
+    calm[..., : shape[-2] // 2, :3] = np.iinfo(dtype).max // 2
+    far = np.where(noise > 4, calm.max(initial=0), noise).astype(dtype)
+    full = np.maximum(far, 1)  # no background
+    for array in (noise, calm, np.zeros(shape, dtype), np.asfortranarray(noise), far, full):
+        expected = set()
+        for label_id in np.unique(array[array > 0]).tolist():
+            places = np.nonzero(array == label_id)
+            start = tuple(int(one.min()) for one in places)
+            stop = tuple(int(one.max()) + 1 for one in places)
+            expected.add((label_id, start, stop, len(places[0])))
+        found = find_objects(ArrayLabels(array))
+        assert {(one.label_id, one.start, one.stop, one.area_px) for one in found} == expected

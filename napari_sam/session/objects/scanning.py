@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import product
 from math import prod
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,20 +16,41 @@ from napari_sam.session.objects.labels import Labels, parts
 from napari_sam.session.objects.packed import Start, region_of
 from napari_sam.session.objects.records import ObjectBook, ObjectRecord, RecordChange
 
-_MAX_LISTED: Final = 2**20
-"""Up to here a list with a place for each number that there might be costs nothing."""
+_BLOCK_PX: Final = 2**22
+"""What is read at once: the processor's caches hold most of it, and a volume is never copied."""
+_MAX_SIDE: Final = 2048
+_MAX_STRETCHES: Final = 0.4
+"""For each pixel: where labels change more often, it is quicker to look at them one by one."""
+_FAR: Final = np.iinfo(np.int64).max
 
 
 def find_objects(labels: Labels) -> list[ObjectRecord]:
-    """Return a record of each object in some labels, read part by part.
+    """Return a record of each object in some labels, read block by block.
 
     Negative labels are no objects.
     """
-    found: dict[int, ObjectRecord] = {}
-    for start, shape in parts((0,) * len(labels.shape), labels.shape):
-        for record in in_array(labels.read(region_of(start, shape)), start):
-            _add(found, record)
-    return list(found.values())
+    found = [_found(labels.read(region_of(*block)), block[0]) for block in _blocks(labels.shape)]
+    if not found:
+        return []
+    label_ids, areas, starts, stops = zip(*found, strict=True)
+    together = _Found(
+        np.concatenate(label_ids),
+        np.concatenate(areas),
+        np.concatenate(starts, axis=1),
+        np.concatenate(stops, axis=1),
+    )
+    return _records(_by_object(together))
+
+
+def _blocks(shape: Start) -> Iterator[tuple[Start, Start]]:
+    """Cut an array into blocks that lie in memory, or in chunks, as much in one piece as can be."""
+    sides: list[int] = []
+    for n in reversed(shape):
+        sides.insert(0, max(1, min(n, _MAX_SIDE, _BLOCK_PX // prod(sides))))
+    grid = zip(shape, sides, strict=True)
+    for start in product(*(range(0, n, side) for n, side in grid)):
+        spans = zip(start, sides, shape, strict=True)
+        yield start, tuple(min(side, n - first) for first, side, n in spans)
 
 
 def recounted(
@@ -113,21 +135,87 @@ def _placed(label_id: int, start: Start, box: tuple[slice, ...], area_px: int) -
 
 def in_array(array: NDArray[Any], start: Start) -> list[ObjectRecord]:
     """Return the objects of an array whose first element is at `start`, in order of label_id."""
+    return _records(_found(array, start))
+
+
+class _Found(NamedTuple):
+    """Parts of objects, of which one may have several."""
+
+    label_ids: NDArray[Any]
+    """(N,)"""
+    areas: NDArray[np.int64]
+    """(N,), in pixels."""
+    starts: NDArray[np.int64]
+    """(n_axes, N), the first indices."""
+    stops: NDArray[np.int64]
+    """(n_axes, N), the last ones, exclusive."""
+
+
+def _found(array: NDArray[Any], start: Start) -> _Found:
+    """Return the objects of an array whose first element is at `start`.
+
+    They are put together from stretches along the last axis, of which there are far fewer than
+    pixels: these are only compared, once.
+    """
+    is_last = np.ones(array.shape, np.bool_)
+    np.not_equal(array[..., 1:], array[..., :-1], out=is_last[..., :-1])
+    ends = np.flatnonzero(is_last)
+    if ends.size > array.size * _MAX_STRETCHES:
+        return _found_in_noise(array, start)
+    label_ids = array.ravel()[ends]
+    own = label_ids > 0
+    lengths, label_ids, places = np.diff(ends, prepend=-1)[own], label_ids[own], ends[own]
+    starts = np.empty((array.ndim, len(places)), np.int64)
+    for axis in reversed(range(array.ndim)):  # as unravel_index, which takes four times as long
+        rest = places // array.shape[axis]
+        starts[axis] = places - rest * array.shape[axis] + start[axis]
+        places = rest
+    stops = starts + 1
+    starts[-1] -= lengths - 1
+    return _by_object(_Found(label_ids, lengths, starts, stops))
+
+
+def _found_in_noise(array: NDArray[Any], start: Start) -> _Found:
+    """Return what `_found` does, in a time that does not depend on how often labels change."""
     largest = int(array.max(initial=0))
-    if largest <= 0:
-        return []
-    if largest < _MAX_LISTED:
-        label_ids, numbers = np.arange(1, largest + 1), np.maximum(array, 0).astype(np.int32)
-    else:  # consecutive numbers, which takes longer
-        label_ids, numbers = np.unique(array, return_inverse=True)
-        numbers = numbers.reshape(array.shape) + 1
+    if largest <= array.size:
+        label_ids = np.arange(largest + 1).astype(array.dtype)
+        numbers = np.maximum(array, 0).astype(np.int32)
+    else:
+        label_ids, inverse = np.unique(np.maximum(array, 0), return_inverse=True)
+        numbers = inverse.reshape(array.shape).astype(np.int32)
+        if label_ids[0] > 0:  # there is no background, which is to have the number 0
+            label_ids, numbers = np.insert(label_ids, 0, 0), numbers + 1
     areas, boxes = np.bincount(numbers.ravel()), ndimage.find_objects(numbers)
-    # Not one by one: a small array may have an object with a very large number.
-    return [
-        _placed(int(label_ids[number - 1]), start, boxes[number - 1], int(areas[number]))
-        for number in np.flatnonzero(areas).tolist()
-        if number > 0 and label_ids[number - 1] > 0
-    ]
+    own = np.flatnonzero(areas[1:]) + 1
+    spans = np.array([[(one.start, one.stop) for one in boxes[n - 1]] for n in own.tolist()])
+    spans = spans.reshape(len(own), array.ndim, 2) + np.array(start, np.int64)[:, None]
+    return _Found(label_ids[own], areas[own], spans[..., 0].T, spans[..., 1].T)
+
+
+def _by_object(found: _Found) -> _Found:
+    """Put together the parts of each object, in order of label_id."""
+    largest = int(found.label_ids.max(initial=0))
+    if largest <= found.label_ids.size:
+        label_ids = np.arange(largest + 1).astype(found.label_ids.dtype)
+        numbers = found.label_ids.astype(np.intp)
+    else:  # a list with a place for each number that there might be would be too long
+        label_ids, numbers = np.unique(found.label_ids, return_inverse=True)
+    n_axes, n = len(found.starts), len(label_ids)
+    areas = np.zeros(n, np.int64)
+    np.add.at(areas, numbers, found.areas)
+    starts, stops = np.full((n_axes, n), _FAR), np.zeros((n_axes, n), np.int64)
+    for axis in range(n_axes):
+        np.minimum.at(starts[axis], numbers, found.starts[axis])
+        np.maximum.at(stops[axis], numbers, found.stops[axis])
+    own = areas > 0
+    return _Found(label_ids[own], areas[own], starts[:, own], stops[:, own])
+
+
+def _records(found: _Found) -> list[ObjectRecord]:
+    starts, stops = found.starts.T.tolist(), found.stops.T.tolist()
+    rows = zip(found.label_ids.tolist(), starts, stops, found.areas.tolist(), strict=True)
+    return [ObjectRecord(n, tuple(a), tuple(b), area_px) for n, a, b, area_px in rows]
 
 
 def union(one: ObjectRecord, other: ObjectRecord) -> ObjectRecord:
