@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import numpy as np
 from napari.layers import Labels
 from napari.utils.events import Event
 
-from napari_sam.session import Painted, distinct
+from napari_sam.session import Painted, counts_of
 
 
 class BrushStrokes:
@@ -26,6 +28,8 @@ class BrushStrokes:
     def __init__(self, layer: Labels, on_stroke: Callable[[], None]) -> None:
         self._on_stroke = on_stroke
         self._painted = Painted()
+        self._layer = ref(layer)
+        self._is_mixed = False
         self._n_undone = len(layer._redo_history)
         layer.events.paint.connect(self._on_paint)
         layer.events.set_data.connect(self._on_shown)
@@ -41,6 +45,17 @@ class BrushStrokes:
         painted, self._painted = self._painted, Painted()
         return painted
 
+    def mistrust(self) -> None:
+        """Hear, on any thread, that something else than a brush writes to the layer.
+
+        What is painted at that time may be counted already as a part of what was written.
+        """
+        layer = self._layer()
+        if self._painted.label_ids:
+            self._painted.count(None)
+        if layer is not None and layer._staged_history:  # of a stroke that has not ended
+            self._is_mixed = True
+
     @property
     def largest_label_id(self) -> int:
         """The largest label_id that was painted with since `take`, 0 without one."""
@@ -48,7 +63,8 @@ class BrushStrokes:
 
     def _on_paint(self, event: Event) -> None:
         self._n_undone = 0
-        self._note(event.value)
+        self._note(event.value, is_known=not self._is_mixed)
+        self._is_mixed = False
 
     def _on_shown(self, event: Event) -> None:
         """Look whether napari's undo or redo was what has made it show the data anew."""
@@ -57,11 +73,18 @@ class BrushStrokes:
         self._n_undone += by
         moved = list(layer._redo_history)[-by:] if by > 0 else list(layer._undo_history)[by:]
         for stroke in moved if by else ():
-            self._note(stroke)
+            # It writes what was there once over whatever is there now.
+            self._note(stroke, is_known=False)
 
-    def _note(self, stroke: Any) -> None:
+    def _note(self, stroke: Any, *, is_known: bool) -> None:
+        """Note a stroke; it may be known what was there before."""
+        n_gained: Counter[int] = Counter()
         for where, *mask, before, after in stroke:
-            label_ids = {*distinct(np.asarray(before)), *distinct(np.asarray(after))}
+            before = np.asarray(before)
+            lost, gained = counts_of(before), counts_of(np.broadcast_to(after, before.shape))
+            n_gained.update(gained)
+            n_gained.subtract(lost)
+            label_ids = {*lost, *gained}
             if isinstance(where[0], slice):  # a box, and which of its pixels; None: all
                 start = tuple(int(one.start) for one in where)
                 if mask and mask[0] is not None:
@@ -71,4 +94,5 @@ class BrushStrokes:
                 self._painted.add(start, changed, label_ids)
             else:
                 self._painted.add_places([np.asarray(one) for one in where], label_ids)
+        self._painted.count(n_gained if is_known else None)
         self._on_stroke()

@@ -130,6 +130,7 @@ class TargetLayer:
         where: NDArray[np.bool_] | None = None,
     ) -> None:
         """Replace a region, or those pixels of it that are True, at every resolution there is."""
+        self._strokes.mistrust()
         write_levels(levels(self.layer), region, labels, where)
 
     def show(self) -> None:
@@ -201,7 +202,7 @@ class TargetLayer:
         masks = painted.masks()
         if not masks:
             return
-        changes = recount_painted(self, self._book, masks, painted.label_ids)
+        changes = recount_painted(self, self._book, masks, painted.label_ids, painted.n_gained)
         self._book.apply(tuple(changes))
         self.painted.emit(tuple(masks), tuple(changes))
 

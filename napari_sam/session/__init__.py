@@ -45,7 +45,7 @@ from napari_sam.session.objects.labels import (
     TargetError,
 )
 from napari_sam.session.objects.packed import PackedMask, Start, take_away
-from napari_sam.session.objects.painting import Painted, distinct, recount_painted
+from napari_sam.session.objects.painting import Painted, counts_of, recount_painted
 from napari_sam.session.objects.records import ObjectBook, ObjectRecord, RecordChange, counted
 from napari_sam.session.objects.scanning import find_objects, recounted
 from napari_sam.session.plane.image_plane import ImageError, ImagePlane
@@ -167,8 +167,8 @@ __all__ = [
     "classes_from_json",
     "classes_to_json",
     "counted",
+    "counts_of",
     "discard",
-    "distinct",
     "explain",
     "find_journals",
     "find_objects",

@@ -7,9 +7,14 @@ import pytest
 from napari.layers import Labels
 
 from napari_sam.layers.target import TargetLayer
-from napari_sam.session import ArrayLabels, find_objects
+from napari_sam.session import ArrayLabels, find_objects, recounted
+from napari_sam.session.objects import painting
 
 SIDE = 600
+
+
+def places(records):
+    return {(one.label_id, one.start, one.stop, one.area_px) for one in records}
 
 
 @pytest.fixture
@@ -21,7 +26,10 @@ def layer():
     return Labels(array)
 
 
-def test_every_way_to_paint_is_followed(layer, monkeypatch):
+@pytest.mark.parametrize("max_recounted_px", [None, 0])
+def test_every_way_to_paint_is_followed(layer, monkeypatch, max_recounted_px):
+    if max_recounted_px is not None:
+        monkeypatch.setattr(painting, "_MAX_RECOUNTED_PX", max_recounted_px)
     sizes = []
     read = TargetLayer.read
     monkeypatch.setattr(
@@ -54,8 +62,76 @@ def test_every_way_to_paint_is_followed(layer, monkeypatch):
         soon.pop()()
         soon.clear()
         assert sum(sizes) < 3 * SIDE**2
-        expected = find_objects(ArrayLabels(layer.data))
-        assert {(one.label_id, one.start, one.stop, one.area_px) for one in target.book} == {
-            (one.label_id, one.start, one.stop, one.area_px) for one in expected
-        }
+        assert places(target.book) == places(find_objects(ArrayLabels(layer.data)))
+    target.close()
+
+
+def test_a_dab_on_what_extends_through_a_volume_costs_what_it_changes(monkeypatch):
+    array = np.zeros((40, 256, 256), np.uint16)
+    array[0, 10:60, 10:60] = array[-1, -60:-10, -60:-10] = 1
+    layer, n_read = Labels(array), [0]
+    read = TargetLayer.read
+
+    def counting(target, region):
+        part = read(target, region)
+        n_read[0] += part.size
+        return part
+
+    monkeypatch.setattr(TargetLayer, "read", counting)
+    soon = []
+    target = TargetLayer(layer, soon.append)
+
+    def follow():
+        while soon:
+            soon.pop(0)()
+        assert places(target.book) == places(find_objects(ArrayLabels(layer.data)))
+
+    def drag(value, *places_rc):
+        with layer.block_history():
+            for place in places_rc:
+                layer.paint(place, value)
+
+    layer.brush_size = 30
+    for value, where in (
+        (1, [(3, 100, 100), (3, 104, 100)]),
+        (2, [(3, 100, 100)]),
+        (1, [(3, 100, 104), (3, 200, 2)]),
+        (0, [(3, 200, 2)]),
+    ):
+        n_read[0] = 0
+        drag(value, *where)
+        follow()
+        assert n_read[0] < array.size / 10
+    layer.undo()
+    follow()
+    layer.redo()
+    follow()
+    layer.brush_size = 250
+    drag(0, (39, 200, 200))  # the box ends at the next of its pixels, far away
+    follow()
+    assert target.book.get(1).stop[0] == 4
+    drag(0, (3, 100, 100), (0, 50, 50))
+    follow()
+    assert len(target.book) == 0
+    target.close()
+
+
+def test_what_is_written_while_a_stroke_goes_on_is_counted_once(monkeypatch):
+    monkeypatch.setattr(painting, "_MAX_RECOUNTED_PX", 0)
+    layer = Labels(np.zeros((100, 100), np.uint16))
+    layer.data[10:40, 10:40] = 1
+    soon = []
+    target = TargetLayer(layer, soon.append)
+    one = target.book.get(1)
+    with layer.block_history():
+        layer.brush_size = 5
+        layer.paint((60, 60), 1)
+        region = (slice(0, 100), slice(0, 100))
+        target.write(region, np.where(layer.data == 1, 1, 2))
+        changes = recounted(target, target.book, 1, (0, 0), (100, 100))
+        target.book.apply(tuple(changes))
+        assert target.book.get(1).area_px > one.area_px
+    for action in soon:
+        action()
+    assert target.book.get(1).area_px == np.count_nonzero(layer.data == 1)
     target.close()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from math import prod
 from typing import Any, Final
 
 import numpy as np
@@ -15,10 +17,12 @@ from napari_sam.session.objects.brushed import after_strokes
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask, Start
 from napari_sam.session.objects.records import ObjectBook, ObjectRecord, RecordChange
-from napari_sam.session.objects.scanning import in_array, recounted_all, union
+from napari_sam.session.objects.scanning import in_array, recounted_all, shrunk, union
 
 _TILE_PX: Final = 512
 """As long as the chunks of a sparse target, and as the blocks that a journal is replayed in."""
+_MAX_RECOUNTED_PX: Final = 2**21
+"""In a larger box an object is not counted again if it is known how many pixels it has gained."""
 
 
 class Painted:
@@ -30,7 +34,16 @@ class Painted:
     def __init__(self) -> None:
         self.label_ids: set[int] = set()
         """The objects that may have lost or gained pixels."""
+        self.n_gained: Counter[int] | None = Counter()
+        """How many each has gained, less those it has lost; None if that is not known."""
         self._tiles: dict[Start, NDArray[np.bool_]] = {}
+
+    def count(self, n_gained: Mapping[int, int] | None) -> None:
+        """Note how many pixels objects have gained with what is added; None: nobody knows."""
+        if n_gained is None or self.n_gained is None:
+            self.n_gained = None
+        else:
+            self.n_gained.update(n_gained)
 
     def add(self, start: Start, mask: NDArray[np.bool_], label_ids: Iterable[int]) -> None:
         """Note pixels of a box.
@@ -95,15 +108,22 @@ def _sides(n_axes: int) -> Start:
     return (*(1,) * (n_axes - 2), _TILE_PX, _TILE_PX)[-n_axes:]
 
 
-def distinct(values: NDArray[Any]) -> list[int]:
-    """Return the different ones of some labels, in no order."""
+def counts_of(values: NDArray[Any]) -> dict[int, int]:
+    """Return how often each of some labels is there."""
     if values.size and values.min() >= 0 and values.max() < values.size:
-        return [int(one) for one in np.flatnonzero(np.bincount(values.ravel().astype(np.intp)))]
-    return [int(one) for one in np.unique(values)]
+        counts = np.bincount(values.ravel().astype(np.intp))
+        found = np.flatnonzero(counts)
+        return dict(zip(found.tolist(), counts[found].tolist(), strict=True))
+    found, counts = np.unique(values, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
 
 def recount_painted(
-    labels: Labels, book: ObjectBook, masks: Iterable[PackedMask], label_ids: Iterable[int]
+    labels: Labels,
+    book: ObjectBook,
+    masks: Sequence[PackedMask],
+    label_ids: Iterable[int],
+    n_gained: Mapping[int, int] | None = None,
 ) -> list[RecordChange]:
     """Return what became of the records of objects where somebody has painted.
 
@@ -113,10 +133,13 @@ def recount_painted(
         The labels, as they are now.
     book : ObjectBook
         The records, as they were.
-    masks : iterable of PackedMask
+    masks : sequence of PackedMask
         The pixels that were painted.
     label_ids : iterable of int
         The objects that may have lost or gained pixels there.
+    n_gained : mapping of int to int, optional
+        How many pixels objects have gained there, less those they have lost. What lies in a very
+        large box, as one class in a volume may, is then not counted again.
     """
     gained: dict[int, ObjectRecord] = {}
     for mask in masks:
@@ -132,10 +155,15 @@ def recount_painted(
             changes.append(RecordChange(None, more))
         elif record is not None:
             found = more or record
-            boxes[label_id] = (
+            box = (
                 tuple(map(min, record.start, found.start)),
                 tuple(map(max, record.stop, found.stop)),
             )
+            now = None if n_gained is None else _reckoned(labels, record, box, masks, n_gained)
+            if now is None:
+                boxes[label_id] = box
+            else:
+                changes.append(RecordChange(record, now))
     counted = recounted_all(labels, boxes)
     strokes = [(mask, labels.read(mask.region)) for mask in masks]
     for label_id in boxes:
@@ -150,3 +178,42 @@ def recount_painted(
             )
         changes.append(RecordChange(record, now))
     return changes
+
+
+def _reckoned(
+    labels: Labels,
+    record: ObjectRecord,
+    box: tuple[Start, Start],
+    masks: Sequence[PackedMask],
+    n_gained: Mapping[int, int],
+) -> ObjectRecord | None:
+    """Return the record of an object in a large box; None if it is better counted again.
+
+    Parameters
+    ----------
+    labels : Labels
+        The labels, as they are now.
+    record : ObjectRecord
+        What it was.
+    box : tuple
+        From start to stop, outside of which it has no pixel.
+    masks : sequence of PackedMask
+        The pixels that were painted: only where they reach a side of the box may that have moved.
+    n_gained : mapping of int to int
+        How many pixels it has gained.
+    """
+    start, stop = box
+    area_px = record.area_px + n_gained.get(record.label_id, 0)
+    if area_px <= 0 or prod(b - a for a, b in zip(start, stop, strict=True)) <= _MAX_RECOUNTED_PX:
+        return None
+    touched = [
+        (
+            any(one.start[axis] <= start[axis] for one in masks),
+            any(one.start[axis] + one.shape[axis] >= stop[axis] for one in masks),
+        )
+        for axis in range(len(start))
+    ]
+    smallest = shrunk(labels, record.label_id, start, stop, touched)
+    if smallest is None:
+        return None
+    return replace(record, start=smallest[0], stop=smallest[1], area_px=area_px)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from math import prod
@@ -109,6 +109,68 @@ def recounted_all(
                 (box,) = ndimage.find_objects(own.view(np.uint8))
                 _add(found, _placed(label_id, corner, box, area_px))
     return found
+
+
+def shrunk(
+    labels: Labels,
+    label_id: int,
+    start: Start,
+    stop: Start,
+    touched: Sequence[tuple[bool, bool]],
+) -> tuple[Start, Start] | None:
+    """Return the smallest box of an object within one, read no further than to its first pixels.
+
+    Parameters
+    ----------
+    labels : Labels
+        The labels.
+    label_id : int
+        The object.
+    start, stop : tuple of int
+        The box.
+    touched : sequence of (bool, bool)
+        For each axis, whether the first and the last side of the box may have moved inwards.
+
+    Returns
+    -------
+    (start, stop) or None
+        None if there is no pixel of it.
+    """
+    low, high = list(start), list(stop)
+    for axis, (is_first_touched, is_last_touched) in enumerate(touched):
+        if is_first_touched:
+            low[axis] += _n_empty(labels, label_id, low, high, axis, from_end=False)
+        if is_last_touched:
+            high[axis] -= _n_empty(labels, label_id, low, high, axis, from_end=True)
+        if low[axis] >= high[axis]:
+            return None
+    return tuple(low), tuple(high)
+
+
+def _n_empty(
+    labels: Labels,
+    label_id: int,
+    low: Sequence[int],
+    high: Sequence[int],
+    axis: int,
+    *,
+    from_end: bool,
+) -> int:
+    """Return how many rows of a box along an axis have no pixel of an object, at one side."""
+    n_empty, n_rows, length = 0, 1, high[axis] - low[axis]
+    region = [slice(a, b) for a, b in zip(low, high, strict=True)]
+    others = tuple(one for one in range(len(region)) if one != axis)
+    while n_empty < length:
+        n_rows = min(n_rows, length - n_empty)
+        first = high[axis] - n_empty - n_rows if from_end else low[axis] + n_empty
+        region[axis] = slice(first, first + n_rows)
+        own = labels.read(tuple(region)) == label_id
+        having = np.flatnonzero(own.any(axis=others))
+        if having.size:
+            return n_empty + int(n_rows - 1 - having[-1] if from_end else having[0])
+        n_empty += n_rows
+        n_rows *= 2  # few reads where much is empty
+    return n_empty
 
 
 def _extent(start: Start, stop: Start) -> Start:
