@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.objects.packed import PackedMask, Start
+from napari_sam.session.objects.packed import PackedMask, Start, take_away
 from napari_sam.session.objects.pixel_sets import PixelSet
 
 if TYPE_CHECKING:
@@ -80,11 +80,11 @@ def after_strokes(
     """
     before = record.brushed
     painted, erased = PixelSet(before.painted), PixelSet(before.erased)
-    accepted, was_painted = PixelSet(record.masks), PixelSet(before.painted)
+    was_painted = PixelSet(before.painted)
     for stroke, labels in strokes:
         start, shape = stroke.start, stroke.shape
         is_own = stroke.mask & (labels == record.label_id)
-        known = accepted.read(start, shape)
+        known = _covered(record.masks, start, shape)
         painted.discard(start, stroke.mask)
         painted.add(start, is_own & ~known)
         if not record.masks:
@@ -107,6 +107,16 @@ def merged_strokes(all_brushed: Iterable[Brushed], pixels: Iterable[PackedMask])
     for mask in pixels:
         erased.discard(mask.start, mask.mask)
     return Brushed(painted.masks(), erased.masks())
+
+
+def _covered(masks: Iterable[PackedMask], start: Start, shape: Start) -> NDArray[np.bool_]:
+    """Return which pixels of a box are in some masks; only those that meet it are unpacked."""
+    others = np.ones(shape, np.bool_)
+    stop = np.add(start, shape)
+    for one in masks:
+        if (np.maximum(start, one.start) < np.minimum(stop, np.add(one.start, one.shape))).all():
+            take_away(others, start, one.mask, one.start)
+    return ~others
 
 
 def _in_box(start: Start, shape: Start, record: ObjectRecord) -> NDArray[np.bool_]:

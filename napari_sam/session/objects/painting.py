@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from math import prod
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_sam.session.objects.brushed import after_strokes
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask, Start
+from napari_sam.session.objects.pixel_sets import PixelSet
 from napari_sam.session.objects.records import ObjectBook, ObjectRecord, RecordChange
 from napari_sam.session.objects.scanning import in_array, recounted_all, shrunk, union
 
-_TILE_PX: Final = 512
-"""As long as the chunks of a sparse target, and as the blocks that a journal is replayed in."""
 _MAX_RECOUNTED_PX: Final = 2**21
 """In a larger box an object is not counted again if it is known how many pixels it has gained."""
 
@@ -36,7 +33,7 @@ class Painted:
         """The objects that may have lost or gained pixels."""
         self.n_gained: Counter[int] | None = Counter()
         """How many each has gained, less those it has lost; None if that is not known."""
-        self._tiles: dict[Start, NDArray[np.bool_]] = {}
+        self._pixels = PixelSet()
 
     def count(self, n_gained: Mapping[int, int] | None) -> None:
         """Note how many pixels objects have gained with what is added; None: nobody knows."""
@@ -58,54 +55,16 @@ class Painted:
             What they were and what they are; 0 and negative ones are no objects.
         """
         self.label_ids.update(label_id for label_id in label_ids if label_id > 0)
-        sides = _sides(mask.ndim)
-        ranges = [
-            range(first // side, (first + n - 1) // side + 1)
-            for first, n, side in zip(start, mask.shape, sides, strict=True)
-        ]
-        for index in product(*ranges):
-            inside, own = [], []
-            for number, side, first, n in zip(index, sides, start, mask.shape, strict=True):
-                corner = number * side
-                begin, end = max(first, corner), min(first + n, corner + side)
-                inside.append(slice(begin - corner, end - corner))
-                own.append(slice(begin - first, end - first))
-            self._tile(index)[tuple(inside)] |= mask[tuple(own)]
+        self._pixels.add(start, mask)
 
     def add_places(self, places: Sequence[NDArray[Any]], label_ids: Iterable[int]) -> None:
         """Note pixels by their indices, one array for each axis; they may lie far apart."""
         self.label_ids.update(label_id for label_id in label_ids if label_id > 0)
-        sides = np.array(_sides(len(places)))[:, None]
-        at = np.stack([np.ravel(one) for one in np.broadcast_arrays(*places)]).astype(np.int64)
-        if not at.size:
-            return
-        index = at // sides
-        grid = np.ravel_multi_index(tuple(index), tuple(index.max(axis=1) + 1))
-        order = np.argsort(grid, kind="stable")
-        for part in np.split(order, np.flatnonzero(np.diff(grid[order])) + 1):
-            own = index[:, part[0]]
-            self._tile(tuple(own.tolist()))[tuple(at[:, part] - own[:, None] * sides)] = True
+        self._pixels.add_places(places)
 
-    def masks(self) -> list[PackedMask]:
+    def masks(self) -> tuple[PackedMask, ...]:
         """Return the pixels, in parts that do not overlap, each within its smallest box."""
-        packed = []
-        for index, tile in self._tiles.items():
-            (box,) = ndimage.find_objects(tile.view(np.uint8)) or [None]
-            if box is not None:
-                corner = zip(index, _sides(tile.ndim), box, strict=True)
-                start = tuple(number * side + one.start for number, side, one in corner)
-                packed.append(PackedMask(start, tile[box]))
-        return packed
-
-    def _tile(self, index: Start) -> NDArray[np.bool_]:
-        tile = self._tiles.get(index)
-        if tile is None:
-            tile = self._tiles[index] = np.zeros(_sides(len(index)), np.bool_)
-        return tile
-
-
-def _sides(n_axes: int) -> Start:
-    return (*(1,) * (n_axes - 2), _TILE_PX, _TILE_PX)[-n_axes:]
+        return self._pixels.masks()
 
 
 def counts_of(values: NDArray[Any]) -> dict[int, int]:
@@ -165,19 +124,22 @@ def recount_painted(
             else:
                 changes.append(RecordChange(record, now))
     counted = recounted_all(labels, boxes)
-    strokes = [(mask, labels.read(mask.region)) for mask in masks]
     for label_id in boxes:
         record, now = book.get(label_id), counted.get(label_id)
         if record is not None and now is not None:
-            now = replace(
-                record,
-                start=now.start,
-                stop=now.stop,
-                area_px=now.area_px,
-                brushed=after_strokes(record, strokes),
-            )
+            now = replace(record, start=now.start, stop=now.stop, area_px=now.area_px)
         changes.append(RecordChange(record, now))
-    return changes
+    strokes = [(mask, labels.read(mask.region)) for mask in masks]
+    return [_with_strokes(change, strokes) for change in changes]
+
+
+def _with_strokes(
+    change: RecordChange, strokes: Sequence[tuple[PackedMask, NDArray[Any]]]
+) -> RecordChange:
+    before, after = change.before, change.after
+    if before is None or after is None:
+        return change
+    return RecordChange(before, replace(after, brushed=after_strokes(before, strokes)))
 
 
 def _reckoned(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,10 +34,20 @@ class PixelSet:
         """Add the pixels of a box where a mask is True."""
         for index, inside, own in tiles_of(start, mask.shape):
             if mask[own].any():
-                tile = self._tiles.get(index)
-                if tile is None:
-                    tile = self._tiles[index] = np.zeros(tile_shape(mask.ndim), np.bool_)
-                tile[inside] |= mask[own]
+                self._tile(index)[inside] |= mask[own]
+
+    def add_places(self, places: Sequence[NDArray[Any]]) -> None:
+        """Add pixels by their indices, one array for each axis; they may lie far apart."""
+        sides = np.array(tile_shape(len(places)))[:, None]
+        at = np.stack([np.ravel(one) for one in np.broadcast_arrays(*places)]).astype(np.int64)
+        if not at.size:
+            return
+        index = at // sides
+        grid = np.ravel_multi_index(tuple(index), tuple(index.max(axis=1) + 1))
+        order = np.argsort(grid, kind="stable")
+        for part in np.split(order, np.flatnonzero(np.diff(grid[order])) + 1):
+            own = index[:, part[0]]
+            self._tile(tuple(own.tolist()))[tuple(at[:, part] - own[:, None] * sides)] = True
 
     def discard(self, start: Start, mask: NDArray[np.bool_]) -> None:
         """Take away the pixels of a box where a mask is True."""
@@ -65,6 +75,12 @@ class PixelSet:
                 start = tuple(number * side + one.start for number, side, one in corner)
                 packed.append(PackedMask(start, tile[box]))
         return tuple(packed)
+
+    def _tile(self, index: Start) -> NDArray[np.bool_]:
+        tile = self._tiles.get(index)
+        if tile is None:
+            tile = self._tiles[index] = np.zeros(tile_shape(len(index)), np.bool_)
+        return tile
 
 
 def tile_shape(n_axes: int) -> Start:
