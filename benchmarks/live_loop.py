@@ -16,16 +16,17 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import napari
 import numpy as np
-from qtpy.QtCore import QEvent, QObject, QTimer
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from skimage import data
 
 from napari_sam.bench.instruments import (
     TIMEOUT_S,
-    Heartbeat,
     Screen,
     previews_per_second,
     wait_until,
@@ -66,6 +67,41 @@ def main() -> None:
 
 
 # Instruments -----------------------------------------------------------------------------------
+
+
+class Heartbeat:
+    """The gaps between the beats of a 1 ms timer: how long the event loop was blocked."""
+
+    def __init__(self) -> None:
+        self._gaps_s: list[float] = []
+        self._last_s = 0.0
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(1)
+        self._timer.timeout.connect(self._beat)
+
+    def _beat(self) -> None:
+        now_s = time.perf_counter()
+        self._gaps_s.append(now_s - self._last_s)
+        self._last_s = now_s
+
+    @contextmanager
+    def beating(self) -> Iterator[None]:
+        """Beat inside the block."""
+        self._last_s = time.perf_counter()
+        self._timer.start()
+        yield
+        self._beat()
+        self._timer.stop()
+
+    @property
+    def max_s(self) -> float:
+        """The longest gap."""
+        return max(self._gaps_s)
+
+    def __str__(self) -> str:
+        percentile_99_s = float(np.percentile(self._gaps_s, 99))
+        return f"max {self.max_s * 1000:5.1f} ms, 99th percentile {percentile_99_s * 1000:5.1f} ms"
 
 
 class PaintWatch(QObject):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,41 +33,6 @@ def wait_until(condition: Callable[[], bool]) -> None:
             msg = f"Waited in vain for {TIMEOUT_S} s."
             raise TimeoutError(msg)
         QEventLoop().processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
-
-
-class Heartbeat:
-    """The gaps between the beats of a 1 ms timer: how long the event loop was blocked."""
-
-    def __init__(self) -> None:
-        self._gaps_s: list[float] = []
-        self._last_s = 0.0
-        self._timer = QTimer()
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.setInterval(1)
-        self._timer.timeout.connect(self._beat)
-
-    def _beat(self) -> None:
-        now_s = time.perf_counter()
-        self._gaps_s.append(now_s - self._last_s)
-        self._last_s = now_s
-
-    @contextmanager
-    def beating(self) -> Iterator[None]:
-        """Beat inside the block."""
-        self._last_s = time.perf_counter()
-        self._timer.start()
-        yield
-        self._beat()
-        self._timer.stop()
-
-    @property
-    def max_s(self) -> float:
-        """The longest gap."""
-        return max(self._gaps_s)
-
-    def __str__(self) -> str:
-        percentile_99_s = float(np.percentile(self._gaps_s, 99))
-        return f"max {self.max_s * 1000:5.1f} ms, 99th percentile {percentile_99_s * 1000:5.1f} ms"
 
 
 class Screen:

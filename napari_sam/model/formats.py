@@ -90,11 +90,6 @@ def from_micro_sam(state: Mapping[str, T]) -> dict[str, T]:
     return {name.removeprefix(MICRO_SAM_PREFIX): value for name, value in state.items()}
 
 
-def to_micro_sam(state: Mapping[str, T]) -> dict[str, T]:
-    """Put micro-sam's prefix before published names."""
-    return {MICRO_SAM_PREFIX + name: value for name, value in state.items()}
-
-
 def from_hugging_face(state: Mapping[str, T]) -> dict[str, T]:
     """Rename the entries of a ``SamModel``; names it does not have are left as they are.
 

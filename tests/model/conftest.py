@@ -43,6 +43,11 @@ class Hostile:
         return (Path.touch, (self.path,))
 
 
+def as_micro_sam(state):
+    """Return weights under the names that micro-sam's training gives them."""
+    return {f"sam.{name}": value for name, value in state.items()}
+
+
 def golden_cases():
     """Return image name -> prompt name -> prompt, or nothing where the goldens are missing."""
     path = GOLDENS / "cases.json"

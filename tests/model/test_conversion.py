@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import TINY_CONFIG, Hostile
+from conftest import TINY_CONFIG, Hostile, as_micro_sam
 from safetensors.torch import load_file, save_file
 
 from napari_sam.model import VARIANTS, CheckpointError
 from napari_sam.model.conversion import convert
-from napari_sam.model.formats import to_hugging_face, to_micro_sam
+from napari_sam.model.formats import to_hugging_face
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def assert_same(path, tensors):
     assert all(torch.equal(found[name], tensors[name]) for name in found)
 
 
-@pytest.mark.parametrize("layout", [dict, to_hugging_face, to_micro_sam])
+@pytest.mark.parametrize("layout", [dict, to_hugging_face, as_micro_sam])
 def test_any_layout_becomes_ours(tiny, tmp_path, layout):
     torch.save(layout(tiny), tmp_path / "in.pt")
     done = convert(tmp_path / "in.pt", tmp_path / "new" / "out.safetensors")
@@ -43,7 +43,7 @@ def test_tensors_that_share_memory(tiny, tmp_path):
 
 def test_decoder_goes_beside(tiny, tmp_path):
     decoder = {"out_conv.weight": torch.ones(3, 2)}
-    torch.save({"model_state": to_micro_sam(tiny), "decoder_state": decoder}, tmp_path / "in.pt")
+    torch.save({"model_state": as_micro_sam(tiny), "decoder_state": decoder}, tmp_path / "in.pt")
     done = convert(tmp_path / "in.pt", tmp_path / "cells.safetensors")
     assert_same(done.path, tiny)
     assert done.decoder_path == tmp_path / "cells_decoder.safetensors"

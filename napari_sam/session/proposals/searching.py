@@ -55,11 +55,6 @@ class Search:
     free_of: LabelsPlane | None = None
     keep_logits: bool = False
 
-    @property
-    def point_count(self) -> int:
-        """How many points there are at most, without crops."""
-        return len(self.tiles) * self.settings.points_per_side**2
-
     def is_wanted(self, points_xy: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which of (N, 2) points, x and y in the plane, are to be decoded."""
         wanted = np.ones(len(points_xy), bool)
