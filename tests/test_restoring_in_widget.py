@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari.layers import Image, Labels
+from napari.layers._source import layer_source
 from skimage import data
 
 from napari_sam import journal_keeper, restoring
@@ -109,7 +110,7 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
     binding.set_image(viewer.layers["coins"])
     widget.wait_until_idle(TIMEOUT_S)
     assert not row.isHidden()
-    assert "4 objects of today" in row._text.text()
+    assert "4 objects on 'coins' of today" in row._text.text()
     assert "ended unexpectedly" in row._text.text()
     row._restore.click()
     widget.wait_until_idle(TIMEOUT_S)
@@ -146,14 +147,14 @@ def test_what_was_closed_without_being_saved_is_offered_in_other_words(
     other_program()
     viewer, widget = make_widget(coins())
     row = widget._restoring.row
-    assert "2 objects of today" in row._text.text()
+    assert "2 objects on 'coins' of today" in row._text.text()
     assert "when the widget was closed" in row._text.text()
     assert "1 more" in row._text.text()
     row._discard.click()
     assert row._discard.text() == "Really discard"
     assert len(list(journals_folder.iterdir())) == 2
     row._discard.click()
-    assert "1 object of today" in row._text.text()
+    assert "1 object on 'coins' of today" in row._text.text()
     assert row._discard.text() == "Discard"
     (path,) = journals_folder.iterdir()
     path.unlink()  # somebody else was faster
@@ -171,7 +172,7 @@ def test_a_deleted_layer_is_offered_at_once_and_to_no_other_image(make_widget, o
     viewer.layers.remove(widget.binding.objects.target)
     widget.wait_until_idle(TIMEOUT_S)
     row = widget._restoring.row
-    assert "2 objects of today" in row._text.text()
+    assert "2 objects on 'coins' of today" in row._text.text()
     assert "deleted" in row._text.text()
     row._restore.click()
     widget.wait_until_idle(TIMEOUT_S)
@@ -242,6 +243,35 @@ def test_labels_of_a_wider_type_are_still_what_they_were_also_after_a_crash(
     again.wait_until_idle(TIMEOUT_S)
     assert again.binding.objects.target.data.dtype == np.int64
     assert known(again) == at_the_end
+
+
+def test_objects_of_another_scene_of_the_file_are_not_offered(make_widget, other_program):
+    def scenes():
+        with layer_source(path="/data/plate.lif", reader_plugin="some"):
+            return (
+                Image(data.coins(), name="scene 1"),
+                Image(data.coins()[::-1].copy(), name="scene 2"),
+            )
+
+    viewer, widget = make_widget(*scenes())
+    widget.binding.set_image(viewer.layers["scene 1"])
+    accept_at(viewer, widget, PLACES[0])
+    widget.close()
+
+    other_program()
+    viewer, again = make_widget(*scenes())
+    again.binding.set_image(viewer.layers["scene 2"])
+    again.wait_until_idle(TIMEOUT_S)
+    assert again._restoring.row.isHidden()
+    viewer.layers["scene 1"].name = "renamed"
+    again.binding.set_image(viewer.layers["renamed"])
+    again.wait_until_idle(TIMEOUT_S)
+    assert "1 object on 'scene 1' of today" in again._restoring.row._text.text()
+    viewer.layers["renamed"].name = "scene 1"
+    viewer.layers["scene 1"].data = data.coins()[:, ::-1]  # processed anew, and saved there
+    again._restoring.look()
+    again.wait_until_idle(TIMEOUT_S)
+    assert not again._restoring.row.isHidden()
 
 
 def test_a_disk_that_is_full_warns_once_and_stops_nobody(make_widget, said, monkeypatch):

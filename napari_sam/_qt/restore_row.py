@@ -57,9 +57,9 @@ class RestoreRow(QWidget):
         if newest.is_closed:
             end = "the widget was closed or the labels layer deleted"
         more = f" ({len(others)} more to choose from after that.)" if others else ""
-        made = f"{counted(newest.n_objects)} of {_when(newest.ended)}, when {end}"
-        self._text.show_text(f"{made}, in no session file.{more}")
         image = newest.header["image"]
+        made = f"{counted(newest.n_objects)} on '{image['name']}' of {_when(newest.ended)}"
+        self._text.show_text(f"{made}, when {end}, in no session file.{more}")
         self._text.setToolTip(
             f"Made on {image['source'] or image['name']}.\n"
             "Whatever you accept is written down as you do it, and kept for 90 days. If you have "

@@ -14,10 +14,9 @@ from napari_sam.session import ImageReference, fingerprint_of
 
 
 def reference_of(image: Image) -> ImageReference:
-    """Return by what an image is known again: its file, or some pixels if they are in memory."""
+    """Return by what an image is known again: its file, and some pixels if they are in memory."""
     path = image.source.path
     finest = levels(image)[0]
-    in_memory = path is None and isinstance(finest, np.ndarray)
     return ImageReference(
         name=image.name,
         source=None if path is None else path if "://" in path else str(Path(path).absolute()),
@@ -25,7 +24,7 @@ def reference_of(image: Image) -> ImageReference:
         dtype=str(finest.dtype),
         scale=tuple(float(size) for size in image.scale),
         axes=tuple(str(name) for name in image.axis_labels),
-        fingerprint=fingerprint_of(finest) if in_memory else None,
+        fingerprint=fingerprint_of(finest) if isinstance(finest, np.ndarray) else None,
     )
 
 

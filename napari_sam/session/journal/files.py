@@ -81,7 +81,8 @@ class ImageReference:
         """What the names of its journals begin with.
 
         An image may be given another scale, other axes and another name; only one that is neither
-        from a file nor in memory is known by its name.
+        from a file nor in memory is known by its name. Several images of one file have one key:
+        see `is_other_scene`.
         """
         content = {"shape": self.shape, "dtype": self.dtype, "source": self.source}
         if self.source is None and self.fingerprint is None:
@@ -89,6 +90,15 @@ class ImageReference:
         elif self.source is None:
             content["fingerprint"] = self.fingerprint
         return xxhash.xxh64(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def is_other_scene(self, image: dict[str, Any]) -> bool:
+        """Whether what the header of a journal says is of another image in the same file.
+
+        One that was only renamed has the same pixels, one that was only changed the same name.
+        """
+        theirs = image.get("fingerprint")
+        is_known = theirs is not None and self.fingerprint is not None
+        return is_known and theirs != self.fingerprint and image.get("name") != self.name
 
 
 @dataclass(frozen=True)
@@ -136,7 +146,9 @@ def find_journals(
         summary
         for path in _journals(folder, reference.key)
         if path in done_with or not is_in_use(path)
-        if (summary := _summary(path)) is not None and summary.n_objects
+        if (summary := _summary(path)) is not None
+        and summary.n_objects
+        and not reference.is_other_scene(summary.header["image"])
     ]
     return sorted(found, key=lambda summary: summary.ended, reverse=True)
 
