@@ -206,11 +206,13 @@ class LayerBinding:
         self._prompts.set_view(None)
         self._candidates.show(None, None)
 
-    def _go_to_place(self, place: PlaceId) -> None:
-        """Show a plane on which something was undone, if its image is still there."""
+    def _go_to_place(self, place: PlaceId, message: str) -> None:
+        """Show a plane on which something was undone; if its image is gone, say what was."""
         self._restored.add(place)
         image = self.shown.image_of(place)
         if image is None or image not in self._layers:
+            if message:
+                self.warned.emit(message)
             return
         self.set_image(image)
         _, view = place

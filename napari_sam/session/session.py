@@ -75,9 +75,9 @@ class AnnotationSession:
     """Sent on the owner's thread with a message that should not be missed."""
     accepted = Signal(LabelsEdit)
     """Sent on the owner's thread when an object was written into the target."""
-    place_wanted = Signal(object)
+    place_wanted = Signal(object, str)
     """Sent on the owner's thread with the place of a plane on which something was undone or
-    repeated, when another one is shown."""
+    repeated, when another one is shown, and with what to say where it cannot be shown."""
     target_needed = Signal()
     """Sent on the owner's thread when an object has no target: a listener may set one."""
 
@@ -513,11 +513,13 @@ class AnnotationSession:
             return
         # The object that is being made there, when somebody goes there.
         self._places.put(edit.plane_id, state)
-        place = self._places.place_of(edit.plane_id)
-        if place is not None:
-            self.place_wanted.emit(place)
-        elif edit.labels is not None:
-            self.warned.emit(
+        place, message = self._places.place_of(edit.plane_id), ""
+        if edit.labels is not None:
+            message = (
                 f"Object {edit.labels.label_id} was changed, on another slice or image than the "
                 "one shown."
             )
+        if place is not None:
+            self.place_wanted.emit(place, message)
+        elif message:
+            self.warned.emit(message)

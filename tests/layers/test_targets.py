@@ -85,6 +85,23 @@ def test_undo_leaves_a_deleted_target_alone_and_says_so(make_widget, coins):
     assert widget.binding.objects._targets == {}
 
 
+def test_undo_for_an_image_that_is_gone_says_what_was_changed(make_widget, coins):
+    viewer, widget = make_widget(coins)
+    target = accept_at(viewer, widget, COIN_RC)
+    other = viewer.add_image(data.coins()[::-1].copy(), name="other")
+    widget.binding.set_image(other)
+    widget.wait_until_idle(TIMEOUT_S)
+    viewer.layers.remove(coins)
+    widget.wait_until_idle(TIMEOUT_S)
+    widget.binding.objects.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert not target.data.any()
+    assert "Object 1 was changed" in messages()[-1]
+    said = len(messages())
+    widget.binding.objects.undo()  # the click: nobody misses it
+    assert len(messages()) == said
+
+
 def test_a_target_chosen_in_3d_is_looked_at_when_the_plane_is_shown(make_widget):
     stack = Image(np.stack([data.coins()] * 2), name="stack", scale=(2, 1, 1))
     good, bad = (
