@@ -58,6 +58,7 @@ class JournalKeeper:
         self._classes = session.classes.table
         self._classes.changed.connect(self._on_classes_changed)
         binding.objects.target_changed.connect(self._on_target_changed)
+        binding.objects.target_deleted.connect(self._on_target_deleted)
         session.objects.write_down(self._record)
 
     def close(self) -> None:
@@ -66,10 +67,10 @@ class JournalKeeper:
         An edit that is still being written in the background is written down even then.
         """
         self._binding.objects.target_changed.disconnect(self._on_target_changed)
+        self._binding.objects.target_deleted.disconnect(self._on_target_deleted)
         self._classes.changed.disconnect(self._on_classes_changed)
         for target in self._journals:
-            if not target.is_gone:
-                target.recount()  # a stroke of just now
+            target.recount()  # a stroke of just now
             self._let_go(target)
 
     def keep(
@@ -113,17 +114,19 @@ class JournalKeeper:
 
     def _on_classes_changed(self) -> None:
         for target in self._journals:
-            if not target.is_gone:
-                self._do(target, lambda one: one.note_classes(self._classes.classes))
+            self._do(target, lambda one: one.note_classes(self._classes.classes))
+
+    def _on_target_deleted(self, gone: TargetLayer) -> None:
+        if gone not in self._journals:
+            return
+        self._let_go(gone)
+        _, journal = self._journals.pop(gone)
+        self._troubled.discard(gone)
+        if journal.path is not None:
+            self.of_deleted.add(journal.path)
+            self.deleted.emit()
 
     def _on_target_changed(self) -> None:
-        for gone in [target for target in self._journals if target.is_gone]:
-            self._let_go(gone)
-            _, journal = self._journals.pop(gone)
-            if journal.path is not None:
-                self.of_deleted.add(journal.path)
-                self.deleted.emit()
-            self._troubled.discard(gone)
         target, image = self._binding.objects.target_layer, self._binding.shown.image
         if target is not None and image is not None and target not in self._journals:
             self.keep(target, reference_of(image))

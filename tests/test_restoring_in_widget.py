@@ -192,6 +192,17 @@ def test_a_deleted_layer_is_offered_at_once_and_to_no_other_image(make_widget, o
     assert "2 objects" in widget._restoring.row._text.text()
 
 
+def test_a_deleted_layer_that_is_not_the_target_now_is_offered_at_once_too(make_widget):
+    viewer, widget = make_widget(coins())
+    accept_at(viewer, widget, PLACES[0])
+    first = widget.binding.objects.target
+    widget.binding.objects.set_target(None)
+    accept_at(viewer, widget, *PLACES[1:])
+    viewer.layers.remove(first)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert "1 object on 'coins' of today" in widget._restoring.row._text.text()
+
+
 def test_labels_that_come_and_go_have_journals_of_their_own(
     make_widget, journals_folder, journal_lines
 ):

@@ -48,6 +48,8 @@ class ObjectsBinding:
 
     target_changed = Signal(object)
     """The Labels layer (or None for one to be made) that accepted objects go to."""
+    target_deleted = Signal(TargetLayer)
+    """What the person has deleted, whether or not objects go to it now."""
     object_pointed_at = Signal(object)
     """The label_id of the accepted object under the cursor, or None; while `point` is on."""
     warned = Signal(str)
@@ -203,7 +205,9 @@ class ObjectsBinding:
     def forget(self, layer: Labels) -> None:
         """Hear that a layer was deleted: it is nobody's target any more."""
         if layer in self._targets:
-            self._targets.pop(layer).mark_gone()
+            gone = self._targets.pop(layer)
+            gone.mark_gone()
+            self.target_deleted.emit(gone)
         if layer is self.target:
             self.set_target(None)
         for image in [one for one, chosen in self._target_of.items() if chosen is layer]:
