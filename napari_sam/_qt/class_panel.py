@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam._qt.file_names import whole_name
 from napari_sam.session import CLASS_SUFFIXES, ObjectClass
 
 _ROWS_IN_SIGHT: Final = 5
@@ -211,10 +212,9 @@ class ClassPanel(QWidget):
         name, _ = QFileDialog.getSaveFileName(
             self, "Save classes", "classes.json", "Classes (*.json)"
         )
-        if name:
-            self.save_requested.emit(
-                Path(name if name.lower().endswith(".json") else f"{name}.json")
-            )
+        path = whole_name(self, name, (".json",)) if name else None
+        if path is not None:
+            self.save_requested.emit(path)
 
 
 def _button(text: str, tip: str, action: Callable[[], None]) -> QPushButton:

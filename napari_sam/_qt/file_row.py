@@ -8,6 +8,8 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWidget
 
+from napari_sam._qt.file_names import whole_name
+
 _LEAST_LETTERS = 8
 AS_THEY_ARE, OVERLAPPING = "labels as they are", "allow overlapping masks"
 
@@ -69,8 +71,10 @@ class FileRow(QWidget):
             return
         self._last_filter = chosen
         title = self._formats[chosen]
-        overlapping = self._overlaps.currentText() == OVERLAPPING
-        self.export_requested.emit(_with_suffix(name, self._suffixes[title]), title, overlapping)
+        path = whole_name(self, name, self._suffixes[title])
+        if path is not None:
+            overlapping = self._overlaps.currentText() == OVERLAPPING
+            self.export_requested.emit(path, title, overlapping)
 
     def _on_import_clicked(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Import objects", "", self._readable)
@@ -80,7 +84,3 @@ class FileRow(QWidget):
 
 def _filter(title: str, ends: tuple[str, ...]) -> str:
     return f"{title} ({' '.join(f'*{end}' for end in ends)})"
-
-
-def _with_suffix(name: str, ends: tuple[str, ...]) -> Path:
-    return Path(name if name.lower().endswith(ends) else name + ends[0])

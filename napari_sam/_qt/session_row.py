@@ -7,6 +7,7 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from napari_sam._qt.file_names import whole_name
 from napari_sam.session import SESSION_SUFFIX
 
 _FILTER = f"Sessions (*{SESSION_SUFFIX})"
@@ -58,9 +59,9 @@ class SessionRow(QWidget):
 
     def _on_save_clicked(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Save session", "", _FILTER)
-        if name:
-            is_whole = name.lower().endswith(SESSION_SUFFIX)
-            self.save_requested.emit(Path(name if is_whole else name + SESSION_SUFFIX))
+        path = whole_name(self, name, (SESSION_SUFFIX,)) if name else None
+        if path is not None:
+            self.save_requested.emit(path)
 
     def _on_open_clicked(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Open session", "", _FILTER)

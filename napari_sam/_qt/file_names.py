@@ -1,0 +1,33 @@
+"""Names of files to be saved that a person has typed without their suffix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtWidgets import QMessageBox, QWidget
+
+
+def whole_name(parent: QWidget, name: str, suffixes: tuple[str, ...]) -> Path | None:
+    """Return a file to be written, with its suffix; None if the person keeps one that is there.
+
+    The dialog has asked about the name as it was typed: with a suffix it may be another file's.
+
+    Parameters
+    ----------
+    parent : QWidget
+        Over which to ask.
+    name : str
+        What was typed.
+    suffixes : tuple of str
+        How such files end, in lower case; the first one is added where there is none.
+    """
+    if name.lower().endswith(suffixes):
+        return Path(name)
+    path = Path(name + suffixes[0])
+    if path.exists():
+        answer = QMessageBox.question(
+            parent, "Replace the file?", f"'{path.name}' is there already. Replace it?"
+        )
+        if answer != QMessageBox.StandardButton.Yes:
+            return None
+    return path
