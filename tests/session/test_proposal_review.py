@@ -246,3 +246,22 @@ def test_a_state_for_reopening_is_that_of_the_click():
     cropped = replace(BIG, record=replace(BIG.record, crop_box_xyxy=(0, 0, 40, 30)))
     assert (cropped.object_state().choice, cropped.object_state().tile) == (None, None)
     assert in_layers([BIG, SMALL], Layering.SMALLER) == [SMALL, BIG]
+
+
+def test_masks_are_kept_though_the_slider_moves_while_that_is_prepared(opened):
+    plane = opened.session.target
+    same, other = ArrayPlane(opened.labels), ArrayPlane(np.zeros(SIZE, np.uint16))
+    same.labels = plane.labels
+    for number, shown in enumerate((same, None), start=1):
+        opened.session.set_target(plane)
+        opened.review.keep([BIG, ALONE][number - 1 : number])
+        opened.session.set_target(shown)
+        opened.wait()
+        assert (opened.warnings, len(plane.labels.book)) == ([], number)
+    opened.session.set_target(plane)
+    opened.review.keep([SMALL])
+    opened.session.set_target(other)
+    opened.wait()
+    assert "Another target" in opened.warnings.pop()
+    assert len(plane.labels.book) == 2
+    assert not other.labels.array.any()

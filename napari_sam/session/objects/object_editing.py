@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_sam.session.decoding.candidates import ObjectState
 from napari_sam.session.objects.editing import Editing, Record
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
-from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
 from napari_sam.session.objects.reopening import begin_with, reopen
 
@@ -105,6 +105,7 @@ class ObjectEditing:
         self,
         records: Sequence[ObjectRecord],
         on_added: Callable[[LabelsEdit], None] = lambda _: None,
+        into: LabelsPlane | None = None,
     ) -> None:
         """Write objects from elsewhere into the target, in the background; undone as one.
 
@@ -114,15 +115,17 @@ class ObjectEditing:
             With their `masks`, and what else is known of them; place and area are filled in.
         on_added : callable
             Called with what was written, of which the objects without a free pixel are no part.
+        into : LabelsPlane, optional
+            A plane of the labels to write them into; by default the target.
 
         Raises
         ------
         TargetError
             If that is not possible now.
         """
-        if self._editing.target is None:
+        if into is None and self._editing.target is None:
             self._need_target()
-        self._editing.add(records, self._being_made(), on_added)
+        self._editing.add(records, self._being_made(), on_added, into)
 
     # The object being made --------------------------------------------------------------------
 

@@ -222,12 +222,14 @@ class ProposalReview:
             self._writing = None
             return
         try:
-            if self._session.target is not target:
+            # Another plane of it may be shown by now, or none just then.
+            now = self._session.target
+            if now is not None and now.labels is not target.labels:
                 raise TargetError("Another target was chosen meanwhile: nothing was kept.")
             if not records:
                 raise TargetError("Nothing was kept: these masks lie on other objects.")
             self._kept.add(batch.states, target.labels.book)
-            self._session.objects.add(records, on_added)
+            self._session.objects.add(records, on_added, target)
         except TargetError as error:
             self._on_failed(error)
 
