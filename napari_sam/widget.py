@@ -55,6 +55,8 @@ from napari_sam.session import (
 from napari_sam.session_files import SessionFiles
 from napari_sam.status_bar import CalmStatusBar
 
+_LAST_WRITE_S: Final = 10.0
+"""How long the window waits, when it is closed, for objects that are being written."""
 _LAYOUT_MS: Final = 500
 _CAMERA_MS: Final = 300
 """How long the camera has to rest before the part of a large image in sight is embedded."""
@@ -367,6 +369,8 @@ class SamWidget(QWidget):
         if self._is_closed:
             return
         self._is_closed = True
+        # While everything still listens: labels, their features and the journal say the same.
+        self.session.settle_writing(_LAST_WRITE_S)
         for event, callback in self._connections:
             event.disconnect(callback)
         self._activity.close()

@@ -182,6 +182,13 @@ class AnnotationSession:
         """
         run_until(lambda: self.is_idle, self._dispatcher, timeout_s, "session")
 
+    def settle_writing(self, timeout_s: float) -> None:
+        """Wait for objects that are being written, so that it is known what they are.
+
+        What takes longer is written to its end, but nobody hears of it after `close`.
+        """
+        self._editing.settle(timeout_s)
+
     def close(self) -> None:
         """Stop all work; the session is of no use afterwards."""
         self._encoding.close()

@@ -8,6 +8,7 @@ from napari.layers import Image, Labels
 from napari.utils.notifications import notification_manager
 from skimage import data
 
+from napari_sam.session import ObjectRecord, PackedMask
 from napari_sam.widget import SamWidget
 
 TIMEOUT_S = 120
@@ -100,6 +101,26 @@ def test_undo_for_an_image_that_is_gone_says_what_was_changed(make_widget, coins
     said = len(messages())
     widget.binding.objects.undo()  # the click: nobody misses it
     assert len(messages()) == said
+
+
+def test_objects_that_are_being_written_when_the_widget_is_closed_are_known(make_widget, coins):
+    _, widget = make_widget(coins)
+    target = accept_at(widget._viewer, widget, COIN_RC)
+    mask = np.ones((3, 3), bool)
+    records = [
+        ObjectRecord(0, (), (), 0, 0.5, class_name="cell", masks=(PackedMask((y, x), mask),))
+        for y in range(200, 290, 5)
+        for x in range(0, 300, 5)
+    ]
+    widget.session.objects.add(records)
+    followed = widget.binding.objects.target_layer
+    widget.close()
+    known = {one.label_id: one.class_name for one in followed.book}
+    assert set(known) == set(np.unique(target.data)) - {0}
+    cells = [label_id for label_id, name in known.items() if name == "cell"]
+    assert len(cells) > 500
+    features = target.features.set_index("index")
+    assert set(features["class"][cells]) == {"cell"}
 
 
 def test_a_target_chosen_in_3d_is_looked_at_when_the_plane_is_shown(make_widget):

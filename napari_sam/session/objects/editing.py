@@ -96,6 +96,10 @@ class Editing:
         """Whether nothing is being written."""
         return self._lane.is_idle
 
+    def settle(self, timeout_s: float) -> None:
+        """Wait for what is being written, and note it at once if it is written by then."""
+        self._lane.settle(timeout_s)
+
     def close(self) -> None:
         """Stop for good; what is being written is written to its end."""
         self._lane.close()
