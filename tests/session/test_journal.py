@@ -57,6 +57,7 @@ def check_same(labels, other):
 
 
 def annotated(n_entries, seed=0, **options):
+    """Return who has made so many entries, or the one or two more of what was not done then."""
     annotator = Annotator(seed, **options)
     for done in annotator.work():
         if done >= n_entries:
@@ -93,13 +94,18 @@ def test_after_a_kill_everything_that_was_done_is_there(journals_folder):
     assert sum(reported.values()) > 10 * N_KILLS
     journals = {int(path.name.split("-")[1], 16): path for path in journals_folder.iterdir()}
     for seed, (pid, n_reported) in enumerate(reported.items()):
-        if n_reported or pid in journals:
+        if n_reported or (pid in journals and journals[pid].stat().st_size):
             labels, content = restored(journals[pid])
             n_entries = len(content.lines)
-            assert n_entries - n_reported in (0, 1)  # one may have been done but not reported
+            # One thing may have been done but not reported, and takes two entries at the most.
+            assert n_entries - n_reported in (0, 1, 2)
             assert not content.remark
             if n_entries:
-                check_same(labels, annotated(n_entries, seed, journal=False).labels)
+                annotator = annotated(n_entries, seed, journal=False)
+                if annotator.n_entries == n_entries:  # else it was killed in between the two
+                    check_same(labels, annotator.labels)
+                else:
+                    np.testing.assert_array_equal(labels.array, annotator.labels.array)
 
 
 def test_a_torn_last_line_is_ignored_and_gone_on_from():
