@@ -8,7 +8,7 @@ a slice says which stack it is from.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,6 +19,7 @@ from napari_sam.export.classes import PALETTE_RGB, ExportClass, class_named
 from napari_sam.export.coco_runs import counts_of_mask, counts_of_text, mask_of_counts
 from napari_sam.export.files import ExportError, read_json, reading, write_json
 from napari_sam.export.image import ImageInfo, image_from_json, plane_name
+from napari_sam.export.label_ids import with_own_ids
 from napari_sam.export.outlines import joined_ring, trace_outlines
 
 # An annotation needs a category, also one whose object has no class.
@@ -150,8 +151,9 @@ def read_coco(path: str | Path) -> list[Annotations]:
     Returns
     -------
     list of Annotations
-        One for each image, or for each stack of a file of ours. Objects without a ``label_id``
-        are numbered from 1 in each image; those without a pixel are left out.
+        One for each image, or for each stack of a file of ours. Objects without a ``label_id`` of
+        their own are numbered as `with_own_ids` says, in each image; those without a pixel are
+        left out.
 
     Raises
     ------
@@ -164,23 +166,33 @@ def read_coco(path: str | Path) -> list[Annotations]:
             names, classes = _read_categories(content.get("categories", []))
             infos, places = _read_images(content["images"])
             entries = list(content["annotations"])
-        objects: list[list[ExportObject]] = [[] for _ in infos]
+        objects = [_Objects() for _ in infos]
         for at, entry in enumerate(entries, start=1):
             with reading(f"annotation {at}"):
                 _read_annotation(entry, names, places, objects)
         with reading():
-            together = zip(infos, objects, strict=True)
-            return [Annotations(info, things, classes) for info, things in together]
+            return [
+                Annotations(info, with_own_ids(one.things, one.given), classes)
+                for info, one in zip(infos, objects, strict=True)
+            ]
     except ExportError as error:
         msg = f"This is not a COCO file of instances, {error}: {Path(path).name}"
         raise ExportError(msg) from error
+
+
+@dataclass
+class _Objects:
+    """What is read of one image, by its place among the image's annotations."""
+
+    things: dict[int, ExportObject] = field(default_factory=dict)
+    given: dict[int, int] = field(default_factory=dict)
 
 
 def _read_annotation(
     entry: dict[str, Any],
     names: dict[int, str | None],
     places: dict[int, _Place],
-    objects: list[list[ExportObject]],
+    objects: list[_Objects],
 ) -> None:
     """Add an object to those of its image, unless it has no pixel."""
     if entry["image_id"] not in places:
@@ -191,19 +203,19 @@ def _read_annotation(
     found = mask_of_counts(_counts(entry["segmentation"], shape), shape)
     if found is None:
         return
-    mask, top, left = found
-    thing = ExportObject(
-        int(entry.get("label_id", len(objects[number]) + 1)),
-        mask,
-        top,
-        left,
+    one = objects[number]
+    place = len(one.things) + 1
+    if entry.get("label_id") is not None:
+        one.given[place] = int(entry["label_id"])
+    one.things[place] = ExportObject(
+        place,
+        *found,
         slice_index,
         names[entry["category_id"]],
         entry.get("score"),
         bool(entry.get("reviewed", False)),
         str(entry.get("note", "")),
     )
-    objects[number].append(thing)
 
 
 def _read_categories(

@@ -19,6 +19,7 @@ from napari_sam.export.annotations import Annotations, ExportObject
 from napari_sam.export.classes import ExportClass, class_named, classes_of
 from napari_sam.export.files import ExportError, read_json, reading, write_json
 from napari_sam.export.image import ImageInfo, image_from_json
+from napari_sam.export.label_ids import with_own_ids
 from napari_sam.export.outlines import PixelPolygon, fill_rings, trace_outlines
 
 _PLANE_KEYS: Final = {"Z": "z", "T": "t", "C": "c"}
@@ -115,8 +116,8 @@ def read_geojson(path: str | Path, image: ImageInfo | None = None) -> Annotation
     Returns
     -------
     Annotations
-        Objects without a ``label_id`` are numbered by their place in the file. What lies outside
-        the image is cut off, and objects without a pixel are left out.
+        Objects without a ``label_id`` of their own are numbered as `with_own_ids` says. What lies
+        outside the image is cut off, and objects without a pixel are left out.
 
     Raises
     ------
@@ -131,14 +132,17 @@ def read_geojson(path: str | Path, image: ImageInfo | None = None) -> Annotation
             features = content if isinstance(content, list) else content.get("features", [content])
             features = list(features)
         classes: dict[str, ExportClass] = {}
-        objects = []
+        things: dict[int, ExportObject] = {}
+        given: dict[int, int] = {}
         for number, feature in enumerate(features, start=1):
             with reading(f"feature {number}"):
-                thing = _object(feature, number, image, classes)
-                if thing is not None:
-                    objects.append(thing)
+                thing, label_id = _object(feature, number, image, classes)
+            if thing is not None:
+                things[number] = thing
+            if label_id is not None:
+                given[number] = label_id
         with reading():
-            return Annotations(image, objects, tuple(classes.values()))
+            return Annotations(image, with_own_ids(things, given), tuple(classes.values()))
     except ExportError as error:
         msg = f"This is not GeoJSON of polygons, {error}: {Path(path).name}"
         raise ExportError(msg) from error
@@ -152,29 +156,35 @@ def _image(content: Any) -> ImageInfo:
 
 def _object(
     feature: dict[str, Any], number: int, image: ImageInfo, classes: dict[str, ExportClass]
-) -> ExportObject | None:
+) -> tuple[ExportObject | None, int | None]:
+    """Return an object, if it has a pixel, and the label_id that the file gives it, if any."""
     geometry = feature["geometry"]
     found = fill_rings(_rings(geometry), image.plane_shape)
-    if found is None:
-        return None
     properties = feature.get("properties") or {}
-    measurements = properties.get("measurements") or {}
-    if isinstance(measurements, list):  # as QuPath wrote them before its version 0.4
-        measurements = {entry["name"]: entry["value"] for entry in measurements}
+    measurements = _measurements(properties)
+    label_id = measurements.get("label_id")
+    given = None if label_id is None else int(label_id)
+    if found is None:
+        return None, given
     metadata = properties.get("metadata") or {}
     plane = geometry.get("plane", {})
-    mask, top, left = found
-    return ExportObject(
-        int(measurements.get("label_id", number)),
-        mask,
-        top,
-        left,
+    thing = ExportObject(
+        number,
+        *found,
         tuple(int(plane.get(_PLANE_KEYS.get(axis), 0)) for axis in image.axes[:-2]),
         _class_name(properties.get("classification"), classes),
         measurements.get("score"),
         str(metadata.get("reviewed", "")).lower() == "true",
         str(metadata.get("note", "")),
     )
+    return thing, given
+
+
+def _measurements(properties: dict[str, Any]) -> dict[str, Any]:
+    measurements = properties.get("measurements") or {}
+    if isinstance(measurements, list):  # as QuPath wrote them before its version 0.4
+        return {entry["name"]: entry["value"] for entry in measurements}
+    return dict(measurements)
 
 
 def _rings(geometry: dict[str, Any]) -> list[NDArray[np.float64]]:

@@ -21,6 +21,7 @@ from napari_sam.export.annotations import Annotations, ExportObject
 from napari_sam.export.classes import ExportClass, classes_of
 from napari_sam.export.files import ExportError, unreadable, written_beside
 from napari_sam.export.image import ImageInfo
+from napari_sam.export.label_ids import with_own_ids
 from napari_sam.export.outlines import fill_rings, trace_outlines
 
 _MAX_COORDINATE: Final = 60535
@@ -160,8 +161,8 @@ def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
     Returns
     -------
     Annotations
-        ROIs without a ``label_id`` are numbered by their place in the file. What lies outside the
-        image is cut off, and ROIs without a pixel are left out.
+        ROIs without a ``label_id`` of their own are numbered as `with_own_ids` says. What lies
+        outside the image is cut off, and ROIs without a pixel are left out.
 
     Raises
     ------
@@ -173,7 +174,8 @@ def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
     except (OSError, ValueError, TypeError, struct.error, zipfile.BadZipFile) as error:
         raise unreadable(path, error, "ImageJ ROIs") from error
     classes: dict[str, ExportClass] = {}
-    objects = []
+    things: dict[int, ExportObject] = {}
+    given: dict[int, int] = {}
     for number, roi in enumerate(read if isinstance(read, list) else [read], start=1):
         found = fill_rings(_rings(roi), image.plane_shape)
         if found is None:
@@ -184,16 +186,16 @@ def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
         if class_name is not None and class_name not in classes:
             classes[class_name] = _class(class_name, roi, tuple(classes.values()))
         try:
-            label_id = int(values.get("label_id", number))
+            if "label_id" in values:
+                given[number] = int(values["label_id"])
             score = float(values["score"]) if "score" in values else None
         except ValueError as error:
             raise ExportError(f"The ROI {roi.name} has wrong properties ({error}).") from error
-        mask, top, left = found
         reviewed, note = values.get("reviewed") == "true", values.get("note", "")
-        objects.append(
-            ExportObject(label_id, mask, top, left, slice_index, class_name, score, reviewed, note)
+        things[number] = ExportObject(
+            number, *found, slice_index, class_name, score, reviewed, note
         )
-    return Annotations(image, objects, tuple(classes.values()))
+    return Annotations(image, with_own_ids(things, given), tuple(classes.values()))
 
 
 def _rings(roi: ImagejRoi) -> list[NDArray[Any]]:
