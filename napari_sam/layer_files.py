@@ -16,12 +16,9 @@ from napari_sam.export import (
     ExportError,
     ExportObject,
     format_named,
-    is_coco,
-    is_geojson_with_image,
+    json_reader,
     labels_from_objects,
     objects_from_labels,
-    read_coco,
-    read_geojson,
 )
 from napari_sam.exporting import axes_in_files, classes_of, export_classes, image_of_labels
 from napari_sam.layers.target_features import CLASSES_KEY, classes_in
@@ -135,10 +132,8 @@ def get_reader(path: str | Sequence[str]) -> Callable[[str], list[_FullLayerData
         return lambda name: [_layer_of_session(Path(name))]
     try:
         if path.lower().endswith((".json", ".geojson")):
-            if is_geojson_with_image(path):
-                return lambda name: [_layer(read_geojson(name))]
-            if is_coco(path):
-                return lambda name: [_layer(one) for one in read_coco(name)]
+            read = json_reader(path)
+            return None if read is None else lambda _: [_layer(one) for one in read()]
     except ExportError:
         return None
     return None

@@ -13,13 +13,12 @@ from napari_sam.export.formats import (
     READ_SUFFIXES,
     Format,
     format_named,
-    is_coco,
-    is_geojson_with_image,
     read_objects,
 )
 from napari_sam.export.geojson import read_geojson, write_geojson
 from napari_sam.export.image import ImageInfo, plane_name
 from napari_sam.export.imagej_rois import read_imagej_rois, write_imagej_rois
+from napari_sam.export.json_files import json_reader
 from napari_sam.export.label_images import labels_from_objects, objects_from_labels
 from napari_sam.export.measurements import write_measurements
 from napari_sam.export.numpy_files import read_label_npy, read_npz, write_label_npy, write_npz
@@ -48,8 +47,7 @@ __all__ = [
     "PromptKind",
     "classes_of",
     "format_named",
-    "is_coco",
-    "is_geojson_with_image",
+    "json_reader",
     "labels_from_objects",
     "objects_from_labels",
     "plane_name",

@@ -160,7 +160,16 @@ def read_coco(path: str | Path) -> list[Annotations]:
     ExportError
         If pycocotools is missing or the file is not COCO's.
     """
-    content = read_json(path)
+    return coco_in(read_json(path), Path(path).name)
+
+
+def is_coco(content: Any) -> bool:
+    """Tell whether the content of a JSON file is COCO's."""
+    return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
+
+
+def coco_in(content: Any, name: str) -> list[Annotations]:
+    """Return the objects in the content of a JSON file of that name, as `read_coco` does."""
     try:
         with reading():
             names, classes = _read_categories(content.get("categories", []))
@@ -176,7 +185,7 @@ def read_coco(path: str | Path) -> list[Annotations]:
                 for info, one in zip(infos, objects, strict=True)
             ]
     except ExportError as error:
-        msg = f"This is not a COCO file of instances, {error}: {Path(path).name}"
+        msg = f"This is not a COCO file of instances, {error}: {name}"
         raise ExportError(msg) from error
 
 

@@ -50,6 +50,8 @@ def reading(what: str = "") -> Iterator[None]:
         raise ExportError(f"{what}: {reason_given}" if what else reason_given) from error
     except KeyError as error:
         raise ExportError(f"{what or 'the content'} has no {error}") from error
+    except RecursionError as error:
+        raise ExportError(f"{what or 'the content'} is nested too deeply") from error
     except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
         raise ExportError(
             f"{what or 'the content'} has a value of another form than the format's"
@@ -148,5 +150,9 @@ def read_json(path: str | Path) -> Any:
     """
     try:
         return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
+    except RecursionError as error:
+        raise ExportError(f"The file is nested too deeply: {Path(path).name}") from error
+    except ExportError:
+        raise
+    except ValueError as error:  # also a number with thousands of digits
         raise ExportError(f"The file is not JSON ({error}): {Path(path).name}") from error

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from napari_sam.export.annotations import Annotations
 from napari_sam.export.classes import ExportClass
-from napari_sam.export.coco import read_coco, write_coco
+from napari_sam.export.coco import write_coco
 from napari_sam.export.details import DETAILS_KEY, annotations_with_details, details_to_text
 from napari_sam.export.files import ExportError, unreadable
-from napari_sam.export.geojson import read_geojson, write_geojson
+from napari_sam.export.geojson import write_geojson
 from napari_sam.export.image import ImageInfo, plane_name
 from napari_sam.export.imagej_rois import read_imagej_rois, write_imagej_rois
+from napari_sam.export.json_files import read_json_objects
 from napari_sam.export.label_images import labels_from_objects, objects_from_labels
 from napari_sam.export.measurements import write_measurements
 from napari_sam.export.numpy_files import read_label_npy, read_npz, write_label_npy, write_npz
@@ -50,7 +51,6 @@ READ_SUFFIXES: Final = (
     *(".npz", ".json", ".geojson", ".zip", ".roi", ".txt"),
 )
 """How files end that `read_objects` reads."""
-_SNIFFED_BYTES: Final = 2**16
 
 
 @dataclass(frozen=True)
@@ -164,31 +164,6 @@ def format_named(title: str) -> Format:
     return next(one for one in FORMATS if one.title == title)
 
 
-def is_coco(path: str | Path) -> bool:
-    """Tell from the ends of a JSON file, without reading all of it, whether it may be COCO."""
-    ends = _ends(path)
-    return ends.lstrip().startswith(b"{") and all(
-        key in ends for key in (b'"images"', b'"annotations"', b'"categories"')
-    )
-
-
-def is_geojson_with_image(path: str | Path) -> bool:
-    """Tell from its beginning whether a file is GeoJSON that says how large its image is."""
-    ends = _ends(path)
-    return b'"FeatureCollection"' in ends and b'"image":{' in ends
-
-
-def _ends(path: str | Path) -> bytes:
-    try:
-        with Path(path).open("rb") as file:
-            head = file.read(_SNIFFED_BYTES)
-            size = file.seek(0, 2)
-            file.seek(max(len(head), size - _SNIFFED_BYTES))
-            return head + file.read()
-    except OSError as error:
-        raise unreadable(path, error) from error
-
-
 def _read_labels(labels: NDArray[Any], details: str, path: Path, image: ImageInfo) -> Annotations:
     info = image if labels.shape == image.shape else ImageInfo(labels.shape, path.name)
     return _with_details_or_legend(info, labels, details, path)
@@ -221,9 +196,7 @@ def _read_all(path: Path, image: ImageInfo) -> Sequence[Annotations]:
     """Return what a file holds, for one image or for several."""
     suffix = path.suffix.lower()
     if suffix in (".json", ".geojson"):
-        if is_coco(path):
-            return read_coco(path)
-        return [read_geojson(path, None if is_geojson_with_image(path) else image)]
+        return read_json_objects(path, image)
     readers: dict[str, Callable[[], Annotations]] = {
         ".tif": lambda: _read_tiff(path),
         ".tiff": lambda: _read_tiff(path),

@@ -124,7 +124,17 @@ def read_geojson(path: str | Path, image: ImageInfo | None = None) -> Annotation
     ExportError
         If the file is not GeoJSON, has lines or points, or does not say how large the image is.
     """
-    content = read_json(path)
+    return geojson_in(read_json(path), Path(path).name, image)
+
+
+def knows_its_image(content: Any) -> bool:
+    """Tell whether the content of a JSON file is GeoJSON that says how large its image is."""
+    image = content.get(_IMAGE_KEY) if isinstance(content, dict) else None
+    return isinstance(image, dict) and "shape" in image and "features" in content
+
+
+def geojson_in(content: Any, name: str, image: ImageInfo | None = None) -> Annotations:
+    """Return the objects in the content of a JSON file of that name, as `read_geojson` does."""
     try:
         with reading():
             image = image or _image(content)
@@ -144,12 +154,12 @@ def read_geojson(path: str | Path, image: ImageInfo | None = None) -> Annotation
         with reading():
             return Annotations(image, with_own_ids(things, given), tuple(classes.values()))
     except ExportError as error:
-        msg = f"This is not GeoJSON of polygons, {error}: {Path(path).name}"
+        msg = f"This is not GeoJSON of polygons, {error}: {name}"
         raise ExportError(msg) from error
 
 
 def _image(content: Any) -> ImageInfo:
-    if not isinstance(content, dict) or _IMAGE_KEY not in content:
+    if not knows_its_image(content):
         raise ExportError("it does not say how large its image is; give the image")
     return image_from_json(content[_IMAGE_KEY])
 
