@@ -16,6 +16,7 @@ import numpy as np
 
 from napari_sam.export.annotations import Annotations, ExportObject
 from napari_sam.export.classes import PALETTE_RGB, ExportClass, class_named
+from napari_sam.export.clipping import clipped_polygon
 from napari_sam.export.coco_runs import counts_of_mask, counts_of_text, mask_of_counts
 from napari_sam.export.files import ExportError, read_json, reading, write_json
 from napari_sam.export.image import ImageInfo, image_from_json, plane_name
@@ -272,10 +273,26 @@ def _counts(segmentation: Any, shape: tuple[int, int]) -> Any:
     """Return the runs of a compressed, uncompressed or polygonal segmentation."""
     if isinstance(segmentation, list):
         api = _mask_api()
+        clipped = [_near_image(one, shape) for one in segmentation]
         # Polygons with fewer than three corners, which some tools write, have no area.
-        polygons = [one for one in segmentation if len(one) >= 6]
+        polygons = [one for one in clipped if len(one) >= 6]
         if not polygons:
             return [shape[0] * shape[1]]
         return counts_of_text(api.merge(api.frPyObjects(polygons, *shape))["counts"].decode())
     counts = segmentation["counts"]
     return counts_of_text(counts) if isinstance(counts, str) else counts
+
+
+def _near_image(polygon: Any, shape: tuple[int, int]) -> list[float]:
+    """Return a polygon without what is far outside its image.
+
+    pycocotools takes memory for each step along the edges, and fails without an exception if they
+    have no end. The margin leaves polygons as they are that merely reach beyond the image.
+    """
+    corners_xy = np.array(polygon[: len(polygon) // 2 * 2], np.float64).reshape(-1, 2)
+    if not np.isfinite(corners_xy).all():
+        raise ExportError("a polygon has coordinates that are not finite; remove it")
+    height, width = shape
+    clipped_xy = clipped_polygon(corners_xy, (-width, -height), (2 * width, 2 * height))
+    flat: list[float] = clipped_xy.ravel().tolist()
+    return flat

@@ -140,6 +140,48 @@ def test_files_of_others_are_read(tmp_path):
     assert {one.class_name for one in read.objects} == {"cell"}
 
 
+def read_polygon(tmp_path, *corners, shape=(64, 48)):
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": shape[0], "width": shape[1]}],
+        "categories": [{"id": 1, "name": "cell"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "segmentation": [corners]}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    (read,) = read_coco(tmp_path / "a.json")
+    image = np.zeros(shape, np.uint8)
+    for thing in read.objects:
+        image[thing.region][thing.mask] = 1
+    return image
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_corners_must_be_finite(tmp_path, value):
+    with pytest.raises(ExportError, match=r"annotation 1: a polygon .* not finite.*: a\.json"):
+        read_polygon(tmp_path, 1, 1, value, 1, 9, 9, 1, 9)
+
+
+@pytest.mark.parametrize("far", [1e5, 1e9, 1e30, 1e308])
+def test_corners_may_be_far_outside_the_image(tmp_path, far):
+    assert not read_polygon(tmp_path, far, far, 1.5 * far, far, far, 1.5 * far).any()
+    assert read_polygon(tmp_path, -far, -far, far, -far, far, far, -far, far).all()
+    band = read_polygon(tmp_path, -far, 10, far, 10, far, 20, -far, 20)
+    assert band[10:20].all()
+    assert band.sum() == 10 * 48
+    corner = read_polygon(tmp_path, 40, 10, far, 10, far, far, 40, far)
+    assert corner[10:, 40:].all()
+    assert corner.sum() == 54 * 8
+
+
+@decodes
+def test_polygons_that_reach_a_little_beyond_the_image_are_those_of_pycocotools(tmp_path):
+    rng = np.random.default_rng(2)
+    for _ in range(50):
+        corners = (rng.random((7, 2)) * 3 - 1) * (48, 64)
+        expected = coco_mask.decode(coco_mask.frPyObjects([corners.ravel().tolist()], 64, 48))
+        found = read_polygon(tmp_path, *corners.ravel().tolist())
+        np.testing.assert_array_equal(found, expected[..., 0])
+
+
 @pytest.mark.parametrize(
     "content",
     ["[]", "{}", "no json", '{"images": [{"id": 1}], "annotations": []}'],

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import shapely
 
+from napari_sam.export.clipping import clipped_polygon
 from napari_sam.export.files import ExportError
 from napari_sam.export.outlines import fill_rings, joined_ring, trace_outlines
 
@@ -100,3 +101,17 @@ def test_polygons_that_share_an_edge_share_no_pixel():
 def test_coordinates_must_be_finite():
     with pytest.raises(ExportError, match="finite"):
         fill_rings([np.array([[0, 0], [np.nan, 1], [1, 1]])], SHAPE)
+
+
+def test_a_clipped_polygon_holds_the_same_pixels_of_the_rectangle():
+    rng = np.random.default_rng(4)
+    for _ in range(100):
+        corners = rng.random((6, 2)) * 200 - 80
+        clipped = clipped_polygon(corners, (-10, -20), (50, 40))
+        assert (clipped >= (-10, -20)).all()
+        assert (clipped <= (50, 40)).all()
+        expected, found = fill_rings([corners], (40, 50)), fill_rings([clipped], (40, 50))
+        assert (expected is None) == (found is None)
+        if expected is not None:
+            np.testing.assert_array_equal(found[0], expected[0])
+            assert found[1:] == expected[1:]
