@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_sam.export.annotations import Annotations
 from napari_sam.export.classes import ExportClass
 from napari_sam.export.coco import write_coco
-from napari_sam.export.details import DETAILS_KEY, annotations_with_details, details_to_text
+from napari_sam.export.details import annotations_with_details, details_to_text
 from napari_sam.export.files import ExportError, unreadable
 from napari_sam.export.geojson import write_geojson
 from napari_sam.export.image import ImageInfo, plane_name
@@ -24,10 +24,17 @@ from napari_sam.export.json_files import read_json_objects
 from napari_sam.export.label_images import labels_from_objects, objects_from_labels
 from napari_sam.export.measurements import write_measurements
 from napari_sam.export.numpy_files import read_label_npy, read_npz, write_label_npy, write_npz
-from napari_sam.export.png import read_label_png, read_png_details, write_label_png
+from napari_sam.export.png import (
+    read_label_png,
+    read_png_details,
+    read_png_palette,
+    write_label_png,
+)
 from napari_sam.export.semantic import (
+    SEMANTIC_MARK,
     legend_path,
     objects_of_classes,
+    palette_of,
     read_legend,
     semantic_labels,
     write_legend,
@@ -111,7 +118,7 @@ def _write_png(path: Path, annotations: Annotations) -> list[Path]:
 
 def _write_semantic_tiff(path: Path, annotations: Annotations) -> list[Path]:
     labels, legend = semantic_labels(annotations)
-    write_ome_tiff(path, labels, annotations.image)
+    write_ome_tiff(path, labels, annotations.image, SEMANTIC_MARK)
     return [path, _write_legend(path, legend)]
 
 
@@ -164,9 +171,15 @@ def format_named(title: str) -> Format:
     return next(one for one in FORMATS if one.title == title)
 
 
-def _read_labels(labels: NDArray[Any], details: str, path: Path, image: ImageInfo) -> Annotations:
-    info = image if labels.shape == image.shape else ImageInfo(labels.shape, path.name)
-    return _with_details_or_legend(info, labels, details, path)
+def _read_npy(path: Path, image: ImageInfo) -> Annotations:
+    labels = read_label_npy(path)
+    return Annotations(_info_of(labels, path, image), objects_from_labels(labels))
+
+
+def _read_png(path: Path, image: ImageInfo) -> Annotations:
+    labels, details = read_label_png(path), read_png_details(path)
+    info = _info_of(labels, path, image)
+    return _with_details_or_legend(info, labels, details, path, read_png_palette(path))
 
 
 def _read_tiff(path: Path) -> Annotations:
@@ -174,15 +187,34 @@ def _read_tiff(path: Path) -> Annotations:
     return _with_details_or_legend(info, labels, read_tiff_details(path), path)
 
 
+def _info_of(labels: NDArray[Any], path: Path, image: ImageInfo) -> ImageInfo:
+    return image if labels.shape == image.shape else ImageInfo(labels.shape, path.name)
+
+
 def _with_details_or_legend(
-    info: ImageInfo, labels: NDArray[Any], details: str, path: Path
+    info: ImageInfo,
+    labels: NDArray[Any],
+    details: str,
+    path: Path,
+    palette: Sequence[int] = (),
 ) -> Annotations:
-    if f'"{DETAILS_KEY}"' not in details:
-        legend = read_legend(legend_path(path))
-        # One that lies there from another image does not name all numbers of this one.
-        if legend and labels.max(initial=0) <= len(legend):
-            return objects_of_classes(info, labels, legend)
+    legend = _legend_of(details, path, palette)
+    # One that lies there from another image does not name all numbers of this one.
+    if legend and labels.max(initial=0) <= len(legend):
+        return objects_of_classes(info, labels, legend)
     return annotations_with_details(info, objects_from_labels(labels), details)
+
+
+def _legend_of(details: str, path: Path, palette: Sequence[int]) -> tuple[ExportClass, ...]:
+    """Return the legend of semantic labels; nothing for other labels, whatever lies beside them.
+
+    PNGs of earlier versions are known by the colours of their legend, which no label image has.
+    The TIFFs of earlier versions cannot be told from label images, and are taken for such.
+    """
+    is_marked = details == SEMANTIC_MARK
+    legend = read_legend(legend_path(path)) if is_marked or palette else ()
+    colors = palette_of(legend)
+    return legend if is_marked or palette[: len(colors)] == colors else ()
 
 
 def _read_yolo(path: Path, image: ImageInfo) -> Annotations:
@@ -200,8 +232,8 @@ def _read_all(path: Path, image: ImageInfo) -> Sequence[Annotations]:
     readers: dict[str, Callable[[], Annotations]] = {
         ".tif": lambda: _read_tiff(path),
         ".tiff": lambda: _read_tiff(path),
-        ".png": lambda: _read_labels(read_label_png(path), read_png_details(path), path, image),
-        ".npy": lambda: _read_labels(read_label_npy(path), "", path, image),
+        ".png": lambda: _read_png(path, image),
+        ".npy": lambda: _read_npy(path, image),
         ".npz": lambda: read_npz(path),
         ".zip": lambda: read_imagej_rois(path, image),
         ".roi": lambda: read_imagej_rois(path, image),

@@ -94,3 +94,18 @@ def read_png_details(path: str | Path) -> str:
             return str(image.info.get(DETAILS_KEY, ""))
     except (OSError, ValueError) as error:
         raise unreadable(path, error, "PNG") from error
+
+
+def read_png_palette(path: str | Path) -> list[int]:
+    """Return red, green and blue of each number, in turn; none of an image without a palette.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be read.
+    """
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return image.getpalette() or []
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error, "PNG") from error

@@ -13,14 +13,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from scipy import ndimage
 
 from napari_sam.export.annotations import Annotations
 from napari_sam.export.classes import ExportClass
+from napari_sam.export.details import DETAILS_KEY
 from napari_sam.export.files import ExportError, read_text, reading, write_text, written_beside
 from napari_sam.export.image import ImageInfo
 from napari_sam.export.label_images import labels_from_objects, objects_from_labels
 
+SEMANTIC_MARK: Final = '{"semantic": true}'
+"""What the metadata of a file of semantic labels say where those of others tell of objects."""
 _WITHOUT: Final = ExportClass("without class", (160, 160, 160))
 _MAX_PALETTE: Final = 255
 _COLUMNS: Final = ["value", "class", "color"]
@@ -76,9 +80,16 @@ def write_semantic_png(
     if len(legend) > _MAX_PALETTE:
         raise ExportError(f"PNG holds {_MAX_PALETTE} classes, not {len(legend)}: write OME-TIFF.")
     image = Image.fromarray(labels)
-    image.putpalette([0, 0, 0, *(value for one in legend for value in one.color_rgb)])
+    image.putpalette(palette_of(legend))
+    metadata = PngInfo()
+    metadata.add_text(DETAILS_KEY, SEMANTIC_MARK)
     with written_beside(path) as partial:
-        image.save(partial, format="PNG")
+        image.save(partial, format="PNG", pnginfo=metadata)
+
+
+def palette_of(legend: Sequence[ExportClass]) -> list[int]:
+    """Return red, green and blue of each number, in turn; the background is black."""
+    return [0, 0, 0, *(value for one in legend for value in one.color_rgb)]
 
 
 def write_legend(path: str | Path, legend: Sequence[ExportClass]) -> None:

@@ -137,6 +137,40 @@ def test_semantic_labels_of_any_number_of_axes_are_read(tmp_path, leading):
     np.testing.assert_array_equal(again == 3, labels == 2)
 
 
+@pytest.mark.parametrize("title", ["NumPy", "TIFF for ImageJ", "OME-TIFF", "PNG"])
+@pytest.mark.parametrize("beside", ["Semantic PNG", "Semantic OME-TIFF"])
+def test_labels_beside_a_semantic_image_have_nothing_of_its_legend(tmp_path, title, beside):
+    image = ImageInfo((6, 9))
+    two_pieces = np.pad(SQUARE, ((0, 0), (0, 4))) | np.pad(SQUARE, ((0, 0), (4, 0)))
+    classes = [ExportClass(name, (1, 2, 3)) for name in ("mitosis", "dead")]
+    objects = [
+        ExportObject(1, two_pieces, 0, 0, (), "dead"),
+        ExportObject(2, SQUARE, 3, 2, (), "dead"),
+    ]
+    format_named(beside).write(
+        tmp_path / f"a{format_named(beside).suffixes[0]}", Annotations(image, objects, classes)
+    )
+    path = tmp_path / f"a{format_named(title).suffixes[0]}"
+    plain = Annotations(image, [replace(one, class_name=None) for one in objects])
+    format_named(title).write(path, plain)
+    assert_same(read_objects(path, image), plain)
+
+
+def test_a_semantic_png_without_a_mark_is_known_by_the_colours_of_its_legend(tmp_path):
+    image = ImageInfo((6, 9))
+    things = [ExportObject(at, SQUARE, 0, 5 * at - 5, (), "cell") for at in (1, 2)]
+    written = Annotations(image, things, [ExportClass("cell", (1, 2, 3))])
+    format_named("Semantic PNG").write(tmp_path / "a.png", written)
+    with Image.open(tmp_path / "a.png") as with_mark:
+        pixels, palette = np.asarray(with_mark), with_mark.getpalette()
+    for colors, expected in ((palette, ["cell", "cell"]), ([0, 0, 0, 9, 9, 9], [None])):
+        without_mark = Image.fromarray(pixels)
+        without_mark.putpalette(colors)
+        without_mark.save(tmp_path / "a.png")
+        read = read_objects(tmp_path / "a.png", image)
+        assert [one.class_name for one in read.objects] == expected
+
+
 def test_a_damaged_file_is_told_as_such(tmp_path):
     image = ImageInfo((6, 9))
     path = tmp_path / "a.ome.tif"
