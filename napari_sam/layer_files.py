@@ -21,7 +21,7 @@ from napari_sam.export import (
     objects_from_labels,
 )
 from napari_sam.exporting import axes_in_files, classes_of, export_classes, image_of_labels
-from napari_sam.layers.target_features import CLASSES_KEY, classes_in
+from napari_sam.layers.target_features import CLASSES_KEY, classes_in, features_of
 from napari_sam.session import (
     SESSION_SUFFIX,
     ArrayLabels,
@@ -40,14 +40,14 @@ def annotations_of_layer(data: Any, meta: dict[str, Any]) -> Annotations:
     Parameters
     ----------
     data : (..., H, W) integer array, or a sequence of them
-        The labels; of several resolutions, the first one.
+        The labels, of any library; of several resolutions, the first one.
     meta : dict
         The layer's name, scale, units and axis labels. If its features have a column "index" with
         label_ids, what is known of the objects is in their columns "class", "score", "reviewed"
         and "note". The metadata may have the classes with their colours.
     """
     labels = data[0] if meta.get("multiscale") else data
-    columns = _known(pd.DataFrame(meta.get("features")))
+    known = features_of(pd.DataFrame(meta.get("features")))
     ones = (1,) * labels.ndim
     image = image_of_labels(
         meta.get("name", "labels"),
@@ -56,27 +56,23 @@ def annotations_of_layer(data: Any, meta: dict[str, Any]) -> Annotations:
         meta.get("units") or ("pixel",) * labels.ndim,
         meta.get("axis_labels") or (),
     )
-    planes = labels[...].reshape([labels.shape[axis] for axis in axes_in_files(labels.shape)])
-    found = objects_from_labels(planes, columns["class"], columns["score"])
+    shape = tuple(labels.shape[axis] for axis in axes_in_files(labels.shape))
+    planes = labels if shape == tuple(labels.shape) else np.asarray(labels).reshape(shape)
     objects = [
-        replace(
-            thing,
-            reviewed=bool(columns["reviewed"].get(thing.label_id, False)),
-            note=str(columns["note"].get(thing.label_id, "")),
-        )
-        for thing in found
+        _with_features(thing, known.get(thing.label_id, {}))
+        for thing in objects_from_labels(planes)
     ]
     return Annotations(image, objects, export_classes(classes_in(meta.get("metadata", {}))))
 
 
-def _known(table: pd.DataFrame) -> dict[str, dict[int, Any]]:
-    """Return what a layer's features say, by column and label_id."""
-    columns: dict[str, dict[int, Any]] = {"class": {}, "score": {}, "reviewed": {}, "note": {}}
-    if "index" in table:
-        for name in columns.keys() & set(table):
-            known = table[["index", name]].replace("", None).dropna()
-            columns[name] = dict(zip(known["index"].astype(int), known[name], strict=True))
-    return columns
+def _with_features(thing: ExportObject, known: dict[str, Any]) -> ExportObject:
+    return replace(
+        thing,
+        class_name=known.get("class"),
+        score=known.get("score"),
+        reviewed=known.get("reviewed", False),
+        note=known.get("note", ""),
+    )
 
 
 def _write(path: str, data: Any, meta: dict[str, Any], title: str) -> list[str]:

@@ -44,6 +44,7 @@ PARTS = (
     "layer_files",
     "many_at_once",
     "model_switch",
+    "naming",
     "object_files",
     "object_list",
     "restoring",
@@ -58,8 +59,8 @@ PARTS = (
 # For each part of the package: the other parts that it may import, and packages it may not.
 ALLOWED = {
     "model": set(),
-    "session": {"model", "catalogue", "writing"},
-    "layers": {"session"},
+    "session": {"model", "catalogue", "naming", "writing"},
+    "layers": {"naming", "session"},
     "_qt": {"session", "catalogue"},
     "activity": {"session"},
     "automatic_run": {"layers", "session", "_qt"},
@@ -67,7 +68,7 @@ ALLOWED = {
     "bench": {"installation", "model", "samples", "session", "widget"},  # the widget in a window
     "catalogue": set(),
     "class_list": {"layers", "object_list", "session", "_qt"},
-    "export": {"writing"},
+    "export": {"naming", "writing"},
     "exporting": {"export", "session"},
     "image_files": {"cli_files", "layers", "session"},
     "installation": set(),
@@ -77,6 +78,7 @@ ALLOWED = {
     "layer_files": {"export", "exporting", "layers", "session"},
     "many_at_once": {"export", "exporting", "layers", "session", "_qt"},
     "model_switch": {"catalogue", "session", "_qt"},
+    "naming": set(),
     "object_files": {"export", "exporting", "layers", "session", "_qt"},
     "object_list": {"exporting", "layers", "object_files", "session", "_qt"},
     "restoring": {"journal_keeper", "layers", "session", "_qt"},
@@ -172,6 +174,7 @@ FORBIDDEN = {
     "layer_files": GUI - {"napari"} | {"torch"},
     "many_at_once": {"torch", "qtpy"},
     "model_switch": {"torch", "qtpy"},
+    "naming": GUI | {"torch"},
     "object_files": {"torch", "qtpy"},
     "object_list": {"torch", "qtpy"},
     "restoring": {"torch", "qtpy"},

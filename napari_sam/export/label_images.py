@@ -65,8 +65,9 @@ def objects_from_labels(
 
     Parameters
     ----------
-    labels : (..., H, W) integer ndarray
-        0 is background. Pixels of one number in one slice are one object, in one piece or not.
+    labels : (..., H, W) integer array
+        0 is background. Pixels of one number in one slice are one object, in one piece or not. Of
+        dask, zarr and the like, one slice is in memory at a time.
     class_names : mapping of int to str, optional
         From label_id to the object's class.
     scores : mapping of int to float, optional
@@ -89,25 +90,26 @@ def objects_from_labels(
     """
     if labels.ndim < 2:
         raise ExportError(f"Labels must have rows and columns, not the shape {labels.shape}.")
-    if labels.dtype.kind not in "iub" or (labels.size and labels.min() < 0):
-        raise ExportError(f"Labels must be integers, none of them negative, not {labels.dtype}.")
+    planes = ((place, np.asarray(labels[place])) for place in np.ndindex(labels.shape[:-2]))
     return tuple(
         ExportObject(
             label_id,
-            labels[(*slice_index, *region)] == label_id,
+            plane[region] == label_id,
             region[0].start,
             region[1].start,
             slice_index,
             (class_names or {}).get(label_id),
             (scores or {}).get(label_id),
         )
-        for slice_index in np.ndindex(labels.shape[:-2])
-        for label_id, region in _boxes(labels[slice_index])
+        for slice_index, plane in planes
+        for label_id, region in _boxes(plane)
     )
 
 
 def _boxes(plane: NDArray[Any]) -> Iterator[tuple[int, tuple[slice, slice]]]:
     """Yield each label_id of a plane with the rows and columns that it spans."""
+    if plane.dtype.kind not in "iub" or plane.min(initial=0) < 0:
+        raise ExportError(f"Labels must be integers, none of them negative, not {plane.dtype}.")
     # Sorting the foreground only, and no table indexed by label_id, which may be in the billions.
     rows, columns = np.nonzero(plane)
     if not rows.size:

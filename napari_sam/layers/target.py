@@ -188,7 +188,7 @@ class TargetLayer:
 
     def _found(self) -> list[ObjectRecord]:
         """Return what the layer's pixels and features say of its objects."""
-        features = features_of(self.layer)
+        features = features_of(self.layer.features)
         return [with_features(one, features) for one in find_objects(self)]
 
     def _on_stroke(self) -> None:

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import pandas as pd
 from napari.layers import Labels
 
+from napari_sam.naming import one_line
 from napari_sam.session import (
     ClassError,
     Classes,
@@ -43,19 +44,19 @@ def with_features(record: ObjectRecord, features: dict[int, dict[str, Any]]) -> 
         return record
     return replace(
         record,
-        class_name=" ".join(known.get("class", "").splitlines()).strip() or None,
+        class_name=known.get("class"),
         score=known.get("score"),
         reviewed=known.get("reviewed", False),
         note=known.get("note", ""),
     )
 
 
-def features_of(layer: Labels) -> dict[int, dict[str, Any]]:
+def features_of(table: pd.DataFrame) -> dict[int, dict[str, Any]]:
     """Return what a layer's features say of classes, scores and the like, by label_id.
 
     Whatever somebody else keeps under these names: what cannot be meant is passed over.
     """
-    table = _indexed(layer.features)
+    table = _indexed(table)
     columns = [name for name in _COLUMNS if name in table]
     if not columns:
         return {}
@@ -80,6 +81,11 @@ def _text(cell: Any) -> str | None:
     return str(cell) if is_said else None
 
 
+def _name(cell: Any) -> str | None:
+    """Return a cell as the name of a class; None if it is empty."""
+    return one_line(_text(cell) or "") or None
+
+
 def _number(cell: Any) -> float | None:
     """Return a cell as a finite number, also if a file has made text of it."""
     try:
@@ -96,7 +102,7 @@ def _truth(cell: Any) -> bool | None:
 
 _YES: Final = {"true", "yes", "1", "1.0"}
 _READ: Final[dict[str, Callable[[Any], Any]]] = {
-    "class": _text,
+    "class": _name,
     "score": _number,
     "reviewed": _truth,
     "note": _text,

@@ -65,7 +65,7 @@ def test_features_of_others_are_no_reason_to_fail():
         writer = FeatureWriter(layer, target.book, table, lambda action: action())
         target.book.apply((RecordChange(one, replace(one, note="n")),))
         writer.close()
-        assert features_of(layer)[1]["note"] == "n"
+        assert features_of(layer.features)[1]["note"] == "n"
     table.ensure(["x\ny", "x\ny"])
     table.ensure(["x\ny"])
     assert [one.name for one in table.classes] == ["x y"]

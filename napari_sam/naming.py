@@ -1,0 +1,19 @@
+"""Names that come from elsewhere, as every file can hold them."""
+
+from __future__ import annotations
+
+
+def one_line(text: str) -> str:
+    r"""Return a text on one line, without blanks around it, of characters that UTF-8 has.
+
+    Parameters
+    ----------
+    text : str
+        In any script. Halves of characters, which JSON can name alone, become question marks.
+
+    Examples
+    --------
+    >>> one_line(" a\nb ")
+    'a b'
+    """
+    return " ".join(text.splitlines()).strip().encode("utf-8", "replace").decode("utf-8")
