@@ -34,6 +34,13 @@ from napari_sam.session import (
 _FullLayerData = tuple[Any, dict[str, Any], str]
 
 
+class NotSavedError(RuntimeError):
+    """A layer cannot be saved; the message says what to do.
+
+    napari shows it. A ValueError it would take for "no plugin was found", whatever it says.
+    """
+
+
 def annotations_of_layer(data: Any, meta: dict[str, Any]) -> Annotations:
     """Return the objects of a Labels layer as napari hands it to a writer.
 
@@ -76,7 +83,10 @@ def _with_features(thing: ExportObject, known: dict[str, Any]) -> ExportObject:
 
 
 def _write(path: str, data: Any, meta: dict[str, Any], title: str) -> list[str]:
-    written = format_named(title).write(Path(path), annotations_of_layer(data, meta))
+    try:
+        written = format_named(title).write(Path(path), annotations_of_layer(data, meta))
+    except ValueError as error:
+        raise NotSavedError(str(error)) from error
     return [str(one) for one in written]
 
 

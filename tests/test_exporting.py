@@ -22,7 +22,7 @@ from napari_sam.export import (
     read_objects,
 )
 from napari_sam.exporting import annotations_of, image_info, image_of_labels, records_of
-from napari_sam.layer_files import get_reader
+from napari_sam.layer_files import NotSavedError, get_reader
 from napari_sam.session import ArrayLabels, ObjectRecord, PackedMask, find_objects
 
 TIMEOUT_S = 120
@@ -321,6 +321,17 @@ def test_features_of_others_do_not_keep_napari_from_saving(tmp_path):
         ("a b", None, True, "n"),
         (None, None, False, ""),
     ]
+
+
+def test_napari_is_told_why_a_layer_cannot_be_saved(make_napari_viewer, tmp_path):
+    viewer = make_napari_viewer()
+    viewer.add_labels(np.full((9, 9), -1, np.int32), name="a")
+    for plugin in (PLUGIN, None):
+        with pytest.raises(NotSavedError, match="none of them negative"):
+            viewer.layers.save(str(tmp_path / "a.ome.tif"), plugin=plugin)
+    viewer.layers[0].data = np.eye(9, dtype=np.int32)
+    with pytest.raises(NotSavedError, match="another folder or name"):
+        viewer.layers.save(str(tmp_path / "missing" / "a.ome.tif"), plugin=PLUGIN)
 
 
 def test_files_that_are_not_ours_are_left_to_others(tmp_path):
