@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from napari_sam.export.files import ExportError
+from napari_sam.naming import one_line
 
 # Told apart also with the common colour-blindnesses (Okabe and Ito 2008, without black).
 PALETTE_RGB: Final = (
@@ -27,7 +28,7 @@ class ExportClass:
     Parameters
     ----------
     name : str
-        In any script, on one line.
+        In any script, as `one_line` returns it.
     color_rgb : tuple of int
         Red, green and blue, 0 to 255.
     """
@@ -37,7 +38,7 @@ class ExportClass:
 
     def __post_init__(self) -> None:
         # The text formats keep a name on one line and do not keep the blanks around it.
-        if not self.name or self.name != self.name.strip() or len(self.name.splitlines()) > 1:
+        if not self.name or self.name != one_line(self.name):
             msg = f"A class cannot be named {self.name!r}: use one line without blanks around it."
             raise ExportError(msg)
         if len(self.color_rgb) != 3 or not all(0 <= value <= 255 for value in self.color_rgb):
@@ -53,7 +54,7 @@ def class_named(text: Any) -> str | None:
     >>> class_named(" cell\n"), class_named("mitotic\ncell"), class_named(" "), class_named(None)
     ('cell', 'mitotic cell', None, None)
     """
-    return None if text is None else " ".join(str(text).splitlines()).strip() or None
+    return None if text is None else one_line(str(text)) or None
 
 
 def classes_of(

@@ -94,7 +94,7 @@ def write_text(path: str | Path, text: str, encoding: str = "utf-8") -> None:
     path : str or Path
         The file to write or to replace.
     text : str
-        Its content.
+        Its content. Halves of characters, which no encoding has, become question marks.
     encoding : str
         Any name that Python knows.
 
@@ -104,7 +104,7 @@ def write_text(path: str | Path, text: str, encoding: str = "utf-8") -> None:
         If the file cannot be written.
     """
     with written_beside(path) as partial:
-        partial.write_text(text, encoding=encoding, newline="")
+        partial.write_text(text, encoding=encoding, errors="replace", newline="")
 
 
 def write_json(path: str | Path, content: Any) -> None:

@@ -23,6 +23,7 @@ from napari_sam.export.files import ExportError, unreadable, written_beside
 from napari_sam.export.image import ImageInfo
 from napari_sam.export.label_ids import with_own_ids
 from napari_sam.export.outlines import fill_rings, trace_outlines
+from napari_sam.naming import one_line
 
 _MAX_COORDINATE: Final = 60535
 _AREAS: Final = (ROI_TYPE.POLYGON, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED, ROI_TYPE.RECT)
@@ -135,7 +136,7 @@ def _properties(thing: ExportObject) -> str:
 
 def _escaped(text: str) -> str:
     """Escape as in Java's properties, as which ImageJ reads them."""
-    escaped = text.replace("\\", "\\\\").encode("utf-16-be")
+    escaped = text.replace("\\", "\\\\").encode("utf-16-be", "surrogatepass")
     units = struct.unpack(f">{len(escaped) // 2}H", escaped)
     return "".join(chr(unit) if 32 <= unit < 127 else f"\\u{unit:04x}" for unit in units)
 
@@ -182,7 +183,7 @@ def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
             continue
         values = _values(roi.props)
         slice_index = _slice_index(roi, image)
-        class_name = values.get("class")
+        class_name = one_line(values.get("class", "")) or None
         if class_name is not None and class_name not in classes:
             classes[class_name] = _class(class_name, roi, tuple(classes.values()))
         try:

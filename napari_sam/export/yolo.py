@@ -19,6 +19,7 @@ from napari_sam.export.classes import ExportClass, classes_of
 from napari_sam.export.files import ExportError, read_text, write_text
 from napari_sam.export.image import ImageInfo
 from napari_sam.export.outlines import fill_rings, joined_ring, trace_outlines
+from napari_sam.naming import one_line
 
 
 def write_yolo(path: str | Path, annotations: Annotations) -> None:
@@ -171,7 +172,7 @@ def read_yolo_classes(path: str | Path) -> tuple[ExportClass, ...]:
         names = yaml.safe_load(read_text(path))["names"]
         if isinstance(names, dict):
             names = [names[number] for number in range(len(names))]
-        return classes_of(str(name) for name in names)
+        return classes_of(one_line(str(name)) for name in names)
     except (yaml.YAMLError, TypeError, KeyError) as error:
         raise ExportError(
             f"Classes are not named as in YOLO's data.yaml: {Path(path).name}"

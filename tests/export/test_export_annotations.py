@@ -103,7 +103,7 @@ def test_objects_are_checked(wrong):
         ExportObject(**{"label_id": 1, "mask": DOT, "top": 0, "left": 0} | wrong)
 
 
-@pytest.mark.parametrize("name", ["", " a", "a\nb", "a\u2028b"])
+@pytest.mark.parametrize("name", ["", " a", "a\nb", "a\u2028b", "a\ud83d"])
 def test_names_of_classes_stay_on_their_line(name):
     with pytest.raises(ExportError, match="named"):
         ExportClass(name, (0, 0, 0))

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from napari_sam import export
-from napari_sam.export import ExportError
+from napari_sam.export import (
+    FORMATS,
+    READ_SUFFIXES,
+    Annotations,
+    ExportError,
+    ExportObject,
+    ImageInfo,
+    read_objects,
+)
 from napari_sam.export.files import read_text, write_text, written_beside
 from napari_sam.export.units import UNIT_SYMBOLS, unit_name
 
@@ -40,6 +48,15 @@ def test_long_names_are_written(tmp_path):
     target = tmp_path / ("a" * 251 + ".txt")
     write_text(target, "é")
     assert read_text(target) == "é"
+
+
+def test_halves_of_characters_keep_no_format_from_being_written(tmp_path):
+    thing = ExportObject(1, np.ones((2, 2), bool), 1, 1, (), "cell", note="a\ud83db")
+    annotations = Annotations(ImageInfo((9, 9), "a"), [thing])
+    for number, one in enumerate(FORMATS):
+        (first, *_) = one.write(tmp_path / f"{number}{one.suffixes[0]}", annotations)
+        if first.name.endswith(READ_SUFFIXES):
+            assert len(read_objects(first, annotations.image).objects) == 1
 
 
 def test_folders_that_do_not_exist_are_reported(tmp_path):

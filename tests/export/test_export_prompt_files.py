@@ -45,6 +45,27 @@ def test_points(tmp_path):
     assert second.vertices_xy == ((30.5, 40),)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", 'x,y,class\n1,2,"a\nb "\n'),
+        (
+            "a.geojson",
+            '{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},'
+            '"properties":{"class_name":"a\\nb "}}',
+        ),
+        (
+            "a.json",
+            '{"annotations":[{"bbox":[1,2,3,4],"category_id":1}],'
+            '"categories":[{"id":1,"name":"a\\nb "}]}',
+        ),
+    ],
+)
+def test_classes_are_on_one_line(tmp_path, name, text):
+    (one,) = read_prompts(write(tmp_path / name, text), IMAGE)
+    assert one.class_name == "a b"
+
+
 def test_what_napari_saves(tmp_path):
     points = Points([[2, 20, 10], [3, 40, 30]], features={"class": ["a", "b"]})
     saved = write_points(str(tmp_path / "points.csv"), *points.as_layer_data_tuple()[:2])

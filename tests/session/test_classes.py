@@ -52,7 +52,7 @@ def classes_of(session):
 
 def test_a_name_is_one_line_and_a_color_is_hexadecimal():
     assert ObjectClass("a", "#ABCDEF").color == "#abcdef"
-    for wrong in ("", " a", "a\nb"):
+    for wrong in ("", " a", "a\nb", "a\ud83d"):
         with pytest.raises(ClassError, match="cannot be called"):
             ObjectClass(wrong, "#000000")
     with pytest.raises(ClassError, match="colour"):
@@ -134,6 +134,14 @@ def test_a_new_object_gets_the_current_class_and_a_reopened_one_keeps_its_own(se
     session.wait_until_idle(120)
     session.accept()
     assert book.get(made).class_name == "nucleus"
+
+
+def test_names_of_others_are_brought_on_one_line_of_characters_that_files_hold(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps({"classes": ["a\ud83d", "b\r\nc ", "🦠"]}))
+    classes = read_classes(tmp_path / "a.json")
+    assert [one.name for one in classes] == ["a?", "b c", "🦠"]
+    write_classes(tmp_path / "b.json", classes)
+    assert read_classes(tmp_path / "b.json") == classes
 
 
 def test_files_of_ours_and_of_others(tmp_path):

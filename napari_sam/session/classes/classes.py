@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from psygnal import Signal
 
+from napari_sam.naming import one_line
+
 # Told apart also with the common colour-blindnesses (Okabe and Ito 2008, without black), then by
 # lightness.
 PALETTE: Final = (
@@ -29,7 +31,7 @@ class ObjectClass:
     Parameters
     ----------
     name : str
-        In any script, on one line, without blanks around it.
+        In any script, as `one_line` returns it.
     color : str
         "#rrggbb".
 
@@ -44,7 +46,7 @@ class ObjectClass:
 
     def __post_init__(self) -> None:
         # The text formats that objects are exported to keep a name on one line.
-        if not self.name or self.name != self.name.strip() or len(self.name.splitlines()) > 1:
+        if not self.name or self.name != one_line(self.name):
             msg = f"A class cannot be called {self.name!r}: use one line without blanks around it."
             raise ClassError(msg)
         object.__setattr__(self, "color", self.color.lower())
@@ -125,7 +127,7 @@ def classes_from_json(content: Any) -> Classes:
         if "name" not in given:
             msg = f"A class needs a name: {entry!r} has none."
             raise ClassError(msg)
-        classes = with_class(classes, str(given["name"]).strip(), _hex_color(given.get("color")))
+        classes = with_class(classes, one_line(str(given["name"])), _hex_color(given.get("color")))
     return classes
 
 
@@ -226,7 +228,7 @@ class ClassTable:
         missing: dict[str, str | None] = {}
         for one in classes:
             given = one.name if isinstance(one, ObjectClass) else one or ""
-            name = " ".join(given.splitlines()).strip()
+            name = one_line(given)
             if name and name not in known:
                 missing.setdefault(name, one.color if isinstance(one, ObjectClass) else None)
         everything = self._classes
