@@ -27,6 +27,7 @@ from napari_sam.session import (
     ArrayLabels,
     ObjectRecord,
     classes_to_json,
+    counted,
     read_session,
     replay,
 )
@@ -170,6 +171,10 @@ def _layer(annotations: Annotations) -> _FullLayerData:
             "last one has the pixels."
         )
     image = annotations.image
+    if annotations.n_without_mask:
+        show_warning(
+            f"{counted(annotations.n_without_mask)} of {image.name} left out, without a mask."
+        )
     meta = {
         "name": image.name,
         "scale": image.pixel_size,

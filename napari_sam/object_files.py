@@ -122,11 +122,12 @@ class ObjectFiles:
             show_warning(str(error))
             return
 
-        def work(_: object) -> tuple[list[ObjectRecord], list[ObjectClass]]:
+        def work(_: object) -> tuple[list[ObjectRecord], list[ObjectClass], int]:
             annotations = read_objects(path, image)
-            return records_of(annotations, shape), classes_of(annotations)
+            records, classes = records_of(annotations, shape), classes_of(annotations)
+            return records, classes, annotations.n_without_mask
 
-        def on_done(read: tuple[list[ObjectRecord], list[ObjectClass]]) -> None:
+        def on_done(read: tuple[list[ObjectRecord], list[ObjectClass], int]) -> None:
             self.row.show_busy(False)
             if shown.image is not source or self._binding.objects.target_layer is not target:
                 show_warning(f"Another target was chosen meanwhile: import {path.name} again.")
@@ -154,17 +155,19 @@ class ObjectFiles:
         self,
         records: list[ObjectRecord],
         classes: list[ObjectClass],
+        n_without_mask: int,
         path: Path,
     ) -> None:
+        maskless = f"; {n_without_mask} without a mask left out" if n_without_mask else ""
         if not records:
-            show_warning(f"There are no objects in {path.name}.")
+            show_warning(f"There are no objects in {path.name}{maskless}.")
             return
 
         def on_added(labels: Any) -> None:
             count = labels.n_made
             covered = len(records) - count
             more = f"; {covered} left out, which other objects cover" if covered else ""
-            show_info(f"{counted(count)} imported from {path.name}{more}.")
+            show_info(f"{counted(count)} imported from {path.name}{more}{maskless}.")
 
         self._session.classes.ensure(classes)
         try:

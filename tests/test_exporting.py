@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import dask.array as da
@@ -12,7 +13,7 @@ import zarr
 from napari.layers import Image, Labels
 from skimage import data
 
-from napari_sam import object_files
+from napari_sam import layer_files, object_files
 from napari_sam.export import (
     FORMATS,
     READ_SUFFIXES,
@@ -101,6 +102,23 @@ def test_imported_objects_get_free_numbers_and_keep_others(opened, said, tmp_pat
     assert "1 left out" in said[-1]
     assert set(np.unique(layer.data)) == {0, 7, 8}
     assert (layer.data[10:30, 20:50] == 8).all()
+
+
+def test_objects_without_a_mask_are_told(opened, said, tmp_path, monkeypatch):
+    _, widget, _ = opened
+    monkeypatch.setattr(layer_files, "show_warning", said.append)
+    path, files = tmp_path / "objects.json", widget._object_list.files
+    files.export_to(path, "COCO RLE", False)
+    widget.wait_until_idle(TIMEOUT_S)
+    content = json.loads(path.read_text())
+    del content["annotations"][0]["segmentation"]
+    path.write_text(json.dumps(content))
+    widget.session.objects.remove([3, 7])
+    files.import_from(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1] == "1 object imported from objects.json; 1 without a mask left out."
+    assert len(get_reader(str(path))(str(path))) == 1
+    assert said[-1] == "1 object of mine left out, without a mask."
 
 
 def test_an_import_makes_a_layer_only_of_a_file_that_was_read(make_widget, said, tmp_path):

@@ -94,6 +94,8 @@ class Annotations:
     classes : sequence of ExportClass
         In the order of their numbers in the formats that number them. Classes that objects name
         and that are missing here are put at the end, with colours of the palette.
+    n_without_mask : int
+        How many more the file has, from which they were read, that are boxes alone or nothing.
 
     Raises
     ------
@@ -104,6 +106,7 @@ class Annotations:
     image: ImageInfo
     objects: Sequence[ExportObject]
     classes: Sequence[ExportClass] = ()
+    n_without_mask: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objects", tuple(self.objects))

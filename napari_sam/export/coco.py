@@ -154,7 +154,7 @@ def read_coco(path: str | Path) -> list[Annotations]:
     list of Annotations
         One for each image, or for each stack of a file of ours. Objects without a ``label_id`` of
         their own are numbered as `with_own_ids` says, in each image; those without a pixel are
-        left out.
+        left out, and those without a segmentation are counted.
 
     Raises
     ------
@@ -182,7 +182,7 @@ def coco_in(content: Any, name: str) -> list[Annotations]:
                 _read_annotation(entry, names, places, objects)
         with reading():
             return [
-                Annotations(info, with_own_ids(one.things, one.given), classes)
+                Annotations(info, with_own_ids(one.things, one.given), classes, one.n_without_mask)
                 for info, one in zip(infos, objects, strict=True)
             ]
     except ExportError as error:
@@ -196,6 +196,7 @@ class _Objects:
 
     things: dict[int, ExportObject] = field(default_factory=dict)
     given: dict[int, int] = field(default_factory=dict)
+    n_without_mask: int = 0
 
 
 def _read_annotation(
@@ -210,10 +211,13 @@ def _read_annotation(
     if entry["category_id"] not in names:
         raise ExportError(f"there is no category {entry['category_id']}")
     number, slice_index, shape = places[entry["image_id"]]
+    one = objects[number]
+    if not entry.get("segmentation"):
+        one.n_without_mask += 1
+        return
     found = mask_of_counts(_counts(entry["segmentation"], shape), shape)
     if found is None:
         return
-    one = objects[number]
     place = len(one.things) + 1
     if entry.get("label_id") is not None:
         one.given[place] = int(entry["label_id"])
@@ -233,7 +237,7 @@ def _read_categories(
 ) -> tuple[dict[int, str | None], list[ExportClass]]:
     """Return class names by category id, and the classes."""
     names: dict[int, str | None] = {}
-    classes = []
+    classes: list[ExportClass] = []
     for number, entry in enumerate(entries):
         # Classes of ours have a colour, so this is the one for objects without a class.
         with reading(f"category {number + 1}"):
@@ -258,7 +262,7 @@ def _read_images(entries: Iterable[dict[str, Any]]) -> tuple[list[ImageInfo], di
     for at, entry in enumerate(entries, start=1):
         with reading(f"image {at}"):
             shape = (int(entry["height"]), int(entry["width"]))
-            source = dict(entry.get("source", {}))
+            source = _source(entry)
             slice_index = tuple(source.pop("slice_index", ()))
             key = source.pop("number", ("image", entry["id"]))
             if key not in infos:
@@ -267,6 +271,14 @@ def _read_images(entries: Iterable[dict[str, Any]]) -> tuple[list[ImageInfo], di
                 infos[key] = image_from_json(source or {"shape": shape, "name": name})
             places[entry["id"]] = (numbers[key], slice_index, shape)
     return list(infos.values()), places
+
+
+def _source(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return what an image of ours says of its stack; others have something else in its place."""
+    source = entry.get("source")
+    if isinstance(source, dict) and {"number", "slice_index", "shape"} <= source.keys():
+        return dict(source)
+    return {}
 
 
 def _counts(segmentation: Any, shape: tuple[int, int]) -> Any:

@@ -303,4 +303,4 @@ def _moved_to(image: ImageInfo, annotations: Annotations) -> Annotations:
     if annotations.image.shape != image.shape:
         only = (0,) * len(image.stack_shape)
         objects = [replace(thing, slice_index=only) for thing in objects]
-    return Annotations(image, objects, annotations.classes)
+    return replace(annotations, image=image, objects=objects)

@@ -177,11 +177,12 @@ def _object(
     if found is None:
         return None, given
     metadata = properties.get("metadata") or {}
-    plane = geometry.get("plane", {})
+    plane = geometry.get("plane") or {}
     thing = ExportObject(
         number,
         *found,
-        tuple(int(plane.get(_PLANE_KEYS.get(axis), 0)) for axis in image.axes[:-2]),
+        # QuPath's -1 for all channels is the first one.
+        tuple(max(int(plane.get(_PLANE_KEYS.get(axis), 0)), 0) for axis in image.axes[:-2]),
         _class_name(properties.get("classification"), classes),
         measurements.get("score"),
         str(metadata.get("reviewed", "")).lower() == "true",

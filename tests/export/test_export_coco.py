@@ -140,6 +140,27 @@ def test_files_of_others_are_read(tmp_path):
     assert {one.class_name for one in read.objects} == {"cell"}
 
 
+@pytest.mark.parametrize("source", ["flickr", {"name": "flickr"}, None, 3, {"shape": [1]}])
+def test_members_of_others_are_not_taken_for_ours(tmp_path, source):
+    square = {"image_id": 1, "category_id": 2, "segmentation": [[1, 1, 3, 1, 3, 3, 1, 3]]}
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 4, "width": 6, "source": source}],
+        "categories": [{"id": 1, "name": "cell"}, {"id": 2, "name": "cell"}],
+        "annotations": [
+            square,
+            {**square, "category_id": 1},
+            {"image_id": 1, "category_id": 1, "bbox": [1, 1, 2, 2]},
+            {**square, "segmentation": None},
+        ],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    (read,) = read_coco(tmp_path / "a.json")
+    assert read.image == ImageInfo((4, 6), "a.png")
+    assert [one.class_name for one in read.objects] == ["cell", "cell"]
+    assert [one.name for one in read.classes] == ["cell"]
+    assert read.n_without_mask == 2
+
+
 def read_polygon(tmp_path, *corners, shape=(64, 48)):
     content = {
         "images": [{"id": 1, "file_name": "a.png", "height": shape[0], "width": shape[1]}],

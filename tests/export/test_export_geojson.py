@@ -116,6 +116,13 @@ def test_files_of_others_are_read(tmp_path):
     assert [one.label_id for one in alone.objects] == [9]
 
 
+@pytest.mark.parametrize("plane", [{"c": -1, "z": 0, "t": 1}, {"t": 1}, None])
+def test_planes_of_qupath_may_be_on_all_channels(tmp_path, plane):
+    geometry = {"type": "Polygon", "coordinates": [SQUARE], "plane": plane}
+    read = read_geojson(write(tmp_path, [feature(geometry)]), ImageInfo((2, 3, 1, 5, 6)))
+    assert [one.slice_index for one in read.objects] == [(1 if plane else 0, 0, 0)]
+
+
 def test_what_is_no_area_is_refused(tmp_path):
     image = ImageInfo((5, 6))
     line = feature({"type": "LineString", "coordinates": SQUARE})
