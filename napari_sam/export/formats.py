@@ -18,7 +18,7 @@ from napari_sam.export.coco import write_coco
 from napari_sam.export.details import annotations_with_details, details_to_text
 from napari_sam.export.files import ExportError, unreadable
 from napari_sam.export.geojson import write_geojson
-from napari_sam.export.image import ImageInfo, plane_name
+from napari_sam.export.image import ImageInfo, plane_name, stack_stem
 from napari_sam.export.imagej_rois import read_imagej_rois, write_imagej_rois
 from napari_sam.export.json_files import read_json_objects
 from napari_sam.export.label_images import labels_from_objects, objects_from_labels
@@ -143,9 +143,11 @@ def _write_yolo(path: Path, annotations: Annotations) -> list[Path]:
     for file, plane in files:
         write_yolo(file, plane)
     written = [file for file, _ in files]
-    if annotations.classes:
-        written.append(path.with_suffix(".yaml"))
-        write_yolo_classes(written[-1], annotations.classes)
+    names = path.with_suffix(".yaml")
+    # Names that are there already would give classes to objects without one.
+    if annotations.classes or names.exists():
+        write_yolo_classes(names, annotations.classes)
+        written.append(names)
     return written
 
 
@@ -218,8 +220,8 @@ def _legend_of(details: str, path: Path, palette: Sequence[int]) -> tuple[Export
 
 
 def _read_yolo(path: Path, image: ImageInfo) -> Annotations:
-    named = path.with_suffix(".yaml")
-    classes = read_yolo_classes(named) if named.exists() else ()
+    files = (path.with_suffix(".yaml"), path.with_name(f"{stack_stem(path.stem)}.yaml"))
+    classes = next((read_yolo_classes(one) for one in files if one.exists()), ())
     plane = ImageInfo(image.plane_shape, image.name)
     return read_yolo(path, plane, classes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -100,6 +101,17 @@ def plane_name(image: ImageInfo, slice_index: tuple[int, ...]) -> str:
         f"_{axis.lower()}{index:04d}" for axis, index in zip(image.axes, slice_index, strict=False)
     )
     return f"{stem}{numbers}{dot}{suffix}"
+
+
+def stack_stem(stem: str) -> str:
+    """Return what the slices of a stack have in common, which `plane_name` named.
+
+    Examples
+    --------
+    >>> stack_stem("cells_t0001_z0003")
+    'cells'
+    """
+    return re.sub(r"(_[a-z]\d{4,})+$", "", stem)
 
 
 def image_from_json(members: Mapping[str, Any]) -> ImageInfo:

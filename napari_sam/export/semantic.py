@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from napari_sam.export.annotations import Annotations
 from napari_sam.export.classes import ExportClass
 from napari_sam.export.details import DETAILS_KEY
 from napari_sam.export.files import ExportError, read_text, reading, write_text, written_beside
-from napari_sam.export.image import ImageInfo
+from napari_sam.export.image import ImageInfo, stack_stem
 from napari_sam.export.label_images import labels_from_objects, objects_from_labels
 
 SEMANTIC_MARK: Final = '{"semantic": true}'
@@ -119,8 +118,7 @@ def write_legend(path: str | Path, legend: Sequence[ExportClass]) -> None:
 
 def legend_path(path: Path) -> Path:
     """Return the legend beside a semantic image, which all slices of a stack share."""
-    stem = re.sub(r"(_[a-z]\d{4,})+$", "", path.stem.removesuffix(".ome"))
-    return path.with_name(f"{stem}_classes.csv")
+    return path.with_name(f"{stack_stem(path.stem.removesuffix('.ome'))}_classes.csv")
 
 
 def read_legend(path: Path) -> tuple[ExportClass, ...]:

@@ -8,8 +8,10 @@ polygon, x and y in turn, as fractions of the image's width and height.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import yaml
@@ -20,6 +22,10 @@ from napari_sam.export.files import ExportError, read_text, write_text
 from napari_sam.export.image import ImageInfo
 from napari_sam.export.outlines import fill_rings, joined_ring, trace_outlines
 from napari_sam.naming import one_line
+
+# The one class that a data set must have, where objects have none.
+_UNCLASSIFIED: Final = '  0: "object"  # without class\n'
+_NOT_IN_YAML: Final = re.compile("[^ -~\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 def write_yolo(path: str | Path, annotations: Annotations) -> None:
@@ -133,21 +139,53 @@ def write_yolo_classes(path: str | Path, classes: Sequence[ExportClass]) -> None
     Parameters
     ----------
     path : str or Path
-        A ``.yaml`` file. The folders of the images, ``train`` and ``val``, are to be added to it.
+        A ``.yaml`` file. What one that is there says beside the classes, such as the folders of
+        the images, is kept.
     classes : sequence of ExportClass
         In the order of their numbers. Without any, the one class is called "object".
 
     Raises
     ------
     ExportError
-        If the file cannot be written.
+        If the file cannot be written, or the one that is there is no ``data.yaml``.
     """
-    names = [one.name for one in classes] or ["object"]
-    # A JSON string is a YAML string, in quotes, so no name is taken for a number or for "no".
-    lines = [
-        f"  {number}: {json.dumps(name, ensure_ascii=False)}\n" for number, name in enumerate(names)
-    ]
-    write_text(path, "names:\n" + "".join(lines))
+    kept, has_count = _without_names(path) if Path(path).exists() else ("", False)
+    count = f"nc: {max(len(classes), 1)}\n" if has_count else ""
+    names = "".join(f"  {at}: {_quoted(one.name)}\n" for at, one in enumerate(classes))
+    write_text(path, f"{kept}{count}names:\n{names or _UNCLASSIFIED}")
+
+
+def _quoted(name: str) -> str:
+    """Return a YAML string in quotes, so that no name is taken for a number or for "no"."""
+    # Those of JSON are YAML's, but for characters that YAML wants escaped.
+    text = json.dumps(name, ensure_ascii=False)
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _without_names(path: str | Path) -> tuple[str, bool]:
+    """Return a data set's text without its classes, and whether it had their number, too."""
+    text = read_text(path)
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise _no_data_set(path) from error
+    if root is None:
+        return text, False
+    # In braces on a line, members cannot be taken out of the text one by one.
+    if not isinstance(root, yaml.MappingNode) or root.flow_style:
+        raise _no_data_set(path)
+    ours = [(key, value) for key, value in root.value if key.value in ("names", "nc")]
+    for key, value in reversed(ours):
+        text = text[: key.start_mark.index] + text[value.end_mark.index :].removeprefix("\n")
+    has_count = any(key.value == "nc" for key, _ in ours)
+    return text if not text or text.endswith("\n") else f"{text}\n", has_count
+
+
+def _no_data_set(path: str | Path) -> ExportError:
+    return ExportError(
+        "The classes cannot be named in the file that is there, which is none of YOLO's: choose "
+        f"another name than that of {Path(path).name}"
+    )
 
 
 def read_yolo_classes(path: str | Path) -> tuple[ExportClass, ...]:
@@ -161,7 +199,8 @@ def read_yolo_classes(path: str | Path) -> tuple[ExportClass, ...]:
     Returns
     -------
     tuple of ExportClass
-        In the order of their numbers, with colours of the palette.
+        In the order of their numbers, with colours of the palette; none if the file was written
+        without any.
 
     Raises
     ------
@@ -169,7 +208,10 @@ def read_yolo_classes(path: str | Path) -> tuple[ExportClass, ...]:
         If the file cannot be read or has no names.
     """
     try:
-        names = yaml.safe_load(read_text(path))["names"]
+        text = read_text(path)
+        if text.endswith(_UNCLASSIFIED):
+            return ()
+        names = yaml.safe_load(text)["names"]
         if isinstance(names, dict):
             names = [names[number] for number in range(len(names))]
         return classes_of(one_line(str(name)) for name in names)

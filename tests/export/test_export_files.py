@@ -67,7 +67,7 @@ def test_folders_that_do_not_exist_are_reported(tmp_path):
 @pytest.mark.parametrize("name", [name for name in export.__all__ if name.startswith("write_")])
 def test_no_format_replaces_a_file_that_it_cannot_write(tmp_path, annotations, name, monkeypatch):
     target = tmp_path / "old"
-    target.write_text("old")
+    target.write_text("old: 1")
 
     def full(self, target):
         raise OSError("No space left on device")
@@ -83,7 +83,7 @@ def test_no_format_replaces_a_file_that_it_cannot_write(tmp_path, annotations, n
     ]
     with pytest.raises(ExportError, match="No space left"):
         writer(target, *arguments)
-    assert target.read_text() == "old"
+    assert target.read_text() == "old: 1"
     assert list(tmp_path.iterdir()) == [target]
 
 

@@ -11,6 +11,8 @@ from napari_sam.export import (
     ExportObject,
     ImageInfo,
     classes_of,
+    format_named,
+    read_objects,
     read_yolo,
     read_yolo_classes,
     write_yolo,
@@ -80,12 +82,72 @@ def test_lines_that_are_no_polygons_are_refused(tmp_path, line):
 
 
 def test_names_stay_text(tmp_path):
-    names = ["no", "1", "細胞 𠮷", 'a: "b" #c', "\\"]
+    names = [
+        "no",
+        "1",
+        "細胞 𠮷",
+        'a: "b" #c',
+        "\\",
+        "a\x7fb",
+        "\ufeffa",
+        "a\x80\x9f\ufffe\x00",
+        "🦠",
+    ]
     write_yolo_classes(tmp_path / "data.yaml", classes_of(names))
     content = yaml.safe_load((tmp_path / "data.yaml").read_text(encoding="utf-8"))
     assert content == {"names": dict(enumerate(names))}
     (tmp_path / "data.yaml").write_text("nc: 2\nnames: [cell, debris]\n")
     assert [one.name for one in read_yolo_classes(tmp_path / "data.yaml")] == ["cell", "debris"]
+
+
+DATA_SET = """# of the clinic
+path: /data  # where it is
+nc: 1
+train: images/train
+names: [x]
+val: images/val
+"""
+
+
+@pytest.mark.parametrize("names", ["names: [x]\n", "names:\n- x\n", "names:\n  0: x\n\n", ""])
+def test_what_a_data_set_says_beside_its_classes_is_kept(tmp_path, names):
+    path = tmp_path / "data.yaml"
+    path.write_text(DATA_SET.replace("names: [x]\n", names))
+    for classes in (["a", "b"], ["c"]):
+        write_yolo_classes(path, classes_of(classes))
+        assert path.read_text().startswith("# of the clinic\npath: /data  # where it is\ntrain: ")
+        assert yaml.safe_load(path.read_text()) == {
+            "path": "/data",
+            "train": "images/train",
+            "val": "images/val",
+            "nc": len(classes),
+            "names": dict(enumerate(classes)),
+        }
+
+
+@pytest.mark.parametrize("content", ["- a\n", "{train: a, names: [x]}\n", "names: [\n"])
+def test_a_file_that_is_no_data_set_is_not_replaced(tmp_path, content):
+    (tmp_path / "data.yaml").write_text(content)
+    with pytest.raises(ExportError, match=r"another name .*data\.yaml"):
+        write_yolo_classes(tmp_path / "data.yaml", classes_of(["a"]))
+    assert (tmp_path / "data.yaml").read_text() == content
+
+
+def test_slices_of_a_stack_have_the_classes_of_the_file_beside_them(tmp_path):
+    image, classes = ImageInfo((2, 9, 9), "st.tif"), classes_of(["a", "b"])
+    thing = ExportObject(1, DOT, 1, 1, (1,), "b")
+    format_named("YOLO").write(tmp_path / "st.txt", Annotations(image, [thing], classes))
+    (read,) = read_objects(tmp_path / "st_z0001.txt", ImageInfo((9, 9))).objects
+    assert read.class_name == "b"
+
+
+def test_objects_without_a_class_do_not_get_one_of_an_earlier_file(tmp_path):
+    image, path = ImageInfo((9, 9)), tmp_path / "a.txt"
+    for class_name in ("b", None, "object"):
+        thing = ExportObject(1, DOT, 1, 1, (), class_name)
+        format_named("YOLO").write(path, Annotations(image, [thing]))
+        (read,) = read_objects(path, image).objects
+        assert read.class_name == class_name
 
 
 @pytest.mark.parametrize("content", ["", "nc: 2", "names: {1: a}", "names: ["])
