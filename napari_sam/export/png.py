@@ -1,4 +1,7 @@
-"""Label images as PNG, in gray of 8 or 16 bits (https://www.w3.org/TR/png-3/)."""
+"""Label images as PNG, in gray of 8 or 16 bits (https://www.w3.org/TR/png-3/).
+
+They are opened as PNG and not by ``Image.open``, which refuses images beyond 179 million pixels.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
-from PIL.PngImagePlugin import PngInfo
+from PIL import Image
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from napari_sam.export.details import DETAILS_KEY
 from napari_sam.export.files import ExportError, unreadable, written_beside
@@ -68,9 +71,9 @@ def read_label_png(path: str | Path) -> NDArray[Any]:
         If the file cannot be read, or has colours instead of numbers.
     """
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with PngImageFile(path) as image:
             pixels = np.asarray(image)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError) as error:
         raise unreadable(path, error, "PNG") from error
     if pixels.ndim != 2:
         msg = (
@@ -90,9 +93,9 @@ def read_png_details(path: str | Path) -> str:
         If the file cannot be read.
     """
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with PngImageFile(path) as image:
             return str(image.info.get(DETAILS_KEY, ""))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
         raise unreadable(path, error, "PNG") from error
 
 
@@ -105,7 +108,7 @@ def read_png_palette(path: str | Path) -> list[int]:
         If the file cannot be read.
     """
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with PngImageFile(path) as image:
             return image.getpalette() or []
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SyntaxError) as error:
         raise unreadable(path, error, "PNG") from error

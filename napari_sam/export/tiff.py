@@ -6,6 +6,7 @@ https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/.
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +38,9 @@ _SECONDS: Final = {
     "minute": 60.0,
     "hour": 3600.0,
 }
+
+# Control characters, which XML cannot even escape.
+_NOT_IN_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 # Both formats drop axes of length one; under this key they are noted.
 _AXES_KEY: Final = "label_axes"
@@ -131,7 +135,7 @@ def write_ome_tiff(
         raise ExportError(f"OME-TIFF has the axes T, Z, C, Y and X, not {image.axes}; rename them.")
     metadata: dict[str, Any] = {
         "axes": image.axes,
-        "Name": image.name,
+        "Name": _NOT_IN_XML.sub("?", image.name),
         "MapAnnotation": {_AXES_KEY: image.axes},
     }
     if details:

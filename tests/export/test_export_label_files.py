@@ -16,6 +16,7 @@ from napari_sam.export import (
     read_label_png,
     read_label_tiff,
     read_npz,
+    read_objects,
     write_imagej_tiff,
     write_label_npy,
     write_label_png,
@@ -122,6 +123,14 @@ def test_tiff_says_what_it_cannot_hold(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["a\x07b\x00c\ufffe", "a\ud83d", "é 核 <&>\"'/\\ 🦠"])
+def test_ome_tiff_is_read_whatever_its_name(tmp_path, name):
+    write_ome_tiff(tmp_path / "a.ome.tif", np.eye(5, dtype=np.uint8), ImageInfo((5, 5), name))
+    labels, info = read_label_tiff(tmp_path / "a.ome.tif")
+    np.testing.assert_array_equal(labels, np.eye(5))
+    assert info.name == name.translate(dict.fromkeys((0, 7, 65534, 55357), "?"))
+
+
 def test_frames_without_a_time_stay_without(tmp_path):
     labels = labels_of((3, 6, 7), 9)
     image = ImageInfo(labels.shape, "a.tif", "TYX")
@@ -162,6 +171,14 @@ def test_png_holds_the_numbers(tmp_path, largest, mode):
     with Image.open(tmp_path / "a.png") as image:
         assert image.mode == mode
     np.testing.assert_array_equal(read_label_png(tmp_path / "a.png"), labels)
+
+
+def test_a_png_may_be_larger_than_pillow_opens_unasked(tmp_path):
+    labels = np.zeros((13_500, 13_500), np.uint8)
+    labels[5:9, 5:9] = 3
+    write_label_png(tmp_path / "a.png", labels)
+    (thing,) = read_objects(tmp_path / "a.png", ImageInfo(labels.shape)).objects
+    assert (thing.label_id, thing.area_px) == (3, 16)
 
 
 def test_png_says_what_it_cannot_hold(tmp_path):
