@@ -291,6 +291,9 @@ def _counts(segmentation: Any, shape: tuple[int, int]) -> Any:
         if not polygons:
             return [shape[0] * shape[1]]
         return counts_of_text(api.merge(api.frPyObjects(polygons, *shape))["counts"].decode())
+    size = segmentation.get("size", shape)
+    if tuple(size) != shape:
+        raise ExportError(f"a run-length encoding is of an image of {size}, not {list(shape)}")
     counts = segmentation["counts"]
     return counts_of_text(counts) if isinstance(counts, str) else counts
 

@@ -161,6 +161,18 @@ def test_members_of_others_are_not_taken_for_ours(tmp_path, source):
     assert read.n_without_mask == 2
 
 
+def test_runs_of_another_image_are_refused(tmp_path):
+    runs = {"size": [6, 4], "counts": [5, 2, 17]}
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 4, "width": 6}],
+        "categories": [{"id": 1, "name": "cell"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "segmentation": runs}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(ExportError, match=r"annotation 1: .*\[6, 4\], not \[4, 6\]"):
+        read_coco(tmp_path / "a.json")
+
+
 def read_polygon(tmp_path, *corners, shape=(64, 48)):
     content = {
         "images": [{"id": 1, "file_name": "a.png", "height": shape[0], "width": shape[1]}],
