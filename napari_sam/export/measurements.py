@@ -57,8 +57,9 @@ def write_measurements(
     Notes
     -----
     Lengths and areas are in the unit of the image, which stands in the heading, as in
-    ``area [um^2]``; ``area_px``, ``top_px`` and the like count pixels. Centroids are where napari
-    shows them: the middle of the first pixel is 0. Orientation is in radians, between the rows'
+    ``area [um^2]``; ``area_px``, ``top_px`` and the like count pixels. Centroids are within the
+    image, the middle of whose first pixel is 0, wherever a layer is moved, turned or mirrored to
+    in napari. Orientation is in radians, between the rows'
     axis and the major one. With pixels that are not square the perimeter is not defined and its
     field is empty, as are those of properties that a tiny object does not have. The file is
     UTF-8, with a byte order mark only if a name needs it, for Excel.
