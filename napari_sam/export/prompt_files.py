@@ -119,7 +119,14 @@ def read_prompts(path: str | Path, image: ImageInfo) -> list[FilePrompt]:
     except RecursionError as error:
         msg = f"{path} has no prompts: it is nested too deeply."
         raise ExportError(msg) from error
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError, csv.Error) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        csv.Error,
+    ) as error:
         msg = f"{path} has no prompts that can be read ({type(error).__name__}: {error})."
         raise ExportError(msg) from error
 
@@ -159,7 +166,7 @@ def _from_csv(text: str) -> Iterator[FilePrompt]:
                     "or x,y for points, or as napari saves points and shapes."
                 )
                 raise ExportError(msg)
-        except (TypeError, ValueError) as error:
+        except (OverflowError, TypeError, ValueError) as error:
             if isinstance(error, ExportError):
                 raise
             msg = f"Line {number} of the CSV file has something that is not a number ({error})."

@@ -146,6 +146,12 @@ def test_coco_boxes_of_the_image_that_is_meant(tmp_path):
         ("a.csv", "a,b\n1,2\n", "must name its columns"),
         ("a.csv", "x,y\n1,two\n", "Line 2 .* not a number"),
         ("a.csv", "x,y\n1\n", "Line 2 .* not a number"),
+        ("a.csv", "axis-0,axis-1,axis-2\ninf,1,2\n", "Line 2 .* not a number"),
+        (
+            "a.csv",
+            "index,shape-type,vertex-index,axis-0,axis-1,axis-2\n0,line,0,inf,1,2\n",
+            "no prompts that can be read",
+        ),
         ("a.csv", "index,shape-type,vertex-index,axis-0,axis-1\n0,blob,0,1,2\n", "can be read"),
         ("a.json", "{", "not JSON"),
         ("a.json", "[]", None),

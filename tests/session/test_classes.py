@@ -176,6 +176,9 @@ def test_files_of_ours_and_of_others(tmp_path):
     [
         ("{", "cannot be read"),
         ("[]", "no classes"),
+        ("[" * 100_000, "nested too deeply"),
+        ("9" * 5000, "4300 digits"),
+        ('{"format": "napari-sam-live classes", "version": null}', "cannot be read"),
         ('{"other": 1}', "list of names"),
         ('["a", "a"]', "already"),
         ('[{"name": "a", "color": "red"}]', "colour"),
@@ -189,6 +192,12 @@ def test_files_that_are_no_classes_are_refused(tmp_path, text, why):
         read_classes(tmp_path / "a.json")
     with pytest.raises(ClassError, match="cannot be written"):
         write_classes(tmp_path / "missing" / "a.json", TEAM)
+
+
+def test_numbers_and_texts_do_not_number_classes_together(tmp_path):
+    (tmp_path / "a.yaml").write_text("names:\n  1: a\n  b: c\n")
+    with pytest.raises(ClassError, match="cannot be read"):
+        read_classes(tmp_path / "a.yaml")
 
 
 def test_classes_that_came_with_objects_stay_when_an_earlier_step_is_undone(session):

@@ -77,10 +77,12 @@ def read_classes(path: str | Path) -> Classes:
         else:
             names = [line.strip() for line in text.splitlines() if line.strip()]
         classes = classes_from_json(names)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, yaml.YAMLError) as error:
-        raise ClassError(f"{path} cannot be read as classes ({error}).") from error
     except ClassError as error:
         raise ClassError(f"{path} cannot be read as classes: {error}") from error
+    except RecursionError as error:
+        raise ClassError(f"{path} cannot be read as classes: it is nested too deeply.") from error
+    except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise ClassError(f"{path} cannot be read as classes ({error}).") from error
     if not classes:
         raise ClassError(f"There are no classes in {path}.")
     return classes
