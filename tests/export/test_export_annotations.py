@@ -104,7 +104,7 @@ def test_objects_are_checked(wrong):
 
 
 @pytest.mark.parametrize("name", ["", " a", "a\nb", "a\u2028b", "a\ud83d"])
-def test_names_of_classes_stay_on_their_line(name):
+def test_names_of_classes_stay_on_their_line_and_can_be_written(name):
     with pytest.raises(ExportError, match="named"):
         ExportClass(name, (0, 0, 0))
 

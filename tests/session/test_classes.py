@@ -17,13 +17,14 @@ from napari_sam.session import (
     ObjectClass,
     Prompts,
     RecordChange,
+    TargetError,
     classes_from_json,
     classes_to_json,
     find_objects,
     read_classes,
     write_classes,
 )
-from napari_sam.session.classes.classes import PALETTE
+from napari_sam.session.classes.classes import PALETTE, with_classes
 
 TEAM = (ObjectClass("nucleus", "#e69f00"), ObjectClass("Zellkern 核", "#112233"))
 
@@ -169,6 +170,62 @@ def test_files_of_ours_and_of_others(tmp_path):
             ("nucleus", PALETTE[0]),
             ("debris", PALETTE[1]),
         ], name
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("mixed.yaml", "names:\n  1: a\n  b: c\n", "numbered"),
+        ("version.json", '{"format": "napari-sam-live classes", "version": "2"}', "version '2'"),
+        ("deep.json", "[" * 100_000, "recursion"),
+        ("deep.yaml", "[" * 3000, "recursion"),
+        ("long.json", f"[{'9' * 5000}]", "digits"),
+        ("tag.yaml", "names: [!!timestamp x]", "groupdict"),
+        ("half.json", r'["a\ud83d"]', "half a character"),
+        ("nested.json", '[["a"]]', "needs a name"),
+        ("color.json", '[{"name": "a", "color": [1, 2, null]}]', "colour"),
+        ("log.txt", "".join(f"line {number}\n" for number in range(8000)), "8000 names"),
+        ("large.txt", "a" * 2**18, "larger"),
+    ],
+)
+def test_whatever_else_is_chosen_by_mistake_is_refused_as_no_classes(tmp_path, name, text, why):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ClassError, match=f"{name} cannot be read as classes: .*{why}"):
+        read_classes(tmp_path / name)
+
+
+def test_names_that_are_numbered_in_json_come_in_the_order_of_their_numbers(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps({"names": {"10": "c", "2": "b", "1": "a"}}))
+    assert [one.name for one in read_classes(tmp_path / "a.json")] == ["a", "b", "c"]
+
+
+def test_many_classes_take_no_more_time_each_than_few():
+    compared = 0
+
+    class Name(str):
+        __slots__ = ()
+
+        def __eq__(self, other):
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    table = ClassTable()
+    names = [Name(f"class {number}") for number in range(1000)]
+    table.replace_all(with_classes((), [(name, None) for name in names]))
+    assert compared < 5000
+    assert table.classes[len(PALETTE)].color == PALETTE[0]
+
+
+def test_half_a_character_comes_into_no_class(session):
+    with pytest.raises(ClassError, match="half a character"):
+        session.classes.add("n\ud83d")
+    with pytest.raises(TargetError, match="half a character"):
+        session.objects.note([1], class_name="n\ud83d")
+    session.classes.ensure(["n\ud83d"])
+    assert names(session) == ["n\ufffd"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ PALETTE: Final = (
     *("#9b7fe8", "#a6761d", "#b8e0d2", "#ff9da7", "#7f7f7f"),
 )
 _COLOR: Final = re.compile(r"#[0-9a-f]{6}")
+_HALF: Final = re.compile(r"[\ud800-\udfff]")
+"""Half a character, which JSON can name although no text can have it."""
 
 
 class ClassError(ValueError):
@@ -46,6 +49,9 @@ class ObjectClass:
 
     def __post_init__(self) -> None:
         # The text formats that objects are exported to keep a name on one line.
+        if not is_text(self.name):
+            msg = f"A class cannot be called {self.name!r}: half a character is in it."
+            raise ClassError(msg)
         if not self.name or self.name != one_line(self.name):
             msg = f"A class cannot be called {self.name!r}: use one line without blanks around it."
             raise ClassError(msg)
@@ -55,15 +61,14 @@ class ObjectClass:
             raise ClassError(msg)
 
 
+def is_text(text: str) -> bool:
+    """Whether no half of a character is in a text: nothing could write that to a file."""
+    return not _HALF.search(text)
+
+
 Classes = tuple[ObjectClass, ...]
 Rename = tuple[str, str]
 """The old and the new name of a class."""
-
-
-def next_color(classes: Sequence[ObjectClass]) -> str:
-    """Return a colour of the palette that is used least."""
-    used = [one.color for one in classes]
-    return min(PALETTE, key=used.count)
 
 
 def with_class(classes: Classes, name: str, color: str | None = None) -> Classes:
@@ -74,10 +79,35 @@ def with_class(classes: Classes, name: str, color: str | None = None) -> Classes
     ClassError
         If there is one of that name, or it cannot be called so.
     """
-    if any(one.name == name for one in classes):
-        msg = f"There is a class {name} already: choose another name."
-        raise ClassError(msg)
-    return (*classes, ObjectClass(name, color or next_color(classes)))
+    return with_classes(classes, [(name, color)])
+
+
+def with_classes(classes: Classes, added: Iterable[tuple[str, str | None]]) -> Classes:
+    """Return the classes with more at the end.
+
+    Parameters
+    ----------
+    classes : tuple of ObjectClass
+        Those that there are.
+    added : iterable of (str, str)
+        Name and colour of each other one; None: the colour of the palette that is used least.
+
+    Raises
+    ------
+    ClassError
+        If there is one of that name, or it cannot be called so.
+    """
+    known, used = {one.name for one in classes}, Counter(one.color for one in classes)
+    more: list[ObjectClass] = []
+    for name, color in added:
+        if name in known:
+            msg = f"There is a class {name} already: choose another name."
+            raise ClassError(msg)
+        one = ObjectClass(name, color or min(PALETTE, key=used.__getitem__))
+        known.add(name)
+        used[one.color] += 1
+        more.append(one)
+    return (*classes, *more)
 
 
 def renamed(classes: Classes, old: str, new: str) -> Classes:
@@ -121,21 +151,28 @@ def classes_from_json(content: Any) -> Classes:
     if not isinstance(content, list):
         msg = "These are no classes: a list of names, or of names with colours, is needed."
         raise ClassError(msg)
-    classes: Classes = ()
-    for entry in content:
-        given = entry if isinstance(entry, dict) else {"name": entry}
-        if "name" not in given:
-            msg = f"A class needs a name: {entry!r} has none."
-            raise ClassError(msg)
-        classes = with_class(classes, one_line(str(given["name"])), _hex_color(given.get("color")))
-    return classes
+    return with_classes((), map(_name_and_color, content))
+
+
+def _name_and_color(entry: Any) -> tuple[str, str | None]:
+    """Return what a file says of one class."""
+    given = entry if isinstance(entry, dict) else {"name": entry}
+    name, color = given.get("name"), given.get("color")
+    # Nothing else is made a text: with references, a short YAML file holds lists without an end.
+    if name is None or isinstance(name, (dict, list)):
+        msg = "A class needs a name, and there is one without."
+        raise ClassError(msg)
+    return str(name).strip(), _hex_color(color)
 
 
 def _hex_color(color: Any) -> str | None:
     """Return a colour as "#rrggbb", which COCO gives as three numbers."""
-    if isinstance(color, (list, tuple)) and len(color) == 3:
-        return "#" + "".join(f"{int(value) & 255:02x}" for value in color)
-    return str(color) if color else None
+    if isinstance(color, list) and [type(value) for value in color] == [int] * 3:
+        return "#" + "".join(f"{value & 255:02x}" for value in color)
+    if color and not isinstance(color, str):
+        msg = "A colour must be like #e69f00, or three whole numbers."
+        raise ClassError(msg)
+    return color or None
 
 
 @dataclass(frozen=True)
@@ -231,7 +268,4 @@ class ClassTable:
             name = one_line(given)
             if name and name not in known:
                 missing.setdefault(name, one.color if isinstance(one, ObjectClass) else None)
-        everything = self._classes
-        for name, color in missing.items():
-            everything = with_class(everything, name, color)
-        self.replace_all(everything)
+        self.replace_all(with_classes(self._classes, missing.items()))

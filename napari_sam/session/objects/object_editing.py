@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.session.classes.classes import is_text
 from napari_sam.session.decoding.candidates import ObjectState
 from napari_sam.session.objects.editing import Editing, Record
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
@@ -94,8 +95,12 @@ class ObjectEditing:
         Raises
         ------
         TargetError
-            If one of them is not there, or that is not possible now.
+            If one of them is not there, what is noted is no text, or that is not possible now.
         """
+        for text in what.values():
+            if isinstance(text, str) and not is_text(text):
+                msg = f"{text!r} cannot be noted: half a character is in it."
+                raise TargetError(msg)
         records = [self._record(label_id) for label_id in label_ids]
         changes = [RecordChange(record, replace(record, **what)) for record in records]
         if changes:
