@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -446,3 +447,75 @@ def test_a_disk_that_stays_full_takes_no_memory_and_nothing_is_lost_in_the_end(
         assert path == journal.path
         check_same(restored(path)[0], annotator.labels)
     assert len(said) == 2
+
+
+def lose(path):
+    path.unlink()
+
+
+def lose_folder(path):
+    shutil.rmtree(path.parent)
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def put_another(path):
+    path.write_bytes(b"x" * path.stat().st_size * 2)
+
+
+@pytest.mark.parametrize("do", [lose, lose_folder, cut_short, put_another])
+def test_a_journal_that_is_lost_is_begun_anew_with_everything(do, other_program):
+    annotator = annotated(10)
+    path = annotator.journal.path
+    said = []
+    annotator.journal.troubled.connect(said.append)
+    do(path)
+    annotator.accept()
+    assert annotator.journal.path != path
+    annotator.change(0.8)
+    annotator.change(0.92)
+    check_same(restored(annotator.journal.path)[0], annotator.labels)
+    assert said == []
+    other_program()
+    found = {one.path: one.n_objects for one in files.find_journals(REFERENCE)}
+    assert found[annotator.journal.path] == len(annotator.labels.book)
+
+
+def test_a_journal_that_is_lost_still_hears_of_classes_files_and_the_end(other_program):
+    cell = ObjectClass("cell", "#123456")
+    annotator = annotated(10)
+    for tell, last in (
+        (lambda journal: journal.note_classes((cell,)), "found"),
+        (lambda journal: journal.note_saved(), "saved"),
+        (lambda journal: annotator.accept(), "made"),
+        (lambda journal: journal.close(), "closed"),
+    ):
+        annotator.journal._next_try_s = 0.0
+        lose(annotator.journal.path)
+        tell(annotator.journal)
+        labels, content = restored(annotator.journal.path)
+        check_same(labels, annotator.labels)
+        assert content.classes == (cell,)
+        assert list(content.entries)[-1]["direction"] == last
+
+
+def test_where_no_journal_can_be_begun_anew_it_is_once_there_is_a_folder_again(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(journal_module, "_RETRY_S", 0.0)
+    folder = tmp_path / "there" / "journals"
+    annotator = Annotator(0)
+    annotator.journal = Journal(REFERENCE, annotator.labels, folder)
+    said = []
+    annotator.journal.troubled.connect(said.append)
+    annotator.accept()
+    shutil.rmtree(folder)
+    folder.write_text("")
+    annotator.accept()
+    annotator.accept()
+    assert len(said) == 1
+    folder.unlink()
+    annotator.journal.close()
+    check_same(restored(annotator.journal.path)[0], annotator.labels)

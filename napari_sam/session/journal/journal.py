@@ -57,7 +57,8 @@ class Journal:
 
     The file is begun with the first edit or stroke. Nothing here raises for a disk that is full or
     may not be written: what could not be written is tried again with the next edit. If very much
-    waits for it, that is given up, and another file begun as soon as there is room.
+    waits for it, that is given up, and another file begun as soon as there is room; so it is if
+    the file is lost, as where somebody empties the folder.
 
     Parameters
     ----------
@@ -175,8 +176,9 @@ class Journal:
             if classes != self._classes:
                 self._classes = classes
                 # Where all objects are in a file of the person's, nothing is to be offered.
-                if self._has_begun and not self._has_gap and not self._is_saved:
-                    self._append_classes()
+                if self._has_begun and not self._is_saved and self._goes_on():
+                    if self._classes != self._written_classes:
+                        self._append_classes()
                     if self.path is not None:
                         self._write()
 
@@ -191,7 +193,7 @@ class Journal:
         if self._held and not self._prepared.wait(_PREPARED_WITHIN_S):
             self._release([])
         with self._lock:
-            if self._label_ids and self.path is not None:
+            if self._label_ids and (self.path is not None or self._has_gap):
                 if not self._is_saved:
                     self._note(Direction.CLOSED, (), ())
             else:
@@ -206,7 +208,7 @@ class Journal:
         if self._held is not None:
             self._held.append((direction, patches, changes))
             return
-        if self._has_gap and not self._begin_anew():
+        if not self._goes_on():
             return
         if not self._has_begun:
             self._begin(self._found())
@@ -252,6 +254,12 @@ class Journal:
         for noted in found:
             self._append(*noted)
 
+    def _goes_on(self) -> bool:
+        """Whether the file has all that there was; another one is begun if it has not."""
+        if self._lines.is_lost:
+            self._lines, self._has_gap = AppendedLines(), True
+        return not self._has_gap or self._begin_anew()
+
     def _begin_anew(self) -> bool:
         """Begin another file, with everything as it is now, if there is room again."""
         if time.monotonic() < self._next_try_s:
@@ -261,8 +269,9 @@ class Journal:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             path.write_bytes(_PROBE)
-        except OSError:
+        except OSError as error:
             discard(path)
+            self._complain(error)
             return False
         self._lines, self._has_gap = AppendedLines(path), False
         self._label_ids.clear()
@@ -304,9 +313,12 @@ class Journal:
                 # What follows would be of no use without it: as soon as it can, all is noted anew.
                 self._lines.clear()
                 self._has_gap = True
-            if not self._is_troubled:
-                self._is_troubled = True
-                self.troubled.emit(
-                    f"What you accept cannot be written down in {self._folder}, and would be lost "
-                    f"in a crash: save the labels now and then. ({error})"
-                )
+            self._complain(error)
+
+    def _complain(self, error: OSError) -> None:
+        if not self._is_troubled:
+            self._is_troubled = True
+            self.troubled.emit(
+                f"What you accept cannot be written down in {self._folder}, and would be lost "
+                f"in a crash: save the labels now and then. ({error})"
+            )

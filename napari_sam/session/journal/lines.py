@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from pathlib import Path
+from typing import Final
+
+_END_BYTES: Final = 64
+"""So much of the last line, its checksum among it, tells a file from any other."""
 
 
 class AppendedLines:
@@ -21,7 +26,7 @@ class AppendedLines:
         self.path = path
         self.waiting_bytes = 0
         """How much there is that is not written yet."""
-        self._sound_bytes = sound_bytes
+        self._sound_bytes, self._end = sound_bytes, b""
         self._waiting: deque[bytes] = deque()
 
     def add(self, line: bytes) -> None:
@@ -33,6 +38,22 @@ class AppendedLines:
         """Forget what is not written yet."""
         self._waiting.clear()
         self.waiting_bytes = 0
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether what was written is no longer there: the file is gone, cut short or another."""
+        if self.path is None or not self._sound_bytes:
+            return False
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                if file.seek(0, os.SEEK_END) < self._sound_bytes:
+                    return True
+                file.seek(self._sound_bytes - len(self._end))
+                return file.read(len(self._end)) != self._end
+        except FileNotFoundError:
+            return True
+        except OSError:  # it cannot be looked at, and not be written either
+            return False
 
     def write(self) -> None:
         """Write everything that waits; the path must be set.
@@ -51,6 +72,7 @@ class AppendedLines:
                 line = memoryview(self._waiting[0])
                 while line:
                     line = line[file.write(line) :]
-                n_bytes = len(self._waiting.popleft())
+                written = self._waiting.popleft()
+                n_bytes, self._end = len(written), written[-_END_BYTES:]
                 self._sound_bytes += n_bytes
                 self.waiting_bytes -= n_bytes
