@@ -280,7 +280,9 @@ def test_an_image_from_a_file_may_be_renamed():
     assert set(asdict(one)) >= {"shape", "dtype", "scale", "axes"}
 
 
-def test_old_journals_go_but_never_one_in_use(monkeypatch, journals_folder, other_program):
+def test_the_oldest_of_many_journals_go_but_never_one_in_use(
+    monkeypatch, journals_folder, other_program
+):
     paths = [annotated(2, seed).journal.path for seed in range(5)]
     for age, path in enumerate(reversed(paths)):
         os.utime(path, (time.time() - 100 * age,) * 2)
@@ -288,9 +290,18 @@ def test_old_journals_go_but_never_one_in_use(monkeypatch, journals_folder, othe
     files.remove_old_journals(journals_folder)
     assert all(path.exists() for path in paths)
     other_program()
-    monkeypatch.setattr(files, "MAX_AGE_S", 150)
     files.remove_old_journals(journals_folder)
-    assert [path.exists() for path in paths] == [False, False, False, True, True]
+    assert [path.exists() for path in paths] == [False, False, True, True, True]
+
+
+@pytest.mark.parametrize("years", [-50, 1, 50])
+def test_a_clock_that_is_wrong_takes_no_journal(monkeypatch, other_program, years):
+    annotator = annotated(3)
+    other_program()
+    wrong = time.time() + years * 365 * 86400
+    monkeypatch.setattr(time, "time", lambda: wrong)
+    (found,) = files.find_journals(REFERENCE)
+    assert found.path == annotator.journal.path
 
 
 @pytest.mark.parametrize(

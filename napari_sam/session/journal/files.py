@@ -23,7 +23,7 @@ from napari_sam.session.journal.entries import Direction, from_line
 FOLDER_VARIABLE: Final = "NAPARI_SAM_JOURNALS"
 """Names the folder of journals in place of the one for the platform's program states."""
 MAX_JOURNALS: Final = 100
-MAX_AGE_S: Final = 90 * 24 * 3600.0
+"""However old they are: a clock that is wrong makes all of them seem so."""
 
 _SUFFIX: Final = ".sam-journal.jsonl"
 _NAME: Final = re.compile(
@@ -137,8 +137,8 @@ def find_journals(
     """Return the journals of an image with objects to be restored, newest first.
 
     Those of programs that still run, this one among them, are left out, unless they are named as
-    `done_with`, and those whose objects are all in a file of the person's. Journals that are too
-    old, or too many, are removed, whatever image they are of.
+    `done_with`, and those whose objects are all in a file of the person's. Of too many journals the
+    oldest are removed, whatever image they are of.
     """
     folder = journals_folder() if folder is None else folder
     remove_old_journals(folder)
@@ -171,12 +171,10 @@ def discard(path: Path) -> None:
 
 
 def remove_old_journals(folder: Path) -> None:
-    """Remove journals that are too old, or too many, except those of programs that run."""
-    oldest = time.time() - MAX_AGE_S
+    """Remove the oldest journals where there are too many, except those of programs that run."""
     newest_first = sorted(_journals(folder), key=_last_written, reverse=True)
-    for number, path in enumerate(newest_first):
-        is_surplus = number >= MAX_JOURNALS or _last_written(path) < oldest
-        if is_surplus and not is_in_use(path):
+    for path in newest_first[MAX_JOURNALS:]:
+        if not is_in_use(path):
             discard(path)
 
 
