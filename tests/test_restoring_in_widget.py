@@ -32,7 +32,12 @@ def said(monkeypatch):
 @pytest.fixture
 def other_program(monkeypatch):
     """Have what was written up to now be of a program that runs no longer."""
-    return lambda: monkeypatch.setattr(journal_files, "_started", lambda pid: 1)
+
+    def end():
+        monkeypatch.setattr(journal_files, "_started", lambda pid: 1)
+        monkeypatch.setattr(journal_files, "_since_boot", lambda pid: None)
+
+    return end
 
 
 @pytest.fixture

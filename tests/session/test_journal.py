@@ -30,7 +30,12 @@ N_KILLS = 50
 @pytest.fixture
 def other_program(monkeypatch):
     """Have what was written up to now be of a program that runs no longer."""
-    return lambda: monkeypatch.setattr(files, "_started", lambda pid: 1)
+
+    def end():
+        monkeypatch.setattr(files, "_started", lambda pid: 1)
+        monkeypatch.setattr(files, "_since_boot", lambda pid: None)
+
+    return end
 
 
 def restored(path, shape=SHAPE, dtype=np.uint16):
@@ -325,7 +330,8 @@ def test_a_journal_is_sound_even_if_old_ones_cannot_be_removed(monkeypatch):
     check_same(restored(annotator.journal.path)[0], annotator.labels)
 
 
-def test_a_program_is_known_again_although_the_clock_was_set(monkeypatch):
+def test_where_a_program_is_known_by_the_clock_that_may_be_set_a_little(monkeypatch):
+    monkeypatch.setattr(files, "_since_boot", lambda _: None)
     path = annotated(2).journal.path
     began = files._started(os.getpid())
     for other, is_in_use in ((1, True), (-2, True), (3, False), (-60, False)):
@@ -333,6 +339,30 @@ def test_a_program_is_known_again_although_the_clock_was_set(monkeypatch):
         assert files.is_in_use(path) is is_in_use
     monkeypatch.setattr(files, "_started", lambda _: None)
     assert not files.is_in_use(path)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the clock is asked")
+def test_a_program_is_known_again_although_the_clock_was_set(monkeypatch):
+    path = annotated(2).journal.path
+    started = files._started
+    monkeypatch.setattr(files, "_started", lambda pid: started(pid) + 3600)
+    assert files.is_in_use(path)
+    assert files.find_journals(REFERENCE) == []
+    pid = f"-{os.getpid():x}-"
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        assert not files.is_in_use(Path(str(path).replace(pid, f"-{other.pid:x}-")))
+        other.communicate(b"\n")
+    assert not files.is_in_use(Path(str(path).replace(pid, f"-{other.pid:x}-")))
+
+
+def test_journals_whose_names_are_of_an_earlier_version_are_found(other_program, monkeypatch):
+    with monkeypatch.context() as earlier:
+        earlier.setattr(files, "_since_boot", lambda _: None)
+        path = annotated(3).journal.path
+    assert files.is_in_use(path)
+    other_program()
+    (found,) = files.find_journals(REFERENCE)
+    assert found.path == path
 
 
 class SlowLabels(ArrayLabels):

@@ -28,11 +28,16 @@ MAX_JOURNALS: Final = 100
 _SUFFIX: Final = ".sam-journal.jsonl"
 _NAME: Final = re.compile(
     r"[0-9a-f]+\.[0-9a-f]+"
-    r"\.(?P<host>[0-9a-f]+)-(?P<pid>[0-9a-f]{1,8})-(?P<started>[0-9a-f]{1,16})" + re.escape(_SUFFIX)
+    r"\.(?P<host>[0-9a-f]+)-(?P<pid>[0-9a-f]{1,8})"
+    r"-(?:(?P<since_boot>[0-9a-f]{1,8}_[0-9a-f]{1,16})|(?P<started>[0-9a-f]{1,16}))"
+    + re.escape(_SUFFIX)
 )
 """Whatever else lies in the folder is not ours."""
 _CLOCK_S: Final = 2
 """The time at which a program began is reckoned anew by each that asks, and a clock is set."""
+_PROC: Final = Path("/proc")
+_START_FIELD: Final = 22 - 3
+"""Of /proc/<pid>/stat, counted from what follows the name of the program: see proc_pid_stat(5)."""
 _OTHER_HOST_S: Final = 24 * 3600.0
 """Of a program on another machine nothing is known; after such a rest it is taken for ended."""
 _TAIL_BYTES: Final = 2**20
@@ -185,7 +190,10 @@ def is_in_use(path: Path) -> bool:
         return True  # nobody knows whose it is
     if owner["host"] != _host():
         return time.time() - _last_written(path) < _OTHER_HOST_S
-    started = _started(int(owner["pid"], 16))
+    pid = int(owner["pid"], 16)
+    if owner["since_boot"] is not None:
+        return _since_boot(pid) == owner["since_boot"]
+    started = _started(pid)
     return started is not None and abs(started - int(owner["started"], 16)) <= _CLOCK_S
 
 
@@ -234,7 +242,22 @@ def _host() -> str:
 
 def _owner() -> str:
     pid = os.getpid()
-    return f"{_host()}-{pid:x}-{_started(pid) or 0:x}"
+    return f"{_host()}-{pid:x}-{_since_boot(pid) or format(_started(pid) or 0, 'x')}"
+
+
+def _since_boot(pid: int) -> str | None:
+    """Return what tells a process from a later one of the same id, whatever the clock says.
+
+    That is which start of the computer it is of, and how long after that it began. None if there
+    is no such process, or this is not Linux.
+    """
+    try:
+        boot_id = (_PROC / "sys/kernel/random/boot_id").read_bytes()
+        stat = (_PROC / str(pid) / "stat").read_bytes()
+    except OSError:
+        return None
+    after_name = stat.rpartition(b")")[2].split()
+    return f"{xxhash.xxh32(boot_id).hexdigest()}_{int(after_name[_START_FIELD]):x}"
 
 
 def _started(pid: int) -> int | None:

@@ -27,10 +27,11 @@ The last entry of a program that was closed, rather than killed, is one of direc
 `saved` if all objects are in a file of the person's. Neither changes anything.
 
 Files are named by image, by when they were begun, and by the program that writes to them:
-`<key>.<time>.<host>-<pid>-<start>.sam-journal.jsonl`. A program that goes on with a journal
-renames it first. Every line is handed to the operating system at once: a killed program loses
-nothing, but for what is done in the second or less in which the objects that were there already
-are read.
+`<key>.<time>.<host>-<pid>-<start>.sam-journal.jsonl`, where `start` is `<boot>_<ticks since then>`
+on Linux, elsewhere seconds since the epoch: by it a program is known to run still. A program that
+goes on with a journal renames it first. Every line is handed to the operating system at once: a
+killed program loses nothing, but for what is done in the second or less in which the objects that
+were there already are read.
 """
 
 from __future__ import annotations
