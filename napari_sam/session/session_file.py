@@ -240,18 +240,27 @@ def read_session(path: Path) -> SavedSession:
             "update to open it."
         )
         raise SessionFileError(msg)
-    last = (from_line(content.lines[-1]) if content.lines else None) or {}
-    if path.stat().st_size != content.sound_bytes or last.get("direction") != Direction.SAVED:
+    if not _is_whole(path, content):
         msg = f"{path} is damaged or not whole: get it again from where it was saved."
         raise SessionFileError(msg)
     try:
-        return _understood(path, content, last["n_objects"])
+        return _understood(path, content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         msg = f"{path} says something that cannot be understood ({error!r})."
         raise SessionFileError(msg) from error
 
 
-def _understood(path: Path, content: JournalContent, n_objects: int) -> SavedSession:
+def _is_whole(path: Path, content: JournalContent) -> bool:
+    """Whether all lines are sound, and as many as the last one says."""
+    last = (from_line(content.lines[-1]) if content.lines else None) or {}
+    return (
+        path.stat().st_size == content.sound_bytes
+        and last.get("direction") == Direction.SAVED
+        and last.get("n_objects") == len(content.lines) - 1
+    )
+
+
+def _understood(path: Path, content: JournalContent) -> SavedSession:
     header = content.header
     known = {one.name for one in fields(ImageReference)}
     image: dict[str, Any] = {
@@ -267,7 +276,7 @@ def _understood(path: Path, content: JournalContent, n_objects: int) -> SavedSes
         None if made is None else _being_made(made),
     )
     shape, dtype = tuple(header["labels"]["shape"]), np.dtype(header["labels"]["dtype"])
-    return SavedSession(path, info, shape, dtype, n_objects, content)
+    return SavedSession(path, info, shape, dtype, len(content.lines) - 1, content)
 
 
 def _being_made(content: dict[str, Any]) -> BeingMade:

@@ -86,6 +86,8 @@ def test_a_session_without_an_object_is_one_too(tmp_path):
         (lambda lines: [*lines[:-1], lines[-1][:30]], "not whole"),
         (lambda lines: [*lines[:3], lines[3].replace(b'"a', b'"b', 1), *lines[4:]], "damaged"),
         (lambda lines: [*lines, b"more\n"], "damaged"),
+        (lambda lines: [*lines[:3], *lines[4:]], "damaged"),
+        (lambda lines: [*lines[:3], *lines[2:]], "damaged"),
         (lambda lines: lines[1:], "no session file"),
         (lambda lines: [], "no session file"),
         (lambda lines: [b"\x00\xff" * 99], "no session file"),
