@@ -229,10 +229,17 @@ class SessionFiles:
     # What both have in common ----------------------------------------------------------------
 
     def _begin(self, work: Callable[[Job], Any], on_done: Any, failure: str) -> None:
+        def on_failed(error: BaseException) -> None:
+            self._refuse(_said(error, failure))
+
+        def on_worked(result: Any) -> None:
+            try:
+                on_done(result)
+            except Exception as error:  # a file from anywhere, and whatever napari makes of it
+                on_failed(error)
+
         self.row.show_busy(True)
-        self._lane.submit(
-            work, on_done, lambda error: self._refuse(_said(error, failure)), self.row.show_progress
-        )
+        self._lane.submit(work, on_worked, on_failed, self.row.show_progress)
 
     def _end(self) -> None:
         self.row.show_busy(False)

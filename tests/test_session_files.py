@@ -191,6 +191,24 @@ def test_what_cannot_be_opened_is_told_and_changes_nothing(make_widget, said, pa
     assert "cannot be opened" in refusal(with_header(image=elsewhere), *lines)
 
 
+@pytest.mark.parametrize("part", ["labels_for", "counted"])
+def test_whatever_fails_another_file_can_be_opened(make_widget, said, path, monkeypatch, part):
+    viewer, widget = make_widget(Image(data.coins(), name="coins"))
+    accept_at(viewer, widget, PLACES[0])
+    widget._sessions.save(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    with monkeypatch.context() as broken:
+        broken.setattr(session_files, part, lambda *_: [][1])
+        widget._sessions.open(path)
+        widget.wait_until_idle(TIMEOUT_S)
+        assert "could not be opened (IndexError)" in said[-1]
+        assert widget._sessions.row._open.isEnabled()
+        assert widget._sessions.row._save.isEnabled()
+    widget._sessions.open(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert "1 object of" in said[-1]
+
+
 def test_what_is_done_while_a_session_is_saved_is_in_the_file(make_widget, said, path, monkeypatch):
     viewer, widget = make_widget(Image(data.coins(), name="coins"))
     accept_at(viewer, widget, PLACES[0])

@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
@@ -245,6 +246,8 @@ def read_session(path: Path) -> SavedSession:
         raise SessionFileError(msg)
     try:
         return _understood(path, content)
+    except SessionFileError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         msg = f"{path} says something that cannot be understood ({error!r})."
         raise SessionFileError(msg) from error
@@ -268,15 +271,35 @@ def _understood(path: Path, content: JournalContent) -> SavedSession:
         for name, value in header["image"].items()
         if name in known
     }
-    made = header["being_made"]
+    made, reference = header["being_made"], ImageReference(**image)
     info = SessionInfo(
-        ImageReference(**image),
+        reference,
         header["labels"]["name"],
         classes_from_json(header["classes"]),
         None if made is None else _being_made(made),
     )
     shape, dtype = tuple(header["labels"]["shape"]), np.dtype(header["labels"]["dtype"])
+    if not _are_labels(shape, dtype, reference):
+        msg = (
+            f"{path} cannot be opened: no labels of an image of shape {reference.shape} are of "
+            f"shape {shape} and type {dtype}."
+        )
+        raise SessionFileError(msg)
+    places = reference.source, header["image"].get("beside")
+    if not all(place is None or isinstance(place, str) for place in places):
+        msg = f"{path} cannot be opened: the paths of its image are {places}."
+        raise SessionFileError(msg)
     return SavedSession(path, info, shape, dtype, len(content.lines) - 1, content)
+
+
+def _are_labels(shape: Start, dtype: np.dtype[Any], image: ImageReference) -> bool:
+    """Whether there can be such labels of an image: they have some or all of its axes."""
+    return (
+        dtype.kind in "bui"
+        and len(shape) >= 2
+        and all(type(length) is int and length > 0 for length in shape)
+        and prod(shape) <= prod(image.shape)
+    )
 
 
 def _being_made(content: dict[str, Any]) -> BeingMade:

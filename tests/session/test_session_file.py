@@ -117,6 +117,39 @@ def test_a_newer_one_and_a_senseless_one_are_refused(path, tmp_path):
         read_session(tmp_path / "missing")
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"shape": [10**6, 10**7]},
+        {"shape": [-1, 64]},
+        {"shape": [0, 64]},
+        {"shape": [9]},
+        {"shape": [9.0, 9]},
+        {"dtype": "float32"},
+        {"dtype": "object"},
+    ],
+)
+def test_labels_that_no_image_has_are_refused(path, labels):
+    first, *lines = path.read_bytes().splitlines(keepends=True)
+    header = json.loads(first)
+    del header["crc"]
+    header["labels"].update(labels)
+    path.write_bytes(to_line(header) + b"".join(lines))
+    with pytest.raises(SessionFileError, match="no labels of an image of shape"):
+        read_session(path)
+
+
+@pytest.mark.parametrize("where", ["source", "beside"])
+def test_an_image_that_is_nowhere_is_refused(path, where):
+    first, *lines = path.read_bytes().splitlines(keepends=True)
+    header = json.loads(first)
+    del header["crc"]
+    header["image"][where] = 3
+    path.write_bytes(to_line(header) + b"".join(lines))
+    with pytest.raises(SessionFileError, match="paths of its image"):
+        read_session(path)
+
+
 def test_a_file_that_cannot_be_written_leaves_the_one_before(annotator, path, monkeypatch):
     before = path.read_bytes()
     monkeypatch.setattr(Path, "replace", lambda *_: Path("missing").stat())
