@@ -125,6 +125,7 @@ class Restoring:
             classes = content.classes
             journal = Journal.resume(path, content.sound_bytes, reference, target, classes)
             self._session.classes.ensure(classes)
+            layer.name = content.labels_name or layer.name
             self._keeper.keep(target, reference, journal)
             self._binding.objects.attempt(
                 lambda: self._binding.objects.add_target(layer, target, image)

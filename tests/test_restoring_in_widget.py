@@ -208,6 +208,18 @@ def test_a_deleted_layer_that_is_not_the_target_now_is_offered_at_once_too(make_
     assert "1 object on 'coins' of today" in widget._restoring.row._text.text()
 
 
+def test_restored_labels_have_the_name_that_they_had(make_widget):
+    viewer, widget = make_widget(coins())
+    accept_at(viewer, widget, PLACES[0])
+    for name in ("my nuclei", "mine"):
+        widget.binding.objects.target.name = name
+        viewer.layers.remove(widget.binding.objects.target)
+        widget.wait_until_idle(TIMEOUT_S)
+        widget._restoring.row._restore.click()
+        widget.wait_until_idle(TIMEOUT_S)
+        assert widget.binding.objects.target.name == name
+
+
 def test_labels_that_come_and_go_have_journals_of_their_own(
     make_widget, journals_folder, journal_lines
 ):

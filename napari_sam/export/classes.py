@@ -39,10 +39,10 @@ class ExportClass:
     def __post_init__(self) -> None:
         # The text formats keep a name on one line and do not keep the blanks around it.
         if not self.name or self.name != one_line(self.name):
-            msg = f"A class cannot be named {self.name!r}: use one line without blanks around it."
-            raise ExportError(msg)
-        if any("\ud800" <= letter <= "\udfff" for letter in self.name):
-            msg = f"A class cannot be named {self.name!r}: half a character is in it."
+            msg = (
+                f"A class cannot be named {self.name!r}: use one line of whole characters, without "
+                "blanks around it."
+            )
             raise ExportError(msg)
         if len(self.color_rgb) != 3 or not all(0 <= value <= 255 for value in self.color_rgb):
             msg = f"The colour of {self.name} must be three numbers 0 to 255, not {self.color_rgb}."

@@ -103,6 +103,12 @@ class TargetLayer:
         return layer
 
     @property
+    def name(self) -> str:
+        """The layer's name; empty if there is none any more."""
+        layer = self._layer()
+        return "" if layer is None else str(layer.name)
+
+    @property
     def book(self) -> ObjectBook:
         """What is known of the objects, as they are now."""
         self.recount()

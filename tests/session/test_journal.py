@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -21,6 +22,7 @@ from annotating import REFERENCE, SHAPE, Annotator
 from napari_sam.session import ArrayLabels, ObjectClass, PackedMask, TargetError, find_objects
 from napari_sam.session.journal import files
 from napari_sam.session.journal import journal as journal_module
+from napari_sam.session.journal.entries import to_line
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.journal.replaying import read_journal, replay
 
@@ -463,6 +465,36 @@ def test_classes_are_written_down_in_their_order_and_with_their_colours(other_pr
     assert read_journal(path).classes == (debris,)
     assert files.find_journals(REFERENCE)
     assert restored(annotated(3).journal.path)[1].classes == ()
+
+
+def test_the_name_of_the_labels_is_written_down_and_so_is_another_one():
+    annotator = Annotator(0)
+    annotator.labels.name = "my nuclei"
+    annotator.accept()
+    path = annotator.journal.path
+    assert read_journal(path).labels_name == "my nuclei"
+    annotator.labels.name = '"labels_name":'
+    annotator.accept()
+    annotator.labels.name = ""  # the layer is gone
+    annotator.journal.close()
+    assert path.read_bytes().count(b"labels_name") == 2
+    labels, content = restored(path)
+    assert content.labels_name == '"labels_name":'
+    again = Journal.resume(path, content.sound_bytes, REFERENCE, labels)
+    labels.name = "cells"
+    again.record_paint([PackedMask((0, 0), np.ones((1, 1), bool))], ())
+    assert read_journal(path).labels_name == "cells"
+
+
+def test_a_journal_that_knows_no_name_of_the_labels_has_none():
+    path = annotated(3).journal.path
+    first, *lines = path.read_bytes().splitlines(keepends=True)
+    header = json.loads(first)
+    del header["crc"], header["labels"]["name"]
+    path.write_bytes(to_line(header) + b"".join(lines))
+    content = read_journal(path)
+    assert content.labels_name == ""
+    assert content.lines == lines
 
 
 def test_a_disk_that_stays_full_takes_no_memory_and_nothing_is_lost_in_the_end(

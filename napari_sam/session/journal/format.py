@@ -5,8 +5,8 @@ in the folder of `journals_folder`. Each line is an object whose last key, `crc`
 all that precedes it in the line, so that a line torn by a crash, or damaged, is told from a sound
 one. Each has `at`, the seconds since the epoch.
 
-The first line, the header, has `format` (1), `image` (an `ImageReference`) and `labels` (`shape`
-and `dtype`). Each other line is an entry:
+The first line, the header, has `format` (1), `image` (an `ImageReference`) and `labels` (`shape`,
+`dtype` and `name`). Each other line is an entry:
 
 - `direction`: a `Direction`, that is how it came about;
 - `patches`: the pixels *as they are afterwards*, so that an entry means the same whatever was
@@ -18,7 +18,8 @@ and `dtype`). Each other line is an entry:
   empty; `masks` has `[start, shape, area_px, mask]` each, and so have `painted` and `erased`,
   what a brush has given to the object beyond its mask and taken from that;
 - `gone`: the label_ids whose records are no longer there;
-- `n_objects`: how many objects there are afterwards.
+- `n_objects`: how many objects there are afterwards;
+- `labels_name`: the name of the labels, only where it is another one by then.
 
 An entry of direction `classes` changes no object; its key `classes` lists all classes in the order
 of their numbers, `{"name": ..., "color": "#rrggbb"}` each. The last such entry counts.
@@ -52,6 +53,10 @@ def header_of(reference: ImageReference, labels: Labels) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "image": asdict(reference),
-        "labels": {"shape": list(labels.shape), "dtype": str(labels.dtype)},
+        "labels": {
+            "shape": list(labels.shape),
+            "dtype": str(labels.dtype),
+            "name": labels.name,
+        },
         "at": time.time(),
     }

@@ -82,6 +82,7 @@ class Journal:
         self._lines = AppendedLines()
         self._classes: Classes = ()
         self._written_classes: Classes = ()
+        self._written_name = ""
         self._label_ids: set[int] = set()
         self._held: list[_Noted] | None = None
         self._lock, self._prepared = threading.Lock(), threading.Event()
@@ -244,7 +245,9 @@ class Journal:
     def _begin(self, found: Sequence[_Noted]) -> None:
         """Put down the header, the classes, and the objects that are in the labels already."""
         self._has_begun = True
-        self._lines.add(to_line(header_of(self._reference, self._labels)))
+        header = header_of(self._reference, self._labels)
+        self._written_name = header["labels"]["name"]
+        self._lines.add(to_line(header))
         try:
             remove_old_journals(self._folder)
         except Exception as error:  # what others have left is no reason to write nothing down
@@ -292,6 +295,9 @@ class Journal:
         self._label_ids.difference_update(gone)
         records = (record for record in effect.values() if record is not None)
         content = entry(direction, patches, records, gone, len(self._label_ids))
+        name = self._labels.name
+        if name not in ("", self._written_name):
+            content["labels_name"] = self._written_name = name
         self._lines.add(to_line(content))
         self._is_saved = direction is Direction.SAVED
 

@@ -24,6 +24,7 @@ from napari_sam.session.objects.records import RecordChange
 _MAX_BLOCKS: Final = 512
 _REPORT_EVERY: Final = 500
 _CLASSES: Final = b'{"direction":"classes",'
+_NAME: Final = b'"labels_name":'
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,14 @@ class JournalContent:
             if line.startswith(_CLASSES) and (content := from_line(line)) is not None:
                 return classes_from_json(content["classes"])
         return ()
+
+    @property
+    def labels_name(self) -> str:
+        """The name that the labels had in the end; empty if that was never noted."""
+        for line in reversed(self.lines):
+            if _NAME in line and (content := from_line(line)) is not None:
+                return str(content["labels_name"])
+        return str(self.header["labels"].get("name", ""))
 
     def reported(self, report: Callable[[float], None]) -> Iterator[dict[str, Any]]:
         """Yield what the lines say, and tell now and then how many are done (0 to 1)."""

@@ -28,6 +28,10 @@ class Labels(Protocol):
         """Whether they were deleted: nothing is to be written to them any more."""
 
     @property
+    def name(self) -> str:
+        """What the person calls them; empty if that is not known. May be asked on any thread."""
+
+    @property
     def book(self) -> ObjectBook:
         """What is known of the objects."""
 
@@ -123,6 +127,7 @@ class ArrayLabels:
             msg = f"Labels must be integers, not {array.dtype}."
             raise TargetError(msg)
         self.array = array
+        self.name = ""
         self.book = ObjectBook()
         self.is_gone = False
 
