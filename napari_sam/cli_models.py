@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -148,16 +149,46 @@ def _memory(problems: list[str]) -> Iterator[str]:
 
 def _folders(problems: list[str]) -> Iterator[str]:
     from napari_sam.catalogue.places import models_folder, shared_folders
-    from napari_sam.session import EmbeddingStore
+    from napari_sam.session.embedding.store import FOLDER_VARIABLE as EMBEDDINGS
+    from napari_sam.session.embedding.store import embeddings_folder
+    from napari_sam.session.journal.files import FOLDER_VARIABLE as JOURNALS
+    from napari_sam.session.journal.files import journals_folder
 
-    own = {"ours": models_folder(), "embeddings": EmbeddingStore().folder}
+    written = {EMBEDDINGS: embeddings_folder(), JOURNALS: journals_folder()}
+    own = {
+        "ours": models_folder(),
+        "embeddings": written[EMBEDDINGS],
+        "journals": written[JOURNALS],
+    }
     for owner, folder in {**own, **shared_folders()}.items():
         try:
-            size = f"{_size_bytes(folder) / _MIB:.0f} MiB" if folder.is_dir() else "not there"
+            size = _size(folder)
         except OSError as error:
             size = f"cannot be read ({error.strerror})"
             problems.append(f"Give yourself the right to read {error.filename or folder}.")
         yield f"{owner}: {folder}, {size}"
+    for variable, folder in written.items():
+        if why := _why_unwritable(folder):
+            problems.append(
+                f"Nothing can be kept in {folder} ({why}): make it a folder that you may write "
+                f"to, or name another one with the variable {variable}."
+            )
+
+
+def _size(folder: Path) -> str:
+    if folder.is_dir():
+        return f"{_size_bytes(folder) / _MIB:.0f} MiB"
+    return "no folder" if folder.exists() else "not there"
+
+
+def _why_unwritable(folder: Path) -> str:
+    """Return why no file can be written in a folder, which need not exist yet; "" if one can."""
+    try:
+        existing = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+        with TemporaryFile(dir=existing):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def _size_bytes(folder: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from dataclasses import replace
 from importlib import metadata
@@ -87,6 +88,30 @@ def test_doctor_names_folders_that_may_not_be_read(folder, monkeypatch):
     assert result.exit_code == 0
     assert f"ours: {folder}, cannot be read (Permission denied)" in result.output
     assert f"To repair: Give yourself the right to read {folder}" in result.output
+
+
+@pytest.mark.parametrize("variable", ["NAPARI_SAM_EMBEDDINGS", "NAPARI_SAM_JOURNALS"])
+def test_doctor_names_folders_that_nothing_can_be_kept_in(tmp_path, monkeypatch, variable):
+    sound = _run("doctor").output
+    assert "Nothing can be kept" not in sound
+    assert "journals: " in sound
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        monkeypatch.setenv(variable, str(folder))
+        output = _run("doctor").output
+        assert f"To repair: Nothing can be kept in {folder} (Not a directory)" in output
+        assert f"name another one with the variable {variable}." in output
+        assert (tmp_path / "file").is_file()
+    monkeypatch.setenv(variable, str(tmp_path / "new" / "folder"))
+    assert "Nothing can be kept" not in _run("doctor").output
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may do all")
+def test_doctor_names_folders_that_may_not_be_written(tmp_path, monkeypatch):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    monkeypatch.setenv("NAPARI_SAM_JOURNALS", str(tmp_path / "locked"))
+    assert "locked (Permission denied)" in _run("doctor").output
 
 
 def test_doctor_says_what_to_repair(monkeypatch):
