@@ -18,6 +18,9 @@ from napari_sam.cli_choice import checked_choice, load_chosen
 from napari_sam.cli_files import STOPPED, find_readers
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_sam.batch.prompted import MaskPrompt, PromptedMask
     from napari_sam.export import ImageInfo
     from napari_sam.image_files import FilePlane
@@ -41,7 +44,7 @@ OUT may end in
 \b
 Exit codes:
   0    all objects have a mask
-  1    an object has none, or a file cannot be read or written
+  1    an object has none, all pixels look the same, or a file cannot be read or written
   2    the command was called wrongly: see its message
   130  stopped with Ctrl-C
 """
@@ -135,7 +138,6 @@ def predict(
     """
     os.environ.setdefault("TQDM_DISABLE", "1")  # napari's bar for opening files
     from napari_sam.batch.prompted import ObjectPrompt, find_prompted, write_prompted
-    from napari_sam.session.plane.whole_plane import read_whole
 
     _check_prompts(points, background, boxes, mask)
     _check_output(output, image)
@@ -149,7 +151,7 @@ def predict(
         box_of_mask = start.box_xyxy if start and not points else None
         prompts = [each(box) for box in boxes] or [each(box_of_mask)]
         logits = start.logits if start else None
-        found = find_prompted(predictor, read_whole(plane.plane), prompts, logits, multimask)
+        found = find_prompted(predictor, _pixels(plane), prompts, logits, multimask)
         files = [] if output is None else write_prompted(output, info, found, overlap)
     _tell(image, info, found, files, as_json)
     if any(not one.area_px for one in found):
@@ -221,6 +223,17 @@ def _opened(
         Path(image).name, one.shape[-2:], one.scale[-2:], one.units[-2:], one.axis_labels[-2:]
     )
     return planes[0], info
+
+
+def _pixels(opened: FilePlane) -> NDArray[np.uint8]:
+    """Read a plane in which there is something to be seen."""
+    from napari_sam.session.plane.whole_plane import read_whole
+
+    plane = opened.plane
+    pixels = read_whole(plane)
+    if (pixels == pixels[0, 0]).all():
+        raise click.ClickException(plane.why_same(plane.pyramid.whole))
+    return pixels
 
 
 def _check_inside(places: Sequence[Sequence[float]], shape: tuple[int, int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import types
 
 import imageio.v3 as imageio
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import tifffile
 from click.testing import CliRunner
 
+from napari_sam.batch.prompted import ObjectPrompt, find_prompted
 from napari_sam.cli import main
 from napari_sam.export import read_coco
 
@@ -121,6 +123,28 @@ def test_wrong_calls_have_a_code_of_their_own(image_file, arguments, words):
     result = run(image_file, *filled)
     assert result.exit_code == 2, result.output
     assert words in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(("value", "why"), [(np.nan, "no pixel"), (7, "same value (7)")])
+def test_an_image_without_anything_to_be_seen_is_refused(tmp_path, value, why):
+    path = tmp_path / "nothing.tif"
+    tifffile.imwrite(path, np.full((80, 120), value, np.float32))
+    result = run(path, "--point", "25,40", "-o", tmp_path / "out.png")
+    assert result.exit_code == 1
+    assert "SAM sees nothing here" in result.stderr
+    assert why in result.stderr
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_score_is_one_at_most():
+    crop = types.SimpleNamespace(mask=np.ones((2, 3), bool), top=1, left=2)
+    prediction = types.SimpleNamespace(
+        iou_predictions=np.array([0.5, 1.01, 1.02], np.float32), mask_crop=lambda _: crop
+    )
+    predictor = types.SimpleNamespace(encode=lambda _: None, decode=lambda *_, **__: prediction)
+    prompts = [ObjectPrompt(((3.0, 3.0),))]
+    found = find_prompted(predictor, np.zeros((9, 9, 3), np.uint8), prompts, None, "all")
+    assert [one.iou_score for one in found] == [1, 1, 0.5]
 
 
 def test_what_cannot_be_read_or_written(image_file, tmp_path):

@@ -22,6 +22,7 @@ from napari_sam.export import (
     read_label_tiff,
 )
 from napari_sam.model.prediction import tight_crop
+from napari_sam.session.objects.records import score_of
 
 if TYPE_CHECKING:
     from napari_sam.model import MaskCrop, Predictor
@@ -62,7 +63,7 @@ class PromptedMask:
     candidate : int
         1 for the best mask of the object, and so on.
     iou_score : float
-        How good the model takes it to be.
+        How good the model takes it to be, at most 1.
     crop : MaskCrop
         The mask.
     """
@@ -122,7 +123,7 @@ def find_prompted(
         order = np.argsort(-prediction.iou_predictions, kind="stable").tolist()
         found += [
             PromptedMask(
-                number, rank, float(prediction.iou_predictions[k]), prediction.mask_crop(k)
+                number, rank, score_of(prediction.iou_predictions[k]), prediction.mask_crop(k)
             )
             for rank, k in enumerate(order if multimask == "all" else order[:1], start=1)
         ]
