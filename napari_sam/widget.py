@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points, Shapes
+from napari.utils.events import Event
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent, QEventLoop, Qt, QTimer
 from qtpy.QtWidgets import (
@@ -293,10 +294,13 @@ class SamWidget(QWidget):
     def _on_camera_moved(self) -> None:
         self._camera_timer.start()
 
-    def _on_layer_inserted(self) -> None:
-        """Start on the first image that comes, as if it had been there from the beginning."""
+    def _on_layer_inserted(self, event: Event) -> None:
+        """Start on the first image that comes, as if it had been there from the beginning.
+
+        Not for a layer of another kind: the person may have chosen to have no image.
+        """
         self._refresh_combos()
-        if self.binding.shown.image is None:
+        if isinstance(event.value, Image) and self.binding.shown.image is None:
             self.binding.choose_image()
 
     def _refresh_combos(self) -> None:

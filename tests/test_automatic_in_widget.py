@@ -74,7 +74,7 @@ def test_everything_is_found_filtered_kept_and_undone(opened):
     np.testing.assert_array_equal(layer.data, picture.labels)
     assert {"predicted_iou", "stability_score", "box_x0", "shown_px"} <= set(layer.features)
     combo = widget._object_panel.target_combo
-    assert layer not in combo._combo.choices
+    assert layer not in combo.layers
 
     panel.filters.sliders["pred_iou_thresh"].setValue(0.95)
     widget.wait_until_idle(TIMEOUT_S)

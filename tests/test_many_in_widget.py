@@ -34,9 +34,9 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     viewer, widget = make_widget(Image(data.coins(), name="coins"), shapes_layer(), points)
     many = widget._many
     many.fold.expand()
-    combo = many.panel.combo._combo
+    combo = many.panel.combo
     assert many.panel._start.isEnabled() is False
-    combo.value = viewer.layers["detector"]
+    combo._combo.setCurrentText("detector")
     widget.wait_until_idle(TIMEOUT_S)
     assert many.panel._about.text() == "4 objects in the layer."
     assert many.panel._start.text() == "Segment 4 objects"
@@ -48,8 +48,8 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     assert [target.data[place] for place in CENTRES_RC] == [1, 2, 3, 4]
     assert widget.session.state.prompts.is_empty
     assert not many.panel._progress.isVisibleTo(many.panel)
-    assert target not in combo.choices
-    combo.value = viewer.layers["clicks"]
+    assert target not in combo.layers
+    combo._combo.setCurrentText("clicks")
     book = run(widget)
     assert target.data[126, 102] == 9
     assert len(book) in (5, 6, 7, 8, 9)  # what lies on the others keeps what is left to it

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels, Points, Shapes
 from qtpy.QtCore import QEventLoop
+from qtpy.QtWidgets import QComboBox
 from skimage import data
 
 from napari_sam.session import Overlap, Phase, Prompts
@@ -356,14 +357,35 @@ def test_combos_follow_additions_removals_and_renames(make_widget, coins):
     viewer, widget = make_widget(coins)
     combo = widget._image_panel.image_combo
     coins.name = "münzen"
-    assert "münzen" in combo._combo.native.currentText()
+    assert "münzen" in combo._combo.currentText()
     cell = viewer.add_image(data.cell(), name="cell")
-    assert cell in combo._combo.choices
+    assert cell in combo.layers
     assert combo.layer is coins
     viewer.layers.remove(cell)
-    assert cell not in combo._combo.choices
+    assert cell not in combo.layers
     add_point(viewer, widget, COIN_RC)
-    assert named(viewer, "SAM mask 1") not in widget._object_panel.target_combo._combo.choices
+    assert named(viewer, "SAM mask 1") not in widget._object_panel.target_combo.layers
+
+
+def test_the_entry_for_no_image_puts_the_image_away_until_it_is_chosen_again(make_widget, coins):
+    viewer, widget = make_widget(coins)
+    add_point(viewer, widget, COIN_RC)
+    combo = widget._image_panel.image_combo.findChild(QComboBox)
+    combo.setCurrentText("no image")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.binding.shown.image is None
+    assert widget.session.state.phase is Phase.NO_IMAGE
+    assert [layer.name for layer in viewer.layers] == ["coins"]
+    widget.binding.objects.accept()
+    viewer.add_layer(Labels(np.zeros((303, 384), np.uint8), name="mine"))
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.binding.shown.image is None
+    assert combo.currentText() == "no image"
+    assert not viewer.layers["mine"].data.any()
+
+    combo.setCurrentText("coins")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.prompts.points_xy == ((104, 68),)
 
 
 @pytest.mark.parametrize(

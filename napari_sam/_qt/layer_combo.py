@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from magicgui.widgets import ComboBox
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 
 class LayerCombo(QWidget):
@@ -27,28 +26,42 @@ class LayerCombo(QWidget):
     def __init__(self, none_text: str, tooltip: str) -> None:
         super().__init__()
         self._none_text = none_text
-        self._combo = ComboBox(choices=[(none_text, None)], value=None, tooltip=tooltip)
-        self._combo.changed.connect(self.chosen.emit)
-        native = self._combo.native
-        native.setMinimumWidth(80)
-        self.setFocusProxy(native)
+        self._offered: list[Any] = [None]  # entry by entry
+        # magicgui's combo would say nothing when the entry for None is chosen.
+        self._combo = QComboBox()
+        self._combo.addItem(none_text)
+        self._combo.setToolTip(tooltip)
+        self._combo.setMinimumWidth(80)
+        self._combo.currentIndexChanged.connect(self._on_entry_chosen)
+        self.setFocusProxy(self._combo)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(native)
+        layout.addWidget(self._combo)
 
     @property
     def layer(self) -> Any:
         """The layer that is shown as chosen, or None."""
-        return self._combo.value
+        return self._offered[self._combo.currentIndex()]
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers that are offered."""
+        return self._offered[1:]
 
     def set_layers(self, layers: Sequence[Any], chosen: Any) -> None:
         """Offer these layers, with `chosen` as the current one; emits nothing."""
-        choices: dict[str, Any] = {self._none_text: None}
-        for layer in layers:
-            text = layer.name
-            while text in choices:  # a layer may be called what the first entry is called
-                text += " (layer)"
-            choices[text] = layer
-        with self._combo.changed.blocked():
-            self._combo.choices = list(choices.items())
-            self._combo.value = chosen if any(layer is chosen for layer in layers) else None
+        offered = [None, *layers]
+        texts = [self._none_text, *map(self._text_of, layers)]
+        current = next((n for n, layer in enumerate(offered) if layer is chosen), 0)
+        with QSignalBlocker(self._combo):
+            self._offered = offered
+            self._combo.clear()
+            self._combo.addItems(texts)
+            self._combo.setCurrentIndex(current)
+
+    def _text_of(self, layer: Any) -> str:
+        name = str(layer.name)
+        return f"{name} (layer)" if name == self._none_text else name
+
+    def _on_entry_chosen(self, index: int) -> None:
+        self.chosen.emit(self._offered[index])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 from napari.utils.notifications import notification_manager
+from qtpy.QtWidgets import QComboBox
 from skimage import data
 
 from napari_sam.session import ObjectRecord, PackedMask
@@ -72,6 +73,18 @@ def test_a_new_target_lies_above_the_old_one_and_is_not_given_up_for_it(make_wid
     new = accept_at(viewer, widget, OTHER_COIN_RC)
     assert new is not old
     assert viewer.layers.index(new) == viewer.layers.index(old) + 1
+
+
+def test_the_entry_for_a_new_layer_has_the_next_object_go_to_one(make_widget, coins):
+    viewer, widget = make_widget(coins)
+    old = accept_at(viewer, widget, COIN_RC)
+    combo = widget._object_panel.target_combo
+    combo.findChild(QComboBox).setCurrentText("new labels layer")
+    assert widget.binding.objects.target is None
+    new = accept_at(viewer, widget, OTHER_COIN_RC)
+    assert combo.layer is new is not old
+    assert (old.data[OTHER_COIN_RC], new.data[OTHER_COIN_RC]) == (0, 1)
+    assert (old.data[COIN_RC], new.data[COIN_RC]) == (1, 0)
 
 
 def test_undo_leaves_a_deleted_target_alone_and_says_so(make_widget, coins):
