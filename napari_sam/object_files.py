@@ -171,7 +171,8 @@ class ObjectFiles:
 
         self._session.classes.ensure(classes)
         try:
-            self._session.objects.add(records, on_added)
+            # What is tiny in the file was so when somebody exported it.
+            self._session.objects.add(records, on_added, keep_remains=True)
         except TargetError as error:
             show_warning(f"{error}")
 

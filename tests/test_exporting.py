@@ -121,6 +121,20 @@ def test_objects_without_a_mask_are_told(opened, said, tmp_path, monkeypatch):
     assert said[-1] == "1 object of mine left out, without a mask."
 
 
+def test_an_import_keeps_also_what_is_tiny_where_others_are(opened, said, tmp_path):
+    _, widget, layer = opened
+    path, files = tmp_path / "objects.npz", widget._object_list.files
+    files.export_to(path, "NPZ", False)
+    widget.wait_until_idle(TIMEOUT_S)
+    places = np.nonzero(layer.data == 3)
+    layer.data[places] = 7
+    layer.data[places[0][0], places[1][0]] = 0
+    files.import_from(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1].startswith("1 object imported")
+    assert np.count_nonzero(layer.data == 8) == 1
+
+
 def test_an_import_makes_a_layer_only_of_a_file_that_was_read(make_widget, said, tmp_path):
     viewer, widget = make_widget(Image(data.coins(), name="coins"))
     files, bad, good = widget._object_list.files, tmp_path / "bad.geojson", tmp_path / "good.npy"

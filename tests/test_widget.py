@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Points, Shapes
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QEventLoop
 from qtpy.QtWidgets import QComboBox
 from skimage import data
@@ -128,6 +129,18 @@ def test_existing_objects_are_kept_unless_overwriting_is_chosen(make_widget, coi
     add_point(viewer, widget, COIN_RC)
     widget.binding.objects.accept()
     assert labels.data[68, 100] == 9
+
+
+def test_a_click_on_an_accepted_coin_makes_no_object_of_its_rim(make_widget, coins):
+    viewer, widget = make_widget(coins)
+    widget.session.accept_on_click = True
+    for column in (104, 101, 107):
+        add_point(viewer, widget, (68, column))
+        widget.session.clear_prompts()
+    labels = widget.binding.objects.target
+    assert set(np.unique(labels.data)) == {0, 1}
+    messages = [record.message for record in notification_manager.records]
+    assert sum("almost every one" in one for one in messages) == 2
 
 
 def test_background_point_and_box_change_the_mask(make_widget, coins):

@@ -261,6 +261,39 @@ def test_only_on_background_refuses_a_mask_that_touches_another(session, target,
     assert (array == 1).any()
 
 
+def test_what_is_left_at_the_rim_of_an_object_is_none(session, target, array):
+    accept(session, COIN)
+    first = array.copy()
+    click(session, COIN)
+    rim = np.argwhere(first)[0]
+    array[tuple(rim)] = 0
+    with pytest.raises(TargetError, match="or almost every one, belongs to other"):
+        session.accept()
+    array[tuple(rim)] = 1
+    np.testing.assert_array_equal(array, first)
+
+
+def test_an_object_that_loses_all_but_a_rim_is_named_and_stays(session, target, array, listen):
+    click(session, COIN)
+    session.accept()
+    rows, columns = np.nonzero(array)
+    session.undo()
+    session.wait_until_idle(TIMEOUT_S)
+    array[rows, columns] = 4
+    array[0, 0] = 4
+    target.labels.book.apply(
+        tuple(recounted(target.labels, target.labels.book, 4, (0, 0), (303, 384)))
+    )
+    heard = listen(session)
+    session.objects.overlap = Overlap.REPLACE
+    session.accept()
+    assert heard.warnings == [
+        f"Object 4 has only 1 of its {len(rows) + 1} pixels left. Delete it, too, or undo."
+    ]
+    assert array[0, 0] == 4
+    check_book(target)
+
+
 # On several planes -------------------------------------------------------------------------------
 
 

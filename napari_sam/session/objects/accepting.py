@@ -11,6 +11,7 @@ from napari_sam.session.embedding.encoding import Encoding
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.placing import LEAST_SHARE
 from napari_sam.session.objects.reopening import accepted_object
 
 
@@ -94,4 +95,19 @@ class Accepting:
             self._start_anew()
             return None
         with_click = self._is_of_click
-        return self._editing.accept(new, state, shown, with_click=with_click)
+        edit = self._editing.accept(new, state, shown, with_click=with_click)
+        if edit is not None:
+            self._tell_of_remains(edit)
+        return edit
+
+    def _tell_of_remains(self, edit: LabelsEdit) -> None:
+        """Say of which others next to nothing is left: they stay, but can hardly be seen."""
+        for change in edit.changes:
+            before, after = change.before, change.after
+            if before is None or after is None or after.label_id == edit.label_id:
+                continue
+            if after.area_px < LEAST_SHARE * before.area_px:
+                self.warned.emit(
+                    f"Object {after.label_id} has only {after.area_px} of its {before.area_px} "
+                    "pixels left. Delete it, too, or undo."
+                )

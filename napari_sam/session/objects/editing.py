@@ -229,10 +229,12 @@ class Editing:
         state: ObjectState,
         on_added: Callable[[LabelsEdit], None],
         into: LabelsPlane | None = None,
+        *,
+        keep_remains: bool = False,
     ) -> None:
         """Write objects from elsewhere, in the background; all of them are undone as one.
 
-        They go to the target, unless it is said into which labels.
+        They go to the target, unless it is said into which labels. See `write_objects`.
 
         Raises
         ------
@@ -249,7 +251,10 @@ class Editing:
             if made.labels is not None:
                 on_added(made.labels)
 
-        self._make(edit, lambda: write_objects(labels, records, overlap, book), True, push)
+        def work() -> tuple[LabelsEdit, bool]:
+            return write_objects(labels, records, overlap, book, keep_remains=keep_remains)
+
+        self._make(edit, work, True, push)
 
     def _plan(
         self,

@@ -111,6 +111,8 @@ class ObjectEditing:
         records: Sequence[ObjectRecord],
         on_added: Callable[[LabelsEdit], None] = lambda _: None,
         into: LabelsPlane | None = None,
+        *,
+        keep_remains: bool = False,
     ) -> None:
         """Write objects from elsewhere into the target, in the background; undone as one.
 
@@ -119,9 +121,11 @@ class ObjectEditing:
         records : sequence of ObjectRecord
             With their `masks`, and what else is known of them; place and area are filled in.
         on_added : callable
-            Called with what was written, of which the objects without a free pixel are no part.
+            Called with what was written, of which the objects without room are no part.
         into : LabelsPlane, optional
             A plane of the labels to write them into; by default the target.
+        keep_remains : bool
+            Whether also those are written of whose mask others leave next to nothing.
 
         Raises
         ------
@@ -130,7 +134,7 @@ class ObjectEditing:
         """
         if into is None and self._editing.target is None:
             self._need_target()
-        self._editing.add(records, self._being_made(), on_added, into)
+        self._editing.add(records, self._being_made(), on_added, into, keep_remains=keep_remains)
 
     # The object being made --------------------------------------------------------------------
 

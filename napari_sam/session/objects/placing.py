@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,10 @@ from napari_sam.session.objects.records import ObjectBook, ObjectRecord, RecordC
 
 if TYPE_CHECKING:
     from napari_sam.model import MaskCrop
+
+LEAST_SHARE: Final = 0.05
+"""Share of its mask that an object must get. Two masks of the same thing differ by a rim of some
+pixels: what an accepted object leaves of another mask of it is no object."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +68,8 @@ def plan_object(
     Raises
     ------
     TargetError
-        If no pixel is left to write, the overlap is refused, or the labels' dtype cannot hold
-        another label_id.
+        If less than `LEAST_SHARE` of the mask is left to write, the overlap is refused, or the
+        labels' dtype cannot hold another label_id.
     """
     labels, replaced = plane.labels, new.replaced
     known = (labels.book if book is None else book).get
@@ -113,25 +117,26 @@ def _plan_masks(
     masks: Iterable[tuple[NDArray[np.bool_], Start]],
     overlap: Overlap,
     known: Known,
+    least_share: float = LEAST_SHARE,
 ) -> tuple[LabelsEdit | None, bool]:
-    """Plan to write an object; return None if no pixel is left, and whether it had none at all."""
-    kept, blocks, is_empty = [], [], True
+    """Plan to write an object; return None if too little is left, and whether it was empty."""
+    kept, blocks, asked_px = [], [], 0
     for mask, start in masks:
-        is_empty = is_empty and not mask.any()
+        asked_px += int(np.count_nonzero(mask))
         before = labels.read(region_of(start, mask.shape))
         is_free = (before == 0) | (before == record.label_id)
         written = _allowed(mask, is_free, overlap)
         if written.any():
             kept.append(PackedMask(start, mask))
             blocks.append(Block(PackedMask(start, written), PackedLabels(before)))
-    if not blocks:
-        return None, is_empty
     stroke = Stroke(record.label_id, tuple(blocks))
+    if not blocks or stroke.area_px < least_share * asked_px:
+        return None, asked_px == 0
     start, stop = _bounds(block.mask for block in blocks)
     record = replace(record, start=start, stop=stop, area_px=stroke.area_px, masks=tuple(kept))
     others = losses(labels, blocks, lambda one: None if one == record.label_id else known(one))
     changes = (*others, RecordChange(None, record))
-    return LabelsEdit(labels, (stroke,), changes, record.label_id), is_empty
+    return LabelsEdit(labels, (stroke,), changes, record.label_id), False
 
 
 def write_objects(
@@ -139,6 +144,8 @@ def write_objects(
     records: Sequence[ObjectRecord],
     overlap: Overlap,
     book: ObjectBook | None = None,
+    *,
+    keep_remains: bool = False,
 ) -> tuple[LabelsEdit, bool]:
     """Write objects from elsewhere, one after the other; may run on any thread.
 
@@ -152,12 +159,14 @@ def write_objects(
         What happens to pixels of other objects, also of those written before.
     book : ObjectBook, optional
         The records of the labels, for another thread than the owner's, which may not ask for them.
+    keep_remains : bool
+        Whether also those are written of whose mask others leave less than `LEAST_SHARE`.
 
     Returns
     -------
     edit : LabelsEdit
-        All of it as one, with the pixels written and the records not yet. An object no pixel of
-        which may be written is not in it, nor one that the overlap refuses.
+        All of it as one, with the pixels written and the records not yet. An object of which too
+        little may be written is not in it, nor one that the overlap refuses.
     is_exact : bool
         Whether all pixels were written that were planned.
 
@@ -183,12 +192,13 @@ def write_objects(
     def known(label_id: int) -> ObjectRecord | None:
         return now[label_id] if label_id in now else known_before(label_id)
 
+    least_share = 0.0 if keep_remains else LEAST_SHARE
     written: list[LabelsEdit] = []
     is_exact = True
     try:
         for record, label_id in zip(records, label_ids, strict=True):
             numbered = replace(record, label_id=label_id)
-            edit = _plan_if_free(labels, numbered, overlap, known)
+            edit = _plan_if_free(labels, numbered, overlap, known, least_share)
             if edit is not None:
                 done = edit.write()
                 written.append(done)
@@ -199,7 +209,7 @@ def write_objects(
             edit.erase()
         raise
     if not written:
-        msg = "Nothing was added: every pixel belongs to other objects, or there are no objects."
+        msg = "Nothing was added: the pixels belong to other objects, or there are no objects."
         raise TargetError(msg)
     changes = _net(change for edit in written for change in edit.changes)
     made = [change.label_id for change in changes if change.before is None]
@@ -220,12 +230,12 @@ def _net(changes: Iterable[RecordChange]) -> tuple[RecordChange, ...]:
 
 
 def _plan_if_free(
-    labels: Labels, record: ObjectRecord, overlap: Overlap, known: Known
+    labels: Labels, record: ObjectRecord, overlap: Overlap, known: Known, least_share: float
 ) -> LabelsEdit | None:
-    """Plan to write an object; None if no pixel is left, or the overlap refuses it."""
+    """Plan to write an object; None if too little is left, or the overlap refuses it."""
     masks = ((one.mask, one.start) for one in record.masks)
     try:
-        return _plan_masks(labels, record, masks, overlap, known)[0]
+        return _plan_masks(labels, record, masks, overlap, known, least_share)[0]
     except TargetError:
         if overlap is not Overlap.REFUSE:
             raise
@@ -270,8 +280,8 @@ def _nothing_to_accept(is_empty: bool) -> str:
     if is_empty:
         return "Nothing to accept: this mask is empty. Choose another one or add a click."
     return (
-        "Nothing to accept: every pixel of this mask belongs to other objects already. "
-        "Choose another mask, or replace the others."
+        "Nothing to accept: every pixel of this mask, or almost every one, belongs to other "
+        "objects already. Choose another mask, or replace the others."
     )
 
 
