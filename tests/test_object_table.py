@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QLineEdit, QStyleOptionViewItem
 from skimage import data
 
 TIMEOUT_S = 120
@@ -191,6 +193,71 @@ def test_cells_are_edited(opened):
     assert (record.note, record.reviewed) == ("look again", True)
     assert table._progress.text() == "1 of 3 reviewed"
     assert not model.setData(model.index(1, 0), 9, Qt.ItemDataRole.EditRole)
+
+
+def press_cell(table, row, column, modifier=Qt.KeyboardModifier.NoModifier, double=False):
+    """Click on a cell with the mouse, once or twice in a row."""
+    viewport = table.view.viewport()
+    place = table.view.visualRect(table._model.index(row, column)).center()
+    where = viewport, Qt.MouseButton.LeftButton, modifier, place
+    QTest.mouseClick(*where)
+    if double:
+        QTest.mouseDClick(*where)
+
+
+def edit(table, text):
+    """Type into the cell that is being edited, and end with Enter."""
+    editor = table.view.viewport().findChildren(QLineEdit)[-1]
+    editor.selectAll()
+    QTest.keyClicks(editor, text)
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    QApplication.processEvents()  # the view takes it up in the next round
+
+
+def test_a_double_click_edits_a_cell_of_all_chosen_rows(opened, qtbot):
+    _, _, table = opened
+    control = Qt.KeyboardModifier.ControlModifier
+    press_cell(table, 0, 7)
+    press_cell(table, 2, 7, control)
+    assert table.chosen == [1, 3]
+    press_cell(table, 2, 7, double=True)
+    edit(table, "again")
+    assert cells(table, 7) == ["again", "", "again"]
+    assert table.chosen == [1, 3]
+    press_cell(table, 0, 1, double=True)
+    edit(table, "coin")
+    assert cells(table, 1) == ["coin", "", "coin"]
+
+    press_cell(table, 0, 4)
+    assert table.chosen == [1, 3]
+    qtbot.waitUntil(lambda: table.chosen == [1])
+    press_cell(table, 1, 7, double=True)
+    edit(table, "alone")
+    assert cells(table, 7) == ["again", "alone", "again"]
+
+
+def test_a_key_edits_the_note_of_all_chosen_rows(opened):
+    _, _, table = opened
+    press_cell(table, 1, 0)
+    press_cell(table, 2, 0, Qt.KeyboardModifier.ControlModifier)
+    QTest.keyClick(table.view, Qt.Key.Key_F2)
+    edit(table, "worn")
+    assert cells(table, 7) == ["", "worn", "worn"]
+
+
+def test_a_tick_is_set_for_all_chosen_rows_which_stay_so(opened):
+    _, _, table = opened
+    choose(table, 0, 1)
+    style, option = table.view.style(), QStyleOptionViewItem()
+    option.initFrom(table.view)
+    option.rect = table.view.visualRect(table._model.index(0, 2))
+    option.features |= QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
+    box = style.subElementRect(style.SubElement.SE_ItemViewItemCheckIndicator, option, table.view)
+    left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    QTest.mouseClick(table.view.viewport(), left, none, box.center())
+    assert table.progress == "2 of 3 reviewed"
+    QTest.qWait(QApplication.doubleClickInterval() + 100)
+    assert table.chosen == [1, 2]
 
 
 def test_strokes_of_the_brush_are_counted(opened):

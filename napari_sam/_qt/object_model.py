@@ -71,6 +71,7 @@ _POINTED: Final = QColor(70, 130, 255, 80)
 _REVIEWED: Final = [column.title for column in _COLUMNS].index("✓")
 _CLASS: Final = [column.title for column in _COLUMNS].index("class")
 _AREA: Final = [column.title for column in _COLUMNS].index("area")
+_NOTE: Final = [column.title for column in _COLUMNS].index("note")
 
 
 class ObjectModel(QAbstractTableModel):
@@ -201,6 +202,10 @@ class ObjectModel(QAbstractTableModel):
     def _number(self, shown: list[int]) -> None:
         self._shown = shown
         self._rows = {label_id: row for row, label_id in enumerate(shown)}
+
+    def note_of(self, row: int) -> QModelIndex:
+        """Return the cell with what the person wants to remember of an object."""
+        return self.index(row, _NOTE)
 
     def label_id(self, row: int) -> int:
         """Return which object a row is about."""

@@ -6,23 +6,30 @@ from collections.abc import Iterable, Mapping
 
 from app_model.backends.qt import qkeycombo2modelkey
 from app_model.types import KeyBinding
-from qtpy.QtCore import QEvent, QItemSelectionModel, QModelIndex, QObject, Qt, Signal
+from qtpy.QtCore import (
+    QEvent,
+    QItemSelectionModel,
+    QKeyCombination,
+    QModelIndex,
+    QObject,
+    Qt,
+    Signal,
+)
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QComboBox,
     QHBoxLayout,
     QHeaderView,
     QLabel,
     QLineEdit,
     QPushButton,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_sam._qt.keyed_texts import KeyedTexts
 from napari_sam._qt.object_model import ObjectModel, PlaneAxes
+from napari_sam._qt.row_view import RowView
 from napari_sam.session import ObjectRecord
 
 _LEAST_HEIGHT_PX = 160
@@ -46,13 +53,11 @@ class ObjectTable(QWidget):
         self._model = ObjectModel()
         self._model.change_requested.connect(self._on_cell_changed)
         self._is_stepping = False
-        self.view = QTableView()
+        self.view = RowView()
         self.view.installEventFilter(self)
         self.view.setModel(self._model)
         self.view.setSortingEnabled(True)
         self.view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.view.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
         self.view.verticalHeader().hide()
         self.view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         # As wide as what is in sight needs, whatever the other thousands of rows hold.
@@ -213,11 +218,19 @@ class ObjectTable(QWidget):
         """Give commands by keys while the table itself, and not an editor in it, has them."""
         is_press = event.type() == QEvent.Type.KeyPress
         if watched is self.view and is_press and isinstance(event, QKeyEvent):
+            if event.keyCombination() == QKeyCombination(Qt.Key.Key_F2):
+                self._edit_note()
+                return True
             key = KeyBinding.from_int(int(qkeycombo2modelkey(event.keyCombination())))
             if key in self._keys:
                 self.command_requested.emit(self._keys[key])
                 return True
         return bool(super().eventFilter(watched, event))
+
+    def _edit_note(self) -> None:
+        current = self.view.currentIndex()
+        if current.isValid():
+            self.view.edit(self._model.note_of(current.row()))
 
     def _go_to(self, index: QModelIndex) -> None:
         self.go_requested.emit(self._model.label_id(index.row()))
