@@ -115,6 +115,13 @@ class AutomaticRun:
         """Whether nothing is on its way to the session."""
         return self.review.is_idle
 
+    @property
+    def hint(self) -> str:
+        """What the person can do with the mask that is looked at alone; "" without one."""
+        if self.review.current is None or not self.review.is_here:
+            return ""
+        return "Accept this found mask, or reject it, and see the next. Show all ends that."
+
     def close(self) -> None:
         """Stop; masks that were not kept are left to the person as a layer."""
         for event, callback in self._connections:

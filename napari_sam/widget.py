@@ -254,6 +254,7 @@ class SamWidget(QWidget):
         self._many = ManyAtOnce(binding, session, self._dispatcher)
         for part in (self.automatic, self._many, self._class_list, self._object_list):
             self._column.add(part.fold)
+        self.automatic.review.changed.connect(self._show_hint)
         self._journals = JournalKeeper(binding, session, self._dispatcher)
         self._restoring = Restoring(binding, session, self._journals, self._dispatcher)
         self._image_panel.layout().addWidget(self._restoring.row)
@@ -281,9 +282,15 @@ class SamWidget(QWidget):
         for panel in self._panels:
             panel.show_state(state)
         self._brought_row.show_state(state)
-        self._hint.set_text(state.hint)
+        self._show_hint()
         self._activity.show_state(state)
         self._status_bar.show_state(state)
+
+    def _show_hint(self) -> None:
+        state = self.session.state
+        # Whoever clicks meanwhile makes an object of their own.
+        of_review = self.automatic.hint if state.prompts.is_empty else ""
+        self._hint.set_text(of_review or state.hint)
 
     def _on_warned(self, message: str) -> None:
         show_warning(message)
@@ -379,6 +386,7 @@ class SamWidget(QWidget):
             event.disconnect(callback)
         self._activity.close()
         self._status_bar.calm(False)
+        self.automatic.review.changed.disconnect(self._show_hint)
         self._models.close()
         self._key_help.close()
         self._class_list.close()

@@ -120,7 +120,9 @@ def test_the_rest_is_reviewed_with_keys(opened):
     assert count >= 3
     one, *_ = widget.session.mask_search.picture.proposals
     assert record.area_px / 2 <= one.area_px <= record.area_px * 2
+    assert "Click points" in widget._hint.text()
     press_key(layer, "W")
+    assert widget._hint.text().startswith("Accept this found mask, or reject it")
     assert viewer.layers.selection.active is layer
     assert panel.review.text().startswith(f"1 of {count}")
     assert set(np.unique(layer.data)) == {0, widget.session.mask_search.picture.label_ids[0]}
@@ -137,6 +139,7 @@ def test_the_rest_is_reviewed_with_keys(opened):
     press(widget, panel.bring_back)
     assert len(layer.features) == count - 1
     press(widget, panel.show_all)
+    assert "Click points" in widget._hint.text()
     assert len(np.unique(layer.data)) > 2
     panel.whole.click()
     widget.close()  # in the middle of a run

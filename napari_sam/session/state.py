@@ -124,7 +124,9 @@ def hint_for(phase: Phase, usable: Prompts, remarks: tuple[str, ...]) -> str:
     if remarks:
         return " ".join(remarks)
     if phase is not Phase.READY:
-        return "Click already if you like: masks follow when the image is embedded."
+        if usable.is_empty:  # nor is there a layer to click on, maybe
+            return "Press Click points and click already: masks follow when the image is embedded."
+        return "Masks follow when the image is embedded."
     if usable.is_empty:
         return "Press Click points and click on an object, or Draw box and drag around it."
     if not usable.has_foreground:
