@@ -507,6 +507,26 @@ def test_a_reopened_widget_finds_its_prompts_again(make_widget, coins):
     again.close()
 
 
+def test_widgets_leave_only_prompts_behind_and_find_them_again(make_widget, coins):
+    viewer, widget = make_widget(coins)
+    add_box(viewer, widget, (40, 78), (95, 132))
+    widget.binding.start_points()
+    widget.close()
+    assert [layer.name for layer in viewer.layers] == ["coins", "SAM boxes"]
+
+    viewer.add_image(data.cell(), name="cell")  # the one on top: a new widget begins with it
+    again = SamWidget(viewer)
+    again.wait_until_idle(TIMEOUT_S)
+    assert [layer.name for layer in viewer.layers] == ["coins", "cell"]
+    again.binding.set_image(coins)
+    again.wait_until_idle(TIMEOUT_S)
+    assert again.session.state.prompts == Prompts(box_xyxy=(78, 40, 132, 95))
+    again.session.clear_prompts()
+    again.binding.start_points()
+    again.close()
+    assert [layer.name for layer in viewer.layers] == ["coins", "cell"]
+
+
 def test_widget_works_with_the_proxy_that_napari_hands_to_plugins(
     make_napari_viewer_proxy, remembering_predictor
 ):

@@ -119,7 +119,7 @@ class LayerBinding:
             event.connect(callback)
 
     def close(self) -> None:
-        """Let the viewer go: candidates are removed, prompts and objects stay."""
+        """Let the viewer go: candidates are removed; prompts, where there are some, stay."""
         self._is_closed = True
         self._cursor.switch(False)
         for event, callback in self._connections:

@@ -21,9 +21,8 @@ from napari_sam.layers.target import (
     TargetPlane,
     check_target,
     new_target_layer,
-    was_made_for,
 )
-from napari_sam.layers.viewer_layers import ViewerLayers
+from napari_sam.layers.viewer_layers import ViewerLayers, was_made_for
 from napari_sam.session import AnnotationSession, TargetError
 
 

@@ -10,10 +10,10 @@ from weakref import WeakKeyDictionary
 from napari.components import Dims
 from napari.layers import Image, Layer, Points, Shapes
 
-from napari_sam.layers.plane_view import PlaneView, lies_on, place, placement
+from napari_sam.layers.plane_view import PlaneView, place, placement
 from napari_sam.layers.prompt_layers import PointPrompts, move_along, new_points_layer
 from napari_sam.layers.shape_prompts import ShapePrompts, new_shapes_layer
-from napari_sam.layers.viewer_layers import OWN_MARK, ViewerLayers
+from napari_sam.layers.viewer_layers import ViewerLayers, mark_for, was_made_for
 from napari_sam.session import FOREGROUND, Prompts
 
 
@@ -51,10 +51,10 @@ class PromptBinding:
         self._own_points: WeakKeyDictionary[Image, Points] = WeakKeyDictionary()
         self._own_boxes: WeakKeyDictionary[Image, Shapes] = WeakKeyDictionary()
         self._channel_axes: WeakKeyDictionary[Image, int | None] = WeakKeyDictionary()
-        self._may_adopt = True
         self.points: PointPrompts | None = None
         self.boxes: ShapePrompts | None = None
         self.polarity = FOREGROUND
+        self._adopt()
 
     @property
     def own_layers(self) -> list[Layer]:
@@ -62,7 +62,13 @@ class PromptBinding:
         return [*self._own_points.values(), *self._own_boxes.values()]
 
     def close(self) -> None:
-        """Let the layers go; they stay in the viewer."""
+        """Let the layers go; those with prompts stay in the viewer."""
+        self._release()
+        for own in self.own_layers:
+            if not len(own.data):
+                self._layers.remove(own)
+
+    def _release(self) -> None:
         self._release_points()
         self._release_boxes()
 
@@ -70,17 +76,17 @@ class PromptBinding:
 
     def set_image(self, image: Image | None) -> None:
         """Bring out the prompt layers of another image, and put those of the one before away."""
-        self.close()
-        if self._image is not None:
-            for own in (self._own_points.get(self._image), self._own_boxes.get(self._image)):
-                self._layers.remove(own)
+        self._release()
         self._image, self._view = image, None
+        of_image = []
+        if image is not None:
+            of_image = [self._own_boxes.get(image), self._own_points.get(image)]
+        for own in self.own_layers:
+            if not any(own is one for one in of_image):
+                self._layers.remove(own)
         if image is None:
             return
-        if self._may_adopt:  # once: a copy of one of our layers is the person's
-            self._adopt(image)
-            self._may_adopt = False
-        for own in (self._own_boxes.get(image), self._own_points.get(image)):
+        for own in of_image:
             if own is not None and own not in self._layers:
                 self._layers.add(own)
         self.use_points(None)
@@ -102,15 +108,18 @@ class PromptBinding:
                     _change_channel_axis(own, before, view)
             self.follow_image()
 
-    def _adopt(self, image: Image) -> None:
-        """Take over the layers that an earlier widget left in the viewer for this image."""
+    def _adopt(self) -> None:
+        """Take over the layers that an earlier widget left in the viewer.
+
+        At the beginning only: a copy of one of our layers is the person's.
+        """
+        images = self._layers.of_type(Image)
         for layer in self._layers.of_type(Points, Shapes):
-            is_left = layer.metadata.get(OWN_MARK) is True and layer not in self.own_layers
-            if is_left and layer.ndim == image.ndim and lies_on(layer, image):
-                own = self._own_points if isinstance(layer, Points) else self._own_boxes
-                if image not in own:
-                    own[image] = layer
-                    self._on_new_layer(layer)
+            image = next((one for one in images if was_made_for(layer, one)), None)
+            own = self._own_points if isinstance(layer, Points) else self._own_boxes
+            if image is not None and image not in own and layer.ndim == image.ndim:
+                own[image] = layer
+                self._on_new_layer(layer)
 
     def use_points(self, layer: Points | None) -> None:
         """Read clicks from a layer of the person's; None: from ours."""
@@ -143,7 +152,7 @@ class PromptBinding:
         if self.points is None and self._image is not None and self._view is not None:
             own = new_points_layer(self._image, self._view)
             self._own_points[self._image] = own
-            self._add_own(own)
+            self._add_own(own, self._image)
             self.use_points(None)
             self.set_polarity(self.polarity)
         return self.points
@@ -153,13 +162,13 @@ class PromptBinding:
         if self.boxes is None and self._image is not None and self._view is not None:
             own = new_shapes_layer(self._image, self._view)
             self._own_boxes[self._image] = own
-            self._add_own(own)
+            self._add_own(own, self._image)
             self.use_boxes(None)
             self.set_polarity(self.polarity)
         return self.boxes
 
-    def _add_own(self, layer: Points | Shapes) -> None:
-        layer.metadata[OWN_MARK] = True
+    def _add_own(self, layer: Points | Shapes, image: Image) -> None:
+        layer.metadata.update(mark_for(image))
         self._layers.add(layer)
         self._on_new_layer(layer)
 

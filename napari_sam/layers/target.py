@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
-from uuid import uuid4
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
@@ -19,7 +18,7 @@ from napari_sam.layers.brush_strokes import BrushStrokes
 from napari_sam.layers.label_arrays import CHUNK_PX, write_levels
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
 from napari_sam.layers.target_features import features_of, with_features
-from napari_sam.layers.viewer_layers import OWN_MARK
+from napari_sam.layers.viewer_layers import OWN_MARK, mark_for
 from napari_sam.session import (
     ObjectBook,
     ObjectRecord,
@@ -33,8 +32,6 @@ _MAX_DENSE_BYTES: Final = 2**30
 _MAX_DRAWN_PX: Final = 8192
 """What every graphics card draws as one texture; napari would read all of it at each change."""
 _COARSEST_PX: Final = 1024
-_NAMES_OF_IMAGES: Final[WeakKeyDictionary[Image, str]] = WeakKeyDictionary()
-"""What the mark of a target says of its image. These outlive a widget, as the layers do."""
 _BOOKS: Final[WeakKeyDictionary[Labels, ObjectBook]] = WeakKeyDictionary()
 """What is known of the objects in layers that are or were targets, also of an earlier widget."""
 
@@ -314,14 +311,9 @@ def new_target_layer(image: Image, view: PlaneView, dtype: DTypeLike = np.uint16
         data,
         name=f"{image.name} labels",
         multiscale=isinstance(data, list),
-        metadata={OWN_MARK: _NAMES_OF_IMAGES.setdefault(image, uuid4().hex)},
+        metadata=mark_for(image),
         **placement(image, view.labels_offset, view.pixel()),
     )
-
-
-def was_made_for(layer: Labels, image: Image) -> bool:
-    """Return whether `new_target_layer` made a layer for this very image."""
-    return bool(layer.metadata.get(OWN_MARK) == _NAMES_OF_IMAGES.get(image, ""))
 
 
 def _halved(shape: tuple[int, ...], view: PlaneView) -> tuple[int, ...]:

@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
+from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 from napari.components import LayerList
-from napari.layers import Layer
+from napari.layers import Image, Layer
 
 OWN_MARK: Final = "napari-sam-live"
 """The metadata key by which a reopened widget knows our layers again; names may change."""
+_NAMES_OF_IMAGES: Final[WeakKeyDictionary[Image, str]] = WeakKeyDictionary()
+"""What the mark of a layer says of its image. These outlive a widget, as the layers do."""
+
+
+def mark_for(image: Image) -> dict[str, str]:
+    """Return the metadata of a layer of ours that belongs to an image."""
+    return {OWN_MARK: _NAMES_OF_IMAGES.setdefault(image, uuid4().hex)}
+
+
+def was_made_for(layer: Layer, image: Image) -> bool:
+    """Return whether a layer was made for this very image, by this widget or an earlier one."""
+    return bool(layer.metadata.get(OWN_MARK) == _NAMES_OF_IMAGES.get(image, ""))
 
 
 class ViewerLayers:
