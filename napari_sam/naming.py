@@ -9,11 +9,12 @@ def one_line(text: str) -> str:
     Parameters
     ----------
     text : str
-        In any script. Halves of characters, which JSON can name alone, become question marks.
+        In any script. Halves of characters, which JSON can name alone, become U+FFFD.
 
     Examples
     --------
     >>> one_line(" a\nb ")
     'a b'
     """
-    return " ".join(text.splitlines()).strip().encode("utf-8", "replace").decode("utf-8")
+    joined = " ".join(text.splitlines()).strip()
+    return joined.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "replace")
