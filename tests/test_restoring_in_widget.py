@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from comparable import comparable
 from napari.layers import Image, Labels
 from napari.layers._source import layer_source
 from skimage import data
@@ -66,11 +67,7 @@ def accept_at(viewer, widget, *places):
 
 def known(widget):
     """All of the objects, in a form that can be compared; states without logits."""
-    return [
-        {**vars(one), "masks": [(m.start, m.shape, m.packed) for m in one.masks], "state": state}
-        for one in widget.binding.objects.target_layer.book
-        for state in [one.state and (one.state.prompts, one.state.choice, one.state.tile)]
-    ]
+    return [comparable(one) for one in widget.binding.objects.target_layer.book]
 
 
 def paint(layer, rc, label_id):

@@ -19,12 +19,21 @@ import numpy as np
 import pytest
 from annotating import REFERENCE, SHAPE, Annotator
 
-from napari_sam.session import ArrayLabels, ObjectClass, PackedMask, TargetError, find_objects
+from napari_sam.session import (
+    ArrayLabels,
+    ImageReference,
+    ObjectClass,
+    ObjectRecord,
+    PackedMask,
+    TargetError,
+    find_objects,
+)
 from napari_sam.session.journal import files
 from napari_sam.session.journal import journal as journal_module
 from napari_sam.session.journal.entries import to_line
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.journal.replaying import read_journal, replay
+from napari_sam.session.objects.records import RecordChange
 
 N_KILLS = 50
 
@@ -592,3 +601,17 @@ def test_where_no_journal_can_be_begun_anew_it_is_once_there_is_a_folder_again(
     folder.unlink()
     annotator.journal.close()
     check_same(restored(annotator.journal.path)[0], annotator.labels)
+
+
+def test_an_image_whose_file_was_renamed_is_known_by_its_pixels(other_program):
+    first = ImageReference("a", "/data/a.tif", SHAPE, "uint8", fingerprint="same")
+    labels = ArrayLabels(np.zeros(SHAPE, np.uint16))
+    journal = Journal(first, labels)
+    labels.array[:4, :4] = 1
+    labels.book.apply((RecordChange(None, ObjectRecord(1, (0, 0), (4, 4), 16)),))
+    journal.record_paint([PackedMask((0, 0), np.ones((4, 4), bool))], ())
+    other_program()
+    renamed = replace(first, name="b", source="/elsewhere/b.tif")
+    assert [one.path for one in files.find_journals(renamed)] == [journal.path]
+    assert files.find_journals(replace(renamed, fingerprint="other")) == []
+    assert files.find_journals(replace(renamed, fingerprint=None)) == []

@@ -96,6 +96,13 @@ class ImageReference:
             content["fingerprint"] = self.fingerprint
         return xxhash.xxh64(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
+    def has_same_pixels(self, image: dict[str, Any]) -> bool:
+        """Whether what the header of a journal says is of these pixels, wherever they lay then."""
+        return self.fingerprint is not None and (
+            (image.get("fingerprint"), image.get("shape"), image.get("dtype"))
+            == (self.fingerprint, list(self.shape), self.dtype)
+        )
+
     def is_other_scene(self, image: dict[str, Any]) -> bool:
         """Whether what the header of a journal says is of another image in the same file.
 
@@ -149,13 +156,27 @@ def find_journals(
     remove_old_journals(folder)
     found = [
         summary
-        for path in _journals(folder, reference.key)
-        if path in done_with or not is_in_use(path)
+        for path in _journals(folder)
+        if _may_be_of(path, reference) and (path in done_with or not is_in_use(path))
         if (summary := _summary(path)) is not None
         and summary.n_objects
         and not reference.is_other_scene(summary.header["image"])
     ]
     return sorted(found, key=lambda summary: summary.ended, reverse=True)
+
+
+def _may_be_of(path: Path, reference: ImageReference) -> bool:
+    """Whether a journal is named after an image, or after another file with the same pixels."""
+    if path.name.startswith(f"{reference.key}."):
+        return True
+    if reference.fingerprint is None:
+        return False
+    try:
+        with path.open("rb") as file:
+            header = from_line(file.readline()) or {}
+    except OSError:
+        return False
+    return reference.has_same_pixels(header.get("image", {}))
 
 
 def claim(path: Path) -> Path | None:
@@ -197,9 +218,9 @@ def is_in_use(path: Path) -> bool:
     return started is not None and abs(started - int(owner["started"], 16)) <= _CLOCK_S
 
 
-def _journals(folder: Path, key: str = "*") -> Iterator[Path]:
+def _journals(folder: Path) -> Iterator[Path]:
     with suppress(OSError):
-        for path in folder.glob(f"{key}.*.*-*-*{_SUFFIX}"):
+        for path in folder.glob(f"*.*.*-*-*{_SUFFIX}"):
             if _NAME.fullmatch(path.name):
                 yield path
 
