@@ -198,7 +198,7 @@ class SessionFiles:
             if saved.info.being_made is not None and image is self._binding.shown.image:
                 self._go_on_with(saved.info.being_made, image)
             self._end()
-            show_info(f"{counted(saved.n_objects)} of {saved.path.name} are in '{layer.name}'.")
+            show_info(f"{counted(len(target.book))} of {saved.path.name} are in '{layer.name}'.")
 
         self._begin(
             lambda job: replay(saved.content.reported(job.report), target),

@@ -188,6 +188,21 @@ def test_what_cannot_be_opened_is_told_and_changes_nothing(make_widget, said, pa
     assert "cannot be opened" in refusal(with_header(image=elsewhere), *lines)
 
 
+def test_only_objects_that_are_there_are_told_of(make_widget, said, path):
+    viewer, widget = make_widget(Image(data.coins(), name="coins"))
+    accept_at(viewer, widget, *PLACES[:2])
+    widget._sessions.save(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    header, first, *lines = path.read_bytes().splitlines(keepends=True)
+    content = {**json.loads(first), "records": []}
+    del content["crc"]
+    path.write_bytes(b"".join([header, to_line(content), *lines]))
+    widget._sessions.open(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert len(known(widget)) == 1
+    assert "1 object of" in said[-1]
+
+
 @pytest.mark.parametrize("part", ["labels_for", "counted"])
 def test_whatever_fails_another_file_can_be_opened(make_widget, said, path, monkeypatch, part):
     viewer, widget = make_widget(Image(data.coins(), name="coins"))
