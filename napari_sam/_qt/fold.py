@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
+from qtpy.QtCore import QPoint, Qt, QTimer
+from qtpy.QtGui import QMoveEvent, QResizeEvent
+from qtpy.QtWidgets import QLabel, QScrollArea, QSizePolicy, QWidget
 from superqt import QCollapsible
 
 _WITHOUT_LIMIT_PX: Final = 2**24 - 1  # what Qt calls QWIDGETSIZE_MAX
 _AROUND_TEXT_PX: Final = 12
+_SETTLING_MS: Final = 200
 
 
 class Fold(QCollapsible):
@@ -32,6 +33,8 @@ class Fold(QCollapsible):
         # at once, and lifted. Added by `addWidget`, each resize would set it again.
         self.setDuration(0)
         self.toggled.connect(self._on_toggled)
+        self._is_unfolding = False
+        self.toggleButton().clicked.connect(self._on_title_clicked)
         self.layout().setContentsMargins(0, 0, 0, 0)
         self.content().layout().addWidget(contents)
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
@@ -52,6 +55,21 @@ class Fold(QCollapsible):
         """Show as much of the title as there is room for."""
         super().resizeEvent(event)
         self._fit_title()
+        self._follow_layout()
+
+    def moveEvent(self, event: QMoveEvent) -> None:
+        """Stay in sight while what is above finds its place."""
+        super().moveEvent(event)
+        self._follow_layout()
+
+    def _follow_layout(self) -> None:
+        if self._is_unfolding:
+            # What this lies in has its new height in the next round, all in it maybe some later.
+            QTimer.singleShot(0, self._come_into_sight)
+            QTimer.singleShot(_SETTLING_MS, self._settle)
+
+    def _settle(self) -> None:
+        self._is_unfolding = False
 
     def _fit_title(self) -> None:
         button = self.toggleButton()
@@ -62,6 +80,21 @@ class Fold(QCollapsible):
     def _on_toggled(self, is_unfolded: bool) -> None:
         if is_unfolded:
             self.content().setMaximumHeight(_WITHOUT_LIMIT_PX)
+
+    def _on_title_clicked(self, is_unfolded: bool) -> None:
+        self._is_unfolding = is_unfolded
+
+    def _come_into_sight(self) -> None:
+        """Scroll what this lies in until all of it is in sight, or as much as there is room for."""
+        area = self.parentWidget()
+        while area is not None and not isinstance(area, QScrollArea):
+            area = area.parentWidget()
+        if area is None:
+            return
+        top = self.mapTo(area.widget(), QPoint(0, 0)).y()
+        bar, room = area.verticalScrollBar(), area.viewport().height()
+        least = top + self.height() - room
+        bar.setValue(min(max(bar.value(), least), top))
 
 
 class AboutLabel(QLabel):

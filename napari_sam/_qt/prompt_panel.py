@@ -17,8 +17,8 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
+from napari_sam._qt.fold import Fold
 from napari_sam._qt.keyed_texts import KeyedTexts
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam.session import BACKGROUND, FOREGROUND, SessionState
@@ -115,8 +115,8 @@ class PromptPanel(QGroupBox):
         form.addRow("points", self.points_combo)
         form.addRow("boxes", self.boxes_combo)
         form.addRow(feedback)
-        options = QCollapsible("Prompt layers and options", expandedIcon="▾", collapsedIcon="▸")
-        options.addWidget(form_widget)
+        options = Fold(form_widget, "Which layers prompts are read from")
+        options.set_title("Prompt layers and options")
         return options
 
     def show_keys(self, keys: Mapping[str, str]) -> None:

@@ -1,0 +1,40 @@
+"""What the person unfolds is in sight, however small the window is."""
+
+from __future__ import annotations
+
+import pytest
+from napari.layers import Image
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from skimage import data
+
+
+@pytest.mark.parametrize("size", [(1400, 900), (900, 600)])
+def test_what_is_unfolded_is_in_sight(make_widget, qtbot, size):
+    viewer, widget = make_widget(
+        Image(data.coins()[40:110, 40:140], name="coins"), wait=False, show=True
+    )
+    viewer.window._qt_window.resize(*size)
+    column = widget._column
+    qtbot.waitUntil(column.isVisible)
+
+    def is_in_sight(fold):
+        top = fold.mapTo(column.viewport(), QPoint(0, 0)).y()
+        room = column.viewport().height()
+        return top == 0 if fold.height() > room else 0 <= top <= room - fold.height()
+
+    for part in (widget._object_list, widget.automatic, widget._many):
+        title = part.fold.toggleButton()
+        column.ensureWidgetVisible(title, 0, 0)
+        height = part.fold.height()
+        QTest.mouseClick(
+            title, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, QPoint(20, 8)
+        )
+        qtbot.waitUntil(lambda part=part, height=height: part.fold.height() > height)
+        qtbot.waitUntil(lambda part=part: not part.fold._is_unfolding)
+        assert is_in_sight(part.fold)
+    place = column.verticalScrollBar().value()
+    part.fold.toggleButton().click()  # what is folded does not scroll
+    widget._class_list.fold.expand(animate=False)  # nor what was not unfolded by the person
+    qtbot.wait(300)
+    assert column.verticalScrollBar().value() == place
