@@ -42,6 +42,10 @@ def test_the_list_says_what_keys_do_and_changes_them(make_widget, qtbot):
     assert len(listed(panel)) == len(KEYS)
     assert listed(panel)["Accept the shown mask"] == "C"
     assert listed(panel)["Show or hide this list"] == "?"
+    headings = [panel.rows.topLevelItem(n) for n in range(panel.rows.topLevelItemCount())]
+    room = panel.rows.viewport().width()
+    for heading in headings:
+        assert panel.rows.fontMetrics().boundingRect(heading.text(0)).width() * 1.2 < room
     widget.session.classes.add("Münze")
     assert listed(panel)["Class 1: Münze"] == "1"
     assert KeyBinding.from_str("1") in points.keymap

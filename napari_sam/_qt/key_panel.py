@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from app_model.backends.qt import qkeycombo2modelkey
 from app_model.types import KeyBinding
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
-from qtpy.QtGui import QKeyEvent
+from qtpy.QtGui import QFont, QFontMetrics, QKeyEvent
 from qtpy.QtWidgets import (
     QDialog,
     QHBoxLayout,
@@ -26,6 +26,7 @@ _KEY, _HELP = range(2)
 _COMMAND: Final = Qt.ItemDataRole.UserRole
 _SIZE_PX: Final = (460, 640)
 _ROW_PX: Final = 20
+_AROUND_HEADING_PX: Final = 24
 _MODIFIERS: Final = {
     Qt.Key.Key_Shift,
     Qt.Key.Key_Control,
@@ -135,7 +136,16 @@ class KeyPanel(QDialog):
             groups[row.group].addChild(item)
             if row.command and row.command == chosen:
                 self.rows.setCurrentItem(item)
+        self._leave_room(groups)
         self._reset.setEnabled(any(row.is_changed for row in rows))
+
+    def _leave_room(self, headings: Iterable[str]) -> None:
+        """Have no heading cut off; other lines can be scrolled to their ends."""
+        font = QFont(self.rows.font())
+        font.setBold(True)
+        longest = max(map(QFontMetrics(font).horizontalAdvance, headings), default=0)
+        bar = self.rows.verticalScrollBar().sizeHint().width()
+        self.rows.setMinimumWidth(longest + bar + _AROUND_HEADING_PX)
 
     def show_note(self, text: str) -> None:
         """Say something of what was just done; "": how keys are changed."""

@@ -62,7 +62,7 @@ class Key:
 
 _DIGITS: Final = [int(KeyCode.from_string(str(digit))) for digit in range(10)]
 _OBJECTS: Final = "Objects"
-_FOUND: Final = "Found masks (and the keys for the shown, next and previous mask)"
+_FOUND: Final = "Found masks (with the keys for masks, too)"
 _REVIEW: Final = "Review (also in the table of objects)"
 _CLASSES: Final = "Classes (also in the table of objects)"
 
