@@ -58,11 +58,20 @@ def test_the_panel_says_why_and_gives_the_numbers(opened):
 def test_the_reason_follows_what_was_accepted(opened):
     viewer, widget = opened
     click(viewer, widget, COIN_RC)
-    before = reasons(widget)
-    widget.session.choose(0)
-    assert reasons(widget) == before  # it is about the preselected one
+    before, best = reasons(widget), widget.session.state.candidates.best
+    widget.session.choose(other := (best + 1) % 3)
+    assert reasons(widget) == [f"Mask {other + 1}: your choice"]
+    widget.session.choose(best)
+    assert reasons(widget) == before
+    widget.session.choose(other)
     widget.binding.objects.accept()
     assert reasons(widget) == []
+    widget.session.objects.reopen(1)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert reasons(widget) == [f"Mask {other + 1}: what you accepted before"]
+    widget.session.choose(third := (best + 2) % 3)
+    assert reasons(widget) == [f"Mask {third + 1}: your choice"]
+    widget.session.clear_prompts()
     click(viewer, widget, OTHER_COIN_RC)
     ranking = widget.session.state.candidates.ranking
     assert reasons(widget) == [f"Mask {ranking.order[0] + 1}: {ranking.reason}"]

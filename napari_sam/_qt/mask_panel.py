@@ -79,14 +79,22 @@ class MaskPanel(QGroupBox):
         self._rows.setEnabled(bool(scores))
         self._rows.setCurrentRow(-1 if state.chosen is None else state.chosen)
         self._rows.blockSignals(blocked)
-        self._show_reason(candidates)
+        self._show_reason(state)
 
-    def _show_reason(self, candidates: Candidates | None) -> None:
-        reason = ""
-        if candidates is not None and candidates.ranking is not None:
-            reason = f"Mask {candidates.best + 1}: {candidates.ranking.reason}"
-        self._reason.set_text(reason)
-        self._reason.setToolTip(f"Why this mask is preselected: {reason}" if reason else "")
+    def _show_reason(self, state: SessionState) -> None:
+        candidates, chosen = state.candidates, state.chosen
+        if candidates is None or candidates.ranking is None or chosen is None:
+            self._reason.set_text("")
+            self._reason.setToolTip("")
+            return
+        why_best = f"Mask {candidates.best + 1}: {candidates.ranking.reason}"
+        if chosen == candidates.best:
+            self._reason.set_text(why_best)
+        elif chosen == state.kept:
+            self._reason.set_text(f"Mask {chosen + 1}: what you accepted before")
+        else:
+            self._reason.set_text(f"Mask {chosen + 1}: your choice")
+        self._reason.setToolTip(f"Why a mask is preselected: {why_best}")
 
     def _on_rows_current_row_changed(self, row: int) -> None:
         if row >= 0:

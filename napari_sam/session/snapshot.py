@@ -20,6 +20,7 @@ def snapshot_of(
         prompts=prompts,
         candidates=decoding.candidates,
         chosen=decoding.chosen,
+        kept=decoding.object.choice_of_before,
         preview=decoding.preview,
         is_decoding=decoding.is_pending,
         is_writing=not editing.is_idle,

@@ -41,6 +41,8 @@ class SessionState:
         The masks to choose from; None until there are some for this object.
     chosen : int, optional
         Index of the candidate that would be accepted.
+    kept : int, optional
+        Index of the candidate that a reopened object was accepted as; None for a new object.
     preview : Candidates, optional
         What a click under the cursor would give; only while the object has no prompts.
     is_decoding : bool
@@ -74,6 +76,7 @@ class SessionState:
     prompts: Prompts = field(default_factory=Prompts)
     candidates: Candidates | None = None
     chosen: int | None = None
+    kept: int | None = None
     preview: Candidates | None = None
     is_decoding: bool = False
     is_writing: bool = False

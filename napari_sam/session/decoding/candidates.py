@@ -250,6 +250,12 @@ class ObjectState:
         accepted = reopened.record.state
         return (self.prompts, self.choice) == (accepted.prompts, accepted.choice)
 
+    @property
+    def choice_of_before(self) -> int | None:
+        """The candidate that a reopened object was accepted as, if that is known."""
+        accepted = None if self.reopened is None else self.reopened.record.state
+        return None if accepted is None else accepted.choice
+
     def on_tile(self, tile: Tile) -> ObjectState:
         """Be decoded on this tile."""
         before = self.tile
