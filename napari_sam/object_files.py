@@ -19,6 +19,7 @@ from napari_sam.export import (
 )
 from napari_sam.exporting import annotations_of, classes_of, image_of_labels, records_of
 from napari_sam.layers import LayerBinding
+from napari_sam.layers.known_images import file_for
 from napari_sam.layers.target import new_target_layer
 from napari_sam.session import (
     AnnotationSession,
@@ -50,7 +51,8 @@ class ObjectFiles:
     ) -> None:
         self._binding, self._session = binding, session
         self._lane = Lane("napari-sam-files", dispatcher)
-        self.row = FileRow({one.title: one.suffixes for one in FORMATS}, READ_SUFFIXES)
+        formats = {one.title: one.suffixes for one in FORMATS}
+        self.row = FileRow(formats, READ_SUFFIXES, self._suggested)
         self.row.export_requested.connect(self.export_to)
         self.row.import_requested.connect(self.import_from)
 
@@ -62,6 +64,10 @@ class ObjectFiles:
     def close(self) -> None:
         """Stop for good; a file that is being written is written to its end."""
         self._lane.close()
+
+    def _suggested(self) -> str:
+        target = self._binding.objects.target
+        return "" if target is None else file_for(self._binding.shown.image, target.name)
 
     def export_to(self, path: Path, title: str, overlapping: bool) -> None:
         """Write all objects of the target to a file, in the background.

@@ -14,7 +14,7 @@ from napari.utils.notifications import show_info, show_warning
 from napari_sam._qt.session_row import SessionRow
 from napari_sam.journal_keeper import JournalKeeper
 from napari_sam.layers import LayerBinding
-from napari_sam.layers.known_images import labels_for, reference_of
+from napari_sam.layers.known_images import file_for, labels_for, reference_of
 from napari_sam.layers.plane_view import levels
 from napari_sam.session import (
     AnnotationSession,
@@ -73,7 +73,7 @@ class SessionFiles:
         self._viewer, self._binding, self._session = viewer, binding, session
         self._keeper, self._dispatcher = keeper, dispatcher
         self._lane = Lane("napari-sam-sessions", dispatcher)
-        self.row = SessionRow()
+        self.row = SessionRow(self._suggested)
         self.row.save_requested.connect(self.save)
         self.row.open_requested.connect(self.open)
 
@@ -85,6 +85,10 @@ class SessionFiles:
     def close(self) -> None:
         """Stop for good; a file that is being written is written to its end, or not at all."""
         self._lane.close()
+
+    def _suggested(self) -> str:
+        image = self._binding.shown.image
+        return "" if image is None else file_for(image, image.name)
 
     # Saving --------------------------------------------------------------------------------
 

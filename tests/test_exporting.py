@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 import zarr
 from napari.layers import Image, Labels
+from PIL import Image as PillowImage
+from qtpy.QtWidgets import QFileDialog, QMessageBox
 from skimage import data
 
 from napari_sam import layer_files, object_files
@@ -185,6 +187,39 @@ def test_dialogs_name_the_formats_and_give_files_their_suffix(opened, tmp_path, 
     widget.wait_until_idle(TIMEOUT_S)
     assert [one.partition(" (")[0] for one in asked] == [one.title for one in FORMATS]
     assert len(read_npz(tmp_path / "objects.npz").objects) == 2
+
+
+def test_dialogs_suggest_a_name_beside_the_image(make_widget, said, tmp_path, monkeypatch):
+    folder, elsewhere = tmp_path / "images", tmp_path / "elsewhere"
+    for one in (folder, elsewhere):
+        one.mkdir()
+    PillowImage.fromarray(data.coins()).save(folder / "coins.png")
+    viewer, widget = make_widget()
+    (image,) = viewer.open(folder / "coins.png", plugin="napari")
+    image.name = "coins 1/2"
+    widget.wait_until_idle(TIMEOUT_S)
+    row, session = widget._object_list.files.row, widget._sessions.row
+    begun = []
+
+    def choose(_parent, _title, start, filters, *_):
+        begun.append(start)
+        return str(elsewhere / "mine"), filters.split(";;")[0]
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: QMessageBox.StandardButton.No)
+
+    def started(button):
+        button.click()
+        widget.wait_until_idle(TIMEOUT_S)
+        return begun.pop()
+
+    assert started(row._export) == ""
+    widget.binding.objects.need_target()
+    assert started(row._export) == str(folder / "coins 1_2 labels")
+    assert started(session._save) == str(folder / "coins 1_2")
+    widget.binding.set_image(viewer.add_image(data.coins(), name="in memory"))
+    widget.wait_until_idle(TIMEOUT_S)
+    assert started(session._save) == str(elsewhere / "in memory")
 
 
 def test_masks_overlap_only_if_that_is_wanted():

@@ -1,10 +1,23 @@
-"""Names of files to be saved that a person has typed without their suffix."""
+"""Names of files to be saved: what dialogs begin with, and what is typed without a suffix."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from qtpy.QtWidgets import QMessageBox, QWidget
+
+
+def beginning(suggested: str, last: Path | None) -> str:
+    """Return the name that a dialog begins with.
+
+    Parameters
+    ----------
+    suggested : str
+        A name, maybe with its folder; "" for none.
+    last : Path, optional
+        The folder where the person was last, for a name without one.
+    """
+    return suggested if last is None else str(last / suggested)
 
 
 def whole_name(parent: QWidget, name: str, suffixes: tuple[str, ...]) -> Path | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWidget
 
-from napari_sam._qt.file_names import whole_name
+from napari_sam._qt.file_names import beginning, whole_name
 
 _LEAST_LETTERS = 8
 AS_THEY_ARE, OVERLAPPING = "labels as they are", "allow overlapping masks"
@@ -23,14 +23,23 @@ class FileRow(QWidget):
         Of what can be written: the title, and how files end.
     readable : tuple of str
         How files end that can be read.
+    suggest : callable
+        Returns the name of a file that may be written, without its suffix.
     """
 
     export_requested = Signal(Path, str, bool)
     """With the file, the title of its format, and whether masks may overlap in it."""
     import_requested = Signal(Path)
 
-    def __init__(self, formats: Mapping[str, tuple[str, ...]], readable: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        formats: Mapping[str, tuple[str, ...]],
+        readable: tuple[str, ...],
+        suggest: Callable[[], str] = str,
+    ) -> None:
         super().__init__()
+        self._suggest = suggest
+        self._last_folder: Path | None = None
         self._formats = {_filter(title, ends): title for title, ends in formats.items()}
         self._suffixes = formats
         self._readable = _filter("Objects", readable)
@@ -64,12 +73,13 @@ class FileRow(QWidget):
         self._import.setEnabled(not is_busy)
 
     def _on_export_clicked(self) -> None:
+        start = beginning(self._suggest(), self._last_folder)
         name, chosen = QFileDialog.getSaveFileName(
-            self, "Export objects", "", ";;".join(self._formats), self._last_filter
+            self, "Export objects", start, ";;".join(self._formats), self._last_filter
         )
         if not name:
             return
-        self._last_filter = chosen
+        self._last_filter, self._last_folder = chosen, Path(name).parent
         title = self._formats[chosen]
         path = whole_name(self, name, self._suffixes[title])
         if path is not None:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_sam._qt.file_names import whole_name
+from napari_sam._qt.file_names import beginning, whole_name
 from napari_sam.session import SESSION_SUFFIX
 
 _FILTER = f"Sessions (*{SESSION_SUFFIX})"
 
 
 class SessionRow(QWidget):
-    """Asks for a session file to be written or read, and shows how far that is."""
+    """Asks for a session file to be written or read, and shows how far that is.
+
+    Parameters
+    ----------
+    suggest : callable
+        Returns the name of a file that may be written, without its suffix.
+    """
 
     save_requested = Signal(Path)
     open_requested = Signal(Path)
 
-    def __init__(self) -> None:
+    def __init__(self, suggest: Callable[[], str] = str) -> None:
         super().__init__()
+        self._suggest = suggest
+        self._last_folder: Path | None = None
         self._save = QPushButton("Save session…")
         self._save.setToolTip(
             "Write everything to one file: objects with prompts, classes and notes, and the object "
@@ -58,9 +67,11 @@ class SessionRow(QWidget):
         self._progress.setValue(round(100 * fraction))
 
     def _on_save_clicked(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save session", "", _FILTER)
+        start = beginning(self._suggest(), self._last_folder)
+        name, _ = QFileDialog.getSaveFileName(self, "Save session", start, _FILTER)
         path = whole_name(self, name, (SESSION_SUFFIX,)) if name else None
         if path is not None:
+            self._last_folder = path.parent
             self.save_requested.emit(path)
 
     def _on_open_clicked(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,16 @@ def reference_of(image: Image) -> ImageReference:
         axes=tuple(str(name) for name in image.axis_labels),
         fingerprint=fingerprint_of(finest) if isinstance(finest, np.ndarray) else None,
     )
+
+
+def file_for(image: Image | None, name: str) -> str:
+    """Return how a file may be called, in the folder of an image if something can be kept there."""
+    name = re.sub(r'[\\/:*?"<>|]', "_", name)
+    path = None if image is None else image.source.path
+    if path is None or "://" in path:
+        return name
+    folder = Path(path).absolute().parent
+    return str(folder / name) if os.access(folder, os.W_OK) else name
 
 
 def labels_for(
