@@ -69,10 +69,11 @@ def start(*arguments):
 
 
 def files(folder):
+    """Return what lies there, but for what a killed program had only half written."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.suffix != ".part"
     }
 
 

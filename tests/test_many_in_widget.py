@@ -36,7 +36,7 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     many.fold.expand()
     combo = many.panel.combo
     assert many.panel._start.isEnabled() is False
-    combo._combo.setCurrentText("detector")
+    combo._combo.native.setCurrentText("detector")
     widget.wait_until_idle(TIMEOUT_S)
     assert many.panel._about.text() == "4 objects in the layer."
     assert many.panel._start.text() == "Segment 4 objects"
@@ -49,7 +49,7 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     assert widget.session.state.prompts.is_empty
     assert not many.panel._progress.isVisibleTo(many.panel)
     assert target not in combo.layers
-    combo._combo.setCurrentText("clicks")
+    combo._combo.native.setCurrentText("clicks")
     book = run(widget)
     assert target.data[126, 102] == 9
     assert len(book) in (5, 6, 7, 8, 9)  # what lies on the others keeps what is left to it

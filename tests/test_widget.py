@@ -372,7 +372,7 @@ def test_combos_follow_additions_removals_and_renames(make_widget, coins):
     viewer, widget = make_widget(coins)
     combo = widget._image_panel.image_combo
     coins.name = "münzen"
-    assert "münzen" in combo._combo.currentText()
+    assert "münzen" in combo._combo.native.currentText()
     cell = viewer.add_image(data.cell(), name="cell")
     assert cell in combo.layers
     assert combo.layer is coins

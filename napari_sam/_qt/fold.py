@@ -11,7 +11,8 @@ from superqt import QCollapsible
 
 _WITHOUT_LIMIT_PX: Final = 2**24 - 1  # what Qt calls QWIDGETSIZE_MAX
 _AROUND_TEXT_PX: Final = 12
-_SETTLING_MS: Final = 200
+_SETTLING_MS: Final = 500
+"""How long a layout rests until it is what it will be."""
 
 
 class Fold(QCollapsible):
@@ -34,6 +35,10 @@ class Fold(QCollapsible):
         self.setDuration(0)
         self.toggled.connect(self._on_toggled)
         self._is_unfolding = False
+        self._settling = QTimer(self)
+        self._settling.setSingleShot(True)
+        self._settling.setInterval(_SETTLING_MS)
+        self._settling.timeout.connect(self._settle)
         self.toggleButton().clicked.connect(self._on_title_clicked)
         self.layout().setContentsMargins(0, 0, 0, 0)
         self.content().layout().addWidget(contents)
@@ -66,10 +71,12 @@ class Fold(QCollapsible):
         if self._is_unfolding:
             # What this lies in has its new height in the next round, all in it maybe some later.
             QTimer.singleShot(0, self._come_into_sight)
-            QTimer.singleShot(_SETTLING_MS, self._settle)
+            self._settling.start()
 
     def _settle(self) -> None:
-        self._is_unfolding = False
+        if self._is_unfolding:
+            self._is_unfolding = False
+            self._come_into_sight()
 
     def _fit_title(self) -> None:
         button = self.toggleButton()

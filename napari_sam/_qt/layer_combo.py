@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from magicgui.widgets import ComboBox
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 
 class LayerCombo(QWidget):
@@ -27,21 +28,20 @@ class LayerCombo(QWidget):
         super().__init__()
         self._none_text = none_text
         self._offered: list[Any] = [None]  # entry by entry
-        # magicgui's combo would say nothing when the entry for None is chosen.
-        self._combo = QComboBox()
-        self._combo.addItem(none_text)
-        self._combo.setToolTip(tooltip)
-        self._combo.setMinimumWidth(80)
-        self._combo.currentIndexChanged.connect(self._on_entry_chosen)
-        self.setFocusProxy(self._combo)
+        # By number: that None is chosen, magicgui would tell nobody.
+        self._combo = ComboBox(choices=[(none_text, 0)], value=0, tooltip=tooltip)
+        self._combo.changed.connect(self._on_entry_chosen)
+        native = self._combo.native
+        native.setMinimumWidth(80)
+        self.setFocusProxy(native)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._combo)
+        layout.addWidget(native)
 
     @property
     def layer(self) -> Any:
         """The layer that is shown as chosen, or None."""
-        return self._offered[self._combo.currentIndex()]
+        return self._offered[self._combo.value]
 
     @property
     def layers(self) -> list[Any]:
@@ -53,11 +53,10 @@ class LayerCombo(QWidget):
         offered = [None, *layers]
         texts = [self._none_text, *map(self._text_of, layers)]
         current = next((n for n, layer in enumerate(offered) if layer is chosen), 0)
-        with QSignalBlocker(self._combo):
+        with self._combo.changed.blocked():
             self._offered = offered
-            self._combo.clear()
-            self._combo.addItems(texts)
-            self._combo.setCurrentIndex(current)
+            self._combo.choices = [(text, number) for number, text in enumerate(texts)]
+            self._combo.value = current
 
     def _text_of(self, layer: Any) -> str:
         name = str(layer.name)

@@ -8,8 +8,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QResizeEvent, QShowEvent
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 
-_AROUND_LINE_PX: Final = 1
-"""What Qt adds to each line of a text that wraps."""
+_AROUND_LINE_PX: Final = 2
+"""What Qt adds to each line of a text that wraps, at the most."""
 _AROUND_TEXT_PX: Final = 10
 """What napari's themes put above and below a text."""
 
