@@ -150,21 +150,28 @@ class FeatureWriter:
         self._layer, self._book, self._table, self._defer = layer, book, table, defer
         self._is_due = False
         self._said = _SAID.setdefault(layer, {name: set() for name in _COLUMNS})
+        self._changed = {record.label_id for record in book}
         self._note_said()
-        book.changed.connect(self._on_changed)
+        book.changed.connect(self._on_records_changed)
         table.changed.connect(self._on_changed)
 
     def close(self) -> None:
         """Write what is still to be written, and let the layer go."""
-        self._book.changed.disconnect(self._on_changed)
+        self._book.changed.disconnect(self._on_records_changed)
         self._table.changed.disconnect(self._on_changed)
         self._write()
 
     def _note_said(self) -> None:
-        for record in self._book:
+        for label_id in self._changed:
+            record = self._book.get(label_id)
             for name, is_said in _IS_SAID.items():
-                if is_said(record):
-                    self._said[name].add(record.label_id)
+                if record is not None and is_said(record):
+                    self._said[name].add(label_id)
+        self._changed.clear()
+
+    def _on_records_changed(self, label_ids: frozenset[int]) -> None:
+        self._changed |= label_ids
+        self._on_changed()
 
     def _on_changed(self) -> None:
         if not self._is_due:
@@ -182,7 +189,8 @@ class FeatureWriter:
 
 def _merged(features: pd.DataFrame, records: Iterable[ObjectRecord], said: _Said) -> pd.DataFrame:
     """Return features with a row for each object that something is known of."""
-    known = [one for one in records if any(one.label_id in ours for ours in said.values())]
+    of_ours = set[int]().union(*said.values())
+    known = [one for one in records if one.label_id in of_ours]
     ours = pd.DataFrame(
         {
             "class": [one.class_name or "" for one in known],
