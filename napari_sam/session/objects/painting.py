@@ -101,8 +101,9 @@ def recount_painted(
         large box, as one class in a volume may, is then not counted again.
     """
     gained: dict[int, ObjectRecord] = {}
-    for mask in masks:
-        for one in in_array(np.where(mask.mask, labels.read(mask.region), 0), mask.start):
+    strokes = [(mask, labels.read(mask.region)) for mask in masks]
+    for mask, pixels in strokes:
+        for one in in_array(np.where(mask.mask, pixels, 0), mask.start):
             known = gained.get(one.label_id)
             gained[one.label_id] = one if known is None else union(known, one)
     boxes: dict[int, tuple[Start, Start]] = {}
@@ -129,7 +130,6 @@ def recount_painted(
         if record is not None and now is not None:
             now = replace(record, start=now.start, stop=now.stop, area_px=now.area_px)
         changes.append(RecordChange(record, now))
-    strokes = [(mask, labels.read(mask.region)) for mask in masks]
     return [_with_strokes(change, strokes) for change in changes]
 
 
