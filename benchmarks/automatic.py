@@ -24,9 +24,9 @@ import skimage.data
 import torch
 
 from napari_sam.bench.memory import peak_bytes
-from napari_sam.model.automatic import find_masks, generate_masks
-from napari_sam.model.automatic_settings import AutomaticSettings
-from napari_sam.model.mask_ops import RunLengths
+from napari_sam.engine.automatic_settings import AutomaticSettings
+from napari_sam.model.automatic.generate import find_masks, generate_masks
+from napari_sam.model.automatic.mask_ops import RunLengths
 
 GIB = 2**30
 

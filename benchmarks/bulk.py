@@ -19,17 +19,12 @@ from cells import KINDS, SIDE_PX, cells
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam.session import (
-    ImagePlane,
-    ModelChoice,
-    ObjectToFind,
-    Prompts,
-    load_predictor,
-    objects_from_prompts,
-)
+from napari_sam.session import ImagePlane, ModelChoice, Prompts
+from napari_sam.session.batch_prompts.decode import BatchPrompt, objects_from_prompts
 from napari_sam.session.decoding.candidates import decode
-from napari_sam.session.decoding.focus import first_tile
+from napari_sam.session.decoding.tile_choice import initial_tile
 from napari_sam.session.embedding.embeddings import Embedder
+from napari_sam.session.models.model_choice import load_predictor
 
 
 def field(side_px: int) -> tuple[NDArray[np.uint8], list[tuple[float, float, float, float]]]:
@@ -52,7 +47,7 @@ def measure(n_boxes: int, side_px: int, device: str) -> dict[str, Any]:
     image, boxes = field(side_px)
     plane = ImagePlane(image)
     prompts = [Prompts(box_xyxy=boxes[n % len(boxes)]) for n in range(n_boxes)]
-    wanted = [ObjectToFind(one) for one in prompts]
+    wanted = [BatchPrompt(one) for one in prompts]
     embedder = Embedder(ModelChoice(device=device), load_predictor)
     embedder.load()
     embedder.warm_up()
@@ -65,7 +60,7 @@ def measure(n_boxes: int, side_px: int, device: str) -> dict[str, Any]:
     whole = plane.pyramid.whole
     alone_s = []
     for one in prompts[: min(n_boxes, 100)]:
-        tile = first_tile(plane.pyramid, one, whole, None)
+        tile = initial_tile(plane.pyramid, one, whole, None)
         embedded = embedder.find(plane, tile) or embedder.find(plane, found[0].state.tile)
         start_s = time.perf_counter()
         candidates = decode(embedded, one, one, None, None)

@@ -57,7 +57,7 @@ class Run:
         """Start as the command does; return when each phase has ended, in seconds."""
         import napari
 
-        from napari_sam import cli
+        from napari_sam.cli.main import main as cli
 
         self._end("napari is imported")
         napari.run = self._click_and_wait
@@ -94,7 +94,7 @@ class Run:
         import napari
 
         from napari_sam.bench.instruments import Screen, wait_until
-        from napari_sam.cli import DOCK_NAME
+        from napari_sam.cli.main import DOCK_NAME
 
         self._end("window is made")
         viewer = napari.current_viewer()

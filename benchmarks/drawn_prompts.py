@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import measure, morphology
 
-from napari_sam.session import ImagePlane, ModelChoice, Outline, Prompts, Scribble, load_predictor
-from napari_sam.session.decoding.bulk import ObjectToFind, objects_from_prompts
+from napari_sam.session import ImagePlane, ModelChoice, Outline, Prompts, Scribble
+from napari_sam.session.batch_prompts.decode import BatchPrompt, objects_from_prompts
 from napari_sam.session.embedding.embeddings import Embedder
+from napari_sam.session.models.model_choice import load_predictor
 
 _MARGINS_PX: Final = (0, 3, 8)
 _TREMBLE_PX: Final = 1.2
@@ -65,7 +66,7 @@ def overlaps(
     embedder: Embedder, plane: ImagePlane, masks: list[Mask], prompts: list[Prompts]
 ) -> NDArray[np.float64]:
     """Return the intersection over union of each mask with what its prompts find."""
-    found = objects_from_prompts(embedder, plane, [ObjectToFind(one) for one in prompts])
+    found = objects_from_prompts(embedder, plane, [BatchPrompt(one) for one in prompts])
     values = np.zeros(len(masks))
     for one in found:
         made = np.zeros(plane.shape, bool)

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 from napari_sam.model.build import build_model
-from napari_sam.model.formats import to_hugging_face
-from napari_sam.model.sam import Sam
+from napari_sam.model.checkpoints.layouts import to_hugging_face
+from napari_sam.model.sam.sam import Sam
 
 GIB = 2**30
 

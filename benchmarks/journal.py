@@ -22,7 +22,7 @@ from napari_sam.session.journal.entries import Direction
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.journal.replaying import read_journal, replay
-from napari_sam.session.objects.placing import NewObject, plan_object
+from napari_sam.session.objects.writing import NewObject, plan_object
 
 SIDE_PX = 8000
 

@@ -33,13 +33,9 @@ from napari.layers import Image
 from skimage import data
 
 from napari_sam.model import Predictor, load_model
-from napari_sam.session import (
-    ArrayLabels,
-    Labels,
-    read_journal,
-    replay,
-)
+from napari_sam.session import ArrayLabels, Labels
 from napari_sam.session.journal.entries import record_to_json
+from napari_sam.session.journal.replaying import read_journal, replay
 from napari_sam.widget import SamWidget
 
 TIMEOUT_S: Final = 120

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 
-from napari_sam._qt.fold import Fold
+from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam._qt.object_table import ObjectTable
 from napari_sam.bench.instruments import TIMEOUT_S, Screen, wait_until
 from napari_sam.session import Prompts
@@ -62,7 +62,7 @@ def discs(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int32], list[tuple[
 def unfold(table: ObjectTable) -> None:
     """Open the fold that the table is in."""
     fold = table.parent()
-    while not isinstance(fold, Fold):
+    while not isinstance(fold, CollapsibleSection):
         fold = fold.parent()
     fold.expand()
 

@@ -35,8 +35,8 @@ from napari_sam.bench.work import (
     without_cache,
 )
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/model"))
-from plain_reference import PlainDecoder, PlainEncoder
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.model.plain_reference import PlainDecoder, PlainEncoder
 
 POINT = {"points_xy": [POINT_XY], "point_labels": [1]}
 

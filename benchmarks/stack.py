@@ -85,7 +85,7 @@ def walk(stack: np.ndarray, pause_s: float) -> dict[str, Any]:
     """Go forward through all slices, then back to some."""
     import napari
 
-    from napari_sam.session import load_predictor
+    from napari_sam.session.models.model_choice import load_predictor
     from napari_sam.widget import SamWidget
 
     encoded_on: list[str] = []

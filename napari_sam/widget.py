@@ -19,42 +19,38 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam._qt.brought_row import BroughtRow
-from napari_sam._qt.column import Column
+from napari_sam._distribution import old_distribution_warning
+from napari_sam._qt.appearance_panel import AppearancePanel
 from napari_sam._qt.dispatcher import QtDispatcher
+from napari_sam._qt.embedding_store_row import EmbeddingStoreRow
+from napari_sam._qt.fixed_height_label import FixedHeightLabel
 from napari_sam._qt.image_panel import ImagePanel
-from napari_sam._qt.look_panel import LookPanel
 from napari_sam._qt.mask_panel import MaskPanel
+from napari_sam._qt.micro_sam_row import ImportedEmbeddingsRow
 from napari_sam._qt.model_panel import ModelPanel
 from napari_sam._qt.object_panel import ObjectPanel
+from napari_sam._qt.panel_column import PanelColumn
 from napari_sam._qt.prompt_panel import PromptPanel
-from napari_sam._qt.still_label import StillLabel
-from napari_sam._qt.store_row import StoreRow
-from napari_sam.activity import Activity
-from napari_sam.automatic_run import AutomaticRun
-from napari_sam.class_list import ClassList
-from napari_sam.installation import old_distribution_warning
-from napari_sam.journal_keeper import JournalKeeper
-from napari_sam.key_help import KeyHelp
+from napari_sam.controllers.activity import Activity
+from napari_sam.controllers.automatic import AutomaticController
+from napari_sam.controllers.batch_prompts import BatchPromptsController
+from napari_sam.controllers.classes import ClassesController
+from napari_sam.controllers.journal import JournalRecorder
+from napari_sam.controllers.models import ModelController
+from napari_sam.controllers.objects import ObjectTableController
+from napari_sam.controllers.restore import RestoreController
+from napari_sam.controllers.session_file import SessionFileController
+from napari_sam.controllers.shortcuts import ShortcutsController
+from napari_sam.controllers.status_bar import CalmStatusBar
 from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
-from napari_sam.many_at_once import ManyAtOnce
-from napari_sam.model_switch import ModelSwitch
-from napari_sam.object_list import ObjectList
-from napari_sam.restoring import Restoring
-from napari_sam.session import (
-    AnnotationSession,
-    EmbeddingStore,
-    LoadPredictor,
-    ModelChoice,
-    Overlap,
-    SessionState,
-    StoreUsage,
-    TargetError,
-    load_predictor,
-    run_until,
-)
-from napari_sam.session_files import SessionFiles
-from napari_sam.status_bar import CalmStatusBar
+from napari_sam.session.embedding.embeddings import LoadPredictor
+from napari_sam.session.embedding.store import EmbeddingStore, StoreUsage
+from napari_sam.session.jobs import run_until
+from napari_sam.session.models.model_choice import ModelChoice, load_predictor
+from napari_sam.session.objects.edits import Overlap
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.session import AnnotationSession
+from napari_sam.session.state import SessionState
 
 _LAST_WRITE_S: Final = 10.0
 """How long the window waits, when it is closed, for objects that are being written."""
@@ -151,11 +147,11 @@ class SamWidget(QWidget):
     # Assembly --------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self._store_row = StoreRow(self._store.folder)
-        self._brought_row = BroughtRow()
+        self._store_row = EmbeddingStoreRow(self._store.folder)
+        self._brought_row = ImportedEmbeddingsRow()
         self._model_panel = ModelPanel(self._store_row, self._brought_row)
         self._image_panel = ImagePanel()
-        self._look_panel = LookPanel()
+        self._look_panel = AppearancePanel()
         self._image_panel.layout().addWidget(self._look_panel)
         self._prompt_panel = PromptPanel()
         self._mask_panel = MaskPanel(CANDIDATE_COLORS)
@@ -168,8 +164,8 @@ class SamWidget(QWidget):
             self._mask_panel,
             self._object_panel,
         )
-        self._hint = StillLabel(min_lines=3)
-        self._column = column = Column()
+        self._hint = FixedHeightLabel(min_lines=3)
+        self._column = column = PanelColumn()
         for panel in (self._model_panel, self._image_panel, self._prompt_panel, self._mask_panel):
             column.add(panel)
         layout = QVBoxLayout(self)
@@ -248,24 +244,24 @@ class SamWidget(QWidget):
         )
         for event, callback in self._connections:
             event.connect(callback)
-        self._object_list = ObjectList(binding, session, self._dispatcher)
-        self._class_list = ClassList(binding, session, self._object_list, self._dispatcher)
-        self.automatic = AutomaticRun(self._viewer, binding, session, self._dispatcher)
-        self._many = ManyAtOnce(binding, session, self._dispatcher)
+        self._object_list = ObjectTableController(binding, session, self._dispatcher)
+        self._class_list = ClassesController(binding, session, self._object_list, self._dispatcher)
+        self.automatic = AutomaticController(self._viewer, binding, session, self._dispatcher)
+        self._many = BatchPromptsController(binding, session, self._dispatcher)
         for part in (self.automatic, self._many, self._class_list, self._object_list):
             self._column.add(part.fold)
         self.automatic.review.changed.connect(self._show_hint)
-        self._journals = JournalKeeper(binding, session, self._dispatcher)
-        self._restoring = Restoring(binding, session, self._journals, self._dispatcher)
+        self._journals = JournalRecorder(binding, session, self._dispatcher)
+        self._restoring = RestoreController(binding, session, self._journals, self._dispatcher)
         self._image_panel.layout().addWidget(self._restoring.row)
-        self._sessions = SessionFiles(
+        self._sessions = SessionFileController(
             self._viewer, binding, session, self._journals, self._dispatcher
         )
         self._object_list.table.layout().addWidget(self._sessions.row)
         naming_keys = prompts, masks, objects, self.automatic.panel, self._object_list.table
-        self._key_help = KeyHelp(self, binding, session.classes.table, naming_keys)
+        self._key_help = ShortcutsController(self, binding, session.classes.table, naming_keys)
         self._help_button.clicked.connect(self._key_help.toggle)
-        self._models = ModelSwitch(self._model_panel, session, self._dispatcher)
+        self._models = ModelController(self._model_panel, session, self._dispatcher)
         self._on_session_changed(session.state)
 
     def _rest_timer(self, rest_ms: int, on_rest: Callable[[], None]) -> QTimer:

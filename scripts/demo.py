@@ -16,7 +16,7 @@ import numpy as np
 import tifffile
 from qtpy.QtCore import QEventLoop
 
-from napari_sam.cli import DISTRIBUTION, dock_widget
+from napari_sam.cli.main import DISTRIBUTION, dock_widget
 from napari_sam.session import Phase
 
 if TYPE_CHECKING:

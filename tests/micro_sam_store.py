@@ -7,8 +7,8 @@ import hashlib
 import numpy as np
 import zarr
 
+from napari_sam.session.image.tile_grid import TileGrid
 from napari_sam.session.micro_sam.image import micro_sam_normalised
-from napari_sam.session.plane.tile_grid import TileGrid
 
 
 def write_store(

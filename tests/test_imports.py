@@ -237,7 +237,7 @@ def _modules_after(statement: str) -> set[str]:
     return {name.split(".")[0] for name in done.stdout.split()}
 
 
-@pytest.mark.parametrize("module", ["napari_sam", "napari_sam.cli"])
+@pytest.mark.parametrize("module", ["napari_sam", "napari_sam.cli.main"])
 def test_importing_is_cheap(module: str) -> None:
     loaded = _modules_after(f"import {module}")
     assert "napari_sam" in loaded
@@ -254,7 +254,7 @@ def test_a_list_of_models_needs_no_torch() -> None:
 
 
 def test_export_needs_neither_gui_nor_torch() -> None:
-    assert _modules_after("import napari_sam.export") & {"torch", *GUI} == set()
+    assert _modules_after("import napari_sam.formats") & {"torch", *GUI} == set()
 
 
 def test_session_needs_no_gui() -> None:

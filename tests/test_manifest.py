@@ -11,7 +11,7 @@ from napari.layers import Layer
 from npe2 import PluginManager, PluginManifest
 
 import napari_sam
-from napari_sam.cli import DISTRIBUTION, DOCK_NAME, SAMPLES
+from napari_sam.cli.main import DISTRIBUTION, DOCK_NAME, SAMPLES
 from napari_sam.widget import SamWidget
 
 MANIFEST = PluginManifest.from_file(Path(napari_sam.__file__).with_name("napari.yaml"))

@@ -21,15 +21,8 @@ from hypothesis.stateful import (
 )
 from napari.layers import Labels
 
-from napari_sam.session import (
-    ArrayLabels,
-    ObjectRecord,
-    Overlap,
-    Prompts,
-    TargetError,
-    read_journal,
-    replay,
-)
+from napari_sam.session import ArrayLabels, ObjectRecord, Overlap, Prompts, TargetError
+from napari_sam.session.journal.replaying import read_journal, replay
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.widget import SamWidget
 
@@ -385,7 +378,7 @@ class Annotating(RuleBasedStateMachine):
     @rule()
     def undo(self) -> None:
         edit = self.session._editing.history.last
-        in_the_way = [] if edit is None or edit.labels is None else strangers(edit.labels)
+        conflicting_objects = [] if edit is None or edit.labels is None else strangers(edit.labels)
         self.widget.binding.objects.undo()
         self.settle()
         if not self.done:
@@ -394,7 +387,9 @@ class Annotating(RuleBasedStateMachine):
         self.undone.append(step)
         if step.target in self.labels:
             labels, book = self.labels[step.target], edit.labels and edit.labels.target.book
-            for one in in_the_way:  # painted with a number that comes back: it gets another one
+            for (
+                one
+            ) in conflicting_objects:  # painted with a number that comes back: it gets another one
                 (now,) = [known.label_id for known in book if known.uid == one.uid]
                 assert now not in labels
                 labels[labels == one.label_id] = now

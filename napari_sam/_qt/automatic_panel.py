@@ -18,11 +18,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam._qt.filter_form import FilterForm
-from napari_sam._qt.fold import Fold
-from napari_sam._qt.keyed_texts import KeyedTexts
-from napari_sam._qt.setting_form import SettingForm
-from napari_sam.session import PRESETS, SearchSettings, SearchState, tiles_to_search
+from napari_sam._qt.automatic_filter_form import AutomaticFilterForm
+from napari_sam._qt.automatic_settings_form import AutomaticSettingsForm
+from napari_sam._qt.collapsible import CollapsibleSection
+from napari_sam._qt.shortcut_texts import ShortcutTexts
+from napari_sam.session.automatic.generator import AutomaticState
+from napari_sam.session.automatic.request import tiles_to_search
+from napari_sam.session.automatic.settings import PRESETS, AutomaticRunSettings
 
 _TILES_PX: Final = (4096, 2048, 1024, 512, 256)
 _OWN: Final = "own settings"
@@ -39,7 +41,7 @@ class AutomaticPanel(QWidget):
     whole_requested = Signal()
     rest_requested = Signal()
     cancel_requested = Signal()
-    settings_changed = Signal(SearchSettings)
+    settings_changed = Signal(AutomaticRunSettings)
     keep_requested = Signal()
     discard_requested = Signal()
     accept_requested = Signal()
@@ -52,22 +54,24 @@ class AutomaticPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.settings = SearchSettings()
+        self.settings = AutomaticRunSettings()
         """What is chosen now."""
         self._elsewhere = ""
         self._shape: tuple[int, int] | None = None
         self._is_running = self._has_masks = self._is_here = self._is_reviewing = False
         self._build_search()
         self._build_results()
-        self.filters = FilterForm()
+        self.filters = AutomaticFilterForm()
         self.filters.changed.connect(self._on_settings)
-        self.form = SettingForm()
+        self.form = AutomaticSettingsForm()
         self.form.changed.connect(self._on_settings)
-        self.advanced = Fold(self.form, "Every published setting under its published name")
+        self.advanced = CollapsibleSection(
+            self.form, "Every published setting under its published name"
+        )
         self.advanced.set_title("all settings")
         self._assemble()
         self.show_place(None, "")
-        self.show_search(SearchState())
+        self.show_search(AutomaticState())
         self.show_masks(0, 0, 0)
         self.show_review("")
 
@@ -106,7 +110,7 @@ class AutomaticPanel(QWidget):
         self.cancel.setToolTip("Stop looking; the masks found so far stay")
 
     def _build_results(self) -> None:
-        self._keyed = keyed = KeyedTexts()
+        self._keyed = keyed = ShortcutTexts()
         self.outcome = QLabel()
         self.outcome.setWordWrap(True)
         self.keep = _button("Keep all", self.keep_requested)
@@ -197,7 +201,7 @@ class AutomaticPanel(QWidget):
         """Name these keys in the texts, by command."""
         self._keyed.show(keys)
 
-    def show_search(self, state: SearchState) -> None:
+    def show_search(self, state: AutomaticState) -> None:
         """Show how far a search is."""
         self._is_running = state.is_running
         self.progress.setVisible(state.is_running)
@@ -272,7 +276,7 @@ class AutomaticPanel(QWidget):
         if index < len(PRESETS):
             self._on_settings(PRESETS[index].settings)
 
-    def _on_settings(self, settings: SearchSettings) -> None:
+    def _on_settings(self, settings: AutomaticRunSettings) -> None:
         self.settings = settings
         for form in (self.filters, self.form):
             form.show_settings(settings)

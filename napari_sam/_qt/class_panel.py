@@ -23,7 +23,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam._qt.file_names import whole_name
-from napari_sam.session import CLASS_SUFFIXES, ObjectClass
+from napari_sam.session.classes.classes import ObjectClass
+from napari_sam.session.classes.files import CLASS_SUFFIXES
 
 _ROWS_IN_SIGHT: Final = 5
 _ROW_PX: Final = 22

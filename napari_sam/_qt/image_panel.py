@@ -8,10 +8,10 @@ from typing import Final
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout
 
+from napari_sam._qt.fixed_height_label import FixedHeightLabel
 from napari_sam._qt.layer_combo import LayerCombo
-from napari_sam._qt.prepare_row import PrepareRow
-from napari_sam._qt.still_label import StillLabel
-from napari_sam.session import Phase, SessionState
+from napari_sam._qt.prefetch_row import PrefetchRow
+from napari_sam.session.state import Phase, SessionState
 
 # Each change makes Qt recompose the whole window, which without a GPU takes from the embedding's
 # own processor cores.
@@ -28,14 +28,14 @@ class ImagePanel(QGroupBox):
     def __init__(self) -> None:
         super().__init__("Image")
         self.image_combo = LayerCombo("no image", "The image layer to annotate")
-        self.prepare_row = PrepareRow()
+        self.prepare_row = PrefetchRow()
         self._progress = QProgressBar()
         self._progress.setRange(0, 100)
         self._progress.setTextVisible(False)
         self._progress.setFixedHeight(_BAR_PX)
         self._progress.setToolTip("The image embedding is computed once, in the background")
         self._button = QPushButton("Cancel")
-        self._status = StillLabel()
+        self._status = FixedHeightLabel()
         self._started_s = self._elapsed_s = 0.0
         self._state = SessionState()
         self._timer = QTimer(self)

@@ -9,9 +9,10 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QGroupBox, QListWidget, QListWidgetItem, QVBoxLayout
 
-from napari_sam._qt.keyed_texts import KeyedTexts
-from napari_sam._qt.still_label import StillLabel
-from napari_sam.session import Candidates, SessionState
+from napari_sam._qt.fixed_height_label import FixedHeightLabel
+from napari_sam._qt.shortcut_texts import ShortcutTexts
+from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.state import SessionState
 
 _ROW_HEIGHT_PX: Final = 24
 
@@ -30,7 +31,7 @@ class MaskPanel(QGroupBox):
     def __init__(self, colors: tuple[str, ...]) -> None:
         super().__init__("Masks")
         self._rows = QListWidget()
-        self._keyed = KeyedTexts()
+        self._keyed = ShortcutTexts()
         self._keyed.add(
             self._rows.setToolTip,
             "The three masks of the prompts, with the model's own guess of how well each fits",
@@ -50,7 +51,7 @@ class MaskPanel(QGroupBox):
             self._rows.addItem(item)
         self._rows.setFixedHeight(len(colors) * _ROW_HEIGHT_PX + 2 * self._rows.frameWidth() + 4)
         self._rows.currentRowChanged.connect(self._on_rows_current_row_changed)
-        self._reason = StillLabel(wraps=False)  # its tooltip has all of the longest one
+        self._reason = FixedHeightLabel(wraps=False)  # its tooltip has all of the longest one
         layout = QVBoxLayout(self)
         layout.addWidget(self._rows)
         layout.addWidget(self._reason)

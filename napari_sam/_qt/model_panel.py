@@ -19,16 +19,17 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam._qt.fold import AboutLabel, Fold
+from napari_sam._qt.collapsible import CollapsibleSection, ElidingLabel
 from napari_sam._qt.model_combo import ModelCombo
 from napari_sam.catalogue import EMBEDDED, Offer, PublishedModel
-from napari_sam.session import AUTO, ModelChoice, SessionState
-from napari_sam.session.embedding.model_supply import SupplyState
+from napari_sam.session.models.fetching import SupplyState
+from napari_sam.session.models.model_choice import AUTO, ModelChoice
+from napari_sam.session.state import SessionState
 
 _FILES: Final = "Checkpoints (*.pth *.pt *.safetensors *.bin *.index.json);;All files (*)"
 
 
-class ModelPanel(Fold):
+class ModelPanel(CollapsibleSection):
     """The model picker, its download, and the choice of device and precision.
 
     What a person picks is shown as picked until it is in use; what is in use the title says.
@@ -53,10 +54,10 @@ class ModelPanel(Fold):
         self.combo = ModelCombo()
         self.combo.activated.connect(self._on_combo_activated)
         self.combo.list_requested.connect(self.list_requested.emit)
-        self._about = AboutLabel()
+        self._about = ElidingLabel()
         self._get = QPushButton()
         self._get.clicked.connect(self._on_get_clicked)
-        self._doing = AboutLabel()
+        self._doing = ElidingLabel()
         self._progress = QProgressBar()
         self._progress.setToolTip("How much of the file is here; you can go on working meanwhile")
         self._cancel = QPushButton("Cancel")

@@ -9,7 +9,7 @@ from typing import Any, Final
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
 from qtpy.QtGui import QColor
 
-from napari_sam.session import ObjectRecord
+from napari_sam.session.objects.records import ObjectRecord
 
 _ROOT: Final = QModelIndex()
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QGroupBox, QHBoxLayout, QPushButton, QVBoxLayout
 
-from napari_sam._qt.keyed_texts import KeyedTexts
 from napari_sam._qt.layer_combo import LayerCombo
-from napari_sam.session import Overlap, SessionState
+from napari_sam._qt.shortcut_texts import ShortcutTexts
+from napari_sam.session.objects.edits import Overlap
+from napari_sam.session.state import SessionState
 
 
 class ObjectPanel(QGroupBox):
@@ -32,7 +33,7 @@ class ObjectPanel(QGroupBox):
             "\nor the mask is not accepted"
         )
         overlap.currentTextChanged.connect(self.overlap_requested.emit)
-        self._keyed = keyed = KeyedTexts()
+        self._keyed = keyed = ShortcutTexts()
         self._accept = QPushButton()
         keyed.add(self._accept.setText, "Accept", "accept")
         self._accept.setToolTip("Write the shown mask into the target as a new object")

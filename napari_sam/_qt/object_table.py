@@ -27,10 +27,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam._qt.keyed_texts import KeyedTexts
 from napari_sam._qt.object_model import ObjectModel, PlaneAxes
 from napari_sam._qt.row_view import RowView
-from napari_sam.session import ObjectRecord
+from napari_sam._qt.shortcut_texts import ShortcutTexts
+from napari_sam.session.objects.records import ObjectRecord
 
 _LEAST_HEIGHT_PX = 160
 
@@ -49,7 +49,7 @@ class ObjectTable(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._keys: dict[KeyBinding, str] = {}
-        self._keyed = KeyedTexts()
+        self._keyed = ShortcutTexts()
         self._model = ObjectModel()
         self._model.change_requested.connect(self._on_cell_changed)
         self._is_stepping = False

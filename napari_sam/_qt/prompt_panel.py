@@ -18,10 +18,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam._qt.fold import Fold
-from napari_sam._qt.keyed_texts import KeyedTexts
+from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam._qt.layer_combo import LayerCombo
-from napari_sam.session import BACKGROUND, FOREGROUND, SessionState
+from napari_sam._qt.shortcut_texts import ShortcutTexts
+from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND
+from napari_sam.session.state import SessionState
 
 _SHAPES: Final = (
     ("ellipse", "Drag an ellipse around the object; its mask ends there"),
@@ -52,7 +53,7 @@ class PromptPanel(QGroupBox):
         boxes = QPushButton("Draw box")
         boxes.setToolTip("Drag a rectangle around the object")
         self._clear = QPushButton("Clear")
-        self._keyed = keyed = KeyedTexts()
+        self._keyed = keyed = ShortcutTexts()
         keyed.add(self._clear.setToolTip, "Remove the prompts of this object", "clear")
         self._foreground = QRadioButton("foreground")
         self._background = QRadioButton("background")
@@ -115,7 +116,7 @@ class PromptPanel(QGroupBox):
         form.addRow("points", self.points_combo)
         form.addRow("boxes", self.boxes_combo)
         form.addRow(feedback)
-        options = Fold(form_widget, "Which layers prompts are read from")
+        options = CollapsibleSection(form_widget, "Which layers prompts are read from")
         options.set_title("Prompt layers and options")
         return options
 

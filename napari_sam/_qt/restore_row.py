@@ -7,8 +7,9 @@ from datetime import datetime
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_sam._qt.fold import AboutLabel
-from napari_sam.session import JournalSummary, counted
+from napari_sam._qt.collapsible import ElidingLabel
+from napari_sam.session.journal.files import JournalSummary
+from napari_sam.session.objects.records import counted
 
 _DISCARD = "Discard"
 _REALLY = "Really discard"
@@ -23,7 +24,7 @@ class RestoreRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._text = AboutLabel()
+        self._text = ElidingLabel()
         self._progress = QProgressBar()
         self._progress.setRange(0, 100)
         self._progress.setToolTip("You can go on working meanwhile")

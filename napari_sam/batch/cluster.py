@@ -18,11 +18,10 @@ from distributed import Client, WorkerPlugin, as_completed, get_worker
 
 from napari_sam.batch.images import ImageFile
 from napari_sam.batch.records import RunError
-from napari_sam.batch.run import explain, process
-from napari_sam.batch.task import Outcome, Task
-from napari_sam.cli_files import find_readers
-from napari_sam.session import ModelChoice
-from napari_sam.session.embedding.model_choice import find_runtime, load_predictor
+from napari_sam.batch.run import process, user_message
+from napari_sam.batch.task import ImageResult, Task
+from napari_sam.cli.exit_codes import find_readers
+from napari_sam.session.models.model_choice import ModelChoice, find_runtime, load_predictor
 
 if TYPE_CHECKING:
     from napari_sam.model import Predictor
@@ -60,7 +59,7 @@ class ModelOfWorker(WorkerPlugin):
         return self._predictor
 
 
-def run_on_cluster(address: str, task: Task, images: Sequence[ImageFile]) -> Iterator[Outcome]:
+def run_on_cluster(address: str, task: Task, images: Sequence[ImageFile]) -> Iterator[ImageResult]:
     """Do the images on the workers of a cluster, in the order in which they get done.
 
     An image that fails is tried again, on whatever worker; one that a worker died of, too.
@@ -98,7 +97,7 @@ def run_on_cluster(address: str, task: Task, images: Sequence[ImageFile]) -> Ite
 
 def _outcomes(
     client: Client, plugin: str, task: Task, images: Sequence[ImageFile]
-) -> Iterator[Outcome]:
+) -> Iterator[ImageResult]:
     image_of = {
         client.submit(_work, task, image, plugin, retries=_RETRIES, pure=False): image
         for image in images
@@ -109,7 +108,7 @@ def _outcomes(
             if future.status == "finished":
                 yield future.result()
             else:
-                yield Outcome(image.path, "failed", error=_reason(future))
+                yield ImageResult(image.path, "failed", error=_reason(future))
     finally:
         client.cancel(list(image_of))
 
@@ -117,10 +116,10 @@ def _outcomes(
 def _reason(future: Any) -> str:
     if future.status == "cancelled":
         return "The cluster has lost it: give the command again."
-    return explain(future.exception())
+    return user_message(future.exception())
 
 
-def _work(task: Task, image: ImageFile, plugin: str) -> Outcome:
+def _work(task: Task, image: ImageFile, plugin: str) -> ImageResult:
     model = get_worker().plugins[plugin]
     # A worker may have several threads, but has one model and the memory for one image.
     with model.lock, dask.config.set(scheduler="synchronous"):
@@ -128,4 +127,4 @@ def _work(task: Task, image: ImageFile, plugin: str) -> Outcome:
             return process(task, image, model.predictor)
         except Exception as error:
             # Readers' own errors may not be known where they would be raised again.
-            raise RunError(explain(error)) from None
+            raise RunError(user_message(error)) from None

@@ -13,18 +13,13 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_sam.export import (
-    Annotations,
-    ExportObject,
-    ImageInfo,
-    format_named,
-    labels_from_objects,
-    objects_from_labels,
-    plane_name,
-)
-from napari_sam.export.files import write_json, write_text, written_beside
-from napari_sam.model.by_products import Proposals
-from napari_sam.model.found_masks import MaskRecord, published_form
+from napari_sam.formats.annotations import Annotations, ExportObject
+from napari_sam.formats.files import write_json, write_text, written_beside
+from napari_sam.formats.image import ImageInfo, plane_name
+from napari_sam.formats.label_images import labels_from_objects, objects_from_labels
+from napari_sam.formats.registry import format_named
+from napari_sam.model.automatic.by_products import Proposals
+from napari_sam.model.automatic.mask_set import MaskRecord, published_form
 
 OVERLAPS: Final[dict[str, Callable[[ExportObject], float]]] = {
     "smaller": lambda thing: -thing.area_px,

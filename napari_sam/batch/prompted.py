@@ -12,15 +12,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_sam.batch.outputs import FORMATS_BY_SUFFIX, LABEL_FORMATS, write_objects
-from napari_sam.export import (
-    Annotations,
-    ExportError,
-    ExportObject,
-    ImageInfo,
-    read_label_npy,
-    read_label_png,
-    read_label_tiff,
-)
+from napari_sam.formats.annotations import Annotations, ExportObject
+from napari_sam.formats.files import ExportError
+from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.numpy_files import read_label_npy
+from napari_sam.formats.png import read_label_png
+from napari_sam.formats.tiff import read_label_tiff
 from napari_sam.model.prediction import tight_crop
 from napari_sam.session.objects.records import score_of
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from napari_sam.batch.images import ImageFile
 from napari_sam.batch.task import Task
-from napari_sam.export.files import ExportError, read_json, reason, write_json
+from napari_sam.formats.files import ExportError, read_json, reason, write_json
 
 FOLDER: Final = ".napari-sam"
 """Within the folder of the results."""
@@ -29,7 +29,7 @@ class RunError(ValueError):
     """A run, or the work on one image, cannot go on; the message says what to do."""
 
 
-class Records:
+class RunManifest:
     """The records of a folder of results.
 
     Parameters

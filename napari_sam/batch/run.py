@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import click
 
 from napari_sam.batch.images import ImageFile
+from napari_sam.batch.open_images import OpenedImage, OpenedPlane, open_images
 from napari_sam.batch.outputs import PlaneMasks, write_results
-from napari_sam.batch.records import Records, RunError
-from napari_sam.batch.task import Outcome, Task, digest
-from napari_sam.export import ImageInfo
-from napari_sam.exporting import image_info
-from napari_sam.image_files import FileImage, FilePlane, open_images
-from napari_sam.model.automatic import find_masks
-from napari_sam.model.by_products import PROPOSAL_SETTINGS, detect_edges, object_proposals
+from napari_sam.batch.records import RunError, RunManifest
+from napari_sam.batch.task import ImageResult, Task, digest
+from napari_sam.formats.image import ImageInfo
+from napari_sam.model.automatic.by_products import PROPOSAL_SETTINGS, detect_edges, object_proposals
+from napari_sam.model.automatic.generate import find_masks
+from napari_sam.session.annotations import image_info
+from napari_sam.session.image.whole_plane import read_whole
 from napari_sam.session.jobs import is_out_of_memory
-from napari_sam.session.plane.whole_plane import read_whole
 
 if TYPE_CHECKING:
     from napari_sam.model import Predictor
@@ -34,7 +34,7 @@ def run_here(
     images: Sequence[ImageFile],
     predictor: Callable[[], Predictor],
     on_progress: Callable[[ImageFile, float], None] = lambda image, share: None,
-) -> Iterator[Outcome]:
+) -> Iterator[ImageResult]:
     """Do the images one after the other; those that fail do not stop the others.
 
     Parameters
@@ -56,10 +56,10 @@ def run_here(
         try:
             yield process(task, image, predictor, show)
         except Exception as error:  # whatever it is, it must not stop the others
-            yield Outcome(image.path, "failed", error=explain(error))
+            yield ImageResult(image.path, "failed", error=user_message(error))
 
 
-def explain(error: BaseException) -> str:
+def user_message(error: BaseException) -> str:
     """Say in one line why an image failed."""
     if isinstance(error, click.ClickException):
         return error.message
@@ -74,21 +74,21 @@ def process(
     image: ImageFile,
     predictor: Callable[[], Predictor],
     on_progress: Progress = lambda share: None,
-) -> Outcome:
+) -> ImageResult:
     """Find the masks of one image and write them, unless that is done.
 
     Raises
     ------
     Exception
-        Whatever readers of images raise; `explain` makes a line of it.
+        Whatever readers of images raise; `user_message` makes a line of it.
     """
-    records = Records(task.folder)
+    records = RunManifest(task.folder)
     if not Path(image.path).exists():
         raise RunError(f"There is no such file on {platform.node() or 'this computer'}.")
     content = digest(image.path)
     record = records.complete(image, task, content)
     if record is not None:
-        return Outcome(image.path, "skipped", record["masks"], tuple(record["files"]))
+        return ImageResult(image.path, "skipped", record["masks"], tuple(record["files"]))
     opened = open_images(image.path, task.reader)
     with records.writing(image, task, content) as results:
         for number, one in enumerate(opened):
@@ -110,15 +110,17 @@ def process(
             )
     record = records.of(image)
     files = () if record is None else tuple(record["files"])
-    return Outcome(image.path, "done", results.masks, files)
+    return ImageResult(image.path, "done", results.masks, files)
 
 
-def _info(one: FileImage, image: ImageFile, *, alone: bool) -> ImageInfo:
+def _info(one: OpenedImage, image: ImageFile, *, alone: bool) -> ImageInfo:
     name = Path(image.path).name if alone else one.name
     return image_info(name, one.shape, one.scale, one.units, one.axis_labels)
 
 
-def _find(plane: FilePlane, task: Task, predictor: Predictor, on_progress: Progress) -> PlaneMasks:
+def _find(
+    plane: OpenedPlane, task: Task, predictor: Predictor, on_progress: Progress
+) -> PlaneMasks:
     settings = task.settings
     found = find_masks(
         predictor,

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 
 import xxhash
 
-from napari_sam.model.automatic_settings import AutomaticSettings
-from napari_sam.session import ModelChoice
+from napari_sam.engine.automatic_settings import AutomaticSettings
+from napari_sam.session.models.model_choice import ModelChoice
 
 _BLOCK_BYTES: Final = 2**22
 _WITHOUT_EFFECT: Final = ("points_per_batch", "output_mode")
@@ -79,7 +79,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ImageResult:
     """What came of an image.
 
     Parameters

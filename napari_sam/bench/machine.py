@@ -13,7 +13,7 @@ import psutil
 import torch
 
 from napari_sam import __version__
-from napari_sam.installation import DISTRIBUTION
+from napari_sam._distribution import DISTRIBUTION
 
 _PACKAGES = (
     "torch",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_sam.model import Predictor
-    from napari_sam.model.sam import Sam
+    from napari_sam.model.sam.sam import Sam
 
 PEERS = ("onnxruntime", "transformers")
 

@@ -22,15 +22,15 @@ from napari_sam.bench.work import (
     example_image,
     wait_for,
 )
-from napari_sam.model.devices import PRECISIONS
-from napari_sam.model.formats import POSITION_KEYS, to_hugging_face
-from napari_sam.model.onnx_export import ExportError, OnnxFiles, export_onnx
+from napari_sam.model.checkpoints.layouts import POSITION_KEYS, to_hugging_face
+from napari_sam.model.checkpoints.variants import VARIANTS, detect_variant
+from napari_sam.model.onnx.export import ExportError, OnnxFiles, export_onnx
+from napari_sam.model.runtime.devices import PRECISIONS
+from napari_sam.model.sam.vit import ViTConfig
 from napari_sam.model.transforms import resize_image, resized_size, scale_points
-from napari_sam.model.variants import VARIANTS, detect_variant
-from napari_sam.model.vit import ViTConfig
 
 if TYPE_CHECKING:
-    from napari_sam.model.sam import Sam
+    from napari_sam.model.sam.sam import Sam
 
 
 class OnnxRuntime:

@@ -20,8 +20,8 @@ from napari_sam.bench.report import Report, Row
 from napari_sam.bench.timing import Subject, median_times
 from napari_sam.bench.window import has_display
 from napari_sam.bench.work import Task, our_subjects
-from napari_sam.model.sam import Sam
-from napari_sam.model.variants import detect_variant
+from napari_sam.model.checkpoints.variants import detect_variant
+from napari_sam.model.sam.sam import Sam
 
 _OURS = "napari-sam"
 _MEGABYTE = 1e6

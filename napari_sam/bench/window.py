@@ -26,9 +26,9 @@ def main() -> None:
     """Open a window, measure, close it; answer with seconds and previews per second."""
     import napari
 
+    from napari_sam._sample_data import retina
     from napari_sam.bench.instruments import TIMEOUT_S, Screen, previews_per_second
-    from napari_sam.samples import retina
-    from napari_sam.session import Phase
+    from napari_sam.session.state import Phase
     from napari_sam.widget import SamWidget
 
     options = options_of_process()

@@ -11,17 +11,19 @@ from napari.utils.events import Event
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_sam.layers.automatic_layer import is_proposal_layer
 from napari_sam.layers.candidate_layers import CandidateLayers
-from napari_sam.layers.hover import CursorTracker
-from napari_sam.layers.keys import KeyMap
+from napari_sam.layers.cursor import CursorTracker
 from napari_sam.layers.objects_binding import ObjectsBinding
 from napari_sam.layers.plane_view import PlaneView
 from napari_sam.layers.prompt_binding import PromptBinding
-from napari_sam.layers.proposal_layer import is_proposal_layer
 from napari_sam.layers.shape_prompts import TOOLS
+from napari_sam.layers.shortcuts import KeyMap
 from napari_sam.layers.shown_plane import PlaceId, ShownPlane
 from napari_sam.layers.viewer_layers import ViewerLayers
-from napari_sam.session import BACKGROUND, FOREGROUND, AnnotationSession, Prompts, SessionState
+from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
+from napari_sam.session.session import AnnotationSession
+from napari_sam.session.state import SessionState
 
 
 class LayerBinding:

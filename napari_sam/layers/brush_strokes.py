@@ -11,7 +11,7 @@ import numpy as np
 from napari.layers import Labels
 from napari.utils.events import Event
 
-from napari_sam.session import Painted, counts_of
+from napari_sam.session.objects.painting import PaintedPixels, counts_of
 
 
 class BrushStrokes:
@@ -27,7 +27,7 @@ class BrushStrokes:
 
     def __init__(self, layer: Labels, on_stroke: Callable[[], None]) -> None:
         self._on_stroke = on_stroke
-        self._painted = Painted()
+        self._painted = PaintedPixels()
         self._layer = ref(layer)
         self._is_mixed = False
         self._n_undone = len(layer._redo_history)
@@ -40,9 +40,9 @@ class BrushStrokes:
         layer.events.paint.disconnect(self._on_paint)
         layer.events.set_data.disconnect(self._on_shown)
 
-    def take(self) -> Painted:
+    def take(self) -> PaintedPixels:
         """Return what was painted since this was called last."""
-        painted, self._painted = self._painted, Painted()
+        painted, self._painted = self._painted, PaintedPixels()
         return painted
 
     def mistrust(self) -> None:

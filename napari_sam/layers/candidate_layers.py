@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_sam.layers.plane_view import PlaneView, place, placement
 from napari_sam.layers.viewer_layers import ViewerLayers
-from napari_sam.session import Candidates
+from napari_sam.session.decoding.candidates import Candidates
 
 CANDIDATE_COLORS: Final = ("#29b6ff", "#ffc400", "#ff5ad2")
 """Far from each other, and from the green and red of the prompts."""

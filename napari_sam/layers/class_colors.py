@@ -13,7 +13,8 @@ from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
 
 from napari_sam.layers.target import TargetLayer
-from napari_sam.session import ClassTable, ObjectRecord
+from napari_sam.session.classes.classes import ClassTable
+from napari_sam.session.objects.records import ObjectRecord
 
 _WITHOUT: Final = "#a0a0a0"
 """Objects without a class, and those that a brush has just begun."""

@@ -11,11 +11,11 @@ from napari.layers import Image, Labels, Layer
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_sam.layers.hover import CursorTracker
-from napari_sam.layers.many_layers import Read, objects_in_layer, region_at
+from napari_sam.layers.camera import show_box
+from napari_sam.layers.cursor import CursorTracker
 from napari_sam.layers.plane_view import PlaneView
+from napari_sam.layers.prompt_sources import Read, objects_in_layer, region_at
 from napari_sam.layers.shown_plane import ShownPlane
-from napari_sam.layers.sight import show_box
 from napari_sam.layers.target import (
     TargetLayer,
     TargetPlane,
@@ -23,7 +23,8 @@ from napari_sam.layers.target import (
     new_target_layer,
 )
 from napari_sam.layers.viewer_layers import ViewerLayers, was_made_for
-from napari_sam.session import AnnotationSession, TargetError
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.session import AnnotationSession
 
 
 class ObjectsBinding:

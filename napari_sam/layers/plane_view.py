@@ -14,7 +14,8 @@ from napari.layers import Image, Layer
 from napari.utils.transforms import Affine
 from numpy.typing import ArrayLike, NDArray
 
-from napari_sam.session import MAX_CHANNELS, ImageError
+from napari_sam.session.image.image_plane import ImageError
+from napari_sam.session.image.intensity import MAX_CHANNELS
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from napari_sam.layers.plane_view import PlaneView, place, placement
 from napari_sam.layers.prompt_layers import PointPrompts, move_along, new_points_layer
 from napari_sam.layers.shape_prompts import ShapePrompts, new_shapes_layer
 from napari_sam.layers.viewer_layers import ViewerLayers, mark_for, was_made_for
-from napari_sam.session import FOREGROUND, Prompts
+from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 
 
 class PromptBinding:

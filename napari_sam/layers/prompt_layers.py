@@ -15,7 +15,7 @@ from napari.utils.events import Event
 from numpy.typing import NDArray
 
 from napari_sam.layers.plane_view import PlaneView, placement
-from napari_sam.session import BACKGROUND, FOREGROUND, Prompts
+from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 
 POLARITY: Final = "polarity"
 """The feature column of a Points or Shapes layer that tells foreground from background."""

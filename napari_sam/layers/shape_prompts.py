@@ -23,14 +23,8 @@ from napari_sam.layers.prompt_layers import (
     label_of_each,
     polarity_table,
 )
-from napari_sam.session import (
-    FOREGROUND,
-    Outline,
-    OutlineKind,
-    Prompts,
-    Scribble,
-    axis_aligned_box,
-)
+from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
+from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble, axis_aligned_box
 
 Box = tuple[float, float, float, float]
 Area = Box | Outline

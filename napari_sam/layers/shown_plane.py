@@ -12,13 +12,16 @@ from napari.layers import Image
 from napari.utils.events import Event
 from psygnal import Signal
 
-from napari_sam.layers.brought_layers import BroughtToImages
-from napari_sam.layers.image_looks import ImageLooks
+from napari_sam.layers.appearance import ImageAppearances
+from napari_sam.layers.automatic_layer import Place
+from napari_sam.layers.camera import view_of_plane
+from napari_sam.layers.micro_sam_embeddings import ImportedEmbeddingsLayers
 from napari_sam.layers.plane_view import PlaneView, displayed_plane
-from napari_sam.layers.proposal_layer import Place
-from napari_sam.layers.sight import view_of_plane
-from napari_sam.layers.stack import stack_around, stack_size
-from napari_sam.session import AnnotationSession, ImageError, ImagePlane, Look, TargetError
+from napari_sam.layers.slices import stack_around, stack_size
+from napari_sam.session.image.image_plane import ImageError, ImagePlane
+from napari_sam.session.image.intensity import Appearance
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.session import AnnotationSession
 
 _LOOKS_DIFFERENT: Final = "The image looks different now"
 
@@ -68,9 +71,9 @@ class ShownPlane:
     ) -> None:
         self._viewer, self._session, self._defer = viewer, session, defer
         self._on_coming, self._on_shown, self._on_left = on_coming, on_shown, on_left
-        self.looks = ImageLooks()
+        self.looks = ImageAppearances()
         """What the model sees of each image."""
-        self.brought = BroughtToImages(session)
+        self.brought = ImportedEmbeddingsLayers(session)
         """What the person brought along in place of computing it."""
         self._image: Image | None = None
         self._view: PlaneView | None = None
@@ -183,7 +186,7 @@ class ShownPlane:
                 self.warned.emit(f"'{name}' has other pixels now: it is embedded here from now on.")
         self.look_again()
 
-    def set_look(self, look: Look) -> None:
+    def set_look(self, look: Appearance) -> None:
         """Choose what the model sees of the image; prompts are kept."""
         image = self._image
         if image is None:

@@ -19,20 +19,17 @@ from napari_sam.layers.label_arrays import CHUNK_PX, write_levels
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
 from napari_sam.layers.target_features import features_of, with_features
 from napari_sam.layers.viewer_layers import OWN_MARK, mark_for
-from napari_sam.session import (
-    ObjectBook,
-    ObjectRecord,
-    Start,
-    TargetError,
-    find_objects,
-    recount_painted,
-)
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.measuring import find_objects
+from napari_sam.session.objects.packed import Start
+from napari_sam.session.objects.painting import updated_records
+from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 
 _MAX_DENSE_BYTES: Final = 2**30
 _MAX_DRAWN_PX: Final = 8192
 """What every graphics card draws as one texture; napari would read all of it at each change."""
 _COARSEST_PX: Final = 1024
-_BOOKS: Final[WeakKeyDictionary[Labels, ObjectBook]] = WeakKeyDictionary()
+_BOOKS: Final[WeakKeyDictionary[Labels, ObjectRegistry]] = WeakKeyDictionary()
 """What is known of the objects in layers that are or were targets, also of an earlier widget."""
 
 
@@ -65,7 +62,7 @@ class TargetLayer:
         self.is_gone = False
         """Whether the person deleted the layer."""
         self._defer = defer
-        self._book = _BOOKS.setdefault(layer, ObjectBook())
+        self._book = _BOOKS.setdefault(layer, ObjectRegistry())
         self._largest_painted = 0
         if not is_empty:
             self._scan()
@@ -106,7 +103,7 @@ class TargetLayer:
         return "" if layer is None else str(layer.name)
 
     @property
-    def book(self) -> ObjectBook:
+    def book(self) -> ObjectRegistry:
         """What is known of the objects, as they are now."""
         self.recount()
         return self._book
@@ -205,7 +202,7 @@ class TargetLayer:
         masks = painted.masks()
         if not masks:
             return
-        changes = recount_painted(self, self._book, masks, painted.label_ids, painted.n_gained)
+        changes = updated_records(self, self._book, masks, painted.label_ids, painted.n_gained)
         self._book.apply(tuple(changes))
         self.painted.emit(tuple(masks), tuple(changes))
 

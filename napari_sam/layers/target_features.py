@@ -16,16 +16,15 @@ from weakref import WeakKeyDictionary
 import pandas as pd
 from napari.layers import Labels
 
-from napari_sam.naming import one_line
-from napari_sam.session import (
+from napari_sam.session.classes.classes import (
     ClassError,
     Classes,
     ClassTable,
-    ObjectBook,
-    ObjectRecord,
     classes_from_json,
     classes_to_json,
 )
+from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
+from napari_sam.storage.text import single_line
 
 CLASSES_KEY: Final = "napari-sam-live classes"
 """Under which the classes with their colours are in a layer's metadata."""
@@ -83,7 +82,7 @@ def _text(cell: Any) -> str | None:
 
 def _name(cell: Any) -> str | None:
     """Return a cell as the name of a class; None if it is empty."""
-    return one_line(_text(cell) or "") or None
+    return single_line(_text(cell) or "") or None
 
 
 def _number(cell: Any) -> float | None:
@@ -132,7 +131,7 @@ class FeatureWriter:
     ----------
     layer : napari.layers.Labels
         The layer.
-    book : ObjectBook
+    book : ObjectRegistry
         The records.
     table : ClassTable
         The classes.
@@ -143,7 +142,7 @@ class FeatureWriter:
     def __init__(
         self,
         layer: Labels,
-        book: ObjectBook,
+        book: ObjectRegistry,
         table: ClassTable,
         defer: Callable[[Callable[[], None]], None],
     ) -> None:

@@ -1,14 +1,14 @@
 """The Segment Anything Model: weights in, masks out. Knows no Qt and no napari."""
 
-import napari_sam.model.torch_import  # noqa: F401 - has to come before torch
+import napari_sam.model.runtime.torch_import  # noqa: F401 - has to come before torch
 
 # isort: split
 
 from napari_sam.model.build import load_model
-from napari_sam.model.checkpoint_files import CheckpointError
+from napari_sam.model.checkpoints.files import CheckpointError
+from napari_sam.model.checkpoints.variants import VARIANTS, SamConfig
 from napari_sam.model.prediction import MaskCrop, MaskPrediction
 from napari_sam.model.predictor import ImageEmbedding, Predictor
-from napari_sam.model.variants import VARIANTS, SamConfig
 
 __all__ = [
     "VARIANTS",

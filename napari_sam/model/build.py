@@ -7,21 +7,21 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from napari_sam.model.checkpoint_files import CheckpointError
-from napari_sam.model.checkpoints import (
+from napari_sam.model.checkpoints.files import CheckpointError
+from napari_sam.model.checkpoints.state_dicts import (
     Checkpoint,
     check_keys,
     load_strictly,
     read_checkpoint,
 )
-from napari_sam.model.common import fold_batch_norms
-from napari_sam.model.mask_decoder import MaskDecoder
-from napari_sam.model.prompt_encoder import PromptEncoder
-from napari_sam.model.sam import Sam
-from napari_sam.model.tiny_vit import TinyViT
-from napari_sam.model.transformer import TwoWayTransformer
-from napari_sam.model.variants import VARIANTS, SamConfig, detect_variant
-from napari_sam.model.vit import ViT, ViTConfig
+from napari_sam.model.checkpoints.variants import VARIANTS, SamConfig, detect_variant
+from napari_sam.model.sam.common import fold_batch_norms
+from napari_sam.model.sam.mask_decoder import MaskDecoder
+from napari_sam.model.sam.prompt_encoder import PromptEncoder
+from napari_sam.model.sam.sam import Sam
+from napari_sam.model.sam.tiny_vit import TinyViT
+from napari_sam.model.sam.transformer import TwoWayTransformer
+from napari_sam.model.sam.vit import ViT, ViTConfig
 
 DEFAULT_VARIANT = "vit_t"
 

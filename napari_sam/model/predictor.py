@@ -14,16 +14,16 @@ import torch
 import xxhash
 from torch import Tensor
 
-from napari_sam.model.common import ProgressCallback
-from napari_sam.model.devices import PRECISIONS, available_devices
-from napari_sam.model.linear import convolutions_are_faster
-from napari_sam.model.parallel import map_on_cores
 from napari_sam.model.prediction import MaskPrediction
-from napari_sam.model.prompt_encoder import PADDING
-from napari_sam.model.sam import Sam
-from napari_sam.model.streams import Streams
-from napari_sam.model.traced import TracedDecoder
-from napari_sam.model.transformer import ImageTokens
+from napari_sam.model.runtime.devices import PRECISIONS, available_devices
+from napari_sam.model.runtime.parallel import map_on_cores
+from napari_sam.model.runtime.streams import Streams
+from napari_sam.model.sam.common import ProgressCallback
+from napari_sam.model.sam.linear import convolutions_are_faster
+from napari_sam.model.sam.prompt_encoder import PADDING
+from napari_sam.model.sam.sam import Sam
+from napari_sam.model.sam.traced import TracedDecoder
+from napari_sam.model.sam.transformer import ImageTokens
 from napari_sam.model.transforms import (
     Size,
     resize_image,

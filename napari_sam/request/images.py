@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from napari_sam.request.rows import RequestError
-from napari_sam.session import ImagePlane
-from napari_sam.session.plane.whole_plane import read_whole
+from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.session.image.whole_plane import read_whole
 
 # Those that a picture may come in and that are read without starting another program.
 _FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")

@@ -80,7 +80,7 @@ def run_until(
 
 
 class Job:
-    """One piece of work for a `Lane`, from the request to the response."""
+    """One piece of work for a `LatestWinsExecutor`, from the request to the response."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ def _deliver_nothing() -> None:
     """Stands for what was delivered."""
 
 
-class Lane:
+class LatestWinsExecutor:
     """One worker thread, and at most one request waiting for it.
 
     All methods belong to the owner's thread; only `Job.work` runs on the worker's. A request that
@@ -247,7 +247,7 @@ class Lane:
         deliver()
 
 
-def stand_back(
+def yield_to_foreground(
     job: Job, is_needed: Callable[[], bool], is_over: Callable[[], bool] = lambda: False
 ) -> None:
     """Wait, as part of a job, while others need what it uses; they go first.
@@ -272,7 +272,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or bool(_OUT_OF_MEMORY.search(str(error)))
 
 
-def explain(error: BaseException, what: str, advice: str = "use a smaller image") -> str:
+def user_message(error: BaseException, what: str, advice: str = "use a smaller image") -> str:
     """Turn an exception from a job into a sentence for the person, and log where it came from.
 
     Parameters

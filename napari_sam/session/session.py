@@ -7,28 +7,28 @@ from typing import Final
 
 from psygnal import Signal
 
-from napari_sam.session.classes.editing import ClassEditing
+from napari_sam.session.automatic.generator import AutomaticMaskGenerator
+from napari_sam.session.batch_prompts.run import BatchPrompting
 from napari_sam.session.decoding.candidates import ObjectState
 from napari_sam.session.decoding.decoding import Decoding
-from napari_sam.session.decoding.many import ManyObjects
-from napari_sam.session.embedding.ahead import AheadEmbedding
-from napari_sam.session.embedding.brought import BroughtAlong
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder, LoadPredictor
 from napari_sam.session.embedding.encoding import Encoding
-from napari_sam.session.embedding.model_choice import ModelChoice, load_predictor
 from napari_sam.session.embedding.store import EmbeddingStore
-from napari_sam.session.jobs import CallbackQueue, Dispatcher, explain, run_until
+from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.session.image.tiles import Box
+from napari_sam.session.jobs import CallbackQueue, Dispatcher, run_until, user_message
+from napari_sam.session.micro_sam.imported import BroughtAlong
+from napari_sam.session.models.model_choice import ModelChoice, load_predictor
 from napari_sam.session.objects.accepting import Accepting
+from napari_sam.session.objects.class_editing import ClassEditing
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.object_editing import ObjectEditing
-from napari_sam.session.places import Places
-from napari_sam.session.plane.image_plane import ImagePlane
-from napari_sam.session.plane.tiles import Box
-from napari_sam.session.prompts import Prompts
-from napari_sam.session.proposals.mask_search import MaskSearch
+from napari_sam.session.plane_registry import PlaneRegistry
+from napari_sam.session.prefetch.prefetching import Prefetcher
+from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.snapshot import snapshot_of, why_same
 from napari_sam.session.state import SessionState
 
@@ -115,7 +115,7 @@ class AnnotationSession:
         )
         self._accepting.warned.connect(self.warned.emit)
         self._decoding.completed.connect(self._accepting.accept_what_was_awaited)
-        self.ahead = AheadEmbedding(self._encoding, self._decoding, self._dispatcher)
+        self.ahead = Prefetcher(self._encoding, self._decoding, self._dispatcher)
         """Embeds what will be needed; here it is switched off, and a preparation paused."""
         self.ahead.changed.connect(self._publish)
         self.ahead.warned.connect(self.warned.emit)
@@ -126,10 +126,10 @@ class AnnotationSession:
             self._editing, lambda: self._decoding.object, self._take_up, self._need_target
         )
         """The accepted objects: removes, merges, notes, adds, reopens."""
-        self.mask_search = MaskSearch(self._encoding, self._decoding, self._dispatcher)
+        self.mask_search = AutomaticMaskGenerator(self._encoding, self._decoding, self._dispatcher)
         """Finds everything in an image, or the rest."""
         self.mask_search.warned.connect(self.warned.emit)
-        self.many = ManyObjects(
+        self.many = BatchPrompting(
             self._encoding,
             self._decoding,
             self._editing,
@@ -144,7 +144,7 @@ class AnnotationSession:
         self.brought.warned.connect(self.warned.emit)
         self._key: Hashable = None
         self._known: set[Hashable] = set()
-        self._places = Places()
+        self._places = PlaneRegistry()
         self.accept_on_click = False
         """Whether a first click takes the preselected mask at once; one undo takes back both."""
         self._state = self._snapshot()
@@ -306,7 +306,7 @@ class AnnotationSession:
 
     def _on_model_loaded(self, embedder: Embedder) -> None:
         self._decoding.get_ready(
-            embedder, lambda error: self.warned.emit(explain(error, "Masks will take longer"))
+            embedder, lambda error: self.warned.emit(user_message(error, "Masks will take longer"))
         )
 
     def _on_model_left(self) -> None:
@@ -428,7 +428,7 @@ class AnnotationSession:
         if self._encoding.try_to_step_down(error):
             return
         self._accepting.stop_waiting()
-        self.warned.emit(explain(error, "The masks could not be computed"))
+        self.warned.emit(user_message(error, "The masks could not be computed"))
         self._publish()
 
     # Accepted objects --------------------------------------------------------------------------

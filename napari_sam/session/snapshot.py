@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from napari_sam.session.decoding.decoding import Decoding
-from napari_sam.session.embedding.ahead import AheadEmbedding
 from napari_sam.session.embedding.encoding import Encoding
 from napari_sam.session.objects.editing import Editing
+from napari_sam.session.prefetch.prefetching import Prefetcher
 from napari_sam.session.state import SessionState, hint_for
 
 
 def snapshot_of(
-    encoding: Encoding, decoding: Decoding, editing: Editing, ahead: AheadEmbedding
+    encoding: Encoding, decoding: Decoding, editing: Editing, ahead: Prefetcher
 ) -> SessionState:
     """Return the state that a session with these parts is in."""
     prompts = decoding.object.prompts

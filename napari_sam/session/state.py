@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.decoding.candidates import Candidates
-from napari_sam.session.embedding.model_choice import ModelChoice, Runtime
-from napari_sam.session.embedding.preparation import PreparationState
-from napari_sam.session.prompts import Prompts
+from napari_sam.session.models.model_choice import ModelChoice, Runtime
+from napari_sam.session.prefetch.preparation import PreparationState
+from napari_sam.session.prompts.prompts import Prompts
 
 
 class Phase(StrEnum):

@@ -9,12 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_sam.batch import ImageFile, Records, RunError, Task, find_images
+from napari_sam.batch import ImageFile, RunError, RunManifest, Task, find_images
 from napari_sam.batch.images import names_given_twice
 from napari_sam.batch.outputs import OVERLAPS, without_overlaps
-from napari_sam.export import Annotations, ExportError, ExportObject, ImageInfo, labels_from_objects
-from napari_sam.export.files import write_text
-from napari_sam.model.automatic_settings import AutomaticSettings
+from napari_sam.engine.automatic_settings import AutomaticSettings
+from napari_sam.formats import (
+    Annotations,
+    ExportError,
+    ExportObject,
+    ImageInfo,
+    labels_from_objects,
+)
+from napari_sam.formats.files import write_text
 from napari_sam.session import ModelChoice
 
 
@@ -68,7 +74,7 @@ IMAGE = ImageFile("/images/deep/cells.png", "deep/cells")
 
 
 def write(task, *files, image=IMAGE, content="digest"):
-    with Records(task.folder).writing(image, task, content) as results:
+    with RunManifest(task.folder).writing(image, task, content) as results:
         for name in files:
             (results.folder / name).write_text(name)
         results.masks = 7
@@ -79,7 +85,7 @@ def tree(folder):
 
 
 def test_results_get_their_names_together(task):
-    records = Records(task.folder)
+    records = RunManifest(task.folder)
     with suppress(KeyboardInterrupt), records.writing(IMAGE, task, "digest") as results:
         (results.folder / "cells.tif").touch()
         raise KeyboardInterrupt
@@ -91,7 +97,7 @@ def test_results_get_their_names_together(task):
 
 
 def test_when_results_are_not_complete(task):
-    records = Records(task.folder)
+    records = RunManifest(task.folder)
     assert records.complete(IMAGE, task, "digest") is None
     write(task, "cells.tif")
     assert records.complete(IMAGE, task, "digest") is not None
@@ -106,8 +112,8 @@ def test_when_results_are_not_complete(task):
 def test_a_damaged_record_is_none(task, damage):
     write(task, "cells.tif")
     (task.folder / ".napari-sam" / "deep" / "cells.json").write_text(damage)
-    assert Records(task.folder).of(IMAGE) is None
-    Records(task.folder).check([IMAGE], task)
+    assert RunManifest(task.folder).of(IMAGE) is None
+    RunManifest(task.folder).check([IMAGE], task)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +125,7 @@ def test_a_damaged_record_is_none(task, damage):
     ],
 )
 def test_results_of_other_settings_are_in_the_way(task, change, words):
-    records = Records(task.folder)
+    records = RunManifest(task.folder)
     write(task, "cells.tif")
     records.check([IMAGE], task)
     records.check([IMAGE], replace(task, settings=AutomaticSettings(points_per_batch=3)))
@@ -158,7 +164,7 @@ def test_what_was_begun_is_replaced(task):
     (task.folder / "deep" / "cells.json").unlink()
     left = task.folder / ".napari-sam" / "deep" / "cells.0123.part"
     left.mkdir()
-    records = Records(task.folder)
+    records = RunManifest(task.folder)
     records.clear_up()
     assert not left.exists()
     assert records.complete(IMAGE, task, "digest") is None
@@ -196,7 +202,7 @@ def test_why_results_cannot_be_written(task, monkeypatch):
     monkeypatch.setattr("napari_sam.batch.records.shutil.disk_usage", lambda folder: usage)
     with (
         pytest.raises(ExportError, match=r"cannot be written to .*masks \(.*only 1 MiB free"),
-        Records(task.folder).writing(IMAGE, task, "digest") as results,
+        RunManifest(task.folder).writing(IMAGE, task, "digest") as results,
     ):
         write_text(results.folder / "none" / "cells.csv", "a table")
     assert tree(task.folder) == []

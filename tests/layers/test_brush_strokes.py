@@ -7,8 +7,9 @@ import pytest
 from napari.layers import Labels
 
 from napari_sam.layers.target import TargetLayer
-from napari_sam.session import ArrayLabels, find_objects, recounted
+from napari_sam.session import ArrayLabels
 from napari_sam.session.objects import painting
+from napari_sam.session.objects.measuring import find_objects, recounted
 
 SIDE = 600
 

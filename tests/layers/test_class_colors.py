@@ -13,7 +13,9 @@ from napari.utils.colormaps import label_colormap
 from napari_sam.layers import class_colors
 from napari_sam.layers.class_colors import ClassColors, ColoringError
 from napari_sam.layers.target import TargetLayer
-from napari_sam.session import ClassTable, ObjectClass, RecordChange
+from napari_sam.session import ObjectClass
+from napari_sam.session.classes.classes import ClassTable
+from napari_sam.session.objects.records import RecordChange
 
 
 def classed(target, *label_ids):

@@ -10,7 +10,8 @@ from napari.layers import Labels
 
 from napari_sam.layers.target import TargetLayer
 from napari_sam.layers.target_features import CLASSES_KEY, FeatureWriter, classes_in, features_of
-from napari_sam.session import ClassTable, RecordChange
+from napari_sam.session.classes.classes import ClassTable
+from napari_sam.session.objects.records import RecordChange
 
 
 def opened(features):

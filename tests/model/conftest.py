@@ -14,8 +14,8 @@ import torch
 
 from napari_sam.model import Predictor, SamConfig, load_model
 from napari_sam.model.build import build_model
-from napari_sam.model.formats import to_hugging_face
-from napari_sam.model.vit import ViTConfig
+from napari_sam.model.checkpoints.layouts import to_hugging_face
+from napari_sam.model.sam.vit import ViTConfig
 
 GOLDENS = Path(__file__).parents[3] / "shared" / "goldens"
 needs_goldens = pytest.mark.skipif(

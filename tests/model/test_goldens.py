@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from conftest import GOLDENS, golden_cases, needs_goldens, sample_image
 
 from napari_sam.model import Predictor
-from napari_sam.model.devices import fastest_precision
+from napari_sam.model.runtime.devices import fastest_precision
+from tests.model.conftest import GOLDENS, golden_cases, needs_goldens, sample_image
 
 STORED = Path(__file__).parents[1] / "data" / "coins_point.npz"
 CASES = golden_cases()

@@ -6,10 +6,10 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 import torch
-from conftest import sample_image
 
 from napari_sam.model import ImageEmbedding, Predictor, load_model
-from napari_sam.model.devices import available_devices
+from napari_sam.model.runtime.devices import available_devices
+from tests.model.conftest import sample_image
 
 POINT = {"points_xy": [[104, 68]], "point_labels": [1]}
 NAN, INF = float("nan"), float("inf")

@@ -19,7 +19,7 @@ from skimage import data
 
 from napari_sam.model import Predictor, SamConfig, load_model
 from napari_sam.model.build import build_model
-from napari_sam.model.vit import ViTConfig
+from napari_sam.model.sam.vit import ViTConfig
 from napari_sam.request import COLUMNS, RequestError, Rules, answer_request
 
 COINS = data.coins()

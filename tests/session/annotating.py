@@ -13,22 +13,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_sam.session import (
-    ArrayPlane,
-    ObjectRecord,
-    Overlap,
-    Painted,
-    Prompts,
-    RecordChange,
-    recount_painted,
-)
+from napari_sam.session import ArrayPlane, ObjectRecord, Overlap, Prompts
 from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.image.tiles import Tile
 from napari_sam.session.jobs import CallbackQueue
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.objects.editing import Editing
-from napari_sam.session.objects.placing import NewObject
-from napari_sam.session.plane.tiles import Tile
+from napari_sam.session.objects.painting import PaintedPixels, updated_records
+from napari_sam.session.objects.records import RecordChange
+from napari_sam.session.objects.writing import NewObject
 
 SHAPE = 256, 300
 REFERENCE = ImageReference("cells", None, SHAPE, "uint8", (1.0, 1.0))
@@ -114,12 +108,12 @@ class Annotator:
         touched = {int(n) for n in np.unique(self.labels.array[where])}
         new = int(self.random.integers(0, book.largest_label_id + 2))
         self.labels.array[where][::2] = new
-        painted = Painted()
+        painted = PaintedPixels()
         mask = np.zeros((9, 9), np.bool_)
         mask[::2] = True
         painted.add(start, mask, {*touched, new})
         masks = painted.masks()
-        changes = recount_painted(self.labels, book, masks, painted.label_ids)
+        changes = updated_records(self.labels, book, masks, painted.label_ids)
         book.apply(tuple(changes))
         self.n_entries += 1
         if self.journal is not None:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from napari_sam.session.jobs import CallbackQueue, Lane, explain
+from napari_sam.session.jobs import CallbackQueue, LatestWinsExecutor, user_message
 
 TIMEOUT_S = 60
 
@@ -16,7 +16,7 @@ def callbacks():
 
 @pytest.fixture
 def lane(callbacks):
-    lane = Lane("test-lane", callbacks)
+    lane = LatestWinsExecutor("test-lane", callbacks)
     yield lane
     lane.close()
 
@@ -36,7 +36,7 @@ class Held:
         return self.result
 
 
-class Outcome:
+class ImageResult:
     """What was delivered, and on which thread."""
 
     def __init__(self):
@@ -55,7 +55,7 @@ class Outcome:
 
 @pytest.fixture
 def outcome():
-    return Outcome()
+    return ImageResult()
 
 
 def run_until_idle(lane, callbacks):
@@ -232,7 +232,7 @@ def test_a_callback_may_submit_again(lane, callbacks, outcome):
 
 
 def test_closing_ends_the_thread_of_a_running_job(callbacks, outcome):
-    lane = Lane("closing-lane", callbacks)
+    lane = LatestWinsExecutor("closing-lane", callbacks)
     held = start(lane, outcome)
     (thread,) = (t for t in threading.enumerate() if t.name.startswith("closing-lane"))
     lane.close()
@@ -270,8 +270,8 @@ def test_callbacks_after_one_that_closes_the_queue_are_dropped(callbacks):
 
 def test_what_a_person_did_wrong_is_logged_without_a_traceback(caplog):
     caplog.set_level("INFO")
-    assert explain(ValueError("Choose another."), "No file") == "No file: Choose another."
-    assert explain(RuntimeError("no luck"), "No file") == "No file (RuntimeError): no luck"
+    assert user_message(ValueError("Choose another."), "No file") == "No file: Choose another."
+    assert user_message(RuntimeError("no luck"), "No file") == "No file (RuntimeError): no luck"
     expected, unexpected = caplog.records
     assert expected.levelname == "INFO"
     assert expected.exc_info is None
@@ -280,6 +280,6 @@ def test_what_a_person_did_wrong_is_logged_without_a_traceback(caplog):
 
 def test_what_helps_where_memory_lacks():
     error = RuntimeError("CUDA out of memory")
-    assert explain(error, "No mask").endswith("Close other programs or use a smaller image.")
-    advice = explain(error, "No model", "choose a smaller model")
+    assert user_message(error, "No mask").endswith("Close other programs or use a smaller image.")
+    advice = user_message(error, "No model", "choose a smaller model")
     assert advice.endswith("Close other programs or choose a smaller model.")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from psygnal import Signal
 
-from napari_sam.naming import one_line
+from napari_sam.storage.text import single_line
 
 # Told apart also with the common colour-blindnesses (Okabe and Ito 2008, without black), then by
 # lightness.
@@ -34,7 +34,7 @@ class ObjectClass:
     Parameters
     ----------
     name : str
-        In any script, as `one_line` returns it.
+        In any script, as `single_line` returns it.
     color : str
         "#rrggbb".
 
@@ -52,7 +52,7 @@ class ObjectClass:
         if not is_text(self.name):
             msg = f"A class cannot be called {self.name!r}: half a character is in it."
             raise ClassError(msg)
-        if not self.name or self.name != one_line(self.name):
+        if not self.name or self.name != single_line(self.name):
             msg = f"A class cannot be called {self.name!r}: use one line without blanks around it."
             raise ClassError(msg)
         object.__setattr__(self, "color", self.color.lower())
@@ -265,7 +265,7 @@ class ClassTable:
         missing: dict[str, str | None] = {}
         for one in classes:
             given = one.name if isinstance(one, ObjectClass) else one or ""
-            name = one_line(given)
+            name = single_line(given)
             if name and name not in known:
                 missing.setdefault(name, one.color if isinstance(one, ObjectClass) else None)
         self.replace_all(with_classes(self._classes, missing.items()))

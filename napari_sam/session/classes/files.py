@@ -22,7 +22,7 @@ from napari_sam.session.classes.classes import (
     classes_from_json,
     classes_to_json,
 )
-from napari_sam.writing import renamed_when_complete
+from napari_sam.storage.atomic import atomic_write
 
 CLASS_SUFFIXES: Final = (".json", ".yaml", ".yml", ".txt", ".names")
 """How files end that `read_classes` reads; ours end as the first one."""
@@ -47,7 +47,7 @@ def write_classes(path: str | Path, classes: Classes) -> None:
     path = Path(path)
     content = {"format": _FORMAT, "version": _VERSION, "classes": classes_to_json(classes)}
     try:
-        with renamed_when_complete(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", "utf-8")
     except OSError as error:
         msg = f"{path} cannot be written ({error}): choose another folder or name."

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.session.decoding.features import measure_traits
 from napari_sam.session.decoding.mask_prompts import limit_of_outline
 from napari_sam.session.decoding.ranking import Memory, Ranking, rank
-from napari_sam.session.decoding.traits import measure_traits
-from napari_sam.session.drawn import Outline
-from napari_sam.session.plane.tiles import Box, Tile
-from napari_sam.session.prompts import FOREGROUND, Prompts
+from napari_sam.session.image.tiles import Box, Tile
+from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
+from napari_sam.session.prompts.shapes import Outline
 
 if TYPE_CHECKING:
     from napari_sam.model import MaskCrop, MaskPrediction

@@ -9,14 +9,14 @@ from typing import Final
 from psygnal import Signal
 
 from napari_sam.session.decoding.candidates import Candidates, ObjectState, decode
-from napari_sam.session.decoding.focus import better_tile, first_tile
 from napari_sam.session.decoding.preview import HoverPreview
 from napari_sam.session.decoding.ranking import Memory
+from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.embedding.encoding import Encoding
-from napari_sam.session.jobs import Dispatcher, Lane
-from napari_sam.session.plane.tiles import Box, Tile, TilePyramid
-from napari_sam.session.prompts import Prompts
+from napari_sam.session.image.tiles import Box, Tile, TilePyramid
+from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor
+from napari_sam.session.prompts.prompts import Prompts
 
 _LEAST_DRAG: Final = 1 / 200
 """Share of what is in sight that a box must span while it is dragged, at least."""
@@ -54,7 +54,7 @@ class Decoding:
         self, encoding: Encoding, dispatcher: Dispatcher, recall: Callable[[], Memory]
     ) -> None:
         self._encoding, self._recall = encoding, recall
-        self._lane = Lane("napari-sam-decode", dispatcher)
+        self._lane = LatestWinsExecutor("napari-sam-decode", dispatcher)
         self._preview = HoverPreview(self._lane, self.changed.emit, recall)
         self._pyramid = TilePyramid((1, 1))
         self.in_sight: Tile = self._pyramid.whole
@@ -189,7 +189,7 @@ class Decoding:
         usable, _ = self.usable(prompts)
         if usable.has_foreground:
             before = self.object.tile
-            tile = first_tile(self._pyramid, usable, self.in_sight, before, self._last_tile)
+            tile = initial_tile(self._pyramid, usable, self.in_sight, before, self._last_tile)
             self._go_to(tile)
         else:
             self._encoding.want(self.in_sight)
@@ -242,7 +242,7 @@ class Decoding:
         shown, state = self.shown, self.object
         if shown is None or (state.prompts, state.tile) != (shown[0].prompts, shown[0].tile):
             return False
-        tile = better_tile(self._pyramid, state, *shown, self.in_sight)
+        tile = refined_tile(self._pyramid, state, *shown, self.in_sight)
         if tile is None:
             return False
         self._go_to(tile)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from skimage.measure import approximate_polygon
 
-from napari_sam.session.drawn import Outline
-from napari_sam.session.plane.tiles import Tile
+from napari_sam.session.image.tiles import Tile
+from napari_sam.session.prompts.shapes import Outline
 
 _LOW_RES: Final = 256
 _SAMPLES: Final = 4

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from napari_sam.session.decoding.candidates import Candidates, decode
 from napari_sam.session.decoding.ranking import Memory
 from napari_sam.session.embedding.embeddings import EmbeddedTile
-from napari_sam.session.jobs import Lane, explain
-from napari_sam.session.prompts import Prompts
+from napari_sam.session.jobs import LatestWinsExecutor, user_message
+from napari_sam.session.prompts.prompts import Prompts
 
 FindTile = Callable[[Prompts], EmbeddedTile | None]
 """Gives the embedded tile that prompts lie on, if there is one."""
@@ -19,7 +19,7 @@ class HoverPreview:
 
     Parameters
     ----------
-    lane : Lane
+    lane : LatestWinsExecutor
         The decode lane. A preview uses it only while nothing else does.
     on_changed : callable
         Called when `shown` is another one.
@@ -28,7 +28,7 @@ class HoverPreview:
     """
 
     def __init__(
-        self, lane: Lane, on_changed: Callable[[], None], recall: Callable[[], Memory]
+        self, lane: LatestWinsExecutor, on_changed: Callable[[], None], recall: Callable[[], Memory]
     ) -> None:
         self._lane = lane
         self._on_changed = on_changed
@@ -76,7 +76,7 @@ class HoverPreview:
     def _on_failed(self, error: BaseException) -> None:
         if not self._is_failure_logged:  # each move of the mouse would say it again
             self._is_failure_logged = True
-            explain(error, "The preview could not be computed")
+            user_message(error, "The preview could not be computed")
         self._drop()
 
     def _on_decoded(self, candidates: Candidates) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.decoding.traits import Traits
+from napari_sam.session.decoding.features import MaskFeatures
 
 MAX_EXAMPLES: Final = 32
 """Accepted objects that count: the newest."""
@@ -47,13 +47,13 @@ class Example:
 
     Parameters
     ----------
-    traits : Traits
+    traits : MaskFeatures
         Of the candidates that there were.
     accepted : int
         Index of the one that was taken; the others were passed over.
     """
 
-    traits: Traits
+    traits: MaskFeatures
     accepted: int
 
 
@@ -71,25 +71,25 @@ class Ranking:
         Indices of the candidates, that of the preselected one first.
     reason : str
         Why that is the first, in some words.
-    traits : Traits
+    traits : MaskFeatures
         What the order is built on.
     """
 
     order: tuple[int, ...]
     reason: str
-    traits: Traits
+    traits: MaskFeatures
 
     def example(self, accepted: int) -> Example:
         """Return what there is to remember when a candidate is accepted."""
         return Example(self.traits, accepted)
 
 
-def rank(traits: Traits, memory: Memory) -> Ranking:
+def rank(traits: MaskFeatures, memory: Memory) -> Ranking:
     """Put candidates in order; a pure function.
 
     Parameters
     ----------
-    traits : Traits
+    traits : MaskFeatures
         Of the candidates.
     memory : tuple of Example
         What was accepted before; while it is empty, only the score, stability and place count.
@@ -114,12 +114,12 @@ def rank(traits: Traits, memory: Memory) -> Ranking:
     return Ranking(order, reason, traits)
 
 
-def _fills_field(traits: Traits) -> NDArray[np.bool_]:
+def _fills_field(traits: MaskFeatures) -> NDArray[np.bool_]:
     """Return which candidates are more or less the whole tile."""
     return (traits.tile_share > _FILLS_SHARE) & (traits.border_share > _FILLS_BORDER)
 
 
-def _places(traits: Traits) -> NDArray[np.float64]:
+def _places(traits: MaskFeatures) -> NDArray[np.float64]:
     """Return each candidate as a point (K, D) in units of `_SCALE`."""
     columns: tuple[NDArray[np.float64], ...] = (
         np.log(np.maximum(traits.area_px, 0.5)),
@@ -131,7 +131,7 @@ def _places(traits: Traits) -> NDArray[np.float64]:
     return np.asarray(np.stack(columns, axis=1) / _SCALE)
 
 
-def _likeness(traits: Traits, memory: Memory) -> NDArray[np.float64]:
+def _likeness(traits: MaskFeatures, memory: Memory) -> NDArray[np.float64]:
     """Return, per candidate, the logarithm of how much more it is like what was accepted.
 
     Which of the model's three a mask is would be a hint too, but with several clicks on an object
@@ -163,7 +163,7 @@ def _squared_differences(
     return np.nan_to_num(places[:, None] - around[None]) ** 2
 
 
-def _reason_of_memory(traits: Traits, memory: Memory, first: int, highest: int) -> str:
+def _reason_of_memory(traits: MaskFeatures, memory: Memory, first: int, highest: int) -> str:
     """Say in what a mask is more like the accepted ones than that with the highest score."""
     places = _places(traits)
     accepted = np.array([_places(example.traits)[example.accepted] for example in memory])

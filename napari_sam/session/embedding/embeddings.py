@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.embedding.cache import EmbeddingCache
-from napari_sam.session.embedding.model_choice import ModelChoice, Runtime, find_runtime
 from napari_sam.session.embedding.store import EmbeddingStore
+from napari_sam.session.image.image_plane import ImagePlane, means
+from napari_sam.session.image.tiles import Tile
 from napari_sam.session.jobs import Job
-from napari_sam.session.plane.image_plane import ImagePlane, means
-from napari_sam.session.plane.tiles import Tile
+from napari_sam.session.models.model_choice import ModelChoice, Runtime, find_runtime
 
 if TYPE_CHECKING:
     from napari_sam.model import ImageEmbedding, Predictor
@@ -163,7 +163,7 @@ class Embedder:
         """Load the model unless it is loaded already."""
         with self._load_lock:
             if self._predictor is None:
-                from napari_sam.model.devices import release_memory
+                from napari_sam.model.runtime.devices import release_memory
 
                 self.runtime = find_runtime(self.choice)
                 release_memory()  # of the model before

@@ -8,10 +8,10 @@ from typing import Final
 from psygnal import Signal
 
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
-from napari_sam.session.embedding.model_choice import ModelChoice, Runtime, check
-from napari_sam.session.jobs import Dispatcher, Lane, explain, is_out_of_memory
-from napari_sam.session.plane.image_plane import ImagePlane
-from napari_sam.session.plane.tiles import Tile
+from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.session.image.tiles import Tile
+from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, is_out_of_memory, user_message
+from napari_sam.session.models.model_choice import ModelChoice, Runtime, check
 from napari_sam.session.state import Phase
 
 _SMALLER: Final = "choose a smaller model"
@@ -49,9 +49,9 @@ class Encoding:
         choice: ModelChoice,
         dispatcher: Dispatcher,
     ) -> None:
-        self._lane = Lane("napari-sam-encode", dispatcher)
+        self._lane = LatestWinsExecutor("napari-sam-encode", dispatcher)
         # Apart from the lane of the model in use, which goes on meanwhile.
-        self._check_lane = Lane("napari-sam-check", dispatcher)
+        self._check_lane = LatestWinsExecutor("napari-sam-check", dispatcher)
         self._make_embedder = make_embedder
         self._embedder = make_embedder(choice)
         self._followed = choice  # the wish that the model in use came of
@@ -200,7 +200,7 @@ class Encoding:
         lighter = self.choice.lighter(runtime)
         if lighter is None:
             return False
-        explain(error, f"{self.choice.name} on {runtime}")
+        user_message(error, f"{self.choice.name} on {runtime}")
         self._too_small = self._too_small or runtime
         self._replace_model(self._followed, lighter)
         return True
@@ -228,7 +228,7 @@ class Encoding:
             self._start()
 
     def _on_refused(self, error: BaseException) -> None:
-        message = explain(error, f"{self.wish.name} cannot be used", _SMALLER)
+        message = user_message(error, f"{self.wish.name} cannot be used", _SMALLER)
         self.wish = self._followed
         self.warned.emit(f"{message} {self.choice.name} stays in use.")
         self.changed.emit()
@@ -292,10 +292,10 @@ class Encoding:
             return
         self._too_small = None
         if self._embedder.is_loaded:
-            self._fail(explain(error, "The image could not be embedded"))
+            self._fail(user_message(error, "The image could not be embedded"))
             return
         what = f"The model {self.choice.name} could not be loaded"
-        self._fall_back(explain(error, what, _SMALLER))
+        self._fall_back(user_message(error, what, _SMALLER))
 
     def _fall_back(self, reason: str) -> None:
         """Go back to the last model that could be loaded, or to the one inside the package."""

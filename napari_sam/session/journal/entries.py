@@ -14,13 +14,13 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from napari_sam.session.decoding.candidates import ObjectState
-from napari_sam.session.drawn import Outline, OutlineKind, Scribble
-from napari_sam.session.objects.brushed import NOT_BRUSHED, Brushed
+from napari_sam.session.image.tiles import Tile
+from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
 from napari_sam.session.objects.labels import Labels, parts
 from napari_sam.session.objects.packed import PackedMask, Start, region_of
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
-from napari_sam.session.plane.tiles import Tile
-from napari_sam.session.prompts import Prompts
+from napari_sam.session.prompts.prompts import Prompts
+from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
 
 _FASTEST: Final = 1
 """A level of compression."""
@@ -167,7 +167,7 @@ def record_from_json(content: dict[str, Any]) -> ObjectRecord:
         stop=stop,
         state=None if state is None else state_from_json(state),
         masks=masks,
-        brushed=Brushed(painted, erased) if painted or erased else NOT_BRUSHED,
+        brushed=BrushEdits(painted, erased) if painted or erased else NOT_BRUSHED,
         **known,
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.catalogue.places import has_hash
+from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.micro_sam.image import ReportProgress, data_signature
 from napari_sam.session.micro_sam.layout import (
     FEATURES,
@@ -25,7 +26,6 @@ from napari_sam.session.micro_sam.layout import (
     reading,
     text_of,
 )
-from napari_sam.session.plane.tiles import Tile, TilePyramid
 
 if TYPE_CHECKING:
     import zarr

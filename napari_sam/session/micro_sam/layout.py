@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.plane.tile_grid import TileGrid
+from napari_sam.session.image.tile_grid import TileGrid
 
 if TYPE_CHECKING:
     import zarr

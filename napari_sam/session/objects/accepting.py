@@ -11,8 +11,8 @@ from napari_sam.session.embedding.encoding import Encoding
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.labels import TargetError
-from napari_sam.session.objects.placing import LEAST_SHARE
 from napari_sam.session.objects.reopening import accepted_object
+from napari_sam.session.objects.writing import LEAST_SHARE
 
 
 class Accepting:

@@ -12,7 +12,7 @@ from psygnal import Signal
 
 from napari_sam.session.classes.classes import ClassStep, ClassTable
 from napari_sam.session.decoding.candidates import Candidates, ObjectState
-from napari_sam.session.jobs import Dispatcher, Lane, explain
+from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
 from napari_sam.session.journal.entries import Direction
 from napari_sam.session.objects.edits import (
     LabelsEdit,
@@ -24,9 +24,9 @@ from napari_sam.session.objects.edits import (
 )
 from napari_sam.session.objects.history import Edit, History
 from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
-from napari_sam.session.objects.placing import NewObject, free_label_ids, plan_object, write_objects
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
-from napari_sam.session.objects.renumbering import in_the_way, with_free_label_ids
+from napari_sam.session.objects.renumbering import conflicting_objects, with_free_label_ids
+from napari_sam.session.objects.writing import NewObject, free_label_ids, plan_object, write_objects
 
 _T = TypeVar("_T")
 
@@ -58,7 +58,7 @@ class Editing:
     """Something happened that should not be missed."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
-        self._lane = Lane("napari-sam-write", dispatcher)
+        self._lane = LatestWinsExecutor("napari-sam-write", dispatcher)
         self.history = History()
         self.classes = ClassTable()
         """The classes of objects; whichever an object has is among them."""
@@ -308,7 +308,7 @@ class Editing:
         """Do in the background what takes seconds; one such thing at a time."""
 
         def on_failed(error: BaseException) -> None:
-            self.warned.emit(explain(error, "The object could not be written"))
+            self.warned.emit(user_message(error, "The object could not be written"))
             self.changed.emit()
 
         self._lane.submit(lambda _: work(), on_done, on_failed)
@@ -335,7 +335,7 @@ class Editing:
     def _make_way(self, undone: LabelsEdit) -> None:
         """Give what was painted with the numbers of objects that come back other ones."""
         labels = undone.target
-        for stranger in in_the_way(undone):
+        for stranger in conflicting_objects(undone):
             edit, is_exact = _written(plan_number(labels, stranger, free_label_ids(labels, 1)))
             self._write_down(edit, Direction.MADE)
             self._write_down(edit.note(is_exact=is_exact), Direction.MADE)

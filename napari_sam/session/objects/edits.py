@@ -10,11 +10,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.objects.brushed import merged_strokes
+from napari_sam.session.objects.brush_edits import merged_strokes
 from napari_sam.session.objects.labels import Labels, parts
-from napari_sam.session.objects.losses import settle
+from napari_sam.session.objects.overlaps import settle
 from napari_sam.session.objects.packed import PackedLabels, PackedMask, region_of
-from napari_sam.session.objects.records import ObjectBook, ObjectRecord, RecordChange
+from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
 
 class Overlap(StrEnum):
@@ -210,7 +210,7 @@ class LabelsEdit:
         return LabelsEdit(self.target, (), corrections, self.label_id) if corrections else None
 
 
-def _from_record(change: RecordChange, book: ObjectBook, is_undone: bool) -> RecordChange:
+def _from_record(change: RecordChange, book: ObjectRegistry, is_undone: bool) -> RecordChange:
     expected = change.after if is_undone else change.before
     there = book.get(change.label_id)
     if expected is None or (there is not None and there.uid != expected.uid):

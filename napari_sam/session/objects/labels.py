@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.objects.packed import Start
-from napari_sam.session.objects.records import ObjectBook
+from napari_sam.session.objects.records import ObjectRegistry
 
 _MAX_PART: Final = 2048
 """Longest side of what is read at once."""
@@ -32,7 +32,7 @@ class Labels(Protocol):
         """What the person calls them; empty if that is not known. May be asked on any thread."""
 
     @property
-    def book(self) -> ObjectBook:
+    def book(self) -> ObjectRegistry:
         """What is known of the objects."""
 
     @property
@@ -128,7 +128,7 @@ class ArrayLabels:
             raise TargetError(msg)
         self.array = array
         self.name = ""
-        self.book = ObjectBook()
+        self.book = ObjectRegistry()
         self.is_gone = False
 
     @property

@@ -21,7 +21,7 @@ def region_of(start: Start, shape: Start) -> tuple[slice, ...]:
     return tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
 
 
-def take_away(
+def subtract_mask(
     pixels: NDArray[np.bool_], start: Start, other: NDArray[np.bool_], other_start: Start
 ) -> None:
     """Take the pixels of another box, where they are True, away from those of a box.

@@ -11,18 +11,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.objects.brushed import after_strokes
+from napari_sam.session.objects.brush_edits import updated_by_strokes
 from napari_sam.session.objects.labels import Labels
+from napari_sam.session.objects.measuring import in_array, recounted_all, shrunk, union
 from napari_sam.session.objects.packed import PackedMask, Start
 from napari_sam.session.objects.pixel_sets import PixelSet
-from napari_sam.session.objects.records import ObjectBook, ObjectRecord, RecordChange
-from napari_sam.session.objects.scanning import in_array, recounted_all, shrunk, union
+from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
 _MAX_RECOUNTED_PX: Final = 2**21
 """In a larger box an object is not counted again if it is known how many pixels it has gained."""
 
 
-class Painted:
+class PaintedPixels:
     """Pixels of some labels that were painted since the last time, and whose they may have been.
 
     However many dabs a stroke has, and however they overlap, each pixel is held once.
@@ -77,9 +77,9 @@ def counts_of(values: NDArray[Any]) -> dict[int, int]:
     return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
 
-def recount_painted(
+def updated_records(
     labels: Labels,
-    book: ObjectBook,
+    book: ObjectRegistry,
     masks: Sequence[PackedMask],
     label_ids: Iterable[int],
     n_gained: Mapping[int, int] | None = None,
@@ -90,7 +90,7 @@ def recount_painted(
     ----------
     labels : Labels
         The labels, as they are now.
-    book : ObjectBook
+    book : ObjectRegistry
         The records, as they were.
     masks : sequence of PackedMask
         The pixels that were painted.
@@ -139,7 +139,7 @@ def _with_strokes(
     before, after = change.before, change.after
     if before is None or after is None:
         return change
-    return RecordChange(before, replace(after, brushed=after_strokes(before, strokes)))
+    return RecordChange(before, replace(after, brushed=updated_by_strokes(before, strokes)))
 
 
 def _reckoned(

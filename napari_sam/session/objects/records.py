@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_sam.session.objects.brushed import NOT_BRUSHED, Brushed
+from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
 from napari_sam.session.objects.packed import Start
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class ObjectRecord:
     masks : tuple of PackedMask
         The mask as it was accepted, whatever other objects have taken of it, so that overlaps can
         be exported and later strokes of a brush be told; empty for an object from elsewhere.
-    brushed : Brushed
+    brushed : BrushEdits
         What a brush has done to it.
     uid : int
         Tells it from another object that gets its number later; the same for all records of an
@@ -66,7 +66,7 @@ class ObjectRecord:
     note: str = ""
     state: ObjectState | None = None
     masks: tuple[PackedMask, ...] = field(default=(), repr=False)
-    brushed: Brushed = field(default=NOT_BRUSHED, repr=False)
+    brushed: BrushEdits = field(default=NOT_BRUSHED, repr=False)
     uid: int = field(default_factory=count().__next__, repr=False)
 
     @property
@@ -99,7 +99,7 @@ class RecordChange:
         return 0 if record is None else record.label_id
 
 
-class ObjectBook:
+class ObjectRegistry:
     """The records of all objects in some labels, by label_id."""
 
     changed = Signal(frozenset)

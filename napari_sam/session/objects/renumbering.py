@@ -15,7 +15,7 @@ from napari_sam.session.objects.packed import PackedLabels
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
 
 
-def in_the_way(edit: LabelsEdit) -> list[ObjectRecord]:
+def conflicting_objects(edit: LabelsEdit) -> list[ObjectRecord]:
     """Return the objects that have the numbers of those that come back when an edit is undone."""
     there = {change.label_id: edit.target.book.get(change.label_id) for change in edit.changes}
     known = {one.uid for change in edit.changes for one in (change.before, change.after) if one}

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from napari_sam.session.decoding.candidates import Candidates, ObjectState
 from napari_sam.session.decoding.mask_prompts import logits_of_region
+from napari_sam.session.image.tiles import Tile
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
-from napari_sam.session.objects.placing import NewObject
-from napari_sam.session.objects.records import ObjectBook, ObjectRecord, score_of
-from napari_sam.session.plane.tiles import Tile
-from napari_sam.session.prompts import Prompts
+from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, score_of
+from napari_sam.session.objects.writing import NewObject
+from napari_sam.session.prompts.prompts import Prompts
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Reopened:
     region: NDArray[np.bool_]
     from_region: bool
 
-    def still_there(self, book: ObjectBook) -> ObjectRecord | None:
+    def still_there(self, book: ObjectRegistry) -> ObjectRecord | None:
         """Return what is known of it now; None if it is gone, though another has its number."""
         there = book.get(self.record.label_id)
         return there if there is not None and there.uid == self.record.uid else None

@@ -1,0 +1,105 @@
+"""Asks for one object for each of many prompts: from which layer or file, and how far that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam._qt.collapsible import ElidingLabel
+from napari_sam._qt.layer_combo import LayerCombo
+from napari_sam.session.batch_prompts.run import BatchPromptsState
+
+
+class BatchPromptsPanel(QWidget):
+    """A combo of layers, a button for files, a button to begin, and the progress.
+
+    Parameters
+    ----------
+    readable : tuple of str
+        How files end that can be read.
+    """
+
+    layer_chosen = Signal(object)
+    """The layer whose contents are the prompts, or None."""
+    file_chosen = Signal(Path)
+    start_requested = Signal()
+    stop_requested = Signal()
+
+    def __init__(self, readable: tuple[str, ...]) -> None:
+        super().__init__()
+        self._readable = f"Prompts ({' '.join(f'*{end}' for end in readable)})"
+        self.combo = LayerCombo(
+            "choose a layer",
+            "One object for each point, box or other shape of a layer, or a better outline for\n"
+            "each object of a Labels layer; of a stack, those on the slice that is shown",
+        )
+        self.combo.chosen.connect(self.layer_chosen.emit)
+        file = QPushButton("File…")
+        file.setToolTip(
+            "Boxes or points from a file: CSV with x0,y0,x1,y1 or x,y, as napari saves points\n"
+            "and shapes, GeoJSON, or COCO boxes; classes come along"
+        )
+        file.clicked.connect(self._on_file_clicked)
+        self._about = ElidingLabel()
+        self._start = QPushButton("Segment all")
+        self._start.setToolTip("Segment one object for each, in the background; one Undo for all")
+        self._start.clicked.connect(lambda: self.start_requested.emit())
+        self._stop = QPushButton("Stop")
+        self._stop.setToolTip("Stop here; what was found so far is added")
+        self._stop.clicked.connect(lambda: self.stop_requested.emit())
+        self._progress = QProgressBar()
+        self._progress.setRange(0, 100)
+        source = QHBoxLayout()
+        source.addWidget(QLabel("from"))
+        source.addWidget(self.combo, 1)
+        source.addWidget(file)
+        action = QHBoxLayout()
+        action.addWidget(self._start, 1)
+        action.addWidget(self._progress, 1)
+        action.addWidget(self._stop)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(source)
+        column.addWidget(self._about)
+        column.addLayout(action)
+        self.show_source("", count=0)
+        self.show_progress(None)
+
+    def offer(self, layers: Sequence[Any], chosen: Any) -> None:
+        """Offer these layers, with `chosen` as the current one."""
+        self.combo.set_layers(layers, chosen)
+
+    def show_source(self, about: str, *, count: int) -> None:
+        """Say what was found in the layer or file, and whether there is something to segment."""
+        self._about.show_text(about)
+        self._about.setVisible(bool(about))
+        self._start.setEnabled(count > 0)
+        self._start.setText(f"Segment {count} objects" if count > 1 else "Segment all")
+
+    def show_progress(self, state: BatchPromptsState | None) -> None:
+        """Show how far it is; None: nothing is looked for."""
+        is_running = state is not None
+        self._start.setVisible(not is_running)
+        self._progress.setVisible(is_running)
+        self._stop.setVisible(is_running)
+        if state is not None:
+            self._progress.setValue(round(100 * state.share))
+            self._progress.setFormat(f"{round(state.share * state.total)} of {state.total}")
+            self._stop.setEnabled(not state.is_stopping)
+
+    def _on_file_clicked(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Prompts from a file", "", self._readable)
+        if name:
+            self.file_chosen.emit(Path(name))

@@ -1,0 +1,50 @@
+"""How much is kept on disk, and the button to clear it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Signal
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+
+from napari_sam.session.embedding.store import StoreUsage
+
+
+class EmbeddingStoreRow(QWidget):
+    """The number and size of the embeddings on disk; asks for them whenever it comes in sight.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they lie.
+    """
+
+    usage_requested = Signal()
+    clear_requested = Signal()
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._label = QLabel()
+        self._label.setToolTip(
+            f"Images that were embedded before are ready at once.\nFolder: {folder}"
+        )
+        self._clear = QPushButton("Clear")
+        self._clear.setToolTip("Remove all embeddings from the disk; they can be computed again")
+        self._clear.clicked.connect(lambda: self.clear_requested.emit())
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self._label, 1)
+        row.addWidget(self._clear)
+        self.show_usage(StoreUsage(0, 0))
+
+    def show_usage(self, usage: StoreUsage) -> None:
+        """Show how much there is."""
+        what = "embedding" if usage.count == 1 else "embeddings"
+        self._label.setText(f"{usage.count} {what} kept, {usage.size_bytes / 1e6:.0f} MB")
+        self._clear.setEnabled(usage.count > 0)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Ask for the newest numbers."""
+        self.usage_requested.emit()
+        super().showEvent(event)

@@ -1,0 +1,74 @@
+"""Embeddings that micro-sam has computed: choosing them, and what became of that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_sam._qt.collapsible import ElidingLabel
+from napari_sam.session.micro_sam.imported import ImportPhase, ImportState
+from napari_sam.session.state import SessionState
+
+
+class ImportedEmbeddingsRow(QWidget):
+    """The button to bring embeddings along, what is in use, and the button to stop using it."""
+
+    folder_requested = Signal(Path)
+    stop_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._use = QPushButton("Use micro-sam embeddings…")
+        self._use.setToolTip(
+            "Choose the zarr folder into which micro-sam has stored embeddings of this image: they "
+            "are used in place of computing them here.\nThe image and the model have to be the "
+            "ones they were made with. Nothing is written into the folder."
+        )
+        self._use.clicked.connect(self._on_use_clicked)
+        self._text = ElidingLabel()
+        self._progress = QProgressBar()
+        self._progress.setRange(0, 100)
+        self._progress.setToolTip("You can go on working meanwhile")
+        self._stop = QPushButton()
+        self._stop.clicked.connect(lambda: self.stop_requested.emit())
+        row = QHBoxLayout()
+        row.addWidget(self._progress, 1)
+        row.addWidget(self._stop)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._use)
+        column.addWidget(self._text)
+        column.addLayout(row)
+        self.show_brought(None)
+        self.show_state(SessionState())
+
+    def show_state(self, state: SessionState) -> None:
+        """Show whether there is an image to bring embeddings along for."""
+        self._use.setEnabled(state.has_image)
+
+    def show_brought(self, state: ImportState | None) -> None:
+        """Show what became of the embeddings brought along; None: there are none."""
+        is_working = state is not None and state.is_working
+        self._text.setVisible(state is not None)
+        self._progress.setVisible(is_working)
+        self._stop.setVisible(state is not None)
+        if state is None:
+            return
+        self._text.show_text(state.text)
+        self._progress.setValue(round(100 * state.progress))
+        if is_working:
+            self._stop.setText("Cancel")
+            self._stop.setToolTip("Go on without these embeddings")
+        elif state.phase is ImportPhase.REFUSED:
+            self._stop.setText("Dismiss")
+            self._stop.setToolTip("Show this no more")
+        else:
+            self._stop.setText("Stop using them")
+            self._stop.setToolTip("Embed the image here from now on; your clicks are kept")
+
+    def _on_use_clicked(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Use micro-sam embeddings")
+        if folder:
+            self.folder_requested.emit(Path(folder))

@@ -1,0 +1,1 @@
+"""The `napari-sam` command, one module a subcommand."""

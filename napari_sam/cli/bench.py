@@ -1,0 +1,132 @@
+"""Commands for people who compare and deploy: exporting to ONNX, and measuring."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+import click
+
+from napari_sam.cli.exit_codes import examples
+
+_PEERS: Final = ("onnxruntime", "transformers")
+
+_INTERFACE: Final = """\b
+Examples:
+  napari-sam export-onnx models
+  napari-sam export-onnx models --checkpoint sam_vit_b_01ec64.pth
+
+\b
+encoder.onnx
+  input_image       (h, w, 3) float32, RGB, 0 to 255, resized so that the
+                    longer side is 1024; normalised and padded inside
+  image_embeddings  (1, 256, 64, 64) comes out
+decoder.onnx, as in Meta's published export
+  image_embeddings  (1, 256, 64, 64)
+  point_coords      (1, N, 2), x and y in pixels of the resized image
+  point_labels      (1, N): 1 foreground, 0 background, 2 and 3 the corners
+                    of a box, -1 padding; add a point (0, 0) of -1 where
+                    there is no box
+  mask_input        (1, 1, 256, 256), low_res_masks of an earlier run
+  has_mask_input    (1,): 1, or 0 if mask_input does not count
+  orig_im_size      (2,), height and width before resizing
+  masks             (1, 4, height, width) come out, masks where above 0;
+                    the first for clear prompts, three for ambiguous ones
+  iou_predictions   (1, 4), how good they are
+  low_res_masks     (1, 4, 256, 256), before they are upscaled
+"""
+
+checkpoint_option = click.option(
+    "--checkpoint",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The weights; by default MobileSAM's, which are inside the package.",
+)
+
+
+@click.command(name="export-onnx", epilog=_INTERFACE)
+@click.argument("folder", metavar="OUT_FOLDER", type=click.Path(path_type=Path))
+@checkpoint_option
+@click.option("--overwrite", is_flag=True, help="Replace the files if they exist.")
+def export_onnx(folder: Path, checkpoint: Path | None, overwrite: bool) -> None:
+    """Write encoder.onnx and decoder.onnx into OUT_FOLDER, for browsers and other software.
+
+    All numbers are float32. Both files say in their metadata where the weights are from and under
+    which licence they are.
+    """
+    from napari_sam.model import CheckpointError, load_model
+    from napari_sam.model.onnx.export import ExportError
+    from napari_sam.model.onnx.export import export_onnx as write
+
+    try:
+        model = load_model(checkpoint=checkpoint)
+        files = write(model, folder, overwrite, _origin(checkpoint))
+    except (CheckpointError, ExportError) as error:
+        raise click.ClickException(str(error)) from error
+    for path in (files.encoder, files.decoder):
+        click.echo(f"{path}, {path.stat().st_size / 1e6:.0f} MB")
+
+
+def _origin(checkpoint: Path | None) -> dict[str, str]:
+    """Return what is known of the weights."""
+    from napari_sam.catalogue import EMBEDDED
+
+    if checkpoint is not None:
+        return {"source": checkpoint.name}
+    return {
+        "source": f"{EMBEDDED.name}, {EMBEDDED.page}",
+        "licence": EMBEDDED.licence,
+        "citation": EMBEDDED.citation,
+    }
+
+
+@click.command(epilog=examples("napari-sam bench", "napari-sam bench --peer onnxruntime"))
+@click.option(
+    "--peer",
+    "peers",
+    multiple=True,
+    type=click.Choice(_PEERS),
+    help="Have other software do the same in turns; may be given twice.",
+)
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
+@click.option("--device", metavar="DEVICE", default="auto", help="Such as cpu or cuda.")
+@click.option(
+    "--precision", metavar="PRECISION", default="float32", help="float32, bfloat16 or float16."
+)
+@checkpoint_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.option("--no-window", is_flag=True, help="Leave out what needs a window.")
+def bench(
+    peers: tuple[str, ...],
+    rounds: int,
+    device: str,
+    precision: str,
+    checkpoint: Path | None,
+    as_json: bool,
+    no_window: bool,
+) -> None:
+    """Measure how fast the model and the window are here; takes a minute or two.
+
+    Prints a table that can be pasted into an issue. Leave the computer alone meanwhile.
+    """
+    from napari_sam.bench.options import BenchError, Options
+    from napari_sam.bench.run import run
+
+    options = Options(
+        None if checkpoint is None else str(checkpoint),
+        device,
+        precision,
+        rounds,
+        tuple(dict.fromkeys(peers)),
+        not no_window,
+    )
+    try:
+        report = run(options, lambda text: click.echo(text, err=True))
+    except BenchError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(json.dumps(report.as_dict(), indent=2) if as_json else report.as_markdown())
+
+
+COMMANDS: Final = (export_onnx, bench)
+"""What `napari-sam` can do for those who compare and deploy."""

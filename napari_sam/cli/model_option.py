@@ -1,0 +1,105 @@
+"""The model that a command was told to use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from napari_sam.model import Predictor
+    from napari_sam.session.models.model_choice import ModelChoice
+
+
+def find_checkpoint(name: str) -> Path | None:
+    """Return the file of a published model on this computer, or the one that `name` is itself.
+
+    A published name means that model even where there is a file of this name; ``./name`` means
+    the file. None stands for the model inside the package.
+
+    Raises
+    ------
+    click.ClickException
+        If there is neither such a file nor such a model here; it says what to do.
+    """
+    from napari_sam.catalogue import EMBEDDED, find_model, locate
+
+    if not name:
+        raise click.UsageError("The name of the model is empty; `napari-sam models` lists them.")
+    try:
+        model = find_model(name)
+    except ValueError as error:
+        if Path(name).exists():
+            return Path(name).absolute()
+        msg = f"{name} is no file, and {str(error)[0].lower()}{str(error)[1:]}"
+        raise click.ClickException(msg) from error
+    path = locate(model)
+    if path is None:
+        msg = f"{name} is not on this computer: get it with `napari-sam download {name}`."
+        if Path(name).exists():
+            msg += f" For the file of this name, use --model .{os.sep}{name}."
+        raise click.ClickException(msg)
+    return None if path == EMBEDDED.embedded else path
+
+
+def choose_model(name: str | None, device: str) -> ModelChoice:
+    """Return the model that `find_checkpoint` finds, to run on a device.
+
+    Raises
+    ------
+    click.ClickException
+        If there is no such model or device here; it says what to do.
+    """
+    from napari_sam.session.models.model_choice import AUTO, ModelChoice, check_device
+
+    checkpoint = None if name is None else find_checkpoint(name)
+    if device != AUTO:  # which takes torch, and so a while
+        try:
+            check_device(device)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from error
+    choice = ModelChoice(device=device)
+    if checkpoint is None or name is None:
+        return choice
+    is_file = checkpoint == Path(name).absolute()
+    return choice.with_weights(checkpoint.name if is_file else name, checkpoint)
+
+
+def checked_choice(name: str | None, device: str) -> ModelChoice:
+    """Return what `choose_model` does, after a look into the file; imports torch.
+
+    Raises
+    ------
+    click.UsageError
+        If the model cannot be used; it says what to do.
+    """
+    from napari_sam.session.models.model_choice import check
+
+    try:
+        choice = choose_model(name, device)
+        check(choice)
+    except click.ClickException as error:
+        raise click.UsageError(error.message) from error
+    except (ValueError, OSError) as error:
+        raise click.UsageError(str(error)) from error
+    return choice
+
+
+def load_chosen(choice: ModelChoice) -> Predictor:
+    """Load a model that was checked.
+
+    Raises
+    ------
+    click.ClickException
+        If that does not work; it says what to do.
+    """
+    from napari_sam.session.jobs import user_message
+    from napari_sam.session.models.model_choice import find_runtime, load_predictor
+
+    try:
+        return load_predictor(choice, find_runtime(choice))
+    except (ValueError, RuntimeError, MemoryError, OSError) as error:
+        what = f"The model {choice.name} cannot be loaded"
+        raise click.ClickException(user_message(error, what, "choose a smaller model")) from error

@@ -1,0 +1,95 @@
+"""The command that answers JSON requests as a hosted endpoint would."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from napari_sam.cli.exit_codes import STOPPED
+from napari_sam.cli.model_option import checked_choice, load_chosen
+
+_EXAMPLES: Final = """\b
+Examples:
+  napari-sam request boxes.json > answer.json
+  napari-sam request --model vit_b -o answer.json boxes.json
+  some-program | napari-sam request - | another-program
+
+\b
+A request:
+  {"input_data": {
+     "columns": ["image", "input_points", "input_boxes", "input_labels", "multimask_output"],
+     "index": [0, 1],
+     "data": [["cells.png", "", "[[65, 90, 100, 125]]", "", false],
+              ["cells.png", "[[[40, 30], [45, 70]]]", "", "[[1, 0]]", true]]},
+   "params": {}}
+
+\b
+Exit codes:
+  0    all rows are answered
+  1    some rows have an error instead, or the answer cannot be written
+  2    the command was called wrongly, or this is no request: see its message
+  130  stopped with Ctrl-C
+"""
+
+
+@click.command(epilog=_EXAMPLES)
+@click.argument("file", metavar="FILE.json", type=click.File("rb"))
+@click.option(
+    *("-o", "--output"),
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write the answer, instead of printing it.",
+)
+@click.option("--model", metavar="NAME|FILE", help="A model of `napari-sam models`, or a file.")
+@click.option("--device", default="auto", help="What the model runs on, such as cpu or cuda:1.")
+@click.option("--allow-urls", is_flag=True, help="Open http and https addresses of images.")
+def request(
+    file: Any, output: Path | None, model: str | None, device: str, allow_urls: bool
+) -> None:
+    """Answer a request, in the JSON that hosted SAM endpoints take.
+
+    FILE.json is the request, or - for standard input. An image is base64, a path or a data URL;
+    points, boxes and labels are JSON in strings, empty for none. The answer has for each row its
+    predictions, or an error in their place.
+    """
+    from napari_sam.formats.files import ExportError, write_json
+    from napari_sam.request import RequestError, Rules, answer_request
+
+    content = _read(file)
+    try:
+        predictor = load_chosen(checked_choice(model, device))
+        with click.progressbar(length=1, label="rows", show_pos=True, file=sys.stderr) as bar:
+
+            def show(done: int, total: int) -> None:
+                bar.length = total
+                bar.update(done - bar.pos)
+
+            answers = answer_request(content, predictor, Rules(allow_urls=allow_urls), show)
+        if output is None:
+            click.echo(json.dumps(answers, allow_nan=False))
+        else:
+            write_json(output, answers)
+    except RequestError as error:
+        raise click.UsageError(str(error)) from error
+    except ExportError as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo("Stopped. Nothing is written.", err=True)
+        sys.exit(STOPPED)
+    errors = [answer["error"] for answer in answers if "error" in answer]
+    for one in errors:
+        click.echo(f"Error: row {one['row']}: {one['message']}", err=True)
+    if errors:
+        sys.exit(1)
+
+
+def _read(file: Any) -> Any:
+    try:
+        return json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise click.UsageError(f"The request is not JSON ({error}).") from error
+    except OSError as error:
+        raise click.UsageError(f"The request cannot be read ({error.strerror}).") from error

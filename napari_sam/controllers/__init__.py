@@ -1,0 +1,1 @@
+"""One controller a feature: connects a panel, the layers and the session."""

@@ -1,0 +1,211 @@
+"""Segments one object for each point, shape or label of a layer, or each prompt of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from napari.layers import Labels, Layer, Points, Shapes
+from napari.utils.notifications import show_info, show_warning
+
+from napari_sam._qt.batch_prompts_panel import BatchPromptsPanel
+from napari_sam._qt.collapsible import CollapsibleSection
+from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.prompt_files import PROMPT_SUFFIXES, FilePrompt, PromptKind, read_prompts
+from napari_sam.layers import LayerBinding
+from napari_sam.layers.automatic_layer import Place
+from napari_sam.session.annotations import axes_in_files
+from napari_sam.session.batch_prompts.decode import BatchPrompt
+from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.records import counted
+from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
+from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
+from napari_sam.session.session import AnnotationSession
+
+_KINDS: Final = (Points, Shapes, Labels)
+Read = Callable[[], list[BatchPrompt]]
+
+
+class BatchPromptsController:
+    """Does what is asked for in a `BatchPromptsPanel`.
+
+    Parameters
+    ----------
+    binding : LayerBinding
+        Knows the image, and what layers mean on it.
+    session : AnnotationSession
+        Finds the objects.
+    dispatcher : Dispatcher
+        How what was read reaches the GUI thread.
+    """
+
+    def __init__(
+        self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
+    ) -> None:
+        self._binding, self._session = binding, session
+        # Apart, so that none takes the place of the other.
+        self._counting = LatestWinsExecutor("napari-sam-count", dispatcher)
+        self._starting = LatestWinsExecutor("napari-sam-prompts", dispatcher)
+        self._layer: Layer | None = None
+        self._path: Path | None = None
+        self._offered: list[Layer] = []
+        self.panel = BatchPromptsPanel(PROMPT_SUFFIXES)
+        self.fold = CollapsibleSection(
+            self.panel, "Segment one object for each box, point or label of many"
+        )
+        self.fold.set_title("Many at once")
+        self.panel.layer_chosen.connect(self.use_layer)
+        self.panel.file_chosen.connect(self.use_file)
+        self.panel.start_requested.connect(self.start)
+        self.panel.stop_requested.connect(session.many.stop)
+        self.fold.toggled.connect(self._count)
+        self._connections = (
+            (session.many.changed, self._on_progress),
+            (session.many.finished, self._on_finished),
+        )
+        for event, callback in self._connections:
+            event.connect(callback)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no file or layer is being read."""
+        return self._counting.is_idle and self._starting.is_idle
+
+    def close(self) -> None:
+        """Let the session go."""
+        for event, callback in self._connections:
+            event.disconnect(callback)
+        self._counting.close()
+        self._starting.close()
+
+    def offer(self, layers: Sequence[Layer]) -> None:
+        """Offer those of these layers that may ask for objects."""
+        fitting = [layer for layer in layers if isinstance(layer, _KINDS)]
+        if self._layer is not None and not any(layer is self._layer for layer in fitting):
+            self._layer = None
+            self.panel.show_source("", count=0)
+        self._offered = fitting
+        self.panel.offer(fitting, self._layer)
+
+    def use_layer(self, layer: Layer | None) -> None:
+        """Take the prompts from a layer of the person's."""
+        self._layer, self._path = layer, None
+        self._count()
+
+    def use_file(self, path: Path) -> None:
+        """Take the prompts from a file."""
+        self._layer, self._path = None, path
+        self.panel.offer(self._offered, None)
+        self._count()
+
+    def start(self) -> None:
+        """Segment one object for each prompt on the slice that is shown, in the background."""
+        self._read(self._starting, self._find)
+
+    # Reading -----------------------------------------------------------------------------------
+
+    def _count(self) -> None:
+        """Say how many objects there are, before anybody begins."""
+        self._counting.cancel()
+        if self._layer is None and self._path is None:
+            self.panel.show_source("", count=0)
+        else:
+            self._read(self._counting, self._show)
+
+    def _read(
+        self, lane: LatestWinsExecutor, on_read: Callable[[list[BatchPrompt], Place], None]
+    ) -> None:
+        try:
+            place, read = self._place(), self._reader()
+        except ValueError as error:
+            self._refuse(str(error))
+            return
+        lane.submit(
+            lambda _: read(),
+            lambda objects: on_read(objects, place),
+            lambda error: self._refuse(user_message(error, "The prompts could not be read")),
+        )
+
+    def _place(self) -> Place:
+        return Place(*self._binding.shown.need())
+
+    def _reader(self) -> Read:
+        if self._layer is not None:
+            return self._binding.objects.objects_in(self._layer)
+        if self._path is None:
+            msg = "Choose the layer or the file first that the prompts are in."
+            raise TargetError(msg)
+        image, view = self._binding.shown.need()
+        axes = axes_in_files(view.shape_nd)
+        if (view.row_axis, view.column_axis) != axes[-2:]:
+            msg = "Files tell rows and columns: roll the axes (Ctrl-E) until these two are shown."
+            raise TargetError(msg)
+        path, info = self._path, ImageInfo(tuple(view.shape_nd[n] for n in axes), image.name)
+        place = tuple(view.index[n] for n in axes[:-2])
+        return lambda: objects_of(read_prompts(path, info), place)
+
+    def _refuse(self, why: str) -> None:
+        self.panel.show_source(why, count=0)
+        show_warning(why)
+
+    def _show(self, objects: list[BatchPrompt], place: Place) -> None:
+        now = self._binding.shown.place
+        if now is None:
+            self.panel.show_source("", count=0)
+            return
+        if now != place:
+            self._count()
+            return
+        where = self._path.name if self._path is not None else "the layer"
+        here = "on this slice " if place.view.axes_of_planes else ""
+        self.panel.show_source(f"{counted(len(objects))} {here}in {where}.", count=len(objects))
+
+    def _find(self, objects: list[BatchPrompt], place: Place) -> None:
+        if self._binding.shown.place != place:
+            # What was read are places on a slice that the session does not see any more.
+            show_warning("Another slice was chosen meanwhile: nothing was started. Start again.")
+            return
+        try:
+            self._session.many.find(objects)
+        except TargetError as error:
+            show_warning(str(error))
+
+    # From the session --------------------------------------------------------------------------
+
+    def _on_progress(self) -> None:
+        self.panel.show_progress(self._session.many.state)
+
+    def _on_finished(self, summary: str) -> None:
+        show_info(summary)
+
+
+def objects_of(
+    prompts: Sequence[FilePrompt], slice_index: tuple[int, ...] = ()
+) -> list[BatchPrompt]:
+    """Return what the prompts of a file ask for on one plane.
+
+    Parameters
+    ----------
+    prompts : sequence of FilePrompt
+        From `read_prompts`.
+    slice_index : tuple of int
+        Where the plane is, along the axes before the last two; prompts elsewhere are left out.
+    """
+    here = [one for one in prompts if one.slice_index in ((), slice_index)]
+    return [BatchPrompt(_prompts(one), one.class_name) for one in here]
+
+
+def _prompts(one: FilePrompt) -> Prompts:
+    vertices = one.vertices_xy
+    if one.kind is PromptKind.POINT:
+        return Prompts(vertices, (FOREGROUND,))
+    if one.kind is PromptKind.BOX:
+        xs, ys = zip(*vertices, strict=True)
+        return Prompts(box_xyxy=(min(xs), min(ys), max(xs), max(ys)))
+    if one.kind is PromptKind.LINE:
+        return Prompts(scribbles=(Scribble(vertices, FOREGROUND),))
+    is_ellipse = one.kind is PromptKind.ELLIPSE
+    kind = OutlineKind.ELLIPSE if is_ellipse else OutlineKind.POLYGON
+    return Prompts(outline=Outline(vertices, kind))

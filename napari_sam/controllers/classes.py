@@ -1,0 +1,190 @@
+"""Connects the classes with their panel, the number keys and the objects."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from napari_sam._qt.class_panel import ClassPanel
+from napari_sam._qt.collapsible import CollapsibleSection
+from napari_sam.controllers.objects import ObjectTableController
+from napari_sam.layers import LayerBinding
+from napari_sam.layers.class_colors import ClassColors, ColoringError
+from napari_sam.layers.shortcuts import MAX_NUMBERED, class_command, key_text
+from napari_sam.layers.target import TargetLayer
+from napari_sam.layers.target_features import FeatureWriter, classes_in
+from napari_sam.session.classes.classes import ClassError
+from napari_sam.session.classes.files import read_classes, write_classes
+from napari_sam.session.jobs import Dispatcher
+from napari_sam.session.session import AnnotationSession
+
+
+class ClassesController:
+    """Keeps the panel true to the classes, and does what is asked for in it and by number keys.
+
+    A number key changes the class of the rows that are chosen in the table of objects; if there
+    are none, that of the object that is reopened; else it is the class of the next new objects.
+
+    Parameters
+    ----------
+    binding : LayerBinding
+        Knows the target and the keys.
+    session : AnnotationSession
+        Holds the classes.
+    objects : ObjectTableController
+        Knows which rows are chosen.
+    dispatcher : Dispatcher
+        Has things done when the event that is being handled is over.
+    """
+
+    def __init__(
+        self,
+        binding: LayerBinding,
+        session: AnnotationSession,
+        objects: ObjectTableController,
+        dispatcher: Dispatcher,
+    ) -> None:
+        self._binding, self._session, self._objects = binding, session, objects
+        self._dispatcher = dispatcher
+        self._classes = classes = session.classes
+        self.panel = panel = ClassPanel()
+        self.fold = CollapsibleSection(panel, "Classes of objects: their colours and number keys")
+        self._target: TargetLayer | None = None
+        self._colors: ClassColors | None = None
+        self._features: FeatureWriter | None = None
+        self._is_coloring = self._is_closed = False
+        self._commands: dict[str, Callable[[], None]] = {
+            class_command(number): partial(self.give, number) for number in range(MAX_NUMBERED + 1)
+        }
+        panel.choose_requested.connect(lambda name: self._attempt(lambda: classes.choose(name)))
+        panel.add_requested.connect(lambda name: self._attempt(lambda: classes.add(name)))
+        panel.rename_requested.connect(
+            lambda old, new: self._attempt(lambda: classes.rename(old, new))
+        )
+        panel.recolor_requested.connect(
+            lambda name, color: self._attempt(lambda: classes.recolor(name, color))
+        )
+        panel.remove_requested.connect(lambda name: self._attempt(lambda: classes.remove(name)))
+        panel.open_requested.connect(self._on_open)
+        panel.save_requested.connect(self._on_save)
+        panel.coloring_requested.connect(self.set_coloring)
+        self._connections = (
+            (classes.table.changed, self._on_classes_changed),
+            (binding.objects.target_changed, self._on_target_changed),
+            (binding.keys.changed, self._show),
+        )
+        for event, callback in self._connections:
+            event.connect(callback)
+        self._on_target_changed()
+        self._on_classes_changed()
+
+    def close(self) -> None:
+        """Let the target go, with the colours that it had."""
+        self._is_closed = True
+        for event, callback in self._connections:
+            event.disconnect(callback)
+        self._follow(None)
+
+    # What keys and panel ask for -----------------------------------------------------------------
+
+    def give(self, number: int) -> None:
+        """Do what a number key does; 0 stands for no class."""
+        name = self._classes.table.name_of(number)
+        if number and name is None:
+            self._binding.warned.emit(f"There is no class {number} yet: add it under Classes.")
+            return
+        chosen, reopened = self._objects.chosen, self._session.objects.reopened_label_id
+        if chosen:
+            self._attempt(lambda: self._session.objects.note(chosen, class_name=name))
+        elif reopened is not None:
+            self._attempt(lambda: self._session.objects.note([reopened], class_name=name))
+        else:
+            self._classes.choose(name)
+
+    def set_coloring(self, is_on: bool) -> None:
+        """Show the target's objects in the colours of their classes, or in their own again."""
+        self._is_coloring = is_on
+        self._color()
+        self.panel.show_coloring(self._is_coloring)
+
+    def _on_open(self, path: Path) -> None:
+        self._attempt(lambda: self._classes.load(read_classes(path)))
+
+    def _on_save(self, path: Path) -> None:
+        self._attempt(lambda: write_classes(path, self._classes.table.classes))
+
+    def _attempt(self, action: Callable[[], object]) -> None:
+        try:
+            self._binding.objects.attempt(action)
+        except ClassError as error:
+            self._binding.warned.emit(str(error))
+        self._show()  # also where the panel shows what was refused
+
+    # What is shown -----------------------------------------------------------------------------
+
+    def _follow(self, target: TargetLayer | None) -> None:
+        if self._colors is not None:
+            self._colors.close()
+            self._colors = None
+        if self._target is not None:
+            self._target.book.changed.disconnect(self._on_records_changed)
+        if self._features is not None:
+            self._features.close()
+            self._features = None
+        self._target = target
+        if target is not None:
+            self._classes.ensure(classes_in(target.layer.metadata))
+            target.book.changed.connect(self._on_records_changed)
+            table, defer = self._classes.table, self._dispatcher.post
+            self._features = FeatureWriter(target.layer, target.book, table, defer)
+
+    def _color(self) -> None:
+        if self._colors is not None:
+            self._colors.close()
+            self._colors = None
+        if self._is_coloring and self._target is not None:
+            table, defer = self._classes.table, self._dispatcher.post
+            try:
+                self._colors = ClassColors(self._target, table, defer, self._give_coloring_up)
+            except ColoringError as error:
+                self._give_coloring_up(str(error))
+
+    def _give_coloring_up(self, why: str) -> None:
+        self.set_coloring(False)
+        self._binding.warned.emit(why)
+
+    def _on_target_changed(self) -> None:
+        self._follow(self._binding.objects.target_layer)
+        self._on_records_changed()
+        self._color()
+
+    def _on_records_changed(self) -> None:
+        if self._target is not None:
+            names = {record.class_name for record in self._target.book}
+            self._classes.ensure(sorted(name for name in names if name))
+        self._show()
+
+    def _on_classes_changed(self) -> None:
+        table, keys = self._classes.table, self._binding.keys
+        if table.classes:
+            keys.offer(self._commands)
+        else:
+            keys.withdraw(self._commands)  # the digits are napari's until there are classes
+        self._objects.table.set_classes({one.name: one.color for one in table.classes})
+
+    def _show(self) -> None:
+        if self._is_closed:
+            return
+        table = self._classes.table
+        counts = Counter(one.class_name for one in self._target.book) if self._target else {}
+        names = [None, *(one.name for one in table.classes)][: MAX_NUMBERED + 1]
+        binding_of = self._binding.keys.binding_of
+        keys = {
+            name: key_text(binding_of(class_command(number))) for number, name in enumerate(names)
+        }
+        self.panel.show_classes(table.classes, table.current, counts, keys)
+        count = len(table.classes)
+        known = "no classes" if not count else "1 class" if count == 1 else f"{count} classes"
+        self.fold.set_title(f"{table.current} · {known}" if table.current else known.capitalize())

@@ -1,0 +1,169 @@
+"""Keeps a journal of each target, so that neither a crash nor a closed window takes objects."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from napari.utils.notifications import show_warning
+from psygnal import Signal
+
+from napari_sam.layers import LayerBinding
+from napari_sam.layers.image_references import reference_of
+from napari_sam.layers.target import TargetLayer
+from napari_sam.session.jobs import Dispatcher
+from napari_sam.session.journal.entries import Direction
+from napari_sam.session.journal.files import ImageReference
+from napari_sam.session.journal.journal import Journal
+from napari_sam.session.objects.edits import LabelsEdit
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.records import RecordChange
+from napari_sam.session.session import AnnotationSession
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class JournalRecorder:
+    """Writes down every edit and every stroke of a brush; none waits or fails for it.
+
+    Parameters
+    ----------
+    binding : LayerBinding
+        Knows the target.
+    session : AnnotationSession
+        Tells of edits.
+    dispatcher : Dispatcher
+        How a warning reaches the GUI thread.
+    """
+
+    deleted = Signal()
+    """A target was deleted; what was in it can be restored."""
+
+    def __init__(
+        self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
+    ) -> None:
+        self._binding, self._dispatcher = binding, dispatcher
+        self._journals: dict[TargetLayer, tuple[ImageReference, Journal]] = {}
+        self.of_deleted: set[Path] = set()
+        """The journals of targets that the person has deleted since the start."""
+        self._strokes: dict[TargetLayer, Callable[..., None]] = {}
+        self._replacements: dict[TargetLayer, Callable[[], None]] = {}
+        self._troubled: set[TargetLayer] = set()
+        self._classes = session.classes.table
+        self._classes.changed.connect(self._on_classes_changed)
+        binding.objects.target_changed.connect(self._on_target_changed)
+        binding.objects.target_deleted.connect(self._on_target_deleted)
+        session.objects.write_down(self._record)
+
+    def close(self) -> None:
+        """Note in all journals that they were closed.
+
+        An edit that is still being written in the background is written down even then.
+        """
+        self._binding.objects.target_changed.disconnect(self._on_target_changed)
+        self._binding.objects.target_deleted.disconnect(self._on_target_deleted)
+        self._classes.changed.disconnect(self._on_classes_changed)
+        for target in self._journals:
+            target.recount()  # a stroke of just now
+            self._let_go(target)
+
+    def keep(
+        self, target: TargetLayer, reference: ImageReference, journal: Journal | None = None
+    ) -> None:
+        """Write down from now on what becomes of a target; on the GUI thread.
+
+        Parameters
+        ----------
+        target : TargetLayer
+            The labels.
+        reference : ImageReference
+            The image that they are of.
+        journal : Journal, optional
+            One to go on with; by default a new one.
+        """
+        is_new = journal is None
+        journal = journal or Journal(reference, target)
+        if journal.path is not None:
+            self.of_deleted.discard(journal.path)
+        journal.troubled.connect(self._warn)
+        self._journals[target] = reference, journal
+        self._do(target, lambda one: one.note_classes(self._classes.classes))
+        if is_new:
+            self._do(target, Journal.hold)
+            prepare = partial(self._do, target, Journal.prepare)
+            threading.Thread(target=prepare, daemon=True).start()
+        self._strokes[target] = partial(self._on_painted, target)
+        self._replacements[target] = partial(self._on_replaced, target)
+        target.painted.connect(self._strokes[target])
+        target.replaced.connect(self._replacements[target])
+
+    def note_saved(self, target: TargetLayer) -> None:
+        """Hear that all objects of a target are in a file of the person's."""
+        self._do(target, Journal.note_saved)
+
+    def _let_go(self, target: TargetLayer) -> None:
+        target.painted.disconnect(self._strokes.pop(target))
+        target.replaced.disconnect(self._replacements.pop(target))
+        self._do(target, Journal.close)
+
+    def _on_classes_changed(self) -> None:
+        for target in self._journals:
+            self._do(target, lambda one: one.note_classes(self._classes.classes))
+
+    def _on_target_deleted(self, gone: TargetLayer) -> None:
+        if gone not in self._journals:
+            return
+        self._let_go(gone)
+        _, journal = self._journals.pop(gone)
+        self._troubled.discard(gone)
+        if journal.path is not None:
+            self.of_deleted.add(journal.path)
+            self.deleted.emit()
+
+    def _on_target_changed(self) -> None:
+        target, image = self._binding.objects.target_layer, self._binding.shown.image
+        if target is not None and image is not None and target not in self._journals:
+            self.keep(target, reference_of(image))
+
+    def _record(self, edit: LabelsEdit, direction: Direction) -> None:
+        if isinstance(edit.target, TargetLayer):
+            self._do(edit.target, lambda journal: journal.record(edit, direction))
+
+    def _on_painted(
+        self,
+        target: TargetLayer,
+        masks: Sequence[PackedMask],
+        changes: Sequence[RecordChange],
+    ) -> None:
+        self._do(target, lambda journal: journal.record_paint(masks, changes))
+
+    def _on_replaced(self, target: TargetLayer) -> None:
+        """Begin another journal: that of the labels before is offered beside it, some day."""
+        reference, _ = self._journals[target]
+        self._let_go(target)
+        self.keep(target, reference)
+
+    def _do(self, target: TargetLayer, action: Callable[[Journal], None]) -> None:
+        """Have something written down, on any thread; no failure reaches whoever made the edit."""
+        _, journal = self._journals.get(target, (None, None))
+        if journal is None:
+            return
+        try:
+            action(journal)
+        except TargetError:
+            _LOGGER.info("The labels were gone before they could be written down")
+        except Exception as error:  # an edit is worth more than its journal
+            _LOGGER.warning("The journal could not be written", exc_info=error)
+            if target not in self._troubled:
+                self._troubled.add(target)
+                self._warn(
+                    "What you accept cannot be written down, and would be lost in a crash: save "
+                    f"the labels now and then. ({error})"
+                )
+
+    def _warn(self, message: str) -> None:
+        self._dispatcher.post(lambda: show_warning(message))

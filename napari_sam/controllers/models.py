@@ -1,0 +1,119 @@
+"""Between the model picker, the supply of models, and the session."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from napari.utils.notifications import show_info, show_warning
+
+from napari_sam._qt.model_panel import ModelPanel
+from napari_sam.catalogue import PublishedModel, list_offers, remove_leftovers
+from napari_sam.session.jobs import Dispatcher
+from napari_sam.session.models.fetching import ModelFetcher
+from napari_sam.session.session import AnnotationSession
+
+
+class ModelController:
+    """Gets the models that a person picks, and has the session go on with them.
+
+    Parameters
+    ----------
+    panel : ModelPanel
+        Where the person picks.
+    session : AnnotationSession
+        What works with the model.
+    dispatcher : Dispatcher
+        How what was got reaches the GUI thread.
+    """
+
+    def __init__(
+        self, panel: ModelPanel, session: AnnotationSession, dispatcher: Dispatcher
+    ) -> None:
+        self._panel = panel
+        self._session = session
+        self._opened: list[Path] = []
+        self._awaited: PublishedModel | None = None  # what the person chose last, and is being got
+        self.supply = ModelFetcher(dispatcher)
+        self._connections: tuple[tuple[Any, Any], ...] = (
+            (self.supply.changed, panel.show_supply),
+            (self.supply.found, self._on_supply_found),
+            (self.supply.downloaded, self._on_supply_downloaded),
+            (self.supply.failed, self._on_supply_failed),
+            (panel.model_requested, self._on_panel_model_requested),
+            (panel.download_requested, self._on_panel_download_requested),
+            (panel.file_requested, self._on_panel_file_requested),
+            (panel.list_requested, self._refresh),
+            (panel.cancel_requested, self.supply.cancel),
+            (panel.device_requested, self._on_panel_device_requested),
+            (panel.exact_requested, self._on_panel_exact_requested),
+        )
+        for signal, callback in self._connections:
+            signal.connect(callback)
+        remove_leftovers()
+        first = session.state.wish.checkpoint
+        if first is not None:
+            self._offer_file(first)
+        self._refresh()
+
+    def close(self) -> None:
+        """Stop a download, and let the panel and the session go."""
+        for signal, callback in self._connections:
+            signal.disconnect(callback)
+        self.supply.close()
+
+    def _refresh(self) -> None:
+        self._panel.set_offers(list_offers(self._opened))
+
+    def _offer_file(self, path: Path) -> str:
+        """Offer a file as the person's own, and return the name by which it is offered."""
+        if path not in self._own_names():
+            self._opened.append(path)
+        return self._own_names()[path]
+
+    def _own_names(self) -> dict[Path | None, str]:
+        return {each.path: each.name for each in list_offers(self._opened) if each.model is None}
+
+    def _use(self, name: str, path: Path | None) -> None:
+        self._refresh()
+        self._session.set_model(self._session.state.wish.with_weights(name, path))
+
+    def _use_published(self, model: PublishedModel, path: Path) -> None:
+        self._awaited = None
+        self._use(model.name, None if path == model.embedded else path)
+
+    def _on_supply_found(self, model: PublishedModel, path: Path) -> None:
+        if model == self._awaited:
+            self._use_published(model, path)
+
+    def _on_supply_downloaded(self, model: PublishedModel, path: Path) -> None:
+        if model == self._awaited:
+            self._use_published(model, path)
+        else:  # the person has chosen something else meanwhile
+            self._refresh()
+            show_info(f"{model.name} is downloaded: choose it in the list of models to use it.")
+
+    def _on_supply_failed(self, message: str) -> None:
+        self._refresh()
+        show_warning(message)
+
+    def _on_panel_model_requested(self, model: PublishedModel) -> None:
+        self._awaited = model
+        self.supply.use(model)
+
+    def _on_panel_download_requested(self, model: PublishedModel) -> None:
+        self._awaited = model
+        self.supply.cancel_use()
+        self.supply.download(model)
+
+    def _on_panel_file_requested(self, path: Path) -> None:
+        self._awaited = None
+        self.supply.cancel_use()
+        self._use(self._offer_file(path), path)
+
+    def _on_panel_device_requested(self, device: str) -> None:
+        self._session.set_model(replace(self._session.state.wish, device=device, exact=None))
+
+    def _on_panel_exact_requested(self, exact: bool) -> None:
+        self._session.set_model(replace(self._session.state.wish, exact=exact))

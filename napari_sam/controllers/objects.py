@@ -1,0 +1,201 @@
+"""Connects the table of objects with the target and with the view."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from napari_sam._qt.collapsible import CollapsibleSection
+from napari_sam._qt.object_model import PlaneAxes
+from napari_sam._qt.object_table import ObjectTable
+from napari_sam.controllers.export import ExportController
+from napari_sam.layers import KEYS, LayerBinding
+from napari_sam.layers.shortcuts import MAX_NUMBERED, class_command
+from napari_sam.layers.target import TargetLayer
+from napari_sam.session.annotations import axes_in_files
+from napari_sam.session.jobs import Dispatcher
+from napari_sam.session.objects.records import counted
+from napari_sam.session.session import AnnotationSession
+from napari_sam.session.state import SessionState
+
+_IN_TABLE: Final = {
+    *("next_object", "previous_object", "reviewed", "undo", "redo"),
+    *(class_command(number) for number in range(MAX_NUMBERED + 1)),
+}
+"""Commands that are given by their keys also while the table has the keyboard."""
+
+
+class ObjectTableController:
+    """Keeps the table true to the target, and does what is asked for in it.
+
+    Parameters
+    ----------
+    binding : LayerBinding
+        Knows the target and moves the view.
+    session : AnnotationSession
+        Changes objects.
+    dispatcher : Dispatcher
+        How what was done in the background reaches the GUI thread.
+    """
+
+    def __init__(
+        self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
+    ) -> None:
+        self._binding, self._session = binding, session
+        self.table = ObjectTable()
+        self.files = ExportController(binding, session, dispatcher)
+        self.table.layout().addWidget(self.files.row)
+        self.fold = CollapsibleSection(
+            self.table, "Every object of the target: sort, filter, fly there, change"
+        )
+        self._target: TargetLayer | None = None
+        self._axes = PlaneAxes()
+        self._begun: tuple[bool, int | None] = (False, None)
+        table = self.table
+        table.go_requested.connect(binding.objects.go_to)
+        table.reopen_requested.connect(self._on_reopen)
+        table.remove_requested.connect(self._on_remove)
+        table.merge_requested.connect(self._on_merge)
+        table.change_requested.connect(self._on_change)
+        table.command_requested.connect(binding.keys.give)
+        self.fold.toggled.connect(binding.objects.point)
+        self._connections = (
+            (binding.objects.target_changed, self._on_target_changed),
+            (binding.objects.object_pointed_at, table.point_at),
+            (binding.shown.stack_changed, self._on_plane_changed),
+            (binding.keys.changed, self._on_keys_changed),
+            (session.changed, self._on_session_changed),
+        )
+        for event, callback in self._connections:
+            event.connect(callback)
+        binding.keys.offer(
+            {
+                "next_object": lambda: self.step(1),
+                "previous_object": lambda: self.step(-1),
+                "reviewed": self.review,
+            }
+        )
+        self._on_target_changed()
+
+    def close(self) -> None:
+        """Let the target and the view go."""
+        for event, callback in self._connections:
+            event.disconnect(callback)
+        self._follow(None)
+        self.files.close()
+
+    # Review --------------------------------------------------------------------------------------
+
+    @property
+    def chosen(self) -> list[int]:
+        """The label_ids of the rows that the person has chosen and sees chosen."""
+        return self.table.chosen if self.fold.isExpanded() else []
+
+    def step(self, count: int) -> None:
+        """Choose the next row, or the one before, as the table is sorted, and go to its object."""
+        self._unfold()
+        self._go_to(self.table.neighbour(count))
+
+    def review(self) -> None:
+        """Mark the chosen objects as reviewed and go to the next; take it back if they all are.
+
+        Without a chosen one, begin with the first.
+        """
+        self._unfold()
+        chosen, book = self.table.chosen, None if self._target is None else self._target.book
+        if not chosen or book is None:
+            self._go_to(self.table.neighbour(1))
+            return
+        records = [book.get(label_id) for label_id in chosen]
+        is_new = any(record is not None and not record.reviewed for record in records)
+        following = self.table.neighbour(1)  # before the table is sorted anew
+        self._on_change(chosen, "reviewed", is_new)
+        if is_new:
+            self._go_to(following)
+
+    def _unfold(self) -> None:
+        if not self.fold.isExpanded():
+            self.fold.expand(animate=False)
+
+    def _go_to(self, label_id: int | None) -> None:
+        if label_id is not None:
+            self.table.choose(label_id)
+        else:
+            self._binding.warned.emit(f"There are no more objects here: {self.table.progress}.")
+
+    def _on_session_changed(self, state: SessionState) -> None:
+        """Have no row chosen once another object is begun, so that number keys are about that."""
+        reopened = self._session.objects.reopened_label_id
+        begun = (not state.prompts.is_empty, reopened)
+        is_another = begun != self._begun
+        self._begun = begun
+        if is_another and not state.prompts.is_empty and self.table.chosen != [reopened]:
+            self.table.choose_none()
+
+    def _on_keys_changed(self) -> None:
+        keys = self._binding.keys
+        given = {key.command: keys.binding_of(key.command) for key in KEYS}
+        in_table = {
+            binding: command
+            for command, binding in given.items()
+            if command in _IN_TABLE and binding is not None and keys.is_offered(command)
+        }
+        self.table.set_keys(in_table)
+
+    # The target ----------------------------------------------------------------------------------
+
+    def _follow(self, target: TargetLayer | None) -> None:
+        if self._target is not None:
+            self._target.book.changed.disconnect(self._on_records_changed)
+        self._target = target
+        if target is not None:
+            target.book.changed.connect(self._on_records_changed)
+
+    def _on_target_changed(self) -> None:
+        target = self._binding.objects.target_layer
+        self._follow(target)
+        self._axes = self._plane_axes()
+        self.table.set_records(() if target is None else target.book, self._axes)
+        self._show_count()
+
+    def _on_plane_changed(self) -> None:
+        axes = self._plane_axes()
+        if axes != self._axes:
+            self._axes = axes
+            self.table.set_axes(axes)
+
+    def _plane_axes(self) -> PlaneAxes:
+        """Return the axes of the target that are shown; those of files while none are."""
+        target, view = self._target, self._binding.shown.view
+        if target is None:
+            return PlaneAxes()
+        *sliced, row_axis, column_axis = axes_in_files(target.shape)
+        if view is not None:
+            view = view.for_labels(len(target.shape))
+            if view.shape_nd == target.shape:
+                sliced, row_axis, column_axis = view.axes_of_planes, view.row_axis, view.column_axis
+        return PlaneAxes(tuple(sliced), *target.pixel_area(row_axis, column_axis))
+
+    def _on_records_changed(self, label_ids: frozenset[int]) -> None:
+        if self._target is not None:
+            book = self._target.book
+            self.table.update_records({label_id: book.get(label_id) for label_id in label_ids})
+            self._show_count()
+
+    def _show_count(self) -> None:
+        count = 0 if self._target is None else len(self._target.book)
+        self.fold.set_title(counted(count))
+
+    def _on_reopen(self, label_id: int) -> None:
+        self._binding.objects.go_to(label_id)
+        self._binding.objects.reopen(label_id)
+
+    def _on_remove(self, label_ids: list[int]) -> None:
+        self._binding.objects.attempt(lambda: self._session.objects.remove(label_ids))
+
+    def _on_merge(self, label_ids: list[int]) -> None:
+        self._binding.objects.attempt(lambda: self._session.objects.merge(label_ids))
+
+    def _on_change(self, label_ids: list[int], what: str, value: object) -> None:
+        self._binding.objects.attempt(
+            lambda: self._session.objects.note(label_ids, **{what: value})
+        )

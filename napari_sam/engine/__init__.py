@@ -1,0 +1,1 @@
+"""The contract between the session and the models that it drives; needs numpy only."""

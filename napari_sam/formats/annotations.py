@@ -1,0 +1,159 @@
+"""What is exported: the objects of an image, which may overlap."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.formats.classes import ExportClass, classes_of
+from napari_sam.formats.files import ExportError
+from napari_sam.formats.image import ImageInfo, plane_name
+
+
+@dataclass(frozen=True, eq=False)
+class ExportObject:
+    """One object, or one object's part in one slice of a stack.
+
+    Parameters
+    ----------
+    label_id : int
+        The object's integer, 1 or more. In a stack, what belongs to one object has the same.
+    mask : (h, w) bool ndarray
+        The object's pixels within a box around it, not all of them False.
+    top, left : int
+        Row and column of the mask's first pixel in the image plane.
+    slice_index : tuple of int
+        Where the plane is, along the axes before the last two; empty for a 2-D image.
+    class_name : str or None
+        One of the classes of the `Annotations`; None if the object has no class.
+    score : float or None
+        How good the mask was estimated to be; None if that is not known.
+    reviewed : bool
+        Whether somebody has looked at it again.
+    note : str
+        What somebody wrote of it, in any script.
+    """
+
+    label_id: int
+    mask: NDArray[np.bool_]
+    top: int
+    left: int
+    slice_index: tuple[int, ...] = ()
+    class_name: str | None = None
+    score: float | None = None
+    reviewed: bool = False
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.label_id < 1:
+            raise ExportError(f"A label_id must be 1 or more, not {self.label_id}.")
+        if self.mask.ndim != 2 or self.mask.dtype != np.bool_ or not self.mask.any():
+            msg = (
+                f"The mask of object {self.label_id} must be a 2-D bool array with at least one "
+                f"True, not {self.mask.dtype} of shape {self.mask.shape}."
+            )
+            raise ExportError(msg)
+        if self.score is not None and not math.isfinite(self.score):
+            msg = f"The score of object {self.label_id} is {self.score}; give a number or None."
+            raise ExportError(msg)
+
+    @property
+    def area_px(self) -> int:
+        """Number of pixels."""
+        return int(np.count_nonzero(self.mask))
+
+    @property
+    def region(self) -> tuple[slice, slice]:
+        """Rows and columns of the mask in the image plane."""
+        height, width = self.mask.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+    def cropped(self) -> ExportObject:
+        """Return the same object, with the smallest mask that holds it."""
+        rows = np.flatnonzero(self.mask.any(axis=1))
+        columns = np.flatnonzero(self.mask.any(axis=0))
+        first_row, first_column = int(rows[0]), int(columns[0])
+        mask = self.mask[first_row : rows[-1] + 1, first_column : columns[-1] + 1]
+        return replace(self, mask=mask, top=self.top + first_row, left=self.left + first_column)
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """All objects of one image.
+
+    Parameters
+    ----------
+    image : ImageInfo
+        The image.
+    objects : sequence of ExportObject
+        In any order; they may overlap.
+    classes : sequence of ExportClass
+        In the order of their numbers in the formats that number them. Classes that objects name
+        and that are missing here are put at the end, with colours of the palette.
+    n_without_mask : int
+        How many more the file has, from which they were read, that are boxes alone or nothing.
+
+    Raises
+    ------
+    ExportError
+        If an object lies outside the image, or two classes have one name.
+    """
+
+    image: ImageInfo
+    objects: Sequence[ExportObject]
+    classes: Sequence[ExportClass] = ()
+    n_without_mask: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "objects", tuple(self.objects))
+        named = [thing.class_name for thing in self.objects if thing.class_name is not None]
+        object.__setattr__(self, "classes", classes_of(named, self.classes))
+        if len({one.name for one in self.classes}) < len(self.classes):
+            raise ExportError("Two classes have the same name; rename one of them.")
+        for thing in self.objects:
+            self._check_inside(thing)
+
+    def _check_inside(self, thing: ExportObject) -> None:
+        place = (*thing.slice_index, thing.top, thing.left)
+        extent = (*(1 for _ in thing.slice_index), *thing.mask.shape)
+        inside = len(place) == len(self.image.shape) and all(
+            first >= 0 and first + length <= size
+            for first, length, size in zip(place, extent, self.image.shape, strict=True)
+        )
+        if not inside:
+            msg = (
+                f"Object {thing.label_id} at {place}, {thing.mask.shape} pixels large, is outside "
+                f"the image of shape {self.image.shape}."
+            )
+            raise ExportError(msg)
+
+    def plane(self, slice_index: tuple[int, ...]) -> Annotations:
+        """Return one slice of a stack as the annotations of a 2-D image.
+
+        Parameters
+        ----------
+        slice_index : tuple of int
+            Where the slice is, along the axes before the last two.
+
+        Returns
+        -------
+        Annotations
+            With all classes, so that class numbers are the same in all slices. The image is
+            named ``NAME_z0003.tif`` where the stack is named ``NAME.tif``.
+        """
+        image = ImageInfo(
+            self.image.plane_shape,
+            plane_name(self.image, slice_index),
+            pixel_size=self.image.pixel_size[-2:],
+            units=self.image.units[-2:],
+        )
+        objects = [
+            replace(thing, slice_index=())
+            for thing in self.objects
+            if thing.slice_index == slice_index
+        ]
+        return Annotations(image, objects, self.classes)

@@ -1,0 +1,227 @@
+"""GeoJSON as QuPath reads and writes it.
+
+Sources of the format: RFC 7946, and QuPath's ``QuPathTypeAdapters`` and ``ROITypeAdapters``, which
+put the plane beside the coordinates and class, name and measurements into the properties.
+Coordinates are (x, y) in pixels from the outer corner of the first pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.formats.annotations import Annotations, ExportObject
+from napari_sam.formats.classes import ExportClass, class_named, classes_of
+from napari_sam.formats.files import ExportError, read_json, reading, write_json
+from napari_sam.formats.image import ImageInfo, image_from_json
+from napari_sam.formats.label_ids import with_own_ids
+from napari_sam.formats.outlines import PixelPolygon, fill_rings, trace_outlines
+
+_PLANE_KEYS: Final = {"Z": "z", "T": "t", "C": "c"}
+
+# A member that RFC 7946 calls foreign, and that QuPath passes over.
+_IMAGE_KEY: Final = "image"
+
+
+def write_geojson(
+    path: str | Path,
+    annotations: Annotations,
+    object_type: Literal["annotation", "detection"] = "annotation",
+) -> None:
+    """Write objects as polygons along the edges of their pixels.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.geojson`` file.
+    annotations : Annotations
+        The objects. An object in several pieces, pixels that touch at a corner included, becomes
+        a MultiPolygon.
+    object_type : {"annotation", "detection"}
+        What QuPath makes of them; detections are faster with many thousands of objects.
+
+    Raises
+    ------
+    ExportError
+        If the image has axes other than Z, T, C, Y and X, or the file cannot be written.
+    """
+    if not set(annotations.image.axes[:-2]) <= set(_PLANE_KEYS):
+        msg = f"QuPath has planes along Z, T and C, not along all of {annotations.image.axes[:-2]}."
+        raise ExportError(msg)
+    colors = {one.name: one.color_rgb for one in annotations.classes}
+    content = {
+        "type": "FeatureCollection",
+        _IMAGE_KEY: asdict(annotations.image),
+        "features": [
+            _feature(thing, annotations.image, colors, object_type) for thing in annotations.objects
+        ],
+    }
+    write_json(path, content)
+
+
+def _feature(
+    thing: ExportObject,
+    image: ImageInfo,
+    colors: dict[str, tuple[int, int, int]],
+    object_type: str,
+) -> dict[str, Any]:
+    polygons = [_coordinates(piece) for piece in trace_outlines(thing.mask, thing.top, thing.left)]
+    geometry: dict[str, Any] = (
+        {"type": "Polygon", "coordinates": polygons[0]}
+        if len(polygons) == 1
+        else {"type": "MultiPolygon", "coordinates": polygons}
+    )
+    if thing.slice_index:
+        places = zip(image.axes, thing.slice_index, strict=False)
+        # -1 is QuPath's number for all channels.
+        plane = {"c": -1, "z": 0, "t": 0}
+        geometry["plane"] = plane | {_PLANE_KEYS[axis]: index for axis, index in places}
+    properties: dict[str, Any] = {"objectType": object_type}
+    if thing.class_name is not None:
+        # QuPath refuses a classification that has no colour.
+        color = list(colors[thing.class_name])
+        properties["classification"] = {"name": thing.class_name, "color": color}
+    # Of all that QuPath keeps, measurements are where it shows numbers.
+    properties["measurements"] = {"label_id": thing.label_id}
+    if thing.score is not None:
+        properties["measurements"]["score"] = thing.score
+    # QuPath keeps this, too, as texts.
+    metadata = {"reviewed": "true" if thing.reviewed else "", "note": thing.note}
+    if any(metadata.values()):
+        properties["metadata"] = {key: text for key, text in metadata.items() if text}
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def _coordinates(piece: PixelPolygon) -> list[list[list[int]]]:
+    """Return rings that end where they begin, as RFC 7946 wants them."""
+    rings = [ring.tolist() for ring in (piece.shell_xy, *piece.holes_xy)]
+    return [[*ring, ring[0]] for ring in rings]
+
+
+def read_geojson(path: str | Path, image: ImageInfo | None = None) -> Annotations:
+    """Read polygons, ours, QuPath's or others', as the pixels whose centres they hold.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.geojson`` or ``.json`` file.
+    image : ImageInfo, optional
+        The image that they belong to. Files of ours know it.
+
+    Returns
+    -------
+    Annotations
+        Objects without a ``label_id`` of their own are numbered as `with_own_ids` says. What lies
+        outside the image is cut off, and objects without a pixel are left out.
+
+    Raises
+    ------
+    ExportError
+        If the file is not GeoJSON, has lines or points, or does not say how large the image is.
+    """
+    return geojson_in(read_json(path), Path(path).name, image)
+
+
+def knows_its_image(content: Any) -> bool:
+    """Tell whether the content of a JSON file is GeoJSON that says how large its image is."""
+    image = content.get(_IMAGE_KEY) if isinstance(content, dict) else None
+    return isinstance(image, dict) and "shape" in image and "features" in content
+
+
+def geojson_in(content: Any, name: str, image: ImageInfo | None = None) -> Annotations:
+    """Return the objects in the content of a JSON file of that name, as `read_geojson` does."""
+    try:
+        with reading():
+            image = image or _image(content)
+            # QuPath also writes a bare list, or one feature alone.
+            features = content if isinstance(content, list) else content.get("features", [content])
+            features = list(features)
+        classes: dict[str, ExportClass] = {}
+        things: dict[int, ExportObject] = {}
+        given: dict[int, int] = {}
+        for number, feature in enumerate(features, start=1):
+            with reading(f"feature {number}"):
+                thing, label_id = _object(feature, number, image, classes)
+            if thing is not None:
+                things[number] = thing
+            if label_id is not None:
+                given[number] = label_id
+        with reading():
+            return Annotations(image, with_own_ids(things, given), tuple(classes.values()))
+    except ExportError as error:
+        msg = f"This is not GeoJSON of polygons, {error}: {name}"
+        raise ExportError(msg) from error
+
+
+def _image(content: Any) -> ImageInfo:
+    if not knows_its_image(content):
+        raise ExportError("it does not say how large its image is; give the image")
+    return image_from_json(content[_IMAGE_KEY])
+
+
+def _object(
+    feature: dict[str, Any], number: int, image: ImageInfo, classes: dict[str, ExportClass]
+) -> tuple[ExportObject | None, int | None]:
+    """Return an object, if it has a pixel, and the label_id that the file gives it, if any."""
+    geometry = feature["geometry"]
+    found = fill_rings(_rings(geometry), image.plane_shape)
+    properties = feature.get("properties") or {}
+    measurements = _measurements(properties)
+    label_id = measurements.get("label_id")
+    given = None if label_id is None else int(label_id)
+    if found is None:
+        return None, given
+    metadata = properties.get("metadata") or {}
+    plane = geometry.get("plane") or {}
+    thing = ExportObject(
+        number,
+        *found,
+        # QuPath's -1 for all channels is the first one.
+        tuple(max(int(plane.get(_PLANE_KEYS.get(axis), 0)), 0) for axis in image.axes[:-2]),
+        _class_name(properties.get("classification"), classes),
+        measurements.get("score"),
+        str(metadata.get("reviewed", "")).lower() == "true",
+        str(metadata.get("note", "")),
+    )
+    return thing, given
+
+
+def _measurements(properties: dict[str, Any]) -> dict[str, Any]:
+    measurements = properties.get("measurements") or {}
+    if isinstance(measurements, list):  # as QuPath wrote them before its version 0.4
+        return {entry["name"]: entry["value"] for entry in measurements}
+    return dict(measurements)
+
+
+def _rings(geometry: dict[str, Any]) -> list[NDArray[np.float64]]:
+    if geometry["type"] == "GeometryCollection":
+        return [ring for part in geometry["geometries"] for ring in _rings(part)]
+    polygons: Sequence[Any] = geometry["coordinates"]
+    if geometry["type"] == "Polygon":
+        polygons = [polygons]
+    elif geometry["type"] != "MultiPolygon":
+        msg = f"a {geometry['type']} encloses no pixels; keep only polygons and multipolygons"
+        raise ExportError(msg)
+    # A position may have a height as its third number.
+    return [np.array([at[:2] for at in ring], np.float64) for rings in polygons for ring in rings]
+
+
+def _class_name(classification: Any, classes: dict[str, ExportClass]) -> str | None:
+    """Return the name of a classification, and note its class."""
+    if not classification:
+        return None
+    if isinstance(classification, str):
+        classification = {"name": classification}
+    name = class_named(classification.get("name") or ": ".join(classification.get("names", ())))
+    if name is not None and name not in classes:
+        default = classes_of([name], tuple(classes.values()))[-1]
+        color = classification.get("color", classification.get("colorRGB"))
+        if isinstance(color, int):  # packed, as before QuPath 0.4
+            color = [color >> 16 & 255, color >> 8 & 255, color & 255]
+        classes[name] = ExportClass(name, tuple(color[:3])) if color else default
+    return name

@@ -1,0 +1,171 @@
+"""Between objects, each with a mask of its own, and one array with an integer for each pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.formats.annotations import Annotations, ExportObject
+from napari_sam.formats.files import ExportError
+
+
+def smallest_dtype(max_label_id: int) -> np.dtype[Any]:
+    """Return the smallest unsigned type for labels, of at most 32 bits.
+
+    Parameters
+    ----------
+    max_label_id : int
+        The largest label_id.
+
+    Raises
+    ------
+    ExportError
+        If 32 bits are too few.
+    """
+    for dtype in (np.uint8, np.uint16, np.uint32):
+        if max_label_id <= np.iinfo(dtype).max:
+            return np.dtype(dtype)
+    msg = (
+        f"The label_id {max_label_id} needs more than the 32 bits that image files have; number "
+        "the objects anew from 1."
+    )
+    raise ExportError(msg)
+
+
+def as_small_labels(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return labels in the smallest unsigned type that holds them.
+
+    Parameters
+    ----------
+    labels : integer or bool ndarray, any shape
+        0 is background.
+
+    Raises
+    ------
+    ExportError
+        If there are negative labels, numbers beyond 32 bits, or no integers.
+    """
+    if labels.dtype.kind not in "iub":
+        raise ExportError(f"Labels must be integers, not {labels.dtype}; convert them first.")
+    if labels.size and labels.min() < 0:
+        msg = f"Labels must not be negative, but one is {labels.min()}; number the objects from 1."
+        raise ExportError(msg)
+    return labels.astype(smallest_dtype(int(labels.max(initial=0))), copy=False)
+
+
+def objects_from_labels(
+    labels: NDArray[Any],
+    class_names: Mapping[int, str] | None = None,
+    scores: Mapping[int, float] | None = None,
+) -> tuple[ExportObject, ...]:
+    """Find the objects of a label image or stack.
+
+    Parameters
+    ----------
+    labels : (..., H, W) integer array
+        0 is background. Pixels of one number in one slice are one object, in one piece or not. Of
+        dask, zarr and the like, one slice is in memory at a time.
+    class_names : mapping of int to str, optional
+        From label_id to the object's class.
+    scores : mapping of int to float, optional
+        From label_id to the object's score.
+
+    Returns
+    -------
+    tuple of ExportObject
+        By slice, then by label_id; each with the smallest mask that holds it.
+
+    Raises
+    ------
+    ExportError
+        If the array is not of integers in 2 or more dimensions, or has negative ones.
+
+    Examples
+    --------
+    >>> [(thing.label_id, thing.area_px) for thing in objects_from_labels(np.array([[0, 7, 7]]))]
+    [(7, 2)]
+    """
+    if labels.ndim < 2:
+        raise ExportError(f"Labels must have rows and columns, not the shape {labels.shape}.")
+    planes = ((place, np.asarray(labels[place])) for place in np.ndindex(labels.shape[:-2]))
+    return tuple(
+        ExportObject(
+            label_id,
+            plane[region] == label_id,
+            region[0].start,
+            region[1].start,
+            slice_index,
+            (class_names or {}).get(label_id),
+            (scores or {}).get(label_id),
+        )
+        for slice_index, plane in planes
+        for label_id, region in _boxes(plane)
+    )
+
+
+def _boxes(plane: NDArray[Any]) -> Iterator[tuple[int, tuple[slice, slice]]]:
+    """Yield each label_id of a plane with the rows and columns that it spans."""
+    if plane.dtype.kind not in "iub" or plane.min(initial=0) < 0:
+        raise ExportError(f"Labels must be integers, none of them negative, not {plane.dtype}.")
+    # Sorting the foreground only, and no table indexed by label_id, which may be in the billions.
+    rows, columns = np.nonzero(plane)
+    if not rows.size:
+        return
+    label_ids = plane[rows, columns].astype(np.uint64)
+    order = np.argsort(label_ids, kind="stable")
+    label_ids, rows, columns = label_ids[order], rows[order], columns[order]
+    firsts = np.flatnonzero(np.r_[True, label_ids[1:] != label_ids[:-1]])
+    spans = [
+        extreme.reduceat(places, firsts).tolist()
+        for places in (rows, columns)
+        for extreme in (np.minimum, np.maximum)
+    ]
+    for label_id, top, bottom, left, right in zip(label_ids[firsts].tolist(), *spans, strict=True):
+        yield label_id, (slice(top, bottom + 1), slice(left, right + 1))
+
+
+def labels_from_objects(
+    annotations: Annotations, overlap: Literal["refuse", "last_wins"] = "refuse"
+) -> NDArray[Any]:
+    """Write objects into one array, a number for each pixel.
+
+    Parameters
+    ----------
+    annotations : Annotations
+        The objects. Those that share a label_id, in one slice or in several, become one object.
+    overlap : {"refuse", "last_wins"}
+        What becomes of pixels that belong to several objects: an error, or to the last of them.
+
+    Returns
+    -------
+    (..., H, W) uint8, uint16 or uint32 ndarray
+        0 is background.
+
+    Raises
+    ------
+    ExportError
+        If objects overlap and that is refused, or a label_id needs more than 32 bits.
+    """
+    largest = max((thing.label_id for thing in annotations.objects), default=0)
+    labels = np.zeros(annotations.image.shape, smallest_dtype(largest))
+    for thing in annotations.objects:
+        place: tuple[int | slice, ...] = (*thing.slice_index, *thing.region)
+        region = labels[place]
+        if overlap == "refuse":
+            _check_free(region, thing)
+        region[thing.mask] = thing.label_id
+    return labels
+
+
+def _check_free(region: NDArray[Any], thing: ExportObject) -> None:
+    taken = region[thing.mask]
+    others = taken[(taken != 0) & (taken != thing.label_id)]
+    if others.size:
+        msg = (
+            f"Object {thing.label_id} overlaps object {others[0]}, which a label image cannot "
+            "hold: let the last one win, or choose COCO, GeoJSON, ImageJ ROIs or NumPy (npz)."
+        )
+        raise ExportError(msg)

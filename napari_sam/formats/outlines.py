@@ -1,0 +1,246 @@
+"""Exact outlines of masks, along the edges of pixels, and masks from any outlines.
+
+Coordinates are (x, y) in pixels with the origin at the outer corner of the first pixel, as in
+ImageJ, QuPath and COCO: the pixel at row r and column c covers x from c to c + 1 and y from r to
+r + 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.measure import label as connected_components
+
+from napari_sam.formats.files import ExportError
+
+
+class PixelPolygon(NamedTuple):
+    """One connected piece of a mask.
+
+    Attributes
+    ----------
+    shell_xy : (N, 2) int64 ndarray
+        Corners of the outer ring, the first one not repeated; of positive area by the shoelace
+        formula in (x, y), which GeoJSON calls counterclockwise.
+    holes_xy : tuple of (N, 2) int64 ndarray
+        Rings of the holes, of negative area.
+    """
+
+    shell_xy: NDArray[np.int64]
+    holes_xy: tuple[NDArray[np.int64], ...]
+
+
+class _Edges(NamedTuple):
+    """Maximal straight edges in one direction, the object on the right as seen on the screen."""
+
+    start_rc: NDArray[np.int64]  # (N, 2) vertices
+    end_rc: NDArray[np.int64]  # (N, 2)
+    is_forward: NDArray[np.bool_]  # (N,) towards larger coordinates
+    piece: NDArray[np.int64]  # (N,) number of the connected piece that the edge belongs to
+
+
+def trace_outlines(mask: NDArray[np.bool_], top: int = 0, left: int = 0) -> list[PixelPolygon]:
+    """Trace the pieces of a mask.
+
+    Pixels that touch at a corner only are separate pieces. All rings are simple, and rings touch
+    each other at most in single points, so the polygons are valid together (OGC simple features).
+
+    Parameters
+    ----------
+    mask : (h, w) bool ndarray
+        The object within a box around it.
+    top, left : int
+        Row and column of the mask's first pixel; added to the coordinates.
+
+    Returns
+    -------
+    list of PixelPolygon
+        From top to bottom. With only the corners, so a rectangle has four.
+
+    Examples
+    --------
+    >>> trace_outlines(np.ones((2, 3), bool))[0].shell_xy.tolist()
+    [[0, 0], [3, 0], [3, 2], [0, 2]]
+    """
+    pieces = np.pad(connected_components(mask, connectivity=1).astype(np.int64), 1)
+    horizontal = _horizontal_edges(pieces)
+    across = _horizontal_edges(pieces.T)
+    # In the transposed image the object would be on the other side, so vertical edges turn round.
+    vertical = _Edges(
+        across.end_rc[:, ::-1], across.start_rc[:, ::-1], ~across.is_forward, across.piece
+    )
+    meets_itself = _corners_of_one_piece(pieces)
+    # Around a pixel the edges go right, down, left, up: of the vertical ones it is the forward one
+    # that follows a forward one, of the horizontal ones the backward one.
+    down_or_up = _pair(horizontal, vertical, vertical.is_forward, meets_itself)
+    right_or_left = _pair(vertical, horizontal, ~horizontal.is_forward, meets_itself)
+    following = right_or_left[down_or_up]
+    shells: dict[int, NDArray[np.int64]] = {}
+    holes: dict[int, list[NDArray[np.int64]]] = {}
+    for ring in _cycles(following):
+        corners_rc = np.stack([horizontal.start_rc[ring], horizontal.end_rc[ring]], axis=1)
+        ring_xy = corners_rc.reshape(-1, 2)[:, ::-1] + (left, top)
+        piece = int(horizontal.piece[ring[0]])
+        steps = horizontal.end_rc[ring, 1] - horizontal.start_rc[ring, 1]
+        if -np.sum(horizontal.start_rc[ring, 0] * steps) > 0:  # the area, by Green's theorem
+            shells[piece] = ring_xy
+        else:
+            holes.setdefault(piece, []).append(ring_xy)
+    return [PixelPolygon(shells[piece], tuple(holes.get(piece, ()))) for piece in sorted(shells)]
+
+
+def _horizontal_edges(pieces: NDArray[np.int64]) -> _Edges:
+    """Find runs along rows where a piece begins or ends, in a padded image of pieces."""
+    above, below = pieces[:-1], pieces[1:]
+    # Pieces never share an edge, so a pixel's edge is one piece's top or one piece's bottom.
+    edges = np.where(above == below, 0, below - above)
+    changes = np.diff(edges, axis=1)
+    rows, columns = np.nonzero(changes)
+    # Each change is the first vertex of a run unless no run follows it.
+    kinds = edges[rows, columns + 1]
+    first = np.flatnonzero(kinds)
+    row = rows[first]
+    begin, end = columns[first], columns[first + 1]
+    is_top = kinds[first] > 0
+    return _Edges(
+        np.stack([row, np.where(is_top, begin, end)], axis=1),
+        np.stack([row, np.where(is_top, end, begin)], axis=1),
+        is_top,
+        np.abs(kinds[first]),
+    )
+
+
+def _corners_of_one_piece(pieces: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return for each vertex whether a piece touches itself there, and there only by a corner."""
+    north_west, north_east = pieces[:-1, :-1], pieces[:-1, 1:]
+    south_west, south_east = pieces[1:, :-1], pieces[1:, 1:]
+    falling = (north_west == south_east) & (north_east == 0) & (south_west == 0)
+    rising = (north_east == south_west) & (north_west == 0) & (south_east == 0)
+    return np.asarray((falling & (north_west > 0)) | (rising & (north_east > 0)))
+
+
+def _pair(
+    edges: _Edges,
+    successors: _Edges,
+    follows_forward: NDArray[np.bool_],
+    meets_itself: NDArray[np.bool_],
+) -> NDArray[np.intp]:
+    """Return for each edge the successor that begins where it ends.
+
+    At a vertex with two of each, pieces that touch by a corner are kept apart: around one pixel,
+    a forward edge is followed by the successor that `follows_forward`. One piece that touches
+    itself there is joined instead, so that no ring passes the vertex twice.
+    """
+    width = meets_itself.shape[1]
+    end = edges.end_rc[:, 0] * width + edges.end_rc[:, 1]
+    start = successors.start_rc[:, 0] * width + successors.start_rc[:, 1]
+    is_joined = meets_itself.ravel()[end]
+    ends = np.argsort(2 * end + (edges.is_forward ^ is_joined), kind="stable")
+    starts = np.argsort(2 * start + follows_forward, kind="stable")
+    paired = np.empty(len(ends), np.intp)
+    paired[ends] = starts
+    return paired
+
+
+def _cycles(following: NDArray[np.intp]) -> list[list[int]]:
+    """Return the cycles of a permutation."""
+    successor = following.tolist()
+    cycles = []
+    for first in range(len(successor)):
+        cycle = []
+        place = first
+        while successor[place] >= 0:
+            cycle.append(place)
+            successor[place], place = -1, successor[place]
+        if cycle:
+            cycles.append(cycle)
+    return cycles
+
+
+def joined_ring(rings_xy: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Join rings into a single one, by slits of no width.
+
+    The even-odd rule gives the same area for the ring as for the rings, because each slit is
+    passed once in either direction.
+
+    Parameters
+    ----------
+    rings_xy : sequence of (N, 2) ndarray
+        At least one; the first corner of each is not repeated.
+
+    Returns
+    -------
+    (M, 2) ndarray
+        The slits join corners near each other.
+    """
+    joined, *others = rings_xy
+    for ring in others:
+        # Near, not nearest: among all pairs of corners that would take the square of the memory.
+        here = int(np.argmin(np.abs(joined - ring[0]).sum(axis=1)))
+        there = int(np.argmin(np.abs(ring - joined[here]).sum(axis=1)))
+        turned = np.roll(ring, -there, axis=0)
+        joined = np.concatenate([joined[: here + 1], turned, turned[:1], joined[here:]])
+    return joined
+
+
+def fill_rings(
+    rings_xy: Iterable[NDArray[Any]], shape: tuple[int, int]
+) -> tuple[NDArray[np.bool_], int, int] | None:
+    """Return the pixels whose centre is inside rings, by the even-odd rule.
+
+    Parameters
+    ----------
+    rings_xy : iterable of (N, 2) ndarray
+        Corners of any polygons, shells and holes alike. It makes no difference whether the first
+        corner is repeated. What is outside the image is cut off.
+    shape : tuple of int
+        Height and width of the image.
+
+    Returns
+    -------
+    mask : (h, w) bool ndarray
+        Within the smallest box.
+    top, left : int
+        Row and column of its first pixel.
+        None instead of all three if the rings hold no pixel's centre.
+    """
+    rings = [np.asarray(ring, np.float64) for ring in rings_xy]
+    starts = np.concatenate([np.zeros((0, 2)), *rings])
+    ends = np.concatenate([np.zeros((0, 2)), *(np.roll(ring, -1, axis=0) for ring in rings)])
+    if not np.isfinite(starts).all():
+        raise ExportError("A polygon has coordinates that are not finite; remove it.")
+    rows, x = _crossings(starts, ends, shape[0])
+    if not rows.size:
+        return None
+    columns = np.clip(np.ceil(x - 0.5), 0, shape[1]).astype(np.int64)
+    top, left = int(rows.min()), int(columns.min())
+    toggles = np.zeros((int(rows.max()) - top + 1, int(columns.max()) - left + 1), np.uint8)
+    np.bitwise_xor.at(toggles, (rows - top, columns - left), 1)
+    inside = np.bitwise_xor.accumulate(toggles, axis=1).view(np.bool_)
+    if not inside.any():
+        return None
+    kept_rows = np.flatnonzero(inside.any(axis=1))
+    kept_columns = np.flatnonzero(inside.any(axis=0))
+    first_row, first_column = int(kept_rows[0]), int(kept_columns[0])
+    mask = inside[first_row : kept_rows[-1] + 1, first_column : kept_columns[-1] + 1]
+    return mask, top + first_row, left + first_column
+
+
+def _crossings(
+    starts_xy: NDArray[np.float64], ends_xy: NDArray[np.float64], height: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the row and the x of every place where an edge crosses a row's middle."""
+    # From top to bottom, so that an edge passed in either direction crosses at the same x.
+    is_up = (ends_xy[:, 1] < starts_xy[:, 1])[:, None]
+    upper, lower = np.where(is_up, ends_xy, starts_xy), np.where(is_up, starts_xy, ends_xy)
+    first = np.clip(np.ceil(upper[:, 1] - 0.5), 0, height).astype(np.int64)
+    last = np.clip(np.ceil(lower[:, 1] - 0.5), 0, height).astype(np.int64)
+    counts = np.maximum(last - first, 0)
+    edge = np.repeat(np.arange(len(counts)), counts)
+    rows = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + first[edge]
+    step_xy = (lower - upper)[edge]
+    x = upper[edge, 0] + (rows + 0.5 - upper[edge, 1]) * step_xy[:, 0] / step_xy[:, 1]
+    return rows, x

@@ -1,0 +1,283 @@
+"""Label images as TIFF: for ImageJ, and with OME metadata.
+
+Sources of the formats: the ImageJ description and OME-XML as tifffile writes them;
+https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+from xml.etree import ElementTree
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_sam.formats.details import DETAILS_KEY
+from napari_sam.formats.files import ExportError, unreadable, written_beside
+from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.label_images import as_small_labels
+from napari_sam.formats.units import UNIT_SYMBOLS, unit_name
+
+_OME_SIZES: Final = {
+    "X": "PhysicalSizeX",
+    "Y": "PhysicalSizeY",
+    "Z": "PhysicalSizeZ",
+    "T": "TimeIncrement",
+}
+_IMAGEJ_AXES: Final = "TZCYX"
+
+# ImageJ counts time in seconds.
+_SECONDS: Final = {
+    "microsecond": 1e-6,
+    "millisecond": 1e-3,
+    "second": 1.0,
+    "minute": 60.0,
+    "hour": 3600.0,
+}
+
+# Control characters, which XML cannot even escape.
+_NOT_IN_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+# Both formats drop axes of length one; under this key they are noted.
+_AXES_KEY: Final = "label_axes"
+
+
+def write_imagej_tiff(
+    path: str | Path, labels: NDArray[Any], image: ImageInfo, details: str = ""
+) -> None:
+    """Write a label image that ImageJ and Fiji open as a calibrated stack.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.tif`` file.
+    labels : (..., H, W) integer ndarray
+        0 is background. Written as uint8 or uint16, whichever is enough.
+    image : ImageInfo
+        Axes, in the order of TZCYX, sizes and units.
+    details : str
+        ASCII text, as `details_to_text` makes it; ImageJ shows it as the image's info.
+
+    Raises
+    ------
+    ExportError
+        If there are label_ids above 65535, which ImageJ cannot open as integers, axes that it
+        does not have, or lengths in different units, or the file cannot be written.
+    """
+    labels = _checked(labels, image)
+    if labels.dtype == np.uint32:
+        msg = (
+            f"ImageJ's TIFF holds numbers up to 65535, but there is object {labels.max()}: write "
+            "OME-TIFF, which holds 32 bits, or number the objects anew."
+        )
+        raise ExportError(msg)
+    if not _is_subsequence(image.axes, _IMAGEJ_AXES):
+        raise ExportError(f"ImageJ has the axes TZCYX in this order, not {image.axes}.")
+    lengths = dict(zip(image.axes, image.shape, strict=True))
+    sizes = dict(zip(image.axes, image.pixel_size, strict=True))
+    units = dict(zip(image.axes, image.units, strict=True))
+    if len({units[axis] for axis in "ZYX" if axis in units}) > 1:
+        msg = f"ImageJ has one unit for all lengths, but the axes have {image.units}: give one."
+        raise ExportError(msg)
+    metadata: dict[str, Any] = {
+        "axes": f"{_IMAGEJ_AXES}S",
+        "unit": UNIT_SYMBOLS[units["X"]].ascii,
+        "min": 0,
+        "max": max(int(labels.max()), 1),
+        _AXES_KEY: image.axes,
+    }
+    if "Z" in sizes:
+        metadata["spacing"] = sizes["Z"]
+    if details:
+        metadata["Info"] = details
+    if units.get("T") in _SECONDS:
+        metadata["finterval"] = sizes["T"] * _SECONDS[units["T"]]
+    with written_beside(path) as partial:
+        tifffile.imwrite(
+            partial,
+            # With an axis of one sample, so that a width of one is not taken for it.
+            labels.reshape([*(lengths.get(axis, 1) for axis in _IMAGEJ_AXES), 1]),
+            imagej=True,
+            photometric="minisblack",
+            resolution=(1 / sizes["X"], 1 / sizes["Y"]),
+            metadata=metadata,
+        )
+
+
+def write_ome_tiff(
+    path: str | Path, labels: NDArray[Any], image: ImageInfo, details: str = ""
+) -> None:
+    """Write a label image with OME-XML, losslessly compressed.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file, by custom ``.ome.tif``.
+    labels : (..., H, W) integer ndarray
+        0 is background. Written as uint8, uint16 or uint32, whichever is enough.
+    image : ImageInfo
+        Name, axes, sizes and units.
+    details : str
+        ASCII text, as `details_to_text` makes it.
+
+    Raises
+    ------
+    ExportError
+        If label_ids need more than 32 bits, the axes cannot be in an OME file, or the file cannot
+        be written.
+    """
+    labels = _checked(labels, image)
+    if not set(image.axes) <= set("TZCYX"):
+        raise ExportError(f"OME-TIFF has the axes T, Z, C, Y and X, not {image.axes}; rename them.")
+    metadata: dict[str, Any] = {
+        "axes": image.axes,
+        "Name": _NOT_IN_XML.sub("?", image.name),
+        "MapAnnotation": {_AXES_KEY: image.axes},
+    }
+    if details:
+        metadata["MapAnnotation"][DETAILS_KEY] = details
+    for axis, size, unit in zip(image.axes, image.pixel_size, image.units, strict=True):
+        # A time step has no unit "pixel" in the schema, and a length without one says nothing.
+        if axis in _OME_SIZES and unit != "pixel":
+            metadata[_OME_SIZES[axis]] = size
+            metadata[f"{_OME_SIZES[axis]}Unit"] = UNIT_SYMBOLS[unit].ome
+    with written_beside(path) as partial:
+        # Without the word that it is gray, an image three pixels wide would be taken for colours.
+        tifffile.imwrite(
+            partial,
+            labels,
+            ome=True,
+            photometric="minisblack",
+            compression="zlib",
+            metadata=metadata,
+        )
+
+
+def read_label_tiff(path: str | Path) -> tuple[NDArray[Any], ImageInfo]:
+    """Read a label image, and what its metadata say.
+
+    Parameters
+    ----------
+    path : str or Path
+        A TIFF file of one channel, with metadata of ImageJ, of OME, or with none.
+
+    Returns
+    -------
+    labels : (..., H, W) unsigned integer ndarray
+        0 is background. Of several images in a file, the first.
+    image : ImageInfo
+        Sizes are 1 pixel where the file does not say. ImageJ's files are named by the file.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be read or does not hold integers.
+    """
+    path = Path(path)
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            series = tiff.series[0]
+            labels = as_small_labels(np.atleast_2d(series.asarray()))
+            details = _ome_details(tiff) or _imagej_details(tiff)
+            axes = series.axes
+            height, width = tiff.pages.first.imagelength, tiff.pages.first.imagewidth
+    except (OSError, tifffile.TiffFileError, IndexError, ElementTree.ParseError) as error:
+        raise unreadable(path, error, "TIFF") from error
+    # The page knows better than the series, which drops and mixes up axes of length one.
+    lengths = dict(zip(axes, labels.shape, strict=False)) | {"Y": height, "X": width}
+    wanted = details.get(_AXES_KEY, axes)
+    if set(axes) <= set(wanted):
+        axes = wanted
+        labels = labels.reshape([lengths.get(axis, 1) for axis in axes])
+    if len(axes) != labels.ndim or axes[-2:] != "YX":
+        msg = f"A label image needs one channel, ... YX, not the axes {axes}: {path.name}"
+        raise ExportError(msg)
+    known = [details.get(axis, (1.0, "pixel")) for axis in axes]
+    return labels, ImageInfo(
+        labels.shape,
+        details.get("name") or path.name,
+        axes if axes.isalpha() else "",
+        tuple(size for size, _ in known),
+        tuple(unit for _, unit in known),
+    )
+
+
+def read_tiff_details(path: str | Path) -> str:
+    """Return the text that the label image was written with; "" without one.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be read.
+    """
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            known = _ome_details(tiff) or tiff.imagej_metadata or {}
+            return str(known.get(DETAILS_KEY, known.get("Info", "")))
+    except (OSError, tifffile.TiffFileError, IndexError, ElementTree.ParseError) as error:
+        raise unreadable(path, error, "TIFF") from error
+
+
+def _checked(labels: NDArray[Any], image: ImageInfo) -> NDArray[Any]:
+    if labels.shape != image.shape:
+        msg = f"The labels have the shape {labels.shape}, the image {image.shape}; give the same."
+        raise ExportError(msg)
+    return as_small_labels(labels)
+
+
+def _is_subsequence(axes: str, order: str) -> bool:
+    remaining = iter(order)
+    return all(axis in remaining for axis in axes)
+
+
+def _ome_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
+    """Return name, axes, and size and unit by axis; nothing if this is no OME file."""
+    if not tiff.ome_metadata:
+        return {}
+    root = ElementTree.fromstring(tiff.ome_metadata)
+    details: dict[str, Any] = {}
+    for element in root.iterfind(".//{*}MapAnnotation//{*}M"):
+        key = element.get("K")
+        if key in (_AXES_KEY, DETAILS_KEY):
+            details[key] = element.text
+    first = root.find("{*}Image")
+    pixels = None if first is None else first.find("{*}Pixels")
+    if first is None or pixels is None:
+        return details
+    details["name"] = first.get("Name")
+    for axis, key in _OME_SIZES.items():
+        size = pixels.get(key)
+        # Units that nobody expects here, such as light years, are as good as none.
+        with suppress(ExportError, ValueError):
+            if size is not None:
+                # The defaults of the schema.
+                unit = pixels.get(f"{key}Unit", "s" if axis == "T" else "µm")
+                details[axis] = (float(size), unit_name(unit))
+    return details
+
+
+def _imagej_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
+    """Return axes, and size and unit by axis; nothing if this is no ImageJ file."""
+    metadata = tiff.imagej_metadata
+    if not metadata:
+        return {}
+    details: dict[str, Any] = {}
+    if _AXES_KEY in metadata:
+        details[_AXES_KEY] = metadata[_AXES_KEY]
+    unit = "pixel"
+    with suppress(ExportError):
+        unit = unit_name(str(metadata.get("unit", "pixel")))
+    tags = tiff.pages.first.tags
+    for axis, tag in (("X", "XResolution"), ("Y", "YResolution")):
+        if tag in tags and tags[tag].value[0]:
+            count, steps = tags[tag].value
+            details[axis] = (steps / count, unit)
+    if "spacing" in metadata:
+        details["Z"] = (float(metadata["spacing"]), unit)
+    if metadata.get("finterval"):
+        details["T"] = (float(metadata["finterval"]), "second")
+    return details

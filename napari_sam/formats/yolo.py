@@ -1,0 +1,221 @@
+"""Segmentation labels as Ultralytics' YOLO trains on them.
+
+Source of the format: https://docs.ultralytics.com/datasets/segment/. A text file belongs to an
+image; each of its lines is an object: the number of its class, from 0, and the corners of one
+polygon, x and y in turn, as fractions of the image's width and height.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import yaml
+
+from napari_sam.formats.annotations import Annotations, ExportObject
+from napari_sam.formats.classes import ExportClass, classes_of
+from napari_sam.formats.files import ExportError, read_text, write_text
+from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.outlines import fill_rings, joined_ring, trace_outlines
+from napari_sam.storage.text import single_line
+
+# The one class that a data set must have, where objects have none.
+_UNCLASSIFIED: Final = '  0: "object"  # without class\n'
+_NOT_IN_YAML: Final = re.compile("[^ -~\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+
+
+def write_yolo(path: str | Path, annotations: Annotations) -> None:
+    """Write the objects of one 2-D image.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.txt`` file, named as the image.
+    annotations : Annotations
+        The objects, of the classes in the order of their numbers. Without classes there is one,
+        0, for all of them.
+
+    Raises
+    ------
+    ExportError
+        If this is a stack, some objects have a class and others none, or the file cannot be
+        written.
+
+    Notes
+    -----
+    The format has neither holes nor several pieces: rings are joined by slits of no width, as
+    Ultralytics' own converter does, so by the even-odd rule no pixel is lost. Programs that draw
+    the outline of a polygon as well, such as OpenCV's ``fillPoly``, fill the slits, one pixel wide.
+    It has no label_ids and no scores.
+    """
+    if annotations.image.stack_shape:
+        msg = "YOLO has one text file for each 2-D image: write each slice, Annotations.plane."
+        raise ExportError(msg)
+    numbers: dict[str | None, int] = {one.name: at for at, one in enumerate(annotations.classes)}
+    if not numbers:
+        numbers[None] = 0
+    if any(thing.class_name not in numbers for thing in annotations.objects):
+        raise ExportError("YOLO needs a class for each object, or for none: give the others one.")
+    lines = [
+        f"{numbers[thing.class_name]} {_polygon(thing, annotations.image)}\n"
+        for thing in annotations.objects
+    ]
+    write_text(path, "".join(lines))
+
+
+def _polygon(thing: ExportObject, image: ImageInfo) -> str:
+    pieces = trace_outlines(thing.mask, thing.top, thing.left)
+    ring = joined_ring([ring for piece in pieces for ring in (piece.shell_xy, *piece.holes_xy)])
+    fractions = (ring / image.plane_shape[::-1]).ravel().tolist()
+    # Eight digits keep a corner within a thousandth of a pixel in images of 100,000 pixels.
+    return " ".join(f"{fraction:.8f}".rstrip("0").rstrip(".") for fraction in fractions)
+
+
+def read_yolo(
+    path: str | Path, image: ImageInfo, classes: Sequence[ExportClass] = ()
+) -> Annotations:
+    """Read the objects of one 2-D image.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.txt`` file.
+    image : ImageInfo
+        The image that it belongs to.
+    classes : sequence of ExportClass, optional
+        In the order of their numbers, as `read_yolo_classes` reads them. Without them objects
+        have no class.
+
+    Returns
+    -------
+    Annotations
+        Objects are numbered by their line in the file. Those without a pixel are left out.
+
+    Raises
+    ------
+    ExportError
+        If a line is no polygon, or its class is not among those given.
+    """
+    objects = []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            class_number = int(line.split()[0])
+            if class_number < 0:
+                raise ValueError("a class is numbered from 0")
+            corners = np.array(line.split()[1:], np.float64).reshape(-1, 2)
+            if len(corners) < 3:
+                raise ValueError(f"{len(corners)} corners")
+            class_name = classes[class_number].name if classes else None
+        except (ValueError, IndexError) as error:
+            msg = f"Line {number} {_wrong(line, classes)}: {Path(path).name}"
+            raise ExportError(msg) from error
+        found = fill_rings([corners * image.plane_shape[::-1]], image.plane_shape)
+        if found is not None:
+            objects.append(ExportObject(number, *found, class_name=class_name))
+    return Annotations(image, objects, classes)
+
+
+def _wrong(line: str, classes: Sequence[ExportClass]) -> str:
+    """Return what is wrong with a line that is no polygon of a known class."""
+    first, *rest = line.split()
+    if not first.isdecimal():
+        return f"begins with {first!r} instead of the number of a class"
+    if len(rest) < 6 or len(rest) % 2:
+        return f"has {len(rest)} coordinates, not the even number of 6 or more of a polygon"
+    if classes and int(first) >= len(classes):
+        return f"has the class {first}, but only {len(classes)} are named in the .yaml beside it"
+    return "has a coordinate that is not a number"
+
+
+def write_yolo_classes(path: str | Path, classes: Sequence[ExportClass]) -> None:
+    """Write the part of a data set's ``data.yaml`` that names the classes.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.yaml`` file. What one that is there says beside the classes, such as the folders of
+        the images, is kept.
+    classes : sequence of ExportClass
+        In the order of their numbers. Without any, the one class is called "object".
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be written, or the one that is there is no ``data.yaml``.
+    """
+    kept, has_count = _without_names(path) if Path(path).exists() else ("", False)
+    count = f"nc: {max(len(classes), 1)}\n" if has_count else ""
+    names = "".join(f"  {at}: {_quoted(one.name)}\n" for at, one in enumerate(classes))
+    write_text(path, f"{kept}{count}names:\n{names or _UNCLASSIFIED}")
+
+
+def _quoted(name: str) -> str:
+    """Return a YAML string in quotes, so that no name is taken for a number or for "no"."""
+    # Those of JSON are YAML's, but for characters that YAML wants escaped.
+    text = json.dumps(name, ensure_ascii=False)
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _without_names(path: str | Path) -> tuple[str, bool]:
+    """Return a data set's text without its classes, and whether it had their number, too."""
+    text = read_text(path)
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        raise _no_data_set(path) from error
+    if root is None:
+        return text, False
+    # In braces on a line, members cannot be taken out of the text one by one.
+    if not isinstance(root, yaml.MappingNode) or root.flow_style:
+        raise _no_data_set(path)
+    ours = [(key, value) for key, value in root.value if key.value in ("names", "nc")]
+    for key, value in reversed(ours):
+        text = text[: key.start_mark.index] + text[value.end_mark.index :].removeprefix("\n")
+    has_count = any(key.value == "nc" for key, _ in ours)
+    return text if not text or text.endswith("\n") else f"{text}\n", has_count
+
+
+def _no_data_set(path: str | Path) -> ExportError:
+    return ExportError(
+        "The classes cannot be named in the file that is there, which is none of YOLO's: choose "
+        f"another name than that of {Path(path).name}"
+    )
+
+
+def read_yolo_classes(path: str | Path) -> tuple[ExportClass, ...]:
+    """Read the classes of a data set.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``data.yaml`` file, whose names are a list or numbered.
+
+    Returns
+    -------
+    tuple of ExportClass
+        In the order of their numbers, with colours of the palette; none if the file was written
+        without any.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be read or has no names.
+    """
+    try:
+        text = read_text(path)
+        if text.endswith(_UNCLASSIFIED):
+            return ()
+        names = yaml.safe_load(text)["names"]
+        if isinstance(names, dict):
+            names = [names[number] for number in range(len(names))]
+        return classes_of(single_line(str(name)) for name in names)
+    except (yaml.YAMLError, TypeError, KeyError) as error:
+        raise ExportError(
+            f"Classes are not named as in YOLO's data.yaml: {Path(path).name}"
+        ) from error

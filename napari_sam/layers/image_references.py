@@ -1,0 +1,70 @@
+"""Images known again by what journals and session files say of them, and labels for them."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+from napari.layers import Image, Labels
+from numpy.typing import DTypeLike
+
+from napari_sam.layers.plane_view import PlaneView, levels
+from napari_sam.layers.target import new_target_layer
+from napari_sam.session.journal.files import ImageReference
+from napari_sam.session.journal.session_file import fingerprint_of
+
+
+def reference_of(image: Image) -> ImageReference:
+    """Return by what an image is known again: its file, and some pixels if they are in memory."""
+    path = image.source.path
+    finest = levels(image)[0]
+    return ImageReference(
+        name=image.name,
+        source=None if path is None else path if "://" in path else str(Path(path).absolute()),
+        shape=tuple(int(length) for length in finest.shape),
+        dtype=str(finest.dtype),
+        scale=tuple(float(size) for size in image.scale),
+        axes=tuple(str(name) for name in image.axis_labels),
+        fingerprint=fingerprint_of(finest) if isinstance(finest, np.ndarray) else None,
+    )
+
+
+def file_for(image: Image | None, name: str) -> str:
+    """Return how a file may be called, in the folder of an image if something can be kept there."""
+    name = re.sub(r'[\\/:*?"<>|]', "_", name)
+    path = None if image is None else image.source.path
+    if path is None or "://" in path:
+        return name
+    folder = Path(path).absolute().parent
+    return str(folder / name) if os.access(folder, os.W_OK) else name
+
+
+def labels_for(
+    image: Image, view: PlaneView | None, shape: tuple[int, ...], dtype: DTypeLike
+) -> Labels:
+    """Make an empty Labels layer for objects that were once made on an image.
+
+    Parameters
+    ----------
+    image : napari.layers.Image
+        The image.
+    view : PlaneView, optional
+        The plane of it that is shown. If labels for it have the shape, the layer lies exactly on
+        the image; otherwise, as after another choice of the channels, as far as that is known.
+    shape : tuple of int
+        Of the labels.
+    dtype : dtype_like
+        Of the labels.
+    """
+    if view is not None and view.shape_nd == shape:
+        return new_target_layer(image, view, dtype)
+    ndim = min(len(shape), image.ndim)
+    missing = (1.0,) * (len(shape) - ndim)
+    return Labels(
+        np.zeros(shape, dtype),
+        name=f"{image.name} labels",
+        scale=(*missing, *image.scale[-ndim:]),
+        translate=(*np.zeros(len(missing)), *image.translate[-ndim:]),
+    )

@@ -1,0 +1,168 @@
+"""The objects that a layer of the person's asks for: one for each point, shape or label in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from napari.components import Dims
+from napari.layers import Image, Labels, Layer, Points, Shapes
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_sam.layers.plane_view import PlaneView, levels, lies_on
+from napari_sam.layers.prompt_layers import in_image, label_of_each
+from napari_sam.layers.shape_prompts import Area, shapes_on_plane
+from napari_sam.session.batch_prompts.decode import BatchPrompt, region_to_find
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
+from napari_sam.session.prompts.shapes import Outline, Scribble
+
+_CLASS_COLUMNS: Final = ("class_name", "class", "classes", "category", "label", "name", "type")
+"""Where the class of a point or a shape may be written; the first one that there is counts."""
+
+
+Read = Callable[[], list[BatchPrompt]]
+"""Gives the objects; may be called on any thread."""
+
+
+def objects_in_layer(layer: Layer, image: Image, view: PlaneView, dims: Dims) -> Read:
+    """Return what gives the objects that a layer asks for on the displayed plane of an image.
+
+    Parameters
+    ----------
+    layer : napari.layers.Points, Shapes or Labels
+        Points and scribbles that say background ask for nothing; a column of the features that is
+        called class, or similarly, gives the classes.
+    image : napari.layers.Image
+        The image.
+    view : PlaneView
+        Its plane.
+    dims : napari.components.Dims
+        The viewer's.
+
+    Raises
+    ------
+    TargetError
+        If labels do not lie on the image, or the layer is of another kind.
+    """
+    if isinstance(layer, Points):
+        objects = _of_points(layer, image, view, dims)
+    elif isinstance(layer, Shapes):
+        objects = _of_shapes(layer, image, view, dims)
+    elif isinstance(layer, Labels):
+        read = labels_on_plane(layer, image, view)
+        return lambda: _of_labels(read())
+    else:
+        msg = f"'{layer.name}' has neither points nor shapes nor labels: choose another layer."
+        raise TargetError(msg)
+    return lambda: objects
+
+
+def _of_shapes(layer: Shapes, image: Image, view: PlaneView, dims: Dims) -> list[BatchPrompt]:
+    classes, objects = _classes(layer), []
+    for index, shape in shapes_on_plane(layer, image, view, dims):
+        if not isinstance(shape, Scribble):
+            objects.append(BatchPrompt(_around(shape), classes[index]))
+        elif shape.label == FOREGROUND:
+            objects.append(BatchPrompt(Prompts(scribbles=(shape,)), classes[index]))
+    return objects
+
+
+def _of_labels(labels: NDArray[Any]) -> list[BatchPrompt]:
+    found, inverse = np.unique(labels, return_inverse=True)
+    numbers = inverse.reshape(labels.shape) + (0 if found[0] == 0 else 1)
+    return [
+        region_to_find(numbers[box] == number, box[0].start, box[1].start)
+        for number, box in enumerate(ndimage.find_objects(numbers), start=1)
+        if box is not None
+    ]
+
+
+def _around(area: Area) -> Prompts:
+    return Prompts(outline=area) if isinstance(area, Outline) else Prompts(box_xyxy=area)
+
+
+def labels_on_plane(layer: Labels, image: Image, view: PlaneView) -> Callable[[], NDArray[Any]]:
+    """Return what reads the (H, W) labels of a layer on a plane of an image, on any thread.
+
+    Raises
+    ------
+    TargetError
+        If the layer does not lie on the image.
+    """
+    where, data = view.for_labels(layer.ndim), levels(layer)[0]
+    if tuple(data.shape) != where.shape_nd or not lies_on(layer, image, view):
+        msg = f"'{layer.name}' does not lie on the image: choose labels of the image's shape."
+        raise TargetError(msg)
+    index: list[int | slice] = list(where.index)
+    index[where.row_axis] = index[where.column_axis] = slice(None)
+
+    def read() -> NDArray[Any]:
+        plane = np.asarray(data[tuple(index)])
+        return plane.T if where.is_transposed else plane
+
+    return read
+
+
+def region_at(
+    layer: Labels, image: Image, view: PlaneView, world: tuple[float, ...]
+) -> tuple[NDArray[np.bool_], int, int] | None:
+    """Return the object of a Labels layer at a place, as it lies on a plane of an image.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        The labels.
+    image : napari.layers.Image
+        The image.
+    view : PlaneView
+        The plane.
+    world : tuple of float
+        The place.
+
+    Returns
+    -------
+    (mask, top, left) or None
+        The (h, w) bool mask within the smallest box, and row and column of its first pixel; None
+        if there is no object, or the labels do not lie on the image.
+    """
+    try:
+        read = labels_on_plane(layer, image, view)
+    except TargetError:
+        return None
+    ((x, y),) = view.to_xy(np.asarray(image.world_to_data(world), float)[np.newaxis])
+    row, column = round(float(y)), round(float(x))
+    if not (0 <= row < view.shape[0] and 0 <= column < view.shape[1]):
+        return None
+    labels = read()
+    if labels[row, column] == 0:
+        return None
+    ((rows, columns),) = ndimage.find_objects((labels == labels[row, column]).astype(np.uint8))
+    mask = labels[rows, columns] == labels[row, column]
+    return mask, rows.start, columns.start
+
+
+def _of_points(layer: Points, image: Image, view: PlaneView, dims: Dims) -> list[BatchPrompt]:
+    points_rc = in_image(layer, layer.data, image, dims)
+    here = view.holds(points_rc) & np.isfinite(points_rc).all(axis=1)
+    here &= label_of_each(layer) == FOREGROUND
+    classes = _classes(layer)
+    places = view.to_xy(points_rc)
+    return [
+        BatchPrompt(Prompts(((float(x), float(y)),), (FOREGROUND,)), classes[index])
+        for index, (x, y) in enumerate(places)
+        if here[index]
+    ]
+
+
+def _classes(layer: Points | Shapes) -> list[str | None]:
+    """Return the class of each point or shape; None where there is none."""
+    columns = {str(name).lower(): layer.features[name] for name in layer.features.columns}
+    known = [columns[name] for name in _CLASS_COLUMNS if name in columns]
+    for column in known:
+        values = column.tolist()
+        if all(isinstance(value, str) or value != value for value in values):
+            return [value.strip() or None if isinstance(value, str) else None for value in values]
+    return [None] * len(layer.data)

@@ -1,0 +1,1 @@
+"""Automatic mask generation with a grid of points, as published."""

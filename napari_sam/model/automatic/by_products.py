@@ -1,0 +1,131 @@
+"""What follows from an image's masks without any training: object proposals and edges.
+
+Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), appendix D.2,
+"Zero-shot edge detection", and D.3, "Zero-shot object proposals".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from skimage.feature import hessian_matrix
+from skimage.filters import sobel
+from skimage.morphology import dilation
+from skimage.transform import warp
+
+from napari_sam.engine.automatic_settings import AutomaticSettings
+from napari_sam.model.automatic.mask_set import FoundMask, MaskRecord, MaskSet
+from napari_sam.model.prediction import Region, upscale_strips
+
+PROPOSAL_SETTINGS = AutomaticSettings(points_per_side=64, box_nms_thresh=0.9)
+"""With which the paper finds masks for proposals: more of them, and more alike."""
+
+EDGE_SETTINGS = AutomaticSettings(points_per_side=16, pred_iou_thresh=0, stability_score_thresh=0)
+"""With which the paper finds masks for edges: few, good or not."""
+
+_REACH_PX = 2  # to the outer boundary one pixel, and one more for the filter there
+_RIDGE_SIGMA_PX = 2.0
+
+
+class Proposals(NamedTuple):
+    """Boxes that may hold an object, the most likely first.
+
+    Attributes
+    ----------
+    boxes_xyxy : ndarray
+        (N, 4) int64, x0, y0, x1, y1 of the first and last pixel.
+    scores : ndarray
+        (N,) float64, descending.
+    """
+
+    boxes_xyxy: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float64]
+
+
+def object_proposals(records: Iterable[MaskRecord], limit: int = 1000) -> Proposals:
+    """Rank the boxes of masks by how likely they hold an object.
+
+    Parameters
+    ----------
+    records : iterable of MaskRecord
+        From `FoundMasks.select`; in the paper those of `PROPOSAL_SETTINGS`.
+    limit : int
+        How many boxes at most.
+
+    Returns
+    -------
+    Proposals
+        By the mean of predicted quality and stability.
+    """
+    given = list(records)
+    scores = np.array([(one.predicted_iou + one.stability_score) / 2 for one in given], np.float64)
+    boxes = np.array([one.box_xyxy for one in given], np.int64).reshape(-1, 4)
+    order = np.argsort(-scores, kind="stable")[:limit]
+    return Proposals(boxes[order], scores[order])
+
+
+def detect_edges(found: MaskSet) -> npt.NDArray[np.float32]:
+    """Draw the outlines of masks, the stronger the clearer the mask ends there.
+
+    Parameters
+    ----------
+    found : MaskSet
+        From `find_masks` with ``keep_logits=True``; in the paper with `EDGE_SETTINGS`.
+
+    Returns
+    -------
+    ndarray
+        (H, W) float32 from 0 to 1, thin lines.
+
+    Raises
+    ------
+    ValueError
+        If the masks were found without their logits.
+    """
+    edges = np.zeros(found.original_size, np.float32)
+    for mask in found.survivors():
+        region, outline = _outline(mask)
+        part = edges[region.top : region.bottom, region.left : region.right]
+        np.maximum(part, outline, out=part)
+    low, high = float(edges.min()), float(edges.max())
+    if high > low:
+        edges = (edges - low) / (high - low)
+    return _thinned(edges)
+
+
+def _outline(found: FoundMask) -> tuple[Region, npt.NDArray[np.float32]]:
+    """Return how steeply a mask's probability falls just outside of it, and where that is."""
+    if found.logits is None:
+        raise ValueError("The masks came without logits; find them again with keep_logits=True.")
+    logits, rows, columns = found.logits
+    left, top, right, bottom = found.crop_box_xyxy
+    x0, y0, x1, y1 = found.box_xyxy
+    region = Region(
+        max(y0 - _REACH_PX, top),
+        min(y1 + 1 + _REACH_PX, bottom),
+        max(x0 - _REACH_PX, left),
+        min(x1 + 1 + _REACH_PX, right),
+    )
+    in_crop = Region(region.top - top, region.bottom - top, region.left - left, region.right - left)
+    probabilities = np.empty(region.shape, np.float32)
+    for strip, values in upscale_strips(logits.astype(np.float32), rows, columns, in_crop):
+        probabilities[:, strip] = values.sigmoid().numpy()
+    mask = found.run_lengths.mask((region.left, region.top, region.right - 1, region.bottom - 1))
+    outer_boundary = dilation(mask, np.ones((3, 3), bool)) & ~mask
+    return region, np.where(outer_boundary, sobel(probabilities), 0).astype(np.float32)
+
+
+def _thinned(edges: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Keep the pixels of (H, W) edges that are no weaker than both neighbours across the edge."""
+    rr, rc, cc = hessian_matrix(edges, sigma=_RIDGE_SIGMA_PX, use_gaussian_derivatives=True)
+    # Along an edge, smoothed, it is least curved; across is at right angles.
+    along = 0.5 * np.arctan2(2 * rc, rr - cc)
+    across = np.stack([-np.sin(along), np.cos(along)])
+    places = np.indices(edges.shape)
+    before, after = (
+        warp(edges, places + step * across, order=1, mode="constant") for step in (-1, 1)
+    )
+    return np.where((edges >= before) & (edges >= after), edges, 0).astype(np.float32)

@@ -1,0 +1,228 @@
+"""Automatic mask generation: everything that a grid of clicks finds in an image.
+
+Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), section 5 and
+appendix B.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam.engine.automatic_settings import AutomaticSettings, Crop
+from napari_sam.model.automatic.mask_ops import (
+    Box,
+    box_of,
+    near_crop_edge,
+    run_lengths,
+    stable_mask,
+)
+from napari_sam.model.automatic.mask_set import (
+    FoundMask,
+    MaskLogits,
+    MaskSet,
+    passes_pred_iou,
+    published_form,
+)
+from napari_sam.model.prediction import MaskCrop, MaskPrediction
+from napari_sam.model.predictor import ImageEmbedding, Predictor
+from napari_sam.model.runtime.parallel import map_on_cores
+from napari_sam.model.sam.common import ProgressCallback
+from napari_sam.model.transforms import Size
+from napari_sam.model.validation import check_image
+
+BatchCallback = Callable[[int, int, MaskSet], None]
+"""Called as ``on_batch(done, total, found)`` with the masks of each batch of points."""
+
+PointFilter = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.bool_]]
+"""Called with points (N, 2), x and y in pixels of the image; returns which of them to decode."""
+
+DEFAULTS = AutomaticSettings()
+
+
+def find_masks(
+    predictor: Predictor,
+    image: npt.NDArray[np.uint8],
+    settings: AutomaticSettings = DEFAULTS,
+    *,
+    embedding: ImageEmbedding | None = None,
+    lowest_pred_iou: float | None = None,
+    keep_logits: bool = False,
+    is_wanted: PointFilter | None = None,
+    on_batch: BatchCallback | None = None,
+    on_block: ProgressCallback | None = None,
+) -> MaskSet:
+    """Find the masks that a grid of foreground points means.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Encodes the image and its crops, and decodes the points.
+    image : ndarray
+        (H, W, 3) uint8, RGB.
+    settings : AutomaticSettings
+        Which points, and what is dropped at once: see `lowest_pred_iou`.
+    embedding : ImageEmbedding, optional
+        Of the whole image, if there is one already.
+    lowest_pred_iou : float, optional
+        Keep masks of a better predicted quality, so that `FoundMasks.select` may be asked for any
+        threshold from here on; 0 keeps all. It is `settings.pred_iou_thresh` if not given or if
+        that is lower; a high one saves upscaling the others.
+    keep_logits : bool
+        Keep the logits of each mask, 128 kB, as edge detection needs them.
+    is_wanted : callable, optional
+        Called with the points of each crop, (N, 2) x, y in pixels of the image; returns (N,)
+        bool, which of them to decode. A crop with none of them is not encoded.
+    on_batch : callable, optional
+        Called as ``on_batch(done, total, found)`` after each batch, on this thread, with the
+        number of points and a `MaskSet` of the new masks alone. An exception it raises stops
+        the search and comes out here.
+    on_block : callable, optional
+        Called as ``on_block(done, total)`` while the image or a crop is encoded, and may raise
+        as well.
+
+    Returns
+    -------
+    FoundMasks
+        Every mask, whatever its stability or its likeness to others. Empty masks, and masks in
+        crops that end at an edge of the crop inside the image, are left out.
+
+    Raises
+    ------
+    ValueError
+        If the image has another shape or dtype, or the embedding is not of it.
+    """
+    image = check_image(image)
+    size = image.shape[0], image.shape[1]
+    if embedding is not None and embedding.original_size != size:
+        raise ValueError(
+            f"The image embedding is of an image of {embedding.original_size} pixels, this one "
+            f"has {size}; pass the embedding of this image, or none."
+        )
+    if lowest_pred_iou is None:
+        lowest_pred_iou = settings.pred_iou_thresh
+    lowest_pred_iou = min(lowest_pred_iou, settings.pred_iou_thresh)
+    if predictor.device == "cpu":
+        predictor.warm_up()  # hundreds of decodes are worth it, and leave other threads alone
+
+    grids = [(crop, _points(settings, crop, is_wanted)) for crop in settings.crops(size)]
+    total = sum(len(points) for _, points in grids)
+    found, done = MaskSet(settings, lowest_pred_iou, size), 0
+    for (layer, box), points in grids:
+        x0, y0, x1, y1 = box
+        if len(points) and (layer > 0 or embedding is None):
+            embedding = predictor.encode(image[y0:y1, x0:x1], on_block)
+        for start in range(0, len(points), settings.points_per_batch):
+            assert embedding is not None
+            batch = points[start : start + settings.points_per_batch]
+            masks = _find(predictor, embedding, batch, box, found, keep_logits)
+            new = MaskSet(settings, lowest_pred_iou, size, masks)
+            found, done = found + new, done + len(batch)
+            if on_batch is not None:
+                on_batch(done, total, new)
+    return found
+
+
+def _points(
+    settings: AutomaticSettings, crop: Crop, is_wanted: PointFilter | None
+) -> npt.NDArray[np.float64]:
+    """Return the points of a crop that are decoded, (N, 2) in pixels of the crop."""
+    x0, y0, x1, y1 = crop.box_xyxy
+    points = settings.point_grid(crop.layer) * (x1 - x0, y1 - y0)
+    return points if is_wanted is None else points[is_wanted(points + np.array([x0, y0]))]
+
+
+def _find(
+    predictor: Predictor,
+    embedding: ImageEmbedding,
+    points_xy: npt.NDArray[np.float64],
+    crop_box_xyxy: Box,
+    run: MaskSet,
+    keep_logits: bool,
+) -> tuple[FoundMask, ...]:
+    """Decode points (N, 2), in pixels of a crop, for a run that is under way."""
+    predictions = predictor.decode_batch(
+        embedding, points_xy[:, None], np.ones((len(points_xy), 1))
+    )
+    good = [
+        (prediction, k, point_xy)
+        for prediction, point_xy in zip(predictions, points_xy, strict=True)
+        for k in range(len(prediction))
+        if passes_pred_iou(float(prediction.iou_predictions[k]), run.lowest_pred_iou)
+    ]
+
+    def measure(
+        item: tuple[MaskPrediction, int, npt.NDArray[np.float64]],
+    ) -> FoundMask | None:
+        return _measure(*item, crop_box_xyxy, run.original_size, run.settings, keep_logits)
+
+    return tuple(mask for mask in map_on_cores(measure, good) if mask is not None)
+
+
+def _measure(
+    prediction: MaskPrediction,
+    k: int,
+    point_xy: npt.NDArray[np.float64],
+    crop_box_xyxy: Box,
+    size: Size,
+    settings: AutomaticSettings,
+    keep_logits: bool,
+) -> FoundMask | None:
+    """Upscale mask `k`, found in a crop, and place it in the image of (H, W) pixels."""
+    logits = prediction.low_res_logits[k]
+    rows, columns = prediction.axis_filters(prediction.original_size)
+    crop, stability_score = stable_mask(logits, rows, columns, settings.stability_score_offset)
+    if crop.mask.size == 0:
+        return None
+    x0, y0, _, _ = crop_box_xyxy
+    crop = MaskCrop(crop.mask, crop.top + y0, crop.left + x0)
+    box = box_of(crop)
+    if near_crop_edge(box, crop_box_xyxy, size):
+        return None
+    return FoundMask(
+        run_lengths(crop, size),
+        box,
+        float(prediction.iou_predictions[k]),
+        stability_score,
+        (float(point_xy[0]) + x0, float(point_xy[1]) + y0),
+        crop_box_xyxy,
+        MaskLogits(logits.astype(np.float16), rows, columns) if keep_logits else None,
+        k,
+    )
+
+
+def generate_masks(
+    predictor: Predictor,
+    image: npt.NDArray[np.uint8],
+    settings: AutomaticSettings = DEFAULTS,
+    *,
+    on_batch: BatchCallback | None = None,
+) -> list[dict[str, Any]]:
+    """Find masks, choose among them, and return them as published SAM does.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Encodes the image and its crops, and decodes the points.
+    image : ndarray
+        (H, W, 3) uint8, RGB.
+    settings : AutomaticSettings
+        All of the published ones.
+    on_batch : callable, optional
+        As for `find_masks`.
+
+    Returns
+    -------
+    list of dict
+        See `published_form`.
+
+    Raises
+    ------
+    ValueError
+        If the image has another shape or dtype.
+    """
+    found = find_masks(predictor, image, settings, on_batch=on_batch)
+    return published_form(found.select(), found.original_size, settings.output_mode)

@@ -1,0 +1,91 @@
+"""Writing any checkpoint as safetensors under the published names."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from napari_sam.model.build import check_complete
+from napari_sam.model.checkpoints.files import CheckpointError
+from napari_sam.model.checkpoints.state_dicts import read_checkpoint
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What `convert` has written.
+
+    Attributes
+    ----------
+    variant : str
+        A key of `VARIANTS`.
+    path : Path
+        The model.
+    decoder_path : Path or None
+        The weights of micro-sam's instance decoder, if the checkpoint held one.
+    """
+
+    variant: str
+    path: Path
+    decoder_path: Path | None
+
+
+def convert(source: str | Path, target: str | Path, overwrite: bool = False) -> Conversion:
+    """Write a checkpoint of any layout as safetensors.
+
+    Parameters
+    ----------
+    source : str or Path
+        Whatever `read_checkpoint` takes.
+    target : str or Path
+        A ``.safetensors`` file. An instance decoder goes beside it, as ``..._decoder``.
+    overwrite : bool
+        Whether files of these names may be replaced.
+
+    Returns
+    -------
+    Conversion
+        What was found and written.
+
+    Raises
+    ------
+    CheckpointError
+        If the source cannot be used, or a target would be overwritten. Nothing is written then.
+    """
+    target = Path(target)
+    if target.suffix != ".safetensors":
+        raise CheckpointError(f"{target} does not end in .safetensors; give it a name that does.")
+    checkpoint = read_checkpoint(source)
+    variant = check_complete(checkpoint, source)
+    written = {target: checkpoint.state_dict}
+    decoder_path = None
+    if checkpoint.decoder_state:
+        decoder_path = target.with_name(f"{target.stem}_decoder.safetensors")
+        written[decoder_path] = checkpoint.decoder_state
+    for path in written:
+        if path.exists() and not overwrite:
+            raise CheckpointError(f"{path} exists already; choose another name, or overwrite it.")
+    for path, tensors in written.items():
+        _write(tensors, path)
+    return Conversion(variant, target, decoder_path)
+
+
+def _write(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write beside and rename, so that a file is complete as soon as it has its name."""
+    # Safetensors takes no views, and no two names for one memory.
+    separate = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(separate, partial, metadata={"format": "pt"})
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} cannot be written ({error}).") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -1,0 +1,175 @@
+"""What a checkpoint holds, and loading it strictly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from napari_sam.model.checkpoints.files import (
+    CheckpointError,
+    find_weights,
+    name_some,
+    read_content,
+)
+from napari_sam.model.checkpoints.layouts import POSITION_KEYS, to_published
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """What a file holds.
+
+    Attributes
+    ----------
+    state_dict : dict of str to Tensor
+        The model's weights under their published names, on the CPU.
+    decoder_state : dict of str to Tensor
+        Weights of micro-sam's instance decoder, kept aside; usually empty.
+    """
+
+    state_dict: dict[str, Tensor]
+    decoder_state: dict[str, Tensor] = field(default_factory=dict)
+
+
+def read_checkpoint(path: str | Path, *, lazily: bool = False) -> Checkpoint:
+    """Read the tensors of a checkpoint without running any code it may contain.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.safetensors`` file, a PyTorch file of any other name, or a folder saved by Hugging
+        Face's ``SamModel``, whose weights may be in several files with an index; the index itself
+        will do too. The names may be those of Meta, Hugging Face, or micro-sam.
+    lazily : bool
+        Leave the tensors in the file until they are looked at, where the format allows it: for
+        names and shapes this is fast and takes no memory, but damage inside a tensor goes unseen.
+
+    Returns
+    -------
+    Checkpoint
+        Under published names, whatever the layout.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is missing, unreadable, truncated, no state dict, or wants to run code, or if
+        the files and their index disagree.
+    """
+    path = find_weights(Path(path))
+    content = read_content(path, lazily)
+    decoder: object = {}
+    if isinstance(content, Mapping) and "model_state" in content:  # as micro-sam saves them
+        decoder = content.get("decoder_state") or {}
+        content = content["model_state"]
+    state_dict = _checked_tensors(content, path)
+    _check_positions(state_dict, path)
+    return Checkpoint(to_published(state_dict), _checked_tensors(decoder, path) if decoder else {})
+
+
+def _check_positions(state_dict: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse two different positional encodings where Hugging Face stores one of them twice."""
+    first, second = (state_dict.get(key) for key in POSITION_KEYS)
+    if first is not None and second is not None and not torch.equal(first, second):
+        raise CheckpointError(
+            f"{path} holds two different positional encodings, {' and '.join(POSITION_KEYS)}, of "
+            "which SAM has one. Choose a checkpoint of SAM itself."
+        )
+
+
+def _checked_tensors(state_dict: object, path: Path) -> dict[str, Tensor]:
+    if not isinstance(state_dict, Mapping) or not state_dict:
+        raise CheckpointError(
+            f"{path} holds no state dict but {_describe(state_dict)}. "
+            "Choose a file that maps names to tensors, as the published checkpoints do."
+        )
+    for key, value in state_dict.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise CheckpointError(
+                f"{path} is no state dict: entry {key!r} is {_describe(value)}, not a tensor. "
+                "If it is a training checkpoint, save the model's state dict alone."
+            )
+    return dict(state_dict)
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, Mapping) and not value:
+        return "an empty mapping"
+    return f"an object of type {type(value).__name__}"
+
+
+def load_strictly(
+    model: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    source: str | Path,
+    ignored_prefixes: tuple[str, ...] = (),
+) -> None:
+    """Copy a state dict into a model; every key and every shape must match.
+
+    The parameters are those of `check_keys`; the model is unchanged if an error is raised.
+
+    Raises
+    ------
+    CheckpointError
+        If keys are missing, surplus, or of another shape.
+    """
+    check_keys(model, state_dict, source, ignored_prefixes)
+    given = {k: v for k, v in state_dict.items() if not k.startswith(ignored_prefixes)}
+    model.load_state_dict(given, strict=True)
+
+
+def check_keys(
+    model: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    source: str | Path,
+    ignored_prefixes: tuple[str, ...] = (),
+) -> None:
+    """Compare a state dict with a model; every key and every shape must match.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Only its names and shapes count; it may be on the meta device.
+    state_dict : mapping of str to Tensor
+        Published key names.
+    source : str or Path
+        Named in messages.
+    ignored_prefixes : tuple of str
+        Surplus keys that begin so are left aside.
+
+    Raises
+    ------
+    CheckpointError
+        If keys are missing, surplus, or of another shape.
+    """
+    given = {k: v for k, v in state_dict.items() if not k.startswith(ignored_prefixes)}
+    expected = model.state_dict()
+    missing = [key for key in expected if key not in given]
+    surplus = [key for key in given if key not in expected]
+    misshapen = [
+        f"{key} {tuple(given[key].shape)} instead of {tuple(tensor.shape)}"
+        for key, tensor in expected.items()
+        if key in given and not _fits(given[key], tensor)
+    ]
+    problems = [
+        f"{len(keys)} {kind}: {name_some(keys)}"
+        for kind, keys in (
+            ("missing keys", missing),
+            ("surplus keys", surplus),
+            ("keys of another shape", misshapen),
+        )
+        if keys
+    ]
+    if problems:
+        raise CheckpointError(
+            f"{source} does not belong to this model variant ({'; '.join(problems)}). "
+            "It may be a modified model, such as HQ-SAM or one with adapters, which does not work "
+            "here; choose a checkpoint of SAM itself."
+        )
+
+
+def _fits(given: Tensor, expected: Tensor) -> bool:
+    # Published files hold batch-norm counters with one element more dimension than torch's.
+    return given.shape == expected.shape or (expected.ndim == 0 and given.shape == (1,))

@@ -1,0 +1,124 @@
+"""The variants of SAM: one table, and how to tell from its weights which one a model is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from napari_sam.model.checkpoints.files import CheckpointError
+from napari_sam.model.sam.tiny_vit import TinyViTConfig
+from napari_sam.model.sam.vit import ViTConfig
+
+WEIGHTS = Path(__file__).parent / "weights"
+STEM_STRIDE = 4  # of the two convolutions that TinyViT begins with
+
+
+@dataclass(frozen=True)
+class SamConfig:
+    """Everything that distinguishes one variant from another.
+
+    Attributes
+    ----------
+    image_encoder : TinyViTConfig or ViTConfig
+        Shape of the image encoder; its type tells the architecture.
+    embedded_checkpoint : Path or None
+        The file that ships inside the package.
+    ignored_prefixes : tuple of str
+        Keys that published checkpoints carry and SAM never uses.
+    image_size : int
+        Side of the square input, in pixels.
+    embed_dim, mask_channels : int
+        Widths of the embeddings and of the mask encoder.
+    decoder_depth, decoder_heads, decoder_mlp_dim : int
+        Shape of the mask decoder's transformer.
+    iou_head_depth, iou_head_hidden_dim : int
+        Shape of the MLP that predicts the masks' quality.
+    """
+
+    image_encoder: TinyViTConfig | ViTConfig
+    embedded_checkpoint: Path | None = None
+    ignored_prefixes: tuple[str, ...] = ()
+    image_size: int = 1024
+    embed_dim: int = 256
+    mask_channels: int = 16
+    decoder_depth: int = 2
+    decoder_heads: int = 8
+    decoder_mlp_dim: int = 2048
+    iou_head_depth: int = 3
+    iou_head_hidden_dim: int = 256
+
+    @property
+    def patch_px(self) -> int:
+        """Input pixels per cell of the image embedding, along each side."""
+        encoder = self.image_encoder
+        if isinstance(encoder, ViTConfig):
+            return encoder.patch_px
+        return STEM_STRIDE * math.prod(encoder.strides)
+
+    @property
+    def embedding_size(self) -> int:
+        """Side of the image embedding, in cells."""
+        return self.image_size // self.patch_px
+
+
+VARIANTS: dict[str, SamConfig] = {
+    "vit_t": SamConfig(
+        TinyViTConfig(),
+        embedded_checkpoint=WEIGHTS / "mobile_sam.safetensors",
+        ignored_prefixes=("image_encoder.norm_head.", "image_encoder.head."),
+    ),
+    "vit_b": SamConfig(ViTConfig(dim=768, depth=12, heads=12, global_blocks=(2, 5, 8, 11))),
+    "vit_l": SamConfig(ViTConfig(dim=1024, depth=24, heads=16, global_blocks=(5, 11, 17, 23))),
+    "vit_h": SamConfig(ViTConfig(dim=1280, depth=32, heads=16, global_blocks=(7, 15, 23, 31))),
+}
+
+
+def detect_variant(state_dict: Mapping[str, Tensor], source: str | Path) -> tuple[str, SamConfig]:
+    """Tell the variant of a model from the shapes of its weights.
+
+    Parameters
+    ----------
+    state_dict : mapping of str to Tensor
+        Published key names.
+    source : str or Path
+        Named in messages.
+
+    Returns
+    -------
+    tuple of str and SamConfig
+        A key of `VARIANTS`, and its row, brought to the input size that the weights are for.
+
+    Raises
+    ------
+    CheckpointError
+        If it is none of them.
+    """
+    if any(key.startswith("image_encoder.layers.") for key in state_dict):
+        return "vit_t", VARIANTS["vit_t"]
+    patches = state_dict.get("image_encoder.patch_embed.proj.weight")
+    if patches is None or patches.ndim != 4:
+        shown = ", ".join(list(state_dict)[:3])
+        raise CheckpointError(
+            f"{source} holds no Segment Anything model: it has no image encoder that we know "
+            f"(its first keys are {shown}). Choose a checkpoint of SAM, MobileSAM, MedSAM or "
+            "micro-sam; decoders and SAM 2 do not work here."
+        )
+    for name, config in VARIANTS.items():
+        encoder = config.image_encoder
+        if isinstance(encoder, ViTConfig) and encoder.dim == patches.shape[0]:
+            return name, replace(config, image_size=_image_size(state_dict, config))
+    raise CheckpointError(
+        f"{source} has an image encoder of {patches.shape[0]} channels; the variants known are "
+        f"{', '.join(VARIANTS)}. Choose a checkpoint of one of those."
+    )
+
+
+def _image_size(state_dict: Mapping[str, Tensor], config: SamConfig) -> int:
+    positions = state_dict.get("image_encoder.pos_embed")
+    if positions is None or positions.ndim != 4:
+        return config.image_size  # loading will name what is missing
+    return positions.shape[1] * config.patch_px

@@ -1,0 +1,1 @@
+"""Image encoder and mask decoder for ONNX Runtime."""

@@ -1,0 +1,1 @@
+"""Devices, threads and streams that a model runs on."""

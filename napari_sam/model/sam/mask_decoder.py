@@ -1,0 +1,160 @@
+"""The mask decoder of SAM: image and prompt tokens become masks and their predicted quality.
+
+Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), appendix A,
+"Lightweight mask decoder" and "Resolving ambiguity".
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from napari_sam.model.sam.common import MLP, LayerNorm2d, gelu_
+from napari_sam.model.sam.linear import linear
+from napari_sam.model.sam.transformer import ImageTokens, TwoWayTransformer
+
+STRIP_ROWS = 4096
+"""Tokens upscaled at a time in the last step; two megabytes of float32 come out."""
+
+
+class MaskDecoder(nn.Module):
+    """Predicts three masks for an ambiguous prompt, or one for a clear prompt.
+
+    Parameters
+    ----------
+    dim : int
+        Width C of all tokens.
+    transformer : TwoWayTransformer
+        Of the same width.
+    iou_head_depth, iou_head_hidden_dim : int
+        Shape of the MLP that predicts the masks' quality.
+    multimask_count : int
+        Masks per ambiguous prompt; the one mask of clear prompts comes on top.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        transformer: TwoWayTransformer,
+        iou_head_depth: int = 3,
+        iou_head_hidden_dim: int = 256,
+        multimask_count: int = 3,
+    ) -> None:
+        super().__init__()
+        self.transformer = transformer
+        count = multimask_count + 1
+        self.iou_token = nn.Embedding(1, dim)
+        self.mask_tokens = nn.Embedding(count, dim)
+        self.output_upscaling = nn.Sequential(
+            nn.ConvTranspose2d(dim, dim // 4, kernel_size=2, stride=2),
+            LayerNorm2d(dim // 4),
+            nn.GELU(),
+            nn.ConvTranspose2d(dim // 4, dim // 8, kernel_size=2, stride=2),
+            nn.GELU(),
+        )
+        self.output_hypernetworks_mlps = nn.ModuleList(
+            MLP(dim, dim, dim // 8, depth=3) for _ in range(count)
+        )
+        self.iou_prediction_head = MLP(dim, iou_head_hidden_dim, count, iou_head_depth)
+
+    def prepare(self, image_embedding: Tensor, dense: Tensor, image_pe: Tensor) -> ImageTokens:
+        """Do the work that all prompts on one image share.
+
+        Parameters
+        ----------
+        image_embedding : Tensor
+            (L, C), the image tokens row by row.
+        dense : Tensor
+            ``dense_embeddings``, (L, C), or (1, C) without a mask prompt.
+        image_pe : Tensor
+            (L, C) positional encoding.
+
+        Returns
+        -------
+        ImageTokens
+            What `forward` takes.
+        """
+        return self.transformer.prepare(image_embedding + dense, image_pe)
+
+    def forward(
+        self, image: ImageTokens, image_pe: Tensor, sparse: Tensor, multimask_output: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Decode prompts.
+
+        Parameters
+        ----------
+        image : ImageTokens
+            From `prepare`.
+        image_pe : Tensor
+            (L, C) positional encoding; L must be a square number.
+        sparse : Tensor
+            ``sparse_embeddings`` (B, n, C).
+        multimask_output : bool
+            Three masks per prompt, or one.
+
+        Returns
+        -------
+        tuple of Tensor
+            ``low_res_logits`` (B, K, 4 e, 4 e), where e is the side of the image embedding, and
+            ``iou_predictions`` (B, K); K is 3 or 1.
+        """
+        output_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+        output_tokens = output_tokens.expand(sparse.shape[0], -1, -1)
+        tokens, image_tokens = self.transformer(
+            image, image_pe, torch.cat([output_tokens, sparse], dim=1)
+        )
+        # Mask token 0 answers clear prompts; the others answer ambiguous ones.
+        wanted = slice(1, self.mask_tokens.num_embeddings) if multimask_output else slice(0, 1)
+        mask_tokens = tokens[:, 1 : 1 + self.mask_tokens.num_embeddings][:, wanted]
+        hyper = torch.stack(
+            [
+                mlp(mask_tokens[:, i])
+                for i, mlp in enumerate(self.output_hypernetworks_mlps[wanted])
+            ],
+            dim=1,
+        )  # (B, K, C / 8)
+        low_res_logits = self._masks(image_tokens, hyper)
+        # Scores of good masks differ in the third digit, which half a precision does not have.
+        head = self.iou_prediction_head
+        iou_predictions = head(tokens[:, 0].to(head.layers[0].weight.dtype))[:, wanted]
+        return low_res_logits, iou_predictions
+
+    def _masks(self, image_tokens: Tensor, hyper: Tensor) -> Tensor:
+        """Upscale (B, L, C) image tokens and weigh their channels by `hyper` (B, K, C / 8).
+
+        A transposed convolution whose stride is its kernel size is a linear layer per token. Done
+        that way, the channels stay innermost throughout, and only the finished logits, a few
+        hundred kilobytes, are brought into image order: (B, K, 4 e, 4 e).
+        """
+        batch, length, _ = image_tokens.shape
+        side = math.isqrt(int(length))
+        logits = hyper.new_empty(batch, hyper.shape[1], length * 16)
+        for tokens, weights, out in zip(image_tokens, hyper, logits, strict=True):
+            self._upscale(tokens, weights, out)
+        # Axes: mask, then row and column of the token, of its quarter, of the pixel in it.
+        logits = logits.view(-1, side, side, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4, 6)
+        return logits.reshape(batch, -1, 4 * side, 4 * side)
+
+    def _upscale(self, image_tokens: Tensor, hyper: Tensor, out: Tensor) -> None:
+        """Upscale (L, C) tokens of one prompt; write its logits to `out` (K, 16 L)."""
+        first, norm, _, second, _ = self.output_upscaling
+        assert isinstance(norm, LayerNorm2d)
+        x = _transposed_convolution(image_tokens, first)  # (4 L, C / 4)
+        x = gelu_(F.layer_norm(x, norm.weight.shape, norm.weight, norm.bias, norm.eps))
+        # The last activation is the largest by far; on a processor it had better stay in cache.
+        rows = STRIP_ROWS if x.device.type == "cpu" else len(x)
+        parts = torch.split(x, rows), torch.split(out, 4 * rows, dim=1)
+        for strip, logits in zip(*parts, strict=True):
+            pixels = gelu_(_transposed_convolution(strip, second))  # (4 rows, C / 8)
+            torch.mm(hyper, pixels.T, out=logits)
+
+
+def _transposed_convolution(x: Tensor, conv: nn.Module) -> Tensor:
+    """Apply a 2 x 2 transposed convolution of stride 2 to each of n tokens: (n, C) to (4 n, C')."""
+    assert isinstance(conv, nn.ConvTranspose2d)
+    assert conv.bias is not None
+    weight = conv.weight.permute(2, 3, 1, 0).flatten(0, 2)  # (4 C', C)
+    return linear(x, weight, conv.bias.repeat(4)).view(4 * len(x), -1)

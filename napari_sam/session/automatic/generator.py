@@ -1,0 +1,285 @@
+"""Finding everything, or the rest, in the background: the run, its masks, and what is offered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_sam.session.automatic.likeness import Likeness, Rest, likeness_to
+from napari_sam.session.automatic.picture import Painter, ProposalPicture
+from napari_sam.session.automatic.proposals import Key, choose
+from napari_sam.session.automatic.request import AutomaticRequest, TileMasks, run_search
+from napari_sam.session.automatic.settings import AutomaticRunSettings
+from napari_sam.session.decoding.decoding import Decoding
+from napari_sam.session.embedding.embeddings import Embedder
+from napari_sam.session.embedding.encoding import Encoding
+from napari_sam.session.jobs import (
+    Dispatcher,
+    Job,
+    LatestWinsExecutor,
+    user_message,
+    yield_to_foreground,
+)
+from napari_sam.session.prefetch.preparation import duration
+
+
+@dataclass(frozen=True)
+class AutomaticState:
+    """A snapshot of a search.
+
+    Parameters
+    ----------
+    is_running : bool
+        Whether masks are still being found.
+    tile, tiles : int
+        The number of the tile that is looked at, and of all.
+    fraction : float
+        Share that is done, 0 to 1.
+    left_s : float, optional
+        How long the others will take; None until that can be told.
+    found : int
+        Number of masks that were found, good or not.
+    """
+
+    is_running: bool = False
+    tile: int = 1
+    tiles: int = 1
+    fraction: float = 0.0
+    left_s: float | None = None
+    found: int = 0
+
+    @property
+    def summary(self) -> str:
+        """Says how far it is."""
+        text = f"{self.fraction:.0%}"
+        if self.tiles > 1:
+            text += f", tile {self.tile} of {self.tiles}"
+        return text if self.left_s is None else f"{text}, {duration(self.left_s)} left"
+
+
+class AutomaticMaskGenerator:
+    """Runs one search at a time, and chooses among its masks as often as asked.
+
+    It works on two threads of its own; the one that decodes rests while an image is embedded or
+    a click decoded. All methods belong to the owner's thread.
+
+    Parameters
+    ----------
+    encoding, decoding : Encoding, Decoding
+        What the model in use is; the work of both goes first.
+    dispatcher : Dispatcher
+        How results reach the owner's thread.
+    """
+
+    changed = Signal(AutomaticState)
+    """How far it is."""
+    pictured = Signal(object)
+    """Another `ProposalPicture` is offered; None: nothing."""
+    edges_found = Signal(object, object)
+    """The `AutomaticRequest`, and the edges as (h, w) float32 ndarray."""
+    warned = Signal(str)
+    """Something happened that should not be missed."""
+
+    def __init__(self, encoding: Encoding, decoding: Decoding, dispatcher: Dispatcher) -> None:
+        self._encoding, self._decoding = encoding, decoding
+        self._dispatcher = dispatcher
+        self._lane = LatestWinsExecutor("napari-sam-search", dispatcher)
+        self._choosing = LatestWinsExecutor("napari-sam-choose", dispatcher)
+        self._tiles: dict[int, TileMasks] = {}
+        self._rest: Rest | None = None
+        self._likeness: Likeness | None = None
+        self._painter: Painter | None = None
+        self._without: frozenset[Key] = frozenset()
+        self._start_s = 0.0
+        self.settings = AutomaticRunSettings()
+        """By which proposals are chosen."""
+        self.search: AutomaticRequest | None = None
+        """Whose masks there are."""
+        self.state = AutomaticState()
+        """How far it is."""
+        self.picture: ProposalPicture | None = None
+        """What is offered."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is found, chosen, or on its way."""
+        return self._lane.is_idle and self._choosing.is_idle
+
+    def close(self) -> None:
+        """Stop for good."""
+        self._lane.close()
+        self._choosing.close()
+
+    # The run -------------------------------------------------------------------------------
+
+    def start(self, search: AutomaticRequest, rest: Rest | None = None) -> None:
+        """Look for masks, in place of those that were found before.
+
+        Parameters
+        ----------
+        search : AutomaticRequest
+            What to look for, and where.
+        rest : Rest, optional
+            To find only what is not there already.
+        """
+        self.forget()
+        self.search, self.settings, self._rest = search, search.settings, rest
+        self._painter = Painter(search.plane.shape)
+        self._submit(search, rest)
+
+    def find_edges(self, search: AutomaticRequest) -> None:
+        """Look for masks to draw edges of; those that are offered stay.
+
+        Parameters
+        ----------
+        search : AutomaticRequest
+            With `keep_logits`, in a single tile.
+        """
+        self.cancel()
+        self._submit(search, None)
+
+    def _submit(self, search: AutomaticRequest, rest: Rest | None) -> None:
+        self._start_s = time.monotonic()
+        self._set_state(AutomaticState(True, 1, len(search.tiles), found=self._count))
+        embedder = self._encoding.embedder
+        self._lane.submit(
+            lambda job: self._run(search, embedder, job, rest),
+            lambda edges: self._on_done(search, edges),
+            self._on_failed,
+        )
+
+    @property
+    def _count(self) -> int:
+        return sum(len(one.found.masks) for one in self._tiles.values())
+
+    def cancel(self) -> None:
+        """Stop looking; what was found stays."""
+        if self.state.is_running:
+            self._lane.cancel()
+            self._end()
+
+    def leave_model(self) -> None:
+        """Stop looking, because another model is in use."""
+        if self.state.is_running:
+            self.cancel()
+            self.warned.emit(
+                "Another model is in use now: looking for masks has ended. Those that were found "
+                "are still there."
+            )
+
+    def forget(self) -> None:
+        """Stop, and drop what was found."""
+        self._lane.cancel()
+        self._choosing.cancel()
+        self._tiles, self._without, self._likeness = {}, frozenset(), None
+        self.search = self._rest = self._painter = None
+        self._set_state(AutomaticState())
+        self._show(None)
+
+    def _run(
+        self, search: AutomaticRequest, embedder: Embedder, job: Job, rest: Rest | None
+    ) -> NDArray[np.float32] | None:
+        """Look for masks, on the search thread; return edges if there are to be any."""
+        if rest is not None:
+            likeness = likeness_to(rest, search.plane.read())
+            self._tell(job, lambda: self._set_likeness(likeness))
+        last: list[TileMasks] = []
+
+        def on_found(number: int, share: float, masks: TileMasks) -> None:
+            job.check()
+            last[:] = [masks]
+            self._tell(job, lambda: self._on_found(search, number, share, masks))
+
+        run_search(search, embedder, job, lambda: self._stand_back(job), on_found)
+        if not search.keep_logits or not last:
+            return None
+        from napari_sam.model.automatic.by_products import detect_edges
+
+        return detect_edges(last[0].found)
+
+    def _tell(self, job: Job, callback: Callable[[], None]) -> None:
+        def deliver() -> None:
+            if not job.is_cancelled:
+                callback()
+
+        self._dispatcher.post(deliver)
+
+    def _stand_back(self, job: Job) -> None:
+        yield_to_foreground(job, lambda: not (self._encoding.is_idle and self._decoding.is_idle))
+
+    def _set_likeness(self, likeness: Likeness) -> None:
+        self._likeness = likeness
+
+    def _on_found(
+        self, search: AutomaticRequest, number: int, share: float, masks: TileMasks
+    ) -> None:
+        is_offered = search is self.search
+        if is_offered:
+            self._tiles[number] = masks
+        fraction = (number + share) / len(search.tiles)
+        elapsed_s = time.monotonic() - self._start_s
+        left_s = elapsed_s * (1 / fraction - 1)
+        self._set_state(
+            AutomaticState(True, number + 1, len(search.tiles), fraction, left_s, self._count)
+        )
+        if is_offered:
+            self._choose()
+
+    def _on_done(self, search: AutomaticRequest, edges: NDArray[np.float32] | None) -> None:
+        self._end()
+        if edges is not None:
+            self.edges_found.emit(search, edges)
+
+    def _on_failed(self, error: BaseException) -> None:
+        self._end()
+        self.warned.emit(
+            user_message(error, "Not all masks could be found", "choose fewer points_per_batch")
+        )
+
+    def _end(self) -> None:
+        self._set_state(replace(self.state, is_running=False, left_s=None))
+
+    def _set_state(self, state: AutomaticState) -> None:
+        self.state = state
+        self.changed.emit(state)
+
+    # What is offered -----------------------------------------------------------------------
+
+    def refine(self, settings: AutomaticRunSettings) -> None:
+        """Choose among the masks by other settings; decodes nothing."""
+        self.settings = settings
+        self._choose()
+
+    def leave_out(self, keys: Iterable[Key]) -> None:
+        """Offer these proposals no longer, because they are done with."""
+        without = frozenset(keys)
+        if without != self._without:
+            self._without = without
+            self._choose()
+
+    def _choose(self) -> None:
+        search, painter = self.search, self._painter
+        if search is None or painter is None:
+            return
+        tiles = [self._tiles[number] for number in sorted(self._tiles)]
+        settings, likeness, without = self.settings, self._likeness, self._without
+        rest_of = None if self._rest is None else self._rest.target
+
+        def work(_: Job) -> ProposalPicture:
+            shape = search.plane.shape
+            proposals = choose(tiles, shape, settings, likeness, rest_of, without)
+            return painter.paint(proposals, settings.layering)
+
+        self._choosing.submit(work, self._show, self._on_not_chosen)
+
+    def _show(self, picture: ProposalPicture | None) -> None:
+        self.picture = picture
+        self.pictured.emit(picture)
+
+    def _on_not_chosen(self, error: BaseException) -> None:
+        self.warned.emit(user_message(error, "The masks could not be filtered"))

@@ -1,0 +1,89 @@
+"""Which tile of a large image an object is decoded on."""
+
+from __future__ import annotations
+
+from napari_sam.session.decoding.candidates import Candidates, ObjectState
+from napari_sam.session.image.tiles import Box, Tile, TilePyramid
+from napari_sam.session.prompts.prompts import Prompts
+
+
+def initial_tile(
+    pyramid: TilePyramid,
+    prompts: Prompts,
+    in_sight: Tile,
+    before: Tile | None,
+    of_last_object: Tile | None = None,
+) -> Tile:
+    """Choose the tile on which prompts are decoded before anything is known of their masks.
+
+    Parameters
+    ----------
+    pyramid : TilePyramid
+        The tiles that there are.
+    prompts : Prompts
+        At least one point or a box.
+    in_sight : Tile
+        The one that shows what the person looks at.
+    before : Tile, optional
+        The one on which the object's earlier prompts were decoded: kept as long as it holds all.
+    of_last_object : Tile, optional
+        The one that proved good for another object: the next one is probably of its kind.
+    """
+    bounds = prompts.bounds_xyxy
+    if before is not None and pyramid.holds(before, bounds):
+        return before
+    level = in_sight.level
+    if of_last_object is not None:
+        level = min(level, of_last_object.level)
+    if prompts.box_xyxy is not None and pyramid.is_tiny(in_sight, prompts.box_xyxy):
+        level = pyramid.level_for(prompts.box_xyxy)
+    if level == in_sight.level and pyramid.holds(in_sight, bounds):
+        return in_sight
+    return pyramid.around(bounds, level)
+
+
+def refined_tile(
+    pyramid: TilePyramid, state: ObjectState, candidates: Candidates, index: int, in_sight: Tile
+) -> Tile | None:
+    """Say on which tile an object should be decoded once more, its mask being known.
+
+    Parameters
+    ----------
+    pyramid : TilePyramid
+        The tiles that there are.
+    state : ObjectState
+        The object.
+    candidates : Candidates
+        Its masks.
+    index : int
+        The one of them that counts.
+    in_sight : Tile
+        The one that shows what the person looks at.
+
+    Returns
+    -------
+    Tile or None
+        A coarser one if the mask is cut off by the tile's border, a finer one if it is but a few
+        cells large; None if it is fine as it is.
+    """
+    tile, box = candidates.tile, candidates.bounds_xyxy(index)
+    if box is None:
+        return None
+    needed = union(box, state.prompts.bounds_xyxy)
+    if pyramid.cuts(tile, box):
+        return pyramid.around(needed, max(tile.level + 1, in_sight.level))
+    # Once it went up it does not come down: it would go to and fro between two opinions.
+    if not state.is_raised and pyramid.is_tiny(tile, box):
+        finer = pyramid.around(needed, pyramid.level_for(box))
+        return finer if finer.level < tile.level else None
+    return None
+
+
+def union(box: Box, other: Box) -> Box:
+    """Return the smallest box around two."""
+    return (
+        min(box[0], other[0]),
+        min(box[1], other[1]),
+        max(box[2], other[2]),
+        max(box[3], other[3]),
+    )

@@ -1,0 +1,305 @@
+"""From the data of an image to the (H, W, 3) uint8 plane that the model reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.image.intensity import Colours, ImageRange, Limits, finite_range
+from napari_sam.session.image.tiles import MODEL_SIDE, Tile, TilePyramid
+from napari_sam.session.micro_sam.plane_embeddings import PlaneEmbeddings
+
+_MIN_STRIP_ROWS: Final = 128
+"""Chunks of less rows are read several at a time."""
+_MAX_STRIP_PIXELS: Final = 2**24
+"""How much of a large image is read at a time."""
+_FLOAT32_LIMIT: Final = 1e30
+_NOTHING: Final = (np.inf, -np.inf)
+"""The range of no value at all."""
+
+
+class ImageError(ValueError):
+    """The image cannot be segmented as it is; the message says what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePlane:
+    """One 2-D view of an image: what to read, and how its values map to what the model sees.
+
+    Building it is cheap and reads no pixels; `read` does the work and may run on any thread.
+
+    Parameters
+    ----------
+    data : array_like
+        (H, W) intensities, (H, W, 3) / (H, W, 4) colours if `is_rgb`, or (H, W, C) if there are
+        `channels`; NumPy or anything else that has a shape and a dtype and of which a region
+        ``data[rows, columns]`` can be read. A ``chunks`` like zarr's tells which rows are read
+        together.
+    is_rgb : bool
+        Whether the last axis holds colours.
+    contrast_limits : (float, float), optional
+        The intensities shown as black and white; by default the smallest and the largest finite
+        value (0 and 255 for uint8). Unused for colours, and with `image_range`.
+    name : str
+        What messages call the image.
+    coarser : tuple of array_like
+        The same plane at lower resolutions, like `data`, the highest first.
+    gamma : float
+        Exponent of the intensities between the contrast limits. Unused for colours.
+    image_range : ImageRange, optional
+        Knows what is black and white, for each channel.
+    channels : tuple of int
+        Which channels of the image the last axis of `data` holds, if it does.
+    colours : tuple of (int or None)
+        Which of the channels are red, green and blue; with a single one the plane is gray.
+    embeddings : PlaneEmbeddings, optional
+        Those of its tiles that were computed elsewhere.
+
+    Raises
+    ------
+    ImageError
+        If the shape or dtype cannot be segmented.
+    """
+
+    data: Any
+    is_rgb: bool = False
+    contrast_limits: tuple[float, float] | None = None
+    name: str = "image"
+    coarser: tuple[Any, ...] = ()
+    gamma: float = 1.0
+    image_range: ImageRange | None = None
+    channels: tuple[int, ...] = ()
+    colours: Colours = (None, None, None)
+    embeddings: PlaneEmbeddings | None = None
+
+    def __post_init__(self) -> None:
+        shape, dtype = tuple(self.data.shape), np.dtype(self.data.dtype)
+        if dtype.kind not in "buif":
+            msg = (
+                f"'{self.name}' has values of type {dtype}, which cannot be segmented: add a layer "
+                "of real numbers, for example the magnitude (numpy.abs) of complex values."
+            )
+            raise ImageError(msg)
+        if self.is_rgb and (len(shape) != 3 or shape[-1] not in (3, 4)):
+            msg = f"'{self.name}' has shape {shape}: a colour plane is (H, W, 3) or (H, W, 4)."
+            raise ImageError(msg)
+        if self.channels and (len(shape) != 3 or shape[-1] != len(self.channels)):
+            msg = f"'{self.name}' has shape {shape}: its channels are (H, W, {len(self.channels)})."
+            raise ImageError(msg)
+        if not (self.is_rgb or self.channels) and len(shape) != 2:
+            msg = (
+                f"'{self.name}' has shape {shape}: a gray plane is (H, W). Choose one slice, or "
+                "give is_rgb=True for colours in the last axis."
+            )
+            raise ImageError(msg)
+        if self.embeddings is not None and self.embeddings.pyramid.shape != shape[:2]:
+            raise ImageError(f"The embeddings are not of the shape of '{self.name}', {shape[:2]}.")
+        if 0 in shape:
+            msg = f"'{self.name}' is empty (shape {shape}): choose an image with pixels."
+            raise ImageError(msg)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return int(self.data.shape[0]), int(self.data.shape[1])
+
+    @property
+    def pyramid(self) -> TilePyramid:
+        """The tiles that it may be embedded in."""
+        return TilePyramid(self.shape) if self.embeddings is None else self.embeddings.pyramid
+
+    def read(
+        self, tile: Tile | None = None, check: Callable[[], None] = lambda: None
+    ) -> NDArray[np.uint8]:
+        """Read the pixels of a tile as the model wants them.
+
+        Of a large tile only as much as the model can see: the coarsest resolution that has it
+        all, and means of its pixels where there is no such resolution.
+
+        Parameters
+        ----------
+        tile : Tile, optional
+            What to read; the whole plane by default.
+        check : callable, optional
+            Called between two reads from the disk; what it raises comes out here.
+
+        Returns
+        -------
+        (h, w, 3) uint8 ndarray
+            Red, green, blue; the longer side below 2048 pixels, or the tile in its own. Gray
+            values are mapped from black and white to 0..255 and repeated; NaN becomes black,
+            infinities black or white. Alpha is dropped.
+        """
+        limits = self._limits(check)
+        tile = TilePyramid(self.shape).whole if tile is None else tile
+        data, rows, columns = self._source(tile)
+        length = max(rows.stop - rows.start, columns.stop - columns.start)
+        factor = max(1, length // MODEL_SIDE)
+        strips = []
+        for strip in _strips(data, rows, columns, factor):
+            check()
+            pixels = self._mapped(np.asarray(data[strip, columns]), limits)
+            strips.append(means(pixels, factor))
+        return self._coloured(strips[0] if len(strips) == 1 else np.concatenate(strips))
+
+    def why_same(self, tile: Tile, check: Callable[[], None] = lambda: None) -> str:
+        """Say why all pixels of a tile look the same to the model, given that they do.
+
+        Reads the tile once more, which is as rare as that is.
+        """
+        data, rows, columns = self._source(tile)
+        ranges = []
+        for strip in _strips(data, rows, columns):
+            check()
+            pixels = np.atleast_3d(np.asarray(data[strip, columns]))
+            pixels = pixels[..., :3] if self.is_rgb else pixels
+            ranges.append([finite_range(one) or _NOTHING for one in np.moveaxis(pixels, -1, 0)])
+        lows, highs = np.min(ranges, axis=0)[:, 0], np.max(ranges, axis=0)[:, 1]
+        if (lows > highs).all():
+            return (
+                f"SAM sees nothing here: no pixel of '{self.name}' has a finite value, all are "
+                "NaN or infinite, so there is nothing to click on."
+            )
+        if (lows >= highs).all():
+            values = ", ".join(f"{low:g}" for low in lows if np.isfinite(low))
+            return (
+                f"SAM sees nothing here: all pixels of '{self.name}' have the same value "
+                f"({values}), so there is nothing to click on."
+            )
+        return (
+            f"All pixels of '{self.name}' look the same to SAM, though their values differ: change "
+            "the layer's contrast limits, or what SAM sees."
+        )
+
+    def _source(self, tile: Tile) -> tuple[Any, slice, slice]:
+        """Return the array to read a tile from, and the tile's rows and columns in it."""
+        finest = best = self.data
+        for data in self.coarser:
+            # One pixel more or less, where a length cannot be halved, is no reason.
+            scale = max(n / (m + 1) for n, m in zip(self.shape, data.shape, strict=False))
+            if scale <= tile.side / MODEL_SIDE:
+                best = data
+        if best is finest:
+            return best, *_region(tile, 1, 1)
+        return best, *_region(tile, *(m / n for n, m in zip(self.shape, best.shape, strict=False)))
+
+    def _limits(self, check: Callable[[], None]) -> list[Limits]:
+        """Return black and white of each channel, the same for all tiles; none for colours."""
+        if self.image_range is not None:
+            return [self.image_range.limits(one, check) for one in self.channels or (0,)]
+        return [] if self.is_rgb else [self._limits_as_shown] * max(1, len(self.channels))
+
+    def _mapped(self, pixels: NDArray[Any], limits: list[Limits]) -> NDArray[np.uint8]:
+        if self.is_rgb:
+            pixels = pixels[..., :3]
+            return _scale(pixels, limits[0]) if limits else _colours_to_uint8(pixels)
+        if self.channels:
+            pairs = zip(np.moveaxis(pixels, -1, 0), limits, strict=True)
+            return np.stack([_scale(*pair, self.gamma) for pair in pairs], axis=-1)
+        return _scale(pixels, limits[0], self.gamma)
+
+    def _coloured(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Make red, green and blue of gray values or channels."""
+        if pixels.ndim == 2 or pixels.shape[-1] == 1:
+            return np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=-1)
+        if not self.channels:
+            return np.ascontiguousarray(pixels)
+        coloured = np.zeros((*pixels.shape[:2], 3), np.uint8)
+        for place, channel in enumerate(self.colours):
+            if channel is not None:
+                coloured[..., place] = pixels[..., self.channels.index(channel)]
+        return coloured
+
+    @cached_property
+    def _limits_as_shown(self) -> Limits:
+        limits = self.contrast_limits
+        if limits is not None and np.isfinite(limits).all():
+            return limits
+        if self.data.dtype == np.uint8:
+            return 0, 255
+        data = (self.data, *self.coarser)[-1]
+        every = slice(0, data.shape[0]), slice(0, data.shape[1])
+        ranges = [finite_range(np.asarray(data[rows, every[1]])) for rows in _strips(data, *every)]
+        found = [one for one in ranges if one is not None]
+        if not found:
+            return 0, 1
+        return min(low for low, _ in found), max(high for _, high in found)
+
+
+def _region(tile: Tile, row_factor: float, column_factor: float) -> tuple[slice, slice]:
+    def span(start: int, length: int, factor: float) -> slice:
+        first = round(start * factor)
+        return slice(first, max(first + 1, round((start + length) * factor)))
+
+    return span(tile.top, tile.height, row_factor), span(tile.left, tile.width, column_factor)
+
+
+def _strips(data: Any, rows: slice, columns: slice, factor: int = 1) -> Iterator[slice]:
+    """Cut rows into parts that are read one by one: whole means, and whole chunks if possible."""
+    width = columns.stop - columns.start
+    height = max(factor, _MAX_STRIP_PIXELS // width // factor * factor)
+    chunks = getattr(data, "chunks", None)
+    if chunks and factor == 1:
+        chunk = int(chunks[0])
+        height = min(height, chunk * max(1, _MIN_STRIP_ROWS // chunk))
+        # The first one ends where a chunk ends.
+        first = min(rows.stop, (rows.start // height + 1) * height)
+        yield slice(rows.start, first)
+        rows = slice(first, rows.stop)
+    for start in range(rows.start, rows.stop, height):
+        yield slice(start, min(start + height, rows.stop))
+
+
+def means(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Return the means of squares of pixels; what is left over at the end belongs to the last.
+
+    Parameters
+    ----------
+    pixels : (H, W) or (H, W, C) uint8 ndarray
+        An image.
+    factor : int
+        Side of a square.
+    """
+    if factor == 1:
+        return pixels
+    edges = [np.arange(0, max(length - factor + 1, 1), factor) for length in pixels.shape[:2]]
+    sums = np.add.reduceat(pixels, edges[0], axis=0, dtype=np.uint32)
+    sums = np.add.reduceat(sums, edges[1], axis=1)
+    counts = [np.diff(edge, append=n) for edge, n in zip(edges, pixels.shape[:2], strict=True)]
+    area = np.multiply.outer(*counts).reshape(*sums.shape[:2], *(1,) * (pixels.ndim - 2))
+    means: NDArray[np.uint8] = ((sums + area // 2) // area).astype(np.uint8)
+    return means
+
+
+def _colours_to_uint8(colours: NDArray[Any]) -> NDArray[np.uint8]:
+    if colours.dtype == np.uint8:
+        return colours
+    if colours.dtype.kind == "f":  # napari's convention: floats are 0..1
+        return _scale(colours, (0, 1))
+    top = 1 if colours.dtype.kind == "b" else np.iinfo(colours.dtype).max
+    return _scale(colours, (0, float(top)))
+
+
+def _scale(values: NDArray[Any], limits: Limits, gamma: float = 1.0) -> NDArray[np.uint8]:
+    if values.dtype == np.uint8 and (*limits, gamma) == (0, 255, 1):
+        return values
+    low, high = limits
+    # float32 holds every 16-bit integer exactly; wider ones need float64.
+    is_small = values.dtype.itemsize <= 2 and max(abs(low), abs(high)) < _FLOAT32_LIMIT
+    # Halving both keeps the difference of two huge floats finite.
+    span = high / 2 - low / 2
+    if not span > 0:
+        return np.zeros(values.shape, np.uint8)
+    floats: NDArray[Any] = values.astype(np.float32 if is_small else np.float64)
+    # Clipped first, and divided before it is multiplied, so that nothing can overflow.
+    np.clip(floats, low, high, out=floats)
+    shares = np.nan_to_num((floats / 2 - low / 2) / span, copy=False, nan=0)
+    if gamma != 1:
+        np.power(shares, gamma, out=shares)
+    rounded: NDArray[np.uint8] = np.rint(255 * shares).astype(np.uint8)
+    return rounded

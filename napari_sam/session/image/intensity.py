@@ -1,0 +1,218 @@
+"""Which values of an image the model sees as black and as white."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Limits = tuple[float, float]
+"""The values that are black and white."""
+Colours = tuple[int | None, int | None, int | None]
+"""The channels that are red, green and blue; None: that colour stays black."""
+
+MIN_CHANNELS: Final = 2
+MAX_CHANNELS: Final = 16
+"""An axis from this to that length may be one of channels."""
+_PERCENTILES: Final = (0.1, 99.9)
+_MAX_SAMPLE: Final = 2**22
+"""How many values of a channel are looked at."""
+_MAX_SLICES: Final = 16
+_WINDOWS: Final = 4
+"""Along each side of a slice that is too large to be read at once."""
+_MAX_AT_ONCE_PX: Final = 2**24
+
+
+class Intensities(StrEnum):
+    """How the values of an image become what the model sees."""
+
+    AS_SHOWN = "as shown"
+    """Between the layer's contrast limits, with its gamma."""
+    PERCENTILES = "robust percentiles"
+    """All but the darkest and the brightest thousandth of the whole image."""
+    FULL_RANGE = "full range"
+    """All that the type can hold; of floats, all that the image does."""
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """What a person has chosen about how the model sees an image.
+
+    Parameters
+    ----------
+    intensities : Intensities
+        Where black and white come from.
+    is_pinned : bool
+        Whether `AS_SHOWN` stays with the contrast limits and gamma that there were.
+    channel_axis : int, optional
+        The axis of the image that holds its channels.
+    colours : tuple of (int or None)
+        Which of them are red, green and blue. One alone is gray.
+    """
+
+    intensities: Intensities = Intensities.AS_SHOWN
+    is_pinned: bool = False
+    channel_axis: int | None = None
+    colours: Colours = (0, None, None)
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The channels that are read, each once."""
+        return tuple(sorted({channel for channel in self.colours if channel is not None}))
+
+
+@dataclass(frozen=True)
+class ChannelAxis:
+    """An axis of an image that may hold its channels.
+
+    Parameters
+    ----------
+    axis : int
+        Which one.
+    count : int
+        How many channels that makes.
+    name : str
+        What the person calls it; empty if nothing.
+    """
+
+    axis: int
+    count: int
+    name: str = ""
+
+
+def first_colours(count: int) -> Colours:
+    """Return red, green and blue of an image with so many channels, until a person chooses."""
+    return (0, 1, 2) if count > MIN_CHANNELS else (0, 1, None)
+
+
+class ImageRange:
+    """Black and white of a whole image: found once, by who reads first, the same for all planes.
+
+    Whatever the size of the image, it is found from some million values, spread over it.
+
+    Parameters
+    ----------
+    intensities : Intensities
+        `PERCENTILES` or `FULL_RANGE`.
+    data : array_like
+        The whole image, or the lowest resolution of it.
+    channel_axis : int, optional
+        An axis along which each position has black and white of its own.
+    is_rgb : bool
+        Whether the last axis holds colours, which share black and white.
+    """
+
+    def __init__(
+        self,
+        intensities: Intensities,
+        data: Any,
+        channel_axis: int | None = None,
+        *,
+        is_rgb: bool = False,
+    ) -> None:
+        self._intensities, self._data = intensities, data
+        self._channel_axis, self._is_rgb = channel_axis, is_rgb
+        self._found: dict[int, Limits] = {}
+
+    def limits(self, channel: int = 0, check: Callable[[], None] = lambda: None) -> Limits:
+        """Return black and white of a channel; from any thread, the first time reads the image.
+
+        Parameters
+        ----------
+        channel : int
+            Position along the channel axis; without meaning if there is none.
+        check : callable, optional
+            Called between two reads from the disk; what it raises comes out here.
+        """
+        # Without a lock: who holds one could be made to wait by `check`, for whoever wants it.
+        # Two threads at the same time find the same.
+        if channel not in self._found:
+            self._found[channel] = self._find(channel, check)
+        return self._found[channel]
+
+    def _find(self, channel: int, check: Callable[[], None]) -> Limits:
+        dtype = np.dtype(self._data.dtype)
+        is_full = self._intensities is Intensities.FULL_RANGE
+        if dtype.kind == "b":
+            return 0, 1
+        if is_full and dtype.kind != "f":
+            return float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
+        sample = self._sample(channel, check)
+        if not sample.size:
+            return 0, 1
+        low, high = float(sample.min()), float(sample.max())
+        if is_full:
+            return low, high
+        robust_low, robust_high = np.percentile(sample, _PERCENTILES)
+        # Where nearly all values are the same, the few others are what there is to be seen.
+        return (float(robust_low), float(robust_high)) if robust_low < robust_high else (low, high)
+
+    def _sample(self, channel: int, check: Callable[[], None]) -> NDArray[Any]:
+        """Read values from slices spread over the image.
+
+        The slices are those of the last two axes, whatever is displayed, so that nothing depends
+        on it.
+        """
+        shape = tuple(int(length) for length in self._data.shape)
+        shape = shape[:-1] if self._is_rgb else shape
+        axes = [axis for axis in range(len(shape)) if axis != self._channel_axis]
+        leading, plane = axes[:-2], axes[-2:]
+        places = _places([shape[axis] for axis in leading])
+        index: list[int | slice] = [channel] * len(shape)
+        parts = []
+        for place in places:
+            for axis, position in zip(leading, place, strict=True):
+                index[axis] = position
+            budget = _MAX_SAMPLE // len(places)
+            for rows, columns, step in _windows((shape[plane[0]], shape[plane[1]]), budget):
+                check()
+                index[plane[0]], index[plane[1]] = rows, columns
+                values = np.asarray(self._data[tuple(index)])[::step, ::step]
+                values = values[..., :3] if self._is_rgb else values  # without alpha
+                parts.append(values[np.isfinite(values)])
+        # Neither float16 nor the widest integers have exact percentiles.
+        return np.concatenate(parts).astype(np.float64)
+
+
+def _places(lengths: list[int]) -> list[tuple[int, ...]]:
+    """Return up to so many positions along the axes that are not of the plane."""
+    flat = _spread(math.prod(lengths), _MAX_SLICES)
+    return [
+        tuple(int(n) for n in np.unravel_index(one, lengths)) if lengths else () for one in flat
+    ]
+
+
+def _windows(shape: tuple[int, int], budget_px: int) -> Iterator[tuple[slice, slice, int]]:
+    """Yield rows and columns to read, and how many of them to step, for up to so many pixels.
+
+    Most images give a slice away only as a whole; of larger ones parts are read.
+    """
+    if math.prod(shape) <= _MAX_AT_ONCE_PX:
+        step = math.ceil(math.sqrt(math.prod(shape) / budget_px))
+        yield slice(0, shape[0]), slice(0, shape[1]), step
+        return
+    side = int(math.sqrt(budget_px)) // _WINDOWS
+    height, width = (min(length, side) for length in shape)
+    for top, left in product(
+        _spread(shape[0] - height + 1, _WINDOWS), _spread(shape[1] - width + 1, _WINDOWS)
+    ):
+        yield slice(top, top + height), slice(left, left + width), 1
+
+
+def _spread(length: int, count: int) -> list[int]:
+    """Return up to so many of the places 0 to length - 1, as evenly as can be."""
+    count = min(length, count)
+    return [(2 * number + 1) * length // (2 * count) for number in range(count)]
+
+
+def finite_range(values: NDArray[Any]) -> Limits | None:
+    """Return the smallest and the largest finite value, or None if there is none."""
+    if values.dtype.kind == "f":
+        values = values[np.isfinite(values)]
+    return (float(values.min()), float(values.max())) if values.size else None

@@ -1,0 +1,75 @@
+"""Image embeddings of one plane that somebody else has computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_sam.session.image.tiles import Tile, TilePyramid
+from napari_sam.session.micro_sam.embeddings import MicroSamEmbeddings, MicroSamError
+from napari_sam.session.models.model_choice import ModelChoice
+
+if TYPE_CHECKING:
+    from napari_sam.model import ImageEmbedding, Predictor
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneEmbeddings:
+    """The embeddings of the tiles of a plane, for one model; may be used on any thread.
+
+    Parameters
+    ----------
+    stored : MicroSamEmbeddings
+        Those of the whole image.
+    slice_index : int
+        Which plane of it.
+    model : ModelChoice
+        The one that they fit, and any other of its weights.
+    on_damaged : callable
+        Called, on whatever thread, with what was found to be wrong with one of them.
+    """
+
+    stored: MicroSamEmbeddings
+    slice_index: int
+    model: ModelChoice
+    on_damaged: Callable[[MicroSamError], None]
+
+    @property
+    def pyramid(self) -> TilePyramid:
+        """The tiles of the plane, of which some are embedded."""
+        return self.stored.pyramid
+
+    def key(self, tile: Tile, choice: ModelChoice) -> str | None:
+        """Return what tells the embedding of a tile from all others; None if there is none.
+
+        Parameters
+        ----------
+        tile : Tile
+            The part of the plane.
+        choice : ModelChoice
+            The model that is to decode it.
+        """
+        if not choice.has_weights_of(self.model) or self._number_of(tile) is None:
+            return None
+        image = f"{self.stored.path} {self.stored.data_signature}"
+        model = f"{self.stored.model_name} {self.stored.model_hash} {choice.checkpoint}"
+        return f"{image} {model} {self.slice_index} {tile}"
+
+    def restored(self, tile: Tile, predictor: Predictor) -> ImageEmbedding | None:
+        """Read the embedding of a tile, which has a key; None if it is damaged."""
+        import torch
+
+        from napari_sam.model.runtime.devices import PRECISIONS
+
+        try:
+            one = self.stored.embedding(self.slice_index, self._number_of(tile) or 0)
+        except MicroSamError as error:
+            self.on_damaged(error)
+            return None
+        tensor = torch.from_numpy(one.image_embedding).to(PRECISIONS[predictor.precision])
+        return predictor.restore(tensor, one.original_size)
+
+    def _number_of(self, tile: Tile) -> int | None:
+        numbers = self.stored.tile_numbers(self.slice_index)
+        return next((number for number in numbers if self.stored.tiles[number] == tile), None)

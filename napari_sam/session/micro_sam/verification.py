@@ -1,0 +1,141 @@
+"""Whether image embeddings of micro-sam are of an image, and of the model in use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.image.tiles import Tile
+from napari_sam.session.jobs import Job
+from napari_sam.session.micro_sam.embeddings import (
+    MicroSamEmbeddings,
+    MicroSamError,
+    open_embeddings,
+)
+from napari_sam.session.micro_sam.image import formerly_normalised, micro_sam_normalised
+from napari_sam.session.models.model_choice import ModelChoice, variant_of
+
+if TYPE_CHECKING:
+    from napari_sam.model import Predictor
+
+_GREATEST_ERROR: Final = 0.03
+"""Norm of the difference as a share of the norm, between an embedding and one of the same model.
+
+Measured with MobileSAM on six images: the same weights in bfloat16 are up to 0.022 off, in float32
+below 1e-5. Weights that are off by a hundredth of their spread give 0.042 and more, another
+training far more. micro-sam's two normalisations differ by less than this only where that does not
+matter.
+"""
+_MAX_TRIES: Final = 4
+"""Tiles that are read before it is said that all are damaged."""
+
+
+def open_for(path: Path, image: Any, job: Job) -> MicroSamEmbeddings:
+    """Open embeddings and make sure that they are of an image; reads all of its pixels.
+
+    Parameters
+    ----------
+    path : Path
+        The folder of the zarr.
+    image : array_like
+        ([Z,] H, W [, C]).
+    job : Job
+        Told how far this is, and asked whether to go on.
+
+    Raises
+    ------
+    MicroSamError
+        If they cannot be read, or are of another image.
+    """
+    stored = open_embeddings(path)
+    shape = tuple(int(length) for length in image.shape)
+    if not stored.has_shape_of(shape):
+        slices = f"{stored.slice_count} slices of " if stored.ndim == 3 else ""
+        raise MicroSamError(
+            f"The embeddings in {path} are of {slices}{stored.plane_size[0]} x "
+            f"{stored.plane_size[1]} pixels, and the image has the shape {shape}: choose the image "
+            "that they were computed from, with its axes in the same order."
+        )
+    if not stored.matches(image, job.report):
+        raise MicroSamError(
+            f"The embeddings in {path} are of another image: the pixels of this one are not those "
+            "that they were computed from. Choose that image, or go on without them."
+        )
+    return stored
+
+
+def is_of_model(
+    stored: MicroSamEmbeddings, image: Any, choice: ModelChoice, predictor: Predictor, job: Job
+) -> bool:
+    """Find out whether embeddings are what a model gives, by its file or by one of them.
+
+    Parameters
+    ----------
+    stored : MicroSamEmbeddings
+        Of the image.
+    image : array_like
+        ([Z,] H, W [, C]).
+    choice : ModelChoice
+        The model.
+    predictor : Predictor
+        What runs it. Embeds a tile in each of the ways in which micro-sam shows it to the model,
+        unless the model is of another variant or its file tells enough.
+    job : Job
+        Told how far this is, and asked whether to go on.
+
+    Raises
+    ------
+    MicroSamError
+        If the embeddings are damaged.
+    """
+    if not stored.is_of_variant(variant_of(choice)):
+        return False
+    if choice.checkpoint is not None and stored.is_of_file(choice.checkpoint):
+        return True
+    tile, slice_index, expected = _sample(stored)
+    plane = image if stored.ndim == 2 else image[slice_index]
+    pixels = np.asarray(
+        plane[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
+    )
+    shown = [normalised(pixels) for normalised in (micro_sam_normalised, formerly_normalised)]
+    if (shown[0] == shown[1]).all():
+        del shown[1]
+    return any(
+        _error(
+            predictor.encode(each, lambda done, total: job.report(done / total)).numpy(), expected
+        )
+        <= _GREATEST_ERROR
+        for each in shown
+    )
+
+
+def _sample(stored: MicroSamEmbeddings) -> tuple[Tile, int, NDArray[np.float32]]:
+    """Return one of the embeddings, from the middle if that is sound, and where it is of."""
+    trouble: MicroSamError | None = None
+    for slice_index, number in islice(_from_the_middle(stored), _MAX_TRIES):
+        try:
+            one = stored.embedding(slice_index, number)
+        except MicroSamError as error:
+            trouble = trouble or error
+        else:
+            return stored.tiles[number], slice_index, one.image_embedding
+    assert trouble is not None  # a store without any tile is not opened
+    raise trouble
+
+
+def _from_the_middle(stored: MicroSamEmbeddings) -> Iterator[tuple[int, int]]:
+    """Yield the slices, and in each the tiles, that are embedded: those in the middle first."""
+    middle = stored.slice_count // 2
+    for slice_index in sorted(range(stored.slice_count), key=lambda place: abs(place - middle)):
+        numbers = stored.tile_numbers(slice_index)
+        for place in sorted(range(len(numbers)), key=lambda n: abs(n - len(numbers) // 2)):
+            yield slice_index, numbers[place]
+
+
+def _error(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))

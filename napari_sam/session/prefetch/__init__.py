@@ -1,0 +1,1 @@
+"""Planes embedded before they are shown."""

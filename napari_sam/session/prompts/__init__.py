@@ -1,0 +1,1 @@
+"""Points, boxes, outlines and scribbles of one object."""

@@ -1,0 +1,186 @@
+"""What a person says about one object: points, a box, an outline, scribbles; frozen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.prompts.shapes import Outline, Scribble
+
+FOREGROUND: Final = 1
+BACKGROUND: Final = 0
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The prompts of one object, in pixels of the image plane.
+
+    Hashable, so that a prediction can be remembered by the prompts it came from.
+
+    Parameters
+    ----------
+    points_xy : tuple of (float, float)
+        x (column), y (row) of each point; pixel centres have whole numbers.
+    point_labels : tuple of int
+        One per point: 1 foreground, 0 background.
+    box_xyxy : tuple of four floats, optional
+        x0, y0, x1, y1; sorted, so that x0 <= x1 and y0 <= y1. That of the outline, if there is
+        one.
+    outline : Outline, optional
+        A line around the object, within which its masks end.
+    scribbles : tuple of Scribble
+        Lines along which points lie.
+
+    Raises
+    ------
+    ValueError
+        If there is not one label per point, a label is neither 0 nor 1, or a coordinate is not
+        finite.
+    """
+
+    points_xy: tuple[tuple[float, float], ...] = ()
+    point_labels: tuple[int, ...] = ()
+    box_xyxy: tuple[float, float, float, float] | None = None
+    outline: Outline | None = None
+    scribbles: tuple[Scribble, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.points_xy) != len(self.point_labels):
+            msg = (
+                f"{len(self.points_xy)} points but {len(self.point_labels)} point labels: "
+                "give one label (1 foreground, 0 background) per point."
+            )
+            raise ValueError(msg)
+        if not set(self.point_labels) <= {FOREGROUND, BACKGROUND}:
+            msg = f"Point labels must be 1 (foreground) or 0 (background), not {self.point_labels}."
+            raise ValueError(msg)
+        points = tuple((float(x), float(y)) for x, y in self.points_xy)
+        box = self.box_xyxy
+        if box is None and self.outline is not None:
+            box = self.outline.box_xyxy
+        coordinates = [value for point in points for value in point]
+        if box is not None:
+            x0, y0, x1, y1 = corners = [float(value) for value in box]
+            coordinates += corners
+            box = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
+        if not np.isfinite(coordinates).all():
+            msg = "Prompt coordinates must be finite numbers."
+            raise ValueError(msg)
+        object.__setattr__(self, "points_xy", points)
+        object.__setattr__(self, "point_labels", tuple(int(label) for label in self.point_labels))
+        object.__setattr__(self, "box_xyxy", box)
+        object.__setattr__(self, "scribbles", tuple(self.scribbles))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing at all."""
+        return self.size == 0
+
+    @property
+    def size(self) -> int:
+        """Number of points, scribbles and boxes; an outline is its box."""
+        return len(self.points_xy) + len(self.scribbles) + (self.box_xyxy is not None)
+
+    @property
+    def bounds_xyxy(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 of the smallest rectangle around all prompts, of which there is one."""
+        corners = [] if self.box_xyxy is None else [self.box_xyxy[:2], self.box_xyxy[2:]]
+        drawn = [place for scribble in self.scribbles for place in scribble.vertices_xy]
+        xs, ys = zip(*self.points_xy, *drawn, *corners, strict=True)
+        return min(xs), min(ys), max(xs), max(ys)
+
+    @property
+    def has_foreground(self) -> bool:
+        """Whether anything says where the object is, rather than where it is not."""
+        labels = {*self.point_labels, *(one.label for one in self.scribbles)}
+        return self.box_xyxy is not None or FOREGROUND in labels
+
+    def points_array(self) -> NDArray[np.float32] | None:
+        """Return the points as an (N, 2) float32 array of x, y, or None without points."""
+        return np.array(self.points_xy, np.float32) if self.points_xy else None
+
+    def labels_array(self) -> NDArray[np.int64] | None:
+        """Return the point labels as an (N,) int64 array, or None without points."""
+        return np.array(self.point_labels, np.int64) if self.point_labels else None
+
+    def box_array(self) -> NDArray[np.float32] | None:
+        """Return the box as a (4,) float32 array x0, y0, x1, y1, or None without a box."""
+        return None if self.box_xyxy is None else np.array(self.box_xyxy, np.float32)
+
+    def extends(self, earlier: Prompts) -> bool:
+        """Whether these are the `earlier` prompts with something added and nothing changed."""
+        if self.size <= earlier.size:
+            return False
+        if (earlier.box_xyxy, earlier.outline) not in (
+            (None, None),
+            (self.box_xyxy, self.outline),
+        ):
+            return False
+        return not earlier._marks - self._marks
+
+    @property
+    def _marks(self) -> Counter[object]:
+        points = zip(self.points_xy, self.point_labels, strict=True)
+        return Counter([*points, *self.scribbles])
+
+    @property
+    def as_points(self) -> Prompts:
+        """The same, with points along the scribbles in place of these."""
+        drawn = [(place, one.label) for one in self.scribbles for place in one.points_xy]
+        return replace(
+            self,
+            points_xy=(*self.points_xy, *(place for place, _ in drawn)),
+            point_labels=(*self.point_labels, *(label for _, label in drawn)),
+            scribbles=(),
+        )
+
+    def within(self, shape: tuple[int, int]) -> tuple[Prompts, tuple[str, ...]]:
+        """Keep what an image plane of this shape can use, and say what was left out.
+
+        Parameters
+        ----------
+        shape : (int, int)
+            Height and width of the image plane in pixels.
+
+        Returns
+        -------
+        usable : Prompts
+            Points inside the plane, those along scribbles included, and the part of the box inside
+            it.
+        remarks : tuple of str
+            One sentence for each kind of prompt that was left out; empty if all are used.
+        """
+        if self.scribbles:
+            return self.as_points.within(shape)
+        height, width = shape
+        remarks = []
+        inside = [-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5 for x, y in self.points_xy]
+        outside = inside.count(False)
+        if outside:
+            what = "1 point is" if outside == 1 else f"{outside} points are"
+            remarks.append(f"{what} ignored, being outside the image: click on the image.")
+        box = self.box_xyxy
+        if box is not None:
+            box = (
+                float(np.clip(box[0], -0.5, width - 0.5)),
+                float(np.clip(box[1], -0.5, height - 0.5)),
+                float(np.clip(box[2], -0.5, width - 0.5)),
+                float(np.clip(box[3], -0.5, height - 0.5)),
+            )
+            if not (box[0] < box[2] and box[1] < box[3]):
+                box = None
+                remarks.append("The box has no area inside the image: drag it around the object.")
+        usable = replace(
+            self,
+            points_xy=tuple(p for p, keep in zip(self.points_xy, inside, strict=True) if keep),
+            point_labels=tuple(
+                label for label, keep in zip(self.point_labels, inside, strict=True) if keep
+            ),
+            box_xyxy=box,
+            outline=None if box is None else self.outline,
+        )
+        return usable, tuple(remarks)

@@ -1,0 +1,302 @@
+"""`napari-sam automatic`: real files and weights, runs that are stopped, and a real cluster."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import tifffile
+from click.testing import CliRunner
+
+from napari_sam.batch import outputs
+from napari_sam.cli import automatic as cli_automatic
+from napari_sam.cli import automatic_options as cli_published
+from napari_sam.cli.main import main
+from napari_sam.engine.automatic_settings import OUTPUT_MODES, AutomaticSettings
+from napari_sam.formats import read_coco
+from napari_sam.session.automatic.settings import PRESETS
+
+TIMEOUT_S = 120
+FEW = ("--points-per-side", "3", "--pred-iou-thresh", "0.5", "--stability-score-thresh", "0.5")
+
+
+def picture(seed, size=(60, 80)):
+    """Return some bright rectangles on dark ground."""
+    generator = np.random.default_rng(seed)
+    image = generator.integers(20, 40, (*size, 3), np.uint8)
+    for top, left in ((8, 8), (8, 45), (34, 26)):
+        image[top : top + 18, left : left + 24] = generator.integers(120, 255, 3)
+    return image
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder with images of four kinds, and one that is broken."""
+    folder = tmp_path / "images"
+    (folder / "deep").mkdir(parents=True)
+    imageio.imwrite(folder / "rgb.png", picture(0))
+    alpha = np.full((60, 80, 1), 90, np.uint8)
+    imageio.imwrite(folder / "deep" / "rgba.png", np.dstack([picture(1), alpha]))
+    stack = np.stack([picture(seed)[..., 0].astype(np.uint16) * 200 + 900 for seed in (2, 3)])
+    tifffile.imwrite(folder / "stack.tif", stack, photometric="minisblack")
+    (folder / "broken.tif").write_bytes(b"no image at all")
+    return folder
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["automatic", *map(str, arguments)])
+
+
+def start(*arguments):
+    # What runs in the background of a shell is born deaf to Ctrl-C.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from napari_sam.cli.main import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, "automatic", *map(str, arguments)],
+        env={name: value for name, value in os.environ.items() if name != "DISPLAY"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def files(folder):
+    """Return what lies there, but for what a killed program had only half written."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".part"
+    }
+
+
+def assert_same_results(folder, expected):
+    """Compare all files; scores up to what another order of additions makes of them."""
+    found = files(folder)
+    assert found.keys() == expected.keys()
+    for name, content in found.items():
+        if name.endswith(".tif"):
+            pixels = [tifffile.imread(io.BytesIO(one)) for one in (content, expected[name])]
+            np.testing.assert_array_equal(*pixels, err_msg=name)
+        elif not name.startswith(".napari-sam"):
+            mine, other = (json.loads(one) for one in (content, expected[name]))
+            scores = [[one.pop("score") for one in each["annotations"]] for each in (mine, other)]
+            assert scores[0] == pytest.approx(scores[1], abs=1e-4)
+            assert mine == other
+
+
+def wait_until(condition, process):
+    deadline = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+
+
+# imageio leaves a broken file open.
+@pytest.mark.filterwarnings("ignore:.*unclosed file:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
+def test_a_folder(folder, tmp_path):
+    results = tmp_path / "masks"
+    arguments = (folder, "-o", results, "--format", "tiff,coco,geojson,sam", *FEW)
+    outcome = run(*arguments, "--proposals", "--edges")
+    assert outcome.exit_code == 1
+    assert "3 done, 0 were complete already, 1 failed" in outcome.stdout
+    assert f"Error: {folder / 'broken.tif'}: Cannot open" in outcome.stderr
+    endings = (".tif", ".json", ".geojson", "_sam.json", "_proposals.csv", "_edges.tif")
+    for name in ("rgb", "deep/rgba", "stack"):
+        assert all((results / f"{name}{ending}").is_file() for ending in endings)
+
+    labels = tifffile.imread(results / "stack.tif")
+    assert labels.shape == (2, 60, 80)
+    (coco,) = read_coco(results / "stack.json")
+    assert len(coco.objects) >= 4
+    assert set(np.unique(labels)) - {0} <= {thing.label_id for thing in coco.objects}
+    published = json.loads((results / "rgb_sam.json").read_text())
+    (coco,) = read_coco(results / "rgb.json")
+    assert published[0]["image"] == {"file_name": "rgb.png", "height": 60, "width": 80}
+    assert [one["area"] for one in published[0]["annotations"]] == [
+        thing.area_px for thing in coco.objects
+    ]
+    edges = tifffile.imread(results / "stack_edges.tif")
+    assert edges.shape == (2, 60, 80)
+    assert edges.dtype == np.float32
+    assert edges.max() > 0.5
+    rows = (results / "stack_proposals.csv").read_text().splitlines()
+    assert rows[0] == "z,rank,x0,y0,x1,y1,score"
+    assert rows[1].startswith("0,1,")
+
+    before = files(results)
+    (folder / "broken.tif").unlink()
+    again = run(*arguments, "--json")
+    assert again.exit_code == 0
+    content = json.loads(again.stdout)
+    assert (content["done"], content["skipped"], content["failed"]) == (0, 3, 0)
+    assert {one["status"] for one in content["images"]} == {"skipped"}
+    assert files(results) == before
+
+    refused = run(folder, "-o", results, "--points-per-side", 2)
+    assert refused.exit_code == 2
+    assert "another points_per_side (3, not 2)" in refused.stderr
+    assert files(results) == before
+    one = run(folder / "rgb.png", "-o", results, "--points-per-side", 2, "--overwrite")
+    assert one.exit_code == 0, one.output
+    assert not (results / "rgb.json").exists()
+    assert (results / "stack.json").exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--format", "jpg"),
+        ("--points-per-side", 0),
+        ("--crop-overlap-ratio", 2),
+        ("--preset", "dogs"),
+        ("--model", "no-such-model"),
+        ("--point-grids", "{folder}/broken.tif"),
+        ("--scheduler", "tcp://127.0.0.1:9"),
+        ("-o", "{folder}"),
+        ("{folder}/empty",),
+    ],
+)
+def test_wrong_calls_have_a_code_of_their_own(folder, tmp_path, wrong, monkeypatch):
+    monkeypatch.setattr("napari_sam.batch.cluster._TIMEOUT_S", 1)
+    (folder / "empty").mkdir()
+    images = [] if wrong[0].startswith("{") else [folder]
+    arguments = [str(one).format(folder=folder) for one in wrong]
+    result = run(*images, "-o", tmp_path / "masks", *arguments)
+    assert result.exit_code == 2, result.output
+    assert "Error: " in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_published_names_and_defaults():
+    options = {option.name for option in cli_automatic.automatic.params}
+    assert set(vars(AutomaticSettings())) <= options
+    named = tuple(preset.name.replace(" ", "-") for preset in PRESETS)
+    assert named == cli_published.PRESETS
+    assert cli_published.published_settings("natural-image") == (AutomaticSettings(), 1)
+    assert cli_automatic.FORMATS == outputs.FORMATS
+    assert tuple(outputs.OVERLAPS) == cli_automatic.OVERLAPS
+    assert sorted(cli_published.OUTPUT_MODES) == sorted(OUTPUT_MODES)
+    given = {"points_per_side": 5, "crop_n_layers": None}
+    settings, _ = cli_published.published_settings("few-large", **given)
+    assert settings.points_per_side == 5
+    assert settings.box_nms_thresh == 0.5
+    assert cli_published.published_settings("cells")[1] < 1
+    assert cli_published.published_settings("cells", max_share=0.9)[1] == 0.9
+
+
+def test_every_command_has_examples():
+    for name in main.commands:
+        if name != "open":
+            shown = CliRunner().invoke(main, [name, "--help"]).stdout
+            assert f"Examples:\n    napari-sam {name}" in shown
+
+
+def test_own_points_and_names_with_underscores(folder, tmp_path):
+    grids = tmp_path / "grids.json"
+    grids.write_text("[[[0.25, 0.3], [0.7, 0.3]]]")
+    result = run(
+        *(folder / "rgb.png", "-o", tmp_path / "masks", "--point_grids", grids),
+        *("--output_mode", "binary_mask", "--format", "sam", "--pred_iou_thresh", 0),
+    )
+    assert result.exit_code == 0, result.output
+    (published,) = json.loads((tmp_path / "masks" / "rgb_sam.json").read_text())
+    for one in published["annotations"]:
+        assert np.array(one["segmentation"]).sum() == one["area"]
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("many")
+    for number in range(6):
+        imageio.imwrite(folder / f"image{number}.png", picture(number))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(many, tmp_path_factory):
+    """Return the files of a run that nothing happens to."""
+    folder = tmp_path_factory.mktemp("expected")
+    result = run(many, "-o", folder, "--format", "tiff,coco", *FEW)
+    assert result.exit_code == 0, result.output
+    return files(folder)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no such signal")
+def test_a_run_that_is_killed_and_one_that_is_stopped(many, uninterrupted, tmp_path):
+    results = tmp_path / "masks"
+    arguments = (many, "-o", results, "--format", "tiff,coco", *FEW)
+    killed = start(*arguments)
+    wait_until(lambda: len(list(results.glob("*.tif"))) >= 1, killed)
+    killed.kill()
+    killed.communicate(timeout=TIMEOUT_S)
+    count = len(list(results.glob("*.tif")))
+    assert count < len(list(many.iterdir()))
+
+    stopped = start(*arguments)
+    wait_until(lambda: len(list(results.glob("*.tif"))) >= count + 1, stopped)
+    stopped.send_signal(signal.SIGINT)
+    _, errors = stopped.communicate(timeout=TIMEOUT_S)
+    assert stopped.returncode == 130, errors
+    assert "the same command goes on" in errors
+    assert "Traceback" not in errors
+
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    assert int(result.stdout.split(" done, ")[1].split()[0]) >= count
+    assert_same_results(results, uninterrupted)
+
+
+@pytest.mark.skipif(shutil.which("sh") is None, reason="needs processes that can be killed")
+def test_a_cluster_of_which_one_worker_is_killed(many, uninterrupted, tmp_path):
+    pytest.importorskip("distributed")
+    results = tmp_path / "masks"
+    address_file = tmp_path / "scheduler.json"
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image at all")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    to_scheduler = ("--scheduler-file", str(address_file), "--no-dashboard")
+    scheduler = subprocess.Popen(
+        [sys.executable, "-m", "distributed.cli.dask_scheduler", "--port", "0", *to_scheduler],
+        **quiet,
+    )
+    worker_options = ("--nthreads", "1", "--no-nanny", *to_scheduler)
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_worker", *worker_options], **quiet
+        )
+        for _ in range(2)
+    ]
+    processes = [scheduler, *workers]
+    try:
+        wait_until(address_file.exists, scheduler)
+        address = json.loads(address_file.read_text())["address"]
+        command = start(
+            *(many, broken, "-o", results, "--format", "tiff,coco", *FEW),
+            *("--scheduler", address, "--json"),
+        )
+        processes.append(command)
+        wait_until(lambda: len(list(results.glob("*.tif"))) >= 1, command)
+        workers[0].kill()
+        output, errors = command.communicate(timeout=TIMEOUT_S)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert command.returncode == 1, errors
+    content = json.loads(output)
+    # What the worker had written before it could say so is found complete.
+    assert content["done"] + content["skipped"] == 6
+    assert content["failed"] == 1
+    assert f"Error: {broken}: Cannot open" in errors
+    assert_same_results(results, uninterrupted)

@@ -1,0 +1,202 @@
+"""The napari-sam command; windows are real, only napari's event loop is not entered."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+import napari
+import numpy as np
+import pytest
+import tifffile
+from click.testing import CliRunner
+from napari._app_model import get_app_model
+from napari.utils.notifications import notification_manager
+
+from napari_sam import __version__
+from napari_sam.catalogue import EMBEDDED
+from napari_sam.cli.main import DISTRIBUTION, DOCK_NAME, dock_widget, main
+from napari_sam.cli.model_option import choose_model
+from napari_sam.session import ModelChoice
+
+GRAY = np.tile(np.arange(40, dtype=np.uint8), (30, 1))
+
+
+@pytest.fixture
+def image_file(tmp_path):
+    path = tmp_path / "ramp.tif"
+    tifffile.imwrite(path, GRAY)
+    return path
+
+
+@pytest.fixture
+def opened(make_napari_viewer, monkeypatch):
+    """Let the command make a viewer of the test's, and return those that it ran."""
+    ran = []
+    viewer = make_napari_viewer()
+    monkeypatch.setattr(napari, "Viewer", lambda show: viewer)
+    monkeypatch.setattr(napari, "run", lambda: ran.append(viewer))
+    return ran
+
+
+def _run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def _widget(viewer):
+    return viewer.window.dock_widgets[DOCK_NAME]
+
+
+def test_help_has_examples_and_the_options():
+    result = _run("--help")
+    assert result.exit_code == 0
+    for text in ("napari-sam image.tif", "--sample", "--reader", "--version"):
+        assert text in result.output
+
+
+def test_version():
+    assert _run("--version").output.split()[-1] == __version__
+
+
+def test_missing_file_is_named_before_a_window_opens(opened, tmp_path):
+    result = _run(tmp_path / "none.tif")
+    assert result.exit_code == 1
+    assert result.output == f"Error: Cannot open {tmp_path / 'none.tif'}: there is no such file.\n"
+    assert opened == []
+
+
+@pytest.mark.filterwarnings("ignore:.*unclosed file:ResourceWarning")  # a reader leaves it open
+@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("name", ["broken.tif", "unknown.xyz"])
+def test_unreadable_file_gives_one_message(opened, tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"no image at all")
+    result = _run(path)
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: Cannot open {path}: ")
+    assert result.output.count("\n") == 1
+    assert opened == []
+
+
+def test_unknown_reader_gives_one_message(opened, image_file):
+    result = _run("--reader", "no-such-plugin", image_file)
+    assert result.exit_code == 1
+    assert "no-such-plugin" in result.output
+    assert opened == []
+
+
+def test_unknown_sample_is_a_usage_error():
+    result = _run("--sample", "moon")
+    assert result.exit_code == 2
+    assert "immunohistochemistry" in result.output
+
+
+def test_the_topmost_file_is_annotated_and_the_next_click_is_a_prompt(opened, image_file, tmp_path):
+    second = tmp_path / "second.tif"
+    tifffile.imwrite(second, GRAY.T)
+    result = _run(second, image_file)
+    assert (result.exit_code, result.output) == (0, "")
+    (viewer,) = opened
+    widget = _widget(viewer)
+    assert widget.binding.shown.image is viewer.layers["ramp"]
+    np.testing.assert_array_equal(widget.binding.shown.image.data, GRAY)
+    assert viewer.layers.selection.active is viewer.layers["SAM points"]
+    assert viewer.layers["SAM points"].mode == "add"
+
+
+def test_sample(opened):
+    assert _run("--sample", "cell").exit_code == 0
+    (viewer,) = opened
+    assert _widget(viewer).binding.shown.image is viewer.layers["cell"]
+
+
+def test_without_files_the_widget_waits(opened):
+    assert _run().exit_code == 0
+    (viewer,) = opened
+    assert _widget(viewer).binding.shown.image is None
+    assert len(viewer.layers) == 0
+
+
+def test_menu_toggles_the_docked_widget(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    widget = dock_widget(viewer)
+    qtbot.waitUntil(widget.isVisible)
+    get_app_model().commands.execute_command(f"{DISTRIBUTION}.widget").result()
+    assert list(viewer.window.dock_widgets) == [DOCK_NAME]
+    assert _widget(viewer) is widget
+    assert not widget.isVisible()
+
+
+def test_old_distribution_is_reported(monkeypatch, opened):
+    true_version = metadata.version
+    monkeypatch.setattr(
+        metadata, "version", lambda name: "0.4.1" if name == "napari-sam" else true_version(name)
+    )
+    result = _run()
+    assert result.exit_code == 0
+    assert any("napari-sam 0.4.1" in record.message for record in notification_manager.records)
+    assert "napari-sam 0.4.1" in result.stderr
+    assert "pip uninstall napari-sam" in result.stderr
+
+
+def test_nothing_is_reported_without_the_old_distribution(opened):
+    assert _run().stderr == ""
+
+
+def test_a_model_and_a_device_to_begin_with(opened, tmp_path):
+    copy = tmp_path / "mine.safetensors"
+    copy.write_bytes(EMBEDDED.embedded.read_bytes())
+    assert _run("--sample", "cell", "--model", copy, "--device", "cpu").exit_code == 0
+    (viewer,) = opened
+    widget = _widget(viewer)
+    choice = ModelChoice(device="cpu").with_weights("mine.safetensors", copy)
+    assert widget.session.state.model == choice
+    assert widget.session.state.model.name == "mine.safetensors"
+    assert widget._model_panel.combo.offer.path == copy
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("sam3", ("is no file", "vit_b")), ("vit_h", ("napari-sam download vit_h",))],
+)
+def test_a_model_that_is_not_there(opened, monkeypatch, tmp_path, name, words):
+    monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path))
+    monkeypatch.setattr(
+        "napari_sam.catalogue.places.shared_folders", lambda: {"Hugging Face": tmp_path}
+    )
+    result = _run("--model", name)
+    assert result.exit_code == 1
+    assert all(word in result.output for word in words)
+    assert opened == []
+
+
+def test_a_published_name_goes_before_a_file_and_paths_are_absolute(opened, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mobile_sam").write_bytes(EMBEDDED.embedded.read_bytes())
+    (tmp_path / "vit_h").mkdir()
+    monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path))
+    monkeypatch.setattr(
+        "napari_sam.catalogue.places.shared_folders", lambda: {"Hugging Face": tmp_path}
+    )
+    result = _run("--model", "vit_h")
+    assert result.exit_code == 1
+    assert "napari-sam download vit_h" in result.output
+    assert "./vit_h" in result.output
+    assert choose_model("mobile_sam", "auto").checkpoint is None
+    choice = choose_model("./mobile_sam", "auto")
+    assert (choice.name, choice.checkpoint) == ("mobile_sam", tmp_path / "mobile_sam")
+    assert choice.version is not None
+
+
+def test_an_empty_model_name(opened):
+    result = _run("--model", "")
+    assert result.exit_code == 2
+    assert "napari-sam models" in result.output
+    assert opened == []
+
+
+def test_a_device_that_is_not_there_is_refused_before_a_window_opens(opened):
+    result = _run("--device", "nonsense")
+    assert result.exit_code == 1
+    assert "no device 'nonsense' here; choose one of auto, " in result.output
+    assert "cpu" in result.output
+    assert opened == []

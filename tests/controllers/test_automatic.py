@@ -1,0 +1,261 @@
+"""Finding everything, or the rest, from the widget, in a real viewer; with few points."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from napari.layers import Image
+from napari.utils.notifications import notification_manager
+from skimage import data
+
+from napari_sam.controllers import automatic as automatic_run
+from napari_sam.layers.automatic_layer import is_proposal_layer
+
+TIMEOUT_S = 120
+COINS = data.coins()[:200, :256]
+LAX = {"pred_iou_thresh": 0.8, "stability_score_thresh": 0.85, "max_share": 0.2}
+
+
+@pytest.fixture
+def opened(make_widget):
+    """Return a viewer and widget on coins, that looks with 36 points."""
+
+    def open_it(*layers):
+        viewer, widget = make_widget(*(layers or (Image(COINS, name="coins"),)))
+        panel = widget.automatic.panel
+        panel._on_settings(replace(panel.settings, points_per_side=6, points_per_batch=6, **LAX))
+        return viewer, widget, panel
+
+    return open_it
+
+
+def found_layers(viewer):
+    return [layer for layer in viewer.layers if is_proposal_layer(layer)]
+
+
+def press(widget, button):
+    assert button.isEnabled()
+    button.click()
+    widget.wait_until_idle(TIMEOUT_S)
+
+
+def press_key(layer, key):
+    """Press a key as napari finds it: the layer's own first."""
+    next(command for binding, command in layer.keymap.items() if str(binding) == key)(layer)
+
+
+def when_some_are_found(widget, action):
+    """Do something once, in the middle of a run."""
+    done = []
+
+    def on_changed(state):
+        if state.is_running and state.found and not done:
+            done.append(True)
+            widget._dispatcher.post(action)
+
+    widget.session.mask_search.changed.connect(on_changed)
+    return done
+
+
+def test_everything_is_found_filtered_kept_and_undone(opened):
+    viewer, widget, panel = opened()
+    assert not panel.keep.isEnabled()
+    active = viewer.layers.selection.active
+    press(widget, panel.whole)
+    (layer,) = found_layers(viewer)
+    assert viewer.layers.selection.active is active
+    assert not panel.progress.isVisibleTo(panel)
+    picture = widget.session.mask_search.picture
+    count = len(picture.proposals)
+    assert count > 5
+    assert len(layer.features) == count
+    np.testing.assert_array_equal(layer.data, picture.labels)
+    assert {"predicted_iou", "stability_score", "box_x0", "shown_px"} <= set(layer.features)
+    combo = widget._object_panel.target_combo
+    assert layer not in combo.layers
+
+    panel.filters.sliders["pred_iou_thresh"].setValue(0.95)
+    widget.wait_until_idle(TIMEOUT_S)
+    fewer = len(layer.features)
+    assert 0 < fewer < count
+    assert panel.form.fields["pred_iou_thresh"].value() == 0.95
+    assert panel.preset.currentText() == "own settings"
+    panel.form.fields["pred_iou_thresh"].setValue(0.8)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert panel.filters.sliders["pred_iou_thresh"].value() == 0.8
+    assert len(layer.features) == count
+    panel.form.fields["points_per_side"].setValue(7)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert "looked for again" in panel.outcome.text()
+
+    press(widget, panel.keep)
+    target = widget.binding.objects.target_layer
+    kept = len(target.book)
+    assert kept == len(np.unique(target.layer.data)) - 1 > 5
+    assert len(layer.features) == count - kept  # those below others as a whole are still there
+    assert all(record.stability >= 0.85 for record in target.book)
+    widget.binding.objects.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert len(target.book) == 0
+    assert len(layer.features) == count
+    press(widget, panel.discard)
+    assert found_layers(viewer) == []
+    assert not panel.discard.isEnabled()
+    assert not panel.boxes.isEnabled()
+
+
+def test_the_rest_is_reviewed_with_keys(opened):
+    viewer, widget, panel = opened()
+    press(widget, panel.rest)  # nothing is there yet: everything is the rest
+    assert "no objects yet" in panel.outcome.text()
+    press(widget, panel.next)
+    press(widget, panel.accept)
+    (record,) = widget.binding.objects.target_layer.book
+    panel.form.fields["points_per_side"].setValue(8)
+    press(widget, panel.rest)
+    (layer,) = found_layers(viewer)
+    count = len(layer.features)
+    assert count >= 3
+    one, *_ = widget.session.mask_search.picture.proposals
+    assert record.area_px / 2 <= one.area_px <= record.area_px * 2
+    assert "Click points" in widget._hint.text()
+    press_key(layer, "W")
+    assert widget._hint.text().startswith("Accept this found mask, or reject it")
+    assert viewer.layers.selection.active is layer
+    assert panel.review.text().startswith(f"1 of {count}")
+    assert set(np.unique(layer.data)) == {0, widget.session.mask_search.picture.label_ids[0]}
+    press_key(layer, "X")
+    press_key(layer, "C")
+    press_key(layer, "C")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert len(widget.binding.objects.target_layer.book) == 3
+    assert len(layer.features) == count - 3
+    assert panel.bring_back.text() == "Bring back 1"
+    layer.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert len(layer.features) == count - 2
+    press(widget, panel.bring_back)
+    assert len(layer.features) == count - 1
+    press(widget, panel.show_all)
+    assert "Click points" in widget._hint.text()
+    assert len(np.unique(layer.data)) > 2
+    panel.whole.click()
+    widget.close()  # in the middle of a run
+
+
+def test_what_was_found_survives_another_image_and_goes_with_its_own(opened):
+    viewer, widget, panel = opened()
+    other = viewer.add_image(np.full((60, 50), 9, np.uint8), name="blank")
+    done = when_some_are_found(widget, lambda: widget.binding.set_image(other))
+    press(widget, panel.whole)
+    assert done
+    (layer,) = found_layers(viewer)
+    assert len(layer.features) > 5
+    assert not panel.keep.isEnabled()
+    assert "They lie on 'coins'" in panel.outcome.text()
+    widget.binding.set_image(viewer.layers["coins"])
+    widget.wait_until_idle(TIMEOUT_S)
+    press(widget, panel.keep)
+    assert len(widget.binding.objects.target_layer.book) > 5
+    viewer.layers.remove("coins")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert found_layers(viewer) == []
+    assert widget.binding.shown.image is other
+    press(widget, panel.whole)  # a constant image
+    viewer.layers.remove(other)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert not panel.whole.isEnabled()
+
+
+@pytest.mark.parametrize("deleted", ["found", "target", "image"])
+def test_layers_may_be_deleted_in_the_middle_of_a_run(opened, deleted):
+    viewer, widget, panel = opened()
+    target = viewer.add_labels(np.zeros(COINS.shape, np.uint16), name="target")
+    widget.binding.objects.set_target(target)
+
+    def delete():
+        doomed = {"target": target, "image": viewer.layers["coins"]}.get(deleted)
+        if doomed is None:
+            doomed = next(iter(found_layers(viewer)), None)
+        if doomed is None:
+            widget._dispatcher.post(delete)
+        else:
+            viewer.layers.remove(doomed)
+
+    done = when_some_are_found(widget, delete)
+    press(widget, panel.rest)
+    assert done
+    assert not widget.session.mask_search.state.is_running
+    if deleted == "target":
+        press(widget, panel.keep)
+        assert len(widget.binding.objects.target_layer.book) > 5
+    else:
+        assert found_layers(viewer) == []
+        assert panel.whole.isEnabled() == (deleted == "found")
+
+
+def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
+    stack = np.stack([np.zeros_like(COINS), COINS])
+    image = Image(stack, name="stack", scale=(2, 0.5, 0.5), contrast_limits=(0, 255))
+    viewer, widget, panel = opened(image)
+    viewer.dims.set_current_step(0, 1)
+    widget.wait_until_idle(TIMEOUT_S)
+    camera = viewer.scene.camera
+    camera.center, camera.zoom = (50, 40), 20.0
+    widget.wait_until_idle(TIMEOUT_S)
+    press(widget, panel.preview)
+    (layer,) = found_layers(viewer)
+    view = widget.binding.shown.view_in_sight
+    proposals = widget.session.mask_search.picture.proposals
+    assert proposals
+    for one in proposals:
+        x, y = one.point_xy
+        assert view[0] <= x <= view[2]
+        assert view[1] <= y <= view[3]
+        label_id = layer.get_value((2, y * 0.5, x * 0.5), world=True)
+        assert label_id
+    image.translate = (0, 7, 3)
+    x, y = proposals[0].point_xy
+    assert layer.get_value((2, y * 0.5 + 7, x * 0.5 + 3), world=True)
+    viewer.dims.set_current_step(0, 0)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert not panel.keep.isEnabled()
+    assert "another slice" in panel.outcome.text()
+    viewer.dims.set_current_step(0, 1)
+    widget.wait_until_idle(TIMEOUT_S)
+    press(widget, panel.keep)
+    target = widget.binding.objects.target_layer
+    assert not target.layer.data[0].any()
+    assert target.layer.data[1].any()
+    widget.binding.objects.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    widget.close()
+    assert layer in viewer.layers  # work that was not kept is not lost
+    assert not is_proposal_layer(layer)
+    assert layer.editable
+
+
+def test_boxes_and_edges_are_layers(opened, monkeypatch):
+    few = replace(automatic_run.EDGE_SETTINGS, points_per_side=5)
+    monkeypatch.setattr(automatic_run, "EDGE_SETTINGS", few)
+    viewer, widget, panel = opened()
+    press(widget, panel.whole)
+    press(widget, panel.boxes)
+    boxes = viewer.layers["coins: boxes"]
+    proposals = widget.session.mask_search.picture.proposals
+    assert len(boxes.data) == len(proposals)
+    scores = list(boxes.features["quality"])
+    assert scores == sorted(scores, reverse=True)
+    best = max(proposals, key=lambda one: one.quality)
+    rows, columns = best.span
+    np.testing.assert_allclose(boxes.data[0].min(0), (rows.start - 0.5, columns.start - 0.5))
+    np.testing.assert_allclose(boxes.data[0].max(0), (rows.stop - 0.5, columns.stop - 0.5))
+    press(widget, panel.edges)
+    edges = viewer.layers["coins: edges"]
+    assert edges.data.shape == COINS.shape
+    assert 0 < (edges.data > 0).mean() < 0.5
+    assert len(found_layers(viewer)) == 1
+    messages = [one.message for one in notification_manager.records]
+    assert not [one for one in messages if "could not" in one]

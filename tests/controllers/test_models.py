@@ -1,0 +1,441 @@
+"""The model picker in a real viewer, with real files and a server of the test's own."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+import torch
+from napari.layers import Image
+from qtpy.QtCore import Qt
+from safetensors.torch import load_file
+from skimage import data
+
+from napari_sam.catalogue import EMBEDDED, find_model, list_offers
+from napari_sam.model import Predictor, load_model
+from napari_sam.session import ModelChoice, Phase, Prompts
+from napari_sam.widget import SamWidget
+
+TIMEOUT_S = 120
+COIN = Prompts(points_xy=((104, 68),), point_labels=(1,))
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        content = self.server.content
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2])
+        self.wfile.flush()
+        self.server.is_asked.set()
+        self.server.may_go_on.wait(TIMEOUT_S)
+        try:
+            self.wfile.write(content[len(content) // 2 :])
+        except OSError:
+            self.server.is_left.set()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    """Serve half of a file, and the rest when the test lets it."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.daemon_threads = True
+    server.is_asked, server.may_go_on = threading.Event(), threading.Event()
+    server.is_left = threading.Event()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.may_go_on.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def published(server, tmp_path, monkeypatch):
+    """Publish the embedded weights on the server as a model that has to be downloaded."""
+    file = tmp_path / "published.pt"
+    torch.save(load_file(EMBEDDED.embedded), file)
+    server.content = file.read_bytes()
+    model = replace(
+        find_model("vit_b"),
+        name="published",
+        url=f"http://127.0.0.1:{server.server_port}/published.pt",
+        sha256=hashlib.sha256(server.content).hexdigest(),
+        size_bytes=len(server.content),
+        hugging_face=None,
+    )
+    monkeypatch.setattr("napari_sam.catalogue.offers.MODELS", (EMBEDDED, model))
+    monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path / "models"))
+    return model
+
+
+@pytest.fixture
+def opened(published, make_widget, remembering_predictor):
+    """Open the widget on an image with a prompt; the models that it loads are noted."""
+    loaded = []
+
+    def load(choice, runtime):
+        loaded.append(choice)
+        if choice.checkpoint is None:
+            return remembering_predictor
+        return Predictor(load_model(checkpoint=choice.checkpoint), device="cpu")
+
+    viewer, widget = make_widget(Image(data.coins(), name="coins"), load_predictor=load)
+    widget.session.set_prompts(COIN)
+    widget.wait_until_idle(TIMEOUT_S)
+    return viewer, widget, widget._model_panel, loaded
+
+
+def mask(widget):
+    candidates = widget.session.state.candidates
+    return candidates.crop(candidates.best).mask
+
+
+def pick(panel, name):
+    panel.combo.setCurrentIndex([offer.name for offer in panel.combo.offers].index(name))
+    panel.combo.activated.emit(panel.combo.currentIndex())
+
+
+def test_a_picked_model_is_downloaded_on_request_and_used(opened, server, qtbot, tmp_path):
+    _, widget, panel, loaded = opened
+    before = mask(widget)
+    panel.expand(animate=False)
+    pick(panel, "published")
+    assert not panel._get.isHidden()
+    assert panel._get.text() == f"Download {len(server.content) / 1e6:.0f} MB"
+    assert not server.is_asked.is_set()
+    panel._get.click()
+    qtbot.waitUntil(lambda: panel._progress.value() > 100, timeout=20_000)
+    assert not panel._cancel.isHidden()
+    assert panel._doing.text() == "Downloading published …"
+    assert widget.session.state.model.name == "mobile_sam"
+    server.may_go_on.set()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.model.name == "published"
+    assert panel.title == "Model: published on cpu"
+    assert panel.combo.offer.name == "published"
+    assert panel._progress.isHidden()
+    assert panel._get.isHidden()
+    assert loaded[-1].checkpoint == tmp_path / "models" / "sam_vit_b_01ec64.pth"
+    assert panel._doing.isHidden()
+    assert widget.session.state.prompts == COIN
+    np.testing.assert_array_equal(mask(widget), before)
+
+
+def test_a_download_is_cancelled(opened, server, qtbot, tmp_path):
+    _, widget, panel, _ = opened
+    pick(panel, "published")
+    panel._get.click()
+    qtbot.waitUntil(lambda: panel._progress.value() > 100, timeout=20_000)
+    panel._cancel.click()
+    widget.wait_until_idle(TIMEOUT_S)  # at once, though the server is silent
+    assert panel._progress.isHidden()
+    assert panel.combo.offer.name == "mobile_sam"
+    server.may_go_on.set()
+    qtbot.waitUntil(lambda: not list((tmp_path / "models").iterdir()), timeout=20_000)
+    assert widget.session.state.model.name == "mobile_sam"
+    assert widget.session.state.phase is Phase.READY
+
+
+def test_without_a_network_the_message_says_what_to_do(opened, published, monkeypatch, tmp_path):
+    _, widget, panel, _ = opened
+    gone = replace(published, url="http://127.0.0.1:9/gone.pt")
+    monkeypatch.setattr("napari_sam.catalogue.offers.MODELS", (EMBEDDED, gone))
+    panel.set_offers(list_offers())
+    messages = []
+    widget._models.supply.failed.connect(messages.append)
+    pick(panel, "published")
+    panel._get.click()
+    widget.wait_until_idle(TIMEOUT_S)
+    for hint in (gone.url, str(tmp_path / "models"), "mobile_sam", "without a network"):
+        assert hint in messages[0]
+    assert panel.combo.offer.name == "mobile_sam"
+    assert widget.session.state.phase is Phase.READY
+
+
+def test_a_file_of_ones_own(opened, published, tmp_path):
+    _, widget, panel, loaded = opened
+    before = mask(widget)
+    panel.file_requested.emit(tmp_path / "published.pt")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert panel.title == "Model: published.pt on cpu"
+    assert panel.combo.offer.name == "published.pt"
+    np.testing.assert_array_equal(mask(widget), before)
+    pick(panel, "mobile_sam")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert loaded[-1].checkpoint is None
+    pick(panel, "published.pt")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert loaded[-1].checkpoint == tmp_path / "published.pt"
+
+
+def test_files_in_the_models_folder_are_offered(published, make_widget, tmp_path):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "mine.pth").write_bytes(b"1")
+    _, widget = make_widget()
+    panel = widget._model_panel
+    assert [offer.name for offer in panel.combo.offers] == ["mobile_sam", "published", "mine.pth"]
+    pick(panel, "published")
+    assert "not on this computer" in panel._about.text()
+
+
+def test_a_hostile_file_is_refused_and_the_session_goes_on(opened, tmp_path):
+    _, widget, panel, _ = opened
+    sign = tmp_path / "sign"
+
+    class Payload:
+        def __reduce__(self):
+            return (open, (str(sign), "w"))
+
+    hostile = tmp_path / "hostile.pt"
+    torch.save({"model": Payload()}, hostile)
+    messages = []
+    widget.session.warned.connect(messages.append)
+    panel.file_requested.emit(hostile)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert not sign.exists()
+    assert "would have to run code" in messages[0]
+    assert "napari-sam convert" in messages[0]
+    assert widget.session.state.model.name == "mobile_sam"
+    assert panel.combo.offer.name == "mobile_sam"
+    assert widget.session.state.candidates is not None
+
+
+def test_device_and_precision(opened, monkeypatch):
+    monkeypatch.setattr("napari_sam.model.runtime.devices._cpu_has_bfloat16", lambda: True)
+    _, widget, panel, loaded = opened
+    assert panel._exact.isChecked()
+    assert [panel._device.itemText(k) for k in range(panel._device.count())][:1] == ["auto"]
+    panel._device.setCurrentText("cpu")
+    panel._device.activated.emit(panel._device.currentIndex())
+    widget.wait_until_idle(TIMEOUT_S)
+    assert loaded[-1].device == "cpu"
+    assert panel._exact.isEnabled()
+    panel._exact.click()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert loaded[-1].exact is False
+    assert widget.session.state.runtime.precision == "bfloat16"
+    assert not panel._exact.isChecked()
+    assert panel.title == "Model: mobile_sam on cpu, bfloat16"
+
+
+def test_closing_during_a_download_is_quiet_and_leaves_nothing(opened, server, qtbot, tmp_path):
+    viewer, widget, panel, _ = opened
+    pick(panel, "published")
+    panel._get.click()
+    qtbot.waitUntil(server.is_asked.is_set, timeout=20_000)
+    viewer.window.remove_dock_widget(widget.parent())
+    widget.close()
+    assert list((tmp_path / "models").iterdir()) == []
+    server.may_go_on.set()
+    panel.model_requested.emit(EMBEDDED)  # nobody hears it
+
+
+def test_leftovers_go_when_the_widget_opens(published, make_widget, tmp_path):
+    (tmp_path / "models" / ".download-999999999-1").mkdir(parents=True)
+    make_widget()
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def start_download(panel, server, qtbot):
+    pick(panel, "published")
+    panel._get.click()
+    qtbot.waitUntil(server.is_asked.is_set, timeout=20_000)
+
+
+def wait_for_model(widget, qtbot, checkpoint):
+    def is_ready():
+        state = widget.session.state
+        return state.wish.checkpoint == checkpoint and state.runtime and not state.is_checking
+
+    qtbot.waitUntil(is_ready, timeout=20_000)
+
+
+@pytest.mark.parametrize("what", ["open", "pick", "pick again"])
+def test_a_download_goes_on_while_something_else_is_chosen(
+    opened, server, qtbot, tmp_path, monkeypatch, what
+):
+    _, widget, panel, _ = opened
+    notes = []
+    monkeypatch.setattr("napari_sam.controllers.models.show_info", notes.append)
+    start_download(panel, server, qtbot)
+    chosen = None
+    if what == "open":
+        chosen = tmp_path / "published.pt"
+        panel.file_requested.emit(chosen)
+    else:
+        pick(panel, "mobile_sam")
+    wait_for_model(widget, qtbot, chosen)
+    if what == "pick again":
+        pick(panel, "published")
+        assert panel._get.isHidden()
+        pick(panel, "mobile_sam")
+    assert widget._models.supply.state.downloading is not None
+    server.may_go_on.set()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert (tmp_path / "models" / "sam_vit_b_01ec64.pth").is_file()
+    assert widget.session.state.wish.checkpoint == chosen
+    assert notes == [
+        "published is downloaded: choose it in the list of models to use it.",
+    ]
+    pick(panel, "published")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.model.name == "published"
+
+
+def test_what_is_picked_again_during_its_download_is_used(opened, server, qtbot, tmp_path):
+    _, widget, panel, _ = opened
+    start_download(panel, server, qtbot)
+    server.is_asked.clear()
+    pick(panel, "mobile_sam")
+    pick(panel, "published")
+    server.may_go_on.set()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.model.name == "published"
+    assert not server.is_asked.is_set()
+
+
+def test_a_file_of_ones_own_under_a_published_name(opened, server, published, tmp_path):
+    _, widget, panel, loaded = opened
+    content = server.content[:-1] + b"?"
+    own = tmp_path / "models" / published.file_name
+    own.parent.mkdir(exist_ok=True)
+    own.write_bytes(content)
+    messages = []
+    widget._models.supply.failed.connect(messages.append)
+    panel.list_requested.emit()
+    pick(panel, "published")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert not server.is_asked.is_set()
+    assert f"{own} is not what its name says" in messages[0]
+    assert "rename this file, then press Download" in messages[0]
+    assert panel.combo.offer.name == "published"
+    assert not panel._get.isHidden()
+    server.may_go_on.set()
+    panel._get.click()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert "Rename the file" in messages[1]
+    assert own.read_bytes() == content
+    assert not server.is_asked.is_set()
+    assert panel.combo.offer.name == "mobile_sam"
+
+    torch.save({"model_state": load_file(EMBEDDED.embedded)}, own)
+    panel.list_requested.emit()
+    pick(panel, published.file_name)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert loaded[-1].checkpoint == own
+    assert widget.session.state.phase is Phase.READY
+
+
+def test_two_files_of_one_name(opened, tmp_path):
+    _, widget, panel, loaded = opened
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        torch.save(load_file(EMBEDDED.embedded), tmp_path / folder / "best.pt")
+        panel.file_requested.emit(tmp_path / folder / "best.pt")
+        widget.wait_until_idle(TIMEOUT_S)
+        assert loaded[-1].checkpoint == tmp_path / folder / "best.pt"
+    assert panel.title == "Model: b/best.pt on cpu"
+    assert panel.combo.offer.path == tmp_path / "b" / "best.pt"
+    pick(panel, "a/best.pt")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert loaded[-1].checkpoint == tmp_path / "a" / "best.pt"
+    assert panel.title == "Model: a/best.pt on cpu"
+    assert panel.combo.offer.path == tmp_path / "a" / "best.pt"
+    assert len(loaded) == 4
+
+
+def test_a_file_that_has_changed_is_loaded_again(opened, tmp_path):
+    _, widget, panel, loaded = opened
+    path = tmp_path / "published.pt"
+    for count in (2, 2):
+        panel.file_requested.emit(path)
+        widget.wait_until_idle(TIMEOUT_S)
+        assert len(loaded) == count
+    torch.save({"model_state": load_file(EMBEDDED.embedded)}, path)
+    panel.file_requested.emit(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert len(loaded) == 3
+    path.write_bytes(b"nonsense")
+    panel.file_requested.emit(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert len(loaded) == 3
+    assert widget.session.state.phase is Phase.READY
+
+
+def test_the_list_is_up_to_date_when_it_is_opened(opened, tmp_path):
+    _, _, panel, _ = opened
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "late.pth").write_bytes(b"1")
+    panel.combo.showPopup()
+    panel.combo.hidePopup()
+    assert [offer.name for offer in panel.combo.offers][-1] == "late.pth"
+    assert panel.combo.offer.name == "mobile_sam"
+
+
+def test_the_wished_device_is_shown_though_it_is_not_there(make_napari_viewer):
+    viewer = make_napari_viewer()
+    widget = SamWidget(viewer, model=ModelChoice(device="cuda:77"))
+    viewer.window.add_dock_widget(widget)
+    widget.wait_until_idle(TIMEOUT_S)
+    device = widget._model_panel._device
+    assert widget.session.state.phase is Phase.FAILED
+    assert device.currentText() == "cuda:77"
+    assert [device.itemText(k) for k in range(device.count())] == ["auto", "cpu", "cuda:77"]
+    device.setCurrentText("auto")
+    device.activated.emit(device.currentIndex())
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.phase is Phase.NO_IMAGE
+    widget.close()
+
+
+def test_long_names_leave_the_width_alone(opened, tmp_path, qtbot):
+    viewer, widget, panel, _ = opened
+    viewer.window._qt_window.resize(900, 600)
+    viewer.window._qt_window.show()
+    panel.expand()
+    path = tmp_path / ("my_finetuned_model_" * 8 + ".pt")
+    torch.save(load_file(EMBEDDED.embedded), path)
+    least = panel.minimumSizeHint().width()
+    panel.file_requested.emit(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert panel.minimumSizeHint().width() <= least
+    assert panel.width() <= widget.width()
+    assert panel.title == f"Model: {path.name} on cpu"
+    button = panel.toggleButton()
+    assert "…" in button.text()
+    assert button.text().endswith("on cpu")
+    assert panel.title in button.toolTip()
+    assert "…" in panel._about.text()
+    assert panel._about.toolTip() == str(path)
+
+
+def test_the_description_is_whole_at_any_width(opened, qtbot):
+    viewer, widget, panel, _ = opened
+    viewer.window._qt_window.show()
+    viewer.window._qt_window.resize(1000, 700)
+
+    def is_whole():
+        label = panel._about
+        return label.isVisible() and label.height() >= label.heightForWidth(label.width())
+
+    panel.toggleButton().click()
+    qtbot.waitUntil(is_whole)
+    pick(panel, "published")
+    qtbot.waitUntil(is_whole)
+    viewer.window._qt_window.resizeDocks([widget.parent()], [600], Qt.Orientation.Horizontal)
+    qtbot.waitUntil(is_whole)
+    viewer.window._qt_window.resizeDocks([widget.parent()], [200], Qt.Orientation.Horizontal)
+    qtbot.waitUntil(is_whole)
+    panel.toggleButton().click()
+    qtbot.waitUntil(lambda: panel.content().height() == 0)

@@ -1,0 +1,243 @@
+"""A whole session to a file, and on with it in another window, on another computer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from napari.layers import Image, Labels
+from skimage import data
+
+from napari_sam._writer import get_reader
+from napari_sam.controllers import journal as journal_keeper
+from napari_sam.controllers import session_file as session_files
+from napari_sam.layers.target_features import classes_in
+from napari_sam.session import ObjectClass, Prompts
+from napari_sam.session.journal import files as journal_files
+from napari_sam.session.journal.entries import to_line
+from napari_sam.session.journal.session_file import SESSION_SUFFIX
+from tests.comparable import comparable
+
+TIMEOUT_S = 120
+PLACES = [(68, 104), (70, 228)]
+HALF_MADE = (190, 100)
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """What is shown to the person."""
+    messages: list[str] = []
+    for module in (journal_keeper, session_files):
+        for name in ("show_info", "show_warning"):
+            monkeypatch.setattr(module, name, messages.append, raising=False)
+    return messages
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    folder = tmp_path / "sessions"
+    folder.mkdir()
+    return folder / f"day{SESSION_SUFFIX}"
+
+
+def accept_at(viewer, widget, *places):
+    widget.binding.start_points()
+    for place in places:
+        viewer.layers["SAM points"].add([place])
+        widget.wait_until_idle(TIMEOUT_S)
+        widget.binding.objects.accept()
+        widget.wait_until_idle(TIMEOUT_S)
+
+
+def known(widget):
+    """All of the objects, in a form that can be compared; states without logits."""
+    return [comparable(one) for one in widget.binding.objects.target_layer.book]
+
+
+def click_at(viewer, widget, place):
+    viewer.layers["SAM points"].add([place])
+    widget.wait_until_idle(TIMEOUT_S)
+
+
+def test_a_second_person_goes_on_beside_a_copy_of_the_image(
+    make_widget, said, path, tmp_path, monkeypatch
+):
+    image = tmp_path / "images" / "coins.tif"
+    image.parent.mkdir()
+    tifffile.imwrite(image, data.coins())
+    viewer, widget = make_widget()
+    viewer.open(str(image))
+    widget.wait_until_idle(TIMEOUT_S)
+    accept_at(viewer, widget, *PLACES)
+    widget.session.objects.note([2], class_name="Münze", note="oben", reviewed=True)
+    widget.session.classes.load((ObjectClass("Ring", "#00aa00"), ObjectClass("Münze", "#ff8800")))
+    widget.binding.objects.reopen(1)
+    widget.wait_until_idle(TIMEOUT_S)
+    click_at(viewer, widget, (60, 100))
+    widget.session.choose(1)
+    widget.wait_until_idle(TIMEOUT_S)
+    prompts, objects = widget.session.state.prompts, known(widget)
+    pixels = widget.binding.objects.target.data.copy()
+    widget._sessions.save(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said == [f"The session with 2 objects is in {path}."]
+    widget.close()
+    monkeypatch.setattr(journal_files, "_started", lambda pid: 1)
+
+    ((labels, meta, kind),) = get_reader(str(path))(str(path))  # in napari's own dialogs
+    np.testing.assert_array_equal(labels, pixels)
+    assert (kind, meta["name"]) == ("labels", "coins labels")
+    row = meta["features"].set_index("index").loc[2]
+    assert (row["class"], row["reviewed"], row["note"]) == ("Münze", True, "oben")
+    assert [one.color for one in classes_in(meta["metadata"])] == ["#00aa00", "#ff8800"]
+
+    # Another computer: the same two folders somewhere else, and nothing where they were.
+    moved = tmp_path.rename(tmp_path.with_name(f"{tmp_path.name} moved"))
+    viewer, widget = make_widget(Image(data.coins() // 2, name="coins"))
+    assert widget._restoring.row.isHidden()
+    widget._sessions.open(moved / "sessions" / path.name)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1] == f"2 objects of {path.name} are in 'coins labels'."
+    assert widget.binding.shown.image.source.path == str(moved / "images" / "coins.tif")
+    np.testing.assert_array_equal(widget.binding.objects.target.data, pixels)
+    assert known(widget) == objects
+    classes = [(one.name, one.color) for one in widget.session.classes.table.classes]
+    assert classes == [("Ring", "#00aa00"), ("Münze", "#ff8800")]
+    assert widget.session.state.prompts == prompts
+    assert widget.session.state.chosen == 1
+    assert len(viewer.layers["SAM points"].data) == 2
+    widget.binding.objects.accept()  # replaces the object that was reopened on the other computer
+    assert [one.label_id for one in widget.binding.objects.target_layer.book] == [2, 1]
+    widget.binding.objects.undo()
+    np.testing.assert_array_equal(widget.binding.objects.target.data, pixels)
+    moved.rename(tmp_path)
+
+
+def test_the_image_is_known_among_the_open_layers_whatever_it_is_called(make_widget, said, path):
+    stack = np.stack([data.coins()[::-1], data.coins()])
+    viewer, widget = make_widget(Image(stack, name="stack", scale=(3, 1, 1)))
+    viewer.dims.set_point(0, 3)
+    widget.wait_until_idle(TIMEOUT_S)
+    accept_at(viewer, widget, (1, *PLACES[0]))
+    click_at(viewer, widget, (1, *HALF_MADE))
+    prompts = widget.session.state.prompts
+    pixels = widget.binding.objects.target.data.copy()
+    widget._sessions.save(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    widget.close()
+
+    alike = Image(stack[::-1].copy(), name="stack", scale=(3, 1, 1))
+    renamed = Image(stack, name="other", scale=(3, 1, 1))
+    viewer, widget = make_widget(renamed, alike)
+    viewer.dims.set_point(0, 0)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.binding.shown.image is alike
+    widget._sessions.open(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.binding.shown.image is renamed
+    assert viewer.dims.point[0] == 3
+    np.testing.assert_array_equal(widget.binding.objects.target.data, pixels)
+    assert widget.session.state.prompts == prompts
+    widget._sessions.open(path)  # once more: into another layer, and nothing is lost
+    widget.wait_until_idle(TIMEOUT_S)
+    assert [one.name for one in viewer.layers if isinstance(one, Labels) and one.data.any()][
+        :2
+    ] == ["stack labels", "stack labels [1]"]
+
+
+def test_what_cannot_be_opened_is_told_and_changes_nothing(make_widget, said, path, tmp_path):
+    viewer, widget = make_widget(Image(data.coins(), name="coins"))
+    accept_at(viewer, widget, PLACES[0])
+    widget._sessions.save(path.parent / "missing" / "day")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert "cannot be written" in said[-1]
+    widget._sessions.save(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    widget._object_list.fold.expand()
+    layers, objects = list(viewer.layers), known(widget)
+    header, *lines = path.read_bytes().splitlines(keepends=True)
+
+    def refusal(*written):
+        path.write_bytes(b"".join(written))
+        widget._sessions.open(path)
+        widget.wait_until_idle(TIMEOUT_S)
+        assert list(viewer.layers) == layers
+        assert known(widget) == objects
+        assert widget._sessions.row._open.isEnabled()
+        return said[-1]
+
+    def with_header(**changes):
+        content = {**json.loads(header), **changes}
+        del content["crc"]
+        return to_line(content)
+
+    assert "no session file" in refusal(b"{}\n")
+    assert "not whole" in refusal(header, *lines[:-1])
+    assert "newer version" in refusal(with_header(format=9), *lines)
+    image = json.loads(header)["image"]
+    elsewhere = {**image, "fingerprint": "0", "source": "/data/cells.tif"}
+    assert "open 'coins' (303 x 384, uint8, once in /data/cells.tif)" in refusal(
+        with_header(image=elsewhere), *lines
+    )
+    tifffile.imwrite(path.parent / "cells.tif", data.coins()[:99])
+    assert "is another image by now" in refusal(with_header(image=elsewhere), *lines)
+    (path.parent / "cells.unknown").touch()
+    elsewhere["source"] = "cells.unknown"
+    assert "cannot be opened" in refusal(with_header(image=elsewhere), *lines)
+
+
+def test_only_objects_that_are_there_are_told_of(make_widget, said, path):
+    viewer, widget = make_widget(Image(data.coins(), name="coins"))
+    accept_at(viewer, widget, *PLACES[:2])
+    widget._sessions.save(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    header, first, *lines = path.read_bytes().splitlines(keepends=True)
+    content = {**json.loads(first), "records": []}
+    del content["crc"]
+    path.write_bytes(b"".join([header, to_line(content), *lines]))
+    widget._sessions.open(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert len(known(widget)) == 1
+    assert "1 object of" in said[-1]
+
+
+@pytest.mark.parametrize("part", ["labels_for", "counted"])
+def test_whatever_fails_another_file_can_be_opened(make_widget, said, path, monkeypatch, part):
+    viewer, widget = make_widget(Image(data.coins(), name="coins"))
+    accept_at(viewer, widget, PLACES[0])
+    widget._sessions.save(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    with monkeypatch.context() as broken:
+        broken.setattr(session_files, part, lambda *_: [][1])
+        widget._sessions.open(path)
+        widget.wait_until_idle(TIMEOUT_S)
+        assert "could not be opened (IndexError)" in said[-1]
+        assert widget._sessions.row._open.isEnabled()
+        assert widget._sessions.row._save.isEnabled()
+    widget._sessions.open(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert "1 object of" in said[-1]
+
+
+def test_what_is_done_while_a_session_is_saved_is_in_the_file(make_widget, said, path, monkeypatch):
+    viewer, widget = make_widget(Image(data.coins(), name="coins"))
+    accept_at(viewer, widget, PLACES[0])
+    write, times = session_files.write_session, []
+
+    def slow(*args):
+        write(*args)
+        if not times:
+            widget._dispatcher.post(lambda: widget.session.objects.note([1], note="meanwhile"))
+        times.append(1)
+
+    monkeypatch.setattr(session_files, "write_session", slow)
+    widget._sessions.save(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert len(times) == 2
+    assert "meanwhile" in path.read_text()
+    assert len(said) == 1
+    assert widget.session.state.prompts == Prompts()

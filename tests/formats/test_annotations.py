@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_sam.formats import (
+    Annotations,
+    ExportClass,
+    ExportError,
+    ExportObject,
+    ImageInfo,
+    labels_from_objects,
+    objects_from_labels,
+    plane_name,
+)
+from tests.formats.cases import random_objects
+
+DOT = np.ones((1, 1), bool)
+
+
+def labels_of(shape, dtype=np.int32):
+    rng = np.random.default_rng(1)
+    return rng.choice([0, 0, 3, 9, 200], shape).astype(dtype)
+
+
+@pytest.mark.parametrize("shape", [(7, 9), (3, 7, 9), (2, 3, 7, 9)])
+def test_labels_become_objects_and_labels_again(shape):
+    labels = labels_of(shape)
+    objects = objects_from_labels(labels)
+    assert {thing.slice_index for thing in objects} <= set(np.ndindex(shape[:-2]))
+    again = labels_from_objects(Annotations(ImageInfo(shape), objects))
+    np.testing.assert_array_equal(again, labels)
+    assert again.dtype == np.uint8
+
+
+def test_objects_know_class_and_score_by_their_number():
+    labels = np.array([[0, 4_000_000_000, 2]], np.uint32)
+    first, second = objects_from_labels(labels, {2: "nucleus"}, {4_000_000_000: 0.5})
+    assert (first.label_id, first.class_name, first.score) == (2, "nucleus", None)
+    assert (second.label_id, second.class_name, second.score) == (4_000_000_000, None, 0.5)
+    assert (second.top, second.left, second.area_px) == (0, 1, 1)
+
+
+def test_no_labels_are_no_objects():
+    assert objects_from_labels(np.zeros((4, 5), int)) == ()
+    empty = labels_from_objects(Annotations(ImageInfo((4, 5)), ()))
+    assert empty.shape == (4, 5)
+    assert not empty.any()
+
+
+@pytest.mark.parametrize("labels", [np.zeros(3, int), np.zeros((3, 3)), np.full((3, 3), -1)])
+def test_only_images_of_label_ids_have_objects(labels):
+    with pytest.raises(ExportError, match="Labels must"):
+        objects_from_labels(labels)
+
+
+@pytest.mark.parametrize(
+    ("label_id", "dtype"), [(255, "uint8"), (256, "uint16"), (65_536, "uint32")]
+)
+def test_labels_have_the_smallest_type_that_is_enough(label_id, dtype):
+    objects = [ExportObject(label_id, DOT, 1, 2)]
+    labels = labels_from_objects(Annotations(ImageInfo((3, 4)), objects))
+    assert labels.dtype == dtype
+    assert labels[1, 2] == label_id
+
+
+def test_more_than_32_bits_are_refused():
+    with pytest.raises(ExportError, match="number the objects anew"):
+        labels_from_objects(Annotations(ImageInfo((3, 4)), [ExportObject(2**32, DOT, 1, 2)]))
+
+
+def test_overlaps_are_refused_or_the_last_object_wins():
+    pair = np.ones((1, 2), bool)
+    both = Annotations(
+        ImageInfo((1, 3)), [ExportObject(1, pair, 0, 0), ExportObject(2, pair, 0, 1)]
+    )
+    with pytest.raises(ExportError, match="Object 2 overlaps object 1"):
+        labels_from_objects(both)
+    assert labels_from_objects(both, overlap="last_wins").tolist() == [[1, 2, 2]]
+
+
+@pytest.mark.parametrize(
+    "place", [(0, 0, ()), (3, 0, (0,)), (0, 4, (0,)), (-1, 0, (0,)), (0, 0, (2,))]
+)
+def test_objects_must_be_inside_the_image(place):
+    top, left, slice_index = place
+    with pytest.raises(ExportError, match="outside"):
+        Annotations(ImageInfo((2, 3, 4)), [ExportObject(1, DOT, top, left, slice_index)])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"label_id": 0},
+        {"mask": np.zeros((2, 2), bool)},
+        {"mask": np.ones((2, 2), np.uint8)},
+        {"mask": np.ones(2, bool)},
+        {"score": float("nan")},
+    ],
+)
+def test_objects_are_checked(wrong):
+    with pytest.raises(ExportError):
+        ExportObject(**{"label_id": 1, "mask": DOT, "top": 0, "left": 0} | wrong)
+
+
+@pytest.mark.parametrize("name", ["", " a", "a\nb", "a\u2028b", "a\ud83d"])
+def test_names_of_classes_stay_on_their_line_and_can_be_written(name):
+    with pytest.raises(ExportError, match="named"):
+        ExportClass(name, (0, 0, 0))
+
+
+def test_classes_that_are_only_named_get_colours():
+    objects = [ExportObject(1, DOT, 0, 0, class_name=name) for name in ("b", "a", "b")]
+    known = ExportClass("a", (1, 2, 3))
+    first, second = Annotations(ImageInfo((3, 3)), objects, [known]).classes
+    assert first == known
+    assert second.name == "b"
+    with pytest.raises(ExportError, match="same name"):
+        Annotations(ImageInfo((3, 3)), objects, [known, known])
+
+
+def test_images_fill_in_what_is_not_said():
+    assert ImageInfo((2, 3, 4)) == ImageInfo(
+        (2, 3, 4), "image", "ZYX", (1, 1, 1), ("pixel", "px", "dimensionless")
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"axes": "XY"},
+        {"axes": "ZYX"},
+        {"shape": (0, 4)},
+        {"shape": (3, 3, 3, 3, 3, 3)},
+        {"pixel_size": (1,)},
+        {"pixel_size": (0, 1)},
+        {"units": ("um", "furlong")},
+    ],
+)
+def test_images_are_checked(wrong):
+    with pytest.raises(ExportError):
+        ImageInfo(**{"shape": (3, 4)} | wrong)
+
+
+def test_one_slice_is_an_image_of_its_own():
+    image = ImageInfo((2, 5, 6, 7), "a.b.tif", pixel_size=(9, 3, 2, 1))
+    stack = Annotations(image, random_objects(20, image.shape, seed=0))
+    place = stack.objects[4].slice_index
+    plane = stack.plane(place)
+    assert plane.image.shape == (6, 7)
+    assert plane.image.pixel_size == (2, 1)
+    assert plane.image.name == f"a.b_t{place[0]:04d}_z{place[1]:04d}.tif"
+    assert plane.classes == stack.classes
+    assert [thing.label_id for thing in plane.objects] == [
+        thing.label_id for thing in stack.objects if thing.slice_index == place
+    ]
+    assert plane_name(ImageInfo((2, 3, 3), "stack"), (1,)) == "stack_z0001"
+
+
+def test_cropped_objects_stay_where_they_are():
+    mask = np.zeros((5, 6), bool)
+    mask[2:4, 1] = True
+    thing = ExportObject(1, mask, 10, 20).cropped()
+    assert (thing.top, thing.left, thing.mask.shape) == (12, 21, (2, 1))

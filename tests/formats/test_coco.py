@@ -1,0 +1,260 @@
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+
+from napari_sam.formats import (
+    Annotations,
+    ExportError,
+    ExportObject,
+    ImageInfo,
+    read_coco,
+    read_prompts,
+    write_coco,
+)
+from napari_sam.formats.coco_rle import counts_of_mask, counts_of_text, mask_of_counts
+from tests.formats.cases import NAMES, assert_same, random_objects
+
+FORMS = ("rle", "polygon")
+
+# pycocotools does not know the copy keyword that numpy 2 asks for; only its decoding is concerned.
+decodes = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def placed(thing, shape):
+    image = np.zeros(shape, np.uint8)
+    image[thing.region][thing.mask] = 1
+    return image
+
+
+@decodes
+@pytest.mark.parametrize("form", FORMS)
+def test_pycocotools_loads_the_file_and_decodes_the_same_masks(tmp_path, annotations, form):
+    more = random_objects(60, (17, 19), seed=5)
+    annotations = Annotations(annotations.image, [*annotations.objects, *more], annotations.classes)
+    write_coco(tmp_path / "a.json", annotations, form)
+    coco = COCO(tmp_path / "a.json")
+    assert coco.loadImgs([1])[0]["file_name"] == "細胞.tif"
+    assert coco.getAnnIds(imgIds=[1]) == list(range(1, len(annotations.objects) + 1))
+    for number, thing in enumerate(annotations.objects, start=1):
+        (entry,) = coco.loadAnns([number])
+        expected = placed(thing, (17, 19))
+        np.testing.assert_array_equal(coco.annToMask(entry), expected)
+        encoded = coco_mask.encode(np.asfortranarray(expected))
+        assert entry["area"] == coco_mask.area(encoded)
+        assert entry["bbox"] == coco_mask.toBbox(encoded).tolist()
+        assert coco.loadCats([entry["category_id"]])[0]["name"] == thing.class_name
+        if form == "rle":
+            assert entry["segmentation"]["counts"] == encoded["counts"].decode()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_annotations_come_back(tmp_path, annotations, form):
+    write_coco(tmp_path / "a.json", annotations, form)
+    (read,) = read_coco(tmp_path / "a.json")
+    assert_same(read, annotations)
+    assert read.image == annotations.image
+    assert read.classes == annotations.classes
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_each_slice_of_a_stack_is_an_image(tmp_path, annotations, stack, form):
+    write_coco(tmp_path / "a.json", [annotations, stack, stack], form)
+    coco = COCO(tmp_path / "a.json")
+    assert len(coco.imgs) == 1 + 2 * 6
+    assert coco.imgs[3]["file_name"] == "stack.ome_t0000_z0001.tif"
+    assert len(coco.cats) == len(NAMES)
+    first, second, third = read_coco(tmp_path / "a.json")
+    assert_same(first, annotations)
+    assert_same(second, stack, details=False)
+    assert_same(third, stack, details=False)
+    assert second.image == stack.image
+
+
+def test_names_of_categories_are_taken_as_they_are_meant(tmp_path):
+    categories = ["cell ", "", None, "mitotic\ncell", "cell"]
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 4, "width": 6}],
+        "categories": [{"id": n, "name": name} for n, name in enumerate(categories)],
+        "annotations": [
+            {"image_id": 1, "category_id": n, "bbox": [n, 0, 1, 1]}
+            | {"segmentation": {"counts": [4 * n, 1, 23 - 4 * n], "size": [4, 6]}}
+            for n in range(5)
+        ],
+    }
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content))
+    meant = ["cell", None, None, "mitotic cell", "cell"]
+    (read,) = read_coco(path)
+    assert [one.class_name for one in read.objects] == meant
+    assert [one.name for one in read.classes] == ["cell", "mitotic cell"]
+    assert [one.class_name for one in read_prompts(path, read.image)] == meant
+
+
+def test_objects_may_have_no_class(tmp_path):
+    dot = np.ones((1, 1), bool)
+    unclassified = ExportObject(1, dot, 0, 0)
+    some = Annotations(ImageInfo((3, 3)), [unclassified, ExportObject(2, dot, 1, 1, (), "cell")])
+    write_coco(tmp_path / "a.json", some)
+    assert [entry["name"] for entry in COCO(tmp_path / "a.json").cats.values()] == [
+        "cell",
+        "object",
+    ]
+    assert_same(read_coco(tmp_path / "a.json")[0], some)
+    named = Annotations(ImageInfo((3, 3)), [unclassified, ExportObject(2, dot, 1, 1, (), "object")])
+    with pytest.raises(ExportError, match="another name"):
+        write_coco(tmp_path / "b.json", named)
+    assert not (tmp_path / "b.json").exists()
+
+
+def test_files_of_others_are_read(tmp_path):
+    square = [1, 1, 3, 1, 3, 3, 1, 3]
+    entries = [
+        {"segmentation": [square, [5, 5]]},
+        {"segmentation": {"size": [4, 6], "counts": [5, 2, 17]}, "iscrowd": 1},
+        {"segmentation": {"size": [4, 6], "counts": "52a0"}},
+        {"segmentation": {"size": [4, 6], "counts": [24]}},
+        {"segmentation": []},
+    ]
+    content = {
+        "images": [{"id": 7, "file_name": "a.png", "height": 4, "width": 6}],
+        "categories": [{"id": 3, "name": "cell"}],
+        "annotations": [
+            {"id": at, "image_id": 7, "category_id": 3, **entry} for at, entry in enumerate(entries)
+        ],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    (read,) = read_coco(tmp_path / "a.json")
+    assert read.image == ImageInfo((4, 6), "a.png")
+    assert [(one.top, one.left, one.mask.shape) for one in read.objects] == [
+        (1, 1, (2, 2)),
+        (1, 1, (2, 1)),
+        (1, 1, (2, 1)),
+    ]
+    assert [one.label_id for one in read.objects] == [1, 2, 3]
+    assert {one.class_name for one in read.objects} == {"cell"}
+
+
+@pytest.mark.parametrize("source", ["flickr", {"name": "flickr"}, None, 3, {"shape": [1]}])
+def test_members_of_others_are_not_taken_for_ours(tmp_path, source):
+    square = {"image_id": 1, "category_id": 2, "segmentation": [[1, 1, 3, 1, 3, 3, 1, 3]]}
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 4, "width": 6, "source": source}],
+        "categories": [{"id": 1, "name": "cell"}, {"id": 2, "name": "cell"}],
+        "annotations": [
+            square,
+            {**square, "category_id": 1},
+            {"image_id": 1, "category_id": 1, "bbox": [1, 1, 2, 2]},
+            {**square, "segmentation": None},
+        ],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    (read,) = read_coco(tmp_path / "a.json")
+    assert read.image == ImageInfo((4, 6), "a.png")
+    assert [one.class_name for one in read.objects] == ["cell", "cell"]
+    assert [one.name for one in read.classes] == ["cell"]
+    assert read.n_without_mask == 2
+
+
+def test_runs_of_another_image_are_refused(tmp_path):
+    runs = {"size": [6, 4], "counts": [5, 2, 17]}
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": 4, "width": 6}],
+        "categories": [{"id": 1, "name": "cell"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "segmentation": runs}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(ExportError, match=r"annotation 1: .*\[6, 4\], not \[4, 6\]"):
+        read_coco(tmp_path / "a.json")
+
+
+def read_polygon(tmp_path, *corners, shape=(64, 48)):
+    content = {
+        "images": [{"id": 1, "file_name": "a.png", "height": shape[0], "width": shape[1]}],
+        "categories": [{"id": 1, "name": "cell"}],
+        "annotations": [{"image_id": 1, "category_id": 1, "segmentation": [corners]}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    (read,) = read_coco(tmp_path / "a.json")
+    image = np.zeros(shape, np.uint8)
+    for thing in read.objects:
+        image[thing.region][thing.mask] = 1
+    return image
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_corners_must_be_finite(tmp_path, value):
+    with pytest.raises(ExportError, match=r"annotation 1: a polygon .* not finite.*: a\.json"):
+        read_polygon(tmp_path, 1, 1, value, 1, 9, 9, 1, 9)
+
+
+@pytest.mark.parametrize("far", [1e5, 1e9, 1e30, 1e308])
+def test_corners_may_be_far_outside_the_image(tmp_path, far):
+    assert not read_polygon(tmp_path, far, far, 1.5 * far, far, far, 1.5 * far).any()
+    assert read_polygon(tmp_path, -far, -far, far, -far, far, far, -far, far).all()
+    band = read_polygon(tmp_path, -far, 10, far, 10, far, 20, -far, 20)
+    assert band[10:20].all()
+    assert band.sum() == 10 * 48
+    corner = read_polygon(tmp_path, 40, 10, far, 10, far, far, 40, far)
+    assert corner[10:, 40:].all()
+    assert corner.sum() == 54 * 8
+
+
+@decodes
+def test_polygons_that_reach_a_little_beyond_the_image_are_those_of_pycocotools(tmp_path):
+    rng = np.random.default_rng(2)
+    for _ in range(50):
+        corners = (rng.random((7, 2)) * 3 - 1) * (48, 64)
+        expected = coco_mask.decode(coco_mask.frPyObjects([corners.ravel().tolist()], 64, 48))
+        found = read_polygon(tmp_path, *corners.ravel().tolist())
+        np.testing.assert_array_equal(found, expected[..., 0])
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[]", "{}", "no json", '{"images": [{"id": 1}], "annotations": []}'],
+)
+def test_what_is_not_coco_is_refused(tmp_path, content):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(ExportError):
+        read_coco(tmp_path / "a.json")
+
+
+def test_without_pycocotools_it_says_what_to_install(tmp_path, annotations, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    with pytest.raises(ExportError, match=r"pip install 'napari-sam-live\[export\]'"):
+        write_coco(tmp_path / "a.json", annotations)
+
+
+def test_runs_are_those_of_pycocotools():
+    shape = (23, 31)
+    for thing in random_objects(200, shape, seed=9):
+        encoded = coco_mask.encode(np.asfortranarray(placed(thing, shape)))
+        counts = counts_of_mask(thing.mask, thing.top, thing.left, shape)
+        assert counts_of_text(encoded["counts"].decode()).tolist() == counts
+        mask, top, left = mask_of_counts(counts, shape)
+        found = ExportObject(thing.label_id, mask, top, left)
+        np.testing.assert_array_equal(placed(found, shape), placed(thing, shape))
+
+
+def test_long_runs_are_read():
+    shape = (40_000, 50_000)
+    counts = [1_000_000_000, 3, 999_999_000, 2, 995]
+    text = coco_mask.frPyObjects({"counts": counts, "size": shape}, *shape)["counts"].decode()
+    assert counts_of_text(text).tolist() == counts
+
+
+@pytest.mark.parametrize("counts", [[5, 2], [5, -2, 21], [30]])
+def test_runs_must_fill_the_image(counts):
+    with pytest.raises(ExportError, match="4 x 6"):
+        mask_of_counts(counts, (4, 6))
+
+
+def test_text_that_is_cut_off_is_refused():
+    with pytest.raises(ExportError, match="cut off"):
+        counts_of_text("5R")

@@ -1,0 +1,184 @@
+"""Notes, reviews and classes in label images, and labels that say which class a pixel has."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from napari_sam.formats import (
+    Annotations,
+    ExportClass,
+    ExportError,
+    ExportObject,
+    ImageInfo,
+    format_named,
+    labels_from_objects,
+    objects_from_labels,
+    read_label_tiff,
+    read_objects,
+    semantic_labels,
+)
+from tests.formats.cases import NAMES, assert_same
+
+SQUARE = np.ones((2, 2), bool)
+CLASSES = (ExportClass(NAMES[0], (1, 2, 3)), ExportClass(NAMES[4], (250, 0, 7)))
+
+
+@pytest.fixture
+def annotated():
+    """A stack of two slices: two classes, and one object without any."""
+    objects = [
+        ExportObject(1, SQUARE, 0, 0, (0,), NAMES[0], 0.5, True, f"{NAMES[1]}\n= 3"),
+        ExportObject(2, SQUARE, 2, 2, (1,), NAMES[4], None, False, ""),
+        ExportObject(9, SQUARE, 4, 4, (1,)),
+    ]
+    return Annotations(ImageInfo((2, 6, 7), "a.tif"), objects, CLASSES)
+
+
+@pytest.mark.parametrize("title", ["TIFF for ImageJ", "OME-TIFF"])
+def test_label_images_keep_what_is_known_of_objects(tmp_path, annotated, title):
+    path = tmp_path / "a.ome.tif"
+    format_named(title).write(path, annotated)
+    read = read_objects(path, annotated.image)
+    assert_same(read, annotated)
+    assert read.classes == CLASSES
+    bare = replace(annotated, objects=[ExportObject(3, SQUARE, 0, 0, (0,))], classes=())
+    format_named(title).write(path, bare)
+    assert_same(read_objects(path, annotated.image), bare)
+
+
+def test_png_keeps_it_for_each_slice(tmp_path, annotated):
+    files = format_named("PNG").write(tmp_path / "a.png", annotated)
+    for number, file in enumerate(files):
+        plane = annotated.plane((number,))
+        assert_same(read_objects(file, plane.image), plane)
+
+
+def test_many_details_do_not_keep_a_png_from_being_opened(tmp_path):
+    labels = np.arange(1, 150 * 150 + 1).reshape(150, 150)
+    objects = [
+        ExportObject(int(n), np.ones((1, 1), bool), row, column, note=f"{n} " + "x" * 60)
+        for (row, column), n in np.ndenumerate(labels)
+    ]
+    annotated = Annotations(ImageInfo(labels.shape), objects)
+    format_named("PNG").write(tmp_path / "a.png", annotated)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), labels)
+    assert read_objects(tmp_path / "a.png", annotated.image).objects[-1].note.startswith("22500 ")
+
+
+def test_semantic_labels_number_the_classes_in_their_order(tmp_path, annotated):
+    labels, legend = semantic_labels(annotated)
+    assert labels[0, 0, 0] == 1
+    assert (labels[1, 2, 2], labels[1, 4, 4], labels[1, 0, 0]) == (2, 3, 0)
+    assert [one.name for one in legend] == [NAMES[0], NAMES[4], "without class"]
+
+    tiff, named = format_named("Semantic OME-TIFF").write(tmp_path / "a.ome.tif", annotated)
+    np.testing.assert_array_equal(read_label_tiff(tiff)[0], labels)
+    assert named == tmp_path / "a_classes.csv"
+    with named.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[1] == {"value": "1", "class": NAMES[0], "color": "#010203"}
+
+    *pngs, _ = format_named("Semantic PNG").write(tmp_path / "b.png", annotated)
+    for number, file in enumerate(pngs):
+        with Image.open(file) as image:
+            np.testing.assert_array_equal(np.asarray(image), labels[number])
+            assert image.convert("RGB").getpixel((0, 0)) == (
+                (1, 2, 3) if number == 0 else (0, 0, 0)
+            )
+
+
+def test_the_later_of_two_overlapping_classes_has_the_pixels(annotated):
+    above = ExportObject(3, SQUARE, 1, 1, (0,), NAMES[4])
+    both = replace(annotated, objects=[*annotated.objects, above])
+    assert semantic_labels(both)[0][0, 1, 1] == 2
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.ome.tif"])
+def test_pieces_of_a_semantic_image_become_objects_with_the_classes_of_its_legend(tmp_path, name):
+    image = ImageInfo((6, 9))
+    classes = [ExportClass("cell", (1, 2, 3)), ExportClass("unused", (4, 5, 6))]
+    objects = [
+        ExportObject(1, SQUARE, 0, 0, (), "cell"),
+        ExportObject(2, SQUARE, 0, 5, (), "cell"),
+        ExportObject(3, SQUARE, 3, 2),
+    ]
+    title = "Semantic PNG" if name == "a.png" else "Semantic OME-TIFF"
+    format_named(title).write(tmp_path / name, Annotations(image, objects, classes))
+    read = read_objects(tmp_path / name, image)
+    assert [one.class_name for one in read.objects] == ["cell", "cell", None]
+    assert [(one.top, one.left) for one in read.objects] == [(0, 0), (0, 5), (3, 2)]
+    assert list(read.classes) == classes
+    legend = tmp_path / "a_classes.csv"
+    legend.write_text("value,class,color\n0,background,#000000\n1,cell,blue\n")
+    with pytest.raises(ExportError, match=r"Line 3 .*: a_classes\.csv"):
+        read_objects(tmp_path / name, image)
+    legend.write_text("another,table\n")
+    assert [one.label_id for one in read_objects(tmp_path / name, image).objects] == [1, 3]
+
+
+@pytest.mark.parametrize("leading", [(), (3,), (2, 3), (2, 2, 3)])
+def test_semantic_labels_of_any_number_of_axes_are_read(tmp_path, leading):
+    labels = np.zeros((*leading, 6, 9), np.uint8)
+    labels[..., :2, :2], labels[..., :2, 2:4], labels[..., 4:, 5:] = 1, 2, 1
+    objects = objects_from_labels(labels, {1: "a", 2: "b"})
+    image, path = ImageInfo(labels.shape), tmp_path / "a.ome.tif"
+    format_named("Semantic OME-TIFF").write(path, Annotations(image, objects))
+    read = read_objects(path, image)
+    assert {one.label_id for one in read.objects} == {1, 2, 3}  # each goes on along all axes
+    assert [one.class_name for one in read.objects[:3]] == ["a", "a", "b"]
+    again = labels_from_objects(read)
+    np.testing.assert_array_equal(np.isin(again, (1, 2)), labels == 1)
+    np.testing.assert_array_equal(again == 3, labels == 2)
+
+
+@pytest.mark.parametrize("title", ["NumPy", "TIFF for ImageJ", "OME-TIFF", "PNG"])
+@pytest.mark.parametrize("beside", ["Semantic PNG", "Semantic OME-TIFF"])
+def test_labels_beside_a_semantic_image_have_nothing_of_its_legend(tmp_path, title, beside):
+    image = ImageInfo((6, 9))
+    two_pieces = np.pad(SQUARE, ((0, 0), (0, 4))) | np.pad(SQUARE, ((0, 0), (4, 0)))
+    classes = [ExportClass(name, (1, 2, 3)) for name in ("mitosis", "dead")]
+    objects = [
+        ExportObject(1, two_pieces, 0, 0, (), "dead"),
+        ExportObject(2, SQUARE, 3, 2, (), "dead"),
+    ]
+    format_named(beside).write(
+        tmp_path / f"a{format_named(beside).suffixes[0]}", Annotations(image, objects, classes)
+    )
+    path = tmp_path / f"a{format_named(title).suffixes[0]}"
+    plain = Annotations(image, [replace(one, class_name=None) for one in objects])
+    format_named(title).write(path, plain)
+    assert_same(read_objects(path, image), plain)
+
+
+def test_a_semantic_png_without_a_mark_is_known_by_the_colours_of_its_legend(tmp_path):
+    image = ImageInfo((6, 9))
+    things = [ExportObject(at, SQUARE, 0, 5 * at - 5, (), "cell") for at in (1, 2)]
+    written = Annotations(image, things, [ExportClass("cell", (1, 2, 3))])
+    format_named("Semantic PNG").write(tmp_path / "a.png", written)
+    with Image.open(tmp_path / "a.png") as with_mark:
+        pixels, palette = np.asarray(with_mark), with_mark.getpalette()
+    for colors, expected in ((palette, ["cell", "cell"]), ([0, 0, 0, 9, 9, 9], [None])):
+        without_mark = Image.fromarray(pixels)
+        without_mark.putpalette(colors)
+        without_mark.save(tmp_path / "a.png")
+        read = read_objects(tmp_path / "a.png", image)
+        assert [one.class_name for one in read.objects] == expected
+
+
+def test_a_damaged_file_is_told_as_such(tmp_path):
+    image = ImageInfo((6, 9))
+    path = tmp_path / "a.ome.tif"
+    thing = ExportObject(1, SQUARE, 0, 0)
+    format_named("OME-TIFF").write(path, Annotations(image, [thing]))
+    content = path.read_bytes()
+    with tifffile.TiffFile(path) as tiff:
+        (offset,), (count,) = tiff.pages[0].dataoffsets, tiff.pages[0].databytecounts
+    path.write_bytes(content[:offset] + b"\xff" * count + content[offset + count :])
+    with pytest.raises(ExportError, match=r"cannot be read .*: a\.ome\.tif"):
+        read_objects(path, image)

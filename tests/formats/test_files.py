@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+
+from napari_sam import formats as export
+from napari_sam.formats import (
+    FORMATS,
+    READ_SUFFIXES,
+    Annotations,
+    ExportError,
+    ExportObject,
+    ImageInfo,
+    read_objects,
+)
+from napari_sam.formats.files import read_text, write_text, written_beside
+from napari_sam.formats.units import UNIT_SYMBOLS, unit_name
+
+
+def test_a_file_appears_only_when_it_is_complete(tmp_path):
+    target = tmp_path / "a.txt"
+    with written_beside(target) as partial:
+        partial.write_text("new")
+        assert not target.exists()
+    assert target.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OSError])
+def test_a_failure_leaves_the_old_file(tmp_path, error):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def write_half():
+        with written_beside(target) as partial:
+            partial.write_text("half")
+            raise error
+
+    with pytest.raises((RuntimeError, ExportError)):
+        write_half()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_long_names_are_written(tmp_path):
+    target = tmp_path / ("a" * 251 + ".txt")
+    write_text(target, "é")
+    assert read_text(target) == "é"
+
+
+def test_halves_of_characters_keep_no_format_from_being_written(tmp_path):
+    thing = ExportObject(1, np.ones((2, 2), bool), 1, 1, (), "cell", note="a\ud83db")
+    annotations = Annotations(ImageInfo((9, 9), "a"), [thing])
+    for number, one in enumerate(FORMATS):
+        (first, *_) = one.write(tmp_path / f"{number}{one.suffixes[0]}", annotations)
+        if first.name.endswith(READ_SUFFIXES):
+            assert len(read_objects(first, annotations.image).objects) == 1
+
+
+def test_folders_that_do_not_exist_are_reported(tmp_path):
+    with pytest.raises(ExportError, match="choose another folder"):
+        write_text(tmp_path / "missing" / "a.txt", "")
+
+
+@pytest.mark.parametrize("name", [name for name in export.__all__ if name.startswith("write_")])
+def test_no_format_replaces_a_file_that_it_cannot_write(tmp_path, annotations, name, monkeypatch):
+    target = tmp_path / "old"
+    target.write_text("old: 1")
+
+    def full(self, target):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.replace", full)
+    labels = np.ones((17, 19), np.uint8)
+    classes = annotations.classes
+    known = {"labels": labels, "image": annotations.image, "classes": classes, "legend": classes}
+    writer = getattr(export, name)
+    wanted = list(inspect.signature(writer).parameters)[1:]
+    arguments = [
+        known.get(one, annotations) for one in wanted if one in (*known, "annotations", "images")
+    ]
+    with pytest.raises(ExportError, match="No space left"):
+        writer(target, *arguments)
+    assert target.read_text() == "old: 1"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    "unit", [*UNIT_SYMBOLS, *(one for two in UNIT_SYMBOLS.values() for one in two)]
+)
+def test_units_are_known_by_name_and_by_symbol(unit):
+    name = unit_name(unit)
+    assert unit == name or unit in UNIT_SYMBOLS[name]

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+
+import geojson
+import numpy as np
+import pytest
+import shapely
+
+from napari_sam.formats import (
+    Annotations,
+    ExportClass,
+    ExportError,
+    ExportObject,
+    ImageInfo,
+    read_geojson,
+    write_geojson,
+)
+from tests.formats.cases import assert_same
+
+SQUARE = [[1, 1], [3, 1], [3, 3], [1, 3], [1, 1]]
+
+
+def write(tmp_path, content):
+    path = tmp_path / "a.geojson"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def feature(geometry=None, **properties):
+    geometry = geometry or {"type": "Polygon", "coordinates": [SQUARE]}
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def test_annotations_come_back(tmp_path, annotations):
+    write_geojson(tmp_path / "a.geojson", annotations)
+    read = read_geojson(tmp_path / "a.geojson")
+    assert_same(read, annotations)
+    assert read.image == annotations.image
+
+
+def test_slices_come_back(tmp_path, stack):
+    write_geojson(tmp_path / "a.geojson", stack)
+    assert_same(read_geojson(tmp_path / "a.geojson"), stack)
+
+
+def test_it_is_valid_and_holds_exactly_the_pixels(tmp_path, annotations):
+    write_geojson(tmp_path / "a.geojson", annotations)
+    content = geojson.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))
+    assert content.is_valid
+    rows, columns = np.mgrid[:17, :19] + 0.5
+    for entry, thing in zip(content.features, annotations.objects, strict=True):
+        assert entry.geometry.is_valid
+        shape = shapely.geometry.shape(entry.geometry)
+        assert shapely.is_valid_reason(shape) == "Valid Geometry"
+        for part in getattr(shape, "geoms", [shape]):
+            assert part.exterior.is_ccw
+            assert not any(hole.is_ccw for hole in part.interiors)
+        expected = np.zeros((17, 19), bool)
+        expected[thing.region] = thing.mask
+        np.testing.assert_array_equal(shapely.contains_xy(shape, columns, rows), expected)
+
+
+def test_qupath_finds_what_it_looks_for(tmp_path, stack):
+    """The members that QuPath's type adapters read, of the types that they expect."""
+    write_geojson(tmp_path / "a.geojson", stack, object_type="detection")
+    content = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))
+    assert content["type"] == "FeatureCollection"
+    for entry, thing in zip(content["features"], stack.objects, strict=True):
+        t, z = thing.slice_index
+        assert entry["geometry"]["plane"] == {"c": -1, "z": z, "t": t}
+        properties = entry["properties"]
+        assert properties["objectType"] == "detection"
+        assert properties["classification"]["name"] == thing.class_name
+        assert len(properties["classification"]["color"]) == 3
+        assert properties["measurements"] == {"label_id": thing.label_id}
+
+
+@pytest.mark.parametrize("classification", [" ", {"name": " "}, {"names": []}, {}, None])
+def test_a_classification_without_a_name_is_no_class(tmp_path, classification):
+    path = write(tmp_path, {"features": [feature(classification=classification)]})
+    (read,) = read_geojson(path, ImageInfo((5, 6))).objects
+    assert read.class_name is None
+
+
+@pytest.mark.parametrize(
+    ("classification", "expected"),
+    [
+        ({"name": "Tumor", "color": [200, 0, 10]}, ExportClass("Tumor", (200, 0, 10))),
+        ({"names": ["Cell", "CD8"], "color": [1, 2, 3]}, ExportClass("Cell: CD8", (1, 2, 3))),
+        ({"name": "Tumor", "colorRGB": -3670006}, ExportClass("Tumor", (200, 0, 10))),
+    ],
+)
+def test_classes_of_qupath_are_read(tmp_path, classification, expected):
+    path = write(tmp_path, {"features": [feature(classification=classification)]})
+    read = read_geojson(path, ImageInfo((5, 6)))
+    assert read.classes == (expected,)
+    assert read.objects[0].class_name == expected.name
+
+
+def test_files_of_others_are_read(tmp_path):
+    holed = [SQUARE, [[1.6, 1.6], [2.4, 1.6], [2.4, 2.4]], [[2, 2], [3, 2], [3, 3], [2, 3]]]
+    features = [
+        feature({"type": "Polygon", "coordinates": holed}, classification="cell"),
+        feature({"type": "MultiPolygon", "coordinates": [[SQUARE], [[[4, 4], [9, 4], [9, 9]]]]}),
+        feature(measurements=[{"name": "label_id", "value": 9.0}, {"name": "score", "value": 0.5}]),
+        feature({"type": "Polygon", "coordinates": [[[8, 8], [9, 8], [9, 9]]]}),  # outside
+        {**feature(), "properties": None},
+    ]
+    read = read_geojson(write(tmp_path, features), ImageInfo((5, 6)))
+    areas = {one.label_id: one.area_px for one in read.objects}
+    assert areas == {9 + 1: 3, 9 + 2: 6, 9: 4, 9 + 5: 4}  # above the one that is given
+    assert read.objects[0].class_name == "cell"
+    assert read.objects[2].score == 0.5
+    alone = read_geojson(write(tmp_path, features[2]), ImageInfo((5, 6)))
+    assert [one.label_id for one in alone.objects] == [9]
+
+
+@pytest.mark.parametrize("plane", [{"c": -1, "z": 0, "t": 1}, {"t": 1}, None])
+def test_planes_of_qupath_may_be_on_all_channels(tmp_path, plane):
+    geometry = {"type": "Polygon", "coordinates": [SQUARE], "plane": plane}
+    read = read_geojson(write(tmp_path, [feature(geometry)]), ImageInfo((2, 3, 1, 5, 6)))
+    assert [one.slice_index for one in read.objects] == [(1 if plane else 0, 0, 0)]
+
+
+def test_what_is_no_area_is_refused(tmp_path):
+    image = ImageInfo((5, 6))
+    line = feature({"type": "LineString", "coordinates": SQUARE})
+    with pytest.raises(ExportError, match="LineString"):
+        read_geojson(write(tmp_path, {"features": [line]}), image)
+    with pytest.raises(ExportError, match="give the image"):
+        read_geojson(write(tmp_path, {"features": [feature()]}))
+    for content in ([1], {"features": [{}]}, 5, {"features": [feature({"type": "Polygon"})]}):
+        with pytest.raises(ExportError, match="is not GeoJSON"):
+            read_geojson(write(tmp_path, content), image)
+
+
+def test_planes_that_qupath_does_not_have_are_refused(tmp_path):
+    image = ImageInfo((2, 3, 3), axes="QYX")
+    thing = ExportObject(1, np.ones((1, 1), bool), 0, 0, (1,))
+    with pytest.raises(ExportError, match="Z, T and C"):
+        write_geojson(tmp_path / "a.geojson", Annotations(image, [thing]))

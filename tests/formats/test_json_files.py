@@ -1,0 +1,98 @@
+"""Which format a JSON file has, wherever its keys stand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from napari_sam.formats import (
+    Annotations,
+    ExportError,
+    ExportObject,
+    ImageInfo,
+    json_reader,
+    read_objects,
+    write_coco,
+    write_geojson,
+)
+
+IMAGE = ImageInfo((9, 9), "a")
+SQUARE = [[1, 1], [3, 1], [3, 3], [1, 3], [1, 1]]
+FAR = "x" * 2**17  # so that what stands behind it is at neither end
+
+
+def feature(**properties):
+    geometry = {"type": "Polygon", "coordinates": [SQUARE]}
+    return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+
+def coco(**members):
+    return {
+        "images": [{"id": 1, "height": 9, "width": 9, "file_name": "a", "license": FAR}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1, "segmentation": [[1, 1, 3, 1, 3, 3, 1, 3]]}
+        ],
+        "licenses": [FAR],
+        "categories": [{"id": 1, "name": "cell"}],
+        **members,
+    }
+
+
+def write(tmp_path, content, *, mark=""):
+    path = tmp_path / "a.json"
+    path.write_text(mark + json.dumps(content), "utf-8")
+    return path
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_coco_is_known_by_keys_that_are_far_from_both_ends(tmp_path, mark):
+    path = write(tmp_path, coco(), mark=mark)
+    (thing,) = read_objects(path, IMAGE).objects
+    assert (thing.class_name, thing.area_px) == ("cell", 4)
+    ((opened,),) = [one.objects for one in json_reader(path)()]
+    assert opened.area_px == 4
+
+
+def test_many_slices_of_ours_are_known_as_coco(tmp_path):
+    image = ImageInfo((400, 9, 9), "stack.tif")
+    dots = [ExportObject(at + 1, np.ones((1, 1), bool), 4, 4, (at,)) for at in range(400)]
+    write_coco(tmp_path / "a.json", Annotations(image, dots))
+    assert len(read_objects(tmp_path / "a.json", image).objects) == 400
+
+
+@pytest.mark.parametrize("image", [{"id": 4}, {"path": "x.svs"}])
+def test_an_image_that_does_not_say_its_size_is_not_asked_for_it(tmp_path, image):
+    members = {"type": "FeatureCollection", "features": [feature(image=image)], "shape": 1}
+    for content in (members, {**members, "image": image}):
+        path = write(tmp_path, content)
+        assert len(read_objects(path, IMAGE).objects) == 1
+        assert json_reader(path) is None
+
+
+def test_geojson_of_ours_is_known_also_if_its_image_stands_last(tmp_path):
+    dot = ExportObject(1, np.ones((1, 1), bool), 4, 4)
+    write_geojson(tmp_path / "a.json", Annotations(IMAGE, [dot]))
+    content = json.loads((tmp_path / "a.json").read_text())
+    content["features"][0]["properties"]["name"] = FAR
+    content["image"] = content.pop("image")
+    path = write(tmp_path, content)
+    ((opened,),) = [one.objects for one in json_reader(path)()]
+    assert opened.top == 4
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path):
+    path, nested = tmp_path / "a.geojson", "[" * 100_000 + "]" * 100_000
+    path.write_text(
+        '{"type":"FeatureCollection","image":{"shape":[9,9]},"features":' + nested + "}"
+    )
+    for read in (lambda: read_objects(path, IMAGE), json_reader(path)):
+        with pytest.raises(ExportError, match=r"nested too deeply: a\.geojson"):
+            read()
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"images": 3, "annotations": 4}', "no json"])
+def test_files_of_others_are_not_read(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    assert json_reader(tmp_path / "a.json") is None

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from napari_sam.formats import (
+    Annotations,
+    ExportError,
+    ImageInfo,
+    read_label_npy,
+    read_label_png,
+    read_label_tiff,
+    read_npz,
+    read_objects,
+    write_imagej_tiff,
+    write_label_npy,
+    write_label_png,
+    write_npz,
+    write_ome_tiff,
+)
+from tests.formats.cases import NAMES, assert_same
+
+
+def labels_of(shape, largest):
+    labels = np.random.default_rng(0).integers(0, largest, shape, np.int64)
+    labels.flat[0] = largest
+    return labels
+
+
+CALIBRATED = {
+    "YX": {"pixel_size": (0.5, 0.25), "units": ("micrometer",) * 2},
+    "ZYX": {"pixel_size": (2, 0.5, 0.25), "units": ("nanometer",) * 3},
+    "TYX": {"pixel_size": (30, 1, 1), "units": ("second", "pixel", "pixel")},
+    "TZYX": {"pixel_size": (30, 2, 0.5, 0.5), "units": ("second",) + ("millimeter",) * 3},
+}
+SHAPES = {"YX": (6, 7), "ZYX": (3, 6, 7), "TYX": (1, 6, 7), "TZYX": (2, 1, 6, 7)}
+
+
+@pytest.mark.parametrize("axes", SHAPES)
+@pytest.mark.parametrize("write", [write_imagej_tiff, write_ome_tiff])
+def test_tiff_comes_back_with_its_calibration(tmp_path, write, axes):
+    labels = labels_of(SHAPES[axes], 300)
+    image = ImageInfo(labels.shape, NAMES[0], axes, **CALIBRATED[axes])
+    write(tmp_path / "細胞.tif", labels, image)
+    read, info = read_label_tiff(tmp_path / "細胞.tif")
+    np.testing.assert_array_equal(read, labels)
+    assert read.dtype == np.uint16
+    assert (info.axes, info.units) == (image.axes, image.units)
+    np.testing.assert_allclose(info.pixel_size, image.pixel_size)
+    assert info.name == (NAMES[0] if write is write_ome_tiff else "細胞.tif")
+
+
+@pytest.mark.parametrize(("largest", "dtype"), [(255, "uint8"), (65_535, "uint16")])
+def test_imagej_tiff_is_read_by_tifffile(tmp_path, largest, dtype):
+    labels = labels_of((2, 3, 6, 7), largest)
+    image = ImageInfo(labels.shape, **CALIBRATED["TZYX"])
+    write_imagej_tiff(tmp_path / "a.tif", labels, image)
+    with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
+        assert tiff.is_imagej
+        assert tiff.series[0].axes == "TZYX"
+        assert tiff.series[0].dtype == dtype
+        metadata = tiff.imagej_metadata
+        np.testing.assert_array_equal(tiff.asarray(), labels)
+        assert tiff.pages[0].tags["XResolution"].value == (2, 1)
+    assert (metadata["slices"], metadata["frames"]) == (3, 2)
+    assert (metadata["unit"], metadata["spacing"], metadata["finterval"]) == ("mm", 2, 30)
+
+
+@pytest.mark.parametrize("largest", [1, 65_535, 65_536, 2**32 - 1])
+def test_ome_tiff_is_valid_and_read_by_tifffile(tmp_path, largest):
+    labels = labels_of((3, 6, 7), largest)
+    image = ImageInfo(labels.shape, NAMES[4], **CALIBRATED["ZYX"])
+    write_ome_tiff(tmp_path / "a.ome.tif", labels, image)
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as tiff:
+        assert tiff.is_ome
+        np.testing.assert_array_equal(tiff.asarray(), labels)
+        pixels = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]["Pixels"]
+    assert (pixels["PhysicalSizeX"], pixels["PhysicalSizeXUnit"]) == (0.25, "nm")
+    assert pixels["PhysicalSizeZ"] == 2
+    read, info = read_label_tiff(tmp_path / "a.ome.tif")
+    np.testing.assert_array_equal(read, labels)
+    assert info.name == NAMES[4]
+
+
+@pytest.mark.parametrize("write", [write_imagej_tiff, write_ome_tiff])
+@pytest.mark.parametrize("size", list(itertools.product((1, 3, 5), repeat=2)))
+def test_sizes_that_look_like_colours_or_like_nothing_come_back(tmp_path, write, size):
+    for stack_shape in ((), (1,), (3,), (4,), (1, 3), (3, 1)):
+        labels = labels_of((*stack_shape, *size), 300)
+        write(tmp_path / "a.tif", labels, ImageInfo(labels.shape))
+        read, info = read_label_tiff(tmp_path / "a.tif")
+        np.testing.assert_array_equal(read, labels)
+        assert info.axes == ImageInfo(labels.shape).axes
+
+
+def test_a_plain_tiff_is_read_too(tmp_path):
+    labels = labels_of((6, 7), 9).astype(np.int32)
+    tifffile.imwrite(tmp_path / "plain.tif", labels)
+    read, info = read_label_tiff(tmp_path / "plain.tif")
+    np.testing.assert_array_equal(read, labels)
+    assert info == ImageInfo((6, 7), "plain.tif")
+
+
+def test_tiff_says_what_it_cannot_hold(tmp_path):
+    image = ImageInfo((6, 7))
+    with pytest.raises(ExportError, match="OME-TIFF"):
+        write_imagej_tiff(tmp_path / "a.tif", labels_of((6, 7), 65_536), image)
+    with pytest.raises(ExportError, match="same"):
+        write_ome_tiff(tmp_path / "a.tif", labels_of((7, 6), 9), image)
+    with pytest.raises(ExportError, match="32 bits"):
+        write_ome_tiff(tmp_path / "a.tif", labels_of((6, 7), 2**32), image)
+    with pytest.raises(ExportError, match="TZCYX"):
+        write_imagej_tiff(
+            tmp_path / "a.tif", labels_of((2, 3, 6, 7), 9), ImageInfo((2, 3, 6, 7), axes="ZTYX")
+        )
+    mixed = ImageInfo((6, 7), units=("um", "nm"))
+    with pytest.raises(ExportError, match="one unit"):
+        write_imagej_tiff(tmp_path / "a.tif", labels_of((6, 7), 9), mixed)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a\x07b\x00c\ufffe", "a\ud83d", "é 核 <&>\"'/\\ 🦠"])
+def test_ome_tiff_is_read_whatever_its_name(tmp_path, name):
+    write_ome_tiff(tmp_path / "a.ome.tif", np.eye(5, dtype=np.uint8), ImageInfo((5, 5), name))
+    labels, info = read_label_tiff(tmp_path / "a.ome.tif")
+    np.testing.assert_array_equal(labels, np.eye(5))
+    assert info.name == name.translate(dict.fromkeys((0, 7, 65534, 55357), "?"))
+
+
+def test_frames_without_a_time_stay_without(tmp_path):
+    labels = labels_of((3, 6, 7), 9)
+    image = ImageInfo(labels.shape, "a.tif", "TYX")
+    for write in (write_imagej_tiff, write_ome_tiff):
+        write(tmp_path / "a.tif", labels, image)
+        assert read_label_tiff(tmp_path / "a.tif")[1] == image
+
+
+def test_what_is_no_label_image_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "float.tif", np.zeros((4, 5), np.float32))
+    tifffile.imwrite(tmp_path / "color.tif", np.zeros((4, 5, 3), np.uint8), photometric="rgb")
+    (tmp_path / "text.tif").write_text("no image")
+    tifffile.imwrite(
+        tmp_path / "ome.tif", np.zeros((4, 5), np.uint8), description="<OME><Image></OME>"
+    )
+    Image.new("RGB", (4, 5)).save(tmp_path / "color.png")
+    (tmp_path / "text.png").write_text("no image")
+    np.save(tmp_path / "float.npy", np.zeros((4, 5)))
+    np.save(tmp_path / "pickle.npy", np.array([{}]), allow_pickle=True)
+    for name in ("float.tif", "color.tif", "text.tif", "ome.tif", "missing.tif"):
+        with pytest.raises(ExportError):
+            read_label_tiff(tmp_path / name)
+    for name in ("color.png", "text.png", "missing.png"):
+        with pytest.raises(ExportError):
+            read_label_png(tmp_path / name)
+    for name in ("float.npy", "pickle.npy", "missing.npy"):
+        with pytest.raises(ExportError):
+            read_label_npy(tmp_path / name)
+    for name in ("float.npy", "text.png", "missing.npz"):
+        with pytest.raises(ExportError, match="write_npz"):
+            read_npz(tmp_path / name)
+
+
+@pytest.mark.parametrize(("largest", "mode"), [(255, "L"), (65_535, "I;16")])
+def test_png_holds_the_numbers(tmp_path, largest, mode):
+    labels = labels_of((6, 7), largest)
+    write_label_png(tmp_path / "a.png", labels)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == mode
+    np.testing.assert_array_equal(read_label_png(tmp_path / "a.png"), labels)
+
+
+def test_a_png_may_be_larger_than_pillow_opens_unasked(tmp_path):
+    labels = np.zeros((13_500, 13_500), np.uint8)
+    labels[5:9, 5:9] = 3
+    write_label_png(tmp_path / "a.png", labels)
+    (thing,) = read_objects(tmp_path / "a.png", ImageInfo(labels.shape)).objects
+    assert (thing.label_id, thing.area_px) == (3, 16)
+
+
+def test_png_says_what_it_cannot_hold(tmp_path):
+    with pytest.raises(ExportError, match="65535"):
+        write_label_png(tmp_path / "a.png", labels_of((6, 7), 65_536))
+    with pytest.raises(ExportError, match="each slice"):
+        write_label_png(tmp_path / "a.png", labels_of((2, 6, 7), 9))
+
+
+@pytest.mark.parametrize("largest", [255, 65_535, 2**32 - 1])
+def test_npy_comes_back(tmp_path, largest):
+    labels = labels_of((2, 3, 4, 5), largest)
+    write_label_npy(tmp_path / "a.npy", labels)
+    read = read_label_npy(tmp_path / "a.npy")
+    np.testing.assert_array_equal(read, labels)
+    assert np.iinfo(read.dtype).max == largest
+
+
+def test_npz_loses_nothing(tmp_path, annotations, stack):
+    nothing = Annotations(ImageInfo((4, 5)), ())
+    for written in (annotations, stack, nothing):
+        write_npz(tmp_path / "a.npz", written)
+        read = read_npz(tmp_path / "a.npz")
+        assert_same(read, written)
+        assert read.image == written.image
+        assert read.classes == written.classes

@@ -1,0 +1,194 @@
+"""Prompts from the files of detectors, annotation tools and napari itself."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from napari.layers import Points, Shapes
+from napari_builtins.io import napari_write_points as write_points
+from napari_builtins.io import napari_write_shapes as write_shapes
+
+from napari_sam.formats import ExportError, ImageInfo, PromptKind, read_prompts
+
+IMAGE = ImageInfo((303, 384), "coins")
+STACK = ImageInfo((5, 303, 384), "stack")
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("header", "delimiter"),
+    [("x0,y0,x1,y1", ","), ("xmin;ymin;xmax;ymax", ";"), ("X1\tY1\tX2\tY2", "\t")],
+)
+def test_boxes_of_a_detector(tmp_path, header, delimiter):
+    row = delimiter.join(["10", "20.5", "30", "40", "Zelle"])
+    path = write(tmp_path / "boxes.csv", f"\ufeff{header}{delimiter}Class\n{row}\n\n")
+    (one,) = read_prompts(path, IMAGE)
+    assert one.kind is PromptKind.BOX
+    assert one.vertices_xy == ((9.5, 20.0), (29.5, 39.5))  # from the corner of the first pixel
+    assert one.class_name == "Zelle"
+    assert one.slice_index == ()
+
+
+def test_points(tmp_path):
+    path = write(tmp_path / "points.csv", "id,x,y\n1,10,20\n2,30.5,40\n")
+    first, second = read_prompts(path, IMAGE)
+    assert (first.kind, first.vertices_xy, first.class_name) == (
+        PromptKind.POINT,
+        ((10, 20),),
+        None,
+    )
+    assert second.vertices_xy == ((30.5, 40),)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", 'x,y,class\n1,2,"a\nb "\n'),
+        (
+            "a.geojson",
+            '{"type":"Feature","geometry":{"type":"Point","coordinates":[1,2]},'
+            '"properties":{"class_name":"a\\nb "}}',
+        ),
+        (
+            "a.json",
+            '{"annotations":[{"bbox":[1,2,3,4],"category_id":1}],'
+            '"categories":[{"id":1,"name":"a\\nb "}]}',
+        ),
+    ],
+)
+def test_classes_are_on_one_line(tmp_path, name, text):
+    (one,) = read_prompts(write(tmp_path / name, text), IMAGE)
+    assert one.class_name == "a b"
+
+
+def test_what_napari_saves(tmp_path):
+    points = Points([[2, 20, 10], [3, 40, 30]], features={"class": ["a", "b"]})
+    saved = write_points(str(tmp_path / "points.csv"), *points.as_layer_data_tuple()[:2])
+    first, second = read_prompts(saved, STACK)
+    assert (first.vertices_xy, first.slice_index, first.class_name) == (((10, 20),), (2,), "a")
+    assert (second.vertices_xy, second.slice_index, second.class_name) == (((30, 40),), (3,), "b")
+
+    shapes = Shapes(ndim=2)
+    shapes.add_rectangles([[1, 2], [1, 8], [5, 8], [5, 2]])
+    shapes.add_rectangles([[3, 0], [6, 3], [3, 6], [0, 3]])
+    shapes.add_ellipses([[1, 2], [1, 8], [5, 8], [5, 2]])
+    shapes.add_polygons([[1, 2], [1, 8], [9, 9]])
+    shapes.add_paths([[1, 2], [1, 8], [9, 9]])
+    saved = write_shapes(str(tmp_path / "shapes.csv"), *shapes.as_layer_data_tuple()[:2])
+    found = read_prompts(saved, IMAGE)
+    assert [one.kind for one in found] == ["box", "polygon", "ellipse", "polygon", "line"]
+    assert set(found[0].vertices_xy) == {(2, 1), (8, 1), (8, 5), (2, 5)}
+    assert found[3].vertices_xy == ((2, 1), (8, 1), (9, 9))
+
+
+def test_geojson_of_every_kind(tmp_path):
+    def feature(kind, coordinates, **properties):
+        geometry = {"type": kind, "coordinates": coordinates}
+        return {"type": "Feature", "geometry": geometry, "properties": properties}
+
+    upright = [[[1, 1], [5, 1], [5, 4], [1, 4], [1, 1]]]
+    content = {
+        "type": "FeatureCollection",
+        "features": [
+            feature("Point", [3, 4], classification={"name": "核"}),
+            feature("MultiPoint", [[1, 1], [2, 2]]),
+            feature("Polygon", upright, classification={"names": ["Tumor", "T"]}),
+            feature("Polygon", [[[0, 0], [9, 0], [0, 9], [0, 0]]]),
+            feature("LineString", [[0, 0], [9, 9]]),
+        ],
+    }
+    content["features"][0]["geometry"]["plane"] = {"c": -1, "z": 3, "t": 0}
+    path = write(tmp_path / "qupath.geojson", json.dumps(content))
+    found = read_prompts(path, STACK)
+    kinds = ["point", "point", "point", "box", "polygon", "line"]
+    assert [one.kind for one in found] == kinds
+    assert found[0].vertices_xy == ((2.5, 3.5),)
+    assert (found[0].class_name, found[0].slice_index) == ("核", (3,))
+    assert found[3].class_name == "Tumor: T"
+    assert found[3].vertices_xy == ((0.5, 0.5), (4.5, 0.5), (4.5, 3.5), (0.5, 3.5))
+    assert len(found[4].vertices_xy) == 3
+
+
+def test_coco_boxes_of_the_image_that_is_meant(tmp_path):
+    content = {
+        "images": [
+            {"id": 7, "file_name": "other.tif", "height": 303, "width": 384},
+            {"id": 8, "file_name": "coins.tif", "height": 303, "width": 384},
+        ],
+        "categories": [{"id": 2, "name": "coin"}],
+        "annotations": [
+            {"image_id": 7, "category_id": 2, "bbox": [0, 0, 5, 5]},
+            {"image_id": 8, "category_id": 2, "bbox": [10, 20, 30, 40]},
+        ],
+    }
+    path = write(tmp_path / "coco.json", json.dumps(content))
+    (one,) = read_prompts(path, IMAGE)
+    assert one.vertices_xy == ((9.5, 19.5), (39.5, 59.5))
+    assert (one.kind, one.class_name) == (PromptKind.BOX, "coin")
+    with pytest.raises(ExportError, match="several images: name the layer"):
+        read_prompts(path, ImageInfo((303, 384), "third"))
+    results = [{"image_id": 8, "category_id": 2, "bbox": [10, 20, 30, 40], "score": 0.7}]
+    (bare,) = read_prompts(write(tmp_path / "results.json", json.dumps(results)), IMAGE)
+    assert bare.vertices_xy == one.vertices_xy
+    results.append({"image_id": 9, "category_id": 2, "bbox": [0, 0, 1, 1]})
+    with pytest.raises(ExportError, match="several images"):
+        read_prompts(write(tmp_path / "more.json", json.dumps(results)), IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "a,b\n1,2\n", "must name its columns"),
+        ("a.csv", "x,y\n1,two\n", "Line 2 .* not a number"),
+        ("a.csv", "x,y\n1\n", "Line 2 .* not a number"),
+        ("a.csv", "axis-0,axis-1,axis-2\ninf,1,2\n", "Line 2 .* not a number"),
+        (
+            "a.csv",
+            "index,shape-type,vertex-index,axis-0,axis-1,axis-2\n0,line,0,inf,1,2\n",
+            "no prompts that can be read",
+        ),
+        ("a.csv", "index,shape-type,vertex-index,axis-0,axis-1\n0,blob,0,1,2\n", "can be read"),
+        ("a.json", "{", "not JSON"),
+        ("a.json", "[]", None),
+        ("a.json", '{"annotations": [{"bbox": [1, 2]}]}', "can be read"),
+        ("a.geojson", '{"type": "Surface", "coordinates": []}', "Surface is no prompt"),
+        ("a.geojson", '{"features": [{"geometry": null}]}', "can be read"),
+        ("a.tif", "", "ends in .csv"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_a_reason(tmp_path, name, text, message):
+    path = write(tmp_path / name, text)
+    if message is None:
+        assert read_prompts(path, IMAGE) == []
+        return
+    with pytest.raises(ExportError, match=message):
+        read_prompts(path, IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("long.csv", f'x,y,class\n1,2,"{"a" * 200_000}"\n', "field larger"),
+        ("deep.json", "[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_files_beyond_what_their_readers_take_are_refused(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ExportError, match=message):
+        read_prompts(tmp_path / name, ImageInfo((40, 50), "image"))
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ExportError, match="cannot be read"):
+        read_prompts(tmp_path / "none.csv", IMAGE)
+
+
+def test_numbers_that_are_none_are_refused(tmp_path):
+    path = write(tmp_path / "a.csv", "x0,y0,x1,y1\nnan,1,2,3\n")
+    with pytest.raises(ExportError, match="not a number"):
+        read_prompts(path, IMAGE)

@@ -1,0 +1,158 @@
+"""Shapes of every kind drawn with a real mouse, and what the layers show of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels, Shapes
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QPushButton
+from skimage import data
+
+from napari_sam.session import Outline, OutlineKind, Prompts, Scribble
+from tests.test_mouse import Mouse
+
+TIMEOUT_S = 120
+CENTRE_RC = (51, 155)
+
+
+def ring(radius, count=24):
+    angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    return [(CENTRE_RC[0] + radius * np.sin(a), CENTRE_RC[1] + radius * np.cos(a)) for a in angles]
+
+
+@pytest.fixture
+def job(make_widget):
+    image = Image(data.coins(), name="coins")
+    viewer, widget = make_widget(image, show=True)
+    QTest.qWaitForWindowExposed(viewer.window._qt_window)
+    viewer.reset_view()
+    return viewer, widget, Mouse(viewer, image)
+
+
+def press(widget, text):
+    (button,) = [one for one in widget.findChildren(QPushButton) if one.text() == text]
+    button.click()
+
+
+def prompts_of(widget):
+    widget.wait_until_idle(TIMEOUT_S)
+    return widget.session.state.prompts
+
+
+def test_lasso_then_polygon_then_undo_shows_each_as_it_was_drawn(job):
+    viewer, widget, mouse = job
+    press(widget, "Lasso")
+    shapes = viewer.layers["SAM boxes"]
+    heard = []
+    widget.session.changed.connect(lambda state: heard.append(state.prompts))
+    mouse.drag(*ring(26))
+    first = prompts_of(widget)
+    assert first.outline.kind is OutlineKind.POLYGON
+    np.testing.assert_allclose(first.box_xyxy, (129, 25, 181, 77), atol=4)
+    assert set(heard) <= {Prompts(), first}  # means nothing before it is closed
+    assert shapes.shape_type == ["polygon"]
+    (crop,) = widget.session.state.candidates.blocks(widget.session.state.chosen)
+    assert 1400 < crop.mask.sum() < 2000
+
+    press(widget, "Polygon")
+    for place in ring(30, 5):
+        mouse.move(place)
+        mouse.click(place)
+        QApplication.processEvents()
+    assert prompts_of(widget) == first
+    assert len(shapes.data) == 2
+    QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Escape)
+    second = prompts_of(widget)
+    assert len(second.outline.vertices_xy) == 5
+    assert len(shapes.data) == 1
+    widget.binding.objects.undo()
+    assert prompts_of(widget) == first
+    assert shapes.shape_type == ["polygon"]
+    assert len(shapes.data[0]) == len(first.outline.vertices_xy)
+    widget.binding.objects.redo()
+    assert prompts_of(widget) == second
+
+
+def test_an_ellipse_with_scribbles_in_both_polarities(job):
+    viewer, widget, mouse = job
+    press(widget, "Ellipse")
+    shapes = viewer.layers["SAM boxes"]
+    mouse.drag((26, 130), (40, 150), (76, 180))
+    assert prompts_of(widget).outline.kind is OutlineKind.ELLIPSE
+    press(widget, "Scribble")
+    mouse.drag((40, 140), (48, 150), (42, 160), (60, 168), (62, 150))
+    widget.binding.flip_polarity()
+    press(widget, "Line")
+    mouse.drag((88, 130), (88, 150), (88, 180))
+    drawn = prompts_of(widget)
+    assert [one.label for one in drawn.scribbles] == [1, 0]
+    assert drawn.outline is not None
+    assert shapes.shape_type == ["ellipse", "path", "line"]
+    assert shapes.features["polarity"].tolist() == ["foreground", "foreground", "background"]
+    colors = [tuple(np.round(color[:2])) for color in shapes.edge_color]
+    assert colors == [(0, 1), (0, 1), (1, 0)]
+    widget.binding.objects.accept()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert shapes.data == []
+    assert widget.session.state.prompts.is_empty
+    assert 1400 < (widget.binding.objects.target.data == 1).sum() < 2000
+    widget.binding.objects.reopen(1)
+    assert prompts_of(widget) == drawn
+    assert sorted(shapes.shape_type) == ["ellipse", "line", "path"]
+    names = dict(zip(shapes.shape_type, shapes.features["polarity"], strict=True))
+    assert names == {"ellipse": "foreground", "path": "foreground", "line": "background"}
+    # The next object begins with what belongs to it.
+    widget.session.clear_prompts()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.binding.polarity == 1
+
+
+def test_the_persons_own_shapes_are_read_and_never_changed(make_widget):
+    own = Shapes(ndim=2, name="mine", scale=(2, 2), translate=(10, 20))
+    own.add_ellipses(((np.array([(26, 130), (26, 180), (76, 180), (76, 130)])) - (10, 20)) / 2)
+    own.add_paths((np.array([(45, 145), (50, 150), (60, 160)]) - (10, 20)) / 2)
+    own.features = {"polarity": ["foreground", "background"]}
+    _, widget = make_widget(Image(data.coins(), name="coins"), own)
+    before = [vertices.copy() for vertices in own.data]
+    widget.binding.set_prompt_layers(None, own)
+    drawn = prompts_of(widget)
+    corners = ((130, 26), (180, 26), (180, 76), (130, 76))
+    assert drawn.outline == Outline(corners, OutlineKind.ELLIPSE)
+    assert drawn.scribbles == (Scribble(((145, 45), (150, 50), (160, 60)), 0),)
+    widget.session.clear_prompts()
+    assert prompts_of(widget).is_empty
+    own.feature_defaults = {"polarity": "foreground"}
+    own.add_lines((np.array([(40, 150), (60, 160)]) - (10, 20)) / 2)
+    assert prompts_of(widget).scribbles == (Scribble(((150, 40), (160, 60))),)
+    assert prompts_of(widget).outline is None
+    for one, other in zip(own.data, before, strict=False):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_o_over_another_labels_layer_begins_with_its_object(make_widget):
+    labels = np.zeros((303, 384), np.int32)
+    labels[33:69, 137:173] = 9
+    viewer, widget = make_widget(
+        Image(data.coins(), name="coins"), Labels(labels.copy(), name="cellpose")
+    )
+    widget.binding.start_points()
+    viewer.cursor.position = CENTRE_RC
+    widget.binding.objects.reopen_under_cursor()
+    assert prompts_of(widget).box_xyxy == (136.5, 32.5, 172.5, 68.5)
+    widget.binding.objects.accept()
+    widget.wait_until_idle(TIMEOUT_S)
+    np.testing.assert_array_equal(viewer.layers["cellpose"].data, labels)
+    made = widget.binding.objects.target.data == 1
+    assert made.sum() > 1100
+    # Now the accepted one is under the cursor, too: it is the one that opens.
+    widget.binding.objects.reopen_under_cursor()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session._decoding.object.reopened.record.label_id == 1
+    viewer.layers["cellpose"].visible = False
+    viewer.cursor.position = (290, 10)
+    heard = []
+    widget.binding.warned.connect(heard.append)
+    widget.binding.objects.reopen_under_cursor()
+    assert "no accepted object under the cursor" in heard[0]

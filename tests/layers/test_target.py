@@ -1,0 +1,154 @@
+"""Which layer accepted objects go to, as widgets, layers and views come and go."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels
+from napari.utils.notifications import notification_manager
+from qtpy.QtWidgets import QComboBox
+from skimage import data
+
+from napari_sam.session import ObjectRecord
+from napari_sam.session.objects.packed import PackedMask
+from napari_sam.widget import SamWidget
+
+TIMEOUT_S = 120
+COIN_RC = (68, 104)
+OTHER_COIN_RC = (68, 150)
+
+
+@pytest.fixture
+def coins() -> Image:
+    return Image(data.coins(), name="coins")
+
+
+def accept_at(viewer, widget, rc):
+    widget.binding.start_points()
+    viewer.layers.selection.active.add([rc])
+    widget.wait_until_idle(TIMEOUT_S)
+    widget.binding.objects.accept()
+    return widget.binding.objects.target
+
+
+def messages():
+    return [record.message for record in notification_manager.records]
+
+
+def test_a_reopened_widget_goes_on_with_the_target_of_the_one_before(
+    make_widget, coins, remembering_predictor
+):
+    viewer, widget = make_widget(coins, Image(data.coins(), name="other"))
+    widget.binding.set_image(coins)
+    target = accept_at(viewer, widget, COIN_RC)
+    target.name = coins.name = "renamed"
+    widget.session.objects.note([1], class_name="coin", note="worn", reviewed=True)
+    before = widget.binding.objects.target_layer.book.get(1)
+    widget.close()
+    target.data[COIN_RC[0] - 1, COIN_RC[1]] = 0  # what nobody follows
+
+    again = SamWidget(viewer, load_predictor=lambda *_: remembering_predictor)
+    try:
+        again.binding.set_image(viewer.layers["other"])
+        again.wait_until_idle(TIMEOUT_S)
+        assert again.binding.objects.target is None
+        again.binding.set_image(coins)
+        again.wait_until_idle(TIMEOUT_S)
+        assert again.binding.objects.target is target
+        (record,) = again.binding.objects.target_layer.book
+        assert vars(record) == {**vars(before), "area_px": before.area_px - 1}
+        accept_at(viewer, again, OTHER_COIN_RC)
+        assert target.data[COIN_RC] == 1
+        assert target.data[OTHER_COIN_RC] == 2
+    finally:
+        again.close()
+
+
+def test_a_new_target_lies_above_the_old_one_and_is_not_given_up_for_it(make_widget, coins):
+    viewer, widget = make_widget(coins)
+    old = accept_at(viewer, widget, COIN_RC)
+    widget.binding.objects.set_target(None)
+    coins.contrast_limits = (10, 200)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.binding.objects.target is None
+    new = accept_at(viewer, widget, OTHER_COIN_RC)
+    assert new is not old
+    assert viewer.layers.index(new) == viewer.layers.index(old) + 1
+
+
+def test_the_entry_for_a_new_layer_has_the_next_object_go_to_one(make_widget, coins):
+    viewer, widget = make_widget(coins)
+    old = accept_at(viewer, widget, COIN_RC)
+    combo = widget._object_panel.target_combo
+    combo.findChild(QComboBox).setCurrentText("new labels layer")
+    assert widget.binding.objects.target is None
+    new = accept_at(viewer, widget, OTHER_COIN_RC)
+    assert combo.layer is new is not old
+    assert (old.data[OTHER_COIN_RC], new.data[OTHER_COIN_RC]) == (0, 1)
+    assert (old.data[COIN_RC], new.data[COIN_RC]) == (1, 0)
+
+
+def test_undo_leaves_a_deleted_target_alone_and_says_so(make_widget, coins):
+    viewer, widget = make_widget(coins)
+    target = accept_at(viewer, widget, COIN_RC)
+    viewer.layers.remove(target)
+    before = target.data.copy()
+    for step in (widget.binding.objects.undo, widget.binding.objects.redo):
+        step()
+        np.testing.assert_array_equal(target.data, before)
+        assert "is gone" in messages()[-1]
+    assert widget.binding.objects._targets == {}
+
+
+def test_undo_for_an_image_that_is_gone_says_what_was_changed(make_widget, coins):
+    viewer, widget = make_widget(coins)
+    target = accept_at(viewer, widget, COIN_RC)
+    other = viewer.add_image(data.coins()[::-1].copy(), name="other")
+    widget.binding.set_image(other)
+    widget.wait_until_idle(TIMEOUT_S)
+    viewer.layers.remove(coins)
+    widget.wait_until_idle(TIMEOUT_S)
+    widget.binding.objects.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert not target.data.any()
+    assert "Object 1 was changed" in messages()[-1]
+    said = len(messages())
+    widget.binding.objects.undo()  # the click: nobody misses it
+    assert len(messages()) == said
+
+
+def test_objects_that_are_being_written_when_the_widget_is_closed_are_known(make_widget, coins):
+    _, widget = make_widget(coins)
+    target = accept_at(widget._viewer, widget, COIN_RC)
+    mask = np.ones((3, 3), bool)
+    records = [
+        ObjectRecord(0, (), (), 0, 0.5, class_name="cell", masks=(PackedMask((y, x), mask),))
+        for y in range(200, 290, 5)
+        for x in range(0, 300, 5)
+    ]
+    widget.session.objects.add(records)
+    followed = widget.binding.objects.target_layer
+    widget.close()
+    known = {one.label_id: one.class_name for one in followed.book}
+    assert set(known) == set(np.unique(target.data)) - {0}
+    cells = [label_id for label_id, name in known.items() if name == "cell"]
+    assert len(cells) > 500
+    features = target.features.set_index("index")
+    assert set(features["class"][cells]) == {"cell"}
+
+
+def test_a_target_chosen_in_3d_is_looked_at_when_the_plane_is_shown(make_widget):
+    stack = Image(np.stack([data.coins()] * 2), name="stack", scale=(2, 1, 1))
+    good, bad = (
+        Labels(np.zeros((2, 303, 384), np.uint16), name=name, scale=(z, 1, 1))
+        for name, z in (("good", 2), ("bad", 1))
+    )
+    viewer, widget = make_widget(stack, good, bad)
+    for layer, kept in ((good, good), (bad, None)):
+        viewer.dims.ndisplay = 3
+        widget.wait_until_idle(TIMEOUT_S)
+        widget.binding.objects.set_target(layer)
+        viewer.dims.ndisplay = 2
+        widget.wait_until_idle(TIMEOUT_S)
+        assert widget.binding.objects.target is kept
+    assert "'bad' does not lie on the image" in messages()[-1]

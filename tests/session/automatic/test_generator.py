@@ -1,0 +1,277 @@
+"""Finding everything, or the rest, without a window; with few points."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import skimage.data
+
+from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, ModelChoice, Prompts
+from napari_sam.session.automatic.likeness import Rest
+from napari_sam.session.automatic.proposals import in_layers
+from napari_sam.session.automatic.request import AutomaticRequest, tiles_to_search
+from napari_sam.session.automatic.settings import PRESETS, AutomaticRunSettings, OverlapOrder
+from napari_sam.session.image.tiles import Tile
+
+TIMEOUT_S = 120
+COINS = skimage.data.coins()
+FEW = AutomaticRunSettings(points_per_side=6, points_per_batch=9)
+
+
+class Heard:
+    def __init__(self, search):
+        self.states, self.pictures, self.warnings, self.edges = [], [], [], []
+        search.changed.connect(self.states.append)
+        search.pictured.connect(self.pictures.append)
+        search.warned.connect(self.warnings.append)
+        search.edges_found.connect(lambda _, edges: self.edges.append(edges))
+
+
+@pytest.fixture
+def opened(remembering_predictor):
+    session = AnnotationSession(lambda *_: remembering_predictor)
+    session.set_image(ImagePlane(COINS, name="coins"))
+    labels = np.zeros(COINS.shape, np.uint16)
+    session.set_target(ArrayPlane(labels))
+    session.wait_until_idle(TIMEOUT_S)
+    yield session, labels, Heard(session.mask_search)
+    session.close()
+
+
+def whole(plane=None, settings=FEW, **more):
+    plane = ImagePlane(COINS, name="coins") if plane is None else plane
+    return AutomaticRequest(plane, tiles_to_search(plane.shape), settings, **more)
+
+
+def find(session, search, rest=None):
+    session.mask_search.start(search, rest)
+    session.wait_until_idle(TIMEOUT_S)
+    return session.mask_search.picture
+
+
+def test_masks_appear_while_they_are_found_and_are_chosen_anew_without_decoding(
+    opened, remembering_predictor, monkeypatch
+):
+    session, _, heard = opened
+    picture = find(session, whole())
+    assert [round(s.fraction * 36) for s in heard.states if s.is_running][1:] == [9, 18, 27, 36, 36]
+    assert not session.mask_search.state.is_running
+    counts = [len(one.proposals) for one in heard.pictures if one is not None]
+    assert counts == sorted(counts)
+    assert counts[-1] > 5
+    scores = [one.record.predicted_iou for one in picture.proposals]
+    assert scores == sorted(scores, reverse=True)
+    assert min(scores) > 0.88
+
+    monkeypatch.setattr(remembering_predictor, "decode_batch", None)
+    search = session.mask_search
+    search.refine(replace(FEW, pred_iou_thresh=0.6, stability_score_thresh=0.7))
+    session.wait_until_idle(TIMEOUT_S)
+    assert len(search.picture.proposals) > counts[-1]
+    search.refine(replace(FEW, min_area_px=1000, max_area_px=3000))
+    session.wait_until_idle(TIMEOUT_S)
+    areas = [one.area_px for one in search.picture.proposals]
+    assert areas
+    assert 1000 <= min(areas) <= max(areas) <= 3000
+    kept = {
+        one.key: label_id
+        for one, label_id in zip(search.picture.proposals, search.picture.label_ids, strict=True)
+    }
+    before = dict(zip((p.key for p in picture.proposals), picture.label_ids, strict=True))
+    assert kept.items() <= before.items()  # what comes again has its colour
+    search.refine(replace(FEW, points_per_side=30))  # masks of those are not known: ours stay
+    session.wait_until_idle(TIMEOUT_S)
+    assert len(search.picture.proposals) == counts[-1]
+    assert heard.warnings == []
+
+
+def test_which_mask_shows_is_a_choice_and_all_are_in_the_table(opened):
+    session, _, _ = opened
+    lax = replace(FEW, pred_iou_thresh=0.5, stability_score_thresh=0.5, max_share=0.5)
+    picture = find(session, whole(settings=lax))
+    for layering in OverlapOrder:
+        session.mask_search.refine(replace(lax, layering=layering))
+        session.wait_until_idle(TIMEOUT_S)
+        picture = session.mask_search.picture
+        first = in_layers(picture.proposals, layering)[0]
+        number = picture.label_ids[picture.proposals.index(first)]
+        row = picture.table["index"].index(number)
+        assert picture.table["shown_px"][row] == picture.table["area_px"][row]
+        assert len(picture.table["index"]) == len(picture.proposals)
+        shown = set(np.unique(picture.labels)) - {0}
+        assert picture.covered == len(picture.proposals) - len(shown)
+
+
+def test_kept_masks_are_objects_like_any_other(opened):
+    session, labels, _ = opened
+    picture = find(session, whole(settings=replace(FEW, max_share=0.1)))
+    target = session._editing.target
+    inner = in_layers(picture.proposals, OverlapOrder.SMALLER)
+    session.objects.add([one.object_record(target, one.object_state()) for one in inner])
+    session.wait_until_idle(TIMEOUT_S)
+    records = list(target.labels.book)
+    assert len(records) == len(np.unique(labels)) - 1
+    assert {r.score for r in records} <= {min(p.record.predicted_iou, 1) for p in inner}
+    assert all(record.stability >= 0.95 for record in records)
+    session.objects.reopen(records[0].label_id)
+    session.wait_until_idle(TIMEOUT_S)
+    state = session.state
+    assert state.prompts.points_xy == (inner[0].point_xy,)
+    assert state.chosen == inner[0].record.candidate
+    assert state.candidates.iou_predictions[state.chosen] == pytest.approx(
+        inner[0].record.predicted_iou, abs=1e-4
+    )
+    mask, top, left = state.candidates.crop(state.chosen)
+    ((own, own_top, own_left),) = inner[0].blocks()
+    assert (top, left) == (own_top, own_left)
+    np.testing.assert_array_equal(mask, own)
+    session.undo()
+    session.undo()
+    session.wait_until_idle(TIMEOUT_S)
+    assert not labels.any()
+
+
+def test_only_points_in_sight(opened):
+    session, _, heard = opened
+    view = (0, 0, 190, 302)
+    picture = find(session, whole(view=view))
+    assert [round(s.fraction * 18) for s in heard.states if s.is_running][1:] == [9, 18, 18]
+    assert max(one.point_xy[0] for one in picture.proposals) <= 190
+
+
+def test_the_rest_is_like_what_was_accepted_and_lies_beside_it(opened):
+    session, labels, _ = opened
+    session.set_prompts(Prompts(((104, 68),), (1,)))
+    session.wait_until_idle(TIMEOUT_S)
+    session.accept()
+    target = session._editing.target
+    search = whole(settings=replace(FEW, points_per_side=8), free_of=target)
+    (record,) = target.labels.book
+    picture = find(session, search, Rest(target, (record,)))
+    assert len(picture.proposals) >= 5
+    for one in picture.proposals:
+        assert record.area_px / 2 <= one.area_px <= record.area_px * 2
+        x, y = np.rint(one.point_xy).astype(int)
+        assert labels[y, x] == 0
+        assert one.brightness > 80  # coins, not what is between them
+    first = picture.proposals[0]
+    session.mask_search.leave_out([first.key])
+    session.wait_until_idle(TIMEOUT_S)
+    assert first.key not in {one.key for one in session.mask_search.picture.proposals}
+    session.mask_search.leave_out([])
+    session.wait_until_idle(TIMEOUT_S)
+    assert first.key in {one.key for one in session.mask_search.picture.proposals}
+
+
+@pytest.mark.parametrize("stopped_by", ["cancel", "model"])
+def test_what_was_found_stays_when_the_search_is_stopped(opened, stopped_by):
+    session, _, heard = opened
+    search = session.mask_search
+
+    def stop(state):
+        if state.found and stopped_by == "cancel":
+            search.cancel()
+        elif state.found:
+            session.set_model(ModelChoice(device="cpu"))
+
+    search.changed.connect(stop)
+    picture = find(session, whole(settings=replace(FEW, pred_iou_thresh=0.5)))
+    assert 0 < search.state.fraction < 1
+    assert not search.state.is_running
+    assert picture.proposals
+    told = [one for one in heard.warnings if "Another model is in use" in one]
+    assert len(told) == (stopped_by == "model")
+
+
+def test_a_click_is_answered_while_masks_are_found(opened):
+    session, _, _ = opened
+    search, answered = session.mask_search, []
+
+    def click(state):
+        if state.found and session.state.prompts.is_empty:
+            session.set_prompts(Prompts(((104, 68),), (1,)))
+
+    def note(state):
+        if state.candidates is not None:
+            answered.append(search.state.is_running)
+
+    search.changed.connect(click)
+    session.changed.connect(note)
+    find(session, whole(settings=replace(FEW, points_per_batch=2)))
+    assert answered[0]
+    assert session.state.candidates is not None
+
+
+def test_edges_leave_what_is_offered_alone(opened):
+    session, _, heard = opened
+    picture = find(session, whole())
+    edges = replace(FEW, pred_iou_thresh=0, stability_score_thresh=0)
+    session.mask_search.find_edges(whole(settings=edges, keep_logits=True))
+    session.wait_until_idle(TIMEOUT_S)
+    (found,) = heard.edges
+    assert found.shape == COINS.shape
+    assert 0 < (found > 0).mean() < 0.5
+    assert session.mask_search.picture is picture
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 40), (40, 50)])
+def test_nothing_in_a_tiny_or_constant_image_is_no_error(opened, shape):
+    session, _, heard = opened
+    plane = ImagePlane(np.full(shape, 7, np.uint8))
+    session.set_image(plane)
+    find(session, whole(plane, replace(FEW, points_per_side=2, pred_iou_thresh=0)))
+    assert heard.warnings == []
+
+
+def test_senseless_settings_are_told(opened):
+    session, _, heard = opened
+    find(session, whole(settings=replace(FEW, crop_overlap_ratio=2.0)))
+    assert "crop_overlap_ratio is 2.0" in heard.warnings[0]
+    assert not session.mask_search.state.is_running
+
+
+def test_small_tiles_of_a_large_plane(opened):
+    session, _, _ = opened
+    large = np.kron(COINS, np.ones((4, 4), np.uint8))
+    plane = ImagePlane(large)
+    tiles = tiles_to_search(plane.shape, 1024, view=(0, 0, 900, 900))
+    assert tiles[0].size == plane.shape
+    assert len(tiles) == 1 + 4
+    session.set_image(plane)
+    search = AutomaticRequest(plane, tiles[:2], replace(FEW, max_share=0.1), view=(0, 0, 900, 900))
+    picture = find(session, search)
+    assert {one.tile for one in picture.proposals} == set(tiles[:2])
+    one = next(p for p in picture.proposals if p.tile == tiles[0])
+    rows, columns = one.span
+    ((mask, top, left),) = one.blocks()
+    assert (top, left, *mask.shape) == (
+        rows.start,
+        columns.start,
+        rows.stop - rows.start,
+        columns.stop - columns.start,
+    )
+    assert mask.sum() == pytest.approx(one.area_px, rel=0.02)
+    x, y = one.point_xy
+    assert mask[round(y) - top, round(x) - left]
+
+
+def test_tiles_cover_the_plane_with_an_overlap():
+    covered = np.zeros((3000, 2100), int)
+    whole_plane, *tiles = tiles_to_search(covered.shape, 1024)
+    assert whole_plane == Tile(whole_plane.level, 0, 0, 3000, 2100)
+    for tile in tiles:
+        covered[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width] += 1
+    assert covered.min() == 1
+    assert len(tiles) == 4 * 3
+    tops = sorted({tile.top for tile in tiles})
+    assert max(np.diff(tops)) <= 1024 * 3 / 4
+    assert tiles_to_search((500, 700), 1024) == (tiles_to_search((500, 700))[0],)
+
+
+def test_presets_make_sense():
+    assert len({preset.name for preset in PRESETS}) == len(PRESETS) >= 1
+    for preset in PRESETS:
+        assert preset.settings.published().points_per_batch == preset.settings.points_per_batch
+        assert preset.advice

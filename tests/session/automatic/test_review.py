@@ -1,0 +1,271 @@
+"""What becomes of proposals, with masks made up: no model is needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_sam.model import MaskCrop
+from napari_sam.model.automatic.mask_set import MaskRecord
+from napari_sam.session import AnnotationSession, ArrayPlane, Overlap
+from napari_sam.session.automatic import review as proposal_review
+from napari_sam.session.automatic.picture import Painter, step_for
+from napari_sam.session.automatic.proposals import Proposal, in_layers
+from napari_sam.session.automatic.review import ProposalReview
+from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
+from napari_sam.session.image.tiles import Tile
+from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.records import ObjectRecord, RecordChange
+
+TIMEOUT_S = 60
+SIZE = 60, 80
+WHOLE = Tile(0, 0, 0, *SIZE)
+
+
+def square(top, left, side, predicted_iou=0.9, tile=WHOLE, size=SIZE):
+    """Return a proposal for a square that was found by its first pixel."""
+    crop = MaskCrop(np.ones((side, side), bool), top, left)
+    box = left, top, left + side - 1, top + side - 1
+    whole = 0, 0, size[1], size[0]
+    record = MaskRecord(crop, box, side * side, predicted_iou, 0.9, (left, top), whole, 1)
+    return Proposal(record, tile, size, 100.0)
+
+
+BIG, SMALL, ALONE = square(10, 10, 20, 0.95), square(14, 14, 6, 0.9), square(40, 40, 10, 0.85)
+
+
+class Opened:
+    def __init__(self):
+        self.session = AnnotationSession()
+        self.labels = np.zeros(SIZE, np.uint16)
+        self.session.set_target(ArrayPlane(self.labels))
+        dispatcher = self.session._dispatcher
+        self.review = ProposalReview(self.session, dispatcher)
+        self.review.is_here = True
+        self.warnings, self.added = [], []
+        self.review.warned.connect(self.warnings.append)
+        self.review.added.connect(lambda *counts: self.added.append(counts))
+
+    def keep(self, *proposals):
+        self.review.keep(proposals)
+        self.wait()
+
+    def wait(self):
+        while not (self.session.is_idle and self.review.is_idle):
+            self.session._dispatcher.run_pending(0.05)
+            self.session.wait_until_idle(TIMEOUT_S)
+
+    @property
+    def book(self):
+        return self.session.target.labels.book
+
+    @property
+    def done(self):
+        return self.session.mask_search._without
+
+    def areas(self):
+        return {record.score: record.area_px for record in self.book}
+
+
+@pytest.fixture
+def opened():
+    opened = Opened()
+    yield opened
+    opened.review.close()
+    opened.session.close()
+
+
+@pytest.mark.parametrize("overlap", [Overlap.KEEP, Overlap.REPLACE])
+@pytest.mark.parametrize(
+    ("layering", "big", "small"),
+    [
+        (OverlapOrder.SMALLER, 400 - 36, 36),
+        (OverlapOrder.BETTER, 400, None),
+        (OverlapOrder.FIRST, 400, None),
+    ],
+)
+def test_the_rule_says_which_mask_gets_the_pixels(opened, overlap, layering, big, small):
+    opened.session.objects.overlap = overlap
+    opened.session.mask_search.settings = AutomaticRunSettings(layering=layering)
+    opened.keep(SMALL, ALONE, BIG)
+    expected = {0.95: big, 0.85: 100} | ({0.9: small} if small else {})
+    labels = opened.labels
+    shown = {r.score: int((labels == r.label_id).sum()) for r in opened.book}
+    assert {score: area for score, area in shown.items() if area} == expected
+    assert opened.session.target.labels.book.get(1).state.prompts.points_xy
+
+
+def test_objects_that_are_there_are_treated_as_the_session_is_told(opened):
+    opened.keep(ALONE)
+    over = square(38, 38, 6, 0.7)
+    for overlap, count in ((Overlap.REFUSE, 1), (Overlap.KEEP, 2), (Overlap.REPLACE, 2)):
+        opened.session.objects.overlap = overlap
+        opened.keep(over)
+        assert len(opened.book) == count
+        if count == 2:
+            opened.session.undo()
+            opened.wait()
+    assert opened.warnings == ["Nothing was kept: these masks lie on other objects."]
+    opened.session.objects.overlap = Overlap.REFUSE
+    opened.keep(over, BIG, SMALL)  # of the two that overlap, that on top
+    assert opened.areas() == {0.85: 100, 0.9: 36}
+    assert opened.added == [(1, 2)]
+
+
+def test_only_masks_that_come_near_each_other_are_compared(opened, monkeypatch):
+    looked_at, overlap = [], proposal_review._overlap
+    monkeypatch.setattr(
+        proposal_review, "_overlap", lambda *two: looked_at.append(two) or overlap(*two)
+    )
+    opened.session.objects.overlap = Overlap.REFUSE
+    near = square(18, 18, 5, 0.7)
+    opened.keep(*(square(4 * k, 4 * n, 3, 0.9) for k in range(15) for n in range(20)), near)
+    assert 0 < len(looked_at) < 20
+    assert len(opened.book) == 300
+
+
+def test_what_is_kept_gets_the_current_class(opened):
+    opened.session.classes.add("nucleus")
+    opened.keep(BIG, ALONE)
+    assert [one.class_name for one in opened.book] == ["nucleus"] * 2
+
+
+def test_what_was_kept_is_done_with_until_it_is_undone(opened):
+    opened.keep(BIG, ALONE)
+    assert opened.done == {BIG.key, ALONE.key}
+    opened.keep(SMALL)  # nothing is left of it
+    assert opened.done == {BIG.key, ALONE.key}
+    opened.session.undo()
+    opened.wait()
+    assert opened.done == set()
+    opened.session.redo()
+    opened.wait()
+    assert opened.done == {BIG.key, ALONE.key}
+    opened.session.objects.remove([next(iter(opened.book)).label_id])
+    opened.wait()
+    assert len(opened.done) == 1
+
+
+def test_an_object_that_was_corrected_or_merged_is_still_that_of_its_proposal(opened):
+    opened.keep(BIG, ALONE)
+    both = {BIG.key, ALONE.key}
+    alone, big = sorted(opened.book, key=lambda one: one.score)
+    # As when it is reopened and accepted: other prompts, another mask, the same number.
+    mask = PackedMask((40, 40), np.ones((9, 9), bool))
+    again = replace(alone, state=replace(alone.state, choice=0), masks=(mask,))
+    step = RecordChange(alone, again)
+    opened.book.apply((step,))
+    assert opened.done == both
+    opened.session.objects.merge([big.label_id, alone.label_id])
+    opened.wait()
+    assert len(opened.book) == 1
+    assert opened.done == both
+    opened.session.undo()
+    opened.wait()
+    opened.book.apply((step.inverse,))
+    assert opened.done == both
+    opened.session.objects.merge([big.label_id, alone.label_id])
+    opened.session.objects.remove([big.label_id])
+    opened.wait()
+    assert opened.done == set()
+    opened.session.undo()
+    assert opened.done == both
+    opened.session.undo()
+    opened.session.undo()
+    opened.wait()
+    assert opened.done == set()
+    made = ObjectRecord(0, (), (), 0, masks=(mask,))
+    opened.session.objects.add([made])
+    opened.wait()
+    assert 1 in opened.book  # an object with the number of one that is gone is another one
+    assert opened.done == set()
+
+
+def test_accepted_quickly_one_after_the_other(opened):
+    picture = Painter(SIZE).paint([BIG, SMALL, ALONE], OverlapOrder.SMALLER)
+    opened.review.show(picture)
+    assert opened.review.current is None
+    opened.review.step(-1)
+    assert opened.review.current is ALONE
+    opened.review.step(1)
+    assert opened.review.current is BIG
+    assert opened.review.summary == "1 of 3: predicted IoU 0.95"
+    opened.review.accept()
+    opened.review.reject()
+    assert opened.review.current is ALONE
+    opened.review.accept()
+    assert opened.done == {BIG.key, SMALL.key, ALONE.key}  # at once, while they are written
+    opened.wait()
+    assert opened.areas() == {0.95: 400, 0.85: 100}
+    opened.session.undo()
+    opened.wait()
+    assert opened.done == {BIG.key, SMALL.key}  # each is a step of its own
+    opened.review.bring_back()
+    assert opened.done == {BIG.key}
+
+
+def test_nothing_is_kept_elsewhere_or_nowhere(opened):
+    opened.review.is_here = False
+    opened.keep(BIG)
+    opened.review.is_here = True
+    opened.session.set_target(None)
+    opened.keep(BIG)
+    assert "another image or slice" in opened.warnings[0]
+    assert "choose a Labels layer" in opened.warnings[1]
+    assert not opened.labels.any()
+    assert opened.done == set()
+
+
+def test_a_mask_of_a_large_tile_is_written_in_parts_of_its_plane():
+    tile = Tile(3, 100, 50, 6000, 4500)  # read as every third pixel or so
+    one = square(10, 20, 1000, tile=tile, size=(2000, 1500))
+    rows, columns = one.span
+    assert (rows, columns) == (slice(130, 3130), slice(110, 3110))
+    assert one.area_px == 9e6
+    covered = np.zeros((6100, 4550), np.uint8)
+    for mask, top, left in one.blocks():
+        assert max(mask.shape) <= 2048
+        covered[top : top + mask.shape[0], left : left + mask.shape[1]] += mask
+    assert covered.sum() == covered[rows, columns].sum() == 9e6
+    assert covered.max() == 1
+    assert one.point_xy == (50 + 60 + 1, 100 + 30 + 1)
+
+    picture = Painter((6100, 4550)).paint([one], OverlapOrder.SMALLER)
+    assert picture.step == step_for((6100, 4550)) == 3
+    assert picture.labels.shape == (2034, 1517)
+    np.testing.assert_array_equal(picture.labels[:2033] > 0, covered[1::3, 1::3] > 0)
+
+
+def test_an_enlarged_plane_never_loses_a_mask():
+    one = square(1, 1, 1, tile=Tile(0, 0, 0, 2, 2), size=(4, 4))
+    rows, columns = one.span
+    assert rows.stop - rows.start == columns.stop - columns.start == 1
+
+
+def test_a_state_for_reopening_is_that_of_the_click():
+    state = BIG.object_state()
+    assert (state.prompts.points_xy, state.choice, state.tile) == (((10, 10),), 1, WHOLE)
+    cropped = replace(BIG, record=replace(BIG.record, crop_box_xyxy=(0, 0, 40, 30)))
+    assert (cropped.object_state().choice, cropped.object_state().tile) == (None, None)
+    assert in_layers([BIG, SMALL], OverlapOrder.SMALLER) == [SMALL, BIG]
+
+
+def test_masks_are_kept_though_the_slider_moves_while_that_is_prepared(opened):
+    plane = opened.session.target
+    same, other = ArrayPlane(opened.labels), ArrayPlane(np.zeros(SIZE, np.uint16))
+    same.labels = plane.labels
+    for number, shown in enumerate((same, None), start=1):
+        opened.session.set_target(plane)
+        opened.review.keep([BIG, ALONE][number - 1 : number])
+        opened.session.set_target(shown)
+        opened.wait()
+        assert (opened.warnings, len(plane.labels.book)) == ([], number)
+    opened.session.set_target(plane)
+    opened.review.keep([SMALL])
+    opened.session.set_target(other)
+    opened.wait()
+    assert "Another target" in opened.warnings.pop()
+    assert len(plane.labels.book) == 2
+    assert not other.labels.array.any()

@@ -1,0 +1,306 @@
+"""Classes: their table, what the person does to them, and their files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_sam.session import (
+    AnnotationSession,
+    ArrayPlane,
+    ImagePlane,
+    ObjectClass,
+    Prompts,
+    TargetError,
+)
+from napari_sam.session.classes.classes import (
+    PALETTE,
+    ClassError,
+    ClassTable,
+    classes_from_json,
+    classes_to_json,
+    with_classes,
+)
+from napari_sam.session.classes.files import read_classes, write_classes
+from napari_sam.session.objects.measuring import find_objects
+from napari_sam.session.objects.records import RecordChange
+
+TEAM = (ObjectClass("nucleus", "#e69f00"), ObjectClass("Zellkern 核", "#112233"))
+
+
+@pytest.fixture
+def session():
+    session = AnnotationSession()
+    session.set_image(ImagePlane(np.zeros((20, 30), np.uint8)))
+    labels = np.zeros((20, 30), np.uint16)
+    labels[2:5, 2:5], labels[8:12, 8:12], labels[15:18, 15:18] = 1, 2, 3
+    target = ArrayPlane(labels)
+    target.labels.book.replace_all(find_objects(target.labels))
+    session.set_target(target)
+    yield session
+    session.close()
+
+
+def names(session):
+    return [one.name for one in session.classes.table.classes]
+
+
+def classes_of(session):
+    book = session._editing.target.labels.book
+    return [book.get(label_id).class_name for label_id in (1, 2, 3)]
+
+
+def test_a_name_is_one_line_and_a_color_is_hexadecimal():
+    assert ObjectClass("a", "#ABCDEF").color == "#abcdef"
+    for wrong in ("", " a", "a\nb", "a\ud83d"):
+        with pytest.raises(ClassError, match="cannot be called"):
+            ObjectClass(wrong, "#000000")
+    with pytest.raises(ClassError, match="colour"):
+        ObjectClass("a", "red")
+
+
+def test_what_objects_have_is_in_the_table(session):
+    session.objects.note([1], class_name="nucleus")
+    session.objects.note([2], class_name="debris")
+    assert names(session) == ["nucleus", "debris"]
+    assert [one.color for one in session.classes.table.classes] == list(PALETTE[:2])
+    session.classes.ensure([TEAM[0], TEAM[1], None])
+    assert names(session) == ["nucleus", "debris", "Zellkern 核"]
+    assert session.classes.table.classes[2].color == "#112233"
+
+
+def test_renaming_a_class_renames_its_objects_and_is_one_step(session):
+    session.classes.add("nucleus")
+    session.classes.add("debris")
+    session.objects.note([1, 3], class_name="nucleus")
+    session.classes.choose("nucleus")
+    session.classes.rename("nucleus", "cell")
+    assert names(session) == ["cell", "debris"]
+    assert classes_of(session) == ["cell", None, "cell"]
+    assert session.classes.table.current == "cell"
+    session.undo()
+    assert names(session) == ["nucleus", "debris"]
+    assert classes_of(session) == ["nucleus", None, "nucleus"]
+    assert session.classes.table.current == "nucleus"
+    session.redo()
+    assert names(session) == ["cell", "debris"]
+    assert classes_of(session) == ["cell", None, "cell"]
+    with pytest.raises(ClassError, match="already"):
+        session.classes.rename("cell", "debris")
+    assert classes_of(session) == ["cell", None, "cell"]
+
+
+def test_removing_a_class_leaves_its_objects_without_one(session):
+    session.classes.load(TEAM)
+    session.objects.note([2], class_name="nucleus")
+    session.classes.choose("nucleus")
+    session.classes.remove("nucleus")
+    assert names(session) == ["Zellkern 核"]
+    assert classes_of(session) == [None, None, None]
+    assert session.classes.table.current is None
+    session.undo()
+    assert session.classes.table.classes == TEAM
+    assert classes_of(session) == [None, "nucleus", None]
+
+
+def test_adding_recoloring_and_loading_can_be_undone(session):
+    session.classes.add("a")
+    session.classes.recolor("a", "#010203")
+    session.objects.note([1], class_name="a")
+    session.classes.load(TEAM)
+    assert names(session) == ["nucleus", "Zellkern 核", "a"]
+    for _ in range(3):
+        session.undo()
+    assert session.classes.table.classes == (ObjectClass("a", PALETTE[0]),)
+    session.undo()
+    assert names(session) == []
+    assert not session.state.can_undo
+    with pytest.raises(ClassError, match="no class"):
+        session.classes.choose("a")
+
+
+def test_a_new_object_gets_the_current_class_and_a_reopened_one_keeps_its_own(session):
+    session.classes.load(TEAM)
+    session.classes.choose("nucleus")
+    box = Prompts(box_xyxy=(18.0, 2.0, 27.0, 11.0))
+    session.set_prompts(box)
+    session.wait_until_idle(120)
+    made = session.accept().label_id
+    book = session._editing.target.labels.book
+    assert book.get(made).class_name == "nucleus"
+    session.classes.choose("Zellkern 核")
+    session.objects.reopen(made)
+    session.set_prompts(Prompts(box_xyxy=(18.0, 2.0, 26.0, 10.0)))
+    session.wait_until_idle(120)
+    session.accept()
+    assert book.get(made).class_name == "nucleus"
+
+
+def test_files_of_ours_and_of_others(tmp_path):
+    ours = tmp_path / "classes.json"
+    write_classes(ours, TEAM)
+    assert read_classes(ours) == TEAM
+    assert json.loads(ours.read_text("utf-8"))["classes"][0] == {
+        "name": "nucleus",
+        "color": "#e69f00",
+    }
+    assert classes_from_json(classes_to_json(TEAM)) == TEAM
+    for name, text in (
+        ("data.yaml", "train: x\nnames:\n  1: debris\n  0: nucleus\n"),
+        ("list.yaml", "names: [nucleus, debris]\n"),
+        ("plain.txt", "\ufeffnucleus\n\n debris \r\n"),
+        ("bare.json", '["nucleus", {"name": "debris", "color": [86, 180, 233]}]'),
+        (
+            "coco.json",
+            '{"categories": [{"id": 1, "name": "nucleus"}, {"id": 2, "name": "debris"}]}',
+        ),
+    ):
+        (tmp_path / name).write_text(text, "utf-8")
+        read = read_classes(tmp_path / name)
+        assert [(one.name, one.color) for one in read] == [
+            ("nucleus", PALETTE[0]),
+            ("debris", PALETTE[1]),
+        ], name
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("mixed.yaml", "names:\n  1: a\n  b: c\n", "numbered"),
+        ("version.json", '{"format": "napari-sam-live classes", "version": "2"}', "version '2'"),
+        ("deep.json", "[" * 100_000, "recursion"),
+        ("deep.yaml", "[" * 3000, "recursion"),
+        ("long.json", f"[{'9' * 5000}]", "digits"),
+        ("tag.yaml", "names: [!!timestamp x]", "groupdict"),
+        ("half.json", r'["a\ud83d"]', "half a character"),
+        ("nested.json", '[["a"]]', "needs a name"),
+        ("color.json", '[{"name": "a", "color": [1, 2, null]}]', "colour"),
+        ("log.txt", "".join(f"line {number}\n" for number in range(8000)), "8000 names"),
+        ("large.txt", "a" * 2**18, "larger"),
+    ],
+)
+def test_whatever_else_is_chosen_by_mistake_is_refused_as_no_classes(tmp_path, name, text, why):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ClassError, match=f"{name} cannot be read as classes: .*{why}"):
+        read_classes(tmp_path / name)
+
+
+def test_names_that_are_numbered_in_json_come_in_the_order_of_their_numbers(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps({"names": {"10": "c", "2": "b", "1": "a"}}))
+    assert [one.name for one in read_classes(tmp_path / "a.json")] == ["a", "b", "c"]
+
+
+def test_many_classes_take_no_more_time_each_than_few():
+    compared = 0
+
+    class Name(str):
+        __slots__ = ()
+
+        def __eq__(self, other):
+            nonlocal compared
+            compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    table = ClassTable()
+    names = [Name(f"class {number}") for number in range(1000)]
+    table.replace_all(with_classes((), [(name, None) for name in names]))
+    assert compared < 5000
+    assert table.classes[len(PALETTE)].color == PALETTE[0]
+
+
+def test_half_a_character_comes_into_no_class(session):
+    with pytest.raises(ClassError, match="half a character"):
+        session.classes.add("n\ud83d")
+    with pytest.raises(TargetError, match="half a character"):
+        session.objects.note([1], class_name="n\ud83d")
+    session.classes.ensure(["n\ud83d"])
+    assert names(session) == ["n\ufffd"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "no classes"),
+        ("[" * 100_000, "recursion"),
+        ("9" * 5000, "4300 digits"),
+        ('{"format": "napari-sam-live classes", "version": null}', "cannot be read"),
+        ('{"other": 1}', "list of names"),
+        ('["a", "a"]', "already"),
+        ('[{"name": "a", "color": "red"}]', "colour"),
+        ('[{"color": "#000000"}]', "needs a name"),
+        ('{"format": "napari-sam-live classes", "version": 9, "classes": ["a"]}', "update"),
+    ],
+)
+def test_files_that_are_no_classes_are_refused(tmp_path, text, why):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ClassError, match=why):
+        read_classes(tmp_path / "a.json")
+    with pytest.raises(ClassError, match="cannot be written"):
+        write_classes(tmp_path / "missing" / "a.json", TEAM)
+
+
+def test_numbers_and_texts_do_not_number_classes_together(tmp_path):
+    (tmp_path / "a.yaml").write_text("names:\n  1: a\n  b: c\n")
+    with pytest.raises(ClassError, match="cannot be read"):
+        read_classes(tmp_path / "a.yaml")
+
+
+def test_classes_that_came_with_objects_stay_when_an_earlier_step_is_undone(session):
+    session.classes.add("a")
+    session.classes.rename("a", "b")
+    session.classes.ensure([TEAM[1]])
+    for expected in (["a", TEAM[1].name], [TEAM[1].name]):
+        session.undo()
+        assert names(session) == expected
+    for expected in (["a", TEAM[1].name], ["b", TEAM[1].name]):
+        session.redo()
+        assert names(session) == expected
+    assert session.classes.table.classes[1] == TEAM[1]
+
+
+def test_a_class_of_objects_is_there_also_after_its_making_is_undone(session):
+    session.classes.add("a")
+    book = session._editing.target.labels.book
+    record = book.get(1)
+    book.apply((RecordChange(record, replace(record, class_name="a")),))
+    session.undo()
+    assert names(session) == ["a"]
+
+
+def test_objects_of_another_target_that_keep_a_class_are_told_of(session, listen):
+    session.objects.note([1, 3], class_name="a")
+    other = ArrayPlane(np.zeros((20, 30), np.uint16))
+    first = session._editing.target
+    session.set_target(other)
+    warned = listen(session).warnings
+    session.classes.rename("a", "b")
+    session.classes.remove("b")
+    assert len(warned) == 1
+    assert warned[0].startswith("2 objects in other label layers still of class a")
+    first.labels.is_gone = True
+    session.classes.ensure(["a"])
+    session.classes.remove("a")
+    assert len(warned) == 1
+
+
+def test_other_classes_of_the_same_number_do_not_become_the_current_one(session):
+    session.classes.load(TEAM)
+    session.classes.choose("nucleus")
+    session.classes.load((ObjectClass("x", "#000000"), ObjectClass("y", "#000000")))
+    assert session.classes.table.current is None
+
+
+def test_the_current_class_follows_a_change_only_where_it_is_still_there():
+    table = ClassTable()
+    table.replace_all(TEAM)
+    table.choose("nucleus")
+    table.replace_all(TEAM[1:])
+    assert table.current is None
+    assert table.name_of(1) == "Zellkern 核"
+    assert table.name_of(2) is None

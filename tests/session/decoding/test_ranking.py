@@ -1,0 +1,345 @@
+"""Which candidate is preselected, and why: pure rules, then a session on real weights."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_sam.model import MaskPrediction
+from napari_sam.model.automatic.mask_ops import stable_mask
+from napari_sam.session import ArrayPlane, ImagePlane, Prompts
+from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.features import MaskFeatures, measure_traits
+from napari_sam.session.decoding.ranking import MAX_EXAMPLES, Example, rank
+from napari_sam.session.objects.history import Edit, History
+
+TIMEOUT_S = 120
+CELLS_RC = ((60, 60), (60, 190), (190, 60), (190, 190), (60, 320), (190, 320), (125, 125))
+
+
+def traits(**fields):
+    """Return the traits of a part, the object and the whole field."""
+    known = {
+        "iou_predictions": (0.9, 0.9, 0.9),
+        "stability_score": (0.9, 0.9, 0.9),
+        "area_px": (100, 1000, 60_000),
+        "tile_share": (0.0016, 0.016, 0.95),
+        "border_share": (0, 0, 0.8),
+        "brightness": (200, 150, 60),
+        "contrast": (50, 90, 0),
+        "elongation": (0.1, 0.1, 0.1),
+        "fullness": (1, 1, 1),
+    } | fields
+    has_box = known.pop("has_box", False)
+    arrays = {name: np.array(values, np.float64) for name, values in known.items()}
+    return MaskFeatures(**arrays, has_box=has_box)
+
+
+def ellipse(shape, centre_rc, axes):
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    return ((y - centre_rc[0]) / axes[0]) ** 2 + ((x - centre_rc[1]) / axes[1]) ** 2 <= 1
+
+
+def prediction_of(*masks, input_size=(1024, 1024), height=5.0):
+    """Return a prediction whose masks, in low-res pixels, are these."""
+    logits = np.full((len(masks), 256, 256), -height, np.float32)
+    for one, mask in zip(logits, masks, strict=True):
+        one[: mask.shape[0], : mask.shape[1]][mask] = height
+    return MaskPrediction(
+        logits, np.ones(len(masks), np.float32), input_size, input_size, image_size=1024
+    )
+
+
+def gray(values):
+    return np.repeat(np.asarray(values, np.uint8)[..., None], 3, axis=2)
+
+
+# Traits ------------------------------------------------------------------------------------
+
+
+def test_traits_of_ellipses():
+    masks = [ellipse((256, 256), (100, 120), axes) for axes in ((20, 20), (20, 40), (40, 20))]
+    found = measure_traits(prediction_of(*masks), gray(np.full((128, 128), 7)), 512 * 512)
+    areas = [np.count_nonzero(mask) for mask in masks]
+    np.testing.assert_allclose(found.area_px, np.array(areas) * 4)
+    np.testing.assert_allclose(found.tile_share, np.array(areas) / 256**2)
+    np.testing.assert_allclose(found.elongation, [0, np.log(2), np.log(2)], atol=0.02)
+    np.testing.assert_allclose(found.fullness, 1, atol=0.01)
+    np.testing.assert_array_equal(found.border_share, 0)
+    np.testing.assert_array_equal(found.stability_score, 1)
+    np.testing.assert_allclose(found.brightness, 7)
+    np.testing.assert_allclose(found.contrast, 0)
+
+
+def test_a_mask_in_two_pieces_is_not_full():
+    mask = ellipse((256, 256), (60, 60), (15, 15)) | ellipse((256, 256), (190, 190), (15, 15))
+    found = measure_traits(prediction_of(mask), None, 256**2)
+    assert found.fullness[0] < 0.5
+    assert found.elongation[0] > 1
+
+
+def test_brightness_inside_and_around():
+    image = np.full((128, 128), 40)
+    image[ellipse((128, 128), (50, 60), (11, 11))] = 200
+    dark = ellipse((256, 256), (200, 200), (20, 20))
+    bright = ellipse((256, 256), (100, 120), (22, 22))
+    found = measure_traits(prediction_of(bright, dark), gray(image), 256**2)
+    np.testing.assert_allclose(found.brightness, [200, 40], atol=2)
+    np.testing.assert_allclose(found.contrast, [160, 0], atol=8)
+
+
+def test_the_padding_of_the_input_does_not_count():
+    found = measure_traits(
+        prediction_of(np.ones((128, 256), bool), input_size=(512, 1024)),
+        gray(np.full((64, 128), 9)),
+        100 * 200,
+    )
+    assert found.tile_share[0] == found.border_share[0] == 1
+    assert found.area_px[0] == 100 * 200
+    assert found.brightness[0] == 9
+
+
+def test_an_empty_mask_and_one_thinner_than_a_thumbnail_have_traits():
+    line = np.zeros((256, 256), bool)
+    line[101, 20:80] = True
+    found = measure_traits(
+        prediction_of(np.zeros((256, 256), bool), line), gray(np.zeros((96, 96))), 256**2
+    )
+    np.testing.assert_array_equal(found.area_px, [0, 60])
+    assert np.isnan(found.brightness).all()
+    assert sorted(rank(found, (Example(found, 1),)).order) == [0, 1]
+
+
+@pytest.fixture(scope="module")
+def prediction(real_predictor):
+    """Return the model's answer to a click on one of many cells."""
+    image = gray(cells_image())
+    row, column = CELLS_RC[0]
+    return real_predictor.decode(real_predictor.encode(image), [(column, row)], [1])
+
+
+def test_the_stability_score_is_that_of_automatic_masks(prediction):
+    """It is counted in low-res pixels instead of the image's, hence the tolerance."""
+    found = measure_traits(prediction, None, 250 * 380)
+    filters = prediction.axis_filters(prediction.original_size)
+    expected = [stable_mask(one, *filters, 1.0) for one in prediction.low_res_logits]
+    np.testing.assert_allclose(
+        found.stability_score, [one.stability_score for one in expected], atol=0.03
+    )
+    np.testing.assert_allclose(found.area_px, prediction.masks.sum(axis=(1, 2)), rtol=0.05)
+
+
+# The rule ------------------------------------------------------------------------------------
+
+
+def test_with_nothing_to_tell_masks_apart_the_score_does():
+    ranking = rank(traits(iou_predictions=(0.8, 0.95, 0.9)), ())
+    assert ranking.order == (1, 0, 2)
+    assert ranking.reason == "highest predicted IoU"
+
+
+def test_the_whole_field_is_preselected_only_far_ahead():
+    ranking = rank(traits(iou_predictions=(0.7, 0.85, 0.95)), ())
+    assert ranking.order[0] == 1
+    assert ranking.reason == "mask 3 fills the whole field"
+    assert rank(traits(iou_predictions=(0.3, 0.4, 0.95)), ()).order[0] == 2
+
+
+def test_a_large_mask_inside_the_field_and_one_in_a_box_are_not_the_whole_field():
+    scores = (0.7, 0.85, 0.95)
+    assert rank(traits(iou_predictions=scores, border_share=(0, 0, 0.1)), ()).order[0] == 2
+    assert rank(traits(iou_predictions=scores, has_box=True), ()).order[0] == 2
+
+
+def test_stability_decides_between_equal_scores():
+    ranking = rank(traits(stability_score=(0.6, 0.95, 0.9)), ())
+    assert ranking.order[0] == 1
+    assert ranking.reason == "as good as mask 1, and more stable"
+
+
+@pytest.mark.parametrize("accepted", [0, 1, 2])
+def test_what_was_accepted_is_preselected(accepted):
+    memory = tuple(Example(traits(), accepted) for _ in range(3))
+    scores = np.full(3, 0.9)
+    scores[accepted] = 0.8
+    ranking = rank(traits(iou_predictions=scores), memory)
+    assert ranking.order[0] == accepted
+    assert ranking.reason.startswith("like the objects you accepted: ")
+
+
+def test_the_reason_names_what_is_alike():
+    area = traits(brightness=(150, 150, 150), contrast=(90, 90, 90))
+    ranking = rank(area, (Example(traits(brightness=(150, 150, 150)), 1),) * 3)
+    assert ranking.reason == "like the objects you accepted: size"
+
+
+def test_masks_that_are_all_the_object_were_not_passed_over():
+    parts = traits(
+        area_px=(100, 101, 102),
+        tile_share=(0.0016,) * 3,
+        border_share=(0,) * 3,
+        brightness=(200,) * 3,
+        contrast=(50,) * 3,
+    )
+    shown = traits(iou_predictions=(0.9, 0.98, 0.9))
+    assert rank(shown, ()).order[0] == 1
+    assert rank(shown, (Example(parts, 1),) * 3).order[0] == 0
+
+
+def test_a_much_better_score_is_preselected_against_memory():
+    memory = (Example(traits(), 1),)
+    assert rank(traits(iou_predictions=(0.95, 0.5, 0.5)), memory).order[0] == 0
+
+
+def test_memory_of_quite_other_objects_says_nothing():
+    other = traits(area_px=(1e6, 1e7, 1e8), brightness=(1, 2, 3), contrast=(0, 0, 0))
+    scores = (0.8, 0.81, 0.82)
+    shown = traits(iou_predictions=scores, tile_share=(0, 0, 0))
+    assert rank(shown, (Example(other, 0),) * 20).order == rank(shown, ()).order
+
+
+def test_brightness_that_is_not_known_makes_no_difference():
+    unknown = traits(
+        iou_predictions=(0.9, 0.95, 0.9), brightness=(np.nan,) * 3, contrast=(np.nan,) * 3
+    )
+    ranking = rank(unknown, (Example(traits(), 0),) * 3)
+    assert ranking.order[0] == 0
+    assert "size" in ranking.reason
+    assert "brightness" not in ranking.reason
+
+
+def test_a_single_candidate_is_the_first():
+    one = traits(**{f.name: (1,) for f in dataclasses.fields(MaskFeatures) if f.name != "has_box"})
+    assert rank(one, (Example(one, 0),)).order == (0,)
+
+
+# In a session -----------------------------------------------------------------------------------
+
+
+def cells_image():
+    """Draw cells with bright nuclei: the model's highest score is that of whole cells."""
+    rng = np.random.default_rng(3)
+    image = np.full((250, 380), 30.0)
+    for row, column in CELLS_RC:
+        image[ellipse(image.shape, (row, column), (26, 22))] += 40
+        image[ellipse(image.shape, (row, column), (11, 10))] += 60
+    image = ndimage.gaussian_filter(image, 1.2) + rng.normal(0, 4, image.shape)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def cells(open_session):
+    """Return a session on cells with nuclei."""
+    session = open_session()
+    session.set_image(ImagePlane(cells_image()), key="cells")
+    session.set_target(ArrayPlane(np.zeros((250, 380), np.uint16)))
+    session.wait_until_idle(TIMEOUT_S)
+    return session
+
+
+def click(session, number):
+    row, column = CELLS_RC[number]
+    session.set_prompts(Prompts(((column, row),), (1,)))
+    session.wait_until_idle(TIMEOUT_S)
+    return session.state.candidates
+
+
+def area_of(candidates, index):
+    return np.count_nonzero(candidates.crop(index).mask)
+
+
+def accept_nucleus(session, number):
+    candidates = click(session, number)
+    smallest = min(range(3), key=lambda index: area_of(candidates, index))
+    session.choose(smallest)
+    session.wait_until_idle(TIMEOUT_S)
+    session.accept()
+
+
+def test_the_session_learns_what_is_meant_and_unlearns_it_exactly(cells):
+    first = click(cells, 0)
+    assert first.best == np.argmax(first.iou_predictions)
+    assert first.ranking.reason == "highest predicted IoU"
+    assert area_of(first, first.best) > 1200
+    cells.clear_prompts()
+
+    for number in (1, 2, 3):
+        accept_nucleus(cells, number)
+    learnt = click(cells, 0)
+    assert area_of(learnt, learnt.best) < 600
+    assert learnt.ranking.reason.startswith("like the objects you accepted: ")
+    assert cells.state.chosen == learnt.best
+    np.testing.assert_array_equal(learnt.prediction.low_res_logits, first.prediction.low_res_logits)
+
+    cells.clear_prompts()
+    while cells.state.can_undo:
+        cells.undo()
+        cells.wait_until_idle(TIMEOUT_S)
+    while cells.state.can_redo:
+        cells.redo()
+        cells.wait_until_idle(TIMEOUT_S)
+    again = click(cells, 0)
+    assert again.ranking.order == learnt.ranking.order
+    assert again.ranking.reason == learnt.ranking.reason
+
+    while cells.state.can_undo:
+        cells.undo()
+        cells.wait_until_idle(TIMEOUT_S)
+    unlearnt = click(cells, 0)
+    assert unlearnt.best == first.best
+    assert unlearnt.ranking.reason == first.ranking.reason
+
+
+def test_a_preview_preselects_what_the_click_would(cells):
+    for number in (1, 2, 3):
+        accept_nucleus(cells, number)
+    row, column = CELLS_RC[0]
+    cells.hover(Prompts(((column, row),), (1,)))
+    cells.wait_until_idle(TIMEOUT_S)
+    preview = cells.state.preview
+    assert area_of(preview, preview.best) < 600
+    cells.hover(None)
+
+
+def test_a_choice_stays_a_choice(cells):
+    for number in (1, 2, 3):
+        accept_nucleus(cells, number)
+    candidates = click(cells, 0)
+    whole = max(range(2), key=lambda index: area_of(candidates, index))
+    assert whole != candidates.best
+    cells.choose(whole)
+    cells.wait_until_idle(TIMEOUT_S)
+    assert cells.state.chosen == whole
+    row, column = CELLS_RC[0]
+    cells.set_prompts(Prompts(((column, row), (column + 16, row)), (1, 1)))
+    cells.wait_until_idle(TIMEOUT_S)
+    assert cells.state.chosen == whole
+
+
+def test_what_was_learnt_on_another_plane_counts(cells, coins):
+    for number in (1, 2, 3):
+        accept_nucleus(cells, number)
+    cells.set_image(coins, key="coins")
+    cells.wait_until_idle(TIMEOUT_S)
+    cells.set_image(ImagePlane(cells_image()), key="again")
+    cells.wait_until_idle(TIMEOUT_S)
+    learnt = click(cells, 0)
+    assert area_of(learnt, learnt.best) < 600
+
+
+def test_memory_keeps_the_newest():
+    history, nothing = History(), ObjectState()
+    examples = [Example(traits(), 0) for _ in range(MAX_EXAMPLES + 3)]
+    for example in examples:
+        history.push(Edit(nothing, nothing, 0, example=example))
+        history.push(Edit(nothing, nothing, 0))
+    assert all(a is b for a, b in zip(history.memory, examples[3:], strict=True))
+    history.undo()
+    history.undo()
+    assert history.memory[-1] is examples[-2]
+    assert history.memory[0] is examples[2]
+    history.redo()
+    assert history.memory[-1] is examples[-1]

@@ -1,0 +1,280 @@
+"""What a person paints on an object and erases of it stays, whatever is done afterwards."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_sam.formats import ImageInfo
+from napari_sam.session import ArrayPlane, ImagePlane, ObjectRecord, Overlap, Prompts
+from napari_sam.session.annotations import annotations_of
+from napari_sam.session.objects.measuring import find_objects
+from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.painting import PaintedPixels, updated_records
+
+TIMEOUT_S = 120
+COIN, OTHER = (104, 68), (166, 73)
+
+
+class Person:
+    """Clicks, and paints with a brush."""
+
+    def __init__(self, session, shape=(303, 384)):
+        self.session = session
+        self.plane = ArrayPlane(np.zeros(shape, np.uint16))
+        self.array, self.book = self.plane.labels.array, self.plane.labels.book
+        session.set_target(self.plane)
+
+    def settle(self):
+        self.session.wait_until_idle(TIMEOUT_S)
+
+    def click(self, *places):
+        self.session.set_prompts(Prompts(places, (1,) * len(places)))
+        self.settle()
+
+    def accept(self, *places):
+        if places:
+            self.click(*places)
+        self.session.accept()
+        self.settle()
+
+    def reopen(self, label_id, *places):
+        self.session.objects.reopen(label_id)
+        self.settle()
+        if places:
+            self.click(*places)
+
+    def brush(self, region, label_id):
+        before = self.array[region].copy()
+        self.array[region] = label_id
+        changed = before != label_id
+        painted = PaintedPixels()
+        start = tuple(one.start for one in region)
+        painted.add(start, changed, {label_id, *np.unique(before).tolist()})
+        masks = painted.masks()
+        self.book.apply(
+            tuple(updated_records(self.plane.labels, self.book, masks, painted.label_ids))
+        )
+
+    def check(self):
+        """Every record says what is in the labels, and every object has one."""
+        found = {
+            one.label_id: (one.start, one.stop, one.area_px)
+            for one in find_objects(self.plane.labels)
+        }
+        assert found == {one.label_id: (one.start, one.stop, one.area_px) for one in self.book}
+
+
+@pytest.fixture
+def person(session):
+    return Person(session)
+
+
+FAR = np.s_[0:4, 0:4]
+INSIDE = np.s_[66:71, 102:107]
+
+
+def painted_on(person):
+    assert (person.array[FAR] == 1).all()
+    assert not (person.array[INSIDE] == 1).any()
+    person.check()
+
+
+def test_strokes_survive_being_reopened_again_and_again(person):
+    person.accept(COIN)
+    person.brush(FAR, 1)
+    person.brush(INSIDE, 0)
+    for n in range(3):
+        person.reopen(1, COIN, (100 + n, 60))
+        person.accept()
+        painted_on(person)
+
+
+def test_strokes_made_while_an_object_is_reopened_stay(person):
+    person.accept(COIN)
+    person.reopen(1, COIN, (100, 60))
+    person.brush(FAR, 1)
+    person.brush(INSIDE, 0)
+    person.accept()
+    painted_on(person)
+
+
+def test_a_half_that_was_erased_does_not_come_back(person):
+    person.accept(COIN)
+    person.brush(np.s_[0:303, 0:104], 0)
+    person.reopen(1, COIN, (110, 70))
+    person.accept()
+    assert person.book.get(1).start[1] == 104
+    person.check()
+
+
+def test_what_is_painted_over_again_is_not_erased(person):
+    person.accept(COIN)
+    person.brush(INSIDE, 0)
+    person.brush(INSIDE, 1)
+    person.reopen(1, COIN, (100, 60))
+    person.accept()
+    assert (person.array[INSIDE] == 1).all()
+
+
+def test_strokes_on_an_object_from_elsewhere_stay(person):
+    person.array[45:95, 80:130] = 1
+    person.book.replace_all(find_objects(person.plane.labels))
+    person.brush(FAR, 1)
+    person.brush(INSIDE, 0)
+    for _ in range(2):
+        person.reopen(1, COIN)
+        person.accept()
+        painted_on(person)
+
+
+def test_a_hole_that_another_object_has_left_can_be_filled(person):
+    person.accept(COIN)
+    before = person.array.copy()
+    person.session.objects.overlap = Overlap.REPLACE
+    mask = np.ones((10, 10), bool)
+    person.session.objects.add([ObjectRecord(2, (), (), 0, masks=(PackedMask((64, 100), mask),))])
+    person.settle()
+    person.session.objects.remove([2])
+    person.settle()
+    assert person.array[68, 104] == 0
+    person.reopen(1, COIN, (100, 60))
+    person.accept()
+    assert (person.array[before == 1] == 1).mean() > 0.95
+    assert person.array[68, 104] == 1
+    person.check()
+
+
+def test_what_a_brush_has_erased_stays_erased_when_the_accept_is_undone_and_redone(person):
+    person.accept(COIN)
+    person.reopen(1, COIN, (100, 60))
+    person.accept()
+    person.brush(INSIDE, 0)
+    for step in (person.session.undo, person.session.redo, person.session.undo):
+        step()
+        person.settle()
+        assert not person.array[INSIDE].any()
+        person.check()
+    person.session.redo()
+    person.settle()
+    person.reopen(1, COIN, (100, 61))
+    person.accept()
+    assert not person.array[INSIDE].any()
+
+
+def test_the_parts_of_a_merged_object_are_no_strokes(person):
+    person.accept(COIN)
+    person.array[0:40, 300:330] = 2
+    person.book.apply(())
+    person.book.replace_all(find_objects(person.plane.labels))
+    person.session.objects.merge([1, 2])
+    person.settle()
+    assert person.book.get(1).brushed.painted == ()
+    covered = np.zeros(person.array.shape, bool)
+    for one in person.book.get(1).masks:
+        covered[one.region] |= one.mask
+    np.testing.assert_array_equal(covered, person.array == 1)
+
+
+def test_erased_pixels_are_not_exported_though_another_object_has_them(person):
+    person.accept(COIN)
+    person.brush(INSIDE, 0)
+    mask = np.ones((9, 9), bool)
+    person.session.objects.add([ObjectRecord(2, (), (), 0, masks=(PackedMask((64, 100), mask),))])
+    person.settle()
+    image = ImageInfo(person.array.shape)
+    both = annotations_of(person.plane.labels, person.book, image, overlapping=True)
+    (first,) = [one for one in both.objects if one.label_id == 1]
+    assert first.mask.sum() == person.book.get(1).area_px
+
+
+# Numbers ------------------------------------------------------------------------------------
+
+
+def test_a_reopened_object_that_was_deleted_is_made_anew_beside_the_one_with_its_number(
+    person,
+):
+    session = person.session
+    person.accept(COIN)
+    person.reopen(1, COIN)
+    session.objects.remove([1])
+    person.settle()
+    mask = PackedMask((200, 200), np.ones((9, 9), bool))
+    session.objects.add([ObjectRecord(1, (), (), 0, masks=(mask,))])
+    person.settle()
+    assert person.book.get(1).area_px == 81
+    assert session.objects.reopened_label_id is None
+    person.click(COIN, (100, 60))
+    person.accept()
+    assert person.book.get(1).area_px == 81
+    assert person.array[68, 104] == 2
+    person.check()
+
+
+def test_what_was_painted_with_the_number_of_an_object_makes_way_when_that_comes_back(
+    person, listen
+):
+    heard = listen(person.session)
+    person.accept(COIN)
+    before = person.array.copy()
+    person.session.objects.remove([1])
+    person.settle()
+    person.brush(FAR, 1)
+    person.session.undo()
+    person.settle()
+    assert (person.array[FAR] == 2).all()
+    np.testing.assert_array_equal(person.array == 1, before == 1)
+    assert person.book.get(1).state is not None
+    assert person.book.get(2).state is None
+    assert heard.warnings == [
+        "What was painted as object 1 is object 2 now: undo brings that one back."
+    ]
+    person.check()
+    person.session.redo()
+    person.settle()
+    assert set(np.unique(person.array)) == {0, 2}
+    person.check()
+
+
+def test_pixels_of_strokes_are_told_in_a_large_plane(open_session):
+    session = open_session()
+    session.set_image(ImagePlane(np.full((700, 900), 90, np.uint8), name="gray"))
+    session.wait_until_idle(TIMEOUT_S)
+    person = Person(session, (700, 900))
+    mask = PackedMask((500, 500), np.ones((40, 40), bool))
+    session.objects.add([ObjectRecord(1, (), (), 0, masks=(mask,))])
+    person.settle()
+    person.brush(np.s_[505:520, 490:530], 0)
+    person.brush(np.s_[0:600, 510:515], 1)
+    brushed = person.book.get(1).brushed
+    erased = sum(one.area_px for one in brushed.erased)
+    painted = sum(one.area_px for one in brushed.painted)
+    assert erased == 15 * (530 - 500) - 15 * 5
+    assert painted == 600 * 5 - 40 * 5
+
+
+def test_what_was_erased_of_one_part_may_belong_to_another(person):
+    person.accept(COIN)
+    person.brush(INSIDE, 0)
+    person.brush(INSIDE, 5)
+    person.session.objects.merge([1, 5])
+    person.settle()
+    assert (person.array[INSIDE] == 1).all()
+    assert person.book.get(1).brushed.erased == ()
+
+
+def test_undo_and_redo_bring_back_what_a_brush_has_made_of_an_object(person):
+    person.accept(COIN)
+    person.brush(FAR, 1)
+    person.brush(INSIDE, 0)
+    before, record = person.array.copy(), person.book.get(1)
+    person.session.undo()
+    person.settle()
+    person.check()
+    person.session.redo()
+    person.settle()
+    np.testing.assert_array_equal(person.array, before)
+    person.check()
+    erased = sum(one.area_px for one in person.book.get(1).brushed.erased)
+    assert erased == sum(one.area_px for one in record.brushed.erased) == 25
+    painted_on(person)

@@ -1,0 +1,273 @@
+"""Records stay true when objects take pixels of others, and when a brush comes in between."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from napari_sam.session import ArrayLabels, ArrayPlane, ObjectRecord, Overlap, TargetError
+from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.jobs import CallbackQueue, run_until
+from napari_sam.session.journal.replaying import read_journal, replay
+from napari_sam.session.objects.editing import MAX_BLOCKS_AT_ONCE, Editing
+from napari_sam.session.objects.history import Edit
+from napari_sam.session.objects.measuring import find_objects, recounted
+from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.records import RecordChange
+from napari_sam.session.objects.reopening import reopen
+from napari_sam.session.objects.writing import NewObject, plan_object
+from tests.session.annotating import Annotator, Shown
+
+TIMEOUT_S = 60
+
+
+@pytest.fixture
+def editing():
+    """Return what writes objects into 40 x 40 pixels, taking those of others."""
+    editing = Editing(CallbackQueue())
+    editing.target = ArrayPlane(np.zeros((40, 40), np.uint8))
+    editing.overlap = Overlap.REPLACE
+    yield editing
+    editing.close()
+
+
+def accept(editing, top, left, height, width, **what):
+    """Accept a rectangle; return its number."""
+    new = NewObject(
+        [(np.ones((height, width), bool), top, left)], ObjectRecord(0, (), (), 0, **what)
+    )
+    return editing.accept(new, ObjectState(), (Shown(), 0)).label_id
+
+
+def add(editing, *boxes):
+    """Add rectangles from elsewhere, and wait."""
+    records = [
+        ObjectRecord(0, (), (), 0, masks=(PackedMask(box[:2], np.ones(box[2:], bool)),))
+        for box in boxes
+    ]
+    editing.add(records, ObjectState(), lambda _: None)
+    settle(editing)
+
+
+def settle(editing):
+    run_until(lambda: editing.is_idle, editing._lane._dispatcher, TIMEOUT_S, "editing")
+
+
+def paint(editing, label_id, top, left, height, width):
+    """Paint a rectangle, as with a brush."""
+    labels = editing.target.labels
+    where = np.s_[top : top + height, left : left + width]
+    touched = {int(n) for n in np.unique(labels.array[where])} | {label_id}
+    labels.array[where] = label_id
+    for one in touched - {0}:
+        box = (top, left), (top + height, left + width)
+        labels.book.apply(tuple(recounted(labels, labels.book, one, *box)))
+
+
+def places(book):
+    return {one.label_id: (one.start, one.stop, one.area_px) for one in book}
+
+
+def check(labels):
+    assert places(labels.book) == places(find_objects(labels))
+
+
+def test_who_loses_pixels_has_less_and_who_loses_all_is_gone_until_undo(editing):
+    book = editing.target.labels.book
+    for box in ((0, 0, 4, 4), (10, 10, 10, 10), (30, 30, 5, 5)):
+        accept(editing, *box, note=f"at {box}")
+    before = list(book)
+    taker = accept(editing, 0, 0, 15, 15)
+    assert places(book) == {
+        2: ((10, 10), (20, 20), 75),
+        3: ((30, 30), (35, 35), 25),
+        taker: ((0, 0), (15, 15), 225),
+    }
+    check(editing.target.labels)
+    editing.undo()
+    assert sorted(book, key=lambda one: one.label_id) == before
+    editing.redo()
+    check(editing.target.labels)
+
+
+def test_a_reopened_object_takes_pixels_as_a_new_one_does(editing):
+    labels = editing.target.labels
+    first, other = accept(editing, 0, 0, 5, 5), accept(editing, 0, 10, 5, 5)
+    new = NewObject([(np.ones((8, 20), bool), 0, 0)], labels.book.get(first))
+    editing.accept(replace(new, replaced=labels.book.get(first)), ObjectState(), (Shown(), 0))
+    assert places(labels.book) == {first: ((0, 0), (8, 20), 160)}
+    editing.undo()
+    assert set(places(labels.book)) == {first, other}
+    check(labels)
+
+
+def test_of_many_that_take_from_each_other_those_with_pixels_are_there(editing):
+    made = []
+    editing.done.connect(lambda edit: made.append(edit.labels.n_made))
+    accept(editing, 1, 1, 3, 3)
+    add(editing, (0, 0, 10, 10), (2, 2, 4, 4), (0, 0, 7, 7), (5, 5, 9, 9))
+    labels = editing.target.labels
+    assert set(places(labels.book)) == {2, 4, 5}
+    assert made == [1, 3]
+    check(labels)
+    editing.undo()
+    assert places(labels.book) == {1: ((1, 1), (4, 4), 9)}
+    editing.redo()
+    assert set(places(labels.book)) == {2, 4, 5}
+    check(labels)
+
+
+def test_what_a_brush_has_done_between_two_steps_is_counted(editing):
+    labels = editing.target.labels
+    first = accept(editing, 0, 0, 5, 5)
+    second = accept(editing, 10, 10, 5, 5, note="kept")
+    paint(editing, second, 20, 20, 3, 3)
+    paint(editing, first, 12, 12, 1, 1)
+    editing.undo()
+    check(labels)
+    assert labels.book.get(second).note == "kept"
+    paint(editing, 0, 20, 20, 3, 3)
+    paint(editing, first, 11, 11, 1, 1)
+    editing.redo()
+    check(labels)
+
+
+def note(editing, label_id, text):
+    record = editing.target.labels.book.get(label_id)
+    editing.change([RecordChange(record, replace(record, note=text))], ObjectState())
+
+
+def test_what_follows_in_redo_is_about_the_object_with_its_new_number(editing):
+    labels = editing.target.labels
+    accept(editing, 0, 0, 3, 3)
+    made = accept(editing, 0, 10, 6, 6, note="made")
+    note(editing, made, "noted")
+    taker = accept(editing, 4, 12, 6, 6, note="taker")
+    reopened = reopen(editing.target, labels.book.get(made))
+    editing.history.push(Edit(ObjectState(), reopened, 0))
+    editing.remove([labels.book.get(made)], ObjectState())
+    add(editing, (20, 20, 5, 5), (22, 22, 5, 5))
+    pixels = labels.array.copy()
+    for _ in range(6):
+        editing.undo()
+    paint(editing, made, 35, 35, 3, 3)
+    states = []
+    editing.restored.connect(lambda _, state: states.append(state))
+    for _ in range(6):
+        editing.redo()
+        check(labels)
+    assert states[3].reopened.record.label_id == 3
+    notes = {one.label_id: one.note for one in labels.book}
+    assert notes == {1: "", made: "", taker + 1: "taker", 5: "", 6: ""}
+    others = labels.array * (labels.array != made)
+    for label_id in set(np.unique(pixels)) - {0}:
+        (now,) = np.unique(others[pixels == label_id])
+        np.testing.assert_array_equal(others == now, pixels == label_id)
+    for _ in range(6):
+        editing.undo()
+        check(labels)
+    assert set(places(labels.book)) == {1, made}
+
+
+def test_a_number_that_is_used_twice_means_the_object_of_its_time(editing):
+    labels = editing.target.labels
+    first = accept(editing, 0, 0, 5, 5)
+    editing.remove([labels.book.get(first)], ObjectState())
+    assert accept(editing, 10, 10, 5, 5, note="second") == first
+    for _ in range(3):
+        editing.undo()
+    paint(editing, first, 30, 30, 2, 2)
+    for expected in ({1, 2}, {1}, {1, 2}):
+        editing.redo()
+        assert set(places(labels.book)) == expected
+        check(labels)
+    assert labels.book.get(2).note == "second"
+
+
+def test_numbers_that_nobody_has_taken_come_back(editing):
+    labels = editing.target.labels
+    first = accept(editing, 0, 0, 5, 5)
+    editing.undo()
+    paint(editing, 7, 30, 30, 2, 2)
+    editing.redo()
+    assert set(places(labels.book)) == {first, 7}
+    check(labels)
+
+
+def test_redo_without_a_free_number_says_so_and_can_be_tried_again(editing):
+    labels = editing.target.labels
+    accept(editing, 0, 0, 5, 5)
+    editing.undo()
+    paint(editing, 1, 30, 30, 2, 2)
+    paint(editing, 255, 35, 35, 2, 2)
+    with pytest.raises(TargetError, match="too few numbers"):
+        editing.redo()
+    check(labels)
+    paint(editing, 0, 30, 30, 2, 2)
+    editing.redo()
+    assert places(labels.book)[1] == ((0, 0), (5, 5), 25)
+
+
+class PaintedMeanwhile(ArrayLabels):
+    """Labels in which the person paints just after a region was read to be written."""
+
+    stroke: tuple | None = None
+
+    def read(self, region):
+        pixels = super().read(region)
+        if self.stroke is not None:
+            self.array[self.stroke] = 9
+        return pixels
+
+
+def test_a_stroke_beside_an_object_that_is_being_written_stays():
+    plane = ArrayPlane(np.zeros((20, 20), np.uint8))
+    plane.labels = labels = PaintedMeanwhile(plane.labels.array)
+    mask = np.eye(10, dtype=bool)
+    edit = plan_object(plane, NewObject([(mask, 0, 0)], ObjectRecord(0, (), (), 0)), Overlap.KEEP)
+    labels.stroke = np.s_[0, 5]
+    assert edit.write() is edit
+    assert labels.array[0, 5] == 9
+    labels.stroke = np.s_[0, 6]
+    assert edit.erase() is edit
+    assert labels.array[0, 6] == 9
+    assert labels.array.sum() == 18
+
+
+def test_many_small_objects_are_written_beside_the_owners_thread(editing):
+    labels, threads = editing.target.labels, []
+    editing.record = lambda *_: threads.append(threading.get_ident())
+    add(editing, *((row, column, 1, 1) for row in range(0, 32, 2) for column in range(0, 30, 2)))
+    pixels, n_objects = labels.array.copy(), len(labels.book)
+    assert n_objects > MAX_BLOCKS_AT_ONCE
+    for action in (
+        editing.undo,
+        editing.redo,
+        lambda: editing.remove(list(labels.book), ObjectState()),
+        editing.undo,
+    ):
+        action()
+        assert not editing.is_idle
+        with pytest.raises(TargetError, match="still being written"):
+            editing.undo()
+        settle(editing)
+        check(labels)
+    assert threading.get_ident() not in threads
+    np.testing.assert_array_equal(labels.array, pixels)
+    assert len(labels.book) == n_objects
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_is_done_the_records_are_those_of_the_pixels(seed):
+    person = Annotator(seed)
+    for _ in islice(person.work(), 60):
+        check(person.labels)
+    content = read_journal(person.journal.path)
+    restored = ArrayLabels(np.zeros_like(person.labels.array))
+    replay(content.entries, restored)
+    np.testing.assert_array_equal(restored.array, person.labels.array)
+    assert list(places(restored.book).items()) == list(places(person.labels.book).items())

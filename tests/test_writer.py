@@ -1,0 +1,57 @@
+"""A file that is there is replaced only by whoever wants that, also if its suffix was not typed."""
+
+from __future__ import annotations
+
+import pytest
+from qtpy.QtWidgets import QFileDialog, QMessageBox
+
+from napari_sam._qt.class_panel import ClassPanel
+from napari_sam._qt.export_row import ExportRow
+from napari_sam._qt.session_file_row import SessionRow
+
+YES, NO = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
+
+
+def session_row():
+    row = SessionRow()
+    return row, row.save_requested, row._save.click, ".sam-session.jsonl"
+
+
+def file_row():
+    row = ExportRow({"NumPy": (".npz",)}, (".npz",))
+    return row, row.export_requested, row._export.click, ".npz"
+
+
+def class_panel():
+    panel = ClassPanel()
+    return panel, panel.save_requested, panel._on_save, ".json"
+
+
+@pytest.mark.parametrize("make", [session_row, file_row, class_panel])
+def test_it_is_asked_about_the_name_that_the_file_gets(make, qtbot, tmp_path, monkeypatch):
+    widget, requested, save, suffix = make()
+    qtbot.addWidget(widget)
+    written, answers = [], []
+    requested.connect(lambda path, *_: written.append(path))
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop())
+
+    def choose(name):
+        chosen = f"NumPy (*{suffix})"
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(name), chosen))
+        save()
+
+    there = tmp_path / f"monday{suffix}"
+    there.write_text("the only copy")
+    answers[:] = [NO]
+    choose(tmp_path / "monday")
+    assert (written, answers) == ([], [])
+    answers[:] = [YES]
+    choose(tmp_path / "monday")
+    assert (written.pop(), answers) == (there, [])
+    choose(there)  # about which the dialog has asked
+    assert written.pop() == there
+    choose(tmp_path / "tuesday")
+    assert written.pop() == tmp_path / f"tuesday{suffix}"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: ("", ""))
+    save()
+    assert written == []
