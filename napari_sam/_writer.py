@@ -40,17 +40,7 @@ class NotSavedError(RuntimeError):
 
 
 def annotations_of_layer(data: Any, meta: dict[str, Any]) -> Annotations:
-    """Return the objects of a Labels layer as napari hands it to a writer.
-
-    Parameters
-    ----------
-    data : (..., H, W) integer array, or a sequence of them
-        The labels, of any library; of several resolutions, the first one.
-    meta : dict
-        The layer's name, scale, units and axis labels. If its features have a column "index" with
-        label_ids, what is known of the objects is in their columns "class", "score", "reviewed"
-        and "note". The metadata may have the classes with their colours.
-    """
+    """Return the objects of a Labels layer as napari hands it to a writer."""
     labels = data[0] if meta.get("multiscale") else data
     known = features_of(pd.DataFrame(meta.get("features")))
     ones = (1,) * labels.ndim

@@ -62,24 +62,7 @@ _LOOK_MS: Final = 600
 
 
 class SamWidget(QWidget):
-    """Click on something in an image, see three masks, keep one.
-
-    Parameters
-    ----------
-    napari_viewer : napari.components.ViewerModel
-        The viewer to annotate in.
-    load_predictor : callable, optional
-        Makes a `Predictor`; called on a background thread.
-    model : ModelChoice, optional
-        The model to begin with. By default the embedded MobileSAM, on the best device.
-
-    Attributes
-    ----------
-    session : AnnotationSession
-        The owner of the state.
-    binding : LayerBinding
-        Its connection with the viewer's layers.
-    """
+    """Click on something in an image, see three masks, keep one."""
 
     def __init__(
         self,
@@ -123,13 +106,7 @@ class SamWidget(QWidget):
     # Scripts and tests -----------------------------------------------------------------------
 
     def wait_until_idle(self, timeout_s: float) -> None:
-        """Run the event loop until no job is pending and all results are on screen.
-
-        Raises
-        ------
-        TimeoutError
-            If jobs are still pending after `timeout_s` seconds.
-        """
+        """Run the event loop until no job is pending and all results are on screen."""
         self._dispatcher.run_pending(0)
         run_until(lambda: self._is_idle, self._dispatcher, timeout_s, "widget")
         # The canvas asks for its repaint in one round of the event loop and paints in the next.

@@ -171,15 +171,7 @@ class AutomaticPanel(QWidget):
     # What is shown -------------------------------------------------------------------------
 
     def show_place(self, shape: tuple[int, int] | None, elsewhere: str) -> None:
-        """Show what can be looked at.
-
-        Parameters
-        ----------
-        shape : (int, int), optional
-            Height and width of the plane; None: there is none.
-        elsewhere : str
-            Where the masks lie, if not on the plane that is annotated.
-        """
+        """Show what can be looked at."""
         self._is_here = not elsewhere
         self._elsewhere = elsewhere
         if shape != self._shape or not self.detail.count():

@@ -23,13 +23,7 @@ from napari_sam.session.batch_prompts.run import BatchPromptsState
 
 
 class BatchPromptsPanel(QWidget):
-    """A combo of layers, a button for files, a button to begin, and the progress.
-
-    Parameters
-    ----------
-    readable : tuple of str
-        How files end that can be read.
-    """
+    """A combo of layers, a button for files, a button to begin, and the progress."""
 
     layer_chosen = Signal(object)
     """The layer whose contents are the prompts, or None."""

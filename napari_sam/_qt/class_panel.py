@@ -118,19 +118,7 @@ class ClassPanel(QWidget):
         counts: Mapping[str | None, int],
         keys: Mapping[str | None, str],
     ) -> None:
-        """Show the classes.
-
-        Parameters
-        ----------
-        classes : sequence of ObjectClass
-            In the order of their numbers.
-        current : str, optional
-            The name of the one that new objects get.
-        counts : mapping of str to int
-            How many objects have it, by name; None: those without a class.
-        keys : mapping of str to str
-            What its key is called, by name; None: that of no class.
-        """
+        """Show the classes."""
         blocked = self.rows.blockSignals(True)
         # Rows stay what they are: this may be the answer to a click on one of them.
         while self.rows.topLevelItemCount() > len(classes) + 1:

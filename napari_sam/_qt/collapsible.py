@@ -16,15 +16,7 @@ _SETTLING_MS: Final = 500
 
 
 class CollapsibleSection(QCollapsible):
-    """A widget under a title that folds it away.
-
-    Parameters
-    ----------
-    contents : QWidget
-        What is folded; as high as its texts need at the width that there is.
-    advice : str
-        Added to the title in its tooltip.
-    """
+    """A widget under a title that folds it away."""
 
     def __init__(self, contents: QWidget, advice: str) -> None:
         super().__init__(expandedIcon="▾", collapsedIcon="▸")

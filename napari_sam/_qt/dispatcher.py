@@ -10,13 +10,7 @@ from qtpy.QtCore import QEventLoop, QObject, Qt, QTimer, Signal, Slot
 
 
 class QtDispatcher(QObject):
-    """A session `Dispatcher` whose callbacks run in the GUI thread's event loop.
-
-    Parameters
-    ----------
-    parent : QObject, optional
-        The object with which it lives.
-    """
+    """A session `Dispatcher` whose callbacks run in the GUI thread's event loop."""
 
     _posted = Signal(object)
 

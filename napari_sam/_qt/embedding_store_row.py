@@ -12,13 +12,7 @@ from napari_sam.session.embedding.store import StoreUsage
 
 
 class EmbeddingStoreRow(QWidget):
-    """The number and size of the embeddings on disk; asks for them whenever it comes in sight.
-
-    Parameters
-    ----------
-    folder : Path
-        Where they lie.
-    """
+    """The number and size of the embeddings on disk; asks for them whenever it comes in sight."""
 
     usage_requested = Signal()
     clear_requested = Signal()

@@ -15,17 +15,7 @@ AS_THEY_ARE, OVERLAPPING = "labels as they are", "allow overlapping masks"
 
 
 class ExportRow(QWidget):
-    """Asks for a file, and for objects to be written to it or read from it.
-
-    Parameters
-    ----------
-    formats : mapping of str to tuple of str
-        Of what can be written: the title, and how files end.
-    readable : tuple of str
-        How files end that can be read.
-    suggest : callable
-        Returns the name of a file that may be written, without its suffix.
-    """
+    """Asks for a file, and for objects to be written to it or read from it."""
 
     export_requested = Signal(Path, str, bool)
     """With the file, the title of its format, and whether masks may overlap in it."""

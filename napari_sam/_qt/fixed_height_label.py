@@ -20,13 +20,6 @@ class FixedHeightLabel(QWidget):
     Each text that a `QLabel` in a layout is given has all layouts around it done anew, up to
     napari's window, which is then painted. This one grows by a line where a text needs it, and
     shrinks only with another width: what lies below stays where the mouse has found it.
-
-    Parameters
-    ----------
-    min_lines : int
-        As many lines there is always room for.
-    wraps : bool
-        Whether long texts take several lines; else their ends are out of sight.
     """
 
     def __init__(self, min_lines: int = 1, *, wraps: bool = True) -> None:

@@ -11,15 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 
 class LayerCombo(QWidget):
-    """A combo of layers and, first of all, an entry that stands for none of them.
-
-    Parameters
-    ----------
-    none_text : str
-        What the entry for None says.
-    tooltip : str
-        What the choice means.
-    """
+    """A combo of layers and, first of all, an entry that stands for none of them."""
 
     chosen = Signal(object)
     """The layer the person chose, or None."""

@@ -18,13 +18,7 @@ _ROW_HEIGHT_PX: Final = 24
 
 
 class MaskPanel(QGroupBox):
-    """A row for each candidate, in the model's order, with its predicted IoU; why one is first.
-
-    Parameters
-    ----------
-    colors : sequence of str
-        The colour in which each candidate is shown.
-    """
+    """A row for each candidate, in the model's order, with its predicted IoU; why one is first."""
 
     candidate_requested = Signal(int)
 

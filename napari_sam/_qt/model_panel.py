@@ -33,11 +33,6 @@ class ModelPanel(CollapsibleSection):
     """The model picker, its download, and the choice of device and precision.
 
     What a person picks is shown as picked until it is in use; what is in use the title says.
-
-    Parameters
-    ----------
-    *below : QWidget
-        Shown last.
     """
 
     model_requested = Signal(PublishedModel)

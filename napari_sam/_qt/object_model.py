@@ -16,21 +16,12 @@ _ROOT: Final = QModelIndex()
 
 @dataclass(frozen=True)
 class PlaneAxes:
-    """Which axes of the target are shown, as far as its objects are told by them.
+    """Which axes of the target are shown, as far as its objects are told by them."""
 
-    Parameters
-    ----------
-    sliced : tuple of int
-        The axes that are not shown, along which there are several slices.
-    pixel_area : float
-        How large a pixel is along the others, in square units.
-    unit : str
-        What one unit is called; "" if that is pixels.
-    """
-
+    # the axes that are not shown, along which there are several slices
     sliced: tuple[int, ...] = ()
-    pixel_area: float = 1.0
-    unit: str = ""
+    pixel_area: float = 1.0  # how large a pixel is along the others, in square units
+    unit: str = ""  # what one unit is called; "" if that is pixels
 
     def area_of(self, record: ObjectRecord) -> float | int:
         """Return an object's area in square units; in pixels, a whole number."""

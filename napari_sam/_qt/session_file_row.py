@@ -15,13 +15,7 @@ _FILTER = f"Sessions (*{SESSION_SUFFIX})"
 
 
 class SessionRow(QWidget):
-    """Asks for a session file to be written or read, and shows how far that is.
-
-    Parameters
-    ----------
-    suggest : callable
-        Returns the name of a file that may be written, without its suffix.
-    """
+    """Asks for a session file to be written or read, and shows how far that is."""
 
     save_requested = Signal(Path)
     open_requested = Signal(Path)

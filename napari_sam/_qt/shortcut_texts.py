@@ -14,19 +14,7 @@ class ShortcutTexts:
     def add(
         self, set_text: Callable[[str], object], text: str, command: str, how: str = "{}"
     ) -> None:
-        """Have a text name a key.
-
-        Parameters
-        ----------
-        set_text : callable
-            Shows it.
-        text : str
-            What it says in any case.
-        command : str
-            What the key gives.
-        how : str
-            What follows in parentheses, with the key in place of "{}".
-        """
+        """Have a text name a key."""
         self._texts.append((set_text, text, command, how))
         set_text(text)
 

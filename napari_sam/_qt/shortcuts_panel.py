@@ -42,30 +42,14 @@ _HOW: Final = (
 
 @dataclass(frozen=True)
 class KeyRow:
-    """One key.
+    """One key."""
 
-    Parameters
-    ----------
-    group : str
-        Under which heading it is listed.
-    key : str
-        As the platform writes it; "" for none.
-    help : str
-        What it does now.
-    command : str
-        What it gives; "" for a key that cannot be changed.
-    remark : str
-        What else is to be known of it.
-    is_changed : bool
-        Whether the person chose it.
-    """
-
-    group: str
-    key: str
-    help: str
-    command: str = ""
-    remark: str = ""
-    is_changed: bool = False
+    group: str  # under which heading it is listed
+    key: str  # as the platform writes it; "" for none
+    help: str  # what it does now
+    command: str = ""  # what it gives; "" for a key that cannot be changed
+    remark: str = ""  # what else is to be known of it
+    is_changed: bool = False  # whether the person chose it
 
 
 class ShortcutsPanel(QDialog):

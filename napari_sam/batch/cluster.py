@@ -32,13 +32,7 @@ _RETRIES: Final = 2
 
 
 class ModelOfWorker(WorkerPlugin):
-    """Keeps a model on a worker, loaded when it is needed first.
-
-    Parameters
-    ----------
-    choice : ModelChoice
-        The model.
-    """
+    """Keeps a model on a worker, loaded when it is needed first."""
 
     idempotent = True
 
@@ -63,20 +57,6 @@ def run_on_cluster(address: str, task: Task, images: Sequence[ImageFile]) -> Ite
     """Do the images on the workers of a cluster, in the order in which they get done.
 
     An image that fails is tried again, on whatever worker; one that a worker died of, too.
-
-    Parameters
-    ----------
-    address : str
-        Of the scheduler, such as "tcp://10.0.0.1:8786".
-    task : Task
-        What to do.
-    images : sequence of ImageFile
-        With which images.
-
-    Raises
-    ------
-    RunError
-        If there is no such cluster.
     """
     try:
         client = Client(address, timeout=_TIMEOUT_S, set_as_default=False)

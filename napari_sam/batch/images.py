@@ -22,36 +22,14 @@ _SUFFIXES: Final = frozenset(
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image, and what its results are called.
+    """An image, and what its results are called."""
 
-    Parameters
-    ----------
-    path : str
-        Where the image is; absolute, because a worker may have another current folder.
-    name : str
-        Of its results in their folder, without an ending; with / for folders below it.
-    """
-
-    path: str
-    name: str
+    path: str  # where the image is; absolute, because a worker may have another current folder
+    name: str  # of its results in their folder, without an ending; with / for folders below it
 
 
 def find_images(inputs: Sequence[str], results: Path) -> list[ImageFile]:
-    """Find the images that are meant.
-
-    Parameters
-    ----------
-    inputs : sequence of str
-        Files, folders of which all images at any depth are meant, and patterns with ``*``.
-    results : Path
-        The folder of the results, which are no images.
-
-    Returns
-    -------
-    list of ImageFile
-        Each once. What does not exist is among them, and will be reported as such. Results are
-        named as images; the ending of the image is added where two would have one name.
-    """
+    """Find the images that are meant."""
     places = dict(_places(inputs, results.absolute()))
     count = Counter(_stem(place) for place in places.values())
     images = []

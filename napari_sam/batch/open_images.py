@@ -17,66 +17,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class OpenedPlane:
-    """One plane of an image.
+    """One plane of an image."""
 
-    Parameters
-    ----------
-    slice_index : tuple of int
-        Where it is in the stack; empty if there is but one plane.
-    name : str
-        What messages call it.
-    plane : ImagePlane
-        Its pixels.
-    """
-
-    slice_index: tuple[int, ...]
-    name: str
-    plane: ImagePlane
+    slice_index: tuple[int, ...]  # where it is in the stack; empty if there is but one plane
+    name: str  # what messages call it
+    plane: ImagePlane  # its pixels
 
 
 @dataclass(frozen=True, eq=False)
 class OpenedImage:
-    """An image of a file, of which there may be several.
+    """An image of a file, of which there may be several."""
 
-    Parameters
-    ----------
-    name : str
-        What napari calls its layer.
-    planes : list of OpenedPlane
-        All planes; axes of length one are left out.
-    shape : tuple of int
-        Lengths of the axes of the stack, then height and width.
-    scale : tuple of float
-        Step along each of these axes.
-    units, axis_labels : tuple
-        As the layer has them, one for each of these axes.
-    """
-
-    name: str
-    planes: list[OpenedPlane]
-    shape: tuple[int, ...]
-    scale: tuple[float, ...]
-    units: tuple[Any, ...]
-    axis_labels: tuple[str, ...]
+    name: str  # what napari calls its layer
+    planes: list[OpenedPlane]  # all planes; axes of length one are left out
+    shape: tuple[int, ...]  # lengths of the axes of the stack, then height and width
+    scale: tuple[float, ...]  # step along each of these axes
+    units: tuple[Any, ...]  # as the layer has them, one for each of these axes
+    axis_labels: tuple[str, ...]  # as the layer has them, one for each of these axes
 
 
 def open_images(file: str, reader: str | None = None) -> list[OpenedImage]:
-    """Open a file as napari would, without reading pixels that are not in memory then.
-
-    Parameters
-    ----------
-    file : str
-        Whatever napari reads.
-    reader : str, optional
-        The napari plugin that shall read it.
-
-    Raises
-    ------
-    click.ClickException
-        If the file cannot be opened, or has no images.
-    ImageError
-        If an image cannot be segmented.
-    """
+    """Open a file as napari would, without reading pixels that are not in memory then."""
     from napari.components import ViewerModel
     from napari.layers import Image
 

@@ -54,24 +54,12 @@ FORMATS_BY_SUFFIX: Final = {
 
 @dataclass(frozen=True, eq=False)
 class PlaneMasks:
-    """What was found in a plane.
+    """What was found in a plane."""
 
-    Parameters
-    ----------
-    slice_index : tuple of int
-        Where the plane is in the stack.
-    records : list of MaskRecord
-        Its masks.
-    proposals : Proposals, optional
-        Its ranked boxes.
-    edges : (H, W) float32 ndarray, optional
-        Its edges.
-    """
-
-    slice_index: tuple[int, ...]
-    records: list[MaskRecord]
-    proposals: Proposals | None = None
-    edges: NDArray[np.float32] | None = None
+    slice_index: tuple[int, ...]  # where the plane is in the stack
+    records: list[MaskRecord]  # its masks
+    proposals: Proposals | None = None  # its ranked boxes
+    edges: NDArray[np.float32] | None = None  # its edges
 
 
 def annotations_of(image: ImageInfo, planes: Sequence[PlaneMasks]) -> Annotations:
@@ -94,15 +82,7 @@ def annotations_of(image: ImageInfo, planes: Sequence[PlaneMasks]) -> Annotation
 
 
 def without_overlaps(annotations: Annotations, overlap: str) -> Annotations:
-    """Give each pixel to one object; those of which nothing is left are left out.
-
-    Parameters
-    ----------
-    annotations : Annotations
-        The objects.
-    overlap : str
-        A key of `OVERLAPS`: whose the pixels of two objects are.
-    """
+    """Give each pixel to one object; those of which nothing is left are left out."""
     in_order = sorted(annotations.objects, key=OVERLAPS[overlap])
     labels = labels_from_objects(replace(annotations, objects=in_order), overlap="last_wins")
     scores = {thing.label_id: thing.score for thing in annotations.objects}
@@ -127,30 +107,7 @@ def write_results(
     overlap: str,
     output_mode: str,
 ) -> None:
-    """Write all that is wanted, under names that begin with `stem`.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to.
-    stem : str
-        The name of the image without its ending.
-    image : ImageInfo
-        The image.
-    planes : sequence of PlaneMasks
-        What was found; proposals and edges in all planes or in none.
-    formats : sequence of str
-        Some of `FORMATS`.
-    overlap : str
-        A key of `OVERLAPS`.
-    output_mode : str
-        How the published form has masks.
-
-    Raises
-    ------
-    ExportError
-        If something cannot be written.
-    """
+    """Write all that is wanted, under names that begin with `stem`."""
     annotations = annotations_of(image, planes)
     for name in formats:
         if name == _PUBLISHED:

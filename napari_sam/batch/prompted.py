@@ -34,41 +34,21 @@ _CERTAIN: Final = 10.0
 
 @dataclass(frozen=True)
 class ObjectPrompt:
-    """What is known of one object.
+    """What is known of one object."""
 
-    Parameters
-    ----------
-    points, background : tuple of (x, y)
-        In the object, and not in it.
-    box_xyxy : tuple of float, optional
-        Around it.
-    """
-
-    points: tuple[Point, ...] = ()
-    background: tuple[Point, ...] = ()
-    box_xyxy: tuple[float, ...] | None = None
+    points: tuple[Point, ...] = ()  # in the object, and not in it
+    background: tuple[Point, ...] = ()  # in the object, and not in it
+    box_xyxy: tuple[float, ...] | None = None  # around it
 
 
 @dataclass(frozen=True, eq=False)
 class PromptedMask:
-    """A mask of an object, which may be empty.
+    """A mask of an object, which may be empty."""
 
-    Parameters
-    ----------
-    number : int
-        Of the object, from 1.
-    candidate : int
-        1 for the best mask of the object, and so on.
-    iou_score : float
-        How good the model takes it to be, at most 1.
-    crop : MaskCrop
-        The mask.
-    """
-
-    number: int
-    candidate: int
-    iou_score: float
-    crop: MaskCrop
+    number: int  # of the object, from 1
+    candidate: int  # 1 for the best mask of the object, and so on
+    iou_score: float  # how good the model takes it to be, at most 1
+    crop: MaskCrop  # the mask
 
     @property
     def box_xyxy(self) -> list[int] | None:
@@ -90,21 +70,7 @@ def find_prompted(
     mask_input: NDArray[np.float32] | None = None,
     multimask: str = "best",
 ) -> list[PromptedMask]:
-    """Find the objects that prompts mean.
-
-    Parameters
-    ----------
-    predictor : Predictor
-        Encodes and decodes.
-    image : (H, W, 3) uint8 ndarray
-        Red, green, blue.
-    prompts : sequence of ObjectPrompt
-        One for each object.
-    mask_input : (256, 256) float32 ndarray, optional
-        Logits to start from.
-    multimask : {"best", "all", "off"}
-        Of three masks the best, or all of them, the best first, or a single one to begin with.
-    """
+    """Find the objects that prompts mean."""
     embedding = predictor.encode(image)
     found = []
     for number, prompt in enumerate(prompts, start=1):
@@ -128,35 +94,14 @@ def find_prompted(
 
 
 class MaskPrompt(NamedTuple):
-    """A mask to start from.
-
-    Attributes
-    ----------
-    logits : (256, 256) float32 ndarray
-        For the decoder.
-    box_xyxy : tuple of float or None
-        Around the mask, without which the decoder makes little of it; None if that is not known.
-    """
+    """A mask to start from."""
 
     logits: NDArray[np.float32]
     box_xyxy: tuple[float, ...] | None = None
 
 
 def read_mask_prompt(path: Path, shape: tuple[int, int]) -> MaskPrompt:
-    """Read a mask to start from.
-
-    Parameters
-    ----------
-    path : Path
-        An image, not 0 in the object (.png, .tif, .npy), or (256, 256) logits (.npy).
-    shape : tuple of int
-        Height and width of the image that it is for.
-
-    Raises
-    ------
-    ExportError
-        If the file cannot be read, or is of another size.
-    """
+    """Read a mask to start from."""
     suffix = path.suffix.lower()
     if suffix == ".npy" and (logits := _logits_in(path)) is not None:
         return MaskPrompt(logits)
@@ -188,13 +133,7 @@ def _logits_in(path: Path) -> NDArray[np.float32] | None:
 
 
 def format_of(path: Path) -> str:
-    """Return the format that the ending of a file means, a key of `FORMATS`.
-
-    Raises
-    ------
-    ValueError
-        If it means none; it names the endings.
-    """
+    """Return the format that the ending of a file means, a key of `FORMATS`."""
     return FORMATS_BY_SUFFIX[_ending(path).lower()]
 
 
@@ -209,30 +148,7 @@ def _ending(path: Path) -> str:
 def write_prompted(
     path: Path, image: ImageInfo, found: Sequence[PromptedMask], overlap: str
 ) -> list[Path]:
-    """Write masks; empty ones are left out.
-
-    Parameters
-    ----------
-    path : Path
-        Where to; its ending is the format.
-    image : ImageInfo
-        The plane.
-    found : sequence of PromptedMask
-        Candidates of one object share its number; where pixels have but one, they go to files
-        of their own, ``NAME_1.png`` and so on.
-    overlap : str
-        A key of `OVERLAPS`.
-
-    Returns
-    -------
-    list of Path
-        The files.
-
-    Raises
-    ------
-    ExportError
-        If they cannot be written.
-    """
+    """Write masks; empty ones are left out."""
     name = format_of(path)
     candidates = sorted({one.candidate for one in found})
     if name not in LABEL_FORMATS or len(candidates) == 1:

@@ -30,13 +30,7 @@ class RunError(ValueError):
 
 
 class RunManifest:
-    """The records of a folder of results.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder; it need not exist yet.
-    """
+    """The records of a folder of results."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -62,13 +56,7 @@ class RunManifest:
             shutil.rmtree(left, ignore_errors=True)
 
     def check(self, images: Sequence[ImageFile], task: Task) -> None:
-        """Find out whether results of other settings are in the way.
-
-        Raises
-        ------
-        RunError
-            If so; it says which setting is another.
-        """
+        """Find out whether results of other settings are in the way."""
         if task.overwrite:
             return
         for image in images:
@@ -82,17 +70,7 @@ class RunManifest:
                 raise RunError(msg)
 
     def complete(self, image: ImageFile, task: Task, content: str) -> dict[str, Any] | None:
-        """Return the record of an image that needs no more work, else None.
-
-        Parameters
-        ----------
-        image : ImageFile
-            The image.
-        task : Task
-            What is to be done.
-        content : str
-            Its digest.
-        """
+        """Return the record of an image that needs no more work, else None."""
         record = self.of(image)
         if record is None or not record["is_complete"]:
             return None
@@ -109,15 +87,7 @@ class RunManifest:
 
     @contextmanager
     def writing(self, image: ImageFile, task: Task, content: str) -> Iterator[_Results]:
-        """Give a folder to write an image's results into; they get their names at the end.
-
-        Raises
-        ------
-        RunError
-            If that would replace files that are not results of this image.
-        ExportError
-            If something cannot be written.
-        """
+        """Give a folder to write an image's results into; they get their names at the end."""
         part = self._own / f"{image.name}.{secrets.token_hex(4)}{_PART}"
         results = _Results(part)
         try:

@@ -35,19 +35,7 @@ def run_here(
     predictor: Callable[[], Predictor],
     on_progress: Callable[[ImageFile, float], None] = lambda image, share: None,
 ) -> Iterator[ImageResult]:
-    """Do the images one after the other; those that fail do not stop the others.
-
-    Parameters
-    ----------
-    task : Task
-        What to do.
-    images : sequence of ImageFile
-        With which images.
-    predictor : callable
-        Loads the model at its first call; called if there is anything to do.
-    on_progress : callable, optional
-        Called with an image and the share of it that is done; what it raises comes out here.
-    """
+    """Do the images one after the other; those that fail do not stop the others."""
     for image in images:
 
         def show(share: float, image: ImageFile = image) -> None:
@@ -75,13 +63,7 @@ def process(
     predictor: Callable[[], Predictor],
     on_progress: Progress = lambda share: None,
 ) -> ImageResult:
-    """Find the masks of one image and write them, unless that is done.
-
-    Raises
-    ------
-    Exception
-        Whatever readers of images raise; `user_message` makes a line of it.
-    """
+    """Find the masks of one image and write them, unless that is done."""
     records = RunManifest(task.folder)
     if not Path(image.path).exists():
         raise RunError(f"There is no such file on {platform.node() or 'this computer'}.")

@@ -19,43 +19,19 @@ _WITHOUT_EFFECT: Final = ("points_per_batch", "output_mode")
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be done with every image.
+    """What is to be done with every image."""
 
-    Parameters
-    ----------
-    folder : Path
-        Where results go; absolute.
-    settings : AutomaticSettings
-        How masks are found.
-    max_share : float
-        Masks that cover a larger share of the image are left out.
-    formats : tuple of str
-        Keys of `napari_sam.batch.outputs.FORMATS`.
-    overlap : str
-        A key of `napari_sam.batch.outputs.OVERLAPS`.
-    proposals, edges : bool
-        Whether these are written as well.
-    model : ModelChoice
-        What finds the masks.
-    weights : str
-        Digest of the model's file, from `digest`.
-    reader : str, optional
-        The napari plugin that reads the images.
-    overwrite : bool
-        Whether results of another task, and files of others, may be replaced.
-    """
-
-    folder: Path
-    settings: AutomaticSettings
-    max_share: float
-    formats: tuple[str, ...]
-    overlap: str
-    proposals: bool
-    edges: bool
-    model: ModelChoice
-    weights: str
-    reader: str | None = None
-    overwrite: bool = False
+    folder: Path  # where results go; absolute
+    settings: AutomaticSettings  # how masks are found
+    max_share: float  # masks that cover a larger share of the image are left out
+    formats: tuple[str, ...]  # keys of `napari_sam.batch.outputs.FORMATS`
+    overlap: str  # A key of `napari_sam.batch.outputs.OVERLAPS`
+    proposals: bool  # whether these are written as well
+    edges: bool  # whether these are written as well
+    model: ModelChoice  # what finds the masks
+    weights: str  # digest of the model's file, from `digest`
+    reader: str | None = None  # the napari plugin that reads the images
+    overwrite: bool = False  # whether results of another task, and files of others, may be replaced
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -80,37 +56,18 @@ class Task:
 
 @dataclass(frozen=True)
 class ImageResult:
-    """What came of an image.
+    """What came of an image."""
 
-    Parameters
-    ----------
-    path : str
-        The image.
-    status : str
-        "done", "skipped" because it was complete already, or "failed".
-    masks : int
-        How many there are.
-    files : tuple of str
-        Names of the results in their folder.
-    error : str
-        Why it failed.
-    """
-
-    path: str
+    path: str  # the image
+    # "done", "skipped" because it was complete already, or "failed"
     status: Literal["done", "skipped", "failed"]
-    masks: int = 0
-    files: tuple[str, ...] = ()
-    error: str = ""
+    masks: int = 0  # how many there are
+    files: tuple[str, ...] = ()  # names of the results in their folder
+    error: str = ""  # why it failed
 
 
 def digest(path: str | Path) -> str:
-    """Return what tells the content of a file, or of all files in a folder, from another.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    """
+    """Return what tells the content of a file, or of all files in a folder, from another."""
     path = Path(path)
     hasher = xxhash.xxh128()
     files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]

@@ -20,13 +20,7 @@ TIMEOUT_S = 120
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Run the event loop until `condition` holds; it is asked after every event.
-
-    Raises
-    ------
-    TimeoutError
-        If it does not hold after two minutes.
-    """
+    """Run the event loop until `condition` holds; it is asked after every event."""
     deadline_s = time.perf_counter() + TIMEOUT_S
     while not condition():
         if time.perf_counter() > deadline_s:
@@ -36,13 +30,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 class Screen:
-    """Knows when what changed has been drawn and swapped in.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Its window is open.
-    """
+    """Knows when what changed has been drawn and swapped in."""
 
     def __init__(self, viewer: napari.Viewer) -> None:
         canvas = viewer.window._qt_viewer.canvas

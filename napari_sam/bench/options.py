@@ -18,41 +18,21 @@ class BenchError(ValueError):
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure.
+    """What to measure."""
 
-    Attributes
-    ----------
-    checkpoint : str or None
-        The weights; those inside the package without it.
-    device, precision : str
-        As `Predictor` takes them.
-    rounds : int
-        How often everything is timed; one round more, the first, is not counted.
-    peers : tuple of str
-        Some of `PEERS`.
-    window : bool
-        Whether to open a window, if there is a display.
-    """
-
-    checkpoint: str | None = None
-    device: str = "auto"
-    precision: str = "float32"
-    rounds: int = 5
-    peers: tuple[str, ...] = ()
-    window: bool = True
+    checkpoint: str | None = None  # the weights; those inside the package without it
+    device: str = "auto"  # as `Predictor` takes them
+    precision: str = "float32"  # as `Predictor` takes them
+    rounds: int = 5  # how often everything is timed; one round more, the first, is not counted
+    peers: tuple[str, ...] = ()  # some of `PEERS`
+    window: bool = True  # whether to open a window, if there is a display
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything by name, ready for JSON and for ``Options(**...)``."""
         return asdict(self)
 
     def load(self) -> tuple[Sam, Predictor]:
-        """Load the model, and what runs it.
-
-        Raises
-        ------
-        BenchError
-            If the checkpoint, the device or the precision cannot be used.
-        """
+        """Load the model, and what runs it."""
         from napari_sam.model import Predictor, load_model
 
         try:

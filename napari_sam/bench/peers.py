@@ -34,18 +34,7 @@ if TYPE_CHECKING:
 
 
 class OnnxRuntime:
-    """Exported graphs in ONNX Runtime, on the processor, with as many threads as torch has.
-
-    Parameters
-    ----------
-    model : Sam
-        Exported to a temporary folder.
-
-    Raises
-    ------
-    BenchError
-        If a package is missing or the graphs cannot be written.
-    """
+    """Exported graphs in ONNX Runtime, on the processor, with as many threads as torch has."""
 
     note = (
         "onnxruntime runs what `napari-sam export-onnx` writes, in float32; its decoder makes four "
@@ -122,20 +111,7 @@ class OnnxRuntime:
 
 
 class Transformers:
-    """Hugging Face's SamModel with fused attention.
-
-    Parameters
-    ----------
-    model : Sam
-        Its weights are shared where the precision allows.
-    device, precision : str
-        As `Predictor` has them.
-
-    Raises
-    ------
-    BenchError
-        If the package is missing.
-    """
+    """Hugging Face's SamModel with fused attention."""
 
     def __init__(self, model: Sam, device: str, precision: str) -> None:
         try:

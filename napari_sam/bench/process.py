@@ -13,20 +13,7 @@ _TIMEOUT_S = 600
 
 
 def run_apart(module: str, options: Options) -> dict[str, Any]:
-    """Run a module of this package with options, and return what it prints last.
-
-    Parameters
-    ----------
-    module : str
-        Its name; it reads `options_of_process` and ends with `answer`.
-    options : Options
-        Passed on.
-
-    Raises
-    ------
-    BenchError
-        If there is no answer; the message is the last that it said.
-    """
+    """Run a module of this package with options, and return what it prints last."""
     command = [sys.executable, "-m", module, json.dumps(options.as_dict())]
     try:
         done = subprocess.run(

@@ -11,25 +11,13 @@ _DIGITS = {"ms": 1, "per s": 1, "MB": 0}
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement.
+    """One measurement."""
 
-    Attributes
-    ----------
-    name, unit : str
-        What was measured, in what.
-    ours : float or None
-        None if it was not measured; `note` says why.
-    peers : dict
-        The same of other software, by its name.
-    note : str
-        What the numbers do not say.
-    """
-
-    name: str
-    unit: str
-    ours: float | None
-    peers: dict[str, float] = field(default_factory=dict)
-    note: str = ""
+    name: str  # what was measured, in what
+    unit: str  # what was measured, in what
+    ours: float | None  # none if it was not measured; `note` says why
+    peers: dict[str, float] = field(default_factory=dict)  # the same of other software, by its name
+    note: str = ""  # what the numbers do not say
 
     def ratio(self, peer: str) -> float | None:
         """Return ours in units of the peer's; below one, we are faster."""
@@ -50,26 +38,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """All that `napari-sam bench` has found.
+    """All that `napari-sam bench` has found."""
 
-    Attributes
-    ----------
-    machine, versions, settings : dict of str
-        What it was measured on, and with.
-    rows : list of Row
-        The measurements.
-    peers : tuple of str
-        Other software, in the order of the columns.
-    notes : list of str
-        What has to be known of it.
-    """
-
-    machine: dict[str, str]
-    versions: dict[str, str]
-    settings: dict[str, Any]
-    rows: list[Row]
-    peers: tuple[str, ...] = ()
-    notes: list[str] = field(default_factory=list)
+    machine: dict[str, str]  # what it was measured on, and with
+    versions: dict[str, str]  # what it was measured on, and with
+    settings: dict[str, Any]  # what it was measured on, and with
+    rows: list[Row]  # the measurements
+    peers: tuple[str, ...] = ()  # other software, in the order of the columns
+    notes: list[str] = field(default_factory=list)  # what has to be known of it
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything, ready for JSON."""

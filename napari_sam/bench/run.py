@@ -28,25 +28,7 @@ _MEGABYTE = 1e6
 
 
 def run(options: Options, say: Callable[[str], None]) -> Report:
-    """Measure everything.
-
-    Parameters
-    ----------
-    options : Options
-        What to measure.
-    say : callable
-        Told what is going on.
-
-    Returns
-    -------
-    Report
-        With a row for everything, also for what could not be measured.
-
-    Raises
-    ------
-    BenchError
-        If the model or a peer cannot be used at all.
-    """
+    """Measure everything."""
     model, predictor = options.load()
     peers = {name: _peer(name, model, predictor) for name in options.peers}
     rows = _model_rows(predictor, peers, options.rounds, say)

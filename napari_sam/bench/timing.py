@@ -13,21 +13,11 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(frozen=True)
 class Subject:
-    """Something to time.
+    """Something to time."""
 
-    Attributes
-    ----------
-    call : callable
-        Does it once, and returns when it is done.
-    repeats : int
-        How often it is done in each round; more for what takes milliseconds.
-    count : int
-        How many things one call does; the time is that of one of them.
-    """
-
-    call: Callable[[], Any]
-    repeats: int = 1
-    count: int = 1
+    call: Callable[[], Any]  # does it once, and returns when it is done
+    repeats: int = 1  # how often it is done in each round; more for what takes milliseconds
+    count: int = 1  # how many things one call does; the time is that of one of them
 
 
 def median_times(
@@ -36,24 +26,7 @@ def median_times(
     clock: Callable[[], float] = time.perf_counter,
     on_round: Callable[[int, int], None] | None = None,
 ) -> dict[Key, float]:
-    """Time all subjects in turns.
-
-    Parameters
-    ----------
-    subjects : mapping of Subject
-        By whatever names them.
-    rounds : int
-        Rounds that count; there is one more before, in which everything warms up.
-    clock : callable
-        Returns seconds.
-    on_round : callable, optional
-        Called as ``on_round(number, rounds)`` before each round; the first is number 0.
-
-    Returns
-    -------
-    dict
-        The median of each, in seconds.
-    """
+    """Time all subjects in turns."""
     times_s: dict[Key, list[float]] = {key: [] for key in subjects}
     for number in range(rounds + 1):
         if on_round is not None:

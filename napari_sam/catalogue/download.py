@@ -34,31 +34,7 @@ def download(
     folder: Path | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> Path:
-    """Download a model, unless it is there.
-
-    Parameters
-    ----------
-    model : PublishedModel
-        From the table.
-    on_progress : callable, optional
-        Called as ``on_progress(done_bytes, total_bytes)``, on this thread, where 0 stands for an
-        unknown total. An exception that it raises stops the download and comes out here.
-    folder : Path, optional
-        Where to put the file; `models_folder` by default.
-    timeout_s : float
-        How long the server may be silent.
-
-    Returns
-    -------
-    Path
-        The file, its checksum verified. While it is incomplete it has another name, and whatever
-        goes wrong, nothing of it is left.
-
-    Raises
-    ------
-    DownloadError
-        If the model is not to be had this way, now, or in one piece.
-    """
+    """Download a model, unless it is there."""
     if model.embedded is not None:
         return model.embedded
     folder = models_folder() if folder is None else folder
@@ -124,13 +100,7 @@ def _is_there(model: PublishedModel, target: Path) -> bool:
 
 
 def remove_leftovers(folder: Path | None = None) -> None:
-    """Remove what downloads of programs that were killed have left.
-
-    Parameters
-    ----------
-    folder : Path, optional
-        Of downloads; `models_folder` by default.
-    """
+    """Remove what downloads of programs that were killed have left."""
     folder = models_folder() if folder is None else folder
     with suppress(OSError):  # a folder that cannot be read has none of ours
         for path in folder.glob(f"{_WORKSHOP}*"):

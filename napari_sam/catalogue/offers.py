@@ -13,20 +13,11 @@ from napari_sam.catalogue.table import MODELS, PublishedModel
 
 @dataclass(frozen=True)
 class Offer:
-    """One model to choose.
+    """One model to choose."""
 
-    Attributes
-    ----------
-    name : str
-        Of the published model, or of the file, as far as it tells the file from all others.
-    model : PublishedModel or None
-        None for a file of the person's own.
-    path : Path or None
-        Where it seems to lie on this computer; None if it would have to be downloaded.
-    """
-
-    name: str
-    model: PublishedModel | None
+    name: str  # of the published model, or of the file, as far as it tells the file from all others
+    model: PublishedModel | None  # none for a file of the person's own
+    # where it seems to lie on this computer; None if it would have to be downloaded
     path: Path | None
 
     def is_same(self, other: Offer) -> bool:
@@ -67,11 +58,6 @@ def list_offers(opened: Sequence[Path] = ()) -> list[Offer]:
     """Return all models of the catalogue, and the files of a person.
 
     This is quick: files are told by their names and sizes.
-
-    Parameters
-    ----------
-    opened : sequence of Path
-        Files of the person's own, beside those in the folder of models.
     """
     published = [_published(model) for model in MODELS]
     known = {offer.path for offer in published}

@@ -73,20 +73,7 @@ def candidates(model: PublishedModel) -> list[Path]:
 
 
 def locate(model: PublishedModel) -> Path | None:
-    """Find a model on this computer, and make sure that it is what it is called.
-
-    Parameters
-    ----------
-    model : PublishedModel
-        From the table.
-
-    Returns
-    -------
-    Path or None
-        A file to be used in place: the embedded one, one whose checksum is the published one, or
-        one in Hugging Face's cache, where the layout differs and the shapes have to do. None if
-        there is none. A large file takes a few seconds, the first time.
-    """
+    """Find a model on this computer, and make sure that it is what it is called."""
     for path in candidates(model):
         if path == model.embedded or path.name in _HUGGING_FACE_FILES:
             return path

@@ -11,52 +11,25 @@ import napari_sam
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """One model that somebody published.
+    """One model that somebody published."""
 
-    Attributes
-    ----------
-    name : str
-        Unique; the name that micro-sam uses too, where it knows the model, unless there is a
-        `micro_sam_name`.
-    variant : str
-        vit_t, vit_b, vit_l or vit_h.
-    file_name : str
-        What we call the file in our folder.
-    good_for, licence, citation : str
-        For the person who chooses.
-    parameters : int
-        Number of weights.
-    page : str
-        Where to read more.
-    micro_sam_name : str or None
-        What micro-sam calls the model, where we do not.
-    url : str or None
-        Where to get it; None if it has to be fetched by hand from the page.
-    sha256, xxh128 : str or None
-        Checksums, in hexadecimal.
-    size_bytes : int or None
-        Of the file.
-    hugging_face : str or None
-        The repository that holds the same weights in another layout.
-    embedded : Path or None
-        The file inside the package.
-    """
-
+    # unique; the name that micro-sam uses too, where it knows the model, unless there is a
+    # `micro_sam_name`
     name: str
-    variant: str
-    file_name: str
-    good_for: str
-    licence: str
-    citation: str
-    parameters: int
-    page: str
-    micro_sam_name: str | None = None
-    url: str | None = None
-    sha256: str | None = None
-    xxh128: str | None = None
-    size_bytes: int | None = None
-    hugging_face: str | None = None
-    embedded: Path | None = None
+    variant: str  # vit_t, vit_b, vit_l or vit_h
+    file_name: str  # what we call the file in our folder
+    good_for: str  # for the person who chooses
+    licence: str  # for the person who chooses
+    citation: str  # for the person who chooses
+    parameters: int  # number of weights
+    page: str  # where to read more
+    micro_sam_name: str | None = None  # what micro-sam calls the model, where we do not
+    url: str | None = None  # where to get it; None if it has to be fetched by hand from the page
+    sha256: str | None = None  # checksums, in hexadecimal
+    xxh128: str | None = None  # checksums, in hexadecimal
+    size_bytes: int | None = None  # of the file
+    hugging_face: str | None = None  # the repository that holds the same weights in another layout
+    embedded: Path | None = None  # the file inside the package
 
     @property
     def known_hash(self) -> str | None:

@@ -52,22 +52,7 @@ def published_options(command: Callable[..., None]) -> Callable[..., None]:
 def published_settings(
     preset: str | None = None, max_share: float | None = None, **given: Any
 ) -> tuple[AutomaticSettings, float]:
-    """Return the settings that `published_options` were given, and the share.
-
-    Parameters
-    ----------
-    preset : str, optional
-        What to begin with.
-    max_share : float, optional
-        Masks that cover a larger share of the image are not wanted.
-    **given
-        By their published names; None leaves what the preset says.
-
-    Raises
-    ------
-    click.UsageError
-        If they make no sense.
-    """
+    """Return the settings that `published_options` were given, and the share."""
     from napari_sam.session.automatic.settings import PRESETS as SEARCH_PRESETS
 
     # Nobody clicks meanwhile: as many points in a batch as published.

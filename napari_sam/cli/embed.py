@@ -180,15 +180,7 @@ class _Run:
 
 
 def _tiles(file: str, reader: str | None) -> Iterator[TileToPrepare]:
-    """Yield what the widget embeds of a file when somebody goes through its slices.
-
-    Raises
-    ------
-    click.ClickException
-        If the file cannot be opened, or has no images.
-    ImageError
-        If an image cannot be segmented.
-    """
+    """Yield what the widget embeds of a file when somebody goes through its slices."""
     from napari_sam.batch.open_images import open_images
     from napari_sam.session.image.tiles import TilePyramid
     from napari_sam.session.prefetch.preparation import TileToPrepare

@@ -27,13 +27,7 @@ def check_exists(file: str) -> None:
 
 
 def open_file(viewer: ViewerModel, file: str, reader: str | None) -> None:
-    """Add a file to a viewer, as napari's plugins read it.
-
-    Raises
-    ------
-    click.ClickException
-        If that does not work; it says in one line what to do.
-    """
+    """Add a file to a viewer, as napari's plugins read it."""
     from napari.errors import MultipleReaderError, ReaderPluginError
 
     try:

@@ -18,11 +18,6 @@ def find_checkpoint(name: str) -> Path | None:
 
     A published name means that model even where there is a file of this name; ``./name`` means
     the file. None stands for the model inside the package.
-
-    Raises
-    ------
-    click.ClickException
-        If there is neither such a file nor such a model here; it says what to do.
     """
     from napari_sam.catalogue import EMBEDDED, find_model, locate
 
@@ -45,13 +40,7 @@ def find_checkpoint(name: str) -> Path | None:
 
 
 def choose_model(name: str | None, device: str) -> ModelChoice:
-    """Return the model that `find_checkpoint` finds, to run on a device.
-
-    Raises
-    ------
-    click.ClickException
-        If there is no such model or device here; it says what to do.
-    """
+    """Return the model that `find_checkpoint` finds, to run on a device."""
     from napari_sam.session.models.model_choice import AUTO, ModelChoice, check_device
 
     checkpoint = None if name is None else find_checkpoint(name)
@@ -68,13 +57,7 @@ def choose_model(name: str | None, device: str) -> ModelChoice:
 
 
 def checked_choice(name: str | None, device: str) -> ModelChoice:
-    """Return what `choose_model` does, after a look into the file; imports torch.
-
-    Raises
-    ------
-    click.UsageError
-        If the model cannot be used; it says what to do.
-    """
+    """Return what `choose_model` does, after a look into the file; imports torch."""
     from napari_sam.session.models.model_choice import check
 
     try:
@@ -88,13 +71,7 @@ def checked_choice(name: str | None, device: str) -> ModelChoice:
 
 
 def load_chosen(choice: ModelChoice) -> Predictor:
-    """Load a model that was checked.
-
-    Raises
-    ------
-    click.ClickException
-        If that does not work; it says what to do.
-    """
+    """Load a model that was checked."""
     from napari_sam.session.jobs import user_message
     from napari_sam.session.models.model_choice import find_runtime, load_predictor
 

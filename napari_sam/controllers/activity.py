@@ -19,11 +19,6 @@ class Activity(QObject):
     Works from a timer alone, because napari processes events whenever one of its progress bars
     is made or moved, which nothing that is in the middle of a change can bear. What is done
     before the first tick never shows.
-
-    Parameters
-    ----------
-    widget : QWidget
-        A widget in napari's window.
     """
 
     cancel_requested = Signal()

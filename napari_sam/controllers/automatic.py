@@ -34,19 +34,7 @@ EDGE_SETTINGS: Final = AutomaticRunSettings(
 
 
 class AutomaticController:
-    """Does what is asked for in an `AutomaticPanel`.
-
-    Parameters
-    ----------
-    viewer : napari.components.ViewerModel
-        Where masks are shown.
-    binding : LayerBinding
-        Knows image, plane and target.
-    session : AnnotationSession
-        Finds masks and takes objects.
-    dispatcher : Dispatcher
-        How what was done in the background reaches the GUI thread.
-    """
+    """Does what is asked for in an `AutomaticPanel`."""
 
     def __init__(
         self,

@@ -29,17 +29,7 @@ Read = Callable[[], list[BatchPrompt]]
 
 
 class BatchPromptsController:
-    """Does what is asked for in a `BatchPromptsPanel`.
-
-    Parameters
-    ----------
-    binding : LayerBinding
-        Knows the image, and what layers mean on it.
-    session : AnnotationSession
-        Finds the objects.
-    dispatcher : Dispatcher
-        How what was read reaches the GUI thread.
-    """
+    """Does what is asked for in a `BatchPromptsPanel`."""
 
     def __init__(
         self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
@@ -184,15 +174,7 @@ class BatchPromptsController:
 def objects_of(
     prompts: Sequence[FilePrompt], slice_index: tuple[int, ...] = ()
 ) -> list[BatchPrompt]:
-    """Return what the prompts of a file ask for on one plane.
-
-    Parameters
-    ----------
-    prompts : sequence of FilePrompt
-        From `read_prompts`.
-    slice_index : tuple of int
-        Where the plane is, along the axes before the last two; prompts elsewhere are left out.
-    """
+    """Return what the prompts of a file ask for on one plane."""
     here = [one for one in prompts if one.slice_index in ((), slice_index)]
     return [BatchPrompt(_prompts(one), one.class_name) for one in here]
 

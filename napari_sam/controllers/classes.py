@@ -26,17 +26,6 @@ class ClassesController:
 
     A number key changes the class of the rows that are chosen in the table of objects; if there
     are none, that of the object that is reopened; else it is the class of the next new objects.
-
-    Parameters
-    ----------
-    binding : LayerBinding
-        Knows the target and the keys.
-    session : AnnotationSession
-        Holds the classes.
-    objects : ObjectTableController
-        Knows which rows are chosen.
-    dispatcher : Dispatcher
-        Has things done when the event that is being handled is over.
     """
 
     def __init__(

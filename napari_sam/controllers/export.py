@@ -24,17 +24,7 @@ from napari_sam.session.session import AnnotationSession
 
 
 class ExportController:
-    """Does what is asked for in a `ExportRow`.
-
-    Parameters
-    ----------
-    binding : LayerBinding
-        Knows the target.
-    session : AnnotationSession
-        Takes imported objects.
-    dispatcher : Dispatcher
-        How what was written or read reaches the GUI thread.
-    """
+    """Does what is asked for in a `ExportRow`."""
 
     def __init__(
         self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
@@ -60,17 +50,7 @@ class ExportController:
         return "" if target is None else file_for(self._binding.shown.image, target.name)
 
     def export_to(self, path: Path, title: str, overlapping: bool) -> None:
-        """Write all objects of the target to a file, in the background.
-
-        Parameters
-        ----------
-        path : Path
-            The file to write or to replace.
-        title : str
-            Of one of `FORMATS`.
-        overlapping : bool
-            Whether each object has its whole accepted mask, or its pixels in the labels.
-        """
+        """Write all objects of the target to a file, in the background."""
         target = self._binding.objects.target_layer
         if target is None:
             show_warning("There are no objects to export yet: accept one, or choose a target.")
@@ -97,13 +77,7 @@ class ExportController:
         self._begin(work, on_done, "Not exported")
 
     def import_from(self, path: Path) -> None:
-        """Add the objects of a file to the target, in the background; undone as one.
-
-        Parameters
-        ----------
-        path : Path
-            A file of any format that `read_objects` reads.
-        """
+        """Add the objects of a file to the target, in the background; undone as one."""
         target, shown = self._binding.objects.target_layer, self._binding.shown
         source, view = shown.image, shown.view
         if source is None or view is None:

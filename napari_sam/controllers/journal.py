@@ -28,17 +28,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class JournalRecorder:
-    """Writes down every edit and every stroke of a brush; none waits or fails for it.
-
-    Parameters
-    ----------
-    binding : LayerBinding
-        Knows the target.
-    session : AnnotationSession
-        Tells of edits.
-    dispatcher : Dispatcher
-        How a warning reaches the GUI thread.
-    """
+    """Writes down every edit and every stroke of a brush; none waits or fails for it."""
 
     deleted = Signal()
     """A target was deleted; what was in it can be restored."""
@@ -74,17 +64,7 @@ class JournalRecorder:
     def keep(
         self, target: TargetLayer, reference: ImageReference, journal: Journal | None = None
     ) -> None:
-        """Write down from now on what becomes of a target; on the GUI thread.
-
-        Parameters
-        ----------
-        target : TargetLayer
-            The labels.
-        reference : ImageReference
-            The image that they are of.
-        journal : Journal, optional
-            One to go on with; by default a new one.
-        """
+        """Write down from now on what becomes of a target; on the GUI thread."""
         is_new = journal is None
         journal = journal or Journal(reference, target)
         if journal.path is not None:

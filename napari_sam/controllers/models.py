@@ -16,17 +16,7 @@ from napari_sam.session.session import AnnotationSession
 
 
 class ModelController:
-    """Gets the models that a person picks, and has the session go on with them.
-
-    Parameters
-    ----------
-    panel : ModelPanel
-        Where the person picks.
-    session : AnnotationSession
-        What works with the model.
-    dispatcher : Dispatcher
-        How what was got reaches the GUI thread.
-    """
+    """Gets the models that a person picks, and has the session go on with them."""
 
     def __init__(
         self, panel: ModelPanel, session: AnnotationSession, dispatcher: Dispatcher

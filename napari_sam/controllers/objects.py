@@ -25,17 +25,7 @@ _IN_TABLE: Final = {
 
 
 class ObjectTableController:
-    """Keeps the table true to the target, and does what is asked for in it.
-
-    Parameters
-    ----------
-    binding : LayerBinding
-        Knows the target and moves the view.
-    session : AnnotationSession
-        Changes objects.
-    dispatcher : Dispatcher
-        How what was done in the background reaches the GUI thread.
-    """
+    """Keeps the table true to the target, and does what is asked for in it."""
 
     def __init__(
         self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher

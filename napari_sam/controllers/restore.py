@@ -21,19 +21,7 @@ from napari_sam.session.session import AnnotationSession
 
 
 class RestoreController:
-    """Does what is asked for in a `RestoreRow`.
-
-    Parameters
-    ----------
-    binding : LayerBinding
-        Knows the image, and takes the layer that objects were restored into.
-    session : AnnotationSession
-        Is given back the classes.
-    keeper : JournalRecorder
-        Goes on with the journal of restored objects.
-    dispatcher : Dispatcher
-        How what was done in the background reaches the GUI thread.
-    """
+    """Does what is asked for in a `RestoreRow`."""
 
     def __init__(
         self,

@@ -43,21 +43,7 @@ class _Read:
 
 
 class SessionFileController:
-    """Does what is asked for in a `SessionRow`.
-
-    Parameters
-    ----------
-    viewer : napari.components.ViewerModel
-        Where an image is opened that is not open yet.
-    binding : LayerBinding
-        Knows image and target.
-    session : AnnotationSession
-        Knows the classes, and the object being made.
-    keeper : JournalRecorder
-        Hears of what was saved.
-    dispatcher : Dispatcher
-        How what was written or read reaches the GUI thread.
-    """
+    """Does what is asked for in a `SessionRow`."""
 
     def __init__(
         self,
@@ -90,13 +76,7 @@ class SessionFileController:
     # Saving --------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Write image reference, objects and the object being made to a file, in the background.
-
-        Parameters
-        ----------
-        path : Path
-            The file to write or to replace.
-        """
+        """Write image reference, objects and the object being made to a file, in the background."""
         binding = self._binding
         image, target = binding.shown.image, binding.objects.need_target()
         if image is None or target is None:
@@ -132,13 +112,7 @@ class SessionFileController:
     # Opening -------------------------------------------------------------------------------
 
     def open(self, path: Path) -> None:
-        """Go on with the session of a file, in the background; a new Labels layer gets its objects.
-
-        Parameters
-        ----------
-        path : Path
-            A session file.
-        """
+        """Restore the session of a file, in the background, into a new Labels layer."""
         self._read(path, self._open_images(), self._open_image_of)
 
     def _open_images(self) -> list[Image]:

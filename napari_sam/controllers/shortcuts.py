@@ -27,19 +27,7 @@ class NamesKeys(Protocol):
 
 
 class ShortcutsController:
-    """Shows all keys, has them changed, and remembers that from one start to the next.
-
-    Parameters
-    ----------
-    widget : QWidget
-        In whose window ``?`` shows the list.
-    binding : LayerBinding
-        Knows the keys.
-    classes : ClassTable
-        What the number keys are about.
-    panels : iterable of NamesKeys
-        In whose texts keys are named.
-    """
+    """Shows all keys, has them changed, and remembers that from one start to the next."""
 
     def __init__(
         self,

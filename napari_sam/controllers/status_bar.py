@@ -20,11 +20,6 @@ class CalmStatusBar(QObject):
     napari writes the cursor's position there some forty times a second. Each time Qt recomposes
     the whole window, canvas included, which without a GPU keeps both the GUI thread and the
     processor busy: previews were measured to come half as often.
-
-    Parameters
-    ----------
-    widget : QWidget
-        A widget in napari's window.
     """
 
     def __init__(self, widget: QWidget) -> None:

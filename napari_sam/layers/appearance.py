@@ -91,13 +91,7 @@ class ImageAppearances:
         self._ranges.pop(image, None)
 
     def image_plane(self, image: Image, view: PlaneView) -> ImagePlane:
-        """Describe the pixels of a plane for the session, without reading them.
-
-        Raises
-        ------
-        ImageError
-            If they cannot be segmented.
-        """
+        """Describe the pixels of a plane for the session, without reading them."""
         look = self.of(image)
         channels = () if view.channel_axis is None else look.channels
         if view.channel_axis is not None and not channels:
@@ -161,19 +155,7 @@ def _name(image: Image, axis: int) -> str:
 
 
 class _Region:
-    """The pixels of a plane, read where they are asked for: on the encode thread.
-
-    Parameters
-    ----------
-    view : PlaneView
-        The plane.
-    data : array_like
-        The n-D array, or one of lower resolution.
-    ndim : int
-        Number of its axes without colour.
-    channels : sequence of int
-        Those to read, along the channel axis of the plane.
-    """
+    """The pixels of a plane, read where they are asked for: on the encode thread."""
 
     def __init__(self, view: PlaneView, data: Any, ndim: int, channels: Sequence[int]) -> None:
         self._view, self._data, self._channels = view, data, channels

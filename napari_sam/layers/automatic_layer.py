@@ -25,19 +25,7 @@ _OPACITY: Final = 0.45
 
 
 class ProposalLayer(Labels):
-    """A Labels layer of proposals; it cannot be painted, and undo and redo are the session's.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Of its data.
-    name : str
-        What the layer list calls it.
-    where : dict
-        Keyword arguments that put it in its place.
-    commands : mapping of str to callable
-        What "undo" and "redo" do.
-    """
+    """A Labels layer of proposals; it cannot be painted, and undo and redo are the session's."""
 
     def __init__(
         self,
@@ -103,15 +91,7 @@ class Place:
     def layer_placement(
         self, pixel_size: tuple[float, float] = (1, 1), top: float = 0, left: float = 0
     ) -> dict[str, Any]:
-        """Return keyword arguments for a layer on the plane with pixels of another size.
-
-        Parameters
-        ----------
-        pixel_size : (float, float)
-            Height and width in pixels of the plane.
-        top, left : float
-            Where in the plane its first pixel begins.
-        """
+        """Return keyword arguments for a layer on the plane with pixels of another size."""
         (height, width), view = pixel_size, self.view
         # The centre of a large pixel lies between those of the plane's.
         offset = view.offset + view.spread(top + (height - 1) / 2, left + (width - 1) / 2, 0)
@@ -125,17 +105,7 @@ class Place:
 
 
 class ProposalView:
-    """Shows a picture of proposals in a viewer, or a single one of them.
-
-    Parameters
-    ----------
-    viewer : napari.components.ViewerModel
-        The viewer.
-    keys : KeyMap
-        Has the commands be given by their keys on the layer.
-    commands : mapping of str to callable
-        What "undo" and "redo" do, "accept", "reject", "next" and "previous".
-    """
+    """Shows a picture of proposals in a viewer, or a single one of them."""
 
     def __init__(self, viewer: ViewerModel, keys: KeyMap, commands: Commands) -> None:
         self._viewer, self._keys, self._commands = viewer, keys, commands

@@ -30,16 +30,6 @@ class LayerBinding:
     """Reads image and prompts from a viewer's layers, writes candidates and objects to them.
 
     Layers are held as objects; a layer may be renamed, hidden, moved or deleted at any moment.
-
-    Parameters
-    ----------
-    viewer : napari.components.ViewerModel
-        The person's viewer. Its camera, dims and selection are left alone, except that
-        `start_points` and `start_boxes` select the layer they are about.
-    session : AnnotationSession
-        The owner of the state.
-    defer : callable
-        Has a callback called soon, when napari is done with the event it is handling.
     """
 
     image_changed = Signal(object)

@@ -15,15 +15,7 @@ from napari_sam.session.objects.painting import PaintedPixels, counts_of
 
 
 class BrushStrokes:
-    """Follows the strokes in a layer, also those that are undone there, which napari tells nobody.
-
-    Parameters
-    ----------
-    layer : napari.layers.Labels
-        The layer.
-    on_stroke : callable
-        Called when a stroke was made, undone or repeated; napari may not have written it yet.
-    """
+    """Follows the strokes in a layer, also those undone there, of which napari sends no event."""
 
     def __init__(self, layer: Labels, on_stroke: Callable[[], None]) -> None:
         self._on_stroke = on_stroke

@@ -45,17 +45,6 @@ class CandidateLayer(Labels):
 
     napari's own undo and redo keys, which act on a Labels layer's brush strokes, undo and redo
     the prompts here: a candidate cannot be painted.
-
-    Parameters
-    ----------
-    number : int
-        0, 1 or 2: which of the model's masks it shows.
-    where : dict
-        Keyword arguments that put the layer in its place.
-    ndim : int
-        Its number of axes.
-    on_undo, on_redo : callable
-        What napari's undo and redo keys do.
     """
 
     def __init__(
@@ -99,15 +88,6 @@ class CandidateLayers:
 
     Only the layer that shows is written; the others are filled when they are shown. Each is as
     large as the tile that its mask was decoded on.
-
-    Parameters
-    ----------
-    layers : ViewerLayers
-        The viewer's layers.
-    add_layer : callable
-        Brings a new layer into the viewer.
-    on_undo, on_redo : callable
-        What napari's undo and redo keys do on these layers.
     """
 
     def __init__(

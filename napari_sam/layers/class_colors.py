@@ -32,25 +32,7 @@ class ColoringError(ValueError):
 
 
 class ClassColors:
-    """Colours the objects of one layer by class, and gives the layer its colours back.
-
-    Parameters
-    ----------
-    target : TargetLayer
-        The layer with its objects.
-    table : ClassTable
-        The classes.
-    defer : callable
-        Has a callback called soon: many changes at once are shown as one.
-    on_given_up : callable
-        Called with the reason when there have come to be too many objects; the colours are those
-        of before then.
-
-    Raises
-    ------
-    ColoringError
-        If there are too many from the beginning.
-    """
+    """Colours the objects of one layer by class, and gives the layer its colours back."""
 
     def __init__(
         self,
@@ -102,13 +84,7 @@ def _set(layer: Labels, colormap: Any) -> None:
 
 
 def _colormap(records: Iterable[ObjectRecord], colors: dict[str, str]) -> Any:
-    """Return what shows each object in the colour of its class.
-
-    Raises
-    ------
-    ColoringError
-        If there are too many of them with large numbers.
-    """
+    """Return what shows each object in the colour of its class."""
     rgba = {name: transform_color(color)[0] for name, color in colors.items()}
     without = transform_color(_WITHOUT)[0]
     by_label = {one.label_id: rgba.get(one.class_name or "", without) for one in records}

@@ -11,15 +11,7 @@ from numpy.typing import NDArray
 
 
 class CursorTracker:
-    """Follows the cursor over the canvas while it is switched on; costs nothing while it is off.
-
-    Parameters
-    ----------
-    viewer : napari.components.ViewerModel
-        The viewer.
-    on_moved : callable
-        Called with the cursor's position in world coordinates, or None when it leaves the canvas.
-    """
+    """Follows the cursor over the canvas while it is switched on; costs nothing while it is off."""
 
     def __init__(
         self, viewer: ViewerModel, on_moved: Callable[[NDArray[np.float64] | None], None]

@@ -44,20 +44,7 @@ def file_for(image: Image | None, name: str) -> str:
 def labels_for(
     image: Image, view: PlaneView | None, shape: tuple[int, ...], dtype: DTypeLike
 ) -> Labels:
-    """Make an empty Labels layer for objects that were once made on an image.
-
-    Parameters
-    ----------
-    image : napari.layers.Image
-        The image.
-    view : PlaneView, optional
-        The plane of it that is shown. If labels for it have the shape, the layer lies exactly on
-        the image; otherwise, as after another choice of the channels, as far as that is known.
-    shape : tuple of int
-        Of the labels.
-    dtype : dtype_like
-        Of the labels.
-    """
+    """Make an empty Labels layer for objects that were once made on an image."""
     if view is not None and view.shape_nd == shape:
         return new_target_layer(image, view, dtype)
     ndim = min(len(shape), image.ndim)

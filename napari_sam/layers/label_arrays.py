@@ -19,19 +19,7 @@ def write_levels(
     labels: NDArray[Any],
     where: NDArray[np.bool_] | None = None,
 ) -> None:
-    """Replace a region, or some pixels of it, at every resolution; may be called on any thread.
-
-    Parameters
-    ----------
-    arrays : sequence of ndarray or zarr.Array
-        The finest level first; coarser ones have every n-th pixel.
-    region : tuple of slice
-        Where in the finest level.
-    labels : integer ndarray
-        What to write there.
-    where : bool ndarray, optional
-        Which pixels of the region; others may be painted on meanwhile. None: all.
-    """
+    """Replace a region, or some pixels of it, at every resolution; may be called on any thread."""
     finest, *coarser = arrays
     _write(finest, region, labels, where)
     for data in coarser:

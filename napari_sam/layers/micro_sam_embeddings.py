@@ -16,13 +16,7 @@ from napari_sam.session.session import AnnotationSession
 
 
 class ImportedEmbeddingsLayers:
-    """Knows which embeddings belong to which image, and which of them to a plane that is shown.
-
-    Parameters
-    ----------
-    session : AnnotationSession
-        Finds out whether they fit.
-    """
+    """Knows which embeddings belong to which image, and which of them to a plane that is shown."""
 
     changed = Signal(object)
     """The `ImportState` of the current image; None if nothing was brought along for it."""

@@ -28,23 +28,7 @@ from napari_sam.session.session import AnnotationSession
 
 
 class ObjectsBinding:
-    """Has a target for the image that is shown, and does what is asked for of its objects.
-
-    Parameters
-    ----------
-    viewer : napari.components.ViewerModel
-        The person's viewer; its camera and sliders are moved by `go_to` alone.
-    layers : ViewerLayers
-        The viewer's layers; targets are made among them.
-    session : AnnotationSession
-        Changes objects.
-    shown : ShownPlane
-        Knows the image and the plane that the objects belong to.
-    is_ours : callable
-        Tells whether a layer is one of our prompt, candidate or proposal layers.
-    defer : callable
-        Has a callback called soon, when napari is done with the event it is handling.
-    """
+    """Has a target for the image that is shown, and does what is asked for of its objects."""
 
     target_changed = Signal(object)
     """The Labels layer (or None for one to be made) that accepted objects go to."""
@@ -89,13 +73,7 @@ class ObjectsBinding:
         return None if self._target is None else self._target.layer
 
     def set_target(self, layer: Labels | None) -> None:
-        """Choose the layer that accepted objects go to; None: a new one named after the image.
-
-        Raises
-        ------
-        TargetError
-            If objects of the image cannot be written into it; the target stays as it was.
-        """
+        """Choose the layer that accepted objects go to; None: a new one named after the image."""
         if layer is self.target:
             return
         image, view = self._shown.image, self._shown.view
@@ -176,13 +154,7 @@ class ObjectsBinding:
         return TargetLayer(layer, self._defer, is_empty=True)
 
     def add_target(self, layer: Labels, target: TargetLayer, image: Image) -> None:
-        """Add a layer, as it is followed, to the viewer, and write objects of an image into it.
-
-        Raises
-        ------
-        TargetError
-            If that is not possible: the layer is there, and the target stays as it was.
-        """
+        """Add a layer, as it is followed, to the viewer, and write objects of an image into it."""
         self._targets[layer] = target
         beneath = [
             known
@@ -235,13 +207,7 @@ class ObjectsBinding:
             self.warned.emit(str(error))
 
     def objects_in(self, layer: Layer) -> Read:
-        """Return what gives the objects that a layer of the person's asks for on the shown plane.
-
-        Raises
-        ------
-        TargetError
-            If there is no plane, or the layer does not lie on it.
-        """
+        """Return a function that yields the objects of a user layer on the shown plane."""
         return objects_in_layer(layer, *self._shown.need(), self._viewer.dims)
 
     def reopen_under_cursor(self) -> None:

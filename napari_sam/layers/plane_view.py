@@ -25,28 +25,17 @@ class PlaneView:
     An axis of channels is none of these: all of them belong to the plane. Labels have one pixel
     along it, which is as long as all channels together, so that napari shows them at each; and
     prompts have coordinates of their own along it, which do not matter.
-
-    Parameters
-    ----------
-    shape_nd : tuple of int
-        The array's shape, without a colour axis; 1 along the axis of channels.
-    row_axis, column_axis : int
-        The displayed axes, in the order in which they are displayed.
-    index : tuple of int
-        Position along every axis; without meaning along the displayed ones and that of the
-        channels, where it is 0.
-    channel_axis : int, optional
-        The axis of channels.
-    channel_count : int
-        How many there are.
     """
 
+    # the array's shape, without a colour axis; 1 along the axis of channels
     shape_nd: tuple[int, ...]
-    row_axis: int
-    column_axis: int
+    row_axis: int  # the displayed axes, in the order in which they are displayed
+    column_axis: int  # the displayed axes, in the order in which they are displayed
+    # position along every axis; without meaning along the displayed ones and that of the
+    # channels, where it is 0
     index: tuple[int, ...]
-    channel_axis: int | None = None
-    channel_count: int = 1
+    channel_axis: int | None = None  # the axis of channels
+    channel_count: int = 1  # how many there are
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -137,13 +126,7 @@ class PlaneView:
         return points_rc
 
     def following(self, before: PlaneView | None) -> list[PlaneView]:
-        """Return the planes that will probably be shown next, the likeliest first.
-
-        Parameters
-        ----------
-        before : PlaneView, optional
-            The plane that was shown before this one; tells the direction of travel.
-        """
+        """Return the planes that will probably be shown next, the likeliest first."""
         steps = [] if before is None else self._steps_from(before)
         if len(steps) == 1:
             axis, step = steps[0]
@@ -173,23 +156,7 @@ def levels(layer: Layer) -> list[Any]:
 
 
 def displayed_plane(layer: Image, dims: Dims, channel_axis: int | None = None) -> PlaneView:
-    """Return the plane of `layer` that a viewer with these `dims` shows.
-
-    Parameters
-    ----------
-    layer : napari.layers.Image
-        The image.
-    dims : napari.components.Dims
-        The viewer's.
-    channel_axis : int, optional
-        The axis of the image that holds its channels.
-
-    Raises
-    ------
-    ImageError
-        If no such plane can be segmented: 3-D display, a complex image, axes that look like
-        channels, displayed channels, a slider beyond the image.
-    """
+    """Return the plane of `layer` that a viewer with these `dims` shows."""
     name, shape = layer.name, tuple(int(length) for length in levels(layer)[0].shape)
     if dims.ndisplay != 2:
         msg = "Annotating pauses in 3-D display: switch to 2-D (Ctrl-Y) to go on."
@@ -245,17 +212,7 @@ def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_
 def placement(
     layer: Layer, offset: ArrayLike | None = None, pixel: ArrayLike = 1
 ) -> dict[str, Any]:
-    """Return the keyword arguments that put a new layer exactly where `layer` lies.
-
-    Parameters
-    ----------
-    layer : napari.layers.Layer
-        Where to lie.
-    offset : (ndim,) array_like, optional
-        The position in the data of `layer` at which the new layer's data begins.
-    pixel : (ndim,) array_like
-        Size of the new layer's pixels in those of `layer`.
-    """
+    """Return the keyword arguments that put a new layer exactly where `layer` lies."""
     before_affine = Affine(
         scale=layer.scale, translate=layer.translate, rotate=layer.rotate, shear=layer.shear
     )

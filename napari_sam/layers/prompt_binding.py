@@ -22,17 +22,6 @@ class PromptBinding:
 
     Each image keeps its own "SAM points" and "SAM boxes": when another image is chosen they leave
     the viewer, and they come back with it.
-
-    Parameters
-    ----------
-    layers : ViewerLayers
-        The viewer's layers.
-    dims : Dims
-        The viewer's dims.
-    on_changed, on_gesture : callable
-        See `PromptLayer`.
-    on_new_layer : callable
-        Called with each layer that becomes one of ours.
     """
 
     def __init__(

@@ -60,17 +60,6 @@ class PromptLayer(ABC, Generic[LayerT, KnownT]):
     A layer of our own is written to as well: undo and accept change what it shows. A layer of the
     person's is only read; what undo or accept take away from the object stays in it, and is
     passed over from then on.
-
-    Parameters
-    ----------
-    layer : Points or Shapes
-        The layer.
-    is_own : bool
-        Whether we made it.
-    on_changed : callable
-        Called whenever its contents may have changed, also in the middle of a drag.
-    on_gesture : callable
-        Called with True when a mouse drag begins, and with False when it has ended.
     """
 
     def __init__(

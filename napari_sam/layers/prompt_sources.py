@@ -28,25 +28,7 @@ Read = Callable[[], list[BatchPrompt]]
 
 
 def objects_in_layer(layer: Layer, image: Image, view: PlaneView, dims: Dims) -> Read:
-    """Return what gives the objects that a layer asks for on the displayed plane of an image.
-
-    Parameters
-    ----------
-    layer : napari.layers.Points, Shapes or Labels
-        Points and scribbles that say background ask for nothing; a column of the features that is
-        called class, or similarly, gives the classes.
-    image : napari.layers.Image
-        The image.
-    view : PlaneView
-        Its plane.
-    dims : napari.components.Dims
-        The viewer's.
-
-    Raises
-    ------
-    TargetError
-        If labels do not lie on the image, or the layer is of another kind.
-    """
+    """Return what gives the objects that a layer asks for on the displayed plane of an image."""
     if isinstance(layer, Points):
         objects = _of_points(layer, image, view, dims)
     elif isinstance(layer, Shapes):
@@ -85,13 +67,7 @@ def _around(area: Area) -> Prompts:
 
 
 def labels_on_plane(layer: Labels, image: Image, view: PlaneView) -> Callable[[], NDArray[Any]]:
-    """Return what reads the (H, W) labels of a layer on a plane of an image, on any thread.
-
-    Raises
-    ------
-    TargetError
-        If the layer does not lie on the image.
-    """
+    """Return what reads the (H, W) labels of a layer on a plane of an image, on any thread."""
     where, data = view.for_labels(layer.ndim), levels(layer)[0]
     if tuple(data.shape) != where.shape_nd or not lies_on(layer, image, view):
         msg = f"'{layer.name}' does not lie on the image: choose labels of the image's shape."
@@ -109,25 +85,7 @@ def labels_on_plane(layer: Labels, image: Image, view: PlaneView) -> Callable[[]
 def region_at(
     layer: Labels, image: Image, view: PlaneView, world: tuple[float, ...]
 ) -> tuple[NDArray[np.bool_], int, int] | None:
-    """Return the object of a Labels layer at a place, as it lies on a plane of an image.
-
-    Parameters
-    ----------
-    layer : napari.layers.Labels
-        The labels.
-    image : napari.layers.Image
-        The image.
-    view : PlaneView
-        The plane.
-    world : tuple of float
-        The place.
-
-    Returns
-    -------
-    (mask, top, left) or None
-        The (h, w) bool mask within the smallest box, and row and column of its first pixel; None
-        if there is no object, or the labels do not lie on the image.
-    """
+    """Return the object of a Labels layer at a place, as it lies on a plane of an image."""
     try:
         read = labels_on_plane(layer, image, view)
     except TargetError:

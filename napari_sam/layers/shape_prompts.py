@@ -44,17 +44,7 @@ _VERTEX_BY_VERTEX: Final = {"add_path", "add_polyline", "add_polygon", "add_poly
 
 
 def shape_in_plane(vertices_xy: NDArray[Any], shape_type: str, label: int) -> Area | Scribble:
-    """Return what one of napari's shapes means as a prompt.
-
-    Parameters
-    ----------
-    vertices_xy : (N, 2) ndarray
-        As napari has them: for an ellipse the corners of the rectangle that it fills.
-    shape_type : str
-        Its kind in napari.
-    label : int
-        What a line says: 1 foreground, 0 background.
-    """
+    """Return what one of napari's shapes means as a prompt."""
     vertices = tuple((float(x), float(y)) for x, y in vertices_xy)
     if shape_type in ("path", "line"):
         return Scribble(vertices, label)
@@ -66,24 +56,12 @@ def shape_in_plane(vertices_xy: NDArray[Any], shape_type: str, label: int) -> Ar
 
 @dataclass
 class _Known:
-    """What is known of the shapes on one plane.
+    """What is known of the shapes on one plane."""
 
-    Parameters
-    ----------
-    current : Area, optional
-        The box or outline that counts.
-    seen : tuple of Area
-        All that were there when the layer was read last.
-    passed_over : frozenset of Area
-        Those of the person's that do not count.
-    scribbles_passed_over : tuple of Scribble
-        Scribbles of the person's that do not count.
-    """
-
-    current: Area | None = None
-    seen: tuple[Area, ...] = ()
-    passed_over: frozenset[Area] = frozenset()
-    scribbles_passed_over: tuple[Scribble, ...] = ()
+    current: Area | None = None  # the box or outline that counts
+    seen: tuple[Area, ...] = ()  # all that were there when the layer was read last
+    passed_over: frozenset[Area] = frozenset()  # those of the person's that do not count
+    scribbles_passed_over: tuple[Scribble, ...] = ()  # scribbles of the person's that do not count
 
 
 class ShapePrompts(PromptLayer[Shapes, _Known]):
@@ -201,21 +179,7 @@ class ShapePrompts(PromptLayer[Shapes, _Known]):
 def shapes_on_plane(
     layer: Shapes, image: Image, view: PlaneView, dims: Dims, *, is_own: bool = False
 ) -> Iterator[tuple[int, Area | Scribble]]:
-    """Yield the index of each shape that lies on a plane of an image, and what it means there.
-
-    Parameters
-    ----------
-    layer : napari.layers.Shapes
-        The shapes.
-    image : napari.layers.Image
-        The image.
-    view : PlaneView
-        The plane.
-    dims : napari.components.Dims
-        The viewer's.
-    is_own : bool
-        Whether the layer's coordinates are the image's own.
-    """
+    """Yield the index of each shape that lies on a plane of an image, and what it means there."""
     if not layer.data:
         return
     kinds, labels = layer.shape_type, label_of_each(layer)

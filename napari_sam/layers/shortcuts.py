@@ -32,27 +32,14 @@ def class_command(number: int) -> str:
 
 @dataclass(frozen=True)
 class Key:
-    """A key, the command it gives, and the types of our layers that it is bound on.
+    """A key, the command it gives, and the types of our layers that it is bound on."""
 
-    Parameters
-    ----------
-    code : int
-        The key that it has unless the person chose another one, as app-model numbers it.
-    command : str
-        What it gives.
-    help : str
-        What that does.
-    layer_types : tuple of layer types
-        Empty for a key of the window, which cannot be changed.
-    group : str
-        Under which heading it is listed.
-    """
-
-    code: int
-    command: str
-    help: str
+    code: int  # the key that it has unless the person chose another one, as app-model numbers it
+    command: str  # what it gives
+    help: str  # what that does
+    # empty for a key of the window, which cannot be changed
     layer_types: tuple[type[Layer], ...] = _ALL
-    group: str = "Masks and prompts"
+    group: str = "Masks and prompts"  # under which heading it is listed
 
     @property
     def binding(self) -> KeyBinding:
@@ -136,15 +123,7 @@ class KeyMap:
             self._commands[command]()
 
     def bind(self, layer: Layer, commands: Commands | None = None) -> None:
-        """Bind the keys on one of our layers, and keep them up to date.
-
-        Parameters
-        ----------
-        layer : napari.layers.Layer
-            The layer.
-        commands : mapping of str to callable, optional
-            What the keys give on this layer; by default what is offered on all.
-        """
+        """Bind the keys on one of our layers, and keep them up to date."""
         self.unbind(layer)
         self._commands_on[layer] = self._commands if commands is None else commands
         self._bind(layer)
@@ -189,13 +168,7 @@ class KeyMap:
         return command in self._commands
 
     def choose(self, command: str, binding: KeyBinding | None) -> None:
-        """Have another key give a command; None: none.
-
-        Raises
-        ------
-        ValueError
-            If it gives another command already, or the command's key cannot be changed.
-        """
+        """Have another key give a command; None: none."""
         key = _BY_COMMAND[command]
         if not key.layer_types:
             msg = f"{key_text(key.binding)} cannot be changed."
@@ -235,14 +208,7 @@ class KeyMap:
         }
 
     def reset(self, chosen: Mapping[str, str] | None = None) -> list[str]:
-        """Go back to the keys as they come, but for those chosen; return what was not understood.
-
-        Parameters
-        ----------
-        chosen : mapping of str to str, optional
-            As `chosen` gives them. Commands and keys that there are not are passed over, and a
-            key that another command has been given already.
-        """
+        """Restore the default shortcuts, but for those chosen; return what was not understood."""
         wanted: dict[str, KeyBinding | None] = {}
         wrong = []
         for command, text in (chosen or {}).items():

@@ -30,24 +30,7 @@ PlaceId = tuple[object, PlaneView]
 
 
 class ShownPlane:
-    """Follows an image layer and the plane of it that is shown, and has the session embed that.
-
-    Parameters
-    ----------
-    viewer : napari.components.ViewerModel
-        The person's viewer; its sliders are moved by `go_to` alone.
-    session : AnnotationSession
-        Is told the plane.
-    defer : callable
-        Has a callback called soon, when napari is done with the event it is handling.
-    on_coming : callable
-        Called with the image and the `PlaneView` before the session is told of another plane.
-    on_shown : callable
-        Called when it has been told, with the image, the `PlaceId`, and whether there was no plane
-        before, or one of an image of another shape.
-    on_left : callable
-        Called when there is no plane any more, before the session is told.
-    """
+    """Follows an image layer and the plane of it that is shown, and has the session embed that."""
 
     moved = Signal()
     """The image lies elsewhere in the world."""
@@ -133,13 +116,7 @@ class ShownPlane:
         return view_of_plane(self._viewer, self._image, self._view)
 
     def need(self) -> tuple[Image, PlaneView]:
-        """Return the image, and the plane of it that is shown.
-
-        Raises
-        ------
-        TargetError
-            If there is none.
-        """
+        """Return the image, and the plane of it that is shown."""
         if self._image is None or self._view is None:
             msg = "Open and choose the image first that the objects belong to."
             raise TargetError(msg)

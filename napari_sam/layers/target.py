@@ -38,15 +38,6 @@ class TargetLayer:
 
     Scans the layer once; from then on follows what is painted and accepted, so that no click
     costs a pass over a volume.
-
-    Parameters
-    ----------
-    layer : napari.layers.Labels
-        Where accepted objects go.
-    defer : callable
-        Has a callback called soon, when napari is done with the event it is handling.
-    is_empty : bool
-        Whether it has just been made: then there is nothing to scan.
     """
 
     painted = Signal(tuple, tuple)
@@ -83,13 +74,7 @@ class TargetLayer:
 
     @property
     def layer(self) -> Labels:
-        """The layer.
-
-        Raises
-        ------
-        TargetError
-            If there is none any more.
-        """
+        """The layer."""
         layer = self._layer()
         if layer is None:
             msg = "The labels layer is gone: choose another target, or a new layer."
@@ -212,15 +197,7 @@ def _lie_alike(one: ObjectRecord, other: ObjectRecord) -> bool:
 
 
 class TargetPlane:
-    """The `LabelsPlane` of a target layer on which the image plane lies.
-
-    Parameters
-    ----------
-    target : TargetLayer
-        The layer.
-    view : PlaneView
-        The plane, as it lies in the layer; its shape must be the layer's.
-    """
+    """The `LabelsPlane` of a target layer on which the image plane lies."""
 
     def __init__(self, target: TargetLayer, view: PlaneView) -> None:
         self._target = target
@@ -228,13 +205,7 @@ class TargetPlane:
 
     @property
     def labels(self) -> TargetLayer:
-        """The layer.
-
-        Raises
-        ------
-        TargetError
-            If it no longer has the image's shape.
-        """
+        """The layer."""
         if self._target.shape != self._view.shape_nd:
             msg = f"'{self._target.layer.name}' no longer has the image's shape: choose a target."
             raise TargetError(msg)
@@ -338,22 +309,7 @@ def _sparse(shape: tuple[int, ...], dtype: np.dtype[Any]) -> zarr.Array[Any]:
 
 
 def check_target(layer: Labels, image: Image, view: PlaneView) -> None:
-    """Make sure that objects of `image` can be written into `layer`.
-
-    Parameters
-    ----------
-    layer : napari.layers.Labels
-        The target.
-    image : napari.layers.Image
-        What is annotated.
-    view : PlaneView
-        Its plane.
-
-    Raises
-    ------
-    TargetError
-        If its shape or position is not the image's, or its data cannot be written.
-    """
+    """Make sure that objects of `image` can be written into `layer`."""
     shape = tuple(levels(layer)[0].shape)
     # Of others with several resolutions it is not known how they belong together.
     if (layer.multiscale and OWN_MARK not in layer.metadata) or not _can_be_written(

@@ -126,17 +126,6 @@ class FeatureWriter:
     """Keeps a layer's features true to the records of its objects.
 
     Other columns stay, and so does what others keep in ours and could not be read.
-
-    Parameters
-    ----------
-    layer : napari.layers.Labels
-        The layer.
-    book : ObjectRegistry
-        The records.
-    table : ClassTable
-        The classes.
-    defer : callable
-        Has a callback called soon: many changes at once are written as one.
     """
 
     def __init__(

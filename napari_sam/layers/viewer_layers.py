@@ -28,13 +28,7 @@ def was_made_for(layer: Layer, image: Image) -> bool:
 
 
 class ViewerLayers:
-    """A viewer's layers, to which ours come and go while the person's selection stays.
-
-    Parameters
-    ----------
-    layers : napari.components.LayerList
-        The viewer's layers.
-    """
+    """A viewer's layers, to which ours come and go while the person's selection stays."""
 
     def __init__(self, layers: LayerList) -> None:
         self._layers = layers

@@ -32,47 +32,17 @@ _BLOCK_BYTES: Final = 2**20
 
 @dataclass(frozen=True)
 class Rules:
-    """What images of a request may be.
+    """What images of a request may be."""
 
-    Parameters
-    ----------
-    allow_urls : bool
-        Whether an address may be opened, by which a request could reach into your network.
-    allow_paths : bool
-        Whether files of this computer may be read.
-    max_image_bytes : int
-        How large an image may be as a file.
-    max_image_px : int
-        How many pixels it may have, which a small file may hold a lot of.
-    """
-
+    # whether an address may be opened, by which a request could reach into your network
     allow_urls: bool = False
-    allow_paths: bool = True
-    max_image_bytes: int = 2**28
-    max_image_px: int = 2**26
+    allow_paths: bool = True  # whether files of this computer may be read
+    max_image_bytes: int = 2**28  # how large an image may be as a file
+    max_image_px: int = 2**26  # how many pixels it may have, which a small file may hold a lot of
 
 
 def read_image(image: str, rules: Rules) -> NDArray[np.uint8]:
-    """Get an image and turn it into what the model reads.
-
-    Parameters
-    ----------
-    image : str
-        Base64, a path, a data URL or an address.
-    rules : Rules
-        What it may be.
-
-    Returns
-    -------
-    (H, W, 3) uint8 ndarray
-        Red, green, blue. Gray values of more than 8 bits are mapped from the smallest and the
-        largest to 0..255; alpha is dropped.
-
-    Raises
-    ------
-    RequestError
-        If there is no such image, or it is not allowed.
-    """
+    """Get an image and turn it into what the model reads."""
     content = _content(image, rules)
     try:
         pixels = _decoded(content, rules)

@@ -29,60 +29,24 @@ class RequestError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """What is known of one object.
+    """What is known of one object."""
 
-    Parameters
-    ----------
-    points_xy : (N, 2) ndarray
-        In pixels; there may be none.
-    point_labels : (N,) ndarray
-        1 for foreground, 0 for background, -1 for points to ignore.
-    box_xyxy : (4,) ndarray, optional
-        x0, y0, x1, y1.
-    """
-
-    points_xy: NDArray[np.float64]
-    point_labels: NDArray[np.float64]
-    box_xyxy: NDArray[np.float64] | None
+    points_xy: NDArray[np.float64]  # in pixels; there may be none
+    point_labels: NDArray[np.float64]  # 1 for foreground, 0 for background, -1 for points to ignore
+    box_xyxy: NDArray[np.float64] | None  # x0, y0, x1, y1
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """An image, and prompts for objects in it.
+    """An image, and prompts for objects in it."""
 
-    Parameters
-    ----------
-    image : str
-        Base64, a path, a data URL or an address.
-    prompts : tuple of Prompt
-        One for each object, at least one.
-    multimask_output : bool
-        Whether each object shall have three masks.
-    """
-
-    image: str
-    prompts: tuple[Prompt, ...]
-    multimask_output: bool
+    image: str  # base64, a path, a data URL or an address
+    prompts: tuple[Prompt, ...]  # one for each object, at least one
+    multimask_output: bool  # whether each object shall have three masks
 
 
 def rows_of(request: Any) -> Iterator[Mapping[str, Any] | RequestError]:
-    """Take a request apart.
-
-    Parameters
-    ----------
-    request : Any
-        JSON as Python reads it.
-
-    Yields
-    ------
-    mapping or RequestError
-        The values of each row by column; an error where there are too many or too few.
-
-    Raises
-    ------
-    RequestError
-        If this is no request at all.
-    """
+    """Take a request apart."""
     table = _member(request, "input_data", "The request", dict)
     columns = _member(table, "columns", "input_data", list)
     rows = _member(table, "data", "input_data", list)
@@ -115,23 +79,7 @@ def _member(content: Any, name: str, where: str, kind: type) -> Any:
 
 
 def parse_row(values: Mapping[str, Any]) -> Row:
-    """Check the values of a row.
-
-    Parameters
-    ----------
-    values : mapping
-        By column; those that are missing, None or empty ask for nothing.
-
-    Returns
-    -------
-    Row
-        With at least one prompt.
-
-    Raises
-    ------
-    RequestError
-        If a value makes no sense.
-    """
+    """Check the values of a row."""
     image = values["image"]
     if not isinstance(image, str) or not image.strip():
         raise RequestError(f"image has to be base64, a path or a data URL, not {_short(image)}.")

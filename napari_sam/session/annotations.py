@@ -29,18 +29,6 @@ _T = TypeVar("_T")
 def axes_in_files(shape: Sequence[int]) -> tuple[int, ...]:
     """Return the axes of labels that files know of, those of rows and columns last.
 
-    Parameters
-    ----------
-    shape : sequence of int
-        Of the labels.
-
-    Returns
-    -------
-    tuple of int
-        Rows and columns are the last two axes along which the labels are longer than one pixel.
-        Others between and behind these are those of an image's channels, along which labels have
-        one pixel; files are about all channels together.
-
     Examples
     --------
     >>> axes_in_files((5, 303, 384)), axes_in_files((303, 384, 1)), axes_in_files((303, 1, 384))
@@ -64,13 +52,7 @@ def image_of_labels(
     units: Sequence[Any],
     axis_labels: Sequence[str] = (),
 ) -> ImageInfo:
-    """Describe the image that a Labels layer lies on, with the axes that files know of.
-
-    Parameters
-    ----------
-    name, shape, scale, units, axis_labels
-        Those of the layer, one for each axis.
-    """
+    """Describe the image that a Labels layer lies on, with the axes that files know of."""
     axes = axes_in_files(shape)
     names = _at(axes, axis_labels) if axis_labels else ()
     return image_info(name, _at(axes, shape), _at(axes, scale), _at(axes, units), names)
@@ -83,14 +65,7 @@ def image_info(
     units: Sequence[Any],
     axis_labels: Sequence[str] = (),
 ) -> ImageInfo:
-    """Describe an image whose last two axes are rows and columns, as far as napari knows it.
-
-    Parameters
-    ----------
-    name, shape, scale, units, axis_labels
-        Those of a layer, one for each axis. Axes that are not named by one letter each, the last
-        two Y and X, have the names that `ImageInfo` gives them.
-    """
+    """Describe an image whose last two axes are rows and columns, as far as napari knows it."""
     axes = "".join(axis_labels).upper()
     is_named = len(axes) == len(set(axes)) == len(shape) and axes.endswith("YX")
     steps = [_step(abs(float(size)), unit) for size, unit in zip(scale, units, strict=True)]
@@ -122,27 +97,7 @@ def annotations_of(
     overlapping: bool = False,
     classes: Iterable[ObjectClass] = (),
 ) -> Annotations:
-    """Return the objects of some labels; may be called on any thread.
-
-    Parameters
-    ----------
-    labels : Labels
-        Their pixels.
-    records : iterable of ObjectRecord
-        The objects; those without a pixel are left out.
-    image : ImageInfo
-        What they are objects of; see `image_of_labels`.
-    overlapping : bool
-        Whether an object also has the pixels of its accepted mask that belong to other objects in
-        the labels. What a brush has added is its own in either case, and what was erased is not.
-    classes : iterable of ObjectClass
-        In the order in which the formats number them.
-
-    Returns
-    -------
-    Annotations
-        By label_id, and for each by slice.
-    """
+    """Return the objects of some labels; may be called on any thread."""
     in_order = sorted(records, key=lambda record: record.label_id)
     objects = [
         thing for record in in_order for thing in _objects(labels, record, overlapping=overlapping)
@@ -231,20 +186,7 @@ def _add_taken(
 
 
 def records_of(annotations: Annotations, shape: Sequence[int]) -> list[ObjectRecord]:
-    """Return annotations as records with masks, as `AnnotationSession.add` takes them.
-
-    Parameters
-    ----------
-    annotations : Annotations
-        Of the image of the target's labels. What shares a label_id becomes one object.
-    shape : sequence of int
-        Of the target's labels.
-
-    Returns
-    -------
-    list of ObjectRecord
-        In the order in which the label_ids occur.
-    """
+    """Return annotations as records with masks, as `AnnotationSession.add` takes them."""
     parts = defaultdict(list)
     for thing in annotations.objects:
         parts[thing.label_id].append(thing)

@@ -64,13 +64,7 @@ class CallbackQueue:
 def run_until(
     is_idle: Callable[[], bool], dispatcher: Dispatcher, timeout_s: float, who: str
 ) -> None:
-    """Call what is posted to a dispatcher until `is_idle` says that nothing more will be.
-
-    Raises
-    ------
-    TimeoutError
-        If that takes longer than `timeout_s` seconds; its message says `who` was busy.
-    """
+    """Call what is posted to a dispatcher until `is_idle` says that nothing more will be."""
     deadline = time.monotonic() + timeout_s
     while not is_idle():
         if time.monotonic() > deadline:
@@ -151,13 +145,6 @@ class LatestWinsExecutor:
     comes while another is computed waits; a later one takes its place. What is being computed is
     still applied when it is done, so that a stream of requests gives a stream of responses, unless
     `cancel` said that it belongs to the past.
-
-    Parameters
-    ----------
-    name : str
-        Shown in thread names.
-    dispatcher : Dispatcher
-        Brings responses back to the owner's thread.
     """
 
     def __init__(self, name: str, dispatcher: Dispatcher) -> None:
@@ -185,16 +172,7 @@ class LatestWinsExecutor:
         on_failed: Callable[[BaseException], None],
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
-        """Compute `work(job)` on the worker, in place of any request that still waits.
-
-        Parameters
-        ----------
-        work : callable
-            A pure function of what it has captured; gets its `Job` to report to.
-        on_done, on_failed, on_progress : callable
-            Called on the owner's thread with the result, the exception or the fraction done,
-            unless the job was cancelled by then.
-        """
+        """Compute `work(job)` on the worker, in place of any request that still waits."""
         if self._is_closed:
             return
         job = Job(work, on_done, on_failed, on_progress, self._dispatcher)
@@ -250,17 +228,7 @@ class LatestWinsExecutor:
 def yield_to_foreground(
     job: Job, is_needed: Callable[[], bool], is_over: Callable[[], bool] = lambda: False
 ) -> None:
-    """Wait, as part of a job, while others need what it uses; they go first.
-
-    Parameters
-    ----------
-    job : Job
-        Ends with `Cancelled` if nobody wants it any more.
-    is_needed : callable
-        Whether others need it.
-    is_over : callable
-        Whether to wait no longer in any case.
-    """
+    """Wait, as part of a job, while others need what it uses; they go first."""
     job.check()
     while is_needed() and not is_over():
         time.sleep(_REST_S)
@@ -273,17 +241,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def user_message(error: BaseException, what: str, advice: str = "use a smaller image") -> str:
-    """Turn an exception from a job into a sentence for the person, and log where it came from.
-
-    Parameters
-    ----------
-    error : BaseException
-        A ValueError says all that a person needs: it is logged without its origin.
-    what : str
-        What did not work.
-    advice : str
-        What helps, beside closing other programs, where there is not enough memory.
-    """
+    """Turn an exception from a job into a sentence for the person, and log where it came from."""
     if is_out_of_memory(error):
         _LOGGER.warning("%s", what, exc_info=error)
         return f"{what}: not enough memory. Close other programs or {advice}."

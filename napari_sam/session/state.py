@@ -109,17 +109,7 @@ class SessionState:
 
 
 def hint_for(phase: Phase, usable: Prompts, remarks: tuple[str, ...]) -> str:
-    """Return one sentence on what the person can do next.
-
-    Parameters
-    ----------
-    phase : Phase
-        How far the image is.
-    usable : Prompts
-        Those prompts of the object that can be decoded.
-    remarks : tuple of str
-        What there is to say on the others.
-    """
+    """Return one sentence on what the person can do next."""
     if phase is Phase.NO_IMAGE:
         return "Choose an image to begin."
     if phase is Phase.CANCELLED:

@@ -20,21 +20,6 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Give a temporary file in the same folder, and rename it once it is complete.
 
     What programs that were killed have left of theirs in the folder goes after a day.
-
-    Parameters
-    ----------
-    path : Path
-        The file to write or to replace.
-
-    Yields
-    ------
-    Path
-        Where to write. If the block fails, it is removed and `path` is as it was.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
     """
     # Short, because a name that is itself as long as the file system allows has to work.
     partial = path.with_name(f"{_PREFIX}{secrets.token_hex(6)}{_SUFFIX}")

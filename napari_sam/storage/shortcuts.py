@@ -26,13 +26,7 @@ def keys_file() -> Path:
 
 
 def load_keys() -> dict[str, str]:
-    """Return the chosen keys by command; none if there is no file.
-
-    Raises
-    ------
-    ValueError
-        If the file is not one of keys.
-    """
+    """Return the chosen keys by command; none if there is no file."""
     path = keys_file()
     try:
         content = json.loads(path.read_text("utf-8"))
@@ -48,13 +42,7 @@ def load_keys() -> dict[str, str]:
 
 
 def save_keys(chosen: Mapping[str, str]) -> None:
-    """Write the chosen keys; without any, there is no file.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be written; what was chosen before is kept in it.
-    """
+    """Write the chosen keys; without any, there is no file."""
     path = keys_file()
     try:
         if not chosen:

@@ -6,11 +6,6 @@ from __future__ import annotations
 def single_line(text: str) -> str:
     r"""Return a text on one line, without blanks around it, of characters that UTF-8 has.
 
-    Parameters
-    ----------
-    text : str
-        In any script. Halves of characters, which JSON can name alone, become U+FFFD.
-
     Examples
     --------
     >>> one_line(" a\nb ")

@@ -47,13 +47,7 @@ class AcceptedProposals:
         self._kept.update({key: _Kept(book, state) for key, state in states.items()})
 
     def follow(self, book: ObjectRegistry) -> Collection[Key]:
-        """Look at what has become of the objects of a book; to be called after each change.
-
-        Returns
-        -------
-        collection of tuple
-            The keys of the proposals that it has objects of.
-        """
+        """Look at what has become of the objects of a book; to be called after each change."""
         own = {key: kept for key, kept in self._kept.items() if kept.book is book}
         if not own:
             return ()

@@ -30,28 +30,14 @@ from napari_sam.session.prefetch.preparation import duration
 
 @dataclass(frozen=True)
 class AutomaticState:
-    """A snapshot of a search.
+    """A snapshot of a search."""
 
-    Parameters
-    ----------
-    is_running : bool
-        Whether masks are still being found.
-    tile, tiles : int
-        The number of the tile that is looked at, and of all.
-    fraction : float
-        Share that is done, 0 to 1.
-    left_s : float, optional
-        How long the others will take; None until that can be told.
-    found : int
-        Number of masks that were found, good or not.
-    """
-
-    is_running: bool = False
-    tile: int = 1
-    tiles: int = 1
-    fraction: float = 0.0
-    left_s: float | None = None
-    found: int = 0
+    is_running: bool = False  # whether masks are still being found
+    tile: int = 1  # the number of the tile that is looked at, and of all
+    tiles: int = 1  # the number of the tile that is looked at, and of all
+    fraction: float = 0.0  # share that is done, 0 to 1
+    left_s: float | None = None  # how long the others will take; None until that can be told
+    found: int = 0  # number of masks that were found, good or not
 
     @property
     def summary(self) -> str:
@@ -67,13 +53,6 @@ class AutomaticMaskGenerator:
 
     It works on two threads of its own; the one that decodes rests while an image is embedded or
     a click decoded. All methods belong to the owner's thread.
-
-    Parameters
-    ----------
-    encoding, decoding : Encoding, Decoding
-        What the model in use is; the work of both goes first.
-    dispatcher : Dispatcher
-        How results reach the owner's thread.
     """
 
     changed = Signal(AutomaticState)
@@ -118,28 +97,14 @@ class AutomaticMaskGenerator:
     # The run -------------------------------------------------------------------------------
 
     def start(self, search: AutomaticRequest, rest: Rest | None = None) -> None:
-        """Look for masks, in place of those that were found before.
-
-        Parameters
-        ----------
-        search : AutomaticRequest
-            What to look for, and where.
-        rest : Rest, optional
-            To find only what is not there already.
-        """
+        """Look for masks, in place of those that were found before."""
         self.forget()
         self.search, self.settings, self._rest = search, search.settings, rest
         self._painter = Painter(search.plane.shape)
         self._submit(search, rest)
 
     def find_edges(self, search: AutomaticRequest) -> None:
-        """Look for masks to draw edges of; those that are offered stay.
-
-        Parameters
-        ----------
-        search : AutomaticRequest
-            With `keep_logits`, in a single tile.
-        """
+        """Look for masks to draw edges of; those that are offered stay."""
         self.cancel()
         self._submit(search, None)
 

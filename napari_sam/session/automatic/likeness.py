@@ -20,32 +20,16 @@ _BRIGHTNESS_STEP: Final = 25.0
 
 @dataclass(frozen=True)
 class Rest:
-    """What is there already, beside which the rest is looked for.
+    """What is there already, beside which the rest is looked for."""
 
-    Parameters
-    ----------
-    target : LabelsPlane
-        The labels of the plane.
-    records : tuple of ObjectRecord
-        Their objects when the search began.
-    like_size, like_brightness : bool
-        Whether only what is as large, and as bright, as these is wanted.
-    """
-
-    target: LabelsPlane
-    records: tuple[ObjectRecord, ...]
-    like_size: bool = True
-    like_brightness: bool = True
+    target: LabelsPlane  # the labels of the plane
+    records: tuple[ObjectRecord, ...]  # their objects when the search began
+    like_size: bool = True  # whether only what is as large, and as bright, as these is wanted
+    like_brightness: bool = True  # whether only what is as large, and as bright, as these is wanted
 
 
 class Likeness(NamedTuple):
-    """What proposals have to be like.
-
-    Attributes
-    ----------
-    area_px, brightness : (float, float)
-        From and to.
-    """
+    """What proposals have to be like."""
 
     area_px: tuple[float, float] = (0, inf)
     brightness: tuple[float, float] = (-inf, inf)
@@ -59,20 +43,7 @@ class Likeness(NamedTuple):
 
 
 def likeness_to(rest: Rest, image: NDArray[np.uint8]) -> Likeness:
-    """Return what the rest has to be like; for a background thread.
-
-    Parameters
-    ----------
-    rest : Rest
-        What is there already; objects on other planes count for nothing.
-    image : (h, w, 3) uint8 ndarray
-        The whole plane as the model sees it.
-
-    Raises
-    ------
-    TargetError
-        If the labels are gone.
-    """
+    """Return what the rest has to be like; for a background thread."""
     gray = np.asarray(image.mean(axis=2)).astype(np.uint8)
     target = rest.target
     areas, means = [], []
@@ -95,19 +66,7 @@ def likeness_to(rest: Rest, image: NDArray[np.uint8]) -> Likeness:
 def mean_inside(
     gray: NDArray[np.uint8], size: tuple[int, int], mask: NDArray[np.bool_], top: int, left: int
 ) -> float:
-    """Return the mean of a gray image where a mask lies on the (H, W) pixels it stands for.
-
-    Parameters
-    ----------
-    gray : (h, w) uint8 ndarray
-        The image, made small.
-    size : (int, int)
-        Height and width of what it was made of.
-    mask : bool ndarray
-        In pixels of that.
-    top, left : int
-        Row and column of its first pixel.
-    """
+    """Return the mean of a gray image where a mask lies on the (H, W) pixels it stands for."""
     places = []
     for length, small, first, extent in zip(size, gray.shape, (top, left), mask.shape, strict=True):
         step = max(1, length // (2 * small))  # no more places than tell something

@@ -19,30 +19,14 @@ _MOST: Final = int(np.iinfo(np.uint16).max)
 
 @dataclass(frozen=True, eq=False)
 class ProposalPicture:
-    """Proposals, and what they look like.
+    """Proposals, and what they look like."""
 
-    Parameters
-    ----------
-    proposals : tuple of Proposal
-        The highest predicted IoU first.
-    label_ids : tuple of int
-        Of each, in the picture.
-    labels : (h, w) uint16 ndarray
-        The picture.
-    step : int
-        Pixels of the plane, along each axis, that a pixel of the picture stands for.
-    covered : int
-        How many proposals have no pixel in the picture, because others cover them.
-    table : dict of str to list
-        A column each; all proposals, also those that are covered.
-    """
-
-    proposals: tuple[Proposal, ...]
-    label_ids: tuple[int, ...]
-    labels: NDArray[np.uint16]
-    step: int
-    covered: int
-    table: dict[str, list[Any]]
+    proposals: tuple[Proposal, ...]  # the highest predicted IoU first
+    label_ids: tuple[int, ...]  # of each, in the picture
+    labels: NDArray[np.uint16]  # the picture
+    step: int  # pixels of the plane, along each axis, that a pixel of the picture stands for
+    covered: int  # how many proposals have no pixel in the picture, because others cover them
+    table: dict[str, list[Any]]  # A column each; all proposals, also those that are covered
 
 
 def _row(one: Proposal, label_id: int, shown_px: int) -> dict[str, Any]:
@@ -70,13 +54,7 @@ def step_for(shape: tuple[int, int]) -> int:
 
 
 class Painter:
-    """Paints proposals; one that comes again keeps its colour. For one thread.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Height and width of the plane.
-    """
+    """Paints proposals; one that comes again keeps its colour. For one thread."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self._step = step_for(shape)

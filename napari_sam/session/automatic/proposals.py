@@ -33,24 +33,12 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """A mask that was found, in pixels of the plane.
+    """A mask that was found, in pixels of the plane."""
 
-    Parameters
-    ----------
-    record : MaskRecord
-        In pixels of the tile as they were read.
-    tile : Tile
-        Where it was found.
-    size : (int, int)
-        Height and width of the tile as it was read.
-    brightness : float
-        Mean of what the model saw inside, 0 to 255.
-    """
-
-    record: MaskRecord
-    tile: Tile
-    size: tuple[int, int]
-    brightness: float
+    record: MaskRecord  # in pixels of the tile as they were read
+    tile: Tile  # where it was found
+    size: tuple[int, int]  # height and width of the tile as it was read
+    brightness: float  # mean of what the model saw inside, 0 to 255
 
     @property
     def key(self) -> Key:
@@ -119,17 +107,7 @@ class Proposal:
     def object_record(
         self, plane: LabelsPlane, state: ObjectState, class_name: str | None = None
     ) -> ObjectRecord:
-        """Return it as an object for `AnnotationSession.add`.
-
-        Parameters
-        ----------
-        plane : LabelsPlane
-            Where it will be written.
-        state : ObjectState
-            From `object_state`.
-        class_name : str, optional
-            Its class.
-        """
+        """Return it as an object for `AnnotationSession.add`."""
         blocks = (plane.to_nd(*block) for block in self.blocks())
         return ObjectRecord(
             0,
@@ -160,33 +138,7 @@ def choose(
     rest_of: LabelsPlane | None = None,
     without: Collection[Key] = (),
 ) -> list[Proposal]:
-    """Choose among found masks; decodes nothing. For a background thread.
-
-    Parameters
-    ----------
-    tiles : sequence of TileMasks
-        What was found.
-    shape : (int, int)
-        Height and width of the plane.
-    settings : AutomaticRunSettings
-        What the masks have to be; where these differ in what is decoded, those of the search hold.
-    likeness : Likeness, optional
-        And what they have to be like.
-    rest_of : LabelsPlane, optional
-        Masks that lie mostly on these labels are left out.
-    without : collection of Key
-        Proposals that are done with.
-
-    Returns
-    -------
-    list of Proposal
-        The highest predicted IoU first.
-
-    Raises
-    ------
-    ValueError
-        If a setting makes no sense.
-    """
+    """Choose among found masks; decodes nothing. For a background thread."""
     pyramid = TilePyramid(shape)
     most_px = min(settings.max_area_px, settings.max_share * shape[0] * shape[1])
     proposals = [

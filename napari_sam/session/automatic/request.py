@@ -30,30 +30,14 @@ _GRAY_PX: Final = 512
 
 @dataclass(frozen=True, eq=False)
 class AutomaticRequest:
-    """What to look for, and where.
+    """What to look for, and where."""
 
-    Parameters
-    ----------
-    plane : ImagePlane
-        The image.
-    tiles : tuple of Tile
-        Its parts that are looked at, each with a grid of points of its own.
-    settings : AutomaticRunSettings
-        Which points, and which masks are kept at all.
-    view : (float, float, float, float), optional
-        x0, y0, x1, y1: only points there.
-    free_of : LabelsPlane, optional
-        Only points where these labels have none.
-    keep_logits : bool
-        Whether edges are to be drawn of the masks.
-    """
-
-    plane: ImagePlane
-    tiles: tuple[Tile, ...]
-    settings: AutomaticRunSettings
-    view: Box | None = None
-    free_of: LabelsPlane | None = None
-    keep_logits: bool = False
+    plane: ImagePlane  # the image
+    tiles: tuple[Tile, ...]  # its parts that are looked at, each with a grid of points of its own
+    settings: AutomaticRunSettings  # which points, and which masks are kept at all
+    view: Box | None = None  # x0, y0, x1, y1: only points there
+    free_of: LabelsPlane | None = None  # only points where these labels have none
+    keep_logits: bool = False  # whether edges are to be drawn of the masks
 
     def is_wanted(self, points_xy: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which of (N, 2) points, x and y in the plane, are to be decoded."""
@@ -79,40 +63,19 @@ def _are_labelled(labels: LabelsPlane, points_xy: NDArray[np.float64]) -> NDArra
 
 @dataclass(frozen=True, eq=False)
 class TileMasks:
-    """What was found in a tile so far.
+    """What was found in a tile so far."""
 
-    Parameters
-    ----------
-    tile : Tile
-        Where.
-    found : MaskSet
-        In the pixels of the tile as they were read.
-    gray : (h, w) uint8 ndarray
-        What the model got, made small.
-    chosen : dict
-        By published settings: what they choose. Only the last ones are remembered.
-    """
-
-    tile: Tile
-    found: MaskSet
-    gray: NDArray[np.uint8]
+    tile: Tile  # where
+    found: MaskSet  # in the pixels of the tile as they were read
+    gray: NDArray[np.uint8]  # what the model got, made small
+    # by published settings: what they choose
     chosen: dict[AutomaticSettings, list[Any]] = field(default_factory=dict)
 
 
 def tiles_to_search(
     shape: tuple[int, int], finest_px: int | None = None, view: Box | None = None
 ) -> tuple[Tile, ...]:
-    """Return the tiles in which a plane is looked at: the whole of it, then smaller ones.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Height and width of the plane.
-    finest_px : int, optional
-        Side of the smaller tiles; by default there are none.
-    view : (float, float, float, float), optional
-        x0, y0, x1, y1: only tiles that have a part of it.
-    """
+    """Return the tiles in which a plane is looked at: the whole of it, then smaller ones."""
     whole = TilePyramid(shape).whole
     tiles = [whole]
     if finest_px is not None and finest_px < whole.side:
@@ -140,29 +103,7 @@ def run_search(
     yield_to_foreground: Callable[[], None],
     on_found: Callable[[int, float, TileMasks], None],
 ) -> None:
-    """Find masks in one tile after the other.
-
-    Parameters
-    ----------
-    search : AutomaticRequest
-        What to look for.
-    embedder : Embedder
-        Gives the model, and embeds the whole plane.
-    job : Job
-        Asked whether to go on.
-    stand_back : callable
-        Called between two steps; waits while somebody else needs the computer.
-    on_found : callable
-        Called with the number of a tile, how much of it is done (0 to 1) and all its masks, after
-        each batch of points and at the end of a tile.
-
-    Raises
-    ------
-    ValueError
-        If a setting makes no sense.
-    Cancelled
-        Between two steps, once nobody wants the result.
-    """
+    """Find masks in one tile after the other."""
     yield_to_foreground()
     predictor = embedder.load()
     for number, tile in enumerate(search.tiles):

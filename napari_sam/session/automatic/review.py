@@ -37,13 +37,6 @@ class ProposalReview:
     A proposal is done with as long as the target has the object that was made of it, whatever it
     has become, so that undo brings it back, and when it was rejected. All methods belong to the
     owner's thread.
-
-    Parameters
-    ----------
-    session : AnnotationSession
-        Takes the objects; its `mask_search` offers the proposals.
-    dispatcher : Dispatcher
-        How what was prepared in the background reaches the owner's thread.
     """
 
     changed = Signal()
@@ -169,11 +162,6 @@ class ProposalReview:
         """Write proposals into the target, in the background; they are undone as one.
 
         They get the current class.
-
-        Returns
-        -------
-        bool
-            Whether that will be done; otherwise `warned` has said why not.
         """
         if not proposals:
             return False

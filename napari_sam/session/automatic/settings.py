@@ -24,21 +24,7 @@ class OverlapOrder(StrEnum):
 
 @dataclass(frozen=True)
 class AutomaticRunSettings:
-    """The published settings of automatic mask generation, and which sizes are wanted.
-
-    Parameters
-    ----------
-    min_area_px, max_area_px : float
-        Masks with fewer or more pixels of the plane are left out.
-    max_share : float
-        Masks that cover a larger share of the plane are left out.
-    layering : OverlapOrder
-        Which mask shows, and gets the pixels, where two of them overlap.
-
-    The others, their meaning and their defaults are the published ones, see
-    `napari_sam.engine.automatic_settings.AutomaticSettings`; but there are fewer points in a batch,
-    so that whoever clicks meanwhile waits less.
-    """
+    """The published settings of automatic mask generation, and which sizes are wanted."""
 
     points_per_side: int = 32
     points_per_batch: int = 16
@@ -51,19 +37,14 @@ class AutomaticRunSettings:
     crop_overlap_ratio: float = 512 / 1500
     crop_n_points_downscale_factor: int = 1
     min_mask_region_area: float = 0
-    min_area_px: float = 0
-    max_area_px: float = inf
-    max_share: float = 1.0
+    min_area_px: float = 0  # masks with fewer or more pixels of the plane are left out
+    max_area_px: float = inf  # masks with fewer or more pixels of the plane are left out
+    max_share: float = 1.0  # masks that cover a larger share of the plane are left out
+    # which mask shows, and gets the pixels, where two of them overlap
     layering: OverlapOrder = OverlapOrder.SMALLER
 
     def published(self) -> AutomaticSettings:
-        """Return the published settings among them; imports torch.
-
-        Raises
-        ------
-        ValueError
-            If a value makes no sense.
-        """
+        """Return the published settings among them; imports torch."""
         from napari_sam.engine.automatic_settings import AutomaticSettings
 
         names = {field.name for field in fields(AutomaticSettings)}
@@ -86,17 +67,7 @@ _DECIDE_WHAT_IS_DECODED: Final = (
 
 
 class Preset(NamedTuple):
-    """Settings with a name.
-
-    Attributes
-    ----------
-    name : str
-        What the person calls them.
-    settings : AutomaticRunSettings
-        All of them.
-    advice : str
-        What they are good for, and what they change.
-    """
+    """Settings with a name."""
 
     name: str
     settings: AutomaticRunSettings

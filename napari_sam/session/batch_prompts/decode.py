@@ -35,38 +35,19 @@ Report = Callable[[float], bool]
 
 @dataclass(frozen=True, eq=False)
 class BatchPrompt:
-    """One of many objects that are wanted.
+    """One of many objects that are wanted."""
 
-    Parameters
-    ----------
-    prompts : Prompts
-        Where it is.
-    class_name : str, optional
-        Its class.
-    region : ((h, w) bool ndarray, int, int), optional
-        Its pixels as somebody else has found them, which the model improves on, and row and
-        column of the first of them in the plane.
-    """
-
-    prompts: Prompts
-    class_name: str | None = None
+    prompts: Prompts  # where it is
+    class_name: str | None = None  # its class
+    # its pixels as somebody else has found them, which the model improves on, and row and column
+    # of the first of them in the plane
     region: tuple[NDArray[np.bool_], int, int] | None = None
 
 
 def region_to_find(
     mask: NDArray[np.bool_], top: int, left: int, class_name: str | None = None
 ) -> BatchPrompt:
-    """Return what asks for a region to be improved on.
-
-    Parameters
-    ----------
-    mask : (h, w) bool ndarray
-        Its pixels within the smallest box.
-    top, left : int
-        Row and column of the first one in the plane.
-    class_name : str, optional
-        Its class.
-    """
+    """Return what asks for a region to be improved on."""
     height, width = mask.shape
     box = left - 0.5, top - 0.5, left + width - 0.5, top + height - 0.5
     return BatchPrompt(Prompts(box_xyxy=box), class_name, (mask, top, left))
@@ -74,43 +55,21 @@ def region_to_find(
 
 @dataclass(frozen=True, eq=False)
 class BatchResult:
-    """One of many objects that were found.
+    """One of many objects that were found."""
 
-    Parameters
-    ----------
-    index : int
-        Its place among those that were wanted.
-    predicted_iou, stability : float
-        The predicted IoU, which may exceed 1, and the stability score of its mask.
-    masks : tuple of PackedMask
-        Its pixels in the plane, in parts that do not overlap.
-    class_name : str, optional
-        Its class.
-    state : ObjectState, optional
-        Its prompts, with which it is reopened; None if it came from a region.
-    """
-
-    index: int
+    index: int  # its place among those that were wanted
+    # the predicted IoU, which may exceed 1, and the stability score of its mask
     predicted_iou: float
-    stability: float
-    masks: tuple[PackedMask, ...]
-    class_name: str | None = None
+    stability: float  # the predicted IoU, which may exceed 1, and the stability score of its mask
+    masks: tuple[PackedMask, ...]  # its pixels in the plane, in parts that do not overlap
+    class_name: str | None = None  # its class
+    # its prompts, with which it is reopened; None if it came from a region
     state: ObjectState | None = None
 
     def record(
         self, plane: LabelsPlane, label_id: int = 0, class_name: str | None = None
     ) -> ObjectRecord:
-        """Return it as `AnnotationSession.add` takes it, to be written on a plane of labels.
-
-        Parameters
-        ----------
-        plane : LabelsPlane
-            Where it will be written.
-        label_id : int
-            Its number; 0: any.
-        class_name : str, optional
-            Its class, if it has none of its own.
-        """
+        """Return it as `AnnotationSession.add` takes it, to be written on a plane of labels."""
         places = (plane.to_nd(one.mask, *one.start) for one in self.masks)
         return ObjectRecord(
             label_id,
@@ -150,29 +109,6 @@ def objects_from_prompts(
 
     Each is decoded as a click or a box of a person would be, on a tile that suits its size, and
     the mask is taken that would be preselected.
-
-    Parameters
-    ----------
-    embedder : Embedder
-        The model.
-    plane : ImagePlane
-        The image.
-    objects : sequence of BatchPrompt
-        What to find.
-    in_sight : Tile, optional
-        At which resolution objects are looked for whose size is not known, such as those of
-        points; by default that of the whole plane.
-    memory : tuple of Example
-        Objects accepted before, by which masks are ranked.
-    report : callable
-        Told now and then the share that is done, 0 to 1; what it raises comes out here. Once it
-        returns False, what was found by then is returned.
-
-    Returns
-    -------
-    list of FoundObject
-        In the order of `objects`; those outside the image, and those of which the model finds no
-        pixel, are left out.
     """
     pyramid, in_sight = plane.pyramid, in_sight or plane.pyramid.whole
     items = list(_items(pyramid, objects, in_sight))

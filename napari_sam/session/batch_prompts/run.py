@@ -26,21 +26,11 @@ from napari_sam.session.objects.labels import LabelsPlane, TargetError
 
 @dataclass(frozen=True)
 class BatchPromptsState:
-    """How far the search for many objects is.
+    """How far the search for many objects is."""
 
-    Parameters
-    ----------
-    total : int
-        How many are wanted.
-    share : float
-        How much is done, 0 to 1.
-    is_stopping : bool
-        Whether it ends as soon as it can.
-    """
-
-    total: int
-    share: float = 0.0
-    is_stopping: bool = False
+    total: int  # how many are wanted
+    share: float = 0.0  # how much is done, 0 to 1
+    is_stopping: bool = False  # whether it ends as soon as it can
 
 
 class _Found(NamedTuple):
@@ -59,19 +49,6 @@ class BatchPrompting:
     It rests while the object that is being made needs the model, and what it has found waits while
     something else is written. It goes to the target that was in use when it began. All methods
     belong to the owner's thread.
-
-    Parameters
-    ----------
-    encoding : Encoding
-        Knows the image and the model.
-    decoding : Decoding
-        Knows what the person sees, and the object being made.
-    editing : Editing
-        Writes.
-    dispatcher : Dispatcher
-        How results reach the owner's thread.
-    need_target : callable
-        Called when there is no target: may set one.
     """
 
     changed = Signal()
@@ -116,11 +93,6 @@ class BatchPrompting:
 
         `finished` or `warned` tell the end. The overlap that is set at the end counts; where the
         others keep their pixels, the object with the highest score comes first.
-
-        Raises
-        ------
-        TargetError
-            If that is not possible now.
         """
         plane = self._encoding.plane
         if self.state is not None:

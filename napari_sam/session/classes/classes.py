@@ -72,31 +72,12 @@ Rename = tuple[str, str]
 
 
 def with_class(classes: Classes, name: str, color: str | None = None) -> Classes:
-    """Return the classes with one more at the end, in a colour of the palette if none is given.
-
-    Raises
-    ------
-    ClassError
-        If there is one of that name, or it cannot be called so.
-    """
+    """Return the classes with one more at the end, in a colour of the palette if none is given."""
     return with_classes(classes, [(name, color)])
 
 
 def with_classes(classes: Classes, added: Iterable[tuple[str, str | None]]) -> Classes:
-    """Return the classes with more at the end.
-
-    Parameters
-    ----------
-    classes : tuple of ObjectClass
-        Those that there are.
-    added : iterable of (str, str)
-        Name and colour of each other one; None: the colour of the palette that is used least.
-
-    Raises
-    ------
-    ClassError
-        If there is one of that name, or it cannot be called so.
-    """
+    """Return the classes with more at the end."""
     known, used = {one.name for one in classes}, Counter(one.color for one in classes)
     more: list[ObjectClass] = []
     for name, color in added:
@@ -111,13 +92,7 @@ def with_classes(classes: Classes, added: Iterable[tuple[str, str | None]]) -> C
 
 
 def renamed(classes: Classes, old: str, new: str) -> Classes:
-    """Return the classes, one of them with another name.
-
-    Raises
-    ------
-    ClassError
-        If another one has that name, or it cannot be called so.
-    """
+    """Return the classes, one of them with another name."""
     if old != new and any(one.name == new for one in classes):
         msg = f"There is a class {new} already: choose another name."
         raise ClassError(msg)
@@ -125,13 +100,7 @@ def renamed(classes: Classes, old: str, new: str) -> Classes:
 
 
 def recolored(classes: Classes, name: str, color: str) -> Classes:
-    """Return the classes, one of them in another colour.
-
-    Raises
-    ------
-    ClassError
-        If that is no colour.
-    """
+    """Return the classes, one of them in another colour."""
     return tuple(replace(one, color=color) if one.name == name else one for one in classes)
 
 
@@ -141,13 +110,7 @@ def classes_to_json(classes: Iterable[ObjectClass]) -> list[dict[str, str]]:
 
 
 def classes_from_json(content: Any) -> Classes:
-    """Return what `classes_to_json` made; entries may also be mere names, or have no colour.
-
-    Raises
-    ------
-    ClassError
-        If that is no list of classes, or one name is there twice.
-    """
+    """Return what `classes_to_json` made; entries may also be mere names, or have no colour."""
     if not isinstance(content, list):
         msg = "These are no classes: a list of names, or of names with colours, is needed."
         raise ClassError(msg)
@@ -177,19 +140,11 @@ def _hex_color(color: Any) -> str | None:
 
 @dataclass(frozen=True)
 class ClassStep:
-    """What the person did to the classes, so that it can be taken back.
+    """What the person did to the classes, so that it can be taken back."""
 
-    Parameters
-    ----------
-    before, after : tuple of ObjectClass
-        All classes that there were then.
-    renamed : (str, str), optional
-        The old and the new name of a class that it is about.
-    """
-
-    before: Classes
-    after: Classes
-    renamed: Rename | None = None
+    before: Classes  # all classes that there were then
+    after: Classes  # all classes that there were then
+    renamed: Rename | None = None  # the old and the new name of a class that it is about
 
     @property
     def inverse(self) -> ClassStep:
@@ -229,13 +184,7 @@ class ClassTable:
         return self._classes[number - 1].name if 1 <= number <= len(self._classes) else None
 
     def choose(self, name: str | None) -> None:
-        """Choose the class of the next accepted objects.
-
-        Raises
-        ------
-        ClassError
-            If there is no such class.
-        """
+        """Choose the class of the next accepted objects."""
         if name is not None and all(one.name != name for one in self._classes):
             msg = f"There is no class {name}: add it first."
             raise ClassError(msg)
@@ -254,13 +203,7 @@ class ClassTable:
             self.changed.emit()
 
     def ensure(self, classes: Iterable[ObjectClass | str | None]) -> None:
-        """Have at least these classes: those that are missing come at the end.
-
-        Parameters
-        ----------
-        classes : iterable of ObjectClass, str or None
-            Known ones keep their colour; a mere name gets one of the palette; None is passed over.
-        """
+        """Have at least these classes: those that are missing come at the end."""
         known = {one.name for one in self._classes}
         missing: dict[str, str | None] = {}
         for one in classes:

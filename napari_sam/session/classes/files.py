@@ -37,13 +37,7 @@ _MAX_TEXT_BYTES: Final = 2**17
 
 
 def write_classes(path: str | Path, classes: Classes) -> None:
-    """Write classes with their colours, in their order.
-
-    Raises
-    ------
-    ClassError
-        If the file cannot be written; what it was before is kept.
-    """
+    """Write classes with their colours, in their order."""
     path = Path(path)
     content = {"format": _FORMAT, "version": _VERSION, "classes": classes_to_json(classes)}
     try:
@@ -55,24 +49,7 @@ def write_classes(path: str | Path, classes: Classes) -> None:
 
 
 def read_classes(path: str | Path) -> Classes:
-    """Read classes.
-
-    Parameters
-    ----------
-    path : str or Path
-        A file of ours; COCO's JSON; a JSON or YAML list; YOLO's ``data.yaml``, whose names are a
-        list or numbered; or a text with a name on each line.
-
-    Returns
-    -------
-    tuple of ObjectClass
-        Those without a colour in the file have one of the palette.
-
-    Raises
-    ------
-    ClassError
-        If the file cannot be read or names no classes.
-    """
+    """Read classes."""
     path = Path(path)
     try:
         classes = classes_from_json(_content(path))

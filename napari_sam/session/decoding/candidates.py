@@ -121,21 +121,7 @@ def decode(
     choice: int | None,
     memory: Memory = (),
 ) -> Candidates:
-    """Compute the masks of some prompts; a pure function, for the decode thread.
-
-    Parameters
-    ----------
-    embedded : EmbeddedTile
-        The part of the image that the prompts are on.
-    prompts, usable : Prompts
-        All prompts of the object, and those of them that lie on the image.
-    mask_prompt : (256, 256) float32 ndarray, optional
-        Logits to start from.
-    choice : int, optional
-        The candidate that will be shown, brought to the image's size ahead; None: the best one.
-    memory : tuple of Example
-        The objects accepted before, by which the candidates are ranked.
-    """
+    """Compute the masks of some prompts; a pure function, for the decode thread."""
     prediction = embedded.predictor.decode(
         embedded.embedding,
         points_xy=embedded.to_pixels(usable.points_array()),
@@ -191,43 +177,20 @@ class FeedbackStep:
 
 @dataclass(frozen=True)
 class ObjectState:
-    """Everything about the object being made; frozen, so that undo can bring it back.
+    """Everything about the object being made; frozen, so that undo can bring it back."""
 
-    Parameters
-    ----------
-    prompts : Prompts
-        Where the object is.
-    choice : int, optional
-        The candidate the person chose; None leaves it to the ranking.
-    feedback : tuple of FeedbackStep
-        Masks chosen on the way here, which the next decode may start from.
-    tile : Tile, optional
-        The part of the image on which it is decoded; None as long as that is open.
-    is_raised : bool
-        Whether the tile was exchanged for a coarser one, which did not cut the mask off.
-    reopened : Reopened, optional
-        The accepted object that this one will replace.
-    """
-
-    prompts: Prompts = field(default_factory=Prompts)
-    choice: int | None = None
+    prompts: Prompts = field(default_factory=Prompts)  # where the object is
+    choice: int | None = None  # the candidate the person chose; None leaves it to the ranking
+    # masks chosen on the way here, which the next decode may start from
     feedback: tuple[FeedbackStep, ...] = ()
+    # the part of the image on which it is decoded; None as long as that is open
     tile: Tile | None = None
+    # whether the tile was exchanged for a coarser one, which did not cut the mask off
     is_raised: bool = False
-    reopened: Reopened | None = None
+    reopened: Reopened | None = None  # the accepted object that this one will replace
 
     def with_prompts(self, prompts: Prompts, shown: tuple[Candidates, int] | None) -> ObjectState:
-        """Move on to other prompts of the same object.
-
-        Parameters
-        ----------
-        prompts : Prompts
-            The new prompts.
-        shown : (Candidates, int), optional
-            The candidates on screen and the one chosen. Where the new prompts extend those
-            it came from, it becomes a feedback step. A prompt that is dragged about therefore
-            leaves no steps behind, and undo finds the same masks again.
-        """
+        """Move on to other prompts of the same object."""
         feedback = self.feedback
         if shown is not None and prompts.extends(shown[0].prompts):
             candidates, index = shown

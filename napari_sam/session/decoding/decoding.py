@@ -30,15 +30,6 @@ class Decoding:
     coarser one that is in memory serves, and the object is decoded again when it comes.
 
     All methods belong to the owner's thread.
-
-    Parameters
-    ----------
-    encoding : Encoding
-        Gives the embeddings.
-    dispatcher : Dispatcher
-        How results reach the owner's thread.
-    recall : callable
-        Gives the objects accepted so far, by which masks are ranked.
     """
 
     changed = Signal()
@@ -151,17 +142,7 @@ class Decoding:
         self._preview.allow(None)
 
     def set_object(self, new: ObjectState, *, is_dragged: bool = False) -> None:
-        """Make `new` the object being made and have it decoded.
-
-        Parameters
-        ----------
-        new : ObjectState
-            The object.
-        is_dragged : bool
-            Whether its prompts are those at a moment of a drag of the mouse. Only then a box may
-            be too small to be meant: what was drawn before, or is in a file, is as large as its
-            object, however little of what is in sight that is.
-        """
+        """Make `new` the object being made and have it decoded."""
         box = new.prompts.box_xyxy
         if is_dragged and box != self.object.prompts.box_xyxy:
             self._slip = box if self._is_slip(box) else None

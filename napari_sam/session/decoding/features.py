@@ -21,42 +21,24 @@ _EVERY: Final = 2
 
 @dataclass(frozen=True, eq=False)
 class MaskFeatures:
-    """What can be said of K candidates; each field but the last is (K,) float64.
+    """What can be said of K candidates; each field but the last is (K,) float64."""
 
-    Parameters
-    ----------
-    iou_predictions : ndarray
-        The model's own guess of each mask's intersection over union with the object.
-    stability_score : ndarray
-        0 to 1: how little the mask depends on the threshold of the logits.
-    area_px : ndarray
-        In pixels of the plane.
-    tile_share : ndarray
-        Share of the tile that is inside the mask.
-    border_share : ndarray
-        Share of the tile's border that is inside the mask.
-    brightness : ndarray
-        Mean inside the mask of what the model sees, 0 to 255; nan if that is not known.
-    contrast : ndarray
-        How much brighter it is inside than in a ring around the mask; nan likewise.
-    elongation : ndarray
-        Logarithm of the ratio of the axes of an ellipse with the same moments.
-    fullness : ndarray
-        Area over that of the ellipse: 1 for an ellipse, less for what is ragged or in pieces.
-    has_box : bool
-        Whether a box said how far the object reaches.
-    """
-
+    # the model's own guess of each mask's intersection over union with the object
     iou_predictions: NDArray[np.float64]
+    # 0 to 1: how little the mask depends on the threshold of the logits
     stability_score: NDArray[np.float64]
-    area_px: NDArray[np.float64]
-    tile_share: NDArray[np.float64]
-    border_share: NDArray[np.float64]
+    area_px: NDArray[np.float64]  # in pixels of the plane
+    tile_share: NDArray[np.float64]  # share of the tile that is inside the mask
+    border_share: NDArray[np.float64]  # share of the tile's border that is inside the mask
+    # mean inside the mask of what the model sees, 0 to 255; nan if that is not known
     brightness: NDArray[np.float64]
+    # how much brighter it is inside than in a ring around the mask; nan likewise
     contrast: NDArray[np.float64]
+    # logarithm of the ratio of the axes of an ellipse with the same moments
     elongation: NDArray[np.float64]
+    # area over that of the ellipse: 1 for an ellipse, less for what is ragged or in pieces
     fullness: NDArray[np.float64]
-    has_box: bool = False
+    has_box: bool = False  # whether a box said how far the object reaches
 
     def __len__(self) -> int:
         return len(self.iou_predictions)
@@ -81,19 +63,7 @@ def measure_traits(
     *,
     has_box: bool = False,
 ) -> MaskFeatures:
-    """Measure all candidates of a prediction; takes about a millisecond.
-
-    Parameters
-    ----------
-    prediction : MaskPrediction
-        Of K masks.
-    thumbnail : (h, w, 3) uint8 ndarray, optional
-        What the model got of the tile, made small; None if it is not known.
-    tile_area_px : int
-        Size of the tile in pixels of the plane.
-    has_box : bool
-        Whether a box is among the prompts.
-    """
+    """Measure all candidates of a prediction; takes about a millisecond."""
     low_res = prediction.low_res_logits.shape[-1]
     # Beyond this the square input of the model is padding.
     height, width = (-(-n * low_res // prediction.image_size) for n in prediction.input_size)

@@ -26,21 +26,7 @@ _SLACK: Final = 0.02
 def logits_of_region(
     region: NDArray[np.bool_], top: int, left: int, tile: Tile
 ) -> NDArray[np.float32]:
-    """Return the logits that say: the object is this region.
-
-    Parameters
-    ----------
-    region : (h, w) bool ndarray
-        Some pixels of the plane.
-    top, left : int
-        Row and column of the first of them.
-    tile : Tile
-        Where the mask is to be found.
-
-    Returns
-    -------
-    (256, 256) float32 ndarray
-    """
+    """Return the logits that say: the object is this region."""
     # The model's input is a square of which the tile fills the longer side.
     step = tile.side / _LOW_RES / _SAMPLES
     offsets = (np.arange(_LOW_RES * _SAMPLES) + 0.5) * step - 0.5
@@ -60,17 +46,6 @@ def limit_of_outline(outline: Outline, tile: Tile) -> NDArray[np.float32]:
     Together with the box of the outline as prompt this does better than its area as a mask to
     start from, however weak, which takes the object for as large as it was drawn
     (benchmarks/drawn_prompts.py).
-
-    Parameters
-    ----------
-    outline : Outline
-        A line around the object, drawn by hand.
-    tile : Tile
-        Where the mask is to be found.
-
-    Returns
-    -------
-    (256, 256) float32 ndarray
     """
     samples = _LOW_RES * _SAMPLES
     scale = samples / tile.side

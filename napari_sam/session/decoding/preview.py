@@ -15,17 +15,7 @@ FindTile = Callable[[Prompts], EmbeddedTile | None]
 
 
 class HoverPreview:
-    """Decodes prompts that are not given yet; the newest win, and never wait behind each other.
-
-    Parameters
-    ----------
-    lane : LatestWinsExecutor
-        The decode lane. A preview uses it only while nothing else does.
-    on_changed : callable
-        Called when `shown` is another one.
-    recall : callable
-        Gives the objects accepted so far.
-    """
+    """Decodes prompts that are not given yet; the newest win, and never wait behind each other."""
 
     def __init__(
         self, lane: LatestWinsExecutor, on_changed: Callable[[], None], recall: Callable[[], Memory]

@@ -43,18 +43,10 @@ _LEAST_GAIN: Final = 0.15
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """An accepted object.
+    """An accepted object."""
 
-    Parameters
-    ----------
-    traits : MaskFeatures
-        Of the candidates that there were.
-    accepted : int
-        Index of the one that was taken; the others were passed over.
-    """
-
-    traits: MaskFeatures
-    accepted: int
+    traits: MaskFeatures  # of the candidates that there were
+    accepted: int  # index of the one that was taken; the others were passed over
 
 
 Memory = tuple[Example, ...]
@@ -63,21 +55,11 @@ Memory = tuple[Example, ...]
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """An order of candidates.
+    """An order of candidates."""
 
-    Parameters
-    ----------
-    order : tuple of int
-        Indices of the candidates, that of the preselected one first.
-    reason : str
-        Why that is the first, in some words.
-    traits : MaskFeatures
-        What the order is built on.
-    """
-
-    order: tuple[int, ...]
-    reason: str
-    traits: MaskFeatures
+    order: tuple[int, ...]  # indices of the candidates, that of the preselected one first
+    reason: str  # why that is the first, in some words
+    traits: MaskFeatures  # what the order is built on
 
     def example(self, accepted: int) -> Example:
         """Return what there is to remember when a candidate is accepted."""
@@ -85,15 +67,7 @@ class Ranking:
 
 
 def rank(traits: MaskFeatures, memory: Memory) -> Ranking:
-    """Put candidates in order; a pure function.
-
-    Parameters
-    ----------
-    traits : MaskFeatures
-        Of the candidates.
-    memory : tuple of Example
-        What was accepted before; while it is empty, only the score, stability and place count.
-    """
+    """Put candidates in order; a pure function."""
     scores = np.minimum(traits.iou_predictions, 1)
     fills = _fills_field(traits)
     # A box says how far the object reaches, and who accepted a whole field may mean one again.

@@ -14,21 +14,7 @@ def initial_tile(
     before: Tile | None,
     of_last_object: Tile | None = None,
 ) -> Tile:
-    """Choose the tile on which prompts are decoded before anything is known of their masks.
-
-    Parameters
-    ----------
-    pyramid : TilePyramid
-        The tiles that there are.
-    prompts : Prompts
-        At least one point or a box.
-    in_sight : Tile
-        The one that shows what the person looks at.
-    before : Tile, optional
-        The one on which the object's earlier prompts were decoded: kept as long as it holds all.
-    of_last_object : Tile, optional
-        The one that proved good for another object: the next one is probably of its kind.
-    """
+    """Choose the tile on which prompts are decoded before anything is known of their masks."""
     bounds = prompts.bounds_xyxy
     if before is not None and pyramid.holds(before, bounds):
         return before
@@ -45,27 +31,7 @@ def initial_tile(
 def refined_tile(
     pyramid: TilePyramid, state: ObjectState, candidates: Candidates, index: int, in_sight: Tile
 ) -> Tile | None:
-    """Say on which tile an object should be decoded once more, its mask being known.
-
-    Parameters
-    ----------
-    pyramid : TilePyramid
-        The tiles that there are.
-    state : ObjectState
-        The object.
-    candidates : Candidates
-        Its masks.
-    index : int
-        The one of them that counts.
-    in_sight : Tile
-        The one that shows what the person looks at.
-
-    Returns
-    -------
-    Tile or None
-        A coarser one if the mask is cut off by the tile's border, a finer one if it is but a few
-        cells large; None if it is fine as it is.
-    """
+    """Say on which tile an object should be decoded once more, its mask being known."""
     tile, box = candidates.tile, candidates.bounds_xyxy(index)
     if box is None:
         return None

@@ -13,14 +13,7 @@ DEFAULT_CAPACITY_BYTES: Final = 2**29
 
 
 class EmbeddingCache:
-    """The image embeddings used last, up to a number of bytes; safe to share between threads.
-
-    Parameters
-    ----------
-    capacity_bytes : int
-        The least recently used embeddings go when their sum exceeds this. The newest one always
-        stays.
-    """
+    """The image embeddings used last, up to a number of bytes; safe to share between threads."""
 
     def __init__(self, capacity_bytes: int = DEFAULT_CAPACITY_BYTES) -> None:
         self.capacity_bytes = capacity_bytes

@@ -38,73 +38,33 @@ _WITH_TOKENS: Final = 4
 
 
 def content_key(image: NDArray[np.uint8]) -> str:
-    """Return a key that two images share only if their shapes and all their pixels agree.
-
-    Parameters
-    ----------
-    image : (H, W, 3) uint8 ndarray
-        The plane as the model reads it.
-    """
+    """Return a key that two images share only if their shapes and all their pixels agree."""
     digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
     digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()
 
 
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return an image small enough to be kept and shown, by means of its pixels.
-
-    Parameters
-    ----------
-    image : (H, W, 3) uint8 ndarray
-        The plane as the model reads it.
-
-    Returns
-    -------
-    (h, w, 3) uint8 ndarray
-        In memory of its own.
-    """
+    """Return an image small enough to be kept and shown, by means of its pixels."""
     factors = (length // least for length, least in zip(image.shape, _THUMBNAIL_PX, strict=False))
     return means(image, max(1, *factors)).copy()
 
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedTile:
-    """A tile of an image plane that is ready to be prompted.
+    """A tile of an image plane that is ready to be prompted."""
 
-    Parameters
-    ----------
-    predictor : Predictor
-        What embedded it and decodes its prompts.
-    embedding : ImageEmbedding
-        What the mask decoder needs to know of it.
-    tile : Tile
-        Where it lies in the plane.
-    why_same : str
-        Why all its pixels look the same to the model; empty if they do not.
-    thumbnail : (h, w, 3) uint8 ndarray, optional
-        What the model got, made small; None if it was somebody else's.
-    weights : Path, optional
-        The checkpoint of the predictor; None: the one inside the package.
-    is_new : bool
-        Whether it was computed now, and not found.
-    """
-
-    predictor: Predictor
-    embedding: ImageEmbedding
-    tile: Tile
-    why_same: str
+    predictor: Predictor  # what embedded it and decodes its prompts
+    embedding: ImageEmbedding  # what the mask decoder needs to know of it
+    tile: Tile  # where it lies in the plane
+    why_same: str  # why all its pixels look the same to the model; empty if they do not
+    # what the model got, made small; None if it was somebody else's
     thumbnail: NDArray[np.uint8] | None
-    weights: Path | None = None
-    is_new: bool = False
+    weights: Path | None = None  # the checkpoint of the predictor; None: the one inside the package
+    is_new: bool = False  # whether it was computed now, and not found
 
     def to_pixels(self, places_xy: NDArray[np.float32] | None) -> NDArray[np.float64] | None:
-        """Bring places in the plane to the pixels of the tile as they were read.
-
-        Parameters
-        ----------
-        places_xy : (..., 2 n) float32 ndarray, optional
-            x and y by turns, in pixels of the plane.
-        """
+        """Bring places in the plane to the pixels of the tile as they were read."""
         if places_xy is None:
             return None
         height, width = self.embedding.original_size
@@ -126,17 +86,7 @@ class _Content:
 
 
 class Embedder:
-    """Turns image planes into embeddings with one model; loads it on the first thread that asks.
-
-    Parameters
-    ----------
-    choice : ModelChoice
-        The model, loaded when it is needed first.
-    load_predictor : callable
-        Makes the `Predictor`.
-    store : EmbeddingStore, optional
-        Where embeddings outlive the program.
-    """
+    """Turns image planes into embeddings with one model; loads it on the first thread that asks."""
 
     def __init__(
         self,
@@ -191,24 +141,7 @@ class Embedder:
     def embed(
         self, plane: ImagePlane, tile: Tile, job: Job, report: Callable[[float], None] | None = None
     ) -> EmbeddedTile:
-        """Embed a tile of a plane, or find its embedding in memory, brought or in the store.
-
-        Parameters
-        ----------
-        plane : ImagePlane
-            The image.
-        tile : Tile
-            The part of it to embed.
-        job : Job
-            Asked whether to go on.
-        report : callable, optional
-            Told the share that is done; `job.report` by default.
-
-        Raises
-        ------
-        Cancelled
-            Between two blocks of the network, once nobody wants the result.
-        """
+        """Embed a tile of a plane, or find its embedding in memory, brought or in the store."""
         predictor = self.load()
         report = job.report if report is None else report
         report(0)
@@ -266,13 +199,7 @@ class Embedder:
         key: str,
         report: Callable[[float], None],
     ) -> tuple[ImageEmbedding, bool]:
-        """Find the embedding of an image in the store, else compute it and put it there.
-
-        Returns
-        -------
-        ImageEmbedding, bool
-            And whether it was computed.
-        """
+        """Find the embedding of an image in the store, else compute it and put it there."""
         stored_key = "" if self._store is None else f"{key}-{predictor.fingerprint}"
         tensor = None if self._store is None else self._store.get(stored_key)
         if tensor is not None:

@@ -21,15 +21,6 @@ class Encoding:
     """Holds the current image plane, tile and model, and how far the tile's embedding is.
 
     All methods belong to the owner's thread.
-
-    Parameters
-    ----------
-    make_embedder : callable
-        Makes what works with a model; one for each, so that the model's memory goes with it.
-    choice : ModelChoice
-        The model to begin with.
-    dispatcher : Dispatcher
-        How results reach the owner's thread.
     """
 
     changed = Signal()
@@ -187,13 +178,7 @@ class Encoding:
             self.changed.emit()
 
     def try_to_step_down(self, error: BaseException) -> bool:
-        """If the device has not enough memory, go on in lower precision or on the processor.
-
-        Returns
-        -------
-        bool
-            Whether that is done; otherwise the error stands.
-        """
+        """If the device has not enough memory, go on in lower precision or on the processor."""
         runtime = self._embedder.runtime
         if runtime is None or not is_out_of_memory(error):
             return False

@@ -41,18 +41,10 @@ def embeddings_folder() -> Path:
 
 @dataclass(frozen=True)
 class StoreUsage:
-    """What a store holds.
+    """What a store holds."""
 
-    Parameters
-    ----------
-    count : int
-        Number of embeddings.
-    size_bytes : int
-        Size of their files together.
-    """
-
-    count: int
-    size_bytes: int
+    count: int  # number of embeddings
+    size_bytes: int  # size of their files together
 
 
 class EmbeddingStore:

@@ -256,15 +256,7 @@ def _strips(data: Any, rows: slice, columns: slice, factor: int = 1) -> Iterator
 
 
 def means(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Return the means of squares of pixels; what is left over at the end belongs to the last.
-
-    Parameters
-    ----------
-    pixels : (H, W) or (H, W, C) uint8 ndarray
-        An image.
-    factor : int
-        Side of a square.
-    """
+    """Return the means of squares of pixels; what is left over at the end belongs to the last."""
     if factor == 1:
         return pixels
     edges = [np.arange(0, max(length - factor + 1, 1), factor) for length in pixels.shape[:2]]

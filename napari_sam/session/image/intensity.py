@@ -42,24 +42,13 @@ class Intensities(StrEnum):
 
 @dataclass(frozen=True)
 class Appearance:
-    """What a person has chosen about how the model sees an image.
+    """What a person has chosen about how the model sees an image."""
 
-    Parameters
-    ----------
-    intensities : Intensities
-        Where black and white come from.
-    is_pinned : bool
-        Whether `AS_SHOWN` stays with the contrast limits and gamma that there were.
-    channel_axis : int, optional
-        The axis of the image that holds its channels.
-    colours : tuple of (int or None)
-        Which of them are red, green and blue. One alone is gray.
-    """
-
-    intensities: Intensities = Intensities.AS_SHOWN
+    intensities: Intensities = Intensities.AS_SHOWN  # where black and white come from
+    # whether `AS_SHOWN` stays with the contrast limits and gamma that there were
     is_pinned: bool = False
-    channel_axis: int | None = None
-    colours: Colours = (0, None, None)
+    channel_axis: int | None = None  # the axis of the image that holds its channels
+    colours: Colours = (0, None, None)  # which of them are red, green and blue
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -69,21 +58,11 @@ class Appearance:
 
 @dataclass(frozen=True)
 class ChannelAxis:
-    """An axis of an image that may hold its channels.
+    """An axis of an image that may hold its channels."""
 
-    Parameters
-    ----------
-    axis : int
-        Which one.
-    count : int
-        How many channels that makes.
-    name : str
-        What the person calls it; empty if nothing.
-    """
-
-    axis: int
-    count: int
-    name: str = ""
+    axis: int  # which one
+    count: int  # how many channels that makes
+    name: str = ""  # what the person calls it; empty if nothing
 
 
 def first_colours(count: int) -> Colours:
@@ -95,17 +74,6 @@ class ImageRange:
     """Black and white of a whole image: found once, by who reads first, the same for all planes.
 
     Whatever the size of the image, it is found from some million values, spread over it.
-
-    Parameters
-    ----------
-    intensities : Intensities
-        `PERCENTILES` or `FULL_RANGE`.
-    data : array_like
-        The whole image, or the lowest resolution of it.
-    channel_axis : int, optional
-        An axis along which each position has black and white of its own.
-    is_rgb : bool
-        Whether the last axis holds colours, which share black and white.
     """
 
     def __init__(
@@ -121,15 +89,7 @@ class ImageRange:
         self._found: dict[int, Limits] = {}
 
     def limits(self, channel: int = 0, check: Callable[[], None] = lambda: None) -> Limits:
-        """Return black and white of a channel; from any thread, the first time reads the image.
-
-        Parameters
-        ----------
-        channel : int
-            Position along the channel axis; without meaning if there is none.
-        check : callable, optional
-            Called between two reads from the disk; what it raises comes out here.
-        """
+        """Return black and white of a channel; from any thread, the first time reads the image."""
         # Without a lock: who holds one could be made to wait by `check`, for whoever wants it.
         # Two threads at the same time find the same.
         if channel not in self._found:

@@ -8,22 +8,7 @@ from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 
 
 class TileGrid(TilePyramid):
-    """Tiles of one size, and the whole plane above them.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Height and width of the plane in pixels.
-    tile_shape : (int, int)
-        Height and width of a tile without its surroundings.
-    halo : (int, int)
-        How far the surroundings reach, above and below, left and right, where the plane goes on.
-
-    Attributes
-    ----------
-    tiles : tuple of Tile
-        With their surroundings, row by row.
-    """
+    """Tiles of one size, and the whole plane above them."""
 
     def __init__(
         self, shape: tuple[int, int], tile_shape: tuple[int, int], halo: tuple[int, int]

@@ -33,23 +33,13 @@ _TOUCHING: Final = 1.5 / 256
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle of an image plane that is embedded on its own.
+    """A rectangle of an image plane that is embedded on its own."""
 
-    Parameters
-    ----------
-    level : int
-        0 for the smallest tiles of the plane.
-    top, left : int
-        Row and column of its first pixel.
-    height, width : int
-        Its size in pixels of the plane.
-    """
-
-    level: int
-    top: int
-    left: int
-    height: int
-    width: int
+    level: int  # 0 for the smallest tiles of the plane
+    top: int  # row and column of its first pixel
+    left: int  # row and column of its first pixel
+    height: int  # its size in pixels of the plane
+    width: int  # its size in pixels of the plane
 
     @property
     def box_xyxy(self) -> Box:
@@ -73,13 +63,7 @@ class Tile:
 
 
 class TilePyramid:
-    """All tiles of an image plane, from small ones to the whole plane.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Height and width of the plane in pixels.
-    """
+    """All tiles of an image plane, from small ones to the whole plane."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.shape = shape

@@ -16,18 +16,6 @@ def read_whole(plane: ImagePlane, check: Callable[[], None] = lambda: None) -> N
 
     `ImagePlane.read` gives of a large plane only as much as the model can see at once; masks that
     end at pixels of the plane, and crops that are looked at on their own, need them all.
-
-    Parameters
-    ----------
-    plane : ImagePlane
-        What to read.
-    check : callable, optional
-        Called between two reads from the disk; what it raises comes out here.
-
-    Returns
-    -------
-    (H, W, 3) uint8 ndarray
-        Red, green, blue.
     """
     height, width = plane.shape
     pixels = np.empty((height, width, 3), np.uint8)

@@ -48,21 +48,12 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """Pixels as they are after an edit.
+    """Pixels as they are after an edit."""
 
-    Parameters
-    ----------
-    start, shape : tuple of int
-        A box in the labels.
-    mask : bytes, optional
-        Which of its pixels, as `PackedMask.packed`; None: all of them.
-    values : int or bytes
-        The label of all these pixels, or compressed that of each, in C order and little-endian.
-    """
-
-    start: Start
-    shape: Start
-    mask: bytes | None
+    start: Start  # A box in the labels
+    shape: Start  # A box in the labels
+    mask: bytes | None  # which of its pixels, as `PackedMask.packed`; None: all of them
+    # the label of all these pixels, or compressed that of each, in C order and little-endian
     values: int | bytes
 
     @classmethod

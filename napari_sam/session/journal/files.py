@@ -53,33 +53,15 @@ def journals_folder() -> Path:
 
 @dataclass(frozen=True)
 class ImageReference:
-    """By what an image is known again in another program.
+    """By what an image is known again in another program."""
 
-    Parameters
-    ----------
-    name : str
-        Its layer's name.
-    source : str, optional
-        The path that it was read from.
-    shape : tuple of int
-        Its shape.
-    dtype : str
-        The type of its pixels.
-    scale : tuple of float
-        The size of its pixels along each axis.
-    axes : tuple of str
-        The names of its axes.
-    fingerprint : str, optional
-        Of some of its pixels; see `fingerprint_of`.
-    """
-
-    name: str
-    source: str | None
-    shape: tuple[int, ...]
-    dtype: str
-    scale: tuple[float, ...] = ()
-    axes: tuple[str, ...] = ()
-    fingerprint: str | None = None
+    name: str  # its layer's name
+    source: str | None  # the path that it was read from
+    shape: tuple[int, ...]  # its shape
+    dtype: str  # the type of its pixels
+    scale: tuple[float, ...] = ()  # the size of its pixels along each axis
+    axes: tuple[str, ...] = ()  # the names of its axes
+    fingerprint: str | None = None  # of some of its pixels; see `fingerprint_of`
 
     @property
     def key(self) -> str:
@@ -115,27 +97,13 @@ class ImageReference:
 
 @dataclass(frozen=True)
 class JournalSummary:
-    """A journal that nobody writes to any more.
+    """A journal that nobody writes to any more."""
 
-    Parameters
-    ----------
-    path : Path
-        Its file.
-    header : dict
-        Its first line.
-    n_objects : int
-        How many objects the labels had in the end.
-    ended : float
-        When its last line was written, in seconds since the epoch.
-    is_closed : bool
-        Whether its program was closed, rather than ended by a crash.
-    """
-
-    path: Path
-    header: dict[str, Any]
-    n_objects: int
-    ended: float
-    is_closed: bool = False
+    path: Path  # its file
+    header: dict[str, Any]  # its first line
+    n_objects: int  # how many objects the labels had in the end
+    ended: float  # when its last line was written, in seconds since the epoch
+    is_closed: bool = False  # whether its program was closed, rather than ended by a crash
 
 
 def new_path(reference: ImageReference, folder: Path) -> Path:

@@ -59,15 +59,6 @@ class Journal:
     may not be written: what could not be written is tried again with the next edit. If very much
     waits for it, that is given up, and another file begun as soon as there is room; so it is if
     the file is lost, as where somebody empties the folder.
-
-    Parameters
-    ----------
-    reference : ImageReference
-        The image that the labels are of.
-    labels : Labels
-        The labels.
-    folder : Path, optional
-        `journals_folder` by default.
     """
 
     troubled = Signal(str)
@@ -98,21 +89,7 @@ class Journal:
         labels: Labels,
         classes: Classes = (),
     ) -> Journal:
-        """Go on with a journal that was replayed into these labels.
-
-        Parameters
-        ----------
-        path : Path
-            Its file, as `claim` has named it.
-        sound_bytes : int
-            How much of it could be read; the rest is cut off with the next edit.
-        reference : ImageReference
-            The image that the labels are of.
-        labels : Labels
-            The labels.
-        classes : tuple of ObjectClass
-            Those that it says.
-        """
+        """Go on with a journal that was replayed into these labels."""
         journal = cls(reference, labels, path.parent)
         journal._lines, journal._has_begun = AppendedLines(path, sound_bytes), True
         journal._label_ids = {record.label_id for record in labels.book}

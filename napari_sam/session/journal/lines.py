@@ -12,15 +12,7 @@ _END_BYTES: Final = 64
 
 
 class AppendedLines:
-    """Hands lines to the operating system; those that a full disk refuses stay for the next time.
-
-    Parameters
-    ----------
-    path : Path, optional
-        The file; may be set later.
-    sound_bytes : int
-        How much of it is to stay; whatever comes behind is cut off.
-    """
+    """Writes lines to a file; lines that a full disk refuses are kept for the next attempt."""
 
     def __init__(self, path: Path | None = None, sound_bytes: int = 0) -> None:
         self.path = path
@@ -56,13 +48,7 @@ class AppendedLines:
             return False
 
     def write(self) -> None:
-        """Write everything that waits; the path must be set.
-
-        Raises
-        ------
-        OSError
-            If not all could be written: the rest waits on.
-        """
+        """Write everything that waits; the path must be set."""
         assert self.path is not None
         with self.path.open("r+b" if self._sound_bytes else "wb", buffering=0) as file:
             # A line that a full disk has torn, or a crash, must not lie between sound ones.

@@ -29,24 +29,12 @@ _NAME: Final = b'"labels_name":'
 
 @dataclass(frozen=True, eq=False)
 class JournalContent:
-    """What a journal says.
+    """What a journal says."""
 
-    Parameters
-    ----------
-    header : dict
-        Its first line.
-    lines : list of bytes
-        All others, as far as they are sound.
-    sound_bytes : int
-        Where the sound lines end.
-    remark : str
-        Says that more was there that is damaged; empty if all is well.
-    """
-
-    header: dict[str, Any]
-    lines: list[bytes]
-    sound_bytes: int
-    remark: str = ""
+    header: dict[str, Any]  # its first line
+    lines: list[bytes]  # all others, as far as they are sound
+    sound_bytes: int  # where the sound lines end
+    remark: str = ""  # says that more was there that is damaged; empty if all is well
 
     @property
     def entries(self) -> Iterator[dict[str, Any]]:
@@ -83,11 +71,6 @@ def read_journal(path: Path) -> JournalContent:
     """Read a journal as far as it is sound.
 
     A last line that was torn by a crash is no damage: its edit was not done yet.
-
-    Raises
-    ------
-    TargetError
-        If it cannot be read at all, or was written by another version of the program.
     """
     try:
         content = read_lines(path)
@@ -101,13 +84,7 @@ def read_journal(path: Path) -> JournalContent:
 
 
 def read_lines(path: Path) -> JournalContent:
-    """Read a file of lines as far as it is sound; without a sound line, the header is empty.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    """
+    """Read a file of lines as far as it is sound; without a sound line, the header is empty."""
     lines: list[bytes] = []
     sound_bytes, remark = 0, ""
     with path.open("rb") as file:
@@ -129,13 +106,6 @@ def replay(entries: Iterable[dict[str, Any]], labels: Labels) -> None:
     """Do to labels and their records what the entries of a journal say.
 
     Where `labels` show nothing and nobody follows their records, this may be done on any thread.
-
-    Parameters
-    ----------
-    entries : iterable of dict
-        Those of a `JournalContent`.
-    labels : Labels
-        Of the shape and the type that the journal's header says.
     """
     canvas = _Canvas(labels)
     # Packed, since the garbage collector would go through all these dicts again and again.

@@ -67,74 +67,34 @@ class SessionFileError(ValueError):
 
 @dataclass(frozen=True)
 class BeingMade:
-    """An object that is not accepted yet.
+    """An object that is not accepted yet."""
 
-    Parameters
-    ----------
-    state : ObjectState
-        Its prompts.
-    index : tuple of int
-        The plane it is made on: the position along each axis of the image.
-    axes : (int, int)
-        The axes of the image that are the plane's rows and columns.
-    label_id : int, optional
-        The object of the labels that it will replace.
-    """
-
-    state: ObjectState
-    index: Start
-    axes: tuple[int, int]
-    label_id: int | None = None
+    state: ObjectState  # its prompts
+    index: Start  # the plane it is made on: the position along each axis of the image
+    axes: tuple[int, int]  # the axes of the image that are the plane's rows and columns
+    label_id: int | None = None  # the object of the labels that it will replace
 
 
 @dataclass(frozen=True)
 class SessionInfo:
-    """All of a session but its objects.
+    """All of a session but its objects."""
 
-    Parameters
-    ----------
-    image : ImageReference
-        The image.
-    labels_name : str
-        The name of the Labels layer.
-    classes : tuple of ObjectClass
-        The classes, in the order of their numbers.
-    being_made : BeingMade, optional
-        The object that is not accepted yet.
-    """
-
-    image: ImageReference
-    labels_name: str
-    classes: Classes = ()
-    being_made: BeingMade | None = None
+    image: ImageReference  # the image
+    labels_name: str  # the name of the Labels layer
+    classes: Classes = ()  # the classes, in the order of their numbers
+    being_made: BeingMade | None = None  # the object that is not accepted yet
 
 
 @dataclass(frozen=True, eq=False)
 class SavedSession:
-    """What a session file says.
+    """What a session file says."""
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    info : SessionInfo
-        The image and whatever else there is.
-    shape : tuple of int
-        Of the labels.
-    dtype : numpy.dtype
-        Of the labels.
-    n_objects : int
-        How many objects there are.
-    content : JournalContent
-        Their pixels and records.
-    """
-
-    path: Path
-    info: SessionInfo
-    shape: Start
-    dtype: np.dtype[Any]
-    n_objects: int
-    content: JournalContent
+    path: Path  # the file
+    info: SessionInfo  # the image and whatever else there is
+    shape: Start  # of the labels
+    dtype: np.dtype[Any]  # of the labels
+    n_objects: int  # how many objects there are
+    content: JournalContent  # their pixels and records
 
     @property
     def image_paths(self) -> tuple[Path, ...]:
@@ -313,14 +273,7 @@ def _being_made(content: dict[str, Any]) -> BeingMade:
 
 
 def fingerprint_of(array: Any) -> str | None:
-    """Return by what the pixels of an image are known again; None if they cannot be read.
-
-    Parameters
-    ----------
-    array : array_like
-        The image at its highest resolution, of any number of dimensions; up to 256 pixels along
-        each of the last two axes, and one along each other, are read in its middle.
-    """
+    """Return by what the pixels of an image are known again; None if they cannot be read."""
     region = []
     for axis, length in enumerate(array.shape):
         n = min(_FINGERPRINT_PX if axis >= len(array.shape) - 2 else 1, length)

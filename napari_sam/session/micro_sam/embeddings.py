@@ -38,59 +38,34 @@ _DEFAULT_ALGORITHM: Final = "sha256"
 
 @dataclass(frozen=True, eq=False)
 class StoredEmbedding:
-    """An image embedding as `Predictor.restore` wants it, once it is a tensor.
+    """An image embedding as `Predictor.restore` wants it, once it is a tensor."""
 
-    Parameters
-    ----------
-    image_embedding : (256, 64, 64) float32 ndarray
-        What the image encoder gave.
-    original_size, input_size : tuple of int
-        (H, W) of the plane or tile, and of its resized version inside the square input.
-    """
-
-    image_embedding: NDArray[np.float32]
+    image_embedding: NDArray[np.float32]  # what the image encoder gave
+    # (H, W) of the plane or tile, and of its resized version inside the square input
     original_size: Size
+    # (H, W) of the plane or tile, and of its resized version inside the square input
     input_size: Size
 
 
 @dataclass(frozen=True, eq=False)
 class MicroSamEmbeddings:
-    """The embeddings of one image, from `open_embeddings`; may be used on any thread.
+    """The embeddings of one image, from `open_embeddings`; may be used on any thread."""
 
-    Parameters
-    ----------
-    path : Path
-        The folder of the zarr.
-    model_type : str
-        Begins with the variant: ``vit_b``; with older versions of micro-sam, ``vit_b_lm`` too.
-    model_name : str
-        What micro-sam calls the weights, ``vit_b_lm``, or the variant of a person's own ones.
-    model_hash : str or None
-        Checksum of the checkpoint, ``xxh128:digits``; older versions do not write it.
-    data_signature : str
-        SHA-1 of the image; see the function of this name.
-    ndim : int
-        2 for one plane, 3 for a stack of them; channels do not count.
-    slice_count : int
-        Number of slices; 1 for one plane.
-    plane_size : tuple of int
-        (H, W) of each plane.
-    pyramid : TilePyramid
-        Tiles that the plane may be embedded in: a `TileGrid` as it was tiled, or for a plane that
-        was embedded as a whole, this and those that are usual here.
-    tiles : tuple of Tile
-        Those of the pyramid that were embedded: row by row with their surroundings, or the whole.
-    """
-
-    path: Path
+    path: Path  # the folder of the zarr
+    # begins with the variant: ``vit_b``; with older versions of micro-sam, ``vit_b_lm`` too
     model_type: str
+    # what micro-sam calls the weights, ``vit_b_lm``, or the variant of a person's own ones
     model_name: str
+    # checksum of the checkpoint, ``xxh128:digits``; older versions do not write it
     model_hash: str | None
-    data_signature: str
-    ndim: int
-    slice_count: int
-    plane_size: Size
+    data_signature: str  # SHA-1 of the image; see the function of this name
+    ndim: int  # 2 for one plane, 3 for a stack of them; channels do not count
+    slice_count: int  # number of slices; 1 for one plane
+    plane_size: Size  # (H, W) of each plane
+    # tiles that the plane may be embedded in: a `TileGrid` as it was tiled, or for a plane that
+    # was embedded as a whole, this and those that are usual here
     pyramid: TilePyramid
+    # those of the pyramid that were embedded: row by row with their surroundings, or the whole
     tiles: tuple[Tile, ...]
     _group: zarr.Group
     _tiling: Tiling
@@ -106,16 +81,7 @@ class MicroSamEmbeddings:
         return self.ndim == 2 or shape[0] == self.slice_count
 
     def matches(self, array: Any, on_progress: ReportProgress | None = None) -> bool:
-        """Tell whether these are the embeddings of an image, by its shape and all its values.
-
-        Parameters
-        ----------
-        array : array_like
-            The raw image, ([Z,] H, W [, C]), of any dtype: NumPy, or anything else that has a
-            shape and a dtype and is read in slices. It is never read as a whole.
-        on_progress : callable, optional
-            Told the share that is done; an exception that it raises comes out here.
-        """
+        """Tell whether these are the embeddings of an image, by its shape and all its values."""
         if not self.has_shape_of(tuple(array.shape)):
             return False
         return data_signature(array, on_progress) == self.data_signature
@@ -145,22 +111,7 @@ class MicroSamEmbeddings:
         return self._tiling.tiles_in_mask[slice_index]
 
     def embedding(self, slice_index: int = 0, tile_number: int = 0) -> StoredEmbedding:
-        """Read one embedding, and nothing else, from the disk.
-
-        Parameters
-        ----------
-        slice_index : int
-            Of the stack; 0 for one plane.
-        tile_number : int
-            Index into `tiles`.
-
-        Raises
-        ------
-        MicroSamError
-            If it is damaged or was never computed.
-        IndexError
-            If there is no such slice or tile.
-        """
+        """Read one embedding, and nothing else, from the disk."""
         if not 0 <= tile_number < len(self.tiles):
             raise IndexError(f"There is no tile {tile_number} of {len(self.tiles)}.")
         place = f"tile {tile_number} of slice {slice_index}"
@@ -186,18 +137,7 @@ class MicroSamEmbeddings:
 
 
 def open_embeddings(path: Path | str) -> MicroSamEmbeddings:
-    """Open a zarr of micro-sam; reads its attributes, but no embedding yet.
-
-    Parameters
-    ----------
-    path : Path or str
-        The folder, as it was given to micro-sam.
-
-    Raises
-    ------
-    MicroSamError
-        If it is no zarr, is incomplete, or is laid out in a way that micro-sam's SAM is not.
-    """
+    """Open a zarr of micro-sam; reads its attributes, but no embedding yet."""
     path = Path(path)
     group = open_group(path)
     attributes = read_attributes(path, group)

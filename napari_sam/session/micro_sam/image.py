@@ -18,17 +18,7 @@ _BLOCK_BYTES: Final = 64 * 2**20
 
 
 def data_signature(array: Any, on_progress: ReportProgress | None = None) -> str:
-    """Return micro-sam's signature of an image: SHA-1 of all its bytes in C order, in hexadecimal.
-
-    Parameters
-    ----------
-    array : array_like
-        The raw image, of at least one dimension and any dtype, that has a shape and a dtype and
-        is read in slices along the first axis.
-    on_progress : callable, optional
-        Told the share that is done, also before the first byte is read; an exception that it
-        raises comes out here.
-    """
+    """Return micro-sam's signature of an image: hexadecimal SHA-1 of its bytes in C order."""
     length = array.shape[0]
     slice_bytes = np.dtype(array.dtype).itemsize * math.prod(array.shape[1:])
     step = max(1, _BLOCK_BYTES // max(1, slice_bytes))
@@ -44,17 +34,6 @@ def data_signature(array: Any, on_progress: ReportProgress | None = None) -> str
 
 def micro_sam_normalised(plane: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a plane or tile as micro-sam shows it to the model, bit by bit, since December 2025.
-
-    Parameters
-    ----------
-    plane : (H, W) or (H, W, C) ndarray
-        Finite values of any real dtype.
-
-    Returns
-    -------
-    (H, W, 3) uint8 ndarray
-        Each channel stretched on its own. Gray is repeated, a third channel is zero, a fourth and
-        further ones are dropped.
 
     Examples
     --------
@@ -72,18 +51,7 @@ def micro_sam_normalised(plane: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def formerly_normalised(plane: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a plane or tile as micro-sam showed it to the model before December 2025.
-
-    Parameters
-    ----------
-    plane : (H, W) or (H, W, C) ndarray
-        Finite values of any real dtype.
-
-    Returns
-    -------
-    (H, W, 3) uint8 ndarray
-        uint8 as it is, channels of everything else stretched together; those that there are.
-    """
+    """Return a plane or tile as micro-sam showed it to the model before December 2025."""
     channels = _channels(plane)
     if channels.dtype != np.uint8:
         stretched: NDArray[np.float32] = channels.astype(np.float32)

@@ -34,21 +34,11 @@ class ImportPhase(StrEnum):
 
 @dataclass(frozen=True)
 class ImportState:
-    """A snapshot of `ImportedEmbeddings`.
+    """A snapshot of `ImportedEmbeddings`."""
 
-    Parameters
-    ----------
-    phase : ImportPhase
-        How far it is.
-    text : str
-        The same in words, and what to do.
-    progress : float
-        Share of what is under way that is done, 0 to 1.
-    """
-
-    phase: ImportPhase
-    text: str
-    progress: float = 0.0
+    phase: ImportPhase  # how far it is
+    text: str  # the same in words, and what to do
+    progress: float = 0.0  # share of what is under way that is done, 0 to 1
 
     @property
     def is_working(self) -> bool:
@@ -61,18 +51,6 @@ class ImportedEmbeddings:
 
     They are found out to fit in the background; with each other model, anew. All methods belong
     to the owner's thread.
-
-    Parameters
-    ----------
-    path : Path
-        The folder of the zarr.
-    image : array_like
-        The whole raw image as micro-sam got it: ([Z,] H, W [, C]), of several resolutions the
-        finest.
-    encoding : Encoding
-        Knows the model in use.
-    dispatcher : Dispatcher
-        How results reach the owner's thread.
     """
 
     changed = Signal()
@@ -225,15 +203,7 @@ def _name_here(micro_sam_name: str) -> str:
 
 
 class BroughtAlong:
-    """All that a person brings along for a session.
-
-    Parameters
-    ----------
-    encoding : Encoding
-        Knows the model in use.
-    dispatcher : Dispatcher
-        How results reach the owner's thread.
-    """
+    """All that a person brings along for a session."""
 
     warned = Signal(str)
     """Something happened that should not be missed."""
@@ -253,21 +223,7 @@ class BroughtAlong:
             brought.close()
 
     def bring_embeddings(self, path: Path, image: Any) -> ImportedEmbeddings:
-        """Have embeddings that micro-sam has stored of an image used in place of computing them.
-
-        Parameters
-        ----------
-        path : Path
-            The folder of its zarr.
-        image : array_like
-            The whole raw image as micro-sam got it: ([Z,] H, W [, C]).
-
-        Returns
-        -------
-        BroughtEmbeddings
-            Finds out, in the background, whether they fit image and model; its `of_plane` gives
-            what goes into an `ImagePlane`. It lives as long as the caller keeps it.
-        """
+        """Have embeddings that micro-sam has stored of an image used in place of computing them."""
         brought = ImportedEmbeddings(path, image, self._encoding, self._dispatcher)
         # Another signal's `emit` would be tried out by connecting it, while somebody listens.
         brought.warned.connect(self._on_warned)

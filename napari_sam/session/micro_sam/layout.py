@@ -36,15 +36,7 @@ _INSTEAD: Final = (
 
 
 class MicroSamError(ValueError):
-    """Stored embeddings cannot be used; the message says why and what to do.
-
-    Parameters
-    ----------
-    message : str
-        Whole sentences.
-    reason : str
-        Only what is wrong.
-    """
+    """Stored embeddings cannot be used; the message says why and what to do."""
 
     def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)

@@ -16,23 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class PlaneEmbeddings:
-    """The embeddings of the tiles of a plane, for one model; may be used on any thread.
+    """The embeddings of the tiles of a plane, for one model; may be used on any thread."""
 
-    Parameters
-    ----------
-    stored : MicroSamEmbeddings
-        Those of the whole image.
-    slice_index : int
-        Which plane of it.
-    model : ModelChoice
-        The one that they fit, and any other of its weights.
-    on_damaged : callable
-        Called, on whatever thread, with what was found to be wrong with one of them.
-    """
-
-    stored: MicroSamEmbeddings
-    slice_index: int
-    model: ModelChoice
+    stored: MicroSamEmbeddings  # those of the whole image
+    slice_index: int  # which plane of it
+    model: ModelChoice  # the one that they fit, and any other of its weights
+    # called, on whatever thread, with what was found to be wrong with one of them
     on_damaged: Callable[[MicroSamError], None]
 
     @property
@@ -41,15 +30,7 @@ class PlaneEmbeddings:
         return self.stored.pyramid
 
     def key(self, tile: Tile, choice: ModelChoice) -> str | None:
-        """Return what tells the embedding of a tile from all others; None if there is none.
-
-        Parameters
-        ----------
-        tile : Tile
-            The part of the plane.
-        choice : ModelChoice
-            The model that is to decode it.
-        """
+        """Return what tells the embedding of a tile from all others; None if there is none."""
         if not choice.has_weights_of(self.model) or self._number_of(tile) is None:
             return None
         image = f"{self.stored.path} {self.stored.data_signature}"

@@ -36,22 +36,7 @@ _MAX_TRIES: Final = 4
 
 
 def open_for(path: Path, image: Any, job: Job) -> MicroSamEmbeddings:
-    """Open embeddings and make sure that they are of an image; reads all of its pixels.
-
-    Parameters
-    ----------
-    path : Path
-        The folder of the zarr.
-    image : array_like
-        ([Z,] H, W [, C]).
-    job : Job
-        Told how far this is, and asked whether to go on.
-
-    Raises
-    ------
-    MicroSamError
-        If they cannot be read, or are of another image.
-    """
+    """Open embeddings and make sure that they are of an image; reads all of its pixels."""
     stored = open_embeddings(path)
     shape = tuple(int(length) for length in image.shape)
     if not stored.has_shape_of(shape):
@@ -72,27 +57,7 @@ def open_for(path: Path, image: Any, job: Job) -> MicroSamEmbeddings:
 def is_of_model(
     stored: MicroSamEmbeddings, image: Any, choice: ModelChoice, predictor: Predictor, job: Job
 ) -> bool:
-    """Find out whether embeddings are what a model gives, by its file or by one of them.
-
-    Parameters
-    ----------
-    stored : MicroSamEmbeddings
-        Of the image.
-    image : array_like
-        ([Z,] H, W [, C]).
-    choice : ModelChoice
-        The model.
-    predictor : Predictor
-        What runs it. Embeds a tile in each of the ways in which micro-sam shows it to the model,
-        unless the model is of another variant or its file tells enough.
-    job : Job
-        Told how far this is, and asked whether to go on.
-
-    Raises
-    ------
-    MicroSamError
-        If the embeddings are damaged.
-    """
+    """Find out whether embeddings are what a model gives, by its file or by one of them."""
     if not stored.is_of_variant(variant_of(choice)):
         return False
     if choice.checkpoint is not None and stored.is_of_file(choice.checkpoint):

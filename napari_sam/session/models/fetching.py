@@ -29,21 +29,13 @@ _PATIENCE_S: Final = 1.0
 
 @dataclass(frozen=True)
 class SupplyState:
-    """What is being got.
+    """What is being got."""
 
-    Parameters
-    ----------
-    checking : PublishedModel, optional
-        The model whose file is being looked for, and looked at.
-    downloading : PublishedModel, optional
-        The model that is being downloaded.
-    fraction : float, optional
-        Share of the download that is done, 0 to 1, where 0 may also be an unknown share; None
-        until the server has answered.
-    """
-
+    # the model whose file is being looked for, and looked at
     checking: PublishedModel | None = None
-    downloading: PublishedModel | None = None
+    downloading: PublishedModel | None = None  # the model that is being downloaded
+    # share of the download that is done, 0 to 1, where 0 may also be an unknown share; None until
+    # the server has answered
     fraction: float | None = None
 
 
@@ -51,11 +43,6 @@ class ModelFetcher:
     """Gets published models in the background: one by looking on this computer, one from afar.
 
     The latest request of each kind wins. All methods belong to the owner's thread.
-
-    Parameters
-    ----------
-    dispatcher : Dispatcher
-        How results reach the owner's thread.
     """
 
     changed = Signal(SupplyState)

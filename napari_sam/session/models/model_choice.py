@@ -65,22 +65,12 @@ class ModelChoice:
 
 @dataclass(frozen=True)
 class Runtime:
-    """What a model runs on.
+    """What a model runs on."""
 
-    Parameters
-    ----------
-    device, precision : str
-        As `Predictor` takes them.
-    fastest_precision : str
-        The precision in which the device is fastest.
-    devices : tuple of str
-        All that there are here.
-    """
-
-    device: str
-    precision: str
-    fastest_precision: str
-    devices: tuple[str, ...]
+    device: str  # as `Predictor` takes them
+    precision: str  # as `Predictor` takes them
+    fastest_precision: str  # the precision in which the device is fastest
+    devices: tuple[str, ...]  # all that there are here
 
     def __str__(self) -> str:
         return self.device if self.precision == "float32" else f"{self.device}, {self.precision}"
@@ -104,13 +94,7 @@ def check_device(device: str) -> None:
 
 
 def variant_of(choice: ModelChoice) -> str:
-    """Return the variant of a model, without loading it; imports torch.
-
-    Raises
-    ------
-    CheckpointError
-        If the file cannot be used.
-    """
+    """Return the variant of a model, without loading it; imports torch."""
     from napari_sam.model.build import DEFAULT_VARIANT, check_complete
     from napari_sam.model.checkpoints.state_dicts import read_checkpoint
 
@@ -120,36 +104,13 @@ def variant_of(choice: ModelChoice) -> str:
 
 
 def check(choice: ModelChoice) -> None:
-    """Find out whether a model can be loaded, at little cost; imports torch.
-
-    Raises
-    ------
-    CheckpointError
-        If the file cannot be used.
-    ValueError
-        If there is no such device.
-    """
+    """Find out whether a model can be loaded, at little cost; imports torch."""
     check_device(choice.device)
     variant_of(choice)
 
 
 def load_predictor(choice: ModelChoice, runtime: Runtime) -> Predictor:
-    """Load the weights of a model; imports torch, so not for the GUI thread.
-
-    Parameters
-    ----------
-    choice : ModelChoice
-        The weights.
-    runtime : Runtime
-        Where to, from `find_runtime`.
-
-    Raises
-    ------
-    CheckpointError
-        If the file cannot be used.
-    ValueError
-        If the device cannot be used.
-    """
+    """Load the weights of a model; imports torch, so not for the GUI thread."""
     from napari_sam.model import Predictor, load_model
 
     return Predictor(load_model(checkpoint=choice.checkpoint), runtime.device, runtime.precision)

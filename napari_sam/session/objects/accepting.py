@@ -19,19 +19,6 @@ class Accepting:
     """Writes the chosen candidate into the target; waits for masks that are on their way.
 
     All methods belong to the owner's thread.
-
-    Parameters
-    ----------
-    encoding : Encoding
-        Knows whether the image is embedded.
-    decoding : Decoding
-        Knows the object being made, and its candidates.
-    editing : Editing
-        Writes.
-    need_target : callable
-        Called when there is no target: may set one.
-    start_anew : callable
-        Called where there is nothing to write, in place of the edit that ends the object.
     """
 
     warned = Signal(str)

@@ -18,16 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class BrushEdits:
-    """Pixels that a brush has given to an object beyond its mask, and taken from that.
+    """Pixels that a brush has given to an object beyond its mask, and taken from that."""
 
-    Parameters
-    ----------
-    painted, erased : tuple of PackedMask
-        Both in parts that do not overlap. No pixel is in both.
-    """
-
-    painted: tuple[PackedMask, ...] = ()
-    erased: tuple[PackedMask, ...] = ()
+    painted: tuple[PackedMask, ...] = ()  # both in parts that do not overlap
+    erased: tuple[PackedMask, ...] = ()  # both in parts that do not overlap
 
     @property
     def size_bytes(self) -> int:
@@ -66,15 +60,6 @@ def updated_by_strokes(
 ) -> BrushEdits:
     """Return what a brush has done to an object, with what was painted just now.
 
-    Parameters
-    ----------
-    record : ObjectRecord
-        The object, as it was before.
-    strokes : iterable of (PackedMask, integer ndarray)
-        The pixels that were painted, and the labels in the box of each as they are now.
-
-    Notes
-    -----
     Only what is background now was erased: what belongs to another object may be its own again
     when that goes. Of an object from elsewhere, whose mask is not known, what lies in its box was.
     """

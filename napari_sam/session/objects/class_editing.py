@@ -20,15 +20,7 @@ from napari_sam.session.objects.records import ObjectRecord, RecordChange
 
 
 class ClassEditing:
-    """Adds, renames, recolours and removes classes, with what that makes of the target's objects.
-
-    Parameters
-    ----------
-    editing : Editing
-        Holds the classes, the objects and the history.
-    being_made : callable
-        Returns the object that is being made.
-    """
+    """Adds, renames, recolours and removes classes, and updates the objects of the target."""
 
     def __init__(self, editing: Editing, being_made: Callable[[], ObjectState]) -> None:
         self._editing, self._being_made = editing, being_made
@@ -39,57 +31,25 @@ class ClassEditing:
         return self._editing.classes
 
     def choose(self, name: str | None) -> None:
-        """Choose the class of the next accepted objects; no step to be undone.
-
-        Raises
-        ------
-        ClassError
-            If there is no such class.
-        """
+        """Choose the class of the next accepted objects; no step to be undone."""
         self.table.choose(name)
 
     def add(self, name: str, color: str | None = None) -> None:
-        """Add a class at the end, and make it the current one.
-
-        Raises
-        ------
-        ClassError
-            If there is one of that name, or it cannot be called so.
-        """
+        """Add a class at the end, and make it the current one."""
         self._change(with_class(self.table.classes, name, color))
         self.table.choose(name)
 
     def rename(self, old: str, new: str) -> None:
-        """Give a class another name, and with it all its objects in the target.
-
-        Raises
-        ------
-        ClassError
-            If another one has that name, or it cannot be called so.
-        TargetError
-            If its objects cannot be changed now.
-        """
+        """Give a class another name, and with it all its objects in the target."""
         if new != old:
             self._change(renamed(self.table.classes, old, new), old, new)
 
     def recolor(self, name: str, color: str) -> None:
-        """Give a class another colour, "#rrggbb".
-
-        Raises
-        ------
-        ClassError
-            If that is no colour.
-        """
+        """Give a class another colour, "#rrggbb"."""
         self._change(recolored(self.table.classes, name, color))
 
     def remove(self, name: str) -> None:
-        """Remove a class: its objects in the target stay, without a class.
-
-        Raises
-        ------
-        TargetError
-            If its objects cannot be changed now.
-        """
+        """Remove a class: its objects in the target stay, without a class."""
         left = tuple(one for one in self.table.classes if one.name != name)
         self._change(left, name, None)
 

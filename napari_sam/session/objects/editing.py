@@ -40,13 +40,7 @@ MAX_BLOCKS_AT_ONCE: Final = 200
 
 
 class Editing:
-    """Holds the target and the history; all methods belong to the owner's thread.
-
-    Parameters
-    ----------
-    dispatcher : Dispatcher
-        How what is written in the background reaches the owner's thread.
-    """
+    """Holds the target and the history; all methods belong to the owner's thread."""
 
     changed = Signal()
     """Something can be undone, or is being written, that was not before, or the reverse."""
@@ -105,13 +99,7 @@ class Editing:
         self._lane.close()
 
     def check_free(self) -> LabelsPlane:
-        """Return the target, if it can be written to now.
-
-        Raises
-        ------
-        TargetError
-            If there is none, or objects are still being written.
-        """
+        """Return the target, if it can be written to now."""
         if self.target is None:
             msg = "There is no target to write the object into: choose a Labels layer."
             raise TargetError(msg)
@@ -133,29 +121,7 @@ class Editing:
         *,
         with_click: bool = False,
     ) -> LabelsEdit | None:
-        """Write a new object; the object being made, in this state, ends with it.
-
-        Parameters
-        ----------
-        new : NewObject
-            The object.
-        state : ObjectState
-            What undo brings back.
-        shown : (Candidates, int)
-            The masks that there were, and the index of the one that is accepted.
-        with_click : bool
-            Whether undo takes back the click that it came of, too.
-
-        Returns
-        -------
-        LabelsEdit or None
-            What was written; None if that is done in the background.
-
-        Raises
-        ------
-        TargetError
-            If it cannot be written; nothing has changed then.
-        """
+        """Write a new object; the object being made, in this state, ends with it."""
         target, overlap = self.check_free(), self.overlap
         candidates, chosen = shown
         example = None if candidates.ranking is None else candidates.ranking.example(chosen)
@@ -170,48 +136,24 @@ class Editing:
         return self._make(edit, work, is_large, push)
 
     def remove(self, records: Sequence[ObjectRecord], state: ObjectState) -> None:
-        """Delete objects of the target.
-
-        Raises
-        ------
-        TargetError
-            If that is not possible now.
-        """
+        """Delete objects of the target."""
         labels = self.check_free().labels
         self._plan(lambda: plan_removal(labels, records), records, state)
 
     def merge(self, records: Sequence[ObjectRecord], state: ObjectState) -> None:
-        """Make one object of several: the first one.
-
-        Raises
-        ------
-        TargetError
-            If that is not possible now.
-        """
+        """Make one object of several: the first one."""
         labels = self.check_free().labels
         self._plan(lambda: plan_merge(labels, records), records, state)
 
     def change(self, changes: Sequence[RecordChange], state: ObjectState) -> None:
-        """Note something else of objects.
-
-        Raises
-        ------
-        TargetError
-            If that is not possible now.
-        """
+        """Note something else of objects."""
         labels = self.check_free().labels
         self._plan(lambda: plan_records(labels, changes), (), state)
 
     def change_classes(
         self, step: ClassStep, changes: Sequence[RecordChange], state: ObjectState
     ) -> None:
-        """Have other classes, and note what that makes of objects; undone as one.
-
-        Raises
-        ------
-        TargetError
-            If objects are to be changed, and that is not possible now.
-        """
+        """Have other classes, and note what that makes of objects; undone as one."""
         edit = Edit(state, state, self.plane_id, classes=step)
         if changes:
             labels = self.check_free().labels
@@ -235,11 +177,6 @@ class Editing:
         """Write objects from elsewhere, in the background; all of them are undone as one.
 
         They go to the target, unless it is said into which labels. See `write_objects`.
-
-        Raises
-        ------
-        TargetError
-            If that is not possible now. What is found out later is told by `warned`.
         """
         self._check_idle()
         labels, overlap = (into or self.check_free()).labels, self.overlap
@@ -317,13 +254,7 @@ class Editing:
     # Undo and redo ---------------------------------------------------------------------------
 
     def undo(self) -> None:
-        """Take back the last edit, of prompts or of objects.
-
-        Raises
-        ------
-        TargetError
-            If objects are still being written, or there are too few numbers left.
-        """
+        """Take back the last edit, of prompts or of objects."""
         self._check_idle()
         last = self.history.last
         if last is not None and last.labels is not None and not last.labels.target.is_gone:
@@ -345,13 +276,7 @@ class Editing:
             )
 
     def redo(self) -> None:
-        """Repeat what was undone last.
-
-        Raises
-        ------
-        TargetError
-            If objects are still being written, or there are too few numbers left.
-        """
+        """Repeat what was undone last."""
         self._check_idle()
         following = self.history.following
         if following:

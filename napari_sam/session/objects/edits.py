@@ -38,18 +38,10 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Stroke:
-    """Pixels that get one label.
+    """Pixels that get one label."""
 
-    Parameters
-    ----------
-    value : int
-        The label.
-    blocks : tuple
-        The pixels, in parts that do not overlap.
-    """
-
-    value: int
-    blocks: tuple[Block, ...]
+    value: int  # the label
+    blocks: tuple[Block, ...]  # the pixels, in parts that do not overlap
 
     @property
     def area_px(self) -> int:

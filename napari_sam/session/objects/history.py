@@ -20,28 +20,14 @@ _NOTHING: Final = ObjectState()
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """One thing the person did.
+    """One thing the person did."""
 
-    Parameters
-    ----------
-    before, after : ObjectState
-        The object being made, on either side of the edit.
-    plane_id : int
-        The image plane on which it was done: prompts are only brought back there.
-    labels : LabelsEdit, optional
-        What was written into the target, for an accepted object.
-    example : Example, optional
-        What there is to learn from it.
-    classes : ClassStep, optional
-        What it did to the classes.
-    """
-
-    before: ObjectState
-    after: ObjectState
-    plane_id: int
-    labels: LabelsEdit | None = None
-    example: Example | None = None
-    classes: ClassStep | None = None
+    before: ObjectState  # the object being made, on either side of the edit
+    after: ObjectState  # the object being made, on either side of the edit
+    plane_id: int  # the image plane on which it was done: prompts are only brought back there
+    labels: LabelsEdit | None = None  # what was written into the target, for an accepted object
+    example: Example | None = None  # what there is to learn from it
+    classes: ClassStep | None = None  # what it did to the classes
 
     @property
     def size_bytes(self) -> int:

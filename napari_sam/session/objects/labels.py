@@ -78,15 +78,7 @@ class LabelsPlane(Protocol):
     def to_nd(
         self, mask: NDArray[np.bool_], top: int, left: int
     ) -> tuple[NDArray[np.bool_], Start]:
-        """Bring a mask (h, w), whose first pixel is at (top, left), to the labels' axes.
-
-        Returns
-        -------
-        mask : bool ndarray
-            As many dimensions as the labels.
-        start : tuple of int
-            The index of its first element in the labels.
-        """
+        """Bring a mask (h, w), whose first pixel is at (top, left), to the labels' axes."""
 
     def to_2d(self, array: NDArray[Any]) -> NDArray[Any]:
         """Bring an array of the labels' axes, thin where the plane is, to (h, w)."""

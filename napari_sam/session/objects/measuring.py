@@ -56,19 +56,7 @@ def _blocks(shape: Start) -> Iterator[tuple[Start, Start]]:
 def recounted(
     labels: Labels, book: ObjectRegistry, label_id: int, start: Start, stop: Start
 ) -> list[RecordChange]:
-    """Return what becomes of an object's record when it was changed within a box.
-
-    Parameters
-    ----------
-    labels : Labels
-        The labels, as they are now.
-    book : ObjectRegistry
-        The records, as they were.
-    label_id : int
-        The object; a new one if there is no record of it.
-    start, stop : tuple of int
-        The box.
-    """
+    """Return what becomes of an object's record when it was changed within a box."""
     record = book.get(label_id)
     if record is not None:
         start = tuple(map(min, start, record.start))
@@ -82,15 +70,7 @@ def recounted(
 def recounted_all(
     labels: Labels, boxes: Mapping[int, tuple[Start, Start]]
 ) -> dict[int, ObjectRecord]:
-    """Return where objects lie now, and how large they are; without those of no pixel.
-
-    Parameters
-    ----------
-    labels : Labels
-        The labels.
-    boxes : mapping of int to tuple
-        By label_id, the box, from start to stop, outside of which it has no pixel.
-    """
+    """Return where objects lie now, and how large they are; without those of no pixel."""
     if not boxes:
         return {}
     start = tuple(map(min, zip(*(a for a, _ in boxes.values()), strict=True)))
@@ -118,24 +98,7 @@ def shrunk(
     stop: Start,
     touched: Sequence[tuple[bool, bool]],
 ) -> tuple[Start, Start] | None:
-    """Return the smallest box of an object within one, read no further than to its first pixels.
-
-    Parameters
-    ----------
-    labels : Labels
-        The labels.
-    label_id : int
-        The object.
-    start, stop : tuple of int
-        The box.
-    touched : sequence of (bool, bool)
-        For each axis, whether the first and the last side of the box may have moved inwards.
-
-    Returns
-    -------
-    (start, stop) or None
-        None if there is no pixel of it.
-    """
+    """Return the smallest box of an object within one, read no further than to its first pixels."""
     low, high = list(start), list(stop)
     for axis, (is_first_touched, is_last_touched) in enumerate(touched):
         if is_first_touched:

@@ -20,19 +20,7 @@ from napari_sam.session.objects.reopening import begin_with, reopen
 
 
 class ObjectEditing:
-    """Removes, merges, notes, adds and reopens objects of the target; each step can be undone.
-
-    Parameters
-    ----------
-    editing : Editing
-        Holds the target and the history.
-    being_made : callable
-        Returns the object that is being made.
-    take_up : callable
-        Makes another object the one that is being made.
-    need_target : callable
-        Called when there is no target: may set one.
-    """
+    """Removes, merges, notes, adds and reopens objects of the target; each step can be undone."""
 
     def __init__(
         self,
@@ -54,35 +42,17 @@ class ObjectEditing:
         self._editing.overlap = overlap
 
     def write_down(self, record: Record | None) -> None:
-        """Have everything that is done to objects told, as it is done, on the thread that does it.
-
-        Parameters
-        ----------
-        record : callable, optional
-            As `Journal.record`. None: nobody is told.
-        """
+        """Report every edit of objects as it is applied, on the thread that applies it."""
         self._editing.record = record
 
     def remove(self, label_ids: Sequence[int]) -> None:
-        """Delete objects of the target, on whatever slice; can be undone.
-
-        Raises
-        ------
-        TargetError
-            If one of them is not there, or that is not possible now.
-        """
+        """Delete objects of the target, on whatever slice; can be undone."""
         records = [self._record(label_id) for label_id in label_ids]
         if records:
             self._editing.remove(records, self._being_made())
 
     def merge(self, label_ids: Sequence[int]) -> None:
-        """Make one object of several, with the first one's label_id; can be undone.
-
-        Raises
-        ------
-        TargetError
-            If there are less than two, one of them is not there, or that is not possible now.
-        """
+        """Make one object of several, with the first one's label_id; can be undone."""
         records = [self._record(label_id) for label_id in dict.fromkeys(label_ids)]
         if len(records) < 2:
             msg = "There is nothing to merge: choose two objects or more."
@@ -90,13 +60,7 @@ class ObjectEditing:
         self._editing.merge(records, self._being_made())
 
     def note(self, label_ids: Sequence[int], **what: Any) -> None:
-        """Note something of objects: `class_name`, `reviewed` or `note`; can be undone.
-
-        Raises
-        ------
-        TargetError
-            If one of them is not there, what is noted is no text, or that is not possible now.
-        """
+        """Note something of objects: `class_name`, `reviewed` or `note`; can be undone."""
         for text in what.values():
             if isinstance(text, str) and not is_text(text):
                 msg = f"{text!r} cannot be noted: half a character is in it."
@@ -114,24 +78,7 @@ class ObjectEditing:
         *,
         keep_remains: bool = False,
     ) -> None:
-        """Write objects from elsewhere into the target, in the background; undone as one.
-
-        Parameters
-        ----------
-        records : sequence of ObjectRecord
-            With their `masks`, and what else is known of them; place and area are filled in.
-        on_added : callable
-            Called with what was written, of which the objects without room are no part.
-        into : LabelsPlane, optional
-            A plane of the labels to write them into; by default the target.
-        keep_remains : bool
-            Whether also those are written of whose mask others leave next to nothing.
-
-        Raises
-        ------
-        TargetError
-            If that is not possible now.
-        """
+        """Write objects from elsewhere into the target, in the background; undone as one."""
         if into is None and self._editing.target is None:
             self._need_target()
         self._editing.add(records, self._being_made(), on_added, into, keep_remains=keep_remains)
@@ -143,11 +90,6 @@ class ObjectEditing:
 
         It stays in the target as it is until it is accepted again. One that came from elsewhere
         starts from its pixels.
-
-        Raises
-        ------
-        TargetError
-            If there is no such object on this plane.
         """
         target = self._editing.check_free()
         self._take_up(reopen(target, self._record(label_id)))
@@ -164,32 +106,11 @@ class ObjectEditing:
         return None
 
     def improve(self, region: NDArray[np.bool_], top: int, left: int) -> None:
-        """Begin a new object with pixels that somebody else has found; can be undone.
-
-        Parameters
-        ----------
-        region : (h, w) bool ndarray
-            The pixels, within the smallest box.
-        top, left : int
-            Row and column of the first of them in the plane.
-        """
+        """Begin a new object with pixels that somebody else has found; can be undone."""
         self._take_up(begin_with(region, top, left))
 
     def resume(self, state: ObjectState, label_id: int | None = None) -> None:
-        """Go on with an object that was being made before, maybe elsewhere; can be undone.
-
-        Parameters
-        ----------
-        state : ObjectState
-            Its prompts on this plane.
-        label_id : int, optional
-            The accepted object that it will replace.
-
-        Raises
-        ------
-        TargetError
-            If there is no such object on this plane.
-        """
+        """Go on with an object that was being made before, maybe elsewhere; can be undone."""
         if label_id is not None:
             target = self._editing.check_free()
             state = replace(state, reopened=reopen(target, self._record(label_id)).reopened)

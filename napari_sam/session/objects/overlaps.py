@@ -24,23 +24,7 @@ Known = Callable[[int], ObjectRecord | None]
 
 
 def losses(labels: Labels, blocks: Iterable[Block], known: Known) -> list[RecordChange]:
-    """Return what becomes of the objects whose pixels another one is about to take.
-
-    Parameters
-    ----------
-    labels : Labels
-        As they are before that; may be read on any thread.
-    blocks : iterable of Block
-        The pixels that are taken, and what they are before.
-    known : callable
-        Returns records; an object without one is passed over.
-
-    Returns
-    -------
-    list of RecordChange
-        One for each of them, in the order of their numbers. There is no record afterwards of an
-        object that has no pixel left.
-    """
+    """Return what becomes of the objects whose pixels another one is about to take."""
     taken: dict[int, list[PackedMask]] = {}
     for block in blocks:
         for label_id in np.unique(block.before.labels[block.mask.mask]):
@@ -85,20 +69,6 @@ def settle(
 
     The history knows nothing of brushes: an object that was painted on since the changes were
     planned has other pixels than they say. Such ones are counted again.
-
-    Parameters
-    ----------
-    labels : Labels
-        With their pixels as they are now.
-    changes : sequence of RecordChange
-        In their order.
-    is_exact : bool
-        Whether all pixels were written that were planned.
-
-    Returns
-    -------
-    tuple of RecordChange
-        What had to be put right after the changes.
     """
     book = labels.book
     seen: dict[int, list[ObjectRecord]] = {}

@@ -24,15 +24,7 @@ def region_of(start: Start, shape: Start) -> tuple[slice, ...]:
 def subtract_mask(
     pixels: NDArray[np.bool_], start: Start, other: NDArray[np.bool_], other_start: Start
 ) -> None:
-    """Take the pixels of another box, where they are True, away from those of a box.
-
-    Parameters
-    ----------
-    pixels, other : bool ndarray
-        Both of as many dimensions; `pixels` is changed.
-    start, other_start : tuple of int
-        The indices of their first elements.
-    """
+    """Take the pixels of another box, where they are True, away from those of a box."""
     low = np.maximum(start, other_start)
     high = np.minimum(np.add(start, pixels.shape), np.add(other_start, other.shape))
     if (low < high).all():
@@ -41,15 +33,7 @@ def subtract_mask(
 
 
 class PackedMask:
-    """A bool array and where it lies.
-
-    Parameters
-    ----------
-    start : tuple of int
-        The index of its first element.
-    mask : bool ndarray
-        Of as many dimensions.
-    """
+    """A bool array and where it lies."""
 
     def __init__(self, start: Start, mask: NDArray[np.bool_]) -> None:
         self.start: Start = start
@@ -82,13 +66,7 @@ class PackedMask:
 
 
 class PackedLabels:
-    """An integer array; mostly there is background alone.
-
-    Parameters
-    ----------
-    labels : integer ndarray
-        Of any shape.
-    """
+    """An integer array; mostly there is background alone."""
 
     def __init__(self, labels: NDArray[Any]) -> None:
         self._shape, self._dtype = labels.shape, labels.dtype

@@ -43,17 +43,7 @@ class PaintedPixels:
             self.n_gained.update(n_gained)
 
     def add(self, start: Start, mask: NDArray[np.bool_], label_ids: Iterable[int]) -> None:
-        """Note pixels of a box.
-
-        Parameters
-        ----------
-        start : tuple of int
-            Its first index along each axis.
-        mask : bool ndarray
-            Which of its pixels.
-        label_ids : iterable of int
-            What they were and what they are; 0 and negative ones are no objects.
-        """
+        """Note pixels of a box."""
         self.label_ids.update(label_id for label_id in label_ids if label_id > 0)
         self._pixels.add(start, mask)
 
@@ -84,22 +74,7 @@ def updated_records(
     label_ids: Iterable[int],
     n_gained: Mapping[int, int] | None = None,
 ) -> list[RecordChange]:
-    """Return what became of the records of objects where somebody has painted.
-
-    Parameters
-    ----------
-    labels : Labels
-        The labels, as they are now.
-    book : ObjectRegistry
-        The records, as they were.
-    masks : sequence of PackedMask
-        The pixels that were painted.
-    label_ids : iterable of int
-        The objects that may have lost or gained pixels there.
-    n_gained : mapping of int to int, optional
-        How many pixels objects have gained there, less those they have lost. What lies in a very
-        large box, as one class in a volume may, is then not counted again.
-    """
+    """Return what became of the records of objects where somebody has painted."""
     gained: dict[int, ObjectRecord] = {}
     strokes = [(mask, labels.read(mask.region)) for mask in masks]
     for mask, pixels in strokes:
@@ -149,21 +124,7 @@ def _reckoned(
     masks: Sequence[PackedMask],
     n_gained: Mapping[int, int],
 ) -> ObjectRecord | None:
-    """Return the record of an object in a large box; None if it is better counted again.
-
-    Parameters
-    ----------
-    labels : Labels
-        The labels, as they are now.
-    record : ObjectRecord
-        What it was.
-    box : tuple
-        From start to stop, outside of which it has no pixel.
-    masks : sequence of PackedMask
-        The pixels that were painted: only where they reach a side of the box may that have moved.
-    n_gained : mapping of int to int
-        How many pixels it has gained.
-    """
+    """Return the record of an object in a large box; None if it is better counted again."""
     start, stop = box
     area_px = record.area_px + n_gained.get(record.label_id, 0)
     if area_px <= 0 or prod(b - a for a, b in zip(start, stop, strict=True)) <= _MAX_RECOUNTED_PX:

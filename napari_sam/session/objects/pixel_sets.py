@@ -17,13 +17,7 @@ TILE_PX: Final = 512
 
 
 class PixelSet:
-    """Pixels, held in tiles: each once, however often it is added.
-
-    Parameters
-    ----------
-    masks : iterable of PackedMask
-        Those that it begins with.
-    """
+    """Pixels, held in tiles: each once, however often it is added."""
 
     def __init__(self, masks: Iterable[PackedMask] = ()) -> None:
         self._tiles: dict[Start, NDArray[np.bool_]] = {}
@@ -91,15 +85,7 @@ def tile_shape(n_axes: int) -> Start:
 def tiles_of(
     start: Start, shape: Start
 ) -> Iterator[tuple[Start, tuple[slice, ...], tuple[slice, ...]]]:
-    """Yield the tiles that a box lies on.
-
-    Yields
-    ------
-    index : tuple of int
-        Which tile, along each axis.
-    inside, own : tuple of slice
-        The common pixels, counted from the tile's first one and from that of the box.
-    """
+    """Yield the tiles that a box lies on."""
     sides = tile_shape(len(shape))
     ranges = [
         range(first // side, (first + n - 1) // side + 1)

@@ -25,24 +25,7 @@ def conflicting_objects(edit: LabelsEdit) -> list[ObjectRecord]:
 
 
 def with_free_label_ids(following: Sequence[Edit]) -> list[Edit]:
-    """Return edits that were undone, the objects that they make with numbers that are free.
-
-    Parameters
-    ----------
-    following : sequence of Edit
-        All that can be redone, the next one first; there is at least one.
-
-    Returns
-    -------
-    list of Edit
-        The same ones, if the next one makes no object, or only with numbers that are free still.
-        Else whatever they make in its target is numbered on, and all that they do to that follows.
-
-    Raises
-    ------
-    TargetError
-        If the target's type has not that many numbers.
-    """
+    """Return edits that were undone, the objects that they make with numbers that are free."""
     labels = following[0].labels
     if labels is None or labels.target.is_gone:
         return list(following)

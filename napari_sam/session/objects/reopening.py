@@ -18,25 +18,13 @@ from napari_sam.session.prompts.prompts import Prompts
 
 @dataclass(frozen=True, eq=False)
 class Reopened:
-    """The object that what is being made will replace.
+    """The object that what is being made will replace."""
 
-    Parameters
-    ----------
-    record : ObjectRecord
-        What is known of it.
-    top, left : int
-        Row and column of its first pixel in the plane.
-    region : (h, w) bool ndarray
-        Its pixels as they were when it was reopened.
-    from_region : bool
-        Whether it has no prompts of its own: then the model starts from its region.
-    """
-
-    record: ObjectRecord
-    top: int
-    left: int
-    region: NDArray[np.bool_]
-    from_region: bool
+    record: ObjectRecord  # what is known of it
+    top: int  # row and column of its first pixel in the plane
+    left: int  # row and column of its first pixel in the plane
+    region: NDArray[np.bool_]  # its pixels as they were when it was reopened
+    from_region: bool  # whether it has no prompts of its own: then the model starts from its region
 
     def still_there(self, book: ObjectRegistry) -> ObjectRecord | None:
         """Return what is known of it now; None if it is gone, though another has its number."""
@@ -49,13 +37,7 @@ class Reopened:
 
 
 def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
-    """Return the state in which an object goes on being made.
-
-    Raises
-    ------
-    TargetError
-        If it does not lie on the plane, or not with all its pixels, or has none left.
-    """
+    """Return the state in which an object goes on being made."""
     box = plane.to_plane(record.start, record.stop)
     if box is None:
         msg = (
@@ -83,15 +65,7 @@ def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
 
 
 def begin_with(region: NDArray[np.bool_], top: int, left: int) -> ObjectState:
-    """Return the state in which a new object is made of pixels that somebody else has found.
-
-    Parameters
-    ----------
-    region : (h, w) bool ndarray
-        The pixels, within the smallest box.
-    top, left : int
-        Row and column of the first of them in the plane.
-    """
+    """Return the state in which a new object is made of pixels that somebody else has found."""
     nobody = ObjectRecord(0, (), (), 0)  # no object has this number: nothing is replaced
     reopened = Reopened(nobody, top, left, region, from_region=True)
     height, width = region.shape
@@ -106,22 +80,7 @@ def accepted_object(
     index: int,
     class_name: str | None = None,
 ) -> NewObject:
-    """Return what is to be written when a candidate is accepted.
-
-    Parameters
-    ----------
-    plane : LabelsPlane
-        Where it goes.
-    state : ObjectState
-        The object that was made; one that was reopened is replaced, if it is still there, with
-        what a brush has done to it.
-    candidates : Candidates
-        Its masks.
-    index : int
-        The one that is accepted.
-    class_name : str, optional
-        The class of a new object; one that is replaced keeps its own.
-    """
+    """Return what is to be written when a candidate is accepted."""
     replaced = None if state.reopened is None else state.reopened.still_there(plane.labels.book)
     made = replace(state.with_choice(index), reopened=None)
     before = replaced or ObjectRecord(0, (), (), 0, class_name=class_name)

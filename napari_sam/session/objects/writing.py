@@ -31,52 +31,19 @@ pixels: what an accepted object leaves of another mask of it is no object."""
 
 @dataclass(frozen=True, eq=False)
 class NewObject:
-    """What is accepted.
+    """What is accepted."""
 
-    Parameters
-    ----------
-    mask : iterable of MaskCrop
-        Its pixels in the plane, in parts that do not overlap: each (h, w) bool, with the row and
-        the column of its first pixel.
-    record : ObjectRecord
-        What is to be noted of it; number and place are filled in.
-    replaced : ObjectRecord, optional
-        The object that it takes the place of.
-    """
-
+    # its pixels in the plane, in parts that do not overlap: each (h, w) bool, with the row and
+    # the column of its first pixel
     mask: Iterable[MaskCrop]
-    record: ObjectRecord
-    replaced: ObjectRecord | None = None
+    record: ObjectRecord  # what is to be noted of it; number and place are filled in
+    replaced: ObjectRecord | None = None  # the object that it takes the place of
 
 
 def plan_object(
     plane: LabelsPlane, new: NewObject, overlap: Overlap, book: ObjectRegistry | None = None
 ) -> LabelsEdit:
-    """Plan to write an object, without writing it yet.
-
-    Parameters
-    ----------
-    plane : LabelsPlane
-        The plane to write to.
-    new : NewObject
-        The object.
-    overlap : Overlap
-        What happens to pixels of other objects.
-    book : ObjectRegistry, optional
-        The records of the labels, for another thread than the owner's, which may not ask for them.
-
-    Returns
-    -------
-    LabelsEdit
-        Not yet applied. Its `label_id` is that of the object it replaces, or the largest one of
-        the labels plus one.
-
-    Raises
-    ------
-    TargetError
-        If less than `LEAST_SHARE` of the mask is left to write, the overlap is refused, or the
-        labels' dtype cannot hold another label_id.
-    """
+    """Plan to write an object, without writing it yet."""
     labels, replaced = plane.labels, new.replaced
     known = (labels.book if book is None else book).get
     label_id = free_label_ids(labels, 1) if replaced is None else replaced.label_id
@@ -155,35 +122,6 @@ def write_objects(
 ) -> tuple[LabelsEdit, bool]:
     """Write objects from elsewhere, one after the other; may run on any thread.
 
-    Parameters
-    ----------
-    labels : Labels
-        Where to.
-    records : sequence of ObjectRecord
-        What is known of them: number, score, class, and `masks`; place and area are filled in.
-    overlap : Overlap
-        What happens to pixels of other objects, also of those written before.
-    book : ObjectRegistry, optional
-        The records of the labels, for another thread than the owner's, which may not ask for them.
-    keep_remains : bool
-        Whether also those are written of whose mask others leave less than `LEAST_SHARE`.
-
-    Returns
-    -------
-    edit : LabelsEdit
-        All of it as one, with the pixels written and the records not yet. An object of which too
-        little may be written is not in it, nor one that the overlap refuses.
-    is_exact : bool
-        Whether all pixels were written that were planned.
-
-    Raises
-    ------
-    TargetError
-        If nothing can be written, or the labels' dtype cannot hold that many label_ids; the labels
-        are as they were then.
-
-    Notes
-    -----
     The objects keep their label_ids where all of these are larger than those of the labels, and
     fit; else they are numbered on.
     """
@@ -249,13 +187,7 @@ def _plan_if_free(
 
 
 def free_label_ids(labels: Labels, count: int) -> int:
-    """Return the first of so many label_ids in a row that are not in use.
-
-    Raises
-    ------
-    TargetError
-        If the labels' dtype cannot hold that many.
-    """
+    """Return the first of so many label_ids in a row that are not in use."""
     label_id = labels.max_label_id() + 1
     if label_id + count - 1 > np.iinfo(labels.dtype).max:
         left = "no number" if count == 1 else f"fewer than {count} numbers"

@@ -29,13 +29,6 @@ class Prefetcher:
     First those that will probably be needed next, then those that were asked for with `prepare`.
     The results are found by the `Embedder` when they are needed. All methods belong to the
     owner's thread.
-
-    Parameters
-    ----------
-    encoding, decoding : Encoding, Decoding
-        What the current plane, model and tile are; the work of both goes first.
-    dispatcher : Dispatcher
-        How the end of a tile reaches the owner's thread.
     """
 
     changed = Signal()
@@ -127,11 +120,6 @@ class Prefetcher:
         They are embedded one after another where the person looks now, whenever there is nothing
         else to do, in place of those asked for before; `preparation` tells how far that is. It
         goes on when another plane is set, and ends, with a warning, with another model.
-
-        Parameters
-        ----------
-        planes : mapping of str to ImagePlane
-            In the order in which they are embedded, each under the name that messages call it.
         """
         current, in_sight = self._encoding.plane, self._decoding.in_sight
         tiles = []
@@ -172,13 +160,7 @@ class Prefetcher:
             self._go_on()
 
     def cancel_preparation(self, why: str = "") -> None:
-        """Prepare nothing more; what is done stays.
-
-        Parameters
-        ----------
-        why : str
-            If it was not over, `warned` says this and how far it was; by default nothing.
-        """
+        """Prepare nothing more; what is done stays."""
         before, self._preparation = self.preparation, None
         self._stop_preparing()
         if before is None:

@@ -17,49 +17,24 @@ _HOUR_S: Final = 3600
 
 @dataclass(frozen=True, eq=False)
 class TileToPrepare:
-    """A tile that shall be ready when somebody comes to it.
+    """A tile that shall be ready when somebody comes to it."""
 
-    Parameters
-    ----------
-    plane : ImagePlane
-        The image.
-    tile : Tile
-        The part of it to embed.
-    name : str
-        What messages call it.
-    """
-
-    plane: ImagePlane
-    tile: Tile
-    name: str
+    plane: ImagePlane  # the image
+    tile: Tile  # the part of it to embed
+    name: str  # what messages call it
 
 
 @dataclass(frozen=True)
 class PreparationState:
-    """A snapshot of a `Preparation`.
+    """A snapshot of a `Preparation`."""
 
-    Parameters
-    ----------
-    done : int
-        Number of tiles that are ready.
-    total : int
-        Number of all tiles.
-    computed : int
-        Number of those ready that were not found in memory or on disk.
-    left_s : float, optional
-        How long the rest will take if nothing of it is found; None until one was computed.
-    is_paused : bool
-        Whether it waits to be resumed.
-    failures : tuple of str
-        What could not be embedded, and why.
-    """
-
-    done: int
-    total: int
-    computed: int = 0
+    done: int  # number of tiles that are ready
+    total: int  # number of all tiles
+    computed: int = 0  # number of those ready that were not found in memory or on disk
+    # how long the rest will take if nothing of it is found; None until one was computed
     left_s: float | None = None
-    is_paused: bool = False
-    failures: tuple[str, ...] = ()
+    is_paused: bool = False  # whether it waits to be resumed
+    failures: tuple[str, ...] = ()  # what could not be embedded, and why
 
     @property
     def is_over(self) -> bool:
@@ -78,13 +53,7 @@ class PreparationState:
 
 
 class Preparation:
-    """Keeps account of tiles that are embedded in their order.
-
-    Parameters
-    ----------
-    tiles : iterable of TileToPrepare
-        What to embed.
-    """
+    """Keeps account of tiles that are embedded in their order."""
 
     def __init__(self, tiles: Iterable[TileToPrepare]) -> None:
         self._waiting = deque(tiles)
@@ -114,13 +83,7 @@ class Preparation:
         )
 
     def finish(self, seconds: float | None) -> None:
-        """Go on to the next tile, this one being ready.
-
-        Parameters
-        ----------
-        seconds : float, optional
-            How long it took to compute; None: it was found, which tells nothing about the others.
-        """
+        """Go on to the next tile, this one being ready."""
         self._waiting.popleft()
         if seconds is not None:
             self._times_s.append(seconds)
