@@ -13,7 +13,7 @@ from napari_sam.model.checkpoints.files import CheckpointError
 from napari_sam.model.sam.tiny_vit import TinyViTConfig
 from napari_sam.model.sam.vit import ViTConfig
 
-WEIGHTS = Path(__file__).parent / "weights"
+WEIGHTS = Path(__file__).parents[1] / "weights"
 STEM_STRIDE = 4  # of the two convolutions that TinyViT begins with
 
 
