@@ -1,4 +1,4 @@
-"""How many actions does a person need per object? A simulated annotator drives the session.
+"""How many actions does a user need per object? A simulated annotator drives the session.
 
     python benchmarks/annotator.py [IMAGE LABELS] [--policy NAME ...] [--json]
 
@@ -67,7 +67,7 @@ class Annotated:
 
 
 class Annotator:
-    """Drives a session like a person who knows what the objects are.
+    """Drives a session like a user who knows what the objects are.
 
     Parameters
     ----------

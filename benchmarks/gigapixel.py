@@ -132,7 +132,7 @@ class LoopWatch:
 
 
 def zoom_to(viewer: napari.Viewer, disc: Disc) -> None:
-    """Show an object as a person would to click on it: not smaller than a twentieth of the view."""
+    """Show an object as a user would to click on it: not smaller than a twentieth of the view."""
     height, width = viewer.canvas.size
     viewer.scene.camera.center = (disc.row, disc.column)
     viewer.scene.camera.zoom = min(height, width) / max(2 * disc.diameter, 400)

@@ -219,7 +219,7 @@ def run_once(predictor: Predictor, seed: int, longest_s: float, folder: Path) ->
 
 
 def main() -> None:
-    """Read the options, and do it where nothing of the person's is."""
+    """Read the options, and do it where nothing of the user's is."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--longest", type=float, default=6.0, help="seconds from the first object")
@@ -227,7 +227,7 @@ def main() -> None:
     if _BASE_VARIABLE in os.environ:
         sys.exit(kill_all(arguments.kills, arguments.longest, Path(os.environ[_BASE_VARIABLE])))
     with tempfile.TemporaryDirectory() as base:
-        # A kill may take files of napari's, too, which must not be those of the person.
+        # A kill may take files of napari's, too, which must not be those of the user.
         own = {"XDG_CACHE_HOME": base, "NAPARI_CONFIG": f"{base}/settings.yaml"}
         environment = {**os.environ, **own, _BASE_VARIABLE: base}
         sys.exit(

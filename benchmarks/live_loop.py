@@ -1,4 +1,4 @@
-"""Measure what a person waits for, in a real viewer with the retina (1411 x 1411).
+"""Measure what a user waits for, in a real viewer with the retina (1411 x 1411).
 
 Run by hand on a machine with nothing else to do:  python benchmarks/live_loop.py
 
@@ -199,7 +199,7 @@ def measure_encodes(widget: SamWidget, encodes_s: list[float], times: int) -> No
 def measure_clicks(
     viewer: napari.Viewer, widget: SamWidget, screen: Screen, times: int
 ) -> Heartbeat:
-    """Click on an object after the other; print and return what the person waits for."""
+    """Click on an object after the other; print and return what the user waits for."""
     widget.binding.start_points()
     points = viewer.layers["SAM points"]
     heartbeat = Heartbeat()

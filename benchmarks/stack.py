@@ -1,4 +1,4 @@
-"""Go through a stack at a person's pace, back again, and open it once more in another process.
+"""Go through a stack at a user's pace, back again, and open it once more in another process.
 
     python benchmarks/stack.py [--slices 200] [--pause 2.0] [--json]
 
@@ -73,7 +73,7 @@ class ReadyWatch:
 
 
 def wait_in_event_loop(seconds: float) -> None:
-    """Let Qt work, as while a person looks."""
+    """Let Qt work, as while a user looks."""
     from qtpy.QtCore import QEventLoop, QTimer
 
     loop = QEventLoop()

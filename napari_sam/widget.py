@@ -242,7 +242,7 @@ class SamWidget(QWidget):
         self._on_session_changed(session.state)
 
     def _rest_timer(self, rest_ms: int, on_rest: Callable[[], None]) -> QTimer:
-        """Return a timer that calls when it was not started anew for a while."""
+        """Return a timer that calls when it was not restarted for a while."""
         timer = QTimer(self)
         timer.setSingleShot(True)
         timer.setInterval(rest_ms)
@@ -277,7 +277,7 @@ class SamWidget(QWidget):
     def _on_layer_inserted(self, event: Event) -> None:
         """Start on the first image that comes, as if it had been there from the beginning.
 
-        Not for a layer of another kind: the person may have chosen to have no image.
+        Not for a layer of another kind: the user may have chosen to have no image.
         """
         self._refresh_combos()
         if isinstance(event.value, Image) and self.binding.shown.image is None:
@@ -285,7 +285,7 @@ class SamWidget(QWidget):
 
     def _refresh_combos(self) -> None:
         binding, layers = self.binding, list(reversed(self._viewer.layers))
-        persons = [layer for layer in layers if not binding.is_ours(layer)]
+        users = [layer for layer in layers if not binding.is_ours(layer)]
         points, boxes = binding.persons_prompt_layers
         for combo, layer_type, chosen in (
             (self._image_panel.image_combo, Image, binding.shown.image),
@@ -293,8 +293,8 @@ class SamWidget(QWidget):
             (self._prompt_panel.boxes_combo, Shapes, boxes),
             (self._object_panel.target_combo, Labels, binding.objects.target),
         ):
-            combo.set_layers([layer for layer in persons if isinstance(layer, layer_type)], chosen)
-        self._many.offer([layer for layer in persons if layer is not binding.objects.target])
+            combo.set_layers([layer for layer in users if isinstance(layer, layer_type)], chosen)
+        self._many.offer([layer for layer in users if layer is not binding.objects.target])
 
     def _on_store_changed(self, usage: StoreUsage) -> None:
         self._dispatcher.post(lambda: self._store_row.show_usage(usage))  # from its own thread

@@ -105,7 +105,7 @@ class Demo:
         self._phase_times_s.setdefault(state.phase, time.perf_counter())
 
     def _prompt(self, what: str, act: Any) -> None:
-        """Act as a person would, and time it until the masks are on screen."""
+        """Act as a user would, and time it until the masks are on screen."""
         start_s = time.perf_counter()
         act()
         self._widget.wait_until_idle(TIMEOUT_S)

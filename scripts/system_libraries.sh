@@ -37,7 +37,7 @@ is_headless() {
 }
 
 find_missing() {
-    # As root's, a person's PATH may lack the folder of ldconfig.
+    # As root's, a user's PATH may lack the folder of ldconfig.
     known=$(PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null || true)
     if [ -n "$known" ]; then
         echo "$libraries" | while read -r library package; do

@@ -48,7 +48,7 @@ def remembering_predictor() -> Predictor:
 
 @pytest.fixture(autouse=True)
 def embeddings_folder(tmp_path_factory, monkeypatch):
-    """Keep embeddings apart from the person's, and from those of other tests."""
+    """Keep embeddings apart from the user's, and from those of other tests."""
     folder = tmp_path_factory.mktemp("embeddings")
     monkeypatch.setenv("NAPARI_SAM_EMBEDDINGS", str(folder))
     return folder
@@ -56,7 +56,7 @@ def embeddings_folder(tmp_path_factory, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def journals_folder(tmp_path_factory, monkeypatch):
-    """Keep journals apart from the person's, and from those of other tests."""
+    """Keep journals apart from the user's, and from those of other tests."""
     folder = tmp_path_factory.mktemp("journals")
     monkeypatch.setenv("NAPARI_SAM_JOURNALS", str(folder))
     return folder
@@ -64,7 +64,7 @@ def journals_folder(tmp_path_factory, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def settings_folder(tmp_path_factory, monkeypatch):
-    """Keep settings apart from the person's, and from those of other tests."""
+    """Keep settings apart from the user's, and from those of other tests."""
     folder = tmp_path_factory.mktemp("settings")
     monkeypatch.setenv("NAPARI_SAM_SETTINGS", str(folder))
     return folder

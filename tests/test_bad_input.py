@@ -1,4 +1,4 @@
-"""Whatever a person opens or draws, they get a mask or one clear message, never a traceback."""
+"""Whatever a user opens or draws, they get a mask or one clear message, never a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""While somebody clicks, nothing in the window moves or is laid out anew that need not."""
+"""While somebody clicks, nothing in the window moves or is laid out again that need not."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_buttons_stay_in_place_while_objects_are_made(make_widget, qtbot):
     widget.session.changed.connect(look)
     widget.session.set_prompts(ON_A_COIN)
     settled(widget)
-    viewer.layers[0].contrast_limits = (0, 200)  # has it embedded anew
+    viewer.layers[0].contrast_limits = (0, 200)  # has it embedded again
     settled(widget)
     widget.binding.objects.accept()
     settled(widget)

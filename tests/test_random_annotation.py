@@ -85,7 +85,7 @@ class Step:
 
 
 class Annotating(RuleBasedStateMachine):
-    """A person who does whatever comes to their mind."""
+    """A user who does whatever comes to their mind."""
 
     predictor = None  # the real one, given by the test
 
@@ -188,7 +188,7 @@ class Annotating(RuleBasedStateMachine):
             np.testing.assert_array_equal(restored.array, target.layer.data)
             assert described(restored.book) == described(target.book)
 
-    # What a person does ------------------------------------------------------------------------
+    # What a user does ------------------------------------------------------------------------
 
     @rule(row=ROWS, column=COLUMNS, is_foreground=st.booleans())
     def click(self, row: int, column: int, is_foreground: bool) -> None:
@@ -583,68 +583,68 @@ def pixels_of(layer: Labels, label_id: int) -> int:
 
 
 ONCE_WRONG = {
-    "undo on another image": lambda person: (
-        person.click(58, 91, False),
-        person.change_slice(1),
-        person.change_image(1),
-        person.undo_and_redo(),
+    "undo on another image": lambda user: (
+        user.click(58, 91, False),
+        user.change_slice(1),
+        user.change_image(1),
+        user.undo_and_redo(),
     ),
-    "reopen the widget with prompts": lambda person: (
-        person.click(18, 20, True),
-        person.close_and_reopen_the_widget(),
-        person.accept(Overlap.KEEP),
+    "reopen the widget with prompts": lambda user: (
+        user.click(18, 20, True),
+        user.close_and_reopen_the_widget(),
+        user.accept(Overlap.KEEP),
     ),
-    "an object takes others wholly, and in part": lambda person: (
-        person.add(10, 10, 5, Overlap.KEEP),
-        person.add(20, 20, 20, Overlap.KEEP),
-        person.change_a_class(1, True),
-        person.name_class(0, "class 1"),
-        person.add(5, 5, 20, Overlap.REPLACE),
-        person.every_object_is_known_exactly_once(),
-        person.undo_and_redo(),
-        person.undo(),
+    "an object takes others wholly, and in part": lambda user: (
+        user.add(10, 10, 5, Overlap.KEEP),
+        user.add(20, 20, 20, Overlap.KEEP),
+        user.change_a_class(1, True),
+        user.name_class(0, "class 1"),
+        user.add(5, 5, 20, Overlap.REPLACE),
+        user.every_object_is_known_exactly_once(),
+        user.undo_and_redo(),
+        user.undo(),
     ),
-    "what a brush has added stays when its object is undone, and is its own again": lambda person: (
-        person.add(10, 10, 9, Overlap.KEEP),
-        person.add(40, 40, 9, Overlap.KEEP),
-        person.paint_with(1, 12, 24, 6),
-        person.undo(),
-        person.undo(),
-        person.every_object_is_known_exactly_once(),
-        person.redo(),
-        person.redo(),
-        person.the_numbers_are({1, 2}),
+    "what a brush has added stays when its object is undone, and is its own again": lambda user: (
+        user.add(10, 10, 9, Overlap.KEEP),
+        user.add(40, 40, 9, Overlap.KEEP),
+        user.paint_with(1, 12, 24, 6),
+        user.undo(),
+        user.undo(),
+        user.every_object_is_known_exactly_once(),
+        user.redo(),
+        user.redo(),
+        user.the_numbers_are({1, 2}),
     ),
-    "what a brush has erased stays erased when its object is undone and redone": lambda person: (
-        person.add(10, 10, 9, Overlap.KEEP),
-        person.paint_with(0, 12, 12, 3),
-        person.undo_and_redo(),
-        person.every_object_is_known_exactly_once(),
-        person.undo(),
-        person.take_a_stroke_back(),
-        person.redo(),
+    "what a brush has erased stays erased when its object is undone and redone": lambda user: (
+        user.add(10, 10, 9, Overlap.KEEP),
+        user.paint_with(0, 12, 12, 3),
+        user.undo_and_redo(),
+        user.every_object_is_known_exactly_once(),
+        user.undo(),
+        user.take_a_stroke_back(),
+        user.redo(),
     ),
-    "a brush takes the number of what was deleted, which comes back": lambda person: (
-        person.add(10, 10, 9, Overlap.KEEP),
-        person.delete(0),
-        person.paint_with_a_number_that_was_deleted(60, 60),
-        person.undo(),
-        person.the_labels_are_those_of_the_model(),
-        person.undo_and_redo(),
-        person.redo(),
-        person.undo(),
+    "a brush takes the number of what was deleted, which comes back": lambda user: (
+        user.add(10, 10, 9, Overlap.KEEP),
+        user.delete(0),
+        user.paint_with_a_number_that_was_deleted(60, 60),
+        user.undo(),
+        user.the_labels_are_those_of_the_model(),
+        user.undo_and_redo(),
+        user.redo(),
+        user.undo(),
     ),
-    "a brush takes the number of what is redone, and more follows": lambda person: (
-        person.add(10, 10, 9, Overlap.KEEP),
-        person.add(15, 15, 9, Overlap.REPLACE),
-        person.delete(0),
-        person.undo(),
-        person.undo(),
-        person.undo(),
-        person.paint_with_a_number_that_was_undone(60, 60),
-        person.redo(),
-        person.redo(),
-        person.redo(),
+    "a brush takes the number of what is redone, and more follows": lambda user: (
+        user.add(10, 10, 9, Overlap.KEEP),
+        user.add(15, 15, 9, Overlap.REPLACE),
+        user.delete(0),
+        user.undo(),
+        user.undo(),
+        user.undo(),
+        user.paint_with_a_number_that_was_undone(60, 60),
+        user.redo(),
+        user.redo(),
+        user.redo(),
     ),
 }
 """Games in which something was wrong once."""
@@ -653,15 +653,15 @@ ONCE_WRONG = {
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("game", ONCE_WRONG)
 def test_what_was_wrong_once_is_right(game, qapp, remembering_predictor):
-    person = Annotating()
-    person.predictor = remembering_predictor
+    user = Annotating()
+    user.predictor = remembering_predictor
     try:
-        person.open()
-        ONCE_WRONG[game](person)
-        person.the_labels_are_those_of_the_model()
-        person.every_object_is_known_exactly_once()
+        user.open()
+        ONCE_WRONG[game](user)
+        user.the_labels_are_those_of_the_model()
+        user.every_object_is_known_exactly_once()
     finally:
-        person.teardown()
+        user.teardown()
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

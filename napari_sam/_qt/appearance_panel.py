@@ -123,7 +123,7 @@ class AppearancePanel(CollapsibleSection):
         for combo, channel in zip(self._colours, self._look.colours, strict=True):
             _show_channels(combo, 0 if axis is None else axis.count, channel)
 
-    # What the person does -----------------------------------------------------------------------
+    # What the user does -----------------------------------------------------------------------
 
     def _on_intensities_activated(self) -> None:
         self._request(replace(self._look, intensities=Intensities(self._intensities.currentText())))
@@ -154,7 +154,7 @@ class Thumbnail(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setToolTip("What the model got of the image, or of the part of a large one in use")
-        # In no layout: each picture would have all of the window laid out anew.
+        # In no layout: each picture would have all of the window laid out again.
         self._label = QLabel(self)
         self._label.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)

@@ -27,7 +27,7 @@ _SLIDERS: Final = (
         "Of masks with boxes that are more alike, only the best stays; further left: fewer alike",
     ),
 )
-_AT_ONCE: Final = "; masks are chosen anew at once, without looking for them again"
+_AT_ONCE: Final = "; masks are chosen again at once, without looking for them again"
 _ADVICE: Final = {
     OverlapOrder.SMALLER: "Parts on wholes: where two masks overlap, the smaller has the pixels",
     OverlapOrder.BETTER: "Where two masks overlap, that with the higher score has the pixels",

@@ -13,7 +13,7 @@ def beginning(suggested: str, last: Path | None) -> str:
 
 
 def whole_name(parent: QWidget, name: str, suffixes: tuple[str, ...]) -> Path | None:
-    """Return a file to be written, with its suffix; None if the person keeps one that is there.
+    """Return a file to be written, with its suffix; None if the user keeps one that is there.
 
     The dialog has asked about the name as it was typed: with a suffix it may be another file's.
     """

@@ -17,7 +17,7 @@ _AROUND_TEXT_PX: Final = 10
 class FixedHeightLabel(QWidget):
     """A label that keeps its place and its height, and whatever width it is given.
 
-    Each text that a `QLabel` in a layout is given has all layouts around it done anew, up to
+    Each text that a `QLabel` in a layout is given has all layouts around it done again, up to
     napari's window, which is then painted. This one grows by a line where a text needs it, and
     shrinks only with another width: what lies below stays where the mouse has found it.
     """

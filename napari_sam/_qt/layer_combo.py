@@ -14,7 +14,7 @@ class LayerCombo(QWidget):
     """A combo of layers and, first of all, an entry that stands for none of them."""
 
     chosen = Signal(object)
-    """The layer the person chose, or None."""
+    """The layer the user chose, or None."""
 
     def __init__(self, none_text: str, tooltip: str) -> None:
         super().__init__()

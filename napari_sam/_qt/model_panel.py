@@ -32,7 +32,7 @@ _FILES: Final = "Checkpoints (*.pth *.pt *.safetensors *.bin *.index.json);;All 
 class ModelPanel(CollapsibleSection):
     """The model picker, its download, and the choice of device and precision.
 
-    What a person picks is shown as picked until it is in use; what is in use the title says.
+    What a user picks is shown as picked until it is in use; what is in use the title says.
     """
 
     model_requested = Signal(PublishedModel)
@@ -186,7 +186,7 @@ class ModelPanel(CollapsibleSection):
             return f"Checking {supply.checking.name} …"
         return f"Checking {self._state.wish.name} …" if self._state.is_checking else ""
 
-    # What the person does ---------------------------------------------------------------------
+    # What the user does ---------------------------------------------------------------------
 
     def _on_combo_activated(self) -> None:
         offer = self.combo.offer
@@ -212,7 +212,7 @@ class ModelPanel(CollapsibleSection):
 
 
 def _offer_of(choice: ModelChoice, offers: Sequence[Offer]) -> Offer | None:
-    """Find what was chosen; a published model and a file of the person's own may share a path."""
+    """Find what was chosen; a published model and a file of the user's own may share a path."""
     path = EMBEDDED.embedded if choice.checkpoint is None else choice.checkpoint
     found = [offer for offer in offers if offer.path == path]
     named = [offer for offer in found if offer.name == choice.name]

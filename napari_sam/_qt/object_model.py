@@ -40,7 +40,7 @@ class _Column:
     tip: str
     value: Callable[[ObjectRecord, PlaneAxes], Any]
     is_number: bool = True
-    key: str = ""  # of what the person can change in it
+    key: str = ""  # of what the user can change in it
 
 
 _COLUMNS: Final = (
@@ -195,7 +195,7 @@ class ObjectModel(QAbstractTableModel):
         self._rows = {label_id: row for row, label_id in enumerate(shown)}
 
     def note_of(self, row: int) -> QModelIndex:
-        """Return the cell with what the person wants to remember of an object."""
+        """Return the cell with what the user wants to remember of an object."""
         return self.index(row, _NOTE)
 
     def label_id(self, row: int) -> int:

@@ -95,7 +95,7 @@ class ObjectTable(QWidget):
         self._reopen = button("Reopen", "", self._on_reopen)
         self._delete = button("Delete", "", self._on_delete)
         for one, tip, command, how in (
-            (self._reopen, "Make this object anew, from its prompts", "reopen", "{} over it"),
+            (self._reopen, "Make this object again, from its prompts", "reopen", "{} over it"),
             (self._delete, "Delete these objects", "remove", "{} over one"),
         ):
             self._keyed.add(one.setToolTip, tip, command, how)

@@ -46,7 +46,7 @@ class PanelColumn(QScrollArea):
     def _tell(self) -> None:
         """Have a new layout made around the column if it needs more or less room than before.
 
-        Not else: it reaches up to napari's window, which is painted anew.
+        Not else: it reaches up to napari's window, which is painted again.
         """
         if self._told != self.minimumSizeHint():
             self._told = self.minimumSizeHint()

@@ -1,4 +1,4 @@
-"""How the person says where the object is."""
+"""How the user says where the object is."""
 
 from __future__ import annotations
 
@@ -106,9 +106,7 @@ class PromptPanel(QGroupBox):
         )
         feedback = QCheckBox("build on the mask before")
         feedback.setChecked(True)
-        feedback.setToolTip(
-            "Each click corrects the mask that was shown, rather than starting anew"
-        )
+        feedback.setToolTip("Each click corrects the mask that was shown, rather than restarting")
         feedback.toggled.connect(self.feedback_requested.emit)
         form_widget = QWidget()
         form = QFormLayout(form_widget)

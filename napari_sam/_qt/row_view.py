@@ -31,7 +31,7 @@ class RowView(QTableView):
     def selectionCommand(
         self, index: QModelIndex, event: QEvent | None = None
     ) -> QItemSelectionModel.SelectionFlag:
-        """Return what is chosen by what the person does; while that is held back, nothing else."""
+        """Return what is chosen by what the user does; while that is held back, nothing else."""
         self._wait.stop()
         kind = None if event is None else event.type()
         if kind == QEvent.Type.MouseButtonPress and isinstance(event, QMouseEvent):

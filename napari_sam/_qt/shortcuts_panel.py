@@ -49,7 +49,7 @@ class KeyRow:
     help: str  # what it does now
     command: str = ""  # what it gives; "" for a key that cannot be changed
     remark: str = ""  # what else is to be known of it
-    is_changed: bool = False  # whether the person chose it
+    is_changed: bool = False  # whether the user chose it
 
 
 class ShortcutsPanel(QDialog):

@@ -1,4 +1,4 @@
-"""Which images a person means by files, folders and patterns, and what their results are called."""
+"""Which images a user means by files, folders and patterns, and what their results are called."""
 
 from __future__ import annotations
 

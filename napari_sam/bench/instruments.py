@@ -56,7 +56,7 @@ class Screen:
         return self._is_shown
 
     def repaint(self) -> None:
-        """Draw the canvas anew and wait until that is on screen."""
+        """Draw the canvas again and wait until that is on screen."""
         self.expect()
         self.native.update()
         wait_until(lambda: self.is_shown)

@@ -53,7 +53,7 @@ def download(
         remove_leftovers(folder)
         workshop.mkdir(parents=True)
         made = workshop / model.file_name
-        # Without retries: a person who is told can decide better than a loop.
+        # Without retries: a user who is told can decide better than a loop.
         transfer(model.url, made)
         if not has_hash(made, model.known_hash):
             reason = "what arrived is not the published file: its checksum differs"

@@ -1,4 +1,4 @@
-"""What a person can choose from: published models, and files of their own."""
+"""What a user can choose from: published models, and files of their own."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Offer:
     """One model to choose."""
 
     name: str  # of the published model, or of the file, as far as it tells the file from all others
-    model: PublishedModel | None  # none for a file of the person's own
+    model: PublishedModel | None  # none for a file of the user's own
     # where it seems to lie on this computer; None if it would have to be downloaded
     path: Path | None
 
     def is_same(self, other: Offer) -> bool:
-        """Whether both are of one published model, or of one file of the person's own."""
+        """Whether both are of one published model, or of one file of the user's own."""
         if self.model is None or other.model is None:
             return self.model is other.model and self.path == other.path
         return self.model.name == other.model.name
@@ -55,7 +55,7 @@ class Offer:
 
 
 def list_offers(opened: Sequence[Path] = ()) -> list[Offer]:
-    """Return all models of the catalogue, and the files of a person.
+    """Return all models of the catalogue, and the files of a user.
 
     This is quick: files are told by their names and sizes.
     """

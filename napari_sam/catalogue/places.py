@@ -50,7 +50,7 @@ def _hugging_face_folder(cache: Path) -> Path:
 
 
 def own_files() -> list[Path]:
-    """Return the models that a person put into the folder of models, by name."""
+    """Return the models that a user put into the folder of models, by name."""
     with suppress(OSError):  # it is not there, or may not be read, which `doctor` tells
         return sorted(path for path in models_folder().iterdir() if path.suffix in SUFFIXES)
     return []

@@ -18,9 +18,9 @@ class PublishedModel:
     name: str
     variant: str  # vit_t, vit_b, vit_l or vit_h
     file_name: str  # what we call the file in our folder
-    good_for: str  # for the person who chooses
-    licence: str  # for the person who chooses
-    citation: str  # for the person who chooses
+    good_for: str  # for the user who chooses
+    licence: str  # for the user who chooses
+    citation: str  # for the user who chooses
     parameters: int  # number of weights
     page: str  # where to read more
     micro_sam_name: str | None = None  # what micro-sam calls the model, where we do not

@@ -116,7 +116,7 @@ def _devices(problems: list[str]) -> Iterator[str]:
 
         from napari_sam.model.runtime.devices import available_devices, fastest_precision
     except (ImportError, OSError) as error:
-        problems.append(f"PyTorch does not load ({error}): install it anew.")
+        problems.append(f"PyTorch does not load ({error}): install it again.")
         return
     devices = available_devices()
     for device in devices:

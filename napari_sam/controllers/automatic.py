@@ -104,13 +104,13 @@ class AutomaticController:
 
     @property
     def hint(self) -> str:
-        """What the person can do with the mask that is looked at alone; "" without one."""
+        """What the user can do with the mask that is looked at alone; "" without one."""
         if self.review.current is None or not self.review.is_here:
             return ""
         return "Accept this found mask, or reject it, and see the next. Show all ends that."
 
     def close(self) -> None:
-        """Stop; masks that were not kept are left to the person as a layer."""
+        """Stop; masks that were not kept are left to the user as a layer."""
         for event, callback in self._connections:
             event.disconnect(callback)
         self.review.close()
@@ -119,7 +119,7 @@ class AutomaticController:
     # Looking for masks ---------------------------------------------------------------------
 
     def preview(self) -> None:
-        """Look for masks where the person looks, as the whole image would be looked at."""
+        """Look for masks where the user looks, as the whole image would be looked at."""
         place = self._binding.shown.place
         if place is not None:
             self._start(place, self._binding.shown.view_in_sight)

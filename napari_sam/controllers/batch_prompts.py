@@ -80,7 +80,7 @@ class BatchPromptsController:
         self.panel.offer(fitting, self._layer)
 
     def use_layer(self, layer: Layer | None) -> None:
-        """Take the prompts from a layer of the person's."""
+        """Take the prompts from a layer of the user's."""
         self._layer, self._path = layer, None
         self._count()
 

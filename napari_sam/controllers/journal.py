@@ -39,7 +39,7 @@ class JournalRecorder:
         self._binding, self._dispatcher = binding, dispatcher
         self._journals: dict[TargetLayer, tuple[ImageReference, Journal]] = {}
         self.of_deleted: set[Path] = set()
-        """The journals of targets that the person has deleted since the start."""
+        """The journals of targets that the user has deleted since the start."""
         self._strokes: dict[TargetLayer, Callable[..., None]] = {}
         self._replacements: dict[TargetLayer, Callable[[], None]] = {}
         self._troubled: set[TargetLayer] = set()
@@ -82,7 +82,7 @@ class JournalRecorder:
         target.replaced.connect(self._replacements[target])
 
     def note_saved(self, target: TargetLayer) -> None:
-        """Hear that all objects of a target are in a file of the person's."""
+        """Hear that all objects of a target are in a file of the user's."""
         self._do(target, Journal.note_saved)
 
     def _let_go(self, target: TargetLayer) -> None:

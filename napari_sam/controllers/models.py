@@ -16,7 +16,7 @@ from napari_sam.session.session import AnnotationSession
 
 
 class ModelController:
-    """Gets the models that a person picks, and has the session go on with them."""
+    """Gets the models that a user picks, and has the session go on with them."""
 
     def __init__(
         self, panel: ModelPanel, session: AnnotationSession, dispatcher: Dispatcher
@@ -24,7 +24,7 @@ class ModelController:
         self._panel = panel
         self._session = session
         self._opened: list[Path] = []
-        self._awaited: PublishedModel | None = None  # what the person chose last, and is being got
+        self._awaited: PublishedModel | None = None  # what the user chose last, and is being got
         self.supply = ModelFetcher(dispatcher)
         self._connections: tuple[tuple[Any, Any], ...] = (
             (self.supply.changed, panel.show_supply),
@@ -57,7 +57,7 @@ class ModelController:
         self._panel.set_offers(list_offers(self._opened))
 
     def _offer_file(self, path: Path) -> str:
-        """Offer a file as the person's own, and return the name by which it is offered."""
+        """Offer a file as the user's own, and return the name by which it is offered."""
         if path not in self._own_names():
             self._opened.append(path)
         return self._own_names()[path]
@@ -80,7 +80,7 @@ class ModelController:
     def _on_supply_downloaded(self, model: PublishedModel, path: Path) -> None:
         if model == self._awaited:
             self._use_published(model, path)
-        else:  # the person has chosen something else meanwhile
+        else:  # the user has chosen something else meanwhile
             self._refresh()
             show_info(f"{model.name} is downloaded: choose it in the list of models to use it.")
 

@@ -77,7 +77,7 @@ class ObjectTableController:
 
     @property
     def chosen(self) -> list[int]:
-        """The label_ids of the rows that the person has chosen and sees chosen."""
+        """The label_ids of the rows that the user has chosen and sees chosen."""
         return self.table.chosen if self.fold.isExpanded() else []
 
     def step(self, count: int) -> None:
@@ -97,7 +97,7 @@ class ObjectTableController:
             return
         records = [book.get(label_id) for label_id in chosen]
         is_new = any(record is not None and not record.reviewed for record in records)
-        following = self.table.neighbour(1)  # before the table is sorted anew
+        following = self.table.neighbour(1)  # before the table is sorted again
         self._on_change(chosen, "reviewed", is_new)
         if is_new:
             self._go_to(following)

@@ -30,7 +30,7 @@ def smallest_dtype(max_label_id: int) -> np.dtype[Any]:
             return np.dtype(dtype)
     msg = (
         f"The label_id {max_label_id} needs more than the 32 bits that image files have; number "
-        "the objects anew from 1."
+        "the objects again from 1."
     )
     raise ExportError(msg)
 

@@ -42,7 +42,7 @@ def write_label_png(path: str | Path, labels: NDArray[Any], details: str = "") -
     if labels.dtype == np.uint32:
         msg = (
             f"PNG holds numbers up to 65535, but there is object {labels.max()}: write OME-TIFF, "
-            "which holds 32 bits, or number the objects anew."
+            "which holds 32 bits, or number the objects again."
         )
         raise ExportError(msg)
     metadata = PngInfo()

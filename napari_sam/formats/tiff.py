@@ -72,7 +72,7 @@ def write_imagej_tiff(
     if labels.dtype == np.uint32:
         msg = (
             f"ImageJ's TIFF holds numbers up to 65535, but there is object {labels.max()}: write "
-            "OME-TIFF, which holds 32 bits, or number the objects anew."
+            "OME-TIFF, which holds 32 bits, or number the objects again."
         )
         raise ExportError(msg)
     if not _is_subsequence(image.axes, _IMAGEJ_AXES):

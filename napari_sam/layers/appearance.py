@@ -26,7 +26,7 @@ from napari_sam.session.image.intensity import (
 
 
 class ImageAppearances:
-    """Knows what a person has chosen for each image, and makes image planes accordingly."""
+    """Knows what a user has chosen for each image, and makes image planes accordingly."""
 
     changed = Signal(object, tuple)
     """`Appearance` of the current image (None without one), and its possible `ChannelAxis`es."""
@@ -56,7 +56,7 @@ class ImageAppearances:
         return replace(look, colours=(red, green, blue))
 
     def choose(self, image: Image, look: Appearance) -> bool:
-        """Note what a person has chosen; return whether the model sees something else by that."""
+        """Note what a user has chosen; return whether the model sees something else by that."""
         before = self.of(image)
         self._looks[image] = look
         return self.is_outdated(image) or replace(before, is_pinned=look.is_pinned) != look
@@ -78,7 +78,7 @@ class ImageAppearances:
     def put_in_force(self, image: Image) -> None:
         """Have the model see the image as it is shown now, unless it is pinned.
 
-        Contrast limits change many times in a drag: whoever calls this embeds the image anew if
+        Contrast limits change many times in a drag: whoever calls this embeds the image again if
         it `is_outdated`, so that all planes that are embedded meanwhile look alike.
         """
         look = self.of(image)

@@ -51,7 +51,7 @@ class ProposalLayer(Labels):
         return "labels"  # what napari saves it as
 
     def _update_thumbnail(self) -> None:
-        """Keep an empty thumbnail: it would be drawn anew with each batch of points."""
+        """Keep an empty thumbnail: it would be drawn again with each batch of points."""
         if not getattr(self, "_commands", True):
             super()._update_thumbnail()
 
@@ -70,7 +70,7 @@ class ProposalLayer(Labels):
             super().redo()
 
     def release(self) -> None:
-        """Be an ordinary Labels layer from now on, of the person's."""
+        """Be an ordinary Labels layer from now on, of the user's."""
         self._commands.clear()
         self.metadata.pop(OWN_MARK, None)
         self.editable = True
@@ -179,12 +179,12 @@ class ProposalView:
         self.layers.remove(layer)
 
     def forget(self) -> None:
-        """Hear that the person deleted the layer."""
+        """Hear that the user deleted the layer."""
         self.layer = None
         self._let_image_go()
 
     def release(self) -> None:
-        """Leave the layer to the person, if there is anything on it."""
+        """Leave the layer to the user, if there is anything on it."""
         layer = self.layer
         if layer is not None and layer.data.any():
             self.forget()

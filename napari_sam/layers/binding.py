@@ -35,7 +35,7 @@ class LayerBinding:
     image_changed = Signal(object)
     """The image layer (or None) that is annotated now."""
     prompt_layers_changed = Signal(object, object)
-    """The person's own Points and Shapes layers that are prompts; None stands for ours."""
+    """The user's own Points and Shapes layers that are prompts; None stands for ours."""
     polarity_changed = Signal(int)
     """The point label of the next click: 1 foreground, 0 background."""
     hover_changed = Signal(bool)
@@ -69,7 +69,7 @@ class LayerBinding:
         self._restored: set[PlaceId] = set()
         self._is_closed = self._is_making_candidates = False
         self.keys = KeyMap()
-        """The keys on our layers, which the person can choose."""
+        """The keys on our layers, which the user can choose."""
         self.keys.offer(
             {
                 "accept": self.objects.accept,
@@ -223,12 +223,12 @@ class LayerBinding:
         self.polarity_changed.emit(label)
 
     def flip_polarity(self) -> None:
-        """Flip what the next click or scribble means, and those the person has selected."""
+        """Flip what the next click or scribble means, and those the user has selected."""
         self._prompts.flip_selected(self._viewer.layers.selection.active)
         self.set_polarity(BACKGROUND if self.polarity == FOREGROUND else FOREGROUND)
 
     def start_points(self) -> None:
-        """Get ready for clicks: our points layer, or the person's, is selected in add mode."""
+        """Get ready for clicks: our points layer, or the user's, is selected in add mode."""
         points = self._prompts.make_points()
         if points is not None:
             self._layers.activate(points.layer)
@@ -240,7 +240,7 @@ class LayerBinding:
         self.start_shape("rectangle")
 
     def start_shape(self, tool: str) -> None:
-        """Get ready to draw with one of `TOOLS` in our boxes layer, or in the person's."""
+        """Get ready to draw with one of `TOOLS` in our boxes layer, or in the user's."""
         boxes = self._prompts.make_boxes()
         if boxes is not None:
             self._layers.activate(boxes.layer)
@@ -249,7 +249,7 @@ class LayerBinding:
 
     @property
     def persons_prompt_layers(self) -> tuple[Points | None, Shapes | None]:
-        """The person's layers that prompts are read from; None stands for ours."""
+        """The user's layers that prompts are read from; None stands for ours."""
         points, boxes = self._prompts.points, self._prompts.boxes
         return (
             None if points is None or points.is_own else points.layer,
@@ -257,7 +257,7 @@ class LayerBinding:
         )
 
     def set_prompt_layers(self, points: Points | None, boxes: Shapes | None) -> None:
-        """Read prompts from layers of the person's; None stands for ours."""
+        """Read prompts from layers of the user's; None stands for ours."""
         self._prompts.use_points(points)
         self._prompts.use_boxes(boxes)
         self._on_prompts_changed()
@@ -286,7 +286,7 @@ class LayerBinding:
     # Candidates ------------------------------------------------------------------------------
 
     def _begin_to_make_candidates(self) -> None:
-        """Make the candidate layers one by one, with time for the person in between."""
+        """Make the candidate layers one by one, with time for the user in between."""
         if not self._is_making_candidates:
             self._is_making_candidates = True
             self._defer(self._make_next_candidate)

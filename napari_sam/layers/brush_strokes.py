@@ -59,7 +59,7 @@ class BrushStrokes:
         self._is_mixed = False
 
     def _on_shown(self, event: Event) -> None:
-        """Look whether napari's undo or redo was what has made it show the data anew."""
+        """Look whether napari's undo or redo was what has made it show the data again."""
         layer = event.source
         by = len(layer._redo_history) - self._n_undone
         self._n_undone += by

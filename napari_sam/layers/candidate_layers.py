@@ -107,7 +107,7 @@ class CandidateLayers:
         self._image: Image | None = None
         self._candidates: Candidates | None = None
         self._is_light = False
-        # The person's opacity and ours, of layers that show but a preview.
+        # The user's opacity and ours, of layers that show but a preview.
         self._opacities: dict[int, tuple[float, float]] = {}
 
     def number_of(self, layer: object) -> int | None:
@@ -191,7 +191,7 @@ class CandidateLayers:
                 layer.visible = True
 
     def _lighten(self, lightly: bool) -> None:
-        """Halve the opacity that the person sees in masks, or give it back."""
+        """Halve the opacity that the user sees in masks, or give it back."""
         if lightly == self._is_light:
             return
         self._is_light = lightly
@@ -199,14 +199,14 @@ class CandidateLayers:
             if layer is not None and lightly:
                 self._lighten_one(number, layer)
             elif layer is not None:
-                persons, light = self._opacities.pop(number)
-                if layer.opacity == light:  # else the person has chosen another meanwhile
-                    layer.opacity = persons
+                users, light = self._opacities.pop(number)
+                if layer.opacity == light:  # else the user has chosen another meanwhile
+                    layer.opacity = users
 
     def _lighten_one(self, number: int, layer: CandidateLayer) -> None:
-        persons = layer.opacity
-        layer.opacity = persons / 2
-        self._opacities[number] = persons, layer.opacity
+        users = layer.opacity
+        layer.opacity = users / 2
+        self._opacities[number] = users, layer.opacity
 
     def _fill(self, number: int) -> bool:
         """Write a candidate into its layer; whether there was anything to write."""
@@ -244,13 +244,13 @@ class CandidateLayers:
             place(layer, self._where(grid))
 
     def _on_visible(self) -> None:
-        """Fill a layer that the person shows with the eye in the layer list."""
+        """Fill a layer that the user shows with the eye in the layer list."""
         for number, layer in enumerate(self._layers):
             if layer is not None and layer.visible and self._fill(number):
                 self._viewer_layers.redraw(layer)
 
     def forget(self, layer: object) -> None:
-        """Hear that the person deleted a layer; it is made again when needed."""
+        """Hear that the user deleted a layer; it is made again when needed."""
         number = self.number_of(layer)
         if number is not None:
             self._release(number)

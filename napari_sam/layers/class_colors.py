@@ -50,7 +50,7 @@ class ClassColors:
         table.changed.connect(self._on_changed)
 
     def close(self) -> None:
-        """Give the layer back the colours that it had; others that the person chose stay."""
+        """Give the layer back the colours that it had; others that the user chose stay."""
         self._is_closed = True
         self._target.book.changed.disconnect(self._on_changed)
         self._table.changed.disconnect(self._on_changed)
@@ -102,7 +102,7 @@ def _mapping(by_label: dict[int, NDArray[Any]], without: NDArray[Any]) -> Direct
     if not any(find_spec(name) for name in _MAPPERS):
         msg = (
             f"Objects with numbers above {_LARGEST:,} can be coloured by class only with numba: "
-            "install numba and start napari anew."
+            "install numba and restart napari."
         )
         raise ColoringError(msg)
     if len(mapped) > MOST_MAPPED:

@@ -1,4 +1,4 @@
-"""Writing into the arrays of a Labels layer, while the person may paint in them."""
+"""Writing into the arrays of a Labels layer, while the user may paint in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embeddings that a person has brought along for image layers."""
+"""Embeddings that a user has brought along for image layers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ImportedEmbeddingsLayers:
     changed = Signal(object)
     """The `ImportState` of the current image; None if nothing was brought along for it."""
     usable_changed = Signal()
-    """The planes of the current image are to be made anew."""
+    """The planes of the current image are to be made again."""
 
     def __init__(self, session: AnnotationSession) -> None:
         self._session = session

@@ -33,7 +33,7 @@ class ObjectsBinding:
     target_changed = Signal(object)
     """The Labels layer (or None for one to be made) that accepted objects go to."""
     target_deleted = Signal(TargetLayer)
-    """What the person has deleted, whether or not objects go to it now."""
+    """What the user has deleted, whether or not objects go to it now."""
     object_pointed_at = Signal(object)
     """The label_id of the accepted object under the cursor, or None; while `point` is on."""
     warned = Signal(str)
@@ -53,7 +53,7 @@ class ObjectsBinding:
         self._target: TargetLayer | None = None
         # One for each layer, also after another was chosen: edits to be undone hold on to it.
         self._targets: dict[Labels, TargetLayer] = {}
-        # What the person chose, None being a new layer, or what was made.
+        # What the user chose, None being a new layer, or what was made.
         self._target_of: WeakKeyDictionary[Image, Labels | None] = WeakKeyDictionary()
         self._pointer = CursorTracker(viewer, self._on_pointer_moved)
         session.target_needed.connect(self._make_target)
@@ -131,7 +131,7 @@ class ObjectsBinding:
     def _targets_to_try(self, image: Image) -> list[Labels]:
         """Return the target in use, that of the image, and those made for it, the newest first."""
         if self.target is None and self._target_of.get(image, image) is None:
-            return []  # the person wants a new one
+            return []  # the user wants a new one
         made = [layer for layer in self._layers.of_type(Labels) if was_made_for(layer, image)]
         tried = [self.target, self._target_of.get(image), *reversed(made)]
         return [layer for layer in dict.fromkeys(tried) if layer is not None]

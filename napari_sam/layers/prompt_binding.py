@@ -1,4 +1,4 @@
-"""Which layers are prompts of the current image: ours, made on demand, or the person's own."""
+"""Which layers are prompts of the current image: ours, made on demand, or the user's own."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class PromptBinding:
     def _adopt(self) -> None:
         """Take over the layers that an earlier widget left in the viewer.
 
-        At the beginning only: a copy of one of our layers is the person's.
+        At the beginning only: a copy of one of our layers is the user's.
         """
         images = self._layers.of_type(Image)
         for layer in self._layers.of_type(Points, Shapes):
@@ -111,7 +111,7 @@ class PromptBinding:
                 self._on_new_layer(layer)
 
     def use_points(self, layer: Points | None) -> None:
-        """Read clicks from a layer of the person's; None: from ours."""
+        """Read clicks from a layer of the user's; None: from ours."""
         self._release_points()
         own = None if self._image is None else self._own_points.get(self._image)
         chosen = own if layer is None else layer
@@ -124,7 +124,7 @@ class PromptBinding:
             )
 
     def use_boxes(self, layer: Shapes | None) -> None:
-        """Read boxes from a layer of the person's; None: from ours."""
+        """Read boxes from a layer of the user's; None: from ours."""
         self._release_boxes()
         own = None if self._image is None else self._own_boxes.get(self._image)
         chosen = own if layer is None else layer
@@ -162,7 +162,7 @@ class PromptBinding:
         self._on_new_layer(layer)
 
     def forget(self, layer: Layer) -> bool:
-        """Hear that the person deleted a layer; whether it held prompts of the current image."""
+        """Hear that the user deleted a layer; whether it held prompts of the current image."""
         held = [p for p in (self.points, self.boxes) if p is not None and p.layer is layer]
         for own in (self._own_points, self._own_boxes):
             for image in [image for image, known in own.items() if known is layer]:
@@ -214,7 +214,7 @@ class PromptBinding:
                 prompts.polarity = label
 
     def flip_selected(self, layer: Layer | None) -> None:
-        """Flip what the person has selected in a layer of ours, if it is one."""
+        """Flip what the user has selected in a layer of ours, if it is one."""
         for prompts in (self.points, self.boxes):
             if prompts is not None and prompts.is_own and prompts.layer is layer:
                 prompts.flip_selected()

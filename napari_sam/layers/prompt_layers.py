@@ -58,7 +58,7 @@ class PromptLayer(ABC, Generic[LayerT, KnownT]):
     """A layer whose contents on the displayed plane are prompts.
 
     A layer of our own is written to as well: undo and accept change what it shows. A layer of the
-    person's is only read; what undo or accept take away from the object stays in it, and is
+    user's is only read; what undo or accept take away from the object stays in it, and is
     passed over from then on.
     """
 
@@ -127,10 +127,10 @@ class PromptLayer(ABC, Generic[LayerT, KnownT]):
         self.layer.feature_defaults = {POLARITY: POLARITY_NAMES[label]}
 
     def flip_selected(self) -> None:
-        """Flip the polarity of the points or scribbles that the person has selected.
+        """Flip the polarity of the points or scribbles that the user has selected.
 
         While they are being added, napari keeps the newest one selected; that is not the
-        person's choice, and it stays as it is.
+        user's choice, and it stays as it is.
         """
         is_adding = str(self.layer.mode).startswith("add")
         selected = [] if is_adding else [n for n in self.layer.selected_data if self._has_side(n)]

@@ -1,4 +1,4 @@
-"""The objects that a layer of the person's asks for: one for each point, shape or label in it."""
+"""The objects that a layer of the user's asks for: one for each point, shape or label in it."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ TOOLS: Final = {
     "scribble": "add_path",
     "line": "add_line",
 }
-"""The modes of a Shapes layer by what a person draws in them."""
+"""The modes of a Shapes layer by what a user draws in them."""
 _VERTEX_BY_VERTEX: Final = {"add_path", "add_polyline", "add_polygon", "add_polygon_lasso"}
 """Modes in which a shape means nothing before it is finished."""
 
@@ -60,8 +60,8 @@ class _Known:
 
     current: Area | None = None  # the box or outline that counts
     seen: tuple[Area, ...] = ()  # all that were there when the layer was read last
-    passed_over: frozenset[Area] = frozenset()  # those of the person's that do not count
-    scribbles_passed_over: tuple[Scribble, ...] = ()  # scribbles of the person's that do not count
+    passed_over: frozenset[Area] = frozenset()  # those of the user's that do not count
+    scribbles_passed_over: tuple[Scribble, ...] = ()  # scribbles of the user's that do not count
 
 
 class ShapePrompts(PromptLayer[Shapes, _Known]):
@@ -137,7 +137,7 @@ class ShapePrompts(PromptLayer[Shapes, _Known]):
 
     def _set_polarities(self) -> None:
         """Have boxes and outlines say foreground, in whatever polarity they were drawn."""
-        if POLARITY not in self.layer.features:  # the person has given it others
+        if POLARITY not in self.layer.features:  # the user has given it others
             return
         names = self.layer.features[POLARITY].tolist()
         lines = [kind in ("path", "line") for kind in self.layer.shape_type]

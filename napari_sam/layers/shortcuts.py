@@ -1,7 +1,7 @@
 """The keys on our layers, and on no others: one table of them, and which are in force.
 
 napari's own preferences know keys of the viewer and of layer types: a key put there would act on
-every layer of the person's. So ours are changed in a list of our own, which is made of this table.
+every layer of the user's. So ours are changed in a list of our own, which is made of this table.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def class_command(number: int) -> str:
 class Key:
     """A key, the command it gives, and the types of our layers that it is bound on."""
 
-    code: int  # the key that it has unless the person chose another one, as app-model numbers it
+    code: int  # the key that it has unless the user chose another one, as app-model numbers it
     command: str  # what it gives
     help: str  # what that does
     # empty for a key of the window, which cannot be changed
@@ -223,7 +223,7 @@ class KeyMap:
             else:
                 wrong.append(command)
         for key in KEYS:
-            # A key that the person gave to something else is not taken back from it.
+            # A key that the user gave to something else is not taken back from it.
             default = None if key.binding in wanted.values() else key.binding
             self._bindings[key.command] = wanted.get(key.command, default)
         self._renew()

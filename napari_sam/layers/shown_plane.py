@@ -57,7 +57,7 @@ class ShownPlane:
         self.looks = ImageAppearances()
         """What the model sees of each image."""
         self.brought = ImportedEmbeddingsLayers(session)
-        """What the person brought along in place of computing it."""
+        """What the user brought along in place of computing it."""
         self._image: Image | None = None
         self._view: PlaneView | None = None
         # Ids of layers that are gone are given to others.

@@ -1,4 +1,4 @@
-"""The person's Labels layer as the target of accepted objects."""
+"""The user's Labels layer as the target of accepted objects."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class TargetLayer:
         # The history holds on to targets; it shall not keep deleted layers in memory.
         self._layer = ref(layer)
         self.is_gone = False
-        """Whether the person deleted the layer."""
+        """Whether the user deleted the layer."""
         self._defer = defer
         self._book = _BOOKS.setdefault(layer, ObjectRegistry())
         self._largest_painted = 0
@@ -68,7 +68,7 @@ class TargetLayer:
             layer.events.data.disconnect(self._on_data)
 
     def mark_gone(self) -> None:
-        """Hear that the person deleted the layer: nothing more is written to it."""
+        """Hear that the user deleted the layer: nothing more is written to it."""
         self.is_gone = True
         self.close()
 

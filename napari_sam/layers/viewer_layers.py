@@ -1,4 +1,4 @@
-"""Adding layers to a person's viewer and removing them without disturbing anything else."""
+"""Adding layers to a user's viewer and removing them without disturbing anything else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def was_made_for(layer: Layer, image: Image) -> bool:
 
 
 class ViewerLayers:
-    """A viewer's layers, to which ours come and go while the person's selection stays."""
+    """A viewer's layers, to which ours come and go while the user's selection stays."""
 
     def __init__(self, layers: LayerList) -> None:
         self._layers = layers
@@ -63,7 +63,7 @@ class ViewerLayers:
                 self._layers.remove(layer)
 
     def redraw(self, layer: Layer) -> None:
-        """Draw a layer's data anew on the canvas, and nothing else."""
+        """Draw a layer's data again on the canvas, and nothing else."""
         with self.unlisted():
             layer.refresh(extent=False, thumbnail=False, highlight=False)
 
@@ -71,7 +71,7 @@ class ViewerLayers:
     def unlisted(self) -> Iterator[None]:
         """Change layers of ours while napari's layer list stays as it is drawn.
 
-        Any event of a layer has napari draw that list anew too, for which Qt recomposes the whole
+        Any event of a layer has napari draw that list again too, for which Qt recomposes the whole
         window a second time.
         """
         with self._layers.events.blocker():

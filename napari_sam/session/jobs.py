@@ -241,7 +241,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def user_message(error: BaseException, what: str, advice: str = "use a smaller image") -> str:
-    """Turn an exception from a job into a sentence for the person, and log where it came from."""
+    """Turn an exception from a job into a sentence for the user, and log where it came from."""
     if is_out_of_memory(error):
         _LOGGER.warning("%s", what, exc_info=error)
         return f"{what}: not enough memory. Close other programs or {advice}."

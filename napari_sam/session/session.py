@@ -33,7 +33,7 @@ from napari_sam.session.snapshot import snapshot_of, why_same
 from napari_sam.session.state import SessionState
 
 _MOMENT_S: Final = 0.02
-"""How long to wait for an embedding that was there before; a person does not notice it."""
+"""How long to wait for an embedding that was there before; a user does not notice it."""
 
 
 class AnnotationSession:
@@ -140,7 +140,7 @@ class AnnotationSession:
         self.many.warned.connect(self.warned.emit)
 
         self.brought = BroughtAlong(self._encoding, self._dispatcher)
-        """What the person brings along in place of computing it: embeddings by micro-sam."""
+        """What the user brings along in place of computing it: embeddings by micro-sam."""
         self.brought.warned.connect(self.warned.emit)
         self._key: Hashable = None
         self._known: set[Hashable] = set()
@@ -250,7 +250,7 @@ class AnnotationSession:
             made on a plane is put away under its key when the plane is left, and is back with its
             masks, not decoded again, when the plane is set again. Without a key it is dropped.
         view : (float, float, float, float), optional
-            x0, y0, x1, y1 of what the person sees of the plane; by default the whole.
+            x0, y0, x1, y1 of what the user sees of the plane; by default the whole.
         place : hashable, optional
             Where the plane lies, whatever its pixels are now: prompts belong to a place, and so
             do the steps that are undone. By default the key.
@@ -264,7 +264,7 @@ class AnnotationSession:
                 self._encoding.settle(_MOMENT_S)
 
     def look_at(self, view: Box) -> None:
-        """Hear that the person sees another part of the plane: x0, y0, x1, y1 in its pixels.
+        """Hear that the user sees another part of the plane: x0, y0, x1, y1 in its pixels.
 
         Objects are looked for at the resolution of the view; where that wants another tile, it is
         embedded at once, unless an object is being made.
@@ -367,7 +367,7 @@ class AnnotationSession:
         self._publish()
 
     def clear_prompts(self) -> None:
-        """Start the object anew; can be undone."""
+        """Start the object again; can be undone."""
         self.set_prompts(Prompts())
 
     def begin_gesture(self) -> None:

@@ -58,7 +58,7 @@ class SessionState:
     model : ModelChoice
         The model in use, perhaps on something lighter than was wished for.
     wish : ModelChoice
-        What the person chose last.
+        What the user chose last.
     is_checking : bool
         Whether it is being found out if the wish can be fulfilled.
     runtime : Runtime, optional
@@ -109,7 +109,7 @@ class SessionState:
 
 
 def hint_for(phase: Phase, usable: Prompts, remarks: tuple[str, ...]) -> str:
-    """Return one sentence on what the person can do next."""
+    """Return one sentence on what the user can do next."""
     if phase is Phase.NO_IMAGE:
         return "Choose an image to begin."
     if phase is Phase.CANCELLED:

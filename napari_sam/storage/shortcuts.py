@@ -1,4 +1,4 @@
-"""The keys that the person chose, in a small file: JSON, the key by its command."""
+"""The keys that the user chose, in a small file: JSON, the key by its command."""
 
 from __future__ import annotations
 

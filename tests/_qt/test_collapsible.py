@@ -1,4 +1,4 @@
-"""What the person unfolds is in sight, however small the window is."""
+"""What the user unfolds is in sight, however small the window is."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def test_what_is_unfolded_is_in_sight(make_widget, qtbot, size):
         assert is_in_sight(part.fold)
     place = column.verticalScrollBar().value()
     part.fold.toggleButton().click()  # what is folded does not scroll
-    widget._class_list.fold.expand(animate=False)  # nor what was not unfolded by the person
+    widget._class_list.fold.expand(animate=False)  # nor what was not unfolded by the user
     qtbot.wait(300)
     assert column.verticalScrollBar().value() == place

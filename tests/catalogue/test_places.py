@@ -120,7 +120,7 @@ def test_another_content_under_the_name_is_not_the_model(home, model):
     assert locate(model) is None
     assert candidates(model) == [], "it is known to be something else"
     put(path)
-    assert locate(model) == path, "a file that has changed is looked at anew"
+    assert locate(model) == path, "a file that has changed is looked at again"
 
 
 def test_a_file_of_another_size_is_not_even_read(home, monkeypatch, model):

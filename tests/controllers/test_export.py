@@ -37,7 +37,7 @@ PLUGIN = "napari-sam-live"
 
 @pytest.fixture
 def said(monkeypatch):
-    """What is shown to the person."""
+    """What is shown to the user."""
     messages: list[str] = []
     for name in ("show_info", "show_warning"):
         monkeypatch.setattr(object_files, name, messages.append)

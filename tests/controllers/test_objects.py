@@ -148,7 +148,7 @@ def test_the_object_under_the_cursor_marks_its_row(opened):
     widget.binding.objects._on_pointer_moved(inside * (0.5, 0.25))
     assert marked(table) == [2]
     assert viewer.scene.camera.center == center
-    assert table.chosen == [3]  # what the person has chosen stays so
+    assert table.chosen == [3]  # what the user has chosen stays so
 
 
 def test_keys_act_on_the_object_under_the_cursor(opened):

@@ -24,7 +24,7 @@ PLACES = [(68, 104), (70, 228), (190, 100)]
 
 @pytest.fixture
 def said(monkeypatch):
-    """What is shown to the person."""
+    """What is shown to the user."""
     messages: list[str] = []
     for module in (journal_keeper, restoring):
         for name in ("show_info", "show_warning"):
@@ -295,7 +295,7 @@ def test_objects_of_another_scene_of_the_file_are_not_offered(make_widget, other
     again.wait_until_idle(TIMEOUT_S)
     assert "1 object on 'scene 1' of today" in again._restoring.row._text.text()
     viewer.layers["renamed"].name = "scene 1"
-    viewer.layers["scene 1"].data = data.coins()[:, ::-1]  # processed anew, and saved there
+    viewer.layers["scene 1"].data = data.coins()[:, ::-1]  # processed again, and saved there
     again._restoring.look()
     again.wait_until_idle(TIMEOUT_S)
     assert not again._restoring.row.isHidden()

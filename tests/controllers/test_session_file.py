@@ -28,7 +28,7 @@ HALF_MADE = (190, 100)
 
 @pytest.fixture
 def said(monkeypatch):
-    """What is shown to the person."""
+    """What is shown to the user."""
     messages: list[str] = []
     for module in (journal_keeper, session_files):
         for name in ("show_info", "show_warning"):

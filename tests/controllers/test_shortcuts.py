@@ -120,7 +120,7 @@ def test_a_key_goes_to_layers_of_its_type_as_long_as_its_command_is_offered():
     # A key that was exchanged with another one is understood again.
     assert keys.reset({"accept": "W", "next": "C"}) == []
     assert keys.chosen == {"accept": "W", "next": "C"}
-    # One that is new to this version is not taken from what the person gave it to.
+    # One that is new to this version is not taken from what the user gave it to.
     assert keys.reset({"accept": "M"}) == []
     assert keys.binding_of("next_object") is None
 

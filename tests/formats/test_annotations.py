@@ -65,7 +65,7 @@ def test_labels_have_the_smallest_type_that_is_enough(label_id, dtype):
 
 
 def test_more_than_32_bits_are_refused():
-    with pytest.raises(ExportError, match="number the objects anew"):
+    with pytest.raises(ExportError, match="number the objects again"):
         labels_from_objects(Annotations(ImageInfo((3, 4)), [ExportObject(2**32, DOT, 1, 2)]))
 
 

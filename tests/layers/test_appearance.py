@@ -1,4 +1,4 @@
-"""What SAM sees follows the layer or the person's choice; channels are no slider of objects."""
+"""What SAM sees follows the layer or the user's choice; channels are no slider of objects."""
 
 from __future__ import annotations
 

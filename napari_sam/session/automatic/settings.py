@@ -1,4 +1,4 @@
-"""What a person can choose about finding everything in an image; needs no torch."""
+"""What a user can choose about finding everything in an image; needs no torch."""
 
 from __future__ import annotations
 

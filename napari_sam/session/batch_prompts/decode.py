@@ -107,7 +107,7 @@ def objects_from_prompts(
 ) -> list[BatchResult]:
     """Find one object for each of many prompts; may run on any thread.
 
-    Each is decoded as a click or a box of a person would be, on a tile that suits its size, and
+    Each is decoded as a click or a box of a user would be, on a tile that suits its size, and
     the mask is taken that would be preselected.
     """
     pyramid, in_sight = plane.pyramid, in_sight or plane.pyramid.whole

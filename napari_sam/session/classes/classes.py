@@ -140,7 +140,7 @@ def _hex_color(color: Any) -> str | None:
 
 @dataclass(frozen=True)
 class ClassStep:
-    """What the person did to the classes, so that it can be taken back."""
+    """What the user did to the classes, so that it can be taken back."""
 
     before: Classes  # all classes that there were then
     after: Classes  # all classes that there were then

@@ -180,7 +180,7 @@ class ObjectState:
     """Everything about the object being made; frozen, so that undo can bring it back."""
 
     prompts: Prompts = field(default_factory=Prompts)  # where the object is
-    choice: int | None = None  # the candidate the person chose; None leaves it to the ranking
+    choice: int | None = None  # the candidate the user chose; None leaves it to the ranking
     # masks chosen on the way here, which the next decode may start from
     feedback: tuple[FeedbackStep, ...] = ()
     # the part of the image on which it is decoded; None as long as that is open

@@ -35,7 +35,7 @@ class Decoding:
     changed = Signal()
     """Masks, or the preview, are others."""
     moved = Signal(ObjectState, ObjectState)
-    """The object before and after it went to another tile: no step of the person's."""
+    """The object before and after it went to another tile: no step of the user's."""
     completed = Signal()
     """The masks of the newest prompts are there, on the right tile."""
     failed = Signal(object)
@@ -49,7 +49,7 @@ class Decoding:
         self._preview = HoverPreview(self._lane, self.changed.emit, recall)
         self._pyramid = TilePyramid((1, 1))
         self.in_sight: Tile = self._pyramid.whole
-        """The tile that shows what the person looks at."""
+        """The tile that shows what the user looks at."""
         self._last_tile: Tile | None = None  # the next object is probably near, and alike
         self.object = ObjectState()
         self.candidates: Candidates | None = None
@@ -105,7 +105,7 @@ class Decoding:
         return None if pyramid is None else self.in_sight
 
     def look_at(self, view: Box) -> None:
-        """Hear which part of the plane the person sees."""
+        """Hear which part of the plane the user sees."""
         in_sight = self._pyramid.in_sight(view)
         if in_sight != self.in_sight:
             self.in_sight = in_sight

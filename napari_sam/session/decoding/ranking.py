@@ -1,4 +1,4 @@
-"""Which candidate is preselected: by its score, its place, and what the person has accepted.
+"""Which candidate is preselected: by its score, its place, and what the user has accepted.
 
 How likely a mask is meant, given those that were accepted and those passed over, is estimated by
 kernels around each of them (E. Parzen, "On Estimation of a Probability Density Function and Mode",
@@ -50,7 +50,7 @@ class Example:
 
 
 Memory = tuple[Example, ...]
-"""What the person has accepted, the oldest first; not more than `MAX_EXAMPLES`."""
+"""What the user has accepted, the oldest first; not more than `MAX_EXAMPLES`."""
 
 
 @dataclass(frozen=True, eq=False)

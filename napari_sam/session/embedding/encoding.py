@@ -52,7 +52,7 @@ class Encoding:
         self._refusal = ""
         self._known_devices: tuple[str, ...] = ()
         self.wish = choice
-        """What the person chose last, whatever became of it."""
+        """What the user chose last, whatever became of it."""
         self.plane: ImagePlane | None = None
         self.tile: Tile | None = None
         """The part of the plane that is wanted; None without a plane."""

@@ -42,7 +42,7 @@ class Intensities(StrEnum):
 
 @dataclass(frozen=True)
 class Appearance:
-    """What a person has chosen about how the model sees an image."""
+    """What a user has chosen about how the model sees an image."""
 
     intensities: Intensities = Intensities.AS_SHOWN  # where black and white come from
     # whether `AS_SHOWN` stays with the contrast limits and gamma that there were
@@ -62,11 +62,11 @@ class ChannelAxis:
 
     axis: int  # which one
     count: int  # how many channels that makes
-    name: str = ""  # what the person calls it; empty if nothing
+    name: str = ""  # what the user calls it; empty if nothing
 
 
 def first_colours(count: int) -> Colours:
-    """Return red, green and blue of an image with so many channels, until a person chooses."""
+    """Return red, green and blue of an image with so many channels, until a user chooses."""
     return (0, 1, 2) if count > MIN_CHANNELS else (0, 1, None)
 
 

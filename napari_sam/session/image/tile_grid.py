@@ -79,6 +79,6 @@ class TileGrid(TilePyramid):
         return not self._reaches(tile, box, min(self._margin(tile), *self.halo))
 
     def in_sight(self, view: Box | None) -> Tile:
-        """Return the tile in the middle of what the person sees, however much that is."""
+        """Return the tile in the middle of what the user sees, however much that is."""
         view = self.whole.box_xyxy if view is None else view
         return self.at(0, (view[0] + view[2]) / 2, (view[1] + view[3]) / 2)

@@ -26,7 +26,7 @@ _SMALLEST_OBJECT: Final = 48 / MODEL_SIDE
 """Share of a tile's side below which an object is but a few cells of the low-res logits."""
 _GOOD_OBJECT: Final = 96 / MODEL_SIDE
 _AROUND_VIEW: Final = 1.25
-"""How much longer a tile is than what the person sees at once."""
+"""How much longer a tile is than what the user sees at once."""
 _TOUCHING: Final = 1.5 / 256
 """Share of a tile's side: how near to a border a mask ends that is cut off there."""
 
@@ -81,7 +81,7 @@ class TilePyramid:
 
     @property
     def always_useful(self) -> tuple[Tile, ...]:
-        """The tiles that are worth computing ahead, wherever the person looks."""
+        """The tiles that are worth computing ahead, wherever the user looks."""
         return (self.whole,)
 
     def at(self, level: int, x: float, y: float) -> Tile:
@@ -155,7 +155,7 @@ class TilePyramid:
         return fitting[-1] if fitting else 0
 
     def in_sight(self, view: Box | None) -> Tile:
-        """Return the tile for a part of the plane that fills the person's window; None: for all."""
+        """Return the tile for a part of the plane that fills the user's window; None: for all."""
         if view is None:
             return self.whole
         clipped = (

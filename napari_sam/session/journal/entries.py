@@ -37,11 +37,11 @@ class Direction(StrEnum):
     UNDONE = "undone"
     REDONE = "redone"
     PAINTED = "painted"
-    """The person painted in the labels with a brush of the viewer."""
+    """The user painted in the labels with a brush of the viewer."""
     CLASSES = "classes"
     """No object changed: there are other classes."""
     SAVED = "saved"
-    """Nothing changed: all objects are in a file of the person's now."""
+    """Nothing changed: all objects are in a file of the user's now."""
     CLOSED = "closed"
     """Nothing changed: the program was closed, rather than ended by a crash."""
 

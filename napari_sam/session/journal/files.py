@@ -34,7 +34,7 @@ _NAME: Final = re.compile(
 )
 """Whatever else lies in the folder is not ours."""
 _CLOCK_S: Final = 2
-"""The time at which a program began is reckoned anew by each that asks, and a clock is set."""
+"""The time at which a program began is reckoned again by each that asks, and a clock is set."""
 _PROC: Final = Path("/proc")
 _START_FIELD: Final = 22 - 3
 """Of /proc/<pid>/stat, counted from what follows the name of the program: see proc_pid_stat(5)."""
@@ -117,7 +117,7 @@ def find_journals(
     """Return the journals of an image with objects to be restored, newest first.
 
     Those of programs that still run, this one among them, are left out, unless they are named as
-    `done_with`, and those whose objects are all in a file of the person's. Of too many journals the
+    `done_with`, and those whose objects are all in a file of the user's. Of too many journals the
     oldest are removed, whatever image they are of.
     """
     folder = journals_folder() if folder is None else folder

@@ -25,7 +25,7 @@ An entry of direction `classes` changes no object; its key `classes` lists all c
 of their numbers, `{"name": ..., "color": "#rrggbb"}` each. The last such entry counts.
 
 The last entry of a program that was closed, rather than killed, is one of direction `closed`, or
-`saved` if all objects are in a file of the person's. Neither changes anything.
+`saved` if all objects are in a file of the user's. Neither changes anything.
 
 Files are named by image, by when they were begun, and by the program that writes to them:
 `<key>.<time>.<host>-<pid>-<start>.sam-journal.jsonl`, where `start` is `<boot>_<ticks since then>`

@@ -136,7 +136,7 @@ class Journal:
             self._note(direction, patches, changes)
 
     def record_paint(self, masks: Iterable[PackedMask], changes: Sequence[RecordChange]) -> None:
-        """Write down pixels that the person has painted, and what became of the records."""
+        """Write down pixels that the user has painted, and what became of the records."""
         with self._lock:
             patches = [
                 Patch.of(
@@ -153,7 +153,7 @@ class Journal:
         with self._lock:
             if classes != self._classes:
                 self._classes = classes
-                # Where all objects are in a file of the person's, nothing is to be offered.
+                # Where all objects are in a file of the user's, nothing is to be offered.
                 if self._has_begun and not self._is_saved and self._goes_on():
                     if self._classes != self._written_classes:
                         self._append_classes()
@@ -161,7 +161,7 @@ class Journal:
                         self._write()
 
     def note_saved(self) -> None:
-        """Note that everything is in a file of the person's: it is not offered to be restored."""
+        """Note that everything is in a file of the user's: it is not offered to be restored."""
         with self._lock:
             if self.path is not None or self._held:
                 self._note(Direction.SAVED, (), ())
@@ -293,7 +293,7 @@ class Journal:
             self._is_troubled = False
         except OSError as error:
             if self._lines.waiting_bytes > _MAX_WAITING_BYTES:
-                # What follows would be of no use without it: as soon as it can, all is noted anew.
+                # What follows would be of no use without it: as soon as it can, all is noted again.
                 self._lines.clear()
                 self._has_gap = True
             self._complain(error)

@@ -54,7 +54,7 @@ class MicroSamEmbeddings:
     path: Path  # the folder of the zarr
     # begins with the variant: ``vit_b``; with older versions of micro-sam, ``vit_b_lm`` too
     model_type: str
-    # what micro-sam calls the weights, ``vit_b_lm``, or the variant of a person's own ones
+    # what micro-sam calls the weights, ``vit_b_lm``, or the variant of a user's own ones
     model_name: str
     # checksum of the checkpoint, ``xxh128:digits``; older versions do not write it
     model_hash: str | None

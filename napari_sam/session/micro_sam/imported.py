@@ -1,4 +1,4 @@
-"""Image embeddings that a person brings along, in place of those that would be computed here."""
+"""Image embeddings that a user brings along, in place of those that would be computed here."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ class ImportState:
 class ImportedEmbeddings:
     """Embeddings that micro-sam has stored of an image, used as long as image and model fit.
 
-    They are found out to fit in the background; with each other model, anew. All methods belong
+    They are found out to fit in the background; with each other model, again. All methods belong
     to the owner's thread.
     """
 
     changed = Signal()
     """`state` is another."""
     usable_changed = Signal()
-    """`of_plane` gives something else: planes are to be made anew."""
+    """`of_plane` gives something else: planes are to be made again."""
     warned = Signal(str)
     """Something happened that should not be missed."""
 
@@ -192,7 +192,7 @@ class ImportedEmbeddings:
             self._is_damage_told = True
             self.warned.emit(
                 f"Of the embeddings in {self._path}, {error.reason}: what is damaged is embedded "
-                "here instead, and the rest used as it is. micro-sam can compute them anew."
+                "here instead, and the rest used as it is. micro-sam can compute them again."
             )
 
 
@@ -203,7 +203,7 @@ def _name_here(micro_sam_name: str) -> str:
 
 
 class BroughtAlong:
-    """All that a person brings along for a session."""
+    """All that a user brings along for a session."""
 
     warned = Signal(str)
     """Something happened that should not be missed."""

@@ -31,7 +31,7 @@ _VARIANTS: Final = ("vit_t", "vit_b", "vit_l", "vit_h")
 _EMBEDDING_SHAPE: Final = (256, 64, 64)
 _INPUT_SIDE: Final = 1024
 _INSTEAD: Final = (
-    "Have micro-sam compute them anew, or go on without them: then the image is embedded here."
+    "Have micro-sam compute them again, or go on without them: then the image is embedded here."
 )
 
 

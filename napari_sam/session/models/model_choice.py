@@ -1,4 +1,4 @@
-"""Which model to run on what: the person's wishes, and what came of them."""
+"""Which model to run on what: the user's wishes, and what came of them."""
 
 from __future__ import annotations
 

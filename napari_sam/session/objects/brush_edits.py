@@ -1,4 +1,4 @@
-"""What a person has painted on an object, and erased of it: it stays, whatever becomes of it."""
+"""What a user has painted on an object, and erased of it: it stays, whatever becomes of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the person does to the classes of a session: each step can be undone."""
+"""What the user does to the classes of a session: each step can be undone."""
 
 from __future__ import annotations
 

@@ -280,7 +280,7 @@ class Editing:
         self._check_idle()
         following = self.history.following
         if following:
-            # The person may have painted with the number meanwhile.
+            # The user may have painted with the number meanwhile.
             self.history.replace_following(with_free_label_ids(following))
         edit = self.history.redo()
         if edit is not None:

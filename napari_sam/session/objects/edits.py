@@ -1,4 +1,4 @@
-"""Invertible changes of the person's labels, no larger than the objects they are about."""
+"""Invertible changes of the user's labels, no larger than the objects they are about."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ class LabelsEdit:
         Returns
         -------
         LabelsEdit or None
-            What else became of records, because the person has painted meanwhile.
+            What else became of records, because the user has painted meanwhile.
         """
         return self._settle(self.changes, is_exact)
 

@@ -20,7 +20,7 @@ _NOTHING: Final = ObjectState()
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """One thing the person did."""
+    """One thing the user did."""
 
     before: ObjectState  # the object being made, on either side of the edit
     after: ObjectState  # the object being made, on either side of the edit

@@ -29,7 +29,7 @@ class Labels(Protocol):
 
     @property
     def name(self) -> str:
-        """What the person calls them; empty if that is not known. May be asked on any thread."""
+        """What the user calls them; empty if that is not known. May be asked on any thread."""
 
     @property
     def book(self) -> ObjectRegistry:
@@ -54,7 +54,7 @@ class Labels(Protocol):
     ) -> None:
         """Replace a region, or those pixels of it that are True; may be called on any thread.
 
-        The others may be painted on meanwhile by the person.
+        The others may be painted on meanwhile by the user.
         """
 
     def show(self) -> None:

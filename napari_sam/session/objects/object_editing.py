@@ -1,4 +1,4 @@
-"""What the person does to accepted objects, on the shown plane or elsewhere in the target."""
+"""What the user does to accepted objects, on the shown plane or elsewhere in the target."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class ObjectEditing:
 
     @property
     def reopened_label_id(self) -> int | None:
-        """The accepted object that is being made anew; None if there is none."""
+        """The accepted object that is being made again; None if there is none."""
         reopened, target = self._being_made().reopened, self._editing.target
         if reopened is None or target is None:
             return None

@@ -40,9 +40,9 @@ class ObjectRecord:
     class_name : str, optional
         Its class.
     reviewed : bool
-        Whether the person has looked at it again.
+        Whether the user has looked at it again.
     note : str
-        What the person wrote of it.
+        What the user wrote of it.
     state : ObjectState, optional
         The prompts it was made with; None for an object from elsewhere.
     masks : tuple of PackedMask

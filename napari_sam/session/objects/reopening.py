@@ -42,7 +42,7 @@ def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
     if box is None:
         msg = (
             f"Object {record.label_id} does not lie on this slice alone: go to its slice. An "
-            "object of several slices cannot be made anew at once."
+            "object of several slices cannot be made again at once."
         )
         raise TargetError(msg)
     rows, columns = box

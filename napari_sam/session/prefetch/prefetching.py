@@ -1,4 +1,4 @@
-"""Embedding what a person will come to, while there is nothing else to do."""
+"""Embedding what a user will come to, while there is nothing else to do."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Prefetcher:
     def prepare_planes(self, planes: Mapping[str, ImagePlane]) -> None:
         """Embed many planes, in the background, for when they are set.
 
-        They are embedded one after another where the person looks now, whenever there is nothing
+        They are embedded one after another where the user looks now, whenever there is nothing
         else to do, in place of those asked for before; `preparation` tells how far that is. It
         goes on when another plane is set, and ends, with a warning, with another model.
         """

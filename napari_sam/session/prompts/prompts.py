@@ -1,4 +1,4 @@
-"""What a person says about one object: points, a box, an outline, scribbles; frozen."""
+"""What a user says about one object: points, a box, an outline, scribbles; frozen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person draws beside points and boxes: outlines around an object, scribbles along it."""
+"""What a user draws beside points and boxes: outlines around an object, scribbles along it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classes: their table, what the person does to them, and their files."""
+"""Classes: their table, what the user does to them, and their files."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ class Counting(Predictor):
 
 @pytest.fixture
 def start(tmp_path):
-    """Return a function that starts a session anew, as after a restart, and embeds a plane."""
+    """Return a function that starts a session again, as after a restart, and embeds a plane."""
 
     def start(pixels, predictor):
         store = EmbeddingStore(tmp_path / "embeddings")

@@ -1,4 +1,4 @@
-"""What a person paints on an object and erases of it stays, whatever is done afterwards."""
+"""What a user paints on an object and erases of it stays, whatever is done afterwards."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Person:
 
 
 @pytest.fixture
-def person(session):
+def user(session):
     return Person(session)
 
 
@@ -74,207 +74,205 @@ FAR = np.s_[0:4, 0:4]
 INSIDE = np.s_[66:71, 102:107]
 
 
-def painted_on(person):
-    assert (person.array[FAR] == 1).all()
-    assert not (person.array[INSIDE] == 1).any()
-    person.check()
+def painted_on(user):
+    assert (user.array[FAR] == 1).all()
+    assert not (user.array[INSIDE] == 1).any()
+    user.check()
 
 
-def test_strokes_survive_being_reopened_again_and_again(person):
-    person.accept(COIN)
-    person.brush(FAR, 1)
-    person.brush(INSIDE, 0)
+def test_strokes_survive_being_reopened_again_and_again(user):
+    user.accept(COIN)
+    user.brush(FAR, 1)
+    user.brush(INSIDE, 0)
     for n in range(3):
-        person.reopen(1, COIN, (100 + n, 60))
-        person.accept()
-        painted_on(person)
+        user.reopen(1, COIN, (100 + n, 60))
+        user.accept()
+        painted_on(user)
 
 
-def test_strokes_made_while_an_object_is_reopened_stay(person):
-    person.accept(COIN)
-    person.reopen(1, COIN, (100, 60))
-    person.brush(FAR, 1)
-    person.brush(INSIDE, 0)
-    person.accept()
-    painted_on(person)
+def test_strokes_made_while_an_object_is_reopened_stay(user):
+    user.accept(COIN)
+    user.reopen(1, COIN, (100, 60))
+    user.brush(FAR, 1)
+    user.brush(INSIDE, 0)
+    user.accept()
+    painted_on(user)
 
 
-def test_a_half_that_was_erased_does_not_come_back(person):
-    person.accept(COIN)
-    person.brush(np.s_[0:303, 0:104], 0)
-    person.reopen(1, COIN, (110, 70))
-    person.accept()
-    assert person.book.get(1).start[1] == 104
-    person.check()
+def test_a_half_that_was_erased_does_not_come_back(user):
+    user.accept(COIN)
+    user.brush(np.s_[0:303, 0:104], 0)
+    user.reopen(1, COIN, (110, 70))
+    user.accept()
+    assert user.book.get(1).start[1] == 104
+    user.check()
 
 
-def test_what_is_painted_over_again_is_not_erased(person):
-    person.accept(COIN)
-    person.brush(INSIDE, 0)
-    person.brush(INSIDE, 1)
-    person.reopen(1, COIN, (100, 60))
-    person.accept()
-    assert (person.array[INSIDE] == 1).all()
+def test_what_is_painted_over_again_is_not_erased(user):
+    user.accept(COIN)
+    user.brush(INSIDE, 0)
+    user.brush(INSIDE, 1)
+    user.reopen(1, COIN, (100, 60))
+    user.accept()
+    assert (user.array[INSIDE] == 1).all()
 
 
-def test_strokes_on_an_object_from_elsewhere_stay(person):
-    person.array[45:95, 80:130] = 1
-    person.book.replace_all(find_objects(person.plane.labels))
-    person.brush(FAR, 1)
-    person.brush(INSIDE, 0)
+def test_strokes_on_an_object_from_elsewhere_stay(user):
+    user.array[45:95, 80:130] = 1
+    user.book.replace_all(find_objects(user.plane.labels))
+    user.brush(FAR, 1)
+    user.brush(INSIDE, 0)
     for _ in range(2):
-        person.reopen(1, COIN)
-        person.accept()
-        painted_on(person)
+        user.reopen(1, COIN)
+        user.accept()
+        painted_on(user)
 
 
-def test_a_hole_that_another_object_has_left_can_be_filled(person):
-    person.accept(COIN)
-    before = person.array.copy()
-    person.session.objects.overlap = Overlap.REPLACE
+def test_a_hole_that_another_object_has_left_can_be_filled(user):
+    user.accept(COIN)
+    before = user.array.copy()
+    user.session.objects.overlap = Overlap.REPLACE
     mask = np.ones((10, 10), bool)
-    person.session.objects.add([ObjectRecord(2, (), (), 0, masks=(PackedMask((64, 100), mask),))])
-    person.settle()
-    person.session.objects.remove([2])
-    person.settle()
-    assert person.array[68, 104] == 0
-    person.reopen(1, COIN, (100, 60))
-    person.accept()
-    assert (person.array[before == 1] == 1).mean() > 0.95
-    assert person.array[68, 104] == 1
-    person.check()
+    user.session.objects.add([ObjectRecord(2, (), (), 0, masks=(PackedMask((64, 100), mask),))])
+    user.settle()
+    user.session.objects.remove([2])
+    user.settle()
+    assert user.array[68, 104] == 0
+    user.reopen(1, COIN, (100, 60))
+    user.accept()
+    assert (user.array[before == 1] == 1).mean() > 0.95
+    assert user.array[68, 104] == 1
+    user.check()
 
 
-def test_what_a_brush_has_erased_stays_erased_when_the_accept_is_undone_and_redone(person):
-    person.accept(COIN)
-    person.reopen(1, COIN, (100, 60))
-    person.accept()
-    person.brush(INSIDE, 0)
-    for step in (person.session.undo, person.session.redo, person.session.undo):
+def test_what_a_brush_has_erased_stays_erased_when_the_accept_is_undone_and_redone(user):
+    user.accept(COIN)
+    user.reopen(1, COIN, (100, 60))
+    user.accept()
+    user.brush(INSIDE, 0)
+    for step in (user.session.undo, user.session.redo, user.session.undo):
         step()
-        person.settle()
-        assert not person.array[INSIDE].any()
-        person.check()
-    person.session.redo()
-    person.settle()
-    person.reopen(1, COIN, (100, 61))
-    person.accept()
-    assert not person.array[INSIDE].any()
+        user.settle()
+        assert not user.array[INSIDE].any()
+        user.check()
+    user.session.redo()
+    user.settle()
+    user.reopen(1, COIN, (100, 61))
+    user.accept()
+    assert not user.array[INSIDE].any()
 
 
-def test_the_parts_of_a_merged_object_are_no_strokes(person):
-    person.accept(COIN)
-    person.array[0:40, 300:330] = 2
-    person.book.apply(())
-    person.book.replace_all(find_objects(person.plane.labels))
-    person.session.objects.merge([1, 2])
-    person.settle()
-    assert person.book.get(1).brushed.painted == ()
-    covered = np.zeros(person.array.shape, bool)
-    for one in person.book.get(1).masks:
+def test_the_parts_of_a_merged_object_are_no_strokes(user):
+    user.accept(COIN)
+    user.array[0:40, 300:330] = 2
+    user.book.apply(())
+    user.book.replace_all(find_objects(user.plane.labels))
+    user.session.objects.merge([1, 2])
+    user.settle()
+    assert user.book.get(1).brushed.painted == ()
+    covered = np.zeros(user.array.shape, bool)
+    for one in user.book.get(1).masks:
         covered[one.region] |= one.mask
-    np.testing.assert_array_equal(covered, person.array == 1)
+    np.testing.assert_array_equal(covered, user.array == 1)
 
 
-def test_erased_pixels_are_not_exported_though_another_object_has_them(person):
-    person.accept(COIN)
-    person.brush(INSIDE, 0)
+def test_erased_pixels_are_not_exported_though_another_object_has_them(user):
+    user.accept(COIN)
+    user.brush(INSIDE, 0)
     mask = np.ones((9, 9), bool)
-    person.session.objects.add([ObjectRecord(2, (), (), 0, masks=(PackedMask((64, 100), mask),))])
-    person.settle()
-    image = ImageInfo(person.array.shape)
-    both = annotations_of(person.plane.labels, person.book, image, overlapping=True)
+    user.session.objects.add([ObjectRecord(2, (), (), 0, masks=(PackedMask((64, 100), mask),))])
+    user.settle()
+    image = ImageInfo(user.array.shape)
+    both = annotations_of(user.plane.labels, user.book, image, overlapping=True)
     (first,) = [one for one in both.objects if one.label_id == 1]
-    assert first.mask.sum() == person.book.get(1).area_px
+    assert first.mask.sum() == user.book.get(1).area_px
 
 
 # Numbers ------------------------------------------------------------------------------------
 
 
 def test_a_reopened_object_that_was_deleted_is_made_anew_beside_the_one_with_its_number(
-    person,
+    user,
 ):
-    session = person.session
-    person.accept(COIN)
-    person.reopen(1, COIN)
+    session = user.session
+    user.accept(COIN)
+    user.reopen(1, COIN)
     session.objects.remove([1])
-    person.settle()
+    user.settle()
     mask = PackedMask((200, 200), np.ones((9, 9), bool))
     session.objects.add([ObjectRecord(1, (), (), 0, masks=(mask,))])
-    person.settle()
-    assert person.book.get(1).area_px == 81
+    user.settle()
+    assert user.book.get(1).area_px == 81
     assert session.objects.reopened_label_id is None
-    person.click(COIN, (100, 60))
-    person.accept()
-    assert person.book.get(1).area_px == 81
-    assert person.array[68, 104] == 2
-    person.check()
+    user.click(COIN, (100, 60))
+    user.accept()
+    assert user.book.get(1).area_px == 81
+    assert user.array[68, 104] == 2
+    user.check()
 
 
-def test_what_was_painted_with_the_number_of_an_object_makes_way_when_that_comes_back(
-    person, listen
-):
-    heard = listen(person.session)
-    person.accept(COIN)
-    before = person.array.copy()
-    person.session.objects.remove([1])
-    person.settle()
-    person.brush(FAR, 1)
-    person.session.undo()
-    person.settle()
-    assert (person.array[FAR] == 2).all()
-    np.testing.assert_array_equal(person.array == 1, before == 1)
-    assert person.book.get(1).state is not None
-    assert person.book.get(2).state is None
+def test_what_was_painted_with_the_number_of_an_object_makes_way_when_that_comes_back(user, listen):
+    heard = listen(user.session)
+    user.accept(COIN)
+    before = user.array.copy()
+    user.session.objects.remove([1])
+    user.settle()
+    user.brush(FAR, 1)
+    user.session.undo()
+    user.settle()
+    assert (user.array[FAR] == 2).all()
+    np.testing.assert_array_equal(user.array == 1, before == 1)
+    assert user.book.get(1).state is not None
+    assert user.book.get(2).state is None
     assert heard.warnings == [
         "What was painted as object 1 is object 2 now: undo brings that one back."
     ]
-    person.check()
-    person.session.redo()
-    person.settle()
-    assert set(np.unique(person.array)) == {0, 2}
-    person.check()
+    user.check()
+    user.session.redo()
+    user.settle()
+    assert set(np.unique(user.array)) == {0, 2}
+    user.check()
 
 
 def test_pixels_of_strokes_are_told_in_a_large_plane(open_session):
     session = open_session()
     session.set_image(ImagePlane(np.full((700, 900), 90, np.uint8), name="gray"))
     session.wait_until_idle(TIMEOUT_S)
-    person = Person(session, (700, 900))
+    user = Person(session, (700, 900))
     mask = PackedMask((500, 500), np.ones((40, 40), bool))
     session.objects.add([ObjectRecord(1, (), (), 0, masks=(mask,))])
-    person.settle()
-    person.brush(np.s_[505:520, 490:530], 0)
-    person.brush(np.s_[0:600, 510:515], 1)
-    brushed = person.book.get(1).brushed
+    user.settle()
+    user.brush(np.s_[505:520, 490:530], 0)
+    user.brush(np.s_[0:600, 510:515], 1)
+    brushed = user.book.get(1).brushed
     erased = sum(one.area_px for one in brushed.erased)
     painted = sum(one.area_px for one in brushed.painted)
     assert erased == 15 * (530 - 500) - 15 * 5
     assert painted == 600 * 5 - 40 * 5
 
 
-def test_what_was_erased_of_one_part_may_belong_to_another(person):
-    person.accept(COIN)
-    person.brush(INSIDE, 0)
-    person.brush(INSIDE, 5)
-    person.session.objects.merge([1, 5])
-    person.settle()
-    assert (person.array[INSIDE] == 1).all()
-    assert person.book.get(1).brushed.erased == ()
+def test_what_was_erased_of_one_part_may_belong_to_another(user):
+    user.accept(COIN)
+    user.brush(INSIDE, 0)
+    user.brush(INSIDE, 5)
+    user.session.objects.merge([1, 5])
+    user.settle()
+    assert (user.array[INSIDE] == 1).all()
+    assert user.book.get(1).brushed.erased == ()
 
 
-def test_undo_and_redo_bring_back_what_a_brush_has_made_of_an_object(person):
-    person.accept(COIN)
-    person.brush(FAR, 1)
-    person.brush(INSIDE, 0)
-    before, record = person.array.copy(), person.book.get(1)
-    person.session.undo()
-    person.settle()
-    person.check()
-    person.session.redo()
-    person.settle()
-    np.testing.assert_array_equal(person.array, before)
-    person.check()
-    erased = sum(one.area_px for one in person.book.get(1).brushed.erased)
+def test_undo_and_redo_bring_back_what_a_brush_has_made_of_an_object(user):
+    user.accept(COIN)
+    user.brush(FAR, 1)
+    user.brush(INSIDE, 0)
+    before, record = user.array.copy(), user.book.get(1)
+    user.session.undo()
+    user.settle()
+    user.check()
+    user.session.redo()
+    user.settle()
+    np.testing.assert_array_equal(user.array, before)
+    user.check()
+    erased = sum(one.area_px for one in user.book.get(1).brushed.erased)
     assert erased == sum(one.area_px for one in record.brushed.erased) == 25
-    painted_on(person)
+    painted_on(user)

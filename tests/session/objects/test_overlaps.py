@@ -213,7 +213,7 @@ def test_redo_without_a_free_number_says_so_and_can_be_tried_again(editing):
 
 
 class PaintedMeanwhile(ArrayLabels):
-    """Labels in which the person paints just after a region was read to be written."""
+    """Labels in which the user paints just after a region was read to be written."""
 
     stroke: tuple | None = None
 
@@ -263,11 +263,11 @@ def test_many_small_objects_are_written_beside_the_owners_thread(editing):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_whatever_is_done_the_records_are_those_of_the_pixels(seed):
-    person = Annotator(seed)
-    for _ in islice(person.work(), 60):
-        check(person.labels)
-    content = read_journal(person.journal.path)
-    restored = ArrayLabels(np.zeros_like(person.labels.array))
+    user = Annotator(seed)
+    for _ in islice(user.work(), 60):
+        check(user.labels)
+    content = read_journal(user.journal.path)
+    restored = ArrayLabels(np.zeros_like(user.labels.array))
     replay(content.entries, restored)
-    np.testing.assert_array_equal(restored.array, person.labels.array)
-    assert list(places(restored.book).items()) == list(places(person.labels.book).items())
+    np.testing.assert_array_equal(restored.array, user.labels.array)
+    assert list(places(restored.book).items()) == list(places(user.labels.book).items())

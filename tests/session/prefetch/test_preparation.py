@@ -86,7 +86,7 @@ def test_all_slices_are_on_disk_afterwards(open_stored, planes, tmp_path, listen
     session.ahead.prepare_planes(planes)
     wait(session)
     store.flush()
-    assert encoded[0] == 2  # what the person looks at
+    assert encoded[0] == 2  # what the user looks at
     assert encoded[1:] == [0, 1, 3]
     state = session.state.preparation
     assert (state.done, state.total, state.computed, state.is_over) == (4, 4, 3, True)
