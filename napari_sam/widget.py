@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points, Shapes
@@ -43,6 +43,7 @@ from napari_sam.controllers.session_file import SessionFileController
 from napari_sam.controllers.shortcuts import ShortcutsController
 from napari_sam.controllers.status_bar import CalmStatusBar
 from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
+from napari_sam.session.connections import Connections
 from napari_sam.session.embedding.embeddings import LoadPredictor
 from napari_sam.session.embedding.store import EmbeddingStore, StoreUsage
 from napari_sam.session.jobs import run_until
@@ -198,7 +199,7 @@ class SamWidget(QWidget):
         objects.accept_requested.connect(binding.objects.accept)
         objects.undo_requested.connect(binding.objects.undo)
         objects.redo_requested.connect(binding.objects.redo)
-        self._connections: tuple[tuple[Any, Any], ...] = (
+        self._connections = Connections(
             (session.changed, self._on_session_changed),
             (session.warned, self._on_warned),
             (binding.warned, self._on_warned),
@@ -219,8 +220,6 @@ class SamWidget(QWidget):
             (self._viewer.layers.events.reordered, self._refresh_combos),
             (self._viewer.layers.events.renamed, self._refresh_combos),
         )
-        for event, callback in self._connections:
-            event.connect(callback)
         self._object_list = ObjectTableController(binding, session, self._dispatcher)
         self._class_list = ClassesController(binding, session, self._object_list, self._dispatcher)
         self.automatic = AutomaticController(self._viewer, binding, session, self._dispatcher)
@@ -355,8 +354,7 @@ class SamWidget(QWidget):
         self._is_closed = True
         # While everything still listens: labels, their features and the journal say the same.
         self.session.settle_writing(_LAST_WRITE_S)
-        for event, callback in self._connections:
-            event.disconnect(callback)
+        self._connections.close()
         self._activity.close()
         self._status_bar.calm(False)
         self.automatic.review.changed.disconnect(self._show_hint)

@@ -23,6 +23,7 @@ from napari_sam.session.automatic.picture import ProposalPicture
 from napari_sam.session.automatic.request import AutomaticRequest, tiles_to_search
 from napari_sam.session.automatic.review import ProposalReview
 from napari_sam.session.automatic.settings import AutomaticRunSettings
+from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.session import AnnotationSession
@@ -82,7 +83,7 @@ class AutomaticController:
         panel.bring_back_requested.connect(review.bring_back)
         panel.boxes_requested.connect(self.add_boxes)
         panel.edges_requested.connect(self.find_edges)
-        self._connections = (
+        self._connections = Connections(
             (search.changed, self._on_search_changed),
             (search.pictured, self._on_pictured),
             (search.edges_found, self._on_edges_found),
@@ -94,8 +95,6 @@ class AutomaticController:
             (self._binding.objects.target_changed, review.follow_target),
             (self._viewer.layers.events.removed, self._on_layer_removed),
         )
-        for event, callback in self._connections:
-            event.connect(callback)
 
     @property
     def is_idle(self) -> bool:
@@ -111,8 +110,7 @@ class AutomaticController:
 
     def close(self) -> None:
         """Stop; masks that were not kept are left to the user as a layer."""
-        for event, callback in self._connections:
-            event.disconnect(callback)
+        self._connections.close()
         self.review.close()
         self.view.release()
 

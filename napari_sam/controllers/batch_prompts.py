@@ -17,6 +17,7 @@ from napari_sam.layers import LayerBinding
 from napari_sam.layers.automatic_layer import Place
 from napari_sam.session.annotations import axes_in_files
 from napari_sam.session.batch_prompts.decode import BatchPrompt
+from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import counted
@@ -51,12 +52,10 @@ class BatchPromptsController:
         self.panel.start_requested.connect(self.start)
         self.panel.stop_requested.connect(session.many.stop)
         self.fold.toggled.connect(self._count)
-        self._connections = (
+        self._connections = Connections(
             (session.many.changed, self._on_progress),
             (session.many.finished, self._on_finished),
         )
-        for event, callback in self._connections:
-            event.connect(callback)
 
     @property
     def is_idle(self) -> bool:
@@ -65,8 +64,7 @@ class BatchPromptsController:
 
     def close(self) -> None:
         """Let the session go."""
-        for event, callback in self._connections:
-            event.disconnect(callback)
+        self._connections.close()
         self._counting.close()
         self._starting.close()
 

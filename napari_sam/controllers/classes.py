@@ -17,6 +17,7 @@ from napari_sam.layers.target import TargetLayer
 from napari_sam.layers.target_features import FeatureWriter, classes_in
 from napari_sam.session.classes.classes import ClassError
 from napari_sam.session.classes.files import read_classes, write_classes
+from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.session import AnnotationSession
 
@@ -59,21 +60,18 @@ class ClassesController:
         panel.open_requested.connect(self._on_open)
         panel.save_requested.connect(self._on_save)
         panel.coloring_requested.connect(self.set_coloring)
-        self._connections = (
+        self._connections = Connections(
             (classes.table.changed, self._on_classes_changed),
             (binding.objects.target_changed, self._on_target_changed),
             (binding.keys.changed, self._show),
         )
-        for event, callback in self._connections:
-            event.connect(callback)
         self._on_target_changed()
         self._on_classes_changed()
 
     def close(self) -> None:
         """Let the target go, with the colours that it had."""
         self._is_closed = True
-        for event, callback in self._connections:
-            event.disconnect(callback)
+        self._connections.close()
         self._follow(None)
 
     # What keys and panel ask for -----------------------------------------------------------------

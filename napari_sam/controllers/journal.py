@@ -14,6 +14,7 @@ from psygnal import Signal
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.image_references import reference_of
 from napari_sam.layers.target import TargetLayer
+from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.journal.entries import Direction
 from napari_sam.session.journal.files import ImageReference
@@ -40,13 +41,14 @@ class JournalRecorder:
         self._journals: dict[TargetLayer, tuple[ImageReference, Journal]] = {}
         self.of_deleted: set[Path] = set()
         """The journals of targets that the user has deleted since the start."""
-        self._strokes: dict[TargetLayer, Callable[..., None]] = {}
-        self._replacements: dict[TargetLayer, Callable[[], None]] = {}
+        self._target_connections: dict[TargetLayer, Connections] = {}
         self._troubled: set[TargetLayer] = set()
         self._classes = session.classes.table
-        self._classes.changed.connect(self._on_classes_changed)
-        binding.objects.target_changed.connect(self._on_target_changed)
-        binding.objects.target_deleted.connect(self._on_target_deleted)
+        self._connections = Connections(
+            (self._classes.changed, self._on_classes_changed),
+            (binding.objects.target_changed, self._on_target_changed),
+            (binding.objects.target_deleted, self._on_target_deleted),
+        )
         session.objects.write_down(self._record)
 
     def close(self) -> None:
@@ -54,9 +56,7 @@ class JournalRecorder:
 
         An edit that is still being written in the background is written down even then.
         """
-        self._binding.objects.target_changed.disconnect(self._on_target_changed)
-        self._binding.objects.target_deleted.disconnect(self._on_target_deleted)
-        self._classes.changed.disconnect(self._on_classes_changed)
+        self._connections.close()
         for target in self._journals:
             target.recount()  # a stroke of just now
             self._let_go(target)
@@ -76,18 +76,17 @@ class JournalRecorder:
             self._do(target, Journal.hold)
             prepare = partial(self._do, target, Journal.prepare)
             threading.Thread(target=prepare, daemon=True).start()
-        self._strokes[target] = partial(self._on_painted, target)
-        self._replacements[target] = partial(self._on_replaced, target)
-        target.painted.connect(self._strokes[target])
-        target.replaced.connect(self._replacements[target])
+        self._target_connections[target] = Connections(
+            (target.painted, partial(self._on_painted, target)),
+            (target.replaced, partial(self._on_replaced, target)),
+        )
 
     def note_saved(self, target: TargetLayer) -> None:
         """Hear that all objects of a target are in a file of the user's."""
         self._do(target, Journal.note_saved)
 
     def _let_go(self, target: TargetLayer) -> None:
-        target.painted.disconnect(self._strokes.pop(target))
-        target.replaced.disconnect(self._replacements.pop(target))
+        self._target_connections.pop(target).close()
         self._do(target, Journal.close)
 
     def _on_classes_changed(self) -> None:

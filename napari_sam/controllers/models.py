@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from napari.utils.notifications import show_info, show_warning
 
 from napari_sam._qt.model_panel import ModelPanel
 from napari_sam.catalogue import PublishedModel, list_offers, remove_leftovers
+from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.models.fetching import ModelFetcher
 from napari_sam.session.session import AnnotationSession
@@ -26,7 +26,7 @@ class ModelController:
         self._opened: list[Path] = []
         self._awaited: PublishedModel | None = None  # what the user chose last, and is being got
         self.supply = ModelFetcher(dispatcher)
-        self._connections: tuple[tuple[Any, Any], ...] = (
+        self._connections = Connections(
             (self.supply.changed, panel.show_supply),
             (self.supply.found, self._on_supply_found),
             (self.supply.downloaded, self._on_supply_downloaded),
@@ -39,8 +39,6 @@ class ModelController:
             (panel.device_requested, self._on_panel_device_requested),
             (panel.exact_requested, self._on_panel_exact_requested),
         )
-        for signal, callback in self._connections:
-            signal.connect(callback)
         remove_leftovers()
         first = session.state.wish.checkpoint
         if first is not None:
@@ -49,8 +47,7 @@ class ModelController:
 
     def close(self) -> None:
         """Stop a download, and let the panel and the session go."""
-        for signal, callback in self._connections:
-            signal.disconnect(callback)
+        self._connections.close()
         self.supply.close()
 
     def _refresh(self) -> None:

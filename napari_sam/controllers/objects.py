@@ -12,6 +12,7 @@ from napari_sam.layers import KEYS, LayerBinding
 from napari_sam.layers.shortcuts import MAX_NUMBERED, class_command
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session.annotations import axes_in_files
+from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.objects.records import counted
 from napari_sam.session.session import AnnotationSession
@@ -48,15 +49,13 @@ class ObjectTableController:
         table.change_requested.connect(self._on_change)
         table.command_requested.connect(binding.keys.give)
         self.fold.toggled.connect(binding.objects.point)
-        self._connections = (
+        self._connections = Connections(
             (binding.objects.target_changed, self._on_target_changed),
             (binding.objects.object_pointed_at, table.point_at),
             (binding.shown.stack_changed, self._on_plane_changed),
             (binding.keys.changed, self._on_keys_changed),
             (session.changed, self._on_session_changed),
         )
-        for event, callback in self._connections:
-            event.connect(callback)
         binding.keys.offer(
             {
                 "next_object": lambda: self.step(1),
@@ -68,8 +67,7 @@ class ObjectTableController:
 
     def close(self) -> None:
         """Let the target and the view go."""
-        for event, callback in self._connections:
-            event.disconnect(callback)
+        self._connections.close()
         self._follow(None)
         self.files.close()
 

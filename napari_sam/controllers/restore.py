@@ -11,6 +11,7 @@ from napari_sam._qt.restore_row import RestoreRow
 from napari_sam.controllers.journal import JournalRecorder
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.image_references import labels_for, reference_of
+from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Dispatcher, Job, LatestWinsExecutor, user_message
 from napari_sam.session.journal.files import JournalSummary, claim, discard, find_journals
 from napari_sam.session.journal.journal import Journal
@@ -36,8 +37,9 @@ class RestoreController:
         self.row = RestoreRow()
         self.row.restore_requested.connect(self.restore)
         self.row.discard_requested.connect(self.discard)
-        binding.image_changed.connect(self.look)
-        keeper.deleted.connect(self.look)
+        self._connections = Connections(
+            (binding.image_changed, self.look), (keeper.deleted, self.look)
+        )
 
     @property
     def is_idle(self) -> bool:
@@ -46,8 +48,7 @@ class RestoreController:
 
     def close(self) -> None:
         """Stop for good; what is not restored to its end stays where it is."""
-        self._binding.image_changed.disconnect(self.look)
-        self._keeper.deleted.disconnect(self.look)
+        self._connections.close()
         self._lane.close()
 
     def look(self) -> None:

@@ -14,6 +14,7 @@ from napari_sam._qt.shortcuts_panel import KeyRow, ShortcutsPanel
 from napari_sam.layers import KEYS, LayerBinding
 from napari_sam.layers.shortcuts import MAX_NUMBERED, Key, class_command, key_text
 from napari_sam.session.classes.classes import ClassTable
+from napari_sam.session.connections import Connections
 from napari_sam.storage.shortcuts import load_keys, save_keys
 
 _GROUPS: Final = list(dict.fromkeys(key.group for key in KEYS))
@@ -46,15 +47,14 @@ class ShortcutsController:
         self._shortcut.activated.connect(self.toggle)
         self._keys.offer({"help": self.toggle})
         self._load()
-        self._connections = ((self._keys.changed, self._show), (classes.changed, self._show))
-        for event, callback in self._connections:
-            event.connect(callback)
+        self._connections = Connections(
+            (self._keys.changed, self._show), (classes.changed, self._show)
+        )
         self._show()
 
     def close(self) -> None:
         """Take the list off the screen."""
-        for event, callback in self._connections:
-            event.disconnect(callback)
+        self._connections.close()
         self.panel.close()
 
     def toggle(self) -> None:

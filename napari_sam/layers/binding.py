@@ -21,6 +21,7 @@ from napari_sam.layers.shape_prompts import TOOLS
 from napari_sam.layers.shortcuts import KeyMap
 from napari_sam.layers.shown_plane import PlaceId, ShownPlane
 from napari_sam.layers.viewer_layers import ViewerLayers
+from napari_sam.session.connections import Connections
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 from napari_sam.session.session import AnnotationSession
 from napari_sam.session.state import SessionState
@@ -98,7 +99,7 @@ class LayerBinding:
             self.objects.redo,
         )
         self._cursor = CursorTracker(viewer, self._on_cursor_moved)
-        self._connections = (
+        self._connections = Connections(
             (session.changed, self._on_session_changed),
             (session.place_wanted, self._go_to_place),
             (self.shown.moved, self._on_image_moved),
@@ -107,15 +108,12 @@ class LayerBinding:
             (viewer.layers.events.removed, self._on_layer_removed),
             (viewer.layers.selection.events.active, self._on_active_layer_changed),
         )
-        for event, callback in self._connections:
-            event.connect(callback)
 
     def close(self) -> None:
         """Let the viewer go: candidates are removed; prompts, where there are some, stay."""
         self._is_closed = True
         self._cursor.switch(False)
-        for event, callback in self._connections:
-            event.disconnect(callback)
+        self._connections.close()
         self.shown.close()
         for layer in self._prompts.own_layers:
             self.keys.unbind(layer)

@@ -9,7 +9,6 @@ from weakref import WeakKeyDictionary
 
 from napari.components import ViewerModel
 from napari.layers import Image
-from napari.utils.events import Event
 from psygnal import Signal
 
 from napari_sam.layers.appearance import ImageAppearances
@@ -18,6 +17,7 @@ from napari_sam.layers.camera import view_of_plane
 from napari_sam.layers.micro_sam_embeddings import ImportedEmbeddingsLayers
 from napari_sam.layers.plane_view import PlaneView, displayed_plane
 from napari_sam.layers.slices import stack_around, stack_size
+from napari_sam.session.connections import Connections
 from napari_sam.session.image.image_plane import ImageError, ImagePlane
 from napari_sam.session.image.intensity import Appearance
 from napari_sam.session.objects.labels import TargetError
@@ -65,7 +65,8 @@ class ShownPlane:
         # Counts changes of pixels and contrast.
         self._look_numbers: WeakKeyDictionary[Image, int] = WeakKeyDictionary()
         self._is_closed = self._check_is_due = False
-        self._connections = (
+        self._image_connections = Connections()
+        self._connections = Connections(
             (self.brought.usable_changed, self._on_brought_usable_changed),
             (viewer.dims.events.current_step, self._on_may_have_changed),
             (viewer.dims.events.order, self._on_may_have_changed),
@@ -74,14 +75,11 @@ class ShownPlane:
             (viewer.scene.camera.events.center, self.camera_moved.emit),
             (viewer.canvas.events.size, self.camera_moved.emit),
         )
-        for event, callback in self._connections:
-            event.connect(callback)
 
     def close(self) -> None:
         """Let image and viewer go."""
         self._is_closed = True
-        for event, callback in self._connections:
-            event.disconnect(callback)
+        self._connections.close()
         self._connect(None)
 
     @property
@@ -129,23 +127,17 @@ class ShownPlane:
 
     def _connect(self, image: Image | None) -> None:
         """Follow another image's position and data in place of the current one's."""
-        if self._image is not None:
-            for event, callback in self._image_connections(self._image):
-                event.disconnect(callback)
+        self._image_connections.close()
         self._image = image
         if image is not None:
-            for event, callback in self._image_connections(image):
-                event.connect(callback)
-
-    def _image_connections(self, image: Image) -> list[tuple[Event, Callable[[], None]]]:
-        events = image.events
-        moved = (events.scale, events.translate, events.rotate, events.shear, events.affine)
-        return [
-            *((event, self._on_image_moved) for event in moved),
-            (events.data, self._on_image_data_changed),
-            (events.contrast_limits, self._on_image_look_changed),
-            (events.gamma, self._on_image_look_changed),
-        ]
+            events = image.events
+            moved = (events.scale, events.translate, events.rotate, events.shear, events.affine)
+            self._image_connections = Connections(
+                *((event, self._on_image_moved) for event in moved),
+                (events.data, self._on_image_data_changed),
+                (events.contrast_limits, self._on_image_look_changed),
+                (events.gamma, self._on_image_look_changed),
+            )
 
     def _on_image_moved(self) -> None:
         self.moved.emit()
