@@ -68,9 +68,6 @@ def share_matched(records, expected, score_tolerance=0.01):
     return matched / len(expected)
 
 
-@pytest.mark.skipif(
-    not GOLDEN_FILE.is_file(), reason="the golden outputs lie outside the repository"
-)
 @pytest.mark.parametrize("name", GOLDEN_CASES)
 def test_goldens(predictor, name):
     golden = goldens()[name]

@@ -20,10 +20,6 @@ OUTPUTS = GOLDENS / "tiny_vit_sam_outputs.safetensors"
 WEIGHTS = GOLDENS / "tiny_vit_sam_weights.safetensors"
 PROMPTS = ("points", "boxes", "points_and_boxes", "points_and_mask")
 
-needs_tiny_goldens = pytest.mark.skipif(
-    not OUTPUTS.is_file(), reason="the golden outputs, 12 MB, lie outside the repository"
-)
-
 
 @cache
 def golden():
@@ -48,18 +44,15 @@ def as_tokens(grid):
     return grid.flatten(1).T
 
 
-@needs_tiny_goldens
 def test_image_embedding(published):
     image = golden()["image"]
     assert_close(published.image_encoder(published.preprocess(image)), golden()["image_embedding"])
 
 
-@needs_tiny_goldens
 def test_image_pe(published):
     assert_close(published.prompt_encoder.image_pe(), as_tokens(golden()["image_pe"][0]))
 
 
-@needs_tiny_goldens
 @pytest.mark.parametrize("name", PROMPTS)
 def test_prompts(published, name):
     inputs = {key: golden().get(f"{name}/{key}") for key in ("points_xy", "point_labels")}
@@ -72,7 +65,6 @@ def test_prompts(published, name):
         assert_close(dense.expand(one.shape[1] ** 2, -1), as_tokens(one))
 
 
-@needs_tiny_goldens
 @pytest.mark.parametrize("name", PROMPTS)
 def test_masks(published, name):
     image_pe = published.prompt_encoder.image_pe()
@@ -89,7 +81,7 @@ def test_masks(published, name):
             full = F.interpolate(
                 square[:, :, :150], (300, 448), mode="bilinear", align_corners=False
             )
-            assert_close(full, golden()[f"{name}/mask_logits_300x448"])
+            assert_close(full[:, :, ::10, ::10], golden()[f"{name}/mask_logits_300x448"])
 
 
 def test_progress_comes_after_each_block_and_may_stop_the_encode(tiny_model):
