@@ -1,4 +1,4 @@
-"""All keys and what they do, in a window of their own in which they can be changed."""
+"""The window with all shortcuts, in which they can be changed."""
 
 from __future__ import annotations
 
@@ -34,38 +34,37 @@ _MODIFIERS: Final = {
     Qt.Key.Key_Meta,
     Qt.Key.Key_AltGr,
 }
-_HOW: Final = (
-    "Double-click a key, or press Change…, and press another. Keys work while one of our layers is"
-    " selected."
+_INSTRUCTIONS: Final = (
+    "Double-click a shortcut, then press the new key. Shortcuts work while a SAM layer is selected."
 )
 
 
 @dataclass(frozen=True)
-class KeyRow:
-    """One key."""
+class ShortcutRow:
+    """A shortcut as the list shows it."""
 
-    group: str  # under which heading it is listed
+    group: str  # the heading it is listed under
     key: str  # as the platform writes it; "" for none
     help: str  # what it does now
-    command: str = ""  # what it gives; "" for a key that cannot be changed
-    remark: str = ""  # what else is to be known of it
-    is_changed: bool = False  # whether the user chose it
+    command: str = ""  # "" if the shortcut cannot be changed
+    remark: str = ""  # its tooltip
+    is_changed: bool = False  # whether it differs from the default
 
 
 class ShortcutsPanel(QDialog):
-    """Lists keys in groups; asks for another key for one of them, or for all as they come."""
+    """Lists shortcuts in groups; asks for another key for one of them, or for the defaults."""
 
     key_requested = Signal(str, object)
-    """With a command and the `KeyBinding` that is to give it; None: no key."""
+    """A command and its new `KeyBinding`, or None for no key."""
     reset_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Keys of SAM live")
+        self.setWindowTitle("SAM live: keyboard shortcuts")
         self.setModal(False)
-        self._waiting = ""
+        self._command_to_change = ""
         self.rows = QTreeWidget()
-        self.rows.setHeaderLabels(["key", "what it does"])
+        self.rows.setHeaderLabels(["Key", "Action"])
         self.rows.setUniformRowHeights(True)
         self.rows.setRootIsDecorated(False)
         self.rows.setEditTriggers(QTreeWidget.EditTrigger.NoEditTriggers)
@@ -73,15 +72,16 @@ class ShortcutsPanel(QDialog):
         self.rows.itemDoubleClicked.connect(self._on_change)
         self.rows.currentItemChanged.connect(self._on_current_changed)
         self.rows.installEventFilter(self)
-        self._note = QLabel(_HOW)
+        self._note = QLabel(_INSTRUCTIONS)
         self._note.setWordWrap(True)
         self._change = QPushButton("Change…")
-        self._change.setToolTip("Then press the new key; Escape leaves it as it is")
+        self._change.setToolTip("Then press the new key, or Esc to keep the current one")
         self._change.clicked.connect(self._on_change)
-        self._none = QPushButton("No key")
+        self._none = QPushButton("Remove key")
+        self._none.setToolTip("Leave this action without a shortcut")
         self._none.clicked.connect(lambda: self._ask(None))
         self._reset = QPushButton("Reset all")
-        self._reset.setToolTip("Have all keys as they come")
+        self._reset.setToolTip("Restore the default shortcuts")
         self._reset.clicked.connect(lambda: self.reset_requested.emit())
         buttons = QHBoxLayout()
         for button in (self._change, self._none, self._reset):
@@ -96,9 +96,9 @@ class ShortcutsPanel(QDialog):
 
     # What is shown -----------------------------------------------------------------------------
 
-    def show_keys(self, rows: Sequence[KeyRow]) -> None:
-        """Show these keys, those of a group under its heading."""
-        chosen = self._current
+    def show_rows(self, rows: Sequence[ShortcutRow]) -> None:
+        """Show these shortcuts, those of a group under its heading."""
+        selected = self._current
         self.rows.clear()
         groups: dict[str, QTreeWidgetItem] = {}
         for row in rows:
@@ -107,7 +107,7 @@ class ShortcutsPanel(QDialog):
                 font = heading.font(0)
                 font.setBold(True)
                 heading.setFont(0, font)
-                heading.setSizeHint(_KEY, QSize(0, _ROW_PX))  # of all rows, by their first
+                heading.setSizeHint(_KEY, QSize(0, _ROW_PX))  # row heights are uniform
                 heading.setFlags(Qt.ItemFlag.ItemIsEnabled)
                 self.rows.addTopLevelItem(heading)
                 heading.setFirstColumnSpanned(True)
@@ -118,13 +118,13 @@ class ShortcutsPanel(QDialog):
             for column in (_KEY, _HELP):
                 item.setToolTip(column, row.remark)
             groups[row.group].addChild(item)
-            if row.command and row.command == chosen:
+            if row.command and row.command == selected:
                 self.rows.setCurrentItem(item)
         self._leave_room(groups)
         self._reset.setEnabled(any(row.is_changed for row in rows))
 
     def _leave_room(self, headings: Iterable[str]) -> None:
-        """Have no heading cut off; other lines can be scrolled to their ends."""
+        """Keep the window wide enough for the headings; other lines can be scrolled."""
         font = QFont(self.rows.font())
         font.setBold(True)
         longest = max(map(QFontMetrics(font).horizontalAdvance, headings), default=0)
@@ -132,8 +132,8 @@ class ShortcutsPanel(QDialog):
         self.rows.setMinimumWidth(longest + bar + _AROUND_HEADING_PX)
 
     def show_note(self, text: str) -> None:
-        """Say something of what was just done; "": how keys are changed."""
-        self._note.setText(text or _HOW)
+        """Show what came of the last change; "": the instructions."""
+        self._note.setText(text or _INSTRUCTIONS)
 
     # What is asked for ---------------------------------------------------------------------------
 
@@ -143,28 +143,28 @@ class ShortcutsPanel(QDialog):
         return "" if item is None else item.data(_KEY, _COMMAND) or ""
 
     def _on_current_changed(self) -> None:
-        self._waiting = ""
+        self._command_to_change = ""
         for button in (self._change, self._none):
             button.setEnabled(bool(self._current))
 
     def _on_change(self) -> None:
         if self._current:
-            self._waiting = self._current
+            self._command_to_change = self._current
             self.rows.setFocus()
-            self.show_note(f"Press the new key for: {self.rows.currentItem().text(_HELP)}.")
+            self.show_note(f"Press the new key for '{self.rows.currentItem().text(_HELP)}'.")
 
     def _ask(self, binding: KeyBinding | None) -> None:
-        self._waiting = ""
+        self._command_to_change = ""
         self.show_note("")
         self.key_requested.emit(self._current, binding)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Take the next key that is pressed as the new one, while one is waited for."""
-        if watched is self.rows and self._waiting and isinstance(event, QKeyEvent):
+        """Take the next key that is pressed as the new one while a shortcut is being changed."""
+        if watched is self.rows and self._command_to_change and isinstance(event, QKeyEvent):
             if event.type() == QEvent.Type.ShortcutOverride:
                 event.accept()  # napari's menus do not get it
             elif event.type() == QEvent.Type.KeyPress and event.key() == Qt.Key.Key_Escape:
-                self._waiting = ""
+                self._command_to_change = ""
                 self.show_note("")
             elif event.type() == QEvent.Type.KeyPress and event.key() not in _MODIFIERS:
                 self._ask(KeyBinding.from_int(int(qkeycombo2modelkey(event.keyCombination()))))

@@ -63,7 +63,7 @@ class AutomaticController:
             "next": lambda: self._step(1),
             "previous": lambda: self._step(-1),
         }
-        self.view = ProposalView(viewer, binding.keys, commands)
+        self.view = ProposalView(viewer, binding.shortcuts, commands)
         self._connect()
         self._on_plane_changed()
 

@@ -63,7 +63,7 @@ class ClassesController:
         self._connections = Connections(
             (classes.table.changed, self._on_classes_changed),
             (binding.objects.target_changed, self._on_target_changed),
-            (binding.keys.changed, self._show),
+            (binding.shortcuts.changed, self._show),
         )
         self._on_target_changed()
         self._on_classes_changed()
@@ -154,11 +154,11 @@ class ClassesController:
         self._show()
 
     def _on_classes_changed(self) -> None:
-        table, keys = self._classes.table, self._binding.keys
+        table, shortcuts = self._classes.table, self._binding.shortcuts
         if table.classes:
-            keys.offer(self._commands)
+            shortcuts.register(self._commands)
         else:
-            keys.withdraw(self._commands)  # the digits are napari's until there are classes
+            shortcuts.unregister(self._commands)  # the digits are napari's until there are classes
         self._objects.table.set_classes({one.name: one.color for one in table.classes})
 
     def _show(self) -> None:
@@ -167,7 +167,7 @@ class ClassesController:
         table = self._classes.table
         counts = Counter(one.class_name for one in self._target.book) if self._target else {}
         names = [None, *(one.name for one in table.classes)][: MAX_NUMBERED + 1]
-        binding_of = self._binding.keys.binding_of
+        binding_of = self._binding.shortcuts.binding_of
         keys = {
             name: key_text(binding_of(class_command(number))) for number, name in enumerate(names)
         }

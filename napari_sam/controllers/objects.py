@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam._qt.object_model import PlaneAxes
 from napari_sam._qt.object_table import ObjectTable
 from napari_sam.controllers.export import ExportController
-from napari_sam.layers import KEYS, LayerBinding
-from napari_sam.layers.shortcuts import MAX_NUMBERED, class_command
+from napari_sam.layers import LayerBinding
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session.annotations import axes_in_files
 from napari_sam.session.connections import Connections
@@ -17,12 +14,6 @@ from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.objects.records import counted
 from napari_sam.session.session import AnnotationSession
 from napari_sam.session.state import SessionState
-
-_IN_TABLE: Final = {
-    *("next_object", "previous_object", "reviewed", "undo", "redo"),
-    *(class_command(number) for number in range(MAX_NUMBERED + 1)),
-}
-"""Commands that are given by their keys also while the table has the keyboard."""
 
 
 class ObjectTableController:
@@ -47,16 +38,16 @@ class ObjectTableController:
         table.remove_requested.connect(self._on_remove)
         table.merge_requested.connect(self._on_merge)
         table.change_requested.connect(self._on_change)
-        table.command_requested.connect(binding.keys.give)
+        table.command_requested.connect(binding.shortcuts.run)
         self.fold.toggled.connect(binding.objects.point)
         self._connections = Connections(
             (binding.objects.target_changed, self._on_target_changed),
             (binding.objects.object_pointed_at, table.point_at),
             (binding.shown.stack_changed, self._on_plane_changed),
-            (binding.keys.changed, self._on_keys_changed),
+            (binding.shortcuts.changed, self._on_shortcuts_changed),
             (session.changed, self._on_session_changed),
         )
-        binding.keys.offer(
+        binding.shortcuts.register(
             {
                 "next_object": lambda: self.step(1),
                 "previous_object": lambda: self.step(-1),
@@ -119,15 +110,8 @@ class ObjectTableController:
         if is_another and not state.prompts.is_empty and self.table.chosen != [reopened]:
             self.table.choose_none()
 
-    def _on_keys_changed(self) -> None:
-        keys = self._binding.keys
-        given = {key.command: keys.binding_of(key.command) for key in KEYS}
-        in_table = {
-            binding: command
-            for command, binding in given.items()
-            if command in _IN_TABLE and binding is not None and keys.is_offered(command)
-        }
-        self.table.set_keys(in_table)
+    def _on_shortcuts_changed(self) -> None:
+        self.table.set_keys(self._binding.shortcuts.table_bindings)
 
     # The target ----------------------------------------------------------------------------------
 

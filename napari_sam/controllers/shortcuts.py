@@ -1,4 +1,4 @@
-"""Connects the list of keys with the keys that are in force, and keeps those that are chosen."""
+"""Connects the list of shortcuts with the keys in force, and keeps the user's own keys."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from app_model.types import KeyBinding
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QMenu, QShortcut, QWidget
 
-from napari_sam._qt.shortcuts_panel import KeyRow, ShortcutsPanel
-from napari_sam.layers import KEYS, LayerBinding
-from napari_sam.layers.shortcuts import MAX_NUMBERED, Key, class_command, key_text
+from napari_sam._qt.shortcuts_panel import ShortcutRow, ShortcutsPanel
+from napari_sam.layers import SHORTCUTS, LayerBinding
+from napari_sam.layers.shortcuts import MAX_NUMBERED, Shortcut, class_command, key_text
 from napari_sam.session.classes.classes import ClassTable
 from napari_sam.session.connections import Connections
 from napari_sam.storage.shortcuts import load_keys, save_keys
 
-_GROUPS: Final = list(dict.fromkeys(key.group for key in KEYS))
+_GROUPS: Final = list(dict.fromkeys(shortcut.group for shortcut in SHORTCUTS))
 
 
-class NamesKeys(Protocol):
+class ShowsKeys(Protocol):
     """A panel with keys in its texts."""
 
     def show_keys(self, keys: Mapping[str, str]) -> None:
@@ -28,37 +28,37 @@ class NamesKeys(Protocol):
 
 
 class ShortcutsController:
-    """Shows all keys, has them changed, and remembers that from one start to the next."""
+    """Shows all shortcuts, changes them, and keeps them from one start to the next."""
 
     def __init__(
         self,
         widget: QWidget,
         binding: LayerBinding,
         classes: ClassTable,
-        panels: Iterable[NamesKeys] = (),
+        panels: Iterable[ShowsKeys] = (),
     ) -> None:
         self._panels = tuple(panels)
         self._widget, self._binding, self._classes = widget, binding, classes
-        self._keys = binding.keys
+        self._shortcuts = binding.shortcuts
         self.panel = ShortcutsPanel(widget)
         self.panel.key_requested.connect(self._on_key_requested)
         self.panel.reset_requested.connect(self._on_reset_requested)
-        self._shortcut = QShortcut(QKeySequence("?"), widget)
-        self._shortcut.activated.connect(self.toggle)
-        self._keys.offer({"help": self.toggle})
+        self._help_key = QShortcut(QKeySequence("?"), widget)
+        self._help_key.activated.connect(self.toggle)
+        self._shortcuts.register({"help": self.toggle})
         self._load()
         self._connections = Connections(
-            (self._keys.changed, self._show), (classes.changed, self._show)
+            (self._shortcuts.changed, self._show), (classes.changed, self._show)
         )
         self._show()
 
     def close(self) -> None:
-        """Take the list off the screen."""
+        """Close the list."""
         self._connections.close()
         self.panel.close()
 
     def toggle(self) -> None:
-        """Show the list, or hide it; the rest goes on meanwhile."""
+        """Show the list or hide it; it is not modal."""
         if self.panel.isVisible():
             self.panel.hide()
         else:
@@ -68,84 +68,84 @@ class ShortcutsController:
 
     def _load(self) -> None:
         try:
-            wrong = self._keys.reset(load_keys())
+            invalid = self._shortcuts.reset(load_keys())
         except ValueError as error:
             self._binding.warned.emit(str(error))
             return
-        if wrong:
+        if invalid:
             self._binding.warned.emit(
-                f"Some of your keys are not used, press ? to choose others: {', '.join(wrong)}."
+                f"Ignored invalid shortcuts in your settings: {', '.join(invalid)}. Press ? to set "
+                "them again."
             )
 
     def _show(self) -> None:
         for panel in self._panels:
-            panel.show_keys(self._keys.texts)
+            panel.show_keys(self._shortcuts.texts)
         if self.panel.isVisible():
-            self.panel.show_keys(self._rows())
+            self.panel.show_rows(self._rows())
 
-    def _rows(self) -> list[KeyRow]:
+    def _rows(self) -> list[ShortcutRow]:
         numbers = {class_command(number): number for number in range(1, MAX_NUMBERED + 1)}
+        binding_of = self._shortcuts.binding_of
         return [
-            KeyRow(
-                key.group,
-                key_text(self._keys.binding_of(key.command)),
-                self._help(key, numbers.get(key.command)),
-                key.command if key.layer_types else "",
-                self._remark(key),
-                self._keys.binding_of(key.command) != key.binding,
+            ShortcutRow(
+                shortcut.group,
+                key_text(binding_of(shortcut.command)),
+                self._help(shortcut, numbers.get(shortcut.command)),
+                shortcut.command if shortcut.layer_types else "",
+                self._remark(shortcut),
+                binding_of(shortcut.command) != shortcut.binding,
             )
-            for key in sorted(KEYS, key=lambda key: _GROUPS.index(key.group))
+            for shortcut in sorted(SHORTCUTS, key=lambda shortcut: _GROUPS.index(shortcut.group))
         ]
 
-    def _help(self, key: Key, number: int | None) -> str:
+    def _help(self, shortcut: Shortcut, number: int | None) -> str:
         """Return what a key does now."""
         if number is not None:
             name = self._classes.name_of(number)
-            return f"{key.help}: {name}" if name else f"{key.help}, once there is one"
-        on = [one.__name__.lower() for one in key.layer_types]
-        return f"{key.help} (on {on[0]})" if len(on) == 1 else key.help
+            return f"{shortcut.help}: {name}" if name else f"{shortcut.help} (not defined yet)"
+        names = [layer_type.__name__ for layer_type in shortcut.layer_types]
+        return f"{shortcut.help} ({names[0]} layer)" if len(names) == 1 else shortcut.help
 
-    def _remark(self, key: Key) -> str:
-        hidden = self._keys.hidden_actions(key.command)
-        if not hidden:
-            return ""
-        return f"On our layers instead of napari's own: {', '.join(hidden)}"
+    def _remark(self, shortcut: Shortcut) -> str:
+        hidden = self._shortcuts.hidden_actions(shortcut.command)
+        return f"On SAM layers this replaces napari's: {', '.join(hidden)}" if hidden else ""
 
     # What is asked for ---------------------------------------------------------------------------
 
     def _on_key_requested(self, command: str, binding: KeyBinding | None) -> None:
         try:
             self._check_menus(binding)
-            self._keys.choose(command, binding)
+            self._shortcuts.set_key(command, binding)
             self._save()
         except ValueError as error:
             self.panel.show_note(str(error))
             return
-        hidden = self._keys.hidden_actions(command)
+        hidden = self._shortcuts.hidden_actions(command)
         if hidden:
             self.panel.show_note(
-                f"{key_text(binding)} is napari's key for: {', '.join(hidden)}. On our layers it"
-                " is yours now."
+                f"{key_text(binding)} normally triggers '{', '.join(hidden)}' in napari; on SAM "
+                "layers it now triggers this action."
             )
 
     def _check_menus(self, binding: KeyBinding | None) -> None:
-        """Refuse a key that napari's menus would take before a layer hears of it."""
+        """Refuse a key of napari's menus, which no layer would get."""
         if binding is None:
             return
-        wanted = QKeyBindingSequence(binding)
+        sequence = QKeyBindingSequence(binding)
         menus = self._widget.window().findChildren(QMenu)
-        for action in (one for menu in menus for one in menu.actions()):
-            if wanted in action.shortcuts():
+        for action in (action for menu in menus for action in menu.actions()):
+            if sequence in action.shortcuts():
                 name = action.text().replace("&", "")
-                msg = f"{key_text(binding)} is napari's key for {name}: choose another."
+                msg = f"{key_text(binding)} triggers '{name}' in napari. Choose another key."
                 raise ValueError(msg)
 
     def _on_reset_requested(self) -> None:
-        self._keys.reset()
+        self._shortcuts.reset()
         try:
             self._save()
         except ValueError as error:
             self.panel.show_note(str(error))
 
     def _save(self) -> None:
-        save_keys(self._keys.chosen)
+        save_keys(self._shortcuts.changed_keys)

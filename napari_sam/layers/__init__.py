@@ -2,6 +2,6 @@
 
 from napari_sam.layers.binding import LayerBinding
 from napari_sam.layers.candidate_layers import CANDIDATE_COLORS
-from napari_sam.layers.shortcuts import KEYS
+from napari_sam.layers.shortcuts import SHORTCUTS
 
-__all__ = ["CANDIDATE_COLORS", "KEYS", "LayerBinding"]
+__all__ = ["CANDIDATE_COLORS", "SHORTCUTS", "LayerBinding"]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_sam.layers.camera import show_box
 from napari_sam.layers.plane_view import PlaneView, placement
 from napari_sam.layers.plane_view import place as lie
-from napari_sam.layers.shortcuts import Commands, KeyMap
+from napari_sam.layers.shortcuts import Commands, ShortcutMap
 from napari_sam.layers.viewer_layers import OWN_MARK, ViewerLayers
 from napari_sam.session.automatic.picture import ProposalPicture, sampled
 from napari_sam.session.automatic.proposals import Proposal
@@ -107,8 +107,8 @@ class Place:
 class ProposalView:
     """Shows a picture of proposals in a viewer, or a single one of them."""
 
-    def __init__(self, viewer: ViewerModel, keys: KeyMap, commands: Commands) -> None:
-        self._viewer, self._keys, self._commands = viewer, keys, commands
+    def __init__(self, viewer: ViewerModel, shortcuts: ShortcutMap, commands: Commands) -> None:
+        self._viewer, self._shortcuts, self._commands = viewer, shortcuts, commands
         layers: LayerList = viewer.layers
         self.layers = ViewerLayers(layers)
         self.layer: ProposalLayer | None = None
@@ -130,7 +130,7 @@ class ProposalView:
             where = place.layer_placement((step, step))
             self.layer = ProposalLayer(shape, name, where, self._commands)
             self._paint(self.layer, place, picture, alone)
-            self._keys.bind(self.layer, self._commands)
+            self._shortcuts.bind(self.layer, self._commands)
             self.layers.add(self.layer)
             for event in _moves(place.image):
                 event.connect(self._follow_image)
@@ -188,7 +188,7 @@ class ProposalView:
         layer = self.layer
         if layer is not None and layer.data.any():
             self.forget()
-            self._keys.unbind(layer)
+            self._shortcuts.unbind(layer)
             layer.release()
         else:
             self.remove()

@@ -18,7 +18,7 @@ from napari_sam.layers.objects_binding import ObjectsBinding
 from napari_sam.layers.plane_view import PlaneView
 from napari_sam.layers.prompt_binding import PromptBinding
 from napari_sam.layers.shape_prompts import TOOLS
-from napari_sam.layers.shortcuts import KeyMap
+from napari_sam.layers.shortcuts import ShortcutMap
 from napari_sam.layers.shown_plane import PlaceId, ShownPlane
 from napari_sam.layers.viewer_layers import ViewerLayers
 from napari_sam.session.connections import Connections
@@ -69,9 +69,9 @@ class LayerBinding:
         # Where prompts were undone while another plane was shown: the layers do not know yet.
         self._restored: set[PlaceId] = set()
         self._is_closed = self._is_making_candidates = False
-        self.keys = KeyMap()
-        """The keys on our layers, which the user can choose."""
-        self.keys.offer(
+        self.shortcuts = ShortcutMap()
+        """The keys on SAM layers, which the user can change."""
+        self.shortcuts.register(
             {
                 "accept": self.objects.accept,
                 "clear": session.clear_prompts,
@@ -90,7 +90,7 @@ class LayerBinding:
             viewer.dims,
             self._on_prompts_changed,
             self._on_gesture,
-            self.keys.bind,
+            self.shortcuts.bind,
         )
         self._candidates = CandidateLayers(
             self._layers,
@@ -116,7 +116,7 @@ class LayerBinding:
         self._connections.close()
         self.shown.close()
         for layer in self._prompts.own_layers:
-            self.keys.unbind(layer)
+            self.shortcuts.unbind(layer)
         self._prompts.close()
         self.objects.close()
         self._candidates.remove()
@@ -296,7 +296,7 @@ class LayerBinding:
 
     def _add_candidate(self, layer: Labels) -> None:
         self._layers.add(layer, below=self._prompts.own_layers)
-        self.keys.bind(layer)
+        self.shortcuts.bind(layer)
 
     def _on_session_changed(self, state: SessionState) -> None:
         if state.prompts != self._last_read and self.shown.view is not None:
@@ -334,7 +334,7 @@ class LayerBinding:
         if self._layers.is_changing:
             return
         if self.is_ours(layer):
-            self.keys.unbind(layer)
+            self.shortcuts.unbind(layer)
         self._candidates.forget(layer)
         if layer is self.shown.image:
             self.shown.brought.stop()

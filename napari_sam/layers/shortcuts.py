@@ -1,7 +1,7 @@
-"""The keys on our layers, and on no others: one table of them, and which are in force.
+"""The shortcuts of SAM layers: one list of them, and the keys that are in force.
 
-napari's own preferences know keys of the viewer and of layer types: a key put there would act on
-every layer of the user's. So ours are changed in a list of our own, which is made of this table.
+napari's preferences hold keys of the viewer and of layer types: a key put there would act on all
+of the user's layers. So these are changed in a window of their own, which shows this list.
 """
 
 from __future__ import annotations
@@ -18,68 +18,83 @@ from napari.layers import Labels, Layer, Points, Shapes
 from psygnal import Signal
 
 Commands = Mapping[str, Callable[[], None]]
-"""What commands do, by name."""
+"""What to call for each command."""
 _ALL: Final = (Points, Shapes, Labels)
 _PROMPTS: Final = (Points, Shapes)
 MAX_NUMBERED: Final = 9
-"""So many classes have a number key."""
+"""How many classes have a number key."""
 
 
 def class_command(number: int) -> str:
-    """Return the command of a number key, up to `MAX_NUMBERED`; 0 is for no class."""
+    """Return the command of a number key, up to `MAX_NUMBERED`; 0 stands for no class."""
     return f"class_{number}"
 
 
 @dataclass(frozen=True)
-class Key:
-    """A key, the command it gives, and the types of our layers that it is bound on."""
+class Shortcut:
+    """A key, the command that it starts, and the types of SAM layers that it works on."""
 
-    code: int  # the key that it has unless the user chose another one, as app-model numbers it
-    command: str  # what it gives
-    help: str  # what that does
-    # empty for a key of the window, which cannot be changed
-    layer_types: tuple[type[Layer], ...] = _ALL
-    group: str = "Masks and prompts"  # under which heading it is listed
+    code: int  # the default key, as app-model numbers it
+    command: str
+    help: str  # what the command does
+    layer_types: tuple[type[Layer], ...] = _ALL  # empty: works anywhere, and cannot be changed
+    group: str = "Masks and prompts"  # the heading it is listed under
+    in_table: bool = False  # whether it also works while the table of objects has the focus
 
     @property
     def binding(self) -> KeyBinding:
-        """The key in napari's form."""
+        """The default key in napari's form."""
         return KeyBinding.from_int(self.code)
 
 
+_SHIFT, _CTRL = KeyMod.Shift, KeyMod.CtrlCmd
 _DIGITS: Final = [int(KeyCode.from_string(str(digit))) for digit in range(10)]
 _OBJECTS: Final = "Objects"
-_FOUND: Final = "Found masks (with the keys for masks, too)"
-_REVIEW: Final = "Review (also in the table of objects)"
-_CLASSES: Final = "Classes (also in the table of objects)"
+_AUTOMATIC: Final = "Automatic masks (besides the shortcuts for masks)"
+_REVIEW: Final = "Review (also in the object table)"
+_CLASSES: Final = "Classes (also in the object table)"
 
-# napari's Labels layers have undo and redo keys already; `CandidateLayer` gives them our meaning.
-KEYS: Final = (
-    Key(KeyCode.KeyC, "accept", "Accept the shown mask"),
-    Key(KeyMod.Shift | KeyCode.KeyC, "clear", "Clear the prompts"),
-    Key(KeyCode.KeyW, "next", "Show the next mask"),
-    Key(KeyMod.Shift | KeyCode.KeyW, "previous", "Show the previous mask"),
-    # napari's key for the tool of scribbles in a Shapes layer, for which there is a button.
-    Key(KeyCode.KeyT, "flip", "Foreground or background, for clicks and scribbles", _PROMPTS),
-    Key(KeyCode.KeyH, "hover", "Preview the mask under the cursor, on or off"),
-    Key(KeyCode.KeyO, "reopen", "Reopen the object under the cursor", group=_OBJECTS),
-    Key(
-        KeyMod.Shift | KeyCode.KeyX, "remove", "Delete the object under the cursor", group=_OBJECTS
+# napari's Labels layers have undo and redo keys already; `CandidateLayer` overrides what they do.
+SHORTCUTS: Final = (
+    Shortcut(KeyCode.KeyC, "accept", "Accept the shown mask"),
+    Shortcut(_SHIFT | KeyCode.KeyC, "clear", "Clear the prompts"),
+    Shortcut(KeyCode.KeyW, "next", "Show the next mask"),
+    Shortcut(_SHIFT | KeyCode.KeyW, "previous", "Show the previous mask"),
+    # In napari, T selects a drawing tool of Shapes layers, for which the panel has a button.
+    Shortcut(KeyCode.KeyT, "flip", "Switch clicks to background or foreground", _PROMPTS),
+    Shortcut(KeyCode.KeyH, "hover", "Turn the preview under the cursor on or off"),
+    Shortcut(KeyCode.KeyO, "reopen", "Re-edit the object under the cursor", _ALL, _OBJECTS),
+    Shortcut(_SHIFT | KeyCode.KeyX, "remove", "Delete the object under the cursor", _ALL, _OBJECTS),
+    Shortcut(_CTRL | KeyCode.KeyZ, "undo", "Undo", _PROMPTS, _OBJECTS, in_table=True),
+    Shortcut(_CTRL | _SHIFT | KeyCode.KeyZ, "redo", "Redo", _PROMPTS, _OBJECTS, in_table=True),
+    Shortcut(KeyCode.KeyX, "reject", "Reject the shown automatic mask", (Labels,), _AUTOMATIC),
+    Shortcut(KeyCode.KeyM, "next_object", "Go to the next object", _ALL, _REVIEW, in_table=True),
+    Shortcut(
+        _SHIFT | KeyCode.KeyM,
+        "previous_object",
+        "Go to the previous object",
+        _ALL,
+        _REVIEW,
+        in_table=True,
     ),
-    Key(KeyMod.CtrlCmd | KeyCode.KeyZ, "undo", "Undo", _PROMPTS, _OBJECTS),
-    Key(KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ, "redo", "Redo", _PROMPTS, _OBJECTS),
-    Key(KeyCode.KeyX, "reject", "Leave out the found mask that is shown", (Labels,), _FOUND),
-    Key(KeyCode.KeyM, "next_object", "Go to the next object of the table", group=_REVIEW),
-    Key(KeyMod.Shift | KeyCode.KeyM, "previous_object", "Go to the one before", group=_REVIEW),
-    Key(KeyCode.KeyY, "reviewed", "Mark as reviewed, or not, and go to the next", group=_REVIEW),
+    Shortcut(
+        KeyCode.KeyY,
+        "reviewed",
+        "Mark as reviewed and go to the next object, or unmark",
+        _ALL,
+        _REVIEW,
+        in_table=True,
+    ),
     *(
-        Key(_DIGITS[number], class_command(number), f"Class {number}", group=_CLASSES)
+        Shortcut(
+            _DIGITS[number], class_command(number), f"Class {number}", _ALL, _CLASSES, in_table=True
+        )
         for number in range(1, MAX_NUMBERED + 1)
     ),
-    Key(KeyCode.Digit0, class_command(0), "No class", group=_CLASSES),
-    Key(KeyMod.Shift | KeyCode.Slash, "help", "Show or hide this list", (), "In the whole window"),
+    Shortcut(KeyCode.Digit0, class_command(0), "No class", _ALL, _CLASSES, in_table=True),
+    Shortcut(_SHIFT | KeyCode.Slash, "help", "Show or hide this list", (), "In the whole window"),
 )
-_BY_COMMAND: Final = {key.command: key for key in KEYS}
+_BY_COMMAND: Final = {shortcut.command: shortcut for shortcut in SHORTCUTS}
 
 
 def key_text(binding: KeyBinding | None) -> str:
@@ -92,38 +107,44 @@ def key_text(binding: KeyBinding | None) -> str:
     return str(binding.to_text(use_symbols=is_mac, joinchar="" if is_mac else "+"))
 
 
-class KeyMap:
-    """Which key gives which command now; binds those on our layers for which there is a command."""
+class ShortcutMap:
+    """The key of each command; binds keys on SAM layers for the commands that are registered."""
 
     changed = Signal()
-    """Other keys are in force, or other commands are there to be given."""
+    """Other keys are in force, or other commands are registered."""
 
     def __init__(self) -> None:
         self._commands: dict[str, Callable[[], None]] = {}
-        self._bindings: dict[str, KeyBinding | None] = {key.command: key.binding for key in KEYS}
+        self._bindings: dict[str, KeyBinding | None] = {
+            shortcut.command: shortcut.binding for shortcut in SHORTCUTS
+        }
         self._bound: WeakKeyDictionary[Layer, list[KeyBinding]] = WeakKeyDictionary()
         self._commands_on: WeakKeyDictionary[Layer, Commands] = WeakKeyDictionary()
 
     # On layers ---------------------------------------------------------------------------------
 
-    def offer(self, commands: Commands) -> None:
-        """Have commands be given by their keys from now on, on all our layers."""
+    def register(self, commands: Commands) -> None:
+        """Start these commands by their keys, on all SAM layers."""
         self._commands.update(commands)
-        self._renew()
+        self._rebind()
 
-    def withdraw(self, commands: Mapping[str, object]) -> None:
-        """Have commands not be given any more: their keys are napari's again."""
+    def unregister(self, commands: Mapping[str, object]) -> None:
+        """Return the keys of these commands to napari."""
         for command in commands:
             self._commands.pop(command, None)
-        self._renew()
+        self._rebind()
 
-    def give(self, command: str) -> None:
-        """Do what a key does, if that is on offer."""
+    def is_registered(self, command: str) -> bool:
+        """Whether a command can be run."""
+        return command in self._commands
+
+    def run(self, command: str) -> None:
+        """Run a command if it is registered."""
         if command in self._commands:
             self._commands[command]()
 
     def bind(self, layer: Layer, commands: Commands | None = None) -> None:
-        """Bind the keys on one of our layers, and keep them up to date."""
+        """Bind the keys on a SAM layer, and keep them up to date; by default all commands."""
         self.unbind(layer)
         self._commands_on[layer] = self._commands if commands is None else commands
         self._bind(layer)
@@ -131,10 +152,10 @@ class KeyMap:
     def _bind(self, layer: Layer) -> None:
         commands = self._commands_on[layer]
         self._bound[layer] = bound = []
-        for key in KEYS:
-            binding, command = self._bindings[key.command], commands.get(key.command)
-            if isinstance(layer, key.layer_types) and binding is not None and command is not None:
-                layer.bind_key(binding, lambda _, command=command: command(), overwrite=True)
+        for shortcut in SHORTCUTS:
+            binding, run = self._bindings[shortcut.command], commands.get(shortcut.command)
+            if isinstance(layer, shortcut.layer_types) and binding is not None and run is not None:
+                layer.bind_key(binding, lambda _, run=run: run(), overwrite=True)
                 bound.append(binding)
 
     def unbind(self, layer: Layer) -> None:
@@ -146,7 +167,7 @@ class KeyMap:
         for binding in self._bound.pop(layer, ()):
             layer.keymap.pop(binding, None)
 
-    def _renew(self) -> None:
+    def _rebind(self) -> None:
         for layer in list(self._commands_on):
             self._release(layer)
             self._bind(layer)
@@ -155,79 +176,87 @@ class KeyMap:
     # Which keys --------------------------------------------------------------------------------
 
     def binding_of(self, command: str) -> KeyBinding | None:
-        """Return the key that gives a command; None if none does."""
+        """Return the key of a command; None if it has none."""
         return self._bindings[command]
 
     @property
     def texts(self) -> dict[str, str]:
-        """What the keys are called, by command; "" stands for no key."""
+        """The name of the key of each command; "" if it has none."""
         return {command: key_text(binding) for command, binding in self._bindings.items()}
 
-    def is_offered(self, command: str) -> bool:
-        """Whether a command is there to be given."""
-        return command in self._commands
+    @property
+    def table_bindings(self) -> dict[KeyBinding, str]:
+        """The registered commands that also work in the table of objects, by key."""
+        return {
+            binding: shortcut.command
+            for shortcut in SHORTCUTS
+            if (binding := self._bindings[shortcut.command]) is not None
+            and shortcut.in_table
+            and shortcut.command in self._commands
+        }
 
-    def choose(self, command: str, binding: KeyBinding | None) -> None:
-        """Have another key give a command; None: none."""
-        key = _BY_COMMAND[command]
-        if not key.layer_types:
-            msg = f"{key_text(key.binding)} cannot be changed."
+    def set_key(self, command: str, binding: KeyBinding | None) -> None:
+        """Give a command another key, or none."""
+        shortcut = _BY_COMMAND[command]
+        if not shortcut.layer_types:
+            msg = f"The shortcut {key_text(shortcut.binding)} cannot be changed."
             raise ValueError(msg)
         other = None if binding is None else self.command_of(binding)
         if other not in (None, command):
             msg = (
-                f"{key_text(binding)} is taken: {_BY_COMMAND[other].help}. Give that another key "
-                "first, or choose one that is free."
+                f"{key_text(binding)} already triggers '{_BY_COMMAND[other].help}'. Choose another "
+                "key, or change that shortcut first."
             )
             raise ValueError(msg)
         self._bindings[command] = binding
-        self._renew()
+        self._rebind()
 
     def command_of(self, binding: KeyBinding) -> str | None:
-        """Return the command that a key gives; None if none."""
-        return next((name for name, one in self._bindings.items() if one == binding), None)
+        """Return the command of a key; None if it has none."""
+        return next((name for name, key in self._bindings.items() if key == binding), None)
 
     def hidden_actions(self, command: str) -> list[str]:
-        """Return what napari itself would do with a command's key on the layers it is bound on."""
+        """Return what the key of a command does in napari on the layers that it is bound on."""
         binding = self._bindings[command]
         if binding is None:
             return []
-        classes = [cls for one in _BY_COMMAND[command].layer_types for cls in one.__mro__]
-        found = [_actions(cls).get(binding) for cls in (*classes, ViewerModel)]
-        return [name for name in dict.fromkeys(found) if name]
+        types = _BY_COMMAND[command].layer_types
+        classes = [cls for layer_type in types for cls in layer_type.__mro__]
+        names = [_napari_actions(cls).get(binding) for cls in (*classes, ViewerModel)]
+        return [name for name in dict.fromkeys(names) if name]
 
     # To a file and back ------------------------------------------------------------------------
 
     @property
-    def chosen(self) -> dict[str, str]:
-        """The keys that are not as they come, by command; "" stands for no key."""
+    def changed_keys(self) -> dict[str, str]:
+        """The keys that differ from the defaults, by command; "" stands for no key."""
         return {
-            key.command: "" if binding is None else str(binding)
-            for key in KEYS
-            if (binding := self._bindings[key.command]) != key.binding
+            shortcut.command: "" if binding is None else str(binding)
+            for shortcut in SHORTCUTS
+            if (binding := self._bindings[shortcut.command]) != shortcut.binding
         }
 
-    def reset(self, chosen: Mapping[str, str] | None = None) -> list[str]:
-        """Restore the default shortcuts, but for those chosen; return what was not understood."""
-        wanted: dict[str, KeyBinding | None] = {}
-        wrong = []
-        for command, text in (chosen or {}).items():
+    def reset(self, changed_keys: Mapping[str, str] | None = None) -> list[str]:
+        """Restore the defaults, except for `changed_keys`; return the commands not understood."""
+        bindings: dict[str, KeyBinding | None] = {}
+        invalid = []
+        for command, text in (changed_keys or {}).items():
             try:
                 binding = _parsed(text)
             except ValueError:
-                wrong.append(command)
+                invalid.append(command)
                 continue
-            is_known = command in _BY_COMMAND and bool(_BY_COMMAND[command].layer_types)
-            if is_known and (binding is None or binding not in wanted.values()):
-                wanted[command] = binding
+            can_change = command in _BY_COMMAND and bool(_BY_COMMAND[command].layer_types)
+            if can_change and (binding is None or binding not in bindings.values()):
+                bindings[command] = binding
             else:
-                wrong.append(command)
-        for key in KEYS:
-            # A key that the user gave to something else is not taken back from it.
-            default = None if key.binding in wanted.values() else key.binding
-            self._bindings[key.command] = wanted.get(key.command, default)
-        self._renew()
-        return wrong
+                invalid.append(command)
+        for shortcut in SHORTCUTS:
+            # A key that the user gave to another command is not taken back from it.
+            default = None if shortcut.binding in bindings.values() else shortcut.binding
+            self._bindings[shortcut.command] = bindings.get(shortcut.command, default)
+        self._rebind()
+        return invalid
 
 
 def _parsed(text: str) -> KeyBinding | None:
@@ -235,12 +264,14 @@ def _parsed(text: str) -> KeyBinding | None:
         return None
     binding = KeyBinding.from_str(text)
     if any(part.key in (None, KeyCode.UNKNOWN) for part in binding.parts):
-        msg = f"{text} is no key."
+        msg = f"{text} is not a key."
         raise ValueError(msg)
     return binding
 
 
-def _actions(cls: type) -> dict[KeyBinding, str]:
-    """Return what keys do that napari has bound on a class, in the words of its functions."""
-    bound = getattr(cls, "class_keymap", {})
-    return {key: getattr(what, "__name__", "").replace("_", " ") for key, what in bound.items()}
+def _napari_actions(cls: type) -> dict[KeyBinding, str]:
+    """Return what napari's keys on a class do, in the words of its functions."""
+    keymap = getattr(cls, "class_keymap", {})
+    return {
+        key: getattr(action, "__name__", "").replace("_", " ") for key, action in keymap.items()
+    }

@@ -1,13 +1,18 @@
+"""Shortcuts on SAM layers: napari's stay free, and every command in the list is there."""
+
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 import pytest
-from app_model.types import KeyBinding
+from app_model.types import KeyBinding, KeyCode, KeyMod
 from napari.layers import Image, Labels, Points, Shapes
 from napari.utils.shortcuts import default_shortcuts
 from skimage import data
 
-from napari_sam.layers import KEYS
+from napari_sam.layers import SHORTCUTS
+from napari_sam.layers.shortcuts import ShortcutMap, key_text
 
 TIMEOUT_S = 120
 NAPARI_TYPES = {"points": Points, "shapes": Shapes, "labels": Labels}
@@ -53,7 +58,7 @@ def test_no_key_shadows_one_of_naparis_own(make_napari_viewer, layer_type):
     make_napari_viewer()  # registers napari's actions with the layer classes
     taken = napari_keys(layer_type)
     assert len(taken) > 15
-    ours = {key.binding for key in KEYS if layer_type in key.layer_types}
+    ours = {shortcut.binding for shortcut in SHORTCUTS if layer_type in shortcut.layer_types}
     # The digits are ours only while there are classes, and have letters beside them in napari; a
     # mask cannot be painted, so it needs no new label and none to swap; scribbles have a button.
     ours -= {KeyBinding.from_str(str(digit)) for digit in range(10)}
@@ -74,11 +79,11 @@ def test_keys_are_bound_on_our_layers_alone(make_widget):
     widget.binding.objects.accept()
     for layer in viewer.layers:
         ours = {
-            key.binding
-            for key in KEYS
-            if isinstance(layer, key.layer_types)
-            and not key.command.startswith("class")
-            and key.command != "reject"  # that is for what was found
+            shortcut.binding
+            for shortcut in SHORTCUTS
+            if isinstance(layer, shortcut.layer_types)
+            and not shortcut.command.startswith("class")
+            and shortcut.command != "reject"  # that is for what was found
         }
         expected = ours if layer.name.startswith("SAM ") else set()
         assert set(layer.keymap) == expected, layer.name
@@ -167,3 +172,64 @@ def test_t_flips_scribbles_but_neither_boxes_nor_points_elsewhere(make_widget):
     assert prompts.point_labels == (1,)
     assert list(shapes.features["polarity"]) == ["foreground", "foreground"]
     assert widget.binding.polarity == 1
+
+
+def test_a_key_goes_to_layers_of_its_type_as_long_as_its_command_is_offered():
+    keys, points, shapes = ShortcutMap(), Points(), Shapes()
+    done = []
+    keys.bind(points)
+    keys.bind(shapes)
+    keys.register({"flip": lambda: done.append("flip"), "accept": lambda: done.append("accept")})
+    assert set(map(str, points.keymap)) == {"C", "T"}
+    assert set(map(str, shapes.keymap)) == {"C", "T"}
+    keys.unregister({"accept": None})
+    assert set(map(str, points.keymap)) == {"T"}
+    keys.run("accept")
+    keys.run("flip")
+    assert done == ["flip"]
+    keys.unbind(points)
+    assert not points.keymap
+    # A key that was exchanged with another one is understood again.
+    assert keys.reset({"accept": "W", "next": "C"}) == []
+    assert keys.changed_keys == {"accept": "W", "next": "C"}
+    # One that is new to this version is not taken from what the user gave it to.
+    assert keys.reset({"accept": "M"}) == []
+    assert keys.binding_of("next_object") is None
+
+
+def test_keys_that_mean_something_else_on_one_layer_follow_the_choice_too():
+    keys, masks, found = ShortcutMap(), Labels(np.zeros((2, 2), int)), Labels(np.zeros((2, 2), int))
+    done = []
+    keys.register({"accept": lambda: done.append("mask")})
+    keys.bind(masks)
+    keys.bind(found, {what: partial(done.append, what) for what in ("accept", "reject")})
+    keys.set_key("accept", KeyBinding.from_str("J"))
+    keys.set_key("reject", KeyBinding.from_str("C"))
+    assert set(map(str, masks.keymap)) == {"J"}
+    assert set(map(str, found.keymap)) == {"J", "C"}
+    for layer, key in ((masks, "J"), (found, "J"), (found, "C")):
+        layer.keymap[KeyBinding.from_str(key)](layer)
+    assert done == ["mask", "accept", "reject"]
+    keys.unbind(found)
+    keys.register({})
+    assert not found.keymap
+
+
+def test_keys_are_written_as_on_the_platform(monkeypatch):
+    binding = KeyBinding.from_int(KeyMod.Shift | KeyCode.KeyM)
+    assert key_text(binding) == "Shift+M"
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert key_text(binding) == "⇧M"
+    assert key_text(None) == ""
+
+
+def test_every_command_of_the_list_is_registered(make_widget):
+    _, widget = make_widget(wait=False)
+    widget.session.classes.add("coin")
+    on_automatic_masks = {"reject"}
+    missing = {
+        shortcut.command
+        for shortcut in SHORTCUTS
+        if not widget.binding.shortcuts.is_registered(shortcut.command)
+    }
+    assert missing == on_automatic_masks
