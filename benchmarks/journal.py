@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_sam.session import ArrayLabels, ArrayPlane, ObjectRecord, Overlap, Prompts
-from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.journal.entries import Direction
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.journal import Journal

@@ -249,7 +249,7 @@ class Annotating(RuleBasedStateMachine):
         state, place, before = self.session.state, self.place, self.prompts
         self.session.objects.overlap = overlap
         reopening = self.session._decoding.object.reopened
-        reopened = None if reopening is None else reopening.record.label_id
+        reopened = None if reopening is None else reopening.label_id
         as_accepted = self.session._decoding.object.is_as_accepted
         try:
             self.session.accept()

@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QProgressBar, QPushButton, QV
 from napari_sam._qt.fixed_height_label import FixedHeightLabel
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam._qt.prefetch_row import PrefetchRow
-from napari_sam.session.state import Phase, SessionState
+from napari_sam.session.embedding.phase import Phase
+from napari_sam.session.state import SessionState
 
 # Each change makes Qt recompose the whole window, which without a GPU takes from the embedding's
 # own processor cores.

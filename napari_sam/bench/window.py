@@ -28,7 +28,7 @@ def main() -> None:
 
     from napari_sam._sample_data import retina
     from napari_sam.bench.instruments import TIMEOUT_S, Screen, previews_per_second
-    from napari_sam.session.state import Phase
+    from napari_sam.session.embedding.phase import Phase
     from napari_sam.widget import SamWidget
 
     options = options_of_process()

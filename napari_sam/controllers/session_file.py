@@ -106,7 +106,7 @@ class SessionFileController:
         if state.prompts.is_empty or view is None:
             return None
         reopened = state.reopened
-        label_id = None if reopened is None else reopened.record.label_id
+        label_id = None if reopened is None else reopened.label_id
         return BeingMade(state, view.index, (view.row_axis, view.column_axis), label_id)
 
     # Opening -------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from napari_sam.session.classes.classes import Classes, ObjectClass
 from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.image.image_plane import ImageError, ImagePlane
 from napari_sam.session.jobs import Dispatcher
@@ -13,7 +14,7 @@ from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
 from napari_sam.session.session import AnnotationSession
-from napari_sam.session.state import Phase, SessionState
+from napari_sam.session.state import SessionState
 
 __all__ = [
     "AUTO",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-from napari_sam.session.decoding.candidates import Candidates, ObjectState
+from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.prompts.prompts import Prompts
 
 _MAX_LEFT: Final = 100

@@ -9,8 +9,8 @@ from psygnal import Signal
 
 from napari_sam.session.automatic.generator import AutomaticMaskGenerator
 from napari_sam.session.batch_prompts.run import BatchPrompting
-from napari_sam.session.decoding.candidates import ObjectState
 from napari_sam.session.decoding.decoding import Decoding
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder, LoadPredictor
 from napari_sam.session.embedding.encoding import Encoding
 from napari_sam.session.embedding.store import EmbeddingStore
@@ -29,8 +29,7 @@ from napari_sam.session.objects.object_editing import ObjectEditing
 from napari_sam.session.plane_registry import PlaneRegistry
 from napari_sam.session.prefetch.prefetching import Prefetcher
 from napari_sam.session.prompts.prompts import Prompts
-from napari_sam.session.snapshot import snapshot_of, why_same
-from napari_sam.session.state import SessionState
+from napari_sam.session.state import SessionState, snapshot_of, why_same
 
 _MOMENT_S: Final = 0.02
 """How long to wait for an embedding that was there before; a user does not notice it."""

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.decoding import Decoding
+from napari_sam.session.embedding.encoding import Encoding
+from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.models.model_choice import ModelChoice, Runtime
+from napari_sam.session.objects.editing import Editing
+from napari_sam.session.prefetch.prefetching import Prefetcher
 from napari_sam.session.prefetch.preparation import PreparationState
 from napari_sam.session.prompts.prompts import Prompts
-
-
-class Phase(StrEnum):
-    """How far the current image is."""
-
-    NO_IMAGE = "no image"
-    LOADING = "loading the model"
-    EMBEDDING = "embedding"
-    READY = "ready"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -125,3 +118,43 @@ def hint_for(phase: Phase, usable: Prompts, remarks: tuple[str, ...]) -> str:
     if not usable.has_foreground:
         return "Background points only say what the object is not: add a foreground point."
     return "Accept the shown mask, choose another one under Masks, or correct it with more clicks."
+
+
+def snapshot_of(
+    encoding: Encoding, decoding: Decoding, editing: Editing, ahead: Prefetcher
+) -> SessionState:
+    """Return the state that a session with these parts is in."""
+    prompts = decoding.object.prompts
+    return SessionState(
+        phase=encoding.phase,
+        progress=encoding.progress,
+        prompts=prompts,
+        candidates=decoding.candidates,
+        chosen=decoding.chosen,
+        kept=decoding.object.reopened_choice,
+        preview=decoding.preview,
+        is_decoding=decoding.is_pending,
+        is_writing=not editing.is_idle,
+        can_undo=editing.history.can_undo,
+        can_redo=editing.history.can_redo,
+        hint=encoding.note
+        or why_same(encoding)
+        or hint_for(encoding.phase, *decoding.usable(prompts)),
+        has_image=encoding.plane is not None,
+        model=encoding.choice,
+        wish=encoding.wish,
+        is_checking=encoding.is_checking,
+        runtime=encoding.runtime,
+        devices=encoding.devices,
+        thumbnail=None if encoding.embedded is None else encoding.embedded.thumbnail,
+        preparation=ahead.preparation,
+    )
+
+
+def why_same(encoding: Encoding) -> str:
+    """Return why the model sees nothing in the whole plane; "" where that is not so."""
+    plane, embedded = encoding.plane, encoding.embedded
+    if plane is None or embedded is None:
+        return ""
+    is_whole = (embedded.tile.height, embedded.tile.width) == plane.shape
+    return embedded.why_same if is_whole else ""

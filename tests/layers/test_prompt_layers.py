@@ -149,7 +149,7 @@ def test_o_over_another_labels_layer_begins_with_its_object(make_widget):
     # Now the accepted one is under the cursor, too: it is the one that opens.
     widget.binding.objects.reopen_under_cursor()
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.session._decoding.object.reopened.record.label_id == 1
+    assert widget.session._decoding.object.reopened.label_id == 1
     viewer.layers["cellpose"].visible = False
     viewer.cursor.position = (290, 10)
     heard = []

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from napari_sam.session import ArrayPlane, ObjectRecord, Overlap, Prompts
-from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.jobs import CallbackQueue
 from napari_sam.session.journal.files import ImageReference

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from napari_sam.session.automatic.proposals import Key
-from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_sam.session.automatic.likeness import Likeness, mean_inside
 from napari_sam.session.automatic.request import TileMasks
 from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
-from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.objects.labels import LabelsPlane, parts
 from napari_sam.session.objects.packed import PackedMask

@@ -14,7 +14,7 @@ from napari_sam.session.automatic.accepted import AcceptedProposals
 from napari_sam.session.automatic.picture import ProposalPicture
 from napari_sam.session.automatic.proposals import Key, Proposal, in_layers
 from napari_sam.session.automatic.settings import OverlapOrder
-from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.labels import LabelsPlane, TargetError

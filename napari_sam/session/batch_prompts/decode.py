@@ -11,8 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.decoding.candidates import Candidates, ObjectState, decode, ranked
+from napari_sam.session.decoding.candidates import Candidates, decode, ranked
 from napari_sam.session.decoding.mask_prompts import logits_of_region
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.ranking import Memory
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile, union
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder

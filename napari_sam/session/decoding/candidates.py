@@ -1,11 +1,11 @@
-"""The masks of one prompt, and the memory of masks that later prompts of the object build on."""
+"""The masks predicted for the prompts of one object."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,6 @@ from napari_sam.session.prompts.shapes import Outline
 if TYPE_CHECKING:
     from napari_sam.model import MaskCrop, MaskPrediction
     from napari_sam.session.embedding.embeddings import EmbeddedTile
-    from napari_sam.session.objects.reopening import Reopened
-
-_MAX_STEPS: Final = 32
-"""Feedback steps kept per object; each holds 256 KB of logits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,85 +159,3 @@ def _within(
         if label == FOREGROUND and not (inside and limit[int(row), int(column)] > 0):
             return prediction
     return replace(prediction, low_res_logits=np.minimum(prediction.low_res_logits, limit))
-
-
-@dataclass(frozen=True, eq=False)
-class FeedbackStep:
-    """The mask that was chosen for some prompts, at the moment more were added to them."""
-
-    prompts: Prompts
-    low_res_logits: NDArray[np.float32]
-    tile: Tile
-    weights: Path | None = None
-
-
-@dataclass(frozen=True)
-class ObjectState:
-    """Everything about the object being made; frozen, so that undo can bring it back."""
-
-    prompts: Prompts = field(default_factory=Prompts)  # where the object is
-    choice: int | None = None  # the candidate the user chose; None leaves it to the ranking
-    # masks chosen on the way here, which the next decode may start from
-    feedback: tuple[FeedbackStep, ...] = ()
-    # the part of the image on which it is decoded; None as long as that is open
-    tile: Tile | None = None
-    # whether the tile was exchanged for a coarser one, which did not cut the mask off
-    is_raised: bool = False
-    reopened: Reopened | None = None  # the accepted object that this one will replace
-
-    def with_prompts(self, prompts: Prompts, shown: tuple[Candidates, int] | None) -> ObjectState:
-        """Move on to other prompts of the same object."""
-        feedback = self.feedback
-        if shown is not None and prompts.extends(shown[0].prompts):
-            candidates, index = shown
-            logits = candidates.logits(index).copy()
-            step = FeedbackStep(candidates.prompts, logits, candidates.tile, candidates.weights)
-            kept = tuple(s for s in feedback if s.prompts != step.prompts)
-            feedback = (*kept, step)[-_MAX_STEPS:]
-        return replace(self, prompts=prompts, feedback=feedback)
-
-    def with_choice(self, choice: int) -> ObjectState:
-        """Choose candidate number `choice`."""
-        return replace(self, choice=choice)
-
-    @property
-    def is_as_accepted(self) -> bool:
-        """Whether it is a reopened object with the very prompts it was accepted with."""
-        reopened = self.reopened
-        if reopened is None or reopened.from_region or reopened.record.state is None:
-            return False
-        accepted = reopened.record.state
-        return (self.prompts, self.choice) == (accepted.prompts, accepted.choice)
-
-    @property
-    def choice_of_before(self) -> int | None:
-        """The candidate that a reopened object was accepted as, if that is known."""
-        accepted = None if self.reopened is None else self.reopened.record.state
-        return None if accepted is None else accepted.choice
-
-    def on_tile(self, tile: Tile) -> ObjectState:
-        """Be decoded on this tile."""
-        before = self.tile
-        is_raised = before is not None and (self.is_raised or tile.level > before.level)
-        return replace(self, tile=tile, is_raised=is_raised)
-
-    def mask_prompt(self, weights: Path | None, tile: Tile) -> NDArray[np.float32] | None:
-        """Return the (256, 256) logits to decode from: those of the largest part of the prompts.
-
-        Only those that a model with these weights made, as others may be of another size, and
-        made on this tile; and not from before an outline was drawn. Without any, the region of a
-        reopened object counts, unless something else was drawn around it.
-        """
-        outline = self.prompts.outline
-        usable = [
-            step
-            for step in self.feedback
-            if (step.weights, step.tile, step.prompts.outline) == (weights, tile, outline)
-            and self.prompts.extends(step.prompts)
-        ]
-        if not usable:
-            if outline is not None or self.reopened is None or not self.reopened.from_region:
-                return None
-            return self.reopened.logits(tile)
-        # Of two as large, the later one: max keeps the first of equals.
-        return max(reversed(usable), key=lambda step: step.prompts.size).low_res_logits

@@ -8,7 +8,8 @@ from typing import Final
 
 from psygnal import Signal
 
-from napari_sam.session.decoding.candidates import Candidates, ObjectState, decode
+from napari_sam.session.decoding.candidates import Candidates, decode
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.preview import HoverPreview
 from napari_sam.session.decoding.ranking import Memory
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from napari_sam.session.decoding.candidates import Candidates, ObjectState
+from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 from napari_sam.session.prompts.prompts import Prompts
 

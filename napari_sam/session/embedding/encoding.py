@@ -8,11 +8,11 @@ from typing import Final
 from psygnal import Signal
 
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
+from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, is_out_of_memory, user_message
 from napari_sam.session.models.model_choice import ModelChoice, Runtime, check
-from napari_sam.session.state import Phase
 
 _SMALLER: Final = "choose a smaller model"
 

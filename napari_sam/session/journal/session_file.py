@@ -36,7 +36,7 @@ import xxhash
 
 from napari_sam import __version__
 from napari_sam.session.classes.classes import Classes, classes_from_json, classes_to_json
-from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.journal.entries import (
     Direction,
     entry,

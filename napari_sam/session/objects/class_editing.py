@@ -14,7 +14,7 @@ from napari_sam.session.classes.classes import (
     renamed,
     with_class,
 )
-from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
 

@@ -11,7 +11,8 @@ from weakref import WeakSet
 from psygnal import Signal
 
 from napari_sam.session.classes.classes import ClassStep, ClassTable
-from napari_sam.session.decoding.candidates import Candidates, ObjectState
+from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
 from napari_sam.session.journal.entries import Direction
 from napari_sam.session.objects.edits import (

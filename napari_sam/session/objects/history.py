@@ -8,7 +8,7 @@ from itertools import accumulate, islice, takewhile
 from typing import Final
 
 from napari_sam.session.classes.classes import ClassStep
-from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.ranking import MAX_EXAMPLES, Example, Memory
 from napari_sam.session.objects.edits import LabelsEdit
 

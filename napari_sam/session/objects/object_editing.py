@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.classes.classes import is_text
-from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects.editing import Editing, Record
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
-from napari_sam.session.objects.reopening import begin_with, reopen
+from napari_sam.session.objects.reopening import begin_with, current_record, reopen
 
 
 class ObjectEditing:
@@ -101,8 +101,8 @@ class ObjectEditing:
         if reopened is None or target is None:
             return None
         with suppress(TargetError):  # that it fits no longer is told when it is written to
-            there = reopened.still_there(target.labels.book)
-            return None if there is None else there.label_id
+            record = current_record(reopened, target.labels.book)
+            return None if record is None else record.label_id
         return None
 
     def improve(self, region: NDArray[np.bool_], top: int, left: int) -> None:

@@ -13,7 +13,7 @@ from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
 from napari_sam.session.objects.packed import Start
 
 if TYPE_CHECKING:
-    from napari_sam.session.decoding.candidates import ObjectState
+    from napari_sam.session.decoding.object_state import ObjectState
     from napari_sam.session.objects.packed import PackedMask
 
 

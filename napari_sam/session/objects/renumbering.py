@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects.edits import Block, LabelsEdit, Stroke
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import TargetError
@@ -94,10 +94,10 @@ class _Renumbering:
     def _state(self, state: ObjectState) -> ObjectState:
         """Return an object being made; the one that it will replace may have another number."""
         reopened = state.reopened
-        if reopened is None or (self._uids.get(reopened.record.label_id) != reopened.record.uid):
+        if reopened is None or self._uids.get(reopened.label_id) != reopened.uid:
             return state
-        record = replace(reopened.record, label_id=self._new[reopened.record.label_id])
-        return replace(state, reopened=replace(reopened, record=record))
+        label_id = self._new[reopened.label_id]
+        return replace(state, reopened=replace(reopened, label_id=label_id))
 
 
 def _stroke(stroke: Stroke, new: Mapping[int, int]) -> Stroke:

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.decoding.candidates import Candidates, ObjectState
-from napari_sam.session.decoding.mask_prompts import logits_of_region
-from napari_sam.session.image.tiles import Tile
+from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.object_state import ObjectState, ReopenedObject
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, score_of
 from napari_sam.session.objects.writing import NewObject
 from napari_sam.session.prompts.prompts import Prompts
 
 
-@dataclass(frozen=True, eq=False)
-class Reopened:
-    """The object that what is being made will replace."""
-
-    record: ObjectRecord  # what is known of it
-    top: int  # row and column of its first pixel in the plane
-    left: int  # row and column of its first pixel in the plane
-    region: NDArray[np.bool_]  # its pixels as they were when it was reopened
-    from_region: bool  # whether it has no prompts of its own: then the model starts from its region
-
-    def still_there(self, book: ObjectRegistry) -> ObjectRecord | None:
-        """Return what is known of it now; None if it is gone, though another has its number."""
-        there = book.get(self.record.label_id)
-        return there if there is not None and there.uid == self.record.uid else None
-
-    def logits(self, tile: Tile) -> NDArray[np.float32]:
-        """Return its region as (256, 256) low-res logits of a tile, to decode from."""
-        return logits_of_region(self.region, self.top, self.left, tile)
+def current_record(reopened: ReopenedObject, book: ObjectRegistry) -> ObjectRecord | None:
+    """Return the record of a reopened object; None if the object is gone."""
+    record = book.get(reopened.label_id)
+    return record if record is not None and record.uid == reopened.uid else None
 
 
 def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
@@ -51,7 +36,15 @@ def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
         msg = f"Object {record.label_id} has no pixel left: nothing to reopen."
         raise TargetError(msg)
     has_own = record.state is not None and bool(record.masks)
-    reopened = Reopened(record, rows.start, columns.start, region, from_region=not has_own)
+    reopened = ReopenedObject(
+        record.label_id,
+        record.uid,
+        record.state,
+        region,
+        rows.start,
+        columns.start,
+        from_region=not has_own,
+    )
     if record.state is not None and has_own:
         return replace(record.state, reopened=reopened)
     places_y, places_x = np.nonzero(region)
@@ -66,8 +59,8 @@ def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
 
 def begin_with(region: NDArray[np.bool_], top: int, left: int) -> ObjectState:
     """Return the state in which a new object is made of pixels that somebody else has found."""
-    nobody = ObjectRecord(0, (), (), 0)  # no object has this number: nothing is replaced
-    reopened = Reopened(nobody, top, left, region, from_region=True)
+    none = ObjectRecord(0, (), (), 0)  # no object has this label_id: nothing is replaced
+    reopened = ReopenedObject(0, none.uid, None, region, top, left, from_region=True)
     height, width = region.shape
     box = left - 0.5, top - 0.5, left + width - 0.5, top + height - 0.5
     return ObjectState(Prompts(box_xyxy=box), reopened=reopened)
@@ -81,7 +74,9 @@ def accepted_object(
     class_name: str | None = None,
 ) -> NewObject:
     """Return what is to be written when a candidate is accepted."""
-    replaced = None if state.reopened is None else state.reopened.still_there(plane.labels.book)
+    replaced = None
+    if state.reopened is not None:
+        replaced = current_record(state.reopened, plane.labels.book)
     made = replace(state.with_choice(index), reopened=None)
     before = replaced or ObjectRecord(0, (), (), 0, class_name=class_name)
     ranking = candidates.ranking

@@ -27,7 +27,7 @@ from napari_sam.session.batch_prompts.decode import (
     objects_from_prompts,
     region_to_find,
 )
-from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.tiles import TilePyramid
 from napari_sam.session.jobs import run_until

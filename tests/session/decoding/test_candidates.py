@@ -7,7 +7,7 @@ import pytest
 import skimage.data
 
 from napari_sam.session import Candidates, Prompts
-from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 
 A, B, C = (1.0, 1.0), (2.0, 2.0), (3.0, 3.0)

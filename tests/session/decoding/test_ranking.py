@@ -11,8 +11,8 @@ from scipy import ndimage
 from napari_sam.model import MaskPrediction
 from napari_sam.model.automatic.mask_ops import stable_mask
 from napari_sam.session import ArrayPlane, ImagePlane, Prompts
-from napari_sam.session.decoding.candidates import ObjectState
 from napari_sam.session.decoding.features import MaskFeatures, measure_traits
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.ranking import MAX_EXAMPLES, Example, rank
 from napari_sam.session.objects.history import Edit, History
 

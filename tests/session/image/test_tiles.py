@@ -7,7 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from napari_sam.session.decoding.candidates import Candidates, ObjectState
+from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
 from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.prompts.prompts import Prompts

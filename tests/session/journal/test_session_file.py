@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_sam.session import ArrayLabels, ObjectClass, Prompts, read_session, write_session
-from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.journal.entries import to_line
 from napari_sam.session.journal.files import ImageReference

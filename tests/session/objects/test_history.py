@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_sam.session import ArrayPlane, ObjectRecord, Overlap, Prompts
-from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects import history as history_module
 from napari_sam.session.objects.history import Edit, History
 from napari_sam.session.objects.writing import NewObject, plan_object

@@ -14,7 +14,7 @@ from napari_sam.session import (
     Prompts,
     TargetError,
 )
-from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.objects import editing
 from napari_sam.session.objects import measuring as scanning

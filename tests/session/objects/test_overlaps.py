@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_sam.session import ArrayLabels, ArrayPlane, ObjectRecord, Overlap, TargetError
-from napari_sam.session.decoding.candidates import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.jobs import CallbackQueue, run_until
 from napari_sam.session.journal.replaying import read_journal, replay
 from napari_sam.session.objects.editing import MAX_BLOCKS_AT_ONCE, Editing
@@ -160,7 +160,7 @@ def test_what_follows_in_redo_is_about_the_object_with_its_new_number(editing):
     for _ in range(6):
         editing.redo()
         check(labels)
-    assert states[3].reopened.record.label_id == 3
+    assert states[3].reopened.label_id == 3
     notes = {one.label_id: one.note for one in labels.book}
     assert notes == {1: "", made: "", taker + 1: "taker", 5: "", 6: ""}
     others = labels.array * (labels.array != made)

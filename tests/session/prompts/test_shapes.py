@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from napari_sam.session import Outline, OutlineKind, Prompts, Scribble
-from napari_sam.session.decoding.candidates import ObjectState
 from napari_sam.session.decoding.mask_prompts import _simplified, limit_of_outline
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.journal.entries import record_from_json, record_to_json
 from napari_sam.session.objects.records import ObjectRecord

@@ -1,0 +1,117 @@
+"""The state of the object in progress, with the masks that its next decode may start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.mask_prompts import logits_of_region
+from napari_sam.session.image.tiles import Tile
+from napari_sam.session.prompts.prompts import Prompts
+
+_MAX_STEPS: Final = 32
+"""Feedback steps kept per object; each holds 256 KB of logits."""
+
+
+@dataclass(frozen=True, eq=False)
+class FeedbackStep:
+    """The mask that was chosen for some prompts, at the moment more were added to them."""
+
+    prompts: Prompts
+    low_res_logits: NDArray[np.float32]
+    tile: Tile
+    weights: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ReopenedObject:
+    """The accepted object that the object in progress will replace."""
+
+    label_id: int  # 0: none; a new object starts from the region
+    uid: int  # that of its record
+    accepted: ObjectState | None  # as it was accepted; None for an object from elsewhere
+    region: NDArray[np.bool_]  # its pixels when it was reopened
+    top: int  # first row of the region in the plane
+    left: int  # first column of the region in the plane
+    from_region: bool  # whether the model starts from the region, for want of its own prompts
+
+    def logits(self, tile: Tile) -> NDArray[np.float32]:
+        """Return the region as low-res logits of a tile, to decode from."""
+        return logits_of_region(self.region, self.top, self.left, tile)
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """The state of the object in progress; frozen, so that undo can restore it."""
+
+    prompts: Prompts = field(default_factory=Prompts)
+    choice: int | None = None  # the candidate that the user chose; None leaves it to the ranking
+    # masks chosen for earlier prompts of the object, which the next decode may start from
+    feedback: tuple[FeedbackStep, ...] = ()
+    # the part of the image on which it is decoded; None until that is decided
+    tile: Tile | None = None
+    # whether the tile was replaced by a coarser one, which does not cut the mask off
+    is_raised: bool = False
+    reopened: ReopenedObject | None = None
+
+    def with_prompts(self, prompts: Prompts, shown: tuple[Candidates, int] | None) -> ObjectState:
+        """Return the object with other prompts; the shown mask becomes feedback if they extend."""
+        feedback = self.feedback
+        if shown is not None and prompts.extends(shown[0].prompts):
+            candidates, index = shown
+            logits = candidates.logits(index).copy()
+            step = FeedbackStep(candidates.prompts, logits, candidates.tile, candidates.weights)
+            kept = tuple(s for s in feedback if s.prompts != step.prompts)
+            feedback = (*kept, step)[-_MAX_STEPS:]
+        return replace(self, prompts=prompts, feedback=feedback)
+
+    def with_choice(self, choice: int) -> ObjectState:
+        """Return the object with another candidate chosen."""
+        return replace(self, choice=choice)
+
+    @property
+    def is_as_accepted(self) -> bool:
+        """Whether it is a reopened object with the very prompts it was accepted with."""
+        reopened = self.reopened
+        if reopened is None or reopened.from_region or reopened.accepted is None:
+            return False
+        accepted = reopened.accepted
+        return (self.prompts, self.choice) == (accepted.prompts, accepted.choice)
+
+    @property
+    def reopened_choice(self) -> int | None:
+        """The candidate that a reopened object was accepted as, if known."""
+        accepted = None if self.reopened is None else self.reopened.accepted
+        return None if accepted is None else accepted.choice
+
+    def on_tile(self, tile: Tile) -> ObjectState:
+        """Return the object to be decoded on this tile."""
+        before = self.tile
+        is_raised = before is not None and (self.is_raised or tile.level > before.level)
+        return replace(self, tile=tile, is_raised=is_raised)
+
+    def mask_prompt(self, weights: Path | None, tile: Tile) -> NDArray[np.float32] | None:
+        """Return the logits to decode from: those of the largest part of the prompts.
+
+        Only those that a model with these weights made, as others may be of another size, and
+        made on this tile; and not from before an outline was drawn. Without any, the region of a
+        reopened object counts, unless something else was drawn around it.
+        """
+        outline = self.prompts.outline
+        usable = [
+            step
+            for step in self.feedback
+            if (step.weights, step.tile, step.prompts.outline) == (weights, tile, outline)
+            and self.prompts.extends(step.prompts)
+        ]
+        if not usable:
+            if outline is not None or self.reopened is None or not self.reopened.from_region:
+                return None
+            return self.reopened.logits(tile)
+        # Of two equally large parts, the later one: max keeps the first of equals.
+        return max(reversed(usable), key=lambda step: step.prompts.size).low_res_logits
