@@ -16,9 +16,9 @@ from napari_sam.layers.image_references import reference_of
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Dispatcher
-from napari_sam.session.journal.entries import Direction
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.journal import Journal
+from napari_sam.session.objects.direction import Direction
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.packed import PackedMask

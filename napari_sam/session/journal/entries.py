@@ -8,7 +8,6 @@ import zlib
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
+from napari_sam.session.objects.direction import Direction
 from napari_sam.session.objects.labels import Labels, parts
 from napari_sam.session.objects.packed import PackedMask, Start, region_of
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
@@ -26,24 +26,6 @@ _FASTEST: Final = 1
 """A level of compression."""
 _CHECKSUM: Final = b',"crc":"%08x"}\n'
 _CHECKSUM_BYTES: Final = len(_CHECKSUM % 0)
-
-
-class Direction(StrEnum):
-    """How an entry came about."""
-
-    FOUND = "found"
-    """An object that was in the labels before the journal began."""
-    MADE = "made"
-    UNDONE = "undone"
-    REDONE = "redone"
-    PAINTED = "painted"
-    """The user painted in the labels with a brush of the viewer."""
-    CLASSES = "classes"
-    """No object changed: there are other classes."""
-    SAVED = "saved"
-    """Nothing changed: all objects are in a file of the user's now."""
-    CLOSED = "closed"
-    """Nothing changed: the program was closed, rather than ended by a crash."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,8 @@ import platformdirs
 import psutil
 import xxhash
 
-from napari_sam.session.journal.entries import Direction, from_line
+from napari_sam.session.journal.entries import from_line
+from napari_sam.session.objects.direction import Direction
 
 FOLDER_VARIABLE: Final = "NAPARI_SAM_JOURNALS"
 """Names the folder of journals in place of the one for the platform's program states."""

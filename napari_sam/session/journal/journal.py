@@ -16,14 +16,7 @@ from typing import Final
 from psygnal import Signal
 
 from napari_sam.session.classes.classes import Classes, classes_to_json
-from napari_sam.session.journal.entries import (
-    Direction,
-    Patch,
-    entry,
-    net_effect,
-    patches_of,
-    to_line,
-)
+from napari_sam.session.journal.entries import Patch, entry, net_effect, patches_of, to_line
 from napari_sam.session.journal.files import (
     ImageReference,
     discard,
@@ -33,6 +26,7 @@ from napari_sam.session.journal.files import (
 )
 from napari_sam.session.journal.format import header_of
 from napari_sam.session.journal.lines import AppendedLines
+from napari_sam.session.objects.direction import Direction
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask

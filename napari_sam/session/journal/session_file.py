@@ -38,7 +38,6 @@ from napari_sam import __version__
 from napari_sam.session.classes.classes import Classes, classes_from_json, classes_to_json
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.journal.entries import (
-    Direction,
     entry,
     from_line,
     patches_of,
@@ -48,6 +47,7 @@ from napari_sam.session.journal.entries import (
 )
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.replaying import JournalContent, read_lines
+from napari_sam.session.objects.direction import Direction
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import Start
 from napari_sam.session.objects.records import ObjectRecord

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.objects.packed import PackedMask, Start, subtract_mask
+from napari_sam.session.objects.packed import PackedMask, Start
 from napari_sam.session.objects.pixel_sets import PixelSet
-
-if TYPE_CHECKING:
-    from napari_sam.session.objects.records import ObjectRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,30 +52,6 @@ class BrushEdits:
 NOT_BRUSHED: Final = BrushEdits()
 
 
-def updated_by_strokes(
-    record: ObjectRecord, strokes: Iterable[tuple[PackedMask, NDArray[Any]]]
-) -> BrushEdits:
-    """Return what a brush has done to an object, with what was painted just now.
-
-    Only what is background now was erased: what belongs to another object may be its own again
-    when that goes. Of an object from elsewhere, whose mask is not known, what lies in its box was.
-    """
-    before = record.brushed
-    painted, erased = PixelSet(before.painted), PixelSet(before.erased)
-    was_painted = PixelSet(before.painted)
-    for stroke, labels in strokes:
-        start, shape = stroke.start, stroke.shape
-        is_own = stroke.mask & (labels == record.label_id)
-        known = _covered(record.masks, start, shape)
-        painted.discard(start, stroke.mask)
-        painted.add(start, is_own & ~known)
-        if not record.masks:
-            known = _in_box(start, shape, record) & ~was_painted.read(start, shape)
-        erased.discard(start, is_own)
-        erased.add(start, stroke.mask & (labels == 0) & known)
-    return BrushEdits(painted.masks(), erased.masks())
-
-
 def merged_strokes(all_brushed: Iterable[BrushEdits], pixels: Iterable[PackedMask]) -> BrushEdits:
     """Return what a brush has done to one object of several, whose pixels these are now.
 
@@ -92,28 +65,6 @@ def merged_strokes(all_brushed: Iterable[BrushEdits], pixels: Iterable[PackedMas
     for mask in pixels:
         erased.discard(mask.start, mask.mask)
     return BrushEdits(painted.masks(), erased.masks())
-
-
-def _covered(masks: Iterable[PackedMask], start: Start, shape: Start) -> NDArray[np.bool_]:
-    """Return which pixels of a box are in some masks; only those that meet it are unpacked."""
-    others = np.ones(shape, np.bool_)
-    stop = np.add(start, shape)
-    for one in masks:
-        if (np.maximum(start, one.start) < np.minimum(stop, np.add(one.start, one.shape))).all():
-            subtract_mask(others, start, one.mask, one.start)
-    return ~others
-
-
-def _in_box(start: Start, shape: Start, record: ObjectRecord) -> NDArray[np.bool_]:
-    """Return which pixels of a box lie in that of an object."""
-    inside = np.zeros(shape, np.bool_)
-    inside[
-        tuple(
-            slice(max(0, first - a), max(0, stop - a))
-            for a, first, stop in zip(start, record.start, record.stop, strict=True)
-        )
-    ] = True
-    return inside
 
 
 def _with_changes(

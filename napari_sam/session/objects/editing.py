@@ -14,17 +14,16 @@ from napari_sam.session.classes.classes import ClassStep, ClassTable
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
-from napari_sam.session.journal.entries import Direction
-from napari_sam.session.objects.edits import (
-    LabelsEdit,
-    Overlap,
+from napari_sam.session.objects.direction import Direction
+from napari_sam.session.objects.edits import LabelsEdit, Overlap
+from napari_sam.session.objects.history import Edit, History
+from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
+from napari_sam.session.objects.planning import (
     plan_merge,
     plan_number,
     plan_records,
     plan_removal,
 )
-from napari_sam.session.objects.history import Edit, History
-from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
 from napari_sam.session.objects.renumbering import conflicting_objects, with_free_label_ids
 from napari_sam.session.objects.writing import NewObject, free_label_ids, plan_object, write_objects

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -10,11 +9,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.objects.brush_edits import merged_strokes
-from napari_sam.session.objects.labels import Labels, parts
+from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.overlaps import settle
-from napari_sam.session.objects.packed import PackedLabels, PackedMask, region_of
-from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
+from napari_sam.session.objects.packed import Block, PackedMask
+from napari_sam.session.objects.records import ObjectRegistry, RecordChange
 
 
 class Overlap(StrEnum):
@@ -26,14 +24,6 @@ class Overlap(StrEnum):
     """The new one takes their pixels."""
     REFUSE = "only on background"
     """A mask that lies on another object is not accepted."""
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Pixels that get one label, and what they were before."""
-
-    mask: PackedMask
-    before: PackedLabels
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,62 +198,3 @@ def _from_record(change: RecordChange, book: ObjectRegistry, is_undone: bool) ->
     if expected is None or (there is not None and there.uid != expected.uid):
         return change
     return RecordChange(change.before, there) if is_undone else RecordChange(there, change.after)
-
-
-def plan_removal(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
-    """Plan to delete objects, of which there is at least one."""
-    blocks = tuple(block for record in records for block in blocks_of(labels, record))
-    changes = tuple(RecordChange(record, None) for record in records)
-    return LabelsEdit(labels, (Stroke(0, blocks),), changes, records[0].label_id)
-
-
-def plan_merge(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
-    """Plan to make one object of several, of which there are at least two: the first one."""
-    first, *others = records
-    pixels = {record: blocks_of(labels, record) for record in records}
-    blocks = tuple(block for record in others for block in pixels[record])
-    # What came from elsewhere has no mask of its own: else it would pass for a brush's.
-    masks = (record.masks or tuple(block.mask for block in pixels[record]) for record in records)
-    merged = replace(
-        first,
-        start=tuple(map(min, *(record.start for record in records))),
-        stop=tuple(map(max, *(record.stop for record in records))),
-        area_px=sum(record.area_px for record in records),
-        score=None,
-        stability=None,
-        state=None,
-        masks=tuple(mask for parts_of_one in masks for mask in parts_of_one),
-        brushed=merged_strokes(
-            [record.brushed for record in records],
-            [block.mask for blocks_of_one in pixels.values() for block in blocks_of_one],
-        ),
-    )
-    changes = (
-        *(RecordChange(record, None) for record in others),
-        RecordChange(first, merged),
-    )
-    return LabelsEdit(labels, (Stroke(first.label_id, blocks),), changes, first.label_id)
-
-
-def plan_number(labels: Labels, record: ObjectRecord, label_id: int) -> LabelsEdit:
-    """Plan to give an object another number, which is free."""
-    changes = RecordChange(record, None), RecordChange(None, replace(record, label_id=label_id))
-    strokes = (Stroke(label_id, blocks_of(labels, record)),)
-    return LabelsEdit(labels, strokes, changes, label_id)
-
-
-def plan_records(labels: Labels, changes: Sequence[RecordChange]) -> LabelsEdit:
-    """Plan to change what is noted of objects, and no pixel."""
-    label_ids = [change.after.label_id for change in changes if change.after is not None]
-    return LabelsEdit(labels, (), tuple(changes), label_ids[0])
-
-
-def blocks_of(labels: Labels, record: ObjectRecord) -> tuple[Block, ...]:
-    """Return the pixels that an object has now, in parts as they can be read at once."""
-    blocks = []
-    for start, shape in parts(record.start, record.shape):
-        own = labels.read(region_of(start, shape)) == record.label_id
-        if own.any():
-            before = np.where(own, record.label_id, 0).astype(labels.dtype)
-            blocks.append(Block(PackedMask(start, own), PackedLabels(before)))
-    return tuple(blocks)

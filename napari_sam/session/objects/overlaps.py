@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
 from napari_sam.session.objects.labels import Labels, parts
 from napari_sam.session.objects.measuring import recounted
-from napari_sam.session.objects.packed import PackedMask, region_of, subtract_mask
+from napari_sam.session.objects.packed import Block, PackedMask, region_of, subtract_mask
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
-
-if TYPE_CHECKING:
-    from napari_sam.session.objects.edits import Block
 
 _Strokes = tuple[BrushEdits, BrushEdits]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from math import prod
 from typing import Any, Final
 
@@ -83,3 +84,11 @@ class PackedLabels:
         if self._packed is None:
             return np.zeros(self._shape, self._dtype)
         return np.frombuffer(zlib.decompress(self._packed), self._dtype).reshape(self._shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Pixels that get one label, and what they were before."""
+
+    mask: PackedMask
+    before: PackedLabels

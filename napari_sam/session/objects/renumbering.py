@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from napari_sam.session.decoding.object_state import ObjectState
-from napari_sam.session.objects.edits import Block, LabelsEdit, Stroke
+from napari_sam.session.objects.edits import LabelsEdit, Stroke
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import TargetError
-from napari_sam.session.objects.packed import PackedLabels
+from napari_sam.session.objects.packed import Block, PackedLabels
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
 
 

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.objects.edits import Block, LabelsEdit, Overlap, Stroke, blocks_of
+from napari_sam.session.objects.edits import LabelsEdit, Overlap, Stroke
 from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
 from napari_sam.session.objects.overlaps import Known, losses
 from napari_sam.session.objects.packed import (
+    Block,
     PackedLabels,
     PackedMask,
     Start,
     region_of,
     subtract_mask,
 )
+from napari_sam.session.objects.planning import blocks_of
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
 if TYPE_CHECKING:
