@@ -201,8 +201,7 @@ class SamWidget(QWidget):
         objects.redo_requested.connect(binding.objects.redo)
         self._connections = Connections(
             (session.changed, self._on_session_changed),
-            (session.warned, self._on_warned),
-            (binding.warned, self._on_warned),
+            (session.notifier.warned, self._on_warned),
             (binding.polarity_changed, prompts.show_polarity),
             (binding.hover_changed, prompts.show_hover),
             (binding.hover_changed, self._status_bar.calm),
@@ -235,7 +234,7 @@ class SamWidget(QWidget):
         )
         self._object_list.table.layout().addWidget(self._sessions.row)
         naming_keys = prompts, masks, objects, self.automatic.panel, self._object_list.table
-        self._key_help = ShortcutsController(self, binding, session.classes.table, naming_keys)
+        self._key_help = ShortcutsController(self, binding, session, naming_keys)
         self._help_button.clicked.connect(self._key_help.toggle)
         self._models = ModelController(self._model_panel, session, self._dispatcher)
         self._on_session_changed(session.state)

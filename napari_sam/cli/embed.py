@@ -120,7 +120,7 @@ class _Run:
         self._store = EmbeddingStore()
         self._session = AnnotationSession(model=choice, store=self._store)
         self._warnings: list[str] = []
-        self._session.warned.connect(self._warnings.append)
+        self._session.notifier.warned.connect(self._warnings.append)
         self._kept = 0
         self.folder = self._store.folder
 

@@ -89,7 +89,6 @@ class AutomaticController:
             (search.edges_found, self._on_edges_found),
             (review.changed, self._show),
             (review.added, self._on_added),
-            (review.warned, show_warning),
             (self._binding.image_changed, self._on_plane_changed),
             (self._binding.shown.stack_changed, self._on_plane_changed),
             (self._binding.objects.target_changed, review.follow_target),

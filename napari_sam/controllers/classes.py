@@ -80,7 +80,7 @@ class ClassesController:
         """Do what a number key does; 0 stands for no class."""
         name = self._classes.table.name_of(number)
         if number and name is None:
-            self._binding.warned.emit(f"There is no class {number} yet: add it under Classes.")
+            self._session.notifier.warn(f"There is no class {number} yet: add it under Classes.")
             return
         chosen, reopened = self._objects.chosen, self._session.objects.reopened_label_id
         if chosen:
@@ -106,7 +106,7 @@ class ClassesController:
         try:
             self._binding.objects.attempt(action)
         except ClassError as error:
-            self._binding.warned.emit(str(error))
+            self._session.notifier.warn(str(error))
         self._show()  # also where the panel shows what was refused
 
     # What is shown -----------------------------------------------------------------------------
@@ -140,7 +140,7 @@ class ClassesController:
 
     def _give_coloring_up(self, why: str) -> None:
         self.set_coloring(False)
-        self._binding.warned.emit(why)
+        self._session.notifier.warn(why)
 
     def _on_target_changed(self) -> None:
         self._follow(self._binding.objects.target_layer)

@@ -99,7 +99,7 @@ class ObjectTableController:
         if label_id is not None:
             self.table.choose(label_id)
         else:
-            self._binding.warned.emit(f"There are no more objects here: {self.table.progress}.")
+            self._session.notifier.warn(f"There are no more objects here: {self.table.progress}.")
 
     def _on_session_changed(self, state: SessionState) -> None:
         """Have no row chosen once another object is begun, so that number keys are about that."""

@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QMenu, QShortcut, QWidget
 from napari_sam._qt.shortcuts_panel import ShortcutRow, ShortcutsPanel
 from napari_sam.layers import SHORTCUTS, LayerBinding
 from napari_sam.layers.shortcuts import MAX_NUMBERED, Shortcut, class_command, key_text
-from napari_sam.session.classes.classes import ClassTable
 from napari_sam.session.connections import Connections
+from napari_sam.session.session import AnnotationSession
 from napari_sam.storage.shortcuts import load_keys, save_keys
 
 _GROUPS: Final = list(dict.fromkeys(shortcut.group for shortcut in SHORTCUTS))
@@ -34,11 +34,12 @@ class ShortcutsController:
         self,
         widget: QWidget,
         binding: LayerBinding,
-        classes: ClassTable,
+        session: AnnotationSession,
         panels: Iterable[ShowsKeys] = (),
     ) -> None:
         self._panels = tuple(panels)
-        self._widget, self._binding, self._classes = widget, binding, classes
+        self._widget, self._binding, self._session = widget, binding, session
+        self._classes = classes = session.classes.table
         self._shortcuts = binding.shortcuts
         self.panel = ShortcutsPanel(widget)
         self.panel.key_requested.connect(self._on_key_requested)
@@ -70,10 +71,10 @@ class ShortcutsController:
         try:
             invalid = self._shortcuts.reset(load_keys())
         except ValueError as error:
-            self._binding.warned.emit(str(error))
+            self._session.notifier.warn(str(error))
             return
         if invalid:
-            self._binding.warned.emit(
+            self._session.notifier.warn(
                 f"Ignored invalid shortcuts in your settings: {', '.join(invalid)}. Press ? to set "
                 "them again."
             )

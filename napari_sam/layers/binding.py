@@ -41,8 +41,6 @@ class LayerBinding:
     """The point label of the next click: 1 foreground, 0 background."""
     hover_changed = Signal(bool)
     """Whether the mask under the cursor is previewed."""
-    warned = Signal(str)
-    """A message that should not be missed."""
 
     def __init__(
         self,
@@ -103,8 +101,6 @@ class LayerBinding:
             (session.changed, self._on_session_changed),
             (session.place_wanted, self._go_to_place),
             (self.shown.moved, self._on_image_moved),
-            (self.shown.warned, self._on_warned),
-            (self.objects.warned, self._on_warned),
             (viewer.layers.events.removed, self._on_layer_removed),
             (viewer.layers.selection.events.active, self._on_active_layer_changed),
         )
@@ -132,9 +128,6 @@ class LayerBinding:
         if is_proposal_layer(layer):
             return True
         return self._candidates.number_of(layer) is not None or any(layer is one for one in own)
-
-    def _on_warned(self, message: str) -> None:
-        self.warned.emit(message)
 
     # The image and its planes ------------------------------------------------------------------
 
@@ -202,7 +195,7 @@ class LayerBinding:
         image = self.shown.image_of(place)
         if image is None or image not in self._layers:
             if message:
-                self.warned.emit(message)
+                self._session.notifier.warn(message)
             return
         self.set_image(image)
         _, view = place

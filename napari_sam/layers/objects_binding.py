@@ -36,8 +36,6 @@ class ObjectsBinding:
     """What the user has deleted, whether or not objects go to it now."""
     object_pointed_at = Signal(object)
     """The label_id of the accepted object under the cursor, or None; while `point` is on."""
-    warned = Signal(str)
-    """A message that should not be missed."""
 
     def __init__(
         self,
@@ -124,9 +122,11 @@ class ObjectsBinding:
         self._use_target(fitting)
         self.target_changed.emit(fitting)
         if before is not None and fitting is None:
-            self.warned.emit(why)
+            self._session.notifier.warn(why)
         elif before is not None and fitting is not None:
-            self.warned.emit(f"'{before.name}' does not fit now: objects go to '{fitting.name}'.")
+            self._session.notifier.warn(
+                f"'{before.name}' does not fit now: objects go to '{fitting.name}'."
+            )
 
     def _targets_to_try(self, image: Image) -> list[Labels]:
         """Return the target in use, that of the image, and those made for it, the newest first."""
@@ -200,11 +200,11 @@ class ObjectsBinding:
         self.attempt(self._session.redo)
 
     def attempt(self, action: Callable[[], object]) -> None:
-        """Do something to objects; that the target refuses it is told by `warned`."""
+        """Do something to objects; a refusal of the target is a warning."""
         try:
             action()
         except TargetError as error:
-            self.warned.emit(str(error))
+            self._session.notifier.warn(str(error))
 
     def objects_in(self, layer: Layer) -> Read:
         """Return a function that yields the objects of a user layer on the shown plane."""

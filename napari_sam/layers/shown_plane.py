@@ -40,8 +40,6 @@ class ShownPlane:
     """The image is shown with other contrast limits or gamma, maybe in the middle of a drag."""
     camera_moved = Signal()
     """Another part of the image is in sight, maybe in the middle of a drag."""
-    warned = Signal(str)
-    """A message that should not be missed."""
 
     def __init__(
         self,
@@ -152,7 +150,9 @@ class ShownPlane:
             self.looks.forget_values(self._image)
             if self.brought.stop():
                 name = self._image.name
-                self.warned.emit(f"'{name}' has other pixels now: it is embedded here from now on.")
+                self._session.notifier.warn(
+                    f"'{name}' has other pixels now: it is embedded here from now on."
+                )
         self.look_again()
 
     def set_look(self, look: Appearance) -> None:

@@ -19,6 +19,7 @@ from napari_sam.session.image.tiles import Box
 from napari_sam.session.jobs import CallbackQueue, Dispatcher, run_until, user_message
 from napari_sam.session.micro_sam.imported import BroughtAlong
 from napari_sam.session.models.model_choice import ModelChoice, load_predictor
+from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.accepting import Accepting
 from napari_sam.session.objects.class_editing import ClassEditing
 from napari_sam.session.objects.editing import Editing
@@ -70,8 +71,6 @@ class AnnotationSession:
     # Queued: a listener that changes the state has every listener hear the older snapshot first.
     changed = Signal(SessionState, reemission="queued")
     """Sent on the owner's thread with the new snapshot after every change."""
-    warned = Signal(str)
-    """Sent on the owner's thread with a message that should not be missed."""
     accepted = Signal(LabelsEdit)
     """Sent on the owner's thread when an object was written into the target."""
     place_wanted = Signal(object, str)
@@ -88,21 +87,22 @@ class AnnotationSession:
         store: EmbeddingStore | None = None,
     ) -> None:
         self._dispatcher = CallbackQueue() if dispatcher is None else dispatcher
+        self.notifier = Notifier()
+        """Sends messages that should not be missed, on the owner's thread."""
         self._encoding = Encoding(
             lambda choice: Embedder(choice, load_predictor, store),
             model or ModelChoice(),
             self._dispatcher,
+            self.notifier,
         )
         self._encoding.changed.connect(self._on_encoding_changed)
         self._encoding.model_loaded.connect(self._on_model_loaded)
         self._encoding.model_left.connect(self._on_model_left)
         self._encoding.completed.connect(self._on_embedded)
-        self._encoding.warned.connect(self.warned.emit)
-        self._editing = Editing(self._dispatcher)
+        self._editing = Editing(self._dispatcher, self.notifier)
         self._editing.changed.connect(self._publish)
         self._editing.done.connect(self._on_edited)
         self._editing.restored.connect(self._on_restored)
-        self._editing.warned.connect(self.warned.emit)
         self._decoding = Decoding(
             self._encoding, self._dispatcher, lambda: self._editing.history.memory
         )
@@ -110,37 +110,40 @@ class AnnotationSession:
         self._decoding.moved.connect(self._on_object_moved)
         self._decoding.failed.connect(self._on_decode_failed)
         self._accepting = Accepting(
-            self._encoding, self._decoding, self._editing, self._need_target, self.clear_prompts
+            self._encoding,
+            self._decoding,
+            self._editing,
+            self._need_target,
+            self.clear_prompts,
+            self.notifier,
         )
-        self._accepting.warned.connect(self.warned.emit)
         self._decoding.completed.connect(self._accepting.accept_what_was_awaited)
-        self.ahead = Prefetcher(self._encoding, self._decoding, self._dispatcher)
+        self.ahead = Prefetcher(self._encoding, self._decoding, self._dispatcher, self.notifier)
         """Embeds what will be needed; here it is switched off, and a preparation paused."""
         self.ahead.changed.connect(self._publish)
-        self.ahead.warned.connect(self.warned.emit)
 
-        self.classes = ClassEditing(self._editing, lambda: self._decoding.object)
+        self.classes = ClassEditing(self._editing, lambda: self._decoding.object, self.notifier)
         """The classes of objects: adds, renames, chooses."""
         self.objects = ObjectEditing(
             self._editing, lambda: self._decoding.object, self._take_up, self._need_target
         )
         """The accepted objects: removes, merges, notes, adds, reopens."""
-        self.mask_search = AutomaticMaskGenerator(self._encoding, self._decoding, self._dispatcher)
+        self.mask_search = AutomaticMaskGenerator(
+            self._encoding, self._decoding, self._dispatcher, self.notifier
+        )
         """Finds everything in an image, or the rest."""
-        self.mask_search.warned.connect(self.warned.emit)
         self.many = BatchPrompting(
             self._encoding,
             self._decoding,
             self._editing,
             self._dispatcher,
+            self.notifier,
             self._need_target,
         )
         """Finds one object for each of many prompts."""
-        self.many.warned.connect(self.warned.emit)
 
-        self.brought = BroughtAlong(self._encoding, self._dispatcher)
+        self.brought = BroughtAlong(self._encoding, self._dispatcher, self.notifier)
         """What the user brings along in place of computing it: embeddings by micro-sam."""
-        self.brought.warned.connect(self.warned.emit)
         self._key: Hashable = None
         self._known: set[Hashable] = set()
         self._places = PlaneRegistry()
@@ -224,8 +227,9 @@ class AnnotationSession:
     def set_model(self, choice: ModelChoice) -> None:
         """Go on with another model, device or precision, in the background.
 
-        The file is checked while the model before is still in use; if it cannot be used, `warned`
-        says so and nothing changes. Image and prompts stay, and are embedded and decoded again.
+        The file is checked while the model before is still in use; if it cannot be used, a
+        warning says so and nothing changes. Image and prompts stay, and are embedded and decoded
+        again.
         """
         self._encoding.set_model(choice)
 
@@ -305,7 +309,8 @@ class AnnotationSession:
 
     def _on_model_loaded(self, embedder: Embedder) -> None:
         self._decoding.get_ready(
-            embedder, lambda error: self.warned.emit(user_message(error, "Masks will take longer"))
+            embedder,
+            lambda error: self.notifier.warn(user_message(error, "Masks will take longer")),
         )
 
     def _on_model_left(self) -> None:
@@ -324,7 +329,7 @@ class AnnotationSession:
 
     def _on_embedded(self, embedded: EmbeddedTile) -> None:
         if why := why_same(self._encoding):
-            self.warned.emit(why)
+            self.notifier.warn(why)
         if self._key is not None:
             self._known.add(self._key)
         self._decoding.request()
@@ -427,7 +432,7 @@ class AnnotationSession:
         if self._encoding.try_to_step_down(error):
             return
         self._accepting.stop_waiting()
-        self.warned.emit(user_message(error, "The masks could not be computed"))
+        self.notifier.warn(user_message(error, "The masks could not be computed"))
         self._publish()
 
     # Accepted objects --------------------------------------------------------------------------
@@ -528,4 +533,4 @@ class AnnotationSession:
         if place is not None:
             self.place_wanted.emit(place, message)
         elif message:
-            self.warned.emit(message)
+            self.notifier.warn(message)

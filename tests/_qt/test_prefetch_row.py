@@ -70,7 +70,7 @@ def test_pause_resume_and_cancel(opened):
 def test_another_image_or_look_ends_it_and_says_so(opened, monkeypatch):
     viewer, widget = opened
     heard = []
-    widget.session.warned.connect(heard.append)
+    widget.session.notifier.warned.connect(heard.append)
     row = widget._image_panel.prepare_row
     row._prepare.click()
     row._pause.click()

@@ -111,7 +111,7 @@ def test_prompts_are_used_where_they_were_read_and_a_start_is_not_forgotten(make
         return lambda: (gate.wait(TIMEOUT_S), read())[1]
 
     many._reader = slow_reader
-    widget.session.many.warned.connect(warned.append)
+    widget.session.notifier.warned.connect(warned.append)
     many.start()
     viewer.dims.set_current_step(0, 1)
     widget.binding.shown.check()

@@ -97,7 +97,7 @@ def test_the_panel_renames_recolors_deletes_and_shares(opened, tmp_path, qtbot, 
     _, widget, _ = opened
     panel, table = widget._class_list.panel, widget._object_list.table
     said = []
-    widget.binding.warned.connect(said.append)
+    widget.session.notifier.warned.connect(said.append)
     panel.add_requested.emit("coin")
     panel.add_requested.emit("coin")
     assert "already" in said[-1]
@@ -160,7 +160,7 @@ def test_review_goes_through_the_table_as_it_is_sorted(opened, qtbot):
     viewer, widget, _ = opened
     objects, said = widget._object_list, []
     table = objects.table
-    widget.binding.warned.connect(said.append)
+    widget.session.notifier.warned.connect(said.append)
     table.view.sortByColumn(3, Qt.SortOrder.DescendingOrder)  # by area: 3, 2, 1
     press(viewer, "M")
     assert objects.fold.isExpanded()

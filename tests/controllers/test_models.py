@@ -200,7 +200,7 @@ def test_a_hostile_file_is_refused_and_the_session_goes_on(opened, tmp_path):
     hostile = tmp_path / "hostile.pt"
     torch.save({"model": Payload()}, hostile)
     messages = []
-    widget.session.warned.connect(messages.append)
+    widget.session.notifier.warned.connect(messages.append)
     panel.file_requested.emit(hostile)
     widget.wait_until_idle(TIMEOUT_S)
     assert not sign.exists()

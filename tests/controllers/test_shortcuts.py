@@ -83,7 +83,7 @@ def test_keys_are_remembered_and_reset(make_widget):
     save_keys({"accept": "Shift+M", "previous_object": "", "made up": "A", "clear": "§§"})
     said = []
     viewer, widget = make_widget(Image(data.coins()[40:110, 40:140], name="coins"), wait=False)
-    widget.binding.warned.connect(said.append)
+    widget.session.notifier.warned.connect(said.append)
     widget.binding.start_points()
     points = viewer.layers["SAM points"]
     assert widget.binding.shortcuts.changed_keys == {"accept": "Shift+M", "previous_object": ""}

@@ -39,8 +39,7 @@ def opened(make_widget, encoded):
     """Return the viewer and the widget with the stack, and the messages of the widget."""
     viewer, widget = make_widget(Image(STACK, name="stack", contrast_limits=(0, 200)))
     heard = []
-    widget.session.warned.connect(heard.append)
-    widget.binding.warned.connect(heard.append)
+    widget.session.notifier.warned.connect(heard.append)
     encoded.clear()
     return viewer, widget, heard
 

@@ -153,6 +153,6 @@ def test_o_over_another_labels_layer_begins_with_its_object(make_widget):
     viewer.layers["cellpose"].visible = False
     viewer.cursor.position = (290, 10)
     heard = []
-    widget.binding.warned.connect(heard.append)
+    widget.session.notifier.warned.connect(heard.append)
     widget.binding.objects.reopen_under_cursor()
     assert "no accepted object under the cursor" in heard[0]

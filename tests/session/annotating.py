@@ -19,6 +19,7 @@ from napari_sam.session.image.tiles import Tile
 from napari_sam.session.jobs import CallbackQueue
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.journal import Journal
+from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.painting import PaintedPixels, updated_records
 from napari_sam.session.objects.records import RecordChange
@@ -45,7 +46,7 @@ class Annotator:
         self.random = np.random.default_rng(seed)
         self.plane = ArrayPlane(np.zeros(SHAPE, np.uint16))
         self.labels = self.plane.labels
-        self.editing = Editing(CallbackQueue())
+        self.editing = Editing(CallbackQueue(), Notifier())
         self.editing.target = self.plane
         self.n_entries = 0
         self.journal = Journal(REFERENCE, self.labels) if journal else None

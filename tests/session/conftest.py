@@ -53,7 +53,7 @@ class Listener:
     def __init__(self, session):
         self.states, self.warnings, self.accepted = [], [], []
         session.changed.connect(self.states.append)
-        session.warned.connect(self.warnings.append)
+        session.notifier.warned.connect(self.warnings.append)
         session.accepted.connect(self.accepted.append)
 
 

@@ -25,6 +25,7 @@ from napari_sam.session.jobs import (
     user_message,
     yield_to_foreground,
 )
+from napari_sam.session.notifier import Notifier
 from napari_sam.session.prefetch.preparation import duration
 
 
@@ -61,12 +62,12 @@ class AutomaticMaskGenerator:
     """Another `ProposalPicture` is offered; None: nothing."""
     edges_found = Signal(object, object)
     """The `AutomaticRequest`, and the edges as (h, w) float32 ndarray."""
-    warned = Signal(str)
-    """Something happened that should not be missed."""
 
-    def __init__(self, encoding: Encoding, decoding: Decoding, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self, encoding: Encoding, decoding: Decoding, dispatcher: Dispatcher, notifier: Notifier
+    ) -> None:
         self._encoding, self._decoding = encoding, decoding
-        self._dispatcher = dispatcher
+        self._dispatcher, self._notifier = dispatcher, notifier
         self._lane = LatestWinsExecutor("napari-sam-search", dispatcher)
         self._choosing = LatestWinsExecutor("napari-sam-choose", dispatcher)
         self._tiles: dict[int, TileMasks] = {}
@@ -132,7 +133,7 @@ class AutomaticMaskGenerator:
         """Stop looking, because another model is in use."""
         if self.state.is_running:
             self.cancel()
-            self.warned.emit(
+            self._notifier.warn(
                 "Another model is in use now: looking for masks has ended. Those that were found "
                 "are still there."
             )
@@ -202,7 +203,7 @@ class AutomaticMaskGenerator:
 
     def _on_failed(self, error: BaseException) -> None:
         self._end()
-        self.warned.emit(
+        self._notifier.warn(
             user_message(error, "Not all masks could be found", "choose fewer points_per_batch")
         )
 
@@ -247,4 +248,4 @@ class AutomaticMaskGenerator:
         self.pictured.emit(picture)
 
     def _on_not_chosen(self, error: BaseException) -> None:
-        self.warned.emit(user_message(error, "The masks could not be filtered"))
+        self._notifier.warn(user_message(error, "The masks could not be filtered"))

@@ -43,8 +43,6 @@ class ProposalReview:
     """Others are offered, or another one is looked at."""
     added = Signal(int, int)
     """How many objects were added at once, and how many were not as nothing is left of them."""
-    warned = Signal(str)
-    """Something happened that should not be missed."""
 
     def __init__(self, session: AnnotationSession, dispatcher: Dispatcher) -> None:
         self._session = session
@@ -166,12 +164,16 @@ class ProposalReview:
         if not proposals:
             return False
         if not self.is_here:
-            self.warned.emit("These masks lie on another image or slice: go there to keep them.")
+            self._session.notifier.warn(
+                "These masks lie on another image or slice: go there to keep them."
+            )
             return False
         if self._session.target is None:
             self._session.target_needed.emit()
         if self._session.target is None:
-            self.warned.emit("There is no target to write objects into: choose a Labels layer.")
+            self._session.notifier.warn(
+                "There is no target to write objects into: choose a Labels layer."
+            )
             return False
         states = {one.key: one.object_state() for one in proposals}
         class_name = self._session.classes.table.current
@@ -223,7 +225,7 @@ class ProposalReview:
 
     def _on_failed(self, error: BaseException) -> None:
         self._writing = None
-        self.warned.emit(
+        self._session.notifier.warn(
             str(error)
             if isinstance(error, TargetError)
             else user_message(error, "The masks could not be kept")

@@ -19,6 +19,7 @@ from napari_sam.session.jobs import (
     user_message,
     yield_to_foreground,
 )
+from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
@@ -55,8 +56,6 @@ class BatchPrompting:
     """`state` is another one."""
     finished = Signal(str)
     """All is written; with a sentence on what was."""
-    warned = Signal(str)
-    """Something happened that should not be missed."""
 
     def __init__(
         self,
@@ -64,10 +63,11 @@ class BatchPrompting:
         decoding: Decoding,
         editing: Editing,
         dispatcher: Dispatcher,
+        notifier: Notifier,
         need_target: Callable[[], None],
     ) -> None:
         self._encoding, self._decoding, self._editing = encoding, decoding, editing
-        self._need_target = need_target
+        self._notifier, self._need_target = notifier, need_target
         self._lane = LatestWinsExecutor("napari-sam-many", dispatcher)
         self._stop = threading.Event()
         self._found: _Found | None = None  # waits to be written
@@ -91,7 +91,7 @@ class BatchPrompting:
 
         Those that have no class get the current one.
 
-        `finished` or `warned` tell the end. The overlap that is set at the end counts; where the
+        `finished` or a warning tells the end. The overlap that is set at the end counts; where the
         others keep their pixels, the object with the highest score comes first.
         """
         plane = self._encoding.plane
@@ -136,11 +136,11 @@ class BatchPrompting:
             self._show(BatchPromptsState(self.state.total, self.state.share, is_stopping=True))
 
     def give_up(self, why: str) -> None:
-        """End soon and write nothing, unless all is found; `warned` says why."""
+        """End soon and write nothing, unless all is found; a warning says why."""
         if self.state is not None and self._found is None:
             self._lane.cancel()
             self._show(None)
-            self.warned.emit(f"{why}: no objects were added. Start again.")
+            self._notifier.warn(f"{why}: no objects were added. Start again.")
 
     def _report(self, job: Job, share: float) -> bool:
         job.report(share)
@@ -161,7 +161,7 @@ class BatchPrompting:
 
     def _on_failed(self, error: BaseException) -> None:
         self._show(None)
-        self.warned.emit(user_message(error, "The objects could not be found"))
+        self._notifier.warn(user_message(error, "The objects could not be found"))
 
     def _on_found(self, found: _Found) -> None:
         self._found = found
@@ -176,7 +176,7 @@ class BatchPrompting:
         try:
             self._write(found)
         except TargetError as error:
-            self.warned.emit(str(error))
+            self._notifier.warn(str(error))
 
     def _write(self, found: _Found) -> None:
         target, labels = found.target, found.target.labels

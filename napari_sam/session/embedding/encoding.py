@@ -13,6 +13,7 @@ from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, is_out_of_memory, user_message
 from napari_sam.session.models.model_choice import ModelChoice, Runtime, check
+from napari_sam.session.notifier import Notifier
 
 _SMALLER: Final = "choose a smaller model"
 
@@ -31,15 +32,15 @@ class Encoding:
     """Another model was chosen: what the one before gave is not to be relied upon."""
     completed = Signal(EmbeddedTile)
     """The tile is embedded."""
-    warned = Signal(str)
-    """Something happened that should not be missed."""
 
     def __init__(
         self,
         make_embedder: Callable[[ModelChoice], Embedder],
         choice: ModelChoice,
         dispatcher: Dispatcher,
+        notifier: Notifier,
     ) -> None:
+        self._notifier = notifier
         self._lane = LatestWinsExecutor("napari-sam-encode", dispatcher)
         # Apart from the lane of the model in use, which goes on meanwhile.
         self._check_lane = LatestWinsExecutor("napari-sam-check", dispatcher)
@@ -215,7 +216,7 @@ class Encoding:
     def _on_refused(self, error: BaseException) -> None:
         message = user_message(error, f"{self.wish.name} cannot be used", _SMALLER)
         self.wish = self._followed
-        self.warned.emit(f"{message} {self.choice.name} stays in use.")
+        self._notifier.warn(f"{message} {self.choice.name} stays in use.")
         self.changed.emit()
 
     # Jobs ------------------------------------------------------------------------------------
@@ -267,7 +268,7 @@ class Encoding:
         """Tell, once, that the model runs on something else than was chosen."""
         before, self._too_small = self._too_small, None
         if before is not None and self.runtime is not None:
-            self.warned.emit(
+            self._notifier.warn(
                 f"There was not enough memory for {self.choice.name} on {before}: it runs on "
                 f"{self.runtime} now. Masks may differ a little or take longer."
             )
@@ -293,10 +294,10 @@ class Encoding:
             return
         if not self.is_checking:
             self.wish = wish
-        self.warned.emit(f"{reason} {choice.name} is in use instead.")
+        self._notifier.warn(f"{reason} {choice.name} is in use instead.")
         self._replace_model(wish, choice)
 
     def _fail(self, note: str) -> None:
         self.phase, self.progress, self.note = Phase.FAILED, 0.0, note
-        self.warned.emit(note)
+        self._notifier.warn(note)
         self.changed.emit()

@@ -18,6 +18,7 @@ from napari_sam.session.micro_sam.embeddings import MicroSamEmbeddings, MicroSam
 from napari_sam.session.micro_sam.plane_embeddings import PlaneEmbeddings
 from napari_sam.session.micro_sam.verification import is_of_model, open_for
 from napari_sam.session.models.model_choice import ModelChoice
+from napari_sam.session.notifier import Notifier
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -57,10 +58,16 @@ class ImportedEmbeddings:
     """`state` is another."""
     usable_changed = Signal()
     """`of_plane` gives something else: planes are to be made again."""
-    warned = Signal(str)
-    """Something happened that should not be missed."""
 
-    def __init__(self, path: Path, image: Any, encoding: Encoding, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self,
+        path: Path,
+        image: Any,
+        encoding: Encoding,
+        dispatcher: Dispatcher,
+        notifier: Notifier,
+    ) -> None:
+        self._notifier = notifier
         self._path, self._image = path, image
         self._encoding, self._dispatcher = encoding, dispatcher
         self._stored: MicroSamEmbeddings | None = None
@@ -158,7 +165,7 @@ class ImportedEmbeddings:
 
     def _wait(self, text: str) -> None:
         self._show(ImportState(ImportPhase.OTHER_MODEL, text))
-        self.warned.emit(text)
+        self._notifier.warn(text)
 
     def _on_refused(self, error: BaseException) -> None:
         text = str(error)
@@ -166,7 +173,7 @@ class ImportedEmbeddings:
             text = user_message(error, f"The embeddings in {self._path} could not be compared")
         self._stored = None
         self._show(ImportState(ImportPhase.REFUSED, text))
-        self.warned.emit(text)
+        self._notifier.warn(text)
 
     def _on_progress(self, fraction: float) -> None:
         self._show(replace(self.state, progress=fraction))
@@ -190,7 +197,7 @@ class ImportedEmbeddings:
     def _tell_damage(self, error: MicroSamError) -> None:
         if not self._is_damage_told:  # of many tiles, the first says enough
             self._is_damage_told = True
-            self.warned.emit(
+            self._notifier.warn(
                 f"Of the embeddings in {self._path}, {error.reason}: what is damaged is embedded "
                 "here instead, and the rest used as it is. micro-sam can compute them again."
             )
@@ -205,11 +212,8 @@ def _name_here(micro_sam_name: str) -> str:
 class BroughtAlong:
     """All that a user brings along for a session."""
 
-    warned = Signal(str)
-    """Something happened that should not be missed."""
-
-    def __init__(self, encoding: Encoding, dispatcher: Dispatcher) -> None:
-        self._encoding, self._dispatcher = encoding, dispatcher
+    def __init__(self, encoding: Encoding, dispatcher: Dispatcher, notifier: Notifier) -> None:
+        self._encoding, self._dispatcher, self._notifier = encoding, dispatcher, notifier
         self._all: WeakSet[ImportedEmbeddings] = WeakSet()
 
     @property
@@ -224,11 +228,6 @@ class BroughtAlong:
 
     def bring_embeddings(self, path: Path, image: Any) -> ImportedEmbeddings:
         """Have embeddings that micro-sam has stored of an image used in place of computing them."""
-        brought = ImportedEmbeddings(path, image, self._encoding, self._dispatcher)
-        # Another signal's `emit` would be tried out by connecting it, while somebody listens.
-        brought.warned.connect(self._on_warned)
+        brought = ImportedEmbeddings(path, image, self._encoding, self._dispatcher, self._notifier)
         self._all.add(brought)
         return brought
-
-    def _on_warned(self, message: str) -> None:
-        self.warned.emit(message)

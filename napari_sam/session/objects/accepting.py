@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from psygnal import Signal
-
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.embedding.encoding import Encoding
+from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.labels import TargetError
@@ -21,9 +20,6 @@ class Accepting:
     All methods belong to the owner's thread.
     """
 
-    warned = Signal(str)
-    """Something happened that should not be missed."""
-
     def __init__(
         self,
         encoding: Encoding,
@@ -31,7 +27,9 @@ class Accepting:
         editing: Editing,
         need_target: Callable[[], None],
         start_anew: Callable[[], None],
+        notifier: Notifier,
     ) -> None:
+        self._notifier = notifier
         self._encoding, self._decoding, self._editing = encoding, decoding, editing
         self._need_target, self._start_anew = need_target, start_anew
         self._is_awaited = False  # accept as soon as there are masks
@@ -50,13 +48,13 @@ class Accepting:
         self._is_awaited = self._is_of_click = True
 
     def accept_what_was_awaited(self) -> None:
-        """Accept what somebody waits for, if there are masks; `warned` tells a refusal."""
+        """Accept what somebody waits for, if there are masks; a refusal is a warning."""
         if self._is_awaited and self._decoding.candidates is not None:
             try:
                 self.accept()
             except TargetError as error:
                 self._is_of_click = False
-                self.warned.emit(str(error))
+                self._notifier.warn(str(error))
 
     def accept(self) -> LabelsEdit | None:
         """Write the chosen candidate into the target as a new object, and start the next one.
@@ -94,7 +92,7 @@ class Accepting:
             if before is None or after is None or after.label_id == edit.label_id:
                 continue
             if after.area_px < LEAST_SHARE * before.area_px:
-                self.warned.emit(
+                self._notifier.warn(
                     f"Object {after.label_id} has only {after.area_px} of its {before.area_px} "
                     "pixels left. Delete it, too, or undo."
                 )

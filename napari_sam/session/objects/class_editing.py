@@ -15,6 +15,7 @@ from napari_sam.session.classes.classes import (
     with_class,
 )
 from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
 
@@ -22,8 +23,10 @@ from napari_sam.session.objects.records import ObjectRecord, RecordChange
 class ClassEditing:
     """Adds, renames, recolours and removes classes, and updates the objects of the target."""
 
-    def __init__(self, editing: Editing, being_made: Callable[[], ObjectState]) -> None:
-        self._editing, self._being_made = editing, being_made
+    def __init__(
+        self, editing: Editing, being_made: Callable[[], ObjectState], notifier: Notifier
+    ) -> None:
+        self._editing, self._being_made, self._notifier = editing, being_made, notifier
 
     @property
     def table(self) -> ClassTable:
@@ -86,7 +89,7 @@ class ClassEditing:
         count = sum(record.class_name == name for book in books for record in book)
         if count:
             objects = "1 object" if count == 1 else f"{count} objects"
-            self._editing.warned.emit(
+            self._notifier.warn(
                 f"{objects} in other label layers still of class {name}: choose each of these "
                 "layers as the target, and give its objects another class."
             )

@@ -14,6 +14,7 @@ from napari_sam.session.classes.classes import ClassStep, ClassTable
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
+from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.direction import Direction
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.history import Edit, History
@@ -48,10 +49,9 @@ class Editing:
     """An edit of objects was made."""
     restored = Signal(Edit, ObjectState)
     """An edit was undone or repeated, and the object being made is this one now."""
-    warned = Signal(str)
-    """Something happened that should not be missed."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, notifier: Notifier) -> None:
+        self._notifier = notifier
         self._lane = LatestWinsExecutor("napari-sam-write", dispatcher)
         self.history = History()
         self.classes = ClassTable()
@@ -245,7 +245,7 @@ class Editing:
         """Do in the background what takes seconds; one such thing at a time."""
 
         def on_failed(error: BaseException) -> None:
-            self.warned.emit(user_message(error, "The object could not be written"))
+            self._notifier.warn(user_message(error, "The object could not be written"))
             self.changed.emit()
 
         self._lane.submit(lambda _: work(), on_done, on_failed)
@@ -270,7 +270,7 @@ class Editing:
             edit, is_exact = _written(plan_number(labels, stranger, free_label_ids(labels, 1)))
             self._write_down(edit, Direction.MADE)
             self._write_down(edit.note(is_exact=is_exact), Direction.MADE)
-            self.warned.emit(
+            self._notifier.warn(
                 f"What was painted as object {stranger.label_id} is object {edit.label_id} now: "
                 "undo brings that one back."
             )
@@ -290,7 +290,7 @@ class Editing:
         labels = edit.labels
         is_undone = direction is Direction.UNDONE
         if labels is not None and labels.target.is_gone:
-            self.warned.emit("The labels layer it was written to is gone: nothing was changed.")
+            self._notifier.warn("The labels layer it was written to is gone: nothing was changed.")
             self.changed.emit()
             return
         if edit.classes is not None:
@@ -319,7 +319,7 @@ class Editing:
                 try:
                     on_written(write())
                 except TargetError as error:
-                    self.warned.emit(str(error))
+                    self._notifier.warn(str(error))
         if edit.classes is not None and self.target is not None:
             with suppress(TargetError):  # that it fits no longer is told elsewhere
                 self._know_classes(self.target.labels.book)

@@ -15,6 +15,7 @@ from napari_sam.session.embedding.encoding import Encoding
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.jobs import Dispatcher, Job, LatestWinsExecutor, user_message
+from napari_sam.session.notifier import Notifier
 from napari_sam.session.prefetch.preparation import Preparation, PreparationState, TileToPrepare
 
 _REST_S: Final = 0.01
@@ -33,11 +34,11 @@ class Prefetcher:
 
     changed = Signal()
     """`preparation` is another."""
-    warned = Signal(str)
-    """Something happened that should not be missed."""
 
-    def __init__(self, encoding: Encoding, decoding: Decoding, dispatcher: Dispatcher) -> None:
-        self._encoding, self._decoding = encoding, decoding
+    def __init__(
+        self, encoding: Encoding, decoding: Decoding, dispatcher: Dispatcher, notifier: Notifier
+    ) -> None:
+        self._encoding, self._decoding, self._notifier = encoding, decoding, notifier
         self._lane = LatestWinsExecutor("napari-sam-ahead", dispatcher)
         self._is_on = True
         self._upcoming: tuple[ImagePlane, ...] = ()
@@ -132,12 +133,12 @@ class Prefetcher:
     def prepare(self, tiles: Sequence[TileToPrepare]) -> None:
         """Embed these tiles in their order, in place of those asked for before.
 
-        No more than can be kept at the same time; `warned` says so beforehand.
+        No more than can be kept at the same time; a warning says so beforehand.
         """
         self.cancel_preparation()
         room = self.room
         if len(tiles) > room:
-            self.warned.emit(
+            self._notifier.warn(
                 f"There is room for the embeddings of {room} of {len(tiles)} slices: only the "
                 f"first {room} are prepared."
             )
@@ -166,7 +167,7 @@ class Prefetcher:
         if before is None:
             return
         if why and not before.is_over:
-            self.warned.emit(
+            self._notifier.warn(
                 f"{why}: preparing slices has ended, {before.done} of {before.total} are ready."
             )
         self.changed.emit()
@@ -242,9 +243,9 @@ class Prefetcher:
         if state.is_over and state.failures:
             some = "; ".join(state.failures[:_MAX_TOLD])
             more = "; and others" if len(state.failures) > _MAX_TOLD else ""
-            self.warned.emit(
+            self._notifier.warn(
                 f"{len(state.failures)} of {state.total} slices could not be prepared: {some}{more}"
             )
         if state.is_over and (trouble := self._encoding.embedder.trouble):
-            self.warned.emit(trouble)
+            self._notifier.warn(trouble)
         self._go_on()

@@ -45,7 +45,7 @@ class Opened:
         self.review = ProposalReview(self.session, dispatcher)
         self.review.is_here = True
         self.warnings, self.added = [], []
-        self.review.warned.connect(self.warnings.append)
+        self.session.notifier.warned.connect(self.warnings.append)
         self.review.added.connect(lambda *counts: self.added.append(counts))
 
     def keep(self, *proposals):

@@ -13,6 +13,7 @@ from napari_sam.session import ArrayLabels, ArrayPlane, ObjectRecord, Overlap, T
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.jobs import CallbackQueue, run_until
 from napari_sam.session.journal.replaying import read_journal, replay
+from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.editing import MAX_BLOCKS_AT_ONCE, Editing
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.measuring import find_objects, recounted
@@ -28,7 +29,7 @@ TIMEOUT_S = 60
 @pytest.fixture
 def editing():
     """Return what writes objects into 40 x 40 pixels, taking those of others."""
-    editing = Editing(CallbackQueue())
+    editing = Editing(CallbackQueue(), Notifier())
     editing.target = ArrayPlane(np.zeros((40, 40), np.uint8))
     editing.overlap = Overlap.REPLACE
     yield editing
