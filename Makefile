@@ -1,13 +1,14 @@
 .POSIX:
 
 # Each of these may be repeated at any time: what is set up already is left alone.
-.PHONY: help run test lint setup clean
+.PHONY: help run test test-fast lint setup clean
 
 help:
-	@echo 'make run    open napari with a sample image and the widget (without a display: the demo)'
-	@echo 'make test   run the test suite'
-	@echo 'make lint   check style and types'
-	@echo 'make clean  remove the virtual environment, the demo and all caches'
+	@echo 'make run        open napari with a sample image and the widget (without a display: the demo)'
+	@echo 'make test       run the test suite'
+	@echo 'make test-fast  run it without the tests marked slow, in under two minutes'
+	@echo 'make lint       check style, types and import rules'
+	@echo 'make clean      remove the virtual environment, the demo and all caches'
 
 run: setup
 	@sh scripts/run.sh
@@ -16,11 +17,15 @@ run: setup
 test: setup
 	@sh scripts/on_screen.sh .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(PYTEST)
 
+test-fast:
+	@$(MAKE) test PYTEST='-m "not slow" $(PYTEST)'
+
 lint:
 	@sh scripts/setup.sh dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo --no-cache
 
 setup:
 	@sh scripts/system_libraries.sh
