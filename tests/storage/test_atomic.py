@@ -12,8 +12,8 @@ from napari_sam.storage.atomic import atomic_write
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from napari_sam.storage.atomic import renamed_when_complete
-with renamed_when_complete(Path(sys.argv[1])) as partial:
+from napari_sam.storage.atomic import atomic_write
+with atomic_write(Path(sys.argv[1])) as partial:
     partial.write_text("half")
     os.kill(os.getpid(), signal.SIGTERM)
 """
