@@ -27,7 +27,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from napari_sam.session import AnnotationSession, EmbeddingStore, ImagePlane, Phase, SessionState
-from napari_sam.session.embedding.store import FOLDER_VARIABLE
+from napari_sam.storage.folders import EMBEDDINGS_VARIABLE
 
 if TYPE_CHECKING:
     from napari_sam.model import Predictor
@@ -187,7 +187,7 @@ def main() -> None:
         start_again(options.started_s)
         return
     with tempfile.TemporaryDirectory(prefix="stack") as folder:
-        os.environ[FOLDER_VARIABLE] = folder
+        os.environ[EMBEDDINGS_VARIABLE] = folder
         result = walk(make_stack(options.slices), options.pause)
         result["fresh"] = [in_fresh_process() for _ in range(3)]
     if options.json:

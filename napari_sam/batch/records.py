@@ -18,10 +18,10 @@ from typing import Any, Final
 from napari_sam.batch.images import ImageFile
 from napari_sam.batch.task import Task
 from napari_sam.formats.files import ExportError, read_json, reason, write_json
+from napari_sam.storage.atomic import PARTIAL_SUFFIX, scratch_folder
 
 FOLDER: Final = ".napari-sam"
 """Within the folder of the results."""
-_PART: Final = ".part"
 _LITTLE_BYTES: Final = 2**26
 
 
@@ -52,7 +52,7 @@ class RunManifest:
 
     def clear_up(self) -> None:
         """Remove what runs have left behind that were stopped; none may be under way."""
-        for left in list(self._own.rglob(f"*{_PART}")):
+        for left in list(self._own.rglob(f"*{PARTIAL_SUFFIX}")):
             shutil.rmtree(left, ignore_errors=True)
 
     def check(self, images: Sequence[ImageFile], task: Task) -> None:
@@ -87,36 +87,50 @@ class RunManifest:
 
     @contextmanager
     def writing(self, image: ImageFile, task: Task, content: str) -> Iterator[_Results]:
-        """Give a folder to write an image's results into; they get their names at the end."""
-        part = self._own / f"{image.name}.{secrets.token_hex(4)}{_PART}"
+        """Yield a folder to write an image's results into; rename them once they are complete."""
+        part = self._own / f"{image.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
         results = _Results(part)
         try:
-            part.mkdir(parents=True)
-            yield results
-            below = Path(image.name).parent
-            sizes = {
-                (below / one.name).as_posix(): one.stat().st_size for one in sorted(part.iterdir())
-            }
-            old = self.of(image)
-            known = {} if old is None else old["files"]
-            self._check_free(set(sizes) - set(known), image, task)
-            record = {
-                "image": Path(image.path).name,
-                "content": content,
-                "conditions": task.conditions,
-                "outputs": task.outputs,
-                "masks": results.masks,
-                "files": sizes,
-                "is_complete": False,
-            }
-            # What an earlier run has written stays known until it is replaced or gone.
-            write_json(self._path(image), {**record, "files": {**known, **sizes}})
-            for name in sizes:
-                (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (part / Path(name).name).replace(self.folder / name)
-            for name in set(known) - set(sizes):
-                (self.folder / name).unlink(missing_ok=True)
-            write_json(self._path(image), {**record, "is_complete": True})
+            with scratch_folder(part), self._naming_the_folder(part):
+                yield results
+                self._publish(results, image, task, content)
+        except OSError as error:
+            raise ExportError(self._unwritten(error)) from error
+
+    def _publish(self, results: _Results, image: ImageFile, task: Task, content: str) -> None:
+        part, parent = results.folder, Path(image.name).parent
+        sizes = {
+            (parent / path.name).as_posix(): path.stat().st_size for path in sorted(part.iterdir())
+        }
+        old = self.of(image)
+        old_files = {} if old is None else old["files"]
+        self._check_free(set(sizes) - set(old_files), image, task)
+        record = {
+            "image": Path(image.path).name,
+            "content": content,
+            "conditions": task.conditions,
+            "outputs": task.outputs,
+            "masks": results.masks,
+            "files": sizes,
+            "is_complete": False,
+        }
+        # What an earlier run has written stays known until it is replaced or gone.
+        write_json(self._path(image), {**record, "files": {**old_files, **sizes}})
+        for name in sizes:
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (part / Path(name).name).replace(self.folder / name)
+        for name in set(old_files) - set(sizes):
+            (self.folder / name).unlink(missing_ok=True)
+        write_json(self._path(image), {**record, "is_complete": True})
+
+    @contextmanager
+    def _naming_the_folder(self, part: Path) -> Iterator[None]:
+        """Let errors name the folder of the results rather than the hidden one inside it.
+
+        A full disk has to be noticed before the unfinished files are removed.
+        """
+        try:
+            yield
         except ExportError as error:
             cause = error.__cause__
             # A full disk names no file.
@@ -125,8 +139,6 @@ class RunManifest:
             raise ExportError(self._unwritten(cause)) from error
         except OSError as error:
             raise ExportError(self._unwritten(error)) from error
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
 
     def _unwritten(self, error: OSError) -> str:
         msg = f"Results cannot be written to {self.folder} ({reason(error)})"

@@ -24,7 +24,7 @@ from napari_sam.bench.work import (
 )
 from napari_sam.model.checkpoints.layouts import POSITION_KEYS, to_hugging_face
 from napari_sam.model.checkpoints.variants import VARIANTS, detect_variant
-from napari_sam.model.onnx.export import ExportError, OnnxFiles, export_onnx
+from napari_sam.model.onnx.export import OnnxExportError, OnnxFiles, export_onnx
 from napari_sam.model.runtime.devices import PRECISIONS
 from napari_sam.model.sam.vit import ViTConfig
 from napari_sam.model.transforms import resize_image, resized_size, scale_points
@@ -74,7 +74,7 @@ class OnnxRuntime:
     def _export(model: Sam, folder: Path) -> OnnxFiles:
         try:
             return export_onnx(model, folder)
-        except ExportError as error:
+        except OnnxExportError as error:
             raise BenchError(str(error)) from error
 
     def encode(self) -> Any:

@@ -5,7 +5,7 @@ Nothing here imports torch, so a list of models costs no wait.
 
 from napari_sam.catalogue.download import DownloadError, discard, download, remove_leftovers
 from napari_sam.catalogue.offers import Offer, list_offers
-from napari_sam.catalogue.places import candidates, locate, models_folder, own_files
+from napari_sam.catalogue.places import candidates, locate, own_files
 from napari_sam.catalogue.table import EMBEDDED, MODELS, PublishedModel, find_model
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "find_model",
     "list_offers",
     "locate",
-    "models_folder",
     "own_files",
     "remove_leftovers",
 ]

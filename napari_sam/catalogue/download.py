@@ -13,8 +13,9 @@ from typing import Final
 import psutil
 import requests
 
-from napari_sam.catalogue.places import has_hash, models_folder
+from napari_sam.catalogue.places import has_hash
 from napari_sam.catalogue.table import EMBEDDED, PublishedModel
+from napari_sam.storage.folders import models_folder
 
 ProgressCallback = Callable[[int, int], None]
 """Called as ``on_progress(done_bytes, total_bytes)``; raising stops the download."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,41 +11,13 @@ from typing import Final
 import pooch
 
 from napari_sam.catalogue.table import PublishedModel
+from napari_sam.storage.folders import models_folder, shared_model_folders
 
-MODELS_VARIABLE: Final = "NAPARI_SAM_MODELS"
-"""Names a folder of models; downloads go there, and everything in it can be chosen."""
 _HUGGING_FACE_FILES: Final = ("model.safetensors", "pytorch_model.bin")
 SUFFIXES: Final = (".safetensors", ".pth", ".pt", ".bin")
 _MAX_HEADER_BYTES: Final = 10_000_000  # a hundred times that of the largest SAM
 _DIGESTS: Final[dict[tuple[str, str, int, int], str]] = {}
 """Checksums by the state of the file that they were computed from."""
-
-
-def models_folder() -> Path:
-    """Return the folder that downloads go to; it need not exist yet."""
-    chosen = os.environ.get(MODELS_VARIABLE)
-    folder = Path(chosen) if chosen else pooch.os_cache("napari-sam-live") / "models"
-    return folder.expanduser()
-
-
-def shared_folders() -> dict[str, Path]:
-    """Return the folders in which other tools keep models, by the tool's name."""
-    micro_sam = os.environ.get("MICROSAM_CACHEDIR") or pooch.os_cache("micro_sam")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
-    torch_home = os.environ.get("TORCH_HOME") or cache / "torch"
-    folders = {
-        "micro-sam": Path(micro_sam) / "models",
-        "napari-segment-anything": Path("~/.cache/napari-segment-anything"),
-        "torch hub": Path(torch_home) / "hub" / "checkpoints",
-        "Hugging Face": _hugging_face_folder(cache),
-    }
-    return {tool: folder.expanduser() for tool, folder in folders.items()}
-
-
-def _hugging_face_folder(cache: Path) -> Path:
-    if hub := os.environ.get("HF_HUB_CACHE"):
-        return Path(hub)
-    return Path(os.environ.get("HF_HOME") or cache / "huggingface") / "hub"
 
 
 def own_files() -> list[Path]:
@@ -64,7 +35,7 @@ def candidates(model: PublishedModel) -> list[Path]:
     """
     if model.embedded is not None:
         return [model.embedded]
-    shared = shared_folders()
+    shared = shared_model_folders()
     shared.pop("Hugging Face")
     places = [models_folder(), *shared.values()]
     files = [folder / name for folder in places for name in model.file_names]
@@ -115,7 +86,7 @@ def _in_hugging_face(model: PublishedModel) -> Iterator[Path]:
     if model.hugging_face is None:
         return
     repository = "models--" + model.hugging_face.replace("/", "--")
-    snapshots = shared_folders()["Hugging Face"] / repository / "snapshots"
+    snapshots = shared_model_folders()["Hugging Face"] / repository / "snapshots"
     with suppress(OSError):
         for path in sorted(snapshots.glob(f"*/{_HUGGING_FACE_FILES[0]}")):
             if safetensors_elements(path) >= model.parameters:

@@ -56,13 +56,13 @@ def export_onnx(folder: Path, checkpoint: Path | None, overwrite: bool) -> None:
     which licence they are.
     """
     from napari_sam.model import CheckpointError, load_model
-    from napari_sam.model.onnx.export import ExportError
+    from napari_sam.model.onnx.export import OnnxExportError
     from napari_sam.model.onnx.export import export_onnx as write
 
     try:
         model = load_model(checkpoint=checkpoint)
         files = write(model, folder, overwrite, _origin(checkpoint))
-    except (CheckpointError, ExportError) as error:
+    except (CheckpointError, OnnxExportError) as error:
         raise click.ClickException(str(error)) from error
     for path in (files.encoder, files.decoder):
         click.echo(f"{path}, {path.stat().st_size / 1e6:.0f} MB")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from napari_sam.storage.text import single_line
+
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
@@ -38,7 +40,7 @@ def open_file(viewer: ViewerModel, file: str, reader: str | None) -> None:
         raise click.ClickException(msg) from error
     except Exception as error:  # readers are plugins: they raise whatever they like
         cause = error.original_error if isinstance(error, ReaderPluginError) else error
-        msg = f"Cannot open {file}: {_one_line(cause)}"
+        msg = f"Cannot open {file}: {single_line(str(cause)) or type(cause).__name__}"
         raise click.ClickException(msg) from error
 
 
@@ -51,8 +53,3 @@ def find_readers() -> None:
     for name in get_settings().plugins.disabled_plugins:
         manager.disable(name)
     manager.discover()
-
-
-def _one_line(error: BaseException | None) -> str:
-    words = str(error).split()
-    return " ".join(words) if words else type(error).__name__

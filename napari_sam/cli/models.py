@@ -30,7 +30,8 @@ _LOW_MEMORY_GIB: Final = 4
 @click.option("--json", "as_json", is_flag=True, help="Print all that is known, for programs.")
 def models(as_json: bool) -> None:
     """List the models that can be used, and those that are on this computer."""
-    from napari_sam.catalogue import MODELS, list_offers, models_folder
+    from napari_sam.catalogue import MODELS, list_offers
+    from napari_sam.storage.folders import models_folder
 
     found = list_offers()
     if as_json:
@@ -148,19 +149,18 @@ def _memory(problems: list[str]) -> Iterator[str]:
 
 
 def _folders(problems: list[str]) -> Iterator[str]:
-    from napari_sam.catalogue.places import models_folder, shared_folders
-    from napari_sam.session.embedding.store import FOLDER_VARIABLE as EMBEDDINGS
-    from napari_sam.session.embedding.store import embeddings_folder
-    from napari_sam.session.journal.files import FOLDER_VARIABLE as JOURNALS
-    from napari_sam.session.journal.files import journals_folder
+    from napari_sam.storage import folders
 
-    written = {EMBEDDINGS: embeddings_folder(), JOURNALS: journals_folder()}
-    own = {
-        "ours": models_folder(),
-        "embeddings": written[EMBEDDINGS],
-        "journals": written[JOURNALS],
+    written = {
+        folders.EMBEDDINGS_VARIABLE: folders.embeddings_folder(),
+        folders.JOURNALS_VARIABLE: folders.journals_folder(),
     }
-    for owner, folder in {**own, **shared_folders()}.items():
+    own = {
+        "ours": folders.models_folder(),
+        "embeddings": folders.embeddings_folder(),
+        "journals": folders.journals_folder(),
+    }
+    for owner, folder in {**own, **folders.shared_model_folders()}.items():
         try:
             size = _size(folder)
         except OSError as error:

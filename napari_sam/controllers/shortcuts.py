@@ -15,7 +15,7 @@ from napari_sam.layers import SHORTCUTS, LayerBinding
 from napari_sam.layers.shortcuts import MAX_NUMBERED, Shortcut, class_command, key_text
 from napari_sam.session.connections import Connections
 from napari_sam.session.session import AnnotationSession
-from napari_sam.storage.shortcuts import load_keys, save_keys
+from napari_sam.storage.shortcuts import load_shortcuts, save_shortcuts
 
 _GROUPS: Final = list(dict.fromkeys(shortcut.group for shortcut in SHORTCUTS))
 
@@ -69,7 +69,7 @@ class ShortcutsController:
 
     def _load(self) -> None:
         try:
-            invalid = self._shortcuts.reset(load_keys())
+            invalid = self._shortcuts.reset(load_shortcuts())
         except ValueError as error:
             self._session.notifier.warn(str(error))
             return
@@ -149,4 +149,4 @@ class ShortcutsController:
             self.panel.show_note(str(error))
 
     def _save(self) -> None:
-        save_keys(self._shortcuts.changed_keys)
+        save_shortcuts(self._shortcuts.changed_keys)

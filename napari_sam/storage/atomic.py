@@ -1,8 +1,9 @@
-"""Writing files so that no name ever belongs to half of one; needs nothing but Python."""
+"""Write files so that no name ever belongs to half a file."""
 
 from __future__ import annotations
 
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,20 +11,20 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+PARTIAL_SUFFIX: Final = ".part"
 _PREFIX: Final = ".napari-sam-"
-_SUFFIX: Final = ".part"
 _ABANDONED_S: Final = 24 * 3600.0
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary file in the same folder, and rename it once it is complete.
+    """Yield a temporary path in the same folder, and rename it once the block has succeeded.
 
-    What programs that were killed have left of theirs in the folder goes after a day.
+    Partial files that killed programs left in the folder are removed after a day.
     """
     # Short, because a name that is itself as long as the file system allows has to work.
-    partial = path.with_name(f"{_PREFIX}{secrets.token_hex(6)}{_SUFFIX}")
-    _remove_abandoned(path.parent.absolute())
+    partial = path.with_name(f"{_PREFIX}{secrets.token_hex(6)}{PARTIAL_SUFFIX}")
+    _remove_abandoned_once(path.parent.absolute())
     try:
         yield partial
         partial.replace(path)
@@ -32,11 +33,29 @@ def atomic_write(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-@cache
-def _remove_abandoned(folder: Path) -> None:
-    """Remove what killed programs have left in a folder; once, because many files may be in it."""
-    oldest = time.time() - _ABANDONED_S
+@contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """Make a folder for unfinished files, and remove it with whatever is left in it.
+
+    The block renames the finished files to where they belong.
+    """
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_abandoned(folder: Path, age_s: float = _ABANDONED_S) -> None:
+    """Remove the partial files of `atomic_write` that nobody has touched for some time."""
+    oldest = time.time() - age_s
     with suppress(OSError):
-        for left in folder.glob(f"{_PREFIX}*{_SUFFIX}"):
-            if left.stat().st_mtime < oldest:
-                left.unlink()
+        for path in folder.glob(f"{_PREFIX}*{PARTIAL_SUFFIX}"):
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+
+
+@cache
+def _remove_abandoned_once(folder: Path) -> None:
+    """Look through a folder once per process, because it may hold many files."""
+    remove_abandoned(folder)

@@ -1,14 +1,14 @@
-"""Names that come from elsewhere, as every file can hold them."""
+"""Text from other sources, in a form that every file can hold."""
 
 from __future__ import annotations
 
 
 def single_line(text: str) -> str:
-    r"""Return a text on one line, without blanks around it, of characters that UTF-8 has.
+    r"""Return a text on one line, stripped, without characters that UTF-8 cannot encode.
 
     Examples
     --------
-    >>> one_line(" a\nb ")
+    >>> single_line(" a\nb ")
     'a b'
     """
     joined = " ".join(text.splitlines()).strip()

@@ -15,11 +15,10 @@ from napari_sam.catalogue import (
     find_model,
     list_offers,
     locate,
-    models_folder,
     own_files,
 )
 from napari_sam.catalogue import places as places_module
-from napari_sam.catalogue.places import safetensors_elements, shared_folders
+from napari_sam.catalogue.places import safetensors_elements
 from napari_sam.model import VARIANTS
 from napari_sam.model.build import build_model
 
@@ -155,18 +154,6 @@ def test_a_pickle_in_the_hugging_face_cache_is_told_by_its_size(home, model):
 @pytest.mark.parametrize("content", [b"", b"12345678", b"\x02\0\0\0\0\0\0\0{}", b"\xff" * 40])
 def test_no_safetensors(home, content):
     assert safetensors_elements(put(home / "model.safetensors", content)) == 0
-
-
-def test_folders_follow_the_environment(home, monkeypatch):
-    assert models_folder() == home / "mine"
-    monkeypatch.delenv("NAPARI_SAM_MODELS")
-    assert models_folder().parts[-2:] == ("napari-sam-live", "models")
-    monkeypatch.setenv("TORCH_HOME", str(home / "torch"))
-    monkeypatch.setenv("HF_HOME", str(home / "hf"))
-    folders = shared_folders()
-    assert folders["torch hub"] == home / "torch" / "hub" / "checkpoints"
-    assert folders["Hugging Face"] == home / "hf" / "hub"
-    assert folders["micro-sam"].parts[-2:] == ("micro_sam", "models")
 
 
 def test_own_files(home):

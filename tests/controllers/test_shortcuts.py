@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 from skimage import data
 
 from napari_sam.layers import SHORTCUTS
-from napari_sam.storage.shortcuts import keys_file, save_keys
+from napari_sam.storage.shortcuts import save_shortcuts, shortcuts_file
 
 
 def listed(panel) -> dict[str, str]:
@@ -64,7 +64,7 @@ def test_the_list_shows_what_keys_do_and_changes_them(make_widget, qtbot):
     widget.binding.shortcuts.register({"accept": lambda: called.append(1)})
     points.keymap[KeyBinding.from_str("S")](points)
     assert called == [1]
-    assert json.loads(keys_file().read_text()) == {"accept": "S"}
+    assert json.loads(shortcuts_file().read_text()) == {"accept": "S"}
     assert widget._object_panel._accept.text() == "Accept (S)"
     assert widget.automatic.panel.accept.text() == "Accept (S)"
     assert "C" not in widget.session.state.hint.split()
@@ -80,7 +80,7 @@ def test_the_list_shows_what_keys_do_and_changes_them(make_widget, qtbot):
 
 
 def test_keys_are_remembered_and_reset(make_widget):
-    save_keys({"accept": "Shift+M", "previous_object": "", "made up": "A", "clear": "§§"})
+    save_shortcuts({"accept": "Shift+M", "previous_object": "", "made up": "A", "clear": "§§"})
     said = []
     viewer, widget = make_widget(Image(data.coins()[40:110, 40:140], name="coins"), wait=False)
     widget.session.notifier.warned.connect(said.append)
@@ -90,9 +90,9 @@ def test_keys_are_remembered_and_reset(make_widget):
     assert KeyBinding.from_str("Shift+M") in points.keymap
     widget._key_help.toggle()
     widget._key_help.panel._reset.click()
-    assert not keys_file().exists()
+    assert not shortcuts_file().exists()
     assert not widget.binding.shortcuts.changed_keys
     assert listed(widget._key_help.panel)["Go to the previous object"] == "Shift+M"
-    keys_file().write_text("[1]")
+    shortcuts_file().write_text("[1]")
     widget._key_help._load()
-    assert "There are no keys in" in said[-1]
+    assert "contains no shortcuts; using the defaults" in said[-1]

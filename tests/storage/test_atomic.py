@@ -25,8 +25,8 @@ def test_what_a_killed_program_has_left_goes_after_a_day_and_nothing_of_others(t
     (left,) = tmp_path.iterdir()
     just_now = left.with_name(left.name.replace(".part", "0.part"))
     others = tmp_path / ".0123456789ab.part"
-    for one in (just_now, others):
-        one.write_text("")
+    for path_made in (just_now, others):
+        path_made.write_text("")
     for one in (left, others):
         os.utime(one, (time.time() - 2 * 86400,) * 2)
     with atomic_write(path) as partial:

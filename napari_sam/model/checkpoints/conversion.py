@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from torch import Tensor
 from napari_sam.model.build import check_complete
 from napari_sam.model.checkpoints.files import CheckpointError
 from napari_sam.model.checkpoints.state_dicts import read_checkpoint
+from napari_sam.storage.atomic import atomic_write
 
 
 @dataclass(frozen=True)
@@ -76,16 +75,11 @@ def convert(source: str | Path, target: str | Path, overwrite: bool = False) -> 
 
 
 def _write(tensors: dict[str, Tensor], path: Path) -> None:
-    """Write beside and rename, so that a file is complete as soon as it has its name."""
     # Safetensors takes no views, and no two names for one memory.
     separate = {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(separate, partial, metadata={"format": "pt"})
-        partial.replace(path)
+        with atomic_write(path) as partial:
+            save_file(separate, partial, metadata={"format": "pt"})
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} cannot be written ({error}).") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)

@@ -50,6 +50,7 @@ from napari_sam.model.checkpoints.variants import detect_variant
 from napari_sam.model.onnx.graphs import DecoderGraph, EncoderGraph
 from napari_sam.model.sam.common import EXPORTING
 from napari_sam.model.sam.sam import PIXEL_MEAN, PIXEL_STD, Sam
+from napari_sam.storage.atomic import PARTIAL_SUFFIX, scratch_folder
 
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
 OPSET = 17  # the first with layer normalisation, and old enough for most software
@@ -57,7 +58,7 @@ MAX_FILE_BYTES = 2**31 - 2**24
 """Protobuf's limit, less room for the nodes: the weights of larger graphs go into another file."""
 
 
-class ExportError(ValueError):
+class OnnxExportError(ValueError):
     """A model cannot be exported; the message says why and what to do."""
 
 
@@ -101,7 +102,7 @@ def export_onnx(
 
     Raises
     ------
-    ExportError
+    OnnxExportError
         If the package onnx is missing, the files are there already, or they cannot be written. No
         file is left half written.
     """
@@ -109,10 +110,10 @@ def export_onnx(
     folder = Path(folder)
     files = OnnxFiles(folder / ENCODER, folder / DECODER)
     if folder.exists() and not folder.is_dir():
-        raise ExportError(f"{folder} is a file; choose a folder.")
+        raise OnnxExportError(f"{folder} is a file; choose a folder.")
     for path in (files.encoder, files.decoder):
         if path.exists() and not overwrite:
-            raise ExportError(f"{path} exists already; choose another folder, or overwrite it.")
+            raise OnnxExportError(f"{path} exists already; choose another folder, or overwrite it.")
     entries = _metadata(model) | dict(metadata or {})
     try:
         with _unfinished(folder) as partial:
@@ -121,7 +122,9 @@ def export_onnx(
             for path in (files.encoder, files.decoder):
                 _move(partial / path.name, path)
     except OSError as error:
-        raise ExportError(f"{folder} cannot be written to ({error}); choose another.") from error
+        raise OnnxExportError(
+            f"{folder} cannot be written to ({error}); choose another."
+        ) from error
     return files
 
 
@@ -129,7 +132,7 @@ def _import_onnx() -> ModuleType:
     try:
         import onnx
     except ImportError as error:
-        raise ExportError(
+        raise OnnxExportError(
             "The package onnx is missing; run `pip install onnx onnxruntime`, or install "
             "napari-sam-live with its extra [onnx]."
         ) from error
@@ -154,12 +157,10 @@ def _unfinished(folder: Path) -> Iterator[Path]:
     """Make `folder`, and one inside it for unfinished files, which is removed in the end."""
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".onnx.{os.getpid()}.part"
     try:
-        partial.mkdir()
-        yield partial
+        with scratch_folder(folder / f".onnx.{os.getpid()}{PARTIAL_SUFFIX}") as partial:
+            yield partial
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
         if is_new:
             with suppress(OSError):  # there is something in it now
                 folder.rmdir()

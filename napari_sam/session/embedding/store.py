@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -14,29 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import pooch
 from psygnal import Signal
+
+from napari_sam.storage.atomic import atomic_write, remove_abandoned
+from napari_sam.storage.folders import embeddings_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-FOLDER_VARIABLE: Final = "NAPARI_SAM_EMBEDDINGS"
-"""Names the folder of embeddings in place of the one in the platform's cache."""
 DEFAULT_CAPACITY_BYTES: Final = 4 * 2**30
 """Some thousand embeddings in float32."""
 
 _SUFFIX: Final = ".safetensors"
-_PARTIAL: Final = ".part"
 _ABANDONED_S: Final = 3600.0
 _TENSOR: Final = "image_embedding"
 _LOGGER = logging.getLogger(__name__)
-
-
-def embeddings_folder() -> Path:
-    """Return the folder in which embeddings are kept; it need not exist yet."""
-    chosen = os.environ.get(FOLDER_VARIABLE)
-    folder = Path(chosen) if chosen else pooch.os_cache("napari-sam-live") / "embeddings"
-    return Path(folder).expanduser()
 
 
 @dataclass(frozen=True)
@@ -144,19 +134,15 @@ class EmbeddingStore:
 
     def _write(self, key: str, tensor: Tensor) -> None:
         path = self._path(key)
-        partial = self.folder / f".{key}.{os.getpid()}-{threading.get_ident()}{_PARTIAL}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _save(tensor, partial)
-            partial.replace(path)
+            with atomic_write(path) as partial:
+                _save(tensor, partial)
             self.changed.emit(self._make_room())
         except Exception as error:  # safetensors' own, for a full disk
             if not self.trouble:
                 self.trouble = f"Embeddings cannot be kept in {self.folder}: {error}"
                 _LOGGER.warning("%s", self.trouble)
-        finally:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
 
     def _make_room(self) -> StoreUsage:
         """Remove what is too much; return what stays."""
@@ -167,10 +153,7 @@ class EmbeddingStore:
                 break
             path.unlink(missing_ok=True)
             count, size_bytes = count - 1, size_bytes - size
-        for path in self.folder.glob(f".*{_PARTIAL}"):  # of programs that were killed
-            with suppress(OSError):
-                if time.time() - path.stat().st_mtime > _ABANDONED_S:
-                    path.unlink(missing_ok=True)
+        remove_abandoned(self.folder, _ABANDONED_S)
         return StoreUsage(count, size_bytes)
 
 

@@ -14,15 +14,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import platformdirs
 import psutil
 import xxhash
 
 from napari_sam.session.journal.entries import from_line
 from napari_sam.session.objects.direction import Direction
+from napari_sam.storage.folders import journals_folder
 
-FOLDER_VARIABLE: Final = "NAPARI_SAM_JOURNALS"
-"""Names the folder of journals in place of the one for the platform's program states."""
 MAX_JOURNALS: Final = 100
 """However old they are: a clock that is wrong makes all of them seem so."""
 
@@ -42,14 +40,6 @@ _START_FIELD: Final = 22 - 3
 _OTHER_HOST_S: Final = 24 * 3600.0
 """Of a program on another machine nothing is known; after such a rest it is taken for ended."""
 _TAIL_BYTES: Final = 2**20
-
-
-def journals_folder() -> Path:
-    """Return the folder in which journals are kept; it need not exist yet."""
-    chosen = os.environ.get(FOLDER_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    return platformdirs.user_state_path("napari-sam-live") / "journals"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from napari_sam.session.journal.entries import Patch, entry, net_effect, patches
 from napari_sam.session.journal.files import (
     ImageReference,
     discard,
-    journals_folder,
     new_path,
     remove_old_journals,
 )
@@ -31,6 +30,7 @@ from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import RecordChange
+from napari_sam.storage.folders import journals_folder
 
 _LOGGER = logging.getLogger(__name__)
 

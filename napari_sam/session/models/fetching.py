@@ -17,9 +17,9 @@ from napari_sam.catalogue import (
     discard,
     download,
     locate,
-    models_folder,
 )
 from napari_sam.session.jobs import Dispatcher, Job, user_message
+from napari_sam.storage.folders import models_folder
 
 _STEP: Final = 0.002
 """Share of a file from one report to the next: often enough to look alive."""

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from napari_sam.model.onnx import export as onnx_export
-from napari_sam.model.onnx.export import ExportError, export_onnx
+from napari_sam.model.onnx.export import OnnxExportError, export_onnx
 from napari_sam.model.sam.common import EXPORTING
 from napari_sam.model.transforms import resize_image, resized_size, scale_points
 from tests.model.conftest import sample_image
@@ -238,7 +238,9 @@ def test_networks_compute_the_same_while_exporting(sam):
 
 def test_nothing_is_replaced_unasked(known_tiny, tmp_path):
     (tmp_path / "decoder.onnx").write_text("mine")
-    with pytest.raises(ExportError, match=r"decoder.onnx exists already; choose another folder"):
+    with pytest.raises(
+        OnnxExportError, match=r"decoder.onnx exists already; choose another folder"
+    ):
         export_onnx(known_tiny, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["decoder.onnx"]
     export_onnx(known_tiny, tmp_path, overwrite=True)
@@ -247,9 +249,9 @@ def test_nothing_is_replaced_unasked(known_tiny, tmp_path):
 
 def test_a_file_in_place_of_the_folder(known_tiny, tmp_path):
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(ExportError, match="out is a file; choose a folder"):
+    with pytest.raises(OnnxExportError, match="out is a file; choose a folder"):
         export_onnx(known_tiny, tmp_path / "out")
-    with pytest.raises(ExportError, match="cannot be written to"):
+    with pytest.raises(OnnxExportError, match="cannot be written to"):
         export_onnx(known_tiny, tmp_path / "out" / "inner")
     assert (tmp_path / "out").read_text() == "mine"
 
@@ -265,7 +267,7 @@ def test_a_full_disk_leaves_nothing_behind(known_tiny, tmp_path, monkeypatch, ex
     if existed:
         folder.mkdir()
         (folder / "encoder.onnx").write_text("mine")
-    with pytest.raises(ExportError, match="No space left"):
+    with pytest.raises(OnnxExportError, match="No space left"):
         export_onnx(known_tiny, folder, overwrite=True)
     assert folder.exists() == existed
     if existed:
@@ -275,6 +277,6 @@ def test_a_full_disk_leaves_nothing_behind(known_tiny, tmp_path, monkeypatch, ex
 
 def test_without_onnx(known_tiny, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ExportError, match=r"pip install onnx"):
+    with pytest.raises(OnnxExportError, match=r"pip install onnx"):
         export_onnx(known_tiny, tmp_path / "out")
     assert not (tmp_path / "out").exists()

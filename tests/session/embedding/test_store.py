@@ -16,7 +16,6 @@ import torch
 
 from napari_sam.model import Predictor, load_model
 from napari_sam.session import AnnotationSession, EmbeddingStore, ImagePlane, Phase
-from napari_sam.session.embedding.store import embeddings_folder
 
 TIMEOUT_S = 120
 TENSOR = torch.arange(256.0 * 16).reshape(256, 4, 4)
@@ -150,13 +149,6 @@ def test_two_stores_share_a_folder(tmp_path):
     for store in stores:
         store.close()
     assert wrong == []
-
-
-def test_the_folder_follows_the_environment(monkeypatch, tmp_path):
-    monkeypatch.setenv("NAPARI_SAM_EMBEDDINGS", str(tmp_path))
-    assert embeddings_folder() == tmp_path
-    monkeypatch.delenv("NAPARI_SAM_EMBEDDINGS")
-    assert embeddings_folder().parts[-2:] == ("napari-sam-live", "embeddings")
 
 
 # In a session --------------------------------------------------------------------------------
