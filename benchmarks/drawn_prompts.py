@@ -24,7 +24,7 @@ from scipy import ndimage
 from skimage import measure, morphology
 
 from napari_sam.session import ImagePlane, ModelChoice, Outline, Prompts, Scribble
-from napari_sam.session.batch_prompts.decode import BatchPrompt, objects_from_prompts
+from napari_sam.session.batch_prompts.decode import BatchPrompt, decode_batch_prompts
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.models.model_choice import load_predictor
 
@@ -66,7 +66,7 @@ def overlaps(
     embedder: Embedder, plane: ImagePlane, masks: list[Mask], prompts: list[Prompts]
 ) -> NDArray[np.float64]:
     """Return the intersection over union of each mask with what its prompts find."""
-    found = objects_from_prompts(embedder, plane, [BatchPrompt(one) for one in prompts])
+    found = decode_batch_prompts(embedder, plane, [BatchPrompt(one) for one in prompts])
     values = np.zeros(len(masks))
     for one in found:
         made = np.zeros(plane.shape, bool)

@@ -126,8 +126,8 @@ class SamWidget(QWidget):
 
     def _build(self) -> None:
         self._store_row = EmbeddingStoreRow(self._store.folder)
-        self._brought_row = ImportedEmbeddingsRow()
-        self._model_panel = ModelPanel(self._store_row, self._brought_row)
+        self._micro_sam_row = ImportedEmbeddingsRow()
+        self._model_panel = ModelPanel(self._store_row, self._micro_sam_row)
         self._image_panel = ImagePanel()
         self._look_panel = AppearancePanel()
         self._image_panel.layout().addWidget(self._look_panel)
@@ -190,8 +190,8 @@ class SamWidget(QWidget):
         prompts.points_combo.chosen.connect(self._on_prompt_layer_chosen)
         prompts.boxes_combo.chosen.connect(self._on_prompt_layer_chosen)
         masks.candidate_requested.connect(session.choose)
-        self._brought_row.folder_requested.connect(binding.shown.brought.use)
-        self._brought_row.stop_requested.connect(binding.shown.brought.stop)
+        self._micro_sam_row.folder_requested.connect(binding.shown.imported_embeddings.use)
+        self._micro_sam_row.stop_requested.connect(binding.shown.imported_embeddings.stop)
         self._store_row.usage_requested.connect(self._show_store)
         self._store_row.clear_requested.connect(self._on_store_row_clear_requested)
         objects.target_combo.chosen.connect(self._on_target_chosen)
@@ -207,7 +207,7 @@ class SamWidget(QWidget):
             (binding.hover_changed, self._status_bar.calm),
             (binding.shown.look_changed, self._on_look_changed),
             (binding.shown.looks.changed, self._look_panel.show_look),
-            (binding.shown.brought.changed, self._brought_row.show_brought),
+            (binding.shown.imported_embeddings.changed, self._micro_sam_row.show_import),
             (binding.shown.camera_moved, self._on_camera_moved),
             (binding.image_changed, self._refresh_combos),
             (binding.shown.stack_changed, image.prepare_row.show_stack),
@@ -252,7 +252,7 @@ class SamWidget(QWidget):
     def _on_session_changed(self, state: SessionState) -> None:
         for panel in self._panels:
             panel.show_state(state)
-        self._brought_row.show_state(state)
+        self._micro_sam_row.show_state(state)
         self._show_hint()
         self._activity.show_state(state)
         self._status_bar.show_state(state)

@@ -23,7 +23,7 @@ from napari_sam._qt.automatic_settings_form import AutomaticSettingsForm
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam._qt.shortcut_texts import ShortcutTexts
 from napari_sam.session.automatic.generator import AutomaticState
-from napari_sam.session.automatic.request import tiles_to_search
+from napari_sam.session.automatic.request import automatic_tiles
 from napari_sam.session.automatic.settings import PRESETS, AutomaticRunSettings
 
 _TILES_PX: Final = (4096, 2048, 1024, 512, 256)
@@ -242,7 +242,7 @@ class AutomaticPanel(QWidget):
         """Say what the whole image means: an honest number of points."""
         if self._shape is None:
             return
-        count = len(tiles_to_search(self._shape, self.finest_px))
+        count = len(automatic_tiles(self._shape, self.finest_px))
         points = count * self.settings.points_per_side**2
         for_each = "" if count == 1 else f" in {count:,} tiles"
         self.whole.setToolTip(f"Look for masks with {points:,} points{for_each}")

@@ -41,14 +41,14 @@ class ImportedEmbeddingsRow(QWidget):
         column.addWidget(self._use)
         column.addWidget(self._text)
         column.addLayout(row)
-        self.show_brought(None)
+        self.show_import(None)
         self.show_state(SessionState())
 
     def show_state(self, state: SessionState) -> None:
         """Show whether there is an image to bring embeddings along for."""
         self._use.setEnabled(state.has_image)
 
-    def show_brought(self, state: ImportState | None) -> None:
+    def show_import(self, state: ImportState | None) -> None:
         """Show what became of the embeddings brought along; None: there are none."""
         is_working = state is not None and state.is_working
         self._text.setVisible(state is not None)

@@ -17,7 +17,7 @@ from napari_sam.batch.records import RunError, RunManifest
 from napari_sam.batch.task import ImageResult, Task, digest
 from napari_sam.formats.image import ImageInfo
 from napari_sam.model.automatic.by_products import PROPOSAL_SETTINGS, detect_edges, object_proposals
-from napari_sam.model.automatic.generate import find_masks
+from napari_sam.model.automatic.generate import generate_masks
 from napari_sam.session.annotations import image_info
 from napari_sam.session.image.whole_plane import read_whole
 from napari_sam.session.jobs import is_out_of_memory
@@ -104,7 +104,7 @@ def _find(
     plane: OpenedPlane, task: Task, predictor: Predictor, on_progress: Progress
 ) -> PlaneMasks:
     settings = task.settings
-    found = find_masks(
+    found = generate_masks(
         predictor,
         read_whole(plane.plane),
         settings,

@@ -16,13 +16,13 @@ from napari_sam._qt.automatic_panel import AutomaticPanel
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.automatic_by_products import new_boxes_layer, new_edges_layer
-from napari_sam.layers.automatic_layer import Place, ProposalView
+from napari_sam.layers.automatic_layer import AutomaticView, Place
 from napari_sam.session.automatic.generator import AutomaticState
-from napari_sam.session.automatic.likeness import Rest
-from napari_sam.session.automatic.picture import ProposalPicture
-from napari_sam.session.automatic.request import AutomaticRequest, tiles_to_search
-from napari_sam.session.automatic.review import ProposalReview
+from napari_sam.session.automatic.picture import AutomaticPicture
+from napari_sam.session.automatic.request import AutomaticRequest, automatic_tiles
+from napari_sam.session.automatic.review import AutomaticReview
 from napari_sam.session.automatic.settings import AutomaticRunSettings
+from napari_sam.session.automatic.similarity import ExistingObjects
 from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.objects.labels import TargetError
@@ -45,7 +45,7 @@ class AutomaticController:
         dispatcher: Dispatcher,
     ) -> None:
         self._viewer, self._binding, self._session = viewer, binding, session
-        self._search = session.mask_search
+        self._search = session.automatic
         self.panel = AutomaticPanel()
         self.fold = CollapsibleSection(
             self.panel, "Masks of everything in the image, to choose from"
@@ -54,7 +54,7 @@ class AutomaticController:
         self._place: Place | None = None  # where the masks lie
         self._edges_place: Place | None = None
         self._is_like_nothing = False  # the rest was asked for, of nothing
-        self.review = ProposalReview(session, dispatcher)
+        self.review = AutomaticReview(session, dispatcher)
         commands: dict[str, Callable[[], None]] = {
             "undo": binding.objects.undo,
             "redo": binding.objects.redo,
@@ -63,7 +63,7 @@ class AutomaticController:
             "next": lambda: self._step(1),
             "previous": lambda: self._step(-1),
         }
-        self.view = ProposalView(viewer, binding.shortcuts, commands)
+        self.view = AutomaticView(viewer, binding.shortcuts, commands)
         self._connect()
         self._on_plane_changed()
 
@@ -143,19 +143,24 @@ class AutomaticController:
             show_warning(str(error))
             return
         panel = self.panel
-        rest = Rest(target, records, panel.like_size.isChecked(), panel.like_brightness.isChecked())
+        rest = ExistingObjects(
+            target, records, panel.like_size.isChecked(), panel.like_brightness.isChecked()
+        )
         self._start(place, None, rest)
         self._is_like_nothing = not records
 
     def _start(
-        self, place: Place, view: tuple[float, float, float, float] | None, rest: Rest | None = None
+        self,
+        place: Place,
+        view: tuple[float, float, float, float] | None,
+        rest: ExistingObjects | None = None,
     ) -> None:
         plane = self._session.plane
         if plane is None:
             return
         self.discard()
         self._place = place
-        tiles = tiles_to_search(plane.shape, self.panel.finest_px, view)
+        tiles = automatic_tiles(plane.shape, self.panel.finest_px, view)
         free_of = None if rest is None else rest.target
         self._search.start(AutomaticRequest(plane, tiles, self.panel.settings, view, free_of), rest)
         self._show()
@@ -175,7 +180,7 @@ class AutomaticController:
             self._edges_place = place
             self._search.find_edges(
                 AutomaticRequest(
-                    plane, tiles_to_search(plane.shape), EDGE_SETTINGS, keep_logits=True
+                    plane, automatic_tiles(plane.shape), EDGE_SETTINGS, keep_logits=True
                 )
             )
 
@@ -200,7 +205,7 @@ class AutomaticController:
         self.panel.show_search(state)
         self._show_count()
 
-    def _on_pictured(self, picture: ProposalPicture | None) -> None:
+    def _on_pictured(self, picture: AutomaticPicture | None) -> None:
         self.review.show(picture)
 
     def _on_plane_changed(self) -> None:

@@ -50,11 +50,11 @@ class BatchPromptsController:
         self.panel.layer_chosen.connect(self.use_layer)
         self.panel.file_chosen.connect(self.use_file)
         self.panel.start_requested.connect(self.start)
-        self.panel.stop_requested.connect(session.many.stop)
+        self.panel.stop_requested.connect(session.batch_prompts.stop)
         self.fold.toggled.connect(self._count)
         self._connections = Connections(
-            (session.many.changed, self._on_progress),
-            (session.many.finished, self._on_finished),
+            (session.batch_prompts.changed, self._on_progress),
+            (session.batch_prompts.finished, self._on_finished),
         )
 
     @property
@@ -156,14 +156,14 @@ class BatchPromptsController:
             show_warning("Another slice was chosen meanwhile: nothing was started. Start again.")
             return
         try:
-            self._session.many.find(objects)
+            self._session.batch_prompts.find(objects)
         except TargetError as error:
             show_warning(str(error))
 
     # From the session --------------------------------------------------------------------------
 
     def _on_progress(self) -> None:
-        self.panel.show_progress(self._session.many.state)
+        self.panel.show_progress(self._session.batch_prompts.state)
 
     def _on_finished(self, summary: str) -> None:
         show_info(summary)

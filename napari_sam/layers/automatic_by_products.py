@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from napari_sam.layers.automatic_layer import Place
 from napari_sam.layers.plane_view import placement
-from napari_sam.session.automatic.proposals import Proposal
+from napari_sam.session.automatic.masks import AutomaticMask
 from napari_sam.session.image.tiles import Tile
 
 _MOST_BOXES: Final = 1000
 """As many as the paper ranks."""
 
 
-def new_boxes_layer(place: Place, proposals: Sequence[Proposal]) -> Shapes:
+def new_boxes_layer(place: Place, proposals: Sequence[AutomaticMask]) -> Shapes:
     """Make a Shapes layer with the boxes of proposals, the most likely object first.
 
     Its features are `rank`, `quality` (the mean of the other two), `predicted_iou` and
@@ -47,7 +47,7 @@ def new_boxes_layer(place: Place, proposals: Sequence[Proposal]) -> Shapes:
     )
 
 
-def _corners_xy(one: Proposal) -> NDArray[np.float64]:
+def _corners_xy(one: AutomaticMask) -> NDArray[np.float64]:
     rows, columns = one.span
     x0, x1 = columns.start - 0.5, columns.stop - 0.5
     y0, y1 = rows.start - 0.5, rows.stop - 0.5

@@ -18,13 +18,13 @@ from napari_sam.layers.plane_view import PlaneView, placement
 from napari_sam.layers.plane_view import place as lie
 from napari_sam.layers.shortcuts import Commands, ShortcutMap
 from napari_sam.layers.viewer_layers import OWN_MARK, ViewerLayers
-from napari_sam.session.automatic.picture import ProposalPicture, sampled
-from napari_sam.session.automatic.proposals import Proposal
+from napari_sam.session.automatic.masks import AutomaticMask
+from napari_sam.session.automatic.picture import AutomaticPicture, sampled
 
 _OPACITY: Final = 0.45
 
 
-class ProposalLayer(Labels):
+class AutomaticLayer(Labels):
     """A Labels layer of proposals; it cannot be painted, and undo and redo are the session's."""
 
     def __init__(
@@ -76,9 +76,9 @@ class ProposalLayer(Labels):
         self.editable = True
 
 
-def is_proposal_layer(layer: Layer) -> bool:
+def is_automatic_layer(layer: Layer) -> bool:
     """Whether a layer shows proposals, so that nobody should write to it."""
-    return isinstance(layer, ProposalLayer) and OWN_MARK in layer.metadata
+    return isinstance(layer, AutomaticLayer) and OWN_MARK in layer.metadata
 
 
 @dataclass(frozen=True)
@@ -104,19 +104,21 @@ class Place:
         return (pixels.T if self.view.is_transposed else pixels).reshape(shape)
 
 
-class ProposalView:
+class AutomaticView:
     """Shows a picture of proposals in a viewer, or a single one of them."""
 
     def __init__(self, viewer: ViewerModel, shortcuts: ShortcutMap, commands: Commands) -> None:
         self._viewer, self._shortcuts, self._commands = viewer, shortcuts, commands
         layers: LayerList = viewer.layers
         self.layers = ViewerLayers(layers)
-        self.layer: ProposalLayer | None = None
+        self.layer: AutomaticLayer | None = None
         """The layer, as long as there is one."""
         self._place: Place | None = None
         self._step = 1
 
-    def show(self, place: Place, picture: ProposalPicture, alone: Proposal | None = None) -> None:
+    def show(
+        self, place: Place, picture: AutomaticPicture, alone: AutomaticMask | None = None
+    ) -> None:
         """Show proposals of a plane; with `alone` that one only."""
         if self.layer is not None and place != self._place:
             self.remove()
@@ -128,7 +130,7 @@ class ProposalView:
             shape = place.to_nd(pixels).shape
             name = f"{place.image.name}: found"
             where = place.layer_placement((step, step))
-            self.layer = ProposalLayer(shape, name, where, self._commands)
+            self.layer = AutomaticLayer(shape, name, where, self._commands)
             self._paint(self.layer, place, picture, alone)
             self._shortcuts.bind(self.layer, self._commands)
             self.layers.add(self.layer)
@@ -140,7 +142,11 @@ class ProposalView:
         self.layer.features = pd.DataFrame(picture.table)
 
     def _paint(
-        self, layer: ProposalLayer, place: Place, picture: ProposalPicture, alone: Proposal | None
+        self,
+        layer: AutomaticLayer,
+        place: Place,
+        picture: AutomaticPicture,
+        alone: AutomaticMask | None,
     ) -> None:
         pixels = picture.labels
         if alone is not None:
@@ -159,7 +165,7 @@ class ProposalView:
             for event in _moves(self._place.image):
                 event.disconnect(self._follow_image)
 
-    def fly_to(self, one: Proposal, step: int) -> None:
+    def fly_to(self, one: AutomaticMask, step: int) -> None:
         """Bring a proposal to the middle of the window."""
         if self.layer is not None and self._place is not None:
             view, (rows, columns) = self._place.view, one.span

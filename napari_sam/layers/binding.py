@@ -11,7 +11,7 @@ from napari.utils.events import Event
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_sam.layers.automatic_layer import is_proposal_layer
+from napari_sam.layers.automatic_layer import is_automatic_layer
 from napari_sam.layers.candidate_layers import CandidateLayers
 from napari_sam.layers.cursor import CursorTracker
 from napari_sam.layers.objects_binding import ObjectsBinding
@@ -125,7 +125,7 @@ class LayerBinding:
     def is_ours(self, layer: Layer) -> bool:
         """Whether a layer is one of our prompt, candidate or proposal layers."""
         own = self._prompts.own_layers
-        if is_proposal_layer(layer):
+        if is_automatic_layer(layer):
             return True
         return self._candidates.number_of(layer) is not None or any(layer is one for one in own)
 
@@ -141,7 +141,7 @@ class LayerBinding:
         active = self._viewer.layers.selection.active
         is_prompting = active is not None and self.is_ours(active)
         self._session.ahead.cancel_preparation("Another image was chosen")
-        self._session.many.give_up("Another image was chosen")
+        self._session.batch_prompts.give_up("Another image was chosen")
         self.shown.follow(image)
         self.objects.leave_image()
         self._candidates.remove()
@@ -330,7 +330,7 @@ class LayerBinding:
             self.shortcuts.unbind(layer)
         self._candidates.forget(layer)
         if layer is self.shown.image:
-            self.shown.brought.stop()
+            self.shown.imported_embeddings.stop()
             self.set_image(None)
             # Whoever deletes one layer after another is done by then.
             self._defer(self._go_on_with_another_image)

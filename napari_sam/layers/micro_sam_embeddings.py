@@ -36,7 +36,7 @@ class ImportedEmbeddingsLayers:
         if image is None:
             return
         self.stop()
-        brought = self._session.brought.bring_embeddings(path, levels(image)[0])
+        brought = self._session.micro_sam.import_embeddings(path, levels(image)[0])
         self._brought[image] = brought
         brought.changed.connect(self._show)
         brought.usable_changed.connect(self._on_usable_changed)

@@ -14,7 +14,7 @@ from psygnal import Signal
 from napari_sam.layers.camera import show_box
 from napari_sam.layers.cursor import CursorTracker
 from napari_sam.layers.plane_view import PlaneView
-from napari_sam.layers.prompt_sources import Read, objects_in_layer, region_at
+from napari_sam.layers.prompt_sources import Read, prompts_in_layer, region_at
 from napari_sam.layers.shown_plane import ShownPlane
 from napari_sam.layers.target import (
     TargetLayer,
@@ -208,7 +208,7 @@ class ObjectsBinding:
 
     def objects_in(self, layer: Layer) -> Read:
         """Return a function that yields the objects of a user layer on the shown plane."""
-        return objects_in_layer(layer, *self._shown.need(), self._viewer.dims)
+        return prompts_in_layer(layer, *self._shown.need(), self._viewer.dims)
 
     def reopen_under_cursor(self) -> None:
         """Have the object under the cursor be the one that is being made.

@@ -14,7 +14,7 @@ from scipy import ndimage
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on
 from napari_sam.layers.prompt_layers import in_image, label_of_each
 from napari_sam.layers.shape_prompts import Area, shapes_on_plane
-from napari_sam.session.batch_prompts.decode import BatchPrompt, region_to_find
+from napari_sam.session.batch_prompts.decode import BatchPrompt, prompt_of_region
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline, Scribble
@@ -27,7 +27,7 @@ Read = Callable[[], list[BatchPrompt]]
 """Gives the objects; may be called on any thread."""
 
 
-def objects_in_layer(layer: Layer, image: Image, view: PlaneView, dims: Dims) -> Read:
+def prompts_in_layer(layer: Layer, image: Image, view: PlaneView, dims: Dims) -> Read:
     """Return what gives the objects that a layer asks for on the displayed plane of an image."""
     if isinstance(layer, Points):
         objects = _of_points(layer, image, view, dims)
@@ -56,7 +56,7 @@ def _of_labels(labels: NDArray[Any]) -> list[BatchPrompt]:
     found, inverse = np.unique(labels, return_inverse=True)
     numbers = inverse.reshape(labels.shape) + (0 if found[0] == 0 else 1)
     return [
-        region_to_find(numbers[box] == number, box[0].start, box[1].start)
+        prompt_of_region(numbers[box] == number, box[0].start, box[1].start)
         for number, box in enumerate(ndimage.find_objects(numbers), start=1)
         if box is not None
     ]

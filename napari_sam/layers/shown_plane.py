@@ -54,7 +54,7 @@ class ShownPlane:
         self._on_coming, self._on_shown, self._on_left = on_coming, on_shown, on_left
         self.looks = ImageAppearances()
         """What the model sees of each image."""
-        self.brought = ImportedEmbeddingsLayers(session)
+        self.imported_embeddings = ImportedEmbeddingsLayers(session)
         """What the user brought along in place of computing it."""
         self._image: Image | None = None
         self._view: PlaneView | None = None
@@ -65,7 +65,7 @@ class ShownPlane:
         self._is_closed = self._check_is_due = False
         self._image_connections = Connections()
         self._connections = Connections(
-            (self.brought.usable_changed, self._on_brought_usable_changed),
+            (self.imported_embeddings.usable_changed, self._on_imported_embeddings_changed),
             (viewer.dims.events.current_step, self._on_may_have_changed),
             (viewer.dims.events.order, self._on_may_have_changed),
             (viewer.dims.events.ndisplay, self._on_may_have_changed),
@@ -148,7 +148,7 @@ class ShownPlane:
     def _on_image_data_changed(self) -> None:
         if self._image is not None:
             self.looks.forget_values(self._image)
-            if self.brought.stop():
+            if self.imported_embeddings.stop():
                 name = self._image.name
                 self._session.notifier.warn(
                     f"'{name}' has other pixels now: it is embedded here from now on."
@@ -175,7 +175,7 @@ class ShownPlane:
         """Have the image embedded as it looks now; its prompts are kept."""
         self._embed_anew(_LOOKS_DIFFERENT)
 
-    def _on_brought_usable_changed(self) -> None:
+    def _on_imported_embeddings_changed(self) -> None:
         self._embed_anew("Other embeddings are in use now")
 
     def _embed_anew(self, why: str) -> None:
@@ -206,14 +206,14 @@ class ShownPlane:
             return
         self.looks.show(self._image, self._viewer.dims)
         if self._image is None:
-            self.brought.show(None)
+            self.imported_embeddings.show(None)
             self._leave()
             self._session.set_image(None)
             return
         try:
             look = self.looks.of(self._image)
             view = displayed_plane(self._image, self._viewer.dims, look.channel_axis)
-            self.brought.show(self._image, view)
+            self.imported_embeddings.show(self._image, view)
             if view == self._view:
                 return
             if self.looks.is_outdated(self._image):
@@ -221,7 +221,7 @@ class ShownPlane:
             self.looks.put_in_force(self._image)
             plane = self._image_plane(self._image, view)
         except ImageError as error:
-            self.brought.show(self._image)
+            self.imported_embeddings.show(self._image)
             self._leave()
             self._session.refuse_image(str(error))
             return
@@ -240,7 +240,7 @@ class ShownPlane:
 
     def _image_plane(self, image: Image, view: PlaneView) -> ImagePlane:
         plane = self.looks.image_plane(image, view)
-        return replace(plane, embeddings=self.brought.of(image, view))
+        return replace(plane, embeddings=self.imported_embeddings.of(image, view))
 
     def prepare_stack(self) -> None:
         """Embed the planes at all positions of the slider next to the one that is shown."""

@@ -17,7 +17,7 @@ from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box
 from napari_sam.session.jobs import CallbackQueue, Dispatcher, run_until, user_message
-from napari_sam.session.micro_sam.imported import BroughtAlong
+from napari_sam.session.micro_sam.imported import EmbeddingImports
 from napari_sam.session.models.model_choice import ModelChoice, load_predictor
 from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.accepting import Accepting
@@ -128,11 +128,11 @@ class AnnotationSession:
             self._editing, lambda: self._decoding.object, self._take_up, self._need_target
         )
         """The accepted objects: removes, merges, notes, adds, reopens."""
-        self.mask_search = AutomaticMaskGenerator(
+        self.automatic = AutomaticMaskGenerator(
             self._encoding, self._decoding, self._dispatcher, self.notifier
         )
         """Finds everything in an image, or the rest."""
-        self.many = BatchPrompting(
+        self.batch_prompts = BatchPrompting(
             self._encoding,
             self._decoding,
             self._editing,
@@ -142,7 +142,7 @@ class AnnotationSession:
         )
         """Finds one object for each of many prompts."""
 
-        self.brought = BroughtAlong(self._encoding, self._dispatcher, self.notifier)
+        self.micro_sam = EmbeddingImports(self._encoding, self._dispatcher, self.notifier)
         """What the user brings along in place of computing it: embeddings by micro-sam."""
         self._key: Hashable = None
         self._known: set[Hashable] = set()
@@ -168,9 +168,9 @@ class AnnotationSession:
                 self._decoding,
                 self._editing,
                 self.ahead,
-                self.mask_search,
-                self.many,
-                self.brought,
+                self.automatic,
+                self.batch_prompts,
+                self.micro_sam,
             )
         )
 
@@ -195,11 +195,11 @@ class AnnotationSession:
         """Stop all work; the session is of no use afterwards."""
         self._encoding.close()
         self.ahead.close()
-        self.mask_search.close()
-        self.many.close()
+        self.automatic.close()
+        self.batch_prompts.close()
         self._decoding.close()
         self._editing.close()
-        self.brought.close()
+        self.micro_sam.close()
         self._dispatcher.close()
 
     def _snapshot(self) -> SessionState:
@@ -319,8 +319,8 @@ class AnnotationSession:
         # An accept that waits for masks waits on for those of the next model.
         self._decoding.forget_masks()
         self.ahead.leave_model()
-        self.mask_search.leave_model()
-        self.many.give_up("Another model was chosen")
+        self.automatic.leave_model()
+        self.batch_prompts.give_up("Another model was chosen")
 
     def _on_encoding_changed(self) -> None:
         if not self._encoding.is_working and not self._decoding.is_pending:

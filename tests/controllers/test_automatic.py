@@ -10,8 +10,8 @@ from napari.layers import Image
 from napari.utils.notifications import notification_manager
 from skimage import data
 
-from napari_sam.controllers import automatic as automatic_run
-from napari_sam.layers.automatic_layer import is_proposal_layer
+from napari_sam.controllers import automatic as automatic_controller
+from napari_sam.layers.automatic_layer import is_automatic_layer
 
 TIMEOUT_S = 120
 COINS = data.coins()[:200, :256]
@@ -32,7 +32,7 @@ def opened(make_widget):
 
 
 def found_layers(viewer):
-    return [layer for layer in viewer.layers if is_proposal_layer(layer)]
+    return [layer for layer in viewer.layers if is_automatic_layer(layer)]
 
 
 def press(widget, button):
@@ -55,7 +55,7 @@ def when_some_are_found(widget, action):
             done.append(True)
             widget._dispatcher.post(action)
 
-    widget.session.mask_search.changed.connect(on_changed)
+    widget.session.automatic.changed.connect(on_changed)
     return done
 
 
@@ -67,7 +67,7 @@ def test_everything_is_found_filtered_kept_and_undone(opened):
     (layer,) = found_layers(viewer)
     assert viewer.layers.selection.active is active
     assert not panel.progress.isVisibleTo(panel)
-    picture = widget.session.mask_search.picture
+    picture = widget.session.automatic.picture
     count = len(picture.proposals)
     assert count > 5
     assert len(layer.features) == count
@@ -118,14 +118,14 @@ def test_the_rest_is_reviewed_with_keys(opened):
     (layer,) = found_layers(viewer)
     count = len(layer.features)
     assert count >= 3
-    one, *_ = widget.session.mask_search.picture.proposals
+    one, *_ = widget.session.automatic.picture.proposals
     assert record.area_px / 2 <= one.area_px <= record.area_px * 2
     assert "Click points" in widget._hint.text()
     press_key(layer, "W")
     assert widget._hint.text().startswith("Accept this found mask, or reject it")
     assert viewer.layers.selection.active is layer
     assert panel.review.text().startswith(f"1 of {count}")
-    assert set(np.unique(layer.data)) == {0, widget.session.mask_search.picture.label_ids[0]}
+    assert set(np.unique(layer.data)) == {0, widget.session.automatic.picture.label_ids[0]}
     press_key(layer, "X")
     press_key(layer, "C")
     press_key(layer, "C")
@@ -187,7 +187,7 @@ def test_layers_may_be_deleted_in_the_middle_of_a_run(opened, deleted):
     done = when_some_are_found(widget, delete)
     press(widget, panel.rest)
     assert done
-    assert not widget.session.mask_search.state.is_running
+    assert not widget.session.automatic.state.is_running
     if deleted == "target":
         press(widget, panel.keep)
         assert len(widget.binding.objects.target_layer.book) > 5
@@ -208,7 +208,7 @@ def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
     press(widget, panel.preview)
     (layer,) = found_layers(viewer)
     view = widget.binding.shown.view_in_sight
-    proposals = widget.session.mask_search.picture.proposals
+    proposals = widget.session.automatic.picture.proposals
     assert proposals
     for one in proposals:
         x, y = one.point_xy
@@ -233,18 +233,18 @@ def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
     widget.wait_until_idle(TIMEOUT_S)
     widget.close()
     assert layer in viewer.layers  # work that was not kept is not lost
-    assert not is_proposal_layer(layer)
+    assert not is_automatic_layer(layer)
     assert layer.editable
 
 
 def test_boxes_and_edges_are_layers(opened, monkeypatch):
-    few = replace(automatic_run.EDGE_SETTINGS, points_per_side=5)
-    monkeypatch.setattr(automatic_run, "EDGE_SETTINGS", few)
+    few = replace(automatic_controller.EDGE_SETTINGS, points_per_side=5)
+    monkeypatch.setattr(automatic_controller, "EDGE_SETTINGS", few)
     viewer, widget, panel = opened()
     press(widget, panel.whole)
     press(widget, panel.boxes)
     boxes = viewer.layers["coins: boxes"]
-    proposals = widget.session.mask_search.picture.proposals
+    proposals = widget.session.automatic.picture.proposals
     assert len(boxes.data) == len(proposals)
     scores = list(boxes.features["quality"])
     assert scores == sorted(scores, reverse=True)

@@ -46,8 +46,8 @@ def opened(make_widget, encoded):
 
 def bring(widget, monkeypatch, folder):
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
-    widget._brought_row._use.click()
-    assert widget._brought_row._stop.text() == "Cancel"
+    widget._micro_sam_row._use.click()
+    assert widget._micro_sam_row._stop.text() == "Cancel"
     widget.wait_until_idle(TIMEOUT_S)
 
 
@@ -60,13 +60,13 @@ def click(viewer, widget):
 
 
 def line(widget):
-    row = widget._brought_row
+    row = widget._micro_sam_row
     return "" if row._text.isHidden() else row._text.text()
 
 
 def test_nothing_is_encoded_when_they_fit(opened, encoded, store, monkeypatch):
     viewer, widget, heard = opened
-    row = widget._brought_row
+    row = widget._micro_sam_row
     assert line(widget) == ""
     assert row._stop.isHidden()
     bring(widget, monkeypatch, store)
@@ -91,7 +91,7 @@ def test_clicks_outlive_bringing_and_stopping(opened, encoded, store, monkeypatc
     prompts = widget.session.state.prompts
     assert prompts.points_xy == ((104, 68),)
     encoded.clear()
-    widget._brought_row._stop.click()
+    widget._micro_sam_row._stop.click()
     widget.wait_until_idle(TIMEOUT_S)
     assert line(widget) == ""
     assert widget.session.state.prompts == prompts
@@ -122,7 +122,7 @@ def test_other_pixels_and_other_data(opened, encoded, store, monkeypatch):
     bring(widget, monkeypatch, store)
     assert "another image" in line(widget)
     assert heard == [line(widget)]
-    assert widget._brought_row._stop.text() == "Dismiss"
+    assert widget._micro_sam_row._stop.text() == "Dismiss"
     viewer.layers[0].data = STACK
     widget.wait_until_idle(TIMEOUT_S)
     bring(widget, monkeypatch, store)

@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from napari_sam.controllers.batch_prompts import objects_of
 from napari_sam.formats import FilePrompt, PromptKind
 from napari_sam.layers.plane_view import displayed_plane
-from napari_sam.layers.prompt_sources import objects_in_layer, region_at
+from napari_sam.layers.prompt_sources import prompts_in_layer, region_at
 from napari_sam.session import OutlineKind, TargetError
 
 
@@ -24,7 +24,7 @@ def stack():
 
 def asked(viewer, image, layer):
     view = displayed_plane(image, viewer.dims)
-    return objects_in_layer(layer, image, view, viewer.dims)()
+    return prompts_in_layer(layer, image, view, viewer.dims)()
 
 
 def test_points_and_shapes_of_the_slice_that_is_shown(stack):

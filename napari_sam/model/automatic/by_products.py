@@ -17,7 +17,7 @@ from skimage.morphology import dilation
 from skimage.transform import warp
 
 from napari_sam.engine.automatic_settings import AutomaticSettings
-from napari_sam.model.automatic.mask_set import FoundMask, MaskRecord, MaskSet
+from napari_sam.model.automatic.mask_set import GeneratedMask, MaskRecord, MaskSet
 from napari_sam.model.prediction import Region, upscale_strips
 
 PROPOSAL_SETTINGS = AutomaticSettings(points_per_side=64, box_nms_thresh=0.9)
@@ -51,7 +51,7 @@ def object_proposals(records: Iterable[MaskRecord], limit: int = 1000) -> Propos
     Parameters
     ----------
     records : iterable of MaskRecord
-        From `FoundMasks.select`; in the paper those of `PROPOSAL_SETTINGS`.
+        From `MaskSet.select`; in the paper those of `PROPOSAL_SETTINGS`.
     limit : int
         How many boxes at most.
 
@@ -73,7 +73,7 @@ def detect_edges(found: MaskSet) -> npt.NDArray[np.float32]:
     Parameters
     ----------
     found : MaskSet
-        From `find_masks` with ``keep_logits=True``; in the paper with `EDGE_SETTINGS`.
+        From `generate_masks` with ``keep_logits=True``; in the paper with `EDGE_SETTINGS`.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def detect_edges(found: MaskSet) -> npt.NDArray[np.float32]:
     return _thinned(edges)
 
 
-def _outline(found: FoundMask) -> tuple[Region, npt.NDArray[np.float32]]:
+def _outline(found: GeneratedMask) -> tuple[Region, npt.NDArray[np.float32]]:
     """Return how steeply a mask's probability falls just outside of it, and where that is."""
     if found.logits is None:
         raise ValueError("The masks came without logits; find them again with keep_logits=True.")

@@ -21,7 +21,7 @@ from napari_sam.model.automatic.mask_ops import (
     stable_mask,
 )
 from napari_sam.model.automatic.mask_set import (
-    FoundMask,
+    GeneratedMask,
     MaskLogits,
     MaskSet,
     passes_pred_iou,
@@ -43,7 +43,7 @@ PointFilter = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.bool_]]
 DEFAULTS = AutomaticSettings()
 
 
-def find_masks(
+def generate_masks(
     predictor: Predictor,
     image: npt.NDArray[np.uint8],
     settings: AutomaticSettings = DEFAULTS,
@@ -68,7 +68,7 @@ def find_masks(
     embedding : ImageEmbedding, optional
         Of the whole image, if there is one already.
     lowest_pred_iou : float, optional
-        Keep masks of a better predicted quality, so that `FoundMasks.select` may be asked for any
+        Keep masks of a better predicted quality, so that `MaskSet.select` may be asked for any
         threshold from here on; 0 keeps all. It is `settings.pred_iou_thresh` if not given or if
         that is lower; a high one saves upscaling the others.
     keep_logits : bool
@@ -86,7 +86,7 @@ def find_masks(
 
     Returns
     -------
-    FoundMasks
+    MaskSet
         Every mask, whatever its stability or its likeness to others. Empty masks, and masks in
         crops that end at an edge of the crop inside the image, are left out.
 
@@ -142,7 +142,7 @@ def _find(
     crop_box_xyxy: Box,
     run: MaskSet,
     keep_logits: bool,
-) -> tuple[FoundMask, ...]:
+) -> tuple[GeneratedMask, ...]:
     """Decode points (N, 2), in pixels of a crop, for a run that is under way."""
     predictions = predictor.decode_batch(
         embedding, points_xy[:, None], np.ones((len(points_xy), 1))
@@ -156,7 +156,7 @@ def _find(
 
     def measure(
         item: tuple[MaskPrediction, int, npt.NDArray[np.float64]],
-    ) -> FoundMask | None:
+    ) -> GeneratedMask | None:
         return _measure(*item, crop_box_xyxy, run.original_size, run.settings, keep_logits)
 
     return tuple(mask for mask in map_on_cores(measure, good) if mask is not None)
@@ -170,7 +170,7 @@ def _measure(
     size: Size,
     settings: AutomaticSettings,
     keep_logits: bool,
-) -> FoundMask | None:
+) -> GeneratedMask | None:
     """Upscale mask `k`, found in a crop, and place it in the image of (H, W) pixels."""
     logits = prediction.low_res_logits[k]
     rows, columns = prediction.axis_filters(prediction.original_size)
@@ -182,7 +182,7 @@ def _measure(
     box = box_of(crop)
     if near_crop_edge(box, crop_box_xyxy, size):
         return None
-    return FoundMask(
+    return GeneratedMask(
         run_lengths(crop, size),
         box,
         float(prediction.iou_predictions[k]),
@@ -194,7 +194,7 @@ def _measure(
     )
 
 
-def generate_masks(
+def generate_published(
     predictor: Predictor,
     image: npt.NDArray[np.uint8],
     settings: AutomaticSettings = DEFAULTS,
@@ -212,7 +212,7 @@ def generate_masks(
     settings : AutomaticSettings
         All of the published ones.
     on_batch : callable, optional
-        As for `find_masks`.
+        As for `generate_masks`.
 
     Returns
     -------
@@ -224,5 +224,5 @@ def generate_masks(
     ValueError
         If the image has another shape or dtype.
     """
-    found = find_masks(predictor, image, settings, on_batch=on_batch)
+    found = generate_masks(predictor, image, settings, on_batch=on_batch)
     return published_form(found.select(), found.original_size, settings.output_mode)

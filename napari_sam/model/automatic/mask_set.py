@@ -45,7 +45,7 @@ class MaskLogits(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class FoundMask:
+class GeneratedMask:
     """A mask as it was decoded; a few kilobytes.
 
     Attributes
@@ -89,7 +89,7 @@ class MaskRecord:
     area : int
         Its pixels.
     predicted_iou, stability_score, point_xy, crop_box_xyxy, candidate
-        As in `FoundMask`; also if small regions were removed from the mask since.
+        As in `GeneratedMask`; also if small regions were removed from the mask since.
     """
 
     crop: MaskCrop
@@ -102,7 +102,7 @@ class MaskRecord:
     candidate: int = 0
 
 
-Boxed = TypeVar("Boxed", FoundMask, MaskRecord)
+Boxed = TypeVar("Boxed", GeneratedMask, MaskRecord)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,20 +117,20 @@ class MaskSet:
         Masks of no better predicted quality were not kept; 0 if all were.
     original_size : tuple of int
         (H, W) of the image.
-    masks : tuple of FoundMask
+    masks : tuple of GeneratedMask
         Crop after crop.
     """
 
     settings: AutomaticSettings
     lowest_pred_iou: float
     original_size: Size
-    masks: tuple[FoundMask, ...] = ()
+    masks: tuple[GeneratedMask, ...] = ()
 
     def __add__(self, later: MaskSet) -> MaskSet:
         """Add what the same run has found later."""
         return replace(self, masks=self.masks + later.masks)
 
-    def survivors(self, settings: AutomaticSettings | None = None) -> list[FoundMask]:
+    def survivors(self, settings: AutomaticSettings | None = None) -> list[GeneratedMask]:
         """Return the masks that pass all thresholds and are not like a better one.
 
         Parameters
@@ -140,7 +140,7 @@ class MaskSet:
 
         Returns
         -------
-        list of FoundMask
+        list of GeneratedMask
             The best predicted quality first; those of small crops before those of large ones.
 
         Raises
@@ -149,7 +149,7 @@ class MaskSet:
             If masks would have to be decoded to tell.
         """
         settings = self._checked(settings)
-        survivors: list[FoundMask] = []
+        survivors: list[GeneratedMask] = []
         passing = (mask for mask in self.masks if _passes(mask, settings))
         for _, of_crop in groupby(passing, key=lambda mask: mask.crop_box_xyxy):
             masks = list(of_crop)
@@ -207,7 +207,7 @@ class MaskSet:
         return settings
 
 
-def _passes(mask: FoundMask, settings: AutomaticSettings) -> bool:
+def _passes(mask: GeneratedMask, settings: AutomaticSettings) -> bool:
     return passes_pred_iou(mask.predicted_iou, settings.pred_iou_thresh) and (
         settings.stability_score_thresh <= 0
         or mask.stability_score >= settings.stability_score_thresh
@@ -229,12 +229,12 @@ def _without_similar(
     return [masks[index] for index in kept]
 
 
-def _crop(mask: FoundMask) -> MaskCrop:
+def _crop(mask: GeneratedMask) -> MaskCrop:
     x0, y0, _, _ = mask.box_xyxy
     return MaskCrop(mask.run_lengths.mask(mask.box_xyxy), y0, x0)
 
 
-def _record(mask: FoundMask, crop: MaskCrop) -> MaskRecord:
+def _record(mask: GeneratedMask, crop: MaskCrop) -> MaskRecord:
     return MaskRecord(
         crop,
         box_of(crop),
@@ -255,7 +255,7 @@ def published_form(
     Parameters
     ----------
     records : iterable of MaskRecord
-        From `FoundMasks.select`.
+        From `MaskSet.select`.
     original_size : tuple of int
         (H, W) of the image.
     output_mode : str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from napari_sam.session.automatic.proposals import Key
+from napari_sam.session.automatic.masks import Key
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
@@ -25,7 +25,7 @@ class _Kept:
     label_id: int = 0
 
 
-class AcceptedProposals:
+class AcceptedMasks:
     """Tells of which proposals the books have objects.
 
     An object that is corrected in place, renumbered or merged into another one is still there; one

@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_sam.session.automatic.likeness import Likeness, Rest, likeness_to
-from napari_sam.session.automatic.picture import Painter, ProposalPicture
-from napari_sam.session.automatic.proposals import Key, choose
-from napari_sam.session.automatic.request import AutomaticRequest, TileMasks, run_search
+from napari_sam.session.automatic.masks import Key, choose_masks
+from napari_sam.session.automatic.picture import AutomaticPicture, Painter
+from napari_sam.session.automatic.request import AutomaticRequest, TileMasks, generate_tile_masks
 from napari_sam.session.automatic.settings import AutomaticRunSettings
+from napari_sam.session.automatic.similarity import (
+    ExistingObjects,
+    SimilarityLimits,
+    similarity_limits,
+)
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.embedding.encoding import Encoding
@@ -59,7 +63,7 @@ class AutomaticMaskGenerator:
     changed = Signal(AutomaticState)
     """How far it is."""
     pictured = Signal(object)
-    """Another `ProposalPicture` is offered; None: nothing."""
+    """Another `AutomaticPicture` is offered; None: nothing."""
     edges_found = Signal(object, object)
     """The `AutomaticRequest`, and the edges as (h, w) float32 ndarray."""
 
@@ -68,11 +72,11 @@ class AutomaticMaskGenerator:
     ) -> None:
         self._encoding, self._decoding = encoding, decoding
         self._dispatcher, self._notifier = dispatcher, notifier
-        self._lane = LatestWinsExecutor("napari-sam-search", dispatcher)
-        self._choosing = LatestWinsExecutor("napari-sam-choose", dispatcher)
+        self._lane = LatestWinsExecutor("napari-sam-automatic", dispatcher)
+        self._choosing = LatestWinsExecutor("napari-sam-automatic-choose", dispatcher)
         self._tiles: dict[int, TileMasks] = {}
-        self._rest: Rest | None = None
-        self._likeness: Likeness | None = None
+        self._rest: ExistingObjects | None = None
+        self._likeness: SimilarityLimits | None = None
         self._painter: Painter | None = None
         self._without: frozenset[Key] = frozenset()
         self._start_s = 0.0
@@ -82,7 +86,7 @@ class AutomaticMaskGenerator:
         """Whose masks there are."""
         self.state = AutomaticState()
         """How far it is."""
-        self.picture: ProposalPicture | None = None
+        self.picture: AutomaticPicture | None = None
         """What is offered."""
 
     @property
@@ -97,7 +101,7 @@ class AutomaticMaskGenerator:
 
     # The run -------------------------------------------------------------------------------
 
-    def start(self, search: AutomaticRequest, rest: Rest | None = None) -> None:
+    def start(self, search: AutomaticRequest, rest: ExistingObjects | None = None) -> None:
         """Look for masks, in place of those that were found before."""
         self.forget()
         self.search, self.settings, self._rest = search, search.settings, rest
@@ -109,7 +113,7 @@ class AutomaticMaskGenerator:
         self.cancel()
         self._submit(search, None)
 
-    def _submit(self, search: AutomaticRequest, rest: Rest | None) -> None:
+    def _submit(self, search: AutomaticRequest, rest: ExistingObjects | None) -> None:
         self._start_s = time.monotonic()
         self._set_state(AutomaticState(True, 1, len(search.tiles), found=self._count))
         embedder = self._encoding.embedder
@@ -148,11 +152,11 @@ class AutomaticMaskGenerator:
         self._show(None)
 
     def _run(
-        self, search: AutomaticRequest, embedder: Embedder, job: Job, rest: Rest | None
+        self, search: AutomaticRequest, embedder: Embedder, job: Job, rest: ExistingObjects | None
     ) -> NDArray[np.float32] | None:
         """Look for masks, on the search thread; return edges if there are to be any."""
         if rest is not None:
-            likeness = likeness_to(rest, search.plane.read())
+            likeness = similarity_limits(rest, search.plane.read())
             self._tell(job, lambda: self._set_likeness(likeness))
         last: list[TileMasks] = []
 
@@ -161,7 +165,7 @@ class AutomaticMaskGenerator:
             last[:] = [masks]
             self._tell(job, lambda: self._on_found(search, number, share, masks))
 
-        run_search(search, embedder, job, lambda: self._stand_back(job), on_found)
+        generate_tile_masks(search, embedder, job, lambda: self._stand_back(job), on_found)
         if not search.keep_logits or not last:
             return None
         from napari_sam.model.automatic.by_products import detect_edges
@@ -178,7 +182,7 @@ class AutomaticMaskGenerator:
     def _stand_back(self, job: Job) -> None:
         yield_to_foreground(job, lambda: not (self._encoding.is_idle and self._decoding.is_idle))
 
-    def _set_likeness(self, likeness: Likeness) -> None:
+    def _set_likeness(self, likeness: SimilarityLimits) -> None:
         self._likeness = likeness
 
     def _on_found(
@@ -236,14 +240,14 @@ class AutomaticMaskGenerator:
         settings, likeness, without = self.settings, self._likeness, self._without
         rest_of = None if self._rest is None else self._rest.target
 
-        def work(_: Job) -> ProposalPicture:
+        def work(_: Job) -> AutomaticPicture:
             shape = search.plane.shape
-            proposals = choose(tiles, shape, settings, likeness, rest_of, without)
+            proposals = choose_masks(tiles, shape, settings, likeness, rest_of, without)
             return painter.paint(proposals, settings.layering)
 
         self._choosing.submit(work, self._show, self._on_not_chosen)
 
-    def _show(self, picture: ProposalPicture | None) -> None:
+    def _show(self, picture: AutomaticPicture | None) -> None:
         self.picture = picture
         self.pictured.emit(picture)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.automatic.proposals import Key, Proposal, in_layers
+from napari_sam.session.automatic.masks import AutomaticMask, Key, in_overlap_order
 from napari_sam.session.automatic.settings import OverlapOrder
 
 _LONGEST_PX: Final = 2048
@@ -18,10 +18,10 @@ _MOST: Final = int(np.iinfo(np.uint16).max)
 
 
 @dataclass(frozen=True, eq=False)
-class ProposalPicture:
+class AutomaticPicture:
     """Proposals, and what they look like."""
 
-    proposals: tuple[Proposal, ...]  # the highest predicted IoU first
+    proposals: tuple[AutomaticMask, ...]  # the highest predicted IoU first
     label_ids: tuple[int, ...]  # of each, in the picture
     labels: NDArray[np.uint16]  # the picture
     step: int  # pixels of the plane, along each axis, that a pixel of the picture stands for
@@ -29,7 +29,7 @@ class ProposalPicture:
     table: dict[str, list[Any]]  # A column each; all proposals, also those that are covered
 
 
-def _row(one: Proposal, label_id: int, shown_px: int) -> dict[str, Any]:
+def _row(one: AutomaticMask, label_id: int, shown_px: int) -> dict[str, Any]:
     rows, columns = one.span
     x, y = one.point_xy
     return {
@@ -61,18 +61,18 @@ class Painter:
         self._shape = tuple(-(-length // self._step) for length in shape)
         self._label_ids: dict[Key, int] = {}
 
-    def paint(self, proposals: Sequence[Proposal], layering: OverlapOrder) -> ProposalPicture:
+    def paint(self, proposals: Sequence[AutomaticMask], layering: OverlapOrder) -> AutomaticPicture:
         """Return a picture of proposals."""
         proposals = proposals[:_MOST]
         if len(self._label_ids) + len(proposals) > _MOST:
             self._label_ids.clear()
         label_ids = {one.key: self._label_id(one.key) for one in proposals}
         labels = np.zeros(self._shape, np.uint16)
-        for one in reversed(in_layers(proposals, layering)):
+        for one in reversed(in_overlap_order(proposals, layering)):
             self._paint(labels, one, label_ids[one.key])
         shown = np.bincount(labels.ravel(), minlength=len(self._label_ids) + 1) * self._step**2
         rows = [_row(one, label_ids[one.key], int(shown[label_ids[one.key]])) for one in proposals]
-        return ProposalPicture(
+        return AutomaticPicture(
             tuple(proposals),
             tuple(label_ids[one.key] for one in proposals),
             labels,
@@ -84,12 +84,12 @@ class Painter:
     def _label_id(self, key: Key) -> int:
         return self._label_ids.setdefault(key, len(self._label_ids) + 1)
 
-    def _paint(self, labels: NDArray[np.uint16], one: Proposal, label_id: int) -> None:
+    def _paint(self, labels: NDArray[np.uint16], one: AutomaticMask, label_id: int) -> None:
         region, mask = sampled(one, self._step)
         labels[region][mask] = label_id
 
 
-def sampled(one: Proposal, step: int) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+def sampled(one: AutomaticMask, step: int) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
     """Return where a proposal lies in a picture, and its mask (h, w) there."""
     spans = [slice(span.start // step, -(-span.stop // step)) for span in one.span]
     rows, columns = (np.arange(span.start, span.stop) * step + step // 2 for span in spans)

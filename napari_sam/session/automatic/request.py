@@ -72,7 +72,7 @@ class TileMasks:
     chosen: dict[AutomaticSettings, list[Any]] = field(default_factory=dict)
 
 
-def tiles_to_search(
+def automatic_tiles(
     shape: tuple[int, int], finest_px: int | None = None, view: Box | None = None
 ) -> tuple[Tile, ...]:
     """Return the tiles in which a plane is looked at: the whole of it, then smaller ones."""
@@ -96,7 +96,7 @@ def _meet(box: Box, other: Box) -> bool:
     return all(max(box[n], other[n]) < min(box[n + 2], other[n + 2]) for n in (0, 1))
 
 
-def run_search(
+def generate_tile_masks(
     search: AutomaticRequest,
     embedder: Embedder,
     job: Job,
@@ -139,7 +139,7 @@ def _search_tile(
     yield_to_foreground: Callable[[], None],
     on_found: Callable[[int, float, TileMasks], None],
 ) -> None:
-    from napari_sam.model.automatic.generate import find_masks
+    from napari_sam.model.automatic.generate import generate_masks
 
     tile, settings = search.tiles[number], search.settings.published()
     gray = _small_gray(image)
@@ -152,7 +152,7 @@ def _search_tile(
         on_found(number, done / total, TileMasks(tile, so_far[0], gray))
         yield_to_foreground()
 
-    found = find_masks(
+    found = generate_masks(
         predictor,
         image,
         settings,

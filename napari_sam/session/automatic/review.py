@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_sam.session.automatic.accepted import AcceptedProposals
-from napari_sam.session.automatic.picture import ProposalPicture
-from napari_sam.session.automatic.proposals import Key, Proposal, in_layers
+from napari_sam.session.automatic.accepted import AcceptedMasks
+from napari_sam.session.automatic.masks import AutomaticMask, Key, in_overlap_order
+from napari_sam.session.automatic.picture import AutomaticPicture
 from napari_sam.session.automatic.settings import OverlapOrder
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
@@ -26,12 +26,12 @@ from napari_sam.session.state import SessionState
 class _ToWrite(NamedTuple):
     """Proposals that become objects of a class together; the states they are known by then."""
 
-    proposals: tuple[Proposal, ...]
+    proposals: tuple[AutomaticMask, ...]
     states: dict[Key, ObjectState]
     class_name: str | None
 
 
-class ProposalReview:
+class AutomaticReview:
     """Has proposals written as objects; those that are done with are offered no longer.
 
     A proposal is done with as long as the target has the object that was made of it, whatever it
@@ -46,12 +46,12 @@ class ProposalReview:
 
     def __init__(self, session: AnnotationSession, dispatcher: Dispatcher) -> None:
         self._session = session
-        self._lane = LatestWinsExecutor("napari-sam-keep", dispatcher)
+        self._lane = LatestWinsExecutor("napari-sam-automatic-accept", dispatcher)
         self._waiting: deque[_ToWrite] = deque()
         self._writing: _ToWrite | None = None
-        self._kept = AcceptedProposals()
+        self._kept = AcceptedMasks()
         self._rejected: set[Key] = set()
-        self._picture: ProposalPicture | None = None
+        self._picture: AutomaticPicture | None = None
         self._key: Key | None = None
         self._book: ObjectRegistry | None = None
         self.is_here = False
@@ -79,17 +79,17 @@ class ProposalReview:
 
     # One by one ----------------------------------------------------------------------------
 
-    def show(self, picture: ProposalPicture | None) -> None:
+    def show(self, picture: AutomaticPicture | None) -> None:
         """Hear what is offered now."""
         self._picture = picture
         self.changed.emit()
 
     @property
-    def _proposals(self) -> tuple[Proposal, ...]:
+    def _proposals(self) -> tuple[AutomaticMask, ...]:
         return () if self._picture is None else self._picture.proposals
 
     @property
-    def current(self) -> Proposal | None:
+    def current(self) -> AutomaticMask | None:
         """The proposal that is looked at alone."""
         return next((one for one in self._proposals if one.key == self._key), None)
 
@@ -147,7 +147,7 @@ class ProposalReview:
         self._rejected.clear()
         self._update()
 
-    def _leave(self, current: Proposal) -> None:
+    def _leave(self, current: AutomaticMask) -> None:
         proposals = self._proposals
         following = proposals[(proposals.index(current) + 1) % len(proposals)]
         self._key = None if following is current else following.key
@@ -156,7 +156,7 @@ class ProposalReview:
 
     # Writing -------------------------------------------------------------------------------
 
-    def keep(self, proposals: Sequence[Proposal]) -> bool:
+    def keep(self, proposals: Sequence[AutomaticMask]) -> bool:
         """Write proposals into the target, in the background; they are undone as one.
 
         They get the current class.
@@ -193,7 +193,7 @@ class ProposalReview:
             self._update()
             return
         batch = self._writing = self._waiting.popleft()
-        layering = self._session.mask_search.settings.layering
+        layering = self._session.automatic.settings.layering
         overlap = self._session.objects.overlap
         self._lane.submit(
             lambda _: _records(batch, layering, target, overlap),
@@ -263,14 +263,14 @@ class ProposalReview:
         done = set() if self._book is None else set(self._kept.follow(self._book))
         on_the_way = [*self._waiting] if self._writing is None else [self._writing, *self._waiting]
         done |= {key for batch in on_the_way for key in batch.states}
-        self._session.mask_search.leave_out(done | self._rejected)
+        self._session.automatic.leave_out(done | self._rejected)
 
 
 def _records(
     batch: _ToWrite, layering: OverlapOrder, target: LabelsPlane, overlap: Overlap
 ) -> list[ObjectRecord]:
     """Return proposals as objects in the order in which they are to be written."""
-    ordered = in_layers(batch.proposals, layering)
+    ordered = in_overlap_order(batch.proposals, layering)
     if overlap is Overlap.REPLACE:
         ordered.reverse()  # what lies on top is written last
     elif overlap is Overlap.REFUSE:
@@ -278,9 +278,9 @@ def _records(
     return [one.object_record(target, batch.states[one.key], batch.class_name) for one in ordered]
 
 
-def _on_background(proposals: Sequence[Proposal], target: LabelsPlane) -> list[Proposal]:
+def _on_background(proposals: Sequence[AutomaticMask], target: LabelsPlane) -> list[AutomaticMask]:
     """Return the proposals that lie neither on labels nor on another one before them."""
-    free: list[Proposal] = []
+    free: list[AutomaticMask] = []
     boxes = np.empty((len(proposals), 4), int)
     for one in proposals:
         box = _box(one)
@@ -298,13 +298,13 @@ def _on_background(proposals: Sequence[Proposal], target: LabelsPlane) -> list[P
     return free
 
 
-def _box(one: Proposal) -> NDArray[np.int_]:
+def _box(one: AutomaticMask) -> NDArray[np.int_]:
     """Return first row and column, and those after the last."""
     rows, columns = one.span
     return np.array((rows.start, columns.start, rows.stop, columns.stop))
 
 
-def _overlap(one: Proposal, other: Proposal) -> bool:
+def _overlap(one: AutomaticMask, other: AutomaticMask) -> bool:
     rows, columns = (
         np.arange(max(a.start, b.start), min(a.stop, b.stop))
         for a, b in zip(one.span, other.span, strict=True)

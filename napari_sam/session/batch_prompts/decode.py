@@ -45,7 +45,7 @@ class BatchPrompt:
     region: tuple[NDArray[np.bool_], int, int] | None = None
 
 
-def region_to_find(
+def prompt_of_region(
     mask: NDArray[np.bool_], top: int, left: int, class_name: str | None = None
 ) -> BatchPrompt:
     """Return what asks for a region to be improved on."""
@@ -97,7 +97,7 @@ class _Item:
     bounds: Box
 
 
-def objects_from_prompts(
+def decode_batch_prompts(
     embedder: Embedder,
     plane: ImagePlane,
     objects: Sequence[BatchPrompt],

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from psygnal import Signal
 
-from napari_sam.session.batch_prompts.decode import BatchPrompt, BatchResult, objects_from_prompts
+from napari_sam.session.batch_prompts.decode import BatchPrompt, BatchResult, decode_batch_prompts
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.embedding.encoding import Encoding
 from napari_sam.session.jobs import (
@@ -68,7 +68,7 @@ class BatchPrompting:
     ) -> None:
         self._encoding, self._decoding, self._editing = encoding, decoding, editing
         self._notifier, self._need_target = notifier, need_target
-        self._lane = LatestWinsExecutor("napari-sam-many", dispatcher)
+        self._lane = LatestWinsExecutor("napari-sam-batch-prompts", dispatcher)
         self._stop = threading.Event()
         self._found: _Found | None = None  # waits to be written
         self._editing.changed.connect(self._write_found)
@@ -111,7 +111,7 @@ class BatchPrompting:
         self._show(BatchPromptsState(len(objects)))
 
         def work(job: Job) -> list[BatchResult]:
-            return objects_from_prompts(
+            return decode_batch_prompts(
                 embedder,
                 plane,
                 objects,

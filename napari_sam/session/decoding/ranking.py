@@ -27,7 +27,7 @@ _FILLS_COST: Final = 0.25
 _LIKENESS_WEIGHT: Final = 0.1
 """Predicted IoU that e times the likeness is worth."""
 _UNKNOWN: Final = 0.5
-"""Likeness of what is like nothing in memory: so many examples have little to say."""
+"""SimilarityLimits of what is like nothing in memory: so many examples have little to say."""
 _SCALES: Final = {
     "size": (0.65,),
     "brightness": (26.0, 20.0),

@@ -73,7 +73,7 @@ class ImportedEmbeddings:
         self._stored: MicroSamEmbeddings | None = None
         self._model: ModelChoice | None = None  # the one that they fit
         self._is_damage_told = False
-        self._lane = LatestWinsExecutor("napari-sam-brought", dispatcher)
+        self._lane = LatestWinsExecutor("napari-sam-micro-sam", dispatcher)
         self._encoding.model_left.connect(self._on_model_left)
         self.state = ImportState(
             ImportPhase.COMPARING, f"Comparing the image with the embeddings in {path.name} …"
@@ -209,7 +209,7 @@ def _name_here(micro_sam_name: str) -> str:
     return next((each.name for each in known), micro_sam_name)
 
 
-class BroughtAlong:
+class EmbeddingImports:
     """All that a user brings along for a session."""
 
     def __init__(self, encoding: Encoding, dispatcher: Dispatcher, notifier: Notifier) -> None:
@@ -226,7 +226,7 @@ class BroughtAlong:
         for brought in self._all:
             brought.close()
 
-    def bring_embeddings(self, path: Path, image: Any) -> ImportedEmbeddings:
+    def import_embeddings(self, path: Path, image: Any) -> ImportedEmbeddings:
         """Have embeddings that micro-sam has stored of an image used in place of computing them."""
         brought = ImportedEmbeddings(path, image, self._encoding, self._dispatcher, self._notifier)
         self._all.add(brought)

@@ -15,7 +15,7 @@ from napari_sam.model.automatic.by_products import (
     detect_edges,
     object_proposals,
 )
-from napari_sam.model.automatic.generate import find_masks
+from napari_sam.model.automatic.generate import generate_masks
 from napari_sam.model.automatic.mask_set import MaskSet
 
 SIZE = (300, 400)
@@ -55,7 +55,7 @@ def embedding(predictor, image):
 @pytest.fixture(scope="module")
 def edges(predictor, image, embedding):
     return detect_edges(
-        find_masks(predictor, image, EDGE_SETTINGS, embedding=embedding, keep_logits=True)
+        generate_masks(predictor, image, EDGE_SETTINGS, embedding=embedding, keep_logits=True)
     )
 
 
@@ -67,7 +67,7 @@ def box_iou(one, two):
 
 def test_every_shape_is_proposed(predictor, image, embedding):
     fewer_points = replace(PROPOSAL_SETTINGS, points_per_side=12)
-    found = find_masks(predictor, image, fewer_points, embedding=embedding)
+    found = generate_masks(predictor, image, fewer_points, embedding=embedding)
     proposals = object_proposals(found.select(), limit=2 * len(SHAPES))
     assert len(proposals.boxes_xyxy) <= 2 * len(SHAPES)
     for rows, columns in SHAPES:
@@ -76,7 +76,9 @@ def test_every_shape_is_proposed(predictor, image, embedding):
 
 
 def test_proposals_are_ranked(predictor, image, embedding):
-    found = find_masks(predictor, image, AutomaticSettings(points_per_side=6), embedding=embedding)
+    found = generate_masks(
+        predictor, image, AutomaticSettings(points_per_side=6), embedding=embedding
+    )
     records = found.select()
     boxes, scores = object_proposals(reversed(records))
     assert boxes.shape == (len(records), 4)
@@ -124,7 +126,7 @@ def test_edges_are_thin_and_normalised(edges):
 
 def test_edges_need_logits(predictor, image, embedding):
     few = replace(EDGE_SETTINGS, points_per_side=2)
-    found = find_masks(predictor, image, few, embedding=embedding)
+    found = generate_masks(predictor, image, few, embedding=embedding)
     with pytest.raises(ValueError, match="keep_logits=True"):
         detect_edges(found)
 
@@ -137,14 +139,14 @@ def test_edges_of_nothing():
 def test_edges_of_very_small_images(predictor, size):
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     few = replace(EDGE_SETTINGS, points_per_side=2)
-    edges = detect_edges(find_masks(predictor, image, few, keep_logits=True))
+    edges = detect_edges(generate_masks(predictor, image, few, keep_logits=True))
     assert edges.shape == size
     assert np.isfinite(edges).all()
 
 
 def test_edges_of_crops_lie_where_they_belong(predictor, image, truth):
     settings = replace(EDGE_SETTINGS, points_per_side=6, crop_n_layers=1)
-    found = find_masks(predictor, image, settings, keep_logits=True)
+    found = generate_masks(predictor, image, settings, keep_logits=True)
     true = find_boundaries(truth, mode="outer")
     in_crops = replace(
         found, masks=tuple(mask for mask in found.masks if mask.crop_box_xyxy != (0, 0, 400, 300))

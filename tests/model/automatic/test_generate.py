@@ -11,7 +11,7 @@ import torch
 
 from napari_sam.engine.automatic_settings import AutomaticSettings
 from napari_sam.model import Predictor
-from napari_sam.model.automatic.generate import find_masks, generate_masks
+from napari_sam.model.automatic.generate import generate_masks, generate_published
 from napari_sam.model.automatic.mask_ops import RunLengths, box_areas, box_of, remove_small_regions
 from napari_sam.model.automatic.mask_set import MaskSet, published_form
 from napari_sam.model.build import build_model
@@ -36,7 +36,7 @@ class CancelledError(Exception):
 @pytest.fixture(scope="module")
 def everything(predictor, coins):
     """All masks of some points on the coins, good or not."""
-    return find_masks(predictor, COINS, FAST, embedding=coins, lowest_pred_iou=0)
+    return generate_masks(predictor, COINS, FAST, embedding=coins, lowest_pred_iou=0)
 
 
 @cache
@@ -74,7 +74,7 @@ def test_goldens(predictor, name):
     assert set(goldens()) == set(GOLDEN_CASES)
     image = sample_image(golden["image"].removeprefix("skimage.data."))
     settings = AutomaticSettings(**golden["settings"])
-    result = generate_masks(predictor, image, settings)
+    result = generate_published(predictor, image, settings)
     expected = [{**mask, "segmentation": decoded(mask["segmentation"])} for mask in golden["masks"]]
     assert abs(len(result) - len(expected)) <= 1
     assert share_matched(result, expected) >= 0.97
@@ -166,7 +166,7 @@ def test_against_transformers(
         stability_score_offset=0.05,
         box_nms_thresh=nms_thresh,
     )
-    result = generate_masks(Predictor(varied_model, device="cpu"), image, settings)
+    result = generate_published(Predictor(varied_model, device="cpu"), image, settings)
     expected = hugging_face_pipeline(
         Image.fromarray(image),
         points_per_crop=settings.points_per_side,
@@ -190,14 +190,14 @@ def same(one, two):
 
 
 def asdict_of(mask):
-    """Return a FoundMask in a form that compares."""
+    """Return a GeneratedMask in a form that compares."""
     values = {field.name: getattr(mask, field.name) for field in fields(mask)}
     return {**values, "run_lengths": mask.run_lengths.counts.tolist()}
 
 
 def test_masks_come_batch_by_batch(predictor, coins, everything):
     calls = []
-    found = find_masks(
+    found = generate_masks(
         predictor,
         COINS,
         FAST,
@@ -226,7 +226,7 @@ def test_cancel_between_batches(predictor, coins, stop_at):
             raise CancelledError
 
     with pytest.raises(CancelledError):
-        find_masks(predictor, COINS, FAST, embedding=coins, on_batch=on_batch)
+        generate_masks(predictor, COINS, FAST, embedding=coins, on_batch=on_batch)
     assert len(calls) == stop_at
 
 
@@ -235,12 +235,12 @@ def test_cancel_while_encoding(predictor):
         raise CancelledError
 
     with pytest.raises(CancelledError):
-        find_masks(predictor, COINS, FAST, on_block=on_block)
+        generate_masks(predictor, COINS, FAST, on_block=on_block)
 
 
 def test_other_thresholds_need_no_decoding(predictor, coins, everything, monkeypatch):
     strict = replace(FAST, pred_iou_thresh=0.95, stability_score_thresh=0.97, box_nms_thresh=0.5)
-    found = find_masks(predictor, COINS, strict, embedding=coins)
+    found = generate_masks(predictor, COINS, strict, embedding=coins)
     assert 0 < len(found.masks) < len(everything.masks)
     assert all(mask.predicted_iou > 0.95 for mask in found.masks)
     monkeypatch.setattr(Predictor, "decode_batch", None)
@@ -275,14 +275,14 @@ def test_what_needs_decoding(change, words):
 
 def test_what_the_settings_ask_for_is_always_kept(predictor, coins):
     few = replace(FAST, points_per_side=2, pred_iou_thresh=0.5)
-    found = find_masks(predictor, COINS, few, embedding=coins, lowest_pred_iou=0.9)
+    found = generate_masks(predictor, COINS, few, embedding=coins, lowest_pred_iou=0.9)
     assert found.lowest_pred_iou == 0.5
-    assert same(found.masks, find_masks(predictor, COINS, few, embedding=coins).masks)
+    assert same(found.masks, generate_masks(predictor, COINS, few, embedding=coins).masks)
 
 
 def test_nothing_found(predictor, coins):
     impossible = replace(FAST, pred_iou_thresh=5.0, crop_n_layers=0)
-    found = find_masks(predictor, COINS, impossible, embedding=coins)
+    found = generate_masks(predictor, COINS, impossible, embedding=coins)
     assert found.masks == ()
     assert found.select() == []
     assert published_form([], (303, 384)) == []
@@ -359,7 +359,7 @@ def test_small_regions_are_removed(everything):
 
 def test_smaller_crops_win(predictor):
     settings = replace(FAST, points_per_side=6, crop_n_layers=1, crop_n_points_downscale_factor=2)
-    found = find_masks(predictor, COINS, settings)
+    found = generate_masks(predictor, COINS, settings)
     crops = {mask.crop_box_xyxy for mask in found.masks}
     assert crops == {crop.box_xyxy for crop in settings.crops((303, 384))}
     survivors = found.survivors()
@@ -383,28 +383,28 @@ def test_smaller_crops_win(predictor):
 def test_own_points(predictor, coins):
     grid = FAST.point_grid(0)
     own = replace(FAST, points_per_side=None, point_grids=[grid.tolist()])
-    expected = find_masks(predictor, COINS, FAST, embedding=coins)
-    assert same(find_masks(predictor, COINS, own, embedding=coins).masks, expected.masks)
+    expected = generate_masks(predictor, COINS, FAST, embedding=coins)
+    assert same(generate_masks(predictor, COINS, own, embedding=coins).masks, expected.masks)
     assert own == replace(own, point_grids=[grid])
 
 
 def test_the_image_is_encoded_if_it_is_not_yet(predictor, coins, everything):
     few = replace(FAST, points_per_side=2)
-    expected = find_masks(predictor, COINS, few, embedding=coins)
-    assert same(find_masks(predictor, COINS, few).masks, expected.masks)
+    expected = generate_masks(predictor, COINS, few, embedding=coins)
+    assert same(generate_masks(predictor, COINS, few).masks, expected.masks)
 
 
 def test_bad_images(predictor, coins):
     with pytest.raises(ValueError, match=r"\(303, 384\).*\(50, 60\)"):
-        find_masks(predictor, COINS[:50, :60], FAST, embedding=coins)
+        generate_masks(predictor, COINS[:50, :60], FAST, embedding=coins)
     with pytest.raises(ValueError, match="uint8"):
-        find_masks(predictor, COINS / 255, FAST)
+        generate_masks(predictor, COINS / 255, FAST)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 50), (2, 2)])
 def test_very_small_images(varied_model, size):
     settings = AutomaticSettings(points_per_side=2, crop_n_layers=2, pred_iou_thresh=0)
-    found = find_masks(
+    found = generate_masks(
         Predictor(varied_model, device="cpu"), np.zeros((*size, 3), np.uint8), settings
     )
     found.select(replace(settings, stability_score_thresh=0))
@@ -500,7 +500,7 @@ def test_only_wanted_points_are_decoded_and_crops_without_any_are_not_encoded(pr
 
     asked, batches = [], []
     settings = replace(FAST, points_per_side=4, crop_n_layers=1)
-    found = find_masks(
+    found = generate_masks(
         predictor,
         COINS,
         settings,
@@ -516,5 +516,5 @@ def test_only_wanted_points_are_decoded_and_crops_without_any_are_not_encoded(pr
     assert len(points_xy)
     assert (points_xy[:, 0] < 100).all()
     assert {mask.candidate for mask in found.masks} == {0, 1, 2}
-    nothing = find_masks(predictor, COINS, settings, is_wanted=lambda xy: xy[:, 0] < 0)
+    nothing = generate_masks(predictor, COINS, settings, is_wanted=lambda xy: xy[:, 0] < 0)
     assert nothing.masks == ()

@@ -9,10 +9,10 @@ import pytest
 import skimage.data
 
 from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, ModelChoice, Prompts
-from napari_sam.session.automatic.likeness import Rest
-from napari_sam.session.automatic.proposals import in_layers
-from napari_sam.session.automatic.request import AutomaticRequest, tiles_to_search
+from napari_sam.session.automatic.masks import in_overlap_order
+from napari_sam.session.automatic.request import AutomaticRequest, automatic_tiles
 from napari_sam.session.automatic.settings import PRESETS, AutomaticRunSettings, OverlapOrder
+from napari_sam.session.automatic.similarity import ExistingObjects
 from napari_sam.session.image.tiles import Tile
 
 TIMEOUT_S = 120
@@ -22,7 +22,7 @@ FEW = AutomaticRunSettings(points_per_side=6, points_per_batch=9)
 
 class Heard:
     def __init__(self, session):
-        search = session.mask_search
+        search = session.automatic
         self.states, self.pictures, self.warnings, self.edges = [], [], [], []
         search.changed.connect(self.states.append)
         search.pictured.connect(self.pictures.append)
@@ -43,13 +43,13 @@ def opened(remembering_predictor):
 
 def whole(plane=None, settings=FEW, **more):
     plane = ImagePlane(COINS, name="coins") if plane is None else plane
-    return AutomaticRequest(plane, tiles_to_search(plane.shape), settings, **more)
+    return AutomaticRequest(plane, automatic_tiles(plane.shape), settings, **more)
 
 
 def find(session, search, rest=None):
-    session.mask_search.start(search, rest)
+    session.automatic.start(search, rest)
     session.wait_until_idle(TIMEOUT_S)
-    return session.mask_search.picture
+    return session.automatic.picture
 
 
 def test_masks_appear_while_they_are_found_and_are_chosen_anew_without_decoding(
@@ -58,7 +58,7 @@ def test_masks_appear_while_they_are_found_and_are_chosen_anew_without_decoding(
     session, _, heard = opened
     picture = find(session, whole())
     assert [round(s.fraction * 36) for s in heard.states if s.is_running][1:] == [9, 18, 27, 36, 36]
-    assert not session.mask_search.state.is_running
+    assert not session.automatic.state.is_running
     counts = [len(one.proposals) for one in heard.pictures if one is not None]
     assert counts == sorted(counts)
     assert counts[-1] > 5
@@ -67,7 +67,7 @@ def test_masks_appear_while_they_are_found_and_are_chosen_anew_without_decoding(
     assert min(scores) > 0.88
 
     monkeypatch.setattr(remembering_predictor, "decode_batch", None)
-    search = session.mask_search
+    search = session.automatic
     search.refine(replace(FEW, pred_iou_thresh=0.6, stability_score_thresh=0.7))
     session.wait_until_idle(TIMEOUT_S)
     assert len(search.picture.proposals) > counts[-1]
@@ -93,10 +93,10 @@ def test_which_mask_shows_is_a_choice_and_all_are_in_the_table(opened):
     lax = replace(FEW, pred_iou_thresh=0.5, stability_score_thresh=0.5, max_share=0.5)
     picture = find(session, whole(settings=lax))
     for layering in OverlapOrder:
-        session.mask_search.refine(replace(lax, layering=layering))
+        session.automatic.refine(replace(lax, layering=layering))
         session.wait_until_idle(TIMEOUT_S)
-        picture = session.mask_search.picture
-        first = in_layers(picture.proposals, layering)[0]
+        picture = session.automatic.picture
+        first = in_overlap_order(picture.proposals, layering)[0]
         number = picture.label_ids[picture.proposals.index(first)]
         row = picture.table["index"].index(number)
         assert picture.table["shown_px"][row] == picture.table["area_px"][row]
@@ -109,7 +109,7 @@ def test_kept_masks_are_objects_like_any_other(opened):
     session, labels, _ = opened
     picture = find(session, whole(settings=replace(FEW, max_share=0.1)))
     target = session._editing.target
-    inner = in_layers(picture.proposals, OverlapOrder.SMALLER)
+    inner = in_overlap_order(picture.proposals, OverlapOrder.SMALLER)
     session.objects.add([one.object_record(target, one.object_state()) for one in inner])
     session.wait_until_idle(TIMEOUT_S)
     records = list(target.labels.book)
@@ -150,7 +150,7 @@ def test_the_rest_is_like_what_was_accepted_and_lies_beside_it(opened):
     target = session._editing.target
     search = whole(settings=replace(FEW, points_per_side=8), free_of=target)
     (record,) = target.labels.book
-    picture = find(session, search, Rest(target, (record,)))
+    picture = find(session, search, ExistingObjects(target, (record,)))
     assert len(picture.proposals) >= 5
     for one in picture.proposals:
         assert record.area_px / 2 <= one.area_px <= record.area_px * 2
@@ -158,18 +158,18 @@ def test_the_rest_is_like_what_was_accepted_and_lies_beside_it(opened):
         assert labels[y, x] == 0
         assert one.brightness > 80  # coins, not what is between them
     first = picture.proposals[0]
-    session.mask_search.leave_out([first.key])
+    session.automatic.leave_out([first.key])
     session.wait_until_idle(TIMEOUT_S)
-    assert first.key not in {one.key for one in session.mask_search.picture.proposals}
-    session.mask_search.leave_out([])
+    assert first.key not in {one.key for one in session.automatic.picture.proposals}
+    session.automatic.leave_out([])
     session.wait_until_idle(TIMEOUT_S)
-    assert first.key in {one.key for one in session.mask_search.picture.proposals}
+    assert first.key in {one.key for one in session.automatic.picture.proposals}
 
 
 @pytest.mark.parametrize("stopped_by", ["cancel", "model"])
 def test_what_was_found_stays_when_the_search_is_stopped(opened, stopped_by):
     session, _, heard = opened
-    search = session.mask_search
+    search = session.automatic
 
     def stop(state):
         if state.found and stopped_by == "cancel":
@@ -188,7 +188,7 @@ def test_what_was_found_stays_when_the_search_is_stopped(opened, stopped_by):
 
 def test_a_click_is_answered_while_masks_are_found(opened):
     session, _, _ = opened
-    search, answered = session.mask_search, []
+    search, answered = session.automatic, []
 
     def click(state):
         if state.found and session.state.prompts.is_empty:
@@ -209,12 +209,12 @@ def test_edges_leave_what_is_offered_alone(opened):
     session, _, heard = opened
     picture = find(session, whole())
     edges = replace(FEW, pred_iou_thresh=0, stability_score_thresh=0)
-    session.mask_search.find_edges(whole(settings=edges, keep_logits=True))
+    session.automatic.find_edges(whole(settings=edges, keep_logits=True))
     session.wait_until_idle(TIMEOUT_S)
     (found,) = heard.edges
     assert found.shape == COINS.shape
     assert 0 < (found > 0).mean() < 0.5
-    assert session.mask_search.picture is picture
+    assert session.automatic.picture is picture
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 40), (40, 50)])
@@ -232,14 +232,14 @@ def test_senseless_settings_are_told(opened):
     session, _, heard = opened
     find(session, whole(settings=replace(FEW, crop_overlap_ratio=2.0)))
     assert "crop_overlap_ratio is 2.0" in heard.warnings[0]
-    assert not session.mask_search.state.is_running
+    assert not session.automatic.state.is_running
 
 
 def test_small_tiles_of_a_large_plane(opened):
     session, _, _ = opened
     large = np.kron(COINS, np.ones((4, 4), np.uint8))
     plane = ImagePlane(large)
-    tiles = tiles_to_search(plane.shape, 1024, view=(0, 0, 900, 900))
+    tiles = automatic_tiles(plane.shape, 1024, view=(0, 0, 900, 900))
     assert tiles[0].size == plane.shape
     assert len(tiles) == 1 + 4
     session.set_image(plane)
@@ -262,7 +262,7 @@ def test_small_tiles_of_a_large_plane(opened):
 
 def test_tiles_cover_the_plane_with_an_overlap():
     covered = np.zeros((3000, 2100), int)
-    whole_plane, *tiles = tiles_to_search(covered.shape, 1024)
+    whole_plane, *tiles = automatic_tiles(covered.shape, 1024)
     assert whole_plane == Tile(whole_plane.level, 0, 0, 3000, 2100)
     for tile in tiles:
         covered[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width] += 1
@@ -270,7 +270,7 @@ def test_tiles_cover_the_plane_with_an_overlap():
     assert len(tiles) == 4 * 3
     tops = sorted({tile.top for tile in tiles})
     assert max(np.diff(tops)) <= 1024 * 3 / 4
-    assert tiles_to_search((500, 700), 1024) == (tiles_to_search((500, 700))[0],)
+    assert automatic_tiles((500, 700), 1024) == (automatic_tiles((500, 700))[0],)
 
 
 def test_presets_make_sense():

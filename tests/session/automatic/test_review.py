@@ -11,9 +11,9 @@ from napari_sam.model import MaskCrop
 from napari_sam.model.automatic.mask_set import MaskRecord
 from napari_sam.session import AnnotationSession, ArrayPlane, Overlap
 from napari_sam.session.automatic import review as proposal_review
+from napari_sam.session.automatic.masks import AutomaticMask, in_overlap_order
 from napari_sam.session.automatic.picture import Painter, step_for
-from napari_sam.session.automatic.proposals import Proposal, in_layers
-from napari_sam.session.automatic.review import ProposalReview
+from napari_sam.session.automatic.review import AutomaticReview
 from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.objects.packed import PackedMask
@@ -30,7 +30,7 @@ def square(top, left, side, predicted_iou=0.9, tile=WHOLE, size=SIZE):
     box = left, top, left + side - 1, top + side - 1
     whole = 0, 0, size[1], size[0]
     record = MaskRecord(crop, box, side * side, predicted_iou, 0.9, (left, top), whole, 1)
-    return Proposal(record, tile, size, 100.0)
+    return AutomaticMask(record, tile, size, 100.0)
 
 
 BIG, SMALL, ALONE = square(10, 10, 20, 0.95), square(14, 14, 6, 0.9), square(40, 40, 10, 0.85)
@@ -42,7 +42,7 @@ class Opened:
         self.labels = np.zeros(SIZE, np.uint16)
         self.session.set_target(ArrayPlane(self.labels))
         dispatcher = self.session._dispatcher
-        self.review = ProposalReview(self.session, dispatcher)
+        self.review = AutomaticReview(self.session, dispatcher)
         self.review.is_here = True
         self.warnings, self.added = [], []
         self.session.notifier.warned.connect(self.warnings.append)
@@ -63,7 +63,7 @@ class Opened:
 
     @property
     def done(self):
-        return self.session.mask_search._without
+        return self.session.automatic._without
 
     def areas(self):
         return {record.score: record.area_px for record in self.book}
@@ -88,7 +88,7 @@ def opened():
 )
 def test_the_rule_says_which_mask_gets_the_pixels(opened, overlap, layering, big, small):
     opened.session.objects.overlap = overlap
-    opened.session.mask_search.settings = AutomaticRunSettings(layering=layering)
+    opened.session.automatic.settings = AutomaticRunSettings(layering=layering)
     opened.keep(SMALL, ALONE, BIG)
     expected = {0.95: big, 0.85: 100} | ({0.9: small} if small else {})
     labels = opened.labels
@@ -249,7 +249,7 @@ def test_a_state_for_reopening_is_that_of_the_click():
     assert (state.prompts.points_xy, state.choice, state.tile) == (((10, 10),), 1, WHOLE)
     cropped = replace(BIG, record=replace(BIG.record, crop_box_xyxy=(0, 0, 40, 30)))
     assert (cropped.object_state().choice, cropped.object_state().tile) == (None, None)
-    assert in_layers([BIG, SMALL], OverlapOrder.SMALLER) == [SMALL, BIG]
+    assert in_overlap_order([BIG, SMALL], OverlapOrder.SMALLER) == [SMALL, BIG]
 
 
 def test_masks_are_kept_though_the_slider_moves_while_that_is_prepared(opened):

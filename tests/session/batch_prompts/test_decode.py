@@ -24,8 +24,8 @@ from napari_sam.session.batch_prompts.decode import (
     BatchResult,
     _Item,
     _tiles_for,
-    objects_from_prompts,
-    region_to_find,
+    decode_batch_prompts,
+    prompt_of_region,
 )
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.embedding.embeddings import Embedder
@@ -80,7 +80,7 @@ def test_each_is_what_the_session_finds_for_it_alone(embedder, plane, batched):
         Prompts(scribbles=(Scribble(((92, 50), (108, 62))),)),
         Prompts(outline=ring),
     ]
-    found = objects_from_prompts(embedder, plane, [BatchPrompt(one) for one in prompts])
+    found = decode_batch_prompts(embedder, plane, [BatchPrompt(one) for one in prompts])
     assert [one.index for one in found] == [0, 1, 2, 3, 4]
     for one, wanted in zip(found, prompts, strict=True):
         session.use_feedback = False
@@ -110,13 +110,13 @@ def dotted():
 def test_what_is_small_beside_the_whole_image_is_found(embedder, dotted):
     plane, dot, top, left = dotted
     wanted = [
-        region_to_find(dot, top, left),
+        prompt_of_region(dot, top, left),
         BatchPrompt(Prompts(box_xyxy=(left - 0.5, top - 0.5, left + 8.5, top + 8.5))),
         BatchPrompt(Prompts(box_xyxy=(left - 2, top - 2, left + 10, top + 10))),
     ]
     true = np.zeros(plane.shape, bool)
     true[top : top + 9, left : left + 9] = dot
-    found = objects_from_prompts(embedder, plane, wanted)
+    found = decode_batch_prompts(embedder, plane, wanted)
     assert [one.index for one in found] == [0, 1, 2]
     for one in found:
         mask = mask_of(one, plane.shape)
@@ -126,12 +126,12 @@ def test_what_is_small_beside_the_whole_image_is_found(embedder, dotted):
 def test_all_are_written_with_their_scores_and_classes_and_undone_as_one(batched, listen):
     session, labels = batched
     heard, finished = listen(session), []
-    session.many.finished.connect(finished.append)
-    session.many.find(BOXED)
-    assert session.many.state.total == 5
+    session.batch_prompts.finished.connect(finished.append)
+    session.batch_prompts.find(BOXED)
+    assert session.batch_prompts.state.total == 5
     session.wait_until_idle(TIMEOUT_S)
     book = session._editing.target.labels.book
-    assert session.many.state is None
+    assert session.batch_prompts.state is None
     assert heard.warnings == []
     assert finished == ["5 of 5 objects added; one Undo takes them back."]
     for n, (x, y) in enumerate(COINS_XY):
@@ -156,11 +156,11 @@ def test_all_are_written_with_their_scores_and_classes_and_undone_as_one(batched
 def test_of_two_on_one_object_the_better_one_is_kept(batched, overlap):
     session, labels = batched
     finished = []
-    session.many.finished.connect(finished.append)
+    session.batch_prompts.finished.connect(finished.append)
     session.objects.overlap = overlap
     # The second one is of the same coin, and cuts it in two.
     half = (BOXES[0][0], BOXES[0][1], COINS_XY[0][0], BOXES[0][3])
-    session.many.find([*BOXED[:1], BatchPrompt(Prompts(box_xyxy=half)), BOXED[1]])
+    session.batch_prompts.find([*BOXED[:1], BatchPrompt(Prompts(box_xyxy=half)), BOXED[1]])
     session.wait_until_idle(TIMEOUT_S)
     book = session._editing.target.labels.book
     winner = max((one for one in book if one.start[1] < 180), key=lambda one: one.score)
@@ -176,7 +176,7 @@ def test_what_has_no_class_gets_the_one_that_is_current_at_the_beginning(batched
     session.classes.add("cell")
     session.classes.add("other")
     session.classes.choose("cell")
-    session.many.find([BOXED[0], BatchPrompt(BOXED[1].prompts)])
+    session.batch_prompts.find([BOXED[0], BatchPrompt(BOXED[1].prompts)])
     session.classes.choose("other")
     session.wait_until_idle(TIMEOUT_S)
     book = session.target.labels.book
@@ -194,20 +194,20 @@ def test_the_score_of_an_object_is_at_most_1():
 def test_what_lies_outside_is_told(batched):
     session, labels = batched
     finished = []
-    session.many.finished.connect(finished.append)
+    session.batch_prompts.finished.connect(finished.append)
     outside = BatchPrompt(Prompts(box_xyxy=(900, 900, 950, 950)))
-    session.many.find([BOXED[0], outside])
+    session.batch_prompts.find([BOXED[0], outside])
     session.wait_until_idle(TIMEOUT_S)
     assert finished == ["1 of 2 objects added; one Undo takes them back. 1 not found."]
-    session.many.find([outside])
+    session.batch_prompts.find([outside])
     session.wait_until_idle(TIMEOUT_S)
     assert labels.max() == 1
 
 
 def test_an_existing_segmentation_is_made_better(embedder, plane):
-    objects = [region_to_find(np.ones((36, 36), bool), y - 18, x - 18, "x") for x, y in COINS_XY]
-    found = objects_from_prompts(embedder, plane, objects)
-    boxed = objects_from_prompts(embedder, plane, BOXED)
+    objects = [prompt_of_region(np.ones((36, 36), bool), y - 18, x - 18, "x") for x, y in COINS_XY]
+    found = decode_batch_prompts(embedder, plane, objects)
+    boxed = decode_batch_prompts(embedder, plane, BOXED)
     for refined, good in zip(found, boxed, strict=True):
         a, b = mask_of(refined), mask_of(good)
         assert (a & b).sum() / (a | b).sum() > 0.85
@@ -226,7 +226,7 @@ def test_stopping_keeps_what_was_found(embedder, plane):
         shares.append(share)
         return share < 0.4
 
-    found = objects_from_prompts(embedder, plane, BOXED * 20, report=report)
+    found = decode_batch_prompts(embedder, plane, BOXED * 20, report=report)
     assert [one.index for one in found] == list(range(64))
     assert shares == sorted(shares)
 
@@ -262,10 +262,10 @@ def waiting(open_session, real_predictor, plane):
 def test_another_target_gets_none_of_it_and_another_model_ends_it(waiting, listen):
     session, gate, first, second = waiting
     heard, finished = listen(session), []
-    session.many.finished.connect(finished.append)
-    session.many.find(BOXED)
+    session.batch_prompts.finished.connect(finished.append)
+    session.batch_prompts.find(BOXED)
     with pytest.raises(TargetError, match="already"):
-        session.many.find(BOXED)
+        session.batch_prompts.find(BOXED)
     session.set_target(second)
     gate.set()
     session.wait_until_idle(TIMEOUT_S)
@@ -275,14 +275,14 @@ def test_another_target_gets_none_of_it_and_another_model_ends_it(waiting, liste
     session.undo()
     assert not first.labels.array.any()
     gate.clear()
-    session.many.find(BOXED)
-    session.many.give_up("Another model was chosen")
+    session.batch_prompts.find(BOXED)
+    session.batch_prompts.give_up("Another model was chosen")
     gate.set()
     session.wait_until_idle(TIMEOUT_S)
     assert "no objects were added" in heard.warnings[-1]
     gate.clear()
     session.set_target(first)
-    session.many.find(BOXED)
+    session.batch_prompts.find(BOXED)
     first.labels.is_gone = True
     gate.set()
     session.wait_until_idle(TIMEOUT_S)
@@ -300,20 +300,20 @@ def test_what_was_found_waits_while_something_else_is_written(waiting, listen):
         is_written.set()
         assert go_on.wait(TIMEOUT_S)
 
-    session.many.find(BOXED)
+    session.batch_prompts.find(BOXED)
     session.objects.write_down(record)
     there = PackedMask((200, 200), np.ones((9, 9), bool))
     session.objects.add([ObjectRecord(0, (), (), 0, masks=(there,))])
     assert is_written.wait(TIMEOUT_S)
     gate.set()
-    run_until(lambda: session.many._lane.is_idle, session._dispatcher, TIMEOUT_S, "search")
-    assert session.many.state is not None
-    session.many.give_up("Another model was chosen")  # it is not needed any more
+    run_until(lambda: session.batch_prompts._lane.is_idle, session._dispatcher, TIMEOUT_S, "search")
+    assert session.batch_prompts.state is not None
+    session.batch_prompts.give_up("Another model was chosen")  # it is not needed any more
     go_on.set()
     session.wait_until_idle(TIMEOUT_S)
     assert heard.warnings == []
     assert len(first.labels.book) == 6
-    assert session.many.state is None
+    assert session.batch_prompts.state is None
 
 
 def test_a_click_comes_before_many(open_session, held, plane):
@@ -329,21 +329,21 @@ def test_a_click_comes_before_many(open_session, held, plane):
     held.decode_batch = lambda *a, **k: (
         batches.append(held.decode_gate.is_set()) or held._predictor.decode_batch(*a, **k)
     )
-    session.many.find(BOXED)
+    session.batch_prompts.find(BOXED)
     held.decode_gate.set()
     session.wait_until_idle(TIMEOUT_S)
     assert batches == [True]
     assert session.state.candidates is not None  # the object being made is still there
-    session.many.find(BOXED)
+    session.batch_prompts.find(BOXED)
     session.close()  # at once, whatever is under way
 
 
 def test_nothing_to_look_for_is_refused(open_session, batched):
     session, _ = batched
     with pytest.raises(TargetError, match="nothing to look for"):
-        session.many.find([])
+        session.batch_prompts.find([])
     with pytest.raises(TargetError, match="nothing to look for"):
-        AnnotationSession().many.find(BOXED)
+        AnnotationSession().batch_prompts.find(BOXED)
 
 
 def test_few_tiles_hold_many_objects():
@@ -373,7 +373,7 @@ def test_objects_of_every_size_in_a_large_image_come_out_whole(embedder):
         pixels[mask] = 140 + 25 * n
     image = np.clip(pixels + np.random.default_rng(0).normal(0, 4, shape), 0, 255).astype(np.uint8)
     boxes = [Prompts(box_xyxy=(b - r, a - r, b + r, a + r)) for a, b, r in discs]
-    found = objects_from_prompts(embedder, ImagePlane(image), [BatchPrompt(one) for one in boxes])
+    found = decode_batch_prompts(embedder, ImagePlane(image), [BatchPrompt(one) for one in boxes])
     for one in found:
         made, true = mask_of(one, shape), masks[one.index]
         assert (made & true).sum() / (made | true).sum() > 0.85, discs[one.index]

@@ -68,10 +68,10 @@ def bring(session, predictor, listen):
     heard = listen(session)
 
     def bring(path, image):
-        brought = session.brought.bring_embeddings(path, image)
+        imported = session.micro_sam.import_embeddings(path, image)
         session.wait_until_idle(TIMEOUT_S)
         predictor.encoded.clear()
-        return brought, heard.warnings
+        return imported, heard.warnings
 
     return bring
 
@@ -99,9 +99,9 @@ def own_mask(predictor, image, xy=COIN_XY):
 
 
 def test_a_plane_that_fits_is_not_computed(session, bring, stores, predictor):
-    brought, warnings = bring(stores / "plane.zarr", COINS)
-    assert brought.state.phase is ImportPhase.IN_USE
-    assert brought.state.text == "embeddings of the image, vit_t, from plane.zarr"
+    imported, warnings = bring(stores / "plane.zarr", COINS)
+    assert imported.state.phase is ImportPhase.IN_USE
+    assert imported.state.text == "embeddings of the image, vit_t, from plane.zarr"
     read = []
 
     class Unread:
@@ -111,7 +111,7 @@ def test_a_plane_that_fits_is_not_computed(session, bring, stores, predictor):
             read.append(region)
             return COINS[region]
 
-    session.set_image(ImagePlane(Unread(), embeddings=brought.of_plane()))
+    session.set_image(ImagePlane(Unread(), embeddings=imported.of_plane()))
     found, _ = click(session)
     assert predictor.encoded == []
     assert read == []
@@ -121,9 +121,9 @@ def test_a_plane_that_fits_is_not_computed(session, bring, stores, predictor):
 
 
 def test_every_slice_of_a_stack_is_its_own(session, bring, stores, predictor):
-    brought, _ = bring(stores / "stack.zarr", STACK)
-    assert brought.state.text.startswith("embeddings of 3 slices, vit_t,")
-    planes = [ImagePlane(STACK[z], embeddings=brought.of_plane(z)) for z in range(3)]
+    imported, _ = bring(stores / "stack.zarr", STACK)
+    assert imported.state.text.startswith("embeddings of 3 slices, vit_t,")
+    planes = [ImagePlane(STACK[z], embeddings=imported.of_plane(z)) for z in range(3)]
     masks = []
     for plane in planes:
         session.set_image(plane)
@@ -137,10 +137,10 @@ def test_every_slice_of_a_stack_is_its_own(session, bring, stores, predictor):
 
 
 def test_tiles_are_those_that_are_stored(session, bring, stores, predictor):
-    brought, _ = bring(stores / "tiled.zarr", COINS)
-    assert brought.state.text == "embeddings of the image in 4 tiles, vit_t, from tiled.zarr"
+    imported, _ = bring(stores / "tiled.zarr", COINS)
+    assert imported.state.text == "embeddings of the image in 4 tiles, vit_t, from tiled.zarr"
     grid = TileGrid(COINS.shape, *TILING)
-    session.set_image(ImagePlane(COINS, embeddings=brought.of_plane()))
+    session.set_image(ImagePlane(COINS, embeddings=imported.of_plane()))
     for box, tile in zip(BOXES, grid.tiles, strict=True):
         session.set_prompts(Prompts(box_xyxy=box))
         session.wait_until_idle(TIMEOUT_S)
@@ -160,12 +160,12 @@ def test_tiles_are_those_that_are_stored(session, bring, stores, predictor):
 def test_one_changed_pixel_is_another_image(session, bring, stores, predictor, where):
     changed = STACK.copy()
     changed[where] ^= 1
-    brought, warnings = bring(stores / "stack.zarr", changed)
-    assert brought.state.phase is ImportPhase.REFUSED
-    assert brought.of_plane() is None
-    assert warnings == [brought.state.text]
+    imported, warnings = bring(stores / "stack.zarr", changed)
+    assert imported.state.phase is ImportPhase.REFUSED
+    assert imported.of_plane() is None
+    assert warnings == [imported.state.text]
     assert "are of another image" in warnings[0]
-    session.set_image(ImagePlane(changed[0], embeddings=brought.of_plane(0)))
+    session.set_image(ImagePlane(changed[0], embeddings=imported.of_plane(0)))
     found, _ = click(session)
     assert predictor.encoded
     assert iou(found, own_mask(predictor, changed[0])) > 0.9
@@ -173,29 +173,29 @@ def test_one_changed_pixel_is_another_image(session, bring, stores, predictor, w
 
 @pytest.mark.parametrize("image", [STACK[:2], STACK.swapaxes(1, 2), STACK[0], STACK[:, :-1]])
 def test_another_shape_is_said(bring, stores, image):
-    brought, warnings = bring(stores / "stack.zarr", image)
-    assert brought.state.phase is ImportPhase.REFUSED
+    imported, warnings = bring(stores / "stack.zarr", image)
+    assert imported.state.phase is ImportPhase.REFUSED
     assert "3 slices of 303 x 384 pixels" in warnings[0]
     assert str(image.shape) in warnings[0]
 
 
 def test_what_is_no_store_is_said(bring, stores, tmp_path):
-    brought, warnings = bring(tmp_path / "nothing.zarr", COINS)
-    assert brought.state.phase is ImportPhase.REFUSED
+    imported, warnings = bring(tmp_path / "nothing.zarr", COINS)
+    assert imported.state.phase is ImportPhase.REFUSED
     assert "no folder" in warnings[0]
 
 
 def test_a_plane_of_another_shape_takes_none(bring, stores):
-    brought, _ = bring(stores / "stack.zarr", STACK)
+    imported, _ = bring(stores / "stack.zarr", STACK)
     with pytest.raises(ImageError, match="are not of the shape"):
-        ImagePlane(STACK[0].T, embeddings=brought.of_plane(0))
+        ImagePlane(STACK[0].T, embeddings=imported.of_plane(0))
 
 
 def test_older_versions_that_showed_bytes_as_they_are(tmp_path, bring, predictor):
     dim = (COINS // 4) + 40
     path = write_store(tmp_path / "old.zarr", dim, predictor, shown=formerly_normalised)
-    brought, warnings = bring(path, dim)
-    assert brought.state.phase is ImportPhase.IN_USE
+    imported, warnings = bring(path, dim)
+    assert imported.state.phase is ImportPhase.IN_USE
     assert warnings == []
 
 
@@ -230,11 +230,11 @@ def test_another_model_waits_for_the_right_one(stores, predictor, near_relative,
     )
     heard, changes = listen(session), []
     try:
-        brought = session.brought.bring_embeddings(stores / "plane.zarr", COINS)
-        brought.usable_changed.connect(lambda: changes.append(brought.of_plane()))
+        imported = session.micro_sam.import_embeddings(stores / "plane.zarr", COINS)
+        imported.usable_changed.connect(lambda: changes.append(imported.of_plane()))
         session.wait_until_idle(TIMEOUT_S)
-        assert brought.state.phase is ImportPhase.OTHER_MODEL
-        assert brought.of_plane() is None
+        assert imported.state.phase is ImportPhase.OTHER_MODEL
+        assert imported.of_plane() is None
         assert (
             "mobile_sam_original, not of relative: to use them, choose mobile_sam_original"
             in heard.warnings[0]
@@ -242,8 +242,8 @@ def test_another_model_waits_for_the_right_one(stores, predictor, near_relative,
 
         session.set_model(ModelChoice())
         session.wait_until_idle(TIMEOUT_S)
-        assert brought.state.phase is ImportPhase.IN_USE
-        plane = ImagePlane(COINS, embeddings=brought.of_plane())
+        assert imported.state.phase is ImportPhase.IN_USE
+        plane = ImagePlane(COINS, embeddings=imported.of_plane())
         predictor.encoded.clear()
         session.set_image(plane)
         right, _ = click(session)
@@ -251,7 +251,7 @@ def test_another_model_waits_for_the_right_one(stores, predictor, near_relative,
 
         session.set_model(session.state.wish.with_weights("relative", checkpoint))
         session.wait_until_idle(TIMEOUT_S)
-        assert brought.of_plane() is None
+        assert imported.of_plane() is None
         # What was made for the model before is not shown to this one.
         assert near_relative.encoded[-1] == (*COINS.shape, 3)
         encoded = near_relative.encode(COINS[..., np.newaxis].repeat(3, -1))
@@ -276,24 +276,24 @@ def write_checkpoint(path):
 def test_another_variant_is_known_without_computing(stores, tmp_path, bring, predictor):
     path = write_store(tmp_path / "b.zarr", COINS, predictor, model_type="vit_b", model_name="b_lm")
     predictor.encoded.clear()
-    brought, warnings = bring(path, COINS)
-    assert brought.state.phase is ImportPhase.OTHER_MODEL
+    imported, warnings = bring(path, COINS)
+    assert imported.state.phase is ImportPhase.OTHER_MODEL
     assert (
         "of the model b_lm, not of mobile_sam: to use them, choose b_lm under Model" in warnings[0]
     )
 
 
 def test_other_devices_and_precisions_go_on_with_them(session, bring, stores):
-    brought, _ = bring(stores / "plane.zarr", COINS)
+    imported, _ = bring(stores / "plane.zarr", COINS)
     session.set_model(ModelChoice(device="cpu", exact=True))
-    assert brought.of_plane() is not None
+    assert imported.of_plane() is not None
     session.wait_until_idle(TIMEOUT_S)
-    assert brought.state.phase is ImportPhase.IN_USE
+    assert imported.state.phase is ImportPhase.IN_USE
 
 
 def test_they_are_brought_to_the_precision_in_use(bring, stores):
-    brought, _ = bring(stores / "plane.zarr", COINS)
-    plane = brought.of_plane()
+    imported, _ = bring(stores / "plane.zarr", COINS)
+    plane = imported.of_plane()
     fast = Predictor(load_model(), "cpu", "bfloat16")
     embedding = plane.restored(plane.pyramid.whole, fast)
     prediction = fast.decode(embedding, points_xy=[COIN_XY], point_labels=[1])
@@ -302,12 +302,12 @@ def test_they_are_brought_to_the_precision_in_use(bring, stores):
 
 def test_damage_is_told_once_and_computed(tmp_path, session, bring, predictor):
     path = write_store(tmp_path / "stack.zarr", STACK, predictor)
-    brought, warnings = bring(path, STACK)
+    imported, warnings = bring(path, STACK)
     damage(path, 0)
     damage(path, 2)
     for z, plane in enumerate(STACK):
         predictor.encoded.clear()
-        session.set_image(ImagePlane(plane, embeddings=brought.of_plane(z)))
+        session.set_image(ImagePlane(plane, embeddings=imported.of_plane(z)))
         found, _ = click(session)
         assert bool(predictor.encoded) == (z != 1)
         assert iou(found, own_mask(predictor, plane)) > 0.9
@@ -319,8 +319,8 @@ def test_damage_is_told_once_and_computed(tmp_path, session, bring, predictor):
 def test_all_damaged(tmp_path, bring, predictor):
     path = write_store(tmp_path / "plane.zarr", COINS, predictor)
     damage(path, 0)
-    brought, warnings = bring(path, COINS)
-    assert brought.state.phase is ImportPhase.REFUSED
+    imported, warnings = bring(path, COINS)
+    assert imported.state.phase is ImportPhase.REFUSED
     assert "is damaged" in warnings[0]
 
 
@@ -335,20 +335,20 @@ def test_comparing_can_be_given_up(session, stores, listen):
             reached.append(region)
             return STACK[region]
 
-    brought = session.brought.bring_embeddings(stores / "stack.zarr", Endless())
-    assert brought.state.is_working
-    brought.close()
+    imported = session.micro_sam.import_embeddings(stores / "stack.zarr", Endless())
+    assert imported.state.is_working
+    imported.close()
     session.wait_until_idle(TIMEOUT_S)
-    assert brought.of_plane() is None
+    assert imported.of_plane() is None
     assert heard.warnings == []
 
 
 def test_keys_differ_by_slice_tile_and_model(bring, stores):
-    brought, _ = bring(stores / "stack.zarr", STACK)
-    first, second = brought.of_plane(0), brought.of_plane(1)
+    imported, _ = bring(stores / "stack.zarr", STACK)
+    first, second = imported.of_plane(0), imported.of_plane(1)
     whole = first.pyramid.whole
     choice = ModelChoice()
-    assert first.key(whole, choice) == brought.of_plane(0).key(whole, choice)
+    assert first.key(whole, choice) == imported.of_plane(0).key(whole, choice)
     assert first.key(whole, choice) != second.key(whole, choice)
     assert first.key(first.pyramid.at(0, 5, 5), choice) is None
     assert first.key(whole, ModelChoice(checkpoint=stores / "other.pt")) is None

@@ -1,6 +1,6 @@
 """How much faster are many boxes together than one by one, as the session decodes them.
 
-    python benchmarks/bulk.py [--boxes N] [--side PX] [--device NAME] [--json]
+    python benchmarks/batch_prompts.py [--boxes N] [--side PX] [--device NAME] [--json]
 
 Draws cells on an image of that side, makes a box around each, embeds, and prints the milliseconds
 per box for both ways, with everything that belongs to an object (masks, scores, traits, ranking,
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.session import ImagePlane, ModelChoice, Prompts
-from napari_sam.session.batch_prompts.decode import BatchPrompt, objects_from_prompts
+from napari_sam.session.batch_prompts.decode import BatchPrompt, decode_batch_prompts
 from napari_sam.session.decoding.candidates import decode
 from napari_sam.session.decoding.tile_choice import initial_tile
 from napari_sam.session.embedding.embeddings import Embedder
@@ -52,10 +52,10 @@ def measure(n_boxes: int, side_px: int, device: str) -> dict[str, Any]:
     embedder.load()
     embedder.warm_up()
     start_s = time.perf_counter()
-    found = objects_from_prompts(embedder, plane, wanted)
+    found = decode_batch_prompts(embedder, plane, wanted)
     first_s = time.perf_counter() - start_s
     start_s = time.perf_counter()
-    objects_from_prompts(embedder, plane, wanted)  # the embeddings are in memory now
+    decode_batch_prompts(embedder, plane, wanted)  # the embeddings are in memory now
     together_s = time.perf_counter() - start_s
     whole = plane.pyramid.whole
     alone_s = []

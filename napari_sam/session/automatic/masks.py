@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.automatic.likeness import Likeness, mean_inside
 from napari_sam.session.automatic.request import TileMasks
 from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
+from napari_sam.session.automatic.similarity import SimilarityLimits, mean_inside
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.objects.labels import LabelsPlane, parts
@@ -32,7 +32,7 @@ Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Proposal:
+class AutomaticMask:
     """A mask that was found, in pixels of the plane."""
 
     record: MaskRecord  # in pixels of the tile as they were read
@@ -130,14 +130,14 @@ class Proposal:
         return ObjectState(prompts, choice=self.record.candidate, tile=self.tile)
 
 
-def choose(
+def choose_masks(
     tiles: Sequence[TileMasks],
     shape: tuple[int, int],
     settings: AutomaticRunSettings,
-    likeness: Likeness | None = None,
+    likeness: SimilarityLimits | None = None,
     rest_of: LabelsPlane | None = None,
     without: Collection[Key] = (),
-) -> list[Proposal]:
+) -> list[AutomaticMask]:
     """Choose among found masks; decodes nothing. For a background thread."""
     pyramid = TilePyramid(shape)
     most_px = min(settings.max_area_px, settings.max_share * shape[0] * shape[1])
@@ -160,7 +160,9 @@ def choose(
     return sorted(chosen, key=lambda one: -one.record.predicted_iou)
 
 
-def in_layers(proposals: Iterable[Proposal], layering: OverlapOrder) -> list[Proposal]:
+def in_overlap_order(
+    proposals: Iterable[AutomaticMask], layering: OverlapOrder
+) -> list[AutomaticMask]:
     """Return proposals in the order in which they have the pixels that several of them cover."""
     if layering is OverlapOrder.SMALLER:
         return sorted(proposals, key=lambda one: one.area_px)
@@ -169,7 +171,7 @@ def in_layers(proposals: Iterable[Proposal], layering: OverlapOrder) -> list[Pro
     return sorted(proposals, key=lambda one: (-one.tile.side, one.point_xy[::-1]))
 
 
-def _proposals(one: TileMasks, settings: AutomaticRunSettings) -> list[Proposal]:
+def _proposals(one: TileMasks, settings: AutomaticRunSettings) -> list[AutomaticMask]:
     """Return what a tile has; at once if the settings are those of the last time."""
     published, size = _published(settings, one.found), one.found.original_size
     if published not in one.chosen:
@@ -177,7 +179,7 @@ def _proposals(one: TileMasks, settings: AutomaticRunSettings) -> list[Proposal]
         for record in one.found.select(published):
             crop = record.crop
             brightness = mean_inside(one.gray, size, crop.mask, crop.top, crop.left)
-            proposals.append(Proposal(record, one.tile, size, brightness))
+            proposals.append(AutomaticMask(record, one.tile, size, brightness))
         one.chosen.clear()
         one.chosen[published] = proposals
     return one.chosen[published]
@@ -193,12 +195,12 @@ def _published(settings: AutomaticRunSettings, found: MaskSet) -> AutomaticSetti
     )
 
 
-def _edges(proposal: Proposal) -> tuple[float, float, float, float]:
+def _edges(proposal: AutomaticMask) -> tuple[float, float, float, float]:
     rows, columns = proposal.span
     return columns.start - 0.5, rows.start - 0.5, columns.stop - 0.5, rows.stop - 0.5
 
 
-def _without_similar(proposals: list[Proposal], iou_thresh: float) -> list[Proposal]:
+def _without_similar(proposals: list[AutomaticMask], iou_thresh: float) -> list[AutomaticMask]:
     """Keep of masks with like boxes that of the smallest tile, as published for crops."""
     from napari_sam.model.automatic.mask_ops import non_maximum_suppression
 
@@ -211,7 +213,7 @@ def _without_similar(proposals: list[Proposal], iou_thresh: float) -> list[Propo
     return [proposals[index] for index in non_maximum_suppression(boxes, scores, iou_thresh)]
 
 
-def _share_labelled(proposal: Proposal, plane: LabelsPlane) -> float:
+def _share_labelled(proposal: AutomaticMask, plane: LabelsPlane) -> float:
     labelled = total = 0
     for mask, top, left in proposal.blocks():
         height, width = mask.shape

@@ -19,7 +19,7 @@ _BRIGHTNESS_STEP: Final = 25.0
 
 
 @dataclass(frozen=True)
-class Rest:
+class ExistingObjects:
     """What is there already, beside which the rest is looked for."""
 
     target: LabelsPlane  # the labels of the plane
@@ -28,7 +28,7 @@ class Rest:
     like_brightness: bool = True  # whether only what is as large, and as bright, as these is wanted
 
 
-class Likeness(NamedTuple):
+class SimilarityLimits(NamedTuple):
     """What proposals have to be like."""
 
     area_px: tuple[float, float] = (0, inf)
@@ -42,7 +42,7 @@ class Likeness(NamedTuple):
         )
 
 
-def likeness_to(rest: Rest, image: NDArray[np.uint8]) -> Likeness:
+def similarity_limits(rest: ExistingObjects, image: NDArray[np.uint8]) -> SimilarityLimits:
     """Return what the rest has to be like; for a background thread."""
     gray = np.asarray(image.mean(axis=2)).astype(np.uint8)
     target = rest.target
@@ -53,7 +53,7 @@ def likeness_to(rest: Rest, image: NDArray[np.uint8]) -> Likeness:
             mask = target.read(*box) == record.label_id
             areas.append(record.area_px)
             means.append(mean_inside(gray, target.shape, mask, box[0].start, box[1].start))
-    likeness = Likeness()
+    likeness = SimilarityLimits()
     if areas and rest.like_size:
         likeness = likeness._replace(area_px=(min(areas) / _SIZE_FACTOR, max(areas) * _SIZE_FACTOR))
     if areas and rest.like_brightness:
