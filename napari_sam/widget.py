@@ -23,14 +23,13 @@ from napari_sam._distribution import old_distribution_warning
 from napari_sam._qt.appearance_panel import AppearancePanel
 from napari_sam._qt.dispatcher import QtDispatcher
 from napari_sam._qt.embedding_store_row import EmbeddingStoreRow
-from napari_sam._qt.fixed_height_label import FixedHeightLabel
 from napari_sam._qt.image_panel import ImagePanel
 from napari_sam._qt.mask_panel import MaskPanel
 from napari_sam._qt.micro_sam_row import ImportedEmbeddingsRow
 from napari_sam._qt.model_panel import ModelPanel
 from napari_sam._qt.object_panel import ObjectPanel
-from napari_sam._qt.panel_column import PanelColumn
 from napari_sam._qt.prompt_panel import PromptPanel
+from napari_sam._qt.workarounds import CalmStatusBar, FixedHeightLabel, PanelColumn
 from napari_sam.controllers.activity import Activity
 from napari_sam.controllers.automatic import AutomaticController
 from napari_sam.controllers.batch_prompts import BatchPromptsController
@@ -41,7 +40,6 @@ from napari_sam.controllers.objects import ObjectTableController
 from napari_sam.controllers.restore import RestoreController
 from napari_sam.controllers.session_file import SessionFileController
 from napari_sam.controllers.shortcuts import ShortcutsController
-from napari_sam.controllers.status_bar import CalmStatusBar
 from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
 from napari_sam.session.connections import Connections
 from napari_sam.session.embedding.embeddings import LoadPredictor

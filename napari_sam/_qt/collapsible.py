@@ -1,4 +1,4 @@
-"""A part of a panel that unfolds, and never asks for more width than it is given."""
+"""Collapsible sections and labels that never need more width than they get."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from typing import Final
 
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtGui import QMoveEvent, QResizeEvent
-from qtpy.QtWidgets import QLabel, QScrollArea, QSizePolicy, QWidget
-from superqt import QCollapsible
+from qtpy.QtWidgets import QScrollArea, QSizePolicy, QWidget
+from superqt import QCollapsible, QElidingLabel
+from superqt.utils import QSignalDebouncer
 
 _WITHOUT_LIMIT_PX: Final = 2**24 - 1  # what Qt calls QWIDGETSIZE_MAX
-_AROUND_TEXT_PX: Final = 12
+_TITLE_MARGIN_PX: Final = 12
 _SETTLING_MS: Final = 500
-"""How long a layout rests until it is what it will be."""
+"""A layout that has not changed for so long has settled."""
 
 
 class CollapsibleSection(QCollapsible):
-    """A widget under a title that folds it away."""
+    """A widget under a title that expands and collapses it."""
 
-    def __init__(self, contents: QWidget, advice: str) -> None:
+    def __init__(self, contents: QWidget, tooltip: str) -> None:
         super().__init__(expandedIcon="▾", collapsedIcon="▸")
-        self._advice = advice
+        self._tooltip = tooltip
         self._title = ""
-        # The height that QCollapsible unfolds to knows nothing of texts that wrap: it is reached
-        # at once, and lifted. Added by `addWidget`, each resize would set it again.
+        # QCollapsible expands to a fixed height, which ignores texts that wrap: it is reached at
+        # once, and lifted. With `addWidget`, each resize would set it again.
         self.setDuration(0)
         self.toggled.connect(self._on_toggled)
-        self._is_unfolding = False
-        self._settling = QTimer(self)
-        self._settling.setSingleShot(True)
-        self._settling.setInterval(_SETTLING_MS)
-        self._settling.timeout.connect(self._settle)
+        self._is_expanding = False
+        self._settled = QSignalDebouncer(parent=self)
+        self._settled.setTimeout(_SETTLING_MS)
+        self._settled.triggered.connect(self._on_settled)
         self.toggleButton().clicked.connect(self._on_title_clicked)
         self.layout().setContentsMargins(0, 0, 0, 0)
         self.content().layout().addWidget(contents)
@@ -39,52 +39,52 @@ class CollapsibleSection(QCollapsible):
 
     @property
     def title(self) -> str:
-        """The whole title, however much of it is in sight."""
+        """The whole title, however much of it is shown."""
         return self._title
 
     def set_title(self, title: str) -> None:
-        """Show another title, without its middle where there is no room for it."""
+        """Show another title, without its middle where space is short."""
         self._title = title
-        self.toggleButton().setToolTip(f"{title}\n{self._advice}")
+        self.toggleButton().setToolTip(f"{title}\n{self._tooltip}")
         self._fit_title()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Show as much of the title as there is room for."""
+        """Fit the title to the new width."""
         super().resizeEvent(event)
         self._fit_title()
         self._follow_layout()
 
     def moveEvent(self, event: QMoveEvent) -> None:
-        """Stay in sight while what is above finds its place."""
+        """Stay in sight while the layout above changes."""
         super().moveEvent(event)
         self._follow_layout()
 
     def _follow_layout(self) -> None:
-        if self._is_unfolding:
-            # What this lies in has its new height in the next round, all in it maybe some later.
-            QTimer.singleShot(0, self._come_into_sight)
-            self._settling.start()
+        if self._is_expanding:
+            # The scroll area has its new height in the next round of the event loop, or later.
+            QTimer.singleShot(0, self._scroll_into_view)
+            self._settled.throttle()
 
-    def _settle(self) -> None:
-        if self._is_unfolding:
-            self._is_unfolding = False
-            self._come_into_sight()
+    def _on_settled(self) -> None:
+        if self._is_expanding:
+            self._is_expanding = False
+            self._scroll_into_view()
 
     def _fit_title(self) -> None:
         button = self.toggleButton()
-        room = button.width() - button.iconSize().width() - _AROUND_TEXT_PX
+        room = button.width() - button.iconSize().width() - _TITLE_MARGIN_PX
         middle = Qt.TextElideMode.ElideMiddle
         button.setText(button.fontMetrics().elidedText(self._title, middle, room))
 
-    def _on_toggled(self, is_unfolded: bool) -> None:
-        if is_unfolded:
+    def _on_toggled(self, is_expanded: bool) -> None:
+        if is_expanded:
             self.content().setMaximumHeight(_WITHOUT_LIMIT_PX)
 
-    def _on_title_clicked(self, is_unfolded: bool) -> None:
-        self._is_unfolding = is_unfolded
+    def _on_title_clicked(self, is_expanded: bool) -> None:
+        self._is_expanding = is_expanded
 
-    def _come_into_sight(self) -> None:
-        """Scroll what this lies in until all of it is in sight, or as much as there is room for."""
+    def _scroll_into_view(self) -> None:
+        """Scroll until all of the section is visible, or as much of it as fits."""
         area = self.parentWidget()
         while area is not None and not isinstance(area, QScrollArea):
             area = area.parentWidget()
@@ -96,35 +96,26 @@ class CollapsibleSection(QCollapsible):
         bar.setValue(min(max(bar.value(), least), top))
 
 
-class ElidingLabel(QLabel):
-    """Says something in as many lines as it takes, or names a file in one."""
+class ElidingLabel(QElidingLabel):
+    """Shows a wrapped text, or a path on one line without its middle where space is short."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.setWordWrap(True)
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
-        self._path = ""
+        self.show_text("")
 
     def show_text(self, text: str) -> None:
-        """Show a text."""
-        self._path = ""
-        self.setText(text)
-        self.setToolTip("")
+        """Show a text on as many lines as it needs."""
+        self._show(text, "", Qt.TextElideMode.ElideNone)
 
     def show_path(self, path: str) -> None:
-        """Show a path, without its middle where there is no room for it."""
-        self._path = path
-        self.setToolTip(path)
-        self._fit_path()
+        """Show a path, and all of it as tooltip."""
+        self._show(path, path, Qt.TextElideMode.ElideMiddle)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        """Show as much of a path as there is room for."""
-        super().resizeEvent(event)
-        if self._path:
-            self._fit_path()
-
-    def _fit_path(self) -> None:
-        middle = Qt.TextElideMode.ElideMiddle
-        self.setText(self.fontMetrics().elidedText(self._path, middle, self.width() - 2))
+    def _show(self, text: str, tooltip: str, mode: Qt.TextElideMode) -> None:
+        self.setWordWrap(mode is Qt.TextElideMode.ElideNone)
+        self.setElideMode(mode)
+        self.setText(text)
+        self.setToolTip(tooltip)

@@ -8,9 +8,9 @@ from typing import Final
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout
 
-from napari_sam._qt.fixed_height_label import FixedHeightLabel
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam._qt.prefetch_row import PrefetchRow
+from napari_sam._qt.workarounds import FixedHeightLabel
 from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.state import SessionState
 

@@ -9,8 +9,8 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QGroupBox, QListWidget, QListWidgetItem, QVBoxLayout
 
-from napari_sam._qt.fixed_height_label import FixedHeightLabel
 from napari_sam._qt.shortcut_texts import ShortcutTexts
+from napari_sam._qt.workarounds import FixedHeightLabel
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.state import SessionState
 

@@ -31,7 +31,7 @@ def test_what_is_unfolded_is_in_sight(make_widget, qtbot, size):
             title, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, QPoint(20, 8)
         )
         qtbot.waitUntil(lambda part=part, height=height: part.fold.height() > height)
-        qtbot.waitUntil(lambda part=part: not part.fold._is_unfolding)
+        qtbot.waitUntil(lambda part=part: not part.fold._is_expanding)
         assert is_in_sight(part.fold)
     place = column.verticalScrollBar().value()
     part.fold.toggleButton().click()  # what is folded does not scroll

@@ -1,0 +1,198 @@
+"""Work-arounds for what Qt and napari do to a window, each with what would make it go.
+
+All of them are about one cost: without a GPU Qt recomposes the whole window, canvas included, for
+every repaint in it, on the processor cores that the model needs. tests/test_calm_window.py and
+benchmarks/live_loop.py show what they are good for.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtGui import QResizeEvent, QShowEvent
+from qtpy.QtWidgets import (
+    QFrame,
+    QLabel,
+    QMainWindow,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.state import SessionState
+
+_LINE_MARGIN_PX: Final = 2
+"""What Qt adds to each line of a text that wraps, at the most."""
+_TEXT_MARGIN_PX: Final = 10
+"""What napari's themes put above and below a text."""
+_SCROLL_BAR_MARGIN_PX: Final = 4
+"""What napari's themes put around a scroll bar, beyond its size hint."""
+_STATUS_BAR_MS: Final = 250
+"""How often the status bar is repainted at least while previews are on."""
+
+
+class FixedHeightLabel(QWidget):
+    """A label that keeps its place and its height, and accepts any width.
+
+    Reason: each new text of a `QLabel` in a layout redoes all layouts up to napari's window, which
+    is then repainted; and buttons below it move under the mouse. This one grows by a line where a
+    text needs it, and shrinks only with another width.
+    Remove it when Qt no longer redoes layouts for a text of the same height.
+    """
+
+    def __init__(self, min_lines: int = 1, *, wraps: bool = True) -> None:
+        super().__init__()
+        # In no layout, so that there is none to be redone.
+        self._label = QLabel(self)
+        self._label.setWordWrap(wraps)
+        self._label.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._min_lines = min_lines
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._grow()
+
+    def text(self) -> str:
+        """Return the text."""
+        return str(self._label.text())
+
+    def set_text(self, text: str) -> None:
+        """Show another text."""
+        if text != self._label.text():
+            self._label.setText(text)
+            self._grow()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Fit the height to the window's font, which is known by now."""
+        super().showEvent(event)
+        self._grow()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Fit the height to the new width."""
+        super().resizeEvent(event)
+        self._label.resize(event.size())
+        if event.size().width() != event.oldSize().width():
+            self.setMinimumHeight(0)
+            self._grow()
+
+    def _grow(self) -> None:
+        line_px = self._label.fontMetrics().lineSpacing() + _LINE_MARGIN_PX
+        least = self._min_lines * line_px + _TEXT_MARGIN_PX
+        height = max(least, self.minimumHeight(), self._label.heightForWidth(self.width()))
+        if height != self.minimumHeight():
+            self.setFixedHeight(height)
+
+
+class PanelColumn(QScrollArea):
+    """Panels below each other that scroll vertically, and are never cut off at the right.
+
+    Reason: a `QScrollArea` may be made narrower than its contents, and a napari dock makes it so.
+    Remove it when napari scrolls its dock widgets itself, or Qt has scroll areas of one direction.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        contents = QWidget()
+        self.panels = QVBoxLayout(contents)
+        self.panels.addStretch(1)
+        self._last_hint = QSize()
+        self.setWidget(contents)
+
+    def add(self, panel: QWidget) -> None:
+        """Add a panel below the others."""
+        self.panels.insertWidget(self.panels.count() - 1, panel)
+
+    def minimumSizeHint(self) -> QSize:
+        """Leave room for the widest panel and the scroll bar."""
+        if not self.isVisible():  # widths are known once it has the window's style
+            return super().minimumSizeHint()
+        needed = self.widget().minimumSizeHint().width()
+        width = needed + self.verticalScrollBar().sizeHint().width() + _SCROLL_BAR_MARGIN_PX
+        return QSize(width, super().minimumSizeHint().height())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Update the width to the window's style, which is known by now."""
+        super().showEvent(event)
+        QTimer.singleShot(0, self._update_hint)
+
+    def _update_hint(self) -> None:
+        """Redo the layout around the column only if the column needs more or less room."""
+        if self._last_hint != self.minimumSizeHint():
+            self._last_hint = self.minimumSizeHint()
+            self.updateGeometry()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Handle that a panel needs another width."""
+        if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
+            self._update_hint()
+        return bool(super().eventFilter(watched, event))
+
+
+class CalmStatusBar(QObject):
+    """Repaints napari's status bar with each preview, rather than with each move of the mouse.
+
+    Reason: napari writes the cursor's position there some forty times a second; previews were
+    measured to come half as often.
+    Remove it when napari limits how often it updates the status bar.
+    """
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self._widget = widget
+        self._bar: QWidget | None = None
+        self._preview: Candidates | None = None
+        self._timer = QTimer(self)
+        self._timer.setInterval(_STATUS_BAR_MS)
+        self._timer.timeout.connect(self._let_paint)
+
+    def calm(self, on: bool) -> None:
+        """Start or stop holding repaints back."""
+        if on and self._bar is None:
+            window = self._widget.window()
+            if isinstance(window, QMainWindow):
+                self._bar = window.statusBar()
+                self._bar.installEventFilter(self)
+                self._timer.start()
+        elif not on and self._bar is not None:
+            self._timer.stop()
+            bar, self._bar = self._bar, None
+            with suppress(RuntimeError):  # Qt may have destroyed it with the window
+                bar.removeEventFilter(self)
+                bar.setUpdatesEnabled(True)
+
+    def show_state(self, state: SessionState) -> None:
+        """Repaint the status bar together with a new preview."""
+        if state.preview is not self._preview:
+            self._preview = state.preview
+            self._let_paint()
+
+    def eventFilter(self, _: QObject, event: QEvent) -> bool:
+        """Hold repaints back after one is done."""
+        if event.type() == QEvent.Type.Paint:
+            QTimer.singleShot(0, self._hold)
+        return False
+
+    def _let_paint(self) -> None:
+        if self._bar is not None:
+            self._bar.setUpdatesEnabled(True)
+
+    def _hold(self) -> None:
+        if self._bar is not None:
+            self._bar.setUpdatesEnabled(False)
+
+
+def pause_spinners(window: QWidget) -> None:
+    """Pause the spinning wheel of napari's activity dock; napari restarts it with the next task.
+
+    Reason: it repaints the window 25 times a second, which was measured to make an embedding take
+    two to four times as long.
+    Remove it when napari's activity dock has no animation, or one that can be switched off.
+    """
+    for label in window.findChildren(QLabel):
+        if label.movie() is not None:
+            label.movie().setPaused(True)
