@@ -1,26 +1,25 @@
-"""The same work on a dask cluster that exists: one model per worker, results written by workers.
+"""The same work on an existing dask cluster: one model per worker, results written by workers.
 
-Needs the extra ``distributed``. The folders of images and results have to be the same for all
-workers.
+Needs the extra ``distributed``. All workers have to see the folders of images and results under
+the same paths.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-import click
 import dask
 from distributed import Client, WorkerPlugin, as_completed, get_worker
 
 from napari_sam.batch.images import ImageFile
-from napari_sam.batch.records import RunError
-from napari_sam.batch.run import process, user_message
-from napari_sam.batch.task import ImageResult, Task
-from napari_sam.cli.exit_codes import find_readers
+from napari_sam.batch.job import BatchJob, ImageResult
+from napari_sam.batch.manifest import RunError
+from napari_sam.batch.open_images import ImageOpener
+from napari_sam.batch.run import failure_message, process
 from napari_sam.session.models.model_choice import ModelChoice, find_runtime, load_predictor
 
 if TYPE_CHECKING:
@@ -31,8 +30,8 @@ _RETRIES: Final = 2
 """How many more times an image is tried; also how often workers may die of it."""
 
 
-class ModelOfWorker(WorkerPlugin):
-    """Keeps a model on a worker, loaded when it is needed first."""
+class WorkerModel(WorkerPlugin):
+    """Keeps a model on a worker, loaded on first use."""
 
     idempotent = True
 
@@ -41,10 +40,9 @@ class ModelOfWorker(WorkerPlugin):
         self.name = f"napari-sam-{uuid4()}"
 
     def setup(self, worker: Any) -> None:
-        """Begin on a worker."""
+        """Start on a worker."""
         self.lock = threading.Lock()
         self._predictor: Predictor | None = None
-        find_readers()
 
     def predictor(self) -> Predictor:
         """Return the model; the caller holds the lock."""
@@ -53,33 +51,45 @@ class ModelOfWorker(WorkerPlugin):
         return self._predictor
 
 
-def run_on_cluster(address: str, task: Task, images: Sequence[ImageFile]) -> Iterator[ImageResult]:
-    """Do the images on the workers of a cluster, in the order in which they get done.
+def run_on_cluster(
+    address: str,
+    job: BatchJob,
+    images: Sequence[ImageFile],
+    open_images: ImageOpener,
+    say: Callable[[str], None],
+) -> Iterator[ImageResult]:
+    """Process images on the workers of a cluster; yield results in the order of completion.
 
-    An image that fails is tried again, on whatever worker; one that a worker died of, too.
+    An image that fails is tried again on any worker, also after its worker died.
     """
     try:
         client = Client(address, timeout=_TIMEOUT_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
-        msg = f"There is no scheduler at {address} ({error}): see the address that it prints."
+        msg = f"There is no scheduler at {address} ({error}): check the address that it prints."
         raise RunError(msg) from error
     with client:
         if not client.scheduler_info()["workers"]:
-            click.echo("The cluster has no workers yet: waiting for them.", err=True)
-        plugin = ModelOfWorker(task.model)
+            say("The cluster has no workers yet: waiting for them.")
+        plugin = WorkerModel(job.model)
         client.register_plugin(plugin)
         try:
-            yield from _outcomes(client, plugin.name, task, images)
+            yield from _results(client, plugin.name, job, images, open_images)
         finally:
             with suppress(OSError, TimeoutError):  # the cluster may be gone
                 client.unregister_worker_plugin(plugin.name)
 
 
-def _outcomes(
-    client: Client, plugin: str, task: Task, images: Sequence[ImageFile]
+def _results(
+    client: Client,
+    plugin: str,
+    job: BatchJob,
+    images: Sequence[ImageFile],
+    open_images: ImageOpener,
 ) -> Iterator[ImageResult]:
     image_of = {
-        client.submit(_work, task, image, plugin, retries=_RETRIES, pure=False): image
+        client.submit(
+            _process_on_worker, job, image, open_images, plugin, retries=_RETRIES, pure=False
+        ): image
         for image in images
     }
     try:
@@ -95,16 +105,18 @@ def _outcomes(
 
 def _reason(future: Any) -> str:
     if future.status == "cancelled":
-        return "The cluster has lost it: give the command again."
-    return user_message(future.exception())
+        return "The cluster lost this image: run the command again."
+    return failure_message(future.exception())
 
 
-def _work(task: Task, image: ImageFile, plugin: str) -> ImageResult:
+def _process_on_worker(
+    job: BatchJob, image: ImageFile, open_images: ImageOpener, plugin: str
+) -> ImageResult:
     model = get_worker().plugins[plugin]
     # A worker may have several threads, but has one model and the memory for one image.
     with model.lock, dask.config.set(scheduler="synchronous"):
         try:
-            return process(task, image, model.predictor)
+            return process(job, image, open_images, model.predictor)
         except Exception as error:
-            # Readers' own errors may not be known where they would be raised again.
-            raise RunError(user_message(error)) from None
+            # Readers' own exception classes may not exist where they would be raised again.
+            raise RunError(failure_message(error)) from None

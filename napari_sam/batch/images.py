@@ -1,4 +1,4 @@
-"""Which images a user means by files, folders and patterns, and what their results are called."""
+"""Resolve files, folders and patterns to images, and name their results."""
 
 from __future__ import annotations
 
@@ -17,70 +17,70 @@ _SUFFIXES: Final = frozenset(
         *(".dcm", ".exr", ".mha", ".mhd", ".mrc", ".nii", ".npy", ".nrrd", ".zarr"),
     }
 )
-"""What is taken for an image in a folder; a file that is named is tried whatever its name."""
+"""Endings of images in a folder; a file that is named is tried whatever its ending."""
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image, and what its results are called."""
+    """An image, and the name of its results."""
 
-    path: str  # where the image is; absolute, because a worker may have another current folder
-    name: str  # of its results in their folder, without an ending; with / for folders below it
+    path: str  # absolute, because a worker may have another current folder
+    name: str  # of its results in their folder, without an ending; / separates subfolders
 
 
 def find_images(inputs: Sequence[str], results: Path) -> list[ImageFile]:
-    """Find the images that are meant."""
-    places = dict(_places(inputs, results.absolute()))
-    count = Counter(_stem(place) for place in places.values())
+    """Return the images that files, folders and patterns stand for; `results` is left out."""
+    names = dict(_paths_and_names(inputs, results.absolute()))
+    count = Counter(_stem(name) for name in names.values())
     images = []
-    for path, place in places.items():
-        stem = _stem(place)
+    for path, name in names.items():
+        stem = _stem(name)
         if count[stem] > 1:
-            stem = place.with_name(place.name.replace(".", "_")).as_posix()
+            stem = name.with_name(name.name.replace(".", "_")).as_posix()
         images.append(ImageFile(path, stem))
     return images
 
 
-def names_given_twice(images: Sequence[ImageFile]) -> list[str]:
+def paths_of_equal_names(images: Sequence[ImageFile]) -> list[str]:
     """Return the paths of images whose results would have the same names."""
     count = Counter(image.name.casefold() for image in images)
     return [image.path for image in images if count[image.name.casefold()] > 1]
 
 
-def _stem(place: Path) -> str:
-    stem = place.with_suffix("") if place.suffix else place
+def _stem(name: Path) -> str:
+    stem = name.with_suffix("") if name.suffix else name
     if stem.suffix.lower() == ".ome":
         stem = stem.with_suffix("")
     return stem.as_posix()
 
 
-def _places(inputs: Sequence[str], results: Path) -> Iterator[tuple[str, Path]]:
-    """Yield each image's path and where its results belong."""
-    for given in inputs:
-        path = Path(given).absolute()
-        is_pattern = glob.has_magic(given) and not path.exists()
+def _paths_and_names(inputs: Sequence[str], results: Path) -> Iterator[tuple[str, Path]]:
+    """Yield each image's path, and its name among the results."""
+    for text in inputs:
+        path = Path(text).absolute()
+        is_pattern = glob.has_magic(text) and not path.exists()
         # Path.glob takes no absolute patterns.
-        found = sorted(glob.glob(given, recursive=True)) if is_pattern else []  # noqa: PTH207
-        for one in [Path(name) for name in found] or [path]:
-            if one.is_dir() and one.suffix.lower() != ".zarr":
-                for below in _below(one.absolute(), results):
-                    yield str(below), below.relative_to(one.absolute())
+        matches = sorted(glob.glob(text, recursive=True)) if is_pattern else []  # noqa: PTH207
+        for match in [Path(name) for name in matches] or [path]:
+            if match.is_dir() and match.suffix.lower() != ".zarr":
+                for image in _images_below(match.absolute(), results):
+                    yield str(image), image.relative_to(match.absolute())
             else:
-                yield str(one.absolute()), Path(one.name)
+                yield str(match.absolute()), Path(match.name)
 
 
-def _below(folder: Path, results: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
-        here = Path(parent)
+def _images_below(folder: Path, results: Path) -> Iterator[Path]:
+    for name_of_parent, folders, files in os.walk(folder):
+        parent = Path(name_of_parent)
         stores = sorted(name for name in folders if name.lower().endswith(".zarr"))
         folders[:] = sorted(
             name
             for name in folders
-            if name not in stores and not name.startswith(".") and here / name != results
+            if name not in stores and not name.startswith(".") and parent / name != results
         )
-        if here == results:
+        if parent == results:
             folders[:] = []
             continue
         for name in sorted([*files, *stores]):
             if Path(name).suffix.lower() in _SUFFIXES and not name.startswith("."):
-                yield here / name
+                yield parent / name

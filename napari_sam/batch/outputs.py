@@ -1,4 +1,4 @@
-"""What is written about the masks of an image."""
+"""The files that are written for the masks of an image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import tifffile
@@ -18,15 +18,18 @@ from napari_sam.formats.files import write_json, write_text, written_beside
 from napari_sam.formats.image import ImageInfo, plane_name
 from napari_sam.formats.label_images import labels_from_objects, objects_from_labels
 from napari_sam.formats.registry import format_named
-from napari_sam.model.automatic.by_products import Proposals
-from napari_sam.model.automatic.mask_set import MaskRecord, published_form
+
+if TYPE_CHECKING:
+    from napari_sam.batch.job import BatchJob
+    from napari_sam.model.automatic.by_products import Proposals
+    from napari_sam.model.automatic.mask_set import MaskRecord
 
 OVERLAPS: Final[dict[str, Callable[[ExportObject], float]]] = {
-    "smaller": lambda thing: -thing.area_px,
-    "larger": lambda thing: thing.area_px,
-    "better": lambda thing: 0.0 if thing.score is None else thing.score,
+    "smaller": lambda obj: -obj.area_px,
+    "larger": lambda obj: obj.area_px,
+    "better": lambda obj: 0.0 if obj.score is None else obj.score,
 }
-"""Which of two masks has the pixels of both in a label image, as the order of writing them."""
+"""Which mask wins where two overlap in a label image: the one with the larger key."""
 
 _PUBLISHED: Final = "sam"
 _BY_TITLE: Final = {
@@ -43,51 +46,50 @@ _BY_TITLE: Final = {
     "csv": ("CSV measurements", ".csv"),
 }
 FORMATS: Final = (*_BY_TITLE, _PUBLISHED)
-"""What the masks can be written as."""
+"""The formats by key."""
 LABEL_FORMATS: Final = ("tiff", "ome-tiff", "png", "npy")
-"""Those with one number for each pixel."""
+"""Label images, with one label_id for each pixel."""
 FORMATS_BY_SUFFIX: Final = {
     suffix: name for name, (_, suffix) in _BY_TITLE.items() if not suffix.startswith("_")
 } | {".tiff": "tiff", ".ome.tiff": "ome-tiff"}
-"""What the ending of a file means."""
+"""The format by the ending of a file."""
 
 
 @dataclass(frozen=True, eq=False)
 class PlaneMasks:
-    """What was found in a plane."""
+    """The masks of a plane."""
 
     slice_index: tuple[int, ...]  # where the plane is in the stack
-    records: list[MaskRecord]  # its masks
-    proposals: Proposals | None = None  # its ranked boxes
-    edges: NDArray[np.float32] | None = None  # its edges
+    records: list[MaskRecord]
+    proposals: Proposals | None = None
+    edges: NDArray[np.float32] | None = None
 
 
 def annotations_of(image: ImageInfo, planes: Sequence[PlaneMasks]) -> Annotations:
-    """Give all masks of an image a number, plane by plane, from 1."""
-    found = [(plane.slice_index, record) for plane in planes for record in plane.records]
+    """Return all masks of an image as objects, numbered from 1, plane by plane."""
+    masks = [(plane.slice_index, record) for plane in planes for record in plane.records]
     return Annotations(
         image,
         [
             ExportObject(
-                number,
+                label_id,
                 record.crop.mask,
                 record.crop.top,
                 record.crop.left,
                 slice_index,
                 score=record.predicted_iou,
             )
-            for number, (slice_index, record) in enumerate(found, start=1)
+            for label_id, (slice_index, record) in enumerate(masks, start=1)
         ],
     )
 
 
 def without_overlaps(annotations: Annotations, overlap: str) -> Annotations:
-    """Give each pixel to one object; those of which nothing is left are left out."""
+    """Give each pixel to one object; objects without a pixel left are dropped."""
     in_order = sorted(annotations.objects, key=OVERLAPS[overlap])
     labels = labels_from_objects(replace(annotations, objects=in_order), overlap="last_wins")
-    scores = {thing.label_id: thing.score for thing in annotations.objects}
-    known = {label_id: score for label_id, score in scores.items() if score is not None}
-    return replace(annotations, objects=objects_from_labels(labels, scores=known))
+    scores = {obj.label_id: obj.score for obj in annotations.objects if obj.score is not None}
+    return replace(annotations, objects=objects_from_labels(labels, scores=scores))
 
 
 def write_objects(path: Path, name: str, annotations: Annotations, overlap: str) -> list[Path]:
@@ -103,17 +105,16 @@ def write_results(
     stem: str,
     image: ImageInfo,
     planes: Sequence[PlaneMasks],
-    formats: Sequence[str],
-    overlap: str,
-    output_mode: str,
+    job: BatchJob,
 ) -> None:
-    """Write all that is wanted, under names that begin with `stem`."""
+    """Write everything that the job asks for, under names that begin with `stem`."""
     annotations = annotations_of(image, planes)
-    for name in formats:
+    for name in job.formats:
         if name == _PUBLISHED:
-            write_json(folder / f"{stem}_sam.json", _published(image, planes, output_mode))
+            content = _published(image, planes, job.settings.output_mode)
+            write_json(folder / f"{stem}_sam.json", content)
         else:
-            write_objects(folder / f"{stem}{_BY_TITLE[name][1]}", name, annotations, overlap)
+            write_objects(folder / f"{stem}{_BY_TITLE[name][1]}", name, annotations, job.overlap)
     if any(plane.proposals is not None for plane in planes):
         write_text(folder / f"{stem}_proposals.csv", _proposals_table(image, planes))
     edges = [plane.edges for plane in planes if plane.edges is not None]
@@ -130,7 +131,9 @@ def write_results(
 def _published(
     image: ImageInfo, planes: Sequence[PlaneMasks], output_mode: str
 ) -> list[dict[str, Any]]:
-    """Return for each plane its masks as published SAM and its data set SA-1B have them."""
+    """Return the masks of each plane as published SAM and its data set SA-1B have them."""
+    from napari_sam.model.automatic.mask_set import published_form
+
     height, width = image.plane_shape
     return [
         {
@@ -151,7 +154,7 @@ def _published(
 
 
 def _as_json(segmentation: Any) -> Any:
-    """Return a binary mask as rows of 0 and 1; runs are JSON already."""
+    """Return a binary mask as rows of 0 and 1; run lengths are JSON already."""
     is_mask = isinstance(segmentation, np.ndarray)
     return segmentation.astype(int).tolist() if is_mask else segmentation
 
@@ -163,7 +166,9 @@ def _proposals_table(image: ImageInfo, planes: Sequence[PlaneMasks]) -> str:
     stack_axes = [axis.lower() for axis in image.axes[:-2]]
     writer.writerow([*stack_axes, "rank", "x0", "y0", "x1", "y1", "score"])
     for plane in planes:
-        boxes, scores = plane.proposals or Proposals(np.zeros((0, 4), np.int64), np.zeros(0))
+        if plane.proposals is None:
+            continue
+        boxes, scores = plane.proposals
         for rank, (box, score) in enumerate(zip(boxes.tolist(), scores, strict=True), start=1):
             writer.writerow([*plane.slice_index, rank, *box, f"{score:.4f}"])
     return file.getvalue()

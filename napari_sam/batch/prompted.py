@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from napari_sam.batch.outputs import FORMATS_BY_SUFFIX, LABEL_FORMATS, write_objects
 from napari_sam.formats.annotations import Annotations, ExportObject
@@ -18,37 +18,51 @@ from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.numpy_files import read_label_npy
 from napari_sam.formats.png import read_label_png
 from napari_sam.formats.tiff import read_label_tiff
-from napari_sam.model.prediction import tight_crop
+from napari_sam.session.decoding.mask_prompts import logits_of_region
+from napari_sam.session.decoding.segment import embed_now, segment, whole_crop
+from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
+from napari_sam.session.image.image_plane import ImageError, ImagePlane
+from napari_sam.session.image.tiles import Box, Tile
 from napari_sam.session.objects.records import score_of
+from napari_sam.session.prompts.prompts import Prompts
 
 if TYPE_CHECKING:
-    from napari_sam.model import MaskCrop, Predictor
-
-Point = tuple[float, ...]
-"""x, y in pixels."""
+    from napari_sam.model import MaskCrop
 
 _LOW_RES: Final = 256
-_CERTAIN: Final = 10.0
-"""The logit of a place that lies in a mask to start from, or outside; about the model's own."""
 
 
-@dataclass(frozen=True)
-class ObjectPrompt:
-    """What is known of one object."""
+@dataclass(frozen=True, eq=False)
+class MaskStart:
+    """A mask to start from."""
 
-    points: tuple[Point, ...] = ()  # in the object, and not in it
-    background: tuple[Point, ...] = ()  # in the object, and not in it
-    box_xyxy: tuple[float, ...] | None = None  # around it
+    logits: NDArray[np.float32] | None = None  # of the whole plane, in the model's low resolution
+    mask: NDArray[np.bool_] | None = None  # of the plane's size
+
+    @property
+    def box_xyxy(self) -> Box | None:
+        """The edges of the mask's pixels; None for logits."""
+        if self.mask is None:
+            return None
+        rows, columns = (np.flatnonzero(self.mask.any(axis)) for axis in (1, 0))
+        return columns[0] - 0.5, rows[0] - 0.5, columns[-1] + 0.5, rows[-1] + 0.5
+
+    def on_tile(self, tile: Tile) -> NDArray[np.float32]:
+        """Return the low-res logits of a tile; there are logits only of the whole plane."""
+        if self.mask is None:
+            assert self.logits is not None
+            return self.logits
+        return logits_of_region(self.mask, 0, 0, tile)
 
 
 @dataclass(frozen=True, eq=False)
 class PromptedMask:
     """A mask of an object, which may be empty."""
 
-    number: int  # of the object, from 1
-    candidate: int  # 1 for the best mask of the object, and so on
-    iou_score: float  # how good the model takes it to be, at most 1
-    crop: MaskCrop  # the mask
+    label_id: int  # of the object, from 1
+    candidate: int  # 1 for the mask that the widget preselects, and so on
+    iou_score: float  # the predicted IoU, at most 1
+    crop: MaskCrop
 
     @property
     def box_xyxy(self) -> list[int] | None:
@@ -63,62 +77,65 @@ class PromptedMask:
         return int(np.count_nonzero(self.crop.mask))
 
 
-def find_prompted(
-    predictor: Predictor,
-    image: NDArray[np.uint8],
-    prompts: Sequence[ObjectPrompt],
-    mask_input: NDArray[np.float32] | None = None,
+def segment_prompts(
+    embedder: Embedder,
+    plane: ImagePlane,
+    prompts: Sequence[Prompts],
+    start: MaskStart | None = None,
     multimask: str = "best",
 ) -> list[PromptedMask]:
-    """Find the objects that prompts mean."""
-    embedding = predictor.encode(image)
-    found = []
-    for number, prompt in enumerate(prompts, start=1):
-        points = [*prompt.points, *prompt.background]
-        prediction = predictor.decode(
-            embedding,
-            points or None,
-            [1] * len(prompt.points) + [0] * len(prompt.background) if points else None,
-            prompt.box_xyxy,
-            mask_input,
-            multimask_output=multimask != "off",
+    """Segment one object for each of the prompts, with the masks that the widget preselects.
+
+    Raises
+    ------
+    ImageError
+        If all pixels of the plane look the same to the model.
+    """
+    whole = plane.pyramid.whole
+
+    @cache
+    def embed(tile: Tile) -> EmbeddedTile:
+        embedded = embed_now(embedder, plane, tile)
+        if embedded.why_same and tile == whole:
+            raise ImageError(embedded.why_same)
+        if embedded.why_same:
+            embed(whole)
+        return embedded
+
+    masks = []
+    for label_id, prompt in enumerate(prompts, start=1):
+        candidates = segment(
+            embed,
+            plane.pyramid,
+            prompt,
+            start=None if start is None else start.on_tile,
+            multimask=multimask != "off",
+            may_move=start is None or start.logits is None,
         )
-        order = np.argsort(-prediction.iou_predictions, kind="stable").tolist()
-        found += [
+        order = [candidates.best] if candidates.ranking is None else candidates.ranking.order
+        masks += [
             PromptedMask(
-                number, rank, score_of(prediction.iou_predictions[k]), prediction.mask_crop(k)
+                label_id,
+                rank,
+                score_of(candidates.iou_predictions[index]),
+                whole_crop(candidates, index),
             )
-            for rank, k in enumerate(order if multimask == "all" else order[:1], start=1)
+            for rank, index in enumerate(order if multimask == "all" else order[:1], start=1)
         ]
-    return found
+    return masks
 
 
-class MaskPrompt(NamedTuple):
-    """A mask to start from."""
-
-    logits: NDArray[np.float32]
-    box_xyxy: tuple[float, ...] | None = None
-
-
-def read_mask_prompt(path: Path, shape: tuple[int, int]) -> MaskPrompt:
+def read_start(path: Path, shape: tuple[int, int]) -> MaskStart:
     """Read a mask to start from."""
     suffix = path.suffix.lower()
     if suffix == ".npy" and (logits := _logits_in(path)) is not None:
-        return MaskPrompt(logits)
+        return MaskStart(logits)
     readers: dict[str, Any] = {".npy": read_label_npy, ".png": read_label_png}
     mask = readers[suffix](path) if suffix in readers else read_label_tiff(path)[0]
     if mask.shape != shape or not mask.any():
-        what = "is empty" if mask.shape == shape else f"is of shape {mask.shape}"
-        raise ExportError(f"The mask {path} {what}; give one of {shape} pixels with an object.")
-    # The model's input is a square of which the image fills the longer side.
-    square = np.zeros((max(shape), max(shape)), np.uint8)
-    square[: shape[0], : shape[1]] = 255 * (mask != 0)
-    small = Image.fromarray(square).resize((_LOW_RES, _LOW_RES), Image.Resampling.BOX)
-    logits = ((np.asarray(small, np.float32) / 127.5 - 1) * _CERTAIN).astype(np.float32)
-    crop = tight_crop(mask != 0)
-    height, width = crop.mask.shape
-    left, top = float(crop.left), float(crop.top)
-    return MaskPrompt(logits, (left, top, left + width - 1, top + height - 1))
+        fault = "is empty" if mask.shape == shape else f"is of shape {mask.shape}"
+        raise ExportError(f"The mask {path} {fault}; give one of {shape} pixels with an object.")
+    return MaskStart(mask=mask != 0)
 
 
 def _logits_in(path: Path) -> NDArray[np.float32] | None:
@@ -138,40 +155,42 @@ def format_of(path: Path) -> str:
 
 
 def _ending(path: Path) -> str:
-    known = [suffix for suffix in FORMATS_BY_SUFFIX if path.name.lower().endswith(suffix)]
-    if not known:
+    suffixes = [suffix for suffix in FORMATS_BY_SUFFIX if path.name.lower().endswith(suffix)]
+    if not suffixes:
         endings = ", ".join(FORMATS_BY_SUFFIX)
-        raise ValueError(f"{path} has no ending that is known here; choose one of {endings}.")
-    return path.name[-max(map(len, known)) :]
+        raise ValueError(f"The ending of {path} is not a known format; choose one of {endings}.")
+    return path.name[-max(map(len, suffixes)) :]
 
 
 def write_prompted(
-    path: Path, image: ImageInfo, found: Sequence[PromptedMask], overlap: str
+    path: Path, image: ImageInfo, masks: Sequence[PromptedMask], overlap: str
 ) -> list[Path]:
-    """Write masks; empty ones are left out."""
+    """Write masks, without empty ones; a label image for each candidate."""
     name = format_of(path)
-    candidates = sorted({one.candidate for one in found})
+    candidates = sorted({mask.candidate for mask in masks})
     if name not in LABEL_FORMATS or len(candidates) == 1:
-        numbers = range(1, len(found) + 1)
-        return write_objects(path, name, _annotations(image, found, numbers), overlap)
+        label_ids = range(1, len(masks) + 1)
+        return write_objects(path, name, _annotations(image, masks, label_ids), overlap)
     files: list[Path] = []
     for candidate in candidates:
-        some = [one for one in found if one.candidate == candidate]
+        chosen = [mask for mask in masks if mask.candidate == candidate]
         ending = _ending(path)
-        beside = path.with_name(f"{path.name.removesuffix(ending)}_{candidate}{ending}")
-        annotations = _annotations(image, some, [one.number for one in some])
-        files += write_objects(beside, name, annotations, overlap)
+        file = path.with_name(f"{path.name.removesuffix(ending)}_{candidate}{ending}")
+        annotations = _annotations(image, chosen, [mask.label_id for mask in chosen])
+        files += write_objects(file, name, annotations, overlap)
     return files
 
 
 def _annotations(
-    image: ImageInfo, found: Sequence[PromptedMask], numbers: Sequence[int]
+    image: ImageInfo, masks: Sequence[PromptedMask], label_ids: Sequence[int]
 ) -> Annotations:
     return Annotations(
         image,
         [
-            ExportObject(number, one.crop.mask, one.crop.top, one.crop.left, score=one.iou_score)
-            for number, one in zip(numbers, found, strict=True)
-            if one.area_px
+            ExportObject(
+                label_id, mask.crop.mask, mask.crop.top, mask.crop.left, score=mask.iou_score
+            )
+            for label_id, mask in zip(label_ids, masks, strict=True)
+            if mask.area_px
         ],
     )

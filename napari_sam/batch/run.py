@@ -8,16 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from napari_sam.batch.images import ImageFile
-from napari_sam.batch.open_images import OpenedImage, OpenedPlane, open_images
+from napari_sam.batch.job import BatchJob, ImageResult, digest
+from napari_sam.batch.manifest import RunError, RunManifest
+from napari_sam.batch.open_images import ImageOpener, OpenedImage, OpenedPlane
 from napari_sam.batch.outputs import PlaneMasks, write_results
-from napari_sam.batch.records import RunError, RunManifest
-from napari_sam.batch.task import ImageResult, Task, digest
 from napari_sam.formats.image import ImageInfo
-from napari_sam.model.automatic.by_products import PROPOSAL_SETTINGS, detect_edges, object_proposals
-from napari_sam.model.automatic.generate import generate_masks
 from napari_sam.session.annotations import image_info
 from napari_sam.session.image.whole_plane import read_whole
 from napari_sam.session.jobs import is_out_of_memory
@@ -30,96 +26,111 @@ Progress = Callable[[float], None]
 
 
 def run_here(
-    task: Task,
+    job: BatchJob,
     images: Sequence[ImageFile],
+    open_images: ImageOpener,
     predictor: Callable[[], Predictor],
     on_progress: Callable[[ImageFile, float], None] = lambda image, share: None,
 ) -> Iterator[ImageResult]:
-    """Do the images one after the other; those that fail do not stop the others."""
+    """Process images one after the other; a failure does not stop the others."""
     for image in images:
 
         def show(share: float, image: ImageFile = image) -> None:
             on_progress(image, share)
 
         try:
-            yield process(task, image, predictor, show)
+            yield process(job, image, open_images, predictor, show)
         except Exception as error:  # whatever it is, it must not stop the others
-            yield ImageResult(image.path, "failed", error=user_message(error))
+            yield ImageResult(image.path, "failed", error=failure_message(error))
 
 
-def user_message(error: BaseException) -> str:
-    """Say in one line why an image failed."""
-    if isinstance(error, click.ClickException):
-        return error.message
+def failure_message(error: BaseException) -> str:
+    """Return in one line why an image failed."""
     if is_out_of_memory(error):
-        return "There is not enough memory: close other programs, or use a smaller image."
-    words = " ".join(str(error).split())
-    return words if isinstance(error, ValueError) and words else f"{type(error).__name__}: {words}"
+        return "Not enough memory: close other programs, or use a smaller image."
+    text = " ".join(str(error).split())
+    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
 
 
 def process(
-    task: Task,
+    job: BatchJob,
     image: ImageFile,
+    open_images: ImageOpener,
     predictor: Callable[[], Predictor],
     on_progress: Progress = lambda share: None,
 ) -> ImageResult:
-    """Find the masks of one image and write them, unless that is done."""
-    records = RunManifest(task.folder)
+    """Generate the masks of one image and write them, unless that is done."""
+    manifest = RunManifest(job.folder)
     if not Path(image.path).exists():
         raise RunError(f"There is no such file on {platform.node() or 'this computer'}.")
     content = digest(image.path)
-    record = records.complete(image, task, content)
+    record = manifest.complete(image, job, content)
     if record is not None:
         return ImageResult(image.path, "skipped", record["masks"], tuple(record["files"]))
-    opened = open_images(image.path, task.reader)
-    with records.writing(image, task, content) as results:
-        for number, one in enumerate(opened):
-            planes = []
-            for place, plane in enumerate(one.planes):
-                base = number + place / len(one.planes)
-                step = 1 / len(one.planes) / len(opened)
+    opened = open_images(image.path)
+    with manifest.writing(image, job, content) as results:
+        for number, opened_image in enumerate(opened):
 
-                def show(share: float, base: float = base, step: float = step) -> None:
-                    on_progress(base / len(opened) + share * step)
+            def show(share: float, number: int = number) -> None:
+                on_progress((number + share) / len(opened))
 
-                planes.append(_find(plane, task, predictor(), show))
+            planes = list(_masks_of_planes(opened_image, job, predictor, show))
             results.masks += sum(len(plane.records) for plane in planes)
-            stem, info = Path(image.name).name, _info(one, image, alone=len(opened) == 1)
-            stem = stem if len(opened) == 1 else f"{stem}_{number + 1}"
+            alone, stem = len(opened) == 1, Path(image.name).name
             write_results(
-                *(results.folder, stem, info, planes),
-                *(task.formats, task.overlap, task.settings.output_mode),
+                results.folder,
+                stem if alone else f"{stem}_{number + 1}",
+                _info(opened_image, Path(image.path).name if alone else opened_image.name),
+                planes,
+                job,
             )
-    record = records.of(image)
+    record = manifest.of(image)
     files = () if record is None else tuple(record["files"])
     return ImageResult(image.path, "done", results.masks, files)
 
 
-def _info(one: OpenedImage, image: ImageFile, *, alone: bool) -> ImageInfo:
-    name = Path(image.path).name if alone else one.name
-    return image_info(name, one.shape, one.scale, one.units, one.axis_labels)
+def _info(image: OpenedImage, name: str) -> ImageInfo:
+    return image_info(name, image.shape, image.scale, image.units, image.axis_labels)
 
 
-def _find(
-    plane: OpenedPlane, task: Task, predictor: Predictor, on_progress: Progress
+def _masks_of_planes(
+    image: OpenedImage, job: BatchJob, predictor: Callable[[], Predictor], on_progress: Progress
+) -> Iterator[PlaneMasks]:
+    for position, plane in enumerate(image.planes):
+
+        def show(share: float, position: int = position) -> None:
+            on_progress((position + share) / len(image.planes))
+
+        yield _masks_of_plane(plane, job, predictor(), show)
+
+
+def _masks_of_plane(
+    opened: OpenedPlane, job: BatchJob, predictor: Predictor, on_progress: Progress
 ) -> PlaneMasks:
-    settings = task.settings
-    found = generate_masks(
+    from napari_sam.model.automatic.by_products import (
+        PROPOSAL_SETTINGS,
+        detect_edges,
+        object_proposals,
+    )
+    from napari_sam.model.automatic.generate import generate_masks
+
+    settings = job.settings
+    masks = generate_masks(
         predictor,
-        read_whole(plane.plane),
+        read_whole(opened.plane),
         settings,
-        # Edges are drawn of all masks, good or not.
-        lowest_pred_iou=0 if task.edges else None,
-        keep_logits=task.edges,
+        # Edges are drawn from all masks, good or not.
+        lowest_pred_iou=0 if job.edges else None,
+        keep_logits=job.edges,
         on_batch=lambda done, total, _: on_progress(done / total),
     )
     proposals = edges = None
-    if task.proposals:
-        alike = max(settings.box_nms_thresh, PROPOSAL_SETTINGS.box_nms_thresh)
-        proposals = object_proposals(found.select(replace(settings, box_nms_thresh=alike)))
-    if task.edges:
+    if job.proposals:
+        box_nms_thresh = max(settings.box_nms_thresh, PROPOSAL_SETTINGS.box_nms_thresh)
+        proposals = object_proposals(masks.select(replace(settings, box_nms_thresh=box_nms_thresh)))
+    if job.edges:
         all_pass = replace(settings, pred_iou_thresh=0, stability_score_thresh=0)
-        edges = detect_edges(replace(found, settings=all_pass))
-    height, width = plane.plane.shape
-    wanted = [one for one in found.select() if one.area <= task.max_share * height * width]
-    return PlaneMasks(plane.slice_index, wanted, proposals, edges)
+        edges = detect_edges(replace(masks, settings=all_pass))
+    height, width = opened.plane.shape
+    records = [mask for mask in masks.select() if mask.area <= job.max_share * height * width]
+    return PlaneMasks(opened.slice_index, records, proposals, edges)

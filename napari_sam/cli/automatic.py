@@ -1,13 +1,13 @@
-"""The command that finds everything in many images."""
+"""`napari-sam automatic`: generate all masks of many images."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,20 +15,17 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from napari_sam.cli.automatic_options import published_options, published_settings
-from napari_sam.cli.exit_codes import STOPPED, find_readers
+from napari_sam.cli.exit_codes import CAN_CONTINUE, FAILED, end_stopped, print_error
 from napari_sam.cli.model_option import checked_choice, load_chosen
+from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
+from napari_sam.cli.options import LazyChoice, json_option, model_options, reader_option
 
 if TYPE_CHECKING:
     from napari_sam.batch.images import ImageFile
-    from napari_sam.batch.task import ImageResult, Task
+    from napari_sam.batch.job import BatchJob, ImageResult
     from napari_sam.model import Predictor
     from napari_sam.session.models.model_choice import ModelChoice
 
-FORMATS: Final = (
-    *("tiff", "ome-tiff", "png", "npy", "npz", "coco", "coco-polygons", "geojson", "rois"),
-    *("yolo", "csv", "sam"),
-)
-OVERLAPS: Final = ("smaller", "larger", "better")
 _STEPS: Final = 1000
 _EXAMPLES: Final = """\b
 Examples:
@@ -40,27 +37,36 @@ Examples:
   napari-sam automatic images -o masks --json > done.json
 
 \b
-Formats (ending of the files):
-  tiff, ome-tiff, png, npy   a number for each pixel (.tif, .ome.tif, .png, .npy)
-  coco, coco-polygons        COCO, as runs or outlines (.json, _polygons.json)
+Formats (and the endings of the files):
+  tiff, ome-tiff, png, npy   label images (.tif, .ome.tif, .png, .npy)
+  coco, coco-polygons        COCO with run lengths or polygons (.json, _polygons.json)
   geojson, rois, yolo        outlines (.geojson, .zip for ImageJ, .txt)
   npz, csv                   NumPy with all masks, a table of measurements
   sam                        as published SAM returns masks (_sam.json)
 
 \b
 Exit codes:
-  0    all images are done, now or before
-  1    some are not, as listed; the same command tries them again
-  2    the command was called wrongly, or FOLDER has results of other settings
-  130  stopped with Ctrl-C; the same command goes on
+  0    all images are done, in this run or before
+  1    some images failed, as listed; the same command tries them again
+  2    wrong call, or FOLDER holds results of other settings
+  130  stopped with Ctrl-C; run the same command again to continue
 """
 
 
+def overlap_names() -> Sequence[str]:
+    """Return which mask may win where masks overlap."""
+    from napari_sam.batch.outputs import OVERLAPS
+
+    return list(OVERLAPS)
+
+
 def _formats(context: click.Context, option: click.Parameter, value: str) -> tuple[str, ...]:
+    from napari_sam.batch.outputs import FORMATS
+
     names = tuple(dict.fromkeys(name.strip().lower() for name in value.split(",")))
     for name in names:
         if name not in FORMATS:
-            msg = f"there is no format {name!r}; choose of {', '.join(FORMATS)}."
+            msg = f"unknown format {name!r}; choose from {', '.join(FORMATS)}."
             raise click.BadParameter(msg)
     if find_spec("pycocotools") is None and any(name.startswith("coco") for name in names):
         msg = "COCO files need pycocotools: pip install 'napari-sam-live[export]'"
@@ -70,7 +76,7 @@ def _formats(context: click.Context, option: click.Parameter, value: str) -> tup
 
 @click.command(
     epilog=_EXAMPLES,
-    # So that the names that Python knows, with underscores, will do.
+    # Also accept the names with underscores, as in Python.
     context_settings={"token_normalize_func": lambda name: name.replace("_", "-")},
 )
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
@@ -79,36 +85,33 @@ def _formats(context: click.Context, option: click.Parameter, value: str) -> tup
     required=True,
     metavar="FOLDER",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the results go, named as the images.",
+    help="Folder for the results, which are named like the images.",
 )
 @click.option(
     *("--format", "formats"),
     default="tiff",
     callback=_formats,
     metavar="NAMES",
-    help="What to write, with commas between; see below.",
+    help="Output formats, comma-separated; see below.",
     show_default=True,
 )
 @published_options
 @click.option(
     "--overlap",
-    type=click.Choice(OVERLAPS),
-    default=OVERLAPS[0],
-    help="Of overlapping masks, which has the pixel; other formats keep all masks.",
+    type=LazyChoice(overlap_names),
+    default="smaller",
+    help="Which mask wins where masks overlap (label images only).",
     show_default=True,
 )
-@click.option("--proposals", is_flag=True, help="Also write boxes of likely objects, ranked.")
+@click.option("--proposals", is_flag=True, help="Also write ranked boxes of likely objects.")
 @click.option("--edges", is_flag=True, help="Also write an image of edges.")
 @click.option(
-    "--overwrite",
-    is_flag=True,
-    help="Replace results of other settings, and other files.",
+    "--overwrite", is_flag=True, help="Replace results of other settings, and unrelated files."
 )
-@click.option("--scheduler", metavar="ADDRESS", help="Have a dask cluster do it.")
-@click.option("--model", metavar="NAME|FILE", help="A model of `napari-sam models`, or a file.")
-@click.option("--device", default="auto", help="What the model runs on, such as cpu or cuda:1.")
-@click.option("--reader", metavar="PLUGIN", help="The napari plugin that shall read the images.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@click.option("--scheduler", metavar="ADDRESS", help="Run on this dask scheduler.")
+@model_options
+@reader_option
+@json_option
 def automatic(
     images: tuple[str, ...],
     output: Path,
@@ -124,46 +127,34 @@ def automatic(
     as_json: bool,
     **published: Any,
 ) -> None:
-    """Find the masks of everything in IMAGEs: files, folders, patterns.
+    """Generate all masks of IMAGEs: files, folders or patterns.
 
-    Results of images that are complete are not made again, so that a command that was stopped
-    goes on when it is given again; give one command at a time for a FOLDER. Stacks are done slice
-    by slice. Settings have their published names, and the published values unless --preset or an
-    option says otherwise. With --scheduler, all workers have to reach the images and FOLDER under
-    the same names.
+    Finished images are skipped, so run a stopped command again to continue it; run one command at
+    a time for a FOLDER. Stacks are processed slice by slice. The settings have their published
+    names, and their published values unless --preset or an option changes them. With --scheduler,
+    all workers have to see the images and FOLDER under the same paths.
     """
-    os.environ.setdefault("TQDM_DISABLE", "1")  # napari's bar for opening files
-    from napari_sam.batch import Task  # tqdm looks when it is imported
+    hide_progress_of_napari()
+    from napari_sam.batch.job import BatchJob
 
     settings, max_share = published_settings(**published)
     choice = checked_choice(model, device if scheduler is None else "auto")
     if scheduler is not None:
-        choice = replace(choice, device=device)  # which the workers have to have
-    task = Task(
-        output.absolute(),
-        settings,
-        max_share,
-        formats,
-        overlap,
-        proposals,
-        edges,
-        choice,
-        _weights(choice),
-        reader,
-        overwrite,
+        choice = replace(choice, device=device)  # which only the workers need to have
+    job = BatchJob(
+        *(output.absolute(), settings, max_share, formats, overlap, proposals, edges),
+        *(choice, _weights(choice), reader, overwrite),
     )
-    found = _checked_images(images, task)
-    outcomes, is_stopped = _run(task, found, scheduler)
-    _tell(outcomes, task, is_stopped, as_json)
+    results, is_stopped = _run(job, _checked_images(images, job), scheduler)
+    _print_results(results, job, is_stopped, as_json)
     if is_stopped:
-        click.echo("Stopped. What is done is kept: the same command goes on.", err=True)
-        sys.exit(STOPPED)
-    if any(outcome.status == "failed" for outcome in outcomes):
-        sys.exit(1)
+        end_stopped(CAN_CONTINUE)
+    if any(result.status == "failed" for result in results):
+        sys.exit(FAILED)
 
 
 def _weights(choice: ModelChoice) -> str:
-    from napari_sam.batch.task import digest
+    from napari_sam.batch.job import digest
     from napari_sam.catalogue import EMBEDDED
 
     file = choice.checkpoint or EMBEDDED.embedded
@@ -174,36 +165,36 @@ def _weights(choice: ModelChoice) -> str:
         raise click.UsageError(f"The model cannot be read ({error}).") from error
 
 
-def _checked_images(inputs: Sequence[str], task: Task) -> list[ImageFile]:
-    from napari_sam.batch.images import find_images, names_given_twice
-    from napari_sam.batch.records import RunError, RunManifest
+def _checked_images(inputs: Sequence[str], job: BatchJob) -> list[ImageFile]:
+    from napari_sam.batch.images import find_images, paths_of_equal_names
+    from napari_sam.batch.manifest import RunError, RunManifest
 
-    images = find_images(inputs, task.folder)
-    if any(Path(one).absolute() == task.folder for one in inputs):
-        msg = f"{task.folder} is the folder of the images: choose another one for the results."
+    images = find_images(inputs, job.folder)
+    if any(Path(path).absolute() == job.folder for path in inputs):
+        msg = f"{job.folder} is the folder of the images: choose another one for the results."
         raise click.UsageError(msg)
     if not images:
         raise click.UsageError(f"There are no images in {', '.join(inputs)}.")
-    if twice := names_given_twice(images):
-        msg = f"Results of {' and '.join(twice[:3])} would have one name: do them one by one."
-        raise click.UsageError(msg)
+    if paths := paths_of_equal_names(images):
+        msg = f"The results of {' and '.join(paths[:3])} would have the same name: "
+        raise click.UsageError(f"{msg}give them in separate commands.")
     try:
-        task.folder.mkdir(parents=True, exist_ok=True)
-        records = RunManifest(task.folder)
-        records.clear_up()
-        records.check(images, task)
+        job.folder.mkdir(parents=True, exist_ok=True)
+        manifest = RunManifest(job.folder)
+        manifest.clear_up()
+        manifest.check(images, job)
     except (RunError, OSError) as error:
         raise click.UsageError(str(error)) from error
     return images
 
 
 def _run(
-    task: Task, images: Sequence[ImageFile], scheduler: str | None
+    job: BatchJob, images: Sequence[ImageFile], scheduler: str | None
 ) -> tuple[list[ImageResult], bool]:
-    """Do everything; return what came of it, and whether it was stopped."""
-    from napari_sam.batch.records import RunError, RunManifest
+    """Process all images; return the results, and whether the run was stopped."""
+    from napari_sam.batch.manifest import RunError, RunManifest
 
-    outcomes: list[ImageResult] = []
+    results: list[ImageResult] = []
     is_stopped = False
     with click.progressbar(
         length=_STEPS * len(images),
@@ -213,68 +204,73 @@ def _run(
     ) as bar:
 
         def show(name: str, share: float = 0.0) -> None:
-            bar.update(round(_STEPS * (len(outcomes) + share)) - bar.pos, name)
+            bar.update(round(_STEPS * (len(results) + share)) - bar.pos, name)
 
         try:
-            with closing(_outcomes(task, images, scheduler, show)) as coming:
-                for outcome in coming:
-                    outcomes.append(outcome)
-                    show(f"{Path(outcome.path).name} {outcome.status}")
+            with closing(_results(job, images, scheduler, show)) as incoming:
+                for result in incoming:
+                    results.append(result)
+                    show(f"{Path(result.path).name} {result.status}")
         except RunError as error:
             raise click.UsageError(str(error)) from error
         except KeyboardInterrupt:
             is_stopped = True
     if not is_stopped:
-        RunManifest(task.folder).clear_up()  # after workers that died
-    return outcomes, is_stopped
+        RunManifest(job.folder).clear_up()  # after workers that died
+    return results, is_stopped
 
 
-def _outcomes(
-    task: Task, images: Sequence[ImageFile], scheduler: str | None, show: Callable[..., None]
+def _results(
+    job: BatchJob, images: Sequence[ImageFile], scheduler: str | None, show: Callable[..., None]
 ) -> Generator[ImageResult, None, None]:
+    from napari_sam.batch.manifest import RunError
     from napari_sam.batch.run import run_here
 
+    opener = NapariOpener(job.reader)
     if scheduler is not None:
         if find_spec("distributed") is None:
             msg = "--scheduler needs distributed: pip install 'napari-sam-live[distributed]'"
             raise click.UsageError(msg)
         from napari_sam.batch.cluster import run_on_cluster
 
-        yield from run_on_cluster(scheduler, task, images)
+        say = partial(click.echo, err=True)
+        yield from run_on_cluster(scheduler, job, images, opener, say)
         return
-    find_readers()
-    loaded: list[Predictor] = []
 
+    @cache
     def predictor() -> Predictor:
-        if not loaded:
-            loaded.append(load_chosen(task.model))
-        return loaded[0]
+        try:
+            return load_chosen(job.model)
+        except click.ClickException as error:
+            raise RunError(error.message) from error
 
     yield from run_here(
-        task, images, predictor, lambda image, share: show(Path(image.path).name, share)
+        job, images, opener, predictor, lambda image, share: show(Path(image.path).name, share)
     )
 
 
-def _tell(outcomes: Sequence[ImageResult], task: Task, is_stopped: bool, as_json: bool) -> None:
+def _print_results(
+    results: Sequence[ImageResult], job: BatchJob, is_stopped: bool, as_json: bool
+) -> None:
     count = {
-        status: sum(outcome.status == status for outcome in outcomes)
+        status: sum(result.status == status for result in results)
         for status in ("done", "skipped", "failed")
     }
     if as_json:
         content = {
-            "folder": str(task.folder),
+            "folder": str(job.folder),
             "is_stopped": is_stopped,
             **count,
-            "conditions": task.conditions,
-            "images": [asdict(outcome) for outcome in outcomes],
+            "conditions": job.conditions,
+            "images": [asdict(result) for result in results],
         }
         click.echo(json.dumps(content, indent=2))
     else:
-        masks = sum(outcome.masks for outcome in outcomes)
+        masks = sum(result.masks for result in results)
         click.echo(
-            f"{count['done']} done, {count['skipped']} were complete already, {count['failed']} "
-            f"failed; {masks} masks in {task.folder}"
+            f"{count['done']} done, {count['skipped']} already complete, {count['failed']} failed; "
+            f"{masks} masks in {job.folder}"
         )
-    for outcome in outcomes:
-        if outcome.status == "failed":
-            click.echo(f"Error: {outcome.path}: {outcome.error}", err=True)
+    for result in results:
+        if result.status == "failed":
+            print_error(f"{result.path}: {result.error}")

@@ -1,16 +1,22 @@
-"""Commands for people who compare and deploy: exporting to ONNX, and measuring."""
+"""`napari-sam bench` measures the speed here; `napari-sam export-onnx` writes ONNX files."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 
-from napari_sam.cli.exit_codes import examples
+from napari_sam.cli.options import LazyChoice, examples, json_option
 
-_PEERS: Final = ("onnxruntime", "transformers")
+
+def _peers() -> Sequence[str]:
+    from napari_sam.bench.options import PEERS
+
+    return PEERS
+
 
 _INTERFACE: Final = """\b
 Examples:
@@ -21,39 +27,39 @@ Examples:
 encoder.onnx
   input_image       (h, w, 3) float32, RGB, 0 to 255, resized so that the
                     longer side is 1024; normalised and padded inside
-  image_embeddings  (1, 256, 64, 64) comes out
+  image_embeddings  (1, 256, 64, 64), the output
 decoder.onnx, as in Meta's published export
   image_embeddings  (1, 256, 64, 64)
   point_coords      (1, N, 2), x and y in pixels of the resized image
   point_labels      (1, N): 1 foreground, 0 background, 2 and 3 the corners
-                    of a box, -1 padding; add a point (0, 0) of -1 where
-                    there is no box
-  mask_input        (1, 1, 256, 256), low_res_masks of an earlier run
-  has_mask_input    (1,): 1, or 0 if mask_input does not count
+                    of a box, -1 padding; without a box, add a point (0, 0)
+                    labelled -1
+  mask_input        (1, 1, 256, 256), low_res_masks of a previous run
+  has_mask_input    (1,): 1, or 0 to ignore mask_input
   orig_im_size      (2,), height and width before resizing
-  masks             (1, 4, height, width) come out, masks where above 0;
-                    the first for clear prompts, three for ambiguous ones
-  iou_predictions   (1, 4), how good they are
-  low_res_masks     (1, 4, 256, 256), before they are upscaled
+  masks             (1, 4, height, width), the outputs; above 0 in the mask.
+                    The first is for clear prompts, three for ambiguous ones
+  iou_predictions   (1, 4), their predicted IoU
+  low_res_masks     (1, 4, 256, 256), before upscaling
 """
 
 checkpoint_option = click.option(
     "--checkpoint",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="The weights; by default MobileSAM's, which are inside the package.",
+    help="Checkpoint file; by default MobileSAM, which is part of the package.",
 )
 
 
 @click.command(name="export-onnx", epilog=_INTERFACE)
 @click.argument("folder", metavar="OUT_FOLDER", type=click.Path(path_type=Path))
 @checkpoint_option
-@click.option("--overwrite", is_flag=True, help="Replace the files if they exist.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
 def export_onnx(folder: Path, checkpoint: Path | None, overwrite: bool) -> None:
-    """Write encoder.onnx and decoder.onnx into OUT_FOLDER, for browsers and other software.
+    """Write encoder.onnx and decoder.onnx to OUT_FOLDER, for browsers and other software.
 
-    All numbers are float32. Both files say in their metadata where the weights are from and under
-    which licence they are.
+    All numbers are float32. The metadata of both files name the source and the licence of the
+    weights.
     """
     from napari_sam.model import CheckpointError, load_model
     from napari_sam.model.onnx.export import OnnxExportError
@@ -69,7 +75,7 @@ def export_onnx(folder: Path, checkpoint: Path | None, overwrite: bool) -> None:
 
 
 def _origin(checkpoint: Path | None) -> dict[str, str]:
-    """Return what is known of the weights."""
+    """Return the source, licence and citation of the weights, as far as known."""
     from napari_sam.catalogue import EMBEDDED
 
     if checkpoint is not None:
@@ -86,17 +92,34 @@ def _origin(checkpoint: Path | None) -> dict[str, str]:
     "--peer",
     "peers",
     multiple=True,
-    type=click.Choice(_PEERS),
-    help="Have other software do the same in turns; may be given twice.",
+    type=LazyChoice(_peers),
+    help="Also measure this software, in alternation; repeatable.",
 )
-@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
-@click.option("--device", metavar="DEVICE", default="auto", help="Such as cpu or cuda.")
 @click.option(
-    "--precision", metavar="PRECISION", default="float32", help="float32, bfloat16 or float16."
+    "--rounds",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="How often everything is timed.",
+)
+@click.option(
+    "--device",
+    metavar="DEVICE",
+    default="auto",
+    show_default=True,
+    help="Device that runs the model, for example cpu or cuda.",
+)
+@click.option(
+    "--precision",
+    metavar="PRECISION",
+    default="float32",
+    show_default=True,
+    help="float32, bfloat16 or float16.",
 )
 @checkpoint_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-@click.option("--no-window", is_flag=True, help="Leave out what needs a window.")
+@json_option
+@click.option("--no-window", is_flag=True, help="Skip what needs a window.")
 def bench(
     peers: tuple[str, ...],
     rounds: int,
@@ -106,9 +129,10 @@ def bench(
     as_json: bool,
     no_window: bool,
 ) -> None:
-    """Measure how fast the model and the window are here; takes a minute or two.
+    """Measure the speed of the model and the window on this computer.
 
-    Prints a table that can be pasted into an issue. Leave the computer alone meanwhile.
+    Takes a minute or two; do not use the computer meanwhile. Prints a table that can be pasted
+    into an issue.
     """
     from napari_sam.bench.options import BenchError, Options
     from napari_sam.bench.run import run
@@ -129,4 +153,4 @@ def bench(
 
 
 COMMANDS: Final = (export_onnx, bench)
-"""What `napari-sam` can do for those who compare and deploy."""
+"""The commands in this module."""

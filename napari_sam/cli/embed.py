@@ -1,10 +1,9 @@
-"""The command that embeds images before anybody looks at them, without a window."""
+"""`napari-sam embed`: compute image embeddings ahead of time, without a window."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -13,10 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from napari_sam.cli.exit_codes import STOPPED, find_readers
+from napari_sam.batch.open_images import OpenError
+from napari_sam.cli.exit_codes import CAN_CONTINUE, FAILED, end_stopped, print_error
 from napari_sam.cli.model_option import checked_choice
+from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
+from napari_sam.cli.options import json_option, model_options, reader_option
 
 if TYPE_CHECKING:
+    from napari_sam.batch.open_images import ImageOpener, OpenedImage
     from napari_sam.session.models.model_choice import ModelChoice
     from napari_sam.session.prefetch.preparation import TileToPrepare
     from napari_sam.session.state import SessionState
@@ -30,15 +33,15 @@ Examples:
 \b
 Exit codes:
   0    everything is embedded
-  1    something is not, as listed
-  2    the command was called wrongly: see its message
-  130  stopped with Ctrl-C; what is done is kept
+  1    some slices or files are not, as listed
+  2    wrong call: see the message
+  130  stopped with Ctrl-C; finished embeddings are kept
 """
 
 
 @dataclass(frozen=True)
-class _Outcome:
-    """What became of a file: its embeddings by where they come from, and what is missing."""
+class _FileResult:
+    """How many embeddings of a file there are, where they come from, and what failed."""
 
     path: str
     embeddings: int
@@ -50,111 +53,109 @@ class _Outcome:
     def summary(self) -> str:
         return (
             f"{self.path}: {self.embeddings} embeddings, {self.computed} computed, "
-            f"{self.found} were there already"
+            f"{self.found} already there"
         )
 
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--model", metavar="NAME|FILE", help="A model of `napari-sam models`, or a file.")
-@click.option("--device", default="auto", help="What the model runs on, such as cpu or cuda:1.")
-@click.option("--reader", metavar="PLUGIN", help="The napari plugin that shall read the files.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@model_options
+@reader_option
+@json_option
 def embed(
     files: tuple[str, ...], model: str | None, device: str, reader: str | None, as_json: bool
 ) -> None:
-    """Embed FILEs now, all their slices, so that they are ready when napari opens them.
+    """Embed all slices of FILEs, so that they are ready when napari opens them.
 
-    Whatever napari reads can be embedded. What is embedded already is skipped, so that a command
-    that was stopped goes on when it is given again. The embeddings are kept where `napari-sam
-    cache` shows.
+    Every file that napari can read can be embedded. Slices that are embedded already are skipped,
+    so run a stopped command again to continue it. `napari-sam cache` shows where the embeddings
+    are kept.
     """
-    os.environ.setdefault("TQDM_DISABLE", "1")  # napari's bar for opening files
-    run = _Run(checked_choice(model, device))
-    outcomes = []
+    hide_progress_of_napari()
+    run = _Run(checked_choice(model, device), NapariOpener(reader))
+    results = []
     is_stopped = False
     try:
-        find_readers()
         for file in files:
-            outcomes.append(run.embed(file, reader))
-            _tell(outcomes[-1], as_json)
+            results.append(run.embed(file))
+            _print_result(results[-1], as_json)
     except KeyboardInterrupt:
         is_stopped = True
     trouble = run.close()
     if as_json:
-        click.echo(json.dumps(_as_dict(outcomes, run.folder, trouble, is_stopped), indent=2))
+        click.echo(json.dumps(_as_dict(results, run.folder, trouble, is_stopped), indent=2))
     if trouble:
-        click.echo(f"Error: {trouble}", err=True)
+        print_error(trouble)
     if is_stopped:
-        click.echo("Stopped. What is done is kept: the same command goes on.", err=True)
-        sys.exit(STOPPED)
-    if trouble or any(outcome.failures for outcome in outcomes):
-        sys.exit(1)
+        end_stopped(CAN_CONTINUE)
+    if trouble or any(result.failures for result in results):
+        sys.exit(FAILED)
 
 
-def _tell(outcome: _Outcome, as_json: bool) -> None:
-    if not as_json and (outcome.embeddings or not outcome.failures):
-        click.echo(outcome.summary)
-    for failure in outcome.failures:
-        click.echo(f"Error: {failure}", err=True)
+def _print_result(result: _FileResult, as_json: bool) -> None:
+    if not as_json and (result.embeddings or not result.failures):
+        click.echo(result.summary)
+    for failure in result.failures:
+        print_error(failure)
 
 
 def _as_dict(
-    outcomes: Sequence[_Outcome], folder: Path, trouble: str, is_stopped: bool
+    results: Sequence[_FileResult], folder: Path, trouble: str, is_stopped: bool
 ) -> dict[str, Any]:
     return {
         "folder": str(folder),
         "is_stopped": is_stopped,
         "trouble": trouble,
-        "files": [asdict(outcome) for outcome in outcomes],
+        "files": [asdict(result) for result in results],
     }
 
 
 class _Run:
-    """One model, and the store that the embeddings of all files go to."""
+    """A session with one model, and the store of the embeddings of all files."""
 
-    def __init__(self, choice: ModelChoice) -> None:
+    def __init__(self, choice: ModelChoice, open_images: ImageOpener) -> None:
         from napari_sam.session.embedding.store import EmbeddingStore
         from napari_sam.session.session import AnnotationSession
 
+        self._open_images = open_images
         self._store = EmbeddingStore()
         self._session = AnnotationSession(model=choice, store=self._store)
         self._warnings: list[str] = []
         self._session.notifier.warned.connect(self._warnings.append)
-        self._kept = 0
+        self._stored = 0
         self.folder = self._store.folder
 
     def close(self) -> str:
-        """Stop and write what is done; return why it is not kept, or nothing."""
+        """Stop and write what is done; return why it cannot be kept, or ""."""
         self._session.close()
         self._store.flush()
         self._store.close()
         return self._store.trouble
 
-    def embed(self, file: str, reader: str | None) -> _Outcome:
+    def embed(self, file: str) -> _FileResult:
         """Embed all slices of all images in a file."""
         try:
-            tiles = list(_tiles(file, reader))
-        except click.ClickException as error:
-            return _Outcome(file, 0, 0, 0, (error.message,))
+            tiles = list(_tiles(self._open_images(file)))
+        except OpenError as error:
+            return _FileResult(file, 0, 0, 0, (str(error),))
         except ValueError as error:
-            return _Outcome(file, 0, 0, 0, (f"{file}: {error}",))
-        room = max(0, self._session.ahead.room - self._kept)
-        missing = []
-        if len(tiles) > room:
-            missing = [
-                f"{file}: {len(tiles) - room} of {len(tiles)} slices are left out, because there "
-                f"is no room for more embeddings in {self.folder}"
+            return _FileResult(file, 0, 0, 0, (f"{file}: {error}",))
+        capacity = max(0, self._session.ahead.room - self._stored)
+        failures = []
+        if len(tiles) > capacity:
+            failures = [
+                f"{file}: {len(tiles) - capacity} of {len(tiles)} slices are left out, because "
+                f"there is no room for more embeddings in {self.folder}"
             ]
-            click.echo(missing[0], err=True)
-        self._prepare(file, tiles[:room])
+            click.echo(failures[0], err=True)
+        self._prepare(file, tiles[:capacity])
         state = self._session.state.preparation
         if state is None:  # there is no model
-            return _Outcome(file, 0, 0, 0, (f"{file}: {self._warnings[-1]}",))
-        self._kept += state.done
-        missing += [f"{file}, {failure}" for failure in state.failures]
+            return _FileResult(file, 0, 0, 0, (f"{file}: {self._warnings[-1]}",))
+        self._stored += state.done
+        failures += [f"{file}, {failure}" for failure in state.failures]
         found = state.done - state.computed
-        return _Outcome(file, state.done, state.computed, found, tuple(missing))
+        return _FileResult(file, state.done, state.computed, found, tuple(failures))
 
     def _prepare(self, file: str, tiles: Sequence[TileToPrepare]) -> None:
         with click.progressbar(
@@ -179,13 +180,12 @@ class _Run:
                 self._session.changed.disconnect(show)
 
 
-def _tiles(file: str, reader: str | None) -> Iterator[TileToPrepare]:
-    """Yield what the widget embeds of a file when somebody goes through its slices."""
-    from napari_sam.batch.open_images import open_images
+def _tiles(images: Sequence[OpenedImage]) -> Iterator[TileToPrepare]:
+    """Yield the tiles that the widget embeds while a user scrolls through the slices."""
     from napari_sam.session.image.tiles import TilePyramid
     from napari_sam.session.prefetch.preparation import TileToPrepare
 
-    for image in open_images(file, reader):
-        for one in image.planes:
-            whole = TilePyramid(one.plane.shape).whole
-            yield TileToPrepare(one.plane, whole, f"{image.name}, {one.name}")
+    for image in images:
+        for opened in image.planes:
+            whole = TilePyramid(opened.plane.shape).whole
+            yield TileToPrepare(opened.plane, whole, f"{image.name}, {opened.name}")

@@ -10,12 +10,14 @@ import click
 
 from napari_sam import __version__
 from napari_sam._distribution import DISTRIBUTION, old_distribution_warning
+from napari_sam.batch.open_images import OpenError
 from napari_sam.cli.automatic import automatic
 from napari_sam.cli.bench import COMMANDS as BENCH_COMMANDS
 from napari_sam.cli.embed import embed
-from napari_sam.cli.exit_codes import check_exists, open_file
 from napari_sam.cli.model_option import choose_model
 from napari_sam.cli.models import COMMANDS
+from napari_sam.cli.open_images import check_exists, open_file
+from napari_sam.cli.options import examples, model_options, reader_option
 from napari_sam.cli.predict import predict
 from napari_sam.cli.request import request
 
@@ -27,34 +29,26 @@ if TYPE_CHECKING:
     from napari_sam.widget import SamWidget
 
 DOCK_NAME: Final = "Click to segment (SAM live)"
-"""As napari's menus call it, so that they find the widget instead of making another one."""
+"""The widget's title in napari's menus, by which they find the dock instead of adding another."""
 SAMPLES: Final = ("coins", "cell", "retina", "immunohistochemistry")
-_EXAMPLES: Final = """\b
-Examples:
-  napari-sam
-  napari-sam image.tif
-  napari-sam --sample coins
-  napari-sam --model vit_b image.tif
-  napari-sam embed stack.tif
-"""
 
 
 class _OpenByDefault(click.Group):
-    """A group of commands in which anything that is no command's name is meant for `open`."""
+    """A group of commands in which anything but the name of a command goes to `open`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put `open` in front unless a command, or an option of the group, comes first."""
-        own = {name for option in self.get_params(ctx) for name in option.opts}
-        if not args or args[0] not in {*self.commands, *own}:
+        options = {name for option in self.get_params(ctx) for name in option.opts}
+        if not args or args[0] not in {*self.commands, *options}:
             args = ["open", *args]
         return super().parse_args(ctx, args)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show the two ways to call it."""
+        """Show the usage of `open`."""
         formatter.write_usage(ctx.command_path, "[OPTIONS] [FILE]...")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show the options of `open` as our own."""
+        """Show the options of `open` as those of the group."""
         options = [
             *(param for param in open_.params if isinstance(param, click.Option)),
             *self.get_params(ctx),
@@ -68,13 +62,19 @@ class _OpenByDefault(click.Group):
 @click.group(
     cls=_OpenByDefault,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=_EXAMPLES,
+    epilog=examples(
+        "napari-sam",
+        "napari-sam image.tif",
+        "napari-sam --sample coins",
+        "napari-sam --model vit_b image.tif",
+        "napari-sam embed stack.tif",
+    ),
 )
 @click.version_option(__version__, package_name=DISTRIBUTION, prog_name="napari-sam")
 def main() -> None:
-    """Open napari with the widget that segments with clicks, on FILEs if there are any.
+    """Open FILEs in napari with the widget that segments with clicks.
 
-    The first image is annotated at once: click on something in it.
+    The topmost image is ready to be annotated: click on an object.
     """
     if warning := old_distribution_warning():
         click.echo(warning, err=True)
@@ -83,16 +83,18 @@ def main() -> None:
 @main.command(name="open", hidden=True)
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option("--sample", type=click.Choice(SAMPLES), help="Open one of the sample images.")
-@click.option("--reader", metavar="PLUGIN", help="The napari plugin that shall read the files.")
-@click.option("--model", metavar="NAME|FILE", help="A model of `napari-sam models`, or a file.")
-@click.option("--device", default="auto", help="What the model runs on, such as cpu or cuda:1.")
+@reader_option
+@model_options
 def open_(
     files: tuple[str, ...], sample: str | None, reader: str | None, model: str | None, device: str
 ) -> None:
-    """Open napari with the widget, on files or a sample."""
-    for file in files:
-        check_exists(file)
-    _open_window(files, sample, reader, choose_model(model, device))
+    """Open files or a sample in napari with the widget."""
+    try:
+        for file in files:
+            check_exists(file)
+        _open_window(files, sample, reader, choose_model(model, device))
+    except OpenError as error:
+        raise click.ClickException(str(error)) from error
 
 
 for _command in (predict, automatic, embed, request, *COMMANDS, *BENCH_COMMANDS):
@@ -108,7 +110,7 @@ def _open_window(
     try:
         for file in files:
             open_file(viewer, file, reader)
-    except click.ClickException:
+    except OpenError:
         viewer.close()
         raise
     if sample is not None:
@@ -119,14 +121,14 @@ def _open_window(
 
 
 def dock_widget(viewer: Viewer, choice: ModelChoice | None = None) -> SamWidget:
-    """Dock the widget on a viewer's first image, ready for the first click."""
+    """Dock the widget, ready for the first click on the topmost image."""
     from napari.layers import Image
 
     from napari_sam.widget import SamWidget
 
     images: list[Image] = [layer for layer in viewer.layers if isinstance(layer, Image)]
     if images:
-        viewer.layers.selection.active = images[-1]  # the topmost one
+        viewer.layers.selection.active = images[-1]  # the topmost
     widget = SamWidget(viewer, model=choice)
     viewer.window.add_dock_widget(widget, name=DOCK_NAME)
     if images:

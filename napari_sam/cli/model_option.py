@@ -1,4 +1,4 @@
-"""The model that a command was told to use."""
+"""The model that the options --model and --device choose."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ if TYPE_CHECKING:
 
 
 def find_checkpoint(name: str) -> Path | None:
-    """Return the file of a published model on this computer, or the one that `name` is itself.
+    """Return the file of a published model on this computer, or the file called `name`.
 
-    A published name means that model even where there is a file of this name; ``./name`` means
-    the file. None stands for the model inside the package.
+    A published name goes before a file of that name; ``./name`` means the file. None stands for
+    the model inside the package.
     """
     from napari_sam.catalogue import EMBEDDED, find_model, locate
 
     if not name:
-        raise click.UsageError("The name of the model is empty; `napari-sam models` lists them.")
+        raise click.UsageError("The model name is empty; see `napari-sam models`.")
     try:
         model = find_model(name)
     except ValueError as error:
         if Path(name).exists():
             return Path(name).absolute()
-        msg = f"{name} is no file, and {str(error)[0].lower()}{str(error)[1:]}"
+        msg = f"{name} is not a file, and {str(error)[0].lower()}{str(error)[1:]}"
         raise click.ClickException(msg) from error
     path = locate(model)
     if path is None:
-        msg = f"{name} is not on this computer: get it with `napari-sam download {name}`."
+        msg = f"{name} is not on this computer: run `napari-sam download {name}`."
         if Path(name).exists():
-            msg += f" For the file of this name, use --model .{os.sep}{name}."
+            msg += f" To use the file of that name, give --model .{os.sep}{name}."
         raise click.ClickException(msg)
     return None if path == EMBEDDED.embedded else path
 
 
 def choose_model(name: str | None, device: str) -> ModelChoice:
-    """Return the model that `find_checkpoint` finds, to run on a device."""
+    """Return the choice of a model and a device."""
     from napari_sam.session.models.model_choice import AUTO, ModelChoice, check_device
 
     checkpoint = None if name is None else find_checkpoint(name)
-    if device != AUTO:  # which takes torch, and so a while
+    if device != AUTO:  # imports torch, which takes a while
         try:
             check_device(device)
         except ValueError as error:
@@ -57,7 +57,7 @@ def choose_model(name: str | None, device: str) -> ModelChoice:
 
 
 def checked_choice(name: str | None, device: str) -> ModelChoice:
-    """Return what `choose_model` does, after a look into the file; imports torch."""
+    """Return the choice of a model and a device after checking the file; imports torch."""
     from napari_sam.session.models.model_choice import check
 
     try:
@@ -71,12 +71,13 @@ def checked_choice(name: str | None, device: str) -> ModelChoice:
 
 
 def load_chosen(choice: ModelChoice) -> Predictor:
-    """Load a model that was checked."""
+    """Load a checked model."""
     from napari_sam.session.jobs import user_message
     from napari_sam.session.models.model_choice import find_runtime, load_predictor
 
     try:
         return load_predictor(choice, find_runtime(choice))
     except (ValueError, RuntimeError, MemoryError, OSError) as error:
-        what = f"The model {choice.name} cannot be loaded"
-        raise click.ClickException(user_message(error, what, "choose a smaller model")) from error
+        failure = f"The model {choice.name} cannot be loaded"
+        message = user_message(error, failure, "choose a smaller model")
+        raise click.ClickException(message) from error

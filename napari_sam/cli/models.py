@@ -1,4 +1,4 @@
-"""Commands about models: what there is, what works here, and converting checkpoints."""
+"""Commands about models: list, download, convert, check the installation, clear embeddings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import click
 
 from napari_sam import __version__
 from napari_sam._distribution import DISTRIBUTION, old_distribution_warning
-from napari_sam.cli.exit_codes import examples
+from napari_sam.cli.options import examples, json_option
 
 if TYPE_CHECKING:
     from napari_sam.catalogue import PublishedModel
@@ -27,23 +27,25 @@ _LOW_MEMORY_GIB: Final = 4
 
 
 @click.command(epilog=examples("napari-sam models", "napari-sam models --json > models.json"))
-@click.option("--json", "as_json", is_flag=True, help="Print all that is known, for programs.")
+@json_option
 def models(as_json: bool) -> None:
-    """List the models that can be used, and those that are on this computer."""
+    """List the models, and which of them are on this computer."""
     from napari_sam.catalogue import MODELS, list_offers
     from napari_sam.storage.folders import models_folder
 
-    found = list_offers()
+    offers = list_offers()
     if as_json:
-        own = [str(offer.path) for offer in found if offer.model is None]
-        known = [_as_dict(model) for model in MODELS]
-        content = {"folder": str(models_folder()), "models": known, "own_files": own}
+        content = {
+            "folder": str(models_folder()),
+            "models": [_as_dict(model) for model in MODELS],
+            "own_files": [str(offer.path) for offer in offers if offer.model is None],
+        }
         click.echo(json.dumps(content, indent=2))
         return
     rows: list[Sequence[str]] = [("NAME", "SIZE", "ON DISK", "LICENCE", "GOOD FOR")]
-    rows += [offer.cells for offer in found]
+    rows += [offer.cells for offer in offers]
     click.echo(_table(rows))
-    click.echo(f"\nPut files of your own into {models_folder()}.")
+    click.echo(f"\nPut your own checkpoint files into {models_folder()}.")
 
 
 def _as_dict(model: PublishedModel) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def _as_dict(model: PublishedModel) -> dict[str, Any]:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
-    """Align all columns but the last, which may be as long as it likes."""
+    """Align all columns but the last."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     return "\n".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
@@ -76,7 +78,7 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 @click.command(epilog=examples("napari-sam doctor"))
 def doctor() -> None:
-    """Say what is installed, what the models can run on, and what to repair."""
+    """Show versions, devices, memory and folders, and what to repair."""
     problems: list[str] = []
     for title, lines in (
         ("Versions", _versions(problems)),
@@ -98,10 +100,10 @@ def doctor() -> None:
 def _versions(problems: list[str]) -> Iterator[str]:
     yield f"{DISTRIBUTION} {__version__}"
     yield f"Python {platform.python_version()} on {platform.platform()} ({sys.executable})"
-    found = {name: version for name in _PACKAGES if (version := _version(name))}
-    yield from (f"{name} {version}" for name, version in found.items())
-    if not found.keys() & {"PyQt6", "PySide6"}:
-        problems.append("There is no Qt, so no window can open: run `pip install PyQt6`.")
+    versions = {name: version for name in _PACKAGES if (version := _version(name))}
+    yield from (f"{name} {version}" for name, version in versions.items())
+    if not versions.keys() & {"PyQt6", "PySide6"}:
+        problems.append("Qt is missing, so no window can open: run `pip install PyQt6`.")
 
 
 def _version(distribution: str) -> str:
@@ -117,7 +119,7 @@ def _devices(problems: list[str]) -> Iterator[str]:
 
         from napari_sam.model.runtime.devices import available_devices, fastest_precision
     except (ImportError, OSError) as error:
-        problems.append(f"PyTorch does not load ({error}): install it again.")
+        problems.append(f"PyTorch cannot be imported ({error}): reinstall it.")
         return
     devices = available_devices()
     for device in devices:
@@ -144,7 +146,7 @@ def _memory(problems: list[str]) -> Iterator[str]:
     if free < _LOW_MEMORY_GIB * _GIB:
         problems.append(
             f"Only {free / _GIB:.1f} GiB of memory are available: close other programs before you "
-            "choose vit_l or vit_h."
+            "use vit_l or vit_h."
         )
 
 
@@ -155,36 +157,37 @@ def _folders(problems: list[str]) -> Iterator[str]:
         folders.EMBEDDINGS_VARIABLE: folders.embeddings_folder(),
         folders.JOURNALS_VARIABLE: folders.journals_folder(),
     }
-    own = {
-        "ours": folders.models_folder(),
+    shown = {
+        "models": folders.models_folder(),
         "embeddings": folders.embeddings_folder(),
         "journals": folders.journals_folder(),
+        **folders.shared_model_folders(),
     }
-    for owner, folder in {**own, **folders.shared_model_folders()}.items():
+    for title, folder in shown.items():
         try:
             size = _size(folder)
         except OSError as error:
             size = f"cannot be read ({error.strerror})"
-            problems.append(f"Give yourself the right to read {error.filename or folder}.")
-        yield f"{owner}: {folder}, {size}"
+            problems.append(f"You have no permission to read {error.filename or folder}.")
+        yield f"{title}: {folder}, {size}"
     for variable, folder in written.items():
-        if why := _why_unwritable(folder):
+        if reason := _why_unwritable(folder):
             problems.append(
-                f"Nothing can be kept in {folder} ({why}): make it a folder that you may write "
-                f"to, or name another one with the variable {variable}."
+                f"Cannot write to {folder} ({reason}): make it a writable folder, or set the "
+                f"environment variable {variable} to another one."
             )
 
 
 def _size(folder: Path) -> str:
     if folder.is_dir():
         return f"{_size_bytes(folder) / _MIB:.0f} MiB"
-    return "no folder" if folder.exists() else "not there"
+    return "not a folder" if folder.exists() else "does not exist yet"
 
 
 def _why_unwritable(folder: Path) -> str:
-    """Return why no file can be written in a folder, which need not exist yet; "" if one can."""
+    """Return why no file can be written to a folder, which need not exist yet; "" if one can."""
     try:
-        existing = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         with TemporaryFile(dir=existing):
             return ""
     except OSError as error:
@@ -193,9 +196,9 @@ def _why_unwritable(folder: Path) -> str:
 
 def _size_bytes(folder: Path) -> int:
     # Links are left out: in Hugging Face's cache every file would count twice.
-    # Not by `rglob`, which has no word for a folder that it cannot read.
-    found = [path for path in folder.iterdir() if not path.is_symlink()]
-    return sum(_size_bytes(path) if path.is_dir() else path.stat().st_size for path in found)
+    # Not by `rglob`, which silently skips folders that it cannot read.
+    paths = [path for path in folder.iterdir() if not path.is_symlink()]
+    return sum(_size_bytes(path) if path.is_dir() else path.stat().st_size for path in paths)
 
 
 @click.command(
@@ -208,10 +211,10 @@ def _size_bytes(folder: Path) -> int:
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 def convert(source: Path, target: Path, overwrite: bool) -> None:
-    """Write the checkpoint IN as OUT, a safetensors file.
+    """Convert the checkpoint IN to OUT, a safetensors file.
 
-    IN may be a file of Meta, MobileSAM, MedSAM, micro-sam or Hugging Face, or a folder that
-    Hugging Face's SamModel was saved to. No code inside it is run.
+    IN may be a file from Meta, MobileSAM, MedSAM, micro-sam or Hugging Face, or a folder that
+    Hugging Face's SamModel was saved to. Code inside it is never run.
     """
     from napari_sam.model import CheckpointError
     from napari_sam.model.checkpoints.conversion import convert as convert_checkpoint
@@ -228,40 +231,40 @@ def convert(source: Path, target: Path, overwrite: bool) -> None:
 @click.command(epilog=examples("napari-sam download vit_b"))
 @click.argument("name")
 def download(name: str) -> None:
-    """Download the published model NAME, for later use without a network.
+    """Download the published model NAME, for use without a network.
 
-    `napari-sam models` lists the names. The file is checked before it gets its name.
+    `napari-sam models` lists the names. The file is verified before it is used.
     """
     from napari_sam.catalogue import DownloadError, find_model, locate
     from napari_sam.catalogue import download as download_model
 
     try:
         model = find_model(name)
-        found = locate(model)
-        if found is None:
+        path = locate(model)
+        if path is None:
             with click.progressbar(length=1000, label=name, file=sys.stderr) as bar:
-                found = download_model(
+                path = download_model(
                     model, lambda done, total: bar.update(_thousandths(done, total) - bar.pos)
                 )
     except DownloadError as error:
         raise click.ClickException(str(error)) from error
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    click.echo(str(found))
+    click.echo(str(path))
 
 
 def _thousandths(done_bytes: int, total_bytes: int) -> int:
-    """Return the share that is done; nothing while the total is unknown."""
+    """Return the share that is done; 0 while the total is unknown."""
     return 1000 * done_bytes // total_bytes if total_bytes else 0
 
 
 @click.command(epilog=examples("napari-sam cache", "napari-sam cache --clear"))
-@click.option("--clear", is_flag=True, help="Remove all that is kept.")
+@click.option("--clear", is_flag=True, help="Delete all embeddings.")
 def cache(clear: bool) -> None:
-    """Show where image embeddings are kept and how many, or remove them.
+    """Show where image embeddings are kept and how many, or delete them.
 
-    An image that was embedded before is ready at once. The variable NAPARI_SAM_EMBEDDINGS names
-    another folder.
+    An image that was embedded before is ready at once. The environment variable
+    NAPARI_SAM_EMBEDDINGS names another folder.
     """
     from napari_sam.session.embedding.store import EmbeddingStore
 
@@ -273,4 +276,4 @@ def cache(clear: bool) -> None:
 
 
 COMMANDS: Final = (models, download, doctor, cache, convert)
-"""All that `napari-sam` can do besides opening a window."""
+"""The commands in this module."""

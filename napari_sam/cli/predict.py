@@ -1,32 +1,31 @@
-"""The command that finds the objects that prompts mean, in one image."""
+"""`napari-sam predict`: segment the prompted objects in one image."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from napari_sam.cli.exit_codes import STOPPED, find_readers
+from napari_sam.cli.automatic import overlap_names
+from napari_sam.cli.exit_codes import FAILED, NOTHING_WRITTEN, end_stopped, print_error
 from napari_sam.cli.model_option import checked_choice, load_chosen
+from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
+from napari_sam.cli.options import LazyChoice, json_option, model_options, reader_option
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from napari_sam.batch.open_images import OpenedPlane
-    from napari_sam.batch.prompted import MaskPrompt, PromptedMask
+    from napari_sam.batch.prompted import MaskStart, PromptedMask
     from napari_sam.formats.image import ImageInfo
+    from napari_sam.session.prompts.prompts import Prompts
 
-MULTIMASK: Final = ("best", "all", "off")
-OVERLAPS: Final = ("better", "smaller", "larger")
+Numbers = tuple[float, ...]
+
 _EXAMPLES: Final = """\b
 Examples:
   napari-sam predict coins.png --point 211,192 -o coin.png
@@ -36,22 +35,22 @@ Examples:
   napari-sam predict stack.tif --slice 3 --point 50,60 --multimask all --json
 
 \b
-OUT may end in
-  .tif, .ome.tif, .png, .npy   the number of the object at each pixel, 0 for none
-  .json, .geojson, .zip, .txt  COCO, outlines, ImageJ ROIs, YOLO
+Formats (by the ending of OUT):
+  .tif, .ome.tif, .png, .npy   label images: the object of each pixel, 0 for none
+  .json, .geojson, .zip, .txt  COCO, GeoJSON, ImageJ ROIs, YOLO
   .npz, .csv                   NumPy with all masks, a table of measurements
 
 \b
 Exit codes:
-  0    all objects have a mask
-  1    an object has none, all pixels look the same, or a file cannot be read or written
-  2    the command was called wrongly: see its message
+  0    every object has a mask
+  1    a mask is empty, all pixels look the same, or a file cannot be read or written
+  2    wrong call: see the message
   130  stopped with Ctrl-C
 """
 
 
 class _Numbers(click.ParamType[Any]):
-    """So many numbers with commas between."""
+    """A fixed count of numbers, comma-separated."""
 
     def __init__(self, name: str, count: int) -> None:
         self.name, self._count = name, count
@@ -59,7 +58,7 @@ class _Numbers(click.ParamType[Any]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[float, ...]:
-        """Turn text into numbers."""
+        """Parse the numbers."""
         if isinstance(value, tuple):
             return value
         try:
@@ -78,53 +77,55 @@ _BOX: Final = _Numbers("X0,Y0,X1,Y1", 4)
 @click.command(epilog=_EXAMPLES)
 @click.argument("image", metavar="IMAGE")
 @click.option(
-    "--point", "points", type=_POINT, multiple=True, help="In the object; several are possible."
+    "--point", "points", type=_POINT, multiple=True, help="Point on the object; repeatable."
 )
-@click.option("--background", type=_POINT, multiple=True, help="Not in the object.")
 @click.option(
-    "--box", "boxes", type=_BOX, multiple=True, help="Around an object; one object for each."
+    "--background", type=_POINT, multiple=True, help="Point not on the object; repeatable."
+)
+@click.option(
+    "--box", "boxes", type=_BOX, multiple=True, help="Box around an object; one object per box."
 )
 @click.option(
     "--mask",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="To start from: an image of the same size, not 0 in the object, or low-res logits (.npy).",
+    help="Mask to refine: an image of the same size, nonzero on the object, or low-res logits "
+    "(.npy).",
 )
 @click.option(
     *("-o", "--output", "output"),
     metavar="OUT",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write the masks; its ending is the format.",
+    help="File for the masks; the ending sets the format.",
 )
 @click.option(
     "--multimask",
-    type=click.Choice(MULTIMASK),
-    default=MULTIMASK[0],
+    type=click.Choice(("best", "all", "off")),
+    default="best",
     show_default=True,
-    help="Of three masks the best, or all, or a single one to begin with.",
+    help="Write the best of several masks, or all of them, or predict a single one.",
 )
-@click.option("--slice", "place", metavar="N[,N...]", help="Which slice of a stack, from 0.")
-@click.option("--layer", metavar="NAME", help="Which image, if there are several in the file.")
+@click.option("--slice", "position", metavar="N[,N...]", help="Slice of a stack, from 0.")
+@click.option("--layer", metavar="NAME", help="Which image of a file that contains several.")
 @click.option(
     "--overlap",
-    type=click.Choice(OVERLAPS),
-    default=OVERLAPS[0],
+    type=LazyChoice(overlap_names),
+    default="better",
     show_default=True,
-    help="Of overlapping objects, which has the pixel where there is but one number for each.",
+    help="Which object wins where objects overlap (label images only).",
 )
-@click.option("--model", metavar="NAME|FILE", help="A model of `napari-sam models`, or a file.")
-@click.option("--device", default="auto", help="What the model runs on, such as cpu or cuda:1.")
-@click.option("--reader", metavar="PLUGIN", help="The napari plugin that shall read the image.")
-@click.option("--json", "as_json", is_flag=True, help="Print scores, boxes and areas as JSON.")
+@model_options
+@reader_option
+@json_option
 def predict(
     image: str,
-    points: Sequence[tuple[float, float]],
-    background: Sequence[tuple[float, float]],
-    boxes: Sequence[tuple[float, ...]],
+    points: Sequence[Numbers],
+    background: Sequence[Numbers],
+    boxes: Sequence[Numbers],
     mask: Path | None,
     output: Path | None,
     multimask: str,
-    place: str | None,
+    position: str | None,
     layer: str | None,
     overlap: str,
     model: str | None,
@@ -132,30 +133,29 @@ def predict(
     reader: str | None,
     as_json: bool,
 ) -> None:
-    """Find the object that points, a box or a mask mean in IMAGE, or one object for each box.
+    """Segment the object in IMAGE that points, a box or a mask prompt, or one object per box.
 
-    X and Y are pixels, from the left and from the top, 0,0 being the centre of the first.
+    A click gives the mask that the widget preselects while it shows the whole image. X and Y are
+    pixels from the top left; 0,0 is the centre of the first pixel.
     """
-    os.environ.setdefault("TQDM_DISABLE", "1")  # napari's bar for opening files
-    from napari_sam.batch.prompted import ObjectPrompt, find_prompted, write_prompted
+    hide_progress_of_napari()
+    from napari_sam.batch.prompted import segment_prompts, write_prompted
+    from napari_sam.session.embedding.embeddings import Embedder
 
     _check_prompts(points, background, boxes, mask)
     _check_output(output, image)
     with _errors_explained(image):
-        predictor = load_chosen(checked_choice(model, device))
-        plane, info = _opened(image, reader, layer, place)
-        corners = [corner for box in boxes for corner in (box[:2], box[2:])]
-        _check_inside([*points, *background, *corners], info.plane_shape)
-        start = None if mask is None else _mask_prompt(mask, info.plane_shape)
-        each = partial(ObjectPrompt, tuple(points), tuple(background))
-        box_of_mask = start.box_xyxy if start and not points else None
-        prompts = [each(box) for box in boxes] or [each(box_of_mask)]
-        logits = start.logits if start else None
-        found = find_prompted(predictor, _pixels(plane), prompts, logits, multimask)
-        files = [] if output is None else write_prompted(output, info, found, overlap)
-    _tell(image, info, found, files, as_json)
-    if any(not one.area_px for one in found):
-        sys.exit(1)
+        choice = checked_choice(model, device)
+        predictor = load_chosen(choice)
+        opened, info = _opened(image, reader, layer, position)
+        start = None if mask is None else _start(mask, info.plane_shape)
+        prompts = _prompts(points, background, boxes, start, info.plane_shape)
+        embedder = Embedder(choice, lambda *_: predictor)
+        masks = segment_prompts(embedder, opened.plane, prompts, start, multimask)
+        files = [] if output is None else write_prompted(output, info, masks, overlap)
+    _print_results(image, info, masks, files, as_json)
+    if not all(mask.area_px for mask in masks):
+        sys.exit(FAILED)
 
 
 @contextmanager
@@ -165,8 +165,7 @@ def _errors_explained(image: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo("Stopped. Nothing is written.", err=True)
-        sys.exit(STOPPED)
+        end_stopped(NOTHING_WRITTEN)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     except (RuntimeError, MemoryError, OSError) as error:
@@ -179,7 +178,7 @@ def _check_prompts(
     if not (points or background or boxes or mask):
         raise click.UsageError("There is no prompt: give --point, --box or --mask.")
     if len(boxes) > 1 and (points or background or mask):
-        msg = "Several boxes mean several objects: give points or a mask with one box at most."
+        msg = "Several boxes mean several objects: points or a mask go with one box at most."
         raise click.UsageError(msg)
 
 
@@ -197,46 +196,62 @@ def _check_output(output: Path | None, image: str) -> None:
 
 
 def _opened(
-    image: str, reader: str | None, layer: str | None, place: str | None
+    file: str, reader: str | None, layer: str | None, position: str | None
 ) -> tuple[OpenedPlane, ImageInfo]:
-    """Open the plane that is meant, and describe it."""
-    from napari_sam.batch.open_images import open_images
+    """Open the chosen plane, and describe it."""
     from napari_sam.session.annotations import image_info
 
-    find_readers()
-    opened = open_images(image, reader)
-    if layer is None and len(opened) == 1:
-        chosen = opened
-    else:
-        chosen = [one for one in opened if one.name == layer]
+    images = NapariOpener(reader)(file)
+    chosen = images
+    if layer is not None or len(images) > 1:
+        chosen = [image for image in images if image.name == layer]
     if len(chosen) != 1:
-        names = ", ".join(one.name for one in opened)
-        raise click.UsageError(f"Choose one image of {image} with --layer: {names}.")
-    one = chosen[0]
-    index = place or ",".join("0" for length in one.shape[:-2] if length == 1)
-    planes = [plane for plane in one.planes if ",".join(map(str, plane.slice_index)) == index]
+        names = ", ".join(image.name for image in images)
+        raise click.UsageError(f"Choose one image of {file} with --layer: {names}.")
+    image, stack_shape = chosen[0], chosen[0].shape[:-2]
+    index = position or ",".join("0" for length in stack_shape if length == 1)
+    planes = [plane for plane in image.planes if ",".join(map(str, plane.slice_index)) == index]
+    if not planes and not stack_shape:
+        raise click.UsageError(f"{file} has one plane and no slices.")
     if not planes:
-        last = ",".join(str(length - 1) for length in one.shape[:-2]) or "nothing"
-        msg = f"{image} has {len(one.planes)} slices: choose one with --slice, up to {last}."
-        raise click.UsageError(msg if one.shape[:-2] else f"{image} has one plane and no slices.")
+        last = ",".join(str(length - 1) for length in stack_shape)
+        msg = f"{file} has {len(image.planes)} slices: choose one with --slice, up to {last}."
+        raise click.UsageError(msg)
     info = image_info(
-        Path(image).name, one.shape[-2:], one.scale[-2:], one.units[-2:], one.axis_labels[-2:]
+        Path(file).name,
+        image.shape[-2:],
+        image.scale[-2:],
+        image.units[-2:],
+        image.axis_labels[-2:],
     )
     return planes[0], info
 
 
-def _pixels(opened: OpenedPlane) -> NDArray[np.uint8]:
-    """Read a plane in which there is something to be seen."""
-    from napari_sam.session.image.whole_plane import read_whole
+def _prompts(
+    points: Sequence[Numbers],
+    background: Sequence[Numbers],
+    boxes: Sequence[Numbers],
+    start: MaskStart | None,
+    shape: tuple[int, int],
+) -> list[Prompts]:
+    """Return the prompts of each object."""
+    from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 
-    plane = opened.plane
-    pixels = read_whole(plane)
-    if (pixels == pixels[0, 0]).all():
-        raise click.ClickException(plane.why_same(plane.pyramid.whole))
-    return pixels
+    corners = [corner for box in boxes for corner in (box[:2], box[2:])]
+    _check_inside([*points, *background, *corners], shape)
+    height, width = shape
+    # Half a pixel further out than the image is on its border.
+    points_xy = tuple(
+        (min(max(x, -0.5), width - 0.5), min(max(y, -0.5), height - 0.5))
+        for x, y in (*points, *background)
+    )
+    labels = (FOREGROUND,) * len(points) + (BACKGROUND,) * len(background)
+    box_of_start = start.box_xyxy if start and not points else None
+    boxes_xyxy: Sequence[Any] = boxes or [box_of_start]
+    return [Prompts(points_xy, labels, box) for box in boxes_xyxy]
 
 
-def _check_inside(places: Sequence[Sequence[float]], shape: tuple[int, int]) -> None:
+def _check_inside(places: Sequence[Numbers], shape: tuple[int, int]) -> None:
     height, width = shape
     for x, y in places:
         if not (-1 <= x <= width and -1 <= y <= height):
@@ -244,40 +259,40 @@ def _check_inside(places: Sequence[Sequence[float]], shape: tuple[int, int]) -> 
             raise click.UsageError(msg)
 
 
-def _mask_prompt(path: Path, shape: tuple[int, int]) -> MaskPrompt:
-    from napari_sam.batch.prompted import read_mask_prompt
+def _start(path: Path, shape: tuple[int, int]) -> MaskStart:
+    from napari_sam.batch.prompted import read_start
 
     try:
-        return read_mask_prompt(path, shape)
+        return read_start(path, shape)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
 
-def _tell(
+def _print_results(
     image: str,
     info: ImageInfo,
-    found: Sequence[PromptedMask],
+    masks: Sequence[PromptedMask],
     files: Sequence[Path],
     as_json: bool,
 ) -> None:
     if as_json:
         objects = [
             {
-                "object": one.number,
-                "candidate": one.candidate,
-                "iou_score": one.iou_score,
-                "area": one.area_px,
-                "box_xyxy": one.box_xyxy,
+                "object": mask.label_id,
+                "candidate": mask.candidate,
+                "iou_score": mask.iou_score,
+                "area": mask.area_px,
+                "box_xyxy": mask.box_xyxy,
             }
-            for one in found
+            for mask in masks
         ]
         names = [str(file) for file in files]
         content = {"image": image, "size": info.plane_shape, "objects": objects, "files": names}
         click.echo(json.dumps(content, indent=2))
-    for one in found:
-        what = f"object {one.number}, candidate {one.candidate}"
-        if one.box_xyxy is None:
-            click.echo(f"Error: {what}: the mask is empty; give other prompts.", err=True)
+    for mask in masks:
+        name = f"object {mask.label_id}, candidate {mask.candidate}"
+        if mask.box_xyxy is None:
+            print_error(f"{name}: the mask is empty; try other prompts.")
         elif not as_json:
-            box = ",".join(map(str, one.box_xyxy))
-            click.echo(f"{what}: score {one.iou_score:.3f}, {one.area_px} pixels, box {box}")
+            box = ",".join(map(str, mask.box_xyxy))
+            click.echo(f"{name}: score {mask.iou_score:.3f}, {mask.area_px} pixels, box {box}")

@@ -1,4 +1,4 @@
-"""The command that answers JSON requests as a hosted endpoint would."""
+"""`napari-sam request`: answer JSON requests like a hosted SAM endpoint."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import click
 
-from napari_sam.cli.exit_codes import STOPPED
+from napari_sam.cli.exit_codes import FAILED, NOTHING_WRITTEN, end_stopped, print_error
 from napari_sam.cli.model_option import checked_choice, load_chosen
+from napari_sam.cli.options import model_options
 
 _EXAMPLES: Final = """\b
 Examples:
@@ -31,7 +32,7 @@ A request:
 Exit codes:
   0    all rows are answered
   1    some rows have an error instead, or the answer cannot be written
-  2    the command was called wrongly, or this is no request: see its message
+  2    wrong call, or not a request: see the message
   130  stopped with Ctrl-C
 """
 
@@ -41,19 +42,18 @@ Exit codes:
 @click.option(
     *("-o", "--output"),
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write the answer, instead of printing it.",
+    help="Write the answer to this file instead of printing it.",
 )
-@click.option("--model", metavar="NAME|FILE", help="A model of `napari-sam models`, or a file.")
-@click.option("--device", default="auto", help="What the model runs on, such as cpu or cuda:1.")
-@click.option("--allow-urls", is_flag=True, help="Open http and https addresses of images.")
+@model_options
+@click.option("--allow-urls", is_flag=True, help="Also load images from http and https addresses.")
 def request(
     file: Any, output: Path | None, model: str | None, device: str, allow_urls: bool
 ) -> None:
-    """Answer a request, in the JSON that hosted SAM endpoints take.
+    """Answer a JSON request like a hosted SAM endpoint.
 
     FILE.json is the request, or - for standard input. An image is base64, a path or a data URL;
-    points, boxes and labels are JSON in strings, empty for none. The answer has for each row its
-    predictions, or an error in their place.
+    points, boxes and labels are JSON strings, empty for none. The answer has the predictions, or
+    an error, for each row.
     """
     from napari_sam.formats.files import ExportError, write_json
     from napari_sam.request import RequestError, Rules, answer_request
@@ -77,13 +77,12 @@ def request(
     except ExportError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
-        click.echo("Stopped. Nothing is written.", err=True)
-        sys.exit(STOPPED)
+        end_stopped(NOTHING_WRITTEN)
     errors = [answer["error"] for answer in answers if "error" in answer]
-    for one in errors:
-        click.echo(f"Error: row {one['row']}: {one['message']}", err=True)
+    for row_error in errors:
+        print_error(f"row {row_error['row']}: {row_error['message']}")
     if errors:
-        sys.exit(1)
+        sys.exit(FAILED)
 
 
 def _read(file: Any) -> Any:

@@ -18,8 +18,8 @@ import tifffile
 from click.testing import CliRunner
 
 from napari_sam.batch import outputs
-from napari_sam.cli import automatic as cli_automatic
-from napari_sam.cli import automatic_options as cli_published
+from napari_sam.cli.automatic import automatic
+from napari_sam.cli.automatic_options import published_settings
 from napari_sam.cli.main import main
 from napari_sam.engine.automatic_settings import OUTPUT_MODES, AutomaticSettings
 from napari_sam.formats import read_coco
@@ -109,7 +109,7 @@ def test_a_folder(folder, tmp_path):
     arguments = (folder, "-o", results, "--format", "tiff,coco,geojson,sam", *FEW)
     outcome = run(*arguments, "--proposals", "--edges")
     assert outcome.exit_code == 1
-    assert "3 done, 0 were complete already, 1 failed" in outcome.stdout
+    assert "3 done, 0 already complete, 1 failed" in outcome.stdout
     assert f"Error: {folder / 'broken.tif'}: Cannot open" in outcome.stderr
     endings = (".tif", ".json", ".geojson", "_sam.json", "_proposals.csv", "_edges.tif")
     for name in ("rgb", "deep/rgba", "stack"):
@@ -179,20 +179,26 @@ def test_wrong_calls_have_a_code_of_their_own(folder, tmp_path, wrong, monkeypat
 
 
 def test_published_names_and_defaults():
-    options = {option.name for option in cli_automatic.automatic.params}
+    options = {option.name for option in automatic.params}
     assert set(vars(AutomaticSettings())) <= options
-    named = tuple(preset.name.replace(" ", "-") for preset in PRESETS)
-    assert named == cli_published.PRESETS
-    assert cli_published.published_settings("natural-image") == (AutomaticSettings(), 1)
-    assert cli_automatic.FORMATS == outputs.FORMATS
-    assert tuple(outputs.OVERLAPS) == cli_automatic.OVERLAPS
-    assert sorted(cli_published.OUTPUT_MODES) == sorted(OUTPUT_MODES)
-    given = {"points_per_side": 5, "crop_n_layers": None}
-    settings, _ = cli_published.published_settings("few-large", **given)
+    assert published_settings("natural-image") == (AutomaticSettings(), 1)
+    assert published_settings() == published_settings("natural-image")
+    values = {"points_per_side": 5, "crop_n_layers": None}
+    settings, _ = published_settings("few-large", **values)
     assert settings.points_per_side == 5
     assert settings.box_nms_thresh == 0.5
-    assert cli_published.published_settings("cells")[1] < 1
-    assert cli_published.published_settings("cells", max_share=0.9)[1] == 0.9
+    assert published_settings("cells")[1] < 1
+    assert published_settings("cells", max_share=0.9)[1] == 0.9
+
+
+def test_the_help_lists_the_choices_of_the_code():
+    text = run("--help").stdout
+    presets = "|".join(preset.name.replace(" ", "-") for preset in PRESETS)
+    assert f"--preset [{presets}]" in text
+    assert f"--output-mode [{'|'.join(OUTPUT_MODES)}]" in " ".join(text.split())
+    assert f"--overlap [{'|'.join(outputs.OVERLAPS)}]" in text
+    formats = text.partition("Formats")[2].replace(",", " ").split()
+    assert set(outputs.FORMATS) <= set(formats)
 
 
 def test_every_command_has_examples():
@@ -248,7 +254,7 @@ def test_a_run_that_is_killed_and_one_that_is_stopped(many, uninterrupted, tmp_p
     stopped.send_signal(signal.SIGINT)
     _, errors = stopped.communicate(timeout=TIMEOUT_S)
     assert stopped.returncode == 130, errors
-    assert "the same command goes on" in errors
+    assert "run the same command again to continue" in errors
     assert "Traceback" not in errors
 
     result = run(*arguments)

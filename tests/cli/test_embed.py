@@ -97,7 +97,7 @@ def test_a_viewer_finds_everything_embedded(
     write(tmp_path / name)
     result = run(tmp_path / name)
     assert result.exit_code == 0, result.output
-    assert f"{count} embeddings, {count} computed, 0 were there" in result.output
+    assert f"{count} embeddings, {count} computed, 0 already there" in result.output
 
     encoded = []
     true_encode = remembering_predictor.encode
@@ -119,7 +119,7 @@ def test_a_viewer_finds_everything_embedded(
 
 
 def test_what_is_there_is_skipped(stack_file):
-    assert "3 computed, 0 were there already" in run(stack_file).output
+    assert "3 computed, 0 already there" in run(stack_file).output
     again = run("--json", stack_file)
     assert again.exit_code == 0
     content = json.loads(again.stdout)
@@ -143,7 +143,7 @@ def test_what_fails_is_listed_and_the_rest_is_done(stack_file, tmp_path):
         f"Error: Cannot open {tmp_path / 'none.tif'}: there is no such file.",
         f"Error: Cannot open {broken}: ",
         f"Error: {flat}: 'flat' has shape (30, 40, 5)",
-        f"Error: {program} is a program",
+        f"Error: {program} is a Python script",
     ):
         assert text in result.output
     assert "0 embeddings" not in result.output
@@ -186,7 +186,7 @@ def test_ctrl_c_keeps_what_is_done(stack_file, embeddings_folder):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 130
-    assert "the same command goes on" in errors
+    assert "run the same command again to continue" in errors
     assert "Traceback" not in errors
     content = json.loads(run("--json", stack_file).stdout)["files"][0]
     assert content["found"] >= 1

@@ -156,7 +156,7 @@ def test_a_model_and_a_device_to_begin_with(opened, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("sam3", ("is no file", "vit_b")), ("vit_h", ("napari-sam download vit_h",))],
+    [("sam3", ("is not a file", "vit_b")), ("vit_h", ("napari-sam download vit_h",))],
 )
 def test_a_model_that_is_not_there(opened, monkeypatch, tmp_path, name, words):
     monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path))

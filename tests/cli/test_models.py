@@ -71,7 +71,7 @@ def test_doctor_says_what_there_is(folder):
     assert result.exit_code == 0
     for text in (f"torch {metadata.version('torch')}", "cpu, ", "GiB available", "'auto' chooses"):
         assert text in result.output
-    assert f"ours: {folder}, 3 MiB" in result.output
+    assert f"models: {folder}, 3 MiB" in result.output
     assert "Hugging Face" in result.output
 
 
@@ -86,24 +86,24 @@ def test_doctor_names_folders_that_may_not_be_read(folder, monkeypatch):
     monkeypatch.setattr(Path, "iterdir", refuse)
     result = _run("doctor")
     assert result.exit_code == 0
-    assert f"ours: {folder}, cannot be read (Permission denied)" in result.output
-    assert f"To repair: Give yourself the right to read {folder}" in result.output
+    assert f"models: {folder}, cannot be read (Permission denied)" in result.output
+    assert f"To repair: You have no permission to read {folder}" in result.output
 
 
 @pytest.mark.parametrize("variable", ["NAPARI_SAM_EMBEDDINGS", "NAPARI_SAM_JOURNALS"])
-def test_doctor_names_folders_that_nothing_can_be_kept_in(tmp_path, monkeypatch, variable):
+def test_doctor_names_folders_that_cannot_be_written(tmp_path, monkeypatch, variable):
     sound = _run("doctor").output
-    assert "Nothing can be kept" not in sound
+    assert "Cannot write" not in sound
     assert "journals: " in sound
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         monkeypatch.setenv(variable, str(folder))
         output = _run("doctor").output
-        assert f"To repair: Nothing can be kept in {folder} (Not a directory)" in output
-        assert f"name another one with the variable {variable}." in output
+        assert f"To repair: Cannot write to {folder} (Not a directory)" in output
+        assert f"set the environment variable {variable} to another one." in output
         assert (tmp_path / "file").is_file()
     monkeypatch.setenv(variable, str(tmp_path / "new" / "folder"))
-    assert "Nothing can be kept" not in _run("doctor").output
+    assert "Cannot write" not in _run("doctor").output
     assert not (tmp_path / "new").exists()
 
 
@@ -118,7 +118,7 @@ def test_doctor_says_what_to_repair(monkeypatch):
     monkeypatch.setattr(cli_models, "_version", lambda name: "")
     monkeypatch.setattr(cli_models, "old_distribution_warning", lambda: "Uninstall the old one.")
     output = _run("doctor").output
-    assert "To repair: There is no Qt" in output
+    assert "To repair: Qt is missing" in output
     assert "To repair: Uninstall the old one." in output
     assert "Nothing to repair" not in output
 

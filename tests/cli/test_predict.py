@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import types
 
 import imageio.v3 as imageio
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 import tifffile
 from click.testing import CliRunner
 
-from napari_sam.batch.prompted import ObjectPrompt, find_prompted
 from napari_sam.cli.main import main
 from napari_sam.formats import read_coco
 
@@ -134,17 +132,6 @@ def test_an_image_without_anything_to_be_seen_is_refused(tmp_path, value, why):
     assert "SAM sees nothing here" in result.stderr
     assert why in result.stderr
     assert not (tmp_path / "out.png").exists()
-
-
-def test_a_score_is_one_at_most():
-    crop = types.SimpleNamespace(mask=np.ones((2, 3), bool), top=1, left=2)
-    prediction = types.SimpleNamespace(
-        iou_predictions=np.array([0.5, 1.01, 1.02], np.float32), mask_crop=lambda _: crop
-    )
-    predictor = types.SimpleNamespace(encode=lambda _: None, decode=lambda *_, **__: prediction)
-    prompts = [ObjectPrompt(((3.0, 3.0),))]
-    found = find_prompted(predictor, np.zeros((9, 9, 3), np.uint8), prompts, None, "all")
-    assert [one.iou_score for one in found] == [1, 1, 0.5]
 
 
 def test_what_cannot_be_read_or_written(image_file, tmp_path):

@@ -15,11 +15,11 @@ from napari_sam.session.decoding.candidates import Candidates, decode, ranked
 from napari_sam.session.decoding.mask_prompts import logits_of_region
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.ranking import Memory
+from napari_sam.session.decoding.segment import embed_now
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile, union
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
-from napari_sam.session.jobs import CallbackQueue, Job
 from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import ObjectRecord, score_of
@@ -115,10 +115,14 @@ def decode_batch_prompts(
     items = list(_items(pyramid, objects, in_sight))
     found: dict[int, BatchResult] = {}
     done = len(objects) - len(items)
+
+    def on_step(_: float) -> None:
+        report(done / len(objects))
+
     for turn in range(_MAX_ROUNDS):
         again: list[_Item] = []
         for tile, members in _tiles_for(pyramid, items):
-            embedded = _embed(embedder, plane, tile, report, done / len(objects))
+            embedded = embed_now(embedder, plane, tile, on_step)
             for first in range(0, len(members), _BATCH):
                 if not report(done / len(objects)):
                     return [found[index] for index in sorted(found)]
@@ -179,16 +183,6 @@ def _holding(pyramid: TilePyramid, level: int, box: Box) -> list[Tile]:
     shifts = product((0, -half, half), repeat=2)
     near = dict.fromkeys(pyramid.at(level, x + dx, y + dy) for dy, dx in shifts)
     return [tile for tile in near if pyramid.holds(tile, box)]
-
-
-def _embed(
-    embedder: Embedder, plane: ImagePlane, tile: Tile, report: Report, share: float
-) -> EmbeddedTile:
-    def on_step(_: float) -> None:
-        report(share)
-
-    job = Job(lambda _: None, lambda _: None, lambda _: None, None, CallbackQueue())
-    return embedder.embed(plane, tile, job, on_step)
 
 
 def _decode_batch(

@@ -116,6 +116,8 @@ def decode(
     mask_prompt: NDArray[np.float32] | None,
     choice: int | None,
     memory: Memory = (),
+    *,
+    multimask: bool = True,
 ) -> Candidates:
     """Compute the masks of some prompts; a pure function, for the decode thread."""
     prediction = embedded.predictor.decode(
@@ -124,6 +126,7 @@ def decode(
         point_labels=usable.labels_array(),
         box_xyxy=embedded.to_pixels(usable.box_array()),
         mask_input=mask_prompt,
+        multimask_output=multimask,
     )
     candidates = ranked(embedded, prompts, usable, prediction, memory)
     candidates.crop(candidates.best if choice is None else choice)

@@ -1,8 +1,8 @@
-"""What a folder of results remembers: how each was made, of what, and which files belong to it.
+"""What a folder of results remembers: the settings, the image and the files of each result.
 
-The results of an image are written into a folder of their own, then noted, then moved to their
-names, then noted as complete. So whatever is stopped, and whenever, what has a name is whole, and
-what was begun is known to be ours and is replaced by the next run.
+Results are written into a folder of their own, recorded, moved to their names, and then recorded
+as complete. Whenever a run is stopped, every file that has its name is whole, and unfinished
+results are recognised and replaced by the next run.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from napari_sam.batch.images import ImageFile
-from napari_sam.batch.task import Task
+from napari_sam.batch.job import BatchJob
 from napari_sam.formats.files import ExportError, read_json, reason, write_json
 from napari_sam.storage.atomic import PARTIAL_SUFFIX, scratch_folder
 
 FOLDER: Final = ".napari-sam"
-"""Within the folder of the results."""
+"""Within the folder of results."""
 _LITTLE_BYTES: Final = 2**26
 
 
@@ -34,10 +34,10 @@ class RunManifest:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._own = folder / FOLDER
+        self._records = folder / FOLDER
 
     def of(self, image: ImageFile) -> dict[str, Any] | None:
-        """Return what is noted about an image's results; None if there is nothing of use."""
+        """Return the record of an image's results; None if there is no usable one."""
         try:
             record = read_json(self._path(image))
         except ExportError:
@@ -48,34 +48,34 @@ class RunManifest:
         return record if is_whole else None
 
     def _path(self, image: ImageFile) -> Path:
-        return self._own / f"{image.name}.json"
+        return self._records / f"{image.name}.json"
 
     def clear_up(self) -> None:
-        """Remove what runs have left behind that were stopped; none may be under way."""
-        for left in list(self._own.rglob(f"*{PARTIAL_SUFFIX}")):
-            shutil.rmtree(left, ignore_errors=True)
+        """Remove what stopped runs have left behind; no run may be under way."""
+        for folder in list(self._records.rglob(f"*{PARTIAL_SUFFIX}")):
+            shutil.rmtree(folder, ignore_errors=True)
 
-    def check(self, images: Sequence[ImageFile], task: Task) -> None:
-        """Find out whether results of other settings are in the way."""
-        if task.overwrite:
+    def check(self, images: Sequence[ImageFile], job: BatchJob) -> None:
+        """Raise `RunError` if results of other settings are in the way."""
+        if job.overwrite:
             return
         for image in images:
             record = self.of(image)
-            if record is not None and record["conditions"] != task.conditions:
-                difference = _difference(record["conditions"], task.conditions)
+            if record is not None and record["conditions"] != job.conditions:
+                difference = _difference(record["conditions"], job.conditions)
                 msg = (
-                    f"{self.folder} has results of another {difference}: choose another folder, or "
-                    "--overwrite to find these masks again."
+                    f"{self.folder} holds results with another {difference}: choose another "
+                    "folder, or --overwrite to replace them."
                 )
                 raise RunError(msg)
 
-    def complete(self, image: ImageFile, task: Task, content: str) -> dict[str, Any] | None:
+    def complete(self, image: ImageFile, job: BatchJob, content: str) -> dict[str, Any] | None:
         """Return the record of an image that needs no more work, else None."""
         record = self.of(image)
         if record is None or not record["is_complete"]:
             return None
-        is_same = record["conditions"] == task.conditions and record["content"] == content
-        has_all = set(task.outputs) <= set(record["outputs"])
+        is_same = record["conditions"] == job.conditions and record["content"] == content
+        has_all = set(job.outputs) <= set(record["outputs"])
         if is_same and has_all and all(map(self._is_there, record["files"].items())):
             return record
         return None
@@ -86,46 +86,50 @@ class RunManifest:
         return path.is_file() and path.stat().st_size == size_bytes
 
     @contextmanager
-    def writing(self, image: ImageFile, task: Task, content: str) -> Iterator[_Results]:
-        """Yield a folder to write an image's results into; rename them once they are complete."""
-        part = self._own / f"{image.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
-        results = _Results(part)
+    def writing(self, image: ImageFile, job: BatchJob, content: str) -> Iterator[PartialResults]:
+        """Give a folder to write an image's results into; they get their names at the end."""
+        part = self._records / f"{image.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
+        results = PartialResults(part)
         try:
             with scratch_folder(part), self._naming_the_folder(part):
                 yield results
-                self._publish(results, image, task, content)
+                self._publish(results, image, job, content)
         except OSError as error:
             raise ExportError(self._unwritten(error)) from error
 
-    def _publish(self, results: _Results, image: ImageFile, task: Task, content: str) -> None:
-        part, parent = results.folder, Path(image.name).parent
+    def _publish(
+        self, results: PartialResults, image: ImageFile, job: BatchJob, content: str
+    ) -> None:
+        """Give all results their names, and record them."""
+        parent = Path(image.name).parent
         sizes = {
-            (parent / path.name).as_posix(): path.stat().st_size for path in sorted(part.iterdir())
+            (parent / file.name).as_posix(): file.stat().st_size
+            for file in sorted(results.folder.iterdir())
         }
-        old = self.of(image)
-        old_files = {} if old is None else old["files"]
-        self._check_free(set(sizes) - set(old_files), image, task)
+        record = self.of(image)
+        old_sizes = {} if record is None else record["files"]
+        self._check_free(set(sizes) - set(old_sizes), image, job)
         record = {
             "image": Path(image.path).name,
             "content": content,
-            "conditions": task.conditions,
-            "outputs": task.outputs,
+            "conditions": job.conditions,
+            "outputs": job.outputs,
             "masks": results.masks,
             "files": sizes,
             "is_complete": False,
         }
-        # What an earlier run has written stays known until it is replaced or gone.
-        write_json(self._path(image), {**record, "files": {**old_files, **sizes}})
+        # Files of an earlier run stay recorded until they are replaced or removed.
+        write_json(self._path(image), {**record, "files": {**old_sizes, **sizes}})
         for name in sizes:
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (part / Path(name).name).replace(self.folder / name)
-        for name in set(old_files) - set(sizes):
+            (results.folder / Path(name).name).replace(self.folder / name)
+        for name in set(old_sizes) - set(sizes):
             (self.folder / name).unlink(missing_ok=True)
         write_json(self._path(image), {**record, "is_complete": True})
 
     @contextmanager
     def _naming_the_folder(self, part: Path) -> Iterator[None]:
-        """Let errors name the folder of the results rather than the hidden one inside it.
+        """Let errors name the folder of results rather than the hidden one inside it.
 
         A full disk has to be noticed before the unfinished files are removed.
         """
@@ -145,21 +149,21 @@ class RunManifest:
         with suppress(OSError):
             free_bytes = shutil.disk_usage(self.folder).free
             if free_bytes < _LITTLE_BYTES:
-                msg += f"; there are only {free_bytes // 2**20} MiB free: remove something there"
+                msg += f"; only {free_bytes // 2**20} MiB are free there: make room"
         return f"{msg}."
 
-    def _check_free(self, names: set[str], image: ImageFile, task: Task) -> None:
+    def _check_free(self, names: set[str], image: ImageFile, job: BatchJob) -> None:
         for name in sorted(names):
             path = self.folder / name
             if path.exists() and path.resolve() == Path(image.path).resolve():
                 raise RunError(f"The result would replace the image {path}: choose another folder.")
-            if path.exists() and not task.overwrite:
-                msg = f"{path} exists and is no result of this image: choose another folder, or "
+            if path.exists() and not job.overwrite:
+                msg = f"{path} exists and is not a result of this image: choose another folder, or "
                 raise RunError(f"{msg}--overwrite.")
 
 
-class _Results:
-    """Where an image's results are written to, and how many masks they have."""
+class PartialResults:
+    """The folder that an image's results are written into, and the number of its masks."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,0 +1,81 @@
+"""What to do with every image of a run, and the result for one image."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import xxhash
+
+if TYPE_CHECKING:
+    from napari_sam.engine.automatic_settings import AutomaticSettings
+    from napari_sam.session.models.model_choice import ModelChoice
+
+_BLOCK_BYTES: Final = 2**22
+_WITHOUT_EFFECT: Final = ("points_per_batch", "output_mode")
+"""Settings that do not change the masks."""
+
+
+@dataclass(frozen=True)
+class BatchJob:
+    """What to do with every image of a run."""
+
+    folder: Path  # where the results go; absolute
+    settings: AutomaticSettings
+    max_share: float  # masks that cover a larger share of the image are dropped
+    formats: tuple[str, ...]  # keys of `napari_sam.batch.outputs.FORMATS`
+    overlap: str  # a key of `napari_sam.batch.outputs.OVERLAPS`
+    proposals: bool  # also write proposals
+    edges: bool  # also write edges
+    model: ModelChoice
+    weights: str  # digest of the model's file, from `digest`
+    reader: str | None = None  # the napari plugin that reads the images
+    overwrite: bool = False  # replace results of other jobs, and unrelated files
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """Everything that the pixels of the results depend on, as JSON has it."""
+        settings = {k: v for k, v in asdict(self.settings).items() if k not in _WITHOUT_EFFECT}
+        rest = {
+            "max_share": self.max_share,
+            "overlap": self.overlap,
+            "reader": self.reader,
+            "weights": self.weights,
+        }
+        return dict(json.loads(json.dumps({**settings, **rest})))
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of everything written for an image."""
+        flags = {"proposals": self.proposals, "edges": self.edges}
+        renamed = {"sam": f"sam {self.settings.output_mode}"}
+        formats = [renamed.get(name, name) for name in self.formats]
+        return sorted([*formats, *(name for name, is_wanted in flags.items() if is_wanted)])
+
+
+@dataclass(frozen=True)
+class ImageResult:
+    """The result for one image."""
+
+    path: str  # the image
+    # "done", "skipped" because it was already complete, or "failed"
+    status: Literal["done", "skipped", "failed"]
+    masks: int = 0  # their count
+    files: tuple[str, ...] = ()  # names in the folder of results
+    error: str = ""  # why it failed
+
+
+def digest(path: str | Path) -> str:
+    """Return a hash of the content of a file, or of all files in a folder."""
+    path = Path(path)
+    hasher = xxhash.xxh128()
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    for file in files:
+        if file != path:
+            hasher.update(file.relative_to(path).as_posix().encode())
+        with file.open("rb") as stream:
+            while block := stream.read(_BLOCK_BYTES):
+                hasher.update(block)
+    return hasher.hexdigest()

@@ -1,0 +1,109 @@
+"""Opening image files with napari's readers, with a viewer or without a window."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sam.batch.open_images import OpenedImage, OpenedPlane, OpenError
+from napari_sam.storage.text import single_line
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+@dataclass(frozen=True)
+class NapariOpener:
+    """An `ImageOpener`: opens files as napari would, and reads no pixels that can wait."""
+
+    reader: str | None = None  # the napari plugin that reads the files
+
+    def __call__(self, file: str) -> list[OpenedImage]:
+        """Open a file."""
+        from napari.components import ViewerModel
+        from napari.layers import Image
+
+        _find_readers()
+        check_exists(file)
+        if Path(file).suffix == ".py":  # which napari would run
+            raise OpenError(f"{file} is a Python script, not an image.")
+        viewer = ViewerModel()
+        open_file(viewer, file, self.reader)
+        images = [layer for layer in viewer.layers if isinstance(layer, Image)]
+        if not images:
+            raise OpenError(f"{file} contains no image.")
+        return [_opened_image(image, viewer.dims) for image in images]
+
+
+def hide_progress_of_napari() -> None:
+    """Keep napari from showing a progress bar for each file that it opens."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # read by tqdm when it is first imported
+
+
+def check_exists(file: str) -> None:
+    """Raise `OpenError` for a path at which there is nothing; addresses are not checked."""
+    if "://" not in file and not Path(file).exists():
+        raise OpenError(f"Cannot open {file}: there is no such file.")
+
+
+def open_file(viewer: ViewerModel, file: str, reader: str | None) -> None:
+    """Add a file to a viewer, as napari's plugins read it."""
+    from napari.errors import MultipleReaderError, ReaderPluginError
+
+    try:
+        viewer.open(file, plugin=reader)
+    except MultipleReaderError as error:
+        plugins = ", ".join(sorted(error.available_plugins))
+        msg = f"Several plugins can read {file}: choose one with --reader from {plugins}."
+        raise OpenError(msg) from error
+    except Exception as error:  # readers are plugins and may raise anything
+        cause = error.original_error if isinstance(error, ReaderPluginError) else error
+        raise OpenError(
+            f"Cannot open {file}: {single_line(str(cause)) or type(cause).__name__}"
+        ) from error
+
+
+@cache
+def _find_readers() -> None:
+    """Discover napari's reader plugins, as napari does when it opens a window."""
+    from napari.settings import get_settings
+    from npe2 import PluginManager
+
+    manager = PluginManager.instance()
+    for name in get_settings().plugins.disabled_plugins:
+        manager.disable(name)
+    manager.discover()
+
+
+def _opened_image(image: Any, dims: Any) -> OpenedImage:
+    from napari_sam.layers.appearance import ImageAppearances
+    from napari_sam.layers.plane_view import displayed_plane
+    from napari_sam.layers.slices import every_plane
+
+    appearances = ImageAppearances()
+    shown = displayed_plane(image, dims)
+    planes = [
+        OpenedPlane(
+            tuple(view.index[axis] for axis in shown.axes_of_planes),
+            name,
+            appearances.image_plane(image, view),
+        )
+        for name, view in every_plane(shown).items()
+    ]
+    axes = [*shown.axes_of_planes, shown.row_axis, shown.column_axis]
+
+    def along(values: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(values[axis] for axis in axes)
+
+    return OpenedImage(
+        image.name,
+        planes,
+        along(shown.shape_nd),
+        along(image.scale),
+        along(image.units),
+        along(image.axis_labels),
+    )

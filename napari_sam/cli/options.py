@@ -1,0 +1,52 @@
+"""Options that several commands have, and the examples in their help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def examples(*lines: str) -> str:
+    """Return the end of a command's help: example calls, line by line."""
+    return "\n  ".join(["\b\nExamples:", *lines])
+
+
+def model_options(command: Command) -> Command:
+    """Add the options that `napari_sam.cli.model_option` resolves."""
+    command = click.option(
+        "--device",
+        metavar="DEVICE",
+        default="auto",
+        show_default=True,
+        help="Device that runs the model, for example cpu or cuda:1.",
+    )(command)
+    return click.option(
+        "--model",
+        metavar="NAME|FILE",
+        help="A model listed by `napari-sam models`, or a checkpoint file.",
+    )(command)
+
+
+reader_option = click.option("--reader", metavar="PLUGIN", help="napari reader plugin to use.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class LazyChoice(click.ParamType[str]):
+    """One of some names, which are listed where they mean something; that module may be heavy."""
+
+    name = "choice"
+
+    def __init__(self, names: Callable[[], Sequence[str]]) -> None:
+        self.names = names
+
+    def get_metavar(self, *args: Any, **kwargs: Any) -> str | None:
+        """Return the names for the help."""
+        return click.Choice(self.names()).get_metavar(*args, **kwargs)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse other names."""
+        return click.Choice(self.names()).convert(value, param, ctx)

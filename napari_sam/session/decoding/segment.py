@@ -1,0 +1,86 @@
+"""One object from its prompts without a session, with the masks that the widget would show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.decoding.candidates import Candidates, decode
+from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
+from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
+from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.session.image.tiles import Tile, TilePyramid
+from napari_sam.session.jobs import CallbackQueue, Job
+from napari_sam.session.prompts.prompts import Prompts
+
+if TYPE_CHECKING:
+    from napari_sam.model import MaskCrop
+
+StartMask = Callable[[Tile], NDArray[np.float32]]
+"""Returns the low-res logits of a tile to decode from."""
+
+
+def embed_now(
+    embedder: Embedder,
+    plane: ImagePlane,
+    tile: Tile,
+    report: Callable[[float], None] = lambda share: None,
+) -> EmbeddedTile:
+    """Embed a tile on the calling thread; what `report` raises ends it."""
+    job = Job(lambda _: None, lambda _: None, lambda _: None, None, CallbackQueue())
+    return embedder.embed(plane, tile, job, report)
+
+
+def segment(
+    embed: Callable[[Tile], EmbeddedTile],
+    pyramid: TilePyramid,
+    prompts: Prompts,
+    *,
+    start: StartMask | None = None,
+    multimask: bool = True,
+    may_move: bool = True,
+) -> Candidates:
+    """Decode prompts as the widget does while the whole plane is in view.
+
+    No accepted objects influence the ranking. With `may_move`, the object is decoded again on
+    another tile where its mask is cut off or tiny. Raises ValueError without prompts inside the
+    plane.
+    """
+    usable, remarks = prompts.within(pyramid.shape)
+    if usable.is_empty:
+        raise ValueError(" ".join(remarks) or "There is no prompt.")
+    state = ObjectState(prompts)
+    tile = initial_tile(pyramid, usable, pyramid.whole, None) if may_move else pyramid.whole
+    while True:
+        embedded, state = embed(tile), state.on_tile(tile)
+        mask_prompt = None if start is None else start(tile)
+        candidates = decode(embedded, prompts, usable, mask_prompt, None, multimask=multimask)
+        if not may_move:
+            return candidates
+        better = refined_tile(pyramid, state, candidates, candidates.best, pyramid.whole)
+        if better is None:
+            return candidates
+        tile = better
+
+
+def whole_crop(candidates: Candidates, index: int) -> MaskCrop:
+    """Return a candidate in pixels of the plane within its bounding box, however large it is."""
+    blocks = list(candidates.blocks(index))
+    if not blocks:
+        return candidates.crop(index)
+    top, left = min(block.top for block in blocks), min(block.left for block in blocks)
+    bottom = max(block.top + block.mask.shape[0] for block in blocks)
+    right = max(block.left + block.mask.shape[1] for block in blocks)
+    mask = np.zeros((bottom - top, right - left), bool)
+    for block in blocks:
+        (height, width), y, x = block.mask.shape, block.top - top, block.left - left
+        mask[y : y + height, x : x + width] = block.mask
+    if not mask.any():
+        return candidates.crop(index)
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    mask = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return type(blocks[0])(mask, top + int(rows[0]), left + int(columns[0]))

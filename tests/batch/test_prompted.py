@@ -1,0 +1,89 @@
+"""Prompts on a plane without a session: which mask is the first, and its score."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_sam.batch.prompted import MaskStart, read_start, segment_prompts
+from napari_sam.session.embedding.embeddings import Embedder
+from napari_sam.session.image.image_plane import ImageError, ImagePlane
+from napari_sam.session.models.model_choice import ModelChoice
+from napari_sam.session.prompts.prompts import Prompts
+
+SQUARE = np.s_[30:70, 40:100]
+
+
+@pytest.fixture
+def plane():
+    image = np.full((100, 140), 30, np.uint8)
+    image[SQUARE] = 200
+    return ImagePlane(image)
+
+
+def embedder_of(predictor):
+    return Embedder(ModelChoice(), lambda *_: predictor)
+
+
+class BetterThanPerfect:
+    """A predictor whose predicted IoU exceeds 1."""
+
+    def __init__(self, predictor):
+        self._predictor = predictor
+        self.encode = predictor.encode
+
+    def decode(self, *args, **kwargs):
+        prediction = self._predictor.decode(*args, **kwargs)
+        scores = np.array([0.5, 1.01, 1.02], np.float32)
+        return replace(prediction, iou_predictions=scores)
+
+
+def test_a_score_is_one_at_most(plane, remembering_predictor):
+    embedder = embedder_of(BetterThanPerfect(remembering_predictor))
+    click = Prompts(((70, 50),), (1,))
+    masks = segment_prompts(embedder, plane, [click], multimask="all")
+    assert [mask.iou_score for mask in masks] == [1, 1, 0.5]
+    assert [mask.candidate for mask in masks] == [1, 2, 3]
+
+
+def test_a_plane_without_contrast_is_refused(remembering_predictor):
+    flat = ImagePlane(np.full((600, 700), 7, np.uint8))
+    tiny_box = Prompts(box_xyxy=(5, 5, 9, 9))
+    with pytest.raises(ImageError, match="same value"):
+        segment_prompts(embedder_of(remembering_predictor), flat, [tiny_box])
+
+
+def test_a_start_is_refined(plane, remembering_predictor, tmp_path):
+    rough = np.zeros(plane.shape, np.uint8)
+    rough[25:66, 44:98] = 3
+    np.save(tmp_path / "rough.npy", rough)
+    start = read_start(tmp_path / "rough.npy", plane.shape)
+    assert start.box_xyxy == (43.5, 24.5, 97.5, 65.5)
+    embedder = embedder_of(remembering_predictor)
+    (mask,) = segment_prompts(embedder, plane, [Prompts(box_xyxy=start.box_xyxy)], start)
+    expected = np.zeros(plane.shape, bool)
+    expected[SQUARE] = True
+    left, top, right, bottom = mask.box_xyxy
+    region = np.s_[top : bottom + 1, left : right + 1]
+    assert mask.crop.mask.shape == expected[region].shape
+    common = np.count_nonzero(mask.crop.mask & expected[region])
+    assert common / (mask.area_px + expected.sum() - common) > 0.9
+
+
+def test_logits_start_on_the_whole_plane(plane, remembering_predictor, tmp_path):
+    embedder = embedder_of(remembering_predictor)
+    logits = np.full((1, 256, 256), -8, np.float32)
+    np.save(tmp_path / "logits.npy", logits)
+    start = read_start(tmp_path / "logits.npy", plane.shape)
+    assert isinstance(start, MaskStart)
+    assert start.logits.shape == (256, 256)
+    assert start.box_xyxy is None
+    masks = segment_prompts(embedder, plane, [Prompts(((70, 50),), (1,))], start, "off")
+    assert len(masks) == 1
+
+
+def test_prompts_outside_the_plane_are_an_error(plane, remembering_predictor):
+    with pytest.raises(ValueError, match="no area inside the image"):
+        segment_prompts(embedder_of(remembering_predictor), plane, [Prompts(box_xyxy=(5, 5, 5, 9))])
