@@ -99,7 +99,7 @@ class LayerBinding:
         self._cursor = CursorTracker(viewer, self._on_cursor_moved)
         self._connections = Connections(
             (session.changed, self._on_session_changed),
-            (session.place_wanted, self._go_to_place),
+            (session.plane_wanted, self._go_to_place),
             (self.shown.moved, self._on_image_moved),
             (viewer.layers.events.removed, self._on_layer_removed),
             (viewer.layers.selection.events.active, self._on_active_layer_changed),

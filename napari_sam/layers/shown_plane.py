@@ -21,6 +21,7 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.image.image_plane import ImageError, ImagePlane
 from napari_sam.session.image.intensity import Appearance
 from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.session import AnnotationSession
 
 _LOOKS_DIFFERENT: Final = "The image looks different now"
@@ -223,7 +224,7 @@ class ShownPlane:
         except ImageError as error:
             self.imported_embeddings.show(self._image)
             self._leave()
-            self._session.refuse_image(str(error))
+            self._session.show(PlaneRequest(refusal=str(error)))
             return
         following, before = view.following(self._view), self._view
         self._view = view
@@ -232,8 +233,8 @@ class ShownPlane:
         look_number = self._look_numbers.get(self._image, 0)
         in_sight = view_of_plane(self._viewer, self._image, view)
         place = identity, view
-        self._session.set_image(plane, (*place, look_number), in_sight, place)
-        self._session.ahead.expect([self._image_plane(self._image, one) for one in following])
+        neighbours = tuple(self._image_plane(self._image, one) for one in following)
+        self._session.show(PlaneRequest(plane, place, look_number, in_sight, neighbours=neighbours))
         is_other_stack = before is None or before.shape_nd != view.shape_nd
         self._on_shown(self._image, place, is_other_stack)
         self.stack_changed.emit(stack_size(view))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 from psygnal import Signal
@@ -25,9 +27,10 @@ from napari_sam.session.objects.class_editing import ClassEditing
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit
-from napari_sam.session.objects.labels import LabelsPlane, TargetError
+from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.object_editing import ObjectEditing
 from napari_sam.session.plane_registry import PlaneRegistry
+from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.prefetch.prefetching import Prefetcher
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.state import SessionState, snapshot_of, why_same
@@ -73,8 +76,8 @@ class AnnotationSession:
     """Sent on the owner's thread with the new snapshot after every change."""
     accepted = Signal(LabelsEdit)
     """Sent on the owner's thread when an object was written into the target."""
-    place_wanted = Signal(object, str)
-    """Sent on the owner's thread with the place of a plane on which something was undone or
+    plane_wanted = Signal(object, str)
+    """Sent on the owner's thread with the key of a plane on which something was undone or
     repeated, when another one is shown, and with what to say where it cannot be shown."""
     target_needed = Signal()
     """Sent on the owner's thread when an object has no target: a listener may set one."""
@@ -144,6 +147,8 @@ class AnnotationSession:
 
         self.micro_sam = EmbeddingImports(self._encoding, self._dispatcher, self.notifier)
         """What the user brings along in place of computing it: embeddings by micro-sam."""
+        self._request = PlaneRequest()
+        self._is_applying = self._is_publishing_due = False
         self._key: Hashable = None
         self._known: set[Hashable] = set()
         self._places = PlaneRegistry()
@@ -207,7 +212,21 @@ class AnnotationSession:
 
     def _publish(self) -> None:
         self._state = self._snapshot()
-        self.changed.emit(self._state)
+        if self._is_applying:
+            self._is_publishing_due = True
+        else:
+            self.changed.emit(self._state)
+
+    @contextmanager
+    def _published_once(self) -> Iterator[None]:
+        """Send `changed` at most once, at the end."""
+        self._is_applying, self._is_publishing_due = True, False
+        try:
+            yield
+        finally:
+            self._is_applying = False
+            if self._is_publishing_due:
+                self._publish()
 
     @property
     def use_feedback(self) -> bool:
@@ -233,71 +252,96 @@ class AnnotationSession:
         """
         self._encoding.set_model(choice)
 
+    @property
+    def request(self) -> PlaneRequest:
+        """What is shown."""
+        return self._request
+
+    def show(self, request: PlaneRequest) -> None:
+        """Show an image plane with its view, neighbours, target and prompts, in one step.
+
+        Only what differs from the request before is done again, and `changed` is sent once. The
+        embedding of another plane is computed at once, in the background; that of a large plane
+        is one of a tile, which is chosen from the view and the prompts.
+
+        Raises
+        ------
+        TargetError
+            If the target is not of the image plane's shape.
+        """
+        self._apply(request, is_other=not request.is_same_plane(self._request))
+
     def set_image(
         self,
         plane: ImagePlane | None,
         key: Hashable = None,
         view: Box | None = None,
-        place: Hashable = None,
+        version: Hashable = None,
     ) -> None:
-        """Start on another image plane: its embedding is computed at once, in the background.
-
-        That of a large plane is one of a tile, which is chosen from the view and the prompts.
-
-        Parameters
-        ----------
-        plane : ImagePlane, optional
-            None: no image.
-        key : hashable, optional
-            Tells this plane, with its present pixels, from all others. The object that is being
-            made on a plane is put away under its key when the plane is left, and is back with its
-            masks, not decoded again, when the plane is set again. Without a key it is dropped.
-        view : (float, float, float, float), optional
-            x0, y0, x1, y1 of what the user sees of the plane; by default the whole.
-        place : hashable, optional
-            Where the plane lies, whatever its pixels are now: prompts belong to a place, and so
-            do the steps that are undone. By default the key.
-        """
-        self._leave_image(plane, key, view, key if place is None else place)
-        if plane is None:
-            self._publish()
-        else:
-            self._encoding.embed()
-            if key in self._known:
-                self._encoding.settle(_MOMENT_S)
+        """Start on another image plane, or on the same one again; see `PlaneRequest`."""
+        self._apply(PlaneRequest(plane, key, version, view), is_other=True)
 
     def look_at(self, view: Box) -> None:
-        """Hear that the user sees another part of the plane: x0, y0, x1, y1 in its pixels.
+        """Show another part of the plane: x0, y0, x1, y1 in its pixels.
 
-        Objects are looked for at the resolution of the view; where that wants another tile, it is
-        embedded at once, unless an object is being made.
+        Objects are segmented at the resolution of the view; where that needs another tile, it is
+        embedded at once, unless an object is in progress.
         """
-        self._decoding.look_at(view)
-        if self._encoding.embedded is not None:
-            self.ahead.look_ahead()
-        self._publish()
+        self.show(replace(self._request, view=view))
 
-    def refuse_image(self, reason: str) -> None:
-        """Say why the image that was chosen cannot be segmented, in place of `set_image`."""
-        self._leave_image(None, None, None, None)
-        self._encoding.refuse(reason)
-        self._publish()
+    def set_target(self, target: LabelsPlane | None) -> None:
+        """Choose where accepted objects are written.
 
-    def _leave_image(
-        self, new: ImagePlane | None, key: Hashable, view: Box | None, place: Hashable
-    ) -> None:
+        Raises
+        ------
+        TargetError
+            If the target is not of the image plane's shape.
+        """
+        self.show(replace(self._request, target=target))
+
+    def _apply(self, request: PlaneRequest, *, is_other: bool) -> None:
+        request.check_target()
+        before, self._request = self._request, request
+        with self._published_once():
+            if is_other:
+                self._go_to_plane(request)
+            elif request.view is not None and request.view != before.view:
+                self._decoding.look_at(request.view)
+                if self._encoding.embedded is not None:
+                    self.ahead.look_ahead()
+                self._publish()
+            if request.neighbours != (() if is_other else before.neighbours):
+                self.ahead.expect(request.neighbours)
+            if request.target is not before.target:
+                self._editing.target = request.target
+            if request.prompts is not None:
+                is_parked = is_other and not self._decoding.object.prompts.is_empty
+                if not is_parked and (is_other or request.prompts != before.prompts):
+                    self.set_prompts(request.prompts)
+
+    def _go_to_plane(self, request: PlaneRequest) -> None:
+        plane, key = request.plane, request.key
         decoding, editing, places = self._decoding, self._editing, self._places
         places.leave(decoding.object, decoding.candidates)
         if places.place is None:
             editing.history.drop_prompts_of(places.plane_id)
         editing.history.end_gesture()
-        self._key = key
-        places.go_to(place, key)
+        self._key = None if key is None else (key, request.version)
+        places.go_to(key, self._key)
         self.ahead.leave_plane()
-        self._encoding.set_plane(new, decoding.leave(None if new is None else new.pyramid, view))
-        editing.target, editing.plane_id = None, places.plane_id
+        tile = decoding.leave(None if plane is None else plane.pyramid, request.view)
+        self._encoding.set_plane(plane, tile)
+        editing.target, editing.plane_id = request.target, places.plane_id
         known, decoding.candidates = places.take()
         self._set_object(known)
+        if plane is None:
+            if request.refusal:
+                self._encoding.refuse(request.refusal)
+            self._publish()
+        else:
+            self._encoding.embed()
+            if self._key in self._known:
+                self._encoding.settle(_MOMENT_S)
 
     def embed(self) -> None:
         """Embed the current image plane, unless that is done or under way; retries a failure."""
@@ -437,23 +481,6 @@ class AnnotationSession:
 
     # Accepted objects --------------------------------------------------------------------------
 
-    def set_target(self, target: LabelsPlane | None) -> None:
-        """Choose where accepted objects are written.
-
-        Raises
-        ------
-        TargetError
-            If the target is not of the image plane's shape.
-        """
-        plane = self._encoding.plane
-        if target is not None and plane is not None and target.shape != plane.shape:
-            msg = (
-                f"The target labels are {target.shape} pixels large, the image {plane.shape}:"
-                " choose labels of the image's size."
-            )
-            raise TargetError(msg)
-        self._editing.target = target
-
     @property
     def plane(self) -> ImagePlane | None:
         """The image plane that is annotated."""
@@ -531,6 +558,6 @@ class AnnotationSession:
                 "one shown."
             )
         if place is not None:
-            self.place_wanted.emit(place, message)
+            self.plane_wanted.emit(place, message)
         elif message:
             self.notifier.warn(message)

@@ -22,6 +22,7 @@ from napari_sam.session import (
     Prompts,
     TargetError,
 )
+from napari_sam.session.plane_request import PlaneRequest
 
 TIMEOUT_S = 120
 COIN = Prompts(((104, 68),), (1,))
@@ -230,7 +231,7 @@ def test_no_image_after_one(session):
 
 def test_a_refused_image_says_why_until_the_next(session, coins):
     prompt(session, COIN)
-    session.refuse_image("Too strange.")
+    session.show(PlaneRequest(refusal="Too strange."))
     assert (session.state.phase, session.state.hint) == (Phase.FAILED, "Too strange.")
     assert session.state.prompts.is_empty
     session.set_image(coins)

@@ -17,6 +17,7 @@ from napari_sam.model.build import build_model
 from napari_sam.model.runtime.devices import available_devices, fastest_precision
 from napari_sam.session import AnnotationSession, ModelChoice, Phase, Prompts
 from napari_sam.session.models.model_choice import Runtime, load_predictor
+from napari_sam.session.plane_request import PlaneRequest
 
 TIMEOUT_S = 120
 COIN = Prompts(points_xy=((104, 68),), point_labels=(1,))
@@ -256,7 +257,7 @@ def test_a_load_error_goes_when_another_model_is_loaded(listen):
 
 
 def test_why_an_image_was_refused_stays_when_another_model_is_loaded(session, small_file):
-    session.refuse_image("It has too many axes.")
+    session.show(PlaneRequest(refusal="It has too many axes."))
     session.set_model(ModelChoice("own", small_file))
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.model.name == "own"

@@ -307,7 +307,7 @@ def go(session, coins):
 
     def go(number, look=0):
         plane = ImagePlane(pixels[number], contrast_limits=(0, 255 - look))
-        session.set_image(plane, ("stack", number, look), place=("stack", number))
+        session.set_image(plane, ("stack", number), version=look)
         session.set_target(planes[number])
         session.wait_until_idle(TIMEOUT_S)
         return planes[number].labels.array
@@ -332,7 +332,7 @@ def test_undo_takes_the_newest_step_also_after_other_slices_were_shown(session, 
 
 def test_undo_goes_to_the_slice_that_it_is_about(session, go, listen):
     heard, wanted = listen(session), []
-    session.place_wanted.connect(wanted.append)
+    session.plane_wanted.connect(wanted.append)
     labels = go(0)
     accept(session, COIN)
     go(2)
