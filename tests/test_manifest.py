@@ -11,7 +11,9 @@ from napari.layers import Layer
 from npe2 import PluginManager, PluginManifest
 
 import napari_sam
+from napari_sam import _writer
 from napari_sam.cli.main import DISTRIBUTION, DOCK_NAME, SAMPLES
+from napari_sam.formats.registry import FORMATS
 from napari_sam.widget import SamWidget
 
 MANIFEST = PluginManifest.from_file(Path(napari_sam.__file__).with_name("napari.yaml"))
@@ -70,3 +72,20 @@ def test_sample_data_makes_layers(sample) -> None:
     assert data.dtype == np.uint8
     layer = Layer.create(data, settings, kind)
     assert (layer.name, layer.rgb) == (sample.key, data.ndim == 3)
+
+
+def test_writers_are_those_of_the_formats() -> None:
+    offered = {
+        f"write_{file_format.key.replace('-', '_')}": file_format
+        for file_format in FORMATS
+        if file_format.napari_name
+    }
+    commands = {command.id: command for command in MANIFEST.contributions.commands}
+    written = {writer.command: writer for writer in MANIFEST.contributions.writers}
+    assert set(written) == {f"{DISTRIBUTION}.{name}" for name in offered}
+    for name, file_format in offered.items():
+        writer = written[f"{DISTRIBUTION}.{name}"]
+        assert writer.display_name == file_format.napari_name
+        assert tuple(writer.filename_extensions) == file_format.suffixes
+        assert commands[writer.command].python_name == f"napari_sam._writer:{name}"
+        assert getattr(_writer, name).args == (file_format.key,)

@@ -25,7 +25,7 @@ class BatchJob:
     folder: Path  # where the results go; absolute
     settings: AutomaticSettings
     max_share: float  # masks that cover a larger share of the image are dropped
-    formats: tuple[str, ...]  # keys of `napari_sam.batch.outputs.FORMATS`
+    formats: tuple[str, ...]  # keys of `napari_sam.batch.outputs.FORMAT_KEYS`
     overlap: str  # a key of `napari_sam.batch.outputs.OVERLAPS`
     proposals: bool  # also write proposals
     edges: bool  # also write edges

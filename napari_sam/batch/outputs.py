@@ -17,7 +17,7 @@ from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.files import write_json, write_text, written_beside
 from napari_sam.formats.image import ImageInfo, plane_name
 from napari_sam.formats.label_images import labels_from_objects, objects_from_labels
-from napari_sam.formats.registry import format_named
+from napari_sam.formats.registry import FORMATS
 
 if TYPE_CHECKING:
     from napari_sam.batch.job import BatchJob
@@ -32,27 +32,21 @@ OVERLAPS: Final[dict[str, Callable[[ExportObject], float]]] = {
 """Which mask wins where two overlap in a label image: the one with the larger key."""
 
 _PUBLISHED: Final = "sam"
-_BY_TITLE: Final = {
-    "tiff": ("TIFF for ImageJ", ".tif"),
-    "ome-tiff": ("OME-TIFF", ".ome.tif"),
-    "png": ("PNG", ".png"),
-    "npy": ("NumPy", ".npy"),
-    "npz": ("NPZ", ".npz"),
-    "coco": ("COCO RLE", ".json"),
-    "coco-polygons": ("COCO polygons", "_polygons.json"),
-    "geojson": ("GeoJSON", ".geojson"),
-    "rois": ("ImageJ ROIs", ".zip"),
-    "yolo": ("YOLO", ".txt"),
-    "csv": ("CSV measurements", ".csv"),
+# Without classes there is nothing to write into a semantic image.
+_BY_KEY: Final = {
+    file_format.key: file_format for file_format in FORMATS if not file_format.is_semantic
 }
-FORMATS: Final = (*_BY_TITLE, _PUBLISHED)
+FORMAT_KEYS: Final = (*_BY_KEY, _PUBLISHED)
 """The formats by key."""
-LABEL_FORMATS: Final = ("tiff", "ome-tiff", "png", "npy")
+LABEL_FORMATS: Final = tuple(key for key, value in _BY_KEY.items() if value.is_label_image)
 """Label images, with one label_id for each pixel."""
 FORMATS_BY_SUFFIX: Final = {
-    suffix: name for name, (_, suffix) in _BY_TITLE.items() if not suffix.startswith("_")
-} | {".tiff": "tiff", ".ome.tiff": "ome-tiff"}
-"""The format by the ending of a file."""
+    suffix: key
+    for key, value in _BY_KEY.items()
+    if not value.distinction
+    for suffix in value.suffixes
+}
+"""The format by the suffix of a file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,11 +87,10 @@ def without_overlaps(annotations: Annotations, overlap: str) -> Annotations:
 
 
 def write_objects(path: Path, name: str, annotations: Annotations, overlap: str) -> list[Path]:
-    """Write objects in a format of `FORMATS`, other than "sam"; return the files."""
-    title, _ = _BY_TITLE[name]
+    """Write objects in a format of `FORMAT_KEYS` other than "sam"; return the files."""
     if name in LABEL_FORMATS:
         annotations = without_overlaps(annotations, overlap)
-    return format_named(title).write(path, annotations)
+    return _BY_KEY[name].write(path, annotations)
 
 
 def write_results(
@@ -114,7 +107,9 @@ def write_results(
             content = _published(image, planes, job.settings.output_mode)
             write_json(folder / f"{stem}_sam.json", content)
         else:
-            write_objects(folder / f"{stem}{_BY_TITLE[name][1]}", name, annotations, job.overlap)
+            chosen = _BY_KEY[name]
+            file = folder / f"{stem}{chosen.distinction}{chosen.suffixes[0]}"
+            write_objects(file, name, annotations, job.overlap)
     if any(plane.proposals is not None for plane in planes):
         write_text(folder / f"{stem}_proposals.csv", _proposals_table(image, planes))
     edges = [plane.edges for plane in planes if plane.edges is not None]

@@ -150,7 +150,7 @@ def _logits_in(path: Path) -> NDArray[np.float32] | None:
 
 
 def format_of(path: Path) -> str:
-    """Return the format that the ending of a file means, a key of `FORMATS`."""
+    """Return the format that the ending of a file means, one of `FORMAT_KEYS`."""
     return FORMATS_BY_SUFFIX[_ending(path).lower()]
 
 

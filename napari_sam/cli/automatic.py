@@ -61,12 +61,12 @@ def overlap_names() -> Sequence[str]:
 
 
 def _formats(context: click.Context, option: click.Parameter, value: str) -> tuple[str, ...]:
-    from napari_sam.batch.outputs import FORMATS
+    from napari_sam.batch.outputs import FORMAT_KEYS
 
     names = tuple(dict.fromkeys(name.strip().lower() for name in value.split(",")))
     for name in names:
-        if name not in FORMATS:
-            msg = f"unknown format {name!r}; choose from {', '.join(FORMATS)}."
+        if name not in FORMAT_KEYS:
+            msg = f"unknown format {name!r}; choose from {', '.join(FORMAT_KEYS)}."
             raise click.BadParameter(msg)
     if find_spec("pycocotools") is None and any(name.startswith("coco") for name in names):
         msg = "COCO files need pycocotools: pip install 'napari-sam-live[export]'"

@@ -11,7 +11,7 @@ from napari.utils.notifications import show_info, show_warning
 from napari_sam._qt.export_row import ExportRow
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo
-from napari_sam.formats.registry import FORMATS, READ_SUFFIXES, format_named, read_objects
+from napari_sam.formats.registry import FORMATS, READ_SUFFIXES, read_objects
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.image_references import file_for
 from napari_sam.layers.target import new_target_layer
@@ -31,8 +31,9 @@ class ExportController:
     ) -> None:
         self._binding, self._session = binding, session
         self._lane = LatestWinsExecutor("napari-sam-files", dispatcher)
-        formats = {one.title: one.suffixes for one in FORMATS}
-        self.row = ExportRow(formats, READ_SUFFIXES, self._suggested)
+        self._formats = {file_format.title: file_format for file_format in FORMATS}
+        suffixes = {title: file_format.suffixes for title, file_format in self._formats.items()}
+        self.row = ExportRow(suffixes, READ_SUFFIXES, self._suggested)
         self.row.export_requested.connect(self.export_to)
         self.row.import_requested.connect(self.import_from)
 
@@ -60,7 +61,7 @@ class ExportController:
         except ExportError as error:
             show_warning(str(error))
             return
-        records, chosen = tuple(target.book), format_named(title)
+        records, chosen = tuple(target.book), self._formats[title]
         classes = self._session.classes.table.classes
 
         def work(_: object) -> list[Path]:

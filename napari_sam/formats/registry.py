@@ -1,63 +1,42 @@
-"""The formats by name: which files they have, and what writes and reads objects in them."""
+"""The one list of formats: their names, their files, and what writes and reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final
 
 from napari_sam.formats.annotations import Annotations
-from napari_sam.formats.classes import ExportClass
 from napari_sam.formats.coco import write_coco
-from napari_sam.formats.details import annotations_with_details, details_to_text
 from napari_sam.formats.files import ExportError, unreadable
 from napari_sam.formats.geojson import write_geojson
-from napari_sam.formats.image import ImageInfo, plane_name, stack_stem
-from napari_sam.formats.imagej_rois import read_imagej_rois, write_imagej_rois
+from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.imagej_rois import write_imagej_rois
 from napari_sam.formats.json_files import read_json_objects
-from napari_sam.formats.label_images import labels_from_objects, objects_from_labels
 from napari_sam.formats.measurements import write_measurements
-from napari_sam.formats.numpy_files import read_label_npy, read_npz, write_label_npy, write_npz
-from napari_sam.formats.png import (
-    read_label_png,
-    read_png_details,
-    read_png_palette,
-    write_label_png,
+from napari_sam.formats.numpy_files import write_label_npy, write_npz
+from napari_sam.formats.readers import (
+    Reader,
+    read_npy_objects,
+    read_npz_objects,
+    read_png_objects,
+    read_roi_objects,
+    read_tiff_objects,
+    read_yolo_objects,
 )
-from napari_sam.formats.semantic import (
-    SEMANTIC_MARK,
-    legend_path,
-    objects_of_classes,
-    palette_of,
-    read_legend,
-    semantic_labels,
-    write_legend,
-    write_semantic_png,
+from napari_sam.formats.tiff import write_imagej_tiff, write_ome_tiff
+from napari_sam.formats.writers import (
+    Writer,
+    label_image,
+    single_file,
+    write_png_planes,
+    write_semantic_png_planes,
+    write_semantic_tiff,
+    write_yolo_planes,
 )
-from napari_sam.formats.tiff import (
-    read_label_tiff,
-    read_tiff_details,
-    write_imagej_tiff,
-    write_ome_tiff,
-)
-from napari_sam.formats.yolo import (
-    read_yolo,
-    read_yolo_classes,
-    write_yolo,
-    write_yolo_classes,
-)
-
-READ_SUFFIXES: Final = (
-    *(".tif", ".tiff", ".png", ".npy"),
-    *(".npz", ".json", ".geojson", ".zip", ".roi", ".txt"),
-)
-"""How files end that `read_objects` reads."""
 
 
 @dataclass(frozen=True)
@@ -66,190 +45,163 @@ class Format:
 
     Parameters
     ----------
+    key : str
+        Its name on the command line.
     title : str
-        What a dialog calls it.
+        Its name in the widget's dialogs.
     suffixes : tuple of str
-        How its files end; the first one is what we give them.
+        How its files end; new files get the first one.
     write : callable
-        Writes annotations to a path; returns all files that it has written.
+        Writes annotations to a path, and returns all files that it has written.
+    read : callable, optional
+        Reads a file that was given for an image; None if the format is only written.
+    read_suffixes : tuple of str
+        How other files end that it reads.
+    is_label_image : bool
+        Whether the file holds one integer per pixel, so that objects cannot overlap.
+    is_semantic : bool
+        Whether the integers are classes instead of objects.
+    napari_name : str
+        Its name in napari's own dialog; empty if that dialog does not offer it.
+    distinction : str
+        What batches put before the suffix, where another format has the same one.
     """
 
+    key: str
     title: str
     suffixes: tuple[str, ...]
-    write: Callable[[Path, Annotations], list[Path]]
+    write: Writer
+    read: Reader | None = None
+    read_suffixes: tuple[str, ...] = ()
+    is_label_image: bool = False
+    is_semantic: bool = False
+    napari_name: str = ""
+    distinction: str = ""
 
 
-def _alone(write: Callable[..., None]) -> Callable[[Path, Annotations], list[Path]]:
-    """Make a `Format.write` of what writes objects to one file."""
-
-    def write_objects(path: Path, annotations: Annotations) -> list[Path]:
-        write(path, annotations)
-        return [path]
-
-    return write_objects
-
-
-def _as_labels(
-    write: Callable[[Path, NDArray[Any], ImageInfo, str], None],
-) -> Callable[[Path, Annotations], list[Path]]:
-    """Make a `Format.write` of what writes a label image to one file."""
-
-    def write_labels(path: Path, one: Annotations) -> None:
-        write(path, labels_from_objects(one), one.image, details_to_text(one))
-
-    return _alone(write_labels)
-
-
-def _by_plane(path: Path, annotations: Annotations) -> list[tuple[Path, Annotations]]:
-    """Return a file for each slice; the one that was asked for, if there is but one plane."""
-    named = replace(annotations.image, name=path.name)
-    return [
-        (path.with_name(plane_name(named, slice_index)), annotations.plane(slice_index))
-        for slice_index in np.ndindex(named.stack_shape)
-    ]
-
-
-def _write_png(path: Path, annotations: Annotations) -> list[Path]:
-    files = _by_plane(path, annotations)
-    for file, plane in files:
-        write_label_png(file, labels_from_objects(plane), details_to_text(plane))
-    return [file for file, _ in files]
-
-
-def _write_semantic_tiff(path: Path, annotations: Annotations) -> list[Path]:
-    labels, legend = semantic_labels(annotations)
-    write_ome_tiff(path, labels, annotations.image, SEMANTIC_MARK)
-    return [path, _write_legend(path, legend)]
-
-
-def _write_semantic_png(path: Path, annotations: Annotations) -> list[Path]:
-    labels, legend = semantic_labels(annotations)
-    named = replace(annotations.image, name=path.name)
-    files = []
-    for slice_index in np.ndindex(named.stack_shape):
-        files.append(path.with_name(plane_name(named, slice_index)))
-        write_semantic_png(files[-1], labels[slice_index], legend)
-    return [*files, _write_legend(path, legend)]
-
-
-def _write_legend(path: Path, legend: Sequence[ExportClass]) -> Path:
-    file = legend_path(path)
-    write_legend(file, legend)
-    return file
-
-
-def _write_yolo(path: Path, annotations: Annotations) -> list[Path]:
-    files = _by_plane(path, annotations)
-    for file, plane in files:
-        write_yolo(file, plane)
-    written = [file for file, _ in files]
-    names = path.with_suffix(".yaml")
-    # Names that are there already would give classes to objects without one.
-    if annotations.classes or names.exists():
-        write_yolo_classes(names, annotations.classes)
-        written.append(names)
-    return written
-
+_image = partial(Format, is_label_image=True)
 
 FORMATS: Final = (
-    Format("TIFF for ImageJ", (".tif", ".tiff"), _as_labels(write_imagej_tiff)),
-    Format("OME-TIFF", (".ome.tif", ".ome.tiff"), _as_labels(write_ome_tiff)),
-    Format("PNG", (".png",), _write_png),
-    Format("Semantic OME-TIFF", (".ome.tif", ".ome.tiff"), _write_semantic_tiff),
-    Format("Semantic PNG", (".png",), _write_semantic_png),
-    Format("NumPy", (".npy",), _as_labels(lambda path, labels, *_: write_label_npy(path, labels))),
-    Format("NPZ", (".npz",), _alone(write_npz)),
-    Format("COCO RLE", (".json",), _alone(write_coco)),
-    Format("COCO polygons", (".json",), _alone(partial(write_coco, segmentation="polygon"))),
-    Format("GeoJSON", (".geojson",), _alone(write_geojson)),
-    Format("ImageJ ROIs", (".zip",), _alone(write_imagej_rois)),
-    Format("YOLO", (".txt",), _write_yolo),
-    Format("CSV measurements", (".csv",), _alone(write_measurements)),
+    _image(
+        "tiff",
+        "TIFF for ImageJ",
+        (".tif", ".tiff"),
+        label_image(write_imagej_tiff),
+        read_tiff_objects,
+    ),
+    _image(
+        "ome-tiff",
+        "OME-TIFF",
+        (".ome.tif", ".ome.tiff"),
+        label_image(write_ome_tiff),
+        read_tiff_objects,
+        napari_name="OME-TIFF",
+    ),
+    _image("png", "PNG", (".png",), write_png_planes, read_png_objects),
+    _image(
+        "semantic-ome-tiff",
+        "Semantic OME-TIFF",
+        (".ome.tif", ".ome.tiff"),
+        write_semantic_tiff,
+        read_tiff_objects,
+        is_semantic=True,
+    ),
+    _image(
+        "semantic-png",
+        "Semantic PNG",
+        (".png",),
+        write_semantic_png_planes,
+        read_png_objects,
+        is_semantic=True,
+    ),
+    _image(
+        "npy",
+        "NumPy",
+        (".npy",),
+        label_image(lambda path, labels, *_: write_label_npy(path, labels)),
+        read_npy_objects,
+    ),
+    Format(
+        "npz",
+        "NPZ",
+        (".npz",),
+        single_file(write_npz),
+        read_npz_objects,
+        napari_name="NumPy archive of objects",
+    ),
+    Format(
+        "coco",
+        "COCO RLE",
+        (".json",),
+        single_file(write_coco),
+        read_json_objects,
+        napari_name="COCO",
+    ),
+    Format(
+        "coco-polygons",
+        "COCO polygons",
+        (".json",),
+        single_file(partial(write_coco, segmentation="polygon")),
+        read_json_objects,
+        distinction="_polygons",
+    ),
+    Format(
+        "geojson",
+        "GeoJSON",
+        (".geojson",),
+        single_file(write_geojson),
+        read_json_objects,
+        napari_name="GeoJSON",
+    ),
+    Format(
+        "rois",
+        "ImageJ ROIs",
+        (".zip",),
+        single_file(write_imagej_rois),
+        read_roi_objects,
+        read_suffixes=(".roi",),
+        napari_name="ImageJ ROIs",
+    ),
+    Format("yolo", "YOLO", (".txt",), write_yolo_planes, read_yolo_objects, napari_name="YOLO"),
+    Format(
+        "csv",
+        "CSV measurements",
+        (".csv",),
+        single_file(write_measurements),
+        napari_name="Measurements",
+    ),
 )
+"""All formats, in the order of the widget's dialog."""
+
+_READERS: Final = {
+    Path(f"name{suffix}").suffix: file_format.read
+    for file_format in FORMATS
+    if file_format.read is not None
+    for suffix in (*file_format.suffixes, *file_format.read_suffixes)
+}
+READ_SUFFIXES: Final = tuple(_READERS)
+"""How files end that `read_objects` reads."""
 
 
-def format_named(title: str) -> Format:
-    """Return the format that dialogs call so."""
-    return next(one for one in FORMATS if one.title == title)
+def find_format(key: str) -> Format:
+    """Return the format with a key of the command line.
 
+    Parameters
+    ----------
+    key : str
+        One of those in `FORMATS`.
 
-def _read_npy(path: Path, image: ImageInfo) -> Annotations:
-    labels = read_label_npy(path)
-    return Annotations(_info_of(labels, path, image), objects_from_labels(labels))
+    Returns
+    -------
+    Format
+        The format.
 
-
-def _read_png(path: Path, image: ImageInfo) -> Annotations:
-    labels, details = read_label_png(path), read_png_details(path)
-    info = _info_of(labels, path, image)
-    return _with_details_or_legend(info, labels, details, path, read_png_palette(path))
-
-
-def _read_tiff(path: Path) -> Annotations:
-    labels, info = read_label_tiff(path)
-    return _with_details_or_legend(info, labels, read_tiff_details(path), path)
-
-
-def _info_of(labels: NDArray[Any], path: Path, image: ImageInfo) -> ImageInfo:
-    return image if labels.shape == image.shape else ImageInfo(labels.shape, path.name)
-
-
-def _with_details_or_legend(
-    info: ImageInfo,
-    labels: NDArray[Any],
-    details: str,
-    path: Path,
-    palette: Sequence[int] = (),
-) -> Annotations:
-    legend = _legend_of(details, path, palette)
-    # One that lies there from another image does not name all numbers of this one.
-    if legend and labels.max(initial=0) <= len(legend):
-        return objects_of_classes(info, labels, legend)
-    return annotations_with_details(info, objects_from_labels(labels), details)
-
-
-def _legend_of(details: str, path: Path, palette: Sequence[int]) -> tuple[ExportClass, ...]:
-    """Return the legend of semantic labels; nothing for other labels, whatever lies beside them.
-
-    PNGs of earlier versions are known by the colours of their legend, which no label image has.
-    The TIFFs of earlier versions cannot be told from label images, and are taken for such.
+    Raises
+    ------
+    KeyError
+        If there is none.
     """
-    is_marked = details == SEMANTIC_MARK
-    legend = read_legend(legend_path(path)) if is_marked or palette else ()
-    colors = palette_of(legend)
-    return legend if is_marked or palette[: len(colors)] == colors else ()
-
-
-def _read_yolo(path: Path, image: ImageInfo) -> Annotations:
-    files = (path.with_suffix(".yaml"), path.with_name(f"{stack_stem(path.stem)}.yaml"))
-    classes = next((read_yolo_classes(one) for one in files if one.exists()), ())
-    plane = ImageInfo(image.plane_shape, image.name)
-    return read_yolo(path, plane, classes)
-
-
-def _read_all(path: Path, image: ImageInfo) -> Sequence[Annotations]:
-    """Return what a file holds, for one image or for several."""
-    suffix = path.suffix.lower()
-    if suffix in (".json", ".geojson"):
-        return read_json_objects(path, image)
-    readers: dict[str, Callable[[], Annotations]] = {
-        ".tif": lambda: _read_tiff(path),
-        ".tiff": lambda: _read_tiff(path),
-        ".png": lambda: _read_png(path, image),
-        ".npy": lambda: _read_npy(path, image),
-        ".npz": lambda: read_npz(path),
-        ".zip": lambda: read_imagej_rois(path, image),
-        ".roi": lambda: read_imagej_rois(path, image),
-        ".txt": lambda: _read_yolo(path, image),
-    }
-    if suffix not in readers:
-        msg = f"Choose a file that ends in {', '.join(READ_SUFFIXES)}, not {path.name}."
-        raise ExportError(msg)
-    try:
-        return [readers[suffix]()]
-    except (ExportError, ImportError, MemoryError):
-        raise
-    except Exception as error:  # whatever a decoder stumbles over in a damaged file
-        raise unreadable(path, error) from error
+    return {file_format.key: file_format for file_format in FORMATS}[key]
 
 
 def read_objects(path: str | Path, image: ImageInfo) -> Annotations:
@@ -258,51 +210,66 @@ def read_objects(path: str | Path, image: ImageInfo) -> Annotations:
     Parameters
     ----------
     path : str or Path
-        The file; its ending says which format it has.
+        The file; its suffix tells the format.
     image : ImageInfo
-        The image that they are for.
+        The image that the objects belong to.
 
     Returns
     -------
     Annotations
-        Of `image`. Axes of length one before height and width may be more or fewer in the file.
+        Those of `image`. Axes of length one before height and width may be more or fewer in the
+        file.
 
     Raises
     ------
     ExportError
-        If the file cannot be read, or is about an image of another size, or about several.
+        If the file cannot be read, is about an image of another size, or about several images.
     """
     path = Path(path)
-    found = _read_all(path, image)
-    fitting = [one for one in found if _fits(one.image, image)]
+    contents = _read(path, image)
+    fitting = [annotations for annotations in contents if _fits(annotations.image, image)]
     if not fitting:
-        shapes = ", ".join(str(one.image.shape) for one in found)
+        shapes = ", ".join(str(annotations.image.shape) for annotations in contents)
         msg = (
-            f"The file is about an image of shape {shapes}, not {image.shape}: choose its image "
-            f"for {path.name}."
+            f"The file is about an image of shape {shapes}, not {image.shape}; choose the image "
+            f"that it belongs to: {path.name}"
         )
         raise ExportError(msg)
     if len(fitting) > 1:
-        fitting = [one for one in fitting if one.image.name == image.name]
+        fitting = [annotations for annotations in fitting if annotations.image.name == image.name]
     if len(fitting) != 1:
+        names = ", ".join(annotations.image.name for annotations in contents[:5])
         msg = (
-            f"The file is about {len(found)} images, several of them of the shape {image.shape}: "
-            f"name the layer as one of them ({', '.join(one.image.name for one in found[:5])})."
+            f"The file is about {len(contents)} images, several of them of the shape "
+            f"{image.shape}; rename the layer to one of their names ({names})."
         )
         raise ExportError(msg)
     return _moved_to(image, fitting[0])
 
 
-def _fits(one: ImageInfo, image: ImageInfo) -> bool:
-    if one.shape == image.shape:
+def _read(path: Path, image: ImageInfo) -> Sequence[Annotations]:
+    read = _READERS.get(path.suffix.lower())
+    if read is None:
+        msg = f"Choose a file that ends in {', '.join(READ_SUFFIXES)}, not {path.name}."
+        raise ExportError(msg)
+    try:
+        return read(path, image)
+    except (ExportError, ImportError, MemoryError):
+        raise
+    except Exception as error:  # decoders raise anything for a damaged file
+        raise unreadable(path, error) from error
+
+
+def _fits(file_image: ImageInfo, image: ImageInfo) -> bool:
+    if file_image.shape == image.shape:
         return True
-    is_one_plane = prod(one.stack_shape) == prod(image.stack_shape) == 1
-    return is_one_plane and one.plane_shape == image.plane_shape
+    is_one_plane = prod(file_image.stack_shape) == prod(image.stack_shape) == 1
+    return is_one_plane and file_image.plane_shape == image.plane_shape
 
 
 def _moved_to(image: ImageInfo, annotations: Annotations) -> Annotations:
     objects = annotations.objects
     if annotations.image.shape != image.shape:
-        only = (0,) * len(image.stack_shape)
-        objects = [replace(thing, slice_index=only) for thing in objects]
+        only_index = (0,) * len(image.stack_shape)
+        objects = [replace(thing, slice_index=only_index) for thing in objects]
     return replace(annotations, image=image, objects=objects)

@@ -198,7 +198,7 @@ def test_the_help_lists_the_choices_of_the_code():
     assert f"--output-mode [{'|'.join(OUTPUT_MODES)}]" in " ".join(text.split())
     assert f"--overlap [{'|'.join(outputs.OVERLAPS)}]" in text
     formats = text.partition("Formats")[2].replace(",", " ").split()
-    assert set(outputs.FORMATS) <= set(formats)
+    assert set(outputs.FORMAT_KEYS) <= set(formats)
 
 
 def test_every_command_has_examples():

@@ -15,8 +15,9 @@ from PIL import Image as PillowImage
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 from skimage import data
 
-from napari_sam import _writer as layer_files
-from napari_sam._writer import NotSavedError, get_reader
+from napari_sam import _reader
+from napari_sam._reader import get_reader
+from napari_sam._writer import NotSavedError
 from napari_sam.controllers import export as object_files
 from napari_sam.formats import (
     FORMATS,
@@ -111,7 +112,7 @@ def test_imported_objects_get_free_numbers_and_keep_others(opened, said, tmp_pat
 
 def test_objects_without_a_mask_are_told(opened, said, tmp_path, monkeypatch):
     _, widget, _ = opened
-    monkeypatch.setattr(layer_files, "show_warning", said.append)
+    monkeypatch.setattr(_reader, "show_warning", said.append)
     path, files = tmp_path / "objects.json", widget._object_list.files
     files.export_to(path, "COCO RLE", False)
     widget.wait_until_idle(TIMEOUT_S)
@@ -123,7 +124,7 @@ def test_objects_without_a_mask_are_told(opened, said, tmp_path, monkeypatch):
     widget.wait_until_idle(TIMEOUT_S)
     assert said[-1] == "1 object imported from objects.json; 1 without a mask left out."
     assert len(get_reader(str(path))(str(path))) == 1
-    assert said[-1] == "1 object of mine left out, without a mask."
+    assert said[-1] == "Skipped 1 object without a mask in mine."
 
 
 def test_an_import_keeps_also_what_is_tiny_where_others_are(opened, said, tmp_path):
@@ -415,5 +416,5 @@ def test_files_that_are_not_ours_are_left_to_others(tmp_path):
 def test_a_file_about_another_image_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.ones((1, 4, 5), np.uint8))
     assert len(read_objects(tmp_path / "a.npy", ImageInfo((4, 5))).objects) == 1
-    with pytest.raises(ValueError, match="choose its image"):
+    with pytest.raises(ValueError, match="choose the image that it belongs to"):
         read_objects(tmp_path / "a.npy", ImageInfo((4, 6)))

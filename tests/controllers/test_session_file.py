@@ -11,7 +11,7 @@ import tifffile
 from napari.layers import Image, Labels
 from skimage import data
 
-from napari_sam._writer import get_reader
+from napari_sam._reader import get_reader
 from napari_sam.controllers import journal as journal_keeper
 from napari_sam.controllers import session_file as session_files
 from napari_sam.layers.target_features import classes_in

@@ -16,7 +16,7 @@ from napari_sam.formats import (
     ExportError,
     ExportObject,
     ImageInfo,
-    format_named,
+    find_format,
     labels_from_objects,
     objects_from_labels,
     read_label_tiff,
@@ -40,20 +40,20 @@ def annotated():
     return Annotations(ImageInfo((2, 6, 7), "a.tif"), objects, CLASSES)
 
 
-@pytest.mark.parametrize("title", ["TIFF for ImageJ", "OME-TIFF"])
-def test_label_images_keep_what_is_known_of_objects(tmp_path, annotated, title):
+@pytest.mark.parametrize("key", ["tiff", "ome-tiff"])
+def test_label_images_keep_what_is_known_of_objects(tmp_path, annotated, key):
     path = tmp_path / "a.ome.tif"
-    format_named(title).write(path, annotated)
+    find_format(key).write(path, annotated)
     read = read_objects(path, annotated.image)
     assert_same(read, annotated)
     assert read.classes == CLASSES
     bare = replace(annotated, objects=[ExportObject(3, SQUARE, 0, 0, (0,))], classes=())
-    format_named(title).write(path, bare)
+    find_format(key).write(path, bare)
     assert_same(read_objects(path, annotated.image), bare)
 
 
 def test_png_keeps_it_for_each_slice(tmp_path, annotated):
-    files = format_named("PNG").write(tmp_path / "a.png", annotated)
+    files = find_format("png").write(tmp_path / "a.png", annotated)
     for number, file in enumerate(files):
         plane = annotated.plane((number,))
         assert_same(read_objects(file, plane.image), plane)
@@ -66,7 +66,7 @@ def test_many_details_do_not_keep_a_png_from_being_opened(tmp_path):
         for (row, column), n in np.ndenumerate(labels)
     ]
     annotated = Annotations(ImageInfo(labels.shape), objects)
-    format_named("PNG").write(tmp_path / "a.png", annotated)
+    find_format("png").write(tmp_path / "a.png", annotated)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), labels)
     assert read_objects(tmp_path / "a.png", annotated.image).objects[-1].note.startswith("22500 ")
 
@@ -77,14 +77,14 @@ def test_semantic_labels_number_the_classes_in_their_order(tmp_path, annotated):
     assert (labels[1, 2, 2], labels[1, 4, 4], labels[1, 0, 0]) == (2, 3, 0)
     assert [one.name for one in legend] == [NAMES[0], NAMES[4], "without class"]
 
-    tiff, named = format_named("Semantic OME-TIFF").write(tmp_path / "a.ome.tif", annotated)
+    tiff, named = find_format("semantic-ome-tiff").write(tmp_path / "a.ome.tif", annotated)
     np.testing.assert_array_equal(read_label_tiff(tiff)[0], labels)
     assert named == tmp_path / "a_classes.csv"
     with named.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert rows[1] == {"value": "1", "class": NAMES[0], "color": "#010203"}
 
-    *pngs, _ = format_named("Semantic PNG").write(tmp_path / "b.png", annotated)
+    *pngs, _ = find_format("semantic-png").write(tmp_path / "b.png", annotated)
     for number, file in enumerate(pngs):
         with Image.open(file) as image:
             np.testing.assert_array_equal(np.asarray(image), labels[number])
@@ -108,8 +108,8 @@ def test_pieces_of_a_semantic_image_become_objects_with_the_classes_of_its_legen
         ExportObject(2, SQUARE, 0, 5, (), "cell"),
         ExportObject(3, SQUARE, 3, 2),
     ]
-    title = "Semantic PNG" if name == "a.png" else "Semantic OME-TIFF"
-    format_named(title).write(tmp_path / name, Annotations(image, objects, classes))
+    key = "semantic-png" if name == "a.png" else "semantic-ome-tiff"
+    find_format(key).write(tmp_path / name, Annotations(image, objects, classes))
     read = read_objects(tmp_path / name, image)
     assert [one.class_name for one in read.objects] == ["cell", "cell", None]
     assert [(one.top, one.left) for one in read.objects] == [(0, 0), (0, 5), (3, 2)]
@@ -128,7 +128,7 @@ def test_semantic_labels_of_any_number_of_axes_are_read(tmp_path, leading):
     labels[..., :2, :2], labels[..., :2, 2:4], labels[..., 4:, 5:] = 1, 2, 1
     objects = objects_from_labels(labels, {1: "a", 2: "b"})
     image, path = ImageInfo(labels.shape), tmp_path / "a.ome.tif"
-    format_named("Semantic OME-TIFF").write(path, Annotations(image, objects))
+    find_format("semantic-ome-tiff").write(path, Annotations(image, objects))
     read = read_objects(path, image)
     assert {one.label_id for one in read.objects} == {1, 2, 3}  # each goes on along all axes
     assert [one.class_name for one in read.objects[:3]] == ["a", "a", "b"]
@@ -137,9 +137,9 @@ def test_semantic_labels_of_any_number_of_axes_are_read(tmp_path, leading):
     np.testing.assert_array_equal(again == 3, labels == 2)
 
 
-@pytest.mark.parametrize("title", ["NumPy", "TIFF for ImageJ", "OME-TIFF", "PNG"])
-@pytest.mark.parametrize("beside", ["Semantic PNG", "Semantic OME-TIFF"])
-def test_labels_beside_a_semantic_image_have_nothing_of_its_legend(tmp_path, title, beside):
+@pytest.mark.parametrize("key", ["npy", "tiff", "ome-tiff", "png"])
+@pytest.mark.parametrize("beside", ["semantic-png", "semantic-ome-tiff"])
+def test_labels_beside_a_semantic_image_have_nothing_of_its_legend(tmp_path, key, beside):
     image = ImageInfo((6, 9))
     two_pieces = np.pad(SQUARE, ((0, 0), (0, 4))) | np.pad(SQUARE, ((0, 0), (4, 0)))
     classes = [ExportClass(name, (1, 2, 3)) for name in ("mitosis", "dead")]
@@ -147,12 +147,12 @@ def test_labels_beside_a_semantic_image_have_nothing_of_its_legend(tmp_path, tit
         ExportObject(1, two_pieces, 0, 0, (), "dead"),
         ExportObject(2, SQUARE, 3, 2, (), "dead"),
     ]
-    format_named(beside).write(
-        tmp_path / f"a{format_named(beside).suffixes[0]}", Annotations(image, objects, classes)
+    find_format(beside).write(
+        tmp_path / f"a{find_format(beside).suffixes[0]}", Annotations(image, objects, classes)
     )
-    path = tmp_path / f"a{format_named(title).suffixes[0]}"
+    path = tmp_path / f"a{find_format(key).suffixes[0]}"
     plain = Annotations(image, [replace(one, class_name=None) for one in objects])
-    format_named(title).write(path, plain)
+    find_format(key).write(path, plain)
     assert_same(read_objects(path, image), plain)
 
 
@@ -160,7 +160,7 @@ def test_a_semantic_png_without_a_mark_is_known_by_the_colours_of_its_legend(tmp
     image = ImageInfo((6, 9))
     things = [ExportObject(at, SQUARE, 0, 5 * at - 5, (), "cell") for at in (1, 2)]
     written = Annotations(image, things, [ExportClass("cell", (1, 2, 3))])
-    format_named("Semantic PNG").write(tmp_path / "a.png", written)
+    find_format("semantic-png").write(tmp_path / "a.png", written)
     with Image.open(tmp_path / "a.png") as with_mark:
         pixels, palette = np.asarray(with_mark), with_mark.getpalette()
     for colors, expected in ((palette, ["cell", "cell"]), ([0, 0, 0, 9, 9, 9], [None])):
@@ -175,7 +175,7 @@ def test_a_damaged_file_is_told_as_such(tmp_path):
     image = ImageInfo((6, 9))
     path = tmp_path / "a.ome.tif"
     thing = ExportObject(1, SQUARE, 0, 0)
-    format_named("OME-TIFF").write(path, Annotations(image, [thing]))
+    find_format("ome-tiff").write(path, Annotations(image, [thing]))
     content = path.read_bytes()
     with tifffile.TiffFile(path) as tiff:
         (offset,), (count,) = tiff.pages[0].dataoffsets, tiff.pages[0].databytecounts

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from roifile import roiread, roiwrite
 
-from napari_sam.formats import Annotations, ExportObject, ImageInfo, format_named, read_objects
+from napari_sam.formats import Annotations, ExportObject, ImageInfo, find_format, read_objects
 from napari_sam.session.annotations import records_of
 from tests.formats.cases import assert_same, same_object
 
-TITLES = ("GeoJSON", "COCO RLE", "COCO polygons", "ImageJ ROIs")
+KEYS = ("geojson", "coco", "coco-polygons", "rois")
 SQUARE = np.ones((5, 5), bool)
 
 
-def write(tmp_path, title, annotations):
-    chosen = format_named(title)
+def write(tmp_path, key, annotations):
+    chosen = find_format(key)
     (path,) = chosen.write(tmp_path / f"a{chosen.suffixes[0]}", annotations)
     return path
 
@@ -41,11 +41,11 @@ def rearranged(path, kept, *, without_id=()):
     path.write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize("title", TITLES)
-def test_new_objects_do_not_get_the_number_of_another(tmp_path, title):
+@pytest.mark.parametrize("key", KEYS)
+def test_new_objects_do_not_get_the_number_of_another(tmp_path, key):
     objects = [ExportObject(at, SQUARE, 10 * at, 10) for at in range(1, 6)]
     image = ImageInfo((100, 100), "a")
-    path = write(tmp_path, title, Annotations(image, objects))
+    path = write(tmp_path, key, Annotations(image, objects))
     rearranged(path, [2, 3, 4, 0], without_id=[3])  # which comes in the place of number 4
     read = read_objects(path, image)
     assert [one.label_id for one in read.objects[:3]] == [3, 4, 5]
@@ -54,11 +54,11 @@ def test_new_objects_do_not_get_the_number_of_another(tmp_path, title):
     assert len(records_of(read, image.shape)) == 4
 
 
-@pytest.mark.parametrize("title", TITLES)
-def test_a_copy_in_the_same_slice_is_an_object_of_its_own(tmp_path, title):
+@pytest.mark.parametrize("key", KEYS)
+def test_a_copy_in_the_same_slice_is_an_object_of_its_own(tmp_path, key):
     image = ImageInfo((3, 30, 30), "a")
     parts = [ExportObject(7, SQUARE, 10, 10, (at,)) for at in range(3)]
-    path = write(tmp_path, title, Annotations(image, parts))
+    path = write(tmp_path, key, Annotations(image, parts))
     assert_same(read_objects(path, image), Annotations(image, parts))
     rearranged(path, [0, 1, 1, 2])
     first, second = records_of(read_objects(path, image), image.shape)

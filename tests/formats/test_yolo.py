@@ -10,7 +10,7 @@ from napari_sam.formats import (
     ExportObject,
     ImageInfo,
     classes_of,
-    format_named,
+    find_format,
     read_objects,
     read_yolo,
     read_yolo_classes,
@@ -136,7 +136,7 @@ def test_a_file_that_is_no_data_set_is_not_replaced(tmp_path, content):
 def test_slices_of_a_stack_have_the_classes_of_the_file_beside_them(tmp_path):
     image, classes = ImageInfo((2, 9, 9), "st.tif"), classes_of(["a", "b"])
     thing = ExportObject(1, DOT, 1, 1, (1,), "b")
-    format_named("YOLO").write(tmp_path / "st.txt", Annotations(image, [thing], classes))
+    find_format("yolo").write(tmp_path / "st.txt", Annotations(image, [thing], classes))
     (read,) = read_objects(tmp_path / "st_z0001.txt", ImageInfo((9, 9))).objects
     assert read.class_name == "b"
 
@@ -145,7 +145,7 @@ def test_objects_without_a_class_do_not_get_one_of_an_earlier_file(tmp_path):
     image, path = ImageInfo((9, 9)), tmp_path / "a.txt"
     for class_name in ("b", None, "object"):
         thing = ExportObject(1, DOT, 1, 1, (), class_name)
-        format_named("YOLO").write(path, Annotations(image, [thing]))
+        find_format("yolo").write(path, Annotations(image, [thing]))
         (read,) = read_objects(path, image).objects
         assert read.class_name == class_name
 

@@ -1,0 +1,98 @@
+"""Open files of objects as Labels layers with napari's own dialogs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from napari.utils.notifications import show_warning
+
+from napari_sam.formats.annotations import Annotations, ExportObject
+from napari_sam.formats.files import ExportError
+from napari_sam.formats.json_files import json_reader
+from napari_sam.formats.label_images import labels_from_objects
+from napari_sam.layers.target_features import CLASSES_KEY
+from napari_sam.session.annotations import classes_of
+from napari_sam.session.classes.classes import classes_to_json
+from napari_sam.session.journal.replaying import replay
+from napari_sam.session.journal.session_file import SESSION_SUFFIX, read_session
+from napari_sam.session.objects.labels import ArrayLabels
+from napari_sam.session.objects.records import ObjectRecord, counted
+
+_FullLayerData = tuple[Any, dict[str, Any], str]
+
+
+def get_reader(path: str | Sequence[str]) -> Callable[[str], list[_FullLayerData]] | None:
+    """Return what opens a file of objects; None for a file that is not ours to open.
+
+    Those are COCO files, and GeoJSON that says how large its image is; other files can be imported
+    into the labels of their image. Of a session file only the labels are opened; the widget's
+    *Open session* restores all of it.
+    """
+    if not isinstance(path, str):
+        return None
+    if path.lower().endswith(SESSION_SUFFIX):
+        return lambda name: [_layer_of_session(Path(name))]
+    try:
+        if path.lower().endswith((".json", ".geojson")):
+            read = json_reader(path)
+            return None if read is None else lambda _: [_layer(image) for image in read()]
+    except ExportError:
+        return None
+    return None
+
+
+def _layer_of_session(path: Path) -> _FullLayerData:
+    saved = read_session(path)
+    labels = ArrayLabels(np.zeros(saved.shape, saved.dtype))
+    replay(saved.content.entries, labels)
+    scale = saved.info.image.scale
+    meta = {
+        "name": saved.info.labels_name,
+        "features": _features({record.label_id: record for record in labels.book}),
+        "metadata": {CLASSES_KEY: classes_to_json(saved.info.classes)},
+    }
+    if len(scale) == len(saved.shape):
+        meta["scale"] = scale
+    return labels.array, meta, "labels"
+
+
+def _layer(annotations: Annotations) -> _FullLayerData:
+    image = annotations.image
+    try:
+        labels = labels_from_objects(annotations)
+    except ExportError:
+        labels = labels_from_objects(annotations, overlap="last_wins")
+        show_warning(
+            f"Objects in {image.name} overlap. A Labels layer cannot show that, so pixels that "
+            "several objects share belong to the last of them."
+        )
+    if annotations.n_without_mask:
+        show_warning(
+            f"Skipped {counted(annotations.n_without_mask)} without a mask in {image.name}."
+        )
+    meta = {
+        "name": image.name,
+        "scale": image.pixel_size,
+        "units": image.units,
+        "axis_labels": tuple(image.axes.lower()),
+        "features": _features({thing.label_id: thing for thing in annotations.objects}),
+        "metadata": {CLASSES_KEY: classes_to_json(classes_of(annotations))},
+    }
+    return labels, meta, "labels"
+
+
+def _features(objects: Mapping[int, ExportObject | ObjectRecord]) -> pd.DataFrame:
+    """Return the features of a layer with these objects, by label_id."""
+    return pd.DataFrame(
+        {
+            "index": list(objects),
+            "class": [found.class_name for found in objects.values()],
+            "score": [found.score for found in objects.values()],
+            "reviewed": [found.reviewed for found in objects.values()],
+            "note": [found.note for found in objects.values()],
+        }
+    )
