@@ -16,7 +16,7 @@ import json
 import time
 from pathlib import Path
 
-from napari_sam.model import ImageEmbedding, Predictor, load_model
+from napari_sam.model import Predictor, SamEmbedding, load_model
 
 # isort: split
 import numpy as np
@@ -41,7 +41,7 @@ def time_grid(
     predictor: Predictor,
     image: np.ndarray,
     points_per_side: int,
-    embedding: ImageEmbedding | None = None,
+    embedding: SamEmbedding | None = None,
 ) -> None:
     """Print how long one grid takes, with the encoding if there is no embedding yet."""
     settings = AutomaticSettings(points_per_side=points_per_side)

@@ -19,6 +19,7 @@ from cells import KINDS, SIDE_PX, cells
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import ImagePlane, ModelChoice, Prompts
 from napari_sam.session.batch_prompts.decode import BatchPrompt, decode_batch_prompts
 from napari_sam.session.decoding.candidates import decode
@@ -57,10 +58,10 @@ def measure(n_boxes: int, side_px: int, device: str) -> dict[str, Any]:
     start_s = time.perf_counter()
     decode_batch_prompts(embedder, plane, wanted)  # the embeddings are in memory now
     together_s = time.perf_counter() - start_s
-    whole = plane.pyramid.whole
+    whole = plane.pyramid(SAM_SPEC).whole
     alone_s = []
     for one in prompts[: min(n_boxes, 100)]:
-        tile = initial_tile(plane.pyramid, one, whole, None)
+        tile = initial_tile(plane.pyramid(SAM_SPEC), one, whole, None)
         embedded = embedder.find(plane, tile) or embedder.find(plane, found[0].state.tile)
         start_s = time.perf_counter()
         candidates = decode(embedded, one, one, None, None)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 
-from napari_sam.model import ImageEmbedding, Predictor, load_model
+from napari_sam.model import Predictor, SamEmbedding, load_model
 from napari_sam.session.embedding.embeddings import content_key
 from napari_sam.widget import SamWidget
 
@@ -32,7 +32,7 @@ class RememberingPredictor(Predictor):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self._embeddings: dict[str, ImageEmbedding] = {}
+        self._embeddings: dict[str, SamEmbedding] = {}
 
     def encode(self, image, on_block=None):
         key = content_key(np.asarray(image))

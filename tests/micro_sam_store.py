@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 import zarr
 
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session.image.tile_grid import TileGrid
 from napari_sam.session.micro_sam.image import micro_sam_normalised
 
@@ -26,7 +27,7 @@ def write_store(
     else:
         tiles = group.create_group("features")
         tiles.attrs.update({"shape": size, "tile_shape": tiling[0], "halo": tiling[1]})
-        for number, tile in enumerate(TileGrid(size, *tiling).tiles):
+        for number, tile in enumerate(TileGrid(size, *tiling, SAM_SPEC).tiles):
             rows = slice(tile.top, tile.top + tile.height)
             columns = slice(tile.left, tile.left + tile.width)
             found = [predictor.encode(shown(plane[rows, columns])) for plane in slices]

@@ -443,6 +443,7 @@ def test_an_image_deleted_during_its_embedding_is_survived(
         decode=remembering_predictor.decode,
         warm_up=remembering_predictor.warm_up,
         fingerprint=remembering_predictor.fingerprint,
+        spec=remembering_predictor.spec,
     )
     viewer, widget = make_widget(coins, wait=False, load_predictor=lambda *_: held)
     assert started.wait(TIMEOUT_S)

@@ -25,6 +25,7 @@ from napari_sam._qt.shortcut_texts import ShortcutTexts
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.request import automatic_tiles
 from napari_sam.session.automatic.settings import PRESETS, AutomaticRunSettings
+from napari_sam.session.image.tiles import Tile
 
 _TILES_PX: Final = (4096, 2048, 1024, 512, 256)
 _OWN: Final = "own settings"
@@ -242,7 +243,7 @@ class AutomaticPanel(QWidget):
         """Say what the whole image means: an honest number of points."""
         if self._shape is None:
             return
-        count = len(automatic_tiles(self._shape, self.finest_px))
+        count = len(automatic_tiles(Tile(0, 0, 0, *self._shape), self.finest_px))
         points = count * self.settings.points_per_side**2
         for_each = "" if count == 1 else f" in {count:,} tiles"
         self.whole.setToolTip(f"Look for masks with {points:,} points{for_each}")

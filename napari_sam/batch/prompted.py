@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.batch.outputs import FORMATS_BY_SUFFIX, LABEL_FORMATS, write_objects
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo
@@ -27,9 +28,7 @@ from napari_sam.session.objects.records import score_of
 from napari_sam.session.prompts.prompts import Prompts
 
 if TYPE_CHECKING:
-    from napari_sam.model import MaskCrop
-
-_LOW_RES: Final = 256
+    from napari_sam.engine.masks import MaskCrop
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +46,12 @@ class MaskStart:
         rows, columns = (np.flatnonzero(self.mask.any(axis)) for axis in (1, 0))
         return columns[0] - 0.5, rows[0] - 0.5, columns[-1] + 0.5, rows[-1] + 0.5
 
-    def on_tile(self, tile: Tile) -> NDArray[np.float32]:
+    def on_tile(self, tile: Tile, low_res_side: int) -> NDArray[np.float32]:
         """Return the low-res logits of a tile; there are logits only of the whole plane."""
         if self.mask is None:
             assert self.logits is not None
             return self.logits
-        return logits_of_region(self.mask, 0, 0, tile)
+        return logits_of_region(self.mask, 0, 0, tile, low_res_side)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,22 +90,22 @@ def segment_prompts(
     ImageError
         If all pixels of the plane look the same to the model.
     """
-    whole = plane.pyramid.whole
+    pyramid = plane.pyramid(embedder.spec)
 
     @cache
     def embed(tile: Tile) -> EmbeddedTile:
         embedded = embed_now(embedder, plane, tile)
-        if embedded.why_same and tile == whole:
-            raise ImageError(embedded.why_same)
-        if embedded.why_same:
-            embed(whole)
+        if embedded.uniform_reason and tile == pyramid.whole:
+            raise ImageError(embedded.uniform_reason)
+        if embedded.uniform_reason:
+            embed(pyramid.whole)
         return embedded
 
     masks = []
     for label_id, prompt in enumerate(prompts, start=1):
         candidates = segment(
             embed,
-            plane.pyramid,
+            pyramid,
             prompt,
             start=None if start is None else start.on_tile,
             multimask=multimask != "off",
@@ -144,7 +143,7 @@ def _logits_in(path: Path) -> NDArray[np.float32] | None:
     except (OSError, ValueError, EOFError) as error:
         raise ExportError(f"{path} cannot be read as .npy ({error}).") from error
     is_logits = isinstance(values, np.ndarray) and values.dtype.kind == "f"
-    if is_logits and values.squeeze().shape == (_LOW_RES, _LOW_RES):
+    if is_logits and values.squeeze().shape == (SAM_SPEC.low_res_side, SAM_SPEC.low_res_side):
         return np.asarray(values.squeeze(), np.float32)
     return None
 

@@ -22,12 +22,13 @@ from napari_sam.bench.work import (
     example_image,
     wait_for,
 )
+from napari_sam.engine.spec import resized_size
 from napari_sam.model.checkpoints.layouts import POSITION_KEYS, to_hugging_face
 from napari_sam.model.checkpoints.variants import VARIANTS, detect_variant
 from napari_sam.model.onnx.export import OnnxExportError, OnnxFiles, export_onnx
 from napari_sam.model.runtime.devices import PRECISIONS
 from napari_sam.model.sam.vit import ViTConfig
-from napari_sam.model.transforms import resize_image, resized_size, scale_points
+from napari_sam.model.transforms import resize_image, scale_points
 
 if TYPE_CHECKING:
     from napari_sam.model.sam.sam import Sam

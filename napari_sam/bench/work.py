@@ -52,7 +52,7 @@ def without_cache(prediction: MaskPrediction) -> MaskPrediction:
         prediction.iou_predictions,
         prediction.original_size,
         prediction.input_size,
-        prediction.image_size,
+        prediction.input_side,
     )
 
 

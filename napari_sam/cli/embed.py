@@ -20,6 +20,7 @@ from napari_sam.cli.options import json_option, model_options, reader_option
 
 if TYPE_CHECKING:
     from napari_sam.batch.open_images import ImageOpener, OpenedImage
+    from napari_sam.engine.spec import ModelSpec
     from napari_sam.session.models.model_choice import ModelChoice
     from napari_sam.session.prefetch.preparation import TileToPrepare
     from napari_sam.session.state import SessionState
@@ -135,7 +136,7 @@ class _Run:
     def embed(self, file: str) -> _FileResult:
         """Embed all slices of all images in a file."""
         try:
-            tiles = list(_tiles(self._open_images(file)))
+            tiles = list(_tiles(self._open_images(file), self._session.state.model.spec))
         except OpenError as error:
             return _FileResult(file, 0, 0, 0, (str(error),))
         except ValueError as error:
@@ -180,12 +181,11 @@ class _Run:
                 self._session.changed.disconnect(show)
 
 
-def _tiles(images: Sequence[OpenedImage]) -> Iterator[TileToPrepare]:
+def _tiles(images: Sequence[OpenedImage], spec: ModelSpec) -> Iterator[TileToPrepare]:
     """Yield the tiles that the widget embeds while a user scrolls through the slices."""
-    from napari_sam.session.image.tiles import TilePyramid
     from napari_sam.session.prefetch.preparation import TileToPrepare
 
     for image in images:
         for opened in image.planes:
-            whole = TilePyramid(opened.plane.shape).whole
+            whole = opened.plane.pyramid(spec).whole
             yield TileToPrepare(opened.plane, whole, f"{image.name}, {opened.name}")

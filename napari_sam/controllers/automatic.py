@@ -24,6 +24,8 @@ from napari_sam.session.automatic.review import AutomaticReview
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 from napari_sam.session.automatic.similarity import ExistingObjects
 from napari_sam.session.connections import Connections
+from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.session import AnnotationSession
@@ -160,7 +162,7 @@ class AutomaticController:
             return
         self.discard()
         self._place = place
-        tiles = automatic_tiles(plane.shape, self.panel.finest_px, view)
+        tiles = automatic_tiles(self._whole(plane), self.panel.finest_px, view)
         free_of = None if rest is None else rest.target
         self._search.start(AutomaticRequest(plane, tiles, self.panel.settings, view, free_of), rest)
         self._show()
@@ -179,10 +181,11 @@ class AutomaticController:
         if place is not None and plane is not None:
             self._edges_place = place
             self._search.find_edges(
-                AutomaticRequest(
-                    plane, automatic_tiles(plane.shape), EDGE_SETTINGS, keep_logits=True
-                )
+                AutomaticRequest(plane, (self._whole(plane),), EDGE_SETTINGS, keep_logits=True)
             )
+
+    def _whole(self, plane: ImagePlane) -> Tile:
+        return TilePyramid(plane.shape, self._session.state.model.spec).whole
 
     def _on_edges_found(self, search: AutomaticRequest, edges: NDArray[np.float32]) -> None:
         place = self._edges_place

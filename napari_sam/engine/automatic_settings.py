@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from napari_sam.model.automatic.mask_ops import Box
-from napari_sam.model.transforms import Size
+from napari_sam.engine.masks import PixelBox
+from napari_sam.engine.spec import Size
 
 OUTPUT_MODES = ("binary_mask", "uncompressed_rle", "coco_rle")
 
@@ -36,7 +36,7 @@ class Crop(NamedTuple):
     """
 
     layer: int
-    box_xyxy: Box
+    box_xyxy: PixelBox
 
 
 @dataclass(frozen=True)

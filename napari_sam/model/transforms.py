@@ -10,24 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-Size = tuple[int, int]
-"""(H, W) in pixels."""
-
-
-def resized_size(original_size: Size, image_size: int) -> Size:
-    """Return the size whose longest side is `image_size`, both (H, W) in pixels.
-
-    Examples
-    --------
-    >>> resized_size((1200, 1800), 1024)
-    (683, 1024)
-    >>> resized_size((1, 5000), 1024)
-    (1, 1024)
-    """
-    scale = image_size / max(original_size)
-    # A very thin image must not vanish.
-    height, width = (max(1, int(side * scale + 0.5)) for side in original_size)
-    return height, width
+from napari_sam.engine.spec import Size
 
 
 def resize_image(image: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]:

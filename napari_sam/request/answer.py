@@ -17,7 +17,9 @@ from napari_sam.request.rows import Prompt, RequestError, Row, parse_row, rows_o
 from napari_sam.session.jobs import is_out_of_memory
 
 if TYPE_CHECKING:
-    from napari_sam.model import ImageEmbedding, MaskPrediction, Predictor
+    from napari_sam.engine.embeddings import ImageEmbedding
+    from napari_sam.engine.prediction import MaskPrediction
+    from napari_sam.model import Predictor
 
 _AT_ONCE: Final = 32
 """Prompts whose masks are in memory at the same time."""

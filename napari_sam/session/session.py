@@ -33,7 +33,7 @@ from napari_sam.session.plane_registry import PlaneRegistry
 from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.prefetch.prefetching import Prefetcher
 from napari_sam.session.prompts.prompts import Prompts
-from napari_sam.session.state import SessionState, snapshot_of, why_same
+from napari_sam.session.state import SessionState, snapshot_of, uniform_reason
 
 _MOMENT_S: Final = 0.02
 """How long to wait for an embedding that was there before; a user does not notice it."""
@@ -329,8 +329,8 @@ class AnnotationSession:
         self._key = None if key is None else (key, request.version)
         places.go_to(key, self._key)
         self.ahead.leave_plane()
-        tile = decoding.leave(None if plane is None else plane.pyramid, request.view)
-        self._encoding.set_plane(plane, tile)
+        pyramid = None if plane is None else plane.pyramid(self._encoding.choice.spec)
+        self._encoding.set_plane(plane, decoding.leave(pyramid, request.view))
         editing.target, editing.plane_id = request.target, places.plane_id
         known, decoding.candidates = places.take()
         self._set_object(known)
@@ -372,7 +372,7 @@ class AnnotationSession:
         self._publish()
 
     def _on_embedded(self, embedded: EmbeddedTile) -> None:
-        if why := why_same(self._encoding):
+        if why := uniform_reason(self._encoding):
             self.notifier.warn(why)
         if self._key is not None:
             self._known.add(self._key)

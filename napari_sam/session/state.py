@@ -138,7 +138,7 @@ def snapshot_of(
         can_undo=editing.history.can_undo,
         can_redo=editing.history.can_redo,
         hint=encoding.note
-        or why_same(encoding)
+        or uniform_reason(encoding)
         or hint_for(encoding.phase, *decoding.usable(prompts)),
         has_image=encoding.plane is not None,
         model=encoding.choice,
@@ -151,10 +151,10 @@ def snapshot_of(
     )
 
 
-def why_same(encoding: Encoding) -> str:
+def uniform_reason(encoding: Encoding) -> str:
     """Return why the model sees nothing in the whole plane; "" where that is not so."""
     plane, embedded = encoding.plane, encoding.embedded
     if plane is None or embedded is None:
         return ""
     is_whole = (embedded.tile.height, embedded.tile.width) == plane.shape
-    return embedded.why_same if is_whole else ""
+    return embedded.uniform_reason if is_whole else ""

@@ -54,7 +54,7 @@ def decode_case(predictor, embedding, prompts, name, multimask_output=True):
 def two_steps(prediction):
     """Upscale as published: to the square input, cut off the padding, to the image."""
     logits = torch.from_numpy(prediction.low_res_logits)[None]
-    size = prediction.image_size
+    size = prediction.input_side
     square = F.interpolate(logits, (size, size), mode="bilinear", align_corners=False)
     height, width = prediction.input_size
     square = square[..., :height, :width]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from napari_sam.engine.spec import resized_size
+from napari_sam.engine.upscaling import axis_filter
 from napari_sam.model import MaskPrediction
-from napari_sam.model.prediction import axis_filter
-from napari_sam.model.transforms import resized_size
 from tests.model.test_goldens import two_steps
 
 SIZES = [(1, 1), (1, 700), (700, 1), (5, 3), (64, 64), (303, 384), (1024, 1024), (1500, 2100)]

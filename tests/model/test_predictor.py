@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_sam.model import ImageEmbedding, Predictor, load_model
+from napari_sam.model import Predictor, SamEmbedding, load_model
 from napari_sam.model.runtime.devices import available_devices
 from tests.model.conftest import sample_image
 
@@ -20,7 +20,7 @@ class CancelledError(Exception):
 
 
 def test_embedding(coins):
-    assert isinstance(coins, ImageEmbedding)
+    assert isinstance(coins, SamEmbedding)
     assert coins.original_size == (303, 384)
     assert coins.input_size == (808, 1024)
     assert coins.image_embedding.shape == (256, 64, 64)

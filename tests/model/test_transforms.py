@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam.model.transforms import resize_image, resized_size, scale_boxes, scale_points
+from napari_sam.engine.spec import resized_size
+from napari_sam.model.transforms import resize_image, scale_boxes, scale_points
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ class HeldPredictor:
     """The real predictor behind two gates; notes what it was asked."""
 
     def __init__(self, predictor):
-        self.device = predictor.device
+        self.device, self.spec = predictor.device, predictor.spec
         self._predictor = predictor
         self.encoded, self.decoded = [], []
         self.encode_gate, self.decode_gate = threading.Event(), threading.Event()

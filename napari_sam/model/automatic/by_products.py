@@ -17,8 +17,9 @@ from skimage.morphology import dilation
 from skimage.transform import warp
 
 from napari_sam.engine.automatic_settings import AutomaticSettings
+from napari_sam.engine.upscaling import Region
 from napari_sam.model.automatic.mask_set import GeneratedMask, MaskRecord, MaskSet
-from napari_sam.model.prediction import Region, upscale_strips
+from napari_sam.model.prediction import upscale_strips
 
 PROPOSAL_SETTINGS = AutomaticSettings(points_per_side=64, box_nms_thresh=0.9)
 """With which the paper finds masks for proposals: more of them, and more alike."""

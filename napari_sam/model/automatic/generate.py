@@ -13,8 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam.engine.automatic_settings import AutomaticSettings, Crop
+from napari_sam.engine.embeddings import ImageEmbedding
+from napari_sam.engine.masks import MaskCrop, PixelBox
+from napari_sam.engine.prediction import MaskPrediction
+from napari_sam.engine.protocols import Engine, MaskDecoder, ProgressCallback, PromptableModel
+from napari_sam.engine.spec import Size
 from napari_sam.model.automatic.mask_ops import (
-    Box,
     box_of,
     near_crop_edge,
     run_lengths,
@@ -27,11 +31,7 @@ from napari_sam.model.automatic.mask_set import (
     passes_pred_iou,
     published_form,
 )
-from napari_sam.model.prediction import MaskCrop, MaskPrediction
-from napari_sam.model.predictor import ImageEmbedding, Predictor
 from napari_sam.model.runtime.parallel import map_on_cores
-from napari_sam.model.sam.common import ProgressCallback
-from napari_sam.model.transforms import Size
 from napari_sam.model.validation import check_image
 
 BatchCallback = Callable[[int, int, MaskSet], None]
@@ -44,7 +44,7 @@ DEFAULTS = AutomaticSettings()
 
 
 def generate_masks(
-    predictor: Predictor,
+    model: Engine | PromptableModel,
     image: npt.NDArray[np.uint8],
     settings: AutomaticSettings = DEFAULTS,
     *,
@@ -59,8 +59,8 @@ def generate_masks(
 
     Parameters
     ----------
-    predictor : Predictor
-        Encodes the image and its crops, and decodes the points.
+    model : Engine or PromptableModel
+        Encodes the image and its crops, and decodes the points; a `Predictor` does both.
     image : ndarray
         (H, W, 3) uint8, RGB.
     settings : AutomaticSettings
@@ -105,8 +105,9 @@ def generate_masks(
     if lowest_pred_iou is None:
         lowest_pred_iou = settings.pred_iou_thresh
     lowest_pred_iou = min(lowest_pred_iou, settings.pred_iou_thresh)
-    if predictor.device == "cpu":
-        predictor.warm_up()  # hundreds of decodes are worth it, and leave other threads alone
+    engine = Engine.of(model)
+    if engine.decoder.device == "cpu":
+        engine.decoder.warm_up()  # hundreds of decodes are worth it, and leave other threads alone
 
     grids = [(crop, _points(settings, crop, is_wanted)) for crop in settings.crops(size)]
     total = sum(len(points) for _, points in grids)
@@ -114,11 +115,11 @@ def generate_masks(
     for (layer, box), points in grids:
         x0, y0, x1, y1 = box
         if len(points) and (layer > 0 or embedding is None):
-            embedding = predictor.encode(image[y0:y1, x0:x1], on_block)
+            embedding = engine.encode(image[y0:y1, x0:x1], on_block)
         for start in range(0, len(points), settings.points_per_batch):
             assert embedding is not None
             batch = points[start : start + settings.points_per_batch]
-            masks = _find(predictor, embedding, batch, box, found, keep_logits)
+            masks = _find(engine.decoder, embedding, batch, box, found, keep_logits)
             new = MaskSet(settings, lowest_pred_iou, size, masks)
             found, done = found + new, done + len(batch)
             if on_batch is not None:
@@ -136,17 +137,15 @@ def _points(
 
 
 def _find(
-    predictor: Predictor,
+    decoder: MaskDecoder,
     embedding: ImageEmbedding,
     points_xy: npt.NDArray[np.float64],
-    crop_box_xyxy: Box,
+    crop_box_xyxy: PixelBox,
     run: MaskSet,
     keep_logits: bool,
 ) -> tuple[GeneratedMask, ...]:
     """Decode points (N, 2), in pixels of a crop, for a run that is under way."""
-    predictions = predictor.decode_batch(
-        embedding, points_xy[:, None], np.ones((len(points_xy), 1))
-    )
+    predictions = decoder.decode_batch(embedding, points_xy[:, None], np.ones((len(points_xy), 1)))
     good = [
         (prediction, k, point_xy)
         for prediction, point_xy in zip(predictions, points_xy, strict=True)
@@ -166,7 +165,7 @@ def _measure(
     prediction: MaskPrediction,
     k: int,
     point_xy: npt.NDArray[np.float64],
-    crop_box_xyxy: Box,
+    crop_box_xyxy: PixelBox,
     size: Size,
     settings: AutomaticSettings,
     keep_logits: bool,
@@ -195,7 +194,7 @@ def _measure(
 
 
 def generate_published(
-    predictor: Predictor,
+    model: Engine | PromptableModel,
     image: npt.NDArray[np.uint8],
     settings: AutomaticSettings = DEFAULTS,
     *,
@@ -205,8 +204,8 @@ def generate_published(
 
     Parameters
     ----------
-    predictor : Predictor
-        Encodes the image and its crops, and decodes the points.
+    model : Engine or PromptableModel
+        Encodes the image and its crops, and decodes the points; a `Predictor` does both.
     image : ndarray
         (H, W, 3) uint8, RGB.
     settings : AutomaticSettings
@@ -224,5 +223,5 @@ def generate_published(
     ValueError
         If the image has another shape or dtype.
     """
-    found = generate_masks(predictor, image, settings, on_batch=on_batch)
+    found = generate_masks(model, image, settings, on_batch=on_batch)
     return published_form(found.select(), found.original_size, settings.output_mode)

@@ -17,17 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from skimage.measure import label
 
-from napari_sam.model.prediction import (
-    AxisFilter,
-    MaskCrop,
-    region_above,
-    tight_crop,
-    upscale_strips,
-)
-from napari_sam.model.transforms import Size
-
-Box = tuple[int, int, int, int]
-"""x0, y0, x1, y1 in pixels."""
+from napari_sam.engine.masks import MaskCrop, PixelBox, tight_crop
+from napari_sam.engine.spec import Size
+from napari_sam.engine.upscaling import AxisFilter, region_above
+from napari_sam.model.prediction import upscale_strips
 
 
 class StableMask(NamedTuple):
@@ -65,7 +58,7 @@ class RunLengths:
         """Pixels of the mask."""
         return int(self.counts[1::2].sum())
 
-    def mask(self, box_xyxy: Box | None = None) -> npt.NDArray[np.bool_]:
+    def mask(self, box_xyxy: PixelBox | None = None) -> npt.NDArray[np.bool_]:
         """Return the mask.
 
         Parameters
@@ -139,7 +132,7 @@ def _as_text(counts: list[int]) -> str:
     return text.decode("ascii")
 
 
-def box_of(crop: MaskCrop) -> Box:
+def box_of(crop: MaskCrop) -> PixelBox:
     """Return the box of a mask that is not empty."""
     height, width = crop.mask.shape
     return crop.left, crop.top, crop.left + width - 1, crop.top + height - 1
@@ -183,7 +176,9 @@ def non_maximum_suppression(
     return np.array(kept, np.int64)
 
 
-def near_crop_edge(box_xyxy: Box, crop_box_xyxy: Box, size: Size, tolerance_px: int = 20) -> bool:
+def near_crop_edge(
+    box_xyxy: PixelBox, crop_box_xyxy: PixelBox, size: Size, tolerance_px: int = 20
+) -> bool:
     """Tell whether a box ends at an edge of a crop that is not an edge of the image as well.
 
     Parameters

@@ -15,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_sam.engine.automatic_settings import OUTPUT_MODES, AutomaticSettings
+from napari_sam.engine.masks import MaskCrop, PixelBox
+from napari_sam.engine.spec import Size
+from napari_sam.engine.upscaling import AxisFilter
 from napari_sam.model.automatic.mask_ops import (
-    Box,
     RunLengths,
     box_areas,
     box_of,
@@ -24,8 +26,6 @@ from napari_sam.model.automatic.mask_ops import (
     remove_small_regions,
     run_lengths,
 )
-from napari_sam.model.prediction import AxisFilter, MaskCrop
-from napari_sam.model.transforms import Size
 
 
 class MaskLogits(NamedTuple):
@@ -67,11 +67,11 @@ class GeneratedMask:
     """
 
     run_lengths: RunLengths
-    box_xyxy: Box
+    box_xyxy: PixelBox
     predicted_iou: float
     stability_score: float
     point_xy: tuple[float, float]
-    crop_box_xyxy: Box
+    crop_box_xyxy: PixelBox
     logits: MaskLogits | None = None
     candidate: int = 0
 
@@ -93,12 +93,12 @@ class MaskRecord:
     """
 
     crop: MaskCrop
-    box_xyxy: Box
+    box_xyxy: PixelBox
     area: int
     predicted_iou: float
     stability_score: float
     point_xy: tuple[float, float]
-    crop_box_xyxy: Box
+    crop_box_xyxy: PixelBox
     candidate: int = 0
 
 
@@ -301,6 +301,6 @@ def _segmentation(
     return encoded.as_dict(compressed=output_mode == "coco_rle")
 
 
-def _xywh(box_xyxy: Box) -> list[int]:
+def _xywh(box_xyxy: PixelBox) -> list[int]:
     x0, y0, x1, y1 = box_xyxy
     return [x0, y0, x1 - x0, y1 - y0]

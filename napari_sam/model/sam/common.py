@@ -11,9 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everyone knows it by
 from torch import Tensor, nn
 
-ProgressCallback = Callable[[int, int], None]
-"""Called as ``on_block(done, total)`` between encoder blocks; raising stops the encode."""
-
+from napari_sam.engine.protocols import ProgressCallback
 
 EXPORTING: Final = ContextVar("EXPORTING", default=False)
 """Whether this thread makes a graph of the model, for other software to run."""

@@ -45,6 +45,7 @@ class MaskDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.transformer = transformer
+        self.multimask_count = multimask_count
         count = multimask_count + 1
         self.iou_token = nn.Embedding(1, dim)
         self.mask_tokens = nn.Embedding(count, dim)

@@ -25,8 +25,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from napari_sam.engine.protocols import ProgressCallback
 from napari_sam.model.sam.common import (
-    ProgressCallback,
     ceil_div,
     gelu_,
     goes_by_pieces,

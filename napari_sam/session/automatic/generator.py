@@ -22,6 +22,7 @@ from napari_sam.session.automatic.similarity import (
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.embedding.encoding import Encoding
+from napari_sam.session.image.tiles import TilePyramid
 from napari_sam.session.jobs import (
     Dispatcher,
     Job,
@@ -156,7 +157,7 @@ class AutomaticMaskGenerator:
     ) -> NDArray[np.float32] | None:
         """Look for masks, on the search thread; return edges if there are to be any."""
         if rest is not None:
-            likeness = similarity_limits(rest, search.plane.read())
+            likeness = similarity_limits(rest, search.plane.read(embedder.spec.input_side))
             self._tell(job, lambda: self._set_likeness(likeness))
         last: list[TileMasks] = []
 
@@ -239,10 +240,10 @@ class AutomaticMaskGenerator:
         tiles = [self._tiles[number] for number in sorted(self._tiles)]
         settings, likeness, without = self.settings, self._likeness, self._without
         rest_of = None if self._rest is None else self._rest.target
+        pyramid = TilePyramid(search.plane.shape, self._encoding.embedder.spec)
 
         def work(_: Job) -> AutomaticPicture:
-            shape = search.plane.shape
-            proposals = choose_masks(tiles, shape, settings, likeness, rest_of, without)
+            proposals = choose_masks(tiles, pyramid, settings, likeness, rest_of, without)
             return painter.paint(proposals, settings.layering)
 
         self._choosing.submit(work, self._show, self._on_not_chosen)

@@ -132,15 +132,15 @@ class AutomaticMask:
 
 def choose_masks(
     tiles: Sequence[TileMasks],
-    shape: tuple[int, int],
+    pyramid: TilePyramid,
     settings: AutomaticRunSettings,
     likeness: SimilarityLimits | None = None,
     rest_of: LabelsPlane | None = None,
     without: Collection[Key] = (),
 ) -> list[AutomaticMask]:
     """Choose among found masks; decodes nothing. For a background thread."""
-    pyramid = TilePyramid(shape)
-    most_px = min(settings.max_area_px, settings.max_share * shape[0] * shape[1])
+    height, width = pyramid.shape
+    most_px = min(settings.max_area_px, settings.max_share * height * width)
     proposals = [
         proposal
         for one in tiles

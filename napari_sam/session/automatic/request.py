@@ -19,7 +19,8 @@ from napari_sam.session.objects.labels import LabelsPlane
 
 if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
-    from napari_sam.model import ImageEmbedding, Predictor
+    from napari_sam.engine.embeddings import ImageEmbedding
+    from napari_sam.engine.protocols import Engine
     from napari_sam.model.automatic.mask_set import MaskSet
 
 _OVERLAP: Final = 1 / 4
@@ -73,13 +74,12 @@ class TileMasks:
 
 
 def automatic_tiles(
-    shape: tuple[int, int], finest_px: int | None = None, view: Box | None = None
+    whole: Tile, finest_px: int | None = None, view: Box | None = None
 ) -> tuple[Tile, ...]:
     """Return the tiles in which a plane is looked at: the whole of it, then smaller ones."""
-    whole = TilePyramid(shape).whole
     tiles = [whole]
     if finest_px is not None and finest_px < whole.side:
-        spans = [_spans(length, finest_px) for length in shape]
+        spans = [_spans(length, finest_px) for length in whole.size]
         tiles += [Tile(0, top, left, h, w) for top, h in spans[0] for left, w in spans[1]]
     return tuple(tile for tile in tiles if view is None or _meet(tile.box_xyxy, view))
 
@@ -105,16 +105,16 @@ def generate_tile_masks(
 ) -> None:
     """Find masks in one tile after the other."""
     yield_to_foreground()
-    predictor = embedder.load()
+    engine = embedder.load()
     for number, tile in enumerate(search.tiles):
-        image, embedding = _read(search, tile, predictor, embedder, job, yield_to_foreground)
-        _search_tile(search, number, image, embedding, predictor, yield_to_foreground, on_found)
+        image, embedding = _read(search, tile, engine, embedder, job, yield_to_foreground)
+        _search_tile(search, number, image, embedding, engine, yield_to_foreground, on_found)
 
 
 def _read(
     search: AutomaticRequest,
     tile: Tile,
-    predictor: Predictor,
+    engine: Engine,
     embedder: Embedder,
     job: Job,
     yield_to_foreground: Callable[[], None],
@@ -122,9 +122,9 @@ def _read(
     """Return the pixels of a tile, and its embedding if that is kept anyway."""
     plane = search.plane
     known = embedder.find(plane, tile)
-    if known is None and tile == TilePyramid(plane.shape).whole:
+    if known is None and tile == TilePyramid(plane.shape, embedder.spec).whole:
         known = embedder.embed(plane, tile, job, lambda _: yield_to_foreground())
-    image = plane.read(tile, yield_to_foreground)
+    image = plane.read(embedder.spec.input_side, tile, yield_to_foreground)
     # One that was brought along may have been made of other pixels.
     is_of_image = known is not None and known.embedding.original_size == image.shape[:2]
     return image, known.embedding if known is not None and is_of_image else None
@@ -135,7 +135,7 @@ def _search_tile(
     number: int,
     image: NDArray[np.uint8],
     embedding: ImageEmbedding | None,
-    predictor: Predictor,
+    engine: Engine,
     yield_to_foreground: Callable[[], None],
     on_found: Callable[[int, float, TileMasks], None],
 ) -> None:
@@ -153,7 +153,7 @@ def _search_tile(
         yield_to_foreground()
 
     found = generate_masks(
-        predictor,
+        engine,
         image,
         settings,
         embedding=embedding,

@@ -111,7 +111,8 @@ def decode_batch_prompts(
     Each is decoded as a click or a box of a user would be, on a tile that suits its size, and
     the mask is taken that would be preselected.
     """
-    pyramid, in_sight = plane.pyramid, in_sight or plane.pyramid.whole
+    pyramid = plane.pyramid(embedder.spec)
+    in_sight = in_sight or pyramid.whole
     items = list(_items(pyramid, objects, in_sight))
     found: dict[int, BatchResult] = {}
     done = len(objects) - len(items)
@@ -194,13 +195,14 @@ def _decode_batch(
     for item in batch:
         region, usable = item.wanted.region, item.usable
         if region is not None:
-            mask = logits_of_region(*region, embedded.tile)
+            side = embedded.decoder.spec.low_res_side
+            mask = logits_of_region(*region, embedded.tile, side)
             results[item.index] = decode(embedded, item.wanted.prompts, usable, mask, None, memory)
         else:
             alike[len(usable.points_xy), usable.box_xyxy is not None].append(item)
     for (n_points, has_box), group in alike.items():
         given = [one.usable for one in group]
-        predictions = embedded.predictor.decode_batch(
+        predictions = embedded.decoder.decode_batch(
             embedded.embedding,
             points_xy=_pixels(embedded, [one.points_xy for one in given]) if n_points else None,
             point_labels=np.array([one.point_labels for one in given]) if n_points else None,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.masks import MaskCrop
+from napari_sam.engine.prediction import MaskPrediction
 from napari_sam.session.decoding.features import measure_traits
 from napari_sam.session.decoding.mask_prompts import limit_of_outline
 from napari_sam.session.decoding.ranking import Memory, Ranking, rank
@@ -18,7 +20,6 @@ from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline
 
 if TYPE_CHECKING:
-    from napari_sam.model import MaskCrop, MaskPrediction
     from napari_sam.session.embedding.embeddings import EmbeddedTile
 
 
@@ -104,7 +105,7 @@ class Candidates:
             yield type(self.crop(index))(mask, top + self.tile.top, left + self.tile.left)
 
     def logits(self, index: int) -> NDArray[np.float32]:
-        """Return the (256, 256) low-res logits of mask `index`."""
+        """Return the low-res logits of mask `index`."""
         logits: NDArray[np.float32] = self.prediction.low_res_logits[index]
         return logits
 
@@ -120,7 +121,7 @@ def decode(
     multimask: bool = True,
 ) -> Candidates:
     """Compute the masks of some prompts; a pure function, for the decode thread."""
-    prediction = embedded.predictor.decode(
+    prediction = embedded.decoder.decode(
         embedded.embedding,
         points_xy=embedded.to_pixels(usable.points_array()),
         point_labels=usable.labels_array(),
@@ -154,7 +155,7 @@ def _within(
     prediction: MaskPrediction, usable: Prompts, outline: Outline, tile: Tile
 ) -> MaskPrediction:
     """Cut masks off where an outline ends, unless there is a foreground click beyond it."""
-    limit = limit_of_outline(outline, tile)
+    limit = limit_of_outline(outline, tile, prediction.low_res_logits.shape[-1])
     cell = tile.side / limit.shape[0]
     for (x, y), label in zip(usable.points_xy, usable.point_labels, strict=True):
         row, column = (y + 0.5 - tile.top) / cell, (x + 0.5 - tile.left) / cell

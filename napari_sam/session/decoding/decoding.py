@@ -8,6 +8,7 @@ from typing import Final
 
 from psygnal import Signal
 
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session.decoding.candidates import Candidates, decode
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.preview import HoverPreview
@@ -48,7 +49,7 @@ class Decoding:
         self._encoding, self._recall = encoding, recall
         self._lane = LatestWinsExecutor("napari-sam-decode", dispatcher)
         self._preview = HoverPreview(self._lane, self.changed.emit, recall)
-        self._pyramid = TilePyramid((1, 1))
+        self._pyramid = TilePyramid((1, 1), SAM_SPEC)
         self.in_sight: Tile = self._pyramid.whole
         """The tile that shows what the user looks at."""
         self._last_tile: Tile | None = None  # the next object is probably near, and alike
@@ -101,7 +102,7 @@ class Decoding:
         """Go to another plane with its tiles, or to none; return the tile to embed first."""
         self._preview.want(None)
         self._preview.allow(None)
-        self._pyramid, self._last_tile = pyramid or TilePyramid((1, 1)), None
+        self._pyramid, self._last_tile = pyramid or TilePyramid((1, 1), SAM_SPEC), None
         self.in_sight = self._pyramid.in_sight(view)
         return None if pyramid is None else self.in_sight
 
@@ -191,7 +192,9 @@ class Decoding:
             return
         mask_prompt = None
         if self.use_feedback:
-            mask_prompt = self.object.mask_prompt(embedded.weights, embedded.tile)
+            mask_prompt = self.object.mask_prompt(
+                embedded.weights, embedded.tile, embedded.decoder.spec
+            )
         memory = self._recall()
         self._lane.submit(
             lambda _: decode(embedded, prompts, usable, mask_prompt, choice, memory),

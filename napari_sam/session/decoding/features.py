@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from napari_sam.model import MaskPrediction
+from napari_sam.engine.prediction import MaskPrediction
 
 _OFFSET: Final = 1.0
 """How far the threshold of the logits is shifted for the stability score, as published."""
@@ -66,7 +65,7 @@ def measure_traits(
     """Measure all candidates of a prediction; takes about a millisecond."""
     low_res = prediction.low_res_logits.shape[-1]
     # Beyond this the square input of the model is padding.
-    height, width = (-(-n * low_res // prediction.image_size) for n in prediction.input_size)
+    height, width = (-(-n * low_res // prediction.input_side) for n in prediction.input_size)
     logits = prediction.low_res_logits[:, :height, :width]
     gray = None if thumbnail is None else _resampled(thumbnail, (height, width))
     measured = [_measure(one, gray) for one in logits]

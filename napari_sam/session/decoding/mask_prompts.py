@@ -12,7 +12,6 @@ from skimage.measure import approximate_polygon
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.prompts.shapes import Outline
 
-_LOW_RES: Final = 256
 _SAMPLES: Final = 4
 """Places looked at in each cell of the low-res logits, along each axis."""
 _BEYOND: Final = 8
@@ -24,12 +23,13 @@ _SLACK: Final = 0.02
 
 
 def logits_of_region(
-    region: NDArray[np.bool_], top: int, left: int, tile: Tile
+    region: NDArray[np.bool_], top: int, left: int, tile: Tile, low_res_side: int
 ) -> NDArray[np.float32]:
     """Return the logits that say: the object is this region."""
     # The model's input is a square of which the tile fills the longer side.
-    step = tile.side / _LOW_RES / _SAMPLES
-    offsets = (np.arange(_LOW_RES * _SAMPLES) + 0.5) * step - 0.5
+    samples = low_res_side * _SAMPLES
+    step = tile.side / samples
+    offsets = (np.arange(samples) + 0.5) * step - 0.5
     rows = np.rint(offsets + tile.top - top).astype(int)
     columns = np.rint(offsets + tile.left - left).astype(int)
     height, width = region.shape
@@ -40,14 +40,14 @@ def logits_of_region(
     return logits
 
 
-def limit_of_outline(outline: Outline, tile: Tile) -> NDArray[np.float32]:
+def limit_of_outline(outline: Outline, tile: Tile, low_res_side: int) -> NDArray[np.float32]:
     """Return what the logits of a mask are at most, if it does not leave an outline.
 
     Together with the box of the outline as prompt this does better than its area as a mask to
     start from, however weak, which takes the object for as large as it was drawn
     (benchmarks/drawn_prompts.py).
     """
-    samples = _LOW_RES * _SAMPLES
+    samples = low_res_side * _SAMPLES
     scale = samples / tile.side
     x0, y0, x1, y1 = outline.box_xyxy
     # More than the tile is the whole tile, too.
@@ -97,6 +97,7 @@ def _clipped(line: NDArray[np.float64], low: float, high: float) -> NDArray[np.f
 
 
 def _shares(samples: NDArray[np.bool_]) -> NDArray[np.float32]:
-    cells = samples.reshape(_LOW_RES, _SAMPLES, _LOW_RES, _SAMPLES)
+    side = len(samples) // _SAMPLES
+    cells = samples.reshape(side, _SAMPLES, side, _SAMPLES)
     shares: NDArray[np.float32] = cells.mean(axis=(1, 3), dtype=np.float32)
     return shares

@@ -9,13 +9,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.spec import Capability, ModelSpec
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.mask_prompts import logits_of_region
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.prompts.prompts import Prompts
 
 _MAX_STEPS: Final = 32
-"""Feedback steps kept per object; each holds 256 KB of logits."""
+"""Feedback steps kept per object; each holds low-res logits, of 256 KB for SAM."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +41,9 @@ class ReopenedObject:
     left: int  # first column of the region in the plane
     from_region: bool  # whether the model starts from the region, for want of its own prompts
 
-    def logits(self, tile: Tile) -> NDArray[np.float32]:
+    def logits(self, tile: Tile, low_res_side: int) -> NDArray[np.float32]:
         """Return the region as low-res logits of a tile, to decode from."""
-        return logits_of_region(self.region, self.top, self.left, tile)
+        return logits_of_region(self.region, self.top, self.left, tile, low_res_side)
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,17 @@ class ObjectState:
         is_raised = before is not None and (self.is_raised or tile.level > before.level)
         return replace(self, tile=tile, is_raised=is_raised)
 
-    def mask_prompt(self, weights: Path | None, tile: Tile) -> NDArray[np.float32] | None:
+    def mask_prompt(
+        self, weights: Path | None, tile: Tile, spec: ModelSpec
+    ) -> NDArray[np.float32] | None:
         """Return the logits to decode from: those of the largest part of the prompts.
 
         Only those that a model with these weights made, as others may be of another size, and
         made on this tile; and not from before an outline was drawn. Without any, the region of a
         reopened object counts, unless something else was drawn around it.
         """
+        if Capability.MASK_PROMPT not in spec.capabilities:
+            return None
         outline = self.prompts.outline
         usable = [
             step
@@ -112,6 +117,6 @@ class ObjectState:
         if not usable:
             if outline is not None or self.reopened is None or not self.reopened.from_region:
                 return None
-            return self.reopened.logits(tile)
+            return self.reopened.logits(tile, spec.low_res_side)
         # Of two equally large parts, the later one: max keeps the first of equals.
         return max(reversed(usable), key=lambda step: step.prompts.size).low_res_logits

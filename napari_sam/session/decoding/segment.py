@@ -18,10 +18,10 @@ from napari_sam.session.jobs import CallbackQueue, Job
 from napari_sam.session.prompts.prompts import Prompts
 
 if TYPE_CHECKING:
-    from napari_sam.model import MaskCrop
+    from napari_sam.engine.masks import MaskCrop
 
-StartMask = Callable[[Tile], NDArray[np.float32]]
-"""Returns the low-res logits of a tile to decode from."""
+StartMask = Callable[[Tile, int], NDArray[np.float32]]
+"""Returns the low-res logits of a tile, of that side, to decode from."""
 
 
 def embed_now(
@@ -57,7 +57,7 @@ def segment(
     tile = initial_tile(pyramid, usable, pyramid.whole, None) if may_move else pyramid.whole
     while True:
         embedded, state = embed(tile), state.on_tile(tile)
-        mask_prompt = None if start is None else start(tile)
+        mask_prompt = None if start is None else start(tile, embedded.decoder.spec.low_res_side)
         candidates = decode(embedded, prompts, usable, mask_prompt, None, multimask=multimask)
         if not may_move:
             return candidates

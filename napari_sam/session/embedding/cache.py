@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from napari_sam.model import ImageEmbedding
+from napari_sam.engine.embeddings import ImageEmbedding
 
 DEFAULT_CAPACITY_BYTES: Final = 2**29
 

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.embeddings import ImageEmbedding
+from napari_sam.engine.protocols import Engine, MaskDecoder, PromptableModel
+from napari_sam.engine.spec import ModelSpec
 from napari_sam.session.embedding.cache import EmbeddingCache
 from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.image.image_plane import ImagePlane, means
@@ -21,20 +24,15 @@ from napari_sam.session.image.tiles import Tile
 from napari_sam.session.jobs import Job
 from napari_sam.session.models.model_choice import ModelChoice, Runtime, find_runtime
 
-if TYPE_CHECKING:
-    from napari_sam.model import ImageEmbedding, Predictor
-
-LoadPredictor = Callable[[ModelChoice, Runtime], "Predictor"]
-"""Makes a predictor; called on the encode thread."""
+LoadPredictor = Callable[[ModelChoice, Runtime], Engine | PromptableModel]
+"""Makes what encodes and decodes; called on the encode thread."""
 
 _THUMBNAIL_PX: Final = (96, 288)
 """Height and width that a thumbnail does not fall below both of; it stays below twice as much."""
-_NUMBERS: Final = 256 * 64 * 64
-"""How many numbers an image embedding has."""
 _HEADER_BYTES: Final = 512
 """More than a file on disk adds to it."""
-_WITH_TOKENS: Final = 4
-"""How much larger it is in memory, at most, with what prompts share."""
+_IN_MEMORY: Final = 4
+"""How much larger it is in memory, at most, with what a decoder computes once per image."""
 
 
 def content_key(image: NDArray[np.uint8]) -> str:
@@ -54,13 +52,13 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 class EmbeddedTile:
     """A tile of an image plane that is ready to be prompted."""
 
-    predictor: Predictor  # what embedded it and decodes its prompts
+    decoder: MaskDecoder  # what decodes its prompts
     embedding: ImageEmbedding  # what the mask decoder needs to know of it
     tile: Tile  # where it lies in the plane
-    why_same: str  # why all its pixels look the same to the model; empty if they do not
+    uniform_reason: str  # why all its pixels look the same to the model; empty if they do not
     # what the model got, made small; None if it was somebody else's
     thumbnail: NDArray[np.uint8] | None
-    weights: Path | None = None  # the checkpoint of the predictor; None: the one inside the package
+    weights: Path | None = None  # the model's checkpoint; None: the one inside the package
     is_new: bool = False  # whether it was computed now, and not found
 
     def to_pixels(self, places_xy: NDArray[np.float32] | None) -> NDArray[np.float64] | None:
@@ -81,7 +79,7 @@ class _Content:
     """What is known of a tile's pixels."""
 
     key: str
-    why_same: str = ""
+    uniform_reason: str = ""
     thumbnail: NDArray[np.uint8] | None = None
 
 
@@ -98,7 +96,7 @@ class Embedder:
         self._store = store
         self._load_predictor = load_predictor
         self._cache = EmbeddingCache()
-        self._predictor: Predictor | None = None
+        self._engine: Engine | None = None
         self._load_lock = threading.Lock()
         self._contents: WeakKeyDictionary[ImagePlane, dict[Tile, _Content]] = WeakKeyDictionary()
         self.runtime: Runtime | None = None
@@ -107,27 +105,28 @@ class Embedder:
     @property
     def is_loaded(self) -> bool:
         """Whether the model is in memory."""
-        return self._predictor is not None
-
-    def load(self) -> Predictor:
-        """Load the model unless it is loaded already."""
-        with self._load_lock:
-            if self._predictor is None:
-                from napari_sam.model.runtime.devices import release_memory
-
-                self.runtime = find_runtime(self.choice)
-                release_memory()  # of the model before
-                self._predictor = self._load_predictor(self.choice, self.runtime)
-            return self._predictor
+        return self._engine is not None
 
     @property
-    def room(self) -> int:
+    def spec(self) -> ModelSpec:
+        """The sizes that tiles are planned with, known before the model is loaded."""
+        return self.choice.spec
+
+    def load(self) -> Engine:
+        """Load the model unless it is loaded already."""
+        with self._load_lock:
+            if self._engine is None:
+                self.runtime = find_runtime(self.choice)
+                self._engine = Engine.of(self._load_predictor(self.choice, self.runtime))
+            return self._engine
+
+    @property
+    def capacity_tiles(self) -> int:
         """How many tiles can be kept at the same time: on disk, or else in memory."""
-        is_exact = self.runtime is None or self.runtime.precision == "float32"
-        each_bytes = _NUMBERS * (4 if is_exact else 2)
+        spec = self.spec if self._engine is None else self._engine.encoder.spec
         if self._store is not None:
-            return self._store.room_bytes() // (each_bytes + _HEADER_BYTES)
-        return self._cache.capacity_bytes // (_WITH_TOKENS * each_bytes)
+            return self._store.room_bytes() // (spec.embedding_nbytes + _HEADER_BYTES)
+        return self._cache.capacity_bytes // (_IN_MEMORY * spec.embedding_nbytes)
 
     @property
     def trouble(self) -> str:
@@ -136,76 +135,85 @@ class Embedder:
 
     def warm_up(self) -> None:
         """Make the first decode as fast as later ones; for the decode thread."""
-        self.load().warm_up()
+        self.load().decoder.warm_up()
 
     def embed(
         self, plane: ImagePlane, tile: Tile, job: Job, report: Callable[[float], None] | None = None
     ) -> EmbeddedTile:
-        """Embed a tile of a plane, or find its embedding in memory, brought or in the store."""
-        predictor = self.load()
+        """Embed a tile of a plane, or find its embedding in memory, imported or in the store."""
+        engine = self.load()
         report = job.report if report is None else report
         report(0)
-        if brought := self._brought(predictor, plane, tile):
-            return brought
-        image = plane.read(tile, lambda: report(0))
+        if imported := self._imported(engine, plane, tile):
+            return imported
+        input_side = self.spec.input_side
+        image = plane.read(input_side, tile, lambda: report(0))
         job.check()
-        is_same = bool((image == image[0, 0]).all())
-        why_same = plane.why_same(tile, lambda: report(0)) if is_same else ""
-        content = _Content(content_key(image), why_same, thumbnail(image))
+        uniform_reason = ""
+        if (image == image[0, 0]).all():
+            uniform_reason = plane.uniform_reason(input_side, tile, lambda: report(0))
+        content = _Content(content_key(image), uniform_reason, thumbnail(image))
         embedding, is_new = self._cache.get(content.key), False
         if embedding is None:
-            embedding, is_new = self._stored_or_new(predictor, image, content.key, report)
+            embedding, is_new = self._stored_or_new(engine, image, content.key, report)
             self._cache.put(content.key, embedding)
         self._contents.setdefault(plane, {})[tile] = content
-        return self._embedded(predictor, embedding, tile, content, is_new)
+        return self._embedded(engine, embedding, tile, content, is_new)
 
     def find(self, plane: ImagePlane, tile: Tile) -> EmbeddedTile | None:
         """Return a tile that was embedded before, if it is still in memory; reads no pixels."""
         content = self._contents.get(plane, {}).get(tile)
         embedding = None if content is None else self._cache.get(content.key)
-        if content is None or embedding is None or self._predictor is None:
+        if content is None or embedding is None or self._engine is None:
             return None
-        return self._embedded(self._predictor, embedding, tile, content)
+        return self._embedded(self._engine, embedding, tile, content)
 
     def _embedded(
         self,
-        predictor: Predictor,
+        engine: Engine,
         embedding: ImageEmbedding,
         tile: Tile,
         content: _Content,
         is_new: bool = False,
     ) -> EmbeddedTile:
-        weights = self.choice.checkpoint
         return EmbeddedTile(
-            predictor, embedding, tile, content.why_same, content.thumbnail, weights, is_new
+            engine.decoder,
+            embedding,
+            tile,
+            content.uniform_reason,
+            content.thumbnail,
+            self.choice.checkpoint,
+            is_new,
         )
 
-    def _brought(self, predictor: Predictor, plane: ImagePlane, tile: Tile) -> EmbeddedTile | None:
+    def _imported(self, engine: Engine, plane: ImagePlane, tile: Tile) -> EmbeddedTile | None:
         """Return a tile that was embedded elsewhere with this model; reads no pixels."""
-        key = None if plane.embeddings is None else plane.embeddings.key(tile, self.choice)
-        if plane.embeddings is None or key is None:
+        stored = plane.embeddings
+        key = None if stored is None else stored.key(tile, self.choice.weights)
+        if stored is None or key is None:
             return None
-        embedding = self._cache.get(key) or plane.embeddings.restored(tile, predictor)
+        embedding = self._cache.get(key) or stored.restored(tile, engine.decoder)
         if embedding is None:
             return None
         self._cache.put(key, embedding)
         content = self._contents.setdefault(plane, {})[tile] = _Content(key)
-        return self._embedded(predictor, embedding, tile, content)
+        return self._embedded(engine, embedding, tile, content)
 
     def _stored_or_new(
         self,
-        predictor: Predictor,
+        engine: Engine,
         image: NDArray[np.uint8],
         key: str,
         report: Callable[[float], None],
     ) -> tuple[ImageEmbedding, bool]:
         """Find the embedding of an image in the store, else compute it and put it there."""
-        stored_key = "" if self._store is None else f"{key}-{predictor.fingerprint}"
-        tensor = None if self._store is None else self._store.get(stored_key)
-        if tensor is not None:
+        encoder, store = engine.encoder, self._store
+        stored_key = "" if store is None else f"{key}-{encoder.fingerprint}"
+        arrays = None if store is None else store.get(stored_key)
+        if arrays is not None:
             with suppress(ValueError):  # somebody has exchanged the file for another's
-                return predictor.restore(tensor, image.shape[:2]), False
-        embedding = predictor.encode(image, on_block=lambda done, total: report(done / total))
-        if self._store is not None:
-            self._store.put(stored_key, embedding.image_embedding)
-        return embedding, True
+                return engine.decoder.from_arrays(arrays, image.shape[:2]), False
+        embedding = encoder.encode(image, on_block=lambda done, total: report(done / total))
+        if store is not None:
+            store.put(stored_key, embedding.to_arrays())
+        return engine.for_decoder(embedding), True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -10,22 +11,29 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_sam.engine.embeddings import EmbeddingArrays
 from napari_sam.storage.atomic import atomic_write, remove_abandoned
 from napari_sam.storage.folders import embeddings_folder
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 DEFAULT_CAPACITY_BYTES: Final = 4 * 2**30
 """Some thousand embeddings in float32."""
 
 _SUFFIX: Final = ".safetensors"
 _ABANDONED_S: Final = 3600.0
-_TENSOR: Final = "image_embedding"
+_DTYPES: Final = {
+    "F32": np.float32,
+    "F16": np.float16,
+    "U16": np.uint16,
+    "BF16": np.uint16,  # in files of earlier versions
+}
+"""The types of safetensors that arrays of embeddings have; bfloat16 as its bits."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -64,16 +72,13 @@ class EmbeddingStore:
         self.trouble = ""
         """Says why something that was put is not kept; empty if all is well."""
 
-    def get(self, key: str) -> Tensor | None:
-        """Read the embedding that was stored under `key`; None if there is none, or no sound one.
-
-        Imports torch, so not for the GUI thread.
-        """
+    def get(self, key: str) -> EmbeddingArrays | None:
+        """Read the embedding stored under `key`; None if there is none, or no sound one."""
         path = self._path(key)
         if not path.is_file():
             return None
         try:
-            tensor = _read(path)
+            arrays = _read(path)
         except Exception as error:
             # A damaged file can be wrong in any way; it is of no use in any case.
             _LOGGER.info("The stored embedding %s is damaged: %s", path, error)
@@ -82,12 +87,12 @@ class EmbeddingStore:
             return None
         with suppress(OSError):
             os.utime(path)  # used last now
-        return tensor
+        return arrays
 
-    def put(self, key: str, tensor: Tensor) -> None:
+    def put(self, key: str, arrays: EmbeddingArrays) -> None:
         """Store an embedding under `key`, soon, on a thread of the store's own."""
         with suppress(RuntimeError):  # closed meanwhile
-            self._last = self._writer.submit(self._write, key, tensor)
+            self._last = self._writer.submit(self._write, key, arrays)
 
     def flush(self) -> None:
         """Wait until everything is written."""
@@ -132,12 +137,12 @@ class EmbeddingStore:
                 status = path.stat()
                 yield path, status.st_size, status.st_mtime
 
-    def _write(self, key: str, tensor: Tensor) -> None:
+    def _write(self, key: str, arrays: EmbeddingArrays) -> None:
         path = self._path(key)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with atomic_write(path) as partial:
-                _save(tensor, partial)
+                _save(arrays, partial)
             self.changed.emit(self._make_room())
         except Exception as error:  # safetensors' own, for a full disk
             if not self.trouble:
@@ -157,29 +162,36 @@ class EmbeddingStore:
         return StoreUsage(count, size_bytes)
 
 
-def _save(tensor: Tensor, path: Path) -> None:
-    from safetensors.torch import save_file
+def _save(arrays: EmbeddingArrays, path: Path) -> None:
+    from safetensors.numpy import save_file
 
-    content = tensor.detach().cpu().contiguous()
-    save_file({_TENSOR: content}, path, metadata={"checksum": _checksum(content)})
+    contents = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    save_file(contents, path, metadata={"checksum": _checksum(contents)})
 
 
-def _read(path: Path) -> Tensor:
-    """Read a file; raise whatever if it is not as it was written."""
-    from safetensors import safe_open
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    """Read a file; raise whatever if it is not as it was written.
 
-    with safe_open(path, framework="pt") as file:
-        tensor: Tensor = file.get_tensor(_TENSOR)
-        expected = file.metadata()["checksum"]
-    if _checksum(tensor) != expected:
+    By hand, because safetensors has no bfloat16 for NumPy: the length of a JSON header, the header,
+    then the arrays.
+    """
+    content = bytearray(path.read_bytes())  # so that the arrays can be written to
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    expected = header.pop("__metadata__")["checksum"]
+    arrays = {}
+    for name, entry in header.items():
+        first, last = (start + offset for offset in entry["data_offsets"])
+        values = np.frombuffer(memoryview(content)[first:last], _DTYPES[entry["dtype"]])
+        arrays[name] = values.reshape(entry["shape"])
+    if _checksum(arrays) != expected:
         msg = "its checksum differs"
         raise ValueError(msg)
-    return tensor
+    return arrays
 
 
-def _checksum(tensor: Tensor) -> str:
-    import torch
-    import xxhash
-
-    content: Any = tensor.flatten().view(torch.uint8).numpy()
-    return xxhash.xxh128(content).hexdigest()
+def _checksum(arrays: EmbeddingArrays) -> str:
+    digest = xxhash.xxh128()
+    for name in sorted(arrays):
+        digest.update(arrays[name].data)
+    return digest.hexdigest()

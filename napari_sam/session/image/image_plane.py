@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.embeddings import ImageEmbedding
+from napari_sam.engine.protocols import MaskDecoder
+from napari_sam.engine.spec import ModelSpec
 from napari_sam.session.image.intensity import Colours, ImageRange, Limits, finite_range
-from napari_sam.session.image.tiles import MODEL_SIDE, Tile, TilePyramid
-from napari_sam.session.micro_sam.plane_embeddings import PlaneEmbeddings
+from napari_sam.session.image.tiles import Tile, TilePyramid
 
 _MIN_STRIP_ROWS: Final = 128
 """Chunks of less rows are read several at a time."""
@@ -25,6 +27,23 @@ _NOTHING: Final = (np.inf, -np.inf)
 
 class ImageError(ValueError):
     """The image cannot be segmented as it is; the message says what to do."""
+
+
+class TileEmbeddings(Protocol):
+    """Embeddings of the tiles of a plane that were computed elsewhere; for any thread."""
+
+    @property
+    def pyramid(self) -> TilePyramid:
+        """The tiles of the plane, of which some are embedded."""
+
+    def key(self, tile: Tile, weights: Hashable) -> str | None:
+        """Return what tells the embedding of a tile, for `ModelChoice.weights`, from all others.
+
+        None if there is none.
+        """
+
+    def restored(self, tile: Tile, decoder: MaskDecoder) -> ImageEmbedding | None:
+        """Read the embedding of a tile that has a key; None if it is damaged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +76,7 @@ class ImagePlane:
         Which channels of the image the last axis of `data` holds, if it does.
     colours : tuple of (int or None)
         Which of the channels are red, green and blue; with a single one the plane is gray.
-    embeddings : PlaneEmbeddings, optional
+    embeddings : TileEmbeddings, optional
         Those of its tiles that were computed elsewhere.
 
     Raises
@@ -75,7 +94,7 @@ class ImagePlane:
     image_range: ImageRange | None = None
     channels: tuple[int, ...] = ()
     colours: Colours = (None, None, None)
-    embeddings: PlaneEmbeddings | None = None
+    embeddings: TileEmbeddings | None = None
 
     def __post_init__(self) -> None:
         shape, dtype = tuple(self.data.shape), np.dtype(self.data.dtype)
@@ -109,12 +128,18 @@ class ImagePlane:
         return int(self.data.shape[0]), int(self.data.shape[1])
 
     @property
-    def pyramid(self) -> TilePyramid:
-        """The tiles that it may be embedded in."""
-        return TilePyramid(self.shape) if self.embeddings is None else self.embeddings.pyramid
+    def whole(self) -> Tile:
+        """The plane as one tile, of no pyramid in particular."""
+        return Tile(0, 0, 0, *self.shape)
+
+    def pyramid(self, spec: ModelSpec) -> TilePyramid:
+        """Return the tiles that it may be embedded in by a model."""
+        if self.embeddings is not None:
+            return self.embeddings.pyramid
+        return TilePyramid(self.shape, spec)
 
     def read(
-        self, tile: Tile | None = None, check: Callable[[], None] = lambda: None
+        self, input_side: int, tile: Tile | None = None, check: Callable[[], None] = lambda: None
     ) -> NDArray[np.uint8]:
         """Read the pixels of a tile as the model wants them.
 
@@ -123,6 +148,8 @@ class ImagePlane:
 
         Parameters
         ----------
+        input_side : int
+            Side of the model's square input.
         tile : Tile, optional
             What to read; the whole plane by default.
         check : callable, optional
@@ -131,15 +158,14 @@ class ImagePlane:
         Returns
         -------
         (h, w, 3) uint8 ndarray
-            Red, green, blue; the longer side below 2048 pixels, or the tile in its own. Gray
+            Red, green, blue; the longer side below twice the input, or the tile in its own. Gray
             values are mapped from black and white to 0..255 and repeated; NaN becomes black,
             infinities black or white. Alpha is dropped.
         """
         limits = self._limits(check)
-        tile = TilePyramid(self.shape).whole if tile is None else tile
-        data, rows, columns = self._source(tile)
+        data, rows, columns = self._source(self.whole if tile is None else tile, input_side)
         length = max(rows.stop - rows.start, columns.stop - columns.start)
-        factor = max(1, length // MODEL_SIDE)
+        factor = max(1, length // input_side)
         strips = []
         for strip in _strips(data, rows, columns, factor):
             check()
@@ -147,12 +173,14 @@ class ImagePlane:
             strips.append(means(pixels, factor))
         return self._coloured(strips[0] if len(strips) == 1 else np.concatenate(strips))
 
-    def why_same(self, tile: Tile, check: Callable[[], None] = lambda: None) -> str:
-        """Say why all pixels of a tile look the same to the model, given that they do.
+    def uniform_reason(
+        self, input_side: int, tile: Tile, check: Callable[[], None] = lambda: None
+    ) -> str:
+        """Return why all pixels of a tile look the same to the model, given that they do.
 
         Reads the tile once more, which is as rare as that is.
         """
-        data, rows, columns = self._source(tile)
+        data, rows, columns = self._source(tile, input_side)
         ranges = []
         for strip in _strips(data, rows, columns):
             check()
@@ -176,13 +204,13 @@ class ImagePlane:
             "the layer's contrast limits, or what SAM sees."
         )
 
-    def _source(self, tile: Tile) -> tuple[Any, slice, slice]:
+    def _source(self, tile: Tile, input_side: int) -> tuple[Any, slice, slice]:
         """Return the array to read a tile from, and the tile's rows and columns in it."""
         finest = best = self.data
         for data in self.coarser:
             # One pixel more or less, where a length cannot be halved, is no reason.
             scale = max(n / (m + 1) for n, m in zip(self.shape, data.shape, strict=False))
-            if scale <= tile.side / MODEL_SIDE:
+            if scale <= tile.side / input_side:
                 best = data
         if best is finest:
             return best, *_region(tile, 1, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from napari_sam.engine.spec import ModelSpec
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 
 
@@ -11,9 +12,13 @@ class TileGrid(TilePyramid):
     """Tiles of one size, and the whole plane above them."""
 
     def __init__(
-        self, shape: tuple[int, int], tile_shape: tuple[int, int], halo: tuple[int, int]
+        self,
+        shape: tuple[int, int],
+        tile_shape: tuple[int, int],
+        halo: tuple[int, int],
+        spec: ModelSpec,
     ) -> None:
-        super().__init__(shape)
+        super().__init__(shape, spec)
         self.tile_shape, self.halo = tile_shape, halo
         self._columns = math.ceil(shape[1] / tile_shape[1])
         spans = [

@@ -1,7 +1,8 @@
 """Which rectangles of an image plane are embedded: a pyramid of overlapping tiles.
 
-A tile of side 1024 shows the model its pixels as they are, a longer one shows it less detail of
-more. Tiles of one level overlap by half, so that every place lies in the middle half of one.
+A tile as long as the model's input shows the model its pixels as they are, a longer one shows it
+less detail of more. Tiles of one level overlap by half, so that every place lies in the middle
+half of one.
 """
 
 from __future__ import annotations
@@ -9,26 +10,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-MODEL_SIDE: Final = 1024
-"""The longest side of what the image encoder sees."""
+from napari_sam.engine.spec import ModelSpec
 
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in pixels of the plane."""
 
-_SHORTEST_SIDE: Final = 256
-"""Objects some 10 pixels wide are found much better in such tiles than in twice as long ones, and
-as well as in half as long ones (benchmarks/enlargement.py)."""
+_MAX_ENLARGEMENT: Final = 4
+"""Input pixels per pixel of the plane, along each side, in the smallest tiles. Objects some 10
+pixels wide are found much better in such tiles than in twice as long ones, and as well as in half
+as long ones (benchmarks/enlargement.py)."""
 _LEAST_GAIN: Final = 1.2
 """A level nearly as coarse as the next one is left out."""
 _MARGIN: Final = 1 / 16
 """Share of a tile's side, along its inner borders, in which the model knows too little around."""
-_SMALLEST_OBJECT: Final = 48 / MODEL_SIDE
-"""Share of a tile's side below which an object is but a few cells of the low-res logits."""
-_GOOD_OBJECT: Final = 96 / MODEL_SIDE
+_SMALLEST_OBJECT: Final = 12
+"""Cells of the low-res logits below which an object is too small for a good outline."""
+_GOOD_OBJECT: Final = 24
+"""Cells from which on it has a good one."""
 _AROUND_VIEW: Final = 1.25
 """How much longer a tile is than what the user sees at once."""
-_TOUCHING: Final = 1.5 / 256
-"""Share of a tile's side: how near to a border a mask ends that is cut off there."""
+_TOUCHING: Final = 1.5
+"""Cells: how near to a border a mask ends that is cut off there."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,10 @@ class Tile:
 class TilePyramid:
     """All tiles of an image plane, from small ones to the whole plane."""
 
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self.shape = shape
+    def __init__(self, shape: tuple[int, int], spec: ModelSpec) -> None:
+        self.shape, self.spec = shape, spec
         longest = max(shape)
-        sides, side = [], _SHORTEST_SIDE
+        sides, side = [], spec.input_side // _MAX_ENLARGEMENT
         while side * _LEAST_GAIN <= longest:
             sides.append(side)
             side *= 2
@@ -126,7 +128,11 @@ class TilePyramid:
 
     def cuts(self, tile: Tile, box: Box) -> bool:
         """Whether a mask with this bounding box ends at a border of the tile inside the plane."""
-        return self._reaches(tile, box, _TOUCHING * tile.side)
+        return self._reaches(tile, box, _TOUCHING * self._cell_px(tile.side))
+
+    def _cell_px(self, side: int) -> float:
+        """Return how many pixels of the plane a cell of the low-res logits covers."""
+        return side / self.spec.low_res_side
 
     @staticmethod
     def _margin(tile: Tile) -> float:
@@ -146,12 +152,12 @@ class TilePyramid:
 
     def is_tiny(self, tile: Tile, box: Box) -> bool:
         """Whether an object with this bounding box is too small in a tile for a good outline."""
-        return tile.level > 0 and _extent(box) < _SMALLEST_OBJECT * tile.side
+        return tile.level > 0 and _extent(box) < _SMALLEST_OBJECT * self._cell_px(tile.side)
 
     def level_for(self, box: Box) -> int:
         """Return the coarsest level whose tiles show an object of this size well."""
-        levels = range(len(self._sides))
-        fitting = [level for level in levels if _extent(box) >= _GOOD_OBJECT * self._sides[level]]
+        cells_px = enumerate(map(self._cell_px, self._sides))
+        fitting = [n for n, cell_px in cells_px if _extent(box) >= _GOOD_OBJECT * cell_px]
         return fitting[-1] if fitting else 0
 
     def in_sight(self, view: Box | None) -> Tile:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.image.image_plane import ImagePlane
-from napari_sam.session.image.tiles import MODEL_SIDE, Tile
+from napari_sam.session.image.tiles import Tile
+
+_BLOCK_PX: Final = 1024
+"""Side of the parts that are read at a time."""
 
 
 def read_whole(plane: ImagePlane, check: Callable[[], None] = lambda: None) -> NDArray[np.uint8]:
@@ -19,9 +23,9 @@ def read_whole(plane: ImagePlane, check: Callable[[], None] = lambda: None) -> N
     """
     height, width = plane.shape
     pixels = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, MODEL_SIDE):
-        for left in range(0, width, MODEL_SIDE):
-            rows, columns = min(MODEL_SIDE, height - top), min(MODEL_SIDE, width - left)
-            part = plane.read(Tile(0, top, left, rows, columns), check)
+    for top in range(0, height, _BLOCK_PX):
+        for left in range(0, width, _BLOCK_PX):
+            rows, columns = min(_BLOCK_PX, height - top), min(_BLOCK_PX, width - left)
+            part = plane.read(_BLOCK_PX, Tile(0, top, left, rows, columns), check)
             pixels[top : top + rows, left : left + columns] = part
     return pixels

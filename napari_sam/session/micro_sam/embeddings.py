@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.catalogue.places import has_hash
+from napari_sam.engine.spec import SAM_SPEC, Size
 from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.micro_sam.image import ReportProgress, data_signature
 from napari_sam.session.micro_sam.layout import (
     FEATURES,
     MicroSamError,
-    Size,
     Tiling,
     array_name,
     cannot_use,
@@ -148,7 +148,7 @@ def open_embeddings(path: Path | str) -> MicroSamEmbeddings:
         else:
             tiling, source = Tiling(None, None), find_source(path, group, FEATURES)
     grid = tiling.grid
-    pyramid = TilePyramid(source.original_size) if grid is None else grid
+    pyramid = TilePyramid(source.original_size, SAM_SPEC) if grid is None else grid
     return MicroSamEmbeddings(
         path=path,
         model_type=attributes["model_type"],

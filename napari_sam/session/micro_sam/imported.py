@@ -114,7 +114,9 @@ class ImportedEmbeddings:
         self._try_model()
 
     def _on_model_left(self) -> None:
-        fits_still = self._model is not None and self._encoding.choice.has_weights_of(self._model)
+        fits_still = (
+            self._model is not None and self._encoding.choice.weights == self._model.weights
+        )
         if self._stored is not None and not fits_still:
             self._lane.cancel()
             self._try_model()

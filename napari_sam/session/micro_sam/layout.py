@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.spec import SAM_SPEC, Size
 from napari_sam.session.image.tile_grid import TileGrid
 
 if TYPE_CHECKING:
@@ -23,13 +24,9 @@ if TYPE_CHECKING:
 
     ZarrArray = zarr.Array[Any]
 
-Size = tuple[int, int]
-"""(H, W) in pixels."""
-
 FEATURES: Final = "features"
 _VARIANTS: Final = ("vit_t", "vit_b", "vit_l", "vit_h")
-_EMBEDDING_SHAPE: Final = (256, 64, 64)
-_INPUT_SIDE: Final = 1024
+_EMBEDDING_SHAPE: Final = SAM_SPEC.arrays[0].shape
 _INSTEAD: Final = (
     "Have micro-sam compute them again, or go on without them: then the image is embedded here."
 )
@@ -147,7 +144,7 @@ def find_source(path: Path, group: zarr.Group, name: str) -> Source:
     attributes = (group if name == FEATURES else node).attrs.asdict()
     original_size = _size(path, attributes, "original_size")
     input_size = _size(path, attributes, "input_size")
-    if max(input_size) != _INPUT_SIDE:
+    if max(input_size) != SAM_SPEC.input_side:
         raise cannot_use(path, f"{name} is of a model with an input of another size: {input_size}")
     return Source(node, original_size, input_size)
 
@@ -158,7 +155,7 @@ def read_tiling(path: Path, group: zarr.Group) -> tuple[Tiling, Source]:
     plane_size = _size(path, attributes, "shape")
     tile_shape = _size(path, attributes, "tile_shape")
     halo = _size(path, attributes, "halo", least=0)
-    grid = TileGrid(plane_size, tile_shape, halo)
+    grid = TileGrid(plane_size, tile_shape, halo, SAM_SPEC)
     tiles_in_mask = _tiles_in_mask(attributes.get("tiles_in_mask"))
     embedded = {n for tiles in tiles_in_mask or [range(len(grid.tiles))] for n in tiles}
     if not embedded:

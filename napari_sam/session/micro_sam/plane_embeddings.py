@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from napari_sam.engine.embeddings import ImageEmbedding
+from napari_sam.engine.protocols import MaskDecoder
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.micro_sam.embeddings import MicroSamEmbeddings, MicroSamError
 from napari_sam.session.models.model_choice import ModelChoice
-
-if TYPE_CHECKING:
-    from napari_sam.model import ImageEmbedding, Predictor
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,27 +28,23 @@ class PlaneEmbeddings:
         """The tiles of the plane, of which some are embedded."""
         return self.stored.pyramid
 
-    def key(self, tile: Tile, choice: ModelChoice) -> str | None:
+    def key(self, tile: Tile, weights: Hashable) -> str | None:
         """Return what tells the embedding of a tile from all others; None if there is none."""
-        if not choice.has_weights_of(self.model) or self._number_of(tile) is None:
+        if weights != self.model.weights or self._number_of(tile) is None:
             return None
         image = f"{self.stored.path} {self.stored.data_signature}"
-        model = f"{self.stored.model_name} {self.stored.model_hash} {choice.checkpoint}"
+        model = f"{self.stored.model_name} {self.stored.model_hash} {self.model.checkpoint}"
         return f"{image} {model} {self.slice_index} {tile}"
 
-    def restored(self, tile: Tile, predictor: Predictor) -> ImageEmbedding | None:
-        """Read the embedding of a tile, which has a key; None if it is damaged."""
-        import torch
-
-        from napari_sam.model.runtime.devices import PRECISIONS
-
+    def restored(self, tile: Tile, decoder: MaskDecoder) -> ImageEmbedding | None:
+        """Read the embedding of a tile that has a key; None if it is damaged."""
         try:
-            one = self.stored.embedding(self.slice_index, self._number_of(tile) or 0)
+            stored = self.stored.embedding(self.slice_index, self._number_of(tile) or 0)
         except MicroSamError as error:
             self.on_damaged(error)
             return None
-        tensor = torch.from_numpy(one.image_embedding).to(PRECISIONS[predictor.precision])
-        return predictor.restore(tensor, one.original_size)
+        arrays = {SAM_SPEC.arrays[0].name: stored.image_embedding}
+        return decoder.from_arrays(arrays, stored.original_size)
 
     def _number_of(self, tile: Tile) -> int | None:
         numbers = self.stored.tile_numbers(self.slice_index)

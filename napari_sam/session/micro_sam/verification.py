@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.embeddings import as_float32
+from napari_sam.engine.protocols import Engine
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.jobs import Job
 from napari_sam.session.micro_sam.embeddings import (
@@ -19,9 +22,6 @@ from napari_sam.session.micro_sam.embeddings import (
 )
 from napari_sam.session.micro_sam.image import formerly_normalised, micro_sam_normalised
 from napari_sam.session.models.model_choice import ModelChoice, variant_of
-
-if TYPE_CHECKING:
-    from napari_sam.model import Predictor
 
 _GREATEST_ERROR: Final = 0.03
 """Norm of the difference as a share of the norm, between an embedding and one of the same model.
@@ -55,7 +55,7 @@ def open_for(path: Path, image: Any, job: Job) -> MicroSamEmbeddings:
 
 
 def is_of_model(
-    stored: MicroSamEmbeddings, image: Any, choice: ModelChoice, predictor: Predictor, job: Job
+    stored: MicroSamEmbeddings, image: Any, choice: ModelChoice, engine: Engine, job: Job
 ) -> bool:
     """Find out whether embeddings are what a model gives, by its file or by one of them."""
     if not stored.is_of_variant(variant_of(choice)):
@@ -71,12 +71,13 @@ def is_of_model(
     if (shown[0] == shown[1]).all():
         del shown[1]
     return any(
-        _error(
-            predictor.encode(each, lambda done, total: job.report(done / total)).numpy(), expected
-        )
-        <= _GREATEST_ERROR
-        for each in shown
+        _error(_encoded(engine, pixels, job), expected) <= _GREATEST_ERROR for pixels in shown
     )
+
+
+def _encoded(engine: Engine, pixels: NDArray[np.uint8], job: Job) -> NDArray[np.float32]:
+    embedding = engine.encoder.encode(pixels, lambda done, total: job.report(done / total))
+    return as_float32(embedding.to_arrays()[SAM_SPEC.arrays[0].name])
 
 
 def _sample(stored: MicroSamEmbeddings) -> tuple[Tile, int, NDArray[np.float32]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from napari_sam.engine.spec import SAM_SPEC, ModelSpec
 
 if TYPE_CHECKING:
     from napari_sam.model import Predictor
@@ -30,6 +33,8 @@ class ModelChoice:
         exactly, an accelerator in its fastest precision.
     version : tuple of int, optional
         Tells the content of the file from what it holds before or after; from `with_weights`.
+    spec : ModelSpec
+        Sizes that tiles are planned with before the model is loaded.
     """
 
     name: str = field(default="mobile_sam", compare=False)
@@ -37,6 +42,7 @@ class ModelChoice:
     device: str = AUTO
     exact: bool | None = None
     version: tuple[int, int] | None = None
+    spec: ModelSpec = SAM_SPEC
 
     def with_weights(self, name: str, checkpoint: Path | None) -> ModelChoice:
         """Return the choice of other weights, as their file is now, on the same device."""
@@ -45,11 +51,12 @@ class ModelChoice:
             with suppress(OSError):  # that it cannot be read, who loads it says better
                 status = checkpoint.stat()
                 version = status.st_size, status.st_mtime_ns
-        return replace(self, name=name, checkpoint=checkpoint, version=version)
+        return replace(self, name=name, checkpoint=checkpoint, version=version, spec=SAM_SPEC)
 
-    def has_weights_of(self, other: ModelChoice) -> bool:
-        """Tell whether two choices are of the same weights, whatever they run on."""
-        return (self.checkpoint, self.version) == (other.checkpoint, other.version)
+    @property
+    def weights(self) -> Hashable:
+        """The same for two choices of the same weights, whatever they run on."""
+        return self.checkpoint, self.version
 
     def lighter(self, runtime: Runtime) -> ModelChoice | None:
         """Return what to try when `runtime` has not enough memory; None if nothing is left.
@@ -112,5 +119,7 @@ def check(choice: ModelChoice) -> None:
 def load_predictor(choice: ModelChoice, runtime: Runtime) -> Predictor:
     """Load the weights of a model; imports torch, so not for the GUI thread."""
     from napari_sam.model import Predictor, load_model
+    from napari_sam.model.runtime.devices import release_memory
 
+    release_memory()  # of the model before
     return Predictor(load_model(checkpoint=choice.checkpoint), runtime.device, runtime.precision)

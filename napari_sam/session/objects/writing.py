@@ -24,7 +24,7 @@ from napari_sam.session.objects.planning import blocks_of
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
 if TYPE_CHECKING:
-    from napari_sam.model import MaskCrop
+    from napari_sam.engine.masks import MaskCrop
 
 LEAST_SHARE: Final = 0.05
 """Share of its mask that an object must get. Two masks of the same thing differ by a rim of some

@@ -113,7 +113,7 @@ class Prefetcher:
     @property
     def room(self) -> int:
         """How many tiles can be kept at the same time."""
-        return self._encoding.embedder.room
+        return self._encoding.embedder.capacity_tiles
 
     def prepare_planes(self, planes: Mapping[str, ImagePlane]) -> None:
         """Embed many planes, in the background, for when they are set.
@@ -126,7 +126,7 @@ class Prefetcher:
         tiles = []
         for name, plane in planes.items():
             is_alike = current is not None and plane.shape == current.shape
-            tile = in_sight if is_alike else plane.pyramid.whole
+            tile = in_sight if is_alike else plane.pyramid(self._encoding.embedder.spec).whole
             tiles.append(TileToPrepare(plane, tile, name))
         self.prepare(tiles)
 

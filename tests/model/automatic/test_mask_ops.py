@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from skimage.measure import label
 
+from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.model.automatic.mask_ops import (
     RunLengths,
     box_areas,
@@ -14,7 +15,6 @@ from napari_sam.model.automatic.mask_ops import (
     run_lengths,
     stable_mask,
 )
-from napari_sam.model.prediction import MaskCrop, tight_crop
 from tests.model.test_goldens import two_steps
 from tests.model.test_prediction import prediction_of, smooth_logits
 

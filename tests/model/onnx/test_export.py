@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from napari_sam.engine.spec import resized_size
 from napari_sam.model.onnx import export as onnx_export
 from napari_sam.model.onnx.export import OnnxExportError, export_onnx
 from napari_sam.model.sam.common import EXPORTING
-from napari_sam.model.transforms import resize_image, resized_size, scale_points
+from napari_sam.model.transforms import resize_image, scale_points
 from tests.model.conftest import sample_image
 from tests.model.plain_reference import PlainEncoder
 

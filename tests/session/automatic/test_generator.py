@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import skimage.data
 
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, ModelChoice, Prompts
 from napari_sam.session.automatic.masks import in_overlap_order
 from napari_sam.session.automatic.request import AutomaticRequest, automatic_tiles
 from napari_sam.session.automatic.settings import PRESETS, AutomaticRunSettings, OverlapOrder
 from napari_sam.session.automatic.similarity import ExistingObjects
-from napari_sam.session.image.tiles import Tile
+from napari_sam.session.image.tiles import Tile, TilePyramid
 
 TIMEOUT_S = 120
 COINS = skimage.data.coins()
@@ -41,9 +42,13 @@ def opened(remembering_predictor):
     session.close()
 
 
+def whole_of(plane):
+    return TilePyramid(plane.shape, SAM_SPEC).whole
+
+
 def whole(plane=None, settings=FEW, **more):
     plane = ImagePlane(COINS, name="coins") if plane is None else plane
-    return AutomaticRequest(plane, automatic_tiles(plane.shape), settings, **more)
+    return AutomaticRequest(plane, automatic_tiles(whole_of(plane)), settings, **more)
 
 
 def find(session, search, rest=None):
@@ -239,7 +244,7 @@ def test_small_tiles_of_a_large_plane(opened):
     session, _, _ = opened
     large = np.kron(COINS, np.ones((4, 4), np.uint8))
     plane = ImagePlane(large)
-    tiles = automatic_tiles(plane.shape, 1024, view=(0, 0, 900, 900))
+    tiles = automatic_tiles(whole_of(plane), 1024, view=(0, 0, 900, 900))
     assert tiles[0].size == plane.shape
     assert len(tiles) == 1 + 4
     session.set_image(plane)
@@ -262,15 +267,15 @@ def test_small_tiles_of_a_large_plane(opened):
 
 def test_tiles_cover_the_plane_with_an_overlap():
     covered = np.zeros((3000, 2100), int)
-    whole_plane, *tiles = automatic_tiles(covered.shape, 1024)
-    assert whole_plane == Tile(whole_plane.level, 0, 0, 3000, 2100)
+    whole_plane, *tiles = automatic_tiles(Tile(3, 0, 0, *covered.shape), 1024)
+    assert whole_plane == Tile(3, 0, 0, 3000, 2100)
     for tile in tiles:
         covered[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width] += 1
     assert covered.min() == 1
     assert len(tiles) == 4 * 3
     tops = sorted({tile.top for tile in tiles})
     assert max(np.diff(tops)) <= 1024 * 3 / 4
-    assert automatic_tiles((500, 700), 1024) == (automatic_tiles((500, 700))[0],)
+    assert automatic_tiles(Tile(1, 0, 0, 500, 700), 1024) == (Tile(1, 0, 0, 500, 700),)
 
 
 def test_presets_make_sense():

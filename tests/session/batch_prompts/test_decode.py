@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from skimage import data
 
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import (
     AnnotationSession,
     ArrayPlane,
@@ -347,7 +348,7 @@ def test_nothing_to_look_for_is_refused(open_session, batched):
 
 
 def test_few_tiles_hold_many_objects():
-    pyramid = TilePyramid((2048, 2048))
+    pyramid = TilePyramid((2048, 2048), SAM_SPEC)
     rng = np.random.default_rng(0)
     boxes = [(x, y, x + 20, y + 20) for x, y in rng.uniform(0, 2028, (400, 2))]
     items = []

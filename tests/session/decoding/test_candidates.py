@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import Candidates, Prompts
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
@@ -47,25 +48,26 @@ def test_a_crop_is_the_mask_within_its_bounding_box(prediction):
 
 
 def test_the_first_prompts_have_no_mask_prompt():
-    assert ObjectState().with_prompts(ONE, None).mask_prompt(None, TILE) is None
+    assert ObjectState().with_prompts(ONE, None).mask_prompt(None, TILE, SAM_SPEC) is None
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_the_next_decode_starts_from_the_chosen_logits(prediction, index):
     state = ObjectState(ONE).with_prompts(TWO, shown(ONE, prediction, index))
-    np.testing.assert_array_equal(state.mask_prompt(None, TILE), prediction.low_res_logits[index])
+    logits = state.mask_prompt(None, TILE, SAM_SPEC)
+    np.testing.assert_array_equal(logits, prediction.low_res_logits[index])
 
 
 def test_the_mask_prompt_is_a_copy(prediction):
     state = ObjectState(ONE).with_prompts(TWO, shown(ONE, prediction))
-    assert not np.shares_memory(state.mask_prompt(None, TILE), prediction.low_res_logits)
+    assert not np.shares_memory(state.mask_prompt(None, TILE, SAM_SPEC), prediction.low_res_logits)
 
 
 def test_a_moved_point_leaves_no_step(prediction):
     moved = Prompts((B,), (1,))
     state = ObjectState(ONE).with_prompts(moved, shown(ONE, prediction))
     assert state.feedback == ()
-    assert state.mask_prompt(None, TILE) is None
+    assert state.mask_prompt(None, TILE, SAM_SPEC) is None
 
 
 def test_a_dragged_second_point_starts_from_the_first_points_mask_all_along(prediction):
@@ -73,27 +75,30 @@ def test_a_dragged_second_point_starts_from_the_first_points_mask_all_along(pred
     moved = Prompts((A, C), (1, 1))
     state = state.with_prompts(moved, shown(TWO, prediction, 2))
     assert len(state.feedback) == 1
-    np.testing.assert_array_equal(state.mask_prompt(None, TILE), prediction.low_res_logits[1])
+    logits = state.mask_prompt(None, TILE, SAM_SPEC)
+    np.testing.assert_array_equal(logits, prediction.low_res_logits[1])
 
 
 def test_masks_of_a_point_taken_away_are_not_used(prediction):
     state = ObjectState(ONE).with_prompts(TWO, shown(ONE, prediction))
-    assert state.with_prompts(Prompts((B,), (1,)), None).mask_prompt(None, TILE) is None
-    assert state.with_prompts(ONE, None).mask_prompt(None, TILE) is None
+    assert state.with_prompts(Prompts((B,), (1,)), None).mask_prompt(None, TILE, SAM_SPEC) is None
+    assert state.with_prompts(ONE, None).mask_prompt(None, TILE, SAM_SPEC) is None
 
 
 def test_the_mask_of_the_most_prompts_is_used(prediction):
     state = ObjectState(ONE).with_prompts(TWO, shown(ONE, prediction, 0))
     three = Prompts((A, B, C), (1, 1, 1))
     state = state.with_prompts(three, shown(TWO, prediction, 2))
-    np.testing.assert_array_equal(state.mask_prompt(None, TILE), prediction.low_res_logits[2])
+    logits = state.mask_prompt(None, TILE, SAM_SPEC)
+    np.testing.assert_array_equal(logits, prediction.low_res_logits[2])
 
 
 def test_a_box_counts_as_a_prompt(prediction):
     state = ObjectState(ONE).with_prompts(BOXED, shown(ONE, prediction, 0))
     more = Prompts((A, B), (1, 1), BOX)
     state = state.with_prompts(more, shown(BOXED, prediction, 2))
-    np.testing.assert_array_equal(state.mask_prompt(None, TILE), prediction.low_res_logits[2])
+    logits = state.mask_prompt(None, TILE, SAM_SPEC)
+    np.testing.assert_array_equal(logits, prediction.low_res_logits[2])
 
 
 def test_of_masks_of_as_many_prompts_the_later_is_used(prediction):
@@ -101,14 +106,16 @@ def test_of_masks_of_as_many_prompts_the_later_is_used(prediction):
     three = Prompts((A, B, C), (1, 1, 1))
     state = ObjectState(ONE).with_prompts(TWO, shown(ONE, prediction, 0))
     state = state.with_prompts(other, None).with_prompts(three, shown(other, prediction, 1))
-    np.testing.assert_array_equal(state.mask_prompt(None, TILE), prediction.low_res_logits[1])
+    logits = state.mask_prompt(None, TILE, SAM_SPEC)
+    np.testing.assert_array_equal(logits, prediction.low_res_logits[1])
 
 
 def test_another_choice_for_the_same_prompts_replaces_their_step(prediction):
     state = ObjectState(ONE).with_prompts(TWO, shown(ONE, prediction, 0))
     state = state.with_prompts(ONE, None).with_prompts(TWO, shown(ONE, prediction, 1))
     assert len(state.feedback) == 1
-    np.testing.assert_array_equal(state.mask_prompt(None, TILE), prediction.low_res_logits[1])
+    logits = state.mask_prompt(None, TILE, SAM_SPEC)
+    np.testing.assert_array_equal(logits, prediction.low_res_logits[1])
 
 
 def test_the_number_of_steps_is_bounded_and_the_newest_are_kept(prediction):

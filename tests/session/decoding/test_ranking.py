@@ -49,7 +49,7 @@ def prediction_of(*masks, input_size=(1024, 1024), height=5.0):
     for one, mask in zip(logits, masks, strict=True):
         one[: mask.shape[0], : mask.shape[1]][mask] = height
     return MaskPrediction(
-        logits, np.ones(len(masks), np.float32), input_size, input_size, image_size=1024
+        logits, np.ones(len(masks), np.float32), input_size, input_size, input_side=1024
     )
 
 

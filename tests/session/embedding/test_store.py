@@ -13,12 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import xxhash
+from safetensors.torch import save_file
 
+from napari_sam.engine.embeddings import as_float32
 from napari_sam.model import Predictor, load_model
 from napari_sam.session import AnnotationSession, EmbeddingStore, ImagePlane, Phase
 
 TIMEOUT_S = 120
-TENSOR = torch.arange(256.0 * 16).reshape(256, 4, 4)
+ARRAYS = {"image_embedding": np.arange(256 * 16, dtype=np.float32).reshape(256, 4, 4)}
 
 
 @pytest.fixture
@@ -28,15 +31,20 @@ def store(tmp_path):
     store.close()
 
 
-def put(store, key, tensor=TENSOR):
-    store.put(key, tensor)
+def put(store, key, arrays=ARRAYS):
+    store.put(key, arrays)
     store.flush()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint16"])
 def test_what_is_put_is_got(store, dtype):
-    put(store, "a", TENSOR.to(dtype))
-    assert torch.equal(store.get("a"), TENSOR.to(dtype))
+    arrays = {"b": ARRAYS["image_embedding"].astype(dtype), "a": np.ones((2, 3, 1), np.float32)}
+    put(store, "a", arrays)
+    found = store.get("a")
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
     assert store.get("b") is None
     assert store.usage().count == 1
     assert [path.name for path in store.folder.iterdir()] == ["a.safetensors"]
@@ -58,11 +66,11 @@ def test_a_damaged_file_is_not_used_and_is_replaced(store, damage):
     assert store.get("a") is None
     assert not path.exists()
     put(store, "a")
-    assert torch.equal(store.get("a"), TENSOR)
+    np.testing.assert_array_equal(store.get("a")["image_embedding"], ARRAYS["image_embedding"])
 
 
 def test_the_least_recently_used_go(tmp_path):
-    size = 4 * TENSOR.numel() + 200
+    size = ARRAYS["image_embedding"].nbytes + 200
     store = EmbeddingStore(tmp_path, capacity_bytes=3 * size)
     for age, key in enumerate("abc"):
         put(store, key)
@@ -93,7 +101,7 @@ def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path, caplog):
 def test_a_full_disk_leaves_nothing(store, monkeypatch):
     store.folder.mkdir()
 
-    def save(tensor, path):
+    def save(arrays, path):
         path.write_bytes(b"begun")
         with Path("/dev/full").open("wb") as full:
             full.write(b"x" * 10_000)
@@ -105,12 +113,14 @@ def test_a_full_disk_leaves_nothing(store, monkeypatch):
 
 def test_a_kill_in_the_middle_of_a_write(store):
     script = (
-        "import sys, os, signal, torch\n"
+        "import sys, os, signal, numpy\n"
         "from pathlib import Path\n"
         "from napari_sam.session import EmbeddingStore\n"
         "def die(self, target): os.kill(os.getpid(), signal.SIGKILL)\n"
         "Path.replace = die\n"
-        "store = EmbeddingStore(Path(sys.argv[1])); store.put('a', torch.ones(9)); store.flush()\n"
+        "store = EmbeddingStore(Path(sys.argv[1]))\n"
+        "store.put('a', {'a': numpy.ones(9, 'float32')})\n"
+        "store.flush()\n"
     )
     done = subprocess.run([sys.executable, "-c", script, str(store.folder)], check=False)
     assert done.returncode == -signal.SIGKILL
@@ -132,11 +142,11 @@ def test_two_stores_share_a_folder(tmp_path):
     def work(store, seed):
         order = np.random.default_rng(seed).integers(0, 30, 150)
         for number in order:
-            expected = TENSOR + float(number)
+            expected = ARRAYS["image_embedding"] + np.float32(number)
             found = store.get(str(number))
             if found is None:
-                put(store, str(number), expected)
-            elif not torch.equal(found, expected):
+                put(store, str(number), {"image_embedding": expected})
+            elif not np.array_equal(found["image_embedding"], expected):
                 wrong.append(number)
 
     threads = [
@@ -224,15 +234,42 @@ def test_a_stored_embedding_of_another_model_is_not_used(start, coins, sam_model
     start(pixels, predictor)
     (path,) = (tmp_path / "embeddings").iterdir()
     impostor = EmbeddingStore(tmp_path / "embeddings")
-    put(impostor, path.stem, TENSOR)
+    put(impostor, path.stem)
     impostor.close()
     start(pixels, predictor)
     assert predictor.encoded == 2
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_files_of_earlier_versions_are_read(store, dtype):
+    tensor = torch.from_numpy(ARRAYS["image_embedding"]).to(dtype)
+    checksum = xxhash.xxh128(tensor.flatten().view(torch.uint8).numpy()).hexdigest()
+    store.folder.mkdir()
+    path = store.folder / "a.safetensors"
+    save_file({"image_embedding": tensor}, path, metadata={"checksum": checksum})
+    (array,) = store.get("a").values()
+    np.testing.assert_array_equal(as_float32(array), tensor.float().numpy())
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_an_embedding_is_the_same_after_a_round_trip(sam_model, coins, precision):
+    predictor = Predictor(sam_model, "cpu", precision)
+    embedding = predictor.encode(np.repeat(np.asarray(coins.data)[..., None], 3, axis=2))
+    arrays = embedding.to_arrays()
+    assert [(n, a.shape, str(a.dtype)) for n, a in arrays.items()] == [
+        (array.name, array.shape, array.dtype) for array in predictor.spec.arrays
+    ]
+    again = predictor.from_arrays(arrays, embedding.original_size)
+    assert torch.equal(again.image_embedding, embedding.image_embedding)
+    assert torch.equal(again.image_tokens.first_keys, embedding.image_tokens.first_keys)
+    np.testing.assert_array_equal(as_float32(arrays["image_embedding"]), embedding.numpy())
+
+
 def test_restoring_checks_what_it_is_given(sam_model):
     predictor = Predictor(sam_model, "cpu")
     with pytest.raises(ValueError, match="Encode the image again"):
-        predictor.restore(torch.zeros(256, 64, 64, dtype=torch.float16), (10, 10))
-    with pytest.raises(ValueError, match="this model has"):
-        predictor.restore(torch.zeros(256, 32, 32), (10, 10))
+        predictor.from_arrays({"image_embedding": np.zeros((256, 64, 64), np.float16)}, (10, 10))
+    with pytest.raises(ValueError, match="that of this model"):
+        predictor.from_arrays({"image_embedding": np.zeros((256, 32, 32), np.float32)}, (10, 10))
+    with pytest.raises(ValueError, match="that of this model"):
+        predictor.from_arrays({"other": np.zeros((256, 64, 64), np.float32)}, (10, 10))

@@ -11,7 +11,7 @@ INF, NAN = np.inf, np.nan
 def read_gray(values, dtype, contrast_limits=None):
     """Read a plane of one row; returns the gray values, having seen that all colours agree."""
     plane = ImagePlane(np.array([values], dtype), contrast_limits=contrast_limits)
-    image = plane.read()
+    image = plane.read(1024)
     assert image.shape == (1, len(values), 3)
     assert image.dtype == np.uint8
     assert (image == image[..., :1]).all()
@@ -19,7 +19,7 @@ def read_gray(values, dtype, contrast_limits=None):
 
 
 def read_colours(pixel, dtype):
-    image = ImagePlane(np.array([[pixel]], dtype), is_rgb=True).read()
+    image = ImagePlane(np.array([[pixel]], dtype), is_rgb=True).read(1024)
     assert image.shape == (1, 1, 3)
     assert image.dtype == np.uint8
     return image[0, 0].tolist()
@@ -58,7 +58,7 @@ def test_gray_is_stretched_over_its_finite_values(values, dtype, expected):
 def test_every_uint16_value_is_rounded_to_the_nearest():
     every = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     expected = np.rint(every / 257).astype(int)
-    image = ImagePlane(every, contrast_limits=(0, 65535)).read()
+    image = ImagePlane(every, contrast_limits=(0, 65535)).read(1024)
     np.testing.assert_array_equal(image[..., 0], expected)
 
 
@@ -111,14 +111,14 @@ def test_colours_keep_their_own_range(pixel, dtype, expected):
 
 def test_colours_are_not_stretched_by_contrast_limits():
     colours = np.array([[[10, 20, 30]]], np.uint8)
-    image = ImagePlane(colours, is_rgb=True, contrast_limits=(0, 40)).read()
+    image = ImagePlane(colours, is_rgb=True, contrast_limits=(0, 40)).read(1024)
     np.testing.assert_array_equal(image, colours)
 
 
 def test_reading_leaves_the_data_alone():
     data = np.array([[NAN, INF, 1, 2]], np.float64)
     before = data.copy()
-    ImagePlane(data).read()
+    ImagePlane(data).read(1024)
     np.testing.assert_array_equal(data, before)
 
 
@@ -139,7 +139,7 @@ def test_building_reads_no_pixels():
     data = Lazy()
     plane = ImagePlane(data)
     assert data.reads == 0
-    assert plane.read().tolist() == np.full((4, 5, 3), 9).tolist()
+    assert plane.read(1024).tolist() == np.full((4, 5, 3), 9).tolist()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import ImageError, ImagePlane
 from napari_sam.session.embedding.embeddings import thumbnail
 from napari_sam.session.image.intensity import ImageRange, Intensities
@@ -73,7 +74,7 @@ def test_the_whole_image_counts_whichever_slice_asks():
     stack = np.zeros((5, 20, 20), np.float32)
     stack[4] = 1000
     shared = ImageRange(FULL, stack)
-    dark, bright = (ImagePlane(stack[n], image_range=shared).read() for n in (0, 4))
+    dark, bright = (ImagePlane(stack[n], image_range=shared).read(1024) for n in (0, 4))
     assert (dark == 0).all()
     assert (bright == 255).all()
 
@@ -145,7 +146,7 @@ def test_colours_of_one_image_share_a_range_without_alpha():
     data[0, 0] = 1, 2, 4, 99
     shared = ImageRange(FULL, data, is_rgb=True)
     assert shared.limits() == (0, 4)
-    image = ImagePlane(data, is_rgb=True, image_range=shared).read()
+    image = ImagePlane(data, is_rgb=True, image_range=shared).read(1024)
     assert image[0, 0].tolist() == [64, 128, 255]
 
 
@@ -171,7 +172,7 @@ def test_channels_become_colours(channels, colours, expected):
         channels=channels,
         colours=colours,
     )
-    assert plane.read().tolist() == [expected]
+    assert plane.read(1024).tolist() == [expected]
     assert plane.shape == (1, 2)
 
 
@@ -181,14 +182,14 @@ def test_each_channel_is_stretched_on_its_own_over_the_full_range():
     plane = ImagePlane(
         CHANNELS.astype(float)[..., 1:], image_range=shared, channels=(1, 2), colours=(1, None, 2)
     )
-    assert plane.read().tolist() == [[[0, 0, 0], [255, 0, 255]]]
+    assert plane.read(1024).tolist() == [[[0, 0, 0], [255, 0, 255]]]
 
 
 def test_channels_of_a_large_plane_are_averaged():
     data = np.zeros((2048, 2050, 2), np.uint8)
     data[::2, :, 0] = 200
     plane = ImagePlane(data, contrast_limits=(0, 255), channels=(0, 1), colours=(None, 0, 1))
-    image = plane.read()
+    image = plane.read(1024)
     assert image.shape == (1024, 1025, 3)
     assert (image == [0, 100, 0]).all()
 
@@ -200,8 +201,8 @@ def test_channels_must_be_as_many_as_the_data_has():
 
 def test_gamma_brightens_or_darkens_what_lies_between_the_limits():
     values = np.array([[0, 64, 255]], np.uint8)
-    assert ImagePlane(values, gamma=0.5).read()[0, :, 0].tolist() == [0, 128, 255]
-    assert ImagePlane(values, gamma=2).read()[0, :, 0].tolist() == [0, 16, 255]
+    assert ImagePlane(values, gamma=0.5).read(1024)[0, :, 0].tolist() == [0, 128, 255]
+    assert ImagePlane(values, gamma=2).read(1024)[0, :, 0].tolist() == [0, 16, 255]
 
 
 # What looks the same -----------------------------------------------------------------------
@@ -225,7 +226,7 @@ def test_gamma_brightens_or_darkens_what_lies_between_the_limits():
 )
 def test_it_is_said_why_all_pixels_look_the_same(data, kwargs, words):
     plane = ImagePlane(data, **kwargs)
-    assert re.search(words, plane.why_same(TilePyramid(plane.shape).whole))
+    assert re.search(words, plane.uniform_reason(1024, TilePyramid(plane.shape, SAM_SPEC).whole))
 
 
 # The thumbnail ------------------------------------------------------------------------------

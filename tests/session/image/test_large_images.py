@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import (
     AnnotationSession,
     ArrayPlane,
@@ -166,7 +167,7 @@ def test_a_coarser_mask_serves_until_the_finer_one_is_there(session, held, label
         session._dispatcher.run_pending(0.05)
     coarse = session.state
     assert coarse.is_decoding
-    assert coarse.candidates.tile == TilePyramid(SHAPE).whole
+    assert coarse.candidates.tile == TilePyramid(SHAPE, SAM_SPEC).whole
     assert session.accept() is None  # waits for the better one
     held.encode_gate.set()
     session.wait_until_idle(TIMEOUT_S)

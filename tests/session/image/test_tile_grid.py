@@ -6,10 +6,11 @@ from itertools import product
 
 import pytest
 
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session.image.tile_grid import TileGrid
 from napari_sam.session.image.tiles import Tile
 
-GRID = TileGrid((70, 100), (40, 40), (8, 16))
+GRID = TileGrid((70, 100), (40, 40), (8, 16), SAM_SPEC)
 
 
 def test_tiles_reach_into_their_surroundings_as_far_as_the_plane_goes():
@@ -33,7 +34,7 @@ def test_a_place_lies_in_the_inner_part_of_its_tile():
 
 @pytest.mark.parametrize("halo", [(0, 0), (3, 1), (30, 30)])
 def test_every_place_is_held_by_its_tile(halo):
-    grid = TileGrid((70, 100), (40, 40), halo)
+    grid = TileGrid((70, 100), (40, 40), halo, SAM_SPEC)
     for y, x in product(range(70), range(100)):
         assert grid.around((x, y, x, y), 0) == grid.at(0, x, y)
 
@@ -55,6 +56,6 @@ def test_what_is_in_sight_is_a_tile(view):
 
 
 def test_a_plane_smaller_than_a_tile_is_one_tile():
-    grid = TileGrid((30, 20), (40, 40), (8, 8))
+    grid = TileGrid((30, 20), (40, 40), (8, 8), SAM_SPEC)
     assert grid.tiles == (grid.whole,)
     assert grid.around((1, 1, 19, 29), 0) == grid.whole

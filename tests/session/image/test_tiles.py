@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
@@ -26,14 +27,14 @@ def levels(pyramid):
 
 @pytest.mark.parametrize("shape", [(300, 256), (1, 1), (7, 306)])
 def test_a_small_image_is_one_tile(shape):
-    pyramid = TilePyramid(shape)
+    pyramid = TilePyramid(shape, SAM_SPEC)
     assert pyramid.whole == Tile(0, 0, 0, *shape)
     assert pyramid.at(0, 3, 3) == pyramid.whole
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_place_lies_in_the_middle_of_a_tile_of_every_level(shape):
-    pyramid = TilePyramid(shape)
+    pyramid = TilePyramid(shape, SAM_SPEC)
     rng = np.random.default_rng(0)
     for level in levels(pyramid):
         for y, x in rng.uniform(-0.5, np.array(shape) - 0.5, (200, 2)):
@@ -53,7 +54,7 @@ def test_every_place_lies_in_the_middle_of_a_tile_of_every_level(shape):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_levels_double_up_to_the_whole_plane(shape):
-    pyramid = TilePyramid(shape)
+    pyramid = TilePyramid(shape, SAM_SPEC)
     sides = [pyramid.at(level, 0, 0).side for level in levels(pyramid)]
     assert sides[0] == min(256, max(shape))
     assert sides[-1] == max(shape)
@@ -61,14 +62,14 @@ def test_levels_double_up_to_the_whole_plane(shape):
 
 
 def test_tiles_of_a_level_are_few_enough_to_be_found_again():
-    pyramid = TilePyramid((4096, 4096))
+    pyramid = TilePyramid((4096, 4096), SAM_SPEC)
     tiles = {pyramid.at(2, x, 700) for x in range(4096)}
     assert len(tiles) == 7
     assert all(tile.left % 512 == 0 for tile in tiles)
 
 
 def test_a_box_that_fits_no_tile_of_its_level_has_one_further_up():
-    pyramid = TilePyramid((4096, 4096))
+    pyramid = TilePyramid((4096, 4096), SAM_SPEC)
     assert pyramid.around((100, 100, 120, 120), 0).level == 0
     assert pyramid.around((100, 100, 1400, 120), 0).level == 3
     assert pyramid.around((0, 0, 4095, 10), 0) == pyramid.whole
@@ -90,12 +91,12 @@ def test_a_box_that_fits_no_tile_of_its_level_has_one_further_up():
     ],
 )
 def test_the_tile_in_sight_is_about_as_large_as_the_view(view, side):
-    assert TilePyramid((4096, 4096)).in_sight(view).side == side
+    assert TilePyramid((4096, 4096), SAM_SPEC).in_sight(view).side == side
 
 
 # What an object is decoded on ------------------------------------------------------------------
 
-PYRAMID = TilePyramid((4096, 4096))
+PYRAMID = TilePyramid((4096, 4096), SAM_SPEC)
 CLICK = Prompts(((2000, 2000),), (1,))
 
 

@@ -12,11 +12,11 @@ import numcodecs
 import numpy as np
 import pytest
 import skimage.data
-import torch
 import xxhash
 import zarr
 from zarr.codecs import BloscCodec
 
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session.image.tile_grid import TileGrid
 from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.micro_sam import image as micro_sam_image
@@ -139,7 +139,7 @@ def test_all_layouts_are_read(path, image, is_tiled, zarr_format):
     assert (stored.ndim, stored.plane_size) == (image.ndim, (70, 100))
     assert stored.slice_count == (3 if image.ndim == 3 else 1)
     assert isinstance(stored.pyramid, TileGrid) == is_tiled
-    assert stored.tiles == (BOXES if is_tiled else (TilePyramid((70, 100)).whole,))
+    assert stored.tiles == (BOXES if is_tiled else (TilePyramid((70, 100), SAM_SPEC).whole,))
     assert stored.matches(image)
     for z in range(stored.slice_count):
         assert stored.tile_numbers(z) == tuple(range(len(stored.tiles)))
@@ -543,7 +543,9 @@ def test_stored_embeddings_decode_to_the_same_masks(path, real_predictor, is_til
     array[0] = encoded.numpy()
 
     one = open_embeddings(path).embedding(0, number)
-    restored = real_predictor.restore(torch.from_numpy(one.image_embedding), one.original_size)
+    restored = real_predictor.from_arrays(
+        {"image_embedding": one.image_embedding}, one.original_size
+    )
     assert (one.original_size, one.input_size) == (encoded.original_size, encoded.input_size)
     assert (restored.original_size, restored.input_size) == (one.original_size, one.input_size)
     for point_xy in product((9, 30), (9, 25)):

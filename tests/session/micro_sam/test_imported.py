@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.model import Predictor, load_model
 from napari_sam.session import AnnotationSession, ImagePlane, ModelChoice, Prompts
 from napari_sam.session.embedding.embeddings import content_key
@@ -139,7 +140,7 @@ def test_every_slice_of_a_stack_is_its_own(session, bring, stores, predictor):
 def test_tiles_are_those_that_are_stored(session, bring, stores, predictor):
     imported, _ = bring(stores / "tiled.zarr", COINS)
     assert imported.state.text == "embeddings of the image in 4 tiles, vit_t, from tiled.zarr"
-    grid = TileGrid(COINS.shape, *TILING)
+    grid = TileGrid(COINS.shape, *TILING, SAM_SPEC)
     session.set_image(ImagePlane(COINS, embeddings=imported.of_plane()))
     for box, tile in zip(BOXES, grid.tiles, strict=True):
         session.set_prompts(Prompts(box_xyxy=box))
@@ -348,8 +349,8 @@ def test_keys_differ_by_slice_tile_and_model(bring, stores):
     first, second = imported.of_plane(0), imported.of_plane(1)
     whole = first.pyramid.whole
     choice = ModelChoice()
-    assert first.key(whole, choice) == imported.of_plane(0).key(whole, choice)
-    assert first.key(whole, choice) != second.key(whole, choice)
-    assert first.key(first.pyramid.at(0, 5, 5), choice) is None
-    assert first.key(whole, ModelChoice(checkpoint=stores / "other.pt")) is None
+    assert first.key(whole, choice.weights) == imported.of_plane(0).key(whole, choice.weights)
+    assert first.key(whole, choice.weights) != second.key(whole, choice.weights)
+    assert first.key(first.pyramid.at(0, 5, 5), choice.weights) is None
+    assert first.key(whole, ModelChoice(checkpoint=stores / "other.pt").weights) is None
     assert isinstance(first, PlaneEmbeddings)

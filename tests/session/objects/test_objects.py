@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import (
     ArrayLabels,
     ArrayPlane,
@@ -162,7 +163,7 @@ def test_the_region_of_a_reopened_object_becomes_logits_of_its_tile():
     plane = ArrayPlane(array)
     plane.labels.book.replace_all(find_objects(plane.labels))
     state = reopen(plane, plane.labels.book.get(3))
-    logits = state.mask_prompt(None, Tile(0, 0, 0, 600, 900))
+    logits = state.mask_prompt(None, Tile(0, 0, 0, 600, 900), SAM_SPEC)
     inside = logits > 0
     cell = 900 / 256
     rows, columns = np.nonzero(inside)
@@ -170,7 +171,7 @@ def test_the_region_of_a_reopened_object_becomes_logits_of_its_tile():
     np.testing.assert_allclose(
         (columns.min() * cell, (columns.max() + 1) * cell), (300, 500), atol=cell
     )
-    part = state.mask_prompt(None, Tile(0, 100, 400, 256, 256))  # a pixel for each cell
+    part = state.mask_prompt(None, Tile(0, 100, 400, 256, 256), SAM_SPEC)  # a pixel for each cell
     np.testing.assert_array_equal(part[:100, :100] > 0, True)
     np.testing.assert_array_equal(part[100:] > 0, False)
 

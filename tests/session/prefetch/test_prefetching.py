@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import ImagePlane, Phase, Prompts
 from napari_sam.session.image.tiles import TilePyramid
 from napari_sam.session.jobs import run_until
@@ -83,7 +84,7 @@ def test_it_stands_back_in_the_middle_of_a_tile(session, held, planes):
     class Decoding:
         """Busy with a click that takes as long as the test likes."""
 
-        in_sight, tiles_ahead, is_over = TilePyramid(planes[0].shape).whole, [], False
+        in_sight, tiles_ahead, is_over = TilePyramid(planes[0].shape, SAM_SPEC).whole, [], False
 
         @property
         def is_idle(self):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import (
     AnnotationSession,
     EmbeddingStore,
@@ -119,7 +120,7 @@ def test_what_is_on_disk_is_found_and_tells_nothing_of_the_time(open_stored, pla
 
 def test_the_time_left_is_that_of_the_median_computed():
     plane = ImagePlane(COINS)
-    whole = TilePyramid(plane.shape).whole
+    whole = TilePyramid(plane.shape, SAM_SPEC).whole
     preparation = Preparation(TileToPrepare(plane, whole, str(n)) for n in range(9))
     assert preparation.state.left_s is None
     preparation.finish(None)

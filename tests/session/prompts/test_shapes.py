@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import Outline, OutlineKind, Prompts, Scribble
 from napari_sam.session.decoding.mask_prompts import _simplified, limit_of_outline
 from napari_sam.session.decoding.object_state import ObjectState
@@ -99,7 +100,7 @@ def test_only_upright_rectangles_are_boxes():
 
 @pytest.mark.parametrize("tile", [Tile(0, 0, 0, 80, 100), Tile(0, 8, 4, 64, 64)])
 def test_the_limit_of_an_outline_lies_where_the_outline_does(tile):
-    limit = limit_of_outline(TRIANGLE, tile)
+    limit = limit_of_outline(TRIANGLE, tile, 256)
 
     def at(x, y):
         cell = tile.side / 256
@@ -114,7 +115,7 @@ def test_the_limit_of_an_outline_lies_where_the_outline_does(tile):
 def test_an_outline_that_leaves_the_tile_by_far_is_clipped(far):
     tile = Tile(0, 0, 0, 400, 400)
     half = Outline(((-far, -far), (199.5, -far), (199.5, far), (-far, far)))
-    limit = limit_of_outline(half, tile)
+    limit = limit_of_outline(half, tile, 256)
     slack = min(far / 8, 400)  # drawn roughly, as seen from afar
     inside = round(min(256, (200 + slack) * 256 / 400))
     assert (limit[:, :128] > 0).all()
@@ -123,7 +124,7 @@ def test_an_outline_that_leaves_the_tile_by_far_is_clipped(far):
 
 def test_an_outline_elsewhere_allows_nothing_in_the_tile():
     beyond = Outline(((900, 900), (1000, 900), (900, 1000)))
-    assert (limit_of_outline(beyond, Tile(0, 0, 0, 400, 400)) < 0).all()
+    assert (limit_of_outline(beyond, Tile(0, 0, 0, 400, 400), 256) < 0).all()
 
 
 def test_a_lasso_of_many_vertices_is_the_curve_that_it_follows():
@@ -133,7 +134,7 @@ def test_a_lasso_of_many_vertices_is_the_curve_that_it_follows():
         angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
         places = zip(200 + 90 * np.cos(angles), 200 + 60 * np.sin(angles), strict=True)
         outline = Outline(tuple(places))
-        limits.append(limit_of_outline(outline, tile) > 0)
+        limits.append(limit_of_outline(outline, tile, 256) > 0)
     few, many = limits
     assert (few != many).sum() < 0.01 * few.sum()
     line = np.stack([90 * np.cos(angles), 60 * np.sin(angles)], axis=1)
@@ -191,4 +192,4 @@ def test_a_box_over_an_earlier_outline_starts_anew(session):
     # The mask of the click alone is no start: it may reach far beyond what was drawn then.
     state = session._decoding.object
     assert len(state.feedback) == 1
-    assert state.mask_prompt(None, state.tile) is None
+    assert state.mask_prompt(None, state.tile, SAM_SPEC) is None

@@ -1,0 +1,142 @@
+"""What a prompt yields: low-resolution logits, their scores, and masks of the image's size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_sam.engine.masks import MaskCrop, tight_crop
+from napari_sam.engine.spec import Size
+from napari_sam.engine.upscaling import AxisFilter, Region, axis_filter, matrices, region_above
+
+MAX_BLOCK = 2048
+"""Longest side, in pixels, of the parts in which a very large mask is computed."""
+
+
+@dataclass(frozen=True)
+class MaskPrediction:
+    """The candidate masks of one prompt.
+
+    Attributes
+    ----------
+    low_res_logits : ndarray
+        (K, low_res_side, low_res_side) float32; each may be passed on as ``mask_input``.
+    iou_predictions : ndarray
+        (K,) float32, the predicted quality of each mask.
+    original_size, input_size : tuple of int
+        (H, W) of the image and of its resized version.
+    input_side : int
+        Side of the model's square input.
+    """
+
+    low_res_logits: npt.NDArray[np.float32]
+    iou_predictions: npt.NDArray[np.float32]
+    original_size: Size
+    input_size: Size
+    input_side: int
+    _crops: dict[int, MaskCrop] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.low_res_logits)
+
+    def mask_crop(self, k: int) -> MaskCrop:
+        """Return the bounding box of mask `k`, computed at the first call.
+
+        Raises
+        ------
+        IndexError
+            If there is no mask `k`.
+        """
+        k = range(len(self))[k]
+        if k not in self._crops:
+            filters = self.axis_filters(self.original_size)
+            self._crops[k] = self._crop(self.low_res_logits[k], *filters)
+        return self._crops[k]
+
+    def mask_blocks(self, k: int, size: Size) -> Iterator[MaskCrop]:
+        """Yield mask `k` at another size, block by block, without ever holding it whole.
+
+        Parameters
+        ----------
+        k : int
+            Which mask.
+        size : tuple of int
+            (H, W) in pixels to which the image is scaled.
+
+        Yields
+        ------
+        MaskCrop
+            Blocks of at most `MAX_BLOCK` pixels a side that do not overlap and together hold the
+            whole mask; in the image's own size one, which is `mask_crop`.
+
+        Raises
+        ------
+        IndexError
+            If there is no mask `k`.
+        """
+        crop = self.mask_crop(k)
+        if size == self.original_size and max(crop.mask.shape) <= MAX_BLOCK:
+            yield crop
+            return
+        logits = self.low_res_logits[k]
+        filters = self.axis_filters(size)
+        region = region_above(logits, *filters, 0)
+        if region is None:
+            return
+        for top, bottom in _pieces(region.top, region.bottom):
+            for left, right in _pieces(region.left, region.right):
+                mask = self._positive(logits, *filters, Region(top, bottom, left, right))
+                if mask.any():
+                    yield MaskCrop(mask, top, left)
+
+    def axis_filters(self, size: Size) -> tuple[AxisFilter, AxisFilter]:
+        """Return what upscales rows and columns of the logits to an image of (H, W) pixels."""
+        low_res = self.low_res_logits.shape[-1]
+        rows, columns = (
+            axis_filter(low_res, self.input_side, inner, outer)
+            for inner, outer in zip(self.input_size, size, strict=True)
+        )
+        return rows, columns
+
+    def _crop(
+        self, logits: npt.NDArray[np.float32], rows: AxisFilter, columns: AxisFilter
+    ) -> MaskCrop:
+        """Upscale one mask within its bounding box."""
+        region = region_above(logits, rows, columns, 0)
+        if region is None:
+            return tight_crop(np.zeros((0, 0), bool))
+        mask = self._positive(logits, rows, columns, region)
+        return tight_crop(mask, region.top, region.left)
+
+    def _positive(
+        self,
+        logits: npt.NDArray[np.float32],
+        rows: AxisFilter,
+        columns: AxisFilter,
+        region: Region,
+    ) -> npt.NDArray[np.bool_]:
+        """Return where in a region upscaled logits are positive; for faster ways to override."""
+        mask = np.empty(region.shape, bool)
+        for strip, tall, block in matrices(logits, rows, columns, region):
+            np.greater(tall @ block.T, 0, out=mask[:, strip])
+        return mask
+
+    @cached_property
+    def masks(self) -> npt.NDArray[np.bool_]:
+        """(K, H, W) bool, computed at the first access."""
+        masks = np.zeros((len(self), *self.original_size), bool)
+        for k, mask in enumerate(masks):
+            crop = self.mask_crop(k)
+            height, width = crop.mask.shape
+            mask[crop.top : crop.top + height, crop.left : crop.left + width] = crop.mask
+        return masks
+
+
+def _pieces(begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Cut a half-open range into pieces of at most `MAX_BLOCK`."""
+    for first in range(begin, end, MAX_BLOCK):
+        yield first, min(first + MAX_BLOCK, end)

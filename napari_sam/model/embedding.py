@@ -1,0 +1,81 @@
+"""The image embeddings of SAM, on the device of their predictor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_sam.engine.embeddings import EmbeddingArrays, check_arrays
+from napari_sam.engine.spec import ArraySpec, ModelSpec, Size
+from napari_sam.model.sam.transformer import ImageTokens
+
+IMAGE_EMBEDDING = "image_embedding"
+"""The name of its only array."""
+
+_ARRAY_TYPES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "uint16"}
+
+
+@dataclass(frozen=True, eq=False)
+class SamEmbedding:
+    """Everything the decoder needs to know of one image; stays on the predictor's device.
+
+    Attributes
+    ----------
+    image_embedding : Tensor
+        (C, e, e), of the predictor's precision.
+    image_tokens : ImageTokens
+        What prompts on the image share, computed ahead.
+    original_size, input_size : tuple of int
+        (H, W) of the image and of its resized version inside the square input.
+    """
+
+    image_embedding: Tensor
+    image_tokens: ImageTokens
+    original_size: Size
+    input_size: Size
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return self.image_embedding.nbytes + self.image_tokens.nbytes
+
+    def numpy(self) -> npt.NDArray[np.float32]:
+        """Return a copy of the plain embedding, (C, e, e) float32."""
+        return self.image_embedding.float().cpu().numpy().copy()
+
+    def to_arrays(self) -> EmbeddingArrays:
+        """Return the plain embedding in the predictor's precision; bfloat16 as its bits."""
+        tensor = self.image_embedding.detach().cpu().contiguous()
+        if tensor.dtype == torch.bfloat16:
+            return {IMAGE_EMBEDDING: tensor.view(torch.int16).numpy().view(np.uint16)}
+        return {IMAGE_EMBEDDING: tensor.numpy()}
+
+
+def embedding_spec(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[ArraySpec, ...]:
+    """Return what an embedding of a shape and precision consists of."""
+    return (ArraySpec(IMAGE_EMBEDDING, shape, _ARRAY_TYPES[dtype]),)
+
+
+def tensor_of(arrays: EmbeddingArrays, spec: ModelSpec, dtype: torch.dtype) -> Tensor:
+    """Return the image embedding among arrays, on the processor.
+
+    Raises
+    ------
+    ValueError
+        If they are of another model or precision; float32 fits all.
+    """
+    check_arrays(arrays, spec)
+    array: npt.NDArray[Any] = np.array(arrays[IMAGE_EMBEDDING])
+    if array.dtype == np.float32:
+        return torch.from_numpy(array).to(dtype)
+    if array.dtype != np.dtype(_ARRAY_TYPES[dtype]):
+        raise ValueError(
+            f"The image embedding is of type {array.dtype}, and this predictor's are {dtype}. "
+            "Encode the image again."
+        )
+    return torch.from_numpy(array.view(np.int16)).view(dtype)
