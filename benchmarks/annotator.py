@@ -111,7 +111,7 @@ class Annotator:
             place = _deepest(missing if is_missing else excess)
             ious.append(self._prompt(place, FOREGROUND if is_missing else BACKGROUND, true))
         if ious[-1] < LEAST_IOU:
-            session.clear_prompts()
+            session.object_in_progress.clear()
             return Annotated(tuple(ious), MAX_ACTIONS)
         session.accept()
         session.wait_until_idle(TIMEOUT_S)
@@ -139,7 +139,7 @@ class Annotator:
         return self._overlaps(true)[self._chosen]
 
     def _choose(self, index: int) -> None:
-        self._session.choose(index)
+        self._session.object_in_progress.choose(index)
         self._session.wait_until_idle(TIMEOUT_S)
 
     def _overlaps(self, true: Mask) -> list[float]:

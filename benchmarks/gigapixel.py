@@ -151,7 +151,7 @@ def time_clicks(widget: SamWidget, x: float, y: float) -> float:
     """Return the median time from a click to its mask, everything being embedded, in seconds."""
     times = []
     for number in range(CLICKS):
-        widget.session.clear_prompts()
+        widget.session.object_in_progress.clear()
         widget.wait_until_idle(TIMEOUT_S)
         start_s = time.perf_counter()
         widget.session.set_prompts(Prompts(((x + number / 4, y),), (1,)))

@@ -96,7 +96,7 @@ class Program:
         self.viewer.layers["SAM points"].add([place])
         self.widget.wait_until_idle(TIMEOUT_S)
         self.widget.binding.objects.accept()
-        self.widget.session.clear_prompts()  # where others have all of the mask
+        self.widget.session.object_in_progress.clear()  # where others have all of the mask
 
     def _paint(self) -> None:
         layer = self.widget.binding.objects.target

@@ -230,7 +230,7 @@ def measure_clicks(
         if number > 0:  # the first one warms up
             to_masks_s.append(decoded_s[0] - clicked_s[0])
             to_screen_s.append(shown_s - clicked_s[0])
-        widget.session.clear_prompts()
+        widget.session.object_in_progress.clear()
         widget.wait_until_idle(TIMEOUT_S)
     masks_ms, screen_ms = 1000 * np.median(to_masks_s), 1000 * np.median(to_screen_s)
     print(f"from the click to the masks                  median {masks_ms:.0f} ms")

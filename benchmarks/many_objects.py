@@ -125,7 +125,7 @@ def main() -> None:
         widget.wait_until_idle(TIMEOUT_S)
 
     def start_anew() -> None:
-        session.clear_prompts()
+        session.object_in_progress.clear()
         widget.wait_until_idle(TIMEOUT_S)
 
     def some() -> Iterator[int]:

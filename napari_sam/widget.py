@@ -181,13 +181,13 @@ class SamWidget(QWidget):
         prompts.boxes_requested.connect(binding.start_boxes)
         prompts.shape_requested.connect(binding.start_shape)
         prompts.polarity_requested.connect(binding.set_polarity)
-        prompts.clear_requested.connect(session.clear_prompts)
+        prompts.clear_requested.connect(session.object_in_progress.clear)
         prompts.feedback_requested.connect(self._on_prompt_panel_feedback_requested)
         prompts.hover_requested.connect(binding.set_hover)
         prompts.accept_on_click_requested.connect(self._on_prompt_panel_accept_on_click_requested)
         prompts.points_combo.chosen.connect(self._on_prompt_layer_chosen)
         prompts.boxes_combo.chosen.connect(self._on_prompt_layer_chosen)
-        masks.candidate_requested.connect(session.choose)
+        masks.candidate_requested.connect(session.object_in_progress.choose)
         self._micro_sam_row.folder_requested.connect(binding.shown.imported_embeddings.use)
         self._micro_sam_row.stop_requested.connect(binding.shown.imported_embeddings.stop)
         self._store_row.usage_requested.connect(self._show_store)
@@ -308,10 +308,10 @@ class SamWidget(QWidget):
         self.session.ahead.is_on = is_on
 
     def _on_prompt_panel_feedback_requested(self, use: bool) -> None:
-        self.session.use_feedback = use
+        self.session.object_in_progress.use_feedback = use
 
     def _on_prompt_panel_accept_on_click_requested(self, on: bool) -> None:
-        self.session.accept_on_click = on
+        self.session.object_in_progress.accept_on_click = on
 
     def _on_object_panel_overlap_requested(self, overlap: str) -> None:
         self.session.objects.overlap = Overlap(overlap)
@@ -350,7 +350,7 @@ class SamWidget(QWidget):
             return
         self._is_closed = True
         # While everything still listens: labels, their features and the journal say the same.
-        self.session.settle_writing(_LAST_WRITE_S)
+        self.session.objects.settle(_LAST_WRITE_S)
         self._connections.close()
         self._activity.close()
         self._status_bar.calm(False)

@@ -57,10 +57,10 @@ class Demo:
         clicks = viewer.layers["SAM points"]
         self._prompt("click to mask", lambda: clicks.add([y, x]))
         self._shoot("click")
-        self._widget.session.choose_next()
+        self._widget.session.object_in_progress.choose_next()
         self._widget.wait_until_idle(TIMEOUT_S)
         self._shoot("next_mask")
-        self._widget.session.choose_next(-1)
+        self._widget.session.object_in_progress.choose_next(-1)
         binding.objects.accept()
         self._widget.wait_until_idle(TIMEOUT_S)
         self._shoot("accepted")

@@ -75,7 +75,7 @@ def test_a_click_lays_out_no_window(make_widget, qtbot):
     counter = LayoutCounter(viewer.window._qt_window)
     widget.session.set_prompts(ON_ANOTHER)
     settled(widget)
-    widget.session.clear_prompts()
+    widget.session.object_in_progress.clear()
     settled(widget)
     assert counter.count == 0
 

@@ -176,7 +176,7 @@ def test_hover_previews_lightly_and_a_click_makes_it_a_prompt(job):
 
     mouse.move((68, 150))
     assert widget.session.state.preview is None  # the object has prompts: nothing flickers
-    widget.session.clear_prompts()
+    widget.session.object_in_progress.clear()
     mouse.move((68, 150))
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.preview is not None

@@ -236,21 +236,21 @@ class Annotating(RuleBasedStateMachine):
 
     @rule()
     def clear(self) -> None:
-        self.prompt(self.session.clear_prompts)
+        self.prompt(self.session.object_in_progress.clear)
 
     @rule(number=ANY)
     def choose(self, number: int) -> None:
         if self.session.state.candidates is not None:
-            self.session.choose(number % len(self.session.state.candidates))
+            self.session.object_in_progress.choose(number % len(self.session.state.candidates))
             self.settle()
 
     @rule(overlap=st.sampled_from(Overlap))
     def accept(self, overlap: Overlap) -> None:
         state, place, before = self.session.state, self.place, self.prompts
         self.session.objects.overlap = overlap
-        reopening = self.session._decoding.object.reopened
+        reopening = self.session.object_in_progress.state.reopened
         reopened = None if reopening is None else reopening.label_id
-        as_accepted = self.session._decoding.object.is_as_accepted
+        as_accepted = self.session.object_in_progress.state.is_as_accepted
         try:
             self.session.accept()
         except TargetError:

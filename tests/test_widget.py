@@ -133,10 +133,10 @@ def test_existing_objects_are_kept_unless_overwriting_is_chosen(make_widget, coi
 
 def test_a_click_on_an_accepted_coin_makes_no_object_of_its_rim(make_widget, coins):
     viewer, widget = make_widget(coins)
-    widget.session.accept_on_click = True
+    widget.session.object_in_progress.accept_on_click = True
     for column in (104, 101, 107):
         add_point(viewer, widget, (68, column))
-        widget.session.clear_prompts()
+        widget.session.object_in_progress.clear()
     labels = widget.binding.objects.target
     assert set(np.unique(labels.data)) == {0, 1}
     messages = [record.message for record in notification_manager.records]
@@ -231,7 +231,7 @@ def test_choosing_by_layer_list_by_row_and_by_key(make_widget, coins):
         assert widget.session.state.chosen == number
         assert named(viewer, f"SAM mask {number + 1}").visible
         assert viewer.layers.selection.active is named(viewer, f"SAM mask {number + 1}")
-    widget.session.choose_next()
+    widget.session.object_in_progress.choose_next()
     assert widget.session.state.chosen == 0
     widget._mask_panel.candidate_requested.emit(1)
     assert widget.session.state.chosen == 1
@@ -255,8 +255,8 @@ def test_feedback_is_used_on_the_next_click_and_never_leaks(make_widget, coins):
     add_point(viewer, widget, (60, 110))
     with_feedback = widget.session.state.candidates.prediction.low_res_logits
 
-    widget.session.clear_prompts()
-    widget.session.use_feedback = False
+    widget.session.object_in_progress.clear()
+    widget.session.object_in_progress.use_feedback = False
     add_point(viewer, widget, COIN_RC)
     np.testing.assert_array_equal(
         widget.session.state.candidates.prediction.low_res_logits,
@@ -522,7 +522,7 @@ def test_widgets_leave_only_prompts_behind_and_find_them_again(make_widget, coin
     again.binding.set_image(coins)
     again.wait_until_idle(TIMEOUT_S)
     assert again.session.state.prompts == Prompts(box_xyxy=(78, 40, 132, 95))
-    again.session.clear_prompts()
+    again.session.object_in_progress.clear()
     again.binding.start_points()
     again.close()
     assert [layer.name for layer in viewer.layers] == ["coins", "cell"]
@@ -622,7 +622,7 @@ def test_after_the_chosen_image_was_deleted_another_is_annotated(make_widget, co
 def test_an_opacity_chosen_during_a_preview_is_kept(make_widget, coins):
     viewer, widget = make_widget(coins)
     (x, y) = COIN_RC[::-1]
-    widget.session.hover(Prompts(((x, y),), (1,)))
+    widget.session.object_in_progress.hover(Prompts(((x, y),), (1,)))
     widget.wait_until_idle(TIMEOUT_S)
     masks = [layer for layer in viewer.layers if layer.name.startswith("SAM mask")]
     masks[0].opacity = 0.8

@@ -132,7 +132,7 @@ class AutomaticController:
     def find_rest(self) -> None:
         """Look for masks where the target has no objects yet."""
         place = self._binding.shown.place
-        target = self._session.target
+        target = self._session.objects.target
         if place is None:
             return
         if target is None:

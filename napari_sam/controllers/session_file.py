@@ -102,7 +102,7 @@ class SessionFileController:
         self._begin(work, on_done, "The session could not be saved")
 
     def _being_made(self) -> BeingMade | None:
-        state, view = self._session.object_being_made, self._binding.shown.view
+        state, view = self._session.object_in_progress.state, self._binding.shown.view
         if state.prompts.is_empty or view is None:
             return None
         reopened = state.reopened

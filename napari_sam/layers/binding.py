@@ -72,9 +72,9 @@ class LayerBinding:
         self.shortcuts.register(
             {
                 "accept": self.objects.accept,
-                "clear": session.clear_prompts,
-                "next": session.choose_next,
-                "previous": lambda: session.choose_next(-1),
+                "clear": session.object_in_progress.clear,
+                "next": session.object_in_progress.choose_next,
+                "previous": lambda: session.object_in_progress.choose_next(-1),
                 "flip": self.flip_polarity,
                 "hover": lambda: self.set_hover(not self._cursor.is_on),
                 "reopen": self.objects.reopen_under_cursor,
@@ -262,9 +262,9 @@ class LayerBinding:
 
     def _on_gesture(self, begins: bool) -> None:
         if begins:
-            self._session.begin_gesture()
+            self._session.object_in_progress.begin_gesture()
         else:
-            self._session.end_gesture()
+            self._session.object_in_progress.end_gesture()
             # Only when napari has finished drawing may the box before this one be removed.
             self._defer(self._write_prompts)
 
@@ -312,13 +312,13 @@ class LayerBinding:
         if world is not None and image is not None and view is not None:
             points_rc = np.asarray(image.world_to_data(world), float)[np.newaxis]
             prompts = Prompts(tuple(map(tuple, view.to_xy(points_rc))), (FOREGROUND,))
-        self._session.hover(prompts)
+        self._session.object_in_progress.hover(prompts)
 
     def _on_active_layer_changed(self) -> None:
         number = self._candidates.number_of(self._viewer.layers.selection.active)
         candidates = self._session.state.candidates
         if number is not None and not self._layers.is_changing and candidates is not None:
-            self._session.choose(min(number, len(candidates) - 1))
+            self._session.object_in_progress.choose(min(number, len(candidates) - 1))
 
     # Deleted layers ----------------------------------------------------------------------------
 

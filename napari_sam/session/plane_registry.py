@@ -1,4 +1,4 @@
-"""The planes that a session has been on, and the objects that were left there unfinished."""
+"""The planes that a session has been on, and the unfinished objects that were left there."""
 
 from __future__ import annotations
 
@@ -11,85 +11,100 @@ from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.prompts.prompts import Prompts
 
-_MAX_LEFT: Final = 100
-"""Objects put away on other planes; the masks of one take a megabyte."""
+_MAX_PARKED: Final = 100
+"""Objects parked on other planes; the masks of one take a megabyte."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Left:
-    """An object as it was when its plane was left, and what the plane looked like."""
+class _ParkedObject:
+    """An object as it was when its plane was left, and the pixels of the plane."""
 
-    key: Hashable
+    pixels: Hashable
     state: ObjectState
     candidates: Candidates | None
 
 
 class PlaneRegistry:
-    """Gives planes their numbers, and puts away the object that is being made on each.
+    """Assigns ids to planes, and parks the unfinished object of each.
 
-    A plane without a place has a new number each time, and what was on it is not kept.
+    A plane without a key has a new id each time, and its object is not kept.
     """
 
     def __init__(self) -> None:
-        self._numbers = count(1)
+        self._ids = count(1)
         self._plane_ids: dict[Hashable, int] = {}
-        self._left: dict[int, _Left] = {}
-        self._key: Hashable = None
-        self.place: Hashable = None
-        """Where the current plane lies."""
+        self._parked: dict[int, _ParkedObject] = {}
+        self._embedded: set[Hashable] = set()
+        self._pixels: Hashable = None
+        self.key: Hashable = None
+        """The key of the current plane."""
         self.plane_id = 0
-        """The number of the current plane."""
+        """The id of the current plane."""
 
     def leave(self, state: ObjectState, candidates: Candidates | None) -> None:
-        """Put away the object that is being made on the current plane."""
-        if self.place is not None and not state.prompts.is_empty:
-            self._put(self.plane_id, _Left(self._key, state, candidates))
+        """Park the object in progress on the current plane."""
+        if self.key is not None and not state.prompts.is_empty:
+            self._park(self.plane_id, _ParkedObject(self._pixels, state, candidates))
 
-    def go_to(self, place: Hashable, key: Hashable) -> None:
-        """Be on a plane; the key tells what it looks like."""
-        self.place, self._key = place, key
-        if place is None:
-            self.plane_id = next(self._numbers)
+    def go_to(self, key: Hashable, version: Hashable) -> None:
+        """Go to another plane; the version stands for its present pixels."""
+        self.key, self._pixels = key, None if key is None else (key, version)
+        if key is None:
+            self.plane_id = next(self._ids)
         else:
-            if place not in self._plane_ids:
-                self._plane_ids[place] = next(self._numbers)
-            self.plane_id = self._plane_ids[place]
+            if key not in self._plane_ids:
+                self._plane_ids[key] = next(self._ids)
+            self.plane_id = self._plane_ids[key]
 
     def take(self) -> tuple[ObjectState, Candidates | None]:
-        """Return the object that was left on the current plane, with its masks.
+        """Return the object that is parked on the current plane, with its masks.
 
-        Without them, if the plane looked otherwise then; a new object, if none was left.
+        Without them, if the plane had other pixels then; a new object, if none is parked.
         """
-        left = self._left.pop(self.plane_id, None)
-        if left is None:
+        parked = self._parked.pop(self.plane_id, None)
+        if parked is None:
             return ObjectState(), None
-        if left.key is None or left.key != self._key:
-            return ObjectState(left.state.prompts, reopened=left.state.reopened), None
-        return left.state, left.candidates
+        if parked.pixels is None or parked.pixels != self._pixels:
+            return ObjectState(parked.state.prompts, reopened=parked.state.reopened), None
+        return parked.state, parked.candidates
 
-    def place_of(self, plane_id: int) -> Hashable:
-        """Return where a plane lies; None if that is not known."""
-        return next((p for p, known in self._plane_ids.items() if known == plane_id), None)
+    def key_of(self, plane_id: int) -> Hashable:
+        """Return the key of a plane; None if that is unknown."""
+        return next((key for key, id_ in self._plane_ids.items() if id_ == plane_id), None)
 
     def put(self, plane_id: int, state: ObjectState) -> None:
-        """Have another object be the one that was left on another plane."""
+        """Replace the object that is parked on another plane."""
         if state.prompts.is_empty:
-            self._left.pop(plane_id, None)
+            self._parked.pop(plane_id, None)
         elif plane_id in self._plane_ids.values():
-            self._put(plane_id, _Left(None, state, None))
+            self._park(plane_id, _ParkedObject(None, state, None))
 
     def end(self, plane_id: int, prompts: Prompts) -> None:
-        """Hear that the object with these prompts was accepted."""
-        left = self._left.get(plane_id)
-        if left is not None and left.state.prompts == prompts:
-            del self._left[plane_id]
+        """Drop the parked object with these prompts, which was accepted."""
+        parked = self._parked.get(plane_id)
+        if parked is not None and parked.state.prompts == prompts:
+            del self._parked[plane_id]
+
+    def mark_embedded(self) -> None:
+        """Remember that the current plane was embedded with the present model."""
+        if self._pixels is not None:
+            self._embedded.add(self._pixels)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the current plane was embedded with the present model before."""
+        return self._pixels in self._embedded
 
     def forget_masks(self) -> None:
-        """Drop what another model has made of the objects left."""
-        self._left = {n: _Left(None, left.state, None) for n, left in self._left.items()}
+        """Drop what another model has made of the planes and their objects."""
+        self._embedded.clear()
+        self._parked = {
+            plane_id: _ParkedObject(None, parked.state, None)
+            for plane_id, parked in self._parked.items()
+        }
 
-    def _put(self, plane_id: int, left: _Left) -> None:
-        self._left.pop(plane_id, None)
-        self._left[plane_id] = left
-        if len(self._left) > _MAX_LEFT:
-            del self._left[next(iter(self._left))]
+    def _park(self, plane_id: int, parked: _ParkedObject) -> None:
+        self._parked.pop(plane_id, None)
+        self._parked[plane_id] = parked
+        if len(self._parked) > _MAX_PARKED:
+            del self._parked[next(iter(self._parked))]

@@ -18,11 +18,11 @@ from napari_sam.session.embedding.encoding import Encoding
 from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box
-from napari_sam.session.jobs import CallbackQueue, Dispatcher, run_until, user_message
+from napari_sam.session.jobs import CallbackQueue, Dispatcher, run_until
 from napari_sam.session.micro_sam.imported import EmbeddingImports
 from napari_sam.session.models.model_choice import ModelChoice, load_predictor
 from napari_sam.session.notifier import Notifier
-from napari_sam.session.objects.accepting import Accepting
+from napari_sam.session.object_in_progress import ObjectInProgress
 from napari_sam.session.objects.class_editing import ClassEditing
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
@@ -36,7 +36,7 @@ from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.state import SessionState, snapshot_of, uniform_reason
 
 _MOMENT_S: Final = 0.02
-"""How long to wait for an embedding that was there before; a user does not notice it."""
+"""How long to wait for an embedding that was computed before; a user does not notice it."""
 
 
 class AnnotationSession:
@@ -78,7 +78,7 @@ class AnnotationSession:
     """Sent on the owner's thread when an object was written into the target."""
     plane_wanted = Signal(object, str)
     """Sent on the owner's thread with the key of a plane on which something was undone or
-    repeated, when another one is shown, and with what to say where it cannot be shown."""
+    repeated, when another one is shown, and with the message for where it cannot be shown."""
     target_needed = Signal()
     """Sent on the owner's thread when an object has no target: a listener may set one."""
 
@@ -90,71 +90,52 @@ class AnnotationSession:
         store: EmbeddingStore | None = None,
     ) -> None:
         self._dispatcher = CallbackQueue() if dispatcher is None else dispatcher
-        self.notifier = Notifier()
+        self.notifier = notifier = Notifier()
         """Sends messages that should not be missed, on the owner's thread."""
         self._encoding = Encoding(
             lambda choice: Embedder(choice, load_predictor, store),
             model or ModelChoice(),
             self._dispatcher,
-            self.notifier,
+            notifier,
         )
-        self._encoding.changed.connect(self._on_encoding_changed)
-        self._encoding.model_loaded.connect(self._on_model_loaded)
-        self._encoding.model_left.connect(self._on_model_left)
-        self._encoding.completed.connect(self._on_embedded)
-        self._editing = Editing(self._dispatcher, self.notifier)
-        self._editing.changed.connect(self._publish)
-        self._editing.done.connect(self._on_edited)
-        self._editing.restored.connect(self._on_restored)
-        self._decoding = Decoding(
-            self._encoding, self._dispatcher, lambda: self._editing.history.memory
+        self._editing = editing = Editing(self._dispatcher, notifier)
+        editing.changed.connect(self._publish)  # before the parts that write what waits
+        self._decoding = decoding = Decoding(
+            self._encoding, self._dispatcher, lambda: editing.history.memory
         )
-        self._decoding.changed.connect(self._publish)
-        self._decoding.moved.connect(self._on_object_moved)
-        self._decoding.failed.connect(self._on_decode_failed)
-        self._accepting = Accepting(
-            self._encoding,
-            self._decoding,
-            self._editing,
-            self._need_target,
-            self.clear_prompts,
-            self.notifier,
-        )
-        self._decoding.completed.connect(self._accepting.accept_what_was_awaited)
-        self.ahead = Prefetcher(self._encoding, self._decoding, self._dispatcher, self.notifier)
-        """Embeds what will be needed; here it is switched off, and a preparation paused."""
-        self.ahead.changed.connect(self._publish)
-
-        self.classes = ClassEditing(self._editing, lambda: self._decoding.object, self.notifier)
+        self.object_in_progress = ObjectInProgress(self._encoding, decoding, editing, notifier)
+        """The object that the user is making: its prompts, candidates, choice and acceptance."""
+        self.classes = ClassEditing(editing, decoding, notifier)
         """The classes of objects: adds, renames, chooses."""
-        self.objects = ObjectEditing(
-            self._editing, lambda: self._decoding.object, self._take_up, self._need_target
-        )
+        self.objects = ObjectEditing(editing, decoding, self.object_in_progress.continue_with)
         """The accepted objects: removes, merges, notes, adds, reopens."""
+        self.ahead = Prefetcher(self._encoding, decoding, self._dispatcher, notifier)
+        """Embeds what will be needed; here it is switched off, and a preparation paused."""
         self.automatic = AutomaticMaskGenerator(
-            self._encoding, self._decoding, self._dispatcher, self.notifier
+            self._encoding, decoding, self._dispatcher, notifier
         )
         """Finds everything in an image, or the rest."""
         self.batch_prompts = BatchPrompting(
-            self._encoding,
-            self._decoding,
-            self._editing,
-            self._dispatcher,
-            self.notifier,
-            self._need_target,
+            self._encoding, decoding, editing, self._dispatcher, notifier
         )
         """Finds one object for each of many prompts."""
-
-        self.micro_sam = EmbeddingImports(self._encoding, self._dispatcher, self.notifier)
+        self.micro_sam = EmbeddingImports(self._encoding, self._dispatcher, notifier)
         """What the user brings along in place of computing it: embeddings by micro-sam."""
         self._request = PlaneRequest()
         self._is_applying = self._is_publishing_due = False
-        self._key: Hashable = None
-        self._known: set[Hashable] = set()
-        self._places = PlaneRegistry()
-        self.accept_on_click = False
-        """Whether a first click takes the preselected mask at once; one undo takes back both."""
+        self._planes = PlaneRegistry()
+        self._connect()
         self._state = self._snapshot()
+
+    def _connect(self) -> None:
+        self._encoding.changed.connect(self._publish)
+        self._encoding.model_left.connect(self._on_model_left)
+        self._encoding.completed.connect(self._on_embedded)
+        self._editing.done.connect(self._on_edited)
+        self._editing.restored.connect(self._on_restored)
+        self._editing.target_needed.connect(self.target_needed.emit)
+        self.object_in_progress.changed.connect(self._publish)
+        self.ahead.changed.connect(self._publish)
 
     # Snapshots and the end ---------------------------------------------------------------
 
@@ -166,18 +147,9 @@ class AnnotationSession:
     @property
     def is_idle(self) -> bool:
         """Whether no job is pending."""
-        return all(
-            part.is_idle
-            for part in (
-                self._encoding,
-                self._decoding,
-                self._editing,
-                self.ahead,
-                self.automatic,
-                self.batch_prompts,
-                self.micro_sam,
-            )
-        )
+        jobs = self._encoding, self._decoding, self._editing
+        parts = self.ahead, self.automatic, self.batch_prompts, self.micro_sam
+        return all(part.is_idle for part in (*jobs, *parts))
 
     def wait_until_idle(self, timeout_s: float) -> None:
         """Apply results until no job is pending.
@@ -189,22 +161,11 @@ class AnnotationSession:
         """
         run_until(lambda: self.is_idle, self._dispatcher, timeout_s, "session")
 
-    def settle_writing(self, timeout_s: float) -> None:
-        """Wait for objects that are being written, so that it is known what they are.
-
-        What takes longer is written to its end, but nobody hears of it after `close`.
-        """
-        self._editing.settle(timeout_s)
-
     def close(self) -> None:
         """Stop all work; the session is of no use afterwards."""
-        self._encoding.close()
-        self.ahead.close()
-        self.automatic.close()
-        self.batch_prompts.close()
-        self._decoding.close()
-        self._editing.close()
-        self.micro_sam.close()
+        parts = self.ahead, self.automatic, self.batch_prompts
+        for part in (self._encoding, *parts, self._decoding, self._editing, self.micro_sam):
+            part.close()
         self._dispatcher.close()
 
     def _snapshot(self) -> SessionState:
@@ -228,16 +189,7 @@ class AnnotationSession:
             if self._is_publishing_due:
                 self._publish()
 
-    @property
-    def use_feedback(self) -> bool:
-        """Whether a decode starts from the mask chosen before the last click of the object."""
-        return self._decoding.use_feedback
-
-    @use_feedback.setter
-    def use_feedback(self, use: bool) -> None:
-        self._decoding.use_feedback = use
-
-    # The image, the model and the embedding --------------------------------------------------
+    # The image and the model -----------------------------------------------------------------
 
     def preload(self) -> None:
         """Import torch and load the model in the background, before there is an image."""
@@ -299,6 +251,10 @@ class AnnotationSession:
         """
         self.show(replace(self._request, target=target))
 
+    def set_prompts(self, prompts: Prompts) -> None:
+        """Move the object in progress to other prompts; see `ObjectInProgress.set_prompts`."""
+        self.object_in_progress.set_prompts(prompts)
+
     def _apply(self, request: PlaneRequest, *, is_other: bool) -> None:
         request.check_target()
         before, self._request = self._request, request
@@ -315,32 +271,29 @@ class AnnotationSession:
             if request.target is not before.target:
                 self._editing.target = request.target
             if request.prompts is not None:
-                is_parked = is_other and not self._decoding.object.prompts.is_empty
+                is_parked = is_other and not self.object_in_progress.state.prompts.is_empty
                 if not is_parked and (is_other or request.prompts != before.prompts):
                     self.set_prompts(request.prompts)
 
     def _go_to_plane(self, request: PlaneRequest) -> None:
-        plane, key = request.plane, request.key
-        decoding, editing, places = self._decoding, self._editing, self._places
-        places.leave(decoding.object, decoding.candidates)
-        if places.place is None:
-            editing.history.drop_prompts_of(places.plane_id)
-        editing.history.end_gesture()
-        self._key = None if key is None else (key, request.version)
-        places.go_to(key, self._key)
+        plane, current = request.plane, self.object_in_progress
+        editing, planes = self._editing, self._planes
+        planes.leave(current.state, current.candidates)
+        if planes.key is None:
+            editing.history.drop_prompts_of(planes.plane_id)
+        planes.go_to(request.key, request.version)
         self.ahead.leave_plane()
         pyramid = None if plane is None else plane.pyramid(self._encoding.choice.spec)
-        self._encoding.set_plane(plane, decoding.leave(pyramid, request.view))
-        editing.target, editing.plane_id = request.target, places.plane_id
-        known, decoding.candidates = places.take()
-        self._set_object(known)
+        self._encoding.set_plane(plane, self._decoding.set_plane(pyramid, request.view))
+        editing.go_to_plane(planes.plane_id, request.target)
+        current.resume(*planes.take())
         if plane is None:
             if request.refusal:
                 self._encoding.refuse(request.refusal)
             self._publish()
         else:
             self._encoding.embed()
-            if self._key in self._known:
+            if planes.is_embedded:
                 self._encoding.settle(_MOMENT_S)
 
     def embed(self) -> None:
@@ -351,182 +304,35 @@ class AnnotationSession:
         """Stop embedding; prompts are kept, and `embed` starts again."""
         self._encoding.cancel()
 
-    def _on_model_loaded(self, embedder: Embedder) -> None:
-        self._decoding.get_ready(
-            embedder,
-            lambda error: self.notifier.warn(user_message(error, "Masks will take longer")),
-        )
-
     def _on_model_left(self) -> None:
-        self._places.forget_masks()
-        self._known.clear()
-        # An accept that waits for masks waits on for those of the next model.
+        self._planes.forget_masks()
+        # An accept that waits for masks waits for those of the next model.
         self._decoding.forget_masks()
         self.ahead.leave_model()
         self.automatic.leave_model()
         self.batch_prompts.give_up("Another model was chosen")
 
-    def _on_encoding_changed(self) -> None:
-        if not self._encoding.is_working and not self._decoding.is_pending:
-            self._accepting.accept_what_was_awaited()  # the better masks will not come
-        self._publish()
-
     def _on_embedded(self, embedded: EmbeddedTile) -> None:
         if why := uniform_reason(self._encoding):
             self.notifier.warn(why)
-        if self._key is not None:
-            self._known.add(self._key)
+        self._planes.mark_embedded()
         self._decoding.request()
         self._publish()
         self.ahead.look_ahead()
 
-    # The object being made -------------------------------------------------------------------
-
-    @property
-    def object_being_made(self) -> ObjectState:
-        """The prompts of the object being made, with all that undo would bring back."""
-        return self._decoding.object
-
-    def _need_target(self) -> None:
-        self.target_needed.emit()
-
-    def _take_up(self, state: ObjectState) -> None:
-        edit = Edit(self._decoding.object, state, self._editing.plane_id)
-        self._editing.history.push(edit)
-        self._set_object(state)
-        self._publish()
-
-    def set_prompts(self, prompts: Prompts) -> None:
-        """Move the object being made to other prompts; masks follow as soon as they can.
-
-        Prompts given before the embedding is ready are kept and decoded when it is.
-        """
-        decoding = self._decoding
-        before = decoding.object
-        if prompts == before.prompts:
-            return
-        shown = decoding.shown if self.use_feedback else None
-        after = ObjectState() if prompts.is_empty else before.with_prompts(prompts, shown)
-        self._editing.history.push_prompts(Edit(before, after, self._editing.plane_id))
-        self._set_object(after, is_dragged=self._editing.history.in_gesture)
-        is_click = prompts.points_xy and prompts.size == 1 and prompts.has_foreground
-        if self.accept_on_click and before.prompts.is_empty and is_click:
-            self._accepting.accept_click()
-        self._publish()
-
-    def clear_prompts(self) -> None:
-        """Start the object again; can be undone."""
-        self.set_prompts(Prompts())
-
-    def begin_gesture(self) -> None:
-        """From here to `end_gesture`, changes of the prompts are undone as one (a drag)."""
-        self._editing.history.begin_gesture()
-
-    def end_gesture(self) -> None:
-        """End what `begin_gesture` began."""
-        self._editing.history.end_gesture()
-
-    def choose(self, index: int) -> None:
-        """Choose the candidate to show and accept.
-
-        Raises
-        ------
-        IndexError
-            If there is no such candidate.
-        """
-        decoding = self._decoding
-        if decoding.candidates is None or not 0 <= index < len(decoding.candidates):
-            msg = f"There is no candidate {index} to choose."
-            raise IndexError(msg)
-        if index != decoding.chosen:
-            before = decoding.choose(index)
-            self._editing.history.amend(before, decoding.object)
-            decoding.improve()
-            self._publish()
-
-    def choose_next(self, step: int = 1) -> None:
-        """Choose the candidate `step` places further on, around the end; none: do nothing."""
-        shown = self._decoding.shown
-        if shown is not None:
-            candidates, chosen = shown
-            self.choose((chosen + step) % len(candidates))
-
-    def hover(self, prompts: Prompts | None) -> None:
-        """Preview the masks of prompts that are not given yet, as long as the object has none.
-
-        The newest ones win; a preview never waits behind another and never delays a real decode
-        by more than the one it is at.
-
-        Parameters
-        ----------
-        prompts : Prompts, optional
-            None ends the preview.
-        """
-        self._decoding.hover(prompts)
-
-    def _set_object(self, new: ObjectState, *, is_dragged: bool = False) -> None:
-        """Make `new` the object being made and have it decoded, without a trace in the history."""
-        self._accepting.forget()
-        self._decoding.set_object(new, is_dragged=is_dragged)
-
-    def _on_object_moved(self, before: ObjectState, after: ObjectState) -> None:
-        self._editing.history.amend(before, after)
-
-    def _on_decode_failed(self, error: BaseException) -> None:
-        if self._encoding.try_to_step_down(error):
-            return
-        self._accepting.stop_waiting()
-        self.notifier.warn(user_message(error, "The masks could not be computed"))
-        self._publish()
-
-    # Accepted objects --------------------------------------------------------------------------
+    # Objects -----------------------------------------------------------------------------------
 
     @property
     def plane(self) -> ImagePlane | None:
         """The image plane that is annotated."""
         return self._encoding.plane
 
-    @property
-    def target(self) -> LabelsPlane | None:
-        """Where accepted objects are written; None as long as there is nothing."""
-        return self._editing.target
-
     def accept(self) -> LabelsEdit | None:
-        """Write the chosen candidate into the target as a new object, and start the next one.
-
-        An object that was reopened is replaced, with what a brush has done to it since. If masks
-        for the newest prompts are still on their way, this happens when they come.
-
-        Returns
-        -------
-        LabelsEdit or None
-            What was written; None if that has to wait, or is done in the background because the
-            object is very large, or if a reopened object stays as it was.
-
-        Raises
-        ------
-        TargetError
-            If there is no mask, no target, or nothing of the mask may be written. The prompts
-            stay as they are.
-        """
-        return self._accepting.accept()
-
-    def _on_edited(self, edit: Edit) -> None:
-        labels, decoding = edit.labels, self._decoding
-        if labels is not None and edit.after is not edit.before:
-            if edit.plane_id != self._editing.plane_id:  # left while it was written
-                self._places.end(edit.plane_id, edit.before.prompts)
-            elif decoding.object.prompts == edit.before.prompts:
-                self._set_object(edit.after)  # another one may have been begun meanwhile
-            self._publish()
-            self.accepted.emit(labels)
-        else:
-            self._publish()
-
-    # Undo and redo -----------------------------------------------------------------------------
+        """Write the chosen candidate into the target; see `ObjectInProgress.accept`."""
+        return self.object_in_progress.accept()
 
     def undo(self) -> None:
-        """Take back the last change of the prompts or of objects.
+        """Undo the last change of the prompts or of objects.
 
         Raises
         ------
@@ -545,19 +351,30 @@ class AnnotationSession:
         """
         self._editing.redo()
 
+    def _on_edited(self, edit: Edit) -> None:
+        if edit.labels is None or edit.after is edit.before:
+            self._publish()
+            return
+        if edit.plane_id == self._editing.plane_id:
+            self.object_in_progress.finish(edit)
+        else:  # the plane was left while the object was written
+            self._planes.end(edit.plane_id, edit.before.prompts)
+        self._publish()
+        self.accepted.emit(edit.labels)
+
     def _on_restored(self, edit: Edit, state: ObjectState) -> None:
         if edit.plane_id == self._editing.plane_id:
-            self._set_object(state)
+            self.object_in_progress.restore(state)
             return
-        # The object that is being made there, when somebody goes there.
-        self._places.put(edit.plane_id, state)
-        place, message = self._places.place_of(edit.plane_id), ""
+        # The object in progress there, for when the user goes there.
+        self._planes.put(edit.plane_id, state)
+        key, message = self._planes.key_of(edit.plane_id), ""
         if edit.labels is not None:
             message = (
                 f"Object {edit.labels.label_id} was changed, on another slice or image than the "
                 "one shown."
             )
-        if place is not None:
-            self.plane_wanted.emit(place, message)
+        if key is not None:
+            self.plane_wanted.emit(key, message)
         elif message:
             self.notifier.warn(message)

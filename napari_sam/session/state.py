@@ -124,14 +124,14 @@ def snapshot_of(
     encoding: Encoding, decoding: Decoding, editing: Editing, ahead: Prefetcher
 ) -> SessionState:
     """Return the state that a session with these parts is in."""
-    prompts = decoding.object.prompts
+    prompts = decoding.state.prompts
     return SessionState(
         phase=encoding.phase,
         progress=encoding.progress,
         prompts=prompts,
         candidates=decoding.candidates,
         chosen=decoding.chosen,
-        kept=decoding.object.reopened_choice,
+        kept=decoding.state.reopened_choice,
         preview=decoding.preview,
         is_decoding=decoding.is_pending,
         is_writing=not editing.is_idle,

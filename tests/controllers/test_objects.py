@@ -157,7 +157,7 @@ def test_keys_act_on_the_object_under_the_cursor(opened):
     widget.binding.objects.reopen_under_cursor()
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.prompts.points_xy == ((104, 68),)
-    widget.session.clear_prompts()
+    widget.session.object_in_progress.clear()
     widget.binding.objects.remove_under_cursor()
     assert set(np.unique(widget.binding.objects.target.data)) == {0, 2, 3}
     widget.binding.objects.undo()

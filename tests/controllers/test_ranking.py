@@ -50,7 +50,7 @@ def test_the_panel_says_why_and_gives_the_numbers(opened):
         assert tooltip.startswith(f"predicted IoU {score:.2f}, stability ")
         assert tooltip.endswith(f"about {area:,.0f} pixels")
 
-    widget.session.clear_prompts()
+    widget.session.object_in_progress.clear()
     assert reasons(widget) == []
     assert rows.item(0).toolTip() == ""
 
@@ -59,19 +59,19 @@ def test_the_reason_follows_what_was_accepted(opened):
     viewer, widget = opened
     click(viewer, widget, COIN_RC)
     before, best = reasons(widget), widget.session.state.candidates.best
-    widget.session.choose(other := (best + 1) % 3)
+    widget.session.object_in_progress.choose(other := (best + 1) % 3)
     assert reasons(widget) == [f"Mask {other + 1}: your choice"]
-    widget.session.choose(best)
+    widget.session.object_in_progress.choose(best)
     assert reasons(widget) == before
-    widget.session.choose(other)
+    widget.session.object_in_progress.choose(other)
     widget.binding.objects.accept()
     assert reasons(widget) == []
     widget.session.objects.reopen(1)
     widget.wait_until_idle(TIMEOUT_S)
     assert reasons(widget) == [f"Mask {other + 1}: what you accepted before"]
-    widget.session.choose(third := (best + 2) % 3)
+    widget.session.object_in_progress.choose(third := (best + 2) % 3)
     assert reasons(widget) == [f"Mask {third + 1}: your choice"]
-    widget.session.clear_prompts()
+    widget.session.object_in_progress.clear()
     click(viewer, widget, OTHER_COIN_RC)
     ranking = widget.session.state.candidates.ranking
     assert reasons(widget) == [f"Mask {ranking.order[0] + 1}: {ranking.reason}"]
@@ -91,7 +91,7 @@ def test_accept_on_click_makes_the_target_and_undo_takes_object_and_click_back(o
     assert not box.isChecked()
     assert box.toolTip()
     box.setChecked(True)
-    assert widget.session.accept_on_click
+    assert widget.session.object_in_progress.accept_on_click
 
     click(viewer, widget, COIN_RC)
     labels = viewer.layers["coins labels"]

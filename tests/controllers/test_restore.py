@@ -128,7 +128,7 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
     binding.objects.reopen(1)  # with its prompts, and what is done next goes into the same journal
     widget.wait_until_idle(TIMEOUT_S)
     np.testing.assert_allclose(viewer.layers["SAM points"].data, [PLACES[0]])
-    widget.session.clear_prompts()
+    widget.session.object_in_progress.clear()
     widget.session.objects.remove([1])
     (path,) = journals_folder.iterdir()
     assert path.read_bytes().startswith(crashed)

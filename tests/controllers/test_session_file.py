@@ -77,7 +77,7 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     widget.binding.objects.reopen(1)
     widget.wait_until_idle(TIMEOUT_S)
     click_at(viewer, widget, (60, 100))
-    widget.session.choose(1)
+    widget.session.object_in_progress.choose(1)
     widget.wait_until_idle(TIMEOUT_S)
     prompts, objects = widget.session.state.prompts, known(widget)
     pixels = widget.binding.objects.target.data.copy()

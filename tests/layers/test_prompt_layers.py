@@ -104,7 +104,7 @@ def test_an_ellipse_with_scribbles_in_both_polarities(job):
     names = dict(zip(shapes.shape_type, shapes.features["polarity"], strict=True))
     assert names == {"ellipse": "foreground", "path": "foreground", "line": "background"}
     # The next object begins with what belongs to it.
-    widget.session.clear_prompts()
+    widget.session.object_in_progress.clear()
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.binding.polarity == 1
 
@@ -121,7 +121,7 @@ def test_the_persons_own_shapes_are_read_and_never_changed(make_widget):
     corners = ((130, 26), (180, 26), (180, 76), (130, 76))
     assert drawn.outline == Outline(corners, OutlineKind.ELLIPSE)
     assert drawn.scribbles == (Scribble(((145, 45), (150, 50), (160, 60)), 0),)
-    widget.session.clear_prompts()
+    widget.session.object_in_progress.clear()
     assert prompts_of(widget).is_empty
     own.feature_defaults = {"polarity": "foreground"}
     own.add_lines((np.array([(40, 150), (60, 160)]) - (10, 20)) / 2)
@@ -149,7 +149,7 @@ def test_o_over_another_labels_layer_begins_with_its_object(make_widget):
     # Now the accepted one is under the cursor, too: it is the one that opens.
     widget.binding.objects.reopen_under_cursor()
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.session._decoding.object.reopened.label_id == 1
+    assert widget.session.object_in_progress.state.reopened.label_id == 1
     viewer.layers["cellpose"].visible = False
     viewer.cursor.position = (290, 10)
     heard = []

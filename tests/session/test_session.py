@@ -383,20 +383,20 @@ def test_choices_go_round(session):
     start = session.state.chosen
     chosen = []
     for _ in range(3):
-        session.choose_next()
+        session.object_in_progress.choose_next()
         chosen.append(session.state.chosen)
     assert chosen == [(start + n) % 3 for n in (1, 2, 3)]
-    session.choose_next(-1)
+    session.object_in_progress.choose_next(-1)
     assert session.state.chosen == (start - 1) % 3
 
 
 def test_choosing_what_is_not_there_is_refused(session):
     with pytest.raises(IndexError, match="no candidate 0"):
-        session.choose(0)
-    session.choose_next()
+        session.object_in_progress.choose(0)
+    session.object_in_progress.choose_next()
     prompt(session, COIN)
     with pytest.raises(IndexError, match="no candidate 3"):
-        session.choose(3)
+        session.object_in_progress.choose(3)
 
 
 def test_the_first_click_has_no_mask_prompt(session, held):
@@ -408,13 +408,13 @@ def test_the_first_click_has_no_mask_prompt(session, held):
 def test_the_next_decode_starts_from_the_chosen_candidates_logits(session, held, index):
     prompt(session, COIN)
     logits = session.state.candidates.logits(index).copy()
-    session.choose(index)
+    session.object_in_progress.choose(index)
     prompt(session, COIN_AND_BACKGROUND)
     np.testing.assert_array_equal(held.decoded[-1]["mask_input"], logits)
 
 
 def test_without_feedback_no_decode_has_a_mask_prompt(session, held):
-    session.use_feedback = False
+    session.object_in_progress.use_feedback = False
     prompt(session, COIN)
     prompt(session, COIN_AND_BACKGROUND)
     assert [decoded["mask_input"] for decoded in held.decoded] == [None, None]
@@ -446,8 +446,8 @@ def test_no_logits_leak_into_the_next_object_after_accept(session, held, labels)
 def test_neither_logits_nor_choice_leak_into_the_next_object_after_clear(session, held):
     prompt(session, COIN)
     prompt(session, COIN_AND_BACKGROUND)
-    session.choose_next()
-    session.clear_prompts()
+    session.object_in_progress.choose_next()
+    session.object_in_progress.clear()
     prompt(session, THREE_POINTS)
     assert held.decoded[-1]["mask_input"] is None
     assert session.state.chosen == session.state.candidates.best
@@ -455,7 +455,7 @@ def test_neither_logits_nor_choice_leak_into_the_next_object_after_clear(session
 
 def test_no_logits_leak_from_a_decode_that_was_held_over_clear(session, held):
     hold_decode(session, held, COIN)
-    session.clear_prompts()
+    session.object_in_progress.clear()
     session.set_prompts(COIN_AND_BACKGROUND)
     release(session, held)
     assert held.decoded[-1]["mask_input"] is None
@@ -464,7 +464,7 @@ def test_no_logits_leak_from_a_decode_that_was_held_over_clear(session, held):
 
 def test_undo_finds_the_same_masks(session):
     prompt(session, COIN)
-    session.choose(1)
+    session.object_in_progress.choose(1)
     prompt(session, COIN_AND_BACKGROUND)
     two = masks(session).copy()
     prompt(session, THREE_POINTS)
@@ -508,7 +508,7 @@ def test_the_same_prompts_again_are_no_edit(session, held):
 
 def test_clear_can_be_undone(session):
     prompt(session, COIN)
-    session.clear_prompts()
+    session.object_in_progress.clear()
     assert session.state.candidates is None
     session.undo()
     wait(session)
@@ -517,7 +517,7 @@ def test_clear_can_be_undone(session):
 
 def test_redo_brings_the_choice_back(session):
     prompt(session, COIN)
-    session.choose_next()
+    session.object_in_progress.choose_next()
     chosen = session.state.chosen
     session.undo()
     session.redo()
@@ -527,10 +527,10 @@ def test_redo_brings_the_choice_back(session):
 
 def test_a_gesture_is_one_undo_step(session):
     session.set_prompts(COIN)
-    session.begin_gesture()
+    session.object_in_progress.begin_gesture()
     for x in (105, 106, 107):
         session.set_prompts(Prompts(((x, 68),), (1,)))
-    session.end_gesture()
+    session.object_in_progress.end_gesture()
     session.undo()
     assert session.state.prompts == COIN
     session.redo()
@@ -539,30 +539,30 @@ def test_a_gesture_is_one_undo_step(session):
 
 def test_two_gestures_are_two_undo_steps(session):
     for x in (104, 110):
-        session.begin_gesture()
+        session.object_in_progress.begin_gesture()
         session.set_prompts(Prompts(((x, 68),), (1,)))
         session.set_prompts(Prompts(((x + 1, 68),), (1,)))
-        session.end_gesture()
+        session.object_in_progress.end_gesture()
     session.undo()
     assert session.state.prompts.points_xy == ((105, 68),)
 
 
 def test_a_choice_within_a_gesture_does_not_split_it(session):
-    session.begin_gesture()
+    session.object_in_progress.begin_gesture()
     prompt(session, COIN)
-    session.choose_next()
+    session.object_in_progress.choose_next()
     session.set_prompts(OTHER_COIN)
-    session.end_gesture()
+    session.object_in_progress.end_gesture()
     session.undo()
     assert session.state.prompts.is_empty
 
 
 def test_a_gesture_to_nowhere_leaves_no_undo_step(session):
     session.set_prompts(COIN)
-    session.begin_gesture()
+    session.object_in_progress.begin_gesture()
     session.set_prompts(OTHER_COIN)
     session.set_prompts(COIN)
-    session.end_gesture()
+    session.object_in_progress.end_gesture()
     session.undo()
     assert session.state.prompts.is_empty
 
@@ -572,7 +572,7 @@ def test_a_gesture_to_nowhere_leaves_no_undo_step(session):
 
 def test_accept_writes_the_chosen_mask_and_starts_the_next_object(session, labels, listen):
     prompt(session, COIN)
-    session.choose(1)
+    session.object_in_progress.choose(1)
     mask = masks(session)[1].copy()
     heard = listen(session)
     edit = session.accept()
@@ -596,7 +596,7 @@ def test_objects_are_numbered_and_do_not_overwrite_each_other(session, labels):
     session.accept()
     first = labels.copy()
     prompt(session, Prompts(box_xyxy=(80, 45, 180, 92)))
-    session.choose(2)
+    session.object_in_progress.choose(2)
     session.accept()
     assert labels.max() == 2
     np.testing.assert_array_equal(labels[first == 1], 1)
@@ -696,7 +696,7 @@ def test_undo_and_redo_of_accept_restore_labels_and_prompts(session, labels):
     labels[60:70, 60:100] = 3
     before = labels.copy()
     prompt(session, COIN)
-    session.choose(1)
+    session.object_in_progress.choose(1)
     prompt(session, COIN_AND_BACKGROUND)
     shown = masks(session).copy()
     session.accept()
@@ -855,7 +855,7 @@ def test_a_preview_that_fails_is_logged_once(session, held, caplog, monkeypatch)
 
     monkeypatch.setattr(held, "decode", fail)
     for x in range(100, 105):
-        session.hover(Prompts(((x, 68),), (1,)))
+        session.object_in_progress.hover(Prompts(((x, 68),), (1,)))
         wait(session)
     assert len([each for each in caplog.records if "preview" in each.message]) == 1
 
@@ -867,7 +867,7 @@ def test_going_back_to_a_plane_finds_its_object_and_decodes_nothing(session, hel
     session.set_image(coins, "coins")
     wait(session)
     prompt(session, COIN)
-    session.choose(2)
+    session.object_in_progress.choose(2)
     found = session.state.candidates
     decoded = len(held.decoded)
     session.set_image(blank, "blank")

@@ -168,9 +168,8 @@ class AutomaticReview:
                 "These masks lie on another image or slice: go there to keep them."
             )
             return False
-        if self._session.target is None:
-            self._session.target_needed.emit()
-        if self._session.target is None:
+        self._session.objects.need_target()
+        if self._session.objects.target is None:
             self._session.notifier.warn(
                 "There is no target to write objects into: choose a Labels layer."
             )
@@ -187,7 +186,7 @@ class AutomaticReview:
         is_writing = self._session.state.is_writing
         if self._writing is not None or is_writing or not self._waiting:
             return
-        target = self._session.target
+        target = self._session.objects.target
         if target is None or not self.is_here:
             self._waiting.clear()
             self._update()
@@ -213,7 +212,7 @@ class AutomaticReview:
             return
         try:
             # Another plane of it may be shown by now, or none just then.
-            now = self._session.target
+            now = self._session.objects.target
             if now is not None and now.labels is not target.labels:
                 raise TargetError("Another target was chosen meanwhile: nothing was kept.")
             if not records:
@@ -245,7 +244,7 @@ class AutomaticReview:
 
     def follow_target(self) -> None:
         """Look at the objects of the target that is in use now."""
-        target = self._session.target
+        target = self._session.objects.target
         try:
             self._follow(None if target is None else target.labels.book)
         except TargetError:

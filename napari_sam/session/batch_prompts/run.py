@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -64,10 +64,9 @@ class BatchPrompting:
         editing: Editing,
         dispatcher: Dispatcher,
         notifier: Notifier,
-        need_target: Callable[[], None],
     ) -> None:
         self._encoding, self._decoding, self._editing = encoding, decoding, editing
-        self._notifier, self._need_target = notifier, need_target
+        self._notifier = notifier
         self._lane = LatestWinsExecutor("napari-sam-batch-prompts", dispatcher)
         self._stop = threading.Event()
         self._found: _Found | None = None  # waits to be written
@@ -101,9 +100,7 @@ class BatchPrompting:
         if plane is None or not objects:
             msg = "There is nothing to look for: choose an image, and prompts on this slice."
             raise TargetError(msg)
-        if self._editing.target is None:
-            self._need_target()
-        target = self._editing.check_free()
+        target = self._editing.require_target()
         embedder, in_sight = self._encoding.embedder, self._decoding.in_sight
         memory = self._editing.history.memory
         class_name = self._editing.classes.current
@@ -200,7 +197,7 @@ class BatchPrompting:
         def on_added(edit: LabelsEdit) -> None:
             self.finished.emit(_summary(found, edit.n_made, is_elsewhere))
 
-        self._editing.add(records, self._decoding.object, on_added, into=target)
+        self._editing.add(records, self._decoding.state, on_added, into=target)
 
     def _class_now(self, name: str | None) -> str | None:
         """Return the class that was current at the beginning; if it is gone, that of now."""

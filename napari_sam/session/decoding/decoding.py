@@ -53,7 +53,7 @@ class Decoding:
         self.in_sight: Tile = self._pyramid.whole
         """The tile that shows what the user looks at."""
         self._last_tile: Tile | None = None  # the next object is probably near, and alike
-        self.object = ObjectState()
+        self.state = ObjectState()
         self.candidates: Candidates | None = None
         self._slip: Box | None = None  # the box that a click without a drag has made
         self.use_feedback = True
@@ -72,7 +72,7 @@ class Decoding:
     @property
     def is_pending(self) -> bool:
         """Whether masks of newer prompts, or better ones, are on their way."""
-        if not self.object.prompts.has_foreground:
+        if not self.state.prompts.has_foreground:
             return False  # the lane is about a preview
         if self._encoding.embedded is None:  # or about getting ready
             return self.candidates is not None and self._encoding.is_working
@@ -83,7 +83,7 @@ class Decoding:
         """Index of the candidate that counts."""
         if self.candidates is None:
             return None
-        choice = self.object.choice
+        choice = self.state.choice
         return self.candidates.best if choice is None else choice
 
     @property
@@ -98,7 +98,7 @@ class Decoding:
 
     # Where ---------------------------------------------------------------------------------
 
-    def leave(self, pyramid: TilePyramid | None, view: Box | None) -> Tile | None:
+    def set_plane(self, pyramid: TilePyramid | None, view: Box | None) -> Tile | None:
         """Go to another plane with its tiles, or to none; return the tile to embed first."""
         self._preview.want(None)
         self._preview.allow(None)
@@ -133,7 +133,7 @@ class Decoding:
         """Preview the masks of prompts that are not given yet; None ends it."""
         self._preview.want(prompts)
 
-    def get_ready(self, embedder: Embedder, on_failed: Callable[[BaseException], None]) -> None:
+    def warm_up(self, embedder: Embedder, on_failed: Callable[[BaseException], None]) -> None:
         """Make the first decode as fast as later ones, while there is nothing to decode."""
         self._lane.submit(lambda _: embedder.warm_up(), lambda _: None, on_failed)
 
@@ -143,16 +143,21 @@ class Decoding:
         self.candidates = None
         self._preview.allow(None)
 
-    def set_object(self, new: ObjectState, *, is_dragged: bool = False) -> None:
+    def set_state(self, new: ObjectState, *, is_dragged: bool = False) -> None:
         """Make `new` the object being made and have it decoded."""
         box = new.prompts.box_xyxy
-        if is_dragged and box != self.object.prompts.box_xyxy:
+        if is_dragged and box != self.state.prompts.box_xyxy:
             self._slip = box if self._is_slip(box) else None
         if not new.prompts.has_foreground:
             self._lane.cancel()
             self.candidates = None
-        self.object = new
+        self.state = new
         self.request()
+
+    def resume(self, state: ObjectState, candidates: Candidates | None) -> None:
+        """Take up an object that was left, with its masks, which are not decoded again."""
+        self.candidates = candidates
+        self.set_state(state)
 
     def _is_slip(self, box: Box | None) -> bool:
         """Whether a box is one of the few screen pixels that a click makes in napari."""
@@ -161,17 +166,17 @@ class Decoding:
 
     def choose(self, index: int) -> ObjectState:
         """Have candidate `index` count; return the object before."""
-        before, self.object = self.object, self.object.with_choice(index)
+        before, self.state = self.state, self.state.with_choice(index)
         return before
 
     def request(self) -> None:
         """Decode the object, unless its masks are there; without one, allow previews."""
         if self._encoding.plane is None:
             return
-        prompts, choice = self.object.prompts, self.object.choice
+        prompts, choice = self.state.prompts, self.state.choice
         usable, _ = self.usable(prompts)
         if usable.has_foreground:
-            before = self.object.tile
+            before = self.state.tile
             tile = initial_tile(self._pyramid, usable, self.in_sight, before, self._last_tile)
             self._go_to(tile)
         else:
@@ -192,7 +197,7 @@ class Decoding:
             return
         mask_prompt = None
         if self.use_feedback:
-            mask_prompt = self.object.mask_prompt(
+            mask_prompt = self.state.mask_prompt(
                 embedded.weights, embedded.tile, embedded.decoder.spec
             )
         memory = self._recall()
@@ -217,14 +222,14 @@ class Decoding:
 
     def _go_to(self, tile: Tile) -> None:
         """Have the object decoded on a tile, which is embedded if it has to be."""
-        if tile != self.object.tile:
-            before, self.object = self.object, self.object.on_tile(tile)
-            self.moved.emit(before, self.object)
+        if tile != self.state.tile:
+            before, self.state = self.state, self.state.on_tile(tile)
+            self.moved.emit(before, self.state)
         self._encoding.want(tile)
 
     def improve(self) -> bool:
         """Go to another tile if the mask that counts is cut off or tiny; whether it was so."""
-        shown, state = self.shown, self.object
+        shown, state = self.shown, self.state
         if shown is None or (state.prompts, state.tile) != (shown[0].prompts, shown[0].tile):
             return False
         tile = refined_tile(self._pyramid, state, *shown, self.in_sight)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 from napari_sam.session.classes.classes import (
@@ -14,7 +14,7 @@ from napari_sam.session.classes.classes import (
     renamed,
     with_class,
 )
-from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
@@ -23,10 +23,8 @@ from napari_sam.session.objects.records import ObjectRecord, RecordChange
 class ClassEditing:
     """Adds, renames, recolours and removes classes, and updates the objects of the target."""
 
-    def __init__(
-        self, editing: Editing, being_made: Callable[[], ObjectState], notifier: Notifier
-    ) -> None:
-        self._editing, self._being_made, self._notifier = editing, being_made, notifier
+    def __init__(self, editing: Editing, decoding: Decoding, notifier: Notifier) -> None:
+        self._editing, self._decoding, self._notifier = editing, decoding, notifier
 
     @property
     def table(self) -> ClassTable:
@@ -80,7 +78,7 @@ class ClassEditing:
         changes = [RecordChange(one, replace(one, class_name=new)) for one in records]
         if changes or classes != self.table.classes:
             step = ClassStep(self.table.classes, classes, (old, new) if old and new else None)
-            self._editing.change_classes(step, changes, self._being_made())
+            self._editing.change_classes(step, changes, self._decoding.state)
             self._tell_of_others(old)
 
     def _tell_of_others(self, name: str | None) -> None:

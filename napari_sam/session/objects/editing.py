@@ -49,6 +49,8 @@ class Editing:
     """An edit of objects was made."""
     restored = Signal(Edit, ObjectState)
     """An edit was undone or repeated, and the object being made is this one now."""
+    target_needed = Signal()
+    """There is no target to write an object into: a listener may set one."""
 
     def __init__(self, dispatcher: Dispatcher, notifier: Notifier) -> None:
         self._notifier = notifier
@@ -97,6 +99,21 @@ class Editing:
     def close(self) -> None:
         """Stop for good; what is being written is written to its end."""
         self._lane.close()
+
+    def go_to_plane(self, plane_id: int, target: LabelsPlane | None) -> None:
+        """Go to another image plane and its target."""
+        self.history.end_gesture()
+        self.target, self.plane_id = target, plane_id
+
+    def need_target(self) -> None:
+        """Ask for a target unless there is one."""
+        if self.target is None:
+            self.target_needed.emit()
+
+    def require_target(self) -> LabelsPlane:
+        """Return the target, asking for one; raise TargetError if it cannot be written to."""
+        self.need_target()
+        return self.check_free()
 
     def check_free(self) -> LabelsPlane:
         """Return the target, if it can be written to now."""

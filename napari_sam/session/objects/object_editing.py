@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.classes.classes import is_text
+from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects.editing import Editing, Record
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
@@ -25,12 +26,27 @@ class ObjectEditing:
     def __init__(
         self,
         editing: Editing,
-        being_made: Callable[[], ObjectState],
-        take_up: Callable[[ObjectState], None],
-        need_target: Callable[[], None],
+        decoding: Decoding,
+        continue_with: Callable[[ObjectState], None],
     ) -> None:
-        self._editing, self._being_made = editing, being_made
-        self._take_up, self._need_target = take_up, need_target
+        self._editing, self._decoding = editing, decoding
+        self._continue_with = continue_with
+
+    @property
+    def target(self) -> LabelsPlane | None:
+        """Where accepted objects are written; None without one."""
+        return self._editing.target
+
+    def need_target(self) -> None:
+        """Ask for a target unless there is one."""
+        self._editing.need_target()
+
+    def settle(self, timeout_s: float) -> None:
+        """Wait for objects that are being written, and note them if that is over by then.
+
+        Longer writes still complete, but their completion is not reported after `close`.
+        """
+        self._editing.settle(timeout_s)
 
     @property
     def overlap(self) -> Overlap:
@@ -49,7 +65,7 @@ class ObjectEditing:
         """Delete objects of the target, on whatever slice; can be undone."""
         records = [self._record(label_id) for label_id in label_ids]
         if records:
-            self._editing.remove(records, self._being_made())
+            self._editing.remove(records, self._decoding.state)
 
     def merge(self, label_ids: Sequence[int]) -> None:
         """Make one object of several, with the first one's label_id; can be undone."""
@@ -57,7 +73,7 @@ class ObjectEditing:
         if len(records) < 2:
             msg = "There is nothing to merge: choose two objects or more."
             raise TargetError(msg)
-        self._editing.merge(records, self._being_made())
+        self._editing.merge(records, self._decoding.state)
 
     def note(self, label_ids: Sequence[int], **what: Any) -> None:
         """Note something of objects: `class_name`, `reviewed` or `note`; can be undone."""
@@ -68,7 +84,7 @@ class ObjectEditing:
         records = [self._record(label_id) for label_id in label_ids]
         changes = [RecordChange(record, replace(record, **what)) for record in records]
         if changes:
-            self._editing.change(changes, self._being_made())
+            self._editing.change(changes, self._decoding.state)
 
     def add(
         self,
@@ -79,9 +95,9 @@ class ObjectEditing:
         keep_remains: bool = False,
     ) -> None:
         """Write objects from elsewhere into the target, in the background; undone as one."""
-        if into is None and self._editing.target is None:
-            self._need_target()
-        self._editing.add(records, self._being_made(), on_added, into, keep_remains=keep_remains)
+        if into is None:
+            self._editing.need_target()
+        self._editing.add(records, self._decoding.state, on_added, into, keep_remains=keep_remains)
 
     # The object being made --------------------------------------------------------------------
 
@@ -92,12 +108,12 @@ class ObjectEditing:
         starts from its pixels.
         """
         target = self._editing.check_free()
-        self._take_up(reopen(target, self._record(label_id)))
+        self._continue_with(reopen(target, self._record(label_id)))
 
     @property
     def reopened_label_id(self) -> int | None:
         """The accepted object that is being made again; None if there is none."""
-        reopened, target = self._being_made().reopened, self._editing.target
+        reopened, target = self._decoding.state.reopened, self._editing.target
         if reopened is None or target is None:
             return None
         with suppress(TargetError):  # that it fits no longer is told when it is written to
@@ -107,14 +123,14 @@ class ObjectEditing:
 
     def improve(self, region: NDArray[np.bool_], top: int, left: int) -> None:
         """Begin a new object with pixels that somebody else has found; can be undone."""
-        self._take_up(begin_with(region, top, left))
+        self._continue_with(begin_with(region, top, left))
 
     def resume(self, state: ObjectState, label_id: int | None = None) -> None:
         """Go on with an object that was being made before, maybe elsewhere; can be undone."""
         if label_id is not None:
             target = self._editing.check_free()
             state = replace(state, reopened=reopen(target, self._record(label_id)).reopened)
-        self._take_up(state)
+        self._continue_with(state)
 
     def _record(self, label_id: int) -> ObjectRecord:
         record = self._editing.check_free().labels.book.get(label_id)

@@ -7,11 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.object_state import ObjectState, ReopenedObject
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
-from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, score_of
-from napari_sam.session.objects.writing import NewObject
+from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 from napari_sam.session.prompts.prompts import Prompts
 
 
@@ -64,27 +62,3 @@ def begin_with(region: NDArray[np.bool_], top: int, left: int) -> ObjectState:
     height, width = region.shape
     box = left - 0.5, top - 0.5, left + width - 0.5, top + height - 0.5
     return ObjectState(Prompts(box_xyxy=box), reopened=reopened)
-
-
-def accepted_object(
-    plane: LabelsPlane,
-    state: ObjectState,
-    candidates: Candidates,
-    index: int,
-    class_name: str | None = None,
-) -> NewObject:
-    """Return what is to be written when a candidate is accepted."""
-    replaced = None
-    if state.reopened is not None:
-        replaced = current_record(state.reopened, plane.labels.book)
-    made = replace(state.with_choice(index), reopened=None)
-    before = replaced or ObjectRecord(0, (), (), 0, class_name=class_name)
-    ranking = candidates.ranking
-    record = replace(
-        before,
-        score=score_of(candidates.iou_predictions[index]),
-        stability=None if ranking is None else float(ranking.traits.stability_score[index]),
-        reviewed=False,
-        state=made,
-    )
-    return NewObject(candidates.blocks(index), record, replaced)

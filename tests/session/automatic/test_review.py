@@ -59,7 +59,7 @@ class Opened:
 
     @property
     def book(self):
-        return self.session.target.labels.book
+        return self.session.objects.target.labels.book
 
     @property
     def done(self):
@@ -94,7 +94,7 @@ def test_the_rule_says_which_mask_gets_the_pixels(opened, overlap, layering, big
     labels = opened.labels
     shown = {r.score: int((labels == r.label_id).sum()) for r in opened.book}
     assert {score: area for score, area in shown.items() if area} == expected
-    assert opened.session.target.labels.book.get(1).state.prompts.points_xy
+    assert opened.session.objects.target.labels.book.get(1).state.prompts.points_xy
 
 
 def test_objects_that_are_there_are_treated_as_the_session_is_told(opened):
@@ -253,7 +253,7 @@ def test_a_state_for_reopening_is_that_of_the_click():
 
 
 def test_masks_are_kept_though_the_slider_moves_while_that_is_prepared(opened):
-    plane = opened.session.target
+    plane = opened.session.objects.target
     same, other = ArrayPlane(opened.labels), ArrayPlane(np.zeros(SIZE, np.uint16))
     same.labels = plane.labels
     for number, shown in enumerate((same, None), start=1):

@@ -84,7 +84,7 @@ def test_each_is_what_the_session_finds_for_it_alone(embedder, plane, batched):
     found = decode_batch_prompts(embedder, plane, [BatchPrompt(one) for one in prompts])
     assert [one.index for one in found] == [0, 1, 2, 3, 4]
     for one, wanted in zip(found, prompts, strict=True):
-        session.use_feedback = False
+        session.object_in_progress.use_feedback = False
         session.set_prompts(wanted)
         session.wait_until_idle(TIMEOUT_S)
         candidates, chosen = session.state.candidates, session.state.chosen
@@ -95,7 +95,7 @@ def test_each_is_what_the_session_finds_for_it_alone(embedder, plane, batched):
             crop.mask
         )
         assert (mask_of(one) != alone).sum() <= 2  # a batch is added up in another order
-        session.clear_prompts()
+        session.object_in_progress.clear()
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +180,7 @@ def test_what_has_no_class_gets_the_one_that_is_current_at_the_beginning(batched
     session.batch_prompts.find([BOXED[0], BatchPrompt(BOXED[1].prompts)])
     session.classes.choose("other")
     session.wait_until_idle(TIMEOUT_S)
-    book = session.target.labels.book
+    book = session.objects.target.labels.book
     assert [book.get(label_id).class_name for label_id in (1, 2)] == ["coin 0", "cell"]
 
 

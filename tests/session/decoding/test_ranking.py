@@ -254,7 +254,7 @@ def area_of(candidates, index):
 def accept_nucleus(session, number):
     candidates = click(session, number)
     smallest = min(range(3), key=lambda index: area_of(candidates, index))
-    session.choose(smallest)
+    session.object_in_progress.choose(smallest)
     session.wait_until_idle(TIMEOUT_S)
     session.accept()
 
@@ -264,7 +264,7 @@ def test_the_session_learns_what_is_meant_and_unlearns_it_exactly(cells):
     assert first.best == np.argmax(first.iou_predictions)
     assert first.ranking.reason == "highest predicted IoU"
     assert area_of(first, first.best) > 1200
-    cells.clear_prompts()
+    cells.object_in_progress.clear()
 
     for number in (1, 2, 3):
         accept_nucleus(cells, number)
@@ -274,7 +274,7 @@ def test_the_session_learns_what_is_meant_and_unlearns_it_exactly(cells):
     assert cells.state.chosen == learnt.best
     np.testing.assert_array_equal(learnt.prediction.low_res_logits, first.prediction.low_res_logits)
 
-    cells.clear_prompts()
+    cells.object_in_progress.clear()
     while cells.state.can_undo:
         cells.undo()
         cells.wait_until_idle(TIMEOUT_S)
@@ -297,11 +297,11 @@ def test_a_preview_preselects_what_the_click_would(cells):
     for number in (1, 2, 3):
         accept_nucleus(cells, number)
     row, column = CELLS_RC[0]
-    cells.hover(Prompts(((column, row),), (1,)))
+    cells.object_in_progress.hover(Prompts(((column, row),), (1,)))
     cells.wait_until_idle(TIMEOUT_S)
     preview = cells.state.preview
     assert area_of(preview, preview.best) < 600
-    cells.hover(None)
+    cells.object_in_progress.hover(None)
 
 
 def test_a_choice_stays_a_choice(cells):
@@ -310,7 +310,7 @@ def test_a_choice_stays_a_choice(cells):
     candidates = click(cells, 0)
     whole = max(range(2), key=lambda index: area_of(candidates, index))
     assert whole != candidates.best
-    cells.choose(whole)
+    cells.object_in_progress.choose(whole)
     cells.wait_until_idle(TIMEOUT_S)
     assert cells.state.chosen == whole
     row, column = CELLS_RC[0]

@@ -96,9 +96,9 @@ def test_a_box_that_is_not_being_drawn_is_used_however_small_it_is(session, labe
 
 def test_a_box_drawn_while_zoomed_in_is_used_after_zooming_out(session, labels):
     session.look_at(around(DOT, 100))
-    session.begin_gesture()
+    session.object_in_progress.begin_gesture()
     session.set_prompts(Prompts(box_xyxy=around(DOT, 2)))
-    session.end_gesture()
+    session.object_in_progress.end_gesture()
     session.look_at((0, 0, 2600, 3000))
     session.wait_until_idle(TIMEOUT_S)
     session.accept()
@@ -106,7 +106,7 @@ def test_a_box_drawn_while_zoomed_in_is_used_after_zooming_out(session, labels):
 
 
 def test_a_box_of_few_screen_pixels_is_no_box_while_it_is_being_drawn(session):
-    session.begin_gesture()
+    session.object_in_progress.begin_gesture()
     session.set_prompts(Prompts(box_xyxy=around(DOT, 2)))
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.candidates is None
@@ -114,7 +114,7 @@ def test_a_box_of_few_screen_pixels_is_no_box_while_it_is_being_drawn(session):
     session.set_prompts(Prompts(box_xyxy=around(DOT, 10)))
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.candidates is not None
-    session.end_gesture()
+    session.object_in_progress.end_gesture()
 
 
 def test_an_object_without_prompts_is_reopened_however_small_it_is(session, labels):
@@ -150,7 +150,7 @@ def test_no_seam_shows(session, labels):
         assert iou(labels == 1, MIDDLING) > 0.95
         areas.append(np.count_nonzero(labels == 1))
         session.undo()
-        session.clear_prompts()
+        session.object_in_progress.clear()
     assert max(areas) - min(areas) < 0.02 * np.pi * radius**2
 
 
@@ -194,7 +194,7 @@ def test_what_was_awaited_is_taken_as_it_is_if_nothing_better_comes(session, hel
 def test_tiles_are_embedded_once(session, held):
     click(session, *MIDDLING)
     count = len(held.encoded)
-    session.clear_prompts()
+    session.object_in_progress.clear()
     session.wait_until_idle(TIMEOUT_S)
     click(session, *MIDDLING)
     session.look_at((0, 0, 2600, 3000))
@@ -208,7 +208,7 @@ def test_undo_and_redo_bring_back_the_same_masks_on_the_same_tile(session):
     click(session, *MIDDLING)
     before = session.state.candidates
     session.look_at((0, 0, 2600, 3000))
-    session.clear_prompts()
+    session.object_in_progress.clear()
     session.wait_until_idle(TIMEOUT_S)
     session.undo()
     session.wait_until_idle(TIMEOUT_S)
@@ -228,7 +228,7 @@ def test_a_click_is_a_point_of_the_image_not_of_a_tile(session):
 def test_the_preview_finds_an_object_in_sight(session):
     session.look_at(around(MIDDLING, 100))
     session.wait_until_idle(TIMEOUT_S)
-    session.hover(Prompts(((MIDDLING[1], MIDDLING[0]),), (1,)))
+    session.object_in_progress.hover(Prompts(((MIDDLING[1], MIDDLING[0]),), (1,)))
     session.wait_until_idle(TIMEOUT_S)
     preview = session.state.preview
     np.testing.assert_allclose(preview.bounds_xyxy(preview.best), around(MIDDLING, 0.5), atol=4)

@@ -15,7 +15,7 @@ OTHER_COIN = Prompts(((150, 68),), (1,))
 @pytest.fixture
 def quick(session, labels):
     """Return a session that accepts on click; `labels` is what it writes to."""
-    session.accept_on_click = True
+    session.object_in_progress.accept_on_click = True
     return session
 
 
@@ -31,18 +31,18 @@ def undo(session):
 
 def test_it_is_off_by_default(session, labels):
     prompt(session, COIN)
-    assert not session.accept_on_click
+    assert not session.object_in_progress.accept_on_click
     assert not labels.any()
     assert session.state.prompts == COIN
 
 
 def test_each_click_takes_the_preselected_mask(quick, labels, listen):
-    quick.accept_on_click = False
+    quick.object_in_progress.accept_on_click = False
     prompt(quick, COIN)
     candidates = quick.state.candidates
-    quick.clear_prompts()
+    quick.object_in_progress.clear()
 
-    quick.accept_on_click = True
+    quick.object_in_progress.accept_on_click = True
     heard = listen(quick)
     prompt(quick, COIN)
     np.testing.assert_array_equal(labels > 0, candidates.prediction.masks[candidates.best])
@@ -90,7 +90,7 @@ def test_what_is_done_to_classes_and_objects_before_the_masks_come_is_a_step_of_
 
     def known():
         names = [one.name for one in quick.classes.table.classes]
-        return names, quick.target.labels.book.get(1).note
+        return names, quick.objects.target.labels.book.get(1).note
 
     undo(quick)
     np.testing.assert_array_equal(labels, first)
@@ -133,7 +133,7 @@ def test_only_a_single_foreground_click_is_accepted(quick, labels, prompts):
 
 def test_a_click_that_goes_on_with_an_object_is_not_a_new_one(session, labels):
     prompt(session, COIN)
-    session.accept_on_click = True
+    session.object_in_progress.accept_on_click = True
     prompt(session, OTHER_COIN)  # the point was moved
     assert not labels.any()
     assert session.state.prompts == OTHER_COIN
@@ -143,7 +143,7 @@ def test_a_click_before_the_embedding_is_ready_is_accepted_when_it_is(
     open_session, held, coins, labels
 ):
     session = open_session()
-    session.accept_on_click = True
+    session.object_in_progress.accept_on_click = True
     held.encode_gate.clear()
     session.set_image(coins)
     session.set_target(ArrayPlane(labels))
@@ -168,7 +168,7 @@ def test_a_click_that_was_taken_back_in_time_is_not_accepted(quick, held, labels
 def test_what_cannot_be_written_is_said_and_the_click_stays(session, listen):
     full = np.full((303, 384), 255, np.uint8)
     session.set_target(ArrayPlane(full))
-    session.accept_on_click = True
+    session.object_in_progress.accept_on_click = True
     heard = listen(session)
     prompt(session, COIN)
     assert len(heard.warnings) == 1
@@ -186,11 +186,11 @@ def test_what_cannot_be_written_is_said_and_the_click_stays(session, listen):
 
 def test_without_a_target_somebody_is_asked_for_one(session, listen):
     heard = listen(session)
-    session.accept_on_click = True
+    session.object_in_progress.accept_on_click = True
     prompt(session, COIN)
     assert "choose a Labels layer" in heard.warnings[0]
     assert session.state.prompts == COIN
-    session.clear_prompts()
+    session.object_in_progress.clear()
 
     labels = np.zeros((303, 384), np.uint8)
     session.target_needed.connect(lambda: session.set_target(ArrayPlane(labels)))

@@ -104,7 +104,7 @@ def test_an_object_reopens_with_its_prompts_and_is_replaced_in_place(session, ta
     assert session.state.prompts.points_xy == (COIN,)
     assert len(session.state.candidates) == 3
     np.testing.assert_array_equal(array, before)  # until it is accepted again
-    session.choose_next()
+    session.object_in_progress.choose_next()
     session.accept()
     session.wait_until_idle(TIMEOUT_S)
     assert set(np.unique(array)) == {0, 1, 2}
@@ -119,7 +119,7 @@ def test_an_object_reopens_with_its_prompts_and_is_replaced_in_place(session, ta
 def test_a_reopened_object_left_alone_stays_as_it_was(session, target, array):
     accept(session, COIN)
     before = array.copy()
-    for leave in (session.accept, session.clear_prompts, session.undo):
+    for leave in (session.accept, session.object_in_progress.clear, session.undo):
         session.objects.reopen(1)
         session.wait_until_idle(TIMEOUT_S)
         leave()
@@ -131,7 +131,7 @@ def test_a_reopened_object_left_alone_stays_as_it_was(session, target, array):
 
 def test_a_second_accept_of_the_choice_that_was_made_chooses_it_again(session, target):
     click(session, COIN)
-    session.choose(2)
+    session.object_in_progress.choose(2)
     session.accept()
     session.objects.reopen(1)
     session.wait_until_idle(TIMEOUT_S)

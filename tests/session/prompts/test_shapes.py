@@ -190,6 +190,6 @@ def test_a_box_over_an_earlier_outline_starts_anew(session):
     session.set_prompts(Prompts((COIN_XY,), (1,), outline=around_coin()))
     session.wait_until_idle(TIMEOUT_S)
     # The mask of the click alone is no start: it may reach far beyond what was drawn then.
-    state = session._decoding.object
+    state = session.object_in_progress.state
     assert len(state.feedback) == 1
     assert state.mask_prompt(None, state.tile, SAM_SPEC) is None
