@@ -110,7 +110,7 @@ class Program:
 
     def _note(self) -> None:
         what = {"class_name": "Münze", "note": "größer", "reviewed": True}
-        self.widget.session.objects.note(self._some(), **what)
+        self.widget.session.objects.update(self._some(), **what)
 
     def _remove(self) -> None:
         self.widget.session.objects.remove(self._some())

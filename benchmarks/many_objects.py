@@ -149,7 +149,7 @@ def main() -> None:
 
     def noted(label_ids: Iterable[int]) -> Iterator[Callable[[], object]]:
         for one in label_ids:
-            yield lambda one=one: session.objects.note([one], class_name="round")
+            yield lambda one=one: session.objects.update([one], class_name="round")
 
     click(free[-1])  # embeds the tile
     start_anew()
@@ -165,7 +165,7 @@ def main() -> None:
     watch.report("sort the table", sorts(), on_canvas=False)
     watch.report("class of one", noted(some()), on_canvas=False)
     watch.report(
-        "class of 500", [lambda: session.objects.note(many, class_name="b")], on_canvas=False
+        "class of 500", [lambda: session.objects.update(many, class_name="b")], on_canvas=False
     )
     watch.report("delete 500", [lambda: session.objects.remove(many)])
     watch.report("undo that", [binding.objects.undo])

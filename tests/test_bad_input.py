@@ -151,7 +151,9 @@ def test_a_full_target_loses_nothing(make_widget):
     widget.binding.objects.set_target(full)
     click(viewer, widget, (68, 104))
     widget.binding.objects.accept()
-    assert any("no number left" in record.message for record in notification_manager.records)
+    assert any(
+        "run out of label values" in record.message for record in notification_manager.records
+    )
     assert widget.session.state.prompts.points_xy == ((104, 68),)
     assert np.count_nonzero(full.data) == 1
 

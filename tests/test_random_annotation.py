@@ -64,13 +64,6 @@ class Stroke:
         self.where = self.where & (labels == self.value)
         labels[self.where] = self.before[self.where]
 
-    def renumber(self, new: dict[int, int]) -> None:
-        self.value = new.get(self.value, self.value)
-        before = self.before.copy()
-        for old, label_id in new.items():
-            before[self.before == old] = label_id
-        self.before = before
-
 
 @dataclass
 class Step:
@@ -372,13 +365,13 @@ class Annotating(RuleBasedStateMachine):
     def name_class(self, number: int, name: str | None) -> None:
         label_id = self.pick(number)
         if label_id is not None:
-            self.session.objects.note([label_id], class_name=name)
+            self.session.objects.update([label_id], class_name=name)
             self.push(Step(self.place, self.prompts, self.prompts, self.target))
 
     @rule()
     def undo(self) -> None:
         edit = self.session._editing.history.last
-        conflicting_objects = [] if edit is None or edit.labels is None else strangers(edit.labels)
+        conflicts = conflicts_of(edit, is_undone=True)
         self.widget.binding.objects.undo()
         self.settle()
         if not self.done:
@@ -386,19 +379,15 @@ class Annotating(RuleBasedStateMachine):
         step = self.done.pop()
         self.undone.append(step)
         if step.target in self.labels:
-            labels, book = self.labels[step.target], edit.labels and edit.labels.target.book
-            for (
-                one
-            ) in conflicting_objects:  # painted with a number that comes back: it gets another one
-                (now,) = [known.label_id for known in book if known.uid == one.uid]
-                assert now not in labels
-                labels[labels == one.label_id] = now
+            self.renumber(step.target, edit, conflicts)
             for one in reversed(step.strokes):
                 one.revert(self.labels[step.target])
         self.check_prompts(step, step.before)
 
     @rule()
     def redo(self) -> None:
+        edit = self.session._editing.history.redoable
+        conflicts = conflicts_of(edit, is_undone=False)
         self.widget.binding.objects.redo()
         self.settle()
         if not self.undone:
@@ -406,23 +395,18 @@ class Annotating(RuleBasedStateMachine):
         step = self.undone.pop()
         self.done.append(step)
         if step.target in self.labels:
-            labels = self.labels[step.target]
-            if step.made is not None:
-                self.renumber(step, self.session._editing.history.last.labels.label_id)
+            self.renumber(step.target, edit, conflicts)
             for one in step.strokes:
-                one.apply(labels)
+                one.apply(self.labels[step.target])
         self.check_prompts(step, step.after)
 
-    def renumber(self, step: Step, made: int) -> None:
-        """Have what is redone be about an object whose number was maybe taken by a brush."""
-        shift, new = made - step.made, {}
-        for one in [step, *reversed(self.undone)] if shift else []:
-            if one.target is step.target:
-                if one.made is not None:
-                    new[one.made] = one.made + shift
-                    one.made += shift
-                for each in one.strokes:
-                    each.renumber(new)
+    def renumber(self, target: Labels, edit, conflicts: list[ObjectRecord]) -> None:
+        """Give what was painted with a label_id that comes back another one."""
+        labels = self.labels[target]
+        for record in conflicts:
+            (label_id,) = [one.label_id for one in edit.labels.target.book if one.uid == record.uid]
+            assert label_id not in labels
+            labels[labels == record.label_id] = label_id
 
     @rule(row=ROWS, column=COLUMNS)
     @precondition(lambda self: self.undone)
@@ -564,12 +548,16 @@ def packed(masks) -> list[tuple]:
     return [(one.start, one.mask.tolist()) for one in masks]
 
 
-def strangers(edit) -> list[ObjectRecord]:
-    """Return the objects that have the number of one that comes back when an edit is undone."""
-    back = [change.before for change in edit.changes if change.before is not None]
-    there = [edit.target.book.get(one.label_id) for one in back]
-    own = {one.uid for one in back} | {one.after.uid for one in edit.changes if one.after}
-    return [one for one in there if one is not None and one.uid not in own]
+def conflicts_of(edit, *, is_undone: bool) -> list[ObjectRecord]:
+    """Return the objects that have the label_id of one that an edit brings back."""
+    if edit is None or edit.labels is None:
+        return []
+    changes, book = edit.labels.changes, edit.labels.target.book
+    back = {one.label_id for one in changes if (one.before is not None) == is_undone}
+    passing = {one.value for one in edit.labels.strokes} - {one.label_id for one in changes}
+    uids = {one.uid for change in changes for one in (change.before, change.after) if one}
+    records = [book.get(label_id) for label_id in sorted(back | passing)]
+    return [one for one in records if one is not None and one.uid not in uids]
 
 
 def stroke(value: int, where: np.ndarray, labels: np.ndarray) -> Stroke:

@@ -84,9 +84,9 @@ class ClassesController:
             return
         chosen, reopened = self._objects.chosen, self._session.objects.reopened_label_id
         if chosen:
-            self._attempt(lambda: self._session.objects.note(chosen, class_name=name))
+            self._attempt(lambda: self._session.objects.update(chosen, class_name=name))
         elif reopened is not None:
-            self._attempt(lambda: self._session.objects.note([reopened], class_name=name))
+            self._attempt(lambda: self._session.objects.update([reopened], class_name=name))
         else:
             self._classes.choose(name)
 

@@ -49,7 +49,7 @@ class JournalRecorder:
             (binding.objects.target_changed, self._on_target_changed),
             (binding.objects.target_deleted, self._on_target_deleted),
         )
-        session.objects.write_down(self._record)
+        session.objects.set_journal(self._record)
 
     def close(self) -> None:
         """Note in all journals that they were closed.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam._qt.object_model import PlaneAxes
 from napari_sam._qt.object_table import ObjectTable
@@ -11,6 +13,7 @@ from napari_sam.layers.target import TargetLayer
 from napari_sam.session.annotations import axes_in_files
 from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Dispatcher
+from napari_sam.session.objects.object_editing import Details
 from napari_sam.session.objects.records import counted
 from napari_sam.session.session import AnnotationSession
 from napari_sam.session.state import SessionState
@@ -167,7 +170,6 @@ class ObjectTableController:
     def _on_merge(self, label_ids: list[int]) -> None:
         self._binding.objects.attempt(lambda: self._session.objects.merge(label_ids))
 
-    def _on_change(self, label_ids: list[int], what: str, value: object) -> None:
-        self._binding.objects.attempt(
-            lambda: self._session.objects.note(label_ids, **{what: value})
-        )
+    def _on_change(self, label_ids: list[int], field: str, value: object) -> None:
+        details = cast(Details, {field: value})
+        self._binding.objects.attempt(lambda: self._session.objects.update(label_ids, **details))

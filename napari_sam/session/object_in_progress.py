@@ -137,7 +137,7 @@ class ObjectInProgress:
             raise IndexError(msg)
         if index != decoding.chosen:
             before = decoding.choose(index)
-            self._editing.history.amend(before, decoding.state)
+            self._editing.history.update_last(before, decoding.state)
             decoding.improve()
             self.changed.emit()
 
@@ -206,7 +206,7 @@ class ObjectInProgress:
     # The model's answers -----------------------------------------------------------------------
 
     def _on_moved(self, before: ObjectState, after: ObjectState) -> None:
-        self._editing.history.amend(before, after)
+        self._editing.history.update_last(before, after)
 
     def _on_decode_failed(self, error: BaseException) -> None:
         if self._embedding.try_to_step_down(error):

@@ -101,7 +101,7 @@ def test_the_panel_renames_recolors_deletes_and_shares(opened, tmp_path, qtbot, 
     panel.add_requested.emit("coin")
     panel.add_requested.emit("coin")
     assert "already" in said[-1]
-    widget.session.objects.note([1, 3], class_name="coin")
+    widget.session.objects.update([1, 3], class_name="coin")
     panel.rows.currentItem().setText(1, "Münze")
     qtbot.waitUntil(lambda: classes_of(widget) == {1: "Münze", 2: None, 3: "Münze"})
     assert table.view.model().index(0, 1).data() == "Münze"
@@ -129,7 +129,7 @@ def test_objects_have_the_colors_of_their_classes(opened):
     viewer, widget, layer = opened
     before = layer.colormap
     widget.session.classes.add("coin", "#ff0000")
-    widget.session.objects.note([1], class_name="coin")
+    widget.session.objects.update([1], class_name="coin")
     widget._class_list.panel._coloring.setChecked(True)
 
     def color(label_id):
@@ -141,7 +141,7 @@ def test_objects_have_the_colors_of_their_classes(opened):
     layer.selected_label = 9
     layer.paint((50, 50), 9)
     assert color(9) == gray
-    widget.session.objects.note([9, 2], class_name="coin")
+    widget.session.objects.update([9, 2], class_name="coin")
     widget.session.classes.recolor("coin", "#00ff00")
     widget.wait_until_idle(TIMEOUT_S)
     assert {color(n) for n in (1, 2, 9)} == {(0, 1, 0, 1)}
@@ -149,7 +149,7 @@ def test_objects_have_the_colors_of_their_classes(opened):
     wide = viewer.add_labels(np.array([[0, 70000]] * 70).repeat(100, axis=1), name="wide")
     widget.binding.objects.set_target(wide)
     assert layer.colormap is before
-    widget.session.objects.note([70000], class_name="coin")
+    widget.session.objects.update([70000], class_name="coin")
     widget.wait_until_idle(TIMEOUT_S)
     assert tuple(wide.get_color(70000)) == (0, 1, 0, 1)
     widget.close()

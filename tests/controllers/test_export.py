@@ -54,8 +54,8 @@ def opened(make_widget, said):
     layer = viewer.add_layer(Labels(labels, name="mine"))
     widget.binding.objects.set_target(layer)
     widget.session.classes.add("Münze", "#102030")
-    widget.session.objects.note([3, 7], class_name="Münze")
-    widget.session.objects.note([7], reviewed=True, note="nochmal\nansehen 核")
+    widget.session.objects.update([3, 7], class_name="Münze")
+    widget.session.objects.update([7], reviewed=True, note="nochmal\nansehen 核")
     return viewer, widget, layer
 
 
@@ -329,7 +329,7 @@ def test_objects_of_an_image_with_its_channels_last_go_to_files_and_back(
 def test_naparis_own_dialogs_keep_what_is_known_of_objects(opened, tmp_path, name):
     viewer, widget, layer = opened
     layer.features = {"index": [1, 3], "mine": [0.5, 2.5]}
-    widget.session.objects.note([3], note="n")
+    widget.session.objects.update([3], note="n")
     widget.wait_until_idle(TIMEOUT_S)
     assert list(layer.features["mine"].dropna()) == [0.5, 2.5]
     assert list(layer.features["index"]) == [1, 3, 7]

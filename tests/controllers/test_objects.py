@@ -60,7 +60,7 @@ def test_rows_are_sorted_by_value_and_filtered_by_words(opened):
     table.view.sortByColumn(3, Qt.SortOrder.DescendingOrder)
     areas = cells(table, 3)
     assert areas == sorted(areas, reverse=True)
-    widget.session.objects.note([2], class_name="Münze", note="oben rechts")
+    widget.session.objects.update([2], class_name="Münze", note="oben rechts")
     table._model.set_text("münze rechts")
     assert cells(table, 0) == [2]
     table._model.set_text("")

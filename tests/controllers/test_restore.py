@@ -84,7 +84,7 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
     row = widget._restoring.row
     assert row.isHidden()
     accept_at(viewer, widget, *PLACES)
-    widget.session.objects.note([2], class_name="Münze", note="oben", reviewed=True)
+    widget.session.objects.update([2], class_name="Münze", note="oben", reviewed=True)
     widget.session.classes.add("not used yet")
     widget.session.classes.recolor("Münze", "#123456")
     classes = widget.session.classes.table.classes
@@ -248,7 +248,7 @@ def test_labels_of_a_wider_type_are_still_what_they_were_also_after_a_crash(
 ):
     viewer, widget = make_widget(coins())
     accept_at(viewer, widget, *PLACES[:2])
-    widget.session.objects.note([1], class_name="coin", note="worn")
+    widget.session.objects.update([1], class_name="coin", note="worn")
     target = widget.binding.objects.target
     before = sorted(known(widget), key=lambda one: one["label_id"])
     assert all(one["masks"] and one["state"] for one in before)

@@ -72,7 +72,7 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     viewer.open(str(image))
     widget.wait_until_idle(TIMEOUT_S)
     accept_at(viewer, widget, *PLACES)
-    widget.session.objects.note([2], class_name="Münze", note="oben", reviewed=True)
+    widget.session.objects.update([2], class_name="Münze", note="oben", reviewed=True)
     widget.session.classes.load((ObjectClass("Ring", "#00aa00"), ObjectClass("Münze", "#ff8800")))
     widget.binding.objects.reopen(1)
     widget.wait_until_idle(TIMEOUT_S)
@@ -231,7 +231,7 @@ def test_what_is_done_while_a_session_is_saved_is_in_the_file(make_widget, said,
     def slow(*args):
         write(*args)
         if not times:
-            widget._dispatcher.post(lambda: widget.session.objects.note([1], note="meanwhile"))
+            widget._dispatcher.post(lambda: widget.session.objects.update([1], note="meanwhile"))
         times.append(1)
 
     monkeypatch.setattr(session_files, "write_session", slow)

@@ -9,7 +9,7 @@ from napari.layers import Labels
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session import ArrayLabels
 from napari_sam.session.objects import painting
-from napari_sam.session.objects.measuring import find_objects, recounted
+from napari_sam.session.objects.measuring import find_objects, remeasured
 
 SIDE = 600
 
@@ -27,10 +27,10 @@ def layer():
     return Labels(array)
 
 
-@pytest.mark.parametrize("max_recounted_px", [None, 0])
-def test_every_way_to_paint_is_followed(layer, monkeypatch, max_recounted_px):
-    if max_recounted_px is not None:
-        monkeypatch.setattr(painting, "_MAX_RECOUNTED_PX", max_recounted_px)
+@pytest.mark.parametrize("max_measured_px", [None, 0])
+def test_every_way_to_paint_is_followed(layer, monkeypatch, max_measured_px):
+    if max_measured_px is not None:
+        monkeypatch.setattr(painting, "_MAX_MEASURED_PX", max_measured_px)
     sizes = []
     read = TargetLayer.read
     monkeypatch.setattr(
@@ -118,7 +118,7 @@ def test_a_dab_on_what_extends_through_a_volume_costs_what_it_changes(monkeypatc
 
 
 def test_what_is_written_while_a_stroke_goes_on_is_counted_once(monkeypatch):
-    monkeypatch.setattr(painting, "_MAX_RECOUNTED_PX", 0)
+    monkeypatch.setattr(painting, "_MAX_MEASURED_PX", 0)
     layer = Labels(np.zeros((100, 100), np.uint16))
     layer.data[10:40, 10:40] = 1
     soon = []
@@ -129,7 +129,7 @@ def test_what_is_written_while_a_stroke_goes_on_is_counted_once(monkeypatch):
         layer.paint((60, 60), 1)
         region = (slice(0, 100), slice(0, 100))
         target.write(region, np.where(layer.data == 1, 1, 2))
-        changes = recounted(target, target.book, 1, (0, 0), (100, 100))
+        changes = remeasured(target, target.book, 1, (0, 0), (100, 100))
         target.book.apply(tuple(changes))
         assert target.book.get(1).area_px > one.area_px
     for action in soon:

@@ -42,7 +42,7 @@ def test_a_reopened_widget_goes_on_with_the_target_of_the_one_before(
     widget.binding.set_image(coins)
     target = accept_at(viewer, widget, COIN_RC)
     target.name = coins.name = "renamed"
-    widget.session.objects.note([1], class_name="coin", note="worn", reviewed=True)
+    widget.session.objects.update([1], class_name="coin", note="worn", reviewed=True)
     before = widget.binding.objects.target_layer.book.get(1)
     widget.close()
     target.data[COIN_RC[0] - 1, COIN_RC[1]] = 0  # what nobody follows

@@ -50,7 +50,9 @@ class ObjectClass:
     def __post_init__(self) -> None:
         # The text formats that objects are exported to keep a name on one line.
         if not is_text(self.name):
-            msg = f"A class cannot be called {self.name!r}: half a character is in it."
+            msg = (
+                f"A class cannot be called {self.name!r}: it contains an invalid Unicode character."
+            )
             raise ClassError(msg)
         if not self.name or self.name != single_line(self.name):
             msg = f"A class cannot be called {self.name!r}: use one line without blanks around it."

@@ -1,4 +1,4 @@
-"""What a user has painted on an object, and erased of it: it stays, whatever becomes of it."""
+"""What a brush added to an object and erased of it; it survives later changes of the object."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from napari_sam.session.objects.pixel_sets import PixelSet
 
 @dataclass(frozen=True, eq=False)
 class BrushEdits:
-    """Pixels that a brush has given to an object beyond its mask, and taken from that."""
+    """Pixels that a brush added to an object beyond its mask, and erased of the mask."""
 
     painted: tuple[PackedMask, ...] = ()  # both in parts that do not overlap
-    erased: tuple[PackedMask, ...] = ()  # both in parts that do not overlap
+    erased: tuple[PackedMask, ...] = ()
 
     @property
     def size_bytes(self) -> int:
-        """How much memory its pixels take."""
-        return sum(one.size_bytes for one in (*self.painted, *self.erased))
+        """Memory that the pixels take."""
+        return sum(mask.size_bytes for mask in (*self.painted, *self.erased))
 
     def corrected(
         self, masks: Iterable[tuple[NDArray[np.bool_], Start]]
     ) -> Iterator[tuple[NDArray[np.bool_], Start]]:
-        """Yield a new mask of the object, in parts that do not overlap, as the brush has it."""
+        """Yield a new mask of the object, in parts that do not overlap, with the brush edits."""
         if not self.painted and not self.erased:
             yield from masks
             return
@@ -36,44 +36,45 @@ class BrushEdits:
         for mask, start in masks:
             yield (mask & ~erased.read(start, mask.shape)) | missing.read(start, mask.shape), start
             missing.discard(start, np.ones_like(mask))
-        for one in missing.masks():
-            yield one.mask, one.start
+        for packed in missing.masks():
+            yield packed.mask, packed.start
 
-    def with_strokes_since(self, before: BrushEdits, now: BrushEdits) -> BrushEdits:
-        """Return it with what was painted and erased from `before` to `now`."""
-        if before is now:
+    def with_strokes_since(self, earlier: BrushEdits, later: BrushEdits) -> BrushEdits:
+        """Return the edits with what was painted and erased between two others."""
+        if earlier is later:
             return self
         return BrushEdits(
-            _with_changes(self.painted, before.painted, now.painted),
-            _with_changes(self.erased, before.erased, now.erased),
+            _with_changes(self.painted, earlier.painted, later.painted),
+            _with_changes(self.erased, earlier.erased, later.erased),
         )
 
 
 NOT_BRUSHED: Final = BrushEdits()
 
 
-def merged_strokes(all_brushed: Iterable[BrushEdits], pixels: Iterable[PackedMask]) -> BrushEdits:
-    """Return what a brush has done to one object of several, whose pixels these are now.
+def merged_strokes(edits: Iterable[BrushEdits], pixels: Iterable[PackedMask]) -> BrushEdits:
+    """Return the brush edits of several objects that are merged, given their present pixels.
 
-    What was erased of one may belong to another one: it is not erased of both together.
+    What was erased of one may belong to another: it is not erased of both together.
     """
     painted, erased = PixelSet(), PixelSet()
-    for one in all_brushed:
-        for masks, together in ((one.painted, painted), (one.erased, erased)):
-            for mask in masks:
-                together.add(mask.start, mask.mask)
+    for brushed in edits:
+        painted.add_masks(brushed.painted)
+        erased.add_masks(brushed.erased)
     for mask in pixels:
         erased.discard(mask.start, mask.mask)
     return BrushEdits(painted.masks(), erased.masks())
 
 
 def _with_changes(
-    own: tuple[PackedMask, ...], before: tuple[PackedMask, ...], now: tuple[PackedMask, ...]
+    masks: tuple[PackedMask, ...],
+    earlier_masks: tuple[PackedMask, ...],
+    later_masks: tuple[PackedMask, ...],
 ) -> tuple[PackedMask, ...]:
-    """Return pixels with those that came and without those that went from `before` to `now`."""
-    pixels, was, there = PixelSet(own), PixelSet(before), PixelSet(now)
-    for one in now:
-        pixels.add(one.start, one.mask & ~was.read(one.start, one.shape))
-    for one in before:
-        pixels.discard(one.start, one.mask & ~there.read(one.start, one.shape))
+    """Return pixels with those that were added and without those that were removed meanwhile."""
+    pixels, earlier, later = PixelSet(masks), PixelSet(earlier_masks), PixelSet(later_masks)
+    for mask in later_masks:
+        pixels.add(mask.start, mask.mask & ~earlier.read(mask.start, mask.shape))
+    for mask in earlier_masks:
+        pixels.discard(mask.start, mask.mask & ~later.read(mask.start, mask.shape))
     return pixels.masks()

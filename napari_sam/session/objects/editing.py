@@ -1,4 +1,4 @@
-"""Writing objects into the target, taking them back, and the history of everything done."""
+"""Edits of the target's objects and classes: they are written, journalled, undone and redone."""
 
 from __future__ import annotations
 
@@ -20,52 +20,54 @@ from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.history import Edit, History
 from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
 from napari_sam.session.objects.planning import (
+    free_label_ids,
+    plan_label_id,
     plan_merge,
-    plan_number,
     plan_records,
     plan_removal,
 )
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
-from napari_sam.session.objects.renumbering import conflicting_objects, with_free_label_ids
-from napari_sam.session.objects.writing import NewObject, free_label_ids, plan_object, write_objects
+from napari_sam.session.objects.writing import NewObject, add_objects, plan_object
 
 _T = TypeVar("_T")
 
-Record = Callable[[LabelsEdit, Direction], None]
-"""Writes down an edit as it is made, on the thread that makes it."""
+_Written = tuple[LabelsEdit, bool]
+"""What was written, and whether that is all that was planned."""
+
+RecordEdit = Callable[[LabelsEdit, Direction], None]
+"""Writes an edit to the journal, on the thread that makes the edit."""
 
 MAX_AREA_AT_ONCE_PX: Final = 2**23
-"""What has more pixels is written in the background."""
+"""Edits of more pixels are written in the background."""
 MAX_BLOCKS_AT_ONCE: Final = 200
-"""So is what has more parts or objects, each of which takes time of its own."""
+"""So are edits of more parts or objects, each of which takes its time."""
 
 
 class Editing:
     """Holds the target and the history; all methods belong to the owner's thread."""
 
     changed = Signal()
-    """Something can be undone, or is being written, that was not before, or the reverse."""
+    """Sent when something can be undone or redone, or is being written, that was not before."""
     done = Signal(Edit)
-    """An edit of objects was made."""
+    """Sent when objects were edited."""
     restored = Signal(Edit, ObjectState)
-    """An edit was undone or repeated, and the object being made is this one now."""
+    """Sent when an edit was undone or redone, with the object that is in progress again."""
     target_needed = Signal()
-    """There is no target to write an object into: a listener may set one."""
+    """Sent when an object has no target: a listener may set one."""
 
     def __init__(self, dispatcher: Dispatcher, notifier: Notifier) -> None:
         self._notifier = notifier
         self._lane = LatestWinsExecutor("napari-sam-write", dispatcher)
         self.history = History()
         self.classes = ClassTable()
-        """The classes of objects; whichever an object has is among them."""
+        """The classes; that of every object is among them."""
         self._target: LabelsPlane | None = None
-        self._known_labels: WeakSet[Labels] = WeakSet()
+        self._former_labels: WeakSet[Labels] = WeakSet()
         self.plane_id = 0
         """The image plane that is annotated."""
         self.overlap = Overlap.KEEP
-        """What happens where a new object lies on others."""
-        self.record: Record | None = None
-        """Where everything done to objects is written down, so that a crash takes none of it."""
+        """What happens where a new object overlaps existing ones."""
+        self._record: RecordEdit | None = None
 
     @property
     def target(self) -> LabelsPlane | None:
@@ -76,16 +78,24 @@ class Editing:
     def target(self, target: LabelsPlane | None) -> None:
         self._target = target
         if target is not None:
-            with suppress(TargetError):  # that it fits no longer is told when it is written to
-                self._known_labels.add(target.labels)
+            with suppress(TargetError):  # a target that no longer fits is reported when written to
+                self._former_labels.add(target.labels)
 
     @property
     def other_labels(self) -> list[Labels]:
         """The labels that were a target before, are none now, and were not deleted."""
         with suppress(TargetError):
-            now = None if self._target is None else self._target.labels
-            return [one for one in self._known_labels if one is not now and not one.is_gone]
+            current = None if self._target is None else self._target.labels
+            return [
+                labels
+                for labels in self._former_labels
+                if labels is not current and not labels.is_gone
+            ]
         return []
+
+    def set_journal(self, record: RecordEdit | None) -> None:
+        """Write every edit to a journal as it is made, so that a crash loses none."""
+        self._record = record
 
     @property
     def is_idle(self) -> bool:
@@ -93,11 +103,11 @@ class Editing:
         return self._lane.is_idle
 
     def settle(self, timeout_s: float) -> None:
-        """Wait for what is being written, and note it at once if it is written by then."""
+        """Wait for objects that are being written, and apply what is finished by then."""
         self._lane.settle(timeout_s)
 
     def close(self) -> None:
-        """Stop for good; what is being written is written to its end."""
+        """Stop for good; objects that are being written are written completely."""
         self._lane.close()
 
     def go_to_plane(self, plane_id: int, target: LabelsPlane | None) -> None:
@@ -116,7 +126,7 @@ class Editing:
         return self.check_free()
 
     def check_free(self) -> LabelsPlane:
-        """Return the target, if it can be written to now."""
+        """Return the target if it can be written to now."""
         if self.target is None:
             msg = "There is no target to write the object into: choose a Labels layer."
             raise TargetError(msg)
@@ -138,45 +148,45 @@ class Editing:
         *,
         with_click: bool = False,
     ) -> LabelsEdit | None:
-        """Write a new object; the object being made, in this state, ends with it."""
+        """Write a new object, which ends the object in progress."""
         target, overlap = self.check_free(), self.overlap
         candidates, chosen = shown
         example = None if candidates.ranking is None else candidates.ranking.example(chosen)
         edit = Edit(state, ObjectState(), self.plane_id, example=example)
         push = self.history.push_accepted_click if with_click else self.history.push
-        book = target.labels.book
+        registry = target.labels.book
 
-        def work() -> tuple[LabelsEdit, bool]:
-            return _written(plan_object(target, new, overlap, book))
+        def work() -> _Written:
+            return _written(plan_object(target, new, overlap, registry))
 
         is_large = candidates.area_bound_px(chosen) > MAX_AREA_AT_ONCE_PX
-        return self._make(edit, work, is_large, push)
+        return self._run_edit(edit, work, push, is_large=is_large)
 
     def remove(self, records: Sequence[ObjectRecord], state: ObjectState) -> None:
         """Delete objects of the target."""
         labels = self.check_free().labels
-        self._plan(lambda: plan_removal(labels, records), records, state)
+        self._run_plan(lambda: plan_removal(labels, records), records, state)
 
     def merge(self, records: Sequence[ObjectRecord], state: ObjectState) -> None:
-        """Make one object of several: the first one."""
+        """Merge objects of the target into the first one."""
         labels = self.check_free().labels
-        self._plan(lambda: plan_merge(labels, records), records, state)
+        self._run_plan(lambda: plan_merge(labels, records), records, state)
 
     def change(self, changes: Sequence[RecordChange], state: ObjectState) -> None:
-        """Note something else of objects."""
+        """Change the records of objects."""
         labels = self.check_free().labels
-        self._plan(lambda: plan_records(labels, changes), (), state)
+        self._run_plan(lambda: plan_records(labels, changes), (), state)
 
     def change_classes(
         self, step: ClassStep, changes: Sequence[RecordChange], state: ObjectState
     ) -> None:
-        """Have other classes, and note what that makes of objects; undone as one."""
+        """Change the classes, and the records of their objects; undone as one."""
         edit = Edit(state, state, self.plane_id, classes=step)
         if changes:
             labels = self.check_free().labels
             step.apply(self.classes)
             planned = plan_records(labels, changes)
-            self._make(edit, lambda: (planned, True), False, self.history.push)
+            self._run_edit(edit, lambda: (planned, True), self.history.push)
         else:
             step.apply(self.classes)
             self.history.push(edit)
@@ -191,75 +201,68 @@ class Editing:
         *,
         keep_remains: bool = False,
     ) -> None:
-        """Write objects from elsewhere, in the background; all of them are undone as one.
+        """Add objects from elsewhere, in the background; all of them are undone as one.
 
-        They go to the target, unless it is said into which labels. See `write_objects`.
+        They go to the target unless other labels are given. See `add_objects`.
         """
         self._check_idle()
         labels, overlap = (into or self.check_free()).labels, self.overlap
-        book = labels.book
-        edit = Edit(state, state, self.plane_id)
+        registry = labels.book
 
-        def push(made: Edit) -> None:
-            self.history.push(made)
-            if made.labels is not None:
-                on_added(made.labels)
+        def push(edit: Edit) -> None:
+            self.history.push(edit)
+            if edit.labels is not None:
+                on_added(edit.labels)
 
-        def work() -> tuple[LabelsEdit, bool]:
-            return write_objects(labels, records, overlap, book, keep_remains=keep_remains)
+        def work() -> _Written:
+            return add_objects(labels, records, overlap, registry, keep_remains=keep_remains)
 
-        self._make(edit, work, True, push)
+        self._run_edit(Edit(state, state, self.plane_id), work, push, is_large=True)
 
-    def _plan(
+    def _run_plan(
         self,
         plan: Callable[[], LabelsEdit],
         records: Sequence[ObjectRecord],
         state: ObjectState,
     ) -> None:
-        def work() -> tuple[LabelsEdit, bool]:
-            return _written(plan())
-
         area_px = sum(record.area_px for record in records)
         is_large = area_px > MAX_AREA_AT_ONCE_PX or len(records) > MAX_BLOCKS_AT_ONCE
-        self._make(Edit(state, state, self.plane_id), work, is_large, self.history.push)
+        edit = Edit(state, state, self.plane_id)
+        self._run_edit(edit, lambda: _written(plan()), self.history.push, is_large=is_large)
 
-    def _know_classes(self, records: Iterable[ObjectRecord | None]) -> None:
-        self.classes.ensure(record.class_name for record in records if record is not None)
-
-    def _write_down(self, labels: LabelsEdit | None, direction: Direction) -> None:
-        if self.record is not None and labels is not None:
-            self.record(labels, direction)
-
-    def _make(
+    def _run_edit(
         self,
         edit: Edit,
-        work: Callable[[], tuple[LabelsEdit, bool]],
-        is_large: bool,
+        work: Callable[[], _Written],
         push: Callable[[Edit], None],
+        *,
+        is_large: bool = False,
     ) -> LabelsEdit | None:
-        def make() -> tuple[LabelsEdit, bool]:
+        """Plan and write an edit, at once or in the background, and add it to the history."""
+
+        def write() -> _Written:
             labels, is_exact = work()
-            self._write_down(labels, Direction.MADE)
+            self._journal(labels, Direction.MADE)
             return labels, is_exact
 
-        def on_written(written: tuple[LabelsEdit, bool]) -> None:
+        def on_written(written: _Written) -> None:
             labels, is_exact = written
-            self._write_down(labels.note(is_exact=is_exact), Direction.MADE)
-            self._know_classes(change.after for change in labels.changes)
-            made = replace(edit, labels=labels)
-            push(made)
-            self.done.emit(made)
+            self._journal(labels.apply_records(is_exact=is_exact), Direction.MADE)
+            self._register_classes(change.after for change in labels.changes)
+            written_edit = replace(edit, labels=labels)
+            push(written_edit)
+            self.done.emit(written_edit)
             self.changed.emit()
 
         if is_large:
-            self._write(make, on_written)
+            self._write(write, on_written)
             return None
-        written = make()
+        written = write()
         on_written(written)
         return written[0]
 
     def _write(self, work: Callable[[], _T], on_done: Callable[[_T], None]) -> None:
-        """Do in the background what takes seconds; one such thing at a time."""
+        """Write in the background what takes seconds; one edit at a time."""
 
         def on_failed(error: BaseException) -> None:
             self._notifier.warn(user_message(error, "The object could not be written"))
@@ -268,83 +271,96 @@ class Editing:
         self._lane.submit(lambda _: work(), on_done, on_failed)
         self.changed.emit()
 
+    def _register_classes(self, records: Iterable[ObjectRecord | None]) -> None:
+        self.classes.ensure(record.class_name for record in records if record is not None)
+
+    def _journal(self, labels: LabelsEdit | None, direction: Direction) -> None:
+        if self._record is not None and labels is not None:
+            self._record(labels, direction)
+
     # Undo and redo ---------------------------------------------------------------------------
 
     def undo(self) -> None:
-        """Take back the last edit, of prompts or of objects."""
+        """Undo the last edit, of prompts or of objects."""
         self._check_idle()
-        last = self.history.last
-        if last is not None and last.labels is not None and not last.labels.target.is_gone:
-            self._make_way(last.labels)
+        self._renumber_conflicts(self.history.last, Direction.UNDONE)
         edit = self.history.undo()
         if edit is not None:
             self._restore(edit, edit.before, Direction.UNDONE)
 
-    def _make_way(self, undone: LabelsEdit) -> None:
-        """Give what was painted with the numbers of objects that come back other ones."""
-        labels = undone.target
-        for stranger in conflicting_objects(undone):
-            edit, is_exact = _written(plan_number(labels, stranger, free_label_ids(labels, 1)))
-            self._write_down(edit, Direction.MADE)
-            self._write_down(edit.note(is_exact=is_exact), Direction.MADE)
-            self._notifier.warn(
-                f"What was painted as object {stranger.label_id} is object {edit.label_id} now: "
-                "undo brings that one back."
-            )
-
     def redo(self) -> None:
-        """Repeat what was undone last."""
+        """Redo the edit that was undone last."""
         self._check_idle()
-        following = self.history.following
-        if following:
-            # The user may have painted with the number meanwhile.
-            self.history.replace_following(with_free_label_ids(following))
+        self._renumber_conflicts(self.history.redoable, Direction.REDONE)
         edit = self.history.redo()
         if edit is not None:
             self._restore(edit, edit.after, Direction.REDONE)
 
+    def _renumber_conflicts(self, edit: Edit | None, direction: Direction) -> None:
+        """Give painted objects whose label_ids an edit needs other ones, so that none is lost."""
+        if edit is None or edit.labels is None or edit.labels.target.is_gone:
+            return
+        labels, is_undone = edit.labels.target, direction is Direction.UNDONE
+        verb = "undo" if is_undone else "redo"
+        for record in edit.labels.conflicts(is_undone=is_undone):
+            try:
+                label_id = free_label_ids(labels, labels.book)
+            except TargetError as error:
+                msg = f"Cannot {verb}: {error}"
+                raise TargetError(msg) from error
+            renumbering, is_exact = _written(plan_label_id(labels, record, label_id))
+            self._journal(renumbering, Direction.MADE)
+            self._journal(renumbering.apply_records(is_exact=is_exact), Direction.MADE)
+            self._notifier.warn(
+                f"The painted object {record.label_id} was renumbered to {label_id}, so that "
+                f"{verb} can restore the original object {record.label_id}."
+            )
+
     def _restore(self, edit: Edit, state: ObjectState, direction: Direction) -> None:
-        labels = edit.labels
-        is_undone = direction is Direction.UNDONE
+        is_undone, labels = direction is Direction.UNDONE, edit.labels
         if labels is not None and labels.target.is_gone:
-            self._notifier.warn("The labels layer it was written to is gone: nothing was changed.")
+            self._notifier.warn("Nothing was changed: the Labels layer of this step was deleted.")
             self.changed.emit()
             return
         if edit.classes is not None:
             (edit.classes.inverse if is_undone else edit.classes).apply(self.classes)
         if labels is not None:
-
-            def write() -> LabelsEdit:
-                done = (labels.erase if is_undone else labels.write)()
-                self._write_down(done, direction)
-                return done
-
-            def on_written(done: LabelsEdit) -> None:
-                # That it is repeated, or undone, brings back exactly what there was before.
-                self.history.replace(
-                    edit, replace(edit, labels=done.from_records(is_undone=is_undone))
-                )
-                settle = done.forget if is_undone else done.note
-                corrected = settle(is_exact=done is labels)
-                self._write_down(corrected, Direction.MADE)
-                self._know_classes(one.before if is_undone else one.after for one in labels.changes)
-                self.changed.emit()
-
-            if labels.area_px > MAX_AREA_AT_ONCE_PX or labels.n_blocks > MAX_BLOCKS_AT_ONCE:
-                self._write(write, on_written)
-            else:
-                try:
-                    on_written(write())
-                except TargetError as error:
-                    self._notifier.warn(str(error))
+            self._restore_labels(edit, labels, direction)
         if edit.classes is not None and self.target is not None:
-            with suppress(TargetError):  # that it fits no longer is told elsewhere
-                self._know_classes(self.target.labels.book)
+            with suppress(TargetError):  # a target that no longer fits is reported elsewhere
+                self._register_classes(self.target.labels.book)
         self.restored.emit(edit, state)
         self.changed.emit()
 
+    def _restore_labels(self, edit: Edit, labels: LabelsEdit, direction: Direction) -> None:
+        is_undone = direction is Direction.UNDONE
 
-def _written(planned: LabelsEdit) -> tuple[LabelsEdit, bool]:
+        def write() -> LabelsEdit:
+            written = labels.revert() if is_undone else labels.write()
+            self._journal(written, direction)
+            return written
+
+        def on_written(written: LabelsEdit) -> None:
+            # Undone or redone again, it restores exactly what was there before.
+            rebased = written.rebased(is_undone=is_undone)
+            self.history.replace(edit, replace(edit, labels=rebased))
+            update_records = written.revert_records if is_undone else written.apply_records
+            self._journal(update_records(is_exact=written is labels), Direction.MADE)
+            self._register_classes(
+                change.before if is_undone else change.after for change in labels.changes
+            )
+            self.changed.emit()
+
+        if labels.area_px > MAX_AREA_AT_ONCE_PX or labels.n_blocks > MAX_BLOCKS_AT_ONCE:
+            self._write(write, on_written)
+            return
+        try:
+            on_written(write())
+        except TargetError as error:
+            self._notifier.warn(str(error))
+
+
+def _written(planned: LabelsEdit) -> _Written:
     """Write an edit; return what was written, and whether that is all of it."""
-    done = planned.write()
-    return done, done is planned
+    written = planned.write()
+    return written, written is planned

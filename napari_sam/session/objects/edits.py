@@ -1,4 +1,4 @@
-"""Invertible changes of the user's labels, no larger than the objects they are about."""
+"""Invertible edits of the user's labels, no larger than the objects that they change."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.objects.labels import Labels
-from napari_sam.session.objects.overlaps import settle
+from napari_sam.session.objects.overlaps import reconcile
 from napari_sam.session.objects.packed import Block, PackedMask
-from napari_sam.session.objects.records import ObjectRegistry, RecordChange
+from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
 
 class Overlap(StrEnum):
-    """What happens where a new object lies on others."""
+    """What happens where a new object overlaps existing ones."""
 
     KEEP = "keep the others"
-    """They keep their pixels; the new one gets the rest."""
+    """Existing objects keep their pixels; the new one gets the rest."""
     REPLACE = "replace the others"
-    """The new one takes their pixels."""
+    """The new object takes their pixels."""
     REFUSE = "only on background"
-    """A mask that lies on another object is not accepted."""
+    """A mask that overlaps another object is not accepted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,63 +39,63 @@ class Stroke:
         return sum(block.mask.area_px for block in self.blocks)
 
     def apply(self, labels: Labels) -> Stroke:
-        """Write; pixels that changed since it was planned or undone keep their new label.
+        """Write the pixels; those that changed since the stroke was planned or undone are kept.
 
-        Returns what was written: the stroke itself, if there were none.
+        Returns the pixels that were written: the stroke itself if that is all of them.
         """
-        return self._done([self._apply(block, labels) for block in self.blocks])
+        return self._limited_to([self._apply(block, labels) for block in self.blocks])
 
     def revert(self, labels: Labels) -> Stroke:
-        """Take back; pixels that changed since then keep their new label.
+        """Restore the pixels; those that changed since the stroke was written are kept.
 
-        Returns what was taken back: the stroke itself, if there were none.
+        Returns the pixels that were restored: the stroke itself if that is all of them.
         """
-        return self._done([self._revert(block, labels) for block in self.blocks])
+        return self._limited_to([self._revert(block, labels) for block in self.blocks])
 
     def _apply(self, block: Block, labels: Labels) -> NDArray[np.bool_]:
         pixels = labels.read(block.mask.region)
-        own: NDArray[np.bool_] = block.mask.mask & (pixels == block.before.labels)
-        pixels[own] = self.value
-        labels.write(block.mask.region, pixels, own)
-        return own
+        written: NDArray[np.bool_] = block.mask.mask & (pixels == block.before.labels)
+        pixels[written] = self.value
+        labels.write(block.mask.region, pixels, written)
+        return written
 
     def _revert(self, block: Block, labels: Labels) -> NDArray[np.bool_]:
         pixels = labels.read(block.mask.region)
-        own: NDArray[np.bool_] = block.mask.mask & (pixels == self.value)
-        pixels[own] = block.before.labels[own]
-        labels.write(block.mask.region, pixels, own)
-        return own
+        restored: NDArray[np.bool_] = block.mask.mask & (pixels == self.value)
+        pixels[restored] = block.before.labels[restored]
+        labels.write(block.mask.region, pixels, restored)
+        return restored
 
-    def _done(self, pixels: list[NDArray[np.bool_]]) -> Stroke:
+    def _limited_to(self, masks: list[NDArray[np.bool_]]) -> Stroke:
         if all(
-            np.count_nonzero(own) == block.mask.area_px
-            for own, block in zip(pixels, self.blocks, strict=True)
+            np.count_nonzero(mask) == block.mask.area_px
+            for mask, block in zip(masks, self.blocks, strict=True)
         ):
             return self
         return replace(
             self,
             blocks=tuple(
-                replace(block, mask=PackedMask(block.mask.start, own))
-                for own, block in zip(pixels, self.blocks, strict=True)
-                if own.any()
+                replace(block, mask=PackedMask(block.mask.start, mask))
+                for mask, block in zip(masks, self.blocks, strict=True)
+                if mask.any()
             ),
         )
 
 
 @dataclass(frozen=True, eq=False)
 class LabelsEdit:
-    """One thing that was done to the objects of some labels.
+    """One edit of the objects in some labels.
 
     Parameters
     ----------
     target : Labels
         The labels.
     strokes : tuple of Stroke
-        In the order in which they are written.
+        The pixels, in the order in which they are written.
     changes : tuple of RecordChange
-        What becomes of the records.
+        The changes of the records.
     label_id : int
-        The object it is about; the first one, if there are several.
+        The object that is edited; the first one if there are several.
     """
 
     target: Labels
@@ -115,9 +115,11 @@ class LabelsEdit:
 
     @cached_property
     def size_bytes(self) -> int:
-        """How much memory its pixels and masks take."""
+        """Memory that its pixels and masks take."""
         blocks = [block for stroke in self.strokes for block in stroke.blocks]
-        records = [record for one in self.changes for record in (one.before, one.after) if record]
+        records = [
+            record for change in self.changes for record in (change.before, change.after) if record
+        ]
         return (
             sum(block.mask.size_bytes + block.before.size_bytes for block in blocks)
             + sum(mask.size_bytes for record in records for mask in record.masks)
@@ -125,27 +127,20 @@ class LabelsEdit:
         )
 
     @property
-    def made_label_ids(self) -> set[int]:
-        """The numbers of objects that are new with it, or new and gone at its end."""
-        known = {change.label_id for change in self.changes if change.before is not None}
-        written = {stroke.value for stroke in self.strokes if stroke.value}
-        return (written | {change.label_id for change in self.changes}) - known
-
-    @property
     def n_made(self) -> int:
-        """Number of objects that are new with it."""
+        """Number of new objects."""
         return sum(change.before is None for change in self.changes)
 
     def write(self) -> LabelsEdit:
-        """Write the pixels; may run on any thread. `note` belongs to it.
+        """Write the pixels, on any thread; `apply_records` must follow.
 
-        Returns the edit with the pixels that were written: itself, unless others were painted
+        Returns the edit with the pixels that were written: itself, unless some were painted on
         since it was planned or undone.
         """
-        return self._with([stroke.apply(self.target) for stroke in self.strokes])
+        return self._with_strokes([stroke.apply(self.target) for stroke in self.strokes])
 
-    def note(self, *, is_exact: bool = True) -> LabelsEdit | None:
-        """Write the records and show what was written; on the owner's thread.
+    def apply_records(self, *, is_exact: bool = True) -> LabelsEdit | None:
+        """Update the records and show the pixels, on the owner's thread.
 
         Parameters
         ----------
@@ -155,46 +150,64 @@ class LabelsEdit:
         Returns
         -------
         LabelsEdit or None
-            What else became of records, because the user has painted meanwhile.
+            Further changes of records, if the user has painted in the meantime.
         """
-        return self._settle(self.changes, is_exact)
+        return self._reconcile(self.changes, is_exact)
 
-    def erase(self) -> LabelsEdit:
-        """Take the pixels back; may run on any thread. `forget` belongs to it.
+    def revert(self) -> LabelsEdit:
+        """Restore the pixels, on any thread; `revert_records` must follow.
 
-        Returns the edit with the pixels that were taken back: itself, unless others were painted
+        Returns the edit with the pixels that were restored: itself, unless some were painted on
         since they were written.
         """
         reverted = [stroke.revert(self.target) for stroke in reversed(self.strokes)]
-        return self._with(reverted[::-1])
+        return self._with_strokes(reverted[::-1])
 
-    def _with(self, strokes: list[Stroke]) -> LabelsEdit:
+    def revert_records(self, *, is_exact: bool = True) -> LabelsEdit | None:
+        """Restore the records and show the pixels; see `apply_records`."""
+        return self._reconcile(tuple(change.inverse for change in reversed(self.changes)), is_exact)
+
+    def rebased(self, *, is_undone: bool) -> LabelsEdit:
+        """Return the edit with the present records where it ends (undone) or begins.
+
+        The history does not know brush strokes; this way it restores them with the edit.
+        """
+        registry = self.target.book
+        changes = tuple(_rebased(change, registry, is_undone) for change in self.changes)
+        return replace(
+            self, changes=tuple(change for change in changes if change.before or change.after)
+        )
+
+    def conflicts(self, *, is_undone: bool) -> list[ObjectRecord]:
+        """Return the objects, painted since, whose label_ids it needs to be undone or redone."""
+        registry = self.target.book
+        uids: set[int] = set()
+        label_ids = {stroke.value for stroke in self.strokes}
+        for change in self.changes:
+            uids.update(record.uid for record in (change.before, change.after) if record)
+            label_ids.discard(change.label_id)
+        for change in self.changes:
+            if (change.before is not None) == is_undone:  # an object that comes back
+                label_ids.add(change.label_id)
+        records = (registry.get(label_id) for label_id in sorted(label_ids))
+        return [record for record in records if record is not None and record.uid not in uids]
+
+    def _with_strokes(self, strokes: list[Stroke]) -> LabelsEdit:
         if all(done is planned for done, planned in zip(strokes, self.strokes, strict=True)):
             return self
         return replace(self, strokes=tuple(stroke for stroke in strokes if stroke.blocks))
 
-    def from_records(self, *, is_undone: bool) -> LabelsEdit:
-        """Return it so that what it ends (undone) or begins with is what is known of objects now.
-
-        The history knows nothing of brushes: what they have made of objects since is to come back
-        with the edit.
-        """
-        changes = tuple(_from_record(one, self.target.book, is_undone) for one in self.changes)
-        return replace(self, changes=tuple(one for one in changes if one.before or one.after))
-
-    def forget(self, *, is_exact: bool = True) -> LabelsEdit | None:
-        """Take the records back and show what was written; as `note`, after `erase`."""
-        return self._settle(tuple(one.inverse for one in reversed(self.changes)), is_exact)
-
-    def _settle(self, changes: tuple[RecordChange, ...], is_exact: bool) -> LabelsEdit | None:
-        corrections = settle(self.target, changes, is_exact=is_exact)
+    def _reconcile(self, changes: tuple[RecordChange, ...], is_exact: bool) -> LabelsEdit | None:
+        corrections = reconcile(self.target, changes, is_exact=is_exact)
         self.target.show()
         return LabelsEdit(self.target, (), corrections, self.label_id) if corrections else None
 
 
-def _from_record(change: RecordChange, book: ObjectRegistry, is_undone: bool) -> RecordChange:
+def _rebased(change: RecordChange, registry: ObjectRegistry, is_undone: bool) -> RecordChange:
     expected = change.after if is_undone else change.before
-    there = book.get(change.label_id)
-    if expected is None or (there is not None and there.uid != expected.uid):
+    record = registry.get(change.label_id)
+    if expected is None or (record is not None and record.uid != expected.uid):
         return change
-    return RecordChange(change.before, there) if is_undone else RecordChange(there, change.after)
+    if is_undone:
+        return RecordChange(change.before, record)
+    return RecordChange(record, change.after)

@@ -1,4 +1,4 @@
-"""Finding the objects in labels that came from elsewhere, and what a brush has made of them."""
+"""Measure the objects in existing labels, and re-measure them after brush edits."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from napari_sam.session.objects.packed import Start, region_of
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
 _BLOCK_PX: Final = 2**22
-"""What is read at once: the processor's caches hold most of it, and a volume is never copied."""
+"""Pixels read at once: most of them fit the processor's caches, and no volume is copied whole."""
 _MAX_SIDE: Final = 2048
-_MAX_STRETCHES: Final = 0.4
-"""For each pixel: where labels change more often, it is quicker to look at them one by one."""
 _FAR: Final = np.iinfo(np.int64).max
+
+Bounds = tuple[Start, Start]
+"""The first index of a box, and the one after its last."""
 
 
 def find_objects(labels: Labels) -> list[ObjectRecord]:
@@ -29,21 +30,23 @@ def find_objects(labels: Labels) -> list[ObjectRecord]:
 
     Negative labels are no objects.
     """
-    found = [_found(labels.read(region_of(*block)), block[0]) for block in _blocks(labels.shape)]
+    found = [
+        _find_in_array(labels.read(region_of(*block)), block[0]) for block in _blocks(labels.shape)
+    ]
     if not found:
         return []
     label_ids, areas, starts, stops = zip(*found, strict=True)
-    together = _Found(
+    segments = _Segments(
         np.concatenate(label_ids),
         np.concatenate(areas),
         np.concatenate(starts, axis=1),
         np.concatenate(stops, axis=1),
     )
-    return _records(_by_object(together))
+    return _records(_by_object(segments))
 
 
 def _blocks(shape: Start) -> Iterator[tuple[Start, Start]]:
-    """Cut an array into blocks that lie in memory, or in chunks, as much in one piece as can be."""
+    """Cut an array into blocks that are as contiguous in memory, or in chunks, as possible."""
     sides: list[int] = []
     for n in reversed(shape):
         sides.insert(0, max(1, min(n, _MAX_SIDE, _BLOCK_PX // prod(sides))))
@@ -53,53 +56,56 @@ def _blocks(shape: Start) -> Iterator[tuple[Start, Start]]:
         yield start, tuple(min(side, n - first) for first, side, n in spans)
 
 
-def recounted(
-    labels: Labels, book: ObjectRegistry, label_id: int, start: Start, stop: Start
+def remeasured(
+    labels: Labels, registry: ObjectRegistry, label_id: int, start: Start, stop: Start
 ) -> list[RecordChange]:
-    """Return what becomes of an object's record when it was changed within a box."""
-    record = book.get(label_id)
+    """Return the change of an object's record after changes within a box."""
+    record = registry.get(label_id)
     if record is not None:
         start = tuple(map(min, start, record.start))
         stop = tuple(map(max, stop, record.stop))
-    now = recounted_all(labels, {label_id: (start, stop)}).get(label_id)
-    if now is not None and record is not None:
-        now = replace(record, start=now.start, stop=now.stop, area_px=now.area_px)
-    return [] if record is None and now is None else [RecordChange(record, now)]
+    measured = measure(labels, {label_id: (start, stop)}).get(label_id)
+    if record is None and measured is None:
+        return []
+    return [RecordChange(record, updated(record, measured))]
 
 
-def recounted_all(
-    labels: Labels, boxes: Mapping[int, tuple[Start, Start]]
-) -> dict[int, ObjectRecord]:
-    """Return where objects lie now, and how large they are; without those of no pixel."""
+def updated(record: ObjectRecord | None, measured: ObjectRecord | None) -> ObjectRecord | None:
+    """Return a record with the extent that was measured; None if nothing is left."""
+    if record is None or measured is None:
+        return measured
+    return replace(record, start=measured.start, stop=measured.stop, area_px=measured.area_px)
+
+
+def measure(labels: Labels, boxes: Mapping[int, Bounds]) -> dict[int, ObjectRecord]:
+    """Return the extent of objects, each within a box; those without pixels are left out."""
     if not boxes:
         return {}
-    start = tuple(map(min, zip(*(a for a, _ in boxes.values()), strict=True)))
-    stop = tuple(map(max, zip(*(b for _, b in boxes.values()), strict=True)))
+    start = tuple(map(min, zip(*(first for first, _ in boxes.values()), strict=True)))
+    stop = tuple(map(max, zip(*(last for _, last in boxes.values()), strict=True)))
     found: dict[int, ObjectRecord] = {}
     if len(boxes) > 1 and _n_px(start, stop) < sum(_n_px(*box) for box in boxes.values()):
         for corner, shape in parts(start, _extent(start, stop)):
-            for one in in_array(labels.read(region_of(corner, shape)), corner):
-                _add(found, one)
+            add_parts(found, find_in_array(labels.read(region_of(corner, shape)), corner))
         return {label_id: found[label_id] for label_id in boxes if label_id in found}
-    for label_id, (first, end) in boxes.items():
-        for corner, shape in parts(first, _extent(first, end)):
-            own = labels.read(region_of(corner, shape)) == label_id
-            area_px = int(np.count_nonzero(own))
+    for label_id, (first, last) in boxes.items():
+        for corner, shape in parts(first, _extent(first, last)):
+            mask = labels.read(region_of(corner, shape)) == label_id
+            area_px = int(np.count_nonzero(mask))
             if area_px:
-                (box,) = ndimage.find_objects(own.view(np.uint8))
-                _add(found, _placed(label_id, corner, box, area_px))
+                (box,) = ndimage.find_objects(mask.view(np.uint8))
+                add_parts(found, [_at(label_id, corner, box, area_px)])
     return found
 
 
-def shrunk(
-    labels: Labels,
-    label_id: int,
-    start: Start,
-    stop: Start,
-    touched: Sequence[tuple[bool, bool]],
-) -> tuple[Start, Start] | None:
-    """Return the smallest box of an object within one, read no further than to its first pixels."""
-    low, high = list(start), list(stop)
+def tight_bounds(
+    labels: Labels, label_id: int, bounds: Bounds, touched: Sequence[tuple[bool, bool]]
+) -> Bounds | None:
+    """Return the bounding box of an object within a larger box.
+
+    Only sides that were touched are read, and no further than to the object's first pixels.
+    """
+    low, high = (list(corner) for corner in bounds)
     for axis, (is_first_touched, is_last_touched) in enumerate(touched):
         if is_first_touched:
             low[axis] += _n_empty(labels, label_id, low, high, axis, from_end=False)
@@ -119,18 +125,18 @@ def _n_empty(
     *,
     from_end: bool,
 ) -> int:
-    """Return how many rows of a box along an axis have no pixel of an object, at one side."""
+    """Return how many rows along an axis have no pixel of an object, at one side of a box."""
     n_empty, n_rows, length = 0, 1, high[axis] - low[axis]
     region = [slice(a, b) for a, b in zip(low, high, strict=True)]
-    others = tuple(one for one in range(len(region)) if one != axis)
+    other_axes = tuple(other for other in range(len(region)) if other != axis)
     while n_empty < length:
         n_rows = min(n_rows, length - n_empty)
         first = high[axis] - n_empty - n_rows if from_end else low[axis] + n_empty
         region[axis] = slice(first, first + n_rows)
-        own = labels.read(tuple(region)) == label_id
-        having = np.flatnonzero(own.any(axis=others))
-        if having.size:
-            return n_empty + int(n_rows - 1 - having[-1] if from_end else having[0])
+        mask = labels.read(tuple(region)) == label_id
+        rows = np.flatnonzero(mask.any(axis=other_axes))
+        if rows.size:
+            return n_empty + int(n_rows - 1 - rows[-1] if from_end else rows[0])
         n_empty += n_rows
         n_rows *= 2  # few reads where much is empty
     return n_empty
@@ -144,27 +150,38 @@ def _n_px(start: Start, stop: Start) -> int:
     return prod(_extent(start, stop))
 
 
-def _add(found: dict[int, ObjectRecord], one: ObjectRecord) -> None:
-    known = found.get(one.label_id)
-    found[one.label_id] = one if known is None else union(known, one)
-
-
-def _placed(label_id: int, start: Start, box: tuple[slice, ...], area_px: int) -> ObjectRecord:
+def _at(label_id: int, corner: Start, box: tuple[slice, ...], area_px: int) -> ObjectRecord:
     return ObjectRecord(
         label_id,
-        tuple(a + one.start for a, one in zip(start, box, strict=True)),
-        tuple(a + one.stop for a, one in zip(start, box, strict=True)),
+        tuple(first + span.start for first, span in zip(corner, box, strict=True)),
+        tuple(first + span.stop for first, span in zip(corner, box, strict=True)),
         area_px,
     )
 
 
-def in_array(array: NDArray[Any], start: Start) -> list[ObjectRecord]:
-    """Return the objects of an array whose first element is at `start`, in order of label_id."""
-    return _records(_found(array, start))
+def add_parts(objects: dict[int, ObjectRecord], records: Sequence[ObjectRecord]) -> None:
+    """Add parts of objects to those of the same label_id."""
+    for record in records:
+        known = objects.get(record.label_id)
+        objects[record.label_id] = record if known is None else _union(known, record)
 
 
-class _Found(NamedTuple):
-    """Parts of objects, of which one may have several."""
+def _union(record: ObjectRecord, other: ObjectRecord) -> ObjectRecord:
+    return replace(
+        record,
+        start=tuple(map(min, record.start, other.start)),
+        stop=tuple(map(max, record.stop, other.stop)),
+        area_px=record.area_px + other.area_px,
+    )
+
+
+def find_in_array(array: NDArray[Any], start: Start) -> list[ObjectRecord]:
+    """Return the objects of an array whose first element is at `start`, by label_id."""
+    return _records(_find_in_array(array, start))
+
+
+class _Segments(NamedTuple):
+    """Parts of objects, any number of each."""
 
     label_ids: NDArray[Any]
     """(N,)"""
@@ -176,78 +193,51 @@ class _Found(NamedTuple):
     """(n_axes, N), the last ones, exclusive."""
 
 
-def _found(array: NDArray[Any], start: Start) -> _Found:
+def _find_in_array(array: NDArray[Any], start: Start) -> _Segments:
     """Return the objects of an array whose first element is at `start`.
 
-    They are put together from stretches along the last axis, of which there are far fewer than
-    pixels: these are only compared, once.
+    They are put together from runs along the last axis, of which there are far fewer than pixels:
+    these are only compared, once.
     """
     is_last = np.ones(array.shape, np.bool_)
     np.not_equal(array[..., 1:], array[..., :-1], out=is_last[..., :-1])
     ends = np.flatnonzero(is_last)
-    if ends.size > array.size * _MAX_STRETCHES:
-        return _found_in_noise(array, start)
     label_ids = array.ravel()[ends]
-    own = label_ids > 0
-    lengths, label_ids, places = np.diff(ends, prepend=-1)[own], label_ids[own], ends[own]
-    starts = np.empty((array.ndim, len(places)), np.int64)
+    is_object = label_ids > 0
+    lengths = np.diff(ends, prepend=-1)[is_object]
+    label_ids, indices = label_ids[is_object], ends[is_object]
+    starts = np.empty((array.ndim, len(indices)), np.int64)
     for axis in reversed(range(array.ndim)):  # as unravel_index, which takes four times as long
-        rest = places // array.shape[axis]
-        starts[axis] = places - rest * array.shape[axis] + start[axis]
-        places = rest
+        rest = indices // array.shape[axis]
+        starts[axis] = indices - rest * array.shape[axis] + start[axis]
+        indices = rest
     stops = starts + 1
     starts[-1] -= lengths - 1
-    return _by_object(_Found(label_ids, lengths, starts, stops))
+    return _by_object(_Segments(label_ids, lengths, starts, stops))
 
 
-def _found_in_noise(array: NDArray[Any], start: Start) -> _Found:
-    """Return what `_found` does, in a time that does not depend on how often labels change."""
-    largest = int(array.max(initial=0))
-    if largest <= array.size:
-        label_ids = np.arange(largest + 1).astype(array.dtype)
-        numbers = np.maximum(array, 0).astype(np.int32)
-    else:
-        label_ids, inverse = np.unique(np.maximum(array, 0), return_inverse=True)
-        numbers = inverse.reshape(array.shape).astype(np.int32)
-        if label_ids[0] > 0:  # there is no background, which is to have the number 0
-            label_ids, numbers = np.insert(label_ids, 0, 0), numbers + 1
-    areas, boxes = np.bincount(numbers.ravel()), ndimage.find_objects(numbers)
-    own = np.flatnonzero(areas[1:]) + 1
-    spans = np.array([[(one.start, one.stop) for one in boxes[n - 1]] for n in own.tolist()])
-    spans = spans.reshape(len(own), array.ndim, 2) + np.array(start, np.int64)[:, None]
-    return _Found(label_ids[own], areas[own], spans[..., 0].T, spans[..., 1].T)
-
-
-def _by_object(found: _Found) -> _Found:
-    """Put together the parts of each object, in order of label_id."""
-    largest = int(found.label_ids.max(initial=0))
-    if largest <= found.label_ids.size:
-        label_ids = np.arange(largest + 1).astype(found.label_ids.dtype)
-        numbers = found.label_ids.astype(np.intp)
-    else:  # a list with a place for each number that there might be would be too long
-        label_ids, numbers = np.unique(found.label_ids, return_inverse=True)
-    n_axes, n = len(found.starts), len(label_ids)
+def _by_object(segments: _Segments) -> _Segments:
+    """Put together the parts of each object, by label_id."""
+    largest = int(segments.label_ids.max(initial=0))
+    if largest <= segments.label_ids.size:
+        label_ids = np.arange(largest + 1).astype(segments.label_ids.dtype)
+        indices = segments.label_ids.astype(np.intp)
+    else:  # an array with an element for every possible label_id would be too long
+        label_ids, indices = np.unique(segments.label_ids, return_inverse=True)
+    n_axes, n = len(segments.starts), len(label_ids)
     areas = np.zeros(n, np.int64)
-    np.add.at(areas, numbers, found.areas)
+    np.add.at(areas, indices, segments.areas)
     starts, stops = np.full((n_axes, n), _FAR), np.zeros((n_axes, n), np.int64)
     for axis in range(n_axes):
-        np.minimum.at(starts[axis], numbers, found.starts[axis])
-        np.maximum.at(stops[axis], numbers, found.stops[axis])
-    own = areas > 0
-    return _Found(label_ids[own], areas[own], starts[:, own], stops[:, own])
-
-
-def _records(found: _Found) -> list[ObjectRecord]:
-    starts, stops = found.starts.T.tolist(), found.stops.T.tolist()
-    rows = zip(found.label_ids.tolist(), starts, stops, found.areas.tolist(), strict=True)
-    return [ObjectRecord(n, tuple(a), tuple(b), area_px) for n, a, b, area_px in rows]
-
-
-def union(one: ObjectRecord, other: ObjectRecord) -> ObjectRecord:
-    """Return the record of one object of which these are two parts."""
-    return replace(
-        one,
-        start=tuple(map(min, one.start, other.start)),
-        stop=tuple(map(max, one.stop, other.stop)),
-        area_px=one.area_px + other.area_px,
+        np.minimum.at(starts[axis], indices, segments.starts[axis])
+        np.maximum.at(stops[axis], indices, segments.stops[axis])
+    is_object = areas > 0
+    return _Segments(
+        label_ids[is_object], areas[is_object], starts[:, is_object], stops[:, is_object]
     )
+
+
+def _records(segments: _Segments) -> list[ObjectRecord]:
+    starts, stops = segments.starts.T.tolist(), segments.stops.T.tolist()
+    rows = zip(segments.label_ids.tolist(), starts, stops, segments.areas.tolist(), strict=True)
+    return [ObjectRecord(n, tuple(a), tuple(b), area_px) for n, a, b, area_px in rows]

@@ -1,11 +1,11 @@
-"""What the user does to accepted objects, on the shown plane or elsewhere in the target."""
+"""Edits of accepted objects by the user, on the shown plane or elsewhere in the target."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +13,23 @@ from numpy.typing import NDArray
 from napari_sam.session.classes.classes import is_text
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState
-from napari_sam.session.objects.editing import Editing, Record
+from napari_sam.session.objects.editing import Editing, RecordEdit
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
 from napari_sam.session.objects.reopening import begin_with, current_record, reopen
 
 
+class Details(TypedDict, total=False):
+    """What the user may say about an object."""
+
+    class_name: str | None
+    reviewed: bool
+    note: str
+
+
 class ObjectEditing:
-    """Removes, merges, notes, adds and reopens objects of the target; each step can be undone."""
+    """Deletes, merges, describes, adds and reopens objects of the target; each can be undone."""
 
     def __init__(
         self,
@@ -42,7 +50,7 @@ class ObjectEditing:
         self._editing.need_target()
 
     def settle(self, timeout_s: float) -> None:
-        """Wait for objects that are being written, and note them if that is over by then.
+        """Wait for objects that are being written, and apply what is finished by then.
 
         Longer writes still complete, but their completion is not reported after `close`.
         """
@@ -50,39 +58,39 @@ class ObjectEditing:
 
     @property
     def overlap(self) -> Overlap:
-        """What happens where an accepted mask lies on other objects."""
+        """What happens where an accepted mask overlaps other objects."""
         return self._editing.overlap
 
     @overlap.setter
     def overlap(self, overlap: Overlap) -> None:
         self._editing.overlap = overlap
 
-    def write_down(self, record: Record | None) -> None:
+    def set_journal(self, record: RecordEdit | None) -> None:
         """Report every edit of objects as it is applied, on the thread that applies it."""
-        self._editing.record = record
+        self._editing.set_journal(record)
 
     def remove(self, label_ids: Sequence[int]) -> None:
-        """Delete objects of the target, on whatever slice; can be undone."""
+        """Delete objects of the target, on any slice; can be undone."""
         records = [self._record(label_id) for label_id in label_ids]
         if records:
             self._editing.remove(records, self._decoding.state)
 
     def merge(self, label_ids: Sequence[int]) -> None:
-        """Make one object of several, with the first one's label_id; can be undone."""
+        """Merge several objects into the first one, which keeps its label_id; can be undone."""
         records = [self._record(label_id) for label_id in dict.fromkeys(label_ids)]
         if len(records) < 2:
             msg = "There is nothing to merge: choose two objects or more."
             raise TargetError(msg)
         self._editing.merge(records, self._decoding.state)
 
-    def note(self, label_ids: Sequence[int], **what: Any) -> None:
-        """Note something of objects: `class_name`, `reviewed` or `note`; can be undone."""
-        for text in what.values():
-            if isinstance(text, str) and not is_text(text):
-                msg = f"{text!r} cannot be noted: half a character is in it."
+    def update(self, label_ids: Sequence[int], **details: Unpack[Details]) -> None:
+        """Set `class_name`, `reviewed` or `note` of objects; can be undone."""
+        for text in (details.get("class_name"), details.get("note")):
+            if text is not None and not is_text(text):
+                msg = f"{text!r} contains an invalid Unicode character (lone surrogate)."
                 raise TargetError(msg)
         records = [self._record(label_id) for label_id in label_ids]
-        changes = [RecordChange(record, replace(record, **what)) for record in records]
+        changes = [RecordChange(record, replace(record, **details)) for record in records]
         if changes:
             self._editing.change(changes, self._decoding.state)
 
@@ -94,39 +102,39 @@ class ObjectEditing:
         *,
         keep_remains: bool = False,
     ) -> None:
-        """Write objects from elsewhere into the target, in the background; undone as one."""
+        """Add objects from elsewhere to the target, in the background; undone as one."""
         if into is None:
             self._editing.need_target()
         self._editing.add(records, self._decoding.state, on_added, into, keep_remains=keep_remains)
 
-    # The object being made --------------------------------------------------------------------
+    # The object in progress -------------------------------------------------------------------
 
     def reopen(self, label_id: int) -> None:
-        """Have an accepted object be the one that is being made, with its prompts; can be undone.
+        """Re-edit an accepted object from its prompts; can be undone.
 
-        It stays in the target as it is until it is accepted again. One that came from elsewhere
-        starts from its pixels.
+        It stays in the target as it is until it is accepted again. An object from elsewhere starts
+        from its pixels.
         """
         target = self._editing.check_free()
         self._continue_with(reopen(target, self._record(label_id)))
 
     @property
     def reopened_label_id(self) -> int | None:
-        """The accepted object that is being made again; None if there is none."""
+        """The accepted object that is being re-edited; None if there is none."""
         reopened, target = self._decoding.state.reopened, self._editing.target
         if reopened is None or target is None:
             return None
-        with suppress(TargetError):  # that it fits no longer is told when it is written to
+        with suppress(TargetError):  # a target that no longer fits is reported when written to
             record = current_record(reopened, target.labels.book)
             return None if record is None else record.label_id
         return None
 
     def improve(self, region: NDArray[np.bool_], top: int, left: int) -> None:
-        """Begin a new object with pixels that somebody else has found; can be undone."""
+        """Begin a new object from existing pixels; can be undone."""
         self._continue_with(begin_with(region, top, left))
 
     def resume(self, state: ObjectState, label_id: int | None = None) -> None:
-        """Go on with an object that was being made before, maybe elsewhere; can be undone."""
+        """Resume an object that was in progress before, maybe in another program."""
         if label_id is not None:
             target = self._editing.check_free()
             state = replace(state, reopened=reopen(target, self._record(label_id)).reopened)

@@ -1,4 +1,4 @@
-"""Masks and labels of an n-D region, packed, for whoever holds on to many of them."""
+"""Compressed masks and labels of an n-D region."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 Start = tuple[int, ...]
 """One index per axis."""
 
-_FASTEST: Final = 1
-"""A level of compression."""
+FASTEST: Final = 1
+"""The level of compression."""
 
 
 def region_of(start: Start, shape: Start) -> tuple[slice, ...]:
@@ -23,14 +23,16 @@ def region_of(start: Start, shape: Start) -> tuple[slice, ...]:
 
 
 def subtract_mask(
-    pixels: NDArray[np.bool_], start: Start, other: NDArray[np.bool_], other_start: Start
+    pixels: NDArray[np.bool_], start: Start, mask: NDArray[np.bool_], mask_start: Start
 ) -> None:
-    """Take the pixels of another box, where they are True, away from those of a box."""
-    low = np.maximum(start, other_start)
-    high = np.minimum(np.add(start, pixels.shape), np.add(other_start, other.shape))
+    """Clear the pixels of a box where a mask on another box is True."""
+    low = np.maximum(start, mask_start)
+    high = np.minimum(np.add(start, pixels.shape), np.add(mask_start, mask.shape))
     if (low < high).all():
-        inside, theirs = (tuple(map(slice, low - at, high - at)) for at in (start, other_start))
-        pixels[inside] &= ~other[theirs]
+        in_box, in_mask = (
+            tuple(map(slice, low - first, high - first)) for first in (start, mask_start)
+        )
+        pixels[in_box] &= ~mask[in_mask]
 
 
 class PackedMask:
@@ -40,18 +42,18 @@ class PackedMask:
         self.start: Start = start
         self.shape: Start = mask.shape
         self.area_px = int(np.count_nonzero(mask))
-        self.packed = zlib.compress(np.packbits(mask).tobytes(), _FASTEST)
+        self.packed = zlib.compress(np.packbits(mask).tobytes(), FASTEST)
 
     @classmethod
     def from_packed(cls, start: Start, shape: Start, area_px: int, packed: bytes) -> PackedMask:
-        """Return the mask whose attributes these were."""
+        """Return the mask with these attributes."""
         mask = cls.__new__(cls)
         mask.start, mask.shape, mask.area_px, mask.packed = start, shape, area_px, packed
         return mask
 
     @property
     def size_bytes(self) -> int:
-        """How much memory it takes."""
+        """Memory that it takes."""
         return len(self.packed)
 
     @property
@@ -67,20 +69,20 @@ class PackedMask:
 
 
 class PackedLabels:
-    """An integer array; mostly there is background alone."""
+    """An integer array; most are only background."""
 
     def __init__(self, labels: NDArray[Any]) -> None:
         self._shape, self._dtype = labels.shape, labels.dtype
-        self._packed = zlib.compress(labels.tobytes(), _FASTEST) if labels.any() else None
+        self._packed = zlib.compress(labels.tobytes(), FASTEST) if labels.any() else None
 
     @property
     def size_bytes(self) -> int:
-        """How much memory it takes."""
+        """Memory that it takes."""
         return 0 if self._packed is None else len(self._packed)
 
     @property
     def labels(self) -> NDArray[Any]:
-        """The array; not to be written to."""
+        """The array, read-only."""
         if self._packed is None:
             return np.zeros(self._shape, self._dtype)
         return np.frombuffer(zlib.decompress(self._packed), self._dtype).reshape(self._shape)
@@ -88,7 +90,7 @@ class PackedLabels:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Pixels that get one label, and what they were before."""
+    """Pixels that get a new label, with the labels that they had."""
 
     mask: PackedMask
     before: PackedLabels

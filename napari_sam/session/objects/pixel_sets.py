@@ -13,7 +13,7 @@ from scipy import ndimage
 from napari_sam.session.objects.packed import PackedMask, Start
 
 TILE_PX: Final = 512
-"""As long as the chunks of a sparse target, so that each of them is read and written once."""
+"""The side of a chunk of a sparse target, so that each chunk is read and written once."""
 
 
 class PixelSet:
@@ -21,42 +21,48 @@ class PixelSet:
 
     def __init__(self, masks: Iterable[PackedMask] = ()) -> None:
         self._tiles: dict[Start, NDArray[np.bool_]] = {}
-        for one in masks:
-            self.add(one.start, one.mask)
+        self.add_masks(masks)
+
+    def add_masks(self, masks: Iterable[PackedMask]) -> None:
+        """Add the pixels of some masks."""
+        for packed in masks:
+            self.add(packed.start, packed.mask)
 
     def add(self, start: Start, mask: NDArray[np.bool_]) -> None:
         """Add the pixels of a box where a mask is True."""
-        for index, inside, own in tiles_of(start, mask.shape):
-            if mask[own].any():
-                self._tile(index)[inside] |= mask[own]
+        for index, in_tile, in_box in tiles_of(start, mask.shape):
+            if mask[in_box].any():
+                self._tile(index)[in_tile] |= mask[in_box]
 
     def add_places(self, places: Sequence[NDArray[Any]]) -> None:
         """Add pixels by their indices, one array for each axis; they may lie far apart."""
         sides = np.array(tile_shape(len(places)))[:, None]
-        at = np.stack([np.ravel(one) for one in np.broadcast_arrays(*places)]).astype(np.int64)
-        if not at.size:
+        pixels = np.stack([np.ravel(axis) for axis in np.broadcast_arrays(*places)])
+        pixels = pixels.astype(np.int64)
+        if not pixels.size:
             return
-        index = at // sides
-        grid = np.ravel_multi_index(tuple(index), tuple(index.max(axis=1) + 1))
-        order = np.argsort(grid, kind="stable")
-        for part in np.split(order, np.flatnonzero(np.diff(grid[order])) + 1):
-            own = index[:, part[0]]
-            self._tile(tuple(own.tolist()))[tuple(at[:, part] - own[:, None] * sides)] = True
+        tiles = pixels // sides
+        tile_numbers = np.ravel_multi_index(tuple(tiles), tuple(tiles.max(axis=1) + 1))
+        order = np.argsort(tile_numbers, kind="stable")
+        for part in np.split(order, np.flatnonzero(np.diff(tile_numbers[order])) + 1):
+            index = tiles[:, part[0]]
+            in_tile = tuple(pixels[:, part] - index[:, None] * sides)
+            self._tile(tuple(index.tolist()))[in_tile] = True
 
     def discard(self, start: Start, mask: NDArray[np.bool_]) -> None:
-        """Take away the pixels of a box where a mask is True."""
-        for index, inside, own in tiles_of(start, mask.shape):
+        """Remove the pixels of a box where a mask is True."""
+        for index, in_tile, in_box in tiles_of(start, mask.shape):
             tile = self._tiles.get(index)
             if tile is not None:
-                tile[inside] &= ~mask[own]
+                tile[in_tile] &= ~mask[in_box]
 
     def read(self, start: Start, shape: Start) -> NDArray[np.bool_]:
         """Return which pixels of a box are in the set."""
         read = np.zeros(shape, np.bool_)
-        for index, inside, own in tiles_of(start, shape):
+        for index, in_tile, in_box in tiles_of(start, shape):
             tile = self._tiles.get(index)
             if tile is not None:
-                read[own] = tile[inside]
+                read[in_box] = tile[in_tile]
         return read
 
     def masks(self) -> tuple[PackedMask, ...]:
@@ -65,8 +71,8 @@ class PixelSet:
         for index, tile in self._tiles.items():
             (box,) = ndimage.find_objects(tile.view(np.uint8)) or [None]
             if box is not None:
-                corner = zip(index, tile_shape(tile.ndim), box, strict=True)
-                start = tuple(number * side + one.start for number, side, one in corner)
+                axes = zip(index, tile_shape(tile.ndim), box, strict=True)
+                start = tuple(n * side + span.start for n, side, span in axes)
                 packed.append(PackedMask(start, tile[box]))
         return tuple(packed)
 
@@ -85,17 +91,17 @@ def tile_shape(n_axes: int) -> Start:
 def tiles_of(
     start: Start, shape: Start
 ) -> Iterator[tuple[Start, tuple[slice, ...], tuple[slice, ...]]]:
-    """Yield the tiles that a box lies on."""
+    """Yield the tiles that a box meets: the index of each, and their overlap within both."""
     sides = tile_shape(len(shape))
     ranges = [
         range(first // side, (first + n - 1) // side + 1)
         for first, n, side in zip(start, shape, sides, strict=True)
     ]
     for index in product(*ranges):
-        inside, own = [], []
+        in_tile, in_box = [], []
         for number, side, first, n in zip(index, sides, start, shape, strict=True):
             corner = number * side
             begin, end = max(first, corner), min(first + n, corner + side)
-            inside.append(slice(begin - corner, end - corner))
-            own.append(slice(begin - first, end - first))
-        yield index, tuple(inside), tuple(own)
+            in_tile.append(slice(begin - corner, end - corner))
+            in_box.append(slice(begin - first, end - first))
+        yield index, tuple(in_tile), tuple(in_box)

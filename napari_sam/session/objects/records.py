@@ -1,24 +1,20 @@
-"""What is known of the objects in some labels: one record each, kept true by edits."""
+"""The records of the objects in some labels, which edits keep true."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
+from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
-from napari_sam.session.objects.packed import Start
-
-if TYPE_CHECKING:
-    from napari_sam.session.decoding.object_state import ObjectState
-    from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.packed import PackedMask, Start
 
 
 def score_of(predicted_iou: float) -> float:
-    """Return the score of an object made here: the predicted IoU, which may exceed 1 a little."""
+    """Return the score of an object made here: the predicted IoU, which may slightly exceed 1."""
     return min(float(predicted_iou), 1.0)
 
 
@@ -35,24 +31,23 @@ class ObjectRecord:
     area_px : int
         Number of its pixels.
     score, stability : float, optional
-        The predicted IoU, at most 1, and the stability score of its mask, for one that was made
-        here.
+        The predicted IoU, at most 1, and the stability score of its mask, if it was made here.
     class_name : str, optional
         Its class.
     reviewed : bool
-        Whether the user has looked at it again.
+        Whether the user has reviewed it.
     note : str
-        What the user wrote of it.
+        The user's note.
     state : ObjectState, optional
         The prompts it was made with; None for an object from elsewhere.
     masks : tuple of PackedMask
-        The mask as it was accepted, whatever other objects have taken of it, so that overlaps can
-        be exported and later strokes of a brush be told; empty for an object from elsewhere.
+        The mask as accepted, whatever other objects have taken of it, so that overlaps can be
+        exported and brush strokes be recognised; empty for an object from elsewhere.
     brushed : BrushEdits
-        What a brush has done to it.
+        What a brush has added to it and erased of it.
     uid : int
-        Tells it from another object that gets its number later; the same for all records of an
-        object, in this program.
+        Distinguishes it from another object that gets its label_id later; the same for all records
+        of an object, in this program.
     """
 
     label_id: int
@@ -82,19 +77,19 @@ class ObjectRecord:
 
 @dataclass(frozen=True, eq=False)
 class RecordChange:
-    """What an edit makes of a record: None where there is none before or after."""
+    """A record before and after an edit: None where the object does not exist."""
 
     before: ObjectRecord | None
     after: ObjectRecord | None
 
     @property
     def inverse(self) -> RecordChange:
-        """The change that takes this one back."""
+        """The change that reverts this one."""
         return RecordChange(self.after, self.before)
 
     @property
     def label_id(self) -> int:
-        """The integer of the object, which stays the same."""
+        """The object's label_id, which stays the same."""
         record = self.before or self.after
         return 0 if record is None else record.label_id
 
@@ -103,10 +98,11 @@ class ObjectRegistry:
     """The records of all objects in some labels, by label_id."""
 
     changed = Signal(frozenset)
-    """With the label_ids of records that are new, changed or gone."""
+    """Sent with the label_ids of records that are new, changed or gone."""
 
     def __init__(self) -> None:
         self._records: dict[int, ObjectRecord] = {}
+        self._reserved_label_id = 0
 
     def __len__(self) -> int:
         return len(self._records)
@@ -118,7 +114,7 @@ class ObjectRegistry:
         return label_id in self._records
 
     def get(self, label_id: int) -> ObjectRecord | None:
-        """Return the record of an object; None if there is none."""
+        """Return the record of an object; None if it does not exist."""
         return self._records.get(label_id)
 
     @property
@@ -126,28 +122,39 @@ class ObjectRegistry:
         """The largest label_id of a record, 0 without one."""
         return max(self._records, default=0)
 
+    @property
+    def reserved_label_id(self) -> int:
+        """The largest label_id that an object has, or had: new objects get larger ones."""
+        return self._reserved_label_id
+
+    def reserve(self, label_id: int) -> None:
+        """Keep new objects from getting this label_id or a smaller one."""
+        self._reserved_label_id = max(self._reserved_label_id, label_id)
+
     def apply(self, changes: tuple[RecordChange, ...]) -> None:
-        """Make the records what the changes say."""
-        touched: set[int] = set()
+        """Apply changes to the records."""
+        label_ids: set[int] = set()
         for change in changes:
             if change.before is not None:
                 self._records.pop(change.before.label_id, None)
-                touched.add(change.before.label_id)
+                label_ids.add(change.before.label_id)
             if change.after is not None:
-                # Last in any case, so that a journal brings back the same order.
+                # Always the last one, so that a journal restores the same order.
                 self._records.pop(change.after.label_id, None)
                 self._records[change.after.label_id] = change.after
-                touched.add(change.after.label_id)
-        if touched:
-            self.changed.emit(frozenset(touched))
+                label_ids.add(change.after.label_id)
+        if label_ids:
+            self.reserve(max(label_ids))
+            self.changed.emit(frozenset(label_ids))
 
     def replace_all(self, records: list[ObjectRecord]) -> None:
-        """Forget all records and keep these."""
-        touched = frozenset(self._records) | {record.label_id for record in records}
+        """Replace all records."""
+        label_ids = frozenset(self._records) | {record.label_id for record in records}
         self._records = {record.label_id: record for record in records}
-        self.changed.emit(touched)
+        self._reserved_label_id = self.largest_label_id
+        self.changed.emit(label_ids)
 
 
 def counted(n_objects: int) -> str:
-    """Return how many objects there are, in words."""
+    """Return a number of objects in words."""
     return "1 object" if n_objects == 1 else f"{n_objects} objects"

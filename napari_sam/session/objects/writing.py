@@ -1,4 +1,4 @@
-"""Writing objects into labels: which number and which pixels they get."""
+"""New objects in labels: which label_id and which pixels they get."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_sam.session.objects.edits import LabelsEdit, Overlap, Stroke
 from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
-from napari_sam.session.objects.overlaps import Known, losses
+from napari_sam.session.objects.overlaps import GetRecord, pixels_lost
 from napari_sam.session.objects.packed import (
     Block,
     PackedLabels,
@@ -20,69 +20,69 @@ from napari_sam.session.objects.packed import (
     region_of,
     subtract_mask,
 )
-from napari_sam.session.objects.planning import blocks_of
+from napari_sam.session.objects.planning import blocks_of, free_label_ids
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
 if TYPE_CHECKING:
     from napari_sam.engine.masks import MaskCrop
 
 LEAST_SHARE: Final = 0.05
-"""Share of its mask that an object must get. Two masks of the same thing differ by a rim of some
+"""Share of its mask that an object must get. Two masks of the same object differ by a rim of a few
 pixels: what an accepted object leaves of another mask of it is no object."""
 
 
 @dataclass(frozen=True, eq=False)
 class NewObject:
-    """What is accepted."""
+    """An object to be accepted."""
 
     # its pixels in the plane, in parts that do not overlap: each (h, w) bool, with the row and
     # the column of its first pixel
     mask: Iterable[MaskCrop]
-    record: ObjectRecord  # what is to be noted of it; number and place are filled in
-    replaced: ObjectRecord | None = None  # the object that it takes the place of
+    record: ObjectRecord  # its record, without label_id and bounding box
+    replaced: ObjectRecord | None = None  # the object that it replaces
 
 
 def plan_object(
-    plane: LabelsPlane, new: NewObject, overlap: Overlap, book: ObjectRegistry | None = None
+    plane: LabelsPlane, new: NewObject, overlap: Overlap, registry: ObjectRegistry | None = None
 ) -> LabelsEdit:
     """Plan to write an object, without writing it yet."""
     labels, replaced = plane.labels, new.replaced
-    known = (labels.book if book is None else book).get
-    label_id = free_label_ids(labels, 1) if replaced is None else replaced.label_id
+    registry = labels.book if registry is None else registry
+    label_id = free_label_ids(labels, registry) if replaced is None else replaced.label_id
     masks: Iterable[tuple[NDArray[np.bool_], Start]]
     masks = (plane.to_nd(part, top, left) for part, top, left in new.mask)
     if replaced is not None:
         masks = replaced.brushed.corrected(masks)
     record = replace(new.record, label_id=label_id)
-    edit, is_empty = _plan_masks(labels, record, masks, overlap, known)
+    edit, is_empty = _plan_masks(labels, record, masks, overlap, registry.get)
     if edit is None:
         raise TargetError(_nothing_to_accept(is_empty))
     if replaced is None:
         return edit
     (written,) = edit.strokes
-    *lost, made = edit.changes
+    *lost, added = edit.changes
     return replace(
         edit,
         strokes=(Stroke(0, _left_over(labels, replaced, written)), written),
-        changes=(*lost, RecordChange(replaced, made.after)),
+        changes=(*lost, RecordChange(replaced, added.after)),
     )
 
 
 def _left_over(labels: Labels, replaced: ObjectRecord, written: Stroke) -> tuple[Block, ...]:
-    """Return the pixels that an object has and will have no longer.
+    """Return the pixels that an object loses when it is replaced.
 
-    Without those that are written again: were they erased first, what a brush erases of them
-    later could not be told from that, and undo would bring it back.
+    Not those that are written again: were they erased first, undo could not tell that from a
+    later erasure by a brush, and would restore what the brush erased.
     """
     blocks = []
-    again = [(block.mask.start, block.mask.mask) for block in written.blocks]
+    written_masks = [(block.mask.start, block.mask.mask) for block in written.blocks]
     for block in blocks_of(labels, replaced):
-        own = block.mask.mask
-        for start, mask in again:
-            subtract_mask(own, block.mask.start, mask, start)
-        if own.any():
-            before = np.where(own, replaced.label_id, 0).astype(labels.dtype)
-            blocks.append(Block(PackedMask(block.mask.start, own), PackedLabels(before)))
+        left_over = block.mask.mask
+        for start, mask in written_masks:
+            subtract_mask(left_over, block.mask.start, mask, start)
+        if left_over.any():
+            pixels = np.where(left_over, replaced.label_id, 0).astype(labels.dtype)
+            blocks.append(Block(PackedMask(block.mask.start, left_over), PackedLabels(pixels)))
     return tuple(blocks)
 
 
@@ -91,114 +91,112 @@ def _plan_masks(
     record: ObjectRecord,
     masks: Iterable[tuple[NDArray[np.bool_], Start]],
     overlap: Overlap,
-    known: Known,
+    get_record: GetRecord,
     least_share: float = LEAST_SHARE,
 ) -> tuple[LabelsEdit | None, bool]:
     """Plan to write an object; return None if too little is left, and whether it was empty."""
-    kept, blocks, asked_px = [], [], 0
+    accepted, blocks, asked_px = [], [], 0
     for mask, start in masks:
         asked_px += int(np.count_nonzero(mask))
-        before = labels.read(region_of(start, mask.shape))
-        is_free = (before == 0) | (before == record.label_id)
+        pixels = labels.read(region_of(start, mask.shape))
+        is_free = (pixels == 0) | (pixels == record.label_id)
         written = _allowed(mask, is_free, overlap)
         if written.any():
-            kept.append(PackedMask(start, mask))
-            blocks.append(Block(PackedMask(start, written), PackedLabels(before)))
+            accepted.append(PackedMask(start, mask))
+            blocks.append(Block(PackedMask(start, written), PackedLabels(pixels)))
     stroke = Stroke(record.label_id, tuple(blocks))
     if not blocks or stroke.area_px < least_share * asked_px:
         return None, asked_px == 0
     start, stop = _bounds(block.mask for block in blocks)
-    record = replace(record, start=start, stop=stop, area_px=stroke.area_px, masks=tuple(kept))
-    others = losses(labels, blocks, lambda one: None if one == record.label_id else known(one))
-    changes = (*others, RecordChange(None, record))
-    return LabelsEdit(labels, (stroke,), changes, record.label_id), False
+    record = replace(record, start=start, stop=stop, area_px=stroke.area_px, masks=tuple(accepted))
+    lost = pixels_lost(labels, blocks, get_record, to=record.label_id)
+    return LabelsEdit(
+        labels, (stroke,), (*lost, RecordChange(None, record)), record.label_id
+    ), False
 
 
-def write_objects(
+def add_objects(
     labels: Labels,
     records: Sequence[ObjectRecord],
     overlap: Overlap,
-    book: ObjectRegistry | None = None,
+    registry: ObjectRegistry | None = None,
     *,
     keep_remains: bool = False,
 ) -> tuple[LabelsEdit, bool]:
     """Write objects from elsewhere, one after the other; may run on any thread.
 
-    The objects keep their label_ids where all of these are larger than those of the labels, and
-    fit; else they are numbered on.
+    The objects keep their label_ids if all of these fit and are larger than those of the labels;
+    otherwise they get the next ones. Returns also whether all pixels were written.
     """
-    label_ids = [record.label_id for record in records]
-    largest = labels.max_label_id()
-    if not largest < min(label_ids, default=0) <= max(label_ids) <= np.iinfo(labels.dtype).max:
-        first = free_label_ids(labels, len(records))
-        label_ids = list(range(first, first + len(records)))
-    known_before = (labels.book if book is None else book).get
-    now: dict[int, ObjectRecord | None] = {}
+    registry = labels.book if registry is None else registry
+    changed: dict[int, ObjectRecord | None] = {}
 
-    def known(label_id: int) -> ObjectRecord | None:
-        return now[label_id] if label_id in now else known_before(label_id)
+    def get_record(label_id: int) -> ObjectRecord | None:
+        return changed[label_id] if label_id in changed else registry.get(label_id)
 
     least_share = 0.0 if keep_remains else LEAST_SHARE
-    written: list[LabelsEdit] = []
+    edits: list[LabelsEdit] = []
     is_exact = True
     try:
-        for record, label_id in zip(records, label_ids, strict=True):
-            numbered = replace(record, label_id=label_id)
-            edit = _plan_if_free(labels, numbered, overlap, known, least_share)
-            if edit is not None:
-                done = edit.write()
-                written.append(done)
-                is_exact = is_exact and done is edit
-                now.update((change.label_id, change.after) for change in edit.changes)
+        for record in _with_label_ids(labels, records, registry):
+            planned = _plan_if_free(labels, record, overlap, get_record, least_share)
+            if planned is not None:
+                written = planned.write()
+                edits.append(written)
+                is_exact = is_exact and written is planned
+                changed.update((change.label_id, change.after) for change in planned.changes)
     except BaseException:
-        for edit in reversed(written):
-            edit.erase()
+        for edit in reversed(edits):
+            edit.revert()
         raise
-    if not written:
+    if not edits:
         msg = "Nothing was added: the pixels belong to other objects, or there are no objects."
         raise TargetError(msg)
-    changes = _net(change for edit in written for change in edit.changes)
-    made = [change.label_id for change in changes if change.before is None]
-    strokes = tuple(stroke for edit in written for stroke in edit.strokes)
-    return LabelsEdit(labels, strokes, changes, min(made)), is_exact
+    changes = _net(change for edit in edits for change in edit.changes)
+    label_id = min(change.label_id for change in changes if change.before is None)
+    strokes = tuple(stroke for edit in edits for stroke in edit.strokes)
+    return LabelsEdit(labels, strokes, changes, label_id), is_exact
+
+
+def _with_label_ids(
+    labels: Labels, records: Sequence[ObjectRecord], registry: ObjectRegistry
+) -> list[ObjectRecord]:
+    """Return records with label_ids that are free."""
+    label_ids = [record.label_id for record in records]
+    largest, limit = labels.max_label_id(), np.iinfo(labels.dtype).max
+    if largest < min(label_ids, default=0) <= max(label_ids) <= limit:
+        return list(records)
+    first = free_label_ids(labels, registry, len(records))
+    return [replace(record, label_id=first + n) for n, record in enumerate(records)]
 
 
 def _net(changes: Iterable[RecordChange]) -> tuple[RecordChange, ...]:
     """Return one change for each object, in the order of the last ones.
 
-    An object that is new, and then wholly taken by another one, is not among them.
+    Objects that are new, but wholly covered by a later one, are left out.
     """
     net: dict[int, RecordChange] = {}
     for change in changes:
         first = net.pop(change.label_id, change)
         net[change.label_id] = RecordChange(first.before, change.after)
-    return tuple(one for one in net.values() if one.before is not None or one.after is not None)
+    return tuple(change for change in net.values() if change.before or change.after)
 
 
 def _plan_if_free(
-    labels: Labels, record: ObjectRecord, overlap: Overlap, known: Known, least_share: float
+    labels: Labels,
+    record: ObjectRecord,
+    overlap: Overlap,
+    get_record: GetRecord,
+    least_share: float,
 ) -> LabelsEdit | None:
-    """Plan to write an object; None if too little is left, or the overlap refuses it."""
-    masks = ((one.mask, one.start) for one in record.masks)
+    """Plan to write an object; None if too little is left, or the overlap is refused."""
+    masks = ((mask.mask, mask.start) for mask in record.masks)
     try:
-        return _plan_masks(labels, record, masks, overlap, known, least_share)[0]
+        return _plan_masks(labels, record, masks, overlap, get_record, least_share)[0]
     except TargetError:
         if overlap is not Overlap.REFUSE:
             raise
         return None
-
-
-def free_label_ids(labels: Labels, count: int) -> int:
-    """Return the first of so many label_ids in a row that are not in use."""
-    label_id = labels.max_label_id() + 1
-    if label_id + count - 1 > np.iinfo(labels.dtype).max:
-        left = "no number" if count == 1 else f"fewer than {count} numbers"
-        msg = (
-            f"The target layer ({labels.dtype}) has {left} left after {label_id - 1}: choose "
-            "another target, or convert it to a wider type (right-click the layer)."
-        )
-        raise TargetError(msg)
-    return label_id
 
 
 def _allowed(
@@ -209,8 +207,8 @@ def _allowed(
     free: NDArray[np.bool_] = mask & is_free
     if overlap is Overlap.REFUSE and (free != mask).any():
         msg = (
-            "Not accepted: this mask lies on another object. Correct it, or choose another way "
-            "to treat overlaps."
+            "Not accepted: this mask overlaps another object. Correct the mask, or change "
+            "'overlaps'."
         )
         raise TargetError(msg)
     return free
@@ -218,10 +216,10 @@ def _allowed(
 
 def _nothing_to_accept(is_empty: bool) -> str:
     if is_empty:
-        return "Nothing to accept: this mask is empty. Choose another one or add a click."
+        return "Nothing to accept: this mask is empty. Choose another mask or add a click."
     return (
-        "Nothing to accept: every pixel of this mask, or almost every one, belongs to other "
-        "objects already. Choose another mask, or replace the others."
+        "Nothing to accept: (almost) all pixels of this mask already belong to other objects. "
+        "Choose another mask, or set 'overlaps' to 'replace the others'."
     )
 
 
@@ -229,9 +227,9 @@ def _bounds(masks: Iterator[PackedMask]) -> tuple[Start, Start]:
     """Return the bounding box of some masks: its first index, and the one after its last."""
     starts, stops = [], []
     for packed in masks:
-        places = np.nonzero(packed.mask)
-        starts.append([a + int(n.min()) for a, n in zip(packed.start, places, strict=True)])
-        stops.append([a + int(n.max()) + 1 for a, n in zip(packed.start, places, strict=True)])
+        indices = np.nonzero(packed.mask)
+        starts.append([a + int(n.min()) for a, n in zip(packed.start, indices, strict=True)])
+        stops.append([a + int(n.max()) + 1 for a, n in zip(packed.start, indices, strict=True)])
     return (
         tuple(int(n) for n in np.min(starts, axis=0)),
         tuple(int(n) for n in np.max(stops, axis=0)),

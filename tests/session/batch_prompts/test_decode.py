@@ -302,7 +302,7 @@ def test_what_was_found_waits_while_something_else_is_written(waiting, listen):
         assert go_on.wait(TIMEOUT_S)
 
     session.batch_prompts.find(BOXED)
-    session.objects.write_down(record)
+    session.objects.set_journal(record)
     there = PackedMask((200, 200), np.ones((9, 9), bool))
     session.objects.add([ObjectRecord(0, (), (), 0, masks=(there,))])
     assert is_written.wait(TIMEOUT_S)

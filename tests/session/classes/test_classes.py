@@ -63,8 +63,8 @@ def test_a_name_is_one_line_and_a_color_is_hexadecimal():
 
 
 def test_what_objects_have_is_in_the_table(session):
-    session.objects.note([1], class_name="nucleus")
-    session.objects.note([2], class_name="debris")
+    session.objects.update([1], class_name="nucleus")
+    session.objects.update([2], class_name="debris")
     assert names(session) == ["nucleus", "debris"]
     assert [one.color for one in session.classes.table.classes] == list(PALETTE[:2])
     session.classes.ensure([TEAM[0], TEAM[1], None])
@@ -75,7 +75,7 @@ def test_what_objects_have_is_in_the_table(session):
 def test_renaming_a_class_renames_its_objects_and_is_one_step(session):
     session.classes.add("nucleus")
     session.classes.add("debris")
-    session.objects.note([1, 3], class_name="nucleus")
+    session.objects.update([1, 3], class_name="nucleus")
     session.classes.choose("nucleus")
     session.classes.rename("nucleus", "cell")
     assert names(session) == ["cell", "debris"]
@@ -95,7 +95,7 @@ def test_renaming_a_class_renames_its_objects_and_is_one_step(session):
 
 def test_removing_a_class_leaves_its_objects_without_one(session):
     session.classes.load(TEAM)
-    session.objects.note([2], class_name="nucleus")
+    session.objects.update([2], class_name="nucleus")
     session.classes.choose("nucleus")
     session.classes.remove("nucleus")
     assert names(session) == ["Zellkern 核"]
@@ -109,7 +109,7 @@ def test_removing_a_class_leaves_its_objects_without_one(session):
 def test_adding_recoloring_and_loading_can_be_undone(session):
     session.classes.add("a")
     session.classes.recolor("a", "#010203")
-    session.objects.note([1], class_name="a")
+    session.objects.update([1], class_name="a")
     session.classes.load(TEAM)
     assert names(session) == ["nucleus", "Zellkern 核", "a"]
     for _ in range(3):
@@ -175,7 +175,7 @@ def test_files_of_ours_and_of_others(tmp_path):
         ("deep.yaml", "[" * 3000, "recursion"),
         ("long.json", f"[{'9' * 5000}]", "digits"),
         ("tag.yaml", "names: [!!timestamp x]", "groupdict"),
-        ("half.json", r'["a\ud83d"]', "half a character"),
+        ("half.json", r'["a\ud83d"]', "invalid Unicode character"),
         ("nested.json", '[["a"]]', "needs a name"),
         ("color.json", '[{"name": "a", "color": [1, 2, null]}]', "colour"),
         ("log.txt", "".join(f"line {number}\n" for number in range(8000)), "8000 names"),
@@ -214,10 +214,10 @@ def test_many_classes_take_no_more_time_each_than_few():
 
 
 def test_half_a_character_comes_into_no_class(session):
-    with pytest.raises(ClassError, match="half a character"):
+    with pytest.raises(ClassError, match="invalid Unicode character"):
         session.classes.add("n\ud83d")
-    with pytest.raises(TargetError, match="half a character"):
-        session.objects.note([1], class_name="n\ud83d")
+    with pytest.raises(TargetError, match="invalid Unicode character"):
+        session.objects.update([1], class_name="n\ud83d")
     session.classes.ensure(["n\ud83d"])
     assert names(session) == ["n\ufffd"]
 
@@ -274,7 +274,7 @@ def test_a_class_of_objects_is_there_also_after_its_making_is_undone(session):
 
 
 def test_objects_of_another_target_that_keep_a_class_are_told_of(session, listen):
-    session.objects.note([1, 3], class_name="a")
+    session.objects.update([1, 3], class_name="a")
     other = ArrayPlane(np.zeros((20, 30), np.uint16))
     first = session._editing.target
     session.set_target(other)

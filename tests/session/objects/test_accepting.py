@@ -83,7 +83,7 @@ def test_what_is_done_to_classes_and_objects_before_the_masks_come_is_a_step_of_
     first = labels.copy()
     quick.set_prompts(COIN)
     quick.classes.add("cell")
-    quick.objects.note([1], note="worn")
+    quick.objects.update([1], note="worn")
     quick.wait_until_idle(TIMEOUT_S)
     both = labels.copy()
     assert set(np.unique(both)) == {0, 1, 2}
@@ -172,7 +172,7 @@ def test_what_cannot_be_written_is_said_and_the_click_stays(session, listen):
     heard = listen(session)
     prompt(session, COIN)
     assert len(heard.warnings) == 1
-    assert "no number left" in heard.warnings[0]
+    assert "run out of label values" in heard.warnings[0]
     assert session.state.prompts == COIN
     assert session.state.candidates is not None
 

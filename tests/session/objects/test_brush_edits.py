@@ -225,7 +225,7 @@ def test_what_was_painted_with_the_number_of_an_object_makes_way_when_that_comes
     assert user.book.get(1).state is not None
     assert user.book.get(2).state is None
     assert heard.warnings == [
-        "What was painted as object 1 is object 2 now: undo brings that one back."
+        "The painted object 1 was renumbered to 2, so that undo can restore the original object 1."
     ]
     user.check()
     user.session.redo()

@@ -19,7 +19,7 @@ from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.objects import editing
 from napari_sam.session.objects import measuring as scanning
-from napari_sam.session.objects.measuring import find_objects, recounted
+from napari_sam.session.objects.measuring import find_objects, remeasured
 from napari_sam.session.objects.packed import PackedLabels, PackedMask
 from napari_sam.session.objects.reopening import reopen
 
@@ -214,7 +214,7 @@ def test_the_object_being_made_is_left_alone_by_what_is_done_to_others(session, 
 def test_notes_of_many_objects_at_once(session, target, book):
     accept(session, COIN)
     accept(session, OTHER)
-    session.objects.note([1, 2], class_name="coin", reviewed=True)
+    session.objects.update([1, 2], class_name="coin", reviewed=True)
     assert all(record.class_name == "coin" and record.reviewed for record in book)
     session.undo()
     assert all(record.class_name is None and not record.reviewed for record in book)
@@ -238,7 +238,7 @@ def test_what_is_not_there_cannot_be_changed(session, target):
     for action in (
         session.objects.reopen,
         lambda n: session.objects.remove([n]),
-        lambda n: session.objects.note([n]),
+        lambda n: session.objects.update([n]),
     ):
         with pytest.raises(TargetError, match="no object 5"):
             action(5)
@@ -254,7 +254,7 @@ def test_only_on_background_refuses_a_mask_that_touches_another(session, target,
     session.objects.overlap = Overlap.REFUSE
     click(session, COIN)
     array[68, 104] = 7
-    with pytest.raises(TargetError, match="lies on another object"):
+    with pytest.raises(TargetError, match="overlaps another object"):
         session.accept()
     assert (array > 0).sum() == 1
     assert session.state.candidates is not None
@@ -269,7 +269,9 @@ def test_what_is_left_at_the_rim_of_an_object_is_none(session, target, array):
     click(session, COIN)
     rim = np.argwhere(first)[0]
     array[tuple(rim)] = 0
-    with pytest.raises(TargetError, match="or almost every one, belongs to other"):
+    with pytest.raises(
+        TargetError, match="all pixels of this mask already belong to other objects"
+    ):
         session.accept()
     array[tuple(rim)] = 1
     np.testing.assert_array_equal(array, first)
@@ -284,7 +286,7 @@ def test_an_object_that_loses_all_but_a_rim_is_named_and_stays(session, target, 
     array[rows, columns] = 4
     array[0, 0] = 4
     target.labels.book.apply(
-        tuple(recounted(target.labels, target.labels.book, 4, (0, 0), (303, 384)))
+        tuple(remeasured(target.labels, target.labels.book, 4, (0, 0), (303, 384)))
     )
     heard = listen(session)
     session.objects.overlap = Overlap.REPLACE
@@ -404,15 +406,15 @@ def test_a_brush_makes_changes_and_ends_objects():
     plane = ArrayPlane(array)
     labels = plane.labels
     array[5:10, 5:10] = 4
-    labels.book.apply(tuple(recounted(labels, labels.book, 4, (5, 5), (10, 10))))
+    labels.book.apply(tuple(remeasured(labels, labels.book, 4, (5, 5), (10, 10))))
     array[7:20, 7:12] = 4
     array[5, 5] = 0
-    labels.book.apply(tuple(recounted(labels, labels.book, 4, (5, 5), (20, 12))))
+    labels.book.apply(tuple(remeasured(labels, labels.book, 4, (5, 5), (20, 12))))
     check_book(plane)
     array[array == 4] = 0
-    labels.book.apply(tuple(recounted(labels, labels.book, 4, (0, 0), (1, 1))))
+    labels.book.apply(tuple(remeasured(labels, labels.book, 4, (0, 0), (1, 1))))
     assert len(labels.book) == 0
-    assert recounted(labels, labels.book, 4, (0, 0), (9, 9)) == []
+    assert remeasured(labels, labels.book, 4, (0, 0), (9, 9)) == []
 
 
 # What is packed ----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from napari_sam.session.journal.replaying import read_journal, replay
 from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.editing import MAX_BLOCKS_AT_ONCE, Editing
 from napari_sam.session.objects.history import Edit
-from napari_sam.session.objects.measuring import find_objects, recounted
+from napari_sam.session.objects.measuring import find_objects, remeasured
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import RecordChange
 from napari_sam.session.objects.reopening import reopen
@@ -66,7 +66,7 @@ def paint(editing, label_id, top, left, height, width):
     labels.array[where] = label_id
     for one in touched - {0}:
         box = (top, left), (top + height, left + width)
-        labels.book.apply(tuple(recounted(labels, labels.book, one, *box)))
+        labels.book.apply(tuple(remeasured(labels, labels.book, one, *box)))
 
 
 def places(book):
@@ -137,22 +137,23 @@ def test_what_a_brush_has_done_between_two_steps_is_counted(editing):
     check(labels)
 
 
-def note(editing, label_id, text):
+def update(editing, label_id, text):
     record = editing.target.labels.book.get(label_id)
     editing.change([RecordChange(record, replace(record, note=text))], ObjectState())
 
 
-def test_what_follows_in_redo_is_about_the_object_with_its_new_number(editing):
+def test_a_painted_object_gets_another_label_id_where_redo_needs_its_own(editing):
     labels = editing.target.labels
     accept(editing, 0, 0, 3, 3)
     made = accept(editing, 0, 10, 6, 6, note="made")
-    note(editing, made, "noted")
+    update(editing, made, "noted")
     taker = accept(editing, 4, 12, 6, 6, note="taker")
     reopened = reopen(editing.target, labels.book.get(made))
     editing.history.push(Edit(ObjectState(), reopened, 0))
     editing.remove([labels.book.get(made)], ObjectState())
     add(editing, (20, 20, 5, 5), (22, 22, 5, 5))
     pixels = labels.array.copy()
+    notes = {record.label_id: record.note for record in labels.book}
     for _ in range(6):
         editing.undo()
     paint(editing, made, 35, 35, 3, 3)
@@ -161,35 +162,60 @@ def test_what_follows_in_redo_is_about_the_object_with_its_new_number(editing):
     for _ in range(6):
         editing.redo()
         check(labels)
-    assert states[3].reopened.label_id == 3
-    notes = {one.label_id: one.note for one in labels.book}
-    assert notes == {1: "", made: "", taker + 1: "taker", 5: "", 6: ""}
-    others = labels.array * (labels.array != made)
-    for label_id in set(np.unique(pixels)) - {0}:
-        (now,) = np.unique(others[pixels == label_id])
-        np.testing.assert_array_equal(others == now, pixels == label_id)
+    assert states[3].reopened.label_id == made
+    painted = 6  # the first label_id that was never given
+    assert {record.label_id: record.note for record in labels.book} == {**notes, painted: ""}
+    assert notes == {1: "", taker: "taker", 4: "", 5: ""}
+    assert (labels.array[35:38, 35:38] == painted).all()
+    np.testing.assert_array_equal(labels.array * (labels.array != painted), pixels)
     for _ in range(6):
         editing.undo()
         check(labels)
-    assert set(places(labels.book)) == {1, made}
+    assert set(places(labels.book)) == {1, painted}
 
 
-def test_a_number_that_is_used_twice_means_the_object_of_its_time(editing):
+def test_a_painted_object_makes_way_for_one_that_is_redone_and_covered_at_once(editing):
+    labels = editing.target.labels
+    accept(editing, 30, 30, 2, 2)
+    add(editing, (0, 0, 4, 4), (0, 0, 9, 9))  # object 2 is wholly covered by object 3
+    editing.undo()
+    for action in (editing.redo, editing.undo):
+        paint(editing, 2, 1, 1, 2, 2)
+        action()
+        (label_id,) = np.unique(labels.array[1:3, 1:3])
+        assert label_id not in (0, 2, 3)
+        check(labels)
+
+
+def test_no_label_id_is_given_twice(editing):
     labels = editing.target.labels
     first = accept(editing, 0, 0, 5, 5)
     editing.remove([labels.book.get(first)], ObjectState())
-    assert accept(editing, 10, 10, 5, 5, note="second") == first
+    second = accept(editing, 10, 10, 5, 5, note="second")
     for _ in range(3):
         editing.undo()
     paint(editing, first, 30, 30, 2, 2)
-    for expected in ({1, 2}, {1}, {1, 2}):
+    for expected in ({first, 3}, {3}, {3, second}):
         editing.redo()
         assert set(places(labels.book)) == expected
         check(labels)
-    assert labels.book.get(2).note == "second"
+    assert labels.book.get(second).note == "second"
+    editing.undo()
+    assert accept(editing, 20, 20, 2, 2) == 4
 
 
-def test_numbers_that_nobody_has_taken_come_back(editing):
+def test_label_ids_of_objects_that_are_gone_are_given_where_no_others_are_left(editing):
+    labels = editing.target.labels
+    paint(editing, 254, 30, 30, 2, 2)
+    assert accept(editing, 0, 0, 5, 5) == 255
+    editing.undo()
+    assert accept(editing, 0, 0, 5, 5) == 255
+    with pytest.raises(TargetError, match="run out of label values"):
+        accept(editing, 10, 0, 5, 5)
+    check(labels)
+
+
+def test_label_ids_that_nobody_has_taken_come_back(editing):
     labels = editing.target.labels
     first = accept(editing, 0, 0, 5, 5)
     editing.undo()
@@ -199,17 +225,22 @@ def test_numbers_that_nobody_has_taken_come_back(editing):
     check(labels)
 
 
-def test_redo_without_a_free_number_says_so_and_can_be_tried_again(editing):
+@pytest.mark.parametrize("is_undone", [True, False])
+def test_a_step_without_a_free_label_id_says_so_and_can_be_tried_again(editing, is_undone):
     labels = editing.target.labels
     accept(editing, 0, 0, 5, 5)
-    editing.undo()
+    if is_undone:
+        editing.remove([labels.book.get(1)], ObjectState())
+    else:
+        editing.undo()
     paint(editing, 1, 30, 30, 2, 2)
     paint(editing, 255, 35, 35, 2, 2)
-    with pytest.raises(TargetError, match="too few numbers"):
-        editing.redo()
+    action, verb = (editing.undo, "undo") if is_undone else (editing.redo, "redo")
+    with pytest.raises(TargetError, match=f"Cannot {verb}: .* run out of label values"):
+        action()
     check(labels)
     paint(editing, 0, 30, 30, 2, 2)
-    editing.redo()
+    action()
     assert places(labels.book)[1] == ((0, 0), (5, 5), 25)
 
 
@@ -234,14 +265,14 @@ def test_a_stroke_beside_an_object_that_is_being_written_stays():
     assert edit.write() is edit
     assert labels.array[0, 5] == 9
     labels.stroke = np.s_[0, 6]
-    assert edit.erase() is edit
+    assert edit.revert() is edit
     assert labels.array[0, 6] == 9
     assert labels.array.sum() == 18
 
 
 def test_many_small_objects_are_written_beside_the_owners_thread(editing):
     labels, threads = editing.target.labels, []
-    editing.record = lambda *_: threads.append(threading.get_ident())
+    editing.set_journal(lambda *_: threads.append(threading.get_ident()))
     add(editing, *((row, column, 1, 1) for row in range(0, 32, 2) for column in range(0, 30, 2)))
     pixels, n_objects = labels.array.copy(), len(labels.book)
     assert n_objects > MAX_BLOCKS_AT_ONCE
