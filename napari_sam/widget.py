@@ -155,7 +155,7 @@ class SamWidget(QWidget):
         layout.addLayout(below)
         self._help_button = QPushButton("?")
         self._help_button.setFixedSize(28, 28)
-        self._help_button.setToolTip("All keys and what they do (?)")
+        self._help_button.setToolTip("Show all keyboard shortcuts (?)")
         foot = QHBoxLayout()
         foot.setContentsMargins(20, 4, margins.right(), 8)
         foot.setSpacing(12)
@@ -171,12 +171,12 @@ class SamWidget(QWidget):
         image.cancel_requested.connect(session.cancel_embedding)
         self._activity.cancel_requested.connect(session.cancel_embedding)
         image.embed_requested.connect(session.embed)
-        self._look_panel.look_requested.connect(binding.shown.set_look)
-        image.prepare_row.prepare_requested.connect(binding.shown.prepare_stack)
-        image.prepare_row.pause_requested.connect(session.ahead.pause_preparation)
-        image.prepare_row.resume_requested.connect(session.ahead.resume_preparation)
-        image.prepare_row.cancel_requested.connect(session.ahead.cancel_preparation)
-        image.prepare_row.ahead_requested.connect(self._on_prepare_row_ahead_requested)
+        self._look_panel.appearance_requested.connect(binding.shown.set_look)
+        image.prefetch_row.embed_all_requested.connect(binding.shown.prepare_stack)
+        image.prefetch_row.pause_requested.connect(session.ahead.pause_preparation)
+        image.prefetch_row.resume_requested.connect(session.ahead.resume_preparation)
+        image.prefetch_row.cancel_requested.connect(session.ahead.cancel_preparation)
+        image.prefetch_row.prefetch_requested.connect(self._on_prefetch_requested)
         prompts.points_requested.connect(binding.start_points)
         prompts.boxes_requested.connect(binding.start_boxes)
         prompts.shape_requested.connect(binding.start_shape)
@@ -204,11 +204,11 @@ class SamWidget(QWidget):
             (binding.hover_changed, prompts.show_hover),
             (binding.hover_changed, self._status_bar.calm),
             (binding.shown.look_changed, self._on_look_changed),
-            (binding.shown.looks.changed, self._look_panel.show_look),
+            (binding.shown.looks.changed, self._look_panel.show_appearance),
             (binding.shown.imported_embeddings.changed, self._micro_sam_row.show_import),
             (binding.shown.camera_moved, self._on_camera_moved),
             (binding.image_changed, self._refresh_combos),
-            (binding.shown.stack_changed, image.prepare_row.show_stack),
+            (binding.shown.stack_changed, image.prefetch_row.show_stack),
             (self._store.changed, self._on_store_changed),
             (binding.objects.target_changed, self._refresh_combos),
             (binding.prompt_layers_changed, self._refresh_combos),
@@ -304,7 +304,7 @@ class SamWidget(QWidget):
         self._store.clear()
         self._show_store()
 
-    def _on_prepare_row_ahead_requested(self, is_on: bool) -> None:
+    def _on_prefetch_requested(self, is_on: bool) -> None:
         self.session.ahead.is_on = is_on
 
     def _on_prompt_panel_feedback_requested(self, use: bool) -> None:

@@ -7,13 +7,13 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_sam._qt.class_panel import ClassPanel
 from napari_sam._qt.export_row import ExportRow
-from napari_sam._qt.session_file_row import SessionRow
+from napari_sam._qt.session_file_row import SessionFileRow
 
 YES, NO = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
 
 
 def session_row():
-    row = SessionRow()
+    row = SessionFileRow()
     return row, row.save_requested, row._save.click, ".sam-session.jsonl"
 
 

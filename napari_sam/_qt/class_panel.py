@@ -1,4 +1,4 @@
-"""The classes: their names, colours, number keys and how many objects have them."""
+"""The classes: names, colours, number keys and numbers of objects."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from qtpy.QtCore import QSize, Qt, QTimer, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QCheckBox,
     QColorDialog,
@@ -23,10 +22,11 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam._qt.file_names import whole_name
+from napari_sam._qt.swatch import swatch
 from napari_sam.session.classes.classes import ObjectClass
 from napari_sam.session.classes.files import CLASS_SUFFIXES
 
-_ROWS_IN_SIGHT: Final = 5
+_VISIBLE_ROWS: Final = 5
 _ROW_PX: Final = 22
 _SWATCH_PX: Final = 14
 _NO_CLASS: Final = "no class"
@@ -34,10 +34,10 @@ _KEY, _NAME, _COUNT = range(3)
 
 
 class ClassPanel(QWidget):
-    """A row for each class, and the first one for none; the chosen one is that of new objects."""
+    """A row for each class, the first for no class; new objects get the chosen one."""
 
     choose_requested = Signal(object)
-    """With the name of a class, or None."""
+    """The name of a class, or None."""
     add_requested = Signal(str)
     rename_requested = Signal(str, str)
     recolor_requested = Signal(str, str)
@@ -55,15 +55,15 @@ class ClassPanel(QWidget):
         self.rows.setEditTriggers(QTreeWidget.EditTrigger.NoEditTriggers)
         self.rows.setIconSize(QSize(_SWATCH_PX, _SWATCH_PX))
         self.rows.setToolTip(
-            "New objects get the chosen class; a double click renames one. The number keys choose"
-            "\none, or change the class of the rows chosen in the table of objects, or of the"
-            "\nobject that is reopened."
+            "New objects get the selected class; double-click to rename it.\nA number key selects "
+            "a class, or sets the class of the rows selected in the object table\nor of the object "
+            "being re-edited."
         )
         header = self.rows.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
-        self.rows.setFixedHeight((_ROWS_IN_SIGHT + 1) * _ROW_PX)
+        self.rows.setFixedHeight((_VISIBLE_ROWS + 1) * _ROW_PX)
         self.rows.currentItemChanged.connect(self._on_current_changed)
         self.rows.itemDoubleClicked.connect(self._on_double_clicked)
         self.rows.itemChanged.connect(self._on_item_changed)
@@ -85,10 +85,10 @@ class ClassPanel(QWidget):
         return row
 
     def _build_buttons(self) -> QHBoxLayout:
-        self._rename = _button("Rename", "Rename it, and with it its objects", self._on_rename)
-        self._recolor = _button("Colour…", "Choose another colour for it", self._on_recolor)
+        self._rename = _button("Rename", "Rename the class (also on its objects)", self._on_rename)
+        self._recolor = _button("Colour…", "Choose another colour for the class", self._on_recolor)
         self._remove = _button(
-            "Delete", "Delete the class; its objects stay, without a class", self._on_remove
+            "Delete", "Delete the class; its objects remain, without a class", self._on_remove
         )
         row = QHBoxLayout()
         for button in (self._rename, self._recolor, self._remove):
@@ -98,14 +98,14 @@ class ClassPanel(QWidget):
     def _build_files(self) -> QHBoxLayout:
         self._coloring = QCheckBox("colour by class")
         self._coloring.setToolTip(
-            "Show each object of the target in the colour of its class, gray without one"
+            "Show the target's objects in the colours of their classes; gray without a class"
         )
         self._coloring.toggled.connect(self.coloring_requested.emit)
         row = QHBoxLayout()
         row.addWidget(self._coloring, 1)
-        tip = "Go on with the classes of a file: ours, COCO's, YOLO's, or a name on each line"
-        row.addWidget(_button("Open…", tip, self._on_open))
-        self._save = _button("Save…", "Write the classes to a file for others", self._on_save)
+        tooltip = "Read classes from a file: JSON saved here, COCO, YOLO, or one name per line"
+        row.addWidget(_button("Open…", tooltip, self._on_open))
+        self._save = _button("Save…", "Save the classes to a JSON file", self._on_save)
         row.addWidget(self._save)
         return row
 
@@ -118,27 +118,21 @@ class ClassPanel(QWidget):
         counts: Mapping[str | None, int],
         keys: Mapping[str | None, str],
     ) -> None:
-        """Show the classes."""
+        """Show the classes; `counts` and `keys` by class name, None for no class."""
         blocked = self.rows.blockSignals(True)
-        # Rows stay what they are: this may be the answer to a click on one of them.
+        # Rows are reused: this may be called by a click on one of them.
         while self.rows.topLevelItemCount() > len(classes) + 1:
             self.rows.takeTopLevelItem(len(classes) + 1)
-        for number, one in enumerate((None, *classes)):
-            item = self.rows.topLevelItem(number)
-            if item is None:
-                item = QTreeWidgetItem()
-                item.setSizeHint(_NAME, QSize(0, _ROW_PX))
-                self.rows.addTopLevelItem(item)
-            name = None if one is None else one.name
+        for row, object_class in enumerate((None, *classes)):
+            item = self._item(row)
+            name = None if object_class is None else object_class.name
             item.setText(_KEY, keys.get(name, ""))
             item.setText(_NAME, name or _NO_CLASS)
             item.setText(_COUNT, str(counts.get(name, 0)))
             item.setData(_NAME, Qt.ItemDataRole.UserRole, name)
-            flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-            item.setTextAlignment(_COUNT, flags)
-            if one is not None:
+            if object_class is not None:
                 item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
-                item.setIcon(_NAME, _swatch(one.color))
+                item.setIcon(_NAME, swatch(object_class.color, _SWATCH_PX))
             if name == current:
                 self.rows.setCurrentItem(item)
         self.rows.blockSignals(blocked)
@@ -146,8 +140,19 @@ class ClassPanel(QWidget):
             button.setEnabled(current is not None)
         self._save.setEnabled(bool(classes))
 
+    def _item(self, row: int) -> QTreeWidgetItem:
+        """Return the item of a row; append one if the row is new."""
+        item = self.rows.topLevelItem(row)
+        if item is None:
+            item = QTreeWidgetItem()
+            item.setSizeHint(_NAME, QSize(0, _ROW_PX))
+            flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            item.setTextAlignment(_COUNT, flags)
+            self.rows.addTopLevelItem(item)
+        return item
+
     def show_coloring(self, is_on: bool) -> None:
-        """Show whether objects have the colours of their classes."""
+        """Show whether objects are coloured by class."""
         blocked = self._coloring.blockSignals(True)
         self._coloring.setChecked(is_on)
         self._coloring.blockSignals(blocked)
@@ -172,7 +177,7 @@ class ClassPanel(QWidget):
     def _on_item_changed(self, item: QTreeWidgetItem) -> None:
         before, after = item.data(_NAME, Qt.ItemDataRole.UserRole), item.text(_NAME).strip()
         if before is not None:
-            # Not before the editor in the row is gone.
+            # After the editor in the row is gone.
             QTimer.singleShot(0, lambda: self.rename_requested.emit(before, after))
 
     def _on_add(self) -> None:
@@ -184,7 +189,7 @@ class ClassPanel(QWidget):
     def _on_recolor(self) -> None:
         icon = self.rows.currentItem().icon(_NAME)
         before = icon.pixmap(_SWATCH_PX, _SWATCH_PX).toImage().pixelColor(1, 1)
-        color = QColorDialog.getColor(before, self, f"Colour of {self._current}")
+        color = QColorDialog.getColor(before, self, f"Colour of '{self._current}'")
         if color.isValid():
             self.recolor_requested.emit(self._current, color.name())
 
@@ -206,17 +211,8 @@ class ClassPanel(QWidget):
             self.save_requested.emit(path)
 
 
-def _button(text: str, tip: str, action: Callable[[], None]) -> QPushButton:
-    made = QPushButton(text)
-    made.setToolTip(tip)
-    made.clicked.connect(lambda: action())
-    return made
-
-
-def _swatch(color: str) -> QIcon:
-    pixmap = QPixmap(_SWATCH_PX, _SWATCH_PX)
-    pixmap.fill(QColor(color))
-    icon = QIcon()
-    for mode in (QIcon.Mode.Normal, QIcon.Mode.Disabled, QIcon.Mode.Selected):
-        icon.addPixmap(pixmap, mode)
-    return icon
+def _button(text: str, tooltip: str, action: Callable[[], None]) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tooltip)
+    button.clicked.connect(lambda: action())
+    return button

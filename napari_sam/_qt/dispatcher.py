@@ -21,8 +21,8 @@ class QtDispatcher(QObject):
         self._posted.connect(self._run, Qt.ConnectionType.QueuedConnection)
 
     def post(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called soon on the GUI thread; may be called from any thread."""
-        # Under the lock no other thread can close it between the question and the emit.
+        """Call `callback` soon on the GUI thread; may be called from any thread."""
+        # Under the lock, so that no other thread closes it between the check and the emit.
         with self._lock, suppress(RuntimeError):  # the C++ object may be gone with its window
             if not self._is_closed:
                 self._posted.emit(callback)
@@ -33,7 +33,7 @@ class QtDispatcher(QObject):
             callback()
 
     def run_pending(self, timeout_s: float) -> None:
-        """Run the event loop until a callback has come or `timeout_s` seconds have passed."""
+        """Run the event loop until a callback has run or `timeout_s` seconds have passed."""
         loop, timer = QEventLoop(), QTimer()
         timer.setSingleShot(True)
         timer.timeout.connect(loop.quit)
@@ -43,6 +43,6 @@ class QtDispatcher(QObject):
         self._posted.disconnect(loop.quit)
 
     def close(self) -> None:
-        """Drop what was posted and whatever comes later."""
+        """Drop all callbacks, pending and later ones."""
         with self._lock:
             self._is_closed = True

@@ -1,4 +1,4 @@
-"""How much is kept on disk, and the button to clear it."""
+"""The embeddings on disk, and the button to clear them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_sam.session.embedding.store import StoreUsage
 
 
 class EmbeddingStoreRow(QWidget):
-    """The number and size of the embeddings on disk; asks for them whenever it comes in sight."""
+    """The number and size of the embeddings on disk; requested whenever the row is shown."""
 
     usage_requested = Signal()
     clear_requested = Signal()
@@ -21,10 +21,12 @@ class EmbeddingStoreRow(QWidget):
         super().__init__()
         self._label = QLabel()
         self._label.setToolTip(
-            f"Images that were embedded before are ready at once.\nFolder: {folder}"
+            f"Images with an embedding on disk are ready at once.\nFolder: {folder}"
         )
         self._clear = QPushButton("Clear")
-        self._clear.setToolTip("Remove all embeddings from the disk; they can be computed again")
+        self._clear.setToolTip(
+            "Delete all embeddings from disk; they are computed again when needed"
+        )
         self._clear.clicked.connect(lambda: self.clear_requested.emit())
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -33,12 +35,12 @@ class EmbeddingStoreRow(QWidget):
         self.show_usage(StoreUsage(0, 0))
 
     def show_usage(self, usage: StoreUsage) -> None:
-        """Show how much there is."""
-        what = "embedding" if usage.count == 1 else "embeddings"
-        self._label.setText(f"{usage.count} {what} kept, {usage.size_bytes / 1e6:.0f} MB")
+        """Show how much is on disk."""
+        noun = "embedding" if usage.count == 1 else "embeddings"
+        self._label.setText(f"{usage.count} {noun} on disk, {usage.size_bytes / 1e6:.0f} MB")
         self._clear.setEnabled(usage.count > 0)
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Ask for the newest numbers."""
+        """Request the current numbers."""
         self.usage_requested.emit()
         super().showEvent(event)

@@ -1,4 +1,4 @@
-"""Which image is annotated, and how far its embedding is."""
+"""The image to annotate, and the progress of its embedding."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from napari_sam._qt.workarounds import FixedHeightLabel
 from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.state import SessionState
 
-# Each change makes Qt recompose the whole window, which without a GPU takes from the embedding's
-# own processor cores.
+# Each change makes Qt recompose the whole window, on the processor cores that the embedding needs.
 _TICK_MS: Final = 500
 _BAR_PX: Final = 6
 
 
 class ImagePanel(QGroupBox):
-    """The image combo, the embedding's progress, its button, and what is embedded ahead."""
+    """The image combo, the embedding's progress and button, and the prefetch row."""
 
     cancel_requested = Signal()
     embed_requested = Signal()
@@ -29,12 +28,12 @@ class ImagePanel(QGroupBox):
     def __init__(self) -> None:
         super().__init__("Image")
         self.image_combo = LayerCombo("no image", "The image layer to annotate")
-        self.prepare_row = PrefetchRow()
+        self.prefetch_row = PrefetchRow()
         self._progress = QProgressBar()
         self._progress.setRange(0, 100)
         self._progress.setTextVisible(False)
         self._progress.setFixedHeight(_BAR_PX)
-        self._progress.setToolTip("The image embedding is computed once, in the background")
+        self._progress.setToolTip("The image is embedded once, in the background")
         self._button = QPushButton("Cancel")
         self._status = FixedHeightLabel()
         self._started_s = self._elapsed_s = 0.0
@@ -50,20 +49,20 @@ class ImagePanel(QGroupBox):
         layout.addWidget(self.image_combo)
         layout.addLayout(row)
         layout.addWidget(self._progress)
-        for at_times in (self._button, self._progress):
-            # A tile is embedded in a moment: nothing below may jump to and fro for it.
-            policy = at_times.sizePolicy()
+        for widget in (self._button, self._progress):
+            # They are shown for a moment with each tile: the panels below must not jump.
+            policy = widget.sizePolicy()
             policy.setRetainSizeWhenHidden(True)
-            at_times.setSizePolicy(policy)
-        layout.addWidget(self.prepare_row)
+            widget.setSizePolicy(policy)
+        layout.addWidget(self.prefetch_row)
 
     def show_state(self, state: SessionState) -> None:
-        """Show how far the image is."""
-        before, self._state = self._state, state
-        self.prepare_row.show_preparation(state.preparation)
-        was_working = before.is_working
-        if state.phase is Phase.EMBEDDING and before.phase is not Phase.EMBEDDING:
-            self._started_s = time.monotonic()  # loading the model is not counted
+        """Show the progress of the image."""
+        previous, self._state = self._state, state
+        self.prefetch_row.show_preparation(state.preparation)
+        was_working = previous.is_working
+        if state.phase is Phase.EMBEDDING and previous.phase is not Phase.EMBEDDING:
+            self._started_s = time.monotonic()  # without the time to load the model
         if state.is_working and not was_working:
             self._started_s = time.monotonic()
             self._timer.start()
@@ -72,9 +71,9 @@ class ImagePanel(QGroupBox):
             self._timer.stop()
         self._button.setText("Cancel" if state.is_working else "Embed")
         self._button.setToolTip(
-            "Stop computing the embedding; your clicks are kept"
+            "Stop embedding the image; your prompts are kept"
             if state.is_working
-            else "Compute the image embedding"
+            else "Embed the image"
         )
         self._progress.setVisible(state.is_working)
         self._button.setVisible(state.is_working or state.can_embed)
@@ -90,15 +89,15 @@ class ImagePanel(QGroupBox):
         on_device = "" if runtime is None else f" on {runtime}"
         if state.is_working:
             elapsed_s = time.monotonic() - self._started_s
-            what = "Loading the model" if state.phase is Phase.LOADING else f"Embedding{on_device}"
-            return f"{what} … {elapsed_s:.1f} s"
+            task = "Loading the model" if state.phase is Phase.LOADING else f"Embedding{on_device}"
+            return f"{task} … {elapsed_s:.1f} s"
         if state.phase is Phase.READY:
             return f"Ready{on_device}, embedded in {self._elapsed_s:.1f} s"
         if state.phase is Phase.CANCELLED:
             return "Embedding cancelled"
         if state.phase is Phase.FAILED:
-            return "This image cannot be annotated yet: see below"
-        return f"Model ready{on_device}" if runtime else "No image chosen"
+            return "Could not embed the image; see below"
+        return f"Model ready{on_device}" if runtime else "No image selected"
 
     def _on_button_clicked(self) -> None:
         if self._state.is_working:

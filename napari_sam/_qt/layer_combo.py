@@ -1,4 +1,4 @@
-"""A combo box of layers that follows a changing list of them."""
+"""A combo box of layers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 
 class LayerCombo(QWidget):
-    """A combo of layers and, first of all, an entry that stands for none of them."""
+    """A combo of layers, whose first entry stands for none of them."""
 
     chosen = Signal(object)
     """The layer the user chose, or None."""
@@ -19,8 +19,8 @@ class LayerCombo(QWidget):
     def __init__(self, none_text: str, tooltip: str) -> None:
         super().__init__()
         self._none_text = none_text
-        self._offered: list[Any] = [None]  # entry by entry
-        # By number: that None is chosen, magicgui would tell nobody.
+        self._layers: list[Any] = [None]  # entry by entry
+        # By index: magicgui emits nothing when None is chosen.
         self._combo = ComboBox(choices=[(none_text, 0)], value=0, tooltip=tooltip)
         self._combo.changed.connect(self._on_entry_chosen)
         native = self._combo.native
@@ -32,22 +32,22 @@ class LayerCombo(QWidget):
 
     @property
     def layer(self) -> Any:
-        """The layer that is shown as chosen, or None."""
-        return self._offered[self._combo.value]
+        """The chosen layer, or None."""
+        return self._layers[self._combo.value]
 
     @property
     def layers(self) -> list[Any]:
-        """The layers that are offered."""
-        return self._offered[1:]
+        """The layers in the list."""
+        return self._layers[1:]
 
     def set_layers(self, layers: Sequence[Any], chosen: Any) -> None:
-        """Offer these layers, with `chosen` as the current one; emits nothing."""
-        offered = [None, *layers]
+        """List these layers, with `chosen` as the current one; emits nothing."""
+        entries = [None, *layers]
         texts = [self._none_text, *map(self._text_of, layers)]
-        current = next((n for n, layer in enumerate(offered) if layer is chosen), 0)
+        current = next((n for n, layer in enumerate(entries) if layer is chosen), 0)
         with self._combo.changed.blocked():
-            self._offered = offered
-            self._combo.choices = [(text, number) for number, text in enumerate(texts)]
+            self._layers = entries
+            self._combo.choices = [(text, index) for index, text in enumerate(texts)]
             self._combo.value = current
 
     def _text_of(self, layer: Any) -> str:
@@ -55,4 +55,4 @@ class LayerCombo(QWidget):
         return f"{name} (layer)" if name == self._none_text else name
 
     def _on_entry_chosen(self, index: int) -> None:
-        self.chosen.emit(self._offered[index])
+        self.chosen.emit(self._layers[index])

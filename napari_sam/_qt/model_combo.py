@@ -1,4 +1,4 @@
-"""A combo box of models, whose list is a table of what each costs and is good for."""
+"""A combo box of models, whose list is a table of their sizes, licences and purposes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from qtpy.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QTreeView
 
 from napari_sam.catalogue import Offer
 
-_COLUMNS: Final = ("model", "size", "on disk", "licence", "good for")
-_SPACE_PX: Final = 24
+_COLUMNS: Final = ("Model", "Size", "On disk", "Licence", "Good for")
+_COLUMN_MARGIN_PX: Final = 24
 
 
 class ModelCombo(QComboBox):
-    """Shows the name of one offer, and all that is known of all in its list."""
+    """Shows the name of the chosen offer, and the details of all offers in its list."""
 
     list_requested = Signal()
-    """The list is about to be seen."""
+    """The list is about to open."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,29 +35,29 @@ class ModelCombo(QComboBox):
         self.setView(view)
         self.setMinimumWidth(80)
         self.setMaxVisibleItems(20)
-        self.setToolTip("The model that finds the masks; the list shows what each is good for")
+        self.setToolTip("The model that segments; the list shows what each model is good for")
         self._offers: tuple[Offer, ...] = ()
 
     @property
     def offer(self) -> Offer | None:
-        """The offer that is shown."""
+        """The chosen offer."""
         index = self.currentIndex()
         return self._offers[index] if 0 <= index < len(self._offers) else None
 
     @property
     def offers(self) -> tuple[Offer, ...]:
-        """All that can be chosen."""
+        """All offers in the list."""
         return self._offers
 
-    def set_offers(self, offers: Sequence[Offer], shown: Offer | None) -> None:
-        """Show these offers, `shown` as the current one; emits nothing."""
+    def set_offers(self, offers: Sequence[Offer], chosen: Offer | None) -> None:
+        """List these offers, with `chosen` as the current one; emits nothing."""
         blocker = QSignalBlocker(self)
         if tuple(offers) != self._offers:
             self._offers = tuple(offers)
             self._table.removeRows(0, self._table.rowCount())
             for offer in offers:
                 self._table.appendRow([_item(text) for text in offer.cells])
-        rows = [k for k, offer in enumerate(offers) if shown is not None and offer.is_same(shown)]
+        rows = [k for k, offer in enumerate(offers) if chosen is not None and offer.is_same(chosen)]
         self.setCurrentIndex(rows[0] if rows else -1)
         blocker.unblock()
 
@@ -65,7 +65,7 @@ class ModelCombo(QComboBox):
         """Make the list as wide as its contents."""
         self.list_requested.emit()
         width = sum(self._view.sizeHintForColumn(column) for column in range(len(_COLUMNS)))
-        self._view.setMinimumWidth(width + len(_COLUMNS) * _SPACE_PX)
+        self._view.setMinimumWidth(width + len(_COLUMNS) * _COLUMN_MARGIN_PX)
         super().showPopup()
 
 

@@ -1,4 +1,4 @@
-"""Where accepted objects go."""
+"""The target of accepted objects."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ class ObjectPanel(QGroupBox):
         self.target_combo = LayerCombo(
             "new labels layer", "The Labels layer that accepted objects are written to"
         )
-        overlap = QComboBox()
-        overlap.addItems([str(way) for way in Overlap])
-        overlap.setToolTip(
-            "Where an accepted mask lies on other objects: they keep their pixels, they lose them,"
-            "\nor the mask is not accepted"
+        overlap_combo = QComboBox()
+        overlap_combo.addItems([str(overlap) for overlap in Overlap])
+        overlap_combo.setToolTip(
+            "Where a new mask overlaps existing objects, they keep their pixels,\nthey lose their "
+            "pixels, or the mask is refused"
         )
-        overlap.currentTextChanged.connect(self.overlap_requested.emit)
+        overlap_combo.currentTextChanged.connect(self.overlap_requested.emit)
         self._keyed = keyed = ShortcutTexts()
         self._accept = QPushButton()
         keyed.add(self._accept.setText, "Accept", "accept")
-        self._accept.setToolTip("Write the shown mask into the target as a new object")
+        self._accept.setToolTip("Write the shown mask into the target layer as a new object")
         self._accept.clicked.connect(lambda: self.accept_requested.emit())
         self._undo = QPushButton("Undo")
-        keyed.add(self._undo.setToolTip, "Take back the last prompt or accepted object", "undo")
+        keyed.add(self._undo.setToolTip, "Undo the last prompt or change of objects", "undo")
         self._undo.clicked.connect(lambda: self.undo_requested.emit())
         self._redo = QPushButton("Redo")
-        keyed.add(self._redo.setToolTip, "Repeat what was undone", "redo")
+        keyed.add(self._redo.setToolTip, "Redo the last undone step", "redo")
         self._redo.clicked.connect(lambda: self.redo_requested.emit())
         row = QHBoxLayout()
         row.addWidget(self._accept, 2)
@@ -50,18 +50,18 @@ class ObjectPanel(QGroupBox):
         row.addWidget(self._redo, 1)
         form = QFormLayout()
         form.addRow("write to", self.target_combo)
-        form.addRow("overlaps", overlap)
+        form.addRow("overlaps", overlap_combo)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
         layout.addLayout(row)
         self.show_state(SessionState())
 
     def show_keys(self, keys: Mapping[str, str]) -> None:
-        """Name these keys in the texts, by command."""
+        """Show these keys in the texts, by command."""
         self._keyed.show(keys)
 
     def show_state(self, state: SessionState) -> None:
-        """Show what can be done."""
+        """Enable the buttons that have something to do."""
         self._accept.setEnabled(state.can_accept)
         self._undo.setEnabled(state.can_undo)
         self._redo.setEnabled(state.can_redo)

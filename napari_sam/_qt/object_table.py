@@ -1,8 +1,9 @@
-"""The table of objects: sorted, filtered, and what can be done with many at once."""
+"""The table of objects: sorting, filtering, and changes of the selected objects."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from app_model.backends.qt import qkeycombo2modelkey
 from app_model.types import KeyBinding
@@ -16,67 +17,63 @@ from qtpy.QtCore import (
     Signal,
 )
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import (
-    QComboBox,
-    QHBoxLayout,
-    QHeaderView,
-    QLabel,
-    QLineEdit,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QLineEdit, QVBoxLayout, QWidget
 
-from napari_sam._qt.object_model import ObjectModel, PlaneAxes
+from napari_sam._qt.object_buttons import ObjectButtons
+from napari_sam._qt.object_columns import PlaneAxes
+from napari_sam._qt.object_model import ObjectModel
 from napari_sam._qt.row_view import RowView
-from napari_sam._qt.shortcut_texts import ShortcutTexts
 from napari_sam.session.objects.records import ObjectRecord
 
-_LEAST_HEIGHT_PX = 160
+_MIN_HEIGHT_PX: Final = 160
 
 
 class ObjectTable(QWidget):
-    """Shows the records of the target's objects; asks for what is to be done with them."""
+    """Shows the records of the target's objects, and requests changes of them."""
 
     go_requested = Signal(int)
     reopen_requested = Signal(int)
     remove_requested = Signal(list)
     merge_requested = Signal(list)
     change_requested = Signal(list, str, object)
+    """label_ids, the field ("class_name", "reviewed", "note"), and its new value."""
     command_requested = Signal(str)
-    """With the command of a key that was pressed in the table."""
+    """The command of a key that was pressed in the table."""
 
     def __init__(self) -> None:
         super().__init__()
         self._keys: dict[KeyBinding, str] = {}
-        self._keyed = ShortcutTexts()
         self._model = ObjectModel()
         self._model.change_requested.connect(self._on_cell_changed)
         self._is_stepping = False
-        self.view = RowView()
-        self.view.installEventFilter(self)
-        self.view.setModel(self._model)
-        self.view.setSortingEnabled(True)
-        self.view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        self.view.verticalHeader().hide()
-        self.view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        # As wide as what is in sight needs, whatever the other thousands of rows hold.
-        self.view.horizontalHeader().setResizeContentsPrecision(0)
-        self.view.setMinimumHeight(_LEAST_HEIGHT_PX)
-        self.view.selectionModel().currentRowChanged.connect(self._on_row_changed)
-        self.view.selectionModel().selectionChanged.connect(self._show_what_can_be_done)
+        self.view = self._build_view()
+        self.buttons = self._build_buttons()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(self._build_top())
         layout.addWidget(self.view, 1)
-        layout.addLayout(self._build_buttons())
-        self._show_what_can_be_done()
+        layout.addWidget(self.buttons)
+
+    def _build_view(self) -> RowView:
+        view = RowView()
+        view.installEventFilter(self)
+        view.setModel(self._model)
+        view.setSortingEnabled(True)
+        view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        view.verticalHeader().hide()
+        view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        # Only visible rows are measured, not thousands of others.
+        view.horizontalHeader().setResizeContentsPrecision(0)
+        view.setMinimumHeight(_MIN_HEIGHT_PX)
+        view.selectionModel().currentRowChanged.connect(self._on_row_changed)
+        view.selectionModel().selectionChanged.connect(self._on_selection_changed)
+        return view
 
     def _build_top(self) -> QHBoxLayout:
         text = QLineEdit()
         text.setPlaceholderText("filter")
         text.setClearButtonEnabled(True)
-        text.setToolTip("Shows the objects in whose row all these words occur")
+        text.setToolTip("Show only rows that contain all of these words")
         text.textChanged.connect(self._model.set_text)
         self._progress = QLabel()
         self._progress.setToolTip("Objects that you have marked as reviewed")
@@ -85,34 +82,13 @@ class ObjectTable(QWidget):
         row.addWidget(self._progress)
         return row
 
-    def _build_buttons(self) -> QHBoxLayout:
-        def button(text: str, tip: str, action: object) -> QPushButton:
-            made = QPushButton(text)
-            made.setToolTip(tip)
-            made.clicked.connect(action)
-            return made
-
-        self._reopen = button("Reopen", "", self._on_reopen)
-        self._delete = button("Delete", "", self._on_delete)
-        for one, tip, command, how in (
-            (self._reopen, "Make this object again, from its prompts", "reopen", "{} over it"),
-            (self._delete, "Delete these objects", "remove", "{} over one"),
-        ):
-            self._keyed.add(one.setToolTip, tip, command, how)
-        self._merge = button("Merge", "Make one object of these", self._on_merge)
-        self._class = QComboBox()
-        self._class.setEditable(True)
-        self._class.setToolTip(
-            "The class of the chosen objects: choose one, or type and press Enter"
-        )
-        self._class.lineEdit().setPlaceholderText("class")
-        self._class.lineEdit().returnPressed.connect(self._on_class)
-        self._class.activated.connect(self._on_class)
-        row = QHBoxLayout()
-        for widget in (self._reopen, self._delete, self._merge):
-            row.addWidget(widget)
-        row.addWidget(self._class, 1)
-        return row
+    def _build_buttons(self) -> ObjectButtons:
+        buttons = ObjectButtons()
+        buttons.reopen_requested.connect(lambda: self.reopen_requested.emit(self.selected[0]))
+        buttons.remove_requested.connect(lambda: self.remove_requested.emit(self.selected))
+        buttons.merge_requested.connect(lambda: self.merge_requested.emit(self.selected))
+        buttons.class_requested.connect(self._on_class)
+        return buttons
 
     # What is shown -----------------------------------------------------------------------------
 
@@ -122,41 +98,38 @@ class ObjectTable(QWidget):
         self._show_progress()
 
     def set_axes(self, axes: PlaneAxes) -> None:
-        """Show the same objects as they are told by other axes."""
+        """Describe the objects by other axes."""
         self._model.set_axes(axes)
 
     def update_records(self, records: dict[int, ObjectRecord | None]) -> None:
-        """Show what has become of some objects; None: they are gone."""
+        """Update or add some objects; None: the object is gone."""
         self._model.update_records(records)
         self._show_progress()
 
-    def point_at(self, label_id: int | None) -> None:
-        """Mark the row of the object under the cursor; what is chosen stays so."""
-        self._model.point_at(label_id)
+    def highlight(self, label_id: int | None) -> None:
+        """Mark the row of the object under the cursor; the selection stays."""
+        self._model.highlight(label_id)
         index = QModelIndex() if label_id is None else self._index_of(label_id)
         if index.isValid():
             self.view.scrollTo(index)
 
     def set_keys(self, keys: Mapping[KeyBinding, str]) -> None:
-        """Have these keys ask for these commands while the table has the keyboard."""
+        """Request these commands by these keys while the table has the focus."""
         self._keys = dict(keys)
 
     def show_keys(self, keys: Mapping[str, str]) -> None:
-        """Name these keys in the texts, by command."""
-        self._keyed.show(keys)
+        """Show these keys in the texts, by command."""
+        self.buttons.show_keys(keys)
 
     def set_classes(self, colors: Mapping[str, str]) -> None:
-        """Offer these classes, and show their colours: "#rrggbb" by name, in their order."""
+        """List these classes and show their colours, "#rrggbb" by name."""
         self._model.set_colors(colors)
-        text = self._class.currentText()
-        self._class.clear()
-        self._class.addItems(list(colors))
-        self._class.setEditText(text)
+        self.buttons.set_classes(colors)
 
     def neighbour(self, step: int) -> int | None:
-        """Return the object `step` rows further on, as they are sorted and filtered now.
+        """Return the object `step` rows after the selected ones, as sorted and filtered.
 
-        Without a chosen row that is the first one, or the last one; None beyond the ends.
+        Without a selected row that is the first or the last object; None beyond the ends.
         """
         rows = [index.row() for index in self.view.selectionModel().selectedRows()]
         count = self._model.rowCount()
@@ -164,12 +137,10 @@ class ObjectTable(QWidget):
             row = (max(rows) if step > 0 else min(rows)) + step
         else:
             row = 0 if step > 0 else count - 1
-        if not 0 <= row < count:
-            return None
-        return self._model.label_id(row)
+        return self._model.label_id(row) if 0 <= row < count else None
 
-    def choose(self, label_id: int) -> None:
-        """Choose the row of one object and ask to go there."""
+    def select(self, label_id: int) -> None:
+        """Select the row of an object and request to go there."""
         index = self._index_of(label_id)
         if index.isValid():
             flags = QItemSelectionModel.SelectionFlag
@@ -179,8 +150,8 @@ class ObjectTable(QWidget):
             self.view.scrollTo(index)
         self.go_requested.emit(label_id)
 
-    def choose_none(self) -> None:
-        """Have no row chosen."""
+    def clear_selection(self) -> None:
+        """Deselect all rows."""
         self.view.clearSelection()
 
     def _index_of(self, label_id: int) -> QModelIndex:
@@ -188,8 +159,8 @@ class ObjectTable(QWidget):
         return QModelIndex() if row is None else self._model.index(row, 0)
 
     @property
-    def chosen(self) -> list[int]:
-        """The label_ids of the rows that are selected, in the order of the table."""
+    def selected(self) -> list[int]:
+        """The label_ids of the selected rows, in the order of the table."""
         rows = sorted(index.row() for index in self.view.selectionModel().selectedRows())
         return [self._model.label_id(row) for row in rows]
 
@@ -198,24 +169,20 @@ class ObjectTable(QWidget):
 
     @property
     def progress(self) -> str:
-        """How many of the objects are reviewed, in words."""
+        """How many objects are reviewed, in words."""
         return f"{self._model.reviewed_count} of {self._model.count} reviewed"
-
-    def _show_what_can_be_done(self) -> None:
-        count = len(self.view.selectionModel().selectedRows())
-        self._reopen.setEnabled(count == 1)
-        self._delete.setEnabled(count > 0)
-        self._merge.setEnabled(count > 1)
-        self._class.setEnabled(count > 0)
 
     # What is asked for ---------------------------------------------------------------------------
 
+    def _on_selection_changed(self) -> None:
+        self.buttons.show_count(len(self.view.selectionModel().selectedRows()))
+
     def _on_row_changed(self, current: QModelIndex, _: QModelIndex) -> None:
         if current.isValid() and not self._is_stepping and self.view.hasFocus():
-            self._go_to(current)
+            self.go_requested.emit(self._model.label_id(current.row()))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Give commands by keys while the table itself, and not an editor in it, has them."""
+        """Request commands by keys while the table itself, not an editor in it, has the focus."""
         is_press = event.type() == QEvent.Type.KeyPress
         if watched is self.view and is_press and isinstance(event, QKeyEvent):
             if event.keyCombination() == QKeyCombination(Qt.Key.Key_F2):
@@ -230,26 +197,15 @@ class ObjectTable(QWidget):
     def _edit_note(self) -> None:
         current = self.view.currentIndex()
         if current.isValid():
-            self.view.edit(self._model.note_of(current.row()))
+            self.view.edit(self._model.note_index(current.row()))
 
-    def _go_to(self, index: QModelIndex) -> None:
-        self.go_requested.emit(self._model.label_id(index.row()))
+    def _on_cell_changed(self, label_ids: list[int], field: str, value: object) -> None:
+        selected = self.selected
+        # A change in one of several selected rows is meant for all of them.
+        self.change_requested.emit(
+            selected if label_ids[0] in selected else label_ids, field, value
+        )
 
-    def _on_cell_changed(self, label_ids: list[int], what: str, value: object) -> None:
-        chosen = self.chosen
-        # A change in one of several chosen rows is meant for all of them.
-        self.change_requested.emit(chosen if label_ids[0] in chosen else label_ids, what, value)
-
-    def _on_reopen(self) -> None:
-        self.reopen_requested.emit(self.chosen[0])
-
-    def _on_delete(self) -> None:
-        self.remove_requested.emit(self.chosen)
-
-    def _on_merge(self) -> None:
-        self.merge_requested.emit(self.chosen)
-
-    def _on_class(self) -> None:
-        name = self._class.currentText().strip()
-        if self.chosen:
-            self.change_requested.emit(self.chosen, "class_name", name or None)
+    def _on_class(self, name: str | None) -> None:
+        if self.selected:
+            self.change_requested.emit(self.selected, "class_name", name)

@@ -1,4 +1,4 @@
-"""Embedding the slices of a stack before they are needed."""
+"""Embedding the slices of a stack before they are shown."""
 
 from __future__ import annotations
 
@@ -17,32 +17,34 @@ from napari_sam.session.prefetch.preparation import PreparationState
 
 
 class PrefetchRow(QWidget):
-    """The button to prepare a whole stack and how far that is.
+    """The button to embed all slices of a stack, and the progress of that.
 
-    Hidden where there is no stack, unless one is being prepared: that can be paused anywhere.
+    Hidden where there is no stack, unless one is being embedded: that can be paused anywhere.
     """
 
-    prepare_requested = Signal()
+    embed_all_requested = Signal()
     pause_requested = Signal()
     resume_requested = Signal()
     cancel_requested = Signal()
-    ahead_requested = Signal(bool)
+    prefetch_requested = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__()
-        self._shown: PreparationState | None = None
+        self._state: PreparationState | None = None
         self._count = 1
-        self._ahead = QCheckBox("embed the next slices while idle")
-        self._ahead.setToolTip("Off: a slice is embedded when you come to it, and not before")
-        self._ahead.setChecked(True)
-        self._ahead.toggled.connect(self.ahead_requested.emit)
-        self._prepare = QPushButton("Prepare whole stack")
-        self._prepare.clicked.connect(lambda: self.prepare_requested.emit())
+        self._prefetch = QCheckBox("prefetch next slices")
+        self._prefetch.setToolTip(
+            "Embed the next slices while idle; if off, each slice is embedded when you open it"
+        )
+        self._prefetch.setChecked(True)
+        self._prefetch.toggled.connect(self.prefetch_requested.emit)
+        self._embed_all = QPushButton("Embed all slices")
+        self._embed_all.clicked.connect(lambda: self.embed_all_requested.emit())
         self._progress = QProgressBar()
         self._pause = QPushButton("Pause")
         self._pause.clicked.connect(self._on_pause_clicked)
         self._cancel = QPushButton("Cancel")
-        self._cancel.setToolTip("Prepare no more slices; those that are ready stay so")
+        self._cancel.setToolTip("Stop embedding slices; those already embedded stay ready")
         self._cancel.clicked.connect(lambda: self.cancel_requested.emit())
         self._outcome = QLabel()
         self._outcome.setWordWrap(True)
@@ -51,59 +53,58 @@ class PrefetchRow(QWidget):
         buttons.addWidget(self._cancel)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self._ahead)
-        column.addWidget(self._prepare)
+        column.addWidget(self._prefetch)
+        column.addWidget(self._embed_all)
         column.addWidget(self._progress)
         column.addLayout(buttons)
         column.addWidget(self._outcome)
         self._show(None)
 
     def show_stack(self, count: int) -> None:
-        """Offer to prepare a stack of so many slices; a single one is no stack."""
+        """Show the button for a stack of `count` slices, and not for a single slice."""
         self._count = count
-        self._show_what_is_of_use()
-        self._prepare.setToolTip(
+        self._update_visibility()
+        self._embed_all.setToolTip(
             f"Embed all {count} slices in the background, the next ones first, and keep them on "
-            "disk.\nYou can go on working; the part of the slices that is in sight is prepared."
+            "disk.\nYou can keep working; only the visible region of each slice is embedded."
         )
 
     def show_preparation(self, state: PreparationState | None) -> None:
-        """Show how far a preparation is."""
-        if state != self._shown:
+        """Show the progress."""
+        if state != self._state:
             self._show(state)
 
     def _show(self, state: PreparationState | None) -> None:
-        self._shown = state
-        self._show_what_is_of_use()
-        is_on = self._is_on
-        for part in (self._progress, self._pause, self._cancel):
-            part.setVisible(is_on)
+        self._state = state
+        self._update_visibility()
+        for widget in (self._progress, self._pause, self._cancel):
+            widget.setVisible(self._is_running)
         self._outcome.setVisible(state is not None and state.is_over)
         if state is None:
             return
         self._progress.setRange(0, state.total)
         self._progress.setValue(state.done + len(state.failures))
         self._progress.setFormat(state.summary)
-        self._progress.setToolTip("Slices that are ready, and how long the others will take")
+        self._progress.setToolTip("Embedded slices and the time left")
         self._pause.setText("Resume" if state.is_paused else "Pause")
         self._pause.setToolTip(
-            "Go on preparing slices" if state.is_paused else "Stop until you press Resume"
+            "Continue embedding slices" if state.is_paused else "Pause embedding slices"
         )
         failed = f", {len(state.failures)} failed" if state.failures else ""
-        self._outcome.setText(f"{state.done} of {state.total} slices are ready{failed}")
+        self._outcome.setText(f"{state.done} of {state.total} slices embedded{failed}")
         self._outcome.setToolTip("\n".join(state.failures))
 
     @property
-    def _is_on(self) -> bool:
-        return self._shown is not None and not self._shown.is_over
+    def _is_running(self) -> bool:
+        return self._state is not None and not self._state.is_over
 
-    def _show_what_is_of_use(self) -> None:
-        self.setVisible(self._count > 1 or self._is_on)
-        self._ahead.setVisible(self._count > 1)
-        self._prepare.setVisible(not self._is_on)
+    def _update_visibility(self) -> None:
+        self.setVisible(self._count > 1 or self._is_running)
+        self._prefetch.setVisible(self._count > 1)
+        self._embed_all.setVisible(not self._is_running)
 
     def _on_pause_clicked(self) -> None:
-        if self._shown is not None and self._shown.is_paused:
+        if self._state is not None and self._state.is_paused:
             self.resume_requested.emit()
         else:
             self.pause_requested.emit()

@@ -1,4 +1,4 @@
-"""How the user says where the object is."""
+"""The prompts: points, boxes and other shapes."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from napari_sam.session.state import SessionState
 
 _SHAPES: Final = (
     ("ellipse", "Drag an ellipse around the object; its mask ends there"),
-    ("polygon", "Click corners around the object, a double click ends; its mask ends there"),
-    ("lasso", "Draw around the object with the button held; its mask ends there"),
-    ("scribble", "Draw along the object, or in background along what does not belong to it"),
-    ("line", "Drag a line along the object, or in background along what is not of it"),
+    ("polygon", "Click the corners of an outline, double-click to finish; the mask ends there"),
+    ("lasso", "Draw an outline with the mouse button pressed; the mask ends there"),
+    ("scribble", "Scribble on the object or, as background, on what does not belong to it"),
+    ("line", "Drag a line along the object or, as background, along what does not belong to it"),
 )
 
 
 class PromptPanel(QGroupBox):
-    """Buttons for clicks and shapes, the next click's polarity, and what is read from where."""
+    """Buttons for points and shapes, the polarity of the next click, and options."""
 
     points_requested = Signal()
     boxes_requested = Signal()
     shape_requested = Signal(str)
-    """With what is to be drawn: ellipse, polygon, lasso, scribble or line."""
+    """The shape to draw: ellipse, polygon, lasso, scribble or line."""
     polarity_requested = Signal(int)
     clear_requested = Signal()
     feedback_requested = Signal(bool)
@@ -48,90 +48,98 @@ class PromptPanel(QGroupBox):
 
     def __init__(self) -> None:
         super().__init__("Prompts")
+        self._keyed = ShortcutTexts()
+        layout = QVBoxLayout(self)
+        layout.addLayout(self._build_tools())
+        layout.addLayout(_row(*(self._shape_button(*shape) for shape in _SHAPES)))
+        layout.addLayout(self._build_polarity())
+        layout.addWidget(self._build_hover())
+        layout.addWidget(self._build_accept_on_click())
+        layout.addWidget(self._build_options())
+        self.show_polarity(FOREGROUND)
+
+    def _build_tools(self) -> QHBoxLayout:
         points = QPushButton("Click points")
         points.setToolTip("Click on the object in the image; masks follow each click")
+        points.clicked.connect(lambda: self.points_requested.emit())
         boxes = QPushButton("Draw box")
         boxes.setToolTip("Drag a rectangle around the object")
-        self._clear = QPushButton("Clear")
-        self._keyed = keyed = ShortcutTexts()
-        keyed.add(self._clear.setToolTip, "Remove the prompts of this object", "clear")
-        self._foreground = QRadioButton("foreground")
-        self._background = QRadioButton("background")
-        for button, label, name in (
-            (self._foreground, FOREGROUND, "belongs to the object"),
-            (self._background, BACKGROUND, "does not belong to it"),
-        ):
-            text = f"The next click or scribble marks what {name}"
-            keyed.add(button.setToolTip, text, "flip", "{} flips it")
-            button.clicked.connect(lambda _, label=label: self.polarity_requested.emit(label))
-        group = QButtonGroup(self)
-        group.addButton(self._foreground)
-        group.addButton(self._background)
-        self.show_polarity(FOREGROUND)
-        points.clicked.connect(lambda: self.points_requested.emit())
         boxes.clicked.connect(lambda: self.boxes_requested.emit())
+        self._clear = QPushButton("Clear")
+        self._keyed.add(self._clear.setToolTip, "Remove the prompts of this object", "clear")
         self._clear.clicked.connect(lambda: self.clear_requested.emit())
-        layout = QVBoxLayout(self)
-        layout.addLayout(_row(points, boxes, self._clear))
-        layout.addLayout(_row(*(self._shape_button(*one) for one in _SHAPES)))
-        layout.addLayout(_row(self._foreground, self._background))
-        self._hover = QCheckBox()
-        keyed.add(self._hover.setText, "preview under the cursor", "hover")
-        self._hover.setToolTip("Show what a click would give while the mouse moves over the image")
-        self._hover.toggled.connect(self.hover_requested.emit)
-        layout.addWidget(self._hover)
-        accept_on_click = QCheckBox("accept on click")
-        accept_on_click.setToolTip(
-            "For easy images: the first click on an object takes the preselected mask at once;"
-            " one Undo takes object and click back"
-        )
-        accept_on_click.toggled.connect(self.accept_on_click_requested.emit)
-        layout.addWidget(accept_on_click)
-        layout.addWidget(self._make_options())
+        return _row(points, boxes, self._clear)
 
-    def _shape_button(self, shape: str, advice: str) -> QPushButton:
+    def _shape_button(self, shape: str, tooltip: str) -> QPushButton:
         button = QPushButton(shape.capitalize())
-        button.setToolTip(advice)
+        button.setToolTip(tooltip)
         # As wide as the word: five in a row must not widen the dock.
         button.setStyleSheet("padding-left: 2px; padding-right: 2px;")
         button.clicked.connect(lambda: self.shape_requested.emit(shape))
         return button
 
-    def _make_options(self) -> QWidget:
-        self.points_combo = LayerCombo(
-            "SAM points", "A Points layer of your own as prompts; it is read, never changed"
+    def _build_polarity(self) -> QHBoxLayout:
+        self._foreground = QRadioButton("foreground")
+        self._background = QRadioButton("background")
+        group = QButtonGroup(self)
+        for button, label, meaning in (
+            (self._foreground, FOREGROUND, "belongs to the object"),
+            (self._background, BACKGROUND, "does not belong to the object"),
+        ):
+            text = f"The next click or scribble marks what {meaning}"
+            self._keyed.add(button.setToolTip, text, "flip", "{} switches")
+            button.clicked.connect(lambda _, label=label: self.polarity_requested.emit(label))
+            group.addButton(button)
+        return _row(self._foreground, self._background)
+
+    def _build_hover(self) -> QCheckBox:
+        self._hover = QCheckBox()
+        self._keyed.add(self._hover.setText, "preview under the cursor", "hover")
+        self._hover.setToolTip("Show the mask that a click would give while the mouse moves")
+        self._hover.toggled.connect(self.hover_requested.emit)
+        return self._hover
+
+    def _build_accept_on_click(self) -> QCheckBox:
+        box = QCheckBox("accept on click")
+        box.setToolTip(
+            "For easy images: accept the preselected mask with the first click on an object;"
+            "\none Undo takes back both"
         )
-        self.boxes_combo = LayerCombo(
-            "SAM boxes", "A Shapes layer of your own as prompts; it is read, never changed"
-        )
-        feedback = QCheckBox("build on the mask before")
+        box.toggled.connect(self.accept_on_click_requested.emit)
+        return box
+
+    def _build_options(self) -> CollapsibleSection:
+        tooltip = "Read prompts from your own {} layer, which is never changed"
+        self.points_combo = LayerCombo("SAM points", tooltip.format("Points"))
+        self.boxes_combo = LayerCombo("SAM boxes", tooltip.format("Shapes"))
+        feedback = QCheckBox("refine the previous mask")
         feedback.setChecked(True)
-        feedback.setToolTip("Each click corrects the mask that was shown, rather than restarting")
+        feedback.setToolTip("Each click corrects the shown mask instead of starting from scratch")
         feedback.toggled.connect(self.feedback_requested.emit)
-        form_widget = QWidget()
-        form = QFormLayout(form_widget)
+        contents = QWidget()
+        form = QFormLayout(contents)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("points", self.points_combo)
         form.addRow("boxes", self.boxes_combo)
         form.addRow(feedback)
-        options = CollapsibleSection(form_widget, "Which layers prompts are read from")
+        options = CollapsibleSection(contents, "The layers that prompts are read from")
         options.set_title("Prompt layers and options")
         return options
 
     def show_keys(self, keys: Mapping[str, str]) -> None:
-        """Name these keys in the texts, by command."""
+        """Show these keys in the texts, by command."""
         self._keyed.show(keys)
 
     def show_state(self, state: SessionState) -> None:
-        """Show whether there is something to clear."""
+        """Enable *Clear* if there are prompts."""
         self._clear.setEnabled(not state.prompts.is_empty)
 
     def show_hover(self, on: bool) -> None:
-        """Show whether the mask under the cursor is previewed."""
+        """Show whether the preview under the cursor is on."""
         self._hover.setChecked(on)
 
     def show_polarity(self, label: int) -> None:
-        """Show what the next click means."""
+        """Show the point label of the next click."""
         self._foreground.setChecked(label == FOREGROUND)
         self._background.setChecked(label == BACKGROUND)
 

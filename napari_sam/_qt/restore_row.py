@@ -1,4 +1,4 @@
-"""Objects of an earlier time that can be brought back: what they are, and the buttons."""
+"""Unsaved objects of an earlier session, and the buttons to restore or discard them."""
 
 from __future__ import annotations
 
@@ -9,29 +9,28 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, 
 
 from napari_sam._qt.collapsible import ElidingLabel
 from napari_sam.session.journal.files import JournalSummary
-from napari_sam.session.objects.records import counted
 
 _DISCARD = "Discard"
-_REALLY = "Really discard"
+_CONFIRM = "Really discard"
 
 
 class RestoreRow(QWidget):
-    """Offers what an earlier program has left of the image; hidden where there is nothing."""
+    """Offers the unsaved objects of the image; hidden if there are none."""
 
     restore_requested = Signal()
     discard_requested = Signal()
-    """Only after the button was pressed twice."""
+    """Only after a second press."""
 
     def __init__(self) -> None:
         super().__init__()
         self._text = ElidingLabel()
         self._progress = QProgressBar()
         self._progress.setRange(0, 100)
-        self._progress.setToolTip("You can go on working meanwhile")
+        self._progress.setToolTip("You can keep working meanwhile")
         self._restore = QPushButton("Restore")
         self._restore.setToolTip(
-            "Bring these objects back, in a labels layer of their own, with their prompts, classes "
-            "and notes;\nwhat you accept next is written into it, too"
+            "Restore these objects, with prompts, classes and notes, into a new labels layer,\n"
+            "which becomes the target"
         )
         self._restore.clicked.connect(lambda: self.restore_requested.emit())
         self._discard = QPushButton(_DISCARD)
@@ -46,30 +45,33 @@ class RestoreRow(QWidget):
         column.addLayout(row)
         self.show_offer(())
 
-    def show_offer(self, found: tuple[JournalSummary, ...]) -> None:
-        """Show what there is to be restored, the newest first."""
-        self.setVisible(bool(found))
+    def show_offer(self, journals: tuple[JournalSummary, ...]) -> None:
+        """Show the newest of these journals, and how many more there are."""
+        self.setVisible(bool(journals))
         self._ask_again(False)
         self._show_working(False)
-        if not found:
+        if not journals:
             return
-        newest, *others = found
-        end = "the program ended unexpectedly"
-        if newest.is_closed:
-            end = "the widget was closed or the labels layer deleted"
-        more = f" ({len(others)} more to choose from after that.)" if others else ""
+        newest, *older = journals
+        end = (
+            "widget closed or layer deleted" if newest.is_closed else "napari did not exit cleanly"
+        )
+        more = f" {len(older)} older {'set' if len(older) == 1 else 'sets'} can be restored next."
         image = newest.header["image"]
-        made = f"{counted(newest.n_objects)} on '{image['name']}' of {_when(newest.ended)}"
-        self._text.show_text(f"{made}, when {end}, in no session file.{more}")
+        objects = "unsaved object" if newest.n_objects == 1 else "unsaved objects"
+        self._text.show_text(
+            f"{newest.n_objects} {objects} on '{image['name']}' ({_when(newest.ended)}; {end})."
+            f"{more if older else ''}"
+        )
         self._text.setToolTip(
-            f"Made on {image['source'] or image['name']}.\n"
-            "Whatever you accept is written down as you do it, and kept for 90 days. If you have "
-            "exported these\nobjects, or saved the labels layer, and need no prompts of them, "
-            "discard them."
+            f"Image: {image['source'] or image['name']}\n"
+            "Accepted objects are journalled as you go; the 100 most recent journals are kept.\n"
+            "Discard these if you have exported them or saved the labels layer, and do not need "
+            "their prompts."
         )
 
     def show_progress(self, fraction: float) -> None:
-        """Show how much is restored."""
+        """Show the progress of a restore."""
         self._show_working(True)
         self._progress.setValue(round(100 * fraction))
 
@@ -79,11 +81,11 @@ class RestoreRow(QWidget):
         self._discard.setVisible(not is_working)
 
     def _ask_again(self, is_asked: bool) -> None:
-        self._discard.setText(_REALLY if is_asked else _DISCARD)
+        self._discard.setText(_CONFIRM if is_asked else _DISCARD)
         self._discard.setToolTip(
-            "Press once more to remove these objects for good"
+            "Press again to delete these objects permanently"
             if is_asked
-            else "Remove these objects for good; asks once more"
+            else "Delete these objects permanently (asks for confirmation)"
         )
 
     def _on_discard_clicked(self) -> None:
@@ -94,7 +96,7 @@ class RestoreRow(QWidget):
 
 
 def _when(seconds: float) -> str:
-    then = datetime.fromtimestamp(seconds).astimezone()
-    days = (datetime.now().astimezone().date() - then.date()).days
-    day = {0: "today", 1: "yesterday"}.get(days, f"{then:%Y-%m-%d}")
-    return f"{day}, {then:%H:%M}"
+    time = datetime.fromtimestamp(seconds).astimezone()
+    days = (datetime.now().astimezone().date() - time.date()).days
+    day = {0: "today", 1: "yesterday"}.get(days, f"{time:%Y-%m-%d}")
+    return f"{day} {time:%H:%M}"

@@ -1,4 +1,4 @@
-"""A table in which several chosen rows stay chosen while a cell of one of them is edited."""
+"""A table whose selected rows stay selected while a cell of one of them is edited."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ _PRESS_AND_RELEASE: Final = (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButt
 
 
 class RowView(QTableView):
-    """Chooses rows, as file managers do.
+    """Selects rows as file managers do.
 
-    A press on one of several chosen rows leaves all of them chosen; that one alone is chosen if it
-    was no double click, which edits the cell for all of them.
+    A press on one of several selected rows keeps all of them selected. A double click then edits
+    the cell for all of them; after a single click that row alone is selected.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
-        self._is_held_back = False
-        self._wait = QTimer(self)
-        self._wait.setSingleShot(True)
-        self._wait.timeout.connect(self._choose_current)
+        self._keeps_selection = False
+        self._click_timer = QTimer(self)
+        self._click_timer.setSingleShot(True)
+        self._click_timer.timeout.connect(self._select_current)
 
     def selectionCommand(
         self, index: QModelIndex, event: QEvent | None = None
     ) -> QItemSelectionModel.SelectionFlag:
-        """Return what is chosen by what the user does; while that is held back, nothing else."""
-        self._wait.stop()
+        """Return how an event changes the selection."""
+        self._click_timer.stop()
         kind = None if event is None else event.type()
         if kind == QEvent.Type.MouseButtonPress and isinstance(event, QMouseEvent):
-            self._is_held_back = self._is_one_of_several(index, event)
-        if not self._is_held_back or kind not in _PRESS_AND_RELEASE:
+            self._keeps_selection = self._is_selected_with_others(index, event)
+        if not self._keeps_selection or kind not in _PRESS_AND_RELEASE:
             return super().selectionCommand(index, event)
-        # A tick is for all of them: who sets one has chosen nothing.
+        # A tick is set for all selected rows, which stay selected.
         is_tick = bool(index.flags() & Qt.ItemFlag.ItemIsUserCheckable)
         if kind == QEvent.Type.MouseButtonRelease and not is_tick:
-            self._wait.start(QApplication.doubleClickInterval())
+            self._click_timer.start(QApplication.doubleClickInterval())
         return _Flag.NoUpdate
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Leave chosen what was, and edit."""
-        self._wait.stop()
-        self._is_held_back = False
+        """Keep the selection, and edit."""
+        self._click_timer.stop()
+        self._keeps_selection = False
         super().mouseDoubleClickEvent(event)
 
-    def _is_one_of_several(self, index: QModelIndex, event: QMouseEvent) -> bool:
+    def _is_selected_with_others(self, index: QModelIndex, event: QMouseEvent) -> bool:
         is_plain = event.modifiers() == Qt.KeyboardModifier.NoModifier
         is_left = event.button() == Qt.MouseButton.LeftButton
-        chosen = self.selectionModel()
-        is_chosen = index.isValid() and chosen.isRowSelected(index.row(), QModelIndex())
-        return is_plain and is_left and is_chosen and len(chosen.selectedRows()) > 1
+        selection = self.selectionModel()
+        is_selected = index.isValid() and selection.isRowSelected(index.row(), QModelIndex())
+        return is_plain and is_left and is_selected and len(selection.selectedRows()) > 1
 
-    def _choose_current(self) -> None:
+    def _select_current(self) -> None:
         index = self.currentIndex()
         if index.isValid():
             self.selectionModel().select(index, _Flag.ClearAndSelect | _Flag.Rows)

@@ -1,4 +1,4 @@
-"""The buttons to save a whole session to a file and to open one."""
+"""The buttons to save a session to a file and to open one."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from napari_sam.session.journal.session_file import SESSION_SUFFIX
 _FILTER = f"Sessions (*{SESSION_SUFFIX})"
 
 
-class SessionRow(QWidget):
-    """Asks for a session file to be written or read, and shows how far that is."""
+class SessionFileRow(QWidget):
+    """Asks to write or read a session file, and shows the progress."""
 
     save_requested = Signal(Path)
     open_requested = Signal(Path)
@@ -26,20 +26,19 @@ class SessionRow(QWidget):
         self._last_folder: Path | None = None
         self._save = QPushButton("Save session…")
         self._save.setToolTip(
-            "Write everything to one file: objects with prompts, classes and notes, and the object "
-            "that you are at.\nYou or somebody else can go on with it, also on another computer, "
-            "beside a copy of the image"
+            "Save all objects with prompts, classes and notes, and the unfinished object, to one "
+            "file.\nAnyone with a copy of the image can continue from it, also on another computer."
         )
         self._save.clicked.connect(self._on_save_clicked)
         self._open = QPushButton("Open session…")
         self._open.setToolTip(
-            "Go on with a session: its image is looked for among the open layers, then beside the "
-            "file,\nthen where it was; the objects come in a labels layer of their own"
+            "Continue a session in a new labels layer. Its image is searched among the open "
+            "layers,\nbeside the session file and at its old path."
         )
         self._open.clicked.connect(self._on_open_clicked)
         self._progress = QProgressBar()
         self._progress.setRange(0, 100)
-        self._progress.setToolTip("You can go on working meanwhile")
+        self._progress.setToolTip("You can keep working meanwhile")
         row = QHBoxLayout()
         row.addWidget(self._save)
         row.addWidget(self._open)
@@ -50,14 +49,14 @@ class SessionRow(QWidget):
         self.show_busy(False)
 
     def show_busy(self, is_busy: bool) -> None:
-        """Show whether a file is being written or read: one at a time."""
+        """Show whether a file is being written or read, one at a time."""
         self._save.setEnabled(not is_busy)
         self._open.setEnabled(not is_busy)
         self._progress.setVisible(is_busy)
         self._progress.setValue(0)
 
     def show_progress(self, fraction: float) -> None:
-        """Show how much is written or read."""
+        """Show the progress."""
         self._progress.setValue(round(100 * fraction))
 
     def _on_save_clicked(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from napari_sam._qt.collapsible import CollapsibleSection
-from napari_sam._qt.object_model import PlaneAxes
+from napari_sam._qt.object_columns import PlaneAxes
 from napari_sam._qt.object_table import ObjectTable
 from napari_sam.controllers.export import ExportController
 from napari_sam.layers import LayerBinding
@@ -45,7 +45,7 @@ class ObjectTableController:
         self.fold.toggled.connect(binding.objects.point)
         self._connections = Connections(
             (binding.objects.target_changed, self._on_target_changed),
-            (binding.objects.object_pointed_at, table.point_at),
+            (binding.objects.object_pointed_at, table.highlight),
             (binding.shown.stack_changed, self._on_plane_changed),
             (binding.shortcuts.changed, self._on_shortcuts_changed),
             (session.changed, self._on_session_changed),
@@ -70,7 +70,7 @@ class ObjectTableController:
     @property
     def chosen(self) -> list[int]:
         """The label_ids of the rows that the user has chosen and sees chosen."""
-        return self.table.chosen if self.fold.isExpanded() else []
+        return self.table.selected if self.fold.isExpanded() else []
 
     def step(self, count: int) -> None:
         """Choose the next row, or the one before, as the table is sorted, and go to its object."""
@@ -83,7 +83,7 @@ class ObjectTableController:
         Without a chosen one, begin with the first.
         """
         self._unfold()
-        chosen, book = self.table.chosen, None if self._target is None else self._target.book
+        chosen, book = self.table.selected, None if self._target is None else self._target.book
         if not chosen or book is None:
             self._go_to(self.table.neighbour(1))
             return
@@ -100,7 +100,7 @@ class ObjectTableController:
 
     def _go_to(self, label_id: int | None) -> None:
         if label_id is not None:
-            self.table.choose(label_id)
+            self.table.select(label_id)
         else:
             self._session.notifier.warn(f"There are no more objects here: {self.table.progress}.")
 
@@ -110,8 +110,8 @@ class ObjectTableController:
         begun = (not state.prompts.is_empty, reopened)
         is_another = begun != self._begun
         self._begun = begun
-        if is_another and not state.prompts.is_empty and self.table.chosen != [reopened]:
-            self.table.choose_none()
+        if is_another and not state.prompts.is_empty and self.table.selected != [reopened]:
+            self.table.clear_selection()
 
     def _on_shortcuts_changed(self) -> None:
         self.table.set_keys(self._binding.shortcuts.table_bindings)

@@ -11,7 +11,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from napari.utils.notifications import show_info, show_warning
 
-from napari_sam._qt.session_file_row import SessionRow
+from napari_sam._qt.session_file_row import SessionFileRow
 from napari_sam.controllers.journal import JournalRecorder
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.image_references import file_for, labels_for, reference_of
@@ -43,7 +43,7 @@ class _Read:
 
 
 class SessionFileController:
-    """Does what is asked for in a `SessionRow`."""
+    """Does what is asked for in a `SessionFileRow`."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class SessionFileController:
         self._viewer, self._binding, self._session = viewer, binding, session
         self._keeper, self._dispatcher = keeper, dispatcher
         self._lane = LatestWinsExecutor("napari-sam-sessions", dispatcher)
-        self.row = SessionRow(self._suggested)
+        self.row = SessionFileRow(self._suggested)
         self.row.save_requested.connect(self.save)
         self.row.open_requested.connect(self.open)
 

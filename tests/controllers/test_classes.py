@@ -62,7 +62,7 @@ def test_number_keys_are_about_rows_then_a_reopened_object_then_the_next_one(ope
     assert classes_of(widget) == {1: None, 2: None, 3: None, 4: "coin"}
 
     objects.fold.expand(animate=False)
-    objects.table.choose(2)
+    objects.table.select(2)
     press(viewer, "2")
     assert classes_of(widget)[2] == "Münze"
     assert widget.session.classes.table.current == "coin"
@@ -79,7 +79,7 @@ def test_number_keys_are_about_rows_then_a_reopened_object_then_the_next_one(ope
     widget.wait_until_idle(TIMEOUT_S)
     assert classes_of(widget)[5] == "Münze"
 
-    objects.table.choose(2)
+    objects.table.select(2)
     widget.session.objects.reopen(5)
     widget.wait_until_idle(TIMEOUT_S)
     assert objects.chosen == []
@@ -164,29 +164,29 @@ def test_review_goes_through_the_table_as_it_is_sorted(opened, qtbot):
     table.view.sortByColumn(3, Qt.SortOrder.DescendingOrder)  # by area: 3, 2, 1
     press(viewer, "M")
     assert objects.fold.isExpanded()
-    assert table.chosen == [3]
+    assert table.selected == [3]
     np.testing.assert_allclose(viewer.scene.camera.center[-2:], (4.5, 49.5), atol=1)
     press(viewer, "Y")
-    assert (reviewed(widget), table.chosen) == ({3}, [2])
+    assert (reviewed(widget), table.selected) == ({3}, [2])
     assert table._progress.text() == "1 of 3 reviewed"
     press(viewer, "Shift+M")
-    assert table.chosen == [3]
+    assert table.selected == [3]
     press(viewer, "Y")  # takes it back, and stays
-    assert (reviewed(widget), table.chosen) == (set(), [3])
+    assert (reviewed(widget), table.selected) == (set(), [3])
 
     # Where marking moves the row, the next one is still the one that followed.
     table.view.sortByColumn(2, Qt.SortOrder.AscendingOrder)
     order = [table.view.model().index(row, 0).data() for row in range(3)]
-    table.choose(order[0])
+    table.select(order[0])
     press_in_table(qtbot, table, Qt.Key.Key_Y)
-    assert table.chosen == [order[1]]
+    assert table.selected == [order[1]]
     widget.binding.objects._on_pointer_moved(np.array((4.0, 4.0)))
-    assert table.chosen == [order[1]]
+    assert table.selected == [order[1]]
     press_in_table(qtbot, table, Qt.Key.Key_Y)
     press_in_table(qtbot, table, Qt.Key.Key_Y)
     assert reviewed(widget) == {1, 2, 3}
     table.view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-    table.choose(3)
+    table.select(3)
     press_in_table(qtbot, table, Qt.Key.Key_M)
-    assert table.chosen == [3]
+    assert table.selected == [3]
     assert "3 of 3 reviewed" in said[-1]

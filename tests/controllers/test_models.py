@@ -111,13 +111,13 @@ def test_a_picked_model_is_downloaded_on_request_and_used(opened, server, qtbot,
     before = mask(widget)
     panel.expand(animate=False)
     pick(panel, "published")
-    assert not panel._get.isHidden()
-    assert panel._get.text() == f"Download {len(server.content) / 1e6:.0f} MB"
+    assert not panel._download.isHidden()
+    assert panel._download.text() == f"Download {len(server.content) / 1e6:.0f} MB"
     assert not server.is_asked.is_set()
-    panel._get.click()
+    panel._download.click()
     qtbot.waitUntil(lambda: panel._progress.value() > 100, timeout=20_000)
     assert not panel._cancel.isHidden()
-    assert panel._doing.text() == "Downloading published …"
+    assert panel._task.text() == "Downloading published …"
     assert widget.session.state.model.name == "mobile_sam"
     server.may_go_on.set()
     widget.wait_until_idle(TIMEOUT_S)
@@ -125,9 +125,9 @@ def test_a_picked_model_is_downloaded_on_request_and_used(opened, server, qtbot,
     assert panel.title == "Model: published on cpu"
     assert panel.combo.offer.name == "published"
     assert panel._progress.isHidden()
-    assert panel._get.isHidden()
+    assert panel._download.isHidden()
     assert loaded[-1].checkpoint == tmp_path / "models" / "sam_vit_b_01ec64.pth"
-    assert panel._doing.isHidden()
+    assert panel._task.isHidden()
     assert widget.session.state.prompts == COIN
     np.testing.assert_array_equal(mask(widget), before)
 
@@ -135,7 +135,7 @@ def test_a_picked_model_is_downloaded_on_request_and_used(opened, server, qtbot,
 def test_a_download_is_cancelled(opened, server, qtbot, tmp_path):
     _, widget, panel, _ = opened
     pick(panel, "published")
-    panel._get.click()
+    panel._download.click()
     qtbot.waitUntil(lambda: panel._progress.value() > 100, timeout=20_000)
     panel._cancel.click()
     widget.wait_until_idle(TIMEOUT_S)  # at once, though the server is silent
@@ -155,7 +155,7 @@ def test_without_a_network_the_message_says_what_to_do(opened, published, monkey
     messages = []
     widget._models.supply.failed.connect(messages.append)
     pick(panel, "published")
-    panel._get.click()
+    panel._download.click()
     widget.wait_until_idle(TIMEOUT_S)
     for hint in (gone.url, str(tmp_path / "models"), "mobile_sam", "without a network"):
         assert hint in messages[0]
@@ -187,7 +187,7 @@ def test_files_in_the_models_folder_are_offered(published, make_widget, tmp_path
     panel = widget._model_panel
     assert [offer.name for offer in panel.combo.offers] == ["mobile_sam", "published", "mine.pth"]
     pick(panel, "published")
-    assert "not on this computer" in panel._about.text()
+    assert "not on this computer" in panel._description.text()
 
 
 def test_a_hostile_file_is_refused_and_the_session_goes_on(opened, tmp_path):
@@ -233,7 +233,7 @@ def test_device_and_precision(opened, monkeypatch):
 def test_closing_during_a_download_is_quiet_and_leaves_nothing(opened, server, qtbot, tmp_path):
     viewer, widget, panel, _ = opened
     pick(panel, "published")
-    panel._get.click()
+    panel._download.click()
     qtbot.waitUntil(server.is_asked.is_set, timeout=20_000)
     viewer.window.remove_dock_widget(widget.parent())
     widget.close()
@@ -250,7 +250,7 @@ def test_leftovers_go_when_the_widget_opens(published, make_widget, tmp_path):
 
 def start_download(panel, server, qtbot):
     pick(panel, "published")
-    panel._get.click()
+    panel._download.click()
     qtbot.waitUntil(server.is_asked.is_set, timeout=20_000)
 
 
@@ -279,7 +279,7 @@ def test_a_download_goes_on_while_something_else_is_chosen(
     wait_for_model(widget, qtbot, chosen)
     if what == "pick again":
         pick(panel, "published")
-        assert panel._get.isHidden()
+        assert panel._download.isHidden()
         pick(panel, "mobile_sam")
     assert widget._models.supply.state.downloading is not None
     server.may_go_on.set()
@@ -321,9 +321,9 @@ def test_a_file_of_ones_own_under_a_published_name(opened, server, published, tm
     assert f"{own} is not what its name says" in messages[0]
     assert "rename this file, then press Download" in messages[0]
     assert panel.combo.offer.name == "published"
-    assert not panel._get.isHidden()
+    assert not panel._download.isHidden()
     server.may_go_on.set()
-    panel._get.click()
+    panel._download.click()
     widget.wait_until_idle(TIMEOUT_S)
     assert "Rename the file" in messages[1]
     assert own.read_bytes() == content
@@ -417,8 +417,8 @@ def test_long_names_leave_the_width_alone(opened, tmp_path, qtbot):
     assert "…" in button.text()
     assert button.text().endswith("on cpu")
     assert panel.title in button.toolTip()
-    assert "…" in QLabel.text(panel._about)
-    assert panel._about.toolTip() == str(path)
+    assert "…" in QLabel.text(panel._description)
+    assert panel._description.toolTip() == str(path)
 
 
 def test_the_description_is_whole_at_any_width(opened, qtbot):
@@ -427,7 +427,7 @@ def test_the_description_is_whole_at_any_width(opened, qtbot):
     viewer.window._qt_window.resize(1000, 700)
 
     def is_whole():
-        label = panel._about
+        label = panel._description
         return label.isVisible() and label.height() >= label.heightForWidth(label.width())
 
     panel.toggleButton().click()

@@ -112,7 +112,7 @@ def test_area_and_slice_are_those_of_the_axes_that_are_shown(make_widget):
     widget.wait_until_idle(TIMEOUT_S)
     assert cells(table, 3) == ["1000.00", "30.00"]
     assert cells(table, 6) == ["20", "5"]
-    assert table.chosen == [9]
+    assert table.selected == [9]
 
 
 def test_an_axis_of_channels_has_no_slices(make_widget):
@@ -148,7 +148,7 @@ def test_the_object_under_the_cursor_marks_its_row(opened):
     widget.binding.objects._on_pointer_moved(inside * (0.5, 0.25))
     assert marked(table) == [2]
     assert viewer.scene.camera.center == center
-    assert table.chosen == [3]  # what the user has chosen stays so
+    assert table.selected == [3]  # what the user has chosen stays so
 
 
 def test_keys_act_on_the_object_under_the_cursor(opened):
@@ -167,14 +167,14 @@ def test_keys_act_on_the_object_under_the_cursor(opened):
 def test_many_rows_at_once(opened):
     _, widget, table = opened
     choose(table, 0, 2)
-    table._class.setEditText("coin")
-    table._on_class()
+    table.buttons._class.setEditText("coin")
+    table.buttons._on_class()
     assert cells(table, 1) == ["coin", "", "coin"]
     choose(table, 0, 2)
-    table._on_merge()
+    table.buttons.merge_requested.emit()
     assert cells(table, 0) == [1, 2]
     choose(table, 0, 1)
-    table._on_delete()
+    table.buttons.remove_requested.emit()
     assert cells(table, 0) == []
     assert not widget.binding.objects.target.data.any()
     for _ in range(3):
@@ -219,18 +219,18 @@ def test_a_double_click_edits_a_cell_of_all_chosen_rows(opened, qtbot):
     control = Qt.KeyboardModifier.ControlModifier
     press_cell(table, 0, 7)
     press_cell(table, 2, 7, control)
-    assert table.chosen == [1, 3]
+    assert table.selected == [1, 3]
     press_cell(table, 2, 7, double=True)
     edit(table, "again")
     assert cells(table, 7) == ["again", "", "again"]
-    assert table.chosen == [1, 3]
+    assert table.selected == [1, 3]
     press_cell(table, 0, 1, double=True)
     edit(table, "coin")
     assert cells(table, 1) == ["coin", "", "coin"]
 
     press_cell(table, 0, 4)
-    assert table.chosen == [1, 3]
-    qtbot.waitUntil(lambda: table.chosen == [1])
+    assert table.selected == [1, 3]
+    qtbot.waitUntil(lambda: table.selected == [1])
     press_cell(table, 1, 7, double=True)
     edit(table, "alone")
     assert cells(table, 7) == ["again", "alone", "again"]
@@ -257,7 +257,7 @@ def test_a_tick_is_set_for_all_chosen_rows_which_stay_so(opened):
     QTest.mouseClick(table.view.viewport(), left, none, box.center())
     assert table.progress == "2 of 3 reviewed"
     QTest.qWait(QApplication.doubleClickInterval() + 100)
-    assert table.chosen == [1, 2]
+    assert table.selected == [1, 2]
 
 
 def test_strokes_of_the_brush_are_counted(opened):
