@@ -222,7 +222,7 @@ class SamWidget(QWidget):
         self.automatic = AutomaticController(self._viewer, binding, session, self._dispatcher)
         self._many = BatchPromptsController(binding, session, self._dispatcher)
         for part in (self.automatic, self._many, self._class_list, self._object_list):
-            self._column.add(part.fold)
+            self._column.add(part.section)
         self.automatic.review.changed.connect(self._show_hint)
         self._journals = JournalRecorder(binding, session, self._dispatcher)
         self._restoring = RestoreController(binding, session, self._journals, self._dispatcher)

@@ -100,7 +100,7 @@ class Annotating(RuleBasedStateMachine):
     def open_widget(self) -> None:
         self.widget = SamWidget(self.viewer, load_predictor=lambda *_: self.predictor)
         self.viewer.window.add_dock_widget(self.widget, name="SAM live")
-        self.widget._object_list.fold.expand()
+        self.widget._object_list.section.expand()
         self.done.clear()
         self.undone.clear()
         self.settle()

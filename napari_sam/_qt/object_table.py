@@ -48,6 +48,9 @@ class ObjectTable(QWidget):
         self._is_stepping = False
         self.view = self._build_view()
         self.buttons = self._build_buttons()
+        self.view.installEventFilter(self)
+        self.view.selectionModel().currentRowChanged.connect(self._on_row_changed)
+        self.view.selectionModel().selectionChanged.connect(self._on_selection_changed)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(self._build_top())
@@ -56,7 +59,6 @@ class ObjectTable(QWidget):
 
     def _build_view(self) -> RowView:
         view = RowView()
-        view.installEventFilter(self)
         view.setModel(self._model)
         view.setSortingEnabled(True)
         view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
@@ -65,8 +67,6 @@ class ObjectTable(QWidget):
         # Only visible rows are measured, not thousands of others.
         view.horizontalHeader().setResizeContentsPrecision(0)
         view.setMinimumHeight(_MIN_HEIGHT_PX)
-        view.selectionModel().currentRowChanged.connect(self._on_row_changed)
-        view.selectionModel().selectionChanged.connect(self._on_selection_changed)
         return view
 
     def _build_top(self) -> QHBoxLayout:

@@ -49,10 +49,10 @@ class AutomaticController:
         self._viewer, self._binding, self._session = viewer, binding, session
         self._search = session.automatic
         self.panel = AutomaticPanel()
-        self.fold = CollapsibleSection(
+        self.section = CollapsibleSection(
             self.panel, "Masks of everything in the image, to choose from"
         )
-        self.fold.set_title("Find everything")
+        self.section.set_title("Find everything")
         self._place: Place | None = None  # where the masks lie
         self._edges_place: Place | None = None
         self._is_like_nothing = False  # the rest was asked for, of nothing

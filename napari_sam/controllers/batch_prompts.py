@@ -43,15 +43,15 @@ class BatchPromptsController:
         self._path: Path | None = None
         self._offered: list[Layer] = []
         self.panel = BatchPromptsPanel(PROMPT_SUFFIXES)
-        self.fold = CollapsibleSection(
+        self.section = CollapsibleSection(
             self.panel, "Segment one object for each box, point or label of many"
         )
-        self.fold.set_title("Many at once")
+        self.section.set_title("Many at once")
         self.panel.layer_chosen.connect(self.use_layer)
         self.panel.file_chosen.connect(self.use_file)
         self.panel.start_requested.connect(self.start)
         self.panel.stop_requested.connect(session.batch_prompts.stop)
-        self.fold.toggled.connect(self._count)
+        self.section.toggled.connect(self._count)
         self._connections = Connections(
             (session.batch_prompts.changed, self._on_progress),
             (session.batch_prompts.finished, self._on_finished),

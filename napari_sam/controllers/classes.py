@@ -23,10 +23,10 @@ from napari_sam.session.session import AnnotationSession
 
 
 class ClassesController:
-    """Keeps the panel true to the classes, and does what is asked for in it and by number keys.
+    """Keeps the panel up to date, and makes the changes requested in it and by number keys.
 
-    A number key changes the class of the rows that are chosen in the table of objects; if there
-    are none, that of the object that is reopened; else it is the class of the next new objects.
+    A number key sets the class of the rows selected in the table of objects; if there are none,
+    that of the reopened object, else the class of new objects.
     """
 
     def __init__(
@@ -40,13 +40,14 @@ class ClassesController:
         self._dispatcher = dispatcher
         self._classes = classes = session.classes
         self.panel = panel = ClassPanel()
-        self.fold = CollapsibleSection(panel, "Classes of objects: their colours and number keys")
+        self.section = CollapsibleSection(panel, "Classes of objects, with colours and number keys")
         self._target: TargetLayer | None = None
         self._colors: ClassColors | None = None
         self._features: FeatureWriter | None = None
         self._is_coloring = self._is_closed = False
         self._commands: dict[str, Callable[[], None]] = {
-            class_command(number): partial(self.give, number) for number in range(MAX_NUMBERED + 1)
+            class_command(number): partial(self.assign, number)
+            for number in range(MAX_NUMBERED + 1)
         }
         panel.choose_requested.connect(lambda name: self._attempt(lambda: classes.choose(name)))
         panel.add_requested.connect(lambda name: self._attempt(lambda: classes.add(name)))
@@ -69,29 +70,29 @@ class ClassesController:
         self._on_classes_changed()
 
     def close(self) -> None:
-        """Let the target go, with the colours that it had."""
+        """Disconnect the target and restore its colours."""
         self._is_closed = True
         self._connections.close()
         self._follow(None)
 
-    # What keys and panel ask for -----------------------------------------------------------------
+    # What is asked for ---------------------------------------------------------------------------
 
-    def give(self, number: int) -> None:
-        """Do what a number key does; 0 stands for no class."""
+    def assign(self, number: int) -> None:
+        """Apply the class of a number key; 0 stands for no class."""
         name = self._classes.table.name_of(number)
         if number and name is None:
-            self._session.notifier.warn(f"There is no class {number} yet: add it under Classes.")
+            self._session.notifier.warn(f"Class {number} is not defined yet. Add it under Classes.")
             return
-        chosen, reopened = self._objects.chosen, self._session.objects.reopened_label_id
-        if chosen:
-            self._attempt(lambda: self._session.objects.update(chosen, class_name=name))
+        selected, reopened = self._objects.selected, self._session.objects.reopened_label_id
+        if selected:
+            self._attempt(lambda: self._session.objects.update(selected, class_name=name))
         elif reopened is not None:
             self._attempt(lambda: self._session.objects.update([reopened], class_name=name))
         else:
             self._classes.choose(name)
 
     def set_coloring(self, is_on: bool) -> None:
-        """Show the target's objects in the colours of their classes, or in their own again."""
+        """Colour the target's objects by class, or restore the layer's colours."""
         self._is_coloring = is_on
         self._color()
         self.panel.show_coloring(self._is_coloring)
@@ -107,7 +108,7 @@ class ClassesController:
             self._binding.objects.attempt(action)
         except ClassError as error:
             self._session.notifier.warn(str(error))
-        self._show()  # also where the panel shows what was refused
+        self._show()  # also removes a refused change from the panel
 
     # What is shown -----------------------------------------------------------------------------
 
@@ -134,13 +135,13 @@ class ClassesController:
         if self._is_coloring and self._target is not None:
             table, defer = self._classes.table, self._dispatcher.post
             try:
-                self._colors = ClassColors(self._target, table, defer, self._give_coloring_up)
+                self._colors = ClassColors(self._target, table, defer, self._stop_coloring)
             except ColoringError as error:
-                self._give_coloring_up(str(error))
+                self._stop_coloring(str(error))
 
-    def _give_coloring_up(self, why: str) -> None:
+    def _stop_coloring(self, reason: str) -> None:
         self.set_coloring(False)
-        self._session.notifier.warn(why)
+        self._session.notifier.warn(reason)
 
     def _on_target_changed(self) -> None:
         self._follow(self._binding.objects.target_layer)
@@ -158,20 +159,23 @@ class ClassesController:
         if table.classes:
             shortcuts.register(self._commands)
         else:
-            shortcuts.unregister(self._commands)  # the digits are napari's until there are classes
-        self._objects.table.set_classes({one.name: one.color for one in table.classes})
+            shortcuts.unregister(self._commands)  # until there are classes, the digits are napari's
+        colors = {object_class.name: object_class.color for object_class in table.classes}
+        self._objects.table.set_classes(colors)
 
     def _show(self) -> None:
         if self._is_closed:
             return
         table = self._classes.table
-        counts = Counter(one.class_name for one in self._target.book) if self._target else {}
-        names = [None, *(one.name for one in table.classes)][: MAX_NUMBERED + 1]
+        counts = Counter(record.class_name for record in self._target.book) if self._target else {}
+        names = [None, *(object_class.name for object_class in table.classes)][: MAX_NUMBERED + 1]
         binding_of = self._binding.shortcuts.binding_of
         keys = {
             name: key_text(binding_of(class_command(number))) for number, name in enumerate(names)
         }
         self.panel.show_classes(table.classes, table.current, counts, keys)
         count = len(table.classes)
-        known = "no classes" if not count else "1 class" if count == 1 else f"{count} classes"
-        self.fold.set_title(f"{table.current} · {known}" if table.current else known.capitalize())
+        classes = "no classes" if not count else "1 class" if count == 1 else f"{count} classes"
+        self.section.set_title(
+            f"{table.current} · {classes}" if table.current else classes.capitalize()
+        )

@@ -1,4 +1,4 @@
-"""Keeps a journal of each target, so that neither a crash nor a closed window takes objects."""
+"""Keeps a journal of each target, so that a crash or a closed window loses no objects."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class JournalRecorder:
-    """Writes down every edit and every stroke of a brush; none waits or fails for it."""
+    """Records every edit and brush stroke; none of them waits or fails for it."""
 
     deleted = Signal()
-    """A target was deleted; what was in it can be restored."""
+    """A target was deleted; its objects can be restored."""
 
     def __init__(
         self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
     ) -> None:
         self._binding, self._dispatcher = binding, dispatcher
         self._journals: dict[TargetLayer, tuple[ImageReference, Journal]] = {}
-        self.of_deleted: set[Path] = set()
+        self.deleted_paths: set[Path] = set()
         """The journals of targets that the user has deleted since the start."""
         self._target_connections: dict[TargetLayer, Connections] = {}
-        self._troubled: set[TargetLayer] = set()
+        self._failed: set[TargetLayer] = set()
         self._classes = session.classes.table
         self._connections = Connections(
             (self._classes.changed, self._on_classes_changed),
@@ -52,26 +52,26 @@ class JournalRecorder:
         session.objects.set_journal(self._record)
 
     def close(self) -> None:
-        """Note in all journals that they were closed.
+        """Close all journals.
 
-        An edit that is still being written in the background is written down even then.
+        An edit that is still being written in the background is recorded even then.
         """
         self._connections.close()
         for target in self._journals:
-            target.recount()  # a stroke of just now
-            self._let_go(target)
+            target.recount()  # include the last brush stroke
+            self._release(target)
 
     def keep(
         self, target: TargetLayer, reference: ImageReference, journal: Journal | None = None
     ) -> None:
-        """Write down from now on what becomes of a target; on the GUI thread."""
+        """Record the edits of a target from now on; on the GUI thread."""
         is_new = journal is None
         journal = journal or Journal(reference, target)
         if journal.path is not None:
-            self.of_deleted.discard(journal.path)
+            self.deleted_paths.discard(journal.path)
         journal.troubled.connect(self._warn)
         self._journals[target] = reference, journal
-        self._do(target, lambda one: one.note_classes(self._classes.classes))
+        self._do(target, lambda journal: journal.note_classes(self._classes.classes))
         if is_new:
             self._do(target, Journal.hold)
             prepare = partial(self._do, target, Journal.prepare)
@@ -81,26 +81,26 @@ class JournalRecorder:
             (target.replaced, partial(self._on_replaced, target)),
         )
 
-    def note_saved(self, target: TargetLayer) -> None:
-        """Hear that all objects of a target are in a file of the user's."""
+    def mark_saved(self, target: TargetLayer) -> None:
+        """Record that all objects of a target are in a session file."""
         self._do(target, Journal.note_saved)
 
-    def _let_go(self, target: TargetLayer) -> None:
+    def _release(self, target: TargetLayer) -> None:
         self._target_connections.pop(target).close()
         self._do(target, Journal.close)
 
     def _on_classes_changed(self) -> None:
         for target in self._journals:
-            self._do(target, lambda one: one.note_classes(self._classes.classes))
+            self._do(target, lambda journal: journal.note_classes(self._classes.classes))
 
-    def _on_target_deleted(self, gone: TargetLayer) -> None:
-        if gone not in self._journals:
+    def _on_target_deleted(self, target: TargetLayer) -> None:
+        if target not in self._journals:
             return
-        self._let_go(gone)
-        _, journal = self._journals.pop(gone)
-        self._troubled.discard(gone)
+        self._release(target)
+        _, journal = self._journals.pop(target)
+        self._failed.discard(target)
         if journal.path is not None:
-            self.of_deleted.add(journal.path)
+            self.deleted_paths.add(journal.path)
             self.deleted.emit()
 
     def _on_target_changed(self) -> None:
@@ -121,27 +121,27 @@ class JournalRecorder:
         self._do(target, lambda journal: journal.record_paint(masks, changes))
 
     def _on_replaced(self, target: TargetLayer) -> None:
-        """Begin another journal: that of the labels before is offered beside it, some day."""
+        """Start another journal; that of the previous labels can still be restored."""
         reference, _ = self._journals[target]
-        self._let_go(target)
+        self._release(target)
         self.keep(target, reference)
 
     def _do(self, target: TargetLayer, action: Callable[[Journal], None]) -> None:
-        """Have something written down, on any thread; no failure reaches whoever made the edit."""
+        """Write to a journal, on any thread; failures do not reach the edit."""
         _, journal = self._journals.get(target, (None, None))
         if journal is None:
             return
         try:
             action(journal)
         except TargetError:
-            _LOGGER.info("The labels were gone before they could be written down")
-        except Exception as error:  # an edit is worth more than its journal
+            _LOGGER.info("The labels were gone before they could be recorded")
+        except Exception as error:  # the edit matters more than its journal
             _LOGGER.warning("The journal could not be written", exc_info=error)
-            if target not in self._troubled:
-                self._troubled.add(target)
+            if target not in self._failed:
+                self._failed.add(target)
                 self._warn(
-                    "What you accept cannot be written down, and would be lost in a crash: save "
-                    f"the labels now and then. ({error})"
+                    "The journal could not be written; unsaved objects would be lost in a crash. "
+                    f"Save the labels regularly. ({error})"
                 )
 
     def _warn(self, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Between the model picker, the supply of models, and the session."""
+"""Connects the model panel, the fetching of models, and the session."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from napari_sam.session.session import AnnotationSession
 
 
 class ModelController:
-    """Gets the models that a user picks, and has the session go on with them."""
+    """Fetches the models that a user picks, and switches the session to them."""
 
     def __init__(
         self, panel: ModelPanel, session: AnnotationSession, dispatcher: Dispatcher
@@ -24,7 +24,7 @@ class ModelController:
         self._panel = panel
         self._session = session
         self._opened: list[Path] = []
-        self._awaited: PublishedModel | None = None  # what the user chose last, and is being got
+        self._awaited: PublishedModel | None = None  # the user's last choice while it is fetched
         self.supply = ModelFetcher(dispatcher)
         self._connections = Connections(
             (self.supply.changed, panel.show_supply),
@@ -46,7 +46,7 @@ class ModelController:
         self._refresh()
 
     def close(self) -> None:
-        """Stop a download, and let the panel and the session go."""
+        """Stop a download, and disconnect panel and session."""
         self._connections.close()
         self.supply.close()
 
@@ -54,13 +54,15 @@ class ModelController:
         self._panel.set_offers(list_offers(self._opened))
 
     def _offer_file(self, path: Path) -> str:
-        """Offer a file as the user's own, and return the name by which it is offered."""
-        if path not in self._own_names():
+        """List a file as the user's own, and return its name in the list."""
+        if path not in self._names_of_files():
             self._opened.append(path)
-        return self._own_names()[path]
+        return self._names_of_files()[path]
 
-    def _own_names(self) -> dict[Path | None, str]:
-        return {each.path: each.name for each in list_offers(self._opened) if each.model is None}
+    def _names_of_files(self) -> dict[Path | None, str]:
+        return {
+            offer.path: offer.name for offer in list_offers(self._opened) if offer.model is None
+        }
 
     def _use(self, name: str, path: Path | None) -> None:
         self._refresh()
@@ -77,9 +79,9 @@ class ModelController:
     def _on_supply_downloaded(self, model: PublishedModel, path: Path) -> None:
         if model == self._awaited:
             self._use_published(model, path)
-        else:  # the user has chosen something else meanwhile
+        else:  # the user has chosen another model meanwhile
             self._refresh()
-            show_info(f"{model.name} is downloaded: choose it in the list of models to use it.")
+            show_info(f"Downloaded {model.name}. Choose it in the list of models to use it.")
 
     def _on_supply_failed(self, message: str) -> None:
         self._refresh()

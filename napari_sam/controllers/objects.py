@@ -1,4 +1,4 @@
-"""Connects the table of objects with the target and with the view."""
+"""Connects the table of objects with the target and the view."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from napari_sam.session.state import SessionState
 
 
 class ObjectTableController:
-    """Keeps the table true to the target, and does what is asked for in it."""
+    """Keeps the table up to date with the target, and makes the changes requested in it."""
 
     def __init__(
         self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
@@ -29,12 +29,12 @@ class ObjectTableController:
         self.table = ObjectTable()
         self.files = ExportController(binding, session, dispatcher)
         self.table.layout().addWidget(self.files.row)
-        self.fold = CollapsibleSection(
-            self.table, "Every object of the target: sort, filter, fly there, change"
+        self.section = CollapsibleSection(
+            self.table, "All objects of the target: sort, filter, go to, edit"
         )
         self._target: TargetLayer | None = None
         self._axes = PlaneAxes()
-        self._begun: tuple[bool, int | None] = (False, None)
+        self._started: tuple[bool, int | None] = (False, None)
         table = self.table
         table.go_requested.connect(binding.objects.go_to)
         table.reopen_requested.connect(self._on_reopen)
@@ -42,7 +42,7 @@ class ObjectTableController:
         table.merge_requested.connect(self._on_merge)
         table.change_requested.connect(self._on_change)
         table.command_requested.connect(binding.shortcuts.run)
-        self.fold.toggled.connect(binding.objects.point)
+        self.section.toggled.connect(binding.objects.point)
         self._connections = Connections(
             (binding.objects.target_changed, self._on_target_changed),
             (binding.objects.object_pointed_at, table.highlight),
@@ -60,7 +60,7 @@ class ObjectTableController:
         self._on_target_changed()
 
     def close(self) -> None:
-        """Let the target and the view go."""
+        """Disconnect the target and the view."""
         self._connections.close()
         self._follow(None)
         self.files.close()
@@ -68,48 +68,50 @@ class ObjectTableController:
     # Review --------------------------------------------------------------------------------------
 
     @property
-    def chosen(self) -> list[int]:
-        """The label_ids of the rows that the user has chosen and sees chosen."""
-        return self.table.selected if self.fold.isExpanded() else []
+    def selected(self) -> list[int]:
+        """The label_ids of the selected rows, if the table is expanded."""
+        return self.table.selected if self.section.isExpanded() else []
 
     def step(self, count: int) -> None:
-        """Choose the next row, or the one before, as the table is sorted, and go to its object."""
-        self._unfold()
+        """Select the next or previous row, and go to its object."""
+        self._expand()
         self._go_to(self.table.neighbour(count))
 
     def review(self) -> None:
-        """Mark the chosen objects as reviewed and go to the next; take it back if they all are.
+        """Mark the selected objects as reviewed and go to the next; unmark them if all are.
 
-        Without a chosen one, begin with the first.
+        Without a selected object, go to the first one.
         """
-        self._unfold()
-        chosen, book = self.table.selected, None if self._target is None else self._target.book
-        if not chosen or book is None:
+        self._expand()
+        selected, book = self.table.selected, None if self._target is None else self._target.book
+        if not selected or book is None:
             self._go_to(self.table.neighbour(1))
             return
-        records = [book.get(label_id) for label_id in chosen]
+        records = [book.get(label_id) for label_id in selected]
         is_new = any(record is not None and not record.reviewed for record in records)
         following = self.table.neighbour(1)  # before the table is sorted again
-        self._on_change(chosen, "reviewed", is_new)
+        self._on_change(selected, "reviewed", is_new)
         if is_new:
             self._go_to(following)
 
-    def _unfold(self) -> None:
-        if not self.fold.isExpanded():
-            self.fold.expand(animate=False)
+    def _expand(self) -> None:
+        if not self.section.isExpanded():
+            self.section.expand(animate=False)
 
     def _go_to(self, label_id: int | None) -> None:
         if label_id is not None:
             self.table.select(label_id)
         else:
-            self._session.notifier.warn(f"There are no more objects here: {self.table.progress}.")
+            self._session.notifier.warn(
+                f"No more objects in this direction: {self.table.progress}."
+            )
 
     def _on_session_changed(self, state: SessionState) -> None:
-        """Have no row chosen once another object is begun, so that number keys are about that."""
+        """Deselect all rows when another object is started, so that number keys apply to it."""
         reopened = self._session.objects.reopened_label_id
-        begun = (not state.prompts.is_empty, reopened)
-        is_another = begun != self._begun
-        self._begun = begun
+        started = (not state.prompts.is_empty, reopened)
+        is_another = started != self._started
+        self._started = started
         if is_another and not state.prompts.is_empty and self.table.selected != [reopened]:
             self.table.clear_selection()
 
@@ -139,7 +141,7 @@ class ObjectTableController:
             self.table.set_axes(axes)
 
     def _plane_axes(self) -> PlaneAxes:
-        """Return the axes of the target that are shown; those of files while none are."""
+        """Return the shown axes of the target; those of files while none are shown."""
         target, view = self._target, self._binding.shown.view
         if target is None:
             return PlaneAxes()
@@ -158,7 +160,7 @@ class ObjectTableController:
 
     def _show_count(self) -> None:
         count = 0 if self._target is None else len(self._target.book)
-        self.fold.set_title(counted(count))
+        self.section.set_title(counted(count))
 
     def _on_reopen(self, label_id: int) -> None:
         self._binding.objects.go_to(label_id)

@@ -1,4 +1,4 @@
-"""Offers what an earlier program has left of an image, and brings it back, in the background."""
+"""Offers the unsaved objects of an image and restores them, in the background."""
 
 from __future__ import annotations
 
@@ -22,69 +22,69 @@ from napari_sam.session.session import AnnotationSession
 
 
 class RestoreController:
-    """Does what is asked for in a `RestoreRow`."""
+    """Finds, restores and discards journals for a `RestoreRow`."""
 
     def __init__(
         self,
         binding: LayerBinding,
         session: AnnotationSession,
-        keeper: JournalRecorder,
+        recorder: JournalRecorder,
         dispatcher: Dispatcher,
     ) -> None:
-        self._binding, self._session, self._keeper = binding, session, keeper
+        self._binding, self._session, self._recorder = binding, session, recorder
         self._lane = LatestWinsExecutor("napari-sam-restore", dispatcher)
-        self._found: tuple[JournalSummary, ...] = ()
+        self._journals: tuple[JournalSummary, ...] = ()
         self.row = RestoreRow()
         self.row.restore_requested.connect(self.restore)
         self.row.discard_requested.connect(self.discard)
         self._connections = Connections(
-            (binding.image_changed, self.look), (keeper.deleted, self.look)
+            (binding.image_changed, self.find), (recorder.deleted, self.find)
         )
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is being looked for or restored."""
+        """Whether no search and no restore is running."""
         return self._lane.is_idle
 
     def close(self) -> None:
-        """Stop for good; what is not restored to its end stays where it is."""
+        """Stop; a journal that is not completely restored stays available."""
         self._connections.close()
         self._lane.close()
 
-    def look(self) -> None:
-        """Look for what there is of the current image."""
+    def find(self) -> None:
+        """Search for journals of the current image."""
         self._offer(())
         image = self._binding.shown.image
         if image is None:
             return
-        reference, done_with = reference_of(image), frozenset(self._keeper.of_deleted)
+        reference, deleted = reference_of(image), frozenset(self._recorder.deleted_paths)
 
-        def on_found(found: list[JournalSummary]) -> None:
+        def on_found(journals: list[JournalSummary]) -> None:
             if image is self._binding.shown.image:
-                self._offer(tuple(found))
+                self._offer(tuple(journals))
 
         self._lane.submit(
-            lambda _: find_journals(reference, done_with=done_with),
+            lambda _: find_journals(reference, done_with=deleted),
             on_found,
-            lambda error: show_warning(user_message(error, "Journals could not be looked for")),
+            lambda error: show_warning(user_message(error, "Could not search for unsaved objects")),
         )
 
-    def _offer(self, found: tuple[JournalSummary, ...]) -> None:
-        self._found = found
-        self.row.show_offer(found)
+    def _offer(self, journals: tuple[JournalSummary, ...]) -> None:
+        self._journals = journals
+        self.row.show_offer(journals)
 
     def discard(self) -> None:
-        """Remove the newest of what there is, for good."""
-        if self._found:
-            discard(self._found[0].path)
-            self._offer(self._found[1:])
+        """Delete the newest journal."""
+        if self._journals:
+            discard(self._journals[0].path)
+            self._offer(self._journals[1:])
 
     def restore(self) -> None:
-        """Bring the newest of what there is into a new layer, and go on with its journal."""
+        """Restore the newest journal into a new layer, and continue it."""
         image = self._binding.shown.image
-        if not self._found or image is None or not self._lane.is_idle:
+        if not self._journals or image is None or not self._lane.is_idle:
             return
-        newest, self._found = self._found[0], self._found[1:]
+        newest, self._journals = self._journals[0], self._journals[1:]
         labels = newest.header["labels"]
         layer = labels_for(image, self._binding.shown.view, tuple(labels["shape"]), labels["dtype"])
         target = self._binding.objects.follow_labels(layer)
@@ -94,7 +94,7 @@ class RestoreController:
             replay(content.reported(job.report), target)
             claimed = claim(newest.path)
             if claimed is None:
-                msg = "another program has restored or removed them meanwhile."
+                msg = "another program has restored or discarded them meanwhile."
                 raise TargetError(msg)
             return content, claimed
 
@@ -105,17 +105,17 @@ class RestoreController:
             journal = Journal.resume(path, content.sound_bytes, reference, target, classes)
             self._session.classes.ensure(classes)
             layer.name = content.labels_name or layer.name
-            self._keeper.keep(target, reference, journal)
+            self._recorder.keep(target, reference, journal)
             self._binding.objects.attempt(
                 lambda: self._binding.objects.add_target(layer, target, image)
             )
-            show_info(f"{counted(len(target.book))} restored into '{layer.name}'.")
+            show_info(f"Restored {counted(len(target.book))} into '{layer.name}'.")
             if content.remark:
                 show_warning(content.remark)
             self._end(image)
 
         def on_failed(error: BaseException) -> None:
-            show_warning(user_message(error, "The objects could not be restored"))
+            show_warning(user_message(error, "Could not restore the objects"))
             self._end(image)
 
         self.row.show_progress(0)
@@ -123,4 +123,4 @@ class RestoreController:
 
     def _end(self, image: Image) -> None:
         if image is self._binding.shown.image:
-            self.look()
+            self.find()

@@ -1,4 +1,4 @@
-"""Writes a whole session to one file, and goes on with one, in the background."""
+"""Saves a session to a file and opens one, in the background."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from napari_sam.session.session import AnnotationSession
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """A session file that was read, its image if that is open, and where else that may be."""
+    """A session file, its image if that is open, and the path of the image otherwise."""
 
     saved: SavedSession
     image: Image | None
@@ -43,18 +43,18 @@ class _Read:
 
 
 class SessionFileController:
-    """Does what is asked for in a `SessionFileRow`."""
+    """Saves and opens the session files of a `SessionFileRow`."""
 
     def __init__(
         self,
         viewer: ViewerModel,
         binding: LayerBinding,
         session: AnnotationSession,
-        keeper: JournalRecorder,
+        recorder: JournalRecorder,
         dispatcher: Dispatcher,
     ) -> None:
         self._viewer, self._binding, self._session = viewer, binding, session
-        self._keeper, self._dispatcher = keeper, dispatcher
+        self._recorder, self._dispatcher = recorder, dispatcher
         self._lane = LatestWinsExecutor("napari-sam-sessions", dispatcher)
         self.row = SessionFileRow(self._suggested)
         self.row.save_requested.connect(self.save)
@@ -66,7 +66,7 @@ class SessionFileController:
         return self._lane.is_idle
 
     def close(self) -> None:
-        """Stop for good; a file that is being written is written to its end, or not at all."""
+        """Stop; a file that is being written is completed, or not written at all."""
         self._lane.close()
 
     def _suggested(self) -> str:
@@ -76,11 +76,11 @@ class SessionFileController:
     # Saving --------------------------------------------------------------------------------
 
     def save(self, path: Path) -> None:
-        """Write image reference, objects and the object being made to a file, in the background."""
+        """Write image reference, objects and the unfinished object to a file, in the background."""
         binding = self._binding
         image, target = binding.shown.image, binding.objects.need_target()
         if image is None or target is None:
-            show_warning("There is no session to save yet: open and choose an image first.")
+            show_warning("There is nothing to save yet: open an image first.")
             return
         records, finest = tuple(target.book), levels(image)[0]
         classes = self._session.classes.table.classes
@@ -91,15 +91,15 @@ class SessionFileController:
             write_session(path, replace(info, image=reference), target, records, job.report)
 
         def on_done(_: None) -> None:
-            # No record is ever changed, so the same ones stand for the same pixels.
+            # Records are immutable, so the same records stand for the same pixels.
             if tuple(target.book) != records and not target.is_gone:
                 self.save(path)
                 return
-            self._keeper.note_saved(target)
+            self._recorder.mark_saved(target)
             self._end()
-            show_info(f"The session with {counted(len(records))} is in {path}.")
+            show_info(f"Saved {counted(len(records))} to {path}.")
 
-        self._begin(work, on_done, "The session could not be saved")
+        self._begin(work, on_done, "Could not save the session")
 
     def _being_made(self) -> BeingMade | None:
         state, view = self._session.object_in_progress.state, self._binding.shown.view
@@ -112,23 +112,23 @@ class SessionFileController:
     # Opening -------------------------------------------------------------------------------
 
     def open(self, path: Path) -> None:
-        """Restore the session of a file, in the background, into a new Labels layer."""
+        """Restore the session of a file into a new Labels layer, in the background."""
         self._read(path, self._open_images(), self._open_image_of)
 
     def _open_images(self) -> list[Image]:
         return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
 
     def _read(self, path: Path, images: Sequence[Image], on_unknown: Callable[..., None]) -> None:
-        """Read a session, and look for its image among layers, the current one first."""
+        """Read a session, and search its image among layers, the current one first."""
         current = self._binding.shown.image
-        in_order = sorted(images, key=lambda image: image is not current)
-        known = [(image, reference_of(image), levels(image)[0]) for image in in_order]
+        images = sorted(images, key=lambda image: image is not current)
+        arrays = [(image, reference_of(image), levels(image)[0]) for image in images]
 
         def work(_: Job) -> _Read:
             saved = read_session(path)
-            image = next((one for one, *of in known if _is_the_same(saved.info.image, *of)), None)
-            place = next((one for one in saved.image_paths if one.exists()), None)
-            return _Read(saved, image, place)
+            matches = (image for image, *array in arrays if _is_same(saved.info.image, *array))
+            paths = (path for path in saved.image_paths if path.exists())
+            return _Read(saved, next(matches, None), next(paths, None))
 
         def on_done(read: _Read) -> None:
             if read.image is None:
@@ -136,25 +136,25 @@ class SessionFileController:
             else:
                 self._restore(read.saved, read.image)
 
-        self._begin(work, on_done, "The session could not be opened")
+        self._begin(work, on_done, "Could not open the session")
 
     def _open_image_of(self, read: _Read) -> None:
         if read.path is None:
             self._refuse(_what_to_open(read.saved))
             return
-        before = list(self._viewer.layers)
+        layers_before = list(self._viewer.layers)
         try:
             self._viewer.open(str(read.path))
-        except Exception as error:  # readers are plugins: they raise whatever they like
-            self._refuse(f"{_what_to_open(read.saved)} {read.path} cannot be opened: {error}")
+        except Exception as error:  # reader plugins may raise anything
+            self._refuse(f"{_what_to_open(read.saved)} Could not open {read.path}: {error}")
             return
-        opened = [layer for layer in self._viewer.layers if layer not in before]
+        opened = [layer for layer in self._viewer.layers if layer not in layers_before]
 
         def on_other_image(read: _Read) -> None:
             for layer in opened:
                 if layer in self._viewer.layers:
                     self._viewer.layers.remove(layer)
-            self._refuse(f"{_what_to_open(read.saved)} {read.path} is another image by now.")
+            self._refuse(f"{_what_to_open(read.saved)} {read.path} now holds another image.")
 
         self._read(read.saved.path, _images_of(opened), on_other_image)
 
@@ -165,28 +165,30 @@ class SessionFileController:
         target = self._binding.objects.follow_labels(layer)
 
         def on_done(_: None) -> None:
-            self._keeper.keep(target, reference_of(image))
+            self._recorder.keep(target, reference_of(image))
             self._binding.objects.attempt(
                 lambda: self._binding.objects.add_target(layer, target, image)
             )
             self._binding.objects.attempt(lambda: self._session.classes.load(saved.info.classes))
             if saved.info.being_made is not None and image is self._binding.shown.image:
-                self._go_on_with(saved.info.being_made, image)
+                self._continue(saved.info.being_made, image)
             self._end()
-            show_info(f"{counted(len(target.book))} of {saved.path.name} are in '{layer.name}'.")
+            show_info(
+                f"Loaded {counted(len(target.book))} from {saved.path.name} into '{layer.name}'."
+            )
 
         self._begin(
             lambda job: replay(saved.content.reported(job.report), target),
             on_done,
-            "The session could not be opened",
+            "Could not open the session",
         )
 
-    def _go_on_with(self, made: BeingMade, image: Image) -> None:
+    def _continue(self, made: BeingMade, image: Image) -> None:
         view = self._binding.shown.view
         if view is None or made.axes != (view.row_axis, view.column_axis):
             show_warning(
-                "The object that was being made is not brought back: it was on a plane of axes "
-                f"{made.axes}. Roll the axes (Ctrl-E) until these show, and open the session again."
+                f"The unfinished object was not restored: it lies on axes {made.axes}. Roll the "
+                "axes (Ctrl-E) until these are displayed, then open the session again."
             )
             return
         self._binding.shown.go_to(image, replace(view, index=made.index))
@@ -196,21 +198,21 @@ class SessionFileController:
                 self._session.objects.resume(made.state, made.label_id)
                 self._binding.start_points()
             except TargetError as error:
-                show_warning(f"The object that was being made could not be brought back: {error}")
+                show_warning(f"Could not restore the unfinished object: {error}")
 
-        # The binding looks at the plane when the sliders have come to rest.
+        # The binding follows the sliders in the next round of the event loop.
         self._dispatcher.post(resume)
 
-    # What both have in common ----------------------------------------------------------------
+    # Both ----------------------------------------------------------------------------------
 
     def _begin(self, work: Callable[[Job], Any], on_done: Any, failure: str) -> None:
         def on_failed(error: BaseException) -> None:
-            self._refuse(_said(error, failure))
+            self._refuse(_message(error, failure))
 
         def on_worked(result: Any) -> None:
             try:
                 on_done(result)
-            except Exception as error:  # a file from anywhere, and whatever napari makes of it
+            except Exception as error:  # the file and napari may raise anything
                 on_failed(error)
 
         self.row.show_busy(True)
@@ -224,7 +226,7 @@ class SessionFileController:
         show_warning(message)
 
 
-def _said(error: BaseException, failure: str) -> str:
+def _message(error: BaseException, failure: str) -> str:
     return str(error) if isinstance(error, SessionFileError) else user_message(error, failure)
 
 
@@ -232,18 +234,18 @@ def _images_of(layers: Sequence[Layer]) -> list[Image]:
     return [layer for layer in layers if isinstance(layer, Image)]
 
 
-def _is_the_same(wanted: ImageReference, known: ImageReference, array: Any) -> bool:
-    """Return whether an open image has the pixels of one that is wanted; its name may differ."""
-    if (wanted.shape, wanted.dtype) != (known.shape, known.dtype):
+def _is_same(expected: ImageReference, actual: ImageReference, array: Any) -> bool:
+    """Return whether an open image has the expected pixels; its name may differ."""
+    if (expected.shape, expected.dtype) != (actual.shape, actual.dtype):
         return False
-    return wanted.fingerprint is None or wanted.fingerprint == fingerprint_of(array)
+    return expected.fingerprint is None or expected.fingerprint == fingerprint_of(array)
 
 
 def _what_to_open(saved: SavedSession) -> str:
     image = saved.info.image
     size = " x ".join(map(str, image.shape))
-    where = "" if image.source is None else f", once in {image.source}"
+    source = "" if image.source is None else f", saved from {image.source}"
     return (
-        f"The image of this session is not there: open '{image.name}' ({size}, {image.dtype}"
-        f"{where}), or put it beside the session file; then open the session again."
+        f"Could not find the image of this session. Open '{image.name}' ({size}, {image.dtype}"
+        f"{source}) or put it beside the session file, then open the session again."
     )

@@ -1,4 +1,4 @@
-"""What the model sees of each image layer: which values, which channels."""
+"""The appearance of each image layer to the model: its values and channels."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from napari_sam.session.image.intensity import (
 
 
 class ImageAppearances:
-    """Knows what a user has chosen for each image, and makes image planes accordingly."""
+    """Keeps the appearance that the user chose for each image, and makes image planes of it."""
 
     changed = Signal(object, tuple)
     """`Appearance` of the current image (None without one), and its possible `ChannelAxis`es."""
 
     def __init__(self) -> None:
-        self._looks: WeakKeyDictionary[Image, Appearance] = WeakKeyDictionary()
-        # Contrast limits and gamma that the model sees, whatever the layer has by now.
-        self._in_force: WeakKeyDictionary[Image, tuple[tuple[float, float], float]] = (
+        self._appearances: WeakKeyDictionary[Image, Appearance] = WeakKeyDictionary()
+        # The contrast limits and gamma that the model sees, which the layer may have left.
+        self._applied: WeakKeyDictionary[Image, tuple[tuple[float, float], float]] = (
             WeakKeyDictionary()
         )
         self._ranges: WeakKeyDictionary[Image, dict[tuple[Intensities, int | None], ImageRange]] = (
@@ -43,66 +43,68 @@ class ImageAppearances:
         self._shown: tuple[Appearance | None, tuple[ChannelAxis, ...]] = (None, ())
 
     def of(self, image: Image) -> Appearance:
-        """Return what was chosen for an image, as far as its data still has it."""
-        look = self._looks.get(image, Appearance())
-        axis, shape = look.channel_axis, _shape(image)
+        """Return the appearance of an image, as far as it fits its data."""
+        appearance = self._appearances.get(image, Appearance())
+        axis, shape = appearance.channel_axis, _shape(image)
         if axis is None:
-            return look
+            return appearance
         if axis >= len(shape) or not MIN_CHANNELS <= shape[axis] <= MAX_CHANNELS:
-            return replace(look, channel_axis=None)
+            return replace(appearance, channel_axis=None)
         red, green, blue = (
-            one if one is not None and one < shape[axis] else None for one in look.colours
+            channel if channel is not None and channel < shape[axis] else None
+            for channel in appearance.colours
         )
-        return replace(look, colours=(red, green, blue))
+        return replace(appearance, colours=(red, green, blue))
 
-    def choose(self, image: Image, look: Appearance) -> bool:
-        """Note what a user has chosen; return whether the model sees something else by that."""
+    def choose(self, image: Image, appearance: Appearance) -> bool:
+        """Store the user's choice; return whether it changes what the model sees."""
         before = self.of(image)
-        self._looks[image] = look
-        return self.is_outdated(image) or replace(before, is_pinned=look.is_pinned) != look
+        self._appearances[image] = appearance
+        before = replace(before, is_pinned=appearance.is_pinned)
+        return self.is_outdated(image) or before != appearance
 
     def show(self, image: Image | None, dims: Dims) -> None:
-        """Tell what was chosen for an image and what there is to choose from, if that is new."""
+        """Emit the appearance of an image and its possible channel axes, if they are new."""
         shown = (None, ()) if image is None else (self.of(image), self._axes(image, dims))
         if shown != self._shown:
             self._shown = shown
             self.changed.emit(*shown)
 
     def is_outdated(self, image: Image) -> bool:
-        """Whether the image is shown otherwise than the model sees it, and should not be."""
-        look = self.of(image)
-        if look.is_pinned or look.intensities is not Intensities.AS_SHOWN or image.rgb:
+        """Whether the model should see the image as it is displayed now, and does not."""
+        appearance = self.of(image)
+        if appearance.is_pinned or appearance.intensities is not Intensities.AS_SHOWN or image.rgb:
             return False
-        return self._in_force.get(image) not in (None, _as_shown(image))
+        return self._applied.get(image) not in (None, _as_shown(image))
 
-    def put_in_force(self, image: Image) -> None:
-        """Have the model see the image as it is shown now, unless it is pinned.
+    def apply(self, image: Image) -> None:
+        """Take the contrast limits and gamma of the layer, unless they are pinned.
 
-        Contrast limits change many times in a drag: whoever calls this embeds the image again if
-        it `is_outdated`, so that all planes that are embedded meanwhile look alike.
+        Contrast limits change many times in a drag. The caller embeds the image again if it
+        `is_outdated`, so that all planes embedded meanwhile look alike.
         """
-        look = self.of(image)
-        is_kept = look.is_pinned and image in self._in_force
-        if look.intensities is Intensities.AS_SHOWN and not image.rgb and not is_kept:
-            self._in_force[image] = _as_shown(image)
+        appearance = self.of(image)
+        is_kept = appearance.is_pinned and image in self._applied
+        if appearance.intensities is Intensities.AS_SHOWN and not image.rgb and not is_kept:
+            self._applied[image] = _as_shown(image)
 
     def forget_values(self, image: Image) -> None:
-        """Hear that the image has other data."""
+        """Handle that the image has other data."""
         self._ranges.pop(image, None)
 
     def image_plane(self, image: Image, view: PlaneView) -> ImagePlane:
-        """Describe the pixels of a plane for the session, without reading them."""
-        look = self.of(image)
-        channels = () if view.channel_axis is None else look.channels
+        """Describe a plane for the session, without reading its pixels."""
+        appearance = self.of(image)
+        channels = () if view.channel_axis is None else appearance.channels
         if view.channel_axis is not None and not channels:
-            msg = f"No channel of '{image.name}' is chosen: choose one under 'What SAM sees'."
+            msg = f"Choose a channel of '{image.name}' under 'Image appearance for SAM'."
             raise ImageError(msg)
         regions = [_Region(view, level, image.ndim, channels) for level in levels(image)]
         limits, gamma, image_range = None, 1.0, None
-        if look.intensities is not Intensities.AS_SHOWN:
-            image_range = self._range(image, look)
+        if appearance.intensities is not Intensities.AS_SHOWN:
+            image_range = self._range(image, appearance)
         elif not image.rgb:
-            limits, gamma = self._in_force.get(image, _as_shown(image))
+            limits, gamma = self._applied.get(image, _as_shown(image))
         return ImagePlane(
             regions[0],
             image.rgb,
@@ -112,21 +114,21 @@ class ImageAppearances:
             gamma,
             image_range,
             channels,
-            look.colours,
+            appearance.colours,
         )
 
-    def _range(self, image: Image, look: Appearance) -> ImageRange:
-        """Return the range that all planes of an image share, and keep it as long as the data."""
+    def _range(self, image: Image, appearance: Appearance) -> ImageRange:
+        """Return the range of all planes of an image; it is kept as long as the data."""
         ranges = self._ranges.setdefault(image, {})
-        key = look.intensities, look.channel_axis
+        key = appearance.intensities, appearance.channel_axis
         if key not in ranges:
             ranges[key] = ImageRange(
-                look.intensities, levels(image)[-1], look.channel_axis, is_rgb=image.rgb
+                appearance.intensities, levels(image)[-1], appearance.channel_axis, is_rgb=image.rgb
             )
         return ranges[key]
 
     def _axes(self, image: Image, dims: Dims) -> tuple[ChannelAxis, ...]:
-        """Return the axes with a slider that may be channels; and the last, which often is."""
+        """Return the axes that may hold channels: those with a slider, and the last one."""
         shape = _shape(image)
         if image.rgb or len(shape) < 3:
             return ()
@@ -150,20 +152,20 @@ def _as_shown(image: Image) -> tuple[tuple[float, float], float]:
 
 def _name(image: Image, axis: int) -> str:
     name = str(image.axis_labels[axis])
-    # What napari calls it when nobody else does.
+    # napari's default name.
     return "" if name in (str(axis - image.ndim), f"axis {axis - image.ndim}") else name
 
 
 class _Region:
-    """The pixels of a plane, read where they are asked for: on the encode thread."""
+    """The pixels of a plane, read on demand on the encode thread."""
 
     def __init__(self, view: PlaneView, data: Any, ndim: int, channels: Sequence[int]) -> None:
         self._view, self._data, self._channels = view, data, channels
         shape = tuple(int(length) for length in data.shape)
         # A coarser level may have fewer slices, too.
         self._index = [
-            min(place * length // full, length - 1)
-            for place, length, full in zip(view.index, shape, view.shape_nd, strict=False)
+            min(index * length // full, length - 1)
+            for index, length, full in zip(view.index, shape, view.shape_nd, strict=False)
         ]
         colours = (len(channels),) if channels else shape[ndim:]
         self.shape = (shape[view.row_axis], shape[view.column_axis], *colours)
@@ -171,7 +173,7 @@ class _Region:
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
-        """How many rows and columns are read together; None where that does not matter."""
+        """How many rows and columns are stored together; None without chunks."""
         chunks = getattr(self._data, "chunks", None)
         if not chunks:
             return None
@@ -184,9 +186,12 @@ class _Region:
         axis = self._view.channel_axis
         if axis is None:
             return self._read(index)
-        # One by one: not every array can be asked for some places of an axis.
+        # One by one: not every array supports a list as an index.
         return np.stack(
-            [self._read([*index[:axis], one, *index[axis + 1 :]]) for one in self._channels],
+            [
+                self._read([*index[:axis], channel, *index[axis + 1 :]])
+                for channel in self._channels
+            ],
             axis=-1,
         )
 

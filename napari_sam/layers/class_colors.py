@@ -1,4 +1,4 @@
-"""A target layer whose objects have the colours of their classes."""
+"""Colours the objects of a target layer by class."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from napari_sam.session.classes.classes import ClassTable
 from napari_sam.session.objects.records import ObjectRecord
 
 _WITHOUT: Final = "#a0a0a0"
-"""Objects without a class, and those that a brush has just begun."""
+"""Objects without a class, and objects that a brush has just started."""
 _LARGEST: Final = 65534
-"""So many colours, and none for background, go into napari's table of colours by number. It takes
-a thousandth of a second to make, which a mapping of single labels takes for each 100 of them."""
+"""The largest label value of napari's cyclic colormap, which is made in a millisecond; a direct
+colormap takes as long for each 100 labels."""
 _MAPPERS: Final = "numba", "PartSegCore_compiled_backend"
-"""With one of these napari maps labels beyond 65535; without it, it fails while it draws."""
+"""napari needs one of these to draw a direct colormap of labels beyond 65535."""
 MOST_MAPPED: Final = 5_000
-"""So many labels are mapped one by one; more would make the window wait at each change."""
+"""The most labels in a direct colormap; more would block the window at each change."""
 
 
 class ColoringError(ValueError):
@@ -32,50 +32,50 @@ class ColoringError(ValueError):
 
 
 class ClassColors:
-    """Colours the objects of one layer by class, and gives the layer its colours back."""
+    """Colours the objects of a layer by class until `close` restores its colours."""
 
     def __init__(
         self,
         target: TargetLayer,
         table: ClassTable,
         defer: Callable[[Callable[[], None]], None],
-        on_given_up: Callable[[str], None],
+        on_stopped: Callable[[str], None],
     ) -> None:
         self._target, self._table, self._defer = target, table, defer
-        self._on_given_up = on_given_up
-        self._before = target.layer.colormap
+        self._on_stopped = on_stopped
+        self._original = target.layer.colormap
         self._is_due = self._is_closed = False
         self._show()
         target.book.changed.connect(self._on_changed)
         table.changed.connect(self._on_changed)
 
     def close(self) -> None:
-        """Give the layer back the colours that it had; others that the user chose stay."""
+        """Restore the layer's colours; a colormap that the user has set since stays."""
         self._is_closed = True
         self._target.book.changed.disconnect(self._on_changed)
         self._table.changed.disconnect(self._on_changed)
-        if not self._target.is_gone and self._target.layer.colormap is self._own:
-            _set(self._target.layer, self._before)
+        if not self._target.is_gone and self._target.layer.colormap is self._colormap:
+            _set(self._target.layer, self._original)
 
     def _on_changed(self) -> None:
         if not self._is_due:
             self._is_due = True
-            self._defer(self._show_anew)
+            self._defer(self._update)
 
-    def _show_anew(self) -> None:
+    def _update(self) -> None:
         self._is_due = False
         if self._is_closed or self._target.is_gone:
             return
         try:
             self._show()
         except ColoringError as error:
-            self._on_given_up(str(error))
+            self._on_stopped(str(error))
 
     def _show(self) -> None:
-        colors = {one.name: one.color for one in self._table.classes}
+        colors = {known.name: known.color for known in self._table.classes}
         records = list(self._target.book)
-        self._own = _colormap(records, colors)
-        _set(self._target.layer, self._own)
+        self._colormap = _colormap(records, colors)
+        _set(self._target.layer, self._colormap)
 
 
 def _set(layer: Labels, colormap: Any) -> None:
@@ -84,10 +84,10 @@ def _set(layer: Labels, colormap: Any) -> None:
 
 
 def _colormap(records: Iterable[ObjectRecord], colors: dict[str, str]) -> Any:
-    """Return what shows each object in the colour of its class."""
+    """Return a colormap with each object in the colour of its class."""
     rgba = {name: transform_color(color)[0] for name, color in colors.items()}
     without = transform_color(_WITHOUT)[0]
-    by_label = {one.label_id: rgba.get(one.class_name or "", without) for one in records}
+    by_label = {record.label_id: rgba.get(record.class_name or "", without) for record in records}
     if max(by_label, default=0) > _LARGEST:
         return _mapping(by_label, without)
     table = np.tile(without, (_LARGEST + 1, 1))
@@ -101,17 +101,17 @@ def _mapping(by_label: dict[int, NDArray[Any]], without: NDArray[Any]) -> Direct
     mapped = {label_id: rgba for label_id, rgba in by_label.items() if rgba is not without}
     if not any(find_spec(name) for name in _MAPPERS):
         msg = (
-            f"Objects with numbers above {_LARGEST:,} can be coloured by class only with numba: "
-            "install numba and restart napari."
+            f"Colouring labels above {_LARGEST:,} by class needs numba. Install numba and restart "
+            "napari."
         )
         raise ColoringError(msg)
     if len(mapped) > MOST_MAPPED:
         msg = (
-            f"Objects are not coloured by class: with numbers above {_LARGEST:,}, more than "
-            f"{MOST_MAPPED:,} objects of classes would make each change slow. Number the objects "
-            "from 1 on, as skimage.segmentation.relabel_sequential does, to have it."
+            f"Cannot colour more than {MOST_MAPPED:,} objects by class if label values exceed "
+            f"{_LARGEST:,}. Renumber the labels from 1, for example with "
+            "skimage.segmentation.relabel_sequential."
         )
         raise ColoringError(msg)
     colormap = DirectLabelColormap(color_dict={None: without})
-    colormap.color_dict.update(mapped)  # given to it at once, each is looked at, which is slow
+    colormap.color_dict.update(mapped)  # the constructor would validate each colour, which is slow
     return colormap

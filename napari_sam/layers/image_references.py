@@ -1,4 +1,4 @@
-"""Images known again by what journals and session files say of them, and labels for them."""
+"""References by which journals and session files recognise images, and labels for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_sam.session.journal.session_file import fingerprint_of
 
 
 def reference_of(image: Image) -> ImageReference:
-    """Return by what an image is known again: its file, and some pixels if they are in memory."""
+    """Return the reference of an image: its file, and a fingerprint of pixels in memory."""
     path = image.source.path
     finest = levels(image)[0]
     return ImageReference(
@@ -32,7 +32,7 @@ def reference_of(image: Image) -> ImageReference:
 
 
 def file_for(image: Image | None, name: str) -> str:
-    """Return how a file may be called, in the folder of an image if something can be kept there."""
+    """Suggest a path for a file, in the folder of an image if that is writable."""
     name = re.sub(r'[\\/:*?"<>|]', "_", name)
     path = None if image is None else image.source.path
     if path is None or "://" in path:
@@ -44,7 +44,7 @@ def file_for(image: Image | None, name: str) -> str:
 def labels_for(
     image: Image, view: PlaneView | None, shape: tuple[int, ...], dtype: DTypeLike
 ) -> Labels:
-    """Make an empty Labels layer for objects that were once made on an image."""
+    """Make an empty Labels layer for restored objects of an image."""
     if view is not None and view.shape_nd == shape:
         return new_target_layer(image, view, dtype)
     ndim = min(len(shape), image.ndim)

@@ -204,7 +204,7 @@ def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_
     msg = (
         f"'{layer.name}' has shape {shape}, so napari shows slices of {shape[-2]} x {shape[-1]} "
         f"pixels. {cure}, or roll the axes (Ctrl-E) until the whole image shows and choose its "
-        "channels under 'What SAM sees'."
+        "channels under 'Image appearance for SAM'."
     )
     raise ImageError(msg)
 

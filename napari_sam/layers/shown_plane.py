@@ -219,7 +219,7 @@ class ShownPlane:
                 return
             if self.looks.is_outdated(self._image):
                 self._note_other_look(_LOOKS_DIFFERENT)
-            self.looks.put_in_force(self._image)
+            self.looks.apply(self._image)
             plane = self._image_plane(self._image, view)
         except ImageError as error:
             self.imported_embeddings.show(self._image)

@@ -24,17 +24,17 @@ def test_what_is_unfolded_is_in_sight(make_widget, qtbot, size):
         return top == 0 if fold.height() > room else 0 <= top <= room - fold.height()
 
     for part in (widget._object_list, widget.automatic, widget._many):
-        title = part.fold.toggleButton()
+        title = part.section.toggleButton()
         column.ensureWidgetVisible(title, 0, 0)
-        height = part.fold.height()
+        height = part.section.height()
         QTest.mouseClick(
             title, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, QPoint(20, 8)
         )
-        qtbot.waitUntil(lambda part=part, height=height: part.fold.height() > height)
-        qtbot.waitUntil(lambda part=part: not part.fold._is_expanding)
-        assert is_in_sight(part.fold)
+        qtbot.waitUntil(lambda part=part, height=height: part.section.height() > height)
+        qtbot.waitUntil(lambda part=part: not part.section._is_expanding)
+        assert is_in_sight(part.section)
     place = column.verticalScrollBar().value()
-    part.fold.toggleButton().click()  # what is folded does not scroll
-    widget._class_list.fold.expand(animate=False)  # nor what was not unfolded by the user
+    part.section.toggleButton().click()  # what is folded does not scroll
+    widget._class_list.section.expand(animate=False)  # nor what was not unfolded by the user
     qtbot.wait(300)
     assert column.verticalScrollBar().value() == place

@@ -17,7 +17,7 @@ def test_the_narrowest_dock_shows_everything(make_widget, qtbot):
     widget.session.classes.add("a class with a name that is much longer than the dock is wide")
     parts = widget.automatic, widget._many, widget._class_list, widget._object_list
     for part in parts:
-        part.fold.expand(animate=False)
+        part.section.expand(animate=False)
     qtbot.waitUntil(column.isVisible)
     QApplication.processEvents()
     window.resizeDocks([widget.parent()], [100], Qt.Orientation.Horizontal)

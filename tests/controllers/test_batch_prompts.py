@@ -33,7 +33,7 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     points.features = {"polarity": ["foreground"] * 5 + ["background"]}
     viewer, widget = make_widget(Image(data.coins(), name="coins"), shapes_layer(), points)
     many = widget._many
-    many.fold.expand()
+    many.section.expand()
     combo = many.panel.combo
     assert many.panel._start.isEnabled() is False
     combo._combo.native.setCurrentText("detector")

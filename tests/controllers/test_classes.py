@@ -52,7 +52,7 @@ def test_number_keys_are_about_rows_then_a_reopened_object_then_the_next_one(ope
     for name in ("coin", "Münze"):
         panel._new.setText(name)
         panel._on_add()
-    assert widget._class_list.fold.title == "Münze · 2 classes"
+    assert widget._class_list.section.title == "Münze · 2 classes"
 
     press(viewer, "1")
     points.add([(28, 64)])
@@ -61,7 +61,7 @@ def test_number_keys_are_about_rows_then_a_reopened_object_then_the_next_one(ope
     widget.wait_until_idle(TIMEOUT_S)
     assert classes_of(widget) == {1: None, 2: None, 3: None, 4: "coin"}
 
-    objects.fold.expand(animate=False)
+    objects.section.expand(animate=False)
     objects.table.select(2)
     press(viewer, "2")
     assert classes_of(widget)[2] == "Münze"
@@ -82,7 +82,7 @@ def test_number_keys_are_about_rows_then_a_reopened_object_then_the_next_one(ope
     objects.table.select(2)
     widget.session.objects.reopen(5)
     widget.wait_until_idle(TIMEOUT_S)
-    assert objects.chosen == []
+    assert objects.selected == []
     press(viewer, "1")
     assert classes_of(widget)[5] == "coin"
     assert widget.session.classes.table.current == "Münze"
@@ -163,7 +163,7 @@ def test_review_goes_through_the_table_as_it_is_sorted(opened, qtbot):
     widget.session.notifier.warned.connect(said.append)
     table.view.sortByColumn(3, Qt.SortOrder.DescendingOrder)  # by area: 3, 2, 1
     press(viewer, "M")
-    assert objects.fold.isExpanded()
+    assert objects.section.isExpanded()
     assert table.selected == [3]
     np.testing.assert_allclose(viewer.scene.camera.center[-2:], (4.5, 49.5), atol=1)
     press(viewer, "Y")

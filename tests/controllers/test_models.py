@@ -287,7 +287,7 @@ def test_a_download_goes_on_while_something_else_is_chosen(
     assert (tmp_path / "models" / "sam_vit_b_01ec64.pth").is_file()
     assert widget.session.state.wish.checkpoint == chosen
     assert notes == [
-        "published is downloaded: choose it in the list of models to use it.",
+        "Downloaded published. Choose it in the list of models to use it.",
     ]
     pick(panel, "published")
     widget.wait_until_idle(TIMEOUT_S)

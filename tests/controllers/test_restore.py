@@ -114,12 +114,12 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
     binding.set_image(viewer.layers["coins"])
     widget.wait_until_idle(TIMEOUT_S)
     assert not row.isHidden()
-    assert "4 objects on 'coins' of today" in row._text.text()
-    assert "ended unexpectedly" in row._text.text()
+    assert "4 unsaved objects on 'coins' (today" in row._text.text()
+    assert "did not exit cleanly" in row._text.text()
     row._restore.click()
     widget.wait_until_idle(TIMEOUT_S)
     assert row.isHidden()
-    assert said[-1] == "4 objects restored into 'coins labels'."
+    assert said[-1] == "Restored 4 objects into 'coins labels'."
     np.testing.assert_array_equal(binding.objects.target.data, pixels)
     assert known(widget) == objects
     assert widget.session.classes.table.classes == classes
@@ -151,20 +151,20 @@ def test_what_was_closed_without_being_saved_is_offered_in_other_words(
     other_program()
     viewer, widget = make_widget(coins())
     row = widget._restoring.row
-    assert "2 objects on 'coins' of today" in row._text.text()
-    assert "when the widget was closed" in row._text.text()
-    assert "1 more" in row._text.text()
+    assert "2 unsaved objects on 'coins' (today" in row._text.text()
+    assert "widget closed" in row._text.text()
+    assert "1 older set" in row._text.text()
     row._discard.click()
     assert row._discard.text() == "Really discard"
     assert len(list(journals_folder.iterdir())) == 2
     row._discard.click()
-    assert "1 object on 'coins' of today" in row._text.text()
+    assert "1 unsaved object on 'coins' (today" in row._text.text()
     assert row._discard.text() == "Discard"
     (path,) = journals_folder.iterdir()
     path.unlink()  # somebody else was faster
     row._restore.click()
     widget.wait_until_idle(TIMEOUT_S)
-    assert "could not be restored" in said[-1]
+    assert "Could not restore" in said[-1]
     assert row.isHidden()
     assert widget.binding.objects.target is None
 
@@ -176,7 +176,7 @@ def test_a_deleted_layer_is_offered_at_once_and_to_no_other_image(make_widget, o
     viewer.layers.remove(widget.binding.objects.target)
     widget.wait_until_idle(TIMEOUT_S)
     row = widget._restoring.row
-    assert "2 objects on 'coins' of today" in row._text.text()
+    assert "2 unsaved objects on 'coins' (today" in row._text.text()
     assert "deleted" in row._text.text()
     row._restore.click()
     widget.wait_until_idle(TIMEOUT_S)
@@ -193,7 +193,7 @@ def test_a_deleted_layer_is_offered_at_once_and_to_no_other_image(make_widget, o
     viewer.layers["coins [1]"].name = "of another name"
     widget.binding.set_image(viewer.layers["of another name"])
     widget.wait_until_idle(TIMEOUT_S)
-    assert "2 objects" in widget._restoring.row._text.text()
+    assert "2 unsaved objects" in widget._restoring.row._text.text()
 
 
 def test_a_deleted_layer_that_is_not_the_target_now_is_offered_at_once_too(make_widget):
@@ -204,7 +204,7 @@ def test_a_deleted_layer_that_is_not_the_target_now_is_offered_at_once_too(make_
     accept_at(viewer, widget, *PLACES[1:])
     viewer.layers.remove(first)
     widget.wait_until_idle(TIMEOUT_S)
-    assert "1 object on 'coins' of today" in widget._restoring.row._text.text()
+    assert "1 unsaved object on 'coins' (today" in widget._restoring.row._text.text()
 
 
 def test_restored_labels_have_the_name_that_they_had(make_widget):
@@ -293,10 +293,10 @@ def test_objects_of_another_scene_of_the_file_are_not_offered(make_widget, other
     viewer.layers["scene 1"].name = "renamed"
     again.binding.set_image(viewer.layers["renamed"])
     again.wait_until_idle(TIMEOUT_S)
-    assert "1 object on 'scene 1' of today" in again._restoring.row._text.text()
+    assert "1 unsaved object on 'scene 1' (today" in again._restoring.row._text.text()
     viewer.layers["renamed"].name = "scene 1"
     viewer.layers["scene 1"].data = data.coins()[:, ::-1]  # processed again, and saved there
-    again._restoring.look()
+    again._restoring.find()
     again.wait_until_idle(TIMEOUT_S)
     assert not again._restoring.row.isHidden()
 

@@ -83,7 +83,7 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     pixels = widget.binding.objects.target.data.copy()
     widget._sessions.save(path)
     widget.wait_until_idle(TIMEOUT_S)
-    assert said == [f"The session with 2 objects is in {path}."]
+    assert said == [f"Saved 2 objects to {path}."]
     widget.close()
     monkeypatch.setattr(journal_files, "_started", lambda pid: 1)
 
@@ -100,7 +100,7 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     assert widget._restoring.row.isHidden()
     widget._sessions.open(moved / "sessions" / path.name)
     widget.wait_until_idle(TIMEOUT_S)
-    assert said[-1] == f"2 objects of {path.name} are in 'coins labels'."
+    assert said[-1] == f"Loaded 2 objects from {path.name} into 'coins labels'."
     assert widget.binding.shown.image.source.path == str(moved / "images" / "coins.tif")
     np.testing.assert_array_equal(widget.binding.objects.target.data, pixels)
     assert known(widget) == objects
@@ -157,7 +157,7 @@ def test_what_cannot_be_opened_is_told_and_changes_nothing(make_widget, said, pa
     assert "cannot be written" in said[-1]
     widget._sessions.save(path)
     widget.wait_until_idle(TIMEOUT_S)
-    widget._object_list.fold.expand()
+    widget._object_list.section.expand()
     layers, objects = list(viewer.layers), known(widget)
     header, *lines = path.read_bytes().splitlines(keepends=True)
 
@@ -180,14 +180,14 @@ def test_what_cannot_be_opened_is_told_and_changes_nothing(make_widget, said, pa
     assert "newer version" in refusal(with_header(format=9), *lines)
     image = json.loads(header)["image"]
     elsewhere = {**image, "fingerprint": "0", "source": "/data/cells.tif"}
-    assert "open 'coins' (303 x 384, uint8, once in /data/cells.tif)" in refusal(
+    assert "Open 'coins' (303 x 384, uint8, saved from /data/cells.tif)" in refusal(
         with_header(image=elsewhere), *lines
     )
     tifffile.imwrite(path.parent / "cells.tif", data.coins()[:99])
-    assert "is another image by now" in refusal(with_header(image=elsewhere), *lines)
+    assert "now holds another image" in refusal(with_header(image=elsewhere), *lines)
     (path.parent / "cells.unknown").touch()
     elsewhere["source"] = "cells.unknown"
-    assert "cannot be opened" in refusal(with_header(image=elsewhere), *lines)
+    assert "Could not open" in refusal(with_header(image=elsewhere), *lines)
 
 
 def test_only_objects_that_are_there_are_told_of(make_widget, said, path):
@@ -202,7 +202,7 @@ def test_only_objects_that_are_there_are_told_of(make_widget, said, path):
     widget._sessions.open(path)
     widget.wait_until_idle(TIMEOUT_S)
     assert len(known(widget)) == 1
-    assert "1 object of" in said[-1]
+    assert "Loaded 1 object from" in said[-1]
 
 
 @pytest.mark.parametrize("part", ["labels_for", "counted"])
@@ -215,12 +215,12 @@ def test_whatever_fails_another_file_can_be_opened(make_widget, said, path, monk
         broken.setattr(session_files, part, lambda *_: [][1])
         widget._sessions.open(path)
         widget.wait_until_idle(TIMEOUT_S)
-        assert "could not be opened (IndexError)" in said[-1]
+        assert "Could not open the session (IndexError)" in said[-1]
         assert widget._sessions.row._open.isEnabled()
         assert widget._sessions.row._save.isEnabled()
     widget._sessions.open(path)
     widget.wait_until_idle(TIMEOUT_S)
-    assert "1 object of" in said[-1]
+    assert "Loaded 1 object from" in said[-1]
 
 
 def test_what_is_done_while_a_session_is_saved_is_in_the_file(make_widget, said, path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What SAM sees follows the layer or the user's choice; channels are no slider of objects."""
+"""The model sees what the layer or the user's choice says; channels are not sliced."""
 
 from __future__ import annotations
 

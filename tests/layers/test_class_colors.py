@@ -51,5 +51,5 @@ def test_without_numba_large_numbers_are_refused_before_napari_fails(monkeypatch
     monkeypatch.setattr(class_colors, "find_spec", lambda name: None)
     layer = Labels(np.array([[0, 70_000]], np.uint32))
     target = TargetLayer(layer, lambda action: action())
-    with pytest.raises(ColoringError, match="install numba"):
+    with pytest.raises(ColoringError, match="Install numba"):
         ClassColors(target, ClassTable(), lambda action: action(), lambda why: None)
