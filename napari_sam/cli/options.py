@@ -36,16 +36,16 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 
 class LazyChoice(click.ParamType[str]):
-    """One of some names, which are listed where they mean something; that module may be heavy."""
+    """One of several names, which are imported from where they are defined when needed."""
 
     name = "choice"
 
     def __init__(self, names: Callable[[], Sequence[str]]) -> None:
         self.names = names
 
-    def get_metavar(self, *args: Any, **kwargs: Any) -> str | None:
+    def get_metavar(self, *args: Any, **kwargs: Any) -> str:
         """Return the names for the help."""
-        return click.Choice(self.names()).get_metavar(*args, **kwargs)
+        return f"[{'|'.join(self.names())}]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Refuse other names."""
