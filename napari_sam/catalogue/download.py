@@ -110,39 +110,46 @@ def remove_leftovers(folder: Path | None = None) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-class _Transfer:
-    """Writes what a url holds to a file."""
+class _Progress:
+    """Passes pooch's progress on, and notices if the caller stops the download by raising."""
 
-    def __init__(
-        self, on_progress: ProgressCallback | None, timeout_s: float, size_bytes: int | None
-    ) -> None:
+    def __init__(self, on_progress: ProgressCallback | None, size_bytes: int | None) -> None:
         self._on_progress = on_progress
-        self._timeout_s = timeout_s
-        self._size_bytes = size_bytes
-        self.callback_error: BaseException | None = None
+        self._size_bytes = size_bytes or 0
+        self._done = 0
+        self.cancelled_by: BaseException | None = None
 
-    def __call__(self, url: str, path: Path) -> None:
-        """Download `url` to `path`."""
-        with (
-            requests.get(url, stream=True, timeout=self._timeout_s) as response,
-            path.open("wb") as file,
-        ):
-            response.raise_for_status()
-            total = int(response.headers.get("content-length") or self._size_bytes or 0)
-            self._report(0, total)
-            done = 0
-            for chunk in response.iter_content(CHUNK_BYTES):
-                done += file.write(chunk)
-                self._report(done, total)
+    @property
+    def total(self) -> int:
+        """Size of the file; pooch sets it to 0 if the server does not say."""
+        return self._size_bytes
 
-    def _report(self, done: int, total: int) -> None:
+    @total.setter
+    def total(self, size_bytes: int) -> None:
+        self._size_bytes = size_bytes or self._size_bytes
+        self._report()
+
+    def update(self, size_bytes: int) -> None:
+        """Count a chunk; pooch does not say how full the last one is."""
+        self._done += size_bytes
+        if self._size_bytes:
+            self._done = min(self._done, self._size_bytes)
+        self._report()
+
+    def reset(self) -> None:
+        """Begin to count again, before pooch reports the whole file as one chunk."""
+        self._done = 0
+
+    def close(self) -> None:
+        """Do nothing; pooch calls it at the end."""
+
+    def _report(self) -> None:
         if self._on_progress is None:
             return
         try:
-            self._on_progress(done, total)
+            self._on_progress(self._done, self._size_bytes)
         except BaseException as error:
-            # Whatever it raises is the caller's way to stop, not a failed download.
-            self.callback_error = error
+            self.cancelled_by = error
             raise
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-import dask.array as da
 import numpy as np
-import pandas as pd
 import pytest
-import zarr
 from napari.layers import Image, Labels
 from PIL import Image as PillowImage
 from qtpy.QtWidgets import QFileDialog, QMessageBox
@@ -17,20 +14,14 @@ from skimage import data
 
 from napari_sam import _reader
 from napari_sam._reader import get_reader
-from napari_sam._writer import NotSavedError
 from napari_sam.controllers import export as object_files
 from napari_sam.formats import (
     FORMATS,
     READ_SUFFIXES,
     ImageInfo,
-    labels_from_objects,
     read_npz,
     read_objects,
 )
-from napari_sam.session import ArrayLabels, ObjectRecord
-from napari_sam.session.annotations import annotations_of, image_info, image_of_labels, records_of
-from napari_sam.session.objects.measuring import find_objects
-from napari_sam.session.objects.packed import PackedMask
 
 TIMEOUT_S = 120
 PLUGIN = "napari-sam-live"
@@ -226,64 +217,6 @@ def test_dialogs_suggest_a_name_beside_the_image(make_widget, said, tmp_path, mo
     assert started(session._save) == str(elsewhere / "in memory")
 
 
-def test_masks_overlap_only_if_that_is_wanted():
-    labels = ArrayLabels(np.zeros((2, 6, 6), np.uint8))
-    labels.array[1, :3, :3], labels.array[1, 2:4, 2:4] = 1, 2
-    first = next(one for one in find_objects(labels) if one.label_id == 1)
-    mask = np.zeros((1, 4, 4), bool)
-    mask[0, :3, :3] = mask[0, 3, 0] = True  # the last pixel was erased since
-    record = ObjectRecord(1, first.start, first.stop, 8, masks=(PackedMask((1, 0, 0), mask),))
-    image = ImageInfo((2, 6, 6))
-    (plain,) = annotations_of(labels, [record], image).objects
-    (whole,) = annotations_of(labels, [record], image, overlapping=True).objects
-    assert (plain.area_px, whole.area_px, whole.slice_index) == (8, 9, (1,))
-
-
-def test_sizes_and_units_are_those_of_the_layer():
-    layer = Labels(
-        np.zeros((2, 3, 4), int),
-        scale=(2, -0.5, 0.5),
-        units=("inch", "foot", "um"),
-        axis_labels=("t", "y", "x"),
-    )
-    info = image_info("a", layer.data.shape, layer.scale, layer.units, layer.axis_labels)
-    assert info.axes == "TYX"
-    assert info.units == ("inch", "micrometer", "micrometer")
-    assert info.pixel_size == pytest.approx((2, 152400, 0.5))
-
-
-@pytest.mark.parametrize(
-    ("shape", "axes"),
-    [((6, 8, 1), (0, 1)), ((6, 1, 8), (0, 2)), ((3, 6, 8, 1), (0, 1, 2)), ((1, 6, 8), (0, 1, 2))],
-)
-@pytest.mark.parametrize("overlapping", [False, True])
-def test_an_axis_of_channels_behind_the_plane_is_none_of_a_files(shape, axes, overlapping):
-    flat = [shape[axis] for axis in axes]
-    planes = np.zeros(flat, np.uint8)
-    planes[..., 1:4, 2:7], planes[..., 4, 0] = 5, 9
-    labels = ArrayLabels(planes.reshape(shape))
-    found = list(find_objects(labels))
-    records = [
-        replace(one, masks=(PackedMask(one.start, planes.reshape(shape)[one.region] > 0),))
-        for one in found
-    ]
-    sizes = (7.0, 0.5, 0.25)[-len(flat) :]
-    scale = np.ones(len(shape))
-    scale[list(axes)] = sizes
-    image = image_of_labels("a", shape, scale, ("um",) * len(shape))
-    assert (image.shape, image.pixel_size) == (tuple(flat), sizes)
-    annotations = annotations_of(labels, records, image, overlapping=overlapping)
-    assert {(one.label_id, one.mask.shape, one.top, one.left) for one in annotations.objects} == {
-        (5, (3, 5), 1, 2),
-        (9, (1, 1), 4, 0),
-    }
-    again = np.zeros(shape, np.uint8)
-    for record in records_of(annotations, shape):
-        for part in record.masks:
-            again[part.region][part.mask] = record.label_id
-    np.testing.assert_array_equal(again, labels.array)
-
-
 @pytest.fixture
 def with_channels_last(make_widget, said):
     """Open coins whose channels are the last axis, with one object."""
@@ -343,78 +276,3 @@ def test_naparis_own_dialogs_keep_what_is_known_of_objects(opened, tmp_path, nam
     assert (records[3].reviewed, records[3].note) == (False, "n")
     assert (records[7].reviewed, records[7].note) == (True, "nochmal\nansehen 核")
     assert [one.color for one in widget.session.classes.table.classes] == ["#102030"]
-
-
-@pytest.mark.parametrize("name", ["a.json", "a.geojson", "a.npz", "a.csv", "a.txt", "a.ome.tif"])
-def test_napari_saves_and_opens_with_the_plugin(make_napari_viewer, tmp_path, name):
-    viewer = make_napari_viewer()
-    labels = np.zeros((3, 30, 40), np.uint8)
-    labels[1, 5:10, 6:12], labels[2, 5:10, 6:12] = 4, 9
-    viewer.add_labels(labels, name="mine", scale=(2, 0.5, 0.5), units=("um",) * 3)
-    written = viewer.layers.save(str(tmp_path / name), plugin=PLUGIN)
-    assert len(written) == (3 if name == "a.txt" else 1)
-    if not name.endswith("json"):
-        return
-    viewer.layers.clear()
-    (layer,) = viewer.open(str(tmp_path / name), plugin=PLUGIN)
-    np.testing.assert_array_equal(layer.data, labels)
-    np.testing.assert_allclose(layer.scale, (2, 0.5, 0.5))
-    assert list(layer.features["index"]) == [4, 9]
-
-
-@pytest.mark.parametrize("name", ["a.json", "a.geojson", "a.npz", "a.csv", "a.txt", "a.ome.tif"])
-@pytest.mark.parametrize("open_lazily", [lambda labels: da.from_array(labels, 16), zarr.array])
-def test_napari_saves_labels_that_are_not_in_memory(tmp_path, name, open_lazily):
-    labels = np.zeros((2, 30, 40), np.uint8)
-    labels[1, 5:20, 6:20], labels[0, 5:10, 6:12] = 4, 9
-    written = Labels(open_lazily(labels), name="a").save(str(tmp_path / name), plugin=PLUGIN)
-    assert len(written) == (2 if name == "a.txt" else 1)
-    if name not in ("a.csv", "a.txt"):
-        read = read_objects(tmp_path / name, ImageInfo(labels.shape, "a"))
-        np.testing.assert_array_equal(labels_from_objects(read), labels)
-
-
-def test_features_of_others_do_not_keep_napari_from_saving(tmp_path):
-    labels = np.zeros((9, 9), np.uint8)
-    labels[1, 1], labels[3, 3], labels[5, 5] = 1, 2, 3
-    features = {
-        "index": [0, 1, 2, 3],
-        "class": [0, 1, "a\nb ", None],
-        "score": ["high", "0.5", np.inf, [1]],
-        "reviewed": ["False", "no", True, None],
-        "note": [None, 7, "n", ""],
-    }
-    layer = Labels(labels, name="a", features=pd.DataFrame(features))
-    assert layer.save(str(tmp_path / "a.json"), plugin=PLUGIN)
-    read = read_objects(tmp_path / "a.json", ImageInfo((9, 9), "a")).objects
-    assert [(one.class_name, one.score, one.reviewed, one.note) for one in read] == [
-        ("1", 0.5, False, "7"),
-        ("a b", None, True, "n"),
-        (None, None, False, ""),
-    ]
-
-
-def test_napari_is_told_why_a_layer_cannot_be_saved(make_napari_viewer, tmp_path):
-    viewer = make_napari_viewer()
-    viewer.add_labels(np.full((9, 9), -1, np.int32), name="a")
-    for plugin in (PLUGIN, None):
-        with pytest.raises(NotSavedError, match="none of them negative"):
-            viewer.layers.save(str(tmp_path / "a.ome.tif"), plugin=plugin)
-    viewer.layers[0].data = np.eye(9, dtype=np.int32)
-    with pytest.raises(NotSavedError, match="another folder or name"):
-        viewer.layers.save(str(tmp_path / "missing" / "a.ome.tif"), plugin=PLUGIN)
-
-
-def test_files_that_are_not_ours_are_left_to_others(tmp_path):
-    for name, text in (("a.json", '{"images": 3}'), ("b.geojson", '{"type":"FeatureCollection"}')):
-        (tmp_path / name).write_text(text)
-        assert get_reader(str(tmp_path / name)) is None
-    assert get_reader(str(tmp_path / "missing.json")) is None
-    assert get_reader([str(tmp_path / "a.json")]) is None
-
-
-def test_a_file_about_another_image_is_refused(tmp_path):
-    np.save(tmp_path / "a.npy", np.ones((1, 4, 5), np.uint8))
-    assert len(read_objects(tmp_path / "a.npy", ImageInfo((4, 5))).objects) == 1
-    with pytest.raises(ValueError, match="choose the image that it belongs to"):
-        read_objects(tmp_path / "a.npy", ImageInfo((4, 6)))
