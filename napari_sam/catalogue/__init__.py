@@ -1,11 +1,11 @@
-"""Published models: what there is, where it lies already, and how to get it.
+"""The published models, their files on this computer, and verified downloads.
 
-Nothing here imports torch, so a list of models costs no wait.
+Nothing here imports torch, so listing models is quick.
 """
 
 from napari_sam.catalogue.download import DownloadError, discard, download, remove_leftovers
+from napari_sam.catalogue.local_files import candidates, locate, own_files
 from napari_sam.catalogue.offers import Offer, list_offers
-from napari_sam.catalogue.places import candidates, locate, own_files
 from napari_sam.catalogue.table import EMBEDDED, MODELS, PublishedModel, find_model
 
 __all__ = [

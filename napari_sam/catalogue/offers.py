@@ -1,4 +1,4 @@
-"""What a user can choose from: published models, and files of their own."""
+"""The models that a user can choose: published ones, and files of their own."""
 
 from __future__ import annotations
 
@@ -7,68 +7,69 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_sam.catalogue.places import candidates, own_files
+from napari_sam.catalogue.local_files import candidates, own_files
 from napari_sam.catalogue.table import MODELS, PublishedModel
 
 
 @dataclass(frozen=True)
 class Offer:
-    """One model to choose."""
+    """A model that can be chosen."""
 
-    name: str  # of the published model, or of the file, as far as it tells the file from all others
-    model: PublishedModel | None  # none for a file of the user's own
-    # where it seems to lie on this computer; None if it would have to be downloaded
-    path: Path | None
+    name: str  # of the published model, or of the file with as many folders as make it unique
+    model: PublishedModel | None  # None for a user's own file
+    path: Path | None  # None if the model has to be downloaded
 
     def is_same(self, other: Offer) -> bool:
-        """Whether both are of one published model, or of one file of the user's own."""
+        """Whether both are the same published model, or the same file."""
         if self.model is None or other.model is None:
             return self.model is other.model and self.path == other.path
         return self.model.name == other.model.name
 
     @property
     def size_text(self) -> str:
-        """How large the file is, for example ``375 MB``."""
+        """Size of the file, for example ``375 MB``."""
         if self.path is not None and (size_bytes := _file_size_bytes(self.path)):
             return _megabytes(size_bytes)
         if self.model is None:
             return ""
-        known = self.model.size_bytes
-        # Where nobody tells the size of the file, four bytes per weight come close.
-        return _megabytes(known) if known else f"~{_megabytes(4 * self.model.parameters)}"
+        published_bytes = self.model.size_bytes
+        if published_bytes:
+            return _megabytes(published_bytes)
+        # Where the size is not published, four bytes per weight come close.
+        return f"~{_megabytes(4 * self.model.parameters)}"
 
     @property
     def licence(self) -> str:
-        """Under what terms it may be used."""
+        """Licence of the weights; empty for a user's own file."""
         return "" if self.model is None else self.model.licence
 
     @property
     def good_for(self) -> str:
-        """What it is good for."""
-        return f"your own: {self.path}" if self.model is None else self.model.good_for
+        """The kind of images the model is good for, or the path of a user's own file."""
+        return f"your own file: {self.path}" if self.model is None else self.model.good_for
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
-        """Name, size, whether it is on this computer, licence, and what it is good for."""
+        """Texts for a table: name, size, whether it is on this computer, licence and use."""
         where = "no" if self.path is None else "yes"
         return self.name, self.size_text, where, self.licence, self.good_for
 
 
 def list_offers(opened: Sequence[Path] = ()) -> list[Offer]:
-    """Return all models of the catalogue, and the files of a user.
+    """Return all models of the catalogue, then the user's own files.
 
-    This is quick: files are told by their names and sizes.
+    This is quick: files are recognised by their names and sizes.
     """
     published = [_published(model) for model in MODELS]
-    known = {offer.path for offer in published}
-    found = [path for path in own_files() if path not in known]
-    own = list(dict.fromkeys([*found, *opened]))
-    names = _distinct_names(own, {model.name for model in MODELS})
-    return published + [Offer(name, None, path) for name, path in zip(names, own, strict=True)]
+    published_paths = {offer.path for offer in published}
+    other_paths = [path for path in own_files() if path not in published_paths]
+    paths = list(dict.fromkeys([*other_paths, *opened]))
+    names = _distinct_names(paths, {model.name for model in MODELS})
+    return published + [Offer(name, None, path) for name, path in zip(names, paths, strict=True)]
 
 
 def _distinct_names(paths: Sequence[Path], taken: set[str]) -> list[str]:
-    """Name files by as many of their folders as it takes to tell them apart."""
+    """Return file names, with as many folders before them as make them unique."""
     names = [path.name for path in paths]
     for parts in range(2, max((len(path.parts) for path in paths), default=1) + 1):
         count = Counter(names)

@@ -1,4 +1,4 @@
-"""The table of published models; what is not known for certain is None."""
+"""The table of published models; None stands for what is not published."""
 
 from __future__ import annotations
 
@@ -11,24 +11,22 @@ import napari_sam
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """One model that somebody published."""
+    """A published model."""
 
-    # unique; the name that micro-sam uses too, where it knows the model, unless there is a
-    # `micro_sam_name`
-    name: str
+    name: str  # unique; also micro-sam's name for it, unless there is a `micro_sam_name`
     variant: str  # vit_t, vit_b, vit_l or vit_h
-    file_name: str  # what we call the file in our folder
+    file_name: str  # in the models folder
     good_for: str  # for the user who chooses
     licence: str  # for the user who chooses
     citation: str  # for the user who chooses
     parameters: int  # number of weights
-    page: str  # where to read more
-    micro_sam_name: str | None = None  # what micro-sam calls the model, where we do not
-    url: str | None = None  # where to get it; None if it has to be fetched by hand from the page
-    sha256: str | None = None  # checksums, in hexadecimal
-    xxh128: str | None = None  # checksums, in hexadecimal
+    page: str  # web page about the model
+    micro_sam_name: str | None = None  # where micro-sam has another name for it
+    url: str | None = None  # None if the file has to be downloaded by hand from the page
+    sha256: str | None = None  # in hexadecimal, like the next one
+    xxh128: str | None = None
     size_bytes: int | None = None  # of the file
-    hugging_face: str | None = None  # the repository that holds the same weights in another layout
+    hugging_face: str | None = None  # repository with the same weights in another layout
     embedded: Path | None = None  # the file inside the package
 
     @property
@@ -40,7 +38,7 @@ class PublishedModel:
 
     @property
     def file_names(self) -> tuple[str, str]:
-        """The names that the file goes by: the publisher's, and micro-sam's."""
+        """The publisher's name of the file, and micro-sam's."""
         return self.file_name, self.micro_sam_name or self.name
 
 
@@ -67,7 +65,7 @@ def _meta(variant: str, file_name: str, sha256: str, size_bytes: int, size: str)
         name=variant,
         variant=variant,
         file_name=file_name,
-        good_for=f"natural images, a start; slower: {times} times {_EMBEDDED_NAME}'s weights",
+        good_for=f"natural images, general use; slower: {times} times {_EMBEDDED_NAME}'s weights",
         licence="Apache-2.0",
         citation=_SAM,
         parameters=_PARAMETERS[variant],
@@ -103,14 +101,14 @@ EMBEDDED: Final = PublishedModel(
     name=_EMBEDDED_NAME,
     variant="vit_t",
     file_name="mobile_sam.safetensors",
-    good_for="anything, at once: small, fast, ships with the plugin",
+    good_for="anything, right away: small, fast, ships with the plugin",
     licence="Apache-2.0",
     citation=_MOBILE_SAM,
     parameters=_PARAMETERS["vit_t"],
     page="https://github.com/ChaoningZhang/MobileSAM",
     embedded=Path(napari_sam.__file__).parent / "model" / "weights" / "mobile_sam.safetensors",
 )
-"""The model that is there without a network."""
+"""The model inside the package, which needs no download."""
 
 MODELS: Final[tuple[PublishedModel, ...]] = (
     EMBEDDED,
@@ -171,11 +169,11 @@ MODELS: Final[tuple[PublishedModel, ...]] = (
         hugging_face="flaviagiammarino/medsam-vit-base",
     ),
 )
-"""All models of the catalogue; the one to begin with first."""
+"""All models of the catalogue, the default first."""
 
 
 def find_model(name: str) -> PublishedModel:
-    """Return the model of this name, else raise ValueError with the names there are."""
+    """Return the model of this name; raise ValueError with all names if there is none."""
     for model in MODELS:
         if model.name == name:
             return model

@@ -161,7 +161,7 @@ def test_a_model_and_a_device_to_begin_with(opened, tmp_path):
 def test_a_model_that_is_not_there(opened, monkeypatch, tmp_path, name, words):
     monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path))
     monkeypatch.setattr(
-        "napari_sam.catalogue.places.shared_model_folders", lambda: {"Hugging Face": tmp_path}
+        "napari_sam.catalogue.local_files.shared_model_folders", lambda: {"Hugging Face": tmp_path}
     )
     result = _run("--model", name)
     assert result.exit_code == 1
@@ -175,7 +175,7 @@ def test_a_published_name_goes_before_a_file_and_paths_are_absolute(opened, monk
     (tmp_path / "vit_h").mkdir()
     monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path))
     monkeypatch.setattr(
-        "napari_sam.catalogue.places.shared_model_folders", lambda: {"Hugging Face": tmp_path}
+        "napari_sam.catalogue.local_files.shared_model_folders", lambda: {"Hugging Face": tmp_path}
     )
     result = _run("--model", "vit_h")
     assert result.exit_code == 1

@@ -48,7 +48,7 @@ def test_table_of_models(folder):
     assert [line.split()[0] for line in lines[1 : 1 + len(MODELS)]] == [m.name for m in MODELS]
     assert lines[1].split()[:5] == ["mobile_sam", "39", "MB", "yes", "Apache-2.0"]
     assert lines[2].split()[:5] == ["vit_b", "375", "MB", "no", "Apache-2.0"]
-    assert f"your own: {folder / 'cells.safetensors'}" in lines[1 + len(MODELS)]
+    assert f"your own file: {folder / 'cells.safetensors'}" in lines[1 + len(MODELS)]
     assert str(folder) in lines[-1]
 
 

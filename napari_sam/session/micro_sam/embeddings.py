@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.catalogue.places import has_hash
+from napari_sam.catalogue.local_files import has_hash
 from napari_sam.engine.spec import SAM_SPEC, Size
 from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.micro_sam.image import ReportProgress, data_signature

@@ -1,14 +1,15 @@
-"""Where the files of models may lie: our folder, and those of the tools that people have."""
+"""Find model files on this computer: in our folder, and in those of other tools."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import pooch
+import xxhash
 
 from napari_sam.catalogue.table import PublishedModel
 from napari_sam.storage.folders import models_folder, shared_model_folders
@@ -17,12 +18,12 @@ _HUGGING_FACE_FILES: Final = ("model.safetensors", "pytorch_model.bin")
 SUFFIXES: Final = (".safetensors", ".pth", ".pt", ".bin")
 _MAX_HEADER_BYTES: Final = 10_000_000  # a hundred times that of the largest SAM
 _DIGESTS: Final[dict[tuple[str, str, int, int], str]] = {}
-"""Checksums by the state of the file that they were computed from."""
+"""Checksums, by the state of the file that they were computed from."""
 
 
 def own_files() -> list[Path]:
-    """Return the models that a user put into the folder of models, by name."""
-    with suppress(OSError):  # it is not there, or may not be read, which `doctor` tells
+    """Return the model files in the models folder, by name."""
+    with suppress(OSError):  # missing or not readable, which `doctor` reports
         return sorted(path for path in models_folder().iterdir() if path.suffix in SUFFIXES)
     return []
 
@@ -30,21 +31,21 @@ def own_files() -> list[Path]:
 def candidates(model: PublishedModel) -> list[Path]:
     """Return the files that have a model's name, and its size if that is known.
 
-    This is quick. Whether a file is what its name says, `locate` tells; those that it found to be
-    something else are left out from then on, until they change.
+    This is quick, because no checksum is computed: `locate` does that. Files that failed it are
+    left out from then on, until they change.
     """
     if model.embedded is not None:
         return [model.embedded]
     shared = shared_model_folders()
     shared.pop("Hugging Face")
-    places = [models_folder(), *shared.values()]
-    files = [folder / name for folder in places for name in model.file_names]
-    found = [path for path in files if _may_be(path, model)]
-    return list(dict.fromkeys(found)) + list(_in_hugging_face(model))
+    folders = [models_folder(), *shared.values()]
+    paths = [folder / name for folder in folders for name in model.file_names]
+    fitting = [path for path in paths if _may_be(path, model)]
+    return list(dict.fromkeys(fitting)) + list(_in_hugging_face(model))
 
 
 def locate(model: PublishedModel) -> Path | None:
-    """Find a model on this computer, and make sure that it is what it is called."""
+    """Find a model on this computer, and verify its checksum."""
     for path in candidates(model):
         if path == model.embedded or path.name in _HUGGING_FACE_FILES:
             return path
@@ -55,22 +56,26 @@ def locate(model: PublishedModel) -> Path | None:
 
 
 def has_hash(path: Path, known_hash: str) -> bool:
-    """Compare a file with a checksum ``algorithm:digits``; remembered until the file changes."""
+    """Compare a file with a checksum ``algorithm:digits``, computed once until the file changes."""
     algorithm, digits = known_hash.split(":")
     key = _state_of(path, algorithm)
     if key not in _DIGESTS:
-        _DIGESTS[key] = str(pooch.file_hash(str(path), alg=algorithm))
+        digest = algorithm
+        if algorithm in xxhash.algorithms_available:
+            digest = getattr(xxhash, algorithm)
+        with path.open("rb") as file:
+            _DIGESTS[key] = hashlib.file_digest(file, digest).hexdigest()
     return _DIGESTS[key] == digits
 
 
 def _state_of(path: Path, algorithm: str) -> tuple[str, str, int, int]:
-    """Return what tells one state of a file from another."""
+    """Return a key that changes with the file's content."""
     status = path.stat()
     return str(path), algorithm, status.st_size, status.st_mtime_ns
 
 
 def _may_be(path: Path, model: PublishedModel) -> bool:
-    """Tell whether a file is not known to be something else than a model."""
+    """Return whether nothing known so far speaks against a file being the model."""
     try:
         if not path.is_file() or model.size_bytes not in (None, path.stat().st_size):
             return False
@@ -78,7 +83,7 @@ def _may_be(path: Path, model: PublishedModel) -> bool:
             return True
         algorithm, digits = model.known_hash.split(":")
         return _DIGESTS.get(_state_of(path, algorithm), digits) == digits
-    except OSError:  # nothing that cannot be read can be used
+    except OSError:  # not readable, so of no use
         return False
 
 
@@ -97,7 +102,7 @@ def _in_hugging_face(model: PublishedModel) -> Iterator[Path]:
 
 
 def safetensors_elements(path: Path) -> int:
-    """Count the numbers in a safetensors file by its header; 0 if it is none, or incomplete."""
+    """Count the weights of a safetensors file by its header; 0 if it is damaged or another file."""
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")

@@ -14,11 +14,11 @@ from napari_sam.catalogue import (
     candidates,
     find_model,
     list_offers,
+    local_files,
     locate,
     own_files,
 )
-from napari_sam.catalogue import places as places_module
-from napari_sam.catalogue.places import safetensors_elements
+from napari_sam.catalogue.local_files import safetensors_elements
 from napari_sam.model import VARIANTS
 from napari_sam.model.build import build_model
 
@@ -123,7 +123,7 @@ def test_another_content_under_the_name_is_not_the_model(home, model):
 
 
 def test_a_file_of_another_size_is_not_even_read(home, monkeypatch, model):
-    monkeypatch.setattr(places_module.pooch, "file_hash", None)
+    monkeypatch.setattr(local_files.hashlib, "file_digest", None)
     put(home / "mine" / model.file_name, CONTENT[:-1])
     assert candidates(model) == []
     assert locate(model) is None
@@ -203,5 +203,5 @@ def test_a_file_whose_content_may_not_be_read_is_passed_over(home, monkeypatch, 
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(places_module.pooch, "file_hash", refuse)
+    monkeypatch.setattr(local_files.hashlib, "file_digest", refuse)
     assert locate(model) is None
