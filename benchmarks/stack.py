@@ -153,7 +153,7 @@ def start_again(started_s: float) -> None:
     plane = ImagePlane(make_stack(1)[0], contrast_limits=(0, 255))
     session = AnnotationSession(store=EmbeddingStore())
     watch = ReadyWatch(session)
-    session.preload()
+    session.embedding.preload()
     session.wait_until_idle(TIMEOUT_S)
     known_s = watch.time(
         lambda: session.set_image(plane), lambda wait_s: session._dispatcher.run_pending(wait_s)

@@ -52,7 +52,7 @@ def main() -> None:
             session.set_model(choice)
             session.wait_until_idle(TIMEOUT_S)
             resident = psutil.Process().memory_info().rss
-            print(f"{session.state.model.name:12}{resident / 1e6:8.0f} MB")
+            print(f"{session.state.active_model.name:12}{resident / 1e6:8.0f} MB")
         session.close()
 
 

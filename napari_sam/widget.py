@@ -93,7 +93,7 @@ class SamWidget(QWidget):
         # napari's Points layers need it, and the first click should not wait for its import.
         threading.Thread(target=importlib.import_module, args=("pandas",), daemon=True).start()
         self.binding.choose_image()
-        self.session.preload()
+        self.session.embedding.preload()
 
     def fit_view_once_laid_out(self) -> None:
         """Have all of the image in sight, in a window that is about to be shown with this widget.
@@ -168,9 +168,9 @@ class SamWidget(QWidget):
         image, prompts = self._image_panel, self._prompt_panel
         masks, objects = self._mask_panel, self._object_panel
         image.image_combo.chosen.connect(binding.set_image)
-        image.cancel_requested.connect(session.cancel_embedding)
-        self._activity.cancel_requested.connect(session.cancel_embedding)
-        image.embed_requested.connect(session.embed)
+        image.cancel_requested.connect(session.embedding.cancel)
+        self._activity.cancel_requested.connect(session.embedding.cancel)
+        image.embed_requested.connect(session.embedding.embed)
         self._look_panel.appearance_requested.connect(binding.shown.set_look)
         image.prefetch_row.embed_all_requested.connect(binding.shown.prepare_stack)
         image.prefetch_row.pause_requested.connect(session.ahead.pause_preparation)

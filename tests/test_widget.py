@@ -212,13 +212,13 @@ def test_cancel_keeps_clicks_and_embed_goes_on(make_widget, coins, remembering_p
 
     viewer, widget = make_widget(coins, wait=False, load_predictor=load_slowly)
     add_point(viewer, widget, COIN_RC, wait=False)
-    widget.session.cancel_embedding()
+    widget.session.embedding.cancel()
     assert widget.session.state.phase is Phase.CANCELLED
     may_load.set()
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.phase is Phase.CANCELLED
 
-    widget.session.embed()
+    widget.session.embedding.embed()
     widget.wait_until_idle(TIMEOUT_S)
     assert shown_mask(viewer)[COIN_RC]
 

@@ -94,7 +94,7 @@ class ModelPanel(CollapsibleSection):
 
     def set_offers(self, offers: Sequence[Offer]) -> None:
         """Show the models to choose from."""
-        picked = self.combo.offer or _offer_of(self._state.wish, offers)
+        picked = self.combo.offer or _offer_of(self._state.requested_model, offers)
         self.combo.set_offers(offers, picked)
         self._show_title()
         self._show()
@@ -102,13 +102,13 @@ class ModelPanel(CollapsibleSection):
     def show_state(self, state: SessionState) -> None:
         """Show the model and the device in use."""
         previous, self._state = self._state, state
-        if state.wish != previous.wish:
-            self._show_wish()
+        if state.requested_model != previous.requested_model:
+            self._show_requested()
         if state.is_checking != previous.is_checking:
             self._show()
-        if (state.model, state.wish, state.runtime, state.devices) != (
-            previous.model,
-            previous.wish,
+        if (state.active_model, state.requested_model, state.runtime, state.devices) != (
+            previous.active_model,
+            previous.requested_model,
             previous.runtime,
             previous.devices,
         ):
@@ -120,27 +120,27 @@ class ModelPanel(CollapsibleSection):
         has_ended = previous.downloading is not None and state.downloading is None
         picked = self.combo.offer
         if has_ended and picked is not None and picked.model == previous.downloading:
-            self._show_wish()
+            self._show_requested()
         self._show()
 
-    def _show_wish(self) -> None:
+    def _show_requested(self) -> None:
         offers = self.combo.offers
-        self.combo.set_offers(offers, _offer_of(self._state.wish, offers))
+        self.combo.set_offers(offers, _offer_of(self._state.requested_model, offers))
         self._show()
 
     def _show_title(self) -> None:
         state = self._state
-        offer = _offer_of(state.model, self.combo.offers)
+        offer = _offer_of(state.active_model, self.combo.offers)
         device = "" if state.runtime is None else f" on {state.runtime}"
-        self.set_title(f"Model: {state.model.name if offer is None else offer.name}{device}")
+        self.set_title(f"Model: {state.active_model.name if offer is None else offer.name}{device}")
 
     def _show_runtime(self) -> None:
         state, runtime = self._state, self._state.runtime
-        devices = dict.fromkeys([AUTO, *state.devices, state.wish.device])
+        devices = dict.fromkeys([AUTO, *state.devices, state.requested_model.device])
         blocker = QSignalBlocker(self._device)
         self._device.clear()
         self._device.addItems(list(devices))
-        self._device.setCurrentText(state.wish.device)
+        self._device.setCurrentText(state.requested_model.device)
         blocker.unblock()
         if runtime is not None:
             self._exact.setChecked(runtime.precision == "float32")
@@ -189,7 +189,7 @@ class ModelPanel(CollapsibleSection):
             return f"{task} {supply.downloading.name} …"
         if supply.checking is not None:
             return f"Checking {supply.checking.name} …"
-        return f"Checking {self._state.wish.name} …" if self._state.is_checking else ""
+        return f"Checking {self._state.requested_model.name} …" if self._state.is_checking else ""
 
     # What the user does ---------------------------------------------------------------------
 

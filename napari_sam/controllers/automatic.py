@@ -157,7 +157,7 @@ class AutomaticController:
         view: tuple[float, float, float, float] | None,
         rest: ExistingObjects | None = None,
     ) -> None:
-        plane = self._session.plane
+        plane = self._session.embedding.plane
         if plane is None:
             return
         self.discard()
@@ -177,7 +177,7 @@ class AutomaticController:
 
     def find_edges(self) -> None:
         """Draw the edges in the image, as a new layer."""
-        place, plane = self._binding.shown.place, self._session.plane
+        place, plane = self._binding.shown.place, self._session.embedding.plane
         if place is not None and plane is not None:
             self._edges_place = place
             self._search.find_edges(
@@ -185,7 +185,7 @@ class AutomaticController:
             )
 
     def _whole(self, plane: ImagePlane) -> Tile:
-        return TilePyramid(plane.shape, self._session.state.model.spec).whole
+        return TilePyramid(plane.shape, self._session.state.active_model.spec).whole
 
     def _on_edges_found(self, search: AutomaticRequest, edges: NDArray[np.float32]) -> None:
         place = self._edges_place
@@ -212,7 +212,7 @@ class AutomaticController:
         self.review.show(picture)
 
     def _on_plane_changed(self) -> None:
-        place, plane = self._binding.shown.place, self._session.plane
+        place, plane = self._binding.shown.place, self._session.embedding.plane
         self.review.is_here = place is not None and place == self._place
         shape = None if place is None or plane is None else plane.shape
         elsewhere = ""

@@ -40,7 +40,7 @@ class ModelController:
             (panel.exact_requested, self._on_panel_exact_requested),
         )
         remove_leftovers()
-        first = session.state.wish.checkpoint
+        first = session.state.requested_model.checkpoint
         if first is not None:
             self._offer_file(first)
         self._refresh()
@@ -66,7 +66,7 @@ class ModelController:
 
     def _use(self, name: str, path: Path | None) -> None:
         self._refresh()
-        self._session.set_model(self._session.state.wish.with_weights(name, path))
+        self._session.set_model(self._session.state.requested_model.with_weights(name, path))
 
     def _use_published(self, model: PublishedModel, path: Path) -> None:
         self._awaited = None
@@ -102,7 +102,9 @@ class ModelController:
         self._use(self._offer_file(path), path)
 
     def _on_panel_device_requested(self, device: str) -> None:
-        self._session.set_model(replace(self._session.state.wish, device=device, exact=None))
+        self._session.set_model(
+            replace(self._session.state.requested_model, device=device, exact=None)
+        )
 
     def _on_panel_exact_requested(self, exact: bool) -> None:
-        self._session.set_model(replace(self._session.state.wish, exact=exact))
+        self._session.set_model(replace(self._session.state.requested_model, exact=exact))

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from psygnal import Signal
 
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import Embedder
-from napari_sam.session.embedding.encoding import Encoding
 from napari_sam.session.jobs import user_message
 from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.accepting import accept_candidate, warnings_of_remains
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit
-from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.labels import LabelsPlane, TargetError
+from napari_sam.session.plane_registry import PlaneRegistry
 from napari_sam.session.prompts.prompts import Prompts
 
 
@@ -27,20 +30,26 @@ class ObjectInProgress:
 
     changed = Signal()
     """Prompts, candidates, choice or preview changed."""
+    plane_wanted = Signal(object, str)
+    """Something was undone or repeated on another plane: its key, and the message for the case
+    that it cannot be shown."""
 
     def __init__(
-        self, embedding: Encoding, decoding: Decoding, editing: Editing, notifier: Notifier
+        self, embedding: CurrentEmbedding, decoding: Decoding, editing: Editing, notifier: Notifier
     ) -> None:
         self._embedding, self._decoding, self._editing = embedding, decoding, editing
         self._notifier = notifier
+        self._planes = PlaneRegistry()
         self._is_accept_pending = False
         self._is_click_accepted = False  # one undo takes back the object and the click
         self.accept_on_click = False
         """Whether a first click accepts the preselected mask; one undo takes back both."""
         decoding.changed.connect(self.changed.emit)
-        decoding.moved.connect(self._on_moved)
+        decoding.moved.connect(editing.history.update_last)
         decoding.completed.connect(self._accept_pending)
         decoding.failed.connect(self._on_decode_failed)
+        editing.done.connect(self._on_edited)
+        editing.restored.connect(self._on_restored)
         embedding.model_loaded.connect(self._on_model_loaded)
         embedding.changed.connect(self._on_embedding_changed)
 
@@ -108,18 +117,38 @@ class ObjectInProgress:
         """Replace the object by another one, such as a reopened one; can be undone."""
         edit = Edit(self._decoding.state, state, self._editing.plane_id)
         self._editing.history.push(edit)
-        self.restore(state)
+        self._restore(state)
         self.changed.emit()
 
-    def restore(self, state: ObjectState) -> None:
+    def _restore(self, state: ObjectState) -> None:
         """Replace the object without a trace in the history."""
         self._forget_accept()
         self._decoding.set_state(state)
 
-    def resume(self, state: ObjectState, candidates: Candidates | None) -> None:
-        """Take up the object that was left on the plane shown now, with its masks."""
+    # Planes ------------------------------------------------------------------------------------
+
+    def leave_plane(self) -> None:
+        """Park the object; on a plane without a key it is dropped."""
+        planes = self._planes
+        planes.leave(self.state, self.candidates)
+        if planes.key is None:
+            self._editing.history.drop_prompts_of(planes.plane_id)
+
+    def enter_plane(self, key: Hashable, pixels: Hashable, target: LabelsPlane | None) -> None:
+        """Take up the object that is parked on another plane, with its masks, or start one."""
+        planes = self._planes
+        planes.go_to(key, pixels)
+        self._editing.go_to_plane(planes.plane_id, target)
         self._forget_accept()
-        self._decoding.resume(state, candidates)
+        self._decoding.resume(*planes.take())
+
+    def forget_masks(self) -> None:
+        """Drop the masks of another model, also those of parked objects.
+
+        An accept that waits for masks waits for those of the next model.
+        """
+        self._planes.forget_masks()
+        self._decoding.forget_masks()
 
     # Candidates --------------------------------------------------------------------------------
 
@@ -187,10 +216,30 @@ class ObjectInProgress:
                 self._notifier.warn(message)
         return edit
 
-    def finish(self, edit: Edit) -> None:
-        """Start the next object once this one was written, unless that has happened already."""
-        if self.state.prompts == edit.before.prompts:
-            self.restore(edit.after)
+    def _on_edited(self, edit: Edit) -> None:
+        if edit.labels is None or edit.after is edit.before:
+            return
+        if edit.plane_id != self._editing.plane_id:  # left while the object was written
+            self._planes.end(edit.plane_id, edit.before.prompts)
+        elif self.state.prompts == edit.before.prompts:  # else another one was started meanwhile
+            self._restore(edit.after)
+
+    def _on_restored(self, edit: Edit, state: ObjectState) -> None:
+        if edit.plane_id == self._editing.plane_id:
+            self._restore(state)
+            return
+        # The object in progress there, for when the user goes there.
+        self._planes.put(edit.plane_id, state)
+        key, message = self._planes.key_of(edit.plane_id), ""
+        if edit.labels is not None:
+            message = (
+                f"Object {edit.labels.label_id} was changed, on another slice or image than the "
+                "one shown."
+            )
+        if key is not None:
+            self.plane_wanted.emit(key, message)
+        elif message:
+            self._notifier.warn(message)
 
     def _forget_accept(self) -> None:
         self._is_accept_pending = self._is_click_accepted = False
@@ -205,11 +254,8 @@ class ObjectInProgress:
 
     # The model's answers -----------------------------------------------------------------------
 
-    def _on_moved(self, before: ObjectState, after: ObjectState) -> None:
-        self._editing.history.update_last(before, after)
-
     def _on_decode_failed(self, error: BaseException) -> None:
-        if self._embedding.try_to_step_down(error):
+        if self._embedding.model.step_down(error):
             return
         self._is_accept_pending = False
         self._notifier.warn(user_message(error, "The masks could not be computed"))

@@ -34,7 +34,6 @@ class PlaneRegistry:
         self._ids = count(1)
         self._plane_ids: dict[Hashable, int] = {}
         self._parked: dict[int, _ParkedObject] = {}
-        self._embedded: set[Hashable] = set()
         self._pixels: Hashable = None
         self.key: Hashable = None
         """The key of the current plane."""
@@ -46,9 +45,9 @@ class PlaneRegistry:
         if self.key is not None and not state.prompts.is_empty:
             self._park(self.plane_id, _ParkedObject(self._pixels, state, candidates))
 
-    def go_to(self, key: Hashable, version: Hashable) -> None:
-        """Go to another plane; the version stands for its present pixels."""
-        self.key, self._pixels = key, None if key is None else (key, version)
+    def go_to(self, key: Hashable, pixels: Hashable) -> None:
+        """Go to another plane with its present pixels."""
+        self.key, self._pixels = key, pixels
         if key is None:
             self.plane_id = next(self._ids)
         else:
@@ -85,19 +84,8 @@ class PlaneRegistry:
         if parked is not None and parked.state.prompts == prompts:
             del self._parked[plane_id]
 
-    def mark_embedded(self) -> None:
-        """Remember that the current plane was embedded with the present model."""
-        if self._pixels is not None:
-            self._embedded.add(self._pixels)
-
-    @property
-    def is_embedded(self) -> bool:
-        """Whether the current plane was embedded with the present model before."""
-        return self._pixels in self._embedded
-
     def forget_masks(self) -> None:
-        """Drop what another model has made of the planes and their objects."""
-        self._embedded.clear()
+        """Drop the masks of another model."""
         self._parked = {
             plane_id: _ParkedObject(None, parked.state, None)
             for plane_id, parked in self._parked.items()

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final
 
 from psygnal import Signal
 
 from napari_sam.session.automatic.generator import AutomaticMaskGenerator
 from napari_sam.session.batch_prompts.run import BatchPrompting
 from napari_sam.session.decoding.decoding import Decoding
-from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.embedding.active_model import ActiveModel
+from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder, LoadPredictor
-from napari_sam.session.embedding.encoding import Encoding
 from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box
@@ -29,14 +28,10 @@ from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.object_editing import ObjectEditing
-from napari_sam.session.plane_registry import PlaneRegistry
 from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.prefetch.prefetching import Prefetcher
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.state import SessionState, snapshot_of, uniform_reason
-
-_MOMENT_S: Final = 0.02
-"""How long to wait for an embedding that was computed before; a user does not notice it."""
 
 
 class AnnotationSession:
@@ -92,49 +87,50 @@ class AnnotationSession:
         self._dispatcher = CallbackQueue() if dispatcher is None else dispatcher
         self.notifier = notifier = Notifier()
         """Sends messages that should not be missed, on the owner's thread."""
-        self._encoding = Encoding(
+        active_model = ActiveModel(
             lambda choice: Embedder(choice, load_predictor, store),
             model or ModelChoice(),
             self._dispatcher,
             notifier,
         )
+        self.embedding = embedding = CurrentEmbedding(active_model, self._dispatcher, notifier)
+        """The embedding of the current image plane, and the model in use."""
         self._editing = editing = Editing(self._dispatcher, notifier)
         editing.changed.connect(self._publish)  # before the parts that write what waits
         self._decoding = decoding = Decoding(
-            self._encoding, self._dispatcher, lambda: editing.history.memory
+            self.embedding, self._dispatcher, lambda: editing.history.memory
         )
-        self.object_in_progress = ObjectInProgress(self._encoding, decoding, editing, notifier)
+        self.object_in_progress = ObjectInProgress(embedding, decoding, editing, notifier)
         """The object that the user is making: its prompts, candidates, choice and acceptance."""
         self.classes = ClassEditing(editing, decoding, notifier)
         """The classes of objects: adds, renames, chooses."""
         self.objects = ObjectEditing(editing, decoding, self.object_in_progress.continue_with)
         """The accepted objects: removes, merges, notes, adds, reopens."""
-        self.ahead = Prefetcher(self._encoding, decoding, self._dispatcher, notifier)
+        self.ahead = Prefetcher(self.embedding, decoding, self._dispatcher, notifier)
         """Embeds what will be needed; here it is switched off, and a preparation paused."""
         self.automatic = AutomaticMaskGenerator(
-            self._encoding, decoding, self._dispatcher, notifier
+            self.embedding, decoding, self._dispatcher, notifier
         )
         """Finds everything in an image, or the rest."""
         self.batch_prompts = BatchPrompting(
-            self._encoding, decoding, editing, self._dispatcher, notifier
+            self.embedding, decoding, editing, self._dispatcher, notifier
         )
         """Finds one object for each of many prompts."""
-        self.micro_sam = EmbeddingImports(self._encoding, self._dispatcher, notifier)
+        self.micro_sam = EmbeddingImports(self.embedding, self._dispatcher, notifier)
         """What the user brings along in place of computing it: embeddings by micro-sam."""
         self._request = PlaneRequest()
         self._is_applying = self._is_publishing_due = False
-        self._planes = PlaneRegistry()
         self._connect()
         self._state = self._snapshot()
 
     def _connect(self) -> None:
-        self._encoding.changed.connect(self._publish)
-        self._encoding.model_left.connect(self._on_model_left)
-        self._encoding.completed.connect(self._on_embedded)
+        self.embedding.changed.connect(self._publish)
+        self.embedding.model_left.connect(self._on_model_left)
+        self.embedding.completed.connect(self._on_embedded)
         self._editing.done.connect(self._on_edited)
-        self._editing.restored.connect(self._on_restored)
         self._editing.target_needed.connect(self.target_needed.emit)
         self.object_in_progress.changed.connect(self._publish)
+        self.object_in_progress.plane_wanted.connect(self.plane_wanted.emit)
         self.ahead.changed.connect(self._publish)
 
     # Snapshots and the end ---------------------------------------------------------------
@@ -147,7 +143,7 @@ class AnnotationSession:
     @property
     def is_idle(self) -> bool:
         """Whether no job is pending."""
-        jobs = self._encoding, self._decoding, self._editing
+        jobs = self.embedding, self._decoding, self._editing
         parts = self.ahead, self.automatic, self.batch_prompts, self.micro_sam
         return all(part.is_idle for part in (*jobs, *parts))
 
@@ -164,12 +160,12 @@ class AnnotationSession:
     def close(self) -> None:
         """Stop all work; the session is of no use afterwards."""
         parts = self.ahead, self.automatic, self.batch_prompts
-        for part in (self._encoding, *parts, self._decoding, self._editing, self.micro_sam):
+        for part in (self.embedding, *parts, self._decoding, self._editing, self.micro_sam):
             part.close()
         self._dispatcher.close()
 
     def _snapshot(self) -> SessionState:
-        return snapshot_of(self._encoding, self._decoding, self._editing, self.ahead)
+        return snapshot_of(self.embedding, self._decoding, self._editing, self.ahead)
 
     def _publish(self) -> None:
         self._state = self._snapshot()
@@ -191,10 +187,6 @@ class AnnotationSession:
 
     # The image and the model -----------------------------------------------------------------
 
-    def preload(self) -> None:
-        """Import torch and load the model in the background, before there is an image."""
-        self._encoding.preload()
-
     def set_model(self, choice: ModelChoice) -> None:
         """Go on with another model, device or precision, in the background.
 
@@ -202,7 +194,7 @@ class AnnotationSession:
         warning says so and nothing changes. Image and prompts stay, and are embedded and decoded
         again.
         """
-        self._encoding.set_model(choice)
+        self.embedding.model.request(choice)
 
     @property
     def request(self) -> PlaneRequest:
@@ -263,7 +255,7 @@ class AnnotationSession:
                 self._go_to_plane(request)
             elif request.view is not None and request.view != before.view:
                 self._decoding.look_at(request.view)
-                if self._encoding.embedded is not None:
+                if self.embedding.embedded is not None:
                     self.ahead.look_ahead()
                 self._publish()
             if request.neighbours != (() if is_other else before.neighbours):
@@ -276,56 +268,35 @@ class AnnotationSession:
                     self.set_prompts(request.prompts)
 
     def _go_to_plane(self, request: PlaneRequest) -> None:
-        plane, current = request.plane, self.object_in_progress
-        editing, planes = self._editing, self._planes
-        planes.leave(current.state, current.candidates)
-        if planes.key is None:
-            editing.history.drop_prompts_of(planes.plane_id)
-        planes.go_to(request.key, request.version)
+        plane, key, embedding = request.plane, request.key, self.embedding
+        pixels = None if key is None else (key, request.version)
+        self.object_in_progress.leave_plane()
         self.ahead.leave_plane()
-        pyramid = None if plane is None else plane.pyramid(self._encoding.choice.spec)
-        self._encoding.set_plane(plane, self._decoding.set_plane(pyramid, request.view))
-        editing.go_to_plane(planes.plane_id, request.target)
-        current.resume(*planes.take())
+        pyramid = None if plane is None else plane.pyramid(embedding.model.choice.spec)
+        tile = self._decoding.set_plane(pyramid, request.view)
+        embedding.set_plane(plane, tile, pixels)
+        self.object_in_progress.enter_plane(key, pixels, request.target)
         if plane is None:
             if request.refusal:
-                self._encoding.refuse(request.refusal)
+                embedding.refuse(request.refusal)
             self._publish()
         else:
-            self._encoding.embed()
-            if planes.is_embedded:
-                self._encoding.settle(_MOMENT_S)
-
-    def embed(self) -> None:
-        """Embed the current image plane, unless that is done or under way; retries a failure."""
-        self._encoding.embed()
-
-    def cancel_embedding(self) -> None:
-        """Stop embedding; prompts are kept, and `embed` starts again."""
-        self._encoding.cancel()
+            embedding.embed()
 
     def _on_model_left(self) -> None:
-        self._planes.forget_masks()
-        # An accept that waits for masks waits for those of the next model.
-        self._decoding.forget_masks()
+        self.object_in_progress.forget_masks()
         self.ahead.leave_model()
         self.automatic.leave_model()
         self.batch_prompts.give_up("Another model was chosen")
 
     def _on_embedded(self, embedded: EmbeddedTile) -> None:
-        if why := uniform_reason(self._encoding):
+        if why := uniform_reason(self.embedding):
             self.notifier.warn(why)
-        self._planes.mark_embedded()
         self._decoding.request()
         self._publish()
         self.ahead.look_ahead()
 
     # Objects -----------------------------------------------------------------------------------
-
-    @property
-    def plane(self) -> ImagePlane | None:
-        """The image plane that is annotated."""
-        return self._encoding.plane
 
     def accept(self) -> LabelsEdit | None:
         """Write the chosen candidate into the target; see `ObjectInProgress.accept`."""
@@ -352,29 +323,6 @@ class AnnotationSession:
         self._editing.redo()
 
     def _on_edited(self, edit: Edit) -> None:
-        if edit.labels is None or edit.after is edit.before:
-            self._publish()
-            return
-        if edit.plane_id == self._editing.plane_id:
-            self.object_in_progress.finish(edit)
-        else:  # the plane was left while the object was written
-            self._planes.end(edit.plane_id, edit.before.prompts)
         self._publish()
-        self.accepted.emit(edit.labels)
-
-    def _on_restored(self, edit: Edit, state: ObjectState) -> None:
-        if edit.plane_id == self._editing.plane_id:
-            self.object_in_progress.restore(state)
-            return
-        # The object in progress there, for when the user goes there.
-        self._planes.put(edit.plane_id, state)
-        key, message = self._planes.key_of(edit.plane_id), ""
-        if edit.labels is not None:
-            message = (
-                f"Object {edit.labels.label_id} was changed, on another slice or image than the "
-                "one shown."
-            )
-        if key is not None:
-            self.plane_wanted.emit(key, message)
-        elif message:
-            self.notifier.warn(message)
+        if edit.labels is not None and edit.after is not edit.before:
+            self.accepted.emit(edit.labels)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.decoding import Decoding
-from napari_sam.session.embedding.encoding import Encoding
+from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.models.model_choice import ModelChoice, Runtime
 from napari_sam.session.objects.editing import Editing
@@ -34,7 +34,7 @@ class SessionState:
         The masks to choose from; None until there are some for this object.
     chosen : int, optional
         Index of the candidate that would be accepted.
-    kept : int, optional
+    reopened_choice : int, optional
         Index of the candidate that a reopened object was accepted as; None for a new object.
     preview : Candidates, optional
         What a click under the cursor would give; only while the object has no prompts.
@@ -48,16 +48,16 @@ class SessionState:
         One sentence on what is going on or what to do next.
     has_image : bool
         Whether there is an image plane.
-    model : ModelChoice
-        The model in use, perhaps on something lighter than was wished for.
-    wish : ModelChoice
-        What the user chose last.
+    active_model : ModelChoice
+        The model in use, perhaps a lighter one than requested.
+    requested_model : ModelChoice
+        The user's last choice.
     is_checking : bool
-        Whether it is being found out if the wish can be fulfilled.
+        Whether the requested model is being checked.
     runtime : Runtime, optional
-        What the model runs on; None until it is loaded.
+        The device and precision of the model; None until it is loaded.
     devices : tuple of str
-        All that there are here; empty until they are known.
+        All devices of this computer; empty until they are known.
     thumbnail : (h, w, 3) uint8 ndarray, optional
         What the model got of the image, made small; None until it is embedded.
     preparation : PreparationState, optional
@@ -69,7 +69,7 @@ class SessionState:
     prompts: Prompts = field(default_factory=Prompts)
     candidates: Candidates | None = None
     chosen: int | None = None
-    kept: int | None = None
+    reopened_choice: int | None = None
     preview: Candidates | None = None
     is_decoding: bool = False
     is_writing: bool = False
@@ -77,8 +77,8 @@ class SessionState:
     can_redo: bool = False
     hint: str = ""
     has_image: bool = False
-    model: ModelChoice = field(default_factory=ModelChoice)
-    wish: ModelChoice = field(default_factory=ModelChoice)
+    active_model: ModelChoice = field(default_factory=ModelChoice)
+    requested_model: ModelChoice = field(default_factory=ModelChoice)
     is_checking: bool = False
     runtime: Runtime | None = None
     devices: tuple[str, ...] = ()
@@ -121,39 +121,39 @@ def hint_for(phase: Phase, usable: Prompts, remarks: tuple[str, ...]) -> str:
 
 
 def snapshot_of(
-    encoding: Encoding, decoding: Decoding, editing: Editing, ahead: Prefetcher
+    embedding: CurrentEmbedding, decoding: Decoding, editing: Editing, ahead: Prefetcher
 ) -> SessionState:
     """Return the state that a session with these parts is in."""
     prompts = decoding.state.prompts
     return SessionState(
-        phase=encoding.phase,
-        progress=encoding.progress,
+        phase=embedding.phase,
+        progress=embedding.progress,
         prompts=prompts,
         candidates=decoding.candidates,
         chosen=decoding.chosen,
-        kept=decoding.state.reopened_choice,
+        reopened_choice=decoding.state.reopened_choice,
         preview=decoding.preview,
         is_decoding=decoding.is_pending,
         is_writing=not editing.is_idle,
         can_undo=editing.history.can_undo,
         can_redo=editing.history.can_redo,
-        hint=encoding.note
-        or uniform_reason(encoding)
-        or hint_for(encoding.phase, *decoding.usable(prompts)),
-        has_image=encoding.plane is not None,
-        model=encoding.choice,
-        wish=encoding.wish,
-        is_checking=encoding.is_checking,
-        runtime=encoding.runtime,
-        devices=encoding.devices,
-        thumbnail=None if encoding.embedded is None else encoding.embedded.thumbnail,
+        hint=embedding.note
+        or uniform_reason(embedding)
+        or hint_for(embedding.phase, *decoding.usable(prompts)),
+        has_image=embedding.plane is not None,
+        active_model=embedding.model.choice,
+        requested_model=embedding.model.requested,
+        is_checking=embedding.model.is_checking,
+        runtime=embedding.model.runtime,
+        devices=embedding.model.devices,
+        thumbnail=None if embedding.embedded is None else embedding.embedded.thumbnail,
         preparation=ahead.preparation,
     )
 
 
-def uniform_reason(encoding: Encoding) -> str:
+def uniform_reason(embedding: CurrentEmbedding) -> str:
     """Return why the model sees nothing in the whole plane; "" where that is not so."""
-    plane, embedded = encoding.plane, encoding.embedded
+    plane, embedded = embedding.plane, embedding.embedded
     if plane is None or embedded is None:
         return ""
     is_whole = (embedded.tile.height, embedded.tile.width) == plane.shape

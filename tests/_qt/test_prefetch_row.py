@@ -94,7 +94,7 @@ def test_the_next_slices_wait_while_the_box_is_off(make_widget):
     row._prefetch.click()
     viewer.add_layer(Image(stack(), name="stack", contrast_limits=(0, 255)))
     widget.wait_until_idle(TIMEOUT_S)
-    embedder = widget.session._encoding.embedder
+    embedder = widget.session.embedding.embedder
     assert len(embedder._cache) == 1
     row._prefetch.click()
     widget.wait_until_idle(TIMEOUT_S)
@@ -123,7 +123,7 @@ def test_no_slice_keeps_the_contrast_of_before_a_change_that_has_not_come_to_res
     row._embed_all.click()
     row._pause.click()
     planes = [tile.plane for tile in widget.session.ahead._preparation._waiting]
-    planes.append(widget.session._encoding.plane)
+    planes.append(widget.session.embedding.plane)
     assert {plane.contrast_limits for plane in planes} == {(10, 200)}
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.preparation.total == 5

@@ -149,8 +149,8 @@ def test_a_model_and_a_device_to_begin_with(opened, tmp_path):
     (viewer,) = opened
     widget = _widget(viewer)
     choice = ModelChoice(device="cpu").with_weights("mine.safetensors", copy)
-    assert widget.session.state.model == choice
-    assert widget.session.state.model.name == "mine.safetensors"
+    assert widget.session.state.active_model == choice
+    assert widget.session.state.active_model.name == "mine.safetensors"
     assert widget._model_panel.combo.offer.path == copy
 
 

@@ -118,10 +118,10 @@ def test_a_picked_model_is_downloaded_on_request_and_used(opened, server, qtbot,
     qtbot.waitUntil(lambda: panel._progress.value() > 100, timeout=20_000)
     assert not panel._cancel.isHidden()
     assert panel._task.text() == "Downloading published …"
-    assert widget.session.state.model.name == "mobile_sam"
+    assert widget.session.state.active_model.name == "mobile_sam"
     server.may_go_on.set()
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.session.state.model.name == "published"
+    assert widget.session.state.active_model.name == "published"
     assert panel.title == "Model: published on cpu"
     assert panel.combo.offer.name == "published"
     assert panel._progress.isHidden()
@@ -143,7 +143,7 @@ def test_a_download_is_cancelled(opened, server, qtbot, tmp_path):
     assert panel.combo.offer.name == "mobile_sam"
     server.may_go_on.set()
     qtbot.waitUntil(lambda: not list((tmp_path / "models").iterdir()), timeout=20_000)
-    assert widget.session.state.model.name == "mobile_sam"
+    assert widget.session.state.active_model.name == "mobile_sam"
     assert widget.session.state.phase is Phase.READY
 
 
@@ -207,7 +207,7 @@ def test_a_hostile_file_is_refused_and_the_session_goes_on(opened, tmp_path):
     assert not sign.exists()
     assert "would have to run code" in messages[0]
     assert "napari-sam convert" in messages[0]
-    assert widget.session.state.model.name == "mobile_sam"
+    assert widget.session.state.active_model.name == "mobile_sam"
     assert panel.combo.offer.name == "mobile_sam"
     assert widget.session.state.candidates is not None
 
@@ -257,7 +257,11 @@ def start_download(panel, server, qtbot):
 def wait_for_model(widget, qtbot, checkpoint):
     def is_ready():
         state = widget.session.state
-        return state.wish.checkpoint == checkpoint and state.runtime and not state.is_checking
+        return (
+            state.requested_model.checkpoint == checkpoint
+            and state.runtime
+            and not state.is_checking
+        )
 
     qtbot.waitUntil(is_ready, timeout=20_000)
 
@@ -285,13 +289,13 @@ def test_a_download_goes_on_while_something_else_is_chosen(
     server.may_go_on.set()
     widget.wait_until_idle(TIMEOUT_S)
     assert (tmp_path / "models" / "sam_vit_b_01ec64.pth").is_file()
-    assert widget.session.state.wish.checkpoint == chosen
+    assert widget.session.state.requested_model.checkpoint == chosen
     assert notes == [
         "Downloaded published. Choose it in the list of models to use it.",
     ]
     pick(panel, "published")
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.session.state.model.name == "published"
+    assert widget.session.state.active_model.name == "published"
 
 
 def test_what_is_picked_again_during_its_download_is_used(opened, server, qtbot, tmp_path):
@@ -302,7 +306,7 @@ def test_what_is_picked_again_during_its_download_is_used(opened, server, qtbot,
     pick(panel, "published")
     server.may_go_on.set()
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.session.state.model.name == "published"
+    assert widget.session.state.active_model.name == "published"
     assert not server.is_asked.is_set()
 
 

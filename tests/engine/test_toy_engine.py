@@ -191,7 +191,7 @@ def test_embeddings_are_kept_in_memory(session, engine):
     assert len(engine.encoder.encoded) == 2
     nbytes = 4 * (128 * 128 + 2 * 32 * 32)
     assert TOY_SPEC.embedding_nbytes == nbytes
-    assert session._encoding.embedder.capacity_tiles == 2**29 // (4 * nbytes)
+    assert session.embedding.embedder.capacity_tiles == 2**29 // (4 * nbytes)
 
 
 def test_batch_prompts(session, labels):
@@ -208,7 +208,7 @@ def test_batch_prompts(session, labels):
 
 
 def test_automatic_masks(session):
-    plane = session.plane
+    plane = session.embedding.plane
     whole = TilePyramid(plane.shape, TOY_SPEC).whole
     settings = AutomaticRunSettings(
         points_per_side=10, pred_iou_thresh=0, stability_score_thresh=0, max_share=0.5

@@ -176,9 +176,9 @@ def test_a_slow_disk_keeps_nobody_waiting_and_loses_no_prompt(make_widget):
     viewer.layers["SAM points"].add([(1, 303 - COIN_RC[0], COIN_RC[1])])
     viewer.dims.set_current_step(0, 2)  # while the other is read
     viewer.layers["SAM points"].add([(2, *COIN_RC)])
-    widget.session.cancel_embedding()
+    widget.session.embedding.cancel()
     assert widget.session.state.phase is Phase.CANCELLED
-    widget.session.embed()
+    widget.session.embedding.embed()
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.candidates is not None
     viewer.dims.set_current_step(0, 1)

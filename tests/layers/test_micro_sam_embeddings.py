@@ -165,7 +165,7 @@ def test_a_scale_of_many_resolutions_and_colours(make_widget, encoded, tmp_path,
     colours = data.astronaut()[:200, :300]
     levels = [colours, colours[::2, ::2]]
     _, widget = make_widget(Image(levels, name="stack", rgb=True, multiscale=True))
-    predictor = widget.session._encoding.embedder.load()
+    predictor = widget.session.embedding.embedder.load()
     store = write_store(tmp_path / "colours.zarr", colours, predictor, ndim=2)
     bring(widget, monkeypatch, store)
     assert line(widget) == "embeddings of the image, vit_t, from colours.zarr"

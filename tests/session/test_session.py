@@ -127,7 +127,7 @@ def test_a_second_visit_to_the_same_pixels_does_not_encode_again(session, held, 
 
 def test_loading_ahead_leaves_no_phase_and_shows_the_device(open_session):
     session = open_session()
-    session.preload()
+    session.embedding.preload()
     wait(session)
     assert session.state.phase is Phase.NO_IMAGE
     assert session.state.runtime.device == "cpu"
@@ -137,13 +137,13 @@ def test_loading_ahead_never_takes_an_images_place(open_session, held, coins, bl
     session = open_session()
     hold_encode(session, held, blank)
     session.set_image(coins)
-    session.preload()
+    session.embedding.preload()
     release(session, held)
     assert session.state.phase is Phase.READY
 
 
 def test_embedding_again_what_is_embedded_does_nothing(session, held):
-    session.embed()
+    session.embedding.embed()
     assert session.is_idle
     assert session.state.phase is Phase.READY
     assert len(held.encoded) == 1
@@ -156,7 +156,7 @@ def test_cancel_stops_the_encode_and_keeps_the_prompts(open_session, held, liste
     session = open_session()
     hold_encode(session, held, coins)
     session.set_prompts(COIN)
-    session.cancel_embedding()
+    session.embedding.cancel()
     heard = listen(session)
     release(session, held)
     assert session.state.phase is Phase.CANCELLED
@@ -168,15 +168,15 @@ def test_cancel_and_embed_again(open_session, held, coins):
     session = open_session()
     hold_encode(session, held, coins)
     session.set_prompts(COIN)
-    session.cancel_embedding()
-    session.embed()
+    session.embedding.cancel()
+    session.embedding.embed()
     release(session, held)
     assert session.state.phase is Phase.READY
     assert session.state.candidates.prompts == COIN
 
 
 def test_cancelling_what_is_ready_does_nothing(session):
-    session.cancel_embedding()
+    session.embedding.cancel()
     assert session.state.phase is Phase.READY
 
 
@@ -268,7 +268,7 @@ def test_a_model_that_fails_to_load_is_reported_and_can_be_tried_again(
     assert session.state.phase is Phase.FAILED
     assert heard.warnings == [session.state.hint]
     assert re.search(message, session.state.hint)
-    session.embed()
+    session.embedding.embed()
     wait(session)
     assert session.state.candidates.prompts == COIN
 
@@ -280,7 +280,7 @@ def test_a_failure_while_loading_ahead_speaks_of_the_model(open_session, listen)
 
     session = open_session(load)
     heard = listen(session)
-    session.preload()
+    session.embedding.preload()
     wait(session)
     assert session.state.phase is Phase.FAILED
     assert heard.warnings == ["The model mobile_sam could not be loaded: the file is missing"]
@@ -661,11 +661,11 @@ def test_accept_while_decoding_waits_for_the_newest_prompts(session, held, label
 
 def test_an_accept_that_waits_outlives_the_model(session, held, labels, listen, monkeypatch):
     heard = listen(session)
-    monkeypatch.setattr("napari_sam.session.embedding.encoding.check", lambda wish: None)
+    monkeypatch.setattr("napari_sam.session.embedding.active_model.check", lambda choice: None)
     hold_decode(session, held, COIN)
     session.accept()
     session.set_model(ModelChoice("other", Path("other.pt")))
-    while session.state.model.name != "other":
+    while session.state.active_model.name != "other":
         session._dispatcher.run_pending(0.05)
     assert heard.accepted == []
     release(session, held)
@@ -807,7 +807,7 @@ def test_closing_in_the_middle_of_both_jobs_ends_their_threads(open_session, hel
 def test_what_is_asked_of_a_closed_session_is_not_computed(session, held):
     session.close()
     session.set_prompts(COIN)
-    session.preload()
+    session.embedding.preload()
     wait(session)
     assert held.decoded == []
     session.close()

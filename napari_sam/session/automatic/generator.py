@@ -20,8 +20,8 @@ from napari_sam.session.automatic.similarity import (
     similarity_limits,
 )
 from napari_sam.session.decoding.decoding import Decoding
+from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import Embedder
-from napari_sam.session.embedding.encoding import Encoding
 from napari_sam.session.image.tiles import TilePyramid
 from napari_sam.session.jobs import (
     Dispatcher,
@@ -69,9 +69,13 @@ class AutomaticMaskGenerator:
     """The `AutomaticRequest`, and the edges as (h, w) float32 ndarray."""
 
     def __init__(
-        self, encoding: Encoding, decoding: Decoding, dispatcher: Dispatcher, notifier: Notifier
+        self,
+        embedding: CurrentEmbedding,
+        decoding: Decoding,
+        dispatcher: Dispatcher,
+        notifier: Notifier,
     ) -> None:
-        self._encoding, self._decoding = encoding, decoding
+        self._embedding, self._decoding = embedding, decoding
         self._dispatcher, self._notifier = dispatcher, notifier
         self._lane = LatestWinsExecutor("napari-sam-automatic", dispatcher)
         self._choosing = LatestWinsExecutor("napari-sam-automatic-choose", dispatcher)
@@ -117,7 +121,7 @@ class AutomaticMaskGenerator:
     def _submit(self, search: AutomaticRequest, rest: ExistingObjects | None) -> None:
         self._start_s = time.monotonic()
         self._set_state(AutomaticState(True, 1, len(search.tiles), found=self._count))
-        embedder = self._encoding.embedder
+        embedder = self._embedding.embedder
         self._lane.submit(
             lambda job: self._run(search, embedder, job, rest),
             lambda edges: self._on_done(search, edges),
@@ -181,7 +185,7 @@ class AutomaticMaskGenerator:
         self._dispatcher.post(deliver)
 
     def _stand_back(self, job: Job) -> None:
-        yield_to_foreground(job, lambda: not (self._encoding.is_idle and self._decoding.is_idle))
+        yield_to_foreground(job, lambda: not (self._embedding.is_idle and self._decoding.is_idle))
 
     def _set_likeness(self, likeness: SimilarityLimits) -> None:
         self._likeness = likeness
@@ -240,7 +244,7 @@ class AutomaticMaskGenerator:
         tiles = [self._tiles[number] for number in sorted(self._tiles)]
         settings, likeness, without = self.settings, self._likeness, self._without
         rest_of = None if self._rest is None else self._rest.target
-        pyramid = TilePyramid(search.plane.shape, self._encoding.embedder.spec)
+        pyramid = TilePyramid(search.plane.shape, self._embedding.embedder.spec)
 
         def work(_: Job) -> AutomaticPicture:
             proposals = choose_masks(tiles, pyramid, settings, likeness, rest_of, without)

@@ -11,7 +11,7 @@ from psygnal import Signal
 
 from napari_sam.session.batch_prompts.decode import BatchPrompt, BatchResult, decode_batch_prompts
 from napari_sam.session.decoding.decoding import Decoding
-from napari_sam.session.embedding.encoding import Encoding
+from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.jobs import (
     Dispatcher,
     Job,
@@ -59,13 +59,13 @@ class BatchPrompting:
 
     def __init__(
         self,
-        encoding: Encoding,
+        embedding: CurrentEmbedding,
         decoding: Decoding,
         editing: Editing,
         dispatcher: Dispatcher,
         notifier: Notifier,
     ) -> None:
-        self._encoding, self._decoding, self._editing = encoding, decoding, editing
+        self._embedding, self._decoding, self._editing = embedding, decoding, editing
         self._notifier = notifier
         self._lane = LatestWinsExecutor("napari-sam-batch-prompts", dispatcher)
         self._stop = threading.Event()
@@ -93,7 +93,7 @@ class BatchPrompting:
         `finished` or a warning tells the end. The overlap that is set at the end counts; where the
         others keep their pixels, the object with the highest score comes first.
         """
-        plane = self._encoding.plane
+        plane = self._embedding.plane
         if self.state is not None:
             msg = "Objects are being looked for already: stop that first, or wait."
             raise TargetError(msg)
@@ -101,7 +101,7 @@ class BatchPrompting:
             msg = "There is nothing to look for: choose an image, and prompts on this slice."
             raise TargetError(msg)
         target = self._editing.require_target()
-        embedder, in_sight = self._encoding.embedder, self._decoding.in_sight
+        embedder, in_sight = self._embedding.embedder, self._decoding.in_sight
         memory = self._editing.history.memory
         class_name = self._editing.classes.current
         self._stop.clear()
@@ -143,7 +143,7 @@ class BatchPrompting:
         job.report(share)
         yield_to_foreground(
             job,
-            lambda: not (self._encoding.is_idle and self._decoding.is_idle),
+            lambda: not (self._embedding.is_idle and self._decoding.is_idle),
             self._stop.is_set,
         )
         return not self._stop.is_set()

@@ -14,8 +14,8 @@ from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.preview import HoverPreview
 from napari_sam.session.decoding.ranking import Memory
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
+from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
-from napari_sam.session.embedding.encoding import Encoding
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor
 from napari_sam.session.prompts.prompts import Prompts
@@ -44,9 +44,9 @@ class Decoding:
     """With what a decode raised."""
 
     def __init__(
-        self, encoding: Encoding, dispatcher: Dispatcher, recall: Callable[[], Memory]
+        self, embedding: CurrentEmbedding, dispatcher: Dispatcher, recall: Callable[[], Memory]
     ) -> None:
-        self._encoding, self._recall = encoding, recall
+        self._embedding, self._recall = embedding, recall
         self._lane = LatestWinsExecutor("napari-sam-decode", dispatcher)
         self._preview = HoverPreview(self._lane, self.changed.emit, recall)
         self._pyramid = TilePyramid((1, 1), SAM_SPEC)
@@ -74,8 +74,8 @@ class Decoding:
         """Whether masks of newer prompts, or better ones, are on their way."""
         if not self.state.prompts.has_foreground:
             return False  # the lane is about a preview
-        if self._encoding.embedded is None:  # or about getting ready
-            return self.candidates is not None and self._encoding.is_working
+        if self._embedding.embedded is None:  # or about getting ready
+            return self.candidates is not None and self._embedding.is_working
         return self._lane.expects_result
 
     @property
@@ -171,7 +171,7 @@ class Decoding:
 
     def request(self) -> None:
         """Decode the object, unless its masks are there; without one, allow previews."""
-        if self._encoding.plane is None:
+        if self._embedding.plane is None:
             return
         prompts, choice = self.state.prompts, self.state.choice
         usable, _ = self.usable(prompts)
@@ -180,13 +180,13 @@ class Decoding:
             tile = initial_tile(self._pyramid, usable, self.in_sight, before, self._last_tile)
             self._go_to(tile)
         else:
-            self._encoding.want(self.in_sight)
+            self._embedding.want(self.in_sight)
         self._preview.allow(self._find if prompts.is_empty else None)
         if not usable.has_foreground:
             self._lane.cancel()
             self.candidates = None
             return
-        embedded = self._encoding.embedded or self._find(usable)
+        embedded = self._embedding.embedded or self._find(usable)
         if embedded is None:
             return
         if self.candidates is not None and (self.candidates.prompts, self.candidates.tile) == (
@@ -209,13 +209,13 @@ class Decoding:
 
     def _find(self, prompts: Prompts) -> EmbeddedTile | None:
         """Return the best tile in memory for some prompts, though there may be a better one."""
-        plane = self._encoding.plane
+        plane = self._embedding.plane
         usable, _ = self.usable(prompts)
         if plane is None or not usable.has_foreground:
             return None
         for tile in (self.in_sight, self._pyramid.whole):
             if self._pyramid.holds(tile, usable.bounds_xyxy):
-                embedded = self._encoding.embedder.find(plane, tile)
+                embedded = self._embedding.embedder.find(plane, tile)
                 if embedded is not None:
                     return embedded
         return None
@@ -225,7 +225,7 @@ class Decoding:
         if tile != self.state.tile:
             before, self.state = self.state, self.state.on_tile(tile)
             self.moved.emit(before, self.state)
-        self._encoding.want(tile)
+        self._embedding.want(tile)
 
     def improve(self) -> bool:
         """Go to another tile if the mask that counts is cut off or tiny; whether it was so."""

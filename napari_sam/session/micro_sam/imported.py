@@ -12,7 +12,7 @@ from weakref import WeakSet
 from psygnal import Signal
 
 from napari_sam.catalogue import MODELS
-from napari_sam.session.embedding.encoding import Encoding
+from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.jobs import Dispatcher, Job, LatestWinsExecutor, user_message
 from napari_sam.session.micro_sam.embeddings import MicroSamEmbeddings, MicroSamError
 from napari_sam.session.micro_sam.plane_embeddings import PlaneEmbeddings
@@ -63,18 +63,18 @@ class ImportedEmbeddings:
         self,
         path: Path,
         image: Any,
-        encoding: Encoding,
+        embedding: CurrentEmbedding,
         dispatcher: Dispatcher,
         notifier: Notifier,
     ) -> None:
         self._notifier = notifier
         self._path, self._image = path, image
-        self._encoding, self._dispatcher = encoding, dispatcher
+        self._embedding, self._dispatcher = embedding, dispatcher
         self._stored: MicroSamEmbeddings | None = None
         self._model: ModelChoice | None = None  # the one that they fit
         self._is_damage_told = False
         self._lane = LatestWinsExecutor("napari-sam-micro-sam", dispatcher)
-        self._encoding.model_left.connect(self._on_model_left)
+        self._embedding.model_left.connect(self._on_model_left)
         self.state = ImportState(
             ImportPhase.COMPARING, f"Comparing the image with the embeddings in {path.name} …"
         )
@@ -92,7 +92,7 @@ class ImportedEmbeddings:
 
     def close(self) -> None:
         """Give them up; planes that were made with them keep them."""
-        self._encoding.model_left.disconnect(self._on_model_left, missing_ok=True)
+        self._embedding.model_left.disconnect(self._on_model_left, missing_ok=True)
         self._lane.close()
         self._stored = self._model = self._image = None
 
@@ -115,14 +115,14 @@ class ImportedEmbeddings:
 
     def _on_model_left(self) -> None:
         fits_still = (
-            self._model is not None and self._encoding.choice.weights == self._model.weights
+            self._model is not None and self._embedding.model.choice.weights == self._model.weights
         )
         if self._stored is not None and not fits_still:
             self._lane.cancel()
             self._try_model()
 
     def _try_model(self) -> None:
-        stored, image, embedder = self._stored, self._image, self._encoding.embedder
+        stored, image, embedder = self._stored, self._image, self._embedding.embedder
         if stored is None:
             return
         self._use(None)
@@ -214,8 +214,10 @@ def _name_here(micro_sam_name: str) -> str:
 class EmbeddingImports:
     """All that a user brings along for a session."""
 
-    def __init__(self, encoding: Encoding, dispatcher: Dispatcher, notifier: Notifier) -> None:
-        self._encoding, self._dispatcher, self._notifier = encoding, dispatcher, notifier
+    def __init__(
+        self, embedding: CurrentEmbedding, dispatcher: Dispatcher, notifier: Notifier
+    ) -> None:
+        self._embedding, self._dispatcher, self._notifier = embedding, dispatcher, notifier
         self._all: WeakSet[ImportedEmbeddings] = WeakSet()
 
     @property
@@ -230,6 +232,6 @@ class EmbeddingImports:
 
     def import_embeddings(self, path: Path, image: Any) -> ImportedEmbeddings:
         """Have embeddings that micro-sam has stored of an image used in place of computing them."""
-        brought = ImportedEmbeddings(path, image, self._encoding, self._dispatcher, self._notifier)
+        brought = ImportedEmbeddings(path, image, self._embedding, self._dispatcher, self._notifier)
         self._all.add(brought)
         return brought

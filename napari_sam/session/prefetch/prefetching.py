@@ -10,8 +10,8 @@ from typing import Final
 from psygnal import Signal
 
 from napari_sam.session.decoding.decoding import Decoding
+from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import Embedder
-from napari_sam.session.embedding.encoding import Encoding
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.jobs import Dispatcher, Job, LatestWinsExecutor, user_message
@@ -36,9 +36,13 @@ class Prefetcher:
     """`preparation` is another."""
 
     def __init__(
-        self, encoding: Encoding, decoding: Decoding, dispatcher: Dispatcher, notifier: Notifier
+        self,
+        embedding: CurrentEmbedding,
+        decoding: Decoding,
+        dispatcher: Dispatcher,
+        notifier: Notifier,
     ) -> None:
-        self._encoding, self._decoding, self._notifier = encoding, decoding, notifier
+        self._embedding, self._decoding, self._notifier = embedding, decoding, notifier
         self._lane = LatestWinsExecutor("napari-sam-ahead", dispatcher)
         self._is_on = True
         self._upcoming: tuple[ImagePlane, ...] = ()
@@ -84,8 +88,8 @@ class Prefetcher:
     def look_ahead(self) -> None:
         """Embed what will probably be needed, as soon as the current tile is ready."""
         self._drop_neighbours()
-        plane, embedder = self._encoding.plane, self._encoding.embedder
-        if self._is_on and plane is not None and self._encoding.embedded is not None:
+        plane, embedder = self._embedding.plane, self._embedding.embedder
+        if self._is_on and plane is not None and self._embedding.embedded is not None:
             tiles = [(plane, tile) for tile in self._decoding.tiles_ahead]
             in_sight = self._decoding.in_sight
             tiles += [(one, in_sight) for one in self._upcoming if one.shape == plane.shape]
@@ -113,7 +117,7 @@ class Prefetcher:
     @property
     def room(self) -> int:
         """How many tiles can be kept at the same time."""
-        return self._encoding.embedder.capacity_tiles
+        return self._embedding.embedder.capacity_tiles
 
     def prepare_planes(self, planes: Mapping[str, ImagePlane]) -> None:
         """Embed many planes, in the background, for when they are set.
@@ -122,11 +126,11 @@ class Prefetcher:
         else to do, in place of those asked for before; `preparation` tells how far that is. It
         goes on when another plane is set, and ends, with a warning, with another model.
         """
-        current, in_sight = self._encoding.plane, self._decoding.in_sight
+        current, in_sight = self._embedding.plane, self._decoding.in_sight
         tiles = []
         for name, plane in planes.items():
             is_alike = current is not None and plane.shape == current.shape
-            tile = in_sight if is_alike else plane.pyramid(self._encoding.embedder.spec).whole
+            tile = in_sight if is_alike else plane.pyramid(self._embedding.embedder.spec).whole
             tiles.append(TileToPrepare(plane, tile, name))
         self.prepare(tiles)
 
@@ -184,7 +188,7 @@ class Prefetcher:
         """Begin the next tile, unless one is under way."""
         if self._lane.expects_result:
             return
-        embedder = self._encoding.embedder
+        embedder = self._embedding.embedder
         asked = None if self._preparation is None else self._preparation.next
         if self._neighbours:
             self._is_preparing = False
@@ -213,7 +217,7 @@ class Prefetcher:
 
     def _stand_back(self, job: Job) -> None:
         job.check()
-        while not (self._encoding.is_idle and self._decoding.is_idle):
+        while not (self._embedding.is_idle and self._decoding.is_idle):
             time.sleep(_REST_S)
             job.check()
 
@@ -231,7 +235,7 @@ class Prefetcher:
 
     def _on_preparing_failed(self, error: BaseException, name: str) -> None:
         self._is_preparing = False
-        if not self._encoding.embedder.is_loaded:
+        if not self._embedding.embedder.is_loaded:
             self.cancel_preparation(user_message(error, "The model could not be loaded"))
         elif self._preparation is not None:
             self._preparation.fail(user_message(error, name))
@@ -246,6 +250,6 @@ class Prefetcher:
             self._notifier.warn(
                 f"{len(state.failures)} of {state.total} slices could not be prepared: {some}{more}"
             )
-        if state.is_over and (trouble := self._encoding.embedder.trouble):
+        if state.is_over and (trouble := self._embedding.embedder.trouble):
             self._notifier.warn(trouble)
         self._go_on()

@@ -184,7 +184,7 @@ def start(tmp_path):
         session.set_image(ImagePlane(pixels, contrast_limits=(0, 255)))
         session.wait_until_idle(TIMEOUT_S)
         assert session.state.phase is Phase.READY
-        embedding = session._encoding.embedded.embedding
+        embedding = session.embedding.embedded.embedding
         session.close()
         store.flush()
         return embedding

@@ -183,7 +183,7 @@ def test_what_was_awaited_is_taken_as_it_is_if_nothing_better_comes(session, hel
     while session.state.candidates is None:
         session._dispatcher.run_pending(0.05)
     session.accept()
-    session.cancel_embedding()
+    session.embedding.cancel()
     held.encode_gate.set()
     session.wait_until_idle(TIMEOUT_S)
     assert labels.any()

@@ -250,7 +250,7 @@ def test_another_model_waits_for_the_right_one(stores, predictor, near_relative,
         right, _ = click(session)
         assert predictor.encoded == []
 
-        session.set_model(session.state.wish.with_weights("relative", checkpoint))
+        session.set_model(session.state.requested_model.with_weights("relative", checkpoint))
         session.wait_until_idle(TIMEOUT_S)
         assert imported.of_plane() is None
         # What was made for the model before is not shown to this one.

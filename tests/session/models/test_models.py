@@ -59,7 +59,7 @@ def test_another_model_keeps_image_and_prompts(session, small_file):
     assert session.state.candidates is not None
     session.wait_until_idle(TIMEOUT_S)
     assert not session.state.is_checking
-    assert session.state.model.name == "own"
+    assert session.state.active_model.name == "own"
     assert session.state.phase is Phase.READY
     assert session.state.prompts == COIN
     other = session.state.candidates
@@ -74,7 +74,7 @@ def test_another_model_keeps_image_and_prompts(session, small_file):
 
 
 def test_the_memory_of_the_model_before_is_free(session, small_file):
-    predictor = session._encoding._embedder.load()
+    predictor = session.embedding.embedder.load()
     reference, weights = weakref.ref(predictor), weakref.ref(predictor._model)
     del predictor
     session.set_model(ModelChoice("own", small_file))
@@ -153,7 +153,7 @@ def test_out_of_memory_on_the_processor_is_reported(coins, listen):
 
 
 def test_a_bad_file_does_not_touch_the_model_in_use(session, listen, tmp_path):
-    embedder, candidates = session._encoding._embedder, session.state.candidates
+    embedder, candidates = session.embedding.embedder, session.state.candidates
     heard = listen(session)
     for name, content in (("broken", b"no checkpoint"), ("gone", None)):
         path = tmp_path / f"{name}.pth"
@@ -164,41 +164,41 @@ def test_a_bad_file_does_not_touch_the_model_in_use(session, listen, tmp_path):
         assert f"{name} cannot be used: " in heard.warnings[-1]
         assert heard.warnings[-1].endswith(" mobile_sam stays in use.")
     assert len(heard.warnings) == 2
-    assert session._encoding._embedder is embedder
+    assert session.embedding.embedder is embedder
     assert {state.phase for state in heard.states} == {Phase.READY}
     assert all(state.candidates is candidates for state in heard.states)
-    assert session.state.wish == session.state.model == ModelChoice()
+    assert session.state.requested_model == session.state.active_model == ModelChoice()
 
 
 def test_shapes_are_checked_while_the_model_before_is_in_use(session, listen, tmp_path):
     weights = load_model().state_dict()
     path = tmp_path / "odd.pt"
     torch.save({name: value[:1] for name, value in weights.items() if value.ndim}, path)
-    embedder = session._encoding._embedder
+    embedder = session.embedding.embedder
     heard = listen(session)
     session.set_model(ModelChoice("odd", path))
     session.wait_until_idle(TIMEOUT_S)
     assert len(heard.warnings) == 1
-    assert session._encoding._embedder is embedder
+    assert session.embedding.embedder is embedder
 
 
 def test_a_device_that_is_not_there_leaves_the_one_before(session, listen):
-    embedder = session._encoding._embedder
+    embedder = session.embedding.embedder
     heard = listen(session)
     session.set_model(ModelChoice(device="cuda:77"))
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.runtime.device == "cpu"
-    assert session._encoding._embedder is embedder
+    assert session.embedding.embedder is embedder
     assert "no device 'cuda:77' here; choose one of auto, cpu" in heard.warnings[0]
 
 
 def test_going_back_while_a_model_is_checked_changes_nothing(session, small_file):
-    embedder = session._encoding._embedder
+    embedder = session.embedding.embedder
     session.set_model(ModelChoice("own", small_file))
     session.set_model(ModelChoice())
     assert not session.state.is_checking
     session.wait_until_idle(TIMEOUT_S)
-    assert session._encoding._embedder is embedder
+    assert session.embedding.embedder is embedder
     assert session.state.phase is Phase.READY
 
 
@@ -218,7 +218,7 @@ def test_what_fails_after_the_check_falls_back(coins, listen, small_file, rememb
     assert "own could not be loaded" in heard.warnings[0]
     assert "mobile_sam is in use instead" in heard.warnings[0]
     assert session.state.phase is Phase.READY
-    assert session.state.wish == session.state.model == ModelChoice()
+    assert session.state.requested_model == session.state.active_model == ModelChoice()
 
 
 @pytest.mark.parametrize("has_image", [True, False])
@@ -230,13 +230,13 @@ def test_a_session_that_begins_with_a_bad_file(has_image, coins, listen, tmp_pat
     if has_image:
         session.set_image(coins)
     else:
-        session.preload()
+        session.embedding.preload()
     session.wait_until_idle(TIMEOUT_S)
     session.close()
     assert len(heard.warnings) == 1
     assert "broken could not be loaded" in heard.warnings[0]
     assert heard.warnings[0].endswith("mobile_sam is in use instead.")
-    assert session.state.model == session.state.wish == ModelChoice()
+    assert session.state.active_model == session.state.requested_model == ModelChoice()
     assert session.state.phase is (Phase.READY if has_image else Phase.NO_IMAGE)
     assert session.state.runtime.device == "cpu"
 
@@ -244,7 +244,7 @@ def test_a_session_that_begins_with_a_bad_file(has_image, coins, listen, tmp_pat
 def test_a_load_error_goes_when_another_model_is_loaded(listen):
     session = AnnotationSession(model=ModelChoice(device="cuda:77"))
     heard = listen(session)
-    session.preload()
+    session.embedding.preload()
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.phase is Phase.FAILED
     assert session.state.hint == heard.warnings[0]
@@ -260,7 +260,7 @@ def test_why_an_image_was_refused_stays_when_another_model_is_loaded(session, sm
     session.show(PlaneRequest(refusal="It has too many axes."))
     session.set_model(ModelChoice("own", small_file))
     session.wait_until_idle(TIMEOUT_S)
-    assert session.state.model.name == "own"
+    assert session.state.active_model.name == "own"
     assert session.state.phase is Phase.FAILED
     assert session.state.hint == "It has too many axes."
 
@@ -290,7 +290,7 @@ def test_the_image_may_go_while_a_model_is_loaded(
     may_load.set()
     session.wait_until_idle(TIMEOUT_S)
     session.close()
-    assert session.state.model.name == ("own" if works else "mobile_sam")
+    assert session.state.active_model.name == ("own" if works else "mobile_sam")
     assert session.state.runtime.device == "cpu"
     assert session.state.phase is Phase.NO_IMAGE
     assert len(heard.warnings) == (0 if works else 1)
@@ -315,14 +315,14 @@ def test_a_lighter_fallback_is_not_what_the_person_wished(
     session.wait_until_idle(TIMEOUT_S)
     session.set_model(ModelChoice("large", small_file))
     session.wait_until_idle(TIMEOUT_S)
-    assert session.state.runtime.device == session.state.model.device == "cpu"
-    assert session.state.wish == ModelChoice("large", small_file)
+    assert session.state.runtime.device == session.state.active_model.device == "cpu"
+    assert session.state.requested_model == ModelChoice("large", small_file)
     assert not session.state.is_checking
     session.set_model(ModelChoice())
     session.wait_until_idle(TIMEOUT_S)
     session.close()
     assert session.state.runtime.device == "cuda"
-    assert session.state.wish == session.state.model == ModelChoice()
+    assert session.state.requested_model == session.state.active_model == ModelChoice()
 
 
 def test_a_file_that_has_changed_is_another_choice(tmp_path):
@@ -341,14 +341,14 @@ def test_the_latest_of_many_models_wins(session, small_file):
     for name in ("own", "mobile_sam", "own", "mobile_sam", "last"):
         session.set_model(ModelChoice(name, None if name == "mobile_sam" else small_file))
     session.wait_until_idle(TIMEOUT_S)
-    assert session.state.model.name == "last"
+    assert session.state.active_model.name == "last"
     assert session.state.phase is Phase.READY
     assert session.state.candidates.prediction.low_res_logits.shape == (3, 64, 64)
 
 
 def test_a_model_may_be_chosen_before_there_is_an_image(small_file, coins):
     session = AnnotationSession()
-    session.preload()
+    session.embedding.preload()
     session.set_model(ModelChoice("own", small_file))
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.phase is Phase.NO_IMAGE

@@ -88,7 +88,7 @@ def test_it_stands_back_in_the_middle_of_a_tile(session, held, planes):
 
         @property
         def is_idle(self):
-            polls.append(len(session.ahead._encoding.embedder._cache))
+            polls.append(len(session.embedding.embedder._cache))
             return self.is_over
 
     session.ahead._decoding = decoding = Decoding()
@@ -106,11 +106,11 @@ def test_it_stands_back_in_the_middle_of_a_tile(session, held, planes):
     assert polls[-1] == 1
     decoding.is_over = True
     run_until(lambda: session.ahead.is_idle, session._dispatcher, TIMEOUT_S, "test")
-    assert len(session.ahead._encoding.embedder._cache) == 2
+    assert len(session.embedding.embedder._cache) == 2
 
 
 def test_what_was_there_before_is_there_at_once(open_session, held, planes, monkeypatch):
-    monkeypatch.setattr("napari_sam.session.session._MOMENT_S", TIMEOUT_S)
+    monkeypatch.setattr("napari_sam.session.embedding.current._MOMENT_S", TIMEOUT_S)
     session = open_session()
     session.set_image(planes[0], key="first")
     wait(session)
