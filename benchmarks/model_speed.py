@@ -25,11 +25,11 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from napari_sam.bench.timing import Subject, median_times
-from napari_sam.bench.work import (
+from napari_sam.bench.workloads import (
     FAST_REPEATS,
     ORIGINAL_SIZE,
     POINT_XY,
-    Task,
+    Workload,
     example_image,
     our_subjects,
     without_cache,
@@ -107,7 +107,10 @@ def plain_subjects(predictor: Predictor, threads: int) -> dict[str, Subject]:
 def low_subjects() -> dict[str, Subject]:
     """Return encode and decode in bfloat16."""
     subjects = our_subjects(Predictor(load_model(), "cpu", "bfloat16"))
-    return {f"{task}, bfloat16": subjects[task] for task in (Task.ENCODE, Task.DECODE)}
+    return {
+        f"{workload}, bfloat16": subjects[workload]
+        for workload in (Workload.ENCODE, Workload.DECODE)
+    }
 
 
 def main() -> None:
@@ -124,7 +127,7 @@ def main() -> None:
     clock = time.process_time if arguments.processor_time else time.perf_counter
     with torch.inference_mode():
         predictor = Predictor(load_model(), "cpu")
-        subjects = {str(task): subject for task, subject in our_subjects(predictor).items()}
+        subjects = {str(workload): subject for workload, subject in our_subjects(predictor).items()}
         subjects |= plain_subjects(predictor, arguments.threads)
         if arguments.bfloat16:
             subjects |= low_subjects()
@@ -134,12 +137,12 @@ def main() -> None:
         print(f"{name:52}{median * 1e3:10.1f} ms")
     ratios = [
         ("encoder", "encoder, ONNX Runtime"),
-        (f"{Task.ENCODE}, bfloat16", "encoder, ONNX Runtime"),
-        (Task.DECODE, "decoder, ONNX Runtime"),
-        (Task.DECODE_ONE, "decoder, ONNX Runtime"),
-        (f"{Task.DECODE}, bfloat16", "decoder, ONNX Runtime"),
-        (Task.DECODE_BATCH, Task.DECODE),
-        (Task.UPSCALE, "upscale, two steps"),
+        (f"{Workload.ENCODE}, bfloat16", "encoder, ONNX Runtime"),
+        (Workload.DECODE, "decoder, ONNX Runtime"),
+        (Workload.DECODE_ONE, "decoder, ONNX Runtime"),
+        (f"{Workload.DECODE}, bfloat16", "decoder, ONNX Runtime"),
+        (Workload.DECODE_BATCH, Workload.DECODE),
+        (Workload.UPSCALE, "upscale, two steps"),
         ("upscale, crops", "upscale, two steps"),
     ]
     for name, other in ratios:

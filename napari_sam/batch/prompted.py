@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.batch.outputs import FORMATS_BY_SUFFIX, LABEL_FORMATS, write_objects
-from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo
@@ -124,10 +123,10 @@ def segment_prompts(
     return masks
 
 
-def read_start(path: Path, shape: tuple[int, int]) -> MaskStart:
-    """Read a mask to start from."""
+def read_start(path: Path, shape: tuple[int, int], low_res_side: int) -> MaskStart:
+    """Read a mask to start from, or low-res logits of that side."""
     suffix = path.suffix.lower()
-    if suffix == ".npy" and (logits := _logits_in(path)) is not None:
+    if suffix == ".npy" and (logits := _logits_in(path, low_res_side)) is not None:
         return MaskStart(logits)
     readers: dict[str, Any] = {".npy": read_label_npy, ".png": read_label_png}
     mask = readers[suffix](path) if suffix in readers else read_label_tiff(path)[0]
@@ -137,13 +136,13 @@ def read_start(path: Path, shape: tuple[int, int]) -> MaskStart:
     return MaskStart(mask=mask != 0)
 
 
-def _logits_in(path: Path) -> NDArray[np.float32] | None:
+def _logits_in(path: Path, low_res_side: int) -> NDArray[np.float32] | None:
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ExportError(f"{path} cannot be read as .npy ({error}).") from error
     is_logits = isinstance(values, np.ndarray) and values.dtype.kind == "f"
-    if is_logits and values.squeeze().shape == (SAM_SPEC.low_res_side, SAM_SPEC.low_res_side):
+    if is_logits and values.squeeze().shape == (low_res_side, low_res_side):
         return np.asarray(values.squeeze(), np.float32)
     return None
 

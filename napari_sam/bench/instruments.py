@@ -1,4 +1,4 @@
-"""Instruments for a real window: what it shows when, and how long it was blocked."""
+"""Instruments for a real window: what is on screen, and since when."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ TIMEOUT_S = 120
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Run the event loop until `condition` holds; it is asked after every event."""
+    """Run the event loop until `condition` holds, which is checked after every event."""
     deadline_s = time.perf_counter() + TIMEOUT_S
     while not condition():
         if time.perf_counter() > deadline_s:
-            msg = f"Waited in vain for {TIMEOUT_S} s."
+            msg = f"Timed out after {TIMEOUT_S} s."
             raise TimeoutError(msg)
         QEventLoop().processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
 
 
 class Screen:
-    """Knows when what changed has been drawn and swapped in."""
+    """Detects when a change has been drawn and swapped in."""
 
     def __init__(self, viewer: napari.Viewer) -> None:
         canvas = viewer.window._qt_viewer.canvas
@@ -47,22 +47,22 @@ class Screen:
         self._is_shown = self._is_shown or self._was_drawn
 
     def expect(self) -> None:
-        """From here on, only what is drawn later counts."""
+        """Wait for a draw from now on; earlier ones do not count."""
         self._was_drawn = self._is_shown = False
 
     @property
     def is_shown(self) -> bool:
-        """Whether what was `expect`-ed is on screen."""
+        """Whether the draw since `expect` is on screen."""
         return self._is_shown
 
     def repaint(self) -> None:
-        """Draw the canvas again and wait until that is on screen."""
+        """Redraw the canvas and wait until the new frame is on screen."""
         self.expect()
         self.native.update()
         wait_until(lambda: self.is_shown)
 
     def move_mouse(self, angle: float) -> None:
-        """Move the mouse to a place on a circle around the middle of the canvas."""
+        """Move the mouse to an angle on a circle around the centre of the canvas."""
         height, width = self.native.height(), self.native.width()
         x, y = 0.3 * min(height, width) * np.array([np.cos(angle), np.sin(angle)])
         position = QPointF(width / 2 + x, height / 2 + y)
@@ -78,7 +78,7 @@ class Screen:
 
 
 def previews_per_second(widget: SamWidget, screen: Screen, seconds: float) -> float:
-    """Move the mouse over the canvas; return how many previews a second come to the screen."""
+    """Move the mouse over the canvas; return the previews per second that reach the screen."""
     on_screen: list[Any] = []
     start_s = time.perf_counter()
 

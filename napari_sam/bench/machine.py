@@ -1,4 +1,4 @@
-"""What the measurements were made on."""
+"""The computer and the software that are measured."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PACKAGES = (
 
 
 def describe_machine(device: str) -> dict[str, str]:
-    """Return what matters of this computer, and nothing that says whose it is."""
+    """Describe this computer, without anything that identifies its owner."""
     logical = psutil.cpu_count()
     physical = psutil.cpu_count(logical=False) or logical
     return {
@@ -41,18 +41,18 @@ def describe_machine(device: str) -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what is installed."""
-    found = {DISTRIBUTION: __version__, "Python": platform.python_version()}
+    """Return the versions of the packages involved."""
+    versions = {DISTRIBUTION: __version__, "Python": platform.python_version()}
     for name in _PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _processor() -> str:
-    """Return the name that the processor is sold under, where the system tells it."""
+    """Return the product name of the processor, if the system knows it."""
     name = ""
     if sys.platform.startswith("linux"):
         lines = Path("/proc/cpuinfo").read_text()
@@ -69,4 +69,4 @@ def _gpu(device: str) -> str:
         return torch.cuda.get_device_name(device if device.startswith("cuda") else None)
     if device != "cpu":
         return device
-    return "none that torch can use"
+    return "none usable by torch"

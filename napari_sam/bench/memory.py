@@ -1,4 +1,4 @@
-"""The most memory that a process needs to load a model, encode an image and decode a click."""
+"""Peak memory of a process that loads a model, encodes an image and decodes a click."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import platform
 import re
 from pathlib import Path
 
-from napari_sam.bench.process import answer, options_of_process
+from napari_sam.bench.process import options_of_process, report
 
 
 def peak_bytes() -> int:
-    """Return the most memory that this process has had in use."""
+    """Return the peak memory of this process."""
     if platform.system() == "Linux":
-        # What `getrusage` tells here would include the process that has started this one.
+        # `getrusage` would include the parent process here.
         match = re.search(r"^VmHWM:\s*(\d+) kB$", Path("/proc/self/status").read_text(), re.M)
         assert match is not None
         return int(match[1]) * 1024
@@ -26,13 +26,13 @@ def peak_bytes() -> int:
 
 
 def main() -> None:
-    """Load, encode, decode once; answer with the peak and the size of the weights, in bytes."""
+    """Load, encode, decode once; report the peak and the size of the weights, in bytes."""
     import numpy as np
 
     model, predictor = options_of_process().load()
     import torch
 
-    # No sample image: what is imported to read one would count.
+    # No sample image: the imports for reading one would count.
     image = np.random.default_rng(0).integers(0, 256, (1200, 1800, 3), np.uint8)
     embedding = predictor.encode(image)
     predictor.decode(embedding, [[989, 760]], [1]).mask_crop(0)
@@ -40,7 +40,7 @@ def main() -> None:
     result = {"peak": peak_bytes(), "weights": weights}
     if predictor.device.startswith("cuda"):
         result["gpu"] = torch.cuda.max_memory_allocated(predictor.device)
-    answer(result)
+    report(result)
 
 
 if __name__ == "__main__":

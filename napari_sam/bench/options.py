@@ -1,4 +1,4 @@
-"""What to measure, and what goes wrong with it."""
+"""The options of a benchmark run."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ PEERS = ("onnxruntime", "transformers")
 
 
 class BenchError(ValueError):
-    """Something cannot be measured; the message says why and what to do."""
+    """A measurement is not possible; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure."""
+    """The options of a benchmark run."""
 
-    checkpoint: str | None = None  # the weights; those inside the package without it
-    device: str = "auto"  # as `Predictor` takes them
-    precision: str = "float32"  # as `Predictor` takes them
-    rounds: int = 5  # how often everything is timed; one round more, the first, is not counted
+    checkpoint: str | None = None  # by default the model inside the package
+    device: str = "auto"  # as for `Predictor`
+    precision: str = "float32"  # as for `Predictor`
+    rounds: int = 5  # how often everything is timed, after one round that is not counted
     peers: tuple[str, ...] = ()  # some of `PEERS`
     window: bool = True  # whether to open a window, if there is a display
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything by name, ready for JSON and for ``Options(**...)``."""
+        """Return the options as keyword arguments for `Options`."""
         return asdict(self)
 
     def load(self) -> tuple[Sam, Predictor]:
-        """Load the model, and what runs it."""
+        """Load the model and its predictor."""
         from napari_sam.model import Predictor, load_model
 
         try:

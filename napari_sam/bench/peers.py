@@ -1,4 +1,4 @@
-"""The same work, done by other software with the same weights."""
+"""The same workloads in other software with the same weights."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 
 from napari_sam.bench.options import BenchError
 from napari_sam.bench.timing import Subject
-from napari_sam.bench.work import (
+from napari_sam.bench.workloads import (
     BATCH,
     FAST_REPEATS,
     ORIGINAL_SIZE,
     POINT_XY,
-    Task,
+    Workload,
     batch_xy,
     example_image,
     wait_for,
@@ -38,8 +38,8 @@ class OnnxRuntime:
     """Exported graphs in ONNX Runtime, on the processor, with as many threads as torch has."""
 
     note = (
-        "onnxruntime runs what `napari-sam export-onnx` writes, in float32; its decoder makes four "
-        "masks whatever is asked for, and takes one prompt at a time"
+        "onnxruntime runs the files of `napari-sam export-onnx` in float32; its decoder always "
+        "computes four masks, and takes one prompt at a time"
     )
 
     def __init__(self, model: Sam) -> None:
@@ -94,18 +94,18 @@ class OnnxRuntime:
             )
         )
 
-    def subjects(self) -> dict[Task, Subject]:
-        """Return what is timed."""
+    def subjects(self) -> dict[Workload, Subject]:
+        """Return the workloads."""
         click = Subject(lambda: self.decode(POINT_XY, "low_res_masks"), FAST_REPEATS)
         return {
-            Task.ENCODE: Subject(self.encode),
-            Task.DECODE: click,
-            Task.DECODE_ONE: click,
-            Task.DECODE_BATCH: Subject(
+            Workload.ENCODE: Subject(self.encode),
+            Workload.DECODE: click,
+            Workload.DECODE_ONE: click,
+            Workload.DECODE_BATCH: Subject(
                 lambda: [self.decode(point, "low_res_masks") for point in batch_xy()[:, 0]],
                 count=BATCH,
             ),
-            Task.DECODE_AND_UPSCALE: Subject(
+            Workload.DECODE_AND_UPSCALE: Subject(
                 lambda: self.decode(POINT_XY, "masks")[0] > 0, FAST_REPEATS
             ),
         }
@@ -177,33 +177,33 @@ class Transformers:
         return logits
 
     def upscale(self, logits: torch.Tensor) -> Any:
-        """Bring (1, 1, K, 4 e, 4 e) logits to the image."""
+        """Upscale (1, 1, K, 4 e, 4 e) logits to the image."""
         return self._processor.post_process_masks([logits[0]], [ORIGINAL_SIZE], [self._size])
 
-    def subjects(self) -> dict[Task, Subject]:
-        """Return what is timed."""
+    def subjects(self) -> dict[Workload, Subject]:
+        """Return the workloads."""
         point = [[POINT_XY]]
         logits = self.decode(point)
-        encode = {Task.ENCODE: Subject(self.encode)} if self._has_encoder else {}
+        encode = {Workload.ENCODE: Subject(self.encode)} if self._has_encoder else {}
         return encode | {
-            Task.DECODE: Subject(lambda: self.decode(point), FAST_REPEATS),
-            Task.DECODE_ONE: Subject(lambda: self.decode(point, False), FAST_REPEATS),
-            Task.DECODE_BATCH: Subject(lambda: self.decode(batch_xy()), count=BATCH),
-            Task.UPSCALE: Subject(lambda: self.upscale(logits), FAST_REPEATS),
-            Task.DECODE_AND_UPSCALE: Subject(
+            Workload.DECODE: Subject(lambda: self.decode(point), FAST_REPEATS),
+            Workload.DECODE_ONE: Subject(lambda: self.decode(point, False), FAST_REPEATS),
+            Workload.DECODE_BATCH: Subject(lambda: self.decode(batch_xy()), count=BATCH),
+            Workload.UPSCALE: Subject(lambda: self.upscale(logits), FAST_REPEATS),
+            Workload.DECODE_AND_UPSCALE: Subject(
                 lambda: self.upscale(self.decode(point)), FAST_REPEATS
             ),
         }
 
 
 def _image_processor(transformers: Any) -> Any:
-    # From version 5 on the other one needs torchvision; before, there was only the other one.
+    # From version 5 on, SamImageProcessor needs torchvision; before, it was the only one.
     name = "SamImageProcessorPil"
     return getattr(transformers, name if hasattr(transformers, name) else "SamImageProcessor")()
 
 
 def _hugging_face_config(transformers: Any, model: Sam) -> Any:
-    """Describe the encoder of a model to Hugging Face; a TinyViT, which it has not, as ViT-B."""
+    """Return the Hugging Face config of a model; of ViT-B for a TinyViT, which it does not have."""
     _, config = detect_variant(model.state_dict(), "The model")
     encoder = config.image_encoder
     if not isinstance(encoder, ViTConfig):

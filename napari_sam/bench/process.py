@@ -1,4 +1,4 @@
-"""Measurements that want a Python process of their own."""
+"""Measurements that need a Python process of their own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TIMEOUT_S = 600
 
 
 def run_apart(module: str, options: Options) -> dict[str, Any]:
-    """Run a module of this package with options, and return what it prints last."""
+    """Run a module of this package with options; return its `report`."""
     command = [sys.executable, "-m", module, json.dumps(options.as_dict())]
     try:
         done = subprocess.run(
@@ -23,17 +23,17 @@ def run_apart(module: str, options: Options) -> dict[str, Any]:
         raise BenchError(f"it took more than {_TIMEOUT_S} s") from error
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
-        said = done.stderr.strip().splitlines()
-        raise BenchError(said[-1] if said else f"it ended with code {done.returncode}")
+        errors = done.stderr.strip().splitlines()
+        raise BenchError(errors[-1] if errors else f"exit code {done.returncode}")
     result: dict[str, Any] = json.loads(lines[-1])
     return result
 
 
 def options_of_process() -> Options:
-    """Return the options that `run_apart` has passed to this process."""
+    """Return the options that `run_apart` passed to this process."""
     return Options(**json.loads(sys.argv[1]))
 
 
-def answer(result: dict[str, Any]) -> None:
-    """Tell `run_apart` the result."""
+def report(result: dict[str, Any]) -> None:
+    """Return the result to `run_apart`."""
     sys.stdout.write(f"\n{json.dumps(result)}\n")

@@ -1,4 +1,4 @@
-"""The results as a table for people and as JSON for programs."""
+"""The results as a Markdown table and as JSON."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _DIGITS = {"ms": 1, "per s": 1, "MB": 0}
 class Row:
     """One measurement."""
 
-    name: str  # what was measured, in what
-    unit: str  # what was measured, in what
-    ours: float | None  # none if it was not measured; `note` says why
-    peers: dict[str, float] = field(default_factory=dict)  # the same of other software, by its name
-    note: str = ""  # what the numbers do not say
+    name: str
+    unit: str
+    ours: float | None  # None if it was not measured; `note` says why
+    peers: dict[str, float] = field(default_factory=dict)  # by the name of the software
+    note: str = ""
 
     def ratio(self, peer: str) -> float | None:
-        """Return ours in units of the peer's; below one, we are faster."""
+        """Return ours divided by the peer's; below 1, ours is faster or smaller."""
         theirs = self.peers.get(peer)
         return None if self.ours is None or not theirs else self.ours / theirs
 
@@ -28,7 +28,7 @@ class Row:
         return "" if value is None else f"{value:.{_DIGITS[self.unit]}f} {self.unit}"
 
     def cells(self, peers: Sequence[str]) -> list[str]:
-        """Return the row of the table."""
+        """Return the cells of the row."""
         cells = [self.name, self.note if self.ours is None else self._cell(self.ours)]
         for peer in peers:
             ratio = self.ratio(peer)
@@ -38,17 +38,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """All that `napari-sam bench` has found."""
+    """All results of `napari-sam bench`."""
 
-    machine: dict[str, str]  # what it was measured on, and with
-    versions: dict[str, str]  # what it was measured on, and with
-    settings: dict[str, Any]  # what it was measured on, and with
-    rows: list[Row]  # the measurements
+    machine: dict[str, str]
+    versions: dict[str, str]
+    settings: dict[str, Any]
+    rows: list[Row]
     peers: tuple[str, ...] = ()  # other software, in the order of the columns
-    notes: list[str] = field(default_factory=list)  # what has to be known of it
+    notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything, ready for JSON."""
+        """Return everything as JSON has it."""
         rows = [
             asdict(row) | {"ratios": {peer: row.ratio(peer) for peer in row.peers}}
             for row in self.rows

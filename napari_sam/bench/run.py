@@ -1,4 +1,4 @@
-"""All measurements of `napari-sam bench`, one after the other."""
+"""All measurements of `napari-sam bench`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# First: it settles how torch's threads wait, which decides the outcome on a busy machine.
+# First: it sets how torch's threads wait, which decides the outcome on a busy machine.
 from napari_sam.model import Predictor
 
 # isort: split
@@ -19,7 +19,7 @@ from napari_sam.bench.process import run_apart
 from napari_sam.bench.report import Report, Row
 from napari_sam.bench.timing import Subject, median_times
 from napari_sam.bench.window import has_display
-from napari_sam.bench.work import Task, our_subjects
+from napari_sam.bench.workloads import Workload, our_subjects
 from napari_sam.model.checkpoints.variants import detect_variant
 from napari_sam.model.sam.sam import Sam
 
@@ -58,7 +58,7 @@ def _peer(name: str, model: Sam, predictor: Predictor) -> OnnxRuntime | Transfor
         return Transformers(model, predictor.device, predictor.precision)
     if predictor.device != "cpu":
         raise BenchError(
-            f"onnxruntime is compared on the processor, and this is {predictor.device}: "
+            f"onnxruntime is only compared on the CPU, and the model runs on {predictor.device}: "
             "add --device cpu."
         )
     return OnnxRuntime(model)
@@ -72,24 +72,28 @@ def _model_rows(
 ) -> list[Row]:
     sources = {_OURS: our_subjects(predictor)}
     sources |= {name: peer.subjects() for name, peer in peers.items()}
-    # Task by task: what is compared comes right after one another.
-    subjects: dict[tuple[str, Task], Subject] = {
-        (owner, task): subjects[task]
-        for task in Task
+    # Workload by workload: what is compared runs right after each other.
+    subjects: dict[tuple[str, Workload], Subject] = {
+        (owner, workload): subjects[workload]
+        for workload in Workload
         for owner, subjects in sources.items()
-        if task in subjects
+        if workload in subjects
     }
     medians_s = median_times(
         subjects, rounds, on_round=lambda number, last: say(f"Model: round {number} of {last} ...")
     )
     return [
         Row(
-            str(task),
+            str(workload),
             "ms",
-            medians_s[_OURS, task] * 1e3,
-            {peer: medians_s[peer, task] * 1e3 for peer in peers if (peer, task) in medians_s},
+            medians_s[_OURS, workload] * 1e3,
+            {
+                peer: medians_s[peer, workload] * 1e3
+                for peer in peers
+                if (peer, workload) in medians_s
+            },
         )
-        for task in Task
+        for workload in Workload
     ]
 
 
@@ -97,17 +101,17 @@ def _memory_rows(options: Options, say: Callable[[str], None]) -> list[Row]:
     say("Memory: a process that encodes and decodes once ...")
     names: tuple[str, ...] = "peak memory of a process", "of that, beyond the weights"
     try:
-        found = run_apart("napari_sam.bench.memory", options)
+        result = run_apart("napari_sam.bench.memory", options)
     except BenchError as error:
         return [Row(name, "MB", None, note=f"not measured: {error}") for name in names]
-    values = [found["peak"], found["peak"] - found["weights"]]
-    if "gpu" in found:
-        names, values = (*names, "peak memory on the GPU"), [*values, found["gpu"]]
+    values = [result["peak"], result["peak"] - result["weights"]]
+    if "gpu" in result:
+        names, values = (*names, "peak memory on the GPU"), [*values, result["gpu"]]
     return [Row(name, "MB", value / _MEGABYTE) for name, value in zip(names, values, strict=True)]
 
 
 def _window_rows(options: Options, say: Callable[[str], None]) -> list[Row]:
-    wanted = ("repaint of the canvas", "ms"), ("previews while the mouse moves", "per s")
+    units = ("repaint of the canvas", "ms"), ("previews while the mouse moves", "per s")
     values: tuple[Any, ...] = None, None
     note = ""
     if not options.window:
@@ -117,11 +121,10 @@ def _window_rows(options: Options, say: Callable[[str], None]) -> list[Row]:
     else:
         say("Window: opening napari ...")
         try:
-            found = run_apart("napari_sam.bench.window", options)
-            values = found["repaint_s"] * 1e3, found["previews_per_s"]
+            result = run_apart("napari_sam.bench.window", options)
+            values = result["repaint_s"] * 1e3, result["previews_per_s"]
         except BenchError as error:
             note = f"not measured: {error}"
     return [
-        Row(name, unit, value, note=note)
-        for (name, unit), value in zip(wanted, values, strict=True)
+        Row(name, unit, value, note=note) for (name, unit), value in zip(units, values, strict=True)
     ]

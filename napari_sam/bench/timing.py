@@ -1,4 +1,4 @@
-"""Timing several subjects in turns, so that whatever else the machine does falls on all alike."""
+"""Time several subjects in alternation, so that other load on the machine affects all alike."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, TypeVar
 
-Key = TypeVar("Key", bound=Hashable)
+TimingKey = TypeVar("TimingKey", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class Subject:
     """Something to time."""
 
-    call: Callable[[], Any]  # does it once, and returns when it is done
-    repeats: int = 1  # how often it is done in each round; more for what takes milliseconds
-    count: int = 1  # how many things one call does; the time is that of one of them
+    call: Callable[[], Any]  # returns when the work is done
+    repeats: int = 1  # calls in each round; more for work of milliseconds
+    count: int = 1  # items that a call works on; times are per item
 
 
 def median_times(
-    subjects: Mapping[Key, Subject],
+    subjects: Mapping[TimingKey, Subject],
     rounds: int,
     clock: Callable[[], float] = time.perf_counter,
     on_round: Callable[[int, int], None] | None = None,
-) -> dict[Key, float]:
-    """Time all subjects in turns."""
-    times_s: dict[Key, list[float]] = {key: [] for key in subjects}
+) -> dict[TimingKey, float]:
+    """Return the median time of each subject; the first round does not count."""
+    times_s: dict[TimingKey, list[float]] = {key: [] for key in subjects}
     for number in range(rounds + 1):
         if on_round is not None:
             on_round(number, rounds)

@@ -1,4 +1,4 @@
-"""What can only be measured in a real window: repainting, and previews under the mouse."""
+"""Measurements in a real window: repainting, and previews under the mouse."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import time
 from statistics import median
 
-from napari_sam.bench.process import answer, options_of_process
+from napari_sam.bench.process import options_of_process, report
 
 WINDOW_SIZE = 1400, 900
 HOVER_S = 4
@@ -15,7 +15,7 @@ REPAINTS = 30
 
 
 def has_display() -> bool:
-    """Tell whether a window can be opened that is more than a pretence."""
+    """Return whether a visible window can be opened."""
     if os.environ.get("QT_QPA_PLATFORM", "") in ("offscreen", "minimal"):
         return False
     on_linux = sys.platform.startswith("linux")
@@ -23,7 +23,7 @@ def has_display() -> bool:
 
 
 def main() -> None:
-    """Open a window, measure, close it; answer with seconds and previews per second."""
+    """Open a window, measure, close it; report seconds and previews per second."""
     import napari
 
     from napari_sam._sample_data import retina
@@ -34,8 +34,8 @@ def main() -> None:
     options = options_of_process()
     viewer = napari.Viewer()
     viewer.window.resize(*WINDOW_SIZE)
-    for image, how, _ in retina():
-        viewer.add_image(image, **how)
+    for image, options_of_layer, _ in retina():
+        viewer.add_image(image, **options_of_layer)
     widget = SamWidget(viewer, load_predictor=lambda *_: options.load()[1])
     viewer.window.add_dock_widget(widget, name="Click to segment")
     screen = Screen(viewer)
@@ -50,7 +50,7 @@ def main() -> None:
     previews = previews_per_second(widget, screen, HOVER_S)
     widget.close()
     viewer.close()
-    answer({"repaint_s": median(times_s), "previews_per_s": previews})
+    report({"repaint_s": median(times_s), "previews_per_s": previews})
 
 
 if __name__ == "__main__":

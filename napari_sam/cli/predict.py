@@ -148,7 +148,8 @@ def predict(
         choice = checked_choice(model, device)
         predictor = load_chosen(choice)
         opened, info = _opened(image, reader, layer, position)
-        start = None if mask is None else _start(mask, info.plane_shape)
+        low_res_side = predictor.spec.low_res_side
+        start = None if mask is None else _start(mask, info.plane_shape, low_res_side)
         prompts = _prompts(points, background, boxes, start, info.plane_shape)
         embedder = Embedder(choice, lambda *_: predictor)
         masks = segment_prompts(embedder, opened.plane, prompts, start, multimask)
@@ -259,11 +260,11 @@ def _check_inside(places: Sequence[Numbers], shape: tuple[int, int]) -> None:
             raise click.UsageError(msg)
 
 
-def _start(path: Path, shape: tuple[int, int]) -> MaskStart:
+def _start(path: Path, shape: tuple[int, int], low_res_side: int) -> MaskStart:
     from napari_sam.batch.prompted import read_start
 
     try:
-        return read_start(path, shape)
+        return read_start(path, shape, low_res_side)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 

@@ -59,7 +59,7 @@ def test_a_start_is_refined(plane, remembering_predictor, tmp_path):
     rough = np.zeros(plane.shape, np.uint8)
     rough[25:66, 44:98] = 3
     np.save(tmp_path / "rough.npy", rough)
-    start = read_start(tmp_path / "rough.npy", plane.shape)
+    start = read_start(tmp_path / "rough.npy", plane.shape, 256)
     assert start.box_xyxy == (43.5, 24.5, 97.5, 65.5)
     embedder = embedder_of(remembering_predictor)
     (mask,) = segment_prompts(embedder, plane, [Prompts(box_xyxy=start.box_xyxy)], start)
@@ -76,7 +76,7 @@ def test_logits_start_on_the_whole_plane(plane, remembering_predictor, tmp_path)
     embedder = embedder_of(remembering_predictor)
     logits = np.full((1, 256, 256), -8, np.float32)
     np.save(tmp_path / "logits.npy", logits)
-    start = read_start(tmp_path / "logits.npy", plane.shape)
+    start = read_start(tmp_path / "logits.npy", plane.shape, 256)
     assert isinstance(start, MaskStart)
     assert start.logits.shape == (256, 256)
     assert start.box_xyxy is None

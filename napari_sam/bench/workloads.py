@@ -1,4 +1,4 @@
-"""The work that is timed: the same for the model of this package and for its peers."""
+"""The timed work, the same for the model of this package and for its peers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ BATCH = 64
 FAST_REPEATS = 5
 
 
-class Task(StrEnum):
-    """What is timed."""
+class Workload(StrEnum):
+    """What is timed, as the report names it."""
 
     ENCODE = "encode an image of 1200 x 1800"
     DECODE = "decode a click, three masks"
@@ -32,21 +32,21 @@ class Task(StrEnum):
 
 
 def example_image() -> npt.NDArray[np.uint8]:
-    """Return Greek coins, (1200, 1800, 3) uint8: masks of noise would be no masks."""
+    """Return Greek coins, (1200, 1800, 3) uint8; noise would give no real masks."""
     coins = np.repeat(np.asarray(data.coins())[..., None], 3, axis=2)
     return resize_image(coins, ORIGINAL_SIZE)
 
 
 def batch_xy() -> npt.NDArray[np.float64]:
-    """Return (64, 1, 2) points all over the image."""
+    """Return (64, 1, 2) points spread over the image."""
     height, width = ORIGINAL_SIZE
-    places = (np.arange(8) + 0.5) / 8
-    x, y = np.meshgrid(places * width, places * height)
+    positions = (np.arange(8) + 0.5) / 8
+    x, y = np.meshgrid(positions * width, positions * height)
     return np.stack([x, y], axis=-1).reshape(BATCH, 1, 2)
 
 
 def without_cache(prediction: MaskPrediction) -> MaskPrediction:
-    """Return the same prediction, its masks not made yet."""
+    """Return the same prediction without computed masks."""
     return MaskPrediction(
         prediction.low_res_logits,
         prediction.iou_predictions,
@@ -57,13 +57,13 @@ def without_cache(prediction: MaskPrediction) -> MaskPrediction:
 
 
 def wait_for(device: str) -> None:
-    """Return when an accelerator has done what it was told to."""
+    """Wait until an accelerator has finished."""
     if device != "cpu":
         torch.accelerator.synchronize(device)
 
 
-def our_subjects(predictor: Predictor) -> dict[Task, Subject]:
-    """Return what a predictor is timed at, as the plugin does it."""
+def our_subjects(predictor: Predictor) -> dict[Workload, Subject]:
+    """Return the workloads of a predictor, used as the plugin does."""
     predictor.warm_up()
     image = example_image()
     embedding = predictor.encode(image)
@@ -79,12 +79,12 @@ def our_subjects(predictor: Predictor) -> dict[Task, Subject]:
         return predictor.decode(embedding, **click, multimask_output=multimask_output)
 
     return {
-        Task.ENCODE: Subject(encode),
-        Task.DECODE: Subject(decode, FAST_REPEATS),
-        Task.DECODE_ONE: Subject(lambda: decode(multimask_output=False), FAST_REPEATS),
-        Task.DECODE_BATCH: Subject(
+        Workload.ENCODE: Subject(encode),
+        Workload.DECODE: Subject(decode, FAST_REPEATS),
+        Workload.DECODE_ONE: Subject(lambda: decode(multimask_output=False), FAST_REPEATS),
+        Workload.DECODE_BATCH: Subject(
             lambda: predictor.decode_batch(embedding, points, labels), count=BATCH
         ),
-        Task.UPSCALE: Subject(lambda: without_cache(prediction).masks, FAST_REPEATS),
-        Task.DECODE_AND_UPSCALE: Subject(lambda: decode().masks, FAST_REPEATS),
+        Workload.UPSCALE: Subject(lambda: without_cache(prediction).masks, FAST_REPEATS),
+        Workload.DECODE_AND_UPSCALE: Subject(lambda: decode().masks, FAST_REPEATS),
     }

@@ -1,0 +1,13 @@
+"""What the report says about the computer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_sam.bench.machine import describe_machine
+
+
+def test_the_machine_is_described_without_whose_it_is():
+    machine = describe_machine("cpu")
+    assert list(machine) == ["system", "processor", "cores", "memory", "gpu"]
+    assert str(Path.home()) not in str(machine)

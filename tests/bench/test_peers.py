@@ -1,0 +1,42 @@
+"""Other software does the same work as the model of this package."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from napari_sam.bench.peers import OnnxRuntime, Transformers
+from napari_sam.bench.workloads import POINT_XY, Workload, example_image
+from napari_sam.model import load_model
+
+
+@pytest.fixture(scope="module")
+def sam():
+    return load_model()
+
+
+def test_onnxruntime_does_the_same_work(sam, remembering_predictor):
+    pytest.importorskip("onnxruntime")
+    peer = OnnxRuntime(sam)
+    assert peer.subjects().keys() == set(Workload) - {Workload.UPSCALE}
+    embedding = remembering_predictor.encode(example_image())
+    expected = remembering_predictor.decode(embedding, [POINT_XY], [1])
+    masks, scores = peer.decode(POINT_XY, "masks")
+    torch.testing.assert_close(
+        torch.from_numpy(scores[0, 1:]), torch.from_numpy(expected.iou_predictions)
+    )
+    assert ((masks[0, 1:] > 0) != expected.masks).mean() < 1e-5
+
+
+def test_transformers_does_the_same_work(sam, remembering_predictor):
+    pytest.importorskip("transformers")
+    peer = Transformers(sam, "cpu", "float32")
+    assert peer.subjects().keys() == set(Workload) - {Workload.ENCODE}
+    assert "no vit_t encoder" in peer.note
+    embedding = remembering_predictor.encode(example_image())
+    peer._embedding = torch.from_numpy(embedding.numpy())[None]
+    expected = remembering_predictor.decode(embedding, [POINT_XY], [1])
+    (masks,) = peer.upscale(peer.decode([[POINT_XY]]))
+    assert masks.shape == (1, 3, 1200, 1800)
+    # Not closer: its normalisations add a smaller number to the variance than the published ones.
+    assert (masks[0].numpy() != expected.masks).mean() < 1e-3
