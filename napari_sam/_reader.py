@@ -15,7 +15,7 @@ from napari_sam.formats.files import ExportError
 from napari_sam.formats.json_files import json_reader
 from napari_sam.formats.label_images import labels_from_objects
 from napari_sam.layers.target_features import CLASSES_KEY
-from napari_sam.session.annotations import classes_of
+from napari_sam.session.annotations import used_classes
 from napari_sam.session.classes.classes import classes_to_json
 from napari_sam.session.journal.replaying import replay
 from napari_sam.session.journal.session_file import SESSION_SUFFIX, read_session
@@ -80,7 +80,7 @@ def _layer(annotations: Annotations) -> _FullLayerData:
         "units": image.units,
         "axis_labels": tuple(image.axes.lower()),
         "features": _features({thing.label_id: thing for thing in annotations.objects}),
-        "metadata": {CLASSES_KEY: classes_to_json(classes_of(annotations))},
+        "metadata": {CLASSES_KEY: classes_to_json(used_classes(annotations))},
     }
     return labels, meta, "labels"
 

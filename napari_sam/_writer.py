@@ -14,7 +14,7 @@ from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.label_images import objects_from_labels
 from napari_sam.formats.registry import find_format
 from napari_sam.layers.target_features import classes_in, features_of
-from napari_sam.session.annotations import axes_in_files, export_classes, image_of_labels
+from napari_sam.session.annotations import axes_in_files, image_of_labels
 
 
 class NotSavedError(RuntimeError):
@@ -41,7 +41,7 @@ def annotations_of_layer(data: Any, meta: dict[str, Any]) -> Annotations:
         _with_features(thing, features.get(thing.label_id, {}))
         for thing in objects_from_labels(planes)
     ]
-    return Annotations(image, objects, export_classes(classes_in(meta.get("metadata", {}))))
+    return Annotations(image, objects, classes_in(meta.get("metadata", {})))
 
 
 def _with_features(thing: ExportObject, features: dict[str, Any]) -> ExportObject:

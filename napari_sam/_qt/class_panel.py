@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_sam._qt.file_names import whole_name
 from napari_sam._qt.swatch import swatch
-from napari_sam.session.classes.classes import ObjectClass
+from napari_sam.formats.classes import ObjectClass
 from napari_sam.session.classes.files import CLASS_SUFFIXES
 
 _VISIBLE_ROWS: Final = 5

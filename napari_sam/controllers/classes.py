@@ -10,12 +10,12 @@ from pathlib import Path
 from napari_sam._qt.class_panel import ClassPanel
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.controllers.objects import ObjectTableController
+from napari_sam.formats.classes import ClassError
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.class_colors import ClassColors, ColoringError
 from napari_sam.layers.shortcuts import MAX_NUMBERED, class_command, key_text
 from napari_sam.layers.target import TargetLayer
 from napari_sam.layers.target_features import FeatureWriter, classes_in
-from napari_sam.session.classes.classes import ClassError
 from napari_sam.session.classes.files import read_classes, write_classes
 from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Dispatcher

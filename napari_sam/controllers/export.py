@@ -9,14 +9,14 @@ from napari.layers import Labels
 from napari.utils.notifications import show_info, show_warning
 
 from napari_sam._qt.export_row import ExportRow
+from napari_sam.formats.classes import ObjectClass
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.registry import FORMATS, READ_SUFFIXES, read_objects
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.image_references import file_for
 from napari_sam.layers.target import new_target_layer
-from napari_sam.session.annotations import annotations_of, classes_of, image_of_labels, records_of
-from napari_sam.session.classes.classes import ObjectClass
+from napari_sam.session.annotations import annotations_of, image_of_labels, records_of, used_classes
 from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import ObjectRecord, counted
@@ -95,7 +95,7 @@ class ExportController:
 
         def work(_: object) -> tuple[list[ObjectRecord], list[ObjectClass], int]:
             annotations = read_objects(path, image)
-            records, classes = records_of(annotations, shape), classes_of(annotations)
+            records, classes = records_of(annotations, shape), used_classes(annotations)
             return records, classes, annotations.n_without_mask
 
         def on_done(read: tuple[list[ObjectRecord], list[ObjectClass], int]) -> None:

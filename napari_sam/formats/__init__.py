@@ -5,7 +5,7 @@ complete as soon as it has its name, and raise `ExportError`, a ValueError that 
 """
 
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.classes import ExportClass, classes_of
+from napari_sam.formats.classes import ObjectClass, classes_of
 from napari_sam.formats.coco import read_coco, write_coco
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.geojson import read_geojson, write_geojson
@@ -27,12 +27,12 @@ __all__ = [
     "PROMPT_SUFFIXES",
     "READ_SUFFIXES",
     "Annotations",
-    "ExportClass",
     "ExportError",
     "ExportObject",
     "FilePrompt",
     "Format",
     "ImageInfo",
+    "ObjectClass",
     "PromptKind",
     "classes_of",
     "find_format",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.formats.classes import ExportClass, classes_of
+from napari_sam.formats.classes import ObjectClass, classes_of
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo, plane_name
 
@@ -91,7 +91,7 @@ class Annotations:
         The image.
     objects : sequence of ExportObject
         In any order; they may overlap.
-    classes : sequence of ExportClass
+    classes : sequence of ObjectClass
         In the order of their numbers in the formats that number them. Classes that objects name
         and that are missing here are put at the end, with colours of the palette.
     n_without_mask : int
@@ -105,7 +105,7 @@ class Annotations:
 
     image: ImageInfo
     objects: Sequence[ExportObject]
-    classes: Sequence[ExportClass] = ()
+    classes: Sequence[ObjectClass] = ()
     n_without_mask: int = 0
 
     def __post_init__(self) -> None:

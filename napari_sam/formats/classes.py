@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,48 +10,91 @@ from typing import Any, Final
 from napari_sam.formats.files import ExportError
 from napari_sam.storage.text import single_line
 
-# Told apart also with the common colour-blindnesses (Okabe and Ito 2008, without black).
-PALETTE_RGB: Final = (
-    (230, 159, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (240, 228, 66),
-    (0, 114, 178),
-    (213, 94, 0),
-    (204, 121, 167),
+# Distinguishable with the common colour-blindnesses (Okabe and Ito 2008, without black), then by
+# lightness.
+PALETTE: Final = (
+    *("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"),
+    *("#9b7fe8", "#a6761d", "#b8e0d2", "#ff9da7", "#7f7f7f"),
 )
+_COLOR: Final = re.compile(r"#[0-9a-f]{6}")
+
+
+class ClassError(ExportError):
+    """A class has an invalid name or colour, or a file names none; the message says why."""
 
 
 @dataclass(frozen=True)
-class ExportClass:
+class ObjectClass:
     """A class of objects.
 
     Parameters
     ----------
     name : str
         In any script, as `single_line` returns it.
-    color_rgb : tuple of int
-        Red, green and blue, 0 to 255.
+    color : str
+        "#rrggbb".
+
+    Raises
+    ------
+    ClassError
+        If the name or the colour is invalid.
+
+    Examples
+    --------
+    >>> ObjectClass("nucleus", "#E69F00").color_rgb, ObjectClass.from_rgb("debris", (1, 2, 3))
+    ((230, 159, 0), ObjectClass(name='debris', color='#010203'))
     """
 
     name: str
-    color_rgb: tuple[int, int, int]
+    color: str
 
     def __post_init__(self) -> None:
         # The text formats keep a name on one line and do not keep the blanks around it.
         if not self.name or self.name != single_line(self.name):
             msg = (
-                f"A class cannot be named {self.name!r}: use one line of whole characters, without "
-                "blanks around it."
+                f"A class cannot be called {self.name!r}: use one line of valid characters, "
+                "without blanks around it."
             )
-            raise ExportError(msg)
-        if len(self.color_rgb) != 3 or not all(0 <= value <= 255 for value in self.color_rgb):
-            msg = f"The colour of {self.name} must be three numbers 0 to 255, not {self.color_rgb}."
-            raise ExportError(msg)
+            raise ClassError(msg)
+        object.__setattr__(self, "color", self.color.lower())
+        if not _COLOR.fullmatch(self.color):
+            msg = f"The colour of {self.name} must be like #e69f00, not {self.color!r}."
+            raise ClassError(msg)
+
+    @classmethod
+    def from_rgb(cls, name: str, color_rgb: Iterable[int]) -> ObjectClass:
+        """Return a class whose colour is given as red, green and blue, 0 to 255.
+
+        Raises
+        ------
+        ClassError
+            If the name or the colour is invalid.
+        """
+        red_green_blue = tuple(color_rgb)
+        if len(red_green_blue) != 3 or not all(0 <= value <= 255 for value in red_green_blue):
+            msg = f"The colour of {name} must be three numbers 0 to 255, not {red_green_blue}."
+            raise ClassError(msg)
+        return cls(name, "#" + bytes(map(int, red_green_blue)).hex())
+
+    @property
+    def color_rgb(self) -> tuple[int, int, int]:
+        """Red, green and blue, 0 to 255."""
+        red, green, blue = bytes.fromhex(self.color[1:])
+        return red, green, blue
+
+
+def classes_to_metadata(classes: Iterable[ObjectClass]) -> list[dict[str, Any]]:
+    """Return classes as the metadata of label images and ``.npz`` files has them."""
+    return [{"name": known.name, "color_rgb": known.color_rgb} for known in classes]
+
+
+def classes_from_metadata(entries: Iterable[dict[str, Any]]) -> list[ObjectClass]:
+    """Return classes from the entries that `classes_to_metadata` makes."""
+    return [ObjectClass.from_rgb(entry["name"], entry["color_rgb"]) for entry in entries]
 
 
 def class_named(text: Any) -> str | None:
-    r"""Return the name of the class that somebody else's file calls so; None if it names none.
+    r"""Return the name of a class as another program's file gives it; None if it gives none.
 
     Examples
     --------
@@ -61,30 +105,30 @@ def class_named(text: Any) -> str | None:
 
 
 def classes_of(
-    names: Iterable[str], classes: Iterable[ExportClass] = ()
-) -> tuple[ExportClass, ...]:
+    names: Iterable[str], classes: Iterable[ObjectClass] = ()
+) -> tuple[ObjectClass, ...]:
     """Complete a list of classes.
 
     Parameters
     ----------
     names : iterable of str
         Names that occur, with repetitions.
-    classes : iterable of ExportClass
-        Those known already.
+    classes : iterable of ObjectClass
+        The classes that are given already.
 
     Returns
     -------
-    tuple of ExportClass
+    tuple of ObjectClass
         `classes`, then one for each other name in the order in which they first occur, with
         colours of the palette.
     """
     classes = tuple(classes)
-    known = {one.name for one in classes}
-    missing = [name for name in dict.fromkeys(names) if name not in known]
+    given = {known.name for known in classes}
+    missing = [name for name in dict.fromkeys(names) if name not in given]
     return (
         *classes,
         *(
-            ExportClass(name, PALETTE_RGB[number % len(PALETTE_RGB)])
+            ObjectClass(name, PALETTE[number % len(PALETTE)])
             for number, name in enumerate(missing, start=len(classes))
         ),
     )

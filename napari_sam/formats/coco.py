@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.classes import PALETTE_RGB, ExportClass, class_named
+from napari_sam.formats.classes import PALETTE, ObjectClass, class_named
 from napari_sam.formats.clipping import clipped_polygon
 from napari_sam.formats.coco_rle import counts_of_mask, counts_of_text, mask_of_counts
 from napari_sam.formats.files import ExportError, read_json, reading, write_json
@@ -79,7 +79,7 @@ def _categories(
     sources: Sequence[Annotations],
 ) -> tuple[dict[str | None, int], list[dict[str, Any]]]:
     """Return category ids by class name, and the categories."""
-    classes: dict[str, ExportClass] = {}
+    classes: dict[str, ObjectClass] = {}
     for one in (one for source in sources for one in source.classes):
         classes.setdefault(one.name, one)
     numbers: dict[str | None, int] = {name: at for at, name in enumerate(classes, start=1)}
@@ -234,10 +234,10 @@ def _read_annotation(
 
 def _read_categories(
     entries: Iterable[dict[str, Any]],
-) -> tuple[dict[int, str | None], list[ExportClass]]:
+) -> tuple[dict[int, str | None], list[ObjectClass]]:
     """Return class names by category id, and the classes."""
     names: dict[int, str | None] = {}
-    classes: list[ExportClass] = []
+    classes: list[ObjectClass] = []
     for number, entry in enumerate(entries):
         # Classes of ours have a colour, so this is the one for objects without a class.
         with reading(f"category {number + 1}"):
@@ -245,8 +245,10 @@ def _read_categories(
             if name == _UNCLASSIFIED and "color" not in entry:
                 name = None
             if name is not None and name not in names.values():
-                color = tuple(entry.get("color", PALETTE_RGB[number % len(PALETTE_RGB)]))
-                classes.append(ExportClass(name, color))
+                if "color" in entry:
+                    classes.append(ObjectClass.from_rgb(name, entry["color"]))
+                else:
+                    classes.append(ObjectClass(name, PALETTE[number % len(PALETTE)]))
             names[entry["id"]] = name
     return names, classes
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.classes import ExportClass
+from napari_sam.formats.classes import classes_from_metadata, classes_to_metadata
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo
 
@@ -34,7 +34,7 @@ def details_to_text(annotations: Annotations) -> str:
             objects.setdefault(thing.label_id, known)
     if not objects and not annotations.classes:
         return ""
-    classes = [asdict(one) for one in annotations.classes]
+    classes = classes_to_metadata(annotations.classes)
     return json.dumps({DETAILS_KEY: {"classes": classes, "objects": objects}})
 
 
@@ -54,7 +54,7 @@ def annotations_with_details(
     """
     try:
         details = json.loads(text)[DETAILS_KEY]
-        classes = [ExportClass(one["name"], tuple(one["color_rgb"])) for one in details["classes"]]
+        classes = classes_from_metadata(details["classes"])
         known = {int(label_id): one for label_id, one in details["objects"].items()}
         detailed = [_with_details(thing, known.get(thing.label_id, {})) for thing in objects]
         return Annotations(image, detailed, classes)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.classes import ExportClass, class_named, classes_of
+from napari_sam.formats.classes import ObjectClass, class_named, classes_of
 from napari_sam.formats.files import ExportError, read_json, reading, write_json
 from napari_sam.formats.image import ImageInfo, image_from_json
 from napari_sam.formats.label_ids import with_own_ids
@@ -141,7 +141,7 @@ def geojson_in(content: Any, name: str, image: ImageInfo | None = None) -> Annot
             # QuPath also writes a bare list, or one feature alone.
             features = content if isinstance(content, list) else content.get("features", [content])
             features = list(features)
-        classes: dict[str, ExportClass] = {}
+        classes: dict[str, ObjectClass] = {}
         things: dict[int, ExportObject] = {}
         given: dict[int, int] = {}
         for number, feature in enumerate(features, start=1):
@@ -165,7 +165,7 @@ def _image(content: Any) -> ImageInfo:
 
 
 def _object(
-    feature: dict[str, Any], number: int, image: ImageInfo, classes: dict[str, ExportClass]
+    feature: dict[str, Any], number: int, image: ImageInfo, classes: dict[str, ObjectClass]
 ) -> tuple[ExportObject | None, int | None]:
     """Return an object, if it has a pixel, and the label_id that the file gives it, if any."""
     geometry = feature["geometry"]
@@ -211,7 +211,7 @@ def _rings(geometry: dict[str, Any]) -> list[NDArray[np.float64]]:
     return [np.array([at[:2] for at in ring], np.float64) for rings in polygons for ring in rings]
 
 
-def _class_name(classification: Any, classes: dict[str, ExportClass]) -> str | None:
+def _class_name(classification: Any, classes: dict[str, ObjectClass]) -> str | None:
     """Return the name of a classification, and note its class."""
     if not classification:
         return None
@@ -223,5 +223,5 @@ def _class_name(classification: Any, classes: dict[str, ExportClass]) -> str | N
         color = classification.get("color", classification.get("colorRGB"))
         if isinstance(color, int):  # packed, as before QuPath 0.4
             color = [color >> 16 & 255, color >> 8 & 255, color & 255]
-        classes[name] = ExportClass(name, tuple(color[:3])) if color else default
+        classes[name] = ObjectClass.from_rgb(name, color[:3]) if color else default
     return name

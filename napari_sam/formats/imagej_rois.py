@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from roifile import ROI_COLOR_NONE, ROI_TYPE, ImagejRoi, roiread, roiwrite
 
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.classes import ExportClass, classes_of
+from napari_sam.formats.classes import ObjectClass, classes_of
 from napari_sam.formats.files import ExportError, unreadable, written_beside
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.label_ids import with_own_ids
@@ -174,7 +174,7 @@ def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
         read = roiread(path)
     except (OSError, ValueError, TypeError, struct.error, zipfile.BadZipFile) as error:
         raise unreadable(path, error, "ImageJ ROIs") from error
-    classes: dict[str, ExportClass] = {}
+    classes: dict[str, ObjectClass] = {}
     things: dict[int, ExportObject] = {}
     given: dict[int, int] = {}
     for number, roi in enumerate(read if isinstance(read, list) else [read], start=1):
@@ -241,8 +241,7 @@ def _slice_index(roi: ImagejRoi, image: ImageInfo) -> tuple[int, ...]:
     return tuple(max(places.get(axis, 0) - 1, 0) for axis in axes)
 
 
-def _class(name: str, roi: ImagejRoi, known: tuple[ExportClass, ...]) -> ExportClass:
+def _class(name: str, roi: ImagejRoi, known: tuple[ObjectClass, ...]) -> ObjectClass:
     if roi.stroke_color == ROI_COLOR_NONE:
         return classes_of([name], known)[-1]
-    _, red, green, blue = roi.stroke_color
-    return ExportClass(name, (red, green, blue))
+    return ObjectClass.from_rgb(name, roi.stroke_color[1:])

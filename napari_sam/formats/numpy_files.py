@@ -15,7 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.classes import ExportClass
+from napari_sam.formats.classes import (
+    ObjectClass,
+    classes_from_metadata,
+    classes_to_metadata,
+)
 from napari_sam.formats.files import ExportError, unreadable, written_beside
 from napari_sam.formats.image import image_from_json
 from napari_sam.formats.label_images import as_small_labels
@@ -96,7 +100,7 @@ def write_npz(path: str | Path, annotations: Annotations) -> None:
     masks = [thing.mask.ravel() for thing in objects]
     metadata = {
         "image": asdict(annotations.image),
-        "classes": [asdict(one) for one in annotations.classes],
+        "classes": classes_to_metadata(annotations.classes),
         "notes": {number: thing.note for number, thing in enumerate(objects) if thing.note},
     }
     boxes = [(thing.top, thing.left, *thing.mask.shape) for thing in objects]
@@ -143,7 +147,7 @@ def read_npz(path: str | Path) -> Annotations:
             arrays = {key: file[key] for key in file.files}
         metadata = json.loads(str(arrays["metadata"]))
         image = image_from_json(metadata["image"])
-        classes = [ExportClass(one["name"], tuple(one["color_rgb"])) for one in metadata["classes"]]
+        classes = classes_from_metadata(metadata["classes"])
         objects = _objects(arrays, classes, metadata.get("notes", {}))
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         msg = f"The file does not hold annotations as write_npz writes them: {Path(path).name}"
@@ -152,7 +156,7 @@ def read_npz(path: str | Path) -> Annotations:
 
 
 def _objects(
-    arrays: dict[str, NDArray[Any]], classes: list[ExportClass], notes: dict[str, str]
+    arrays: dict[str, NDArray[Any]], classes: list[ObjectClass], notes: dict[str, str]
 ) -> list[ExportObject]:
     heights, widths = arrays["boxes_rc"][:, 2], arrays["boxes_rc"][:, 3]
     ends = np.cumsum(heights * widths)

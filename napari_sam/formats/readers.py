@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations
-from napari_sam.formats.classes import ExportClass
+from napari_sam.formats.classes import ObjectClass
 from napari_sam.formats.details import annotations_with_details
 from napari_sam.formats.image import ImageInfo, stack_stem
 from napari_sam.formats.imagej_rois import read_imagej_rois
@@ -84,7 +84,7 @@ def _with_details_or_legend(
     return annotations_with_details(image, objects_from_labels(labels), details)
 
 
-def _legend_of(details: str, path: Path, palette: Sequence[int]) -> tuple[ExportClass, ...]:
+def _legend_of(details: str, path: Path, palette: Sequence[int]) -> tuple[ObjectClass, ...]:
     """Return the legend of a semantic image; nothing for a label image, whatever lies beside it.
 
     PNGs of earlier versions are recognised by the colours of their legend, which no label image

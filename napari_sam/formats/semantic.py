@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from scipy import ndimage
 
 from napari_sam.formats.annotations import Annotations
-from napari_sam.formats.classes import ExportClass
+from napari_sam.formats.classes import ObjectClass
 from napari_sam.formats.details import DETAILS_KEY
 from napari_sam.formats.files import ExportError, read_text, reading, write_text, written_beside
 from napari_sam.formats.image import ImageInfo, stack_stem
@@ -24,12 +24,12 @@ from napari_sam.formats.label_images import labels_from_objects, objects_from_la
 
 SEMANTIC_MARK: Final = '{"semantic": true}'
 """What the metadata of a file of semantic labels say where those of others tell of objects."""
-_WITHOUT: Final = ExportClass("without class", (160, 160, 160))
+_WITHOUT: Final = ObjectClass("without class", "#a0a0a0")
 _MAX_PALETTE: Final = 255
 _COLUMNS: Final = ["value", "class", "color"]
 
 
-def semantic_labels(annotations: Annotations) -> tuple[NDArray[Any], tuple[ExportClass, ...]]:
+def semantic_labels(annotations: Annotations) -> tuple[NDArray[Any], tuple[ObjectClass, ...]]:
     """Return which class each pixel belongs to.
 
     Parameters
@@ -42,7 +42,7 @@ def semantic_labels(annotations: Annotations) -> tuple[NDArray[Any], tuple[Expor
     labels : (..., H, W) unsigned integer ndarray
         0 is background, 1 the first class of the annotations, and so on. Objects without a class
         have the number after the last one.
-    legend : tuple of ExportClass
+    legend : tuple of ObjectClass
         The classes from number 1 on; the one called "without class" only where there are such
         objects.
     """
@@ -58,7 +58,7 @@ def semantic_labels(annotations: Annotations) -> tuple[NDArray[Any], tuple[Expor
 
 
 def write_semantic_png(
-    path: str | Path, labels: NDArray[Any], legend: Sequence[ExportClass]
+    path: str | Path, labels: NDArray[Any], legend: Sequence[ObjectClass]
 ) -> None:
     """Write semantic labels as PNG whose numbers are those of the classes, shown in their colours.
 
@@ -68,7 +68,7 @@ def write_semantic_png(
         A ``.png`` file.
     labels : (H, W) uint8 ndarray
         Numbers of classes, 0 being background.
-    legend : sequence of ExportClass
+    legend : sequence of ObjectClass
         The classes from number 1 on.
 
     Raises
@@ -86,19 +86,19 @@ def write_semantic_png(
         image.save(partial, format="PNG", pnginfo=metadata)
 
 
-def palette_of(legend: Sequence[ExportClass]) -> list[int]:
+def palette_of(legend: Sequence[ObjectClass]) -> list[int]:
     """Return red, green and blue of each number, in turn; the background is black."""
     return [0, 0, 0, *(value for one in legend for value in one.color_rgb)]
 
 
-def write_legend(path: str | Path, legend: Sequence[ExportClass]) -> None:
+def write_legend(path: str | Path, legend: Sequence[ObjectClass]) -> None:
     """Write which number means which class: CSV with the columns value, class and color.
 
     Parameters
     ----------
     path : str or Path
         A ``.csv`` file.
-    legend : sequence of ExportClass
+    legend : sequence of ObjectClass
         The classes from number 1 on.
 
     Raises
@@ -111,7 +111,7 @@ def write_legend(path: str | Path, legend: Sequence[ExportClass]) -> None:
     table.writerow(_COLUMNS)
     table.writerow([0, "background", "#000000"])
     for number, one in enumerate(legend, start=1):
-        table.writerow([number, one.name, "#" + bytes(one.color_rgb).hex()])
+        table.writerow([number, one.name, one.color])
     content = text.getvalue()
     write_text(path, content, "utf-8" if content.isascii() else "utf-8-sig")
 
@@ -121,7 +121,7 @@ def legend_path(path: Path) -> Path:
     return path.with_name(f"{stack_stem(path.stem.removesuffix('.ome'))}_classes.csv")
 
 
-def read_legend(path: Path) -> tuple[ExportClass, ...]:
+def read_legend(path: Path) -> tuple[ObjectClass, ...]:
     """Read what `write_legend` has written.
 
     Parameters
@@ -131,7 +131,7 @@ def read_legend(path: Path) -> tuple[ExportClass, ...]:
 
     Returns
     -------
-    tuple of ExportClass
+    tuple of ObjectClass
         The classes from number 1 on; empty if there is no such file, or it is another table.
 
     Raises
@@ -144,22 +144,21 @@ def read_legend(path: Path) -> tuple[ExportClass, ...]:
     rows = [row for row in csv.reader(io.StringIO(read_text(path), newline="")) if row]
     if rows[:1] != [_COLUMNS]:
         return ()
-    classes: list[ExportClass] = []
+    classes: list[ObjectClass] = []
     try:
         for line, row in enumerate(rows[1:], start=2):
             with reading(f"Line {line}"):
                 value, name, color = row
                 if int(value) != line - 2:
                     raise ExportError(f"the value {line - 2} is missing")
-                red, green, blue = bytes.fromhex(color.removeprefix("#"))
-                classes.append(ExportClass(name, (red, green, blue)))
+                classes.append(ObjectClass(name, "#" + color.removeprefix("#")))
     except ExportError as error:
         raise ExportError(f"{error}: {path.name}") from error
     return tuple(classes[1:])
 
 
 def objects_of_classes(
-    image: ImageInfo, labels: NDArray[Any], legend: Sequence[ExportClass]
+    image: ImageInfo, labels: NDArray[Any], legend: Sequence[ObjectClass]
 ) -> Annotations:
     """Make an object of each connected piece of a semantic image.
 
@@ -170,7 +169,7 @@ def objects_of_classes(
     labels : (..., H, W) unsigned integer ndarray
         Numbers of classes, 0 being background. Pieces of one class that touch at a corner only are
         two; in a stack, a piece goes on in the next slice.
-    legend : sequence of ExportClass
+    legend : sequence of ObjectClass
         The classes from number 1 on, at least as many as there are numbers.
 
     Returns

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations
-from napari_sam.formats.classes import ExportClass
+from napari_sam.formats.classes import ObjectClass
 from napari_sam.formats.details import details_to_text
 from napari_sam.formats.image import ImageInfo, plane_name
 from napari_sam.formats.label_images import labels_from_objects
@@ -99,7 +99,7 @@ def _planes(path: Path, annotations: Annotations) -> list[tuple[Path, Annotation
     ]
 
 
-def _write_legend(path: Path, legend: Sequence[ExportClass]) -> Path:
+def _write_legend(path: Path, legend: Sequence[ObjectClass]) -> Path:
     file = legend_path(path)
     write_legend(file, legend)
     return file

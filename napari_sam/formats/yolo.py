@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.classes import ExportClass, classes_of
+from napari_sam.formats.classes import ObjectClass, classes_of
 from napari_sam.formats.files import ExportError, read_text, write_text
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.outlines import fill_rings, joined_ring, trace_outlines
@@ -76,7 +76,7 @@ def _polygon(thing: ExportObject, image: ImageInfo) -> str:
 
 
 def read_yolo(
-    path: str | Path, image: ImageInfo, classes: Sequence[ExportClass] = ()
+    path: str | Path, image: ImageInfo, classes: Sequence[ObjectClass] = ()
 ) -> Annotations:
     """Read the objects of one 2-D image.
 
@@ -86,7 +86,7 @@ def read_yolo(
         A ``.txt`` file.
     image : ImageInfo
         The image that it belongs to.
-    classes : sequence of ExportClass, optional
+    classes : sequence of ObjectClass, optional
         In the order of their numbers, as `read_yolo_classes` reads them. Without them objects
         have no class.
 
@@ -121,7 +121,7 @@ def read_yolo(
     return Annotations(image, objects, classes)
 
 
-def _wrong(line: str, classes: Sequence[ExportClass]) -> str:
+def _wrong(line: str, classes: Sequence[ObjectClass]) -> str:
     """Return what is wrong with a line that is no polygon of a known class."""
     first, *rest = line.split()
     if not first.isdecimal():
@@ -133,7 +133,7 @@ def _wrong(line: str, classes: Sequence[ExportClass]) -> str:
     return "has a coordinate that is not a number"
 
 
-def write_yolo_classes(path: str | Path, classes: Sequence[ExportClass]) -> None:
+def write_yolo_classes(path: str | Path, classes: Sequence[ObjectClass]) -> None:
     """Write the part of a data set's ``data.yaml`` that names the classes.
 
     Parameters
@@ -141,7 +141,7 @@ def write_yolo_classes(path: str | Path, classes: Sequence[ExportClass]) -> None
     path : str or Path
         A ``.yaml`` file. What one that is there says beside the classes, such as the folders of
         the images, is kept.
-    classes : sequence of ExportClass
+    classes : sequence of ObjectClass
         In the order of their numbers. Without any, the one class is called "object".
 
     Raises
@@ -188,7 +188,7 @@ def _no_data_set(path: str | Path) -> ExportError:
     )
 
 
-def read_yolo_classes(path: str | Path) -> tuple[ExportClass, ...]:
+def read_yolo_classes(path: str | Path) -> tuple[ObjectClass, ...]:
     """Read the classes of a data set.
 
     Parameters
@@ -198,7 +198,7 @@ def read_yolo_classes(path: str | Path) -> tuple[ExportClass, ...]:
 
     Returns
     -------
-    tuple of ExportClass
+    tuple of ObjectClass
         In the order of their numbers, with colours of the palette; none if the file was written
         without any.
 

@@ -16,8 +16,8 @@ from weakref import WeakKeyDictionary
 import pandas as pd
 from napari.layers import Labels
 
+from napari_sam.formats.classes import ClassError
 from napari_sam.session.classes.classes import (
-    ClassError,
     Classes,
     ClassTable,
     classes_from_json,

@@ -1,6 +1,7 @@
 """The annotation session: image plane, prompts, background jobs, accept and undo; no Qt."""
 
-from napari_sam.session.classes.classes import Classes, ObjectClass
+from napari_sam.formats.classes import ObjectClass
+from napari_sam.session.classes.classes import Classes
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.embedding.store import EmbeddingStore

@@ -1,4 +1,4 @@
-"""Between the objects of a Labels layer and annotations, which every file format takes."""
+"""Conversion between the objects of a Labels layer and the annotations of file formats."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ import pint
 from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.classes import ExportClass
+from napari_sam.formats.classes import ObjectClass
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo
-from napari_sam.session.classes.classes import ObjectClass
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask, subtract_mask
 from napari_sam.session.objects.records import ObjectRecord
 
 _CONVERTED_TO = ("micrometer", "second")
-"""What lengths and times in units that few programs know are converted to."""
+"""Lengths and times in units that few programs know are converted to these."""
 
 _T = TypeVar("_T")
 
 
 def axes_in_files(shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the axes of labels that files know of, those of rows and columns last.
+    """Return the axes of labels that files know, those of rows and columns last.
 
     Examples
     --------
@@ -52,7 +51,7 @@ def image_of_labels(
     units: Sequence[Any],
     axis_labels: Sequence[str] = (),
 ) -> ImageInfo:
-    """Describe the image that a Labels layer lies on, with the axes that files know of."""
+    """Describe the image that a Labels layer lies on, with the axes that files know."""
     axes = axes_in_files(shape)
     names = _at(axes, axis_labels) if axis_labels else ()
     return image_info(name, _at(axes, shape), _at(axes, scale), _at(axes, units), names)
@@ -83,9 +82,9 @@ def _step(size: float, unit: Any) -> tuple[float, str]:
     with suppress(ExportError):
         ImageInfo((1, 1), units=(str(unit),) * 2)
         return size, str(unit)
-    for known in _CONVERTED_TO:
+    for common in _CONVERTED_TO:
         with suppress(pint.DimensionalityError, pint.UndefinedUnitError):
-            return pint.Quantity(size, str(unit)).to(known).magnitude, known
+            return pint.Quantity(size, str(unit)).to(common).magnitude, common
     return size, "pixel"
 
 
@@ -100,42 +99,37 @@ def annotations_of(
     """Return the objects of some labels; may be called on any thread."""
     in_order = sorted(records, key=lambda record: record.label_id)
     objects = [
-        thing for record in in_order for thing in _objects(labels, record, overlapping=overlapping)
+        part for record in in_order for part in _slices(labels, record, overlapping=overlapping)
     ]
-    return Annotations(image, objects, export_classes(classes))
+    return Annotations(image, objects, tuple(classes))
 
 
-def export_classes(classes: Iterable[ObjectClass]) -> list[ExportClass]:
-    """Return classes as the file formats have them."""
-    colors = [(one.name, bytes.fromhex(one.color[1:])) for one in classes]
-    return [ExportClass(name, (rgb[0], rgb[1], rgb[2])) for name, rgb in colors]
+def used_classes(annotations: Annotations) -> list[ObjectClass]:
+    """Return the classes that objects have."""
+    names = {part.class_name for part in annotations.objects}
+    return [known for known in annotations.classes if known.name in names]
 
 
-def classes_of(annotations: Annotations) -> list[ObjectClass]:
-    """Return the classes that objects of some annotations have, with their colours."""
-    used = {thing.class_name for thing in annotations.objects}
-    named = [one for one in annotations.classes if one.name in used]
-    return [ObjectClass(one.name, "#" + bytes(one.color_rgb).hex()) for one in named]
-
-
-def _objects(labels: Labels, record: ObjectRecord, *, overlapping: bool) -> Iterator[ExportObject]:
+def _slices(labels: Labels, record: ObjectRecord, *, overlapping: bool) -> Iterator[ExportObject]:
     """Yield an object's parts, one for each slice."""
     axes = axes_in_files(labels.shape)
-    masks = _accepted(record) if overlapping else []
-    accepted = [(_at(axes, first), mask.reshape(_at(axes, mask.shape))) for first, mask in masks]
-    corners = [(_at(axes, record.start), _at(axes, record.stop))]
-    corners += [(first, _stop(first, mask)) for first, mask in accepted]
-    start = np.min([first for first, _ in corners], axis=0).tolist()
-    stop = np.max([last for _, last in corners], axis=0).tolist()
+    accepted = [
+        (_at(axes, mask_start), mask.reshape(_at(axes, mask.shape)))
+        for mask_start, mask in (_accepted_masks(record) if overlapping else ())
+    ]
+    boxes = [(_at(axes, record.start), _at(axes, record.stop))]
+    boxes += [(mask_start, _stop(mask_start, mask)) for mask_start, mask in accepted]
+    start = np.min([box_start for box_start, _ in boxes], axis=0).tolist()
+    stop = np.max([box_stop for _, box_stop in boxes], axis=0).tolist()
     (top, bottom), (left, right) = zip(start[-2:], stop[-2:], strict=True)
-    for place in np.ndindex(*(b - a for a, b in zip(start[:-2], stop[:-2], strict=True))):
-        slice_index = tuple(a + n for a, n in zip(start[:-2], place, strict=True))
-        places = (*(slice(n, n + 1) for n in slice_index), slice(top, bottom), slice(left, right))
-        region = _spread(axes, places, [slice(0, 1)] * len(labels.shape))
+    for offset in np.ndindex(*(b - a for a, b in zip(start[:-2], stop[:-2], strict=True))):
+        slice_index = tuple(a + n for a, n in zip(start[:-2], offset, strict=True))
+        spans = (*(slice(n, n + 1) for n in slice_index), slice(top, bottom), slice(left, right))
+        region = _spread(axes, spans, [slice(0, 1)] * len(labels.shape))
         pixels = labels.read(region).reshape(bottom - top, right - left)
         mask = pixels == record.label_id
-        for first, whole in accepted:
-            _add_taken(mask, pixels, (*slice_index, top, left), first, whole)
+        for mask_start, accepted_mask in accepted:
+            _add_covered(mask, pixels, (*slice_index, top, left), mask_start, accepted_mask)
         if mask.any():
             yield ExportObject(
                 record.label_id,
@@ -150,9 +144,9 @@ def _objects(labels: Labels, record: ObjectRecord, *, overlapping: bool) -> Iter
             ).cropped()
 
 
-def _accepted(record: ObjectRecord) -> list[tuple[tuple[int, ...], NDArray[np.bool_]]]:
-    """Return the mask of an object as it was accepted, but for what a brush has erased of it."""
-    masks = [(one.start, one.mask) for one in record.masks]
+def _accepted_masks(record: ObjectRecord) -> list[tuple[tuple[int, ...], NDArray[np.bool_]]]:
+    """Return the mask of an object as accepted, without what a brush erased of it."""
+    masks = [(packed.start, packed.mask) for packed in record.masks]
     for start, mask in masks:
         for erased in record.brushed.erased:
             subtract_mask(mask, start, erased.mask, erased.start)
@@ -160,54 +154,55 @@ def _accepted(record: ObjectRecord) -> list[tuple[tuple[int, ...], NDArray[np.bo
 
 
 def _spread(axes: Sequence[int], values: Sequence[_T], elsewhere: Sequence[_T]) -> tuple[_T, ...]:
-    """Return one value for each axis of labels, given those for the axes that files know of."""
-    known = dict(zip(axes, values, strict=True))
-    return tuple(known.get(axis, value) for axis, value in enumerate(elsewhere))
+    """Return one value for each axis of labels, given those for the axes that files know."""
+    given = dict(zip(axes, values, strict=True))
+    return tuple(given.get(axis, value) for axis, value in enumerate(elsewhere))
 
 
 def _stop(start: tuple[int, ...], mask: NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(a + n for a, n in zip(start, mask.shape, strict=True))
 
 
-def _add_taken(
+def _add_covered(
     mask: NDArray[np.bool_],
     pixels: NDArray[Any],
     corner: tuple[int, ...],
     start: tuple[int, ...],
-    whole: NDArray[np.bool_],
+    accepted: NDArray[np.bool_],
 ) -> None:
-    """Add to a mask in one slice what other objects have of an accepted mask of n dimensions."""
-    place = tuple(a - b for a, b in zip(corner[:-2], start[:-2], strict=True))
-    if all(0 <= a < n for a, n in zip(place, whole.shape, strict=False)):
-        part = whole[place]
+    """Add to a mask in one slice the pixels of the accepted n-D mask that other objects have."""
+    index = tuple(a - b for a, b in zip(corner[:-2], start[:-2], strict=True))
+    if all(0 <= a < n for a, n in zip(index, accepted.shape, strict=False)):
+        accepted_slice = accepted[index]
         top, left = start[-2] - corner[-2], start[-1] - corner[-1]
-        region = slice(top, top + part.shape[0]), slice(left, left + part.shape[1])
-        mask[region] |= part & (pixels[region] != 0)
+        height, width = accepted_slice.shape
+        region = slice(top, top + height), slice(left, left + width)
+        mask[region] |= accepted_slice & (pixels[region] != 0)
 
 
 def records_of(annotations: Annotations, shape: Sequence[int]) -> list[ObjectRecord]:
-    """Return annotations as records with masks, as `AnnotationSession.add` takes them."""
+    """Return annotations as records with masks, as `ObjectEditing.add` takes them."""
     parts = defaultdict(list)
-    for thing in annotations.objects:
-        parts[thing.label_id].append(thing)
+    for part in annotations.objects:
+        parts[part.label_id].append(part)
     return [
         ObjectRecord(
             label_id,
             (),
             (),
             0,
-            score=next((one.score for one in things if one.score is not None), None),
-            class_name=next((one.class_name for one in things if one.class_name), None),
-            reviewed=any(one.reviewed for one in things),
-            note=next((one.note for one in things if one.note), ""),
-            masks=tuple(_packed(one, shape) for one in things),
+            score=next((part.score for part in slices if part.score is not None), None),
+            class_name=next((part.class_name for part in slices if part.class_name), None),
+            reviewed=any(part.reviewed for part in slices),
+            note=next((part.note for part in slices if part.note), ""),
+            masks=tuple(_packed(part, shape) for part in slices),
         )
-        for label_id, things in parts.items()
+        for label_id, slices in parts.items()
     ]
 
 
-def _packed(thing: ExportObject, shape: Sequence[int]) -> PackedMask:
-    axes, height_and_width = axes_in_files(shape), thing.mask.shape
-    start = _spread(axes, (*thing.slice_index, thing.top, thing.left), [0] * len(shape))
+def _packed(part: ExportObject, shape: Sequence[int]) -> PackedMask:
+    axes, height_and_width = axes_in_files(shape), part.mask.shape
+    start = _spread(axes, (*part.slice_index, part.top, part.left), [0] * len(shape))
     extent = _spread(axes[-2:], height_and_width, [1] * len(shape))
-    return PackedMask(start, thing.mask.reshape(extent))
+    return PackedMask(start, part.mask.reshape(extent))

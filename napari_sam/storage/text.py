@@ -13,3 +13,12 @@ def single_line(text: str) -> str:
     """
     joined = " ".join(text.splitlines()).strip()
     return joined.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "replace")
+
+
+def is_encodable(text: str) -> bool:
+    """Whether UTF-8 can encode a text; a lone surrogate cannot be written to any file."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

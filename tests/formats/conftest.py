@@ -3,14 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_sam.formats import Annotations, ExportClass, ExportObject, ImageInfo
+from napari_sam.formats import Annotations, ExportObject, ImageInfo, ObjectClass
 from tests.formats.cases import DIAMOND, KNOT, NAMES, PIECES, RING, random_objects
 
 
 @pytest.fixture
 def annotations() -> Annotations:
     """Return objects of all kinds in one image: overlapping, touching, with and without holes."""
-    classes = [ExportClass(name, (10 * at, 200, 30 + at)) for at, name in enumerate(NAMES)]
+    classes = [ObjectClass.from_rgb(name, (10 * at, 200, 30 + at)) for at, name in enumerate(NAMES)]
     objects = [
         ExportObject(1, RING, 0, 0, (), NAMES[0], 0.5),
         ExportObject(2, RING, 2, 3, (), NAMES[1]),  # overlaps the first

@@ -5,10 +5,10 @@ import pytest
 
 from napari_sam.formats import (
     Annotations,
-    ExportClass,
     ExportError,
     ExportObject,
     ImageInfo,
+    ObjectClass,
     labels_from_objects,
     objects_from_labels,
     plane_name,
@@ -105,13 +105,13 @@ def test_objects_are_checked(wrong):
 
 @pytest.mark.parametrize("name", ["", " a", "a\nb", "a\u2028b", "a\ud83d"])
 def test_names_of_classes_stay_on_their_line_and_can_be_written(name):
-    with pytest.raises(ExportError, match="named"):
-        ExportClass(name, (0, 0, 0))
+    with pytest.raises(ExportError, match="cannot be called"):
+        ObjectClass.from_rgb(name, (0, 0, 0))
 
 
 def test_classes_that_are_only_named_get_colours():
     objects = [ExportObject(1, DOT, 0, 0, class_name=name) for name in ("b", "a", "b")]
-    known = ExportClass("a", (1, 2, 3))
+    known = ObjectClass.from_rgb("a", (1, 2, 3))
     first, second = Annotations(ImageInfo((3, 3)), objects, [known]).classes
     assert first == known
     assert second.name == "b"

@@ -12,10 +12,10 @@ from PIL import Image
 
 from napari_sam.formats import (
     Annotations,
-    ExportClass,
     ExportError,
     ExportObject,
     ImageInfo,
+    ObjectClass,
     find_format,
     labels_from_objects,
     objects_from_labels,
@@ -26,7 +26,7 @@ from napari_sam.formats import (
 from tests.formats.cases import NAMES, assert_same
 
 SQUARE = np.ones((2, 2), bool)
-CLASSES = (ExportClass(NAMES[0], (1, 2, 3)), ExportClass(NAMES[4], (250, 0, 7)))
+CLASSES = (ObjectClass.from_rgb(NAMES[0], (1, 2, 3)), ObjectClass.from_rgb(NAMES[4], (250, 0, 7)))
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_the_later_of_two_overlapping_classes_has_the_pixels(annotated):
 @pytest.mark.parametrize("name", ["a.png", "a.ome.tif"])
 def test_pieces_of_a_semantic_image_become_objects_with_the_classes_of_its_legend(tmp_path, name):
     image = ImageInfo((6, 9))
-    classes = [ExportClass("cell", (1, 2, 3)), ExportClass("unused", (4, 5, 6))]
+    classes = [ObjectClass.from_rgb("cell", (1, 2, 3)), ObjectClass.from_rgb("unused", (4, 5, 6))]
     objects = [
         ExportObject(1, SQUARE, 0, 0, (), "cell"),
         ExportObject(2, SQUARE, 0, 5, (), "cell"),
@@ -116,7 +116,7 @@ def test_pieces_of_a_semantic_image_become_objects_with_the_classes_of_its_legen
     assert list(read.classes) == classes
     legend = tmp_path / "a_classes.csv"
     legend.write_text("value,class,color\n0,background,#000000\n1,cell,blue\n")
-    with pytest.raises(ExportError, match=r"Line 3 .*: a_classes\.csv"):
+    with pytest.raises(ExportError, match=r"Line 3: .*: a_classes\.csv"):
         read_objects(tmp_path / name, image)
     legend.write_text("another,table\n")
     assert [one.label_id for one in read_objects(tmp_path / name, image).objects] == [1, 3]
@@ -142,7 +142,7 @@ def test_semantic_labels_of_any_number_of_axes_are_read(tmp_path, leading):
 def test_labels_beside_a_semantic_image_have_nothing_of_its_legend(tmp_path, key, beside):
     image = ImageInfo((6, 9))
     two_pieces = np.pad(SQUARE, ((0, 0), (0, 4))) | np.pad(SQUARE, ((0, 0), (4, 0)))
-    classes = [ExportClass(name, (1, 2, 3)) for name in ("mitosis", "dead")]
+    classes = [ObjectClass.from_rgb(name, (1, 2, 3)) for name in ("mitosis", "dead")]
     objects = [
         ExportObject(1, two_pieces, 0, 0, (), "dead"),
         ExportObject(2, SQUARE, 3, 2, (), "dead"),
@@ -159,7 +159,7 @@ def test_labels_beside_a_semantic_image_have_nothing_of_its_legend(tmp_path, key
 def test_a_semantic_png_without_a_mark_is_known_by_the_colours_of_its_legend(tmp_path):
     image = ImageInfo((6, 9))
     things = [ExportObject(at, SQUARE, 0, 5 * at - 5, (), "cell") for at in (1, 2)]
-    written = Annotations(image, things, [ExportClass("cell", (1, 2, 3))])
+    written = Annotations(image, things, [ObjectClass.from_rgb("cell", (1, 2, 3))])
     find_format("semantic-png").write(tmp_path / "a.png", written)
     with Image.open(tmp_path / "a.png") as with_mark:
         pixels, palette = np.asarray(with_mark), with_mark.getpalette()

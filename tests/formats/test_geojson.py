@@ -9,10 +9,10 @@ import shapely
 
 from napari_sam.formats import (
     Annotations,
-    ExportClass,
     ExportError,
     ExportObject,
     ImageInfo,
+    ObjectClass,
     read_geojson,
     write_geojson,
 )
@@ -86,9 +86,12 @@ def test_a_classification_without_a_name_is_no_class(tmp_path, classification):
 @pytest.mark.parametrize(
     ("classification", "expected"),
     [
-        ({"name": "Tumor", "color": [200, 0, 10]}, ExportClass("Tumor", (200, 0, 10))),
-        ({"names": ["Cell", "CD8"], "color": [1, 2, 3]}, ExportClass("Cell: CD8", (1, 2, 3))),
-        ({"name": "Tumor", "colorRGB": -3670006}, ExportClass("Tumor", (200, 0, 10))),
+        ({"name": "Tumor", "color": [200, 0, 10]}, ObjectClass.from_rgb("Tumor", (200, 0, 10))),
+        (
+            {"names": ["Cell", "CD8"], "color": [1, 2, 3]},
+            ObjectClass.from_rgb("Cell: CD8", (1, 2, 3)),
+        ),
+        ({"name": "Tumor", "colorRGB": -3670006}, ObjectClass.from_rgb("Tumor", (200, 0, 10))),
     ],
 )
 def test_classes_of_qupath_are_read(tmp_path, classification, expected):

@@ -1,72 +1,16 @@
-"""The classes of objects: names and colours in an order, and the one that new objects get."""
+"""The classes of a session: their order, and the current one, which new objects get."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from psygnal import Signal
 
+from napari_sam.formats.classes import PALETTE, ClassError, ObjectClass
 from napari_sam.storage.text import single_line
-
-# Told apart also with the common colour-blindnesses (Okabe and Ito 2008, without black), then by
-# lightness.
-PALETTE: Final = (
-    *("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"),
-    *("#9b7fe8", "#a6761d", "#b8e0d2", "#ff9da7", "#7f7f7f"),
-)
-_COLOR: Final = re.compile(r"#[0-9a-f]{6}")
-_HALF: Final = re.compile(r"[\ud800-\udfff]")
-"""Half a character, which JSON can name although no text can have it."""
-
-
-class ClassError(ValueError):
-    """A class cannot be called or coloured so, or a file names none; the message says why."""
-
-
-@dataclass(frozen=True)
-class ObjectClass:
-    """A class of objects.
-
-    Parameters
-    ----------
-    name : str
-        In any script, as `single_line` returns it.
-    color : str
-        "#rrggbb".
-
-    Raises
-    ------
-    ClassError
-        If one of them is not like that.
-    """
-
-    name: str
-    color: str
-
-    def __post_init__(self) -> None:
-        # The text formats that objects are exported to keep a name on one line.
-        if not is_text(self.name):
-            msg = (
-                f"A class cannot be called {self.name!r}: it contains an invalid Unicode character."
-            )
-            raise ClassError(msg)
-        if not self.name or self.name != single_line(self.name):
-            msg = f"A class cannot be called {self.name!r}: use one line without blanks around it."
-            raise ClassError(msg)
-        object.__setattr__(self, "color", self.color.lower())
-        if not _COLOR.fullmatch(self.color):
-            msg = f"The colour of {self.name} must be like #e69f00, not {self.color!r}."
-            raise ClassError(msg)
-
-
-def is_text(text: str) -> bool:
-    """Whether no half of a character is in a text: nothing could write that to a file."""
-    return not _HALF.search(text)
-
 
 Classes = tuple[ObjectClass, ...]
 Rename = tuple[str, str]
@@ -74,45 +18,48 @@ Rename = tuple[str, str]
 
 
 def with_class(classes: Classes, name: str, color: str | None = None) -> Classes:
-    """Return the classes with one more at the end, in a colour of the palette if none is given."""
+    """Return the classes with another at the end, by default in a colour of the palette."""
     return with_classes(classes, [(name, color)])
 
 
 def with_classes(classes: Classes, added: Iterable[tuple[str, str | None]]) -> Classes:
-    """Return the classes with more at the end."""
-    known, used = {one.name for one in classes}, Counter(one.color for one in classes)
-    more: list[ObjectClass] = []
+    """Return the classes with others at the end: names, with colours or None."""
+    names = {known.name for known in classes}
+    n_used = Counter(known.color for known in classes)
+    new_classes: list[ObjectClass] = []
     for name, color in added:
-        if name in known:
-            msg = f"There is a class {name} already: choose another name."
-            raise ClassError(msg)
-        one = ObjectClass(name, color or min(PALETTE, key=used.__getitem__))
-        known.add(name)
-        used[one.color] += 1
-        more.append(one)
-    return (*classes, *more)
+        if name in names:
+            raise _name_taken(name)
+        new_class = ObjectClass(name, color or min(PALETTE, key=n_used.__getitem__))
+        names.add(name)
+        n_used[new_class.color] += 1
+        new_classes.append(new_class)
+    return (*classes, *new_classes)
+
+
+def _name_taken(name: str) -> ClassError:
+    return ClassError(f"There is already a class {name}: choose another name.")
 
 
 def renamed(classes: Classes, old: str, new: str) -> Classes:
-    """Return the classes, one of them with another name."""
-    if old != new and any(one.name == new for one in classes):
-        msg = f"There is a class {new} already: choose another name."
-        raise ClassError(msg)
-    return tuple(replace(one, name=new) if one.name == old else one for one in classes)
+    """Return the classes with one of them renamed."""
+    if old != new and any(known.name == new for known in classes):
+        raise _name_taken(new)
+    return tuple(replace(known, name=new) if known.name == old else known for known in classes)
 
 
 def recolored(classes: Classes, name: str, color: str) -> Classes:
-    """Return the classes, one of them in another colour."""
-    return tuple(replace(one, color=color) if one.name == name else one for one in classes)
+    """Return the classes with one of them in another colour."""
+    return tuple(replace(known, color=color) if known.name == name else known for known in classes)
 
 
 def classes_to_json(classes: Iterable[ObjectClass]) -> list[dict[str, str]]:
-    """Return classes as JSON knows them: ``[{"name": ..., "color": "#rrggbb"}, ...]``."""
-    return [{"name": one.name, "color": one.color} for one in classes]
+    """Return classes as JSON: ``[{"name": ..., "color": "#rrggbb"}, ...]``."""
+    return [{"name": known.name, "color": known.color} for known in classes]
 
 
 def classes_from_json(content: Any) -> Classes:
-    """Return what `classes_to_json` made; entries may also be mere names, or have no colour."""
+    """Return classes from JSON; entries may also be mere names, or have no colour."""
     if not isinstance(content, list):
         msg = "These are no classes: a list of names, or of names with colours, is needed."
         raise ClassError(msg)
@@ -120,12 +67,12 @@ def classes_from_json(content: Any) -> Classes:
 
 
 def _name_and_color(entry: Any) -> tuple[str, str | None]:
-    """Return what a file says of one class."""
-    given = entry if isinstance(entry, dict) else {"name": entry}
-    name, color = given.get("name"), given.get("color")
-    # Nothing else is made a text: with references, a short YAML file holds lists without an end.
+    """Return the name and the colour of a class in a file."""
+    values = entry if isinstance(entry, dict) else {"name": entry}
+    name, color = values.get("name"), values.get("color")
+    # Nothing else is converted to text: with references, a short YAML file has endless lists.
     if name is None or isinstance(name, (dict, list)):
-        msg = "A class needs a name, and there is one without."
+        msg = "A class needs a name, and one has none."
         raise ClassError(msg)
     return str(name).strip(), _hex_color(color)
 
@@ -133,7 +80,7 @@ def _name_and_color(entry: Any) -> tuple[str, str | None]:
 def _hex_color(color: Any) -> str | None:
     """Return a colour as "#rrggbb", which COCO gives as three numbers."""
     if isinstance(color, list) and [type(value) for value in color] == [int] * 3:
-        return "#" + "".join(f"{value & 255:02x}" for value in color)
+        return "#" + bytes(value & 255 for value in color).hex()
     if color and not isinstance(color, str):
         msg = "A colour must be like #e69f00, or three whole numbers."
         raise ClassError(msg)
@@ -142,30 +89,30 @@ def _hex_color(color: Any) -> str | None:
 
 @dataclass(frozen=True)
 class ClassStep:
-    """What the user did to the classes, so that it can be taken back."""
+    """A change of the classes, which can be undone."""
 
-    before: Classes  # all classes that there were then
-    after: Classes  # all classes that there were then
-    renamed: Rename | None = None  # the old and the new name of a class that it is about
+    before: Classes  # all classes before
+    after: Classes  # all classes after
+    renamed: Rename | None = None  # the old and the new name of the class that it renames
 
     @property
     def inverse(self) -> ClassStep:
-        """The step that takes this one back."""
-        back = None if self.renamed is None else (self.renamed[1], self.renamed[0])
-        return ClassStep(self.after, self.before, back)
+        """The step that reverts this one."""
+        rename = None if self.renamed is None else (self.renamed[1], self.renamed[0])
+        return ClassStep(self.after, self.before, rename)
 
     def apply(self, table: ClassTable) -> None:
-        """Do it; classes that objects from elsewhere have brought since then stay, at the end."""
-        known = {one.name for one in (*self.before, *self.after)}
-        since = (one for one in table.classes if one.name not in known)
-        table.replace_all((*self.after, *since), self.renamed)
+        """Change the classes; those that objects have brought since are kept, at the end."""
+        names = {known.name for known in (*self.before, *self.after)}
+        added_since = (known for known in table.classes if known.name not in names)
+        table.replace_all((*self.after, *added_since), self.renamed)
 
 
 class ClassTable:
     """The classes of a session, in the order of their numbers, and the current one."""
 
     changed = Signal()
-    """There are other classes, or another one is the current one."""
+    """Sent when the classes or the current one changed."""
 
     def __init__(self) -> None:
         self._classes: Classes = ()
@@ -187,7 +134,7 @@ class ClassTable:
 
     def choose(self, name: str | None) -> None:
         """Choose the class of the next accepted objects."""
-        if name is not None and all(one.name != name for one in self._classes):
+        if name is not None and all(known.name != name for known in self._classes):
             msg = f"There is no class {name}: add it first."
             raise ClassError(msg)
         if name != self._current:
@@ -195,22 +142,22 @@ class ClassTable:
             self.changed.emit()
 
     def replace_all(self, classes: Classes, renamed: Rename | None = None) -> None:
-        """Have other classes; the current one stays, if it is there, maybe with its new name."""
-        before, self._classes = self._classes, tuple(classes)
+        """Replace the classes; the current one is kept if possible, maybe under its new name."""
+        former, self._classes = self._classes, tuple(classes)
         if renamed is not None and self._current == renamed[0]:
             self._current = renamed[1]
-        if all(one.name != self._current for one in self._classes):
+        if all(known.name != self._current for known in self._classes):
             self._current = None
-        if before != self._classes:
+        if former != self._classes:
             self.changed.emit()
 
     def ensure(self, classes: Iterable[ObjectClass | str | None]) -> None:
-        """Have at least these classes: those that are missing come at the end."""
-        known = {one.name for one in self._classes}
+        """Add the classes, or names of classes, that are missing, at the end."""
+        names = {known.name for known in self._classes}
         missing: dict[str, str | None] = {}
-        for one in classes:
-            given = one.name if isinstance(one, ObjectClass) else one or ""
-            name = single_line(given)
-            if name and name not in known:
-                missing.setdefault(name, one.color if isinstance(one, ObjectClass) else None)
+        for entry in classes:
+            color = entry.color if isinstance(entry, ObjectClass) else None
+            name = single_line(entry.name if isinstance(entry, ObjectClass) else entry or "")
+            if name and name not in names:
+                missing.setdefault(name, color)
         self.replace_all(with_classes(self._classes, missing.items()))

@@ -1,11 +1,9 @@
-"""Classes to a small file that a team shares, and from it or from others' lists of names.
+"""Files of classes: a small one of our own, which a team shares, and lists of other programs.
 
-The file is JSON in UTF-8::
+Our own is JSON in UTF-8, in the order of the number keys::
 
     {"format": "napari-sam-live classes", "version": 1,
      "classes": [{"name": "nucleus", "color": "#e69f00"}, {"name": "debris", "color": "#56b4e9"}]}
-
-in the order of the number keys.
 """
 
 from __future__ import annotations
@@ -16,20 +14,16 @@ from typing import Any, Final
 
 import yaml
 
-from napari_sam.session.classes.classes import (
-    ClassError,
-    Classes,
-    classes_from_json,
-    classes_to_json,
-)
+from napari_sam.formats.classes import ClassError
+from napari_sam.session.classes.classes import Classes, classes_from_json, classes_to_json
 from napari_sam.storage.atomic import atomic_write
 
 CLASS_SUFFIXES: Final = (".json", ".yaml", ".yml", ".txt", ".names")
-"""How files end that `read_classes` reads; ours end as the first one."""
+"""Suffixes of files that `read_classes` reads; the first one is that of our own."""
 _FORMAT: Final = "napari-sam-live classes"
 _VERSION: Final = 1
 MAX_CLASSES: Final = 2000
-"""More in a file are no classes but some other text; the window would wait for them."""
+"""A file with more is no list of classes; the window would wait for them."""
 _MAX_JSON_BYTES: Final = 2**25
 """Read in a second; COCO's classes come with the objects of many images."""
 _MAX_TEXT_BYTES: Final = 2**17
@@ -63,26 +57,26 @@ def read_classes(path: str | Path) -> Classes:
 
 
 def _content(path: Path) -> Any:
-    """Return the list of classes that a file says, whatever is in that."""
+    """Return the list of classes in a file, whatever its entries are."""
     suffix = path.suffix.lower()
     limit = _MAX_JSON_BYTES if suffix == ".json" else _MAX_TEXT_BYTES
     if path.stat().st_size > limit:
         msg = f"it is larger than {limit // 1024} KiB."
         raise ClassError(msg)
     try:
-        listed = _listed(_parsed(path.read_text("utf-8-sig"), suffix))
+        entries = _entries(_parsed(path.read_text("utf-8-sig"), suffix))
     except (OSError, ClassError):
         raise
-    except Exception as error:  # the readers of JSON and YAML raise whatever they like
+    except Exception as error:  # the readers of JSON and YAML raise many kinds of errors
         raise ClassError(str(error) or repr(error)) from error
-    if isinstance(listed, list) and len(listed) > MAX_CLASSES:
-        msg = f"there are {len(listed)} names in it, and {MAX_CLASSES} are the most."
+    if isinstance(entries, list) and len(entries) > MAX_CLASSES:
+        msg = f"it has {len(entries)} names, and {MAX_CLASSES} are the most."
         raise ClassError(msg)
-    return listed
+    return entries
 
 
 def _parsed(text: str, suffix: str) -> Any:
-    # JSON is YAML, but for what nobody writes; its own reader is many times faster.
+    # JSON is (nearly) a subset of YAML; its own reader is many times faster.
     if suffix == ".json":
         return json.loads(text)
     if suffix in (".yaml", ".yml"):
@@ -90,19 +84,17 @@ def _parsed(text: str, suffix: str) -> Any:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _listed(content: Any) -> Any:
-    """Return the list of classes in what a file says."""
+def _entries(content: Any) -> Any:
+    """Return the list of classes within the content of a file."""
     if not isinstance(content, dict):
         return content
     version = content.get("version", _VERSION)
     if content.get("format") == _FORMAT and version != _VERSION:
-        msg = f"it is of version {version!r}, which this napari-sam-live does not know: update it."
+        msg = f"it has version {version!r}, which is newer than this napari-sam-live: update it."
         raise ClassError(msg)
     keys = ("classes", "names", "categories")
-    found = next((content[key] for key in keys if key in content), None)
-    if isinstance(found, dict):
-        return _in_order(found)
-    return found
+    entries = next((content[key] for key in keys if key in content), None)
+    return _in_order(entries) if isinstance(entries, dict) else entries
 
 
 def _in_order(numbered: dict[Any, Any]) -> list[Any]:

@@ -1,15 +1,15 @@
-"""What the user does to the classes of a session: each step can be undone."""
+"""Edits of the classes by the user; each can be undone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
 
+from napari_sam.formats.classes import ObjectClass
 from napari_sam.session.classes.classes import (
     Classes,
     ClassStep,
     ClassTable,
-    ObjectClass,
     recolored,
     renamed,
     with_class,
@@ -17,7 +17,7 @@ from napari_sam.session.classes.classes import (
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.editing import Editing
-from napari_sam.session.objects.records import ObjectRecord, RecordChange
+from napari_sam.session.objects.records import ObjectRecord, RecordChange, counted
 
 
 class ClassEditing:
@@ -32,7 +32,7 @@ class ClassEditing:
         return self._editing.classes
 
     def choose(self, name: str | None) -> None:
-        """Choose the class of the next accepted objects; no step to be undone."""
+        """Choose the class of the next accepted objects; this is not undone."""
         self.table.choose(name)
 
     def add(self, name: str, color: str | None = None) -> None:
@@ -41,7 +41,7 @@ class ClassEditing:
         self.table.choose(name)
 
     def rename(self, old: str, new: str) -> None:
-        """Give a class another name, and with it all its objects in the target."""
+        """Rename a class, also on its objects in the target."""
         if new != old:
             self._change(renamed(self.table.classes, old, new), old, new)
 
@@ -50,22 +50,22 @@ class ClassEditing:
         self._change(recolored(self.table.classes, name, color))
 
     def remove(self, name: str) -> None:
-        """Remove a class: its objects in the target stay, without a class."""
-        left = tuple(one for one in self.table.classes if one.name != name)
-        self._change(left, name, None)
+        """Remove a class; its objects in the target are kept, without a class."""
+        remaining = tuple(known for known in self.table.classes if known.name != name)
+        self._change(remaining, name, None)
 
     def load(self, classes: Classes) -> None:
-        """Go on with classes from elsewhere, in their order and colours.
+        """Replace the classes by others, in their order and colours.
 
-        Those of the classes before that objects of the target have follow at the end.
+        Those that objects of the target have are kept, at the end.
         """
-        names = {one.name for one in classes}
+        names = {loaded.name for loaded in classes}
         used = {record.class_name for record in self._records()}
-        kept = [one for one in self.table.classes if one.name in used - names]
+        kept = [known for known in self.table.classes if known.name in used - names]
         self._change((*classes, *kept))
 
     def ensure(self, classes: Iterable[ObjectClass | str | None]) -> None:
-        """Have at least these classes, which objects have already; no step to be undone."""
+        """Add the classes of existing objects if they are missing; this is not undone."""
         self.table.ensure(classes)
 
     def _records(self) -> Iterable[ObjectRecord]:
@@ -73,21 +73,24 @@ class ClassEditing:
         return () if target is None else target.labels.book
 
     def _change(self, classes: Classes, old: str | None = None, new: str | None = None) -> None:
-        """Have these classes, and objects of one class be of another or of none."""
-        records = [record for record in self._records() if old and record.class_name == old]
-        changes = [RecordChange(one, replace(one, class_name=new)) for one in records]
+        """Replace the classes, and move the objects of one class to another or to none."""
+        changes = [
+            RecordChange(record, replace(record, class_name=new))
+            for record in self._records()
+            if old and record.class_name == old
+        ]
         if changes or classes != self.table.classes:
             step = ClassStep(self.table.classes, classes, (old, new) if old and new else None)
             self._editing.change_classes(step, changes, self._decoding.state)
-            self._tell_of_others(old)
+            self._warn_of_other_targets(old)
 
-    def _tell_of_others(self, name: str | None) -> None:
-        """Say that objects of other targets still have a class: it comes back with them."""
-        books = (labels.book for labels in self._editing.other_labels if name)
-        count = sum(record.class_name == name for book in books for record in book)
-        if count:
-            objects = "1 object" if count == 1 else f"{count} objects"
+    def _warn_of_other_targets(self, name: str | None) -> None:
+        """Warn of objects in other targets that still have a class: it comes back with them."""
+        registries = (labels.book for labels in self._editing.other_labels if name)
+        n_objects = sum(record.class_name == name for objects in registries for record in objects)
+        if n_objects:
+            have = "has" if n_objects == 1 else "have"
             self._notifier.warn(
-                f"{objects} in other label layers still of class {name}: choose each of these "
-                "layers as the target, and give its objects another class."
+                f"{counted(n_objects)} in other Labels layers still {have} the class {name}: "
+                "choose each of these layers as the target, and change the class there."
             )

@@ -10,7 +10,6 @@ from typing import TypedDict, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.classes.classes import is_text
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects.editing import Editing, RecordEdit
@@ -18,6 +17,7 @@ from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
 from napari_sam.session.objects.reopening import begin_with, current_record, reopen
+from napari_sam.storage.text import is_encodable
 
 
 class Details(TypedDict, total=False):
@@ -86,7 +86,7 @@ class ObjectEditing:
     def update(self, label_ids: Sequence[int], **details: Unpack[Details]) -> None:
         """Set `class_name`, `reviewed` or `note` of objects; can be undone."""
         for text in (details.get("class_name"), details.get("note")):
-            if text is not None and not is_text(text):
+            if text is not None and not is_encodable(text):
                 msg = f"{text!r} contains an invalid Unicode character (lone surrogate)."
                 raise TargetError(msg)
         records = [self._record(label_id) for label_id in label_ids]
