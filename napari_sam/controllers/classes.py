@@ -174,8 +174,5 @@ class ClassesController:
             name: key_text(binding_of(class_command(number))) for number, name in enumerate(names)
         }
         self.panel.show_classes(table.classes, table.current, counts, keys)
-        count = len(table.classes)
-        classes = "no classes" if not count else "1 class" if count == 1 else f"{count} classes"
-        self.section.set_title(
-            f"{table.current} · {classes}" if table.current else classes.capitalize()
-        )
+        current = f" (new objects: {table.current})" if table.current else ""
+        self.section.set_title(f"Classes: {len(table.classes) or 'none'}{current}")

@@ -160,7 +160,7 @@ class ObjectTableController:
 
     def _show_count(self) -> None:
         count = 0 if self._target is None else len(self._target.book)
-        self.section.set_title(counted(count))
+        self.section.set_title(f"Object table: {counted(count)}")
 
     def _on_reopen(self, label_id: int) -> None:
         self._binding.objects.go_to(label_id)

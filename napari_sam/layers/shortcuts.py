@@ -61,7 +61,7 @@ SHORTCUTS: Final = (
     Shortcut(KeyCode.KeyW, "next", "Show the next mask"),
     Shortcut(_SHIFT | KeyCode.KeyW, "previous", "Show the previous mask"),
     # In napari, T selects a drawing tool of Shapes layers, for which the panel has a button.
-    Shortcut(KeyCode.KeyT, "flip", "Switch clicks to background or foreground", _PROMPTS),
+    Shortcut(KeyCode.KeyT, "flip", "Toggle foreground and background", _PROMPTS),
     Shortcut(KeyCode.KeyH, "hover", "Turn the preview under the cursor on or off"),
     Shortcut(KeyCode.KeyO, "reopen", "Re-edit the object under the cursor", _ALL, _OBJECTS),
     Shortcut(_SHIFT | KeyCode.KeyX, "remove", "Delete the object under the cursor", _ALL, _OBJECTS),
@@ -80,7 +80,7 @@ SHORTCUTS: Final = (
     Shortcut(
         KeyCode.KeyY,
         "reviewed",
-        "Mark as reviewed and go to the next object, or unmark",
+        "Mark as reviewed and go on, or unmark",
         _ALL,
         _REVIEW,
         in_table=True,

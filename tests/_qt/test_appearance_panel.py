@@ -1,167 +1,93 @@
-"""The fold on what SAM sees: what it shows, and what its controls do."""
-
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from napari.layers import Image
-from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox
-from skimage import data
+from qtpy.QtWidgets import QCheckBox, QComboBox
 
-from napari_sam.session.image.intensity import Appearance, Intensities
+from napari_sam._qt.appearance_panel import AppearancePanel, Thumbnail
+from napari_sam.session.image.intensity import Appearance, ChannelAxis, Intensities
+from napari_sam.session.state import SessionState
 
-TIMEOUT_S = 120
-COINS = data.coins()[:190, :250]
-"""Small enough to be seen as a whole, however much of it the window shows."""
+CHANNELS = ChannelAxis(0, 4, "c")
 
 
 @pytest.fixture
-def open_fold(make_widget):
-    """Open the widget in a window that shows, with the fold unfolded."""
-
-    def make(*layers):
-        viewer, widget = make_widget(*layers, show=True)
-        widget._look_panel.expand()
-        QApplication.processEvents()
-        return viewer, widget, widget._look_panel
-
-    return make
+def panel(shown):
+    panel = shown(AppearancePanel())
+    panel.expand(animate=False)
+    return panel
 
 
-def pick(widget, combo, text):
+def pick(combo, text):
     combo.setCurrentText(text)
     combo.activated.emit(combo.currentIndex())
-    widget.wait_until_idle(TIMEOUT_S)
 
 
-def picture(panel):
-    """Return the mean of the thumbnail's red, green and blue."""
-    image = panel._thumbnail.pixmap().toImage()
-    colours = [image.pixelColor(x, y) for x in range(image.width()) for y in range(image.height())]
-    return np.mean([(one.red(), one.green(), one.blue()) for one in colours], axis=0)
-
-
-def four_channels():
-    channels = [COINS, np.zeros_like(COINS), np.full_like(COINS, 200), COINS]
-    return Image(np.stack(channels), name="four", contrast_limits=(0, 255), rgb=False)
-
-
-def test_the_thumbnail_is_what_the_model_got(open_fold):
-    _, widget, panel = open_fold(Image(COINS, name="coins", contrast_limits=(0, 255)))
-    pixmap = panel._thumbnail.pixmap()
-    assert pixmap.height() / pixmap.devicePixelRatio() == pytest.approx(96, abs=2)
-    assert pixmap.width() / pixmap.height() == pytest.approx(250 / 190, abs=0.05)
-    np.testing.assert_allclose(picture(panel), COINS.mean(), atol=8)
-    pick(widget, panel._intensities, "robust percentiles")
-    assert panel._thumbnail.isEnabled()
-    low, high = np.percentile(COINS, (0.1, 99.9))
-    expected = np.clip((COINS - low) / (high - low), 0, 1).mean() * 255
-    np.testing.assert_allclose(picture(panel), expected, atol=8)
-
-
-def test_a_wide_image_fits_the_panel(open_fold):
-    _, _, panel = open_fold(Image(np.tile(COINS, (1, 6)), name="wide"))
-    pixmap = panel._thumbnail.pixmap()
-    assert pixmap.width() / pixmap.devicePixelRatio() <= panel._thumbnail.width()
-    assert 10 < pixmap.height() / pixmap.devicePixelRatio() < 96
-
-
-def test_without_an_image_there_is_nothing_to_choose(open_fold):
-    viewer, widget, panel = open_fold(Image(COINS, name="coins"))
-    viewer.layers.clear()
-    widget.wait_until_idle(TIMEOUT_S)
-    assert panel._thumbnail.pixmap().isNull()
+def test_without_an_image_there_is_nothing_to_choose(panel):
     assert not panel._intensities.isEnabled()
-    viewer.add_image(COINS, name="again")
-    widget.wait_until_idle(TIMEOUT_S)
+    panel.show_appearance(Appearance(), ())
     assert panel._intensities.isEnabled()
-    assert not panel._thumbnail.pixmap().isNull()
-
-
-def test_the_pin_belongs_to_what_is_shown(open_fold):
-    image = Image(COINS, name="coins", contrast_limits=(0, 255))
-    _, widget, panel = open_fold(image)
-    panel._pin.click()
-    before = widget.session.state.thumbnail
-    image.contrast_limits = (100, 120)
-    widget.wait_until_idle(TIMEOUT_S)
-    assert widget.session.state.thumbnail is before
-    pick(widget, panel._intensities, "full range")
-    assert not panel._pin.isEnabled()
-    pick(widget, panel._intensities, "as shown")
-    assert panel._pin.isEnabled()
-    np.testing.assert_array_equal(widget.session.state.thumbnail, before)
-    panel._pin.click()
-    widget.wait_until_idle(TIMEOUT_S)
-    assert (widget.session.state.thumbnail != before).any()
-
-
-def test_channel_controls_show_where_there_are_channels(open_fold):
-    coins = Image(COINS, name="coins")
-    _, widget, panel = open_fold(coins, four_channels())
-    assert panel._axis.isVisible()
-    assert not panel._colours[0].isVisible()
-    pick(widget, panel._axis, "axis 0 (4 channels)")
-    assert [combo.currentText() for combo in panel._colours] == ["0", "1", "2"]
-    assert panel._colours[0].isVisible()
-    np.testing.assert_allclose(picture(panel), (COINS.mean(), 0, 200), atol=8)
-
-    pick(widget, panel._colours[2], "none")
-    np.testing.assert_allclose(picture(panel), (COINS.mean(), 0, 0), atol=8)
-    pick(widget, panel._colours[1], "none")  # one channel alone is gray
-    np.testing.assert_allclose(picture(panel), COINS.mean(), atol=8)
-    pick(widget, panel._axis, "no channel axis")
-    assert not panel._colours[0].isVisible()
-
-    widget.binding.set_image(coins)
-    widget.wait_until_idle(TIMEOUT_S)
     assert not panel._axis.isVisible()
 
 
-def test_the_choice_of_the_image_shows_when_it_is_chosen_again(open_fold):
-    first, second = Image(COINS, name="first"), four_channels()
-    _, widget, panel = open_fold(first, second)
-    chosen = Appearance(Intensities.FULL_RANGE, channel_axis=0, colours=(3, None, 1))
-    widget.binding.shown.set_look(chosen)
-    widget.binding.set_image(first)
-    assert panel._intensities.currentText() == "as shown"
-    widget.binding.set_image(second)
-    assert panel._intensities.currentText() == "full range"
+def test_choices_are_requested(panel, heard):
+    requests = heard(panel, "appearance_requested")
+    panel.show_appearance(Appearance(), (CHANNELS,))
+    pick(panel._intensities, "as shown")
+    assert requests == []  # it is so already
+    pick(panel._intensities, "full range")
+    panel._pin.click()
+    pick(panel._axis, "axis 0, c (4 channels)")
+    assert [appearance for _, appearance in requests] == [
+        Appearance(Intensities.FULL_RANGE),
+        Appearance(is_pinned=True),
+        Appearance(channel_axis=0, colours=(0, 1, 2)),
+    ]
+
+
+def test_colours_show_with_a_channel_axis_and_are_requested(panel, heard):
+    requests = heard(panel, "appearance_requested")
+    panel.show_appearance(Appearance(channel_axis=0, colours=(3, None, 1)), (CHANNELS,))
     assert [combo.currentText() for combo in panel._colours] == ["3", "none", "1"]
-    assert widget.binding.shown.looks.of(second) == chosen
+    assert panel._colours[0].isVisible()
+    pick(panel._colours[1], "2")
+    assert requests[-1][1].colours == (3, 2, 1)
+    pick(panel._axis, "no channel axis")
+    assert requests[-1][1].channel_axis is None
 
 
-def test_everything_says_what_it_is_for(open_fold):
-    _, _, panel = open_fold(four_channels())
+def test_only_shown_values_can_be_pinned(panel):
+    panel.show_appearance(Appearance(Intensities.PERCENTILES), ())
+    assert not panel._pin.isEnabled()
+    assert "thousandth" in panel._intensities.toolTip()
+
+
+def test_the_last_picture_is_grayed_out_until_there_is_another(panel):
+    panel.show_appearance(Appearance(), ())
+    pixels = np.full((10, 20, 3), 90, np.uint8)
+    panel.show_state(SessionState(has_image=True, thumbnail=pixels))
+    assert panel._thumbnail.isEnabled()
+    panel.show_state(SessionState(has_image=True))
+    assert not panel._thumbnail.isEnabled()
+    assert not panel._thumbnail.pixmap().isNull()
+    panel.show_state(SessionState())
+    assert panel._thumbnail.pixmap().isNull()
+
+
+@pytest.mark.parametrize(("height", "width"), [(50, 500), (500, 50), (4, 4)])
+def test_a_picture_fits_in_its_proportions(shown, height, width):
+    thumbnail = shown(Thumbnail(), width=200)
+    thumbnail.show_pixels(np.zeros((height, width, 3), np.uint8))
+    pixmap = thumbnail.pixmap()
+    ratio = pixmap.devicePixelRatio()
+    assert pixmap.width() / ratio <= 200
+    assert pixmap.height() / ratio <= 96
+    assert pixmap.width() / pixmap.height() == pytest.approx(width / height, rel=0.1)
+
+
+def test_every_control_has_a_tooltip(panel):
+    panel.show_appearance(Appearance(channel_axis=0), (CHANNELS,))
     for kind in (QComboBox, QCheckBox):
         for control in panel.content().findChildren(kind):
             assert control.toolTip()
     assert panel._thumbnail.toolTip()
-
-
-def test_closed_it_hears_nothing_more(make_widget):
-    image = Image(COINS, name="coins", contrast_limits=(0, 255))
-    _, widget = make_widget(image)
-    widget.close()
-    image.contrast_limits, image.gamma = (3, 9), 0.5
-    assert not widget._look_timer.isActive()
-
-
-def test_masks_of_another_image_are_still_there_after_a_contrast_change_here(make_widget):
-    first, second = Image(data.coins(), name="a"), Image(data.coins()[::-1], name="b")
-    viewer, widget = make_widget(first, second)
-    session = widget.session
-    widget.binding.set_image(first)
-    widget.wait_until_idle(TIMEOUT_S)
-    widget.binding.start_points()
-    viewer.layers["SAM points"].add([(68, 104)])
-    widget.wait_until_idle(TIMEOUT_S)
-    candidates = session.state.candidates
-    assert candidates is not None
-
-    widget.binding.set_image(second)
-    second.contrast_limits = (10, 100)
-    widget.wait_until_idle(TIMEOUT_S)
-    widget.binding.set_image(first)
-    widget.wait_until_idle(TIMEOUT_S)
-    assert session.state.candidates is candidates

@@ -1,40 +1,71 @@
-"""What the user unfolds is in sight, however small the window is."""
-
 from __future__ import annotations
 
-import pytest
-from napari.layers import Image
-from qtpy.QtCore import QPoint, Qt
-from qtpy.QtTest import QTest
-from skimage import data
+from qtpy.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from napari_sam._qt.collapsible import CollapsibleSection, ElidingLabel
+from napari_sam._qt.workarounds import PanelColumn
+
+LONG = "a title or a path that is much longer than any dock is wide, and then some more of it"
 
 
-@pytest.mark.parametrize("size", [(1400, 900), (900, 600)])
-def test_what_is_unfolded_is_in_sight(make_widget, qtbot, size):
-    viewer, widget = make_widget(
-        Image(data.coins()[40:110, 40:140], name="coins"), wait=False, show=True
-    )
-    viewer.window._qt_window.resize(*size)
-    column = widget._column
-    qtbot.waitUntil(column.isVisible)
+def test_a_long_title_takes_no_width_and_is_in_the_tooltip(shown):
+    section = shown(CollapsibleSection(QLabel("inside"), "what it is for"), width=150)
+    section.set_title(LONG)
+    assert section.title == LONG
+    button = section.toggleButton()
+    assert "…" in button.text()
+    assert button.toolTip() == f"{LONG}\nwhat it is for"
+    section.resize(1500, 100)
+    assert button.text() == LONG
+    assert section.minimumSizeHint().width() < 150
 
-    def is_in_sight(fold):
-        top = fold.mapTo(column.viewport(), QPoint(0, 0)).y()
-        room = column.viewport().height()
-        return top == 0 if fold.height() > room else 0 <= top <= room - fold.height()
 
-    for part in (widget._object_list, widget.automatic, widget._many):
-        title = part.section.toggleButton()
-        column.ensureWidgetVisible(title, 0, 0)
-        height = part.section.height()
-        QTest.mouseClick(
-            title, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, QPoint(20, 8)
-        )
-        qtbot.waitUntil(lambda part=part, height=height: part.section.height() > height)
-        qtbot.waitUntil(lambda part=part: not part.section._is_expanding)
-        assert is_in_sight(part.section)
-    place = column.verticalScrollBar().value()
-    part.section.toggleButton().click()  # what is folded does not scroll
-    widget._class_list.section.expand(animate=False)  # nor what was not unfolded by the user
-    qtbot.wait(300)
-    assert column.verticalScrollBar().value() == place
+def test_contents_that_wrap_are_whole(shown, qtbot):
+    label = ElidingLabel()
+    label.show_text(LONG)
+    section = CollapsibleSection(label, "")
+    column = PanelColumn()
+    column.add(section)
+    shown(column, width=150)
+    section.toggleButton().click()
+    qtbot.waitUntil(lambda: label.height() >= label.heightForWidth(label.width()))
+    section.toggleButton().click()
+    qtbot.waitUntil(lambda: section.content().height() == 0)
+
+
+def test_a_click_scrolls_to_the_section_and_expanding_alone_does_not(shown, qtbot):
+    contents = QWidget()
+    column = QVBoxLayout(contents)
+    high = QLabel()
+    high.setFixedHeight(1000)
+    inside = QLabel()
+    inside.setFixedHeight(100)
+    section = CollapsibleSection(inside, "")
+    column.addWidget(high)
+    column.addWidget(section)
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setWidget(contents)
+    shown(area)
+    section.expand(animate=False)
+    qtbot.wait(50)
+    assert area.verticalScrollBar().value() == 0
+    section.collapse(animate=False)
+    qtbot.waitUntil(lambda: section.height() < 100)
+    section.toggleButton().click()
+    qtbot.waitUntil(lambda: area.verticalScrollBar().value() > 0)
+    qtbot.waitUntil(lambda: not section._is_expanding)
+    bottom = section.y() + section.height()
+    assert bottom <= area.verticalScrollBar().value() + area.viewport().height()
+
+
+def test_a_label_wraps_texts_and_elides_paths(shown):
+    label = shown(ElidingLabel(), width=150)
+    label.show_path(LONG)
+    assert label.text() == label.toolTip() == LONG
+    assert "…" in QLabel.text(label)
+    assert QLabel.text(label).endswith("of it")
+    label.show_text(LONG)
+    assert QLabel.text(label) == LONG
+    assert label.toolTip() == ""
+    assert label.heightForWidth(150) > 2 * label.fontMetrics().height()

@@ -1,153 +1,60 @@
-"""Preparing a stack from the widget, in a real viewer."""
-
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from napari.layers import Image
-from skimage import data
 
-from napari_sam.session import Phase
+from napari_sam._qt.prefetch_row import PrefetchRow
+from napari_sam.session.prefetch.preparation import PreparationState
 
-TIMEOUT_S = 120
-
-
-def stack(count=5):
-    return np.stack([np.roll(data.coins(), number, axis=1) for number in range(count)])
+REQUESTS = "embed_all", "pause", "resume", "cancel", "prefetch"
 
 
 @pytest.fixture
-def opened(make_widget):
-    return make_widget(Image(stack(), name="stack", contrast_limits=(0, 255)))
+def row(qtbot):
+    row = PrefetchRow()
+    qtbot.addWidget(row)
+    return row
 
 
 def visible(row):
-    parts = {"prepare": row._embed_all, "bar": row._progress, "pause": row._pause}
-    return {name for name, part in parts.items() if not part.isHidden()}
+    names = "prefetch", "embed_all", "progress", "pause", "cancel", "outcome"
+    return {name for name in names if not getattr(row, f"_{name}").isHidden()}
 
 
-def test_a_stack_is_ready_to_its_ends(opened, remembering_predictor, monkeypatch):
-    viewer, widget = opened
-    row = widget._image_panel.prefetch_row
+def test_a_single_slice_has_no_row(row):
+    assert row.isHidden()
+    row.show_stack(5)
     assert not row.isHidden()
-    assert visible(row) == {"prepare"}
+    assert visible(row) == {"prefetch", "embed_all"}
     assert "all 5 slices" in row._embed_all.toolTip()
+    row.show_stack(1)
+    assert row.isHidden()
+
+
+def test_progress_pause_and_outcome(row, heard):
+    requests = heard(row, *(f"{name}_requested" for name in REQUESTS))
+    row.show_stack(5)
     row._embed_all.click()
-    assert visible(row) == {"bar", "pause"}
-    assert row._progress.maximum() == 5
-    widget.wait_until_idle(TIMEOUT_S)
-    assert visible(row) == {"prepare"}
-    assert row._outcome.text() == "5 of 5 slices embedded"
-
-    def refuse(*_):
-        raise AssertionError
-
-    monkeypatch.setattr(remembering_predictor, "encode", refuse)
-    for place in (0, 4):
-        viewer.dims.set_current_step(0, place)
-        widget.wait_until_idle(TIMEOUT_S)
-        assert widget.session.state.phase is Phase.READY
-    assert row._outcome.text() == "5 of 5 slices embedded"
-
-
-def test_pause_resume_and_cancel(opened):
-    _, widget = opened
-    row = widget._image_panel.prefetch_row
-    row._embed_all.click()
+    row.show_preparation(PreparationState(2, 5))
+    assert visible(row) == {"prefetch", "progress", "pause", "cancel"}
+    assert (row._progress.value(), row._progress.text()) == (2, "2 of 5")
     row._pause.click()
-    assert row._progress.text() == "0 of 5, paused"
+    row.show_preparation(PreparationState(2, 5, is_paused=True))
     assert row._pause.text() == "Resume"
-    widget.wait_until_idle(TIMEOUT_S)
-    assert widget.session.state.preparation.done == 0
     row._pause.click()
-    assert row._pause.text() == "Pause"
     row._cancel.click()
-    assert widget.session.state.preparation is None
-    assert visible(row) == {"prepare"}
-    assert row._outcome.isHidden()
-
-
-def test_another_image_or_look_ends_it_and_says_so(opened, monkeypatch):
-    viewer, widget = opened
-    heard = []
-    widget.session.notifier.warned.connect(heard.append)
-    row = widget._image_panel.prefetch_row
-    row._embed_all.click()
-    row._pause.click()
-    viewer.layers[0].contrast_limits = (10, 200)
-    widget.wait_until_idle(TIMEOUT_S)
-    ended = "preparing slices has ended, 0 of 5 are ready."
-    assert heard == [f"The image looks different now: {ended}"]
-
-    row._embed_all.click()
-    row._pause.click()
-    image = viewer.add_image(data.coins(), name="coins")
-    widget.binding.set_image(image)
-    widget.wait_until_idle(TIMEOUT_S)
-    assert heard[1:] == [f"Another image was chosen: {ended}"]
-    assert row.isHidden()
-
-
-def test_the_next_slices_wait_while_the_box_is_off(make_widget):
-    viewer, widget = make_widget()
-    row = widget._image_panel.prefetch_row
     row._prefetch.click()
-    viewer.add_layer(Image(stack(), name="stack", contrast_limits=(0, 255)))
-    widget.wait_until_idle(TIMEOUT_S)
-    embedder = widget.session.embedding.embedder
-    assert len(embedder._cache) == 1
-    row._prefetch.click()
-    widget.wait_until_idle(TIMEOUT_S)
-    assert len(embedder._cache) == 3
+    row.show_preparation(PreparationState(4, 5, failures=("slice 3: broken",)))
+    assert visible(row) == {"prefetch", "embed_all", "outcome"}
+    assert row._outcome.text() == "4 of 5 slices embedded, 1 failed"
+    assert row._outcome.toolTip() == "slice 3: broken"
+    names = [name.removesuffix("_requested") for name, *_ in requests]
+    assert names == ["embed_all", "pause", "resume", "cancel", "prefetch"]
+    assert requests[-1] == ("prefetch_requested", False)
 
 
-def test_the_number_of_kept_embeddings_is_never_stale(opened, qtbot):
-    _, widget = opened
-    widget._image_panel.prefetch_row._embed_all.click()
-    widget.wait_until_idle(TIMEOUT_S)
-    label = widget._store_row._label
-    qtbot.waitUntil(lambda: label.text() == "5 embeddings kept, 21 MB", timeout=10_000)
-
-
-@pytest.mark.parametrize("step", ["slider", "prepare"])
-def test_no_slice_keeps_the_contrast_of_before_a_change_that_has_not_come_to_rest(opened, step):
-    viewer, widget = opened
-    image, row = viewer.layers[0], widget._image_panel.prefetch_row
-    row._embed_all.click()
-    row._pause.click()
-    image.contrast_limits = (10, 200)
-    if step == "slider":
-        viewer.dims.set_current_step(0, 1)
-        widget.binding.shown.check()  # long before the widget's timer
-        assert widget.session.state.preparation is None
-    row._embed_all.click()
-    row._pause.click()
-    planes = [tile.plane for tile in widget.session.ahead._preparation._waiting]
-    planes.append(widget.session.embedding.plane)
-    assert {plane.contrast_limits for plane in planes} == {(10, 200)}
-    widget.wait_until_idle(TIMEOUT_S)
-    assert widget.session.state.preparation.total == 5
-
-
-def test_describing_a_plane_changes_nothing(opened):
-    viewer, widget = opened
-    viewer.layers[0].contrast_limits = (10, 200)
-    widget.binding.shown.looks.image_plane(viewer.layers[0], widget.binding.shown.view)
-    assert widget.binding.shown.looks.is_outdated(viewer.layers[0])
-
-
-def test_a_preparation_can_be_paused_where_no_stack_is_shown(opened):
-    viewer, widget = opened
-    row = widget._image_panel.prefetch_row
-    row._embed_all.click()
-    row._pause.click()
-    viewer.dims.ndisplay = 3
-    widget.wait_until_idle(TIMEOUT_S)
+def test_a_run_can_be_paused_where_no_stack_is_shown(row):
+    row.show_preparation(PreparationState(2, 5))
     assert not row.isHidden()
-    assert visible(row) == {"bar", "pause"}
-    row._cancel.click()
+    assert visible(row) == {"progress", "pause", "cancel"}
+    row.show_preparation(None)
     assert row.isHidden()
-    viewer.dims.ndisplay = 2
-    widget.wait_until_idle(TIMEOUT_S)
-    assert not row.isHidden()
-    assert visible(row) == {"prepare"}

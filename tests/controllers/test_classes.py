@@ -52,7 +52,7 @@ def test_number_keys_are_about_rows_then_a_reopened_object_then_the_next_one(ope
     for name in ("coin", "Münze"):
         panel._new.setText(name)
         panel._on_add()
-    assert widget._class_list.section.title == "Münze · 2 classes"
+    assert widget._class_list.section.title == "Classes: 2 (new objects: Münze)"
 
     press(viewer, "1")
     points.add([(28, 64)])

@@ -50,7 +50,7 @@ def test_every_accepted_object_has_a_row(opened):
     assert cells(table, 0) == [1, 2, 3]
     labels = widget.binding.objects.target.data
     assert cells(table, 3) == [int((labels == n).sum()) for n in (1, 2, 3)]
-    assert widget._object_list.section.title == "3 objects"
+    assert widget._object_list.section.title == "Object table: 3 objects"
     widget.binding.objects.undo()
     assert cells(table, 0) == [1, 2]
 

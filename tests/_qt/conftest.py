@@ -1,0 +1,34 @@
+"""Panels are tested alone: settings in, signals out, without a viewer."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def shown(qtbot):
+    """Show a widget in a window of its own, which is closed after the test."""
+
+    def show(widget, width=320, height=400):
+        qtbot.addWidget(widget)
+        widget.resize(width, height)
+        with qtbot.waitExposed(widget):
+            widget.show()
+        return widget
+
+    return show
+
+
+@pytest.fixture
+def heard():
+    """Collect what signals emit, as (name, arguments)."""
+
+    def listen(widget, *names):
+        emitted = []
+        for name in names:
+            getattr(widget, name).connect(
+                lambda *arguments, name=name: emitted.append((name, *arguments))
+            )
+        return emitted
+
+    return listen

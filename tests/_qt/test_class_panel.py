@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+
+from napari_sam._qt.class_panel import ClassPanel
+from napari_sam.session.classes.classes import ObjectClass
+
+CLASSES = (ObjectClass("coin", "#ff0000"), ObjectClass("ring", "#00ff00"))
+
+
+@pytest.fixture
+def panel(qtbot):
+    panel = ClassPanel()
+    qtbot.addWidget(panel)
+    return panel
+
+
+def cells(panel, column):
+    rows = panel.rows
+    return [rows.topLevelItem(row).text(column) for row in range(rows.topLevelItemCount())]
+
+
+def test_a_row_for_each_class_and_one_for_none(panel):
+    keys = {None: "0", "coin": "1", "ring": "2"}
+    panel.show_classes(CLASSES, "ring", {None: 4, "coin": 2}, keys)
+    assert cells(panel, 0) == ["0", "1", "2"]
+    assert cells(panel, 1) == ["no class", "coin", "ring"]
+    assert cells(panel, 2) == ["4", "2", "0"]
+    assert panel.rows.currentItem().text(1) == "ring"
+    panel.show_classes(CLASSES[:1], None, {}, {})
+    assert cells(panel, 1) == ["no class", "coin"]
+
+
+def test_only_a_class_can_be_changed(panel):
+    assert not panel._save.isEnabled()
+    panel.show_classes(CLASSES, None, {}, {})
+    assert panel._save.isEnabled()
+    buttons = panel._rename, panel._recolor, panel._remove
+    assert not any(button.isEnabled() for button in buttons)
+    panel.show_classes(CLASSES, "coin", {}, {})
+    assert all(button.isEnabled() for button in buttons)
+
+
+def test_showing_classes_requests_nothing(panel, heard):
+    requests = heard(panel, "choose_requested", "rename_requested", "coloring_requested")
+    panel.show_classes(CLASSES, "coin", {}, {})
+    panel.show_coloring(True)
+    assert panel._coloring.isChecked()
+    assert requests == []
+
+
+def test_what_is_asked_for(panel, heard, qtbot):
+    names = "choose", "add", "rename", "remove", "coloring"
+    requests = heard(panel, *(f"{name}_requested" for name in names))
+    panel.show_classes(CLASSES, "coin", {}, {})
+    panel.rows.setCurrentItem(panel.rows.topLevelItem(2))
+    panel.rows.setCurrentItem(panel.rows.topLevelItem(0))
+    panel._new.setText("  ")
+    panel._on_add()
+    panel._new.setText(" bolt ")
+    panel._on_add()
+    assert panel._new.text() == ""
+    panel._coloring.click()
+    panel.rows.topLevelItem(1).setText(1, "money ")
+    qtbot.waitUntil(lambda: len(requests) == 5)
+    assert requests == [
+        ("choose_requested", "ring"),
+        ("choose_requested", None),
+        ("add_requested", "bolt"),
+        ("coloring_requested", True),
+        ("rename_requested", "coin", "money"),
+    ]
+
+
+def test_the_swatch_has_the_colour_of_the_class(panel, heard, monkeypatch):
+    seen = []
+
+    def choose(color, *_):
+        seen.append(color.name())
+        return type(color)("#102030")
+
+    monkeypatch.setattr("napari_sam._qt.class_panel.QColorDialog.getColor", choose)
+    requests = heard(panel, "recolor_requested")
+    panel.show_classes(CLASSES, "ring", {}, {})
+    panel._on_recolor()
+    assert seen == ["#00ff00"]
+    assert requests == [("recolor_requested", "ring", "#102030")]

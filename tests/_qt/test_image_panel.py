@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from napari_sam._qt.image_panel import ImagePanel
+from napari_sam.session.embedding.phase import Phase
+from napari_sam.session.state import SessionState
+
+
+@pytest.fixture
+def panel(shown):
+    return shown(ImagePanel())
+
+
+def test_the_way_of_an_image(panel, heard):
+    requests = heard(panel, "cancel_requested", "embed_requested")
+    panel.show_state(SessionState())
+    assert panel._status.text() == "No image selected"
+    assert not panel._button.isVisible()
+    panel.show_state(SessionState(Phase.LOADING, has_image=True))
+    assert panel._status.text().startswith("Loading the model … ")
+    panel.show_state(SessionState(Phase.EMBEDDING, progress=0.5, has_image=True))
+    assert panel._progress.isVisible()
+    assert panel._button.text() == "Cancel"
+    panel._button.click()
+    panel._show_progress()  # as the timer does
+    assert panel._progress.value() == 50
+    assert panel._status.text().startswith("Embedding … ")
+    panel.show_state(SessionState(Phase.CANCELLED, has_image=True))
+    assert panel._status.text() == "Embedding cancelled"
+    assert not panel._progress.isVisible()
+    assert panel._button.text() == "Embed"
+    panel._button.click()
+    panel.show_state(SessionState(Phase.READY, has_image=True))
+    assert panel._status.text().startswith("Ready, embedded in ")
+    assert not panel._button.isVisible()
+    assert requests == [("cancel_requested",), ("embed_requested",)]
+
+
+def test_a_failure_is_named_and_can_be_tried_again(panel):
+    panel.show_state(SessionState(Phase.FAILED, has_image=True))
+    assert panel._status.text() == "Could not embed the image; see below"
+    assert panel._button.text() == "Embed"
+
+
+def test_button_and_bar_keep_their_place_when_hidden(panel):
+    heights = []
+    for phase in (Phase.EMBEDDING, Phase.READY, Phase.EMBEDDING):
+        panel.show_state(SessionState(phase, has_image=True))
+        heights.append(panel.sizeHint().height())
+    assert len(set(heights)) == 1

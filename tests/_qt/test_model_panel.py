@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_sam._qt.model_panel import ModelPanel
+from napari_sam.catalogue.offers import Offer
+from napari_sam.catalogue.table import EMBEDDED, MODELS
+from napari_sam.session.models.fetching import SupplyState
+from napari_sam.session.models.model_choice import ModelChoice, Runtime
+from napari_sam.session.state import SessionState
+
+MISSING = next(model for model in MODELS if model.embedded is None and model.url is not None)
+OFFERS = (
+    Offer(EMBEDDED.name, EMBEDDED, EMBEDDED.embedded),
+    Offer(MISSING.name, MISSING, None),
+    Offer("mine.pt", None, Path("/models/mine.pt")),
+)
+REQUESTS = "model", "download", "file", "cancel", "device", "exact", "list"
+
+
+@pytest.fixture
+def panel(shown):
+    panel = shown(ModelPanel())
+    panel.set_offers(OFFERS)
+    panel.expand(animate=False)
+    return panel
+
+
+def pick(combo, row):
+    combo.setCurrentIndex(row)
+    combo.activated.emit(row)
+
+
+def test_the_model_in_use_is_shown(panel):
+    assert panel.combo.offer == OFFERS[0]
+    assert panel.title == f"Model: {EMBEDDED.name}"
+    panel.show_state(SessionState(runtime=Runtime("cpu", "float32", "bfloat16", ())))
+    assert panel.title.startswith(f"Model: {EMBEDDED.name} on cpu")
+    assert panel._exact.isChecked()
+    assert panel._exact.isEnabled()
+    choice = ModelChoice().with_weights("mine.pt", Path("/models/mine.pt"))
+    panel.show_state(SessionState(wish=choice))
+    assert panel.combo.offer == OFFERS[2]
+
+
+def test_each_kind_of_model_is_requested_in_its_way(panel, heard):
+    requests = heard(panel, *(f"{name}_requested" for name in REQUESTS))
+    pick(panel.combo, 0)
+    pick(panel.combo, 2)
+    pick(panel.combo, 1)  # has to be downloaded first
+    assert requests == [
+        ("model_requested", EMBEDDED),
+        ("file_requested", Path("/models/mine.pt")),
+    ]
+    assert panel._download.isVisible()
+    assert "not on this computer" in panel._description.text()
+    panel._download.click()
+    assert requests[2:] == [("download_requested", MISSING)]
+
+
+def test_a_download_shows_its_progress_and_can_be_cancelled(panel, heard):
+    requests = heard(panel, "cancel_requested")
+    pick(panel.combo, 1)
+    panel.show_supply(SupplyState(downloading=MISSING))
+    assert panel._task.text() == f"Requesting {MISSING.name} …"
+    assert panel._progress.maximum() == 0  # indeterminate
+    assert not panel._download.isVisible()
+    panel.show_supply(SupplyState(downloading=MISSING, fraction=0.25))
+    assert panel._task.text() == f"Downloading {MISSING.name} …"
+    assert panel._progress.value() == 250
+    panel._cancel.click()
+    assert requests == [("cancel_requested",)]
+    panel.show_supply(SupplyState())
+    assert not panel._progress.isVisible()
+    assert panel.combo.offer == OFFERS[0]  # what is in use again
+
+
+def test_device_and_precision_are_requested(panel, heard):
+    requests = heard(panel, "device_requested", "exact_requested")
+    panel.show_state(
+        SessionState(runtime=Runtime("cpu", "float32", "bfloat16", ()), devices=("cpu", "cuda:0"))
+    )
+    texts = [panel._device.itemText(row) for row in range(panel._device.count())]
+    assert texts == ["auto", "cpu", "cuda:0"]
+    pick(panel._device, 2)
+    panel._exact.click()
+    assert requests == [("device_requested", "cuda:0"), ("exact_requested", False)]
+    panel.show_state(SessionState(runtime=Runtime("cpu", "float32", "float32", ())))
+    assert not panel._exact.isEnabled()
+
+
+def test_the_list_is_requested_when_it_opens(panel, heard):
+    requests = heard(panel, "list_requested")
+    panel.combo.showPopup()
+    panel.combo.hidePopup()
+    assert requests == [("list_requested",)]
+    model = panel.combo.model()
+    assert model.index(2, 0).data() == "mine.pt"
+    assert model.index(1, 2).data() == "no"

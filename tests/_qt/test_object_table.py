@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import pytest
+from app_model.types import KeyBinding
+from qtpy.QtCore import Qt
+
+from napari_sam._qt.object_columns import PlaneAxes
+from napari_sam._qt.object_model import ObjectModel
+from napari_sam._qt.object_table import ObjectTable
+from napari_sam.session.objects.records import ObjectRecord
+
+REQUESTS = "go", "reopen", "remove", "merge", "change", "command"
+
+
+def record(label_id, area_px=10, **details):
+    return ObjectRecord(label_id, (label_id, 0, 0), (label_id + 1, 4, 4), area_px, **details)
+
+
+RECORDS = (record(1, 30), record(2, 20, class_name="Coin"), record(3, 10, note="worn edge"))
+
+
+@pytest.fixture
+def table(shown):
+    table = shown(ObjectTable())
+    table.set_records(RECORDS, PlaneAxes(sliced=(0,)))
+    return table
+
+
+def cells(model, column):
+    return [model.index(row, column).data() for row in range(model.rowCount())]
+
+
+def ids(table):
+    return cells(table._model, 0)
+
+
+def select(table, *label_ids):
+    table.clear_selection()
+    selection = table.view.selectionModel()
+    flags = selection.SelectionFlag.Select | selection.SelectionFlag.Rows
+    for label_id in label_ids:
+        selection.select(table._model.index(table._model.row_of(label_id), 0), flags)
+
+
+def test_values_of_the_columns(table):
+    assert ids(table) == [1, 2, 3]
+    assert cells(table._model, 1) == ["", "Coin", ""]
+    assert cells(table._model, 3) == [30, 20, 10]
+    assert cells(table._model, 6) == ["1", "2", "3"]
+    table.set_axes(PlaneAxes(pixel_area=0.5, unit="um"))
+    assert cells(table._model, 3) == ["15.00", "10.00", "5.00"]
+    header = table._model.headerData(3, Qt.Orientation.Horizontal, Qt.ItemDataRole.DisplayRole)
+    assert header == "area (um²)"
+    assert cells(table._model, 6) == ["", "", ""]
+
+
+def test_sorting_and_filtering_follow_changes(table):
+    table.view.sortByColumn(3, Qt.SortOrder.AscendingOrder)
+    assert ids(table) == [3, 2, 1]
+    table.update_records({1: record(1, 5), 2: None, 9: record(9, 7)})
+    assert ids(table) == [1, 9, 3]
+    table._model.set_text("EDGE worn")
+    assert ids(table) == [3]
+    table.update_records({9: record(9, 7, note="worn at the edge"), 3: None})
+    assert ids(table) == [9]
+    table._model.set_text("")
+    assert ids(table) == [1, 9]
+
+
+def test_the_selection_stays_with_its_objects(table):
+    select(table, 1, 3)
+    table.view.sortByColumn(3, Qt.SortOrder.AscendingOrder)
+    assert table.selected == [3, 1]
+    table.update_records({3: record(3, 100)})
+    assert table.selected == [1, 3]
+
+
+def test_buttons_act_on_the_selection(table, heard):
+    requests = heard(table, *(f"{name}_requested" for name in REQUESTS))
+    buttons = table.buttons
+    assert not any(b.isEnabled() for b in (buttons._reopen, buttons._delete, buttons._merge))
+    select(table, 2)
+    buttons._reopen.click()
+    buttons._merge.click()  # takes two
+    select(table, 1, 3)
+    buttons._reopen.click()  # takes one
+    buttons._merge.click()
+    buttons._delete.click()
+    buttons._class.setEditText(" ring ")
+    buttons._on_class()
+    buttons._class.setEditText("")
+    buttons._on_class()
+    assert requests == [
+        ("reopen_requested", 2),
+        ("merge_requested", [1, 3]),
+        ("remove_requested", [1, 3]),
+        ("change_requested", [1, 3], "class_name", "ring"),
+        ("change_requested", [1, 3], "class_name", None),
+    ]
+
+
+def test_a_change_in_a_selected_row_is_for_all_of_them(table, heard):
+    requests = heard(table, "change_requested")
+    model = table._model
+    select(table, 1, 3)
+    edit, check = Qt.ItemDataRole.EditRole, Qt.ItemDataRole.CheckStateRole
+    assert model.setData(model.index(0, 7), " look ", edit)
+    assert model.setData(model.index(1, 2), Qt.CheckState.Checked, check)
+    assert model.setData(model.index(1, 1), " ", edit)
+    assert not model.setData(model.index(0, 0), 9, edit)
+    assert requests == [
+        ("change_requested", [1, 3], "note", "look"),
+        ("change_requested", [2], "reviewed", True),
+        ("change_requested", [2], "class_name", None),
+    ]
+    assert cells(model, 7) == ["", "", "worn edge"]  # shown once it is made
+
+
+def test_steps_go_through_the_rows_as_they_are_shown(table, heard):
+    requests = heard(table, "go_requested")
+    table.view.sortByColumn(3, Qt.SortOrder.AscendingOrder)
+    assert (table.neighbour(1), table.neighbour(-1)) == (3, 1)
+    table.select(2)
+    assert table.selected == [2]
+    assert (table.neighbour(1), table.neighbour(-1)) == (1, 3)
+    table.select(1)
+    assert table.neighbour(1) is None
+    assert requests == [("go_requested", 2), ("go_requested", 1)]
+
+
+def test_keys_ask_for_commands(table, heard, qtbot):
+    requests = heard(table, "command_requested")
+    table.set_keys({KeyBinding.from_str("Shift+M"): "previous_object"})
+    qtbot.keyClick(table.view, Qt.Key.Key_M)
+    qtbot.keyClick(table.view, Qt.Key.Key_M, Qt.KeyboardModifier.ShiftModifier)
+    assert requests == [("command_requested", "previous_object")]
+    table.show_keys({"reopen": "O", "remove": ""})
+    assert table.buttons._reopen.toolTip().endswith("(O with the cursor on it)")
+    assert "(" not in table.buttons._delete.toolTip()
+
+
+def test_progress_and_marks(table):
+    table.update_records({2: record(2, 20, reviewed=True)})
+    assert table.progress == table._progress.text() == "1 of 3 reviewed"
+    table.highlight(3)
+    role = Qt.ItemDataRole.BackgroundRole
+    marks = [table._model.index(row, 0).data(role) is not None for row in range(3)]
+    assert marks == [False, False, True]
+    table.highlight(None)
+    assert table._model.index(2, 0).data(role) is None
+    table.highlight(99)  # has no row
+
+
+def test_classes_have_their_colours_and_what_is_typed_stays(table):
+    table.buttons._class.setEditText("ri")
+    table.set_classes({"Coin": "#102030", "ring": "#405060"})
+    assert table.buttons._class.currentText() == "ri"
+    assert table._model.index(1, 1).data(Qt.ItemDataRole.DecorationRole).name() == "#102030"
+
+
+@pytest.mark.parametrize("gone", [(1,), (2, 3), (1, 3), (1, 2, 3)])
+def test_runs_of_rows_are_removed_with_their_signals(qtbot, gone):
+    model = ObjectModel()
+    model.set_records(RECORDS, PlaneAxes())
+    removed = []
+    model.rowsRemoved.connect(lambda _, first, last: removed.append(last - first + 1))
+    model.update_records(dict.fromkeys(gone))
+    assert sum(removed) == len(gone)
+    assert cells(model, 0) == [label_id for label_id in (1, 2, 3) if label_id not in gone]
+    assert model.count == model.rowCount()

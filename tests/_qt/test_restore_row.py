@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from napari_sam._qt.restore_row import RestoreRow
+from napari_sam.session.journal.files import JournalSummary
+
+
+def journal(n_objects, is_closed=False, age_s=0.0):
+    header = {"image": {"name": "coins", "source": "/data/coins.tif"}}
+    return JournalSummary(Path("a"), header, n_objects, time.time() - age_s, is_closed)
+
+
+@pytest.fixture
+def row(qtbot):
+    row = RestoreRow()
+    qtbot.addWidget(row)
+    return row
+
+
+def test_the_newest_is_named(row):
+    assert row.isHidden()
+    row.show_offer((journal(3),))
+    text = row._text.text()
+    assert text.startswith("3 unsaved objects on 'coins' (to")
+    assert text.endswith("; napari did not exit cleanly).")
+    assert "/data/coins.tif" in row._text.toolTip()
+    row.show_offer((journal(1, is_closed=True, age_s=10 * 86400), journal(2), journal(2)))
+    text = row._text.text()
+    assert text.startswith("1 unsaved object on 'coins' (20")
+    assert "widget closed or layer deleted" in text
+    assert text.endswith("2 older sets can be restored next.")
+    row.show_offer(())
+    assert row.isHidden()
+
+
+def test_discarding_takes_two_presses(row, heard):
+    requests = heard(row, "restore_requested", "discard_requested")
+    row.show_offer((journal(3),))
+    row._discard.click()
+    assert requests == []
+    assert row._discard.text() == "Really discard"
+    row.show_offer((journal(2),))  # another offer asks again
+    assert row._discard.text() == "Discard"
+    row._discard.click()
+    row._discard.click()
+    row._restore.click()
+    assert requests == [("discard_requested",), ("restore_requested",)]
+
+
+def test_progress_takes_the_place_of_the_buttons(row):
+    row.show_offer((journal(3),))
+    row.show_progress(0.4)
+    assert row._progress.value() == 40
+    assert not row._progress.isHidden()
+    assert row._restore.isHidden()
+    assert row._discard.isHidden()

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtWidgets import QFileDialog
+
+from napari_sam._qt.session_file_row import SessionFileRow
+
+
+def test_files_are_requested_one_at_a_time(qtbot, heard, monkeypatch, tmp_path):
+    row = SessionFileRow(lambda: "coins")
+    qtbot.addWidget(row)
+    requests = heard(row, "open_requested")
+    name = str(tmp_path / "a.sam-session.jsonl")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (name, ""))
+    row._open.click()
+    assert requests == [("open_requested", Path(name))]
+    row.show_busy(True)
+    row.show_progress(0.3)
+    assert row._progress.value() == 30
+    row._open.click()
+    assert len(requests) == 1
+    row.show_busy(False)
+    assert row._progress.isHidden()
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("", ""))
+    row._open.click()  # cancelled
+    assert len(requests) == 1

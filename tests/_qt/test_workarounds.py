@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from qtpy.QtCore import QEvent, QObject
+from qtpy.QtGui import QMovie
+from qtpy.QtWidgets import QApplication, QLabel, QMainWindow, QVBoxLayout, QWidget
+
+from napari_sam._qt.workarounds import (
+    CalmStatusBar,
+    FixedHeightLabel,
+    PanelColumn,
+    pause_spinners,
+)
+from napari_sam.session.state import SessionState
+
+
+class LayoutCounter(QObject):
+    def __init__(self, widget):
+        super().__init__()
+        self.count = 0
+        widget.installEventFilter(self)
+
+    def eventFilter(self, _, event):
+        self.count += event.type() == QEvent.Type.LayoutRequest
+        return False
+
+
+def test_a_label_of_fixed_height_redoes_a_layout_only_to_grow(shown):
+    outer, label = QWidget(), FixedHeightLabel(min_lines=2)
+    QVBoxLayout(outer).addWidget(label)
+    shown(outer, width=200)
+    QApplication.processEvents()
+    counter = LayoutCounter(outer)
+    for text in ("one", "another", ""):
+        label.set_text(text)
+        QApplication.processEvents()
+    assert label.text() == ""
+    assert counter.count == 0
+    height = label.height()
+    label.set_text("many words that take more than two lines at this width " * 3)
+    QApplication.processEvents()
+    assert counter.count > 0
+    tall = label.height()
+    assert tall > height
+    label.set_text("few words")
+    QApplication.processEvents()
+    assert label.height() == tall  # what is below stays in its place
+
+
+def test_a_column_is_as_wide_as_its_widest_panel(shown):
+    column, panel = PanelColumn(), QWidget()
+    panel.setMinimumWidth(300)
+    column.add(panel)
+    shown(column, width=400)
+    QApplication.processEvents()
+    least = column.minimumSizeHint().width()
+    assert least > 300
+    panel.setMinimumWidth(350)
+    QApplication.processEvents()
+    assert column.minimumSizeHint().width() == least + 50
+
+
+def test_the_status_bar_is_repainted_with_previews(shown, qtbot):
+    window, widget = QMainWindow(), QWidget()
+    window.setCentralWidget(widget)
+    bar = window.statusBar()
+    shown(window)
+    calm = CalmStatusBar(widget)
+    calm.calm(True)
+    bar.repaint()
+    qtbot.waitUntil(lambda: not bar.updatesEnabled())
+    calm.show_state(SessionState(preview=SimpleNamespace()))
+    assert bar.updatesEnabled()
+    calm.calm(False)
+    assert bar.updatesEnabled()
+    bar.repaint()
+    QApplication.processEvents()
+    assert bar.updatesEnabled()
+
+
+def test_spinners_are_paused(qtbot):
+    window = QWidget()
+    qtbot.addWidget(window)
+    label, plain = QLabel(window), QLabel(window)
+    label.setMovie(QMovie())
+    pause_spinners(window)
+    assert label.movie().state() in (QMovie.MovieState.Paused, QMovie.MovieState.NotRunning)
+    assert plain.movie() is None
