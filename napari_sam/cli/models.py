@@ -217,7 +217,7 @@ def convert(source: Path, target: Path, overwrite: bool) -> None:
     Hugging Face's SamModel was saved to. Code inside it is never run.
     """
     from napari_sam.model import CheckpointError
-    from napari_sam.model.checkpoints.conversion import convert as convert_checkpoint
+    from napari_sam.model.conversion import convert as convert_checkpoint
 
     try:
         done = convert_checkpoint(source, target, overwrite)

@@ -164,7 +164,7 @@ def test_what_cannot_be_kept_is_no_success(stack_file, tmp_path, monkeypatch):
     monkeypatch.setenv("NAPARI_SAM_EMBEDDINGS", str(stack_file))
     result = run(stack_file)
     assert result.exit_code == 1
-    assert f"Error: Embeddings cannot be kept in {stack_file}" in result.output
+    assert f"Error: Could not store embeddings in {stack_file}" in result.output
 
 
 def test_it_says_beforehand_what_there_is_no_room_for(stack_file, monkeypatch):

@@ -1,4 +1,4 @@
-"""The image embeddings that are in memory."""
+"""Image embeddings in memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEFAULT_CAPACITY_BYTES: Final = 2**29
 
 
 class EmbeddingCache:
-    """The image embeddings used last, up to a number of bytes; safe to share between threads."""
+    """The most recently used image embeddings, up to a number of bytes; thread-safe."""
 
     def __init__(self, capacity_bytes: int = DEFAULT_CAPACITY_BYTES) -> None:
         self.capacity_bytes = capacity_bytes
@@ -20,7 +20,7 @@ class EmbeddingCache:
         self._lock = threading.Lock()
 
     def get(self, key: str) -> ImageEmbedding | None:
-        """Return the embedding stored under `key`, which counts as a use, or None."""
+        """Return the embedding of `key`, or None; counts as a use."""
         with self._lock:
             embedding = self._embeddings.get(key)
             if embedding is not None:
@@ -28,7 +28,7 @@ class EmbeddingCache:
             return embedding
 
     def put(self, key: str, embedding: ImageEmbedding) -> None:
-        """Store `embedding` under `key` and let the oldest go if there are too many bytes."""
+        """Add an embedding, and drop the least recently used ones beyond the capacity."""
         with self._lock:
             self._embeddings[key] = embedding
             self._embeddings.move_to_end(key)

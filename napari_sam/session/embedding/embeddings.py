@@ -1,4 +1,4 @@
-"""Image planes become embeddings, which are kept and found again by their pixels."""
+"""Embed image planes, and find embeddings again by the pixels of their tiles."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from napari_sam.session.jobs import Job
 from napari_sam.session.models.model_choice import ModelChoice, Runtime, find_runtime
 
 LoadPredictor = Callable[[ModelChoice, Runtime], Engine | PromptableModel]
-"""Makes what encodes and decodes; called on the encode thread."""
+"""Loads a model; called on the encode thread."""
 
 _THUMBNAIL_PX: Final = (96, 288)
-"""Height and width that a thumbnail does not fall below both of; it stays below twice as much."""
+"""Height and width; a thumbnail has at least one of them, and less than twice as much."""
 _HEADER_BYTES: Final = 512
-"""More than a file on disk adds to it."""
+"""Upper limit of what a file adds to an embedding."""
 _IN_MEMORY: Final = 4
 """How much larger it is in memory, at most, with what a decoder computes once per image."""
 
 
 def content_key(image: NDArray[np.uint8]) -> str:
-    """Return a key that two images share only if their shapes and all their pixels agree."""
+    """Return a key that two images share only if all their pixels agree."""
     digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
     digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()
 
 
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return an image small enough to be kept and shown, by means of its pixels."""
+    """Return a small version of an image: means of its pixels."""
     factors = (length // least for length, least in zip(image.shape, _THUMBNAIL_PX, strict=False))
     return means(image, max(1, *factors)).copy()
 
@@ -52,31 +52,31 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 class EmbeddedTile:
     """A tile of an image plane that is ready to be prompted."""
 
-    decoder: MaskDecoder  # what decodes its prompts
-    embedding: ImageEmbedding  # what the mask decoder needs to know of it
-    tile: Tile  # where it lies in the plane
+    decoder: MaskDecoder
+    embedding: ImageEmbedding  # for the decoder
+    tile: Tile
     uniform_reason: str  # why all its pixels look the same to the model; empty if they do not
-    # what the model got, made small; None if it was somebody else's
+    # a small version of what the model saw; None if the embedding was imported
     thumbnail: NDArray[np.uint8] | None
     weights: Path | None = None  # the model's checkpoint; None: the one inside the package
-    is_new: bool = False  # whether it was computed now, and not found
+    is_new: bool = False  # whether it was computed rather than found
 
     def to_pixels(self, places_xy: NDArray[np.float32] | None) -> NDArray[np.float64] | None:
-        """Bring places in the plane to the pixels of the tile as they were read."""
+        """Convert points in the plane to pixels of the tile as it was read."""
         if places_xy is None:
             return None
         height, width = self.embedding.original_size
         factor = np.array([width / self.tile.width, height / self.tile.height])
         corner = np.array([self.tile.left, self.tile.top])
         places = places_xy.astype(np.float64).reshape(-1, 2)
-        # Whole numbers are the centres of pixels, of whatever size.
+        # Integers are the centres of pixels, of whatever size.
         local: NDArray[np.float64] = (places - corner) * factor + (factor - 1) / 2
         return local.reshape(places_xy.shape)
 
 
 @dataclass(frozen=True)
 class _Content:
-    """What is known of a tile's pixels."""
+    """What is remembered of a tile's pixels."""
 
     key: str
     uniform_reason: str = ""
@@ -84,7 +84,7 @@ class _Content:
 
 
 class Embedder:
-    """Turns image planes into embeddings with one model; loads it on the first thread that asks."""
+    """Embeds the tiles of image planes with one model, which the first caller loads."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class Embedder:
         self._load_lock = threading.Lock()
         self._contents: WeakKeyDictionary[ImagePlane, dict[Tile, _Content]] = WeakKeyDictionary()
         self.runtime: Runtime | None = None
-        """What the model runs on; None until loading has begun."""
+        """What the model runs on; None until loading begins."""
 
     @property
     def is_loaded(self) -> bool:
@@ -122,7 +122,7 @@ class Embedder:
 
     @property
     def capacity_tiles(self) -> int:
-        """How many tiles can be kept at the same time: on disk, or else in memory."""
+        """Number of tiles that can be kept at the same time: on disk, or else in memory."""
         spec = self.spec if self._engine is None else self._engine.encoder.spec
         if self._store is not None:
             return self._store.room_bytes() // (spec.embedding_nbytes + _HEADER_BYTES)
@@ -130,7 +130,7 @@ class Embedder:
 
     @property
     def trouble(self) -> str:
-        """Says why embeddings do not outlive the program although they should."""
+        """Why embeddings cannot be stored; empty if they can."""
         return "" if self._store is None else self._store.trouble
 
     def warm_up(self) -> None:
@@ -211,7 +211,7 @@ class Embedder:
         stored_key = "" if store is None else f"{key}-{encoder.fingerprint}"
         arrays = None if store is None else store.get(stored_key)
         if arrays is not None:
-            with suppress(ValueError):  # somebody has exchanged the file for another's
+            with suppress(ValueError):  # the file was replaced by that of another model
                 return engine.decoder.from_arrays(arrays, image.shape[:2]), False
         embedding = encoder.encode(image, on_block=lambda done, total: report(done / total))
         if store is not None:

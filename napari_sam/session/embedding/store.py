@@ -1,4 +1,4 @@
-"""Embeddings on disk, found again by what they were computed from."""
+"""Embeddings on disk, under keys of what they were computed from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from napari_sam.storage.atomic import atomic_write, remove_abandoned
 from napari_sam.storage.folders import embeddings_folder
 
 DEFAULT_CAPACITY_BYTES: Final = 4 * 2**30
-"""Some thousand embeddings in float32."""
+"""About a thousand embeddings of SAM in float32."""
 
 _SUFFIX: Final = ".safetensors"
 _ABANDONED_S: Final = 3600.0
@@ -48,15 +48,15 @@ class StoreUsage:
 class EmbeddingStore:
     """A folder of embeddings, one file each, that several programs may share.
 
-    A file gets its name when it is complete; one that is damaged is removed when it is read.
-    Nothing here raises for a disk that is full or may not be written: then nothing is kept.
+    A file gets its name when it is complete; a damaged one is removed when it is read. A disk that
+    is full or read-only raises nothing: then nothing is stored.
 
     Parameters
     ----------
     folder : Path, optional
         `embeddings_folder` by default.
     capacity_bytes : int
-        The least recently used files go when their sum exceeds this.
+        Total size of the files above which the least recently used ones are removed.
     """
 
     changed = Signal(StoreUsage)
@@ -70,27 +70,27 @@ class EmbeddingStore:
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="napari-sam-store")
         self._last: Future[None] | None = None
         self.trouble = ""
-        """Says why something that was put is not kept; empty if all is well."""
+        """Why an embedding could not be stored; empty if none failed."""
 
     def get(self, key: str) -> EmbeddingArrays | None:
-        """Read the embedding stored under `key`; None if there is none, or no sound one."""
+        """Read the embedding of `key`; None if there is none, or it is damaged."""
         path = self._path(key)
         if not path.is_file():
             return None
         try:
             arrays = _read(path)
         except Exception as error:
-            # A damaged file can be wrong in any way; it is of no use in any case.
+            # A damaged file can raise anything.
             _LOGGER.info("The stored embedding %s is damaged: %s", path, error)
             with suppress(OSError):
                 path.unlink(missing_ok=True)
             return None
         with suppress(OSError):
-            os.utime(path)  # used last now
+            os.utime(path)  # the time of last use
         return arrays
 
     def put(self, key: str, arrays: EmbeddingArrays) -> None:
-        """Store an embedding under `key`, soon, on a thread of the store's own."""
+        """Store an embedding, on the store's own thread."""
         with suppress(RuntimeError):  # closed meanwhile
             self._last = self._writer.submit(self._write, key, arrays)
 
@@ -105,10 +105,10 @@ class EmbeddingStore:
         return StoreUsage(len(sizes), sum(sizes))
 
     def room_bytes(self) -> int:
-        """Return how much could be kept at the same time if all that is there went."""
-        there = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        """Return the capacity in bytes, limited by the free space on the disk."""
+        folders = (self.folder, *self.folder.parents)
         try:
-            free = shutil.disk_usage(there).free
+            free = shutil.disk_usage(next(filter(Path.exists, folders))).free
         except OSError:
             return self._capacity_bytes
         return min(self._capacity_bytes, free + self.usage().size_bytes)
@@ -120,7 +120,7 @@ class EmbeddingStore:
                 path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Take nothing more; what was put is still written."""
+        """Accept nothing more; pending embeddings are still written."""
         self._writer.shutdown(wait=False)
 
     def _path(self, key: str) -> Path:
@@ -144,13 +144,13 @@ class EmbeddingStore:
             with atomic_write(path) as partial:
                 _save(arrays, partial)
             self.changed.emit(self._make_room())
-        except Exception as error:  # safetensors' own, for a full disk
+        except Exception as error:  # safetensors raises its own for a full disk
             if not self.trouble:
-                self.trouble = f"Embeddings cannot be kept in {self.folder}: {error}"
+                self.trouble = f"Could not store embeddings in {self.folder}: {error}"
                 _LOGGER.warning("%s", self.trouble)
 
     def _make_room(self) -> StoreUsage:
-        """Remove what is too much; return what stays."""
+        """Remove the least recently used files beyond the capacity; return what is left."""
         files = sorted(self._files(), key=lambda file: file[2])
         count, size_bytes = len(files), sum(size for _, size, _ in files)
         for path, size, _ in files[:-1]:
@@ -170,10 +170,10 @@ def _save(arrays: EmbeddingArrays, path: Path) -> None:
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
-    """Read a file; raise whatever if it is not as it was written.
+    """Read a file; a damaged one raises some exception.
 
-    By hand, because safetensors has no bfloat16 for NumPy: the length of a JSON header, the header,
-    then the arrays.
+    Without safetensors, which has no bfloat16 for NumPy. A file is the length of a JSON header, the
+    header, and the arrays.
     """
     content = bytearray(path.read_bytes())  # so that the arrays can be written to
     start = 8 + int.from_bytes(content[:8], "little")

@@ -1,4 +1,4 @@
-"""From the data of an image to the (H, W, 3) uint8 plane that the model reads."""
+"""An image plane, and how its data become the (H, W, 3) uint8 pixels that the model sees."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from napari_sam.session.image.intensity import Colours, ImageRange, Limits, fini
 from napari_sam.session.image.tiles import Tile, TilePyramid
 
 _MIN_STRIP_ROWS: Final = 128
-"""Chunks of less rows are read several at a time."""
+"""Chunks with fewer rows are read several at a time."""
 _MAX_STRIP_PIXELS: Final = 2**24
-"""How much of a large image is read at a time."""
+"""Pixels of a large image that are read at a time."""
 _FLOAT32_LIMIT: Final = 1e30
 _NOTHING: Final = (np.inf, -np.inf)
-"""The range of no value at all."""
+"""The range of an empty set of values."""
 
 
 class ImageError(ValueError):
-    """The image cannot be segmented as it is; the message says what to do."""
+    """The image cannot be segmented; the message says what to do."""
 
 
 class TileEmbeddings(Protocol):
@@ -48,36 +48,35 @@ class TileEmbeddings(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ImagePlane:
-    """One 2-D view of an image: what to read, and how its values map to what the model sees.
+    """A 2-D plane of an image, and how its values map to what the model sees.
 
-    Building it is cheap and reads no pixels; `read` does the work and may run on any thread.
+    Creating one is cheap and reads no pixels; `read` does the work and may run on any thread.
 
     Parameters
     ----------
     data : array_like
         (H, W) intensities, (H, W, 3) / (H, W, 4) colours if `is_rgb`, or (H, W, C) if there are
-        `channels`; NumPy or anything else that has a shape and a dtype and of which a region
-        ``data[rows, columns]`` can be read. A ``chunks`` like zarr's tells which rows are read
-        together.
+        `channels`. NumPy, or anything else with a shape, a dtype and regions
+        ``data[rows, columns]``. If it has ``chunks`` as zarr does, whole chunks are read at a time.
     is_rgb : bool
         Whether the last axis holds colours.
     contrast_limits : (float, float), optional
         The intensities shown as black and white; by default the smallest and the largest finite
         value (0 and 255 for uint8). Unused for colours, and with `image_range`.
     name : str
-        What messages call the image.
+        The image's name in messages.
     coarser : tuple of array_like
         The same plane at lower resolutions, like `data`, the highest first.
     gamma : float
         Exponent of the intensities between the contrast limits. Unused for colours.
     image_range : ImageRange, optional
-        Knows what is black and white, for each channel.
+        The values that become black and white, for each channel.
     channels : tuple of int
         Which channels of the image the last axis of `data` holds, if it does.
     colours : tuple of (int or None)
         Which of the channels are red, green and blue; with a single one the plane is gray.
     embeddings : TileEmbeddings, optional
-        Those of its tiles that were computed elsewhere.
+        Embeddings of its tiles that were computed elsewhere.
 
     Raises
     ------
@@ -129,11 +128,11 @@ class ImagePlane:
 
     @property
     def whole(self) -> Tile:
-        """The plane as one tile, of no pyramid in particular."""
+        """The plane as one tile, independent of any pyramid."""
         return Tile(0, 0, 0, *self.shape)
 
     def pyramid(self, spec: ModelSpec) -> TilePyramid:
-        """Return the tiles that it may be embedded in by a model."""
+        """Return the tiles in which a model embeds it."""
         if self.embeddings is not None:
             return self.embeddings.pyramid
         return TilePyramid(self.shape, spec)
@@ -141,24 +140,24 @@ class ImagePlane:
     def read(
         self, input_side: int, tile: Tile | None = None, check: Callable[[], None] = lambda: None
     ) -> NDArray[np.uint8]:
-        """Read the pixels of a tile as the model wants them.
+        """Read the pixels of a tile as the model sees them.
 
-        Of a large tile only as much as the model can see: the coarsest resolution that has it
-        all, and means of its pixels where there is no such resolution.
+        A large tile is reduced to the detail that the model can see: by the coarsest resolution
+        that has it, and by means of pixels where there is none.
 
         Parameters
         ----------
         input_side : int
             Side of the model's square input.
         tile : Tile, optional
-            What to read; the whole plane by default.
+            The tile to read; the whole plane by default.
         check : callable, optional
-            Called between two reads from the disk; what it raises comes out here.
+            Called between two reads from the disk; an exception it raises ends the read.
 
         Returns
         -------
         (h, w, 3) uint8 ndarray
-            Red, green, blue; the longer side below twice the input, or the tile in its own. Gray
+            Red, green, blue; the longer side is less than twice the input's, or the tile's. Gray
             values are mapped from black and white to 0..255 and repeated; NaN becomes black,
             infinities black or white. Alpha is dropped.
         """
@@ -178,7 +177,7 @@ class ImagePlane:
     ) -> str:
         """Return why all pixels of a tile look the same to the model, given that they do.
 
-        Reads the tile once more, which is as rare as that is.
+        Reads the tile once more.
         """
         data, rows, columns = self._source(tile, input_side)
         ranges = []
@@ -186,12 +185,13 @@ class ImagePlane:
             check()
             pixels = np.atleast_3d(np.asarray(data[strip, columns]))
             pixels = pixels[..., :3] if self.is_rgb else pixels
-            ranges.append([finite_range(one) or _NOTHING for one in np.moveaxis(pixels, -1, 0)])
+            channels = np.moveaxis(pixels, -1, 0)
+            ranges.append([finite_range(channel) or _NOTHING for channel in channels])
         lows, highs = np.min(ranges, axis=0)[:, 0], np.max(ranges, axis=0)[:, 1]
         if (lows > highs).all():
             return (
-                f"SAM sees nothing here: no pixel of '{self.name}' has a finite value, all are "
-                "NaN or infinite, so there is nothing to click on."
+                f"SAM sees nothing here: all pixels of '{self.name}' are NaN or infinite, so there "
+                "is nothing to click on."
             )
         if (lows >= highs).all():
             values = ", ".join(f"{low:g}" for low in lows if np.isfinite(low))
@@ -200,15 +200,15 @@ class ImagePlane:
                 f"({values}), so there is nothing to click on."
             )
         return (
-            f"All pixels of '{self.name}' look the same to SAM, though their values differ: change "
-            "the layer's contrast limits, or what SAM sees."
+            f"All pixels of '{self.name}' look the same to SAM, although their values differ: "
+            "change the layer's contrast limits or the appearance of the image."
         )
 
     def _source(self, tile: Tile, input_side: int) -> tuple[Any, slice, slice]:
         """Return the array to read a tile from, and the tile's rows and columns in it."""
         finest = best = self.data
         for data in self.coarser:
-            # One pixel more or less, where a length cannot be halved, is no reason.
+            # One pixel more or less, where a length cannot be halved, does not matter.
             scale = max(n / (m + 1) for n, m in zip(self.shape, data.shape, strict=False))
             if scale <= tile.side / input_side:
                 best = data
@@ -217,9 +217,10 @@ class ImagePlane:
         return best, *_region(tile, *(m / n for n, m in zip(self.shape, best.shape, strict=False)))
 
     def _limits(self, check: Callable[[], None]) -> list[Limits]:
-        """Return black and white of each channel, the same for all tiles; none for colours."""
+        """Return the limits of each channel, the same for all tiles; none for colours."""
         if self.image_range is not None:
-            return [self.image_range.limits(one, check) for one in self.channels or (0,)]
+            channels = self.channels or (0,)
+            return [self.image_range.limits(channel, check) for channel in channels]
         return [] if self.is_rgb else [self._limits_as_shown] * max(1, len(self.channels))
 
     def _mapped(self, pixels: NDArray[Any], limits: list[Limits]) -> NDArray[np.uint8]:
@@ -232,7 +233,7 @@ class ImagePlane:
         return _scale(pixels, limits[0], self.gamma)
 
     def _coloured(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Make red, green and blue of gray values or channels."""
+        """Turn gray values or channels into red, green and blue."""
         if pixels.ndim == 2 or pixels.shape[-1] == 1:
             return np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=-1)
         if not self.channels:
@@ -253,10 +254,10 @@ class ImagePlane:
         data = (self.data, *self.coarser)[-1]
         every = slice(0, data.shape[0]), slice(0, data.shape[1])
         ranges = [finite_range(np.asarray(data[rows, every[1]])) for rows in _strips(data, *every)]
-        found = [one for one in ranges if one is not None]
-        if not found:
+        finite = [limits for limits in ranges if limits is not None]
+        if not finite:
             return 0, 1
-        return min(low for low, _ in found), max(high for _, high in found)
+        return min(low for low, _ in finite), max(high for _, high in finite)
 
 
 def _region(tile: Tile, row_factor: float, column_factor: float) -> tuple[slice, slice]:
@@ -268,7 +269,7 @@ def _region(tile: Tile, row_factor: float, column_factor: float) -> tuple[slice,
 
 
 def _strips(data: Any, rows: slice, columns: slice, factor: int = 1) -> Iterator[slice]:
-    """Cut rows into parts that are read one by one: whole means, and whole chunks if possible."""
+    """Split rows into parts to read: whole means, and whole chunks if possible."""
     width = columns.stop - columns.start
     height = max(factor, _MAX_STRIP_PIXELS // width // factor * factor)
     chunks = getattr(data, "chunks", None)
@@ -284,7 +285,7 @@ def _strips(data: Any, rows: slice, columns: slice, factor: int = 1) -> Iterator
 
 
 def means(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Return the means of squares of pixels; what is left over at the end belongs to the last."""
+    """Return the means of squares of pixels; leftover pixels at the ends join the last squares."""
     if factor == 1:
         return pixels
     edges = [np.arange(0, max(length - factor + 1, 1), factor) for length in pixels.shape[:2]]

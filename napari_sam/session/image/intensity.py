@@ -1,4 +1,4 @@
-"""Which values of an image the model sees as black and as white."""
+"""The values of an image that the model sees as black and white."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 Limits = tuple[float, float]
-"""The values that are black and white."""
+"""The values that become black and white."""
 Colours = tuple[int | None, int | None, int | None]
-"""The channels that are red, green and blue; None: that colour stays black."""
+"""The channels shown as red, green and blue; None leaves a colour black."""
 
 MIN_CHANNELS: Final = 2
 MAX_CHANNELS: Final = 16
-"""An axis from this to that length may be one of channels."""
+"""Lengths between which an axis may hold channels."""
 _PERCENTILES: Final = (0.1, 99.9)
 _MAX_SAMPLE: Final = 2**22
-"""How many values of a channel are looked at."""
+"""Values of a channel that are sampled."""
 _MAX_SLICES: Final = 16
 _WINDOWS: Final = 4
-"""Along each side of a slice that is too large to be read at once."""
+"""Windows read along each axis of a slice that is too large to be read at once."""
 _MAX_AT_ONCE_PX: Final = 2**24
 
 
 class Intensities(StrEnum):
-    """How the values of an image become what the model sees."""
+    """How the values of an image map to what the model sees."""
 
     AS_SHOWN = "as shown"
-    """Between the layer's contrast limits, with its gamma."""
+    """The layer's contrast limits and gamma."""
     PERCENTILES = "robust percentiles"
-    """All but the darkest and the brightest thousandth of the whole image."""
+    """The range without the darkest and the brightest thousandth of the image."""
     FULL_RANGE = "full range"
-    """All that the type can hold; of floats, all that the image does."""
+    """The range of the data type; for floats, of the image."""
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """What a user has chosen about how the model sees an image."""
+    """How the user wants the model to see an image."""
 
-    intensities: Intensities = Intensities.AS_SHOWN  # where black and white come from
-    # whether `AS_SHOWN` stays with the contrast limits and gamma that there were
+    intensities: Intensities = Intensities.AS_SHOWN
+    # whether `AS_SHOWN` ignores later changes of the contrast limits and gamma
     is_pinned: bool = False
-    channel_axis: int | None = None  # the axis of the image that holds its channels
-    colours: Colours = (0, None, None)  # which of them are red, green and blue
+    channel_axis: int | None = None
+    colours: Colours = (0, None, None)
 
     @property
     def channels(self) -> tuple[int, ...]:
-        """The channels that are read, each once."""
+        """The channels in use, each once."""
         return tuple(sorted({channel for channel in self.colours if channel is not None}))
 
 
@@ -60,20 +60,20 @@ class Appearance:
 class ChannelAxis:
     """An axis of an image that may hold its channels."""
 
-    axis: int  # which one
-    count: int  # how many channels that makes
-    name: str = ""  # what the user calls it; empty if nothing
+    axis: int
+    count: int  # number of channels
+    name: str = ""  # the axis label, if the user has given one
 
 
 def first_colours(count: int) -> Colours:
-    """Return red, green and blue of an image with so many channels, until a user chooses."""
+    """Return the default colours of an image with so many channels."""
     return (0, 1, 2) if count > MIN_CHANNELS else (0, 1, None)
 
 
 class ImageRange:
-    """Black and white of a whole image: found once, by who reads first, the same for all planes.
+    """The limits of a whole image: computed at the first read, the same for all planes.
 
-    Whatever the size of the image, it is found from some million values, spread over it.
+    They are estimated from a few million values spread over the image.
     """
 
     def __init__(
@@ -89,9 +89,9 @@ class ImageRange:
         self._found: dict[int, Limits] = {}
 
     def limits(self, channel: int = 0, check: Callable[[], None] = lambda: None) -> Limits:
-        """Return black and white of a channel; from any thread, the first time reads the image."""
-        # Without a lock: who holds one could be made to wait by `check`, for whoever wants it.
-        # Two threads at the same time find the same.
+        """Return the limits of a channel, on any thread; the first call reads the image."""
+        # Without a lock: `check` may block the thread that holds it. Two threads at the same time
+        # compute the same.
         if channel not in self._found:
             self._found[channel] = self._find(channel, check)
         return self._found[channel]
@@ -110,14 +110,13 @@ class ImageRange:
         if is_full:
             return low, high
         robust_low, robust_high = np.percentile(sample, _PERCENTILES)
-        # Where nearly all values are the same, the few others are what there is to be seen.
+        # Where nearly all values are the same, the few others are what matters.
         return (float(robust_low), float(robust_high)) if robust_low < robust_high else (low, high)
 
     def _sample(self, channel: int, check: Callable[[], None]) -> NDArray[Any]:
         """Read values from slices spread over the image.
 
-        The slices are those of the last two axes, whatever is displayed, so that nothing depends
-        on it.
+        Slices along the last two axes, whichever axes are displayed.
         """
         shape = tuple(int(length) for length in self._data.shape)
         shape = shape[:-1] if self._is_rgb else shape
@@ -141,17 +140,17 @@ class ImageRange:
 
 
 def _places(lengths: list[int]) -> list[tuple[int, ...]]:
-    """Return up to so many positions along the axes that are not of the plane."""
+    """Return positions, up to `_MAX_SLICES`, along the axes outside the plane."""
     flat = _spread(math.prod(lengths), _MAX_SLICES)
     return [
-        tuple(int(n) for n in np.unravel_index(one, lengths)) if lengths else () for one in flat
+        tuple(int(n) for n in np.unravel_index(index, lengths)) if lengths else () for index in flat
     ]
 
 
 def _windows(shape: tuple[int, int], budget_px: int) -> Iterator[tuple[slice, slice, int]]:
-    """Yield rows and columns to read, and how many of them to step, for up to so many pixels.
+    """Yield rows, columns and step of the parts to read, for up to `budget_px` pixels.
 
-    Most images give a slice away only as a whole; of larger ones parts are read.
+    Most images can only be read slice by slice; of very large slices, parts are read.
     """
     if math.prod(shape) <= _MAX_AT_ONCE_PX:
         step = math.ceil(math.sqrt(math.prod(shape) / budget_px))
@@ -166,9 +165,9 @@ def _windows(shape: tuple[int, int], budget_px: int) -> Iterator[tuple[slice, sl
 
 
 def _spread(length: int, count: int) -> list[int]:
-    """Return up to so many of the places 0 to length - 1, as evenly as can be."""
+    """Return up to `count` of the positions 0 to length - 1, evenly spread."""
     count = min(length, count)
-    return [(2 * number + 1) * length // (2 * count) for number in range(count)]
+    return [(2 * index + 1) * length // (2 * count) for index in range(count)]
 
 
 def finite_range(values: NDArray[Any]) -> Limits | None:

@@ -1,4 +1,4 @@
-"""A pyramid of tiles that somebody else has laid out: side by side, each with its surroundings."""
+"""Tiles in a regular grid, each with a halo, as micro-sam lays them out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 
 
 class TileGrid(TilePyramid):
-    """Tiles of one size, and the whole plane above them."""
+    """Tiles of one size side by side, and the whole plane as the next level."""
 
     def __init__(
         self,
@@ -40,17 +40,17 @@ class TileGrid(TilePyramid):
 
     @property
     def always_useful(self) -> tuple[Tile, ...]:
-        """None: the whole plane would have to be computed, which only a large object is worth."""
+        """None: the whole plane would have to be embedded, which only a large object justifies."""
         return ()
 
     def number_of(self, tile: Tile) -> int | None:
-        """Return the index of a tile in `tiles`, None if it is not one of them."""
+        """Return the index of a tile in `tiles`; None if it is not there."""
         return self._numbers.get(tile)
 
     def number_at(self, x: float, y: float) -> int:
-        """Return the index of the tile in whose inner part, without surroundings, a place lies.
+        """Return the index of the tile whose inner part, without the halo, contains a point.
 
-        A place outside the plane counts as the nearest one inside.
+        A point outside the plane counts as the nearest one inside.
         """
         row, column = (
             min(max(0, math.floor(place + 0.5)), length - 1) // inner
@@ -59,11 +59,11 @@ class TileGrid(TilePyramid):
         return row * self._columns + column
 
     def at(self, level: int, x: float, y: float) -> Tile:
-        """Return the tile in whose inner part a place lies, or the whole plane."""
+        """Return the tile whose inner part contains a point, or the whole plane."""
         return self.tiles[self.number_at(x, y)] if level == 0 else self.whole
 
     def neighbours(self, tile: Tile) -> list[Tile]:
-        """Return the tiles right, below, left and above, as far as there are."""
+        """Return the tiles right, below, left and above, where they exist."""
         number = self.number_of(tile)
         if number is None:
             return []
@@ -77,13 +77,13 @@ class TileGrid(TilePyramid):
         ]
 
     def holds(self, tile: Tile, box: Box) -> bool:
-        """Whether a tile holds a box with room to spare, except where the plane itself ends.
+        """Whether a tile holds a box with a margin, except where the plane itself ends.
 
-        No more room than the surroundings give: a place always has a tile that holds it.
+        The margin is at most the halo, so that each point has a tile that holds it.
         """
         return not self._reaches(tile, box, min(self._margin(tile), *self.halo))
 
     def in_sight(self, view: Box | None) -> Tile:
-        """Return the tile in the middle of what the user sees, however much that is."""
+        """Return the tile in the middle of the view, whatever its size."""
         view = self.whole.box_xyxy if view is None else view
         return self.at(0, (view[0] + view[2]) / 2, (view[1] + view[3]) / 2)

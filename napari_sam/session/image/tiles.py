@@ -1,8 +1,7 @@
-"""Which rectangles of an image plane are embedded: a pyramid of overlapping tiles.
+"""The rectangles of an image plane that are embedded: a pyramid of overlapping tiles.
 
-A tile as long as the model's input shows the model its pixels as they are, a longer one shows it
-less detail of more. Tiles of one level overlap by half, so that every place lies in the middle
-half of one.
+The model sees a tile as long as its input at full resolution, and less detail of a longer one.
+Tiles of one level overlap by half, so that each point lies in the middle half of a tile.
 """
 
 from __future__ import annotations
@@ -16,36 +15,36 @@ Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in pixels of the plane."""
 
 _MAX_ENLARGEMENT: Final = 4
-"""Input pixels per pixel of the plane, along each side, in the smallest tiles. Objects some 10
-pixels wide are found much better in such tiles than in twice as long ones, and as well as in half
-as long ones (benchmarks/enlargement.py)."""
+"""Input pixels per pixel of the plane, along each axis, in the smallest tiles. Objects about 10
+pixels wide are segmented much better there than in tiles twice as long, and as well as in tiles
+half as long (benchmarks/enlargement.py)."""
 _LEAST_GAIN: Final = 1.2
-"""A level nearly as coarse as the next one is left out."""
+"""Ratio of sides below which the level before the whole plane is left out."""
 _MARGIN: Final = 1 / 16
-"""Share of a tile's side, along its inner borders, in which the model knows too little around."""
+"""Share of a tile's side, along its inner borders, where the model lacks context."""
 _SMALLEST_OBJECT: Final = 12
-"""Cells of the low-res logits below which an object is too small for a good outline."""
+"""Extent, in cells of the low-res logits, below which an object has no good outline."""
 _GOOD_OBJECT: Final = 24
-"""Cells from which on it has a good one."""
+"""Extent, in cells, from which on it has one."""
 _AROUND_VIEW: Final = 1.25
-"""How much longer a tile is than what the user sees at once."""
+"""How much longer a tile is than the view."""
 _TOUCHING: Final = 1.5
-"""Cells: how near to a border a mask ends that is cut off there."""
+"""Distance from a border, in cells, within which a mask counts as cut off."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle of an image plane that is embedded on its own."""
+    """A rectangle of an image plane that is embedded separately."""
 
     level: int  # 0 for the smallest tiles of the plane
-    top: int  # row and column of its first pixel
-    left: int  # row and column of its first pixel
-    height: int  # its size in pixels of the plane
-    width: int  # its size in pixels of the plane
+    top: int  # row of its first pixel
+    left: int  # column of its first pixel
+    height: int  # in pixels of the plane
+    width: int  # in pixels of the plane
 
     @property
     def box_xyxy(self) -> Box:
-        """Its edges in the plane, half a pixel outside the centres of its outermost pixels."""
+        """Its edges, half a pixel outside the centres of its outermost pixels."""
         return (
             self.left - 0.5,
             self.top - 0.5,
@@ -65,7 +64,7 @@ class Tile:
 
 
 class TilePyramid:
-    """All tiles of an image plane, from small ones to the whole plane."""
+    """All tiles of an image plane for a model, from small ones to the whole plane."""
 
     def __init__(self, shape: tuple[int, int], spec: ModelSpec) -> None:
         self.shape, self.spec = shape, spec
@@ -83,22 +82,22 @@ class TilePyramid:
 
     @property
     def always_useful(self) -> tuple[Tile, ...]:
-        """The tiles that are worth computing ahead, wherever the user looks."""
+        """The tiles that are worth prefetching, whatever the view is."""
         return (self.whole,)
 
     def at(self, level: int, x: float, y: float) -> Tile:
-        """Return the tile of a level in whose middle a place lies, as far as the plane allows."""
+        """Return the tile of a level whose middle is nearest to a point."""
         top, height = self._span(level, y, self.shape[0])
         left, width = self._span(level, x, self.shape[1])
         return Tile(level, top, left, height, width)
 
     def neighbours(self, tile: Tile) -> list[Tile]:
-        """Return the tiles of the same level right, below, left and above, as far as there are."""
+        """Return the tiles of the same level right, below, left and above, where they exist."""
         y, x = tile.top + (tile.height - 1) / 2, tile.left + (tile.width - 1) / 2
         step = self._sides[tile.level] / 2
         places = ((x + step, y), (x, y + step), (x - step, y), (x, y - step))
         around = dict.fromkeys(self.at(tile.level, *place) for place in places)
-        return [one for one in around if one != tile]
+        return [neighbour for neighbour in around if neighbour != tile]
 
     def _span(self, level: int, centre: float, length: int) -> tuple[int, int]:
         side = self._sides[level]
@@ -112,9 +111,9 @@ class TilePyramid:
         return start, min(side, length - start)
 
     def around(self, box: Box, level: int) -> Tile:
-        """Return the tile that holds a box with room to spare, of this level or the next coarser.
+        """Return the tile that holds a box with a margin, of this level or the finest coarser one.
 
-        A part of the box that lies outside the plane counts for nothing.
+        Any part of the box outside the plane is ignored.
         """
         for candidate in range(level, len(self._sides) - 1):
             tile = self.at(candidate, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
@@ -123,7 +122,7 @@ class TilePyramid:
         return self.whole
 
     def holds(self, tile: Tile, box: Box) -> bool:
-        """Whether a tile holds a box with room to spare, except where the plane itself ends."""
+        """Whether a tile holds a box with a margin, except where the plane itself ends."""
         return not self._reaches(tile, box, self._margin(tile))
 
     def cuts(self, tile: Tile, box: Box) -> bool:
@@ -136,7 +135,7 @@ class TilePyramid:
 
     @staticmethod
     def _margin(tile: Tile) -> float:
-        """Return how far from an inner border of a tile the model knows enough around."""
+        """Return how far from an inner border of a tile the model has enough context."""
         return _MARGIN * tile.side
 
     def _reaches(self, tile: Tile, box: Box, margin: float) -> bool:
@@ -161,7 +160,7 @@ class TilePyramid:
         return fitting[-1] if fitting else 0
 
     def in_sight(self, view: Box | None) -> Tile:
-        """Return the tile for a part of the plane that fills the user's window; None: for all."""
+        """Return the tile for a view of the plane; None: all of it."""
         if view is None:
             return self.whole
         clipped = (
@@ -173,7 +172,7 @@ class TilePyramid:
         extent = _extent(clipped)
         if not extent > 0:
             return self.whole
-        # Larger than the view, so that it need not be left when the view moves a little.
+        # Larger than the view, so that small moves of the view need no other tile.
         sides = enumerate(self._sides)
         level = next((n for n, side in sides if side >= _AROUND_VIEW * extent), self.whole.level)
         return self.at(level, (clipped[0] + clipped[2]) / 2, (clipped[1] + clipped[3]) / 2)

@@ -1,4 +1,4 @@
-"""Reading an image plane in its own resolution, for work that is done without a window."""
+"""Read an image plane at full resolution, for headless work."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Tile
 
 _BLOCK_PX: Final = 1024
-"""Side of the parts that are read at a time."""
+"""Side of the blocks that are read at a time."""
 
 
 def read_whole(plane: ImagePlane, check: Callable[[], None] = lambda: None) -> NDArray[np.uint8]:
-    """Read all pixels of a plane as the model wants them; three bytes for each.
+    """Read all pixels of a plane, three bytes each.
 
-    `ImagePlane.read` gives of a large plane only as much as the model can see at once; masks that
-    end at pixels of the plane, and crops that are looked at on their own, need them all.
+    `ImagePlane.read` reduces a large plane to what the model can see at once. Automatic masks with
+    crops need all pixels.
     """
     height, width = plane.shape
     pixels = np.empty((height, width, 3), np.uint8)

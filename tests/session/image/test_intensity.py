@@ -211,8 +211,8 @@ def test_gamma_brightens_or_darkens_what_lies_between_the_limits():
 @pytest.mark.parametrize(
     ("data", "kwargs", "words"),
     [
-        (np.full((4, 5), NAN), {}, "no pixel of 'image' has a finite value"),
-        (np.array([[NAN, INF], [-INF, NAN]]), {}, "no pixel of 'image' has a finite value"),
+        (np.full((4, 5), NAN), {}, "all pixels of 'image' are NaN or infinite"),
+        (np.array([[NAN, INF], [-INF, NAN]]), {}, "all pixels of 'image' are NaN or infinite"),
         (np.full((4, 5), 7, np.uint16), {}, r"have the same value \(7\)"),
         (np.array([[2.5, NAN]]), {}, r"have the same value \(2\.5\)"),
         (np.full((4, 5, 3), 9, np.uint8), {"is_rgb": True}, r"have the same value \(9, 9, 9\)"),

@@ -249,7 +249,7 @@ def test_a_folder_that_cannot_be_written_is_told(open_stored, planes, tmp_path, 
     session.ahead.prepare_planes(planes)
     wait(session)
     assert len(heard.warnings) == 1
-    assert heard.warnings[0].startswith(f"Embeddings cannot be kept in {tmp_path / 'file'}: ")
+    assert heard.warnings[0].startswith(f"Could not store embeddings in {tmp_path / 'file'}: ")
 
 
 def test_without_a_model_it_ends_at_once(open_session, planes, listen):

@@ -5,8 +5,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from napari_sam.model import VARIANTS, CheckpointError
-from napari_sam.model.checkpoints.conversion import convert
 from napari_sam.model.checkpoints.layouts import to_hugging_face
+from napari_sam.model.conversion import convert
 from tests.model.conftest import TINY_CONFIG, Hostile, as_micro_sam
 
 
