@@ -221,7 +221,7 @@ def main() -> None:
             }
         )
     peak = peak_bytes() - idle_bytes
-    labels = widget.binding.objects.target.data[0]
+    labels = widget.binding.target.layer.data[0]
     for number, (disc, result) in enumerate(zip(discs(options.side), results, strict=True), 1):
         result["iou"] = overlap(labels, number, disc)
     widget.close()

@@ -74,14 +74,14 @@ class Program:
     @property
     def labels(self) -> Labels:
         """The target, which there has to be."""
-        target = self.widget.binding.objects.target_layer
+        target = self.widget.binding.target.labels
         assert target is not None
         return target
 
     def annotate(self, seed: int) -> Iterator[None]:
         """Do one thing after the other, for ever."""
         self._random = np.random.default_rng(seed)
-        self.widget.binding.start_points()
+        self.widget.binding.prompts.start_points()
         self._accept()
         yield
         actions = (self._accept, self._paint, self._note, self._remove, self._undo, self._redo)
@@ -99,7 +99,7 @@ class Program:
         self.widget.session.object_in_progress.clear()  # where others have all of the mask
 
     def _paint(self) -> None:
-        layer = self.widget.binding.objects.target
+        layer = self.widget.binding.target.layer
         label_id = int(self._random.integers(0, self.labels.max_label_id() + 2))
         layer.brush_size = 15
         layer.paint(tuple(self._random.integers(0, layer.data.shape)), label_id)
@@ -123,7 +123,7 @@ class Program:
 
     def restore(self) -> str:
         """Press the button, and say what there is then; nothing may be offered."""
-        row = self.widget._restoring.row
+        row = self.widget.controllers.restore.row
         if row.isHidden():
             return _NOTHING
         row.restore_requested.emit()

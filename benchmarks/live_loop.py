@@ -200,7 +200,7 @@ def measure_clicks(
     viewer: napari.Viewer, widget: SamWidget, screen: Screen, times: int
 ) -> Heartbeat:
     """Click on an object after the other; print and return what the user waits for."""
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     points = viewer.layers["SAM points"]
     heartbeat = Heartbeat()
     decoded_s: list[float] = []

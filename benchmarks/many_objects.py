@@ -110,7 +110,7 @@ def main() -> None:
     layer = viewer.add_labels(labels, name="objects")
     widget = SamWidget(viewer)
     viewer.window.add_dock_widget(widget, name="SAM live")
-    widget.binding.objects.set_target(layer)
+    widget.binding.target.set_layer(layer)
     table = widget.findChild(ObjectTable)
     unfold(table)
     viewer.scene.camera.zoom = 1.5

@@ -65,7 +65,7 @@ class Demo:
         self._widget.wait_until_idle(TIMEOUT_S)
         self._shoot("accepted")
 
-        binding.start_boxes()
+        binding.prompts.start_boxes()
         x0, y0, x1, y1 = OTHER_COIN_BOX_XYXY
         corners_rc = [[y0, x0], [y0, x1], [y1, x1], [y1, x0]]
         boxes = viewer.layers["SAM boxes"]
@@ -121,7 +121,7 @@ class Demo:
         self._viewer.screenshot(str(path), canvas_only=False, flash=False)
 
     def _save_labels(self) -> None:
-        target = self._widget.binding.objects.target
+        target = self._widget.binding.target.layer
         labels = np.asarray(target.data) if target is not None else np.zeros((0, 0), np.uint8)
         if set(np.unique(labels)) != {0, 1, 2}:
             msg = f"Two objects were expected in the labels, not {np.unique(labels)}."

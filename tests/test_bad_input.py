@@ -15,7 +15,7 @@ TIMEOUT_S = 120
 
 
 def click(viewer, widget, rc):
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.layers["SAM points"].add([rc])
     widget.wait_until_idle(TIMEOUT_S)
 
@@ -35,7 +35,7 @@ def test_what_cannot_be_segmented_says_what_to_do(make_widget, pixels, kwargs, w
     assert state.phase is Phase.FAILED
     assert words in state.hint
     assert image.name in state.hint
-    widget.binding.start_points()  # harmless
+    widget.binding.prompts.start_points()  # harmless
     widget.binding.objects.accept()
     viewer.add_image(data.coins(), name="coins")
     widget.binding.set_image(viewer.layers["coins"])
@@ -66,7 +66,7 @@ def test_every_dtype_can_be_annotated(make_widget, pixels):
     viewer, widget = make_widget(Image(pixels, name="image", contrast_limits=_limits(pixels)))
     click(viewer, widget, (68, 104))
     widget.binding.objects.accept()
-    labels = widget.binding.objects.target.data
+    labels = widget.binding.target.layer.data
     assert labels[68, 104] == 1
     assert 300 < np.count_nonzero(labels) < labels.size / 2
 
@@ -85,7 +85,7 @@ def test_colour_images_can_be_annotated(make_widget, alpha):
     click(viewer, widget, (100, 100))
     assert len(widget.session.state.candidates) == 3
     widget.binding.objects.accept()
-    assert widget.binding.objects.target.data.shape == (200, 200)
+    assert widget.binding.target.layer.data.shape == (200, 200)
 
 
 @pytest.mark.parametrize("pixels", [np.full((1, 1), 3.0), np.full((40, 50), 7, np.uint16)])
@@ -137,18 +137,18 @@ def test_targets_that_cannot_take_the_object_are_refused(make_widget):
     _, widget = make_widget(Image(data.coins(), name="coins"), small, elsewhere)
     for layer, words in ((small, "shape"), (elsewhere, "does not lie on")):
         with pytest.raises(TargetError, match=words):
-            widget.binding.objects.set_target(layer)
-        assert widget.binding.objects.target is None
-    widget._object_panel.target_combo.chosen.emit(small)
+            widget.binding.target.set_layer(layer)
+        assert widget.binding.target.layer is None
+    widget.controllers.annotate.object_panel.target_combo.chosen.emit(small)
     assert any("'small' has shape" in record.message for record in notification_manager.records)
-    assert widget._object_panel.target_combo.layer is None
+    assert widget.controllers.annotate.object_panel.target_combo.layer is None
 
 
 def test_a_full_target_loses_nothing(make_widget):
     full = Labels(np.zeros((303, 384), np.uint8), name="full")
     full.data[0, 0] = 255
     viewer, widget = make_widget(Image(data.coins(), name="coins"), full)
-    widget.binding.objects.set_target(full)
+    widget.binding.target.set_layer(full)
     click(viewer, widget, (68, 104))
     widget.binding.objects.accept()
     assert any(

@@ -36,11 +36,11 @@ def test_buttons_stay_in_place_while_objects_are_made(make_widget, qtbot):
     viewer, widget = make_widget(Image(data.coins(), name="coins"), show=True)
     viewer.window._qt_window.resize(1200, 850)
     qtbot.waitUntil(widget.isVisible)
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     settled(widget)
-    panels = widget._prompt_panel, widget._mask_panel
+    panels = widget.controllers.annotate.prompt_panel, widget.controllers.annotate.mask_panel
     above = [one for panel in panels for one in panel.findChildren(QPushButton)]
-    below = widget._object_panel.findChildren(QPushButton)
+    below = widget.controllers.annotate.object_panel.findChildren(QPushButton)
     places = []
     phases = set()
 
@@ -67,7 +67,7 @@ def test_buttons_stay_in_place_while_objects_are_made(make_widget, qtbot):
 def test_a_click_lays_out_no_window(make_widget, qtbot):
     viewer, widget = make_widget(Image(data.coins(), name="coins"), show=True)
     qtbot.waitUntil(widget.isVisible)
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     widget.session.set_prompts(ON_A_COIN)
     settled(widget)
     widget.binding.objects.accept()  # what shows for the first time may take room
@@ -82,7 +82,7 @@ def test_a_click_lays_out_no_window(make_widget, qtbot):
 
 def test_what_the_session_writes_leaves_the_layer_list_as_it_is_drawn(make_widget):
     viewer, widget = make_widget(Image(data.coins(), name="coins"))
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     points = viewer.layers["SAM points"]
     points.add((68, 104))
     settled(widget)

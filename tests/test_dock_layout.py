@@ -24,7 +24,8 @@ def test_what_is_unfolded_is_in_sight(make_widget, qtbot, size):
         room = column.viewport().height()
         return top == 0 if section.height() > room else 0 <= top <= room - section.height()
 
-    for part in (widget._object_list, widget.automatic, widget._many):
+    controllers = widget.controllers
+    for part in (controllers.objects, controllers.automatic, controllers.batch_prompts):
         title = part.section.toggleButton()
         column.ensureWidgetVisible(title, 0, 0)
         height = part.section.height()
@@ -36,7 +37,7 @@ def test_what_is_unfolded_is_in_sight(make_widget, qtbot, size):
         assert is_in_sight(part.section)
     place = column.verticalScrollBar().value()
     part.section.toggleButton().click()  # what is folded does not scroll
-    widget._class_list.section.expand(animate=False)  # nor what was not unfolded by the user
+    controllers.classes.section.expand(animate=False)  # nor what was not unfolded by the user
     qtbot.wait(300)
     assert column.verticalScrollBar().value() == place
 
@@ -48,7 +49,8 @@ def test_the_narrowest_dock_shows_everything(make_widget, qtbot):
     window, column = viewer.window._qt_window, widget._column
     window.resize(1100, 800)
     widget.session.classes.add("a class with a name that is much longer than the dock is wide")
-    parts = widget.automatic, widget._many, widget._class_list, widget._object_list
+    made = widget.controllers
+    parts = made.automatic, made.batch_prompts, made.classes, made.objects
     for part in parts:
         part.section.expand(animate=False)
     qtbot.waitUntil(column.isVisible)

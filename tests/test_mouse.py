@@ -71,7 +71,7 @@ def job(make_widget):
 
 def test_a_click_is_a_prompt_where_the_mouse_is(job):
     _, widget, mouse = job
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     mouse.click((68, 104))
     widget.wait_until_idle(TIMEOUT_S)
     ((x, y),) = widget.session.state.prompts.points_xy
@@ -82,7 +82,7 @@ def test_a_click_is_a_prompt_where_the_mouse_is(job):
 
 def test_dragging_a_point_decodes_live_and_is_one_step_to_undo(job):
     viewer, widget, mouse = job
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     mouse.click((68, 104))
     widget.wait_until_idle(TIMEOUT_S)
     before = widget.session.state.prompts
@@ -105,7 +105,7 @@ def test_dragging_a_point_decodes_live_and_is_one_step_to_undo(job):
 
 def test_drawing_a_box_decodes_live_and_a_second_one_replaces_it(job):
     viewer, widget, mouse = job
-    widget.binding.start_boxes()
+    widget.binding.prompts.start_boxes()
     boxes = viewer.layers["SAM boxes"]
     mouse.drag((40, 78), (60, 100), (95, 132))
     widget.wait_until_idle(TIMEOUT_S)
@@ -125,7 +125,7 @@ def test_drawing_a_box_decodes_live_and_a_second_one_replaces_it(job):
 
 def test_a_click_without_a_drag_is_no_box(job):
     _, widget, mouse = job
-    widget.binding.start_boxes()
+    widget.binding.prompts.start_boxes()
     mouse.click((60, 100))
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.prompts.box_xyxy is not None
@@ -135,7 +135,7 @@ def test_a_click_without_a_drag_is_no_box(job):
 
 def test_resizing_the_box_decodes_again(job):
     viewer, widget, mouse = job
-    widget.binding.start_boxes()
+    widget.binding.prompts.start_boxes()
     mouse.drag((40, 78), (60, 100), (95, 132))
     widget.wait_until_idle(TIMEOUT_S)
     viewer.layers["SAM boxes"].mode = "select"
@@ -149,8 +149,8 @@ def test_resizing_the_box_decodes_again(job):
 
 def test_hover_previews_lightly_and_a_click_makes_it_a_prompt(job):
     viewer, widget, mouse = job
-    widget.binding.start_points()
-    widget.binding.set_hover(True)
+    widget.binding.prompts.start_points()
+    widget.binding.candidates.set_hover(True)
     mouse.move((68, 104))
     widget.wait_until_idle(TIMEOUT_S)
     state = widget.session.state
@@ -180,7 +180,7 @@ def test_hover_previews_lightly_and_a_click_makes_it_a_prompt(job):
     mouse.move((68, 150))
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.preview is not None
-    widget.binding.set_hover(False)
+    widget.binding.candidates.set_hover(False)
     assert widget.session.state.preview is None
     masks = [layer for layer in viewer.layers if layer.name.startswith("SAM mask")]
     assert not any(layer.data.any() for layer in masks if layer.visible)

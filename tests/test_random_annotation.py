@@ -100,7 +100,7 @@ class Annotating(RuleBasedStateMachine):
     def open_widget(self) -> None:
         self.widget = SamWidget(self.viewer, load_predictor=lambda *_: self.predictor)
         self.viewer.window.add_dock_widget(self.widget, name="SAM live")
-        self.widget._object_list.section.expand()
+        self.widget.controllers.objects.section.expand()
         self.done.clear()
         self.undone.clear()
         self.settle()
@@ -124,13 +124,13 @@ class Annotating(RuleBasedStateMachine):
 
     @property
     def place(self) -> tuple:
-        image = self.widget.binding.shown.image
+        image = self.widget.binding.plane.image
         index = self.viewer.dims.current_step[0] if image is self.images[0] else 0
         return image, index
 
     @property
     def target(self) -> Labels | None:
-        return self.widget.binding.objects.target
+        return self.widget.binding.target.layer
 
     @property
     def plane(self) -> tuple:
@@ -171,7 +171,7 @@ class Annotating(RuleBasedStateMachine):
 
     def check_journals(self) -> None:
         """What was written down is what there is."""
-        for target, (_, journal) in self.widget._journals._journals.items():
+        for target, (_, journal) in self.widget.controllers.journal._journals.items():
             if target.is_gone or journal.path is None:
                 continue
             content = read_journal(journal.path)
@@ -187,9 +187,9 @@ class Annotating(RuleBasedStateMachine):
     def click(self, row: int, column: int, is_foreground: bool) -> None:
         def change() -> None:
             binding = self.widget.binding
-            binding.start_points()
-            binding.set_polarity(int(is_foreground))
-            layer = binding._prompts.points.layer
+            binding.prompts.start_points()
+            binding.prompts.set_polarity(int(is_foreground))
+            layer = binding.prompts.image_prompts.points.layer
             layer.add([(*self.plane, row, column)[-layer.ndim :]])
 
         self.prompt(change)
@@ -204,7 +204,7 @@ class Annotating(RuleBasedStateMachine):
 
     @rule(number=ANY, row=ROWS, column=COLUMNS)
     def move_a_point(self, number: int, row: int, column: int) -> None:
-        points = self.widget.binding._prompts.points
+        points = self.widget.binding.prompts.image_prompts.points
         if points is None or not len(points.layer.data) or not self.prompts.points_xy:
             return
 
@@ -217,7 +217,7 @@ class Annotating(RuleBasedStateMachine):
 
     @rule(number=ANY)
     def delete_a_point(self, number: int) -> None:
-        points = self.widget.binding._prompts.points
+        points = self.widget.binding.prompts.image_prompts.points
         if points is None or not self.prompts.points_xy:
             return
 
@@ -278,7 +278,7 @@ class Annotating(RuleBasedStateMachine):
 
     def brushed(self, label_id: int, what: str) -> np.ndarray:
         """Return the pixels that a brush has given to an object, or taken from it."""
-        record = self.widget.binding.objects.target_layer.book.get(label_id)
+        record = self.widget.binding.target.labels.book.get(label_id)
         pixels = np.zeros(self.labels[self.target].shape, bool)
         for one in getattr(record.brushed, what):
             pixels[one.region] |= one.mask
@@ -442,7 +442,7 @@ class Annotating(RuleBasedStateMachine):
         self.settle()
 
     def the_numbers_are(self, label_ids: set[int]) -> None:
-        assert {one.label_id for one in self.widget.binding.objects.target_layer.book} == label_ids
+        assert {one.label_id for one in self.widget.binding.target.labels.book} == label_ids
 
     @rule()
     def take_a_stroke_back(self) -> None:
@@ -484,14 +484,14 @@ class Annotating(RuleBasedStateMachine):
     @rule(which=st.sampled_from(["points", "boxes"]))
     @precondition(lambda self: len(self.done) > 10)
     def delete_a_prompt_layer(self, which: str) -> None:
-        source = getattr(self.widget.binding._prompts, which)
+        source = getattr(self.widget.binding.prompts.image_prompts, which)
         if source is not None:
             self.prompt(lambda: self.viewer.layers.remove(source.layer))
 
     @rule()
     @precondition(lambda self: len(self.done) > 15)
     def close_and_reopen_the_widget(self) -> None:
-        image = self.widget.binding.shown.image
+        image = self.widget.binding.plane.image
         self.check_journals()
         self.viewer.window.remove_dock_widget(self.widget)
         self.widget.close()
@@ -509,10 +509,10 @@ class Annotating(RuleBasedStateMachine):
 
     @invariant()
     def every_object_is_known_exactly_once(self) -> None:
-        if not hasattr(self, "widget") or self.widget.binding.objects.target_layer is None:
+        if not hasattr(self, "widget") or self.widget.binding.target.labels is None:
             return
         labels = np.asarray(self.target.data)
-        records = list(self.widget.binding.objects.target_layer.book)
+        records = list(self.widget.binding.target.labels.book)
         label_ids = [record.label_id for record in records]
         assert sorted(label_ids) == [n for n in np.unique(labels) if n]
         for record in records:
@@ -520,7 +520,7 @@ class Annotating(RuleBasedStateMachine):
             assert record.area_px == own.sum()
             assert own[record.region].sum() == record.area_px
             assert not (own & self.brushed(record.label_id, "erased")).any()
-        assert set(self.widget._object_list.table._model._records) == set(label_ids)
+        assert set(self.widget.controllers.objects.table._model._records) == set(label_ids)
         classes = {record.class_name for record in records} - {None}
         assert classes <= {one.name for one in self.session.classes.table.classes}
 

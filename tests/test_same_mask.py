@@ -75,7 +75,7 @@ def in_widget(make_widget, file, case):
         viewer.dims.set_current_step(0, case.position)
         click = (case.position, *click)
     widget.wait_until_idle(TIMEOUT_S)
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.layers.selection.active.add([click])
     widget.wait_until_idle(TIMEOUT_S)
     tile = widget.session.state.candidates.tile

@@ -25,14 +25,14 @@ def coins() -> Image:
 
 
 def add_point(viewer, widget, rc, wait=True):
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.layers.selection.active.add([rc])
     if wait:
         widget.wait_until_idle(TIMEOUT_S)
 
 
 def add_box(viewer, widget, top_left, bottom_right):
-    widget.binding.start_boxes()
+    widget.binding.prompts.start_boxes()
     (r0, c0), (r1, c1) = top_left, bottom_right
     viewer.layers.selection.active.add_rectangles([[r0, c0], [r0, c1], [r1, c1], [r1, c0]])
     widget.wait_until_idle(TIMEOUT_S)
@@ -118,7 +118,7 @@ def test_existing_objects_are_kept_unless_overwriting_is_chosen(make_widget, coi
     labels = Labels(np.zeros((303, 384), np.uint8), name="mine")
     labels.data[:, :104] = 7
     viewer, widget = make_widget(coins, labels)
-    widget.binding.objects.set_target(labels)
+    widget.binding.target.set_layer(labels)
 
     add_point(viewer, widget, COIN_RC)
     widget.binding.objects.accept()
@@ -137,7 +137,7 @@ def test_a_click_on_an_accepted_coin_makes_no_object_of_its_rim(make_widget, coi
     for column in (104, 101, 107):
         add_point(viewer, widget, (68, column))
         widget.session.object_in_progress.clear()
-    labels = widget.binding.objects.target
+    labels = widget.binding.target.layer
     assert set(np.unique(labels.data)) == {0, 1}
     messages = [record.message for record in notification_manager.records]
     assert sum("almost every one" in one for one in messages) == 2
@@ -146,7 +146,7 @@ def test_a_click_on_an_accepted_coin_makes_no_object_of_its_rim(make_widget, coi
 def test_background_point_and_box_change_the_mask(make_widget, coins):
     viewer, widget = make_widget(coins)
     add_point(viewer, widget, COIN_RC)
-    widget.binding.flip_polarity()
+    widget.binding.prompts.flip_polarity()
     add_point(viewer, widget, (68, 60))
     points = named(viewer, "SAM points")
     assert widget.session.state.prompts.point_labels == (1, 0)
@@ -193,9 +193,9 @@ def test_clicks_before_the_embedding_is_ready_are_decoded_when_it_is(
         return remembering_predictor
 
     viewer, widget = make_widget(coins, wait=False, load_predictor=load_slowly)
-    assert widget._hint.text().startswith("Press Click points and click already")
+    assert widget.controllers.hint.label.text().startswith("Press Click points and click already")
     add_point(viewer, widget, COIN_RC, wait=False)
-    assert widget._hint.text() == "Masks follow when the image is embedded."
+    assert widget.controllers.hint.label.text() == "Masks follow when the image is embedded."
     assert widget.session.state.phase is Phase.LOADING
     assert widget.session.state.candidates is None
     may_load.set()
@@ -233,7 +233,7 @@ def test_choosing_by_layer_list_by_row_and_by_key(make_widget, coins):
         assert viewer.layers.selection.active is named(viewer, f"SAM mask {number + 1}")
     widget.session.object_in_progress.choose_next()
     assert widget.session.state.chosen == 0
-    widget._mask_panel.candidate_requested.emit(1)
+    widget.controllers.annotate.mask_panel.candidate_requested.emit(1)
     assert widget.session.state.chosen == 1
     assert shown_mask(viewer)[COIN_RC]
 
@@ -290,7 +290,7 @@ def test_prompt_layers_of_the_persons_own_are_read_and_never_changed(make_widget
     mine = Points([COIN_RC], name="my clicks", scale=(1, 1))
     boxes = Shapes([[[40, 78], [40, 132], [95, 132], [95, 78]]], name="my boxes")
     _, widget = make_widget(coins, mine, boxes)
-    widget.binding.set_prompt_layers(mine, boxes)
+    widget.binding.prompts.set_layers(mine, boxes)
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.prompts == Prompts(((104, 68),), (1,), (78, 40, 132, 95))
 
@@ -328,7 +328,7 @@ def test_prompts_of_the_persons_own_are_used_up_slice_by_slice(make_widget):
         return widget.session.state.prompts
 
     go_to(0)
-    widget.binding.set_prompt_layers(clicks, boxes)
+    widget.binding.prompts.set_layers(clicks, boxes)
     widget.wait_until_idle(TIMEOUT_S)
     for index in (0, 1):
         assert go_to(index) == prompts[index]
@@ -346,7 +346,7 @@ def test_prompts_of_the_persons_own_are_used_up_slice_by_slice(make_widget):
 def test_switching_images_keeps_each_ones_prompts(make_widget, coins):
     cell = Image(data.cell(), name="cell")
     viewer, widget = make_widget(coins, cell)
-    assert widget.binding.shown.image is cell
+    assert widget.binding.plane.image is cell
     add_point(viewer, widget, (375, 400))
 
     widget.binding.set_image(coins)
@@ -370,7 +370,7 @@ def test_the_first_image_to_come_is_annotated(make_widget, coins):
 
 def test_combos_follow_additions_removals_and_renames(make_widget, coins):
     viewer, widget = make_widget(coins)
-    combo = widget._image_panel.image_combo
+    combo = widget.controllers.annotate.image_panel.image_combo
     coins.name = "münzen"
     assert "münzen" in combo._combo.native.currentText()
     cell = viewer.add_image(data.cell(), name="cell")
@@ -379,22 +379,25 @@ def test_combos_follow_additions_removals_and_renames(make_widget, coins):
     viewer.layers.remove(cell)
     assert cell not in combo.layers
     add_point(viewer, widget, COIN_RC)
-    assert named(viewer, "SAM mask 1") not in widget._object_panel.target_combo.layers
+    assert (
+        named(viewer, "SAM mask 1")
+        not in widget.controllers.annotate.object_panel.target_combo.layers
+    )
 
 
 def test_the_entry_for_no_image_puts_the_image_away_until_it_is_chosen_again(make_widget, coins):
     viewer, widget = make_widget(coins)
     add_point(viewer, widget, COIN_RC)
-    combo = widget._image_panel.image_combo.findChild(QComboBox)
+    combo = widget.controllers.annotate.image_panel.image_combo.findChild(QComboBox)
     combo.setCurrentText("no image")
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.shown.image is None
+    assert widget.binding.plane.image is None
     assert widget.session.state.phase is Phase.NO_IMAGE
     assert [layer.name for layer in viewer.layers] == ["coins"]
     widget.binding.objects.accept()
     viewer.add_layer(Labels(np.zeros((303, 384), np.uint8), name="mine"))
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.shown.image is None
+    assert widget.binding.plane.image is None
     assert combo.currentText() == "no image"
     assert not viewer.layers["mine"].data.any()
 
@@ -421,7 +424,7 @@ def test_any_layer_may_be_deleted_at_any_moment(make_widget, coins, name):
     assert shown_mask(viewer)[COIN_RC]
     widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
-    target = widget.binding.objects.target
+    target = widget.binding.target.layer
     assert target in viewer.layers
     assert target.data[COIN_RC] > 0
     assert sum("SAM mask" in layer.name for layer in viewer.layers) == 3
@@ -504,14 +507,14 @@ def test_a_reopened_widget_finds_its_prompts_again(make_widget, coins):
     again.wait_until_idle(TIMEOUT_S)
     assert again.session.state.prompts.points_xy == ((104, 68),)
     assert shown_mask(viewer)[COIN_RC]
-    assert again.binding.polarity == 1
+    assert again.binding.prompts.polarity == 1
     again.close()
 
 
 def test_widgets_leave_only_prompts_behind_and_find_them_again(make_widget, coins):
     viewer, widget = make_widget(coins)
     add_box(viewer, widget, (40, 78), (95, 132))
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     widget.close()
     assert [layer.name for layer in viewer.layers] == ["coins", "SAM boxes"]
 
@@ -523,7 +526,7 @@ def test_widgets_leave_only_prompts_behind_and_find_them_again(make_widget, coin
     again.wait_until_idle(TIMEOUT_S)
     assert again.session.state.prompts == Prompts(box_xyxy=(78, 40, 132, 95))
     again.session.object_in_progress.clear()
-    again.binding.start_points()
+    again.binding.prompts.start_points()
     again.close()
     assert [layer.name for layer in viewer.layers] == ["coins", "cell"]
 
@@ -536,7 +539,7 @@ def test_widget_works_with_the_proxy_that_napari_hands_to_plugins(
     widget = SamWidget(viewer, load_predictor=lambda *_: remembering_predictor)
     viewer.window.add_dock_widget(widget)
     widget.wait_until_idle(TIMEOUT_S)
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.layers["SAM points"].add([COIN_RC])
     widget.wait_until_idle(TIMEOUT_S)
     widget.binding.objects.accept()
@@ -547,13 +550,13 @@ def test_widget_works_with_the_proxy_that_napari_hands_to_plugins(
 def test_a_target_that_was_left_and_chosen_again_never_gives_a_label_id_twice(make_widget, coins):
     mine, other = (Labels(np.zeros((303, 384), np.uint16), name=name) for name in ("mine", "other"))
     viewer, widget = make_widget(coins, mine, other)
-    widget.binding.objects.set_target(mine)
+    widget.binding.target.set_layer(mine)
     for at_rc in (COIN_RC, OTHER_COIN_RC):
         add_point(viewer, widget, at_rc)
         widget.binding.objects.accept()
     widget.session.undo()
-    widget.binding.objects.set_target(other)
-    widget.binding.objects.set_target(mine)
+    widget.binding.target.set_layer(other)
+    widget.binding.target.set_layer(mine)
     widget.session.redo()
     add_point(viewer, widget, (130, 104))
     widget.binding.objects.accept()
@@ -565,11 +568,11 @@ def test_an_image_keeps_its_target(make_widget, coins):
     viewer, widget = make_widget(cell, coins)
     add_point(viewer, widget, COIN_RC)
     widget.binding.objects.accept()
-    target = widget.binding.objects.target
+    target = widget.binding.target.layer
     widget.binding.set_image(cell)
-    assert widget.binding.objects.target is None
+    assert widget.binding.target.layer is None
     widget.binding.set_image(coins)
-    assert widget.binding.objects.target is target
+    assert widget.binding.target.layer is target
 
 
 def test_other_contrast_limits_embed_the_image_anew_and_keep_the_prompts(make_widget, coins):
@@ -586,10 +589,10 @@ def test_other_contrast_limits_embed_the_image_anew_and_keep_the_prompts(make_wi
 def test_the_next_object_begins_with_foreground(make_widget, coins):
     viewer, widget = make_widget(coins)
     add_point(viewer, widget, COIN_RC)
-    widget.binding.flip_polarity()
+    widget.binding.prompts.flip_polarity()
     add_point(viewer, widget, (68, 60))
     widget.binding.objects.accept()
-    assert widget.binding.polarity == 1
+    assert widget.binding.prompts.polarity == 1
     add_point(viewer, widget, OTHER_COIN_RC)
     assert widget.session.state.prompts.point_labels == (1,)
 
@@ -602,7 +605,7 @@ def test_undo_of_an_object_on_another_image_goes_there(make_widget, coins):
     widget.binding.set_image(cell)
     widget.binding.objects.undo()
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.shown.image is coins
+    assert widget.binding.plane.image is coins
     assert not viewer.layers["coins labels"].data.any()
     assert widget.session.state.candidates is not None
 
@@ -612,11 +615,11 @@ def test_after_the_chosen_image_was_deleted_another_is_annotated(make_widget, co
     viewer, widget = make_widget(cell, coins)
     viewer.layers.remove(coins)
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.shown.image is cell
-    assert widget._image_panel.image_combo.layer is cell
+    assert widget.binding.plane.image is cell
+    assert widget.controllers.annotate.image_panel.image_combo.layer is cell
     viewer.layers.remove(cell)
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.shown.image is None
+    assert widget.binding.plane.image is None
 
 
 def test_an_opacity_chosen_during_a_preview_is_kept(make_widget, coins):
@@ -633,15 +636,15 @@ def test_an_opacity_chosen_during_a_preview_is_kept(make_widget, coins):
 def test_another_size_of_the_canvas_is_another_view(make_widget, coins):
     viewer, widget = make_widget(coins)
     viewer.canvas.size = tuple(side // 2 for side in viewer.canvas.size)
-    assert widget._camera_timer.isActive()
+    assert widget.controllers.annotate._camera_timer.isActive()
 
 
 def test_that_sam_sees_nothing_is_said_as_long_as_it_is_so(make_widget, coins):
     viewer, widget = make_widget(coins, Image(np.full((60, 70), 7, np.uint16), name="flat"))
-    assert "SAM sees nothing here" in widget._hint.text()
-    assert "slice" not in widget._hint.text()
+    assert "SAM sees nothing here" in widget.controllers.hint.label.text()
+    assert "slice" not in widget.controllers.hint.label.text()
     add_point(viewer, widget, (30, 30))
-    assert "SAM sees nothing here" in widget._hint.text()
+    assert "SAM sees nothing here" in widget.controllers.hint.label.text()
     widget.binding.set_image(coins)
     widget.wait_until_idle(TIMEOUT_S)
-    assert "SAM sees nothing" not in widget._hint.text()
+    assert "SAM sees nothing" not in widget.controllers.hint.label.text()

@@ -88,13 +88,13 @@ def previews_per_second(widget: SamWidget, screen: Screen, seconds: float) -> fl
             on_screen.append(preview)
 
     screen.native.frameSwapped.connect(on_swapped)
-    widget.binding.set_hover(True)
+    widget.binding.candidates.set_hover(True)
     timer = QTimer()
     timer.timeout.connect(lambda: screen.move_mouse(2 * (time.perf_counter() - start_s)))
     timer.start(8)
     wait_until(lambda: time.perf_counter() - start_s > seconds)
     timer.stop()
-    widget.binding.set_hover(False)
+    widget.binding.candidates.set_hover(False)
     screen.native.frameSwapped.disconnect(on_swapped)
     widget.wait_until_idle(TIMEOUT_S)
     return len(on_screen) / seconds

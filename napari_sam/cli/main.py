@@ -132,7 +132,7 @@ def dock_widget(viewer: Viewer, choice: ModelChoice | None = None) -> SamWidget:
     widget = SamWidget(viewer, model=choice)
     viewer.window.add_dock_widget(widget, name=DOCK_NAME)
     if images:
-        widget.binding.start_points()
+        widget.binding.prompts.start_points()
     return widget
 
 

@@ -16,7 +16,8 @@ from napari_sam._qt.automatic_panel import AutomaticPanel
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.automatic_by_products import new_boxes_layer, new_edges_layer
-from napari_sam.layers.automatic_layer import AutomaticView, Place
+from napari_sam.layers.automatic_layer import AutomaticView
+from napari_sam.layers.shown_plane import ShownPlane
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.picture import AutomaticPicture
 from napari_sam.session.automatic.request import AutomaticRequest, automatic_tiles
@@ -53,8 +54,8 @@ class AutomaticController:
             self.panel, "Masks of everything in the image, to choose from"
         )
         self.section.set_title("Find everything")
-        self._place: Place | None = None  # where the masks lie
-        self._edges_place: Place | None = None
+        self._plane: ShownPlane | None = None  # where the masks lie
+        self._edges_plane: ShownPlane | None = None
         self._is_like_nothing = False  # the rest was asked for, of nothing
         self.review = AutomaticReview(session, dispatcher)
         commands: dict[str, Callable[[], None]] = {
@@ -92,8 +93,8 @@ class AutomaticController:
             (review.changed, self._show),
             (review.added, self._on_added),
             (self._binding.image_changed, self._on_plane_changed),
-            (self._binding.shown.stack_changed, self._on_plane_changed),
-            (self._binding.objects.target_changed, review.follow_target),
+            (self._binding.plane.stack_changed, self._on_plane_changed),
+            (self._binding.target.changed, review.follow_target),
             (self._viewer.layers.events.removed, self._on_layer_removed),
         )
 
@@ -119,19 +120,19 @@ class AutomaticController:
 
     def preview(self) -> None:
         """Look for masks where the user looks, as the whole image would be looked at."""
-        place = self._binding.shown.place
+        place = self._binding.plane.shown
         if place is not None:
-            self._start(place, self._binding.shown.view_in_sight)
+            self._start(place, self._binding.plane.visible_box)
 
     def find_everything(self) -> None:
         """Look for masks in the whole image."""
-        place = self._binding.shown.place
+        place = self._binding.plane.shown
         if place is not None:
             self._start(place, None)
 
     def find_rest(self) -> None:
         """Look for masks where the target has no objects yet."""
-        place = self._binding.shown.place
+        place = self._binding.plane.shown
         target = self._session.objects.target
         if place is None:
             return
@@ -153,7 +154,7 @@ class AutomaticController:
 
     def _start(
         self,
-        place: Place,
+        place: ShownPlane,
         view: tuple[float, float, float, float] | None,
         rest: ExistingObjects | None = None,
     ) -> None:
@@ -161,7 +162,7 @@ class AutomaticController:
         if plane is None:
             return
         self.discard()
-        self._place = place
+        self._plane = place
         tiles = automatic_tiles(self._whole(plane), self.panel.finest_px, view)
         free_of = None if rest is None else rest.target
         self._search.start(AutomaticRequest(plane, tiles, self.panel.settings, view, free_of), rest)
@@ -172,14 +173,14 @@ class AutomaticController:
         self._search.forget()
         self.review.begin_anew()
         self.view.remove()
-        self._place, self._is_like_nothing = None, False
+        self._plane, self._is_like_nothing = None, False
         self._show()
 
     def find_edges(self) -> None:
         """Draw the edges in the image, as a new layer."""
-        place, plane = self._binding.shown.place, self._session.embedding.plane
+        place, plane = self._binding.plane.shown, self._session.embedding.plane
         if place is not None and plane is not None:
-            self._edges_place = place
+            self._edges_plane = place
             self._search.find_edges(
                 AutomaticRequest(plane, (self._whole(plane),), EDGE_SETTINGS, keep_logits=True)
             )
@@ -188,15 +189,15 @@ class AutomaticController:
         return TilePyramid(plane.shape, self._session.state.active_model.spec).whole
 
     def _on_edges_found(self, search: AutomaticRequest, edges: NDArray[np.float32]) -> None:
-        place = self._edges_place
+        place = self._edges_plane
         if place is not None and place.image in self.view.layers:
             self.view.layers.add(new_edges_layer(place, search.tiles[0], edges))
 
     def add_boxes(self) -> None:
         """Add the boxes of all masks that are shown, as a new layer."""
         picture = self._search.picture
-        if self._place is not None and picture is not None and picture.proposals:
-            self.view.layers.add(new_boxes_layer(self._place, picture.proposals))
+        if self._plane is not None and picture is not None and picture.proposals:
+            self.view.layers.add(new_boxes_layer(self._plane, picture.proposals))
 
     # What was found ------------------------------------------------------------------------
 
@@ -212,22 +213,22 @@ class AutomaticController:
         self.review.show(picture)
 
     def _on_plane_changed(self) -> None:
-        place, plane = self._binding.shown.place, self._session.embedding.plane
-        self.review.is_here = place is not None and place == self._place
+        place, plane = self._binding.plane.shown, self._session.embedding.plane
+        self.review.is_here = place is not None and place == self._plane
         shape = None if place is None or plane is None else plane.shape
         elsewhere = ""
-        if self._place is not None and place != self._place:
-            elsewhere = f"another slice or view of '{self._place.image.name}'"
-            if self._binding.shown.image is not self._place.image:
-                elsewhere = f"'{self._place.image.name}'"
+        if self._plane is not None and place != self._plane:
+            elsewhere = f"another slice or view of '{self._plane.image.name}'"
+            if self._binding.plane.image is not self._plane.image:
+                elsewhere = f"'{self._plane.image.name}'"
         self.panel.show_place(shape, elsewhere)
         self._show_count()
 
     def _show(self) -> None:
         """Show the masks that are offered, or the one that is looked at."""
         picture, current = self._search.picture, self.review.current
-        if self._place is not None and picture is not None:
-            self.view.show(self._place, picture, current)
+        if self._plane is not None and picture is not None:
+            self.view.show(self._plane, picture, current)
         self.panel.show_review(self.review.summary)
         self._on_plane_changed()
 
@@ -286,7 +287,7 @@ class AutomaticController:
             self.view.forget()
             self.discard()
         elif isinstance(layer, Image):
-            if self._place is not None and layer is self._place.image:
+            if self._plane is not None and layer is self._plane.image:
                 self.discard()
-            if self._edges_place is not None and layer is self._edges_place.image:
-                self._edges_place = None
+            if self._edges_plane is not None and layer is self._edges_plane.image:
+                self._edges_plane = None

@@ -14,7 +14,7 @@ from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.prompt_files import PROMPT_SUFFIXES, FilePrompt, PromptKind, read_prompts
 from napari_sam.layers import LayerBinding
-from napari_sam.layers.automatic_layer import Place
+from napari_sam.layers.shown_plane import ShownPlane
 from napari_sam.session.annotations import axes_in_files
 from napari_sam.session.batch_prompts.decode import BatchPrompt
 from napari_sam.session.connections import Connections
@@ -103,7 +103,7 @@ class BatchPromptsController:
             self._read(self._counting, self._show)
 
     def _read(
-        self, lane: LatestWinsExecutor, on_read: Callable[[list[BatchPrompt], Place], None]
+        self, lane: LatestWinsExecutor, on_read: Callable[[list[BatchPrompt], ShownPlane], None]
     ) -> None:
         try:
             place, read = self._place(), self._reader()
@@ -116,16 +116,17 @@ class BatchPromptsController:
             lambda error: self._refuse(user_message(error, "The prompts could not be read")),
         )
 
-    def _place(self) -> Place:
-        return Place(*self._binding.shown.need())
+    def _place(self) -> ShownPlane:
+        return self._binding.plane.require()
 
     def _reader(self) -> Read:
         if self._layer is not None:
-            return self._binding.objects.objects_in(self._layer)
+            return self._binding.objects.prompts_in(self._layer)
         if self._path is None:
             msg = "Choose the layer or the file first that the prompts are in."
             raise TargetError(msg)
-        image, view = self._binding.shown.need()
+        shown = self._binding.plane.require()
+        image, view = shown.image, shown.view
         axes = axes_in_files(view.shape_nd)
         if (view.row_axis, view.column_axis) != axes[-2:]:
             msg = "Files tell rows and columns: roll the axes (Ctrl-E) until these two are shown."
@@ -138,8 +139,8 @@ class BatchPromptsController:
         self.panel.show_source(why, count=0)
         show_warning(why)
 
-    def _show(self, objects: list[BatchPrompt], place: Place) -> None:
-        now = self._binding.shown.place
+    def _show(self, objects: list[BatchPrompt], place: ShownPlane) -> None:
+        now = self._binding.plane.shown
         if now is None:
             self.panel.show_source("", count=0)
             return
@@ -150,8 +151,8 @@ class BatchPromptsController:
         here = "on this slice " if place.view.axes_of_planes else ""
         self.panel.show_source(f"{counted(len(objects))} {here}in {where}.", count=len(objects))
 
-    def _find(self, objects: list[BatchPrompt], place: Place) -> None:
-        if self._binding.shown.place != place:
+    def _find(self, objects: list[BatchPrompt], place: ShownPlane) -> None:
+        if self._binding.plane.shown != place:
             # What was read are places on a slice that the session does not see any more.
             show_warning("Another slice was chosen meanwhile: nothing was started. Start again.")
             return

@@ -63,7 +63,7 @@ class ClassesController:
         panel.coloring_requested.connect(self.set_coloring)
         self._connections = Connections(
             (classes.table.changed, self._on_classes_changed),
-            (binding.objects.target_changed, self._on_target_changed),
+            (binding.target.changed, self._on_target_changed),
             (binding.shortcuts.changed, self._show),
         )
         self._on_target_changed()
@@ -144,7 +144,7 @@ class ClassesController:
         self._session.notifier.warn(reason)
 
     def _on_target_changed(self) -> None:
-        self._follow(self._binding.objects.target_layer)
+        self._follow(self._binding.target.labels)
         self._on_records_changed()
         self._color()
 

@@ -47,12 +47,12 @@ class ExportController:
         self._lane.close()
 
     def _suggested(self) -> str:
-        target = self._binding.objects.target
-        return "" if target is None else file_for(self._binding.shown.image, target.name)
+        target = self._binding.target.layer
+        return "" if target is None else file_for(self._binding.plane.image, target.name)
 
     def export_to(self, path: Path, title: str, overlapping: bool) -> None:
         """Write all objects of the target to a file, in the background."""
-        target = self._binding.objects.target_layer
+        target = self._binding.target.labels
         if target is None:
             show_warning("There are no objects to export yet: accept one, or choose a target.")
             return
@@ -79,7 +79,7 @@ class ExportController:
 
     def import_from(self, path: Path) -> None:
         """Add the objects of a file to the target, in the background; undone as one."""
-        target, shown = self._binding.objects.target_layer, self._binding.shown
+        target, shown = self._binding.target.labels, self._binding.plane
         source, view = shown.image, shown.view
         if source is None or view is None:
             show_warning("Open and choose the image first that the objects belong to.")
@@ -100,7 +100,7 @@ class ExportController:
 
         def on_done(read: tuple[list[ObjectRecord], list[ObjectClass], int]) -> None:
             self.row.show_busy(False)
-            if shown.image is not source or self._binding.objects.target_layer is not target:
+            if shown.image is not source or self._binding.target.labels is not target:
                 show_warning(f"Another target was chosen meanwhile: import {path.name} again.")
             else:
                 self._add(*read, path)

@@ -46,8 +46,8 @@ class JournalRecorder:
         self._classes = session.classes.table
         self._connections = Connections(
             (self._classes.changed, self._on_classes_changed),
-            (binding.objects.target_changed, self._on_target_changed),
-            (binding.objects.target_deleted, self._on_target_deleted),
+            (binding.target.changed, self._on_target_changed),
+            (binding.target.deleted, self._on_target_deleted),
         )
         session.objects.set_journal(self._record)
 
@@ -104,7 +104,7 @@ class JournalRecorder:
             self.deleted.emit()
 
     def _on_target_changed(self) -> None:
-        target, image = self._binding.objects.target_layer, self._binding.shown.image
+        target, image = self._binding.target.labels, self._binding.plane.image
         if target is not None and image is not None and target not in self._journals:
             self.keep(target, reference_of(image))
 

@@ -21,12 +21,13 @@ class ModelController:
     def __init__(
         self, panel: ModelPanel, session: AnnotationSession, dispatcher: Dispatcher
     ) -> None:
-        self._panel = panel
+        self.panel = panel
         self._session = session
         self._opened: list[Path] = []
         self._awaited: PublishedModel | None = None  # the user's last choice while it is fetched
         self.supply = ModelFetcher(dispatcher)
         self._connections = Connections(
+            (session.changed, panel.show_state),
             (self.supply.changed, panel.show_supply),
             (self.supply.found, self._on_supply_found),
             (self.supply.downloaded, self._on_supply_downloaded),
@@ -39,6 +40,7 @@ class ModelController:
             (panel.device_requested, self._on_panel_device_requested),
             (panel.exact_requested, self._on_panel_exact_requested),
         )
+        panel.show_state(session.state)
         remove_leftovers()
         first = session.state.requested_model.checkpoint
         if first is not None:
@@ -51,7 +53,7 @@ class ModelController:
         self.supply.close()
 
     def _refresh(self) -> None:
-        self._panel.set_offers(list_offers(self._opened))
+        self.panel.set_offers(list_offers(self._opened))
 
     def _offer_file(self, path: Path) -> str:
         """List a file as the user's own, and return its name in the list."""

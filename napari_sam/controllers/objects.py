@@ -44,9 +44,9 @@ class ObjectTableController:
         table.command_requested.connect(binding.shortcuts.run)
         self.section.toggled.connect(binding.objects.point)
         self._connections = Connections(
-            (binding.objects.target_changed, self._on_target_changed),
+            (binding.target.changed, self._on_target_changed),
             (binding.objects.object_pointed_at, table.highlight),
-            (binding.shown.stack_changed, self._on_plane_changed),
+            (binding.plane.stack_changed, self._on_plane_changed),
             (binding.shortcuts.changed, self._on_shortcuts_changed),
             (session.changed, self._on_session_changed),
         )
@@ -128,7 +128,7 @@ class ObjectTableController:
             target.book.changed.connect(self._on_records_changed)
 
     def _on_target_changed(self) -> None:
-        target = self._binding.objects.target_layer
+        target = self._binding.target.labels
         self._follow(target)
         self._axes = self._plane_axes()
         self.table.set_records(() if target is None else target.book, self._axes)
@@ -142,7 +142,7 @@ class ObjectTableController:
 
     def _plane_axes(self) -> PlaneAxes:
         """Return the shown axes of the target; those of files while none are shown."""
-        target, view = self._target, self._binding.shown.view
+        target, view = self._target, self._binding.plane.view
         if target is None:
             return PlaneAxes()
         *sliced, row_axis, column_axis = axes_in_files(target.shape)

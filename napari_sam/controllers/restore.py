@@ -54,13 +54,13 @@ class RestoreController:
     def find(self) -> None:
         """Search for journals of the current image."""
         self._offer(())
-        image = self._binding.shown.image
+        image = self._binding.plane.image
         if image is None:
             return
         reference, deleted = reference_of(image), frozenset(self._recorder.deleted_paths)
 
         def on_found(journals: list[JournalSummary]) -> None:
-            if image is self._binding.shown.image:
+            if image is self._binding.plane.image:
                 self._offer(tuple(journals))
 
         self._lane.submit(
@@ -81,13 +81,13 @@ class RestoreController:
 
     def restore(self) -> None:
         """Restore the newest journal into a new layer, and continue it."""
-        image = self._binding.shown.image
+        image = self._binding.plane.image
         if not self._journals or image is None or not self._lane.is_idle:
             return
         newest, self._journals = self._journals[0], self._journals[1:]
         labels = newest.header["labels"]
-        layer = labels_for(image, self._binding.shown.view, tuple(labels["shape"]), labels["dtype"])
-        target = self._binding.objects.follow_labels(layer)
+        layer = labels_for(image, self._binding.plane.view, tuple(labels["shape"]), labels["dtype"])
+        target = self._binding.target.follow(layer)
 
         def work(job: Job) -> tuple[JournalContent, Path]:
             content = read_journal(newest.path)
@@ -106,9 +106,7 @@ class RestoreController:
             self._session.classes.ensure(classes)
             layer.name = content.labels_name or layer.name
             self._recorder.keep(target, reference, journal)
-            self._binding.objects.attempt(
-                lambda: self._binding.objects.add_target(layer, target, image)
-            )
+            self._binding.objects.attempt(lambda: self._binding.target.add(layer, target, image))
             show_info(f"Restored {counted(len(target.book))} into '{layer.name}'.")
             if content.remark:
                 show_warning(content.remark)
@@ -122,5 +120,5 @@ class RestoreController:
         self._lane.submit(work, on_done, on_failed, self.row.show_progress)
 
     def _end(self, image: Image) -> None:
-        if image is self._binding.shown.image:
+        if image is self._binding.plane.image:
             self.find()

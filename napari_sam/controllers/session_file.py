@@ -70,7 +70,7 @@ class SessionFileController:
         self._lane.close()
 
     def _suggested(self) -> str:
-        image = self._binding.shown.image
+        image = self._binding.plane.image
         return "" if image is None else file_for(image, image.name)
 
     # Saving --------------------------------------------------------------------------------
@@ -78,7 +78,7 @@ class SessionFileController:
     def save(self, path: Path) -> None:
         """Write image reference, objects and the unfinished object to a file, in the background."""
         binding = self._binding
-        image, target = binding.shown.image, binding.objects.need_target()
+        image, target = binding.plane.image, binding.target.require()
         if image is None or target is None:
             show_warning("There is nothing to save yet: open an image first.")
             return
@@ -102,7 +102,7 @@ class SessionFileController:
         self._begin(work, on_done, "Could not save the session")
 
     def _being_made(self) -> BeingMade | None:
-        state, view = self._session.object_in_progress.state, self._binding.shown.view
+        state, view = self._session.object_in_progress.state, self._binding.plane.view
         if state.prompts.is_empty or view is None:
             return None
         reopened = state.reopened
@@ -120,7 +120,7 @@ class SessionFileController:
 
     def _read(self, path: Path, images: Sequence[Image], on_unknown: Callable[..., None]) -> None:
         """Read a session, and search its image among layers, the current one first."""
-        current = self._binding.shown.image
+        current = self._binding.plane.image
         images = sorted(images, key=lambda image: image is not current)
         arrays = [(image, reference_of(image), levels(image)[0]) for image in images]
 
@@ -160,17 +160,15 @@ class SessionFileController:
 
     def _restore(self, saved: SavedSession, image: Image) -> None:
         self._binding.set_image(image)
-        layer = labels_for(image, self._binding.shown.view, saved.shape, saved.dtype)
+        layer = labels_for(image, self._binding.plane.view, saved.shape, saved.dtype)
         layer.name = saved.info.labels_name
-        target = self._binding.objects.follow_labels(layer)
+        target = self._binding.target.follow(layer)
 
         def on_done(_: None) -> None:
             self._recorder.keep(target, reference_of(image))
-            self._binding.objects.attempt(
-                lambda: self._binding.objects.add_target(layer, target, image)
-            )
+            self._binding.objects.attempt(lambda: self._binding.target.add(layer, target, image))
             self._binding.objects.attempt(lambda: self._session.classes.load(saved.info.classes))
-            if saved.info.being_made is not None and image is self._binding.shown.image:
+            if saved.info.being_made is not None and image is self._binding.plane.image:
                 self._continue(saved.info.being_made, image)
             self._end()
             show_info(
@@ -184,19 +182,19 @@ class SessionFileController:
         )
 
     def _continue(self, made: BeingMade, image: Image) -> None:
-        view = self._binding.shown.view
+        view = self._binding.plane.view
         if view is None or made.axes != (view.row_axis, view.column_axis):
             show_warning(
                 f"The unfinished object was not restored: it lies on axes {made.axes}. Roll the "
                 "axes (Ctrl-E) until these are displayed, then open the session again."
             )
             return
-        self._binding.shown.go_to(image, replace(view, index=made.index))
+        self._binding.plane.go_to(replace(view, index=made.index))
 
         def resume() -> None:
             try:
                 self._session.objects.resume(made.state, made.label_id)
-                self._binding.start_points()
+                self._binding.prompts.start_points()
             except TargetError as error:
                 show_warning(f"Could not restore the unfinished object: {error}")
 

@@ -10,8 +10,8 @@ import pandas as pd
 from napari.layers import Image, Shapes
 from numpy.typing import NDArray
 
-from napari_sam.layers.automatic_layer import Place
 from napari_sam.layers.plane_view import placement
+from napari_sam.layers.shown_plane import ShownPlane
 from napari_sam.session.automatic.masks import AutomaticMask
 from napari_sam.session.image.tiles import Tile
 
@@ -19,7 +19,7 @@ _MOST_BOXES: Final = 1000
 """As many as the paper ranks."""
 
 
-def new_boxes_layer(place: Place, proposals: Sequence[AutomaticMask]) -> Shapes:
+def new_boxes_layer(shown: ShownPlane, proposals: Sequence[AutomaticMask]) -> Shapes:
     """Make a Shapes layer with the boxes of proposals, the most likely object first.
 
     Its features are `rank`, `quality` (the mean of the other two), `predicted_iou` and
@@ -36,14 +36,14 @@ def new_boxes_layer(place: Place, proposals: Sequence[AutomaticMask]) -> Shapes:
         for rank, one in enumerate(ranked, 1)
     ]
     return Shapes(
-        [place.view.to_rc(_corners_xy(one)) for one in ranked],
+        [shown.view.to_rc(_corners_xy(one)) for one in ranked],
         shape_type="rectangle",
-        name=f"{place.image.name}: boxes",
+        name=f"{shown.image.name}: boxes",
         features=pd.DataFrame(rows),
         edge_color="#29b6ff",
         face_color="transparent",
-        edge_width=max(1, max(place.view.shape) / 500),
-        **placement(place.image),
+        edge_width=max(1, max(shown.view.shape) / 500),
+        **placement(shown.image),
     )
 
 
@@ -54,14 +54,14 @@ def _corners_xy(one: AutomaticMask) -> NDArray[np.float64]:
     return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
 
 
-def new_edges_layer(place: Place, tile: Tile, edges: NDArray[np.float32]) -> Image:
+def new_edges_layer(shown: ShownPlane, tile: Tile, edges: NDArray[np.float32]) -> Image:
     """Make an Image layer of the edges (h, w) of a tile, which lies on it."""
     pixel_size = tile.height / edges.shape[0], tile.width / edges.shape[1]
     return Image(
-        place.to_nd(edges),
-        name=f"{place.image.name}: edges",
+        shown.to_nd(edges),
+        name=f"{shown.image.name}: edges",
         colormap="gray",
         blending="additive",
         contrast_limits=(0, 1),
-        **place.layer_placement(pixel_size, tile.top, tile.left),
+        **shown.layer_placement(pixel_size, tile.top, tile.left),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -11,12 +10,11 @@ import pandas as pd
 from napari.components import LayerList, ViewerModel
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import CyclicLabelColormap, label_colormap
-from numpy.typing import NDArray
 
 from napari_sam.layers.camera import show_box
-from napari_sam.layers.plane_view import PlaneView, placement
-from napari_sam.layers.plane_view import place as lie
+from napari_sam.layers.plane_view import set_transform
 from napari_sam.layers.shortcuts import Commands, ShortcutMap
+from napari_sam.layers.shown_plane import ShownPlane
 from napari_sam.layers.viewer_layers import OWN_MARK, ViewerLayers
 from napari_sam.session.automatic.masks import AutomaticMask
 from napari_sam.session.automatic.picture import AutomaticPicture, sampled
@@ -81,29 +79,6 @@ def is_automatic_layer(layer: Layer) -> bool:
     return isinstance(layer, AutomaticLayer) and OWN_MARK in layer.metadata
 
 
-@dataclass(frozen=True)
-class Place:
-    """A plane of an image layer."""
-
-    image: Image
-    view: PlaneView
-
-    def layer_placement(
-        self, pixel_size: tuple[float, float] = (1, 1), top: float = 0, left: float = 0
-    ) -> dict[str, Any]:
-        """Return keyword arguments for a layer on the plane with pixels of another size."""
-        (height, width), view = pixel_size, self.view
-        # The centre of a large pixel lies between those of the plane's.
-        offset = view.offset + view.spread(top + (height - 1) / 2, left + (width - 1) / 2, 0)
-        return placement(self.image, offset, view.pixel(height, width))
-
-    def to_nd(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """Bring (h, w) pixels of the plane to the axes of a layer on it."""
-        height, width = pixels.shape
-        shape = self.view.spread(height, width, 1)
-        return (pixels.T if self.view.is_transposed else pixels).reshape(shape)
-
-
 class AutomaticView:
     """Shows a picture of proposals in a viewer, or a single one of them."""
 
@@ -113,38 +88,38 @@ class AutomaticView:
         self.layers = ViewerLayers(layers)
         self.layer: AutomaticLayer | None = None
         """The layer, as long as there is one."""
-        self._place: Place | None = None
+        self._shown: ShownPlane | None = None
         self._step = 1
 
     def show(
-        self, place: Place, picture: AutomaticPicture, alone: AutomaticMask | None = None
+        self, shown: ShownPlane, picture: AutomaticPicture, alone: AutomaticMask | None = None
     ) -> None:
         """Show proposals of a plane; with `alone` that one only."""
-        if self.layer is not None and place != self._place:
+        if self.layer is not None and shown != self._shown:
             self.remove()
-        self._place, self._step = place, picture.step
+        self._shown, self._step = shown, picture.step
         pixels, step = picture.labels, picture.step
         if self.layer is None:
             if not picture.proposals:
                 return
-            shape = place.to_nd(pixels).shape
-            name = f"{place.image.name}: found"
-            where = place.layer_placement((step, step))
+            shape = shown.to_nd(pixels).shape
+            name = f"{shown.image.name}: found"
+            where = shown.layer_placement((step, step))
             self.layer = AutomaticLayer(shape, name, where, self._commands)
-            self._paint(self.layer, place, picture, alone)
+            self._paint(self.layer, shown, picture, alone)
             self._shortcuts.bind(self.layer, self._commands)
             self.layers.add(self.layer)
-            for event in _moves(place.image):
+            for event in _moves(shown.image):
                 event.connect(self._follow_image)
         else:
-            self._paint(self.layer, place, picture, alone)
+            self._paint(self.layer, shown, picture, alone)
             self.layers.redraw(self.layer)
         self.layer.features = pd.DataFrame(picture.table)
 
     def _paint(
         self,
         layer: AutomaticLayer,
-        place: Place,
+        shown: ShownPlane,
         picture: AutomaticPicture,
         alone: AutomaticMask | None,
     ) -> None:
@@ -153,22 +128,22 @@ class AutomaticView:
             pixels = np.zeros_like(pixels)
             region, mask = sampled(alone, picture.step)
             pixels[region][mask] = picture.label_ids[picture.proposals.index(alone)]
-        layer.data[...] = place.to_nd(pixels)
+        layer.data[...] = shown.to_nd(pixels)
 
     def _follow_image(self) -> None:
         """Lie where the image lies now."""
-        if self.layer is not None and self._place is not None:
-            lie(self.layer, self._place.layer_placement((self._step, self._step)))
+        if self.layer is not None and self._shown is not None:
+            set_transform(self.layer, self._shown.layer_placement((self._step, self._step)))
 
     def _let_image_go(self) -> None:
-        if self._place is not None:
-            for event in _moves(self._place.image):
+        if self._shown is not None:
+            for event in _moves(self._shown.image):
                 event.disconnect(self._follow_image)
 
     def fly_to(self, one: AutomaticMask, step: int) -> None:
         """Bring a proposal to the middle of the window."""
-        if self.layer is not None and self._place is not None:
-            view, (rows, columns) = self._place.view, one.span
+        if self.layer is not None and self._shown is not None:
+            view, (rows, columns) = self._shown.view, one.span
             start = view.spread(rows.start // step, columns.start // step, 0)
             stop = view.spread(-(-rows.stop // step), -(-columns.stop // step), 1)
             show_box(self._viewer, self.layer, start, stop)

@@ -16,7 +16,7 @@ _SHARE: Final = 1 / 4
 """Of the window, that an object gets that was a dot or did not fit."""
 
 
-def view_of_plane(
+def visible_box(
     viewer: ViewerModel, layer: Image, view: PlaneView
 ) -> tuple[float, float, float, float]:
     """Return which part of a plane a viewer's window shows: x0, y0, x1, y1 in its pixels.

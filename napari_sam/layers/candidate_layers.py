@@ -10,7 +10,7 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
-from napari_sam.layers.plane_view import PlaneView, place, placement
+from napari_sam.layers.plane_view import PlaneView, placement, set_transform
 from napari_sam.layers.viewer_layers import ViewerLayers
 from napari_sam.session.decoding.candidates import Candidates
 
@@ -130,7 +130,7 @@ class CandidateLayers:
         """Lie where the image lies now."""
         for layer, grid in zip(self._layers, self._grids, strict=True):
             if layer is not None:
-                place(layer, self._where(grid))
+                set_transform(layer, self._where(grid))
 
     def _where(self, grid: _Grid) -> dict[str, Any]:
         assert self._image is not None
@@ -241,7 +241,7 @@ class CandidateLayers:
         with self._viewer_layers.unlisted():
             if layer.data.shape != shape:
                 layer.data = np.zeros(shape, np.uint8)
-            place(layer, self._where(grid))
+            set_transform(layer, self._where(grid))
 
     def _on_visible(self) -> None:
         """Fill a layer that the user shows with the eye in the layer list."""

@@ -64,6 +64,12 @@ class PlaneView:
         return [axis for axis in self._sliced_axes if self.shape_nd[axis] > 1]
 
     @property
+    def slice_index(self) -> int:
+        """Position along the axis next to the plane; 0 where there is none."""
+        axes = self.axes_of_planes
+        return self.index[axes[-1]] if axes else 0
+
+    @property
     def offset(self) -> NDArray[np.float64]:
         """Where the plane's first pixel lies in the n-D array."""
         return np.array(self.index, float) + self.labels_offset
@@ -243,7 +249,7 @@ def lies_on(layer: Layer, image: Image, view: PlaneView | None = None) -> bool:
     )
 
 
-def place(layer: Layer, where: dict[str, Any]) -> None:
+def set_transform(layer: Layer, where: dict[str, Any]) -> None:
     """Move an existing layer to where `placement` says."""
     for name, value in where.items():
         if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(value)):

@@ -65,7 +65,6 @@ class PromptLayer(ABC, Generic[LayerT, KnownT]):
     def __init__(
         self,
         layer: LayerT,
-        *,
         is_own: bool,
         on_changed: Callable[[], None],
         on_gesture: Callable[[bool], None],
@@ -122,8 +121,8 @@ class PromptLayer(ABC, Generic[LayerT, KnownT]):
         name = self.layer.feature_defaults[POLARITY][0]
         return BACKGROUND if name == POLARITY_NAMES[BACKGROUND] else FOREGROUND
 
-    @polarity.setter
-    def polarity(self, label: int) -> None:
+    def set_polarity(self, label: int) -> None:
+        """Choose the label of the next point or scribble."""
         self.layer.feature_defaults = {POLARITY: POLARITY_NAMES[label]}
 
     def flip_selected(self) -> None:
@@ -148,6 +147,10 @@ class PromptLayer(ABC, Generic[LayerT, KnownT]):
         return True
 
     @abstractmethod
+    def read(self, image: Image, view: PlaneView, dims: Dims) -> Prompts:
+        """Return the prompts of the layer on the displayed plane."""
+
+    @abstractmethod
     def write(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> None:
         """Make the layer say `prompts` on the displayed plane."""
 
@@ -155,10 +158,8 @@ class PromptLayer(ABC, Generic[LayerT, KnownT]):
 class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
     """A Points layer as foreground and background clicks; knows those that are passed over."""
 
-    def read(
-        self, image: Image, view: PlaneView, dims: Dims
-    ) -> tuple[tuple[tuple[float, float], ...], tuple[int, ...]]:
-        """Return the x, y and the point labels of the points on the displayed plane."""
+    def read(self, image: Image, view: PlaneView, dims: Dims) -> Prompts:
+        """Return the points on the displayed plane, except for those that are passed over."""
         passed_over = Counter(self._known.get(view))
         points_xy, labels = [], []
         for x, y, label in self._all(image, view, dims):
@@ -167,7 +168,7 @@ class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
             else:
                 points_xy.append((x, y))
                 labels.append(label)
-        return tuple(points_xy), tuple(labels)
+        return Prompts(tuple(points_xy), tuple(labels))
 
     def write(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> None:
         """Make the layer hold these points on the displayed plane, and none other there."""
@@ -177,7 +178,8 @@ class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
                 surplus[x, y, label] -= 1
             self._known[view] = tuple(surplus.elements())
             return
-        if (prompts.points_xy, prompts.point_labels) == self.read(image, view, dims):
+        points = self.read(image, view, dims)
+        if (points.points_xy, points.point_labels) == (prompts.points_xy, prompts.point_labels):
             return
         here = view.holds(self.layer.data)
         with self.writing():
@@ -190,7 +192,7 @@ class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
             self.layer.data = np.vstack([self.layer.data[~here], view.to_rc(prompts.points_xy)])
             self.layer.features = polarity_table(polarity)
             self.layer.selected_data = set()
-            self.polarity = next_polarity
+            self.set_polarity(next_polarity)
 
     def _all(self, image: Image, view: PlaneView, dims: Dims) -> list[tuple[float, float, int]]:
         points_rc = self._in_image(self.layer.data, image, dims)

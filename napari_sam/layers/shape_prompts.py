@@ -121,10 +121,11 @@ class ShapePrompts(PromptLayer[Shapes, _Known]):
     def _add(self, shape: Area | Scribble, view: PlaneView) -> None:
         layer = self.layer
         if isinstance(shape, Scribble):
-            next_polarity, self.polarity = self.polarity, shape.label
+            next_polarity = self.polarity
+            self.set_polarity(shape.label)
             add = layer.add_lines if len(shape.vertices_xy) == 2 else layer.add_paths
             add(view.to_rc(shape.vertices_xy))
-            self.polarity = next_polarity
+            self.set_polarity(next_polarity)
         elif isinstance(shape, Outline):
             is_ellipse = shape.kind is OutlineKind.ELLIPSE
             (layer.add_ellipses if is_ellipse else layer.add_polygons)(
@@ -148,7 +149,7 @@ class ShapePrompts(PromptLayer[Shapes, _Known]):
         if right != names:
             next_polarity = self.polarity
             self.layer.features = polarity_table(right)
-            self.polarity = next_polarity
+            self.set_polarity(next_polarity)
 
     def _has_side(self, index: int) -> bool:
         return self.layer.shape_type[index] in ("path", "line")

@@ -97,8 +97,8 @@ def test_the_topmost_file_is_annotated_and_the_next_click_is_a_prompt(opened, im
     assert (result.exit_code, result.output) == (0, "")
     (viewer,) = opened
     widget = _widget(viewer)
-    assert widget.binding.shown.image is viewer.layers["ramp"]
-    np.testing.assert_array_equal(widget.binding.shown.image.data, GRAY)
+    assert widget.binding.plane.image is viewer.layers["ramp"]
+    np.testing.assert_array_equal(widget.binding.plane.image.data, GRAY)
     assert viewer.layers.selection.active is viewer.layers["SAM points"]
     assert viewer.layers["SAM points"].mode == "add"
 
@@ -106,13 +106,13 @@ def test_the_topmost_file_is_annotated_and_the_next_click_is_a_prompt(opened, im
 def test_sample(opened):
     assert _run("--sample", "cell").exit_code == 0
     (viewer,) = opened
-    assert _widget(viewer).binding.shown.image is viewer.layers["cell"]
+    assert _widget(viewer).binding.plane.image is viewer.layers["cell"]
 
 
 def test_without_files_the_widget_waits(opened):
     assert _run().exit_code == 0
     (viewer,) = opened
-    assert _widget(viewer).binding.shown.image is None
+    assert _widget(viewer).binding.plane.image is None
     assert len(viewer.layers) == 0
 
 
@@ -151,7 +151,7 @@ def test_a_model_and_a_device_to_begin_with(opened, tmp_path):
     choice = ModelChoice(device="cpu").with_weights("mine.safetensors", copy)
     assert widget.session.state.active_model == choice
     assert widget.session.state.active_model.name == "mine.safetensors"
-    assert widget._model_panel.combo.offer.path == copy
+    assert widget.controllers.models.panel.combo.offer.path == copy
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def opened(make_widget):
 
     def open_it(*layers):
         viewer, widget = make_widget(*(layers or (Image(COINS, name="coins"),)))
-        panel = widget.automatic.panel
+        panel = widget.controllers.automatic.panel
         panel._on_settings(replace(panel.settings, points_per_side=6, points_per_batch=6, **LAX))
         return viewer, widget, panel
 
@@ -73,7 +73,7 @@ def test_everything_is_found_filtered_kept_and_undone(opened):
     assert len(layer.features) == count
     np.testing.assert_array_equal(layer.data, picture.labels)
     assert {"predicted_iou", "stability_score", "box_x0", "shown_px"} <= set(layer.features)
-    combo = widget._object_panel.target_combo
+    combo = widget.controllers.annotate.object_panel.target_combo
     assert layer not in combo.layers
 
     panel.filters.sliders["pred_iou_thresh"].setValue(0.95)
@@ -91,7 +91,7 @@ def test_everything_is_found_filtered_kept_and_undone(opened):
     assert "looked for again" in panel.outcome.text()
 
     press(widget, panel.keep)
-    target = widget.binding.objects.target_layer
+    target = widget.binding.target.labels
     kept = len(target.book)
     assert kept == len(np.unique(target.layer.data)) - 1 > 5
     assert len(layer.features) == count - kept  # those below others as a whole are still there
@@ -112,7 +112,7 @@ def test_the_rest_is_reviewed_with_keys(opened):
     assert "no objects yet" in panel.outcome.text()
     press(widget, panel.next)
     press(widget, panel.accept)
-    (record,) = widget.binding.objects.target_layer.book
+    (record,) = widget.binding.target.labels.book
     panel.form.fields["points_per_side"].setValue(8)
     press(widget, panel.rest)
     (layer,) = found_layers(viewer)
@@ -120,9 +120,9 @@ def test_the_rest_is_reviewed_with_keys(opened):
     assert count >= 3
     one, *_ = widget.session.automatic.picture.proposals
     assert record.area_px / 2 <= one.area_px <= record.area_px * 2
-    assert "Click points" in widget._hint.text()
+    assert "Click points" in widget.controllers.hint.label.text()
     press_key(layer, "W")
-    assert widget._hint.text().startswith("Accept this found mask, or reject it")
+    assert widget.controllers.hint.label.text().startswith("Accept this found mask, or reject it")
     assert viewer.layers.selection.active is layer
     assert panel.review.text().startswith(f"1 of {count}")
     assert set(np.unique(layer.data)) == {0, widget.session.automatic.picture.label_ids[0]}
@@ -130,7 +130,7 @@ def test_the_rest_is_reviewed_with_keys(opened):
     press_key(layer, "C")
     press_key(layer, "C")
     widget.wait_until_idle(TIMEOUT_S)
-    assert len(widget.binding.objects.target_layer.book) == 3
+    assert len(widget.binding.target.labels.book) == 3
     assert len(layer.features) == count - 3
     assert panel.bring_back.text() == "Bring back 1"
     layer.undo()
@@ -139,7 +139,7 @@ def test_the_rest_is_reviewed_with_keys(opened):
     press(widget, panel.bring_back)
     assert len(layer.features) == count - 1
     press(widget, panel.show_all)
-    assert "Click points" in widget._hint.text()
+    assert "Click points" in widget.controllers.hint.label.text()
     assert len(np.unique(layer.data)) > 2
     panel.whole.click()
     widget.close()  # in the middle of a run
@@ -158,11 +158,11 @@ def test_what_was_found_survives_another_image_and_goes_with_its_own(opened):
     widget.binding.set_image(viewer.layers["coins"])
     widget.wait_until_idle(TIMEOUT_S)
     press(widget, panel.keep)
-    assert len(widget.binding.objects.target_layer.book) > 5
+    assert len(widget.binding.target.labels.book) > 5
     viewer.layers.remove("coins")
     widget.wait_until_idle(TIMEOUT_S)
     assert found_layers(viewer) == []
-    assert widget.binding.shown.image is other
+    assert widget.binding.plane.image is other
     press(widget, panel.whole)  # a constant image
     viewer.layers.remove(other)
     widget.wait_until_idle(TIMEOUT_S)
@@ -173,7 +173,7 @@ def test_what_was_found_survives_another_image_and_goes_with_its_own(opened):
 def test_layers_may_be_deleted_in_the_middle_of_a_run(opened, deleted):
     viewer, widget, panel = opened()
     target = viewer.add_labels(np.zeros(COINS.shape, np.uint16), name="target")
-    widget.binding.objects.set_target(target)
+    widget.binding.target.set_layer(target)
 
     def delete():
         doomed = {"target": target, "image": viewer.layers["coins"]}.get(deleted)
@@ -190,7 +190,7 @@ def test_layers_may_be_deleted_in_the_middle_of_a_run(opened, deleted):
     assert not widget.session.automatic.state.is_running
     if deleted == "target":
         press(widget, panel.keep)
-        assert len(widget.binding.objects.target_layer.book) > 5
+        assert len(widget.binding.target.labels.book) > 5
     else:
         assert found_layers(viewer) == []
         assert panel.whole.isEnabled() == (deleted == "found")
@@ -207,7 +207,7 @@ def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
     widget.wait_until_idle(TIMEOUT_S)
     press(widget, panel.preview)
     (layer,) = found_layers(viewer)
-    view = widget.binding.shown.view_in_sight
+    view = widget.binding.plane.visible_box
     proposals = widget.session.automatic.picture.proposals
     assert proposals
     for one in proposals:
@@ -226,7 +226,7 @@ def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
     viewer.dims.set_current_step(0, 1)
     widget.wait_until_idle(TIMEOUT_S)
     press(widget, panel.keep)
-    target = widget.binding.objects.target_layer
+    target = widget.binding.target.labels
     assert not target.layer.data[0].any()
     assert target.layer.data[1].any()
     widget.binding.objects.undo()

@@ -23,16 +23,16 @@ def shapes_layer():
 
 def run(widget):
     widget.wait_until_idle(TIMEOUT_S)
-    widget._many.panel._start.click()
+    widget.controllers.batch_prompts.panel._start.click()
     widget.wait_until_idle(TIMEOUT_S)
-    return widget.binding.objects.target_layer.book
+    return widget.binding.target.labels.book
 
 
 def test_boxes_and_points_of_layers_become_objects(make_widget):
     points = Points([*CENTRES_RC, (126, 102), (4, 4)], name="clicks")
     points.features = {"polarity": ["foreground"] * 5 + ["background"]}
     viewer, widget = make_widget(Image(data.coins(), name="coins"), shapes_layer(), points)
-    many = widget._many
+    many = widget.controllers.batch_prompts
     many.section.expand()
     combo = many.panel.combo
     assert many.panel._start.isEnabled() is False
@@ -44,7 +44,7 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     assert [record.class_name for record in sorted(book, key=lambda one: one.label_id)] == [
         *("a", "b", "a", "b")
     ]
-    target = widget.binding.objects.target
+    target = widget.binding.target.layer
     assert [target.data[place] for place in CENTRES_RC] == [1, 2, 3, 4]
     assert widget.session.state.prompts.is_empty
     assert not many.panel._progress.isVisibleTo(many.panel)
@@ -70,16 +70,16 @@ def test_files_and_labels_and_what_cannot_be_used(make_widget, tmp_path):
     viewer, widget = make_widget(
         Image(data.coins(), name="coins"), Labels(rough, name="rough"), elsewhere
     )
-    many = widget._many
+    many = widget.controllers.batch_prompts
     many.panel.file_chosen.emit(file)
     book = run(widget)
     assert [record.class_name for record in book] == ["coin"] * 4
-    from_boxes = widget.binding.objects.target.data > 0
+    from_boxes = widget.binding.target.layer.data > 0
     widget.binding.objects.undo()
     many.use_layer(viewer.layers["rough"])
     book = run(widget)
     assert len(book) == 4
-    refined = widget.binding.objects.target.data > 0
+    refined = widget.binding.target.layer.data > 0
     assert (refined & from_boxes).sum() / (refined | from_boxes).sum() > 0.85
     np.testing.assert_array_equal(viewer.layers["rough"].data, rough)
     file.write_text("a,b\n1,2\n")
@@ -100,7 +100,7 @@ def test_prompts_are_used_where_they_were_read_and_a_start_is_not_forgotten(make
     viewer.dims.set_current_step(0, 0)
     file = tmp_path / "points.csv"
     file.write_text("index,axis-0,axis-1,axis-2\n0,0,51,65\n1,0,56,10\n")
-    many, gate, warned = widget._many, threading.Event(), []
+    many, gate, warned = widget.controllers.batch_prompts, threading.Event(), []
     many.use_file(file)
     widget.wait_until_idle(TIMEOUT_S)
     assert many.panel._about.text() == "2 objects on this slice in points.csv."
@@ -114,10 +114,10 @@ def test_prompts_are_used_where_they_were_read_and_a_start_is_not_forgotten(make
     widget.session.notifier.warned.connect(warned.append)
     many.start()
     viewer.dims.set_current_step(0, 1)
-    widget.binding.shown.check()
+    widget.binding.plane.check()
     gate.set()
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.objects.target_layer is None  # nothing was begun
+    assert widget.binding.target.labels is None  # nothing was begun
     assert warned == []
     viewer.dims.set_current_step(0, 0)
     widget.wait_until_idle(TIMEOUT_S)
@@ -128,12 +128,12 @@ def test_prompts_are_used_where_they_were_read_and_a_start_is_not_forgotten(make
     many._count()  # as folding and unfolding does
     gate.set()
     widget.wait_until_idle(TIMEOUT_S)
-    assert {record.start[0] for record in widget.binding.objects.target_layer.book} == {0}
+    assert {record.start[0] for record in widget.binding.target.labels.book} == {0}
 
     gate.clear()
     many._count()
     viewer.layers.remove("coins")
-    widget.binding.shown.check()
+    widget.binding.plane.check()
     gate.set()
     widget.wait_until_idle(TIMEOUT_S)  # an error in a callback would come out here
     assert not many.panel._start.isEnabled()

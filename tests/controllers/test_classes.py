@@ -21,8 +21,8 @@ def opened(make_widget):
     labels = np.zeros(COINS.shape, np.uint16)
     labels[2:8, 2:8], labels[2:8, 20:30], labels[2:8, 40:60] = 1, 2, 3
     layer = viewer.add_layer(Labels(labels, name="mine"))
-    widget.binding.objects.set_target(layer)
-    widget.binding.start_points()
+    widget.binding.target.set_layer(layer)
+    widget.binding.prompts.start_points()
     return viewer, widget, layer
 
 
@@ -37,22 +37,22 @@ def press_in_table(qtbot, table, key, modifier=Qt.KeyboardModifier.NoModifier) -
 
 
 def classes_of(widget):
-    return {one.label_id: one.class_name for one in widget.binding.objects.target_layer.book}
+    return {one.label_id: one.class_name for one in widget.binding.target.labels.book}
 
 
 def reviewed(widget):
-    return {one.label_id for one in widget.binding.objects.target_layer.book if one.reviewed}
+    return {one.label_id for one in widget.binding.target.labels.book if one.reviewed}
 
 
 def test_number_keys_are_about_rows_then_a_reopened_object_then_the_next_one(opened, qtbot):
     viewer, widget, _ = opened
-    objects, panel = widget._object_list, widget._class_list.panel
+    objects, panel = widget.controllers.objects, widget.controllers.classes.panel
     points = viewer.layers["SAM points"]
     assert KeyBinding.from_str("2") not in points.keymap  # napari's, as long as there are none
     for name in ("coin", "Münze"):
         panel._new.setText(name)
         panel._on_add()
-    assert widget._class_list.section.title == "Classes: 2 (new objects: Münze)"
+    assert widget.controllers.classes.section.title == "Classes: 2 (new objects: Münze)"
 
     press(viewer, "1")
     points.add([(28, 64)])
@@ -95,7 +95,7 @@ def test_number_keys_are_about_rows_then_a_reopened_object_then_the_next_one(ope
 
 def test_the_panel_renames_recolors_deletes_and_shares(opened, tmp_path, qtbot, monkeypatch):
     _, widget, _ = opened
-    panel, table = widget._class_list.panel, widget._object_list.table
+    panel, table = widget.controllers.classes.panel, widget.controllers.objects.table
     said = []
     widget.session.notifier.warned.connect(said.append)
     panel.add_requested.emit("coin")
@@ -130,7 +130,7 @@ def test_objects_have_the_colors_of_their_classes(opened):
     before = layer.colormap
     widget.session.classes.add("coin", "#ff0000")
     widget.session.objects.update([1], class_name="coin")
-    widget._class_list.panel._coloring.setChecked(True)
+    widget.controllers.classes.panel._coloring.setChecked(True)
 
     def color(label_id):
         return tuple(np.round(layer.get_color(label_id), 2))
@@ -147,7 +147,7 @@ def test_objects_have_the_colors_of_their_classes(opened):
     assert {color(n) for n in (1, 2, 9)} == {(0, 1, 0, 1)}
     # Numbers beyond napari's table of colours.
     wide = viewer.add_labels(np.array([[0, 70000]] * 70).repeat(100, axis=1), name="wide")
-    widget.binding.objects.set_target(wide)
+    widget.binding.target.set_layer(wide)
     assert layer.colormap is before
     widget.session.objects.update([70000], class_name="coin")
     widget.wait_until_idle(TIMEOUT_S)
@@ -158,7 +158,7 @@ def test_objects_have_the_colors_of_their_classes(opened):
 
 def test_review_goes_through_the_table_as_it_is_sorted(opened, qtbot):
     viewer, widget, _ = opened
-    objects, said = widget._object_list, []
+    objects, said = widget.controllers.objects, []
     table = objects.table
     widget.session.notifier.warned.connect(said.append)
     table.view.sortByColumn(3, Qt.SortOrder.DescendingOrder)  # by area: 3, 2, 1

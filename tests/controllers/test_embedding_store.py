@@ -28,8 +28,8 @@ def test_an_image_is_ready_again_after_a_restart(make_widget, embeddings_folder)
     assert len(encoded) == 1
     assert len(list(embeddings_folder.iterdir())) == 1
 
-    again._model_panel.expand()
-    row = again._store_row
+    again.controllers.models.panel.expand()
+    row = again.controllers.embeddings.store_row
     row.usage_requested.emit()
     assert row._label.text() == "1 embedding kept, 4 MB"
     assert str(embeddings_folder) in row._label.toolTip()

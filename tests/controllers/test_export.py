@@ -43,7 +43,7 @@ def opened(make_widget, said):
     labels = np.zeros(data.coins().shape, np.uint16)
     labels[10:30, 20:50], labels[60:90, 100:120] = 3, 7
     layer = viewer.add_layer(Labels(labels, name="mine"))
-    widget.binding.objects.set_target(layer)
+    widget.binding.target.set_layer(layer)
     widget.session.classes.add("Münze", "#102030")
     widget.session.objects.update([3, 7], class_name="Münze")
     widget.session.objects.update([7], reviewed=True, note="nochmal\nansehen 核")
@@ -54,7 +54,7 @@ def opened(make_widget, said):
 def test_every_format_is_written_and_what_can_be_read_comes_back(opened, said, tmp_path, title):
     _, widget, layer = opened
     (suffix, *_) = next(one.suffixes for one in FORMATS if one.title == title)
-    path, files = tmp_path / f"objects{suffix}", widget._object_list.files
+    path, files = tmp_path / f"objects{suffix}", widget.controllers.objects.files
     files.export_to(path, title, False)
     widget.wait_until_idle(TIMEOUT_S)
     assert said[-1].startswith(f"2 objects written to {path.name}")
@@ -72,7 +72,7 @@ def test_every_format_is_written_and_what_can_be_read_comes_back(opened, said, t
     assert said[-1] == f"2 objects imported from {path.name}."
     np.testing.assert_array_equal(layer.data > 0, before > 0)
     assert len(np.unique(layer.data)) == 3
-    records = sorted(widget.binding.objects.target_layer.book, key=lambda record: record.start)
+    records = sorted(widget.binding.target.labels.book, key=lambda record: record.start)
     if suffix != ".npy":
         assert {record.class_name for record in records} == {"Münze"}
     if title.startswith("Semantic"):
@@ -89,7 +89,7 @@ def test_every_format_is_written_and_what_can_be_read_comes_back(opened, said, t
 
 def test_imported_objects_get_free_numbers_and_keep_others(opened, said, tmp_path):
     _, widget, layer = opened
-    path, files = tmp_path / "objects.npz", widget._object_list.files
+    path, files = tmp_path / "objects.npz", widget.controllers.objects.files
     files.export_to(path, "NPZ", False)
     widget.wait_until_idle(TIMEOUT_S)
     widget.session.objects.remove([3])
@@ -104,7 +104,7 @@ def test_imported_objects_get_free_numbers_and_keep_others(opened, said, tmp_pat
 def test_objects_without_a_mask_are_told(opened, said, tmp_path, monkeypatch):
     _, widget, _ = opened
     monkeypatch.setattr(_reader, "show_warning", said.append)
-    path, files = tmp_path / "objects.json", widget._object_list.files
+    path, files = tmp_path / "objects.json", widget.controllers.objects.files
     files.export_to(path, "COCO RLE", False)
     widget.wait_until_idle(TIMEOUT_S)
     content = json.loads(path.read_text())
@@ -120,7 +120,7 @@ def test_objects_without_a_mask_are_told(opened, said, tmp_path, monkeypatch):
 
 def test_an_import_keeps_also_what_is_tiny_where_others_are(opened, said, tmp_path):
     _, widget, layer = opened
-    path, files = tmp_path / "objects.npz", widget._object_list.files
+    path, files = tmp_path / "objects.npz", widget.controllers.objects.files
     files.export_to(path, "NPZ", False)
     widget.wait_until_idle(TIMEOUT_S)
     places = np.nonzero(layer.data == 3)
@@ -134,7 +134,11 @@ def test_an_import_keeps_also_what_is_tiny_where_others_are(opened, said, tmp_pa
 
 def test_an_import_makes_a_layer_only_of_a_file_that_was_read(make_widget, said, tmp_path):
     viewer, widget = make_widget(Image(data.coins(), name="coins"))
-    files, bad, good = widget._object_list.files, tmp_path / "bad.geojson", tmp_path / "good.npy"
+    files, bad, good = (
+        widget.controllers.objects.files,
+        tmp_path / "bad.geojson",
+        tmp_path / "good.npy",
+    )
     widget.wait_until_idle(TIMEOUT_S)
     before = list(viewer.layers)
     bad.write_text('{"features": [{"geometry": {"coordinates": []}}]}')
@@ -148,12 +152,12 @@ def test_an_import_makes_a_layer_only_of_a_file_that_was_read(make_widget, said,
     widget.wait_until_idle(TIMEOUT_S)
     assert said[-1] == "1 object imported from good.npy."
     (made,) = set(viewer.layers) - set(before)
-    assert made is widget.binding.objects.target
+    assert made is widget.binding.target.layer
 
 
 def test_failures_are_told_and_lose_nothing(opened, said, tmp_path, monkeypatch):
     _, widget, layer = opened
-    before, files = layer.data.copy(), widget._object_list.files
+    before, files = layer.data.copy(), widget.controllers.objects.files
     files.export_to(tmp_path / "missing" / "objects.npz", "NPZ", False)
     widget.wait_until_idle(TIMEOUT_S)
     assert "cannot be written" in said[-1]
@@ -171,7 +175,7 @@ def test_failures_are_told_and_lose_nothing(opened, said, tmp_path, monkeypatch)
 
 def test_dialogs_name_the_formats_and_give_files_their_suffix(opened, tmp_path, monkeypatch):
     _, widget, _ = opened
-    row, asked = widget._object_list.files.row, []
+    row, asked = widget.controllers.objects.files.row, []
 
     def choose(_parent, _title, _folder, filters, _last):
         asked.extend(filters.split(";;"))
@@ -193,7 +197,7 @@ def test_dialogs_suggest_a_name_beside_the_image(make_widget, said, tmp_path, mo
     (image,) = viewer.open(folder / "coins.png", plugin="napari")
     image.name = "coins 1/2"
     widget.wait_until_idle(TIMEOUT_S)
-    row, session = widget._object_list.files.row, widget._sessions.row
+    row, session = widget.controllers.objects.files.row, widget.controllers.session_file.row
     begun = []
 
     def choose(_parent, _title, start, filters, *_):
@@ -209,7 +213,7 @@ def test_dialogs_suggest_a_name_beside_the_image(make_widget, said, tmp_path, mo
         return begun.pop()
 
     assert started(row._export) == ""
-    widget.binding.objects.need_target()
+    widget.binding.target.require()
     assert started(row._export) == str(folder / "coins 1_2 labels")
     assert started(session._save) == str(folder / "coins 1_2")
     widget.binding.set_image(viewer.add_image(data.coins(), name="in memory"))
@@ -224,14 +228,14 @@ def with_channels_last(make_widget, said):
     viewer, widget = make_widget(image, wait=False)
     viewer.dims.order = (2, 0, 1)
     widget.wait_until_idle(TIMEOUT_S)
-    shown = widget.binding.shown
-    shown.set_look(replace(shown.looks.of(image), channel_axis=2))
+    plane = widget.binding.plane
+    plane.set_appearance(replace(plane.source.appearances.of(image), channel_axis=2))
     widget.wait_until_idle(TIMEOUT_S)
     labels = np.zeros((303, 384, 1), np.uint16)
     labels[10:30, 20:50] = 3
     where = {"scale": (1, 1, 3), "translate": (0, 0, 1)}  # the place of all three channels
     layer = viewer.add_layer(Labels(labels, name="mine", **where))
-    widget.binding.objects.set_target(layer)
+    widget.binding.target.set_layer(layer)
     return viewer, widget, layer
 
 
@@ -239,7 +243,7 @@ def test_objects_of_an_image_with_its_channels_last_go_to_files_and_back(
     with_channels_last, said, tmp_path
 ):
     viewer, widget, layer = with_channels_last
-    files, path, saved = widget._object_list.files, tmp_path / "a.json", tmp_path / "b.json"
+    files, path, saved = widget.controllers.objects.files, tmp_path / "a.json", tmp_path / "b.json"
     files.export_to(path, "COCO RLE", False)
     widget.wait_until_idle(TIMEOUT_S)
     viewer.layers.selection = {layer}
@@ -253,9 +257,9 @@ def test_objects_of_an_image_with_its_channels_last_go_to_files_and_back(
     widget.wait_until_idle(TIMEOUT_S)
     assert said[-1] == "1 object imported from a.json."
     np.testing.assert_array_equal(layer.data > 0, before > 0)
-    widget._many.use_file(path)
+    widget.controllers.batch_prompts.use_file(path)
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget._many.panel._about.text() == "1 object in a.json."
+    assert widget.controllers.batch_prompts.panel._about.text() == "1 object in a.json."
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.geojson"])
@@ -270,8 +274,8 @@ def test_naparis_own_dialogs_keep_what_is_known_of_objects(opened, tmp_path, nam
     viewer.layers.save(str(tmp_path / name), selected=True, plugin=PLUGIN)
     widget.session.classes.remove("Münze")
     (opened_again,) = viewer.open(str(tmp_path / name), plugin=PLUGIN)
-    widget.binding.objects.set_target(opened_again)
-    records = {record.label_id: record for record in widget.binding.objects.target_layer.book}
+    widget.binding.target.set_layer(opened_again)
+    records = {record.label_id: record for record in widget.binding.target.labels.book}
     assert {record.class_name for record in records.values()} == {"Münze"}
     assert (records[3].reviewed, records[3].note) == (False, "n")
     assert (records[7].reviewed, records[7].note) == (True, "nochmal\nansehen 核")

@@ -93,7 +93,7 @@ def opened(published, make_widget, remembering_predictor):
     viewer, widget = make_widget(Image(data.coins(), name="coins"), load_predictor=load)
     widget.session.set_prompts(COIN)
     widget.wait_until_idle(TIMEOUT_S)
-    return viewer, widget, widget._model_panel, loaded
+    return viewer, widget, widget.controllers.models.panel, loaded
 
 
 def mask(widget):
@@ -153,7 +153,7 @@ def test_without_a_network_the_message_says_what_to_do(opened, published, monkey
     monkeypatch.setattr("napari_sam.catalogue.offers.MODELS", (EMBEDDED, gone))
     panel.set_offers(list_offers())
     messages = []
-    widget._models.supply.failed.connect(messages.append)
+    widget.controllers.models.supply.failed.connect(messages.append)
     pick(panel, "published")
     panel._download.click()
     widget.wait_until_idle(TIMEOUT_S)
@@ -184,7 +184,7 @@ def test_files_in_the_models_folder_are_offered(published, make_widget, tmp_path
     folder.mkdir()
     (folder / "mine.pth").write_bytes(b"1")
     _, widget = make_widget()
-    panel = widget._model_panel
+    panel = widget.controllers.models.panel
     assert [offer.name for offer in panel.combo.offers] == ["mobile_sam", "published", "mine.pth"]
     pick(panel, "published")
     assert "not on this computer" in panel._description.text()
@@ -285,7 +285,7 @@ def test_a_download_goes_on_while_something_else_is_chosen(
         pick(panel, "published")
         assert panel._download.isHidden()
         pick(panel, "mobile_sam")
-    assert widget._models.supply.state.downloading is not None
+    assert widget.controllers.models.supply.state.downloading is not None
     server.may_go_on.set()
     widget.wait_until_idle(TIMEOUT_S)
     assert (tmp_path / "models" / "sam_vit_b_01ec64.pth").is_file()
@@ -317,7 +317,7 @@ def test_a_file_of_ones_own_under_a_published_name(opened, server, published, tm
     own.parent.mkdir(exist_ok=True)
     own.write_bytes(content)
     messages = []
-    widget._models.supply.failed.connect(messages.append)
+    widget.controllers.models.supply.failed.connect(messages.append)
     panel.list_requested.emit()
     pick(panel, "published")
     widget.wait_until_idle(TIMEOUT_S)
@@ -393,7 +393,7 @@ def test_the_wished_device_is_shown_though_it_is_not_there(make_napari_viewer):
     widget = SamWidget(viewer, model=ModelChoice(device="cuda:77"))
     viewer.window.add_dock_widget(widget)
     widget.wait_until_idle(TIMEOUT_S)
-    device = widget._model_panel._device
+    device = widget.controllers.models.panel._device
     assert widget.session.state.phase is Phase.FAILED
     assert device.currentText() == "cuda:77"
     assert [device.itemText(k) for k in range(device.count())] == ["auto", "cpu", "cuda:77"]

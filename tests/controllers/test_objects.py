@@ -20,14 +20,14 @@ PLACES = [(68, 104), (70, 228), (190, 100)]
 def opened(make_widget):
     """Open the coins with three accepted objects, the table unfolded."""
     viewer, widget = make_widget(Image(data.coins(), name="coins", scale=(0.5, 0.25)))
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     for place in PLACES:
         viewer.layers["SAM points"].add([place])
         widget.wait_until_idle(TIMEOUT_S)
         widget.binding.objects.accept()
         widget.wait_until_idle(TIMEOUT_S)
-    widget._object_list.section.expand()
-    return viewer, widget, widget._object_list.table
+    widget.controllers.objects.section.expand()
+    return viewer, widget, widget.controllers.objects.table
 
 
 def cells(table, column):
@@ -48,9 +48,9 @@ def choose(table, *rows):
 def test_every_accepted_object_has_a_row(opened):
     _, widget, table = opened
     assert cells(table, 0) == [1, 2, 3]
-    labels = widget.binding.objects.target.data
+    labels = widget.binding.target.layer.data
     assert cells(table, 3) == [int((labels == n).sum()) for n in (1, 2, 3)]
-    assert widget._object_list.section.title == "Object table: 3 objects"
+    assert widget.controllers.objects.section.title == "Object table: 3 objects"
     widget.binding.objects.undo()
     assert cells(table, 0) == [1, 2]
 
@@ -72,7 +72,7 @@ def test_a_row_leads_to_its_object(opened):
     viewer.scene.camera.center = (0, 0)
     viewer.scene.camera.zoom = 100
     table.go_requested.emit(2)
-    row, column = np.argwhere(widget.binding.objects.target.data == 2).mean(axis=0)
+    row, column = np.argwhere(widget.binding.target.layer.data == 2).mean(axis=0)
     np.testing.assert_allclose(viewer.scene.camera.center[-2:], (row * 0.5, column * 0.25), atol=2)
     assert viewer.scene.camera.zoom < 100
 
@@ -83,9 +83,9 @@ def test_a_row_leads_to_another_slice(make_widget):
     stack = np.repeat(data.coins()[np.newaxis], 4, axis=0)
     viewer, widget = make_widget(Image(stack, name="stack", scale=(3, 1, 1)))
     layer = viewer.add_layer(Labels(labels, name="mine", scale=(3, 1, 1)))
-    widget.binding.objects.set_target(layer)
+    widget.binding.target.set_layer(layer)
     viewer.dims.set_current_step(0, 0)
-    table = widget._object_list.table
+    table = widget.controllers.objects.table
     assert cells(table, 0) == [7]
     assert cells(table, 6) == ["3"]
     table.reopen_requested.emit(7)
@@ -103,8 +103,8 @@ def test_area_and_slice_are_those_of_the_axes_that_are_shown(make_widget):
     labels = np.zeros((60, 6, 80), np.uint8)
     labels[20:30, 4, 40:50], labels[5:8, 2, 7] = 7, 9
     layer = viewer.add_layer(Labels(labels, name="mine", **where))
-    widget.binding.objects.set_target(layer)
-    table = widget._object_list.table
+    widget.binding.target.set_layer(layer)
+    table = widget.controllers.objects.table
     assert cells(table, 3) == ["200.00", "6.00"]
     assert cells(table, 6) == ["4", "2"]
     choose(table, 1)
@@ -120,14 +120,14 @@ def test_an_axis_of_channels_has_no_slices(make_widget):
     viewer, widget = make_widget(image, wait=False)
     viewer.dims.order = (2, 0, 1)
     widget.wait_until_idle(TIMEOUT_S)
-    shown = widget.binding.shown
-    shown.set_look(replace(shown.looks.of(image), channel_axis=2))
+    plane = widget.binding.plane
+    plane.set_appearance(replace(plane.source.appearances.of(image), channel_axis=2))
     widget.wait_until_idle(TIMEOUT_S)
     labels = np.zeros((303, 384, 1), np.uint8)
     labels[10:30, 20:50] = 3
     layer = viewer.add_layer(Labels(labels, scale=(1, 1, 3), translate=(0, 0, 1)))
-    widget.binding.objects.set_target(layer)
-    assert cells(widget._object_list.table, 6) == [""]
+    widget.binding.target.set_layer(layer)
+    assert cells(widget.controllers.objects.table, 6) == [""]
 
 
 def marked(table):
@@ -144,7 +144,7 @@ def test_the_object_under_the_cursor_marks_its_row(opened):
     widget.binding.objects._on_pointer_moved(np.array((0.0, 0.0)))
     assert marked(table) == []
     center = viewer.scene.camera.center
-    inside = np.argwhere(widget.binding.objects.target.data == 2)[100]
+    inside = np.argwhere(widget.binding.target.layer.data == 2)[100]
     widget.binding.objects._on_pointer_moved(inside * (0.5, 0.25))
     assert marked(table) == [2]
     assert viewer.scene.camera.center == center
@@ -159,9 +159,9 @@ def test_keys_act_on_the_object_under_the_cursor(opened):
     assert widget.session.state.prompts.points_xy == ((104, 68),)
     widget.session.object_in_progress.clear()
     widget.binding.objects.remove_under_cursor()
-    assert set(np.unique(widget.binding.objects.target.data)) == {0, 2, 3}
+    assert set(np.unique(widget.binding.target.layer.data)) == {0, 2, 3}
     widget.binding.objects.undo()
-    assert set(np.unique(widget.binding.objects.target.data)) == {0, 1, 2, 3}
+    assert set(np.unique(widget.binding.target.layer.data)) == {0, 1, 2, 3}
 
 
 def test_many_rows_at_once(opened):
@@ -176,7 +176,7 @@ def test_many_rows_at_once(opened):
     choose(table, 0, 1)
     table.buttons.remove_requested.emit()
     assert cells(table, 0) == []
-    assert not widget.binding.objects.target.data.any()
+    assert not widget.binding.target.layer.data.any()
     for _ in range(3):
         widget.binding.objects.undo()
     assert cells(table, 0) == [1, 2, 3]
@@ -189,7 +189,7 @@ def test_cells_are_edited(opened):
     assert model.setData(model.index(1, 7), " look again ", Qt.ItemDataRole.EditRole)
     checked = Qt.CheckState.Checked
     assert model.setData(model.index(1, 2), checked, Qt.ItemDataRole.CheckStateRole)
-    record = widget.binding.objects.target_layer.book.get(2)
+    record = widget.binding.target.labels.book.get(2)
     assert (record.note, record.reviewed) == ("look again", True)
     assert table._progress.text() == "1 of 3 reviewed"
     assert not model.setData(model.index(1, 0), 9, Qt.ItemDataRole.EditRole)
@@ -262,7 +262,7 @@ def test_a_tick_is_set_for_all_chosen_rows_which_stay_so(opened):
 
 def test_strokes_of_the_brush_are_counted(opened):
     viewer, widget, table = opened
-    layer = widget.binding.objects.target
+    layer = widget.binding.target.layer
     area = cells(table, 3)[0]
     layer.selected_label = 1
     layer.brush_size = 6
@@ -288,7 +288,7 @@ def test_strokes_of_the_brush_are_counted(opened):
 
 def test_the_table_lets_go_of_a_target_that_is_deleted_or_left(opened):
     viewer, widget, table = opened
-    layer = widget.binding.objects.target
+    layer = widget.binding.target.layer
     viewer.layers.remove(layer)
     assert cells(table, 0) == []
     widget.close()

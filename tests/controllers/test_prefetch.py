@@ -28,7 +28,7 @@ def visible(row):
 
 def test_a_stack_is_ready_to_its_ends(opened, remembering_predictor, monkeypatch):
     viewer, widget = opened
-    row = widget._image_panel.prefetch_row
+    row = widget.controllers.annotate.image_panel.prefetch_row
     assert not row.isHidden()
     assert visible(row) == {"prepare"}
     assert "all 5 slices" in row._embed_all.toolTip()
@@ -52,7 +52,7 @@ def test_a_stack_is_ready_to_its_ends(opened, remembering_predictor, monkeypatch
 
 def test_pause_resume_and_cancel(opened):
     _, widget = opened
-    row = widget._image_panel.prefetch_row
+    row = widget.controllers.annotate.image_panel.prefetch_row
     row._embed_all.click()
     row._pause.click()
     assert row._progress.text() == "0 of 5, paused"
@@ -71,7 +71,7 @@ def test_another_image_or_look_ends_it_and_says_so(opened, monkeypatch):
     viewer, widget = opened
     heard = []
     widget.session.notifier.warned.connect(heard.append)
-    row = widget._image_panel.prefetch_row
+    row = widget.controllers.annotate.image_panel.prefetch_row
     row._embed_all.click()
     row._pause.click()
     viewer.layers[0].contrast_limits = (10, 200)
@@ -90,7 +90,7 @@ def test_another_image_or_look_ends_it_and_says_so(opened, monkeypatch):
 
 def test_the_next_slices_wait_while_the_box_is_off(make_widget):
     viewer, widget = make_widget()
-    row = widget._image_panel.prefetch_row
+    row = widget.controllers.annotate.image_panel.prefetch_row
     row._prefetch.click()
     viewer.add_layer(Image(stack(), name="stack", contrast_limits=(0, 255)))
     widget.wait_until_idle(TIMEOUT_S)
@@ -103,22 +103,22 @@ def test_the_next_slices_wait_while_the_box_is_off(make_widget):
 
 def test_the_number_of_kept_embeddings_is_never_stale(opened, qtbot):
     _, widget = opened
-    widget._image_panel.prefetch_row._embed_all.click()
+    widget.controllers.annotate.image_panel.prefetch_row._embed_all.click()
     widget.wait_until_idle(TIMEOUT_S)
-    label = widget._store_row._label
+    label = widget.controllers.embeddings.store_row._label
     qtbot.waitUntil(lambda: label.text() == "5 embeddings kept, 21 MB", timeout=10_000)
 
 
 @pytest.mark.parametrize("step", ["slider", "prepare"])
 def test_no_slice_keeps_the_contrast_of_before_a_change_that_has_not_come_to_rest(opened, step):
     viewer, widget = opened
-    image, row = viewer.layers[0], widget._image_panel.prefetch_row
+    image, row = viewer.layers[0], widget.controllers.annotate.image_panel.prefetch_row
     row._embed_all.click()
     row._pause.click()
     image.contrast_limits = (10, 200)
     if step == "slider":
         viewer.dims.set_current_step(0, 1)
-        widget.binding.shown.check()  # long before the widget's timer
+        widget.binding.plane.check()  # long before the widget's timer
         assert widget.session.state.preparation is None
     row._embed_all.click()
     row._pause.click()
@@ -132,13 +132,13 @@ def test_no_slice_keeps_the_contrast_of_before_a_change_that_has_not_come_to_res
 def test_describing_a_plane_changes_nothing(opened):
     viewer, widget = opened
     viewer.layers[0].contrast_limits = (10, 200)
-    widget.binding.shown.looks.image_plane(viewer.layers[0], widget.binding.shown.view)
-    assert widget.binding.shown.looks.is_outdated(viewer.layers[0])
+    widget.binding.plane.source.appearances.image_plane(viewer.layers[0], widget.binding.plane.view)
+    assert widget.binding.plane.source.appearances.is_outdated(viewer.layers[0])
 
 
 def test_a_preparation_can_be_paused_where_no_stack_is_shown(opened):
     viewer, widget = opened
-    row = widget._image_panel.prefetch_row
+    row = widget.controllers.annotate.image_panel.prefetch_row
     row._embed_all.click()
     row._pause.click()
     viewer.dims.ndisplay = 3

@@ -19,7 +19,7 @@ def opened(make_widget):
 
 
 def click(viewer, widget, rc):
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.layers.selection.active.add([rc])
     widget.wait_until_idle(TIMEOUT_S)
 
@@ -30,13 +30,13 @@ def checkbox(widget, text):
 
 
 def reasons(widget):
-    panel = widget._mask_panel
+    panel = widget.controllers.annotate.mask_panel
     return [label.text() for label in panel.findChildren(QLabel) if label.text()]
 
 
 def test_the_panel_says_why_and_gives_the_numbers(opened):
     viewer, widget = opened
-    rows = widget._mask_panel.findChild(QListWidget)
+    rows = widget.controllers.annotate.mask_panel.findChild(QListWidget)
     assert reasons(widget) == []
     assert rows.item(0).toolTip() == ""
 
@@ -81,7 +81,7 @@ def test_a_long_reason_makes_the_widget_no_wider(opened):
     viewer, widget = opened
     before = widget.minimumSizeHint().width()
     click(viewer, widget, COIN_RC)
-    widget._mask_panel.findChildren(QLabel)[0].setText("why " * 200)
+    widget.controllers.annotate.mask_panel.findChildren(QLabel)[0].setText("why " * 200)
     assert widget.minimumSizeHint().width() == before
 
 

@@ -59,7 +59,7 @@ def coins(**options) -> Image:
 
 
 def accept_at(viewer, widget, *places):
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     for place in places:
         viewer.layers["SAM points"].add([place])
         widget.wait_until_idle(TIMEOUT_S)
@@ -69,7 +69,7 @@ def accept_at(viewer, widget, *places):
 
 def known(widget):
     """All of the objects, in a form that can be compared; states without logits."""
-    return [comparable(one) for one in widget.binding.objects.target_layer.book]
+    return [comparable(one) for one in widget.binding.target.labels.book]
 
 
 def paint(layer, rc, label_id):
@@ -81,14 +81,14 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
     make_widget, said, other_program, journals_folder
 ):
     viewer, widget = make_widget(coins(scale=(0.5, 0.25)))
-    row = widget._restoring.row
+    row = widget.controllers.restore.row
     assert row.isHidden()
     accept_at(viewer, widget, *PLACES)
     widget.session.objects.update([2], class_name="Münze", note="oben", reviewed=True)
     widget.session.classes.add("not used yet")
     widget.session.classes.recolor("Münze", "#123456")
     classes = widget.session.classes.table.classes
-    labels = widget.binding.objects.target
+    labels = widget.binding.target.layer
     paint(labels, (70, 240), 2)
     paint(labels, (200, 300), 9)
     paint(labels, (10, 10), 2)
@@ -96,7 +96,7 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
         step()
         widget.wait_until_idle(TIMEOUT_S)
     assert labels.data[200, 300] == 9
-    assert widget.binding.objects.target_layer.book.get(2).start > (20, 0)
+    assert widget.binding.target.labels.book.get(2).start > (20, 0)
     widget.session.objects.remove([3])
     widget.binding.objects.undo()
     labels.name = "renamed"
@@ -109,7 +109,7 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
     path.write_bytes(crashed)
 
     viewer, widget = make_widget(coins(scale=(0.5, 0.25)), Image(data.coins()[:99], name="other"))
-    binding, row = widget.binding, widget._restoring.row
+    binding, row = widget.binding, widget.controllers.restore.row
     assert row.isHidden()  # the other image is annotated
     binding.set_image(viewer.layers["coins"])
     widget.wait_until_idle(TIMEOUT_S)
@@ -120,10 +120,10 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
     widget.wait_until_idle(TIMEOUT_S)
     assert row.isHidden()
     assert said[-1] == "Restored 4 objects into 'coins labels'."
-    np.testing.assert_array_equal(binding.objects.target.data, pixels)
+    np.testing.assert_array_equal(binding.target.layer.data, pixels)
     assert known(widget) == objects
     assert widget.session.classes.table.classes == classes
-    assert binding.objects.target.scale.tolist() == [0.5, 0.25]
+    assert binding.target.layer.scale.tolist() == [0.5, 0.25]
 
     binding.objects.reopen(1)  # with its prompts, and what is done next goes into the same journal
     widget.wait_until_idle(TIMEOUT_S)
@@ -150,7 +150,7 @@ def test_what_was_closed_without_being_saved_is_offered_in_other_words(
 
     other_program()
     viewer, widget = make_widget(coins())
-    row = widget._restoring.row
+    row = widget.controllers.restore.row
     assert "2 unsaved objects on 'coins' (today" in row._text.text()
     assert "widget closed" in row._text.text()
     assert "1 older set" in row._text.text()
@@ -166,21 +166,21 @@ def test_what_was_closed_without_being_saved_is_offered_in_other_words(
     widget.wait_until_idle(TIMEOUT_S)
     assert "Could not restore" in said[-1]
     assert row.isHidden()
-    assert widget.binding.objects.target is None
+    assert widget.binding.target.layer is None
 
 
 def test_a_deleted_layer_is_offered_at_once_and_to_no_other_image(make_widget, other_program):
     viewer, widget = make_widget(coins())
     accept_at(viewer, widget, *PLACES[:2])
-    labels = widget.binding.objects.target.data.copy()
-    viewer.layers.remove(widget.binding.objects.target)
+    labels = widget.binding.target.layer.data.copy()
+    viewer.layers.remove(widget.binding.target.layer)
     widget.wait_until_idle(TIMEOUT_S)
-    row = widget._restoring.row
+    row = widget.controllers.restore.row
     assert "2 unsaved objects on 'coins' (today" in row._text.text()
     assert "deleted" in row._text.text()
     row._restore.click()
     widget.wait_until_idle(TIMEOUT_S)
-    np.testing.assert_array_equal(widget.binding.objects.target.data, labels)
+    np.testing.assert_array_equal(widget.binding.target.layer.data, labels)
     assert row.isHidden()
     widget.close()
 
@@ -189,34 +189,34 @@ def test_a_deleted_layer_is_offered_at_once_and_to_no_other_image(make_widget, o
     viewer, widget = make_widget(mirrored, coins())
     widget.binding.set_image(viewer.layers["coins"])
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget._restoring.row.isHidden()
+    assert widget.controllers.restore.row.isHidden()
     viewer.layers["coins [1]"].name = "of another name"
     widget.binding.set_image(viewer.layers["of another name"])
     widget.wait_until_idle(TIMEOUT_S)
-    assert "2 unsaved objects" in widget._restoring.row._text.text()
+    assert "2 unsaved objects" in widget.controllers.restore.row._text.text()
 
 
 def test_a_deleted_layer_that_is_not_the_target_now_is_offered_at_once_too(make_widget):
     viewer, widget = make_widget(coins())
     accept_at(viewer, widget, PLACES[0])
-    first = widget.binding.objects.target
-    widget.binding.objects.set_target(None)
+    first = widget.binding.target.layer
+    widget.binding.target.set_layer(None)
     accept_at(viewer, widget, *PLACES[1:])
     viewer.layers.remove(first)
     widget.wait_until_idle(TIMEOUT_S)
-    assert "1 unsaved object on 'coins' (today" in widget._restoring.row._text.text()
+    assert "1 unsaved object on 'coins' (today" in widget.controllers.restore.row._text.text()
 
 
 def test_restored_labels_have_the_name_that_they_had(make_widget):
     viewer, widget = make_widget(coins())
     accept_at(viewer, widget, PLACES[0])
     for name in ("my nuclei", "mine"):
-        widget.binding.objects.target.name = name
-        viewer.layers.remove(widget.binding.objects.target)
+        widget.binding.target.layer.name = name
+        viewer.layers.remove(widget.binding.target.layer)
         widget.wait_until_idle(TIMEOUT_S)
-        widget._restoring.row._restore.click()
+        widget.controllers.restore.row._restore.click()
         widget.wait_until_idle(TIMEOUT_S)
-        assert widget.binding.objects.target.name == name
+        assert widget.binding.target.layer.name == name
 
 
 def test_labels_that_come_and_go_have_journals_of_their_own(
@@ -224,7 +224,7 @@ def test_labels_that_come_and_go_have_journals_of_their_own(
 ):
     viewer, widget = make_widget(coins())
     accept_at(viewer, widget, PLACES[0])
-    first = widget.binding.objects.target
+    first = widget.binding.target.layer
     first.data = np.where(first.data, 5, 0).astype(first.data.dtype)  # by a script
     accept_at(viewer, widget, PLACES[1])
     begun, gone_on = sorted(journals_folder.iterdir(), key=lambda path: path.name)
@@ -237,7 +237,7 @@ def test_labels_that_come_and_go_have_journals_of_their_own(
     widget.binding.objects.undo()  # is refused: the layer is gone
     assert journal_lines()[-1]["direction"] == "closed"
     mine = viewer.add_layer(Labels(np.zeros((303, 384), np.int32), name="mine"))
-    widget.binding.objects.set_target(mine)
+    widget.binding.target.set_layer(mine)
     paint(mine, (10, 10), 3)
     accept_at(viewer, widget, PLACES[2])
     assert len(list(journals_folder.iterdir())) == 2
@@ -249,7 +249,7 @@ def test_labels_of_a_wider_type_are_still_what_they_were_also_after_a_crash(
     viewer, widget = make_widget(coins())
     accept_at(viewer, widget, *PLACES[:2])
     widget.session.objects.update([1], class_name="coin", note="worn")
-    target = widget.binding.objects.target
+    target = widget.binding.target.layer
     before = sorted(known(widget), key=lambda one: one["label_id"])
     assert all(one["masks"] and one["state"] for one in before)
     pixels = target.data.astype(np.int64)
@@ -266,9 +266,9 @@ def test_labels_of_a_wider_type_are_still_what_they_were_also_after_a_crash(
 
     other_program()
     _, again = make_widget(coins())
-    again._restoring.restore()
+    again.controllers.restore.restore()
     again.wait_until_idle(TIMEOUT_S)
-    assert again.binding.objects.target.data.dtype == np.int64
+    assert again.binding.target.layer.data.dtype == np.int64
     assert known(again) == at_the_end
 
 
@@ -289,16 +289,16 @@ def test_objects_of_another_scene_of_the_file_are_not_offered(make_widget, other
     viewer, again = make_widget(*scenes())
     again.binding.set_image(viewer.layers["scene 2"])
     again.wait_until_idle(TIMEOUT_S)
-    assert again._restoring.row.isHidden()
+    assert again.controllers.restore.row.isHidden()
     viewer.layers["scene 1"].name = "renamed"
     again.binding.set_image(viewer.layers["renamed"])
     again.wait_until_idle(TIMEOUT_S)
-    assert "1 unsaved object on 'scene 1' (today" in again._restoring.row._text.text()
+    assert "1 unsaved object on 'scene 1' (today" in again.controllers.restore.row._text.text()
     viewer.layers["renamed"].name = "scene 1"
     viewer.layers["scene 1"].data = data.coins()[:, ::-1]  # processed again, and saved there
-    again._restoring.find()
+    again.controllers.restore.find()
     again.wait_until_idle(TIMEOUT_S)
-    assert not again._restoring.row.isHidden()
+    assert not again.controllers.restore.row.isHidden()
 
 
 def test_a_disk_that_is_full_warns_once_and_stops_nobody(make_widget, said, monkeypatch):
@@ -318,4 +318,4 @@ def test_a_disk_that_is_full_warns_once_and_stops_nobody(make_widget, said, monk
     with monkeypatch.context() as patched:
         patched.setattr(Journal, "record", lambda *_: 1 / 0)
         accept_at(viewer, widget, PLACES[2])
-    assert len(widget.binding.objects.target_layer.book) == 3
+    assert len(widget.binding.target.labels.book) == 3

@@ -44,7 +44,7 @@ def path(tmp_path) -> Path:
 
 
 def accept_at(viewer, widget, *places):
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     for place in places:
         viewer.layers["SAM points"].add([place])
         widget.wait_until_idle(TIMEOUT_S)
@@ -54,7 +54,7 @@ def accept_at(viewer, widget, *places):
 
 def known(widget):
     """All of the objects, in a form that can be compared; states without logits."""
-    return [comparable(one) for one in widget.binding.objects.target_layer.book]
+    return [comparable(one) for one in widget.binding.target.labels.book]
 
 
 def click_at(viewer, widget, place):
@@ -80,8 +80,8 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     widget.session.object_in_progress.choose(1)
     widget.wait_until_idle(TIMEOUT_S)
     prompts, objects = widget.session.state.prompts, known(widget)
-    pixels = widget.binding.objects.target.data.copy()
-    widget._sessions.save(path)
+    pixels = widget.binding.target.layer.data.copy()
+    widget.controllers.session_file.save(path)
     widget.wait_until_idle(TIMEOUT_S)
     assert said == [f"Saved 2 objects to {path}."]
     widget.close()
@@ -97,12 +97,12 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     # Another computer: the same two folders somewhere else, and nothing where they were.
     moved = tmp_path.rename(tmp_path.with_name(f"{tmp_path.name} moved"))
     viewer, widget = make_widget(Image(data.coins() // 2, name="coins"))
-    assert widget._restoring.row.isHidden()
-    widget._sessions.open(moved / "sessions" / path.name)
+    assert widget.controllers.restore.row.isHidden()
+    widget.controllers.session_file.open(moved / "sessions" / path.name)
     widget.wait_until_idle(TIMEOUT_S)
     assert said[-1] == f"Loaded 2 objects from {path.name} into 'coins labels'."
-    assert widget.binding.shown.image.source.path == str(moved / "images" / "coins.tif")
-    np.testing.assert_array_equal(widget.binding.objects.target.data, pixels)
+    assert widget.binding.plane.image.source.path == str(moved / "images" / "coins.tif")
+    np.testing.assert_array_equal(widget.binding.target.layer.data, pixels)
     assert known(widget) == objects
     classes = [(one.name, one.color) for one in widget.session.classes.table.classes]
     assert classes == [("Ring", "#00aa00"), ("Münze", "#ff8800")]
@@ -110,9 +110,9 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     assert widget.session.state.chosen == 1
     assert len(viewer.layers["SAM points"].data) == 2
     widget.binding.objects.accept()  # replaces the object that was reopened on the other computer
-    assert [one.label_id for one in widget.binding.objects.target_layer.book] == [2, 1]
+    assert [one.label_id for one in widget.binding.target.labels.book] == [2, 1]
     widget.binding.objects.undo()
-    np.testing.assert_array_equal(widget.binding.objects.target.data, pixels)
+    np.testing.assert_array_equal(widget.binding.target.layer.data, pixels)
     moved.rename(tmp_path)
 
 
@@ -124,8 +124,8 @@ def test_the_image_is_known_among_the_open_layers_whatever_it_is_called(make_wid
     accept_at(viewer, widget, (1, *PLACES[0]))
     click_at(viewer, widget, (1, *HALF_MADE))
     prompts = widget.session.state.prompts
-    pixels = widget.binding.objects.target.data.copy()
-    widget._sessions.save(path)
+    pixels = widget.binding.target.layer.data.copy()
+    widget.controllers.session_file.save(path)
     widget.wait_until_idle(TIMEOUT_S)
     widget.close()
 
@@ -134,15 +134,15 @@ def test_the_image_is_known_among_the_open_layers_whatever_it_is_called(make_wid
     viewer, widget = make_widget(renamed, alike)
     viewer.dims.set_point(0, 0)
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.shown.image is alike
-    widget._sessions.open(path)
+    assert widget.binding.plane.image is alike
+    widget.controllers.session_file.open(path)
     widget.wait_until_idle(TIMEOUT_S)
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.shown.image is renamed
+    assert widget.binding.plane.image is renamed
     assert viewer.dims.point[0] == 3
-    np.testing.assert_array_equal(widget.binding.objects.target.data, pixels)
+    np.testing.assert_array_equal(widget.binding.target.layer.data, pixels)
     assert widget.session.state.prompts == prompts
-    widget._sessions.open(path)  # once more: into another layer, and nothing is lost
+    widget.controllers.session_file.open(path)  # once more: into another layer, and nothing is lost
     widget.wait_until_idle(TIMEOUT_S)
     assert [one.name for one in viewer.layers if isinstance(one, Labels) and one.data.any()][
         :2
@@ -152,22 +152,22 @@ def test_the_image_is_known_among_the_open_layers_whatever_it_is_called(make_wid
 def test_what_cannot_be_opened_is_told_and_changes_nothing(make_widget, said, path, tmp_path):
     viewer, widget = make_widget(Image(data.coins(), name="coins"))
     accept_at(viewer, widget, PLACES[0])
-    widget._sessions.save(path.parent / "missing" / "day")
+    widget.controllers.session_file.save(path.parent / "missing" / "day")
     widget.wait_until_idle(TIMEOUT_S)
     assert "cannot be written" in said[-1]
-    widget._sessions.save(path)
+    widget.controllers.session_file.save(path)
     widget.wait_until_idle(TIMEOUT_S)
-    widget._object_list.section.expand()
+    widget.controllers.objects.section.expand()
     layers, objects = list(viewer.layers), known(widget)
     header, *lines = path.read_bytes().splitlines(keepends=True)
 
     def refusal(*written):
         path.write_bytes(b"".join(written))
-        widget._sessions.open(path)
+        widget.controllers.session_file.open(path)
         widget.wait_until_idle(TIMEOUT_S)
         assert list(viewer.layers) == layers
         assert known(widget) == objects
-        assert widget._sessions.row._open.isEnabled()
+        assert widget.controllers.session_file.row._open.isEnabled()
         return said[-1]
 
     def with_header(**changes):
@@ -193,13 +193,13 @@ def test_what_cannot_be_opened_is_told_and_changes_nothing(make_widget, said, pa
 def test_only_objects_that_are_there_are_told_of(make_widget, said, path):
     viewer, widget = make_widget(Image(data.coins(), name="coins"))
     accept_at(viewer, widget, *PLACES[:2])
-    widget._sessions.save(path)
+    widget.controllers.session_file.save(path)
     widget.wait_until_idle(TIMEOUT_S)
     header, first, *lines = path.read_bytes().splitlines(keepends=True)
     content = {**json.loads(first), "records": []}
     del content["crc"]
     path.write_bytes(b"".join([header, to_line(content), *lines]))
-    widget._sessions.open(path)
+    widget.controllers.session_file.open(path)
     widget.wait_until_idle(TIMEOUT_S)
     assert len(known(widget)) == 1
     assert "Loaded 1 object from" in said[-1]
@@ -209,16 +209,16 @@ def test_only_objects_that_are_there_are_told_of(make_widget, said, path):
 def test_whatever_fails_another_file_can_be_opened(make_widget, said, path, monkeypatch, part):
     viewer, widget = make_widget(Image(data.coins(), name="coins"))
     accept_at(viewer, widget, PLACES[0])
-    widget._sessions.save(path)
+    widget.controllers.session_file.save(path)
     widget.wait_until_idle(TIMEOUT_S)
     with monkeypatch.context() as broken:
         broken.setattr(session_files, part, lambda *_: [][1])
-        widget._sessions.open(path)
+        widget.controllers.session_file.open(path)
         widget.wait_until_idle(TIMEOUT_S)
         assert "Could not open the session (IndexError)" in said[-1]
-        assert widget._sessions.row._open.isEnabled()
-        assert widget._sessions.row._save.isEnabled()
-    widget._sessions.open(path)
+        assert widget.controllers.session_file.row._open.isEnabled()
+        assert widget.controllers.session_file.row._save.isEnabled()
+    widget.controllers.session_file.open(path)
     widget.wait_until_idle(TIMEOUT_S)
     assert "Loaded 1 object from" in said[-1]
 
@@ -235,7 +235,7 @@ def test_what_is_done_while_a_session_is_saved_is_in_the_file(make_widget, said,
         times.append(1)
 
     monkeypatch.setattr(session_files, "write_session", slow)
-    widget._sessions.save(path)
+    widget.controllers.session_file.save(path)
     widget.wait_until_idle(TIMEOUT_S)
     assert len(times) == 2
     assert "meanwhile" in path.read_text()

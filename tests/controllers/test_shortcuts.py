@@ -29,9 +29,9 @@ def choose(panel, text: str) -> None:
 
 def test_the_list_shows_what_keys_do_and_changes_them(make_widget, qtbot):
     viewer, widget = make_widget(Image(data.coins()[40:110, 40:140], name="coins"), wait=False)
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     points = viewer.layers["SAM points"]
-    panel = widget._key_help.panel
+    panel = widget.controllers.shortcuts.panel
     widget._help_button.click()
     assert panel.isVisible()
     assert not panel.isModal()
@@ -65,14 +65,14 @@ def test_the_list_shows_what_keys_do_and_changes_them(make_widget, qtbot):
     points.keymap[KeyBinding.from_str("S")](points)
     assert called == [1]
     assert json.loads(shortcuts_file().read_text()) == {"accept": "S"}
-    assert widget._object_panel._accept.text() == "Accept (S)"
-    assert widget.automatic.panel.accept.text() == "Accept (S)"
+    assert widget.controllers.annotate.object_panel._accept.text() == "Accept (S)"
+    assert widget.controllers.automatic.panel.accept.text() == "Accept (S)"
     assert "C" not in widget.session.state.hint.split()
     choose(panel, "Turn the preview")
     panel._none.click()
-    assert widget._prompt_panel._hover.text() == "preview under the cursor"
+    assert widget.controllers.annotate.prompt_panel._hover.text() == "preview under the cursor"
 
-    widget.binding.start_boxes()  # a layer that is made later has the same keys
+    widget.binding.prompts.start_boxes()  # a layer that is made later has the same keys
     assert KeyBinding.from_str("S") in viewer.layers["SAM boxes"].keymap
     widget.close()
     assert not panel.isVisible()
@@ -84,15 +84,15 @@ def test_keys_are_remembered_and_reset(make_widget):
     said = []
     viewer, widget = make_widget(Image(data.coins()[40:110, 40:140], name="coins"), wait=False)
     widget.session.notifier.warned.connect(said.append)
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     points = viewer.layers["SAM points"]
     assert widget.binding.shortcuts.changed_keys == {"accept": "Shift+M", "previous_object": ""}
     assert KeyBinding.from_str("Shift+M") in points.keymap
-    widget._key_help.toggle()
-    widget._key_help.panel._reset.click()
+    widget.controllers.shortcuts.toggle()
+    widget.controllers.shortcuts.panel._reset.click()
     assert not shortcuts_file().exists()
     assert not widget.binding.shortcuts.changed_keys
-    assert listed(widget._key_help.panel)["Go to the previous object"] == "Shift+M"
+    assert listed(widget.controllers.shortcuts.panel)["Go to the previous object"] == "Shift+M"
     shortcuts_file().write_text("[1]")
-    widget._key_help._load()
+    widget.controllers.shortcuts._load()
     assert "contains no shortcuts; using the defaults" in said[-1]

@@ -40,13 +40,13 @@ def open_noting(make_widget, remembering_predictor):
 
 def choose(widget, **changes):
     look = Appearance(**changes)
-    widget.binding.shown.set_look(look)
+    widget.binding.plane.set_appearance(look)
     widget.wait_until_idle(TIMEOUT_S)
     return look
 
 
 def click(viewer, widget, rc):
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.layers["SAM points"].add([rc])
     widget.wait_until_idle(TIMEOUT_S)
 
@@ -127,9 +127,9 @@ def test_each_image_keeps_its_own_choice(open_noting):
     viewer.add_layer(second)
     chosen = choose(widget, intensities=Intensities.FULL_RANGE)
     widget.binding.set_image(second)
-    assert widget.binding.shown.looks.of(second) == Appearance()
+    assert widget.binding.plane.source.appearances.of(second) == Appearance()
     widget.binding.set_image(first)
-    assert widget.binding.shown.looks.of(first) == chosen
+    assert widget.binding.plane.source.appearances.of(first) == chosen
 
 
 # The pin ----------------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ def test_channels_are_colours_and_their_slider_changes_nothing(open_noting):
 
     widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
-    labels = widget.binding.objects.target
+    labels = widget.binding.target.layer
     assert labels.data.shape == (1, *COINS.shape)
     np.testing.assert_array_equal(labels.data[0] > 0, mask)
     for channel in range(3):
@@ -220,10 +220,10 @@ def test_a_click_at_any_channel_shows_at_each(open_noting, channel):
     viewer, widget, _ = open_noting(channelled())
     choose(widget, channel_axis=0, colours=(1, None, None))
     viewer.dims.set_current_step(0, channel)
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     points = viewer.layers["SAM points"]
     points.add([points.world_to_data((channel, *COIN_RC))])
-    boxes = widget.binding.start_boxes() or viewer.layers["SAM boxes"]
+    boxes = widget.binding.prompts.start_boxes() or viewer.layers["SAM boxes"]
     corners = [(40, 78), (40, 132), (95, 132), (95, 78)]
     boxes.add_rectangles([boxes.world_to_data((channel, *corner)) for corner in corners])
     widget.wait_until_idle(TIMEOUT_S)
@@ -252,7 +252,7 @@ def test_channels_of_a_stack_belong_to_their_slice(open_noting):
     choose(widget, channel_axis=1, colours=(1, None, None))
     click(viewer, widget, (1, 0, 302 - COIN_RC[0], COIN_RC[1]))
     widget.binding.objects.accept()
-    labels = widget.binding.objects.target.data
+    labels = widget.binding.target.layer.data
     assert labels.shape == (2, 1, *COINS.shape)
     assert labels[1, 0, 302 - COIN_RC[0], COIN_RC[1]] == 1
     assert not labels[0].any()
@@ -264,7 +264,7 @@ def test_channels_of_a_stack_belong_to_their_slice(open_noting):
 def test_channels_in_the_last_axis_need_the_plane_on_display(open_noting):
     viewer, widget, images = open_noting(channelled(axis=-1))
     assert widget.session.state.phase is Phase.FAILED
-    assert [one.axis for one in widget._look_panel._axes] == [2]
+    assert [one.axis for one in widget.controllers.annotate.appearance_panel._axes] == [2]
     choose(widget, channel_axis=2, colours=(0, 1, 2))
     assert "roll the axes" in widget.session.state.hint
     viewer.dims.roll()
@@ -273,7 +273,7 @@ def test_channels_in_the_last_axis_need_the_plane_on_display(open_noting):
     np.testing.assert_array_equal(images[-1], channelled(axis=-1).data)
     click(viewer, widget, (*COIN_RC, 0))
     widget.binding.objects.accept()
-    labels = widget.binding.objects.target.data
+    labels = widget.binding.target.layer.data
     assert labels.shape == (*COINS.shape, 1)
     assert labels[(*COIN_RC, 0)] == 1
 
@@ -292,24 +292,24 @@ def test_prompts_and_objects_stay_when_a_channel_axis_is_chosen_and_left(open_no
     viewer.dims.set_current_step(0, 1)
     click(viewer, widget, (1, *COIN_RC))
     widget.binding.objects.accept()
-    before = widget.binding.objects.target
+    before = widget.binding.target.layer
     assert before.data.shape == (3, *COINS.shape)
     click(viewer, widget, (1, *OTHER_COIN_RC))
 
     choose(widget, channel_axis=0, colours=(1, None, None))
-    assert widget.binding.objects.target is None
+    assert widget.binding.target.layer is None
     assert before in viewer.layers
     assert widget.session.state.prompts.points_xy == ((150, 68),)
     assert shown_mask(viewer)[OTHER_COIN_RC]
     viewer.dims.set_current_step(0, 2)
     widget.binding.objects.accept()
-    assert widget.binding.objects.target.data[(0, *OTHER_COIN_RC)] == 1
+    assert widget.binding.target.layer.data[(0, *OTHER_COIN_RC)] == 1
 
     assert any(before.name in r.message for r in notification_manager.records)
 
     click(viewer, widget, (0, *COIN_RC))
     choose(widget)
-    assert widget.binding.objects.target is before
+    assert widget.binding.target.layer is before
     assert widget.session.state.prompts.points_xy == ((104, 68),)
     assert viewer.layers["SAM points"].data.tolist() == [[2, *COIN_RC]]
     viewer.dims.set_current_step(0, 1)
@@ -317,7 +317,7 @@ def test_prompts_and_objects_stay_when_a_channel_axis_is_chosen_and_left(open_no
     assert widget.session.state.prompts.is_empty
     widget.session.undo()
     widget.session.undo()
-    assert not [r for r in notification_manager.records if "no longer" in r.message]
+    assert not [r for r in notification_manager.records if "no longer has" in r.message]
 
 
 def test_labels_with_one_place_for_all_channels_can_be_chosen_again(open_noting):
@@ -325,20 +325,20 @@ def test_labels_with_one_place_for_all_channels_can_be_chosen_again(open_noting)
     choose(widget, channel_axis=0, colours=(1, None, None))
     click(viewer, widget, (0, *COIN_RC))
     widget.binding.objects.accept()
-    own = widget.binding.objects.target
-    widget.binding.objects.set_target(None)
-    widget.binding.objects.set_target(own)
-    assert widget.binding.objects.target is own
+    own = widget.binding.target.layer
+    widget.binding.target.set_layer(None)
+    widget.binding.target.set_layer(own)
+    assert widget.binding.target.layer is own
     saved = viewer.add_layer(Labels(own.data.copy(), scale=own.scale, translate=own.translate))
-    widget.binding.objects.set_target(saved)
-    assert widget.binding.objects.target is saved
+    widget.binding.target.set_layer(saved)
+    assert widget.binding.target.layer is saved
 
 
 def test_which_axes_may_hold_channels(open_noting):
     image = Image(np.zeros((3, 17, 2, 20, 5), np.uint8), name="many", contrast_limits=(0, 255))
     image.axis_labels = ("c", "t", "z", "y", "x")
     _, widget, _ = open_noting(image)
-    axes = widget._look_panel._axes
+    axes = widget.controllers.annotate.appearance_panel._axes
     assert [(one.axis, one.count, one.name) for one in axes] == [
         (0, 3, "c"),
         (2, 2, "z"),
@@ -352,10 +352,10 @@ def test_other_data_without_the_axis_has_no_channels(open_noting):
     choose(widget, channel_axis=0, colours=(0, 1, 2))
     image.data = np.stack([COINS] * 2)
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.shown.looks.of(image).colours == (0, 1, None)
+    assert widget.binding.plane.source.appearances.of(image).colours == (0, 1, None)
     image.data = np.stack([COINS] * 20)
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.shown.looks.of(image).channel_axis is None
+    assert widget.binding.plane.source.appearances.of(image).channel_axis is None
     assert widget.session.state.phase is Phase.READY
 
 
@@ -365,25 +365,25 @@ def test_labels_without_the_axis_of_the_channels_are_a_target(open_noting):
     choose(widget, channel_axis=0, colours=(1, None, None))
     flat = np.zeros(COINS.shape, np.uint16)
     mine = viewer.add_layer(Labels(flat, scale=(0.5, 0.5), translate=(7, 8), name="mine"))
-    widget.binding.objects.set_target(mine)
+    widget.binding.target.set_layer(mine)
     click(viewer, widget, (0, *COIN_RC))
     widget.binding.objects.accept()
     assert mine.data[COIN_RC] == 1
 
     elsewhere = viewer.add_layer(Labels(flat.copy(), name="elsewhere"))
     with pytest.raises(TargetError, match="does not lie on the image"):
-        widget.binding.objects.set_target(elsewhere)
+        widget.binding.target.set_layer(elsewhere)
     three = viewer.add_layer(Labels(np.zeros(image.data.shape, int), name="three"))
     with pytest.raises(TargetError, match="without its channels"):
-        widget.binding.objects.set_target(three)
-    assert widget.binding.objects.target is mine
+        widget.binding.target.set_layer(three)
+    assert widget.binding.target.layer is mine
 
 
 def test_points_of_the_persons_own_count_at_whichever_channel_they_lie(open_noting):
     viewer, widget, _ = open_noting(channelled())
     choose(widget, channel_axis=0, colours=(1, None, None))
     mine = viewer.add_points([(0, *COIN_RC), (2, *OTHER_COIN_RC)], name="mine")
-    widget.binding.set_prompt_layers(mine, None)
+    widget.binding.prompts.set_layers(mine, None)
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.prompts.points_xy == ((104, 68), (150, 68))
 
@@ -398,4 +398,4 @@ def test_channels_lie_where_a_rotated_image_lies(open_noting):
     middle = image.data_to_world((1, *COIN_RC))
     for name in ("SAM points", "SAM mask 1", "channels labels"):
         np.testing.assert_allclose(viewer.layers[name].data_to_world((0, *COIN_RC)), middle)
-    assert widget.binding.objects.target.data[(0, *COIN_RC)] == 1
+    assert widget.binding.target.layer.data[(0, *COIN_RC)] == 1

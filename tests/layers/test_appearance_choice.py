@@ -21,9 +21,9 @@ def open_panel(make_widget):
 
     def make(*layers):
         viewer, widget = make_widget(*layers, show=True)
-        widget._look_panel.expand()
+        widget.controllers.annotate.appearance_panel.expand()
         QApplication.processEvents()
-        return viewer, widget, widget._look_panel
+        return viewer, widget, widget.controllers.annotate.appearance_panel
 
     return make
 
@@ -122,13 +122,13 @@ def test_the_choice_of_the_image_shows_when_it_is_chosen_again(open_panel):
     first, second = Image(COINS, name="first"), four_channels()
     _, widget, panel = open_panel(first, second)
     chosen = Appearance(Intensities.FULL_RANGE, channel_axis=0, colours=(3, None, 1))
-    widget.binding.shown.set_look(chosen)
+    widget.binding.plane.set_appearance(chosen)
     widget.binding.set_image(first)
     assert panel._intensities.currentText() == "as shown"
     widget.binding.set_image(second)
     assert panel._intensities.currentText() == "full range"
     assert [combo.currentText() for combo in panel._colours] == ["3", "none", "1"]
-    assert widget.binding.shown.looks.of(second) == chosen
+    assert widget.binding.plane.source.appearances.of(second) == chosen
 
 
 def test_everything_says_what_it_is_for(open_panel):
@@ -144,7 +144,7 @@ def test_closed_it_hears_nothing_more(make_widget):
     _, widget = make_widget(image)
     widget.close()
     image.contrast_limits, image.gamma = (3, 9), 0.5
-    assert not widget._look_timer.isActive()
+    assert not widget.controllers.annotate._appearance_timer.isActive()
 
 
 def test_masks_of_another_image_are_still_there_after_a_contrast_change_here(make_widget):
@@ -153,7 +153,7 @@ def test_masks_of_another_image_are_still_there_after_a_contrast_change_here(mak
     session = widget.session
     widget.binding.set_image(first)
     widget.wait_until_idle(TIMEOUT_S)
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.layers["SAM points"].add([(68, 104)])
     widget.wait_until_idle(TIMEOUT_S)
     candidates = session.state.candidates

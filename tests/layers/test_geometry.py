@@ -11,12 +11,12 @@ COIN_RC = (68, 104)
 
 def accept_at(viewer, widget, point):
     """Click at a position in the image's data, accept, and return the labels."""
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.layers.selection.active.add([point])
     widget.wait_until_idle(TIMEOUT_S)
     widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
-    return widget.binding.objects.target.data
+    return widget.binding.target.layer.data
 
 
 @pytest.fixture
@@ -59,10 +59,10 @@ def test_a_layer_of_the_persons_own_with_another_scale_means_the_same_place(
     viewer, widget = make_widget(image)
     world = image.data_to_world(COIN_RC)
     mine = viewer.add_points([np.array(world) / 4], scale=(4, 4), name="mine")
-    widget.binding.set_prompt_layers(mine, None)
+    widget.binding.prompts.set_layers(mine, None)
     widget.wait_until_idle(TIMEOUT_S)
     widget.binding.objects.accept()
-    np.testing.assert_array_equal(widget.binding.objects.target.data > 0, plain_mask)
+    np.testing.assert_array_equal(widget.binding.target.layer.data > 0, plain_mask)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_prompts_belong_to_their_slice(make_widget, stack):
     viewer, widget = make_widget(contrast(Image(stack, name="stack")), wait=False)
     viewer.dims.set_current_step((0, 1), (1, 2))
     widget.wait_until_idle(TIMEOUT_S)
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     points = viewer.layers["SAM points"]
     points.add([(1, 2, *COIN_RC)])
     widget.wait_until_idle(TIMEOUT_S)
@@ -148,7 +148,7 @@ def test_3d_display_pauses_and_2d_resumes(make_widget, stack):
     viewer, widget = make_widget(contrast(Image(stack, name="stack")), wait=False)
     viewer.dims.set_current_step((0, 1), (1, 2))
     widget.wait_until_idle(TIMEOUT_S)
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.layers["SAM points"].add([(1, 2, *COIN_RC)])
     viewer.dims.ndisplay = 3
     widget.wait_until_idle(TIMEOUT_S)
@@ -161,7 +161,7 @@ def test_3d_display_pauses_and_2d_resumes(make_widget, stack):
 def test_helper_layers_follow_an_image_that_is_moved(make_widget):
     image = Image(data.coins(), name="coins")
     viewer, widget = make_widget(image)
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.layers["SAM points"].add([COIN_RC])
     widget.wait_until_idle(TIMEOUT_S)
     image.scale = (2, 3)

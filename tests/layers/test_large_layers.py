@@ -13,7 +13,7 @@ from napari.layers import Image, Labels
 from skimage import data
 
 from napari_sam.layers import target as target_module
-from napari_sam.layers.camera import view_of_plane
+from napari_sam.layers.camera import visible_box
 from napari_sam.layers.plane_view import displayed_plane, levels
 from napari_sam.layers.target import TargetLayer, TargetPlane, check_target, new_target_layer
 from napari_sam.session import Phase, TargetError
@@ -24,12 +24,12 @@ COIN_RC = (68, 104)
 
 
 def accept_at(viewer, widget, point):
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.layers.selection.active.add([point])
     widget.wait_until_idle(TIMEOUT_S)
     widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
-    return widget.binding.objects.target
+    return widget.binding.target.layer
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_a_slow_disk_keeps_nobody_waiting_and_loses_no_prompt(make_widget):
     viewer, widget = make_widget(image, wait=False)
     array.delay_s = 0.3
     viewer.dims.set_current_step(0, 1)
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.layers["SAM points"].add([(1, 303 - COIN_RC[0], COIN_RC[1])])
     viewer.dims.set_current_step(0, 2)  # while the other is read
     viewer.layers["SAM points"].add([(2, *COIN_RC)])
@@ -203,7 +203,7 @@ def test_the_view_is_what_the_window_shows(make_napari_viewer):
         1000 + width / 4 / 0.25 / 2,
         1000 + height / 4 / 0.5 / 2,
     )
-    np.testing.assert_allclose(view_of_plane(viewer, image, view), expected)
+    np.testing.assert_allclose(visible_box(viewer, image, view), expected)
 
 
 def test_zooming_in_embeds_what_is_in_sight_and_the_mask_layers_are_no_larger(make_widget):
@@ -229,13 +229,13 @@ def test_a_mask_layer_lies_exactly_on_its_object(make_widget):
     pixels = np.tile(data.coins(), (10, 10))
     image = Image(pixels, name="large", scale=(0.5, 2), translate=(3, 4), rotate=30)
     viewer, widget = make_widget(image)
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     row, column = COIN_RC[0] + 3 * 303, COIN_RC[1] + 6 * 384
     viewer.layers.selection.active.add([(row, column)])
     widget.wait_until_idle(TIMEOUT_S)
     (shown,) = [one for one in viewer.layers if one.name.startswith("SAM mask") and one.visible]
     widget.binding.objects.accept()
-    labels = np.asarray(widget.binding.objects.target.data)
+    labels = np.asarray(widget.binding.target.layer.data)
     candidate = widget.session.state
     assert candidate.candidates is None
     inside = np.argwhere(labels == 1)
@@ -341,7 +341,7 @@ def test_labels_of_the_persons_own_in_zarr_are_a_target(make_widget, tmp_path):
     labels[200:210, 200:210] = 41
     layer = Labels(labels, name="mine")
     viewer, widget = make_widget(Image(data.coins(), name="coins"), layer)
-    widget.binding.objects.set_target(layer)
+    widget.binding.target.set_layer(layer)
     accept_at(viewer, widget, COIN_RC)
     assert labels[COIN_RC] == 42
     widget.binding.objects.undo()
@@ -360,5 +360,5 @@ def test_what_cannot_be_written_is_refused(make_widget, tmp_path):
     _, widget = make_widget(Image(data.coins(), name="coins"), *layers)
     for layer in layers:
         with pytest.raises(TargetError, match="cannot be written"):
-            widget.binding.objects.set_target(layer)
+            widget.binding.target.set_layer(layer)
     assert labels[0, 0] == 0

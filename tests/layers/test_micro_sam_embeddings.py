@@ -46,13 +46,13 @@ def opened(make_widget, encoded):
 
 def bring(widget, monkeypatch, folder):
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
-    widget._micro_sam_row._use.click()
-    assert widget._micro_sam_row._stop.text() == "Cancel"
+    widget.controllers.embeddings.micro_sam_row._use.click()
+    assert widget.controllers.embeddings.micro_sam_row._stop.text() == "Cancel"
     widget.wait_until_idle(TIMEOUT_S)
 
 
 def click(viewer, widget):
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.layers["SAM points"].add([viewer.dims.current_step[0], 68, 104])
     widget.wait_until_idle(TIMEOUT_S)
     shown = widget.session.state.candidates
@@ -60,13 +60,13 @@ def click(viewer, widget):
 
 
 def line(widget):
-    row = widget._micro_sam_row
+    row = widget.controllers.embeddings.micro_sam_row
     return "" if row._text.isHidden() else row._text.text()
 
 
 def test_nothing_is_encoded_when_they_fit(opened, encoded, store, monkeypatch):
     viewer, widget, heard = opened
-    row = widget._micro_sam_row
+    row = widget.controllers.embeddings.micro_sam_row
     assert line(widget) == ""
     assert row._stop.isHidden()
     bring(widget, monkeypatch, store)
@@ -91,7 +91,7 @@ def test_clicks_outlive_bringing_and_stopping(opened, encoded, store, monkeypatc
     prompts = widget.session.state.prompts
     assert prompts.points_xy == ((104, 68),)
     encoded.clear()
-    widget._micro_sam_row._stop.click()
+    widget.controllers.embeddings.micro_sam_row._stop.click()
     widget.wait_until_idle(TIMEOUT_S)
     assert line(widget) == ""
     assert widget.session.state.prompts == prompts
@@ -122,7 +122,7 @@ def test_other_pixels_and_other_data(opened, encoded, store, monkeypatch):
     bring(widget, monkeypatch, store)
     assert "another image" in line(widget)
     assert heard == [line(widget)]
-    assert widget._micro_sam_row._stop.text() == "Dismiss"
+    assert widget.controllers.embeddings.micro_sam_row._stop.text() == "Dismiss"
     viewer.layers[0].data = STACK
     widget.wait_until_idle(TIMEOUT_S)
     bring(widget, monkeypatch, store)
@@ -130,7 +130,10 @@ def test_other_pixels_and_other_data(opened, encoded, store, monkeypatch):
     assert widget.session.state.thumbnail is None
     viewer.layers[0].data = changed
     widget.wait_until_idle(TIMEOUT_S)
-    assert heard[1:] == ["'stack' has other pixels now: it is embedded here from now on."]
+    assert heard[1:] == [
+        "The pixels of 'stack' changed, so the imported embeddings no longer apply; new ones are "
+        "computed."
+    ]
     assert line(widget) == ""
     assert widget.session.state.thumbnail is not None
 

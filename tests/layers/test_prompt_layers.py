@@ -83,7 +83,7 @@ def test_an_ellipse_with_scribbles_in_both_polarities(job):
     assert prompts_of(widget).outline.kind is OutlineKind.ELLIPSE
     press(widget, "Scribble")
     mouse.drag((40, 140), (48, 150), (42, 160), (60, 168), (62, 150))
-    widget.binding.flip_polarity()
+    widget.binding.prompts.flip_polarity()
     press(widget, "Line")
     mouse.drag((88, 130), (88, 150), (88, 180))
     drawn = prompts_of(widget)
@@ -97,7 +97,7 @@ def test_an_ellipse_with_scribbles_in_both_polarities(job):
     widget.wait_until_idle(TIMEOUT_S)
     assert shapes.data == []
     assert widget.session.state.prompts.is_empty
-    assert 1400 < (widget.binding.objects.target.data == 1).sum() < 2000
+    assert 1400 < (widget.binding.target.layer.data == 1).sum() < 2000
     widget.binding.objects.reopen(1)
     assert prompts_of(widget) == drawn
     assert sorted(shapes.shape_type) == ["ellipse", "line", "path"]
@@ -106,7 +106,7 @@ def test_an_ellipse_with_scribbles_in_both_polarities(job):
     # The next object begins with what belongs to it.
     widget.session.object_in_progress.clear()
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.polarity == 1
+    assert widget.binding.prompts.polarity == 1
 
 
 def test_the_persons_own_shapes_are_read_and_never_changed(make_widget):
@@ -116,7 +116,7 @@ def test_the_persons_own_shapes_are_read_and_never_changed(make_widget):
     own.features = {"polarity": ["foreground", "background"]}
     _, widget = make_widget(Image(data.coins(), name="coins"), own)
     before = [vertices.copy() for vertices in own.data]
-    widget.binding.set_prompt_layers(None, own)
+    widget.binding.prompts.set_layers(None, own)
     drawn = prompts_of(widget)
     corners = ((130, 26), (180, 26), (180, 76), (130, 76))
     assert drawn.outline == Outline(corners, OutlineKind.ELLIPSE)
@@ -137,14 +137,14 @@ def test_o_over_another_labels_layer_begins_with_its_object(make_widget):
     viewer, widget = make_widget(
         Image(data.coins(), name="coins"), Labels(labels.copy(), name="cellpose")
     )
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.cursor.position = CENTRE_RC
     widget.binding.objects.reopen_under_cursor()
     assert prompts_of(widget).box_xyxy == (136.5, 32.5, 172.5, 68.5)
     widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
     np.testing.assert_array_equal(viewer.layers["cellpose"].data, labels)
-    made = widget.binding.objects.target.data == 1
+    made = widget.binding.target.layer.data == 1
     assert made.sum() > 1100
     # Now the accepted one is under the cursor, too: it is the one that opens.
     widget.binding.objects.reopen_under_cursor()

@@ -72,8 +72,8 @@ def test_no_key_shadows_one_of_naparis_own(make_napari_viewer, layer_type):
 def test_keys_are_bound_on_our_layers_alone(make_widget):
     mine = Points([(1, 1)], name="mine")
     viewer, widget = make_widget(Image(data.coins(), name="coins"), mine)
-    widget.binding.start_boxes()
-    widget.binding.start_points()
+    widget.binding.prompts.start_boxes()
+    widget.binding.prompts.start_points()
     viewer.layers["SAM points"].add([(68, 104)])
     widget.wait_until_idle(TIMEOUT_S)
     widget.binding.objects.accept()
@@ -98,7 +98,7 @@ def press(viewer, key: str) -> None:
 
 def test_keys_do_the_whole_job(make_widget):
     viewer, widget = make_widget(Image(data.coins(), name="coins"))
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     points = viewer.layers["SAM points"]
     points.add([(68, 104)])
     widget.wait_until_idle(TIMEOUT_S)
@@ -124,7 +124,7 @@ def test_keys_do_the_whole_job(make_widget):
 
 def test_naparis_undo_key_on_a_candidate_undoes_the_prompt(make_widget):
     viewer, widget = make_widget(Image(data.coins(), name="coins"))
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.layers["SAM points"].add([(68, 104)])
     widget.wait_until_idle(TIMEOUT_S)
     candidate = viewer.layers["SAM mask 1"]
@@ -136,28 +136,28 @@ def test_naparis_undo_key_on_a_candidate_undoes_the_prompt(make_widget):
 
 def test_t_flips_selected_points_but_not_the_one_just_added(make_widget):
     viewer, widget = make_widget(Image(data.coins(), name="coins"))
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     points = viewer.layers["SAM points"]
     points.add([(68, 104)])
-    widget.binding.flip_polarity()
+    widget.binding.prompts.flip_polarity()
     assert widget.session.state.prompts.point_labels == (1,)
-    assert widget.binding.polarity == 0
+    assert widget.binding.prompts.polarity == 0
 
     points.add([(68, 60)])
     points.mode = "select"
     points.selected_data = {0, 1}
-    widget.binding.flip_polarity()
+    widget.binding.prompts.flip_polarity()
     assert widget.session.state.prompts.point_labels == (0, 1)
-    assert widget.binding.polarity == 1
+    assert widget.binding.prompts.polarity == 1
     np.testing.assert_allclose(points.face_color[1, :2], (0, 0.88), atol=0.01)
 
 
 def test_t_flips_scribbles_but_neither_boxes_nor_points_elsewhere(make_widget):
     viewer, widget = make_widget(Image(data.coins(), name="coins"))
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.layers["SAM points"].add([(68, 104)])
     viewer.layers["SAM points"].mode = "select"
-    widget.binding.start_shape("scribble")
+    widget.binding.prompts.start_shape("scribble")
     shapes = viewer.layers["SAM boxes"]
     shapes.add_rectangles(np.array([(50, 80), (50, 130), (90, 130), (90, 80)]))
     press(viewer, "T")
@@ -171,7 +171,7 @@ def test_t_flips_scribbles_but_neither_boxes_nor_points_elsewhere(make_widget):
     assert [one.label for one in prompts.scribbles] == [1]
     assert prompts.point_labels == (1,)
     assert list(shapes.features["polarity"]) == ["foreground", "foreground"]
-    assert widget.binding.polarity == 1
+    assert widget.binding.prompts.polarity == 1
 
 
 def test_a_key_goes_to_layers_of_its_type_as_long_as_its_command_is_offered():

@@ -24,11 +24,11 @@ def coins() -> Image:
 
 
 def accept_at(viewer, widget, rc):
-    widget.binding.start_points()
+    widget.binding.prompts.start_points()
     viewer.layers.selection.active.add([rc])
     widget.wait_until_idle(TIMEOUT_S)
     widget.binding.objects.accept()
-    return widget.binding.objects.target
+    return widget.binding.target.layer
 
 
 def messages():
@@ -43,7 +43,7 @@ def test_a_reopened_widget_goes_on_with_the_target_of_the_one_before(
     target = accept_at(viewer, widget, COIN_RC)
     target.name = coins.name = "renamed"
     widget.session.objects.update([1], class_name="coin", note="worn", reviewed=True)
-    before = widget.binding.objects.target_layer.book.get(1)
+    before = widget.binding.target.labels.book.get(1)
     widget.close()
     target.data[COIN_RC[0] - 1, COIN_RC[1]] = 0  # what nobody follows
 
@@ -51,11 +51,11 @@ def test_a_reopened_widget_goes_on_with_the_target_of_the_one_before(
     try:
         again.binding.set_image(viewer.layers["other"])
         again.wait_until_idle(TIMEOUT_S)
-        assert again.binding.objects.target is None
+        assert again.binding.target.layer is None
         again.binding.set_image(coins)
         again.wait_until_idle(TIMEOUT_S)
-        assert again.binding.objects.target is target
-        (record,) = again.binding.objects.target_layer.book
+        assert again.binding.target.layer is target
+        (record,) = again.binding.target.labels.book
         assert vars(record) == {**vars(before), "area_px": before.area_px - 1}
         accept_at(viewer, again, OTHER_COIN_RC)
         assert target.data[COIN_RC] == 1
@@ -67,10 +67,10 @@ def test_a_reopened_widget_goes_on_with_the_target_of_the_one_before(
 def test_a_new_target_lies_above_the_old_one_and_is_not_given_up_for_it(make_widget, coins):
     viewer, widget = make_widget(coins)
     old = accept_at(viewer, widget, COIN_RC)
-    widget.binding.objects.set_target(None)
+    widget.binding.target.set_layer(None)
     coins.contrast_limits = (10, 200)
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.objects.target is None
+    assert widget.binding.target.layer is None
     new = accept_at(viewer, widget, OTHER_COIN_RC)
     assert new is not old
     assert viewer.layers.index(new) == viewer.layers.index(old) + 1
@@ -79,9 +79,9 @@ def test_a_new_target_lies_above_the_old_one_and_is_not_given_up_for_it(make_wid
 def test_the_entry_for_a_new_layer_has_the_next_object_go_to_one(make_widget, coins):
     viewer, widget = make_widget(coins)
     old = accept_at(viewer, widget, COIN_RC)
-    combo = widget._object_panel.target_combo
+    combo = widget.controllers.annotate.object_panel.target_combo
     combo.findChild(QComboBox).setCurrentText("new labels layer")
-    assert widget.binding.objects.target is None
+    assert widget.binding.target.layer is None
     new = accept_at(viewer, widget, OTHER_COIN_RC)
     assert combo.layer is new is not old
     assert (old.data[OTHER_COIN_RC], new.data[OTHER_COIN_RC]) == (0, 1)
@@ -97,7 +97,7 @@ def test_undo_leaves_a_deleted_target_alone_and_says_so(make_widget, coins):
         step()
         np.testing.assert_array_equal(target.data, before)
         assert "is gone" in messages()[-1]
-    assert widget.binding.objects._targets == {}
+    assert widget.binding.target._followed == {}
 
 
 def test_undo_for_an_image_that_is_gone_says_what_was_changed(make_widget, coins):
@@ -127,7 +127,7 @@ def test_objects_that_are_being_written_when_the_widget_is_closed_are_known(make
         for x in range(0, 300, 5)
     ]
     widget.session.objects.add(records)
-    followed = widget.binding.objects.target_layer
+    followed = widget.binding.target.labels
     widget.close()
     known = {one.label_id: one.class_name for one in followed.book}
     assert set(known) == set(np.unique(target.data)) - {0}
@@ -147,8 +147,8 @@ def test_a_target_chosen_in_3d_is_looked_at_when_the_plane_is_shown(make_widget)
     for layer, kept in ((good, good), (bad, None)):
         viewer.dims.ndisplay = 3
         widget.wait_until_idle(TIMEOUT_S)
-        widget.binding.objects.set_target(layer)
+        widget.binding.target.set_layer(layer)
         viewer.dims.ndisplay = 2
         widget.wait_until_idle(TIMEOUT_S)
-        assert widget.binding.objects.target is kept
+        assert widget.binding.target.layer is kept
     assert "'bad' does not lie on the image" in messages()[-1]

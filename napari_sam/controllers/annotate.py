@@ -1,0 +1,178 @@
+"""Connects the panels for annotating an image with its layers and the session."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Layer, Points, Shapes
+from napari.utils.events import Event
+from napari.utils.notifications import show_warning
+from psygnal import Signal
+from qtpy.QtWidgets import QWidget
+
+from napari_sam._qt.appearance_panel import AppearancePanel
+from napari_sam._qt.image_panel import ImagePanel
+from napari_sam._qt.mask_panel import MaskPanel
+from napari_sam._qt.object_panel import ObjectPanel
+from napari_sam._qt.prompt_panel import PromptPanel
+from napari_sam._qt.rest_timer import RestTimer
+from napari_sam._qt.workarounds import CalmStatusBar
+from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
+from napari_sam.session.connections import Connections
+from napari_sam.session.objects.edits import Overlap
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.session import AnnotationSession
+from napari_sam.session.state import SessionState
+
+_CAMERA_MS: Final = 300
+"""How long the camera has to rest before the visible part of a large image is embedded."""
+_APPEARANCE_MS: Final = 600
+"""How long contrast limits and gamma have to rest before the image is embedded again."""
+
+
+class AnnotateController:
+    """Runs the panels for image, prompts, masks and accepting."""
+
+    user_layers_changed = Signal(list)
+    """The layers of the user's that are not the target."""
+
+    def __init__(
+        self,
+        widget: QWidget,
+        viewer: ViewerModel,
+        binding: LayerBinding,
+        session: AnnotationSession,
+    ) -> None:
+        self._viewer, self._binding, self._session = viewer, binding, session
+        self.image_panel = ImagePanel()
+        self.appearance_panel = AppearancePanel()
+        self.image_panel.layout().addWidget(self.appearance_panel)
+        self.prompt_panel = PromptPanel()
+        self.mask_panel = MaskPanel(CANDIDATE_COLORS)
+        self.object_panel = ObjectPanel()
+        self._status_bar = CalmStatusBar(widget)
+        self._camera_timer = RestTimer(widget, _CAMERA_MS, binding.plane.update_view)
+        self._appearance_timer = RestTimer(widget, _APPEARANCE_MS, binding.plane.update_appearance)
+        self._connect_image()
+        self._connect_prompts()
+        self._connect_objects()
+        self._connections = self._connect_layers()
+        self._on_session_changed(session.state)
+
+    def close(self) -> None:
+        """Disconnect from session, layers and viewer."""
+        self._connections.close()
+        self._status_bar.calm(False)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether camera and contrast are at rest."""
+        return not self._camera_timer.isActive() and not self._appearance_timer.isActive()
+
+    def _connect_image(self) -> None:
+        image, session = self.image_panel, self._session
+        image.image_combo.chosen.connect(self._binding.set_image)
+        image.cancel_requested.connect(session.embedding.cancel)
+        image.embed_requested.connect(session.embedding.embed)
+        self.appearance_panel.appearance_requested.connect(self._binding.plane.set_appearance)
+
+    def _connect_prompts(self) -> None:
+        panel, prompts = self.prompt_panel, self._binding.prompts
+        panel.points_requested.connect(prompts.start_points)
+        panel.boxes_requested.connect(prompts.start_boxes)
+        panel.shape_requested.connect(prompts.start_shape)
+        panel.polarity_requested.connect(prompts.set_polarity)
+        panel.clear_requested.connect(self._session.object_in_progress.clear)
+        panel.feedback_requested.connect(self._on_feedback_requested)
+        panel.hover_requested.connect(self._binding.candidates.set_hover)
+        panel.accept_on_click_requested.connect(self._on_accept_on_click_requested)
+        panel.points_combo.chosen.connect(self._on_prompt_layer_chosen)
+        panel.boxes_combo.chosen.connect(self._on_prompt_layer_chosen)
+        self.mask_panel.candidate_requested.connect(self._session.object_in_progress.choose)
+
+    def _connect_objects(self) -> None:
+        panel, objects = self.object_panel, self._binding.objects
+        panel.target_combo.chosen.connect(self._on_target_chosen)
+        panel.overlap_requested.connect(self._on_overlap_requested)
+        panel.accept_requested.connect(objects.accept)
+        panel.undo_requested.connect(objects.undo)
+        panel.redo_requested.connect(objects.redo)
+
+    def _connect_layers(self) -> Connections:
+        binding, layers = self._binding, self._viewer.layers.events
+        return Connections(
+            (self._session.changed, self._on_session_changed),
+            (self._session.notifier.warned, show_warning),
+            (binding.prompts.polarity_changed, self.prompt_panel.show_polarity),
+            (binding.candidates.hover_changed, self.prompt_panel.show_hover),
+            (binding.candidates.hover_changed, self._status_bar.calm),
+            (binding.plane.appearance_changed, self._appearance_timer.restart),
+            (binding.plane.source.appearances.changed, self.appearance_panel.show_appearance),
+            (binding.plane.camera_moved, self._camera_timer.restart),
+            (binding.image_changed, self._refresh_combos),
+            (binding.target.changed, self._refresh_combos),
+            (binding.prompts.layers_changed, self._refresh_combos),
+            (layers.inserted, self._on_layer_inserted),
+            (layers.removed, self._refresh_combos),
+            (layers.reordered, self._refresh_combos),
+            (layers.renamed, self._refresh_combos),
+        )
+
+    # From session and viewer -------------------------------------------------------------------
+
+    def _on_session_changed(self, state: SessionState) -> None:
+        self.image_panel.show_state(state)
+        self.appearance_panel.show_state(state)
+        self.prompt_panel.show_state(state)
+        self.mask_panel.show_state(state)
+        self.object_panel.show_state(state)
+        self._status_bar.show_state(state)
+
+    def _on_layer_inserted(self, event: Event) -> None:
+        """Start on the first image that is added, as if it had been there from the beginning.
+
+        Not for a layer of another kind: the user may have chosen to have no image.
+        """
+        self._refresh_combos()
+        if isinstance(event.value, Image) and self._binding.plane.image is None:
+            self._binding.choose_image()
+
+    def _refresh_combos(self) -> None:
+        binding = self._binding
+        users: list[Layer] = [
+            layer for layer in reversed(self._viewer.layers) if not binding.is_ours(layer)
+        ]
+        points, boxes = binding.prompts.user_layers
+        for combo, layer_type, chosen in (
+            (self.image_panel.image_combo, Image, binding.plane.image),
+            (self.prompt_panel.points_combo, Points, points),
+            (self.prompt_panel.boxes_combo, Shapes, boxes),
+            (self.object_panel.target_combo, Labels, binding.target.layer),
+        ):
+            combo.set_layers([layer for layer in users if isinstance(layer, layer_type)], chosen)
+        self.user_layers_changed.emit(
+            [layer for layer in users if layer is not binding.target.layer]
+        )
+
+    # From the panels ---------------------------------------------------------------------------
+
+    def _on_feedback_requested(self, use: bool) -> None:
+        self._session.object_in_progress.use_feedback = use
+
+    def _on_accept_on_click_requested(self, on: bool) -> None:
+        self._session.object_in_progress.accept_on_click = on
+
+    def _on_overlap_requested(self, overlap: str) -> None:
+        self._session.objects.overlap = Overlap(overlap)
+
+    def _on_prompt_layer_chosen(self) -> None:
+        panel = self.prompt_panel
+        self._binding.prompts.set_layers(panel.points_combo.layer, panel.boxes_combo.layer)
+
+    def _on_target_chosen(self, layer: Labels | None) -> None:
+        try:
+            self._binding.target.set_layer(layer)
+        except TargetError as error:
+            self._session.notifier.warn(str(error))
+            self._refresh_combos()

@@ -1,0 +1,97 @@
+"""All controllers of one widget."""
+
+from __future__ import annotations
+
+from napari.components import ViewerModel
+from qtpy.QtWidgets import QWidget
+
+from napari_sam._qt.model_panel import ModelPanel
+from napari_sam.controllers.annotate import AnnotateController
+from napari_sam.controllers.automatic import AutomaticController
+from napari_sam.controllers.batch_prompts import BatchPromptsController
+from napari_sam.controllers.classes import ClassesController
+from napari_sam.controllers.embeddings import EmbeddingsController
+from napari_sam.controllers.hint import HintController
+from napari_sam.controllers.journal import JournalRecorder
+from napari_sam.controllers.models import ModelController
+from napari_sam.controllers.objects import ObjectTableController
+from napari_sam.controllers.restore import RestoreController
+from napari_sam.controllers.session_file import SessionFileController
+from napari_sam.controllers.shortcuts import ShortcutsController
+from napari_sam.layers import LayerBinding
+from napari_sam.session.embedding.store import EmbeddingStore
+from napari_sam.session.jobs import Dispatcher
+from napari_sam.session.session import AnnotationSession
+
+
+class Controllers:
+    """Makes and closes the controllers of a widget."""
+
+    def __init__(
+        self,
+        widget: QWidget,
+        viewer: ViewerModel,
+        binding: LayerBinding,
+        session: AnnotationSession,
+        store: EmbeddingStore,
+        dispatcher: Dispatcher,
+    ) -> None:
+        self.annotate = annotate = AnnotateController(widget, viewer, binding, session)
+        self.embeddings = embeddings = EmbeddingsController(
+            widget, annotate.image_panel.prefetch_row, binding, session, store, dispatcher
+        )
+        self.objects = objects = ObjectTableController(binding, session, dispatcher)
+        self.classes = ClassesController(binding, session, objects, dispatcher)
+        self.automatic = automatic = AutomaticController(viewer, binding, session, dispatcher)
+        self.batch_prompts = BatchPromptsController(binding, session, dispatcher)
+        annotate.user_layers_changed.connect(self.batch_prompts.offer)
+        self.hint = HintController(session, automatic)
+        self.journal = journal = JournalRecorder(binding, session, dispatcher)
+        self.restore = RestoreController(binding, session, journal, dispatcher)
+        annotate.image_panel.layout().addWidget(self.restore.row)
+        self.session_file = SessionFileController(viewer, binding, session, journal, dispatcher)
+        objects.table.layout().addWidget(self.session_file.row)
+        panels = annotate.prompt_panel, annotate.mask_panel, annotate.object_panel
+        self.shortcuts = ShortcutsController(
+            widget, binding, session, (*panels, automatic.panel, objects.table)
+        )
+        model_panel = ModelPanel(embeddings.store_row, embeddings.micro_sam_row)
+        self.models = ModelController(model_panel, session, dispatcher)
+
+    @property
+    def panels(self) -> tuple[QWidget, ...]:
+        """What stands in the column of the widget, from top to bottom."""
+        annotate = self.annotate
+        sections = self.automatic, self.batch_prompts, self.classes, self.objects
+        return (
+            self.models.panel,
+            annotate.image_panel,
+            annotate.prompt_panel,
+            annotate.mask_panel,
+            *(controller.section for controller in sections),
+        )
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no controller waits for anything."""
+        files = self.objects.files, self.restore, self.session_file
+        runs = self.annotate, self.automatic, self.batch_prompts, self.models.supply
+        return all(part.is_idle for part in (*runs, *files))
+
+    def close(self) -> None:
+        """Close all controllers."""
+        for controller in (
+            self.annotate,
+            self.embeddings,
+            self.hint,
+            self.models,
+            self.shortcuts,
+            self.classes,
+            self.batch_prompts,
+            self.objects,
+            self.restore,
+            self.session_file,
+            self.journal,
+            self.automatic,
+        ):
+            controller.close()

@@ -1,0 +1,75 @@
+"""Connects the rows about embeddings: computed ahead, stored on disk, imported from micro-sam."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QWidget
+
+from napari_sam._qt.embedding_store_row import EmbeddingStoreRow
+from napari_sam._qt.micro_sam_row import ImportedEmbeddingsRow
+from napari_sam._qt.prefetch_row import PrefetchRow
+from napari_sam.controllers.activity import Activity
+from napari_sam.layers import LayerBinding
+from napari_sam.session.connections import Connections
+from napari_sam.session.embedding.store import EmbeddingStore, StoreUsage
+from napari_sam.session.jobs import Dispatcher
+from napari_sam.session.session import AnnotationSession
+from napari_sam.session.state import SessionState
+
+
+class EmbeddingsController:
+    """Runs prefetching, the embedding store and imported embeddings."""
+
+    def __init__(
+        self,
+        widget: QWidget,
+        prefetch_row: PrefetchRow,
+        binding: LayerBinding,
+        session: AnnotationSession,
+        store: EmbeddingStore,
+        dispatcher: Dispatcher,
+    ) -> None:
+        self._session, self._store, self._dispatcher = session, store, dispatcher
+        self.store_row = EmbeddingStoreRow(store.folder)
+        self.micro_sam_row = ImportedEmbeddingsRow()
+        self._activity = Activity(widget)
+        self._activity.cancel_requested.connect(session.embedding.cancel)
+        prefetch_row.embed_all_requested.connect(binding.plane.prefetch_stack)
+        prefetch_row.pause_requested.connect(session.ahead.pause_preparation)
+        prefetch_row.resume_requested.connect(session.ahead.resume_preparation)
+        prefetch_row.cancel_requested.connect(session.ahead.cancel_preparation)
+        prefetch_row.prefetch_requested.connect(self._on_prefetch_requested)
+        imports = binding.plane.source.imported_embeddings
+        self.micro_sam_row.folder_requested.connect(imports.use)
+        self.micro_sam_row.stop_requested.connect(imports.stop)
+        self.store_row.usage_requested.connect(self._show_usage)
+        self.store_row.clear_requested.connect(self._on_clear_requested)
+        self._connections = Connections(
+            (session.changed, self._on_session_changed),
+            (imports.changed, self.micro_sam_row.show_import),
+            (binding.plane.stack_changed, prefetch_row.show_stack),
+            (store.changed, self._on_store_changed),
+        )
+        self._on_session_changed(session.state)
+
+    def close(self) -> None:
+        """Disconnect from session and store."""
+        self._connections.close()
+        self._activity.close()
+
+    def _on_session_changed(self, state: SessionState) -> None:
+        self.micro_sam_row.show_state(state)
+        self._activity.show_state(state)
+
+    def _on_prefetch_requested(self, is_on: bool) -> None:
+        self._session.ahead.is_on = is_on
+
+    def _show_usage(self) -> None:
+        self.store_row.show_usage(self._store.usage())
+
+    def _on_clear_requested(self) -> None:
+        self._store.clear()
+        self._show_usage()
+
+    def _on_store_changed(self, usage: StoreUsage) -> None:
+        # Sent from the store's own thread.
+        self._dispatcher.post(lambda: self.store_row.show_usage(usage))

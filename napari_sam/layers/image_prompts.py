@@ -1,0 +1,265 @@
+"""Which layers are prompts of the current image: ours, made on demand, or the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, Generic
+from weakref import WeakKeyDictionary
+
+from napari.components import Dims
+from napari.layers import Image, Layer, Points, Shapes
+
+from napari_sam.layers.plane_view import PlaneView, placement, set_transform
+from napari_sam.layers.prompt_layers import (
+    LayerT,
+    PointPrompts,
+    PromptLayer,
+    move_along,
+    new_points_layer,
+)
+from napari_sam.layers.shape_prompts import ShapePrompts, new_shapes_layer
+from napari_sam.layers.viewer_layers import ViewerLayers, mark_for, was_made_for
+from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
+
+
+class _Slot(Generic[LayerT]):
+    """The layer of one type that prompts are read from, and our layers of that type."""
+
+    def __init__(
+        self,
+        new_layer: Callable[[Image, PlaneView], LayerT],
+        prompt_type: Callable[..., PromptLayer[LayerT, Any]],
+        callbacks: tuple[Callable[[], None], Callable[[bool], None]],
+    ) -> None:
+        self.new_layer, self._prompt_type, self._callbacks = new_layer, prompt_type, callbacks
+        self.own: WeakKeyDictionary[Image, LayerT] = WeakKeyDictionary()
+        self.prompts: PromptLayer[LayerT, Any] | None = None
+
+    def use(self, image: Image | None, layer: LayerT | None = None) -> None:
+        """Read from a layer of the user's; None: from ours, if there is one for the image."""
+        self.release()
+        own = None if image is None else self.own.get(image)
+        chosen = own if layer is None else layer
+        if chosen is not None:
+            self.prompts = self._prompt_type(chosen, layer is None, *self._callbacks)
+
+    def release(self) -> None:
+        if self.prompts is not None:
+            self.prompts.close()
+            self.prompts = None
+
+    @property
+    def user_layer(self) -> LayerT | None:
+        return None if self.prompts is None or self.prompts.is_own else self.prompts.layer
+
+    def forget(self, layer: Layer, image: Image | None) -> bool:
+        """Handle a layer's deletion; return whether prompts were read from it."""
+        was_read = self.prompts is not None and self.prompts.layer is layer
+        for made_for in [key for key, own in self.own.items() if own is layer]:
+            del self.own[made_for]
+        if was_read:
+            self.use(image)
+        return was_read
+
+
+class ImagePrompts:
+    """The prompt layers of the current image.
+
+    Each image keeps its own "SAM points" and "SAM boxes": when another image is chosen they leave
+    the viewer, and they come back with it.
+    """
+
+    def __init__(
+        self,
+        layers: ViewerLayers,
+        dims: Dims,
+        on_changed: Callable[[], None],
+        on_gesture: Callable[[bool], None],
+        on_new_layer: Callable[[Layer], None],
+    ) -> None:
+        self._layers, self._dims, self._on_new_layer = layers, dims, on_new_layer
+        self._image: Image | None = None
+        self._view: PlaneView | None = None
+        callbacks = on_changed, on_gesture
+        self._points: _Slot[Points] = _Slot(new_points_layer, PointPrompts, callbacks)
+        self._boxes: _Slot[Shapes] = _Slot(new_shapes_layer, ShapePrompts, callbacks)
+        self._channel_axes: WeakKeyDictionary[Image, int | None] = WeakKeyDictionary()
+        self.polarity = FOREGROUND
+        """The point label of the next click: 1 foreground, 0 background."""
+        self._adopt()
+
+    @property
+    def _slots(self) -> tuple[_Slot[Any], _Slot[Any]]:
+        return self._boxes, self._points  # in the order in which they are added
+
+    @property
+    def points(self) -> PromptLayer[Points, Any] | None:
+        """The clicks; None as long as there is no layer for them."""
+        return self._points.prompts
+
+    @property
+    def boxes(self) -> PromptLayer[Shapes, Any] | None:
+        """The boxes and other shapes; None as long as there is no layer for them."""
+        return self._boxes.prompts
+
+    @property
+    def has_plane(self) -> bool:
+        """Whether prompts of a plane can be read and written."""
+        return self._view is not None
+
+    @property
+    def own_layers(self) -> list[Layer]:
+        """All layers of ours, in the viewer or put away."""
+        return [layer for slot in self._slots for layer in slot.own.values()]
+
+    @property
+    def user_layers(self) -> tuple[Points | None, Shapes | None]:
+        """The user's layers that prompts are read from; None stands for ours."""
+        return self._points.user_layer, self._boxes.user_layer
+
+    def close(self) -> None:
+        """Let the layers go; those with prompts stay in the viewer."""
+        for slot in self._slots:
+            slot.release()
+        for layer in self.own_layers:
+            if not len(layer.data):
+                self._layers.remove(layer)
+
+    def _adopt(self) -> None:
+        """Take over the layers that an earlier widget left in the viewer.
+
+        At the beginning only: a copy of one of our layers is the user's.
+        """
+        images = self._layers.of_type(Image)
+        for layer in self._layers.of_type(Points, Shapes):
+            image = next((image for image in images if was_made_for(layer, image)), None)
+            slot: _Slot[Any] = self._points if isinstance(layer, Points) else self._boxes
+            if image is not None and image not in slot.own and layer.ndim == image.ndim:
+                slot.own[image] = layer
+                self._on_new_layer(layer)
+
+    # Where prompts are read ----------------------------------------------------------------
+
+    def set_image(self, image: Image | None) -> None:
+        """Bring out the prompt layers of another image, and put those of the one before away."""
+        self._image, self._view = image, None
+        for slot in self._slots:
+            slot.release()
+            for made_for, layer in slot.own.items():
+                if made_for is not image:
+                    self._layers.remove(layer)
+        for slot in self._slots:
+            layer = None if image is None else slot.own.get(image)
+            if layer is not None and layer not in self._layers:
+                self._layers.add(layer)
+            slot.use(image)
+
+    def set_view(self, view: PlaneView | None) -> None:
+        """Read from and write to another plane of the image."""
+        self._view = view
+        if view is None or self._image is None:
+            return
+        before = self._channel_axes.get(self._image)
+        self._channel_axes[self._image] = view.channel_axis
+        with ExitStack() as stack:
+            for prompts in (self.points, self.boxes):
+                if prompts is not None:
+                    stack.enter_context(prompts.writing())
+            if before != view.channel_axis:
+                for layer in self._own_layers_of_image:
+                    _change_channel_axis(layer, before, view)
+            self.follow_image()
+
+    def set_user_layers(self, points: Points | None, boxes: Shapes | None) -> None:
+        """Read prompts from layers of the user's; None: from ours."""
+        self._points.use(self._image, points)
+        self._boxes.use(self._image, boxes)
+
+    def make_points(self) -> PromptLayer[Points, Any] | None:
+        """Return the layer to click on, made if need be; None without an image."""
+        self._make(self._points)
+        return self.points
+
+    def make_boxes(self) -> PromptLayer[Shapes, Any] | None:
+        """Return the layer to draw shapes on, made if need be; None without an image."""
+        self._make(self._boxes)
+        return self.boxes
+
+    def _make(self, slot: _Slot[Any]) -> None:
+        if slot.prompts is None and self._image is not None and self._view is not None:
+            layer = slot.new_layer(self._image, self._view)
+            slot.own[self._image] = layer
+            layer.metadata.update(mark_for(self._image))
+            self._layers.add(layer)
+            self._on_new_layer(layer)
+            slot.use(self._image)
+            self.set_polarity(self.polarity)
+
+    def forget(self, layer: Layer) -> bool:
+        """Handle a layer's deletion; return whether it held prompts of the current image."""
+        was_read = [slot.forget(layer, self._image) for slot in self._slots]
+        return any(was_read)
+
+    # The prompts -----------------------------------------------------------------------------
+
+    def read(self) -> Prompts:
+        """Return the prompts on the displayed plane."""
+        if self._image is None or self._view is None:
+            return Prompts()
+        here = self._image, self._view, self._dims
+        points = Prompts() if self.points is None else self.points.read(*here)
+        if self.boxes is None:
+            return points
+        drawn = self.boxes.read(*here)
+        return replace(drawn, points_xy=points.points_xy, point_labels=points.point_labels)
+
+    def write(self, prompts: Prompts) -> None:
+        """Make the layers hold `prompts` on the displayed plane."""
+        if self._image is None or self._view is None:
+            return
+        points = self.make_points() if prompts.points_xy else self.points
+        has_shapes = prompts.box_xyxy or prompts.scribbles
+        boxes = self.make_boxes() if has_shapes else self.boxes
+        with self._layers.unlisted():
+            for layer in (points, boxes):
+                if layer is not None:
+                    layer.write(prompts, self._image, self._view, self._dims)
+
+    def set_polarity(self, label: int) -> None:
+        """Choose what the next click or scribble means: 1 foreground, 0 background."""
+        self.polarity = label
+        for prompts in (self.points, self.boxes):
+            if prompts is not None and prompts.is_own:
+                prompts.set_polarity(label)
+
+    def flip_selected(self, layer: Layer | None) -> None:
+        """Flip what the user has selected in a layer of ours, if it is one."""
+        for prompts in (self.points, self.boxes):
+            if prompts is not None and prompts.is_own and prompts.layer is layer:
+                prompts.flip_selected()
+
+    # Position ----------------------------------------------------------------------------------
+
+    @property
+    def _own_layers_of_image(self) -> list[Points | Shapes]:
+        if self._image is None:
+            return []
+        return [slot.own[self._image] for slot in self._slots if self._image in slot.own]
+
+    def follow_image(self) -> None:
+        """Lie where the image lies now."""
+        if self._image is None or self._view is None:
+            return
+        transform = placement(self._image, self._view.labels_offset, self._view.prompt_pixel)
+        for layer in self._own_layers_of_image:
+            set_transform(layer, transform)
+
+
+def _change_channel_axis(layer: Points | Shapes, before: int | None, view: PlaneView) -> None:
+    """Move prompts to all channels, and to the shown slice of an axis that held channels."""
+    if before is not None:
+        move_along(layer, before, view.index[before])
+    if view.channel_axis is not None:
+        move_along(layer, view.channel_axis, 0)

@@ -1,0 +1,235 @@
+"""Follows the image that is annotated and the plane of it that a viewer shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from napari.components import ViewerModel
+from napari.layers import Image
+from psygnal import Signal
+
+from napari_sam.layers.camera import visible_box
+from napari_sam.layers.plane_source import PlaneSource
+from napari_sam.layers.plane_view import PlaneView, displayed_plane
+from napari_sam.layers.shown_plane import ShownPlane, plane_request
+from napari_sam.layers.slices import stack_around, stack_size
+from napari_sam.session.connections import Connections
+from napari_sam.session.image.image_plane import ImageError
+from napari_sam.session.image.intensity import Appearance
+from napari_sam.session.image.tiles import Box
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.plane_request import PlaneRequest
+from napari_sam.session.session import AnnotationSession
+
+_NEW_APPEARANCE: Final = "The image looks different now"
+
+
+class PlaneBinding:
+    """Notices which plane is shown, and passes on a request for it when that has changed."""
+
+    moved = Signal()
+    """The image lies elsewhere in the world."""
+    stack_changed = Signal(int)
+    """How many planes there are along the slider next to the one that is shown."""
+    appearance_changed = Signal()
+    """The image is shown with other contrast limits or gamma, maybe in the middle of a drag."""
+    camera_moved = Signal()
+    """Another part of the image is visible, maybe in the middle of a drag."""
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        session: AnnotationSession,
+        defer: Callable[[Callable[[], None]], None],
+        on_changed: Callable[[PlaneRequest, PlaneView | None], None],
+    ) -> None:
+        self._viewer, self._session = viewer, session
+        self._defer, self._on_changed = defer, on_changed
+        self.source = PlaneSource(session)
+        """What the session gets of each image."""
+        self._image: Image | None = None
+        self._view: PlaneView | None = None
+        self._is_closed = self._is_check_due = False
+        self._image_connections = Connections()
+        self._connections = Connections(
+            (self.source.imported_embeddings.usable_changed, self._on_embeddings_changed),
+            (viewer.dims.events.current_step, self._check_soon),
+            (viewer.dims.events.order, self._check_soon),
+            (viewer.dims.events.ndisplay, self._check_soon),
+            (viewer.scene.camera.events.zoom, self.camera_moved.emit),
+            (viewer.scene.camera.events.center, self.camera_moved.emit),
+            (viewer.canvas.events.size, self.camera_moved.emit),
+        )
+
+    def close(self) -> None:
+        """Disconnect from image and viewer."""
+        self._is_closed = True
+        self._connections.close()
+        self._image_connections.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no check is due."""
+        return not self._is_check_due
+
+    # What is shown ---------------------------------------------------------------------------
+
+    @property
+    def image(self) -> Image | None:
+        """The image layer that is annotated."""
+        return self._image
+
+    @property
+    def view(self) -> PlaneView | None:
+        """The plane of the image that is annotated; None without one."""
+        return self._view
+
+    @property
+    def shown(self) -> ShownPlane | None:
+        """The plane that is annotated, with its image; None without one."""
+        if self._image is None or self._view is None:
+            return None
+        return ShownPlane(self._image, self._view)
+
+    def require(self) -> ShownPlane:
+        """Return the plane that is shown."""
+        shown = self.shown
+        if shown is None:
+            msg = "Open and choose the image first that the objects belong to."
+            raise TargetError(msg)
+        return shown
+
+    @property
+    def visible_box(self) -> Box | None:
+        """The part of the plane that is in the window: x0, y0, x1, y1 in its pixels."""
+        shown = self.shown
+        return None if shown is None else visible_box(self._viewer, shown.image, shown.view)
+
+    def go_to(self, view: PlaneView) -> None:
+        """Move the sliders to a plane of the image."""
+        image = self._image
+        if image is None:
+            return
+        dims = self._viewer.dims
+        corner = image.data_to_world(view.offset)
+        first = dims.ndim - image.ndim
+        for axis in range(image.ndim):
+            if axis not in (view.row_axis, view.column_axis, view.channel_axis):
+                dims.set_point(first + axis, corner[axis])
+
+    # The image layer -------------------------------------------------------------------------
+
+    def follow(self, image: Image | None) -> None:
+        """Follow another image layer; `check` then finds out what is shown of it."""
+        self._image_connections.close()
+        self._image, self._view = image, None
+        if image is not None:
+            events = image.events
+            moves = (events.scale, events.translate, events.rotate, events.shear, events.affine)
+            self._image_connections = Connections(
+                *((event, self._on_image_moved) for event in moves),
+                (events.data, self._on_image_data_changed),
+                (events.contrast_limits, self._on_image_appearance_changed),
+                (events.gamma, self._on_image_appearance_changed),
+            )
+
+    def _on_image_moved(self) -> None:
+        self.moved.emit()
+        self._check_soon()
+
+    def _on_image_appearance_changed(self) -> None:
+        if self._image is not None and self.source.appearances.is_outdated(self._image):
+            self.appearance_changed.emit()
+
+    def _on_image_data_changed(self) -> None:
+        if self._image is not None:
+            self.source.appearances.forget_values(self._image)
+            if self.source.imported_embeddings.stop():
+                self._session.notifier.warn(
+                    f"The pixels of '{self._image.name}' changed, so the imported embeddings no "
+                    "longer apply; new ones are computed."
+                )
+        self._embed_again(_NEW_APPEARANCE)
+
+    def _on_embeddings_changed(self) -> None:
+        self._embed_again("Other embeddings are in use now")
+
+    def set_appearance(self, appearance: Appearance) -> None:
+        """Choose what the model sees of the image; prompts are kept."""
+        if self._image is None:
+            return
+        if self.source.set_appearance(self._image, appearance):
+            self._embed_again(_NEW_APPEARANCE)
+        self.source.appearances.show(self._image, self._viewer.dims)
+
+    def update_appearance(self) -> None:
+        """Embed the image as it is shown now, if the model is to see it like that."""
+        if self._image is not None and self.source.appearances.is_outdated(self._image):
+            self._embed_again(_NEW_APPEARANCE)
+
+    def _embed_again(self, reason: str) -> None:
+        self._count_version(reason)
+        self._view = None
+        self._check_soon()
+
+    def _count_version(self, reason: str) -> None:
+        self._session.ahead.cancel_preparation(reason)
+        if self._image is not None:
+            self.source.count_version(self._image)
+
+    # The plane -------------------------------------------------------------------------------
+
+    def update_view(self) -> None:
+        """Tell the session which part of the plane is visible now."""
+        box = self.visible_box
+        if box is not None and not self._is_closed:
+            self._session.look_at(box)
+
+    def _check_soon(self) -> None:
+        """Check once, when sliders and axes have come to rest."""
+        if not self._is_check_due:
+            self._is_check_due = True
+            self._defer(self.check)
+
+    def check(self) -> None:
+        """Find out which plane is shown, and pass on a request if that has changed."""
+        self._is_check_due = False
+        if self._is_closed:
+            return
+        image, source = self._image, self.source
+        source.appearances.show(image, self._viewer.dims)
+        view, request = None, PlaneRequest()
+        try:
+            if image is not None:
+                axis = source.appearances.of(image).channel_axis
+                view = displayed_plane(image, self._viewer.dims, axis)
+                if view == self._view:
+                    source.imported_embeddings.show(image, view)
+                    return
+                request = self._request(ShownPlane(image, view))
+        except ImageError as error:
+            view, request = None, PlaneRequest(refusal=str(error))
+        source.imported_embeddings.show(image, view)
+        previous, self._view = self._view, view
+        self._on_changed(request, previous)
+        self.stack_changed.emit(stack_size(view))
+
+    def _request(self, shown: ShownPlane) -> PlaneRequest:
+        image = shown.image
+        if self.source.appearances.is_outdated(image):
+            self._count_version(_NEW_APPEARANCE)
+        self.source.appearances.apply(image)
+        visible = visible_box(self._viewer, image, shown.view)
+        return plane_request(shown, self._view, self.source, visible)
+
+    def prefetch_stack(self) -> None:
+        """Embed the planes at all positions of the slider next to the one that is shown."""
+        if self._image is not None and self.source.appearances.is_outdated(self._image):
+            self.update_appearance()
+            self.check()  # at once: the planes are to look like the one that is shown
+        image, view = self._image, self._view
+        if image is not None and view is not None:
+            views = stack_around(view).items()
+            planes = {name: self.source.image_plane(image, near) for name, near in views}
+            self._session.ahead.prepare_planes(planes)

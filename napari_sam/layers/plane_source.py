@@ -1,0 +1,60 @@
+"""What a session gets of image layers: image planes, their keys and versions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from weakref import WeakKeyDictionary
+
+from napari.layers import Image
+
+from napari_sam.layers.appearance import ImageAppearances
+from napari_sam.layers.micro_sam_embeddings import ImportedEmbeddingsLayers
+from napari_sam.layers.plane_view import PlaneView
+from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.session.image.intensity import Appearance
+from napari_sam.session.session import AnnotationSession
+
+PlaneKey = tuple[object, PlaneView]
+"""How a session identifies a plane: what stands for its image, and which plane of it."""
+
+
+class PlaneSource:
+    """Makes image planes from image layers, with their appearance and imported embeddings."""
+
+    def __init__(self, session: AnnotationSession) -> None:
+        self.appearances = ImageAppearances()
+        """What the model sees of each image."""
+        self.imported_embeddings = ImportedEmbeddingsLayers(session)
+        """What the user imported in place of computing it."""
+        # Ids of layers that are gone are given to others.
+        self._identities: WeakKeyDictionary[Image, object] = WeakKeyDictionary()
+        self._versions: WeakKeyDictionary[Image, int] = WeakKeyDictionary()
+
+    def image_plane(self, image: Image, view: PlaneView) -> ImagePlane:
+        """Describe the pixels of a plane, without reading them."""
+        plane = self.appearances.image_plane(image, view)
+        return replace(plane, embeddings=self.imported_embeddings.of(image, view))
+
+    def key_of(self, image: Image, view: PlaneView) -> PlaneKey:
+        """Return what identifies a plane, whatever its pixels."""
+        return self._identities.setdefault(image, object()), view
+
+    def image_of(self, key: PlaneKey) -> Image | None:
+        """Return the image of a plane; None if it is gone."""
+        identity, _ = key
+        images = self._identities.items()
+        return next((image for image, known in images if known is identity), None)
+
+    def version_of(self, image: Image) -> int:
+        """Return how often the pixels or the appearance of an image have changed."""
+        return self._versions.get(image, 0)
+
+    def count_version(self, image: Image) -> None:
+        """Note that the pixels or the appearance of an image have changed."""
+        self._versions[image] = self.version_of(image) + 1
+
+    def set_appearance(self, image: Image, appearance: Appearance) -> bool:
+        """Choose what the model sees of an image; return whether that changes its planes."""
+        if appearance.channel_axis != self.appearances.of(image).channel_axis:
+            self._identities.pop(image, None)  # objects parked on its planes lie on others now
+        return self.appearances.choose(image, appearance)

@@ -1,0 +1,181 @@
+"""The Labels layer that accepted objects go to: chosen by the user, or made when needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
+from napari.layers import Image, Labels
+from psygnal import Signal
+
+from napari_sam.layers.plane_binding import PlaneBinding
+from napari_sam.layers.target import TargetLayer, TargetPlane, check_target, new_target_layer
+from napari_sam.layers.viewer_layers import ViewerLayers, was_made_for
+from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.session import AnnotationSession
+
+
+class TargetBinding:
+    """Chooses the target for the image that is shown, and follows the layers that are targets."""
+
+    changed = Signal(object)
+    """The Labels layer (or None for one to be made) that accepted objects go to."""
+    deleted = Signal(TargetLayer)
+    """What the user has deleted, whether or not objects go to it now."""
+
+    def __init__(
+        self,
+        layers: ViewerLayers,
+        session: AnnotationSession,
+        plane: PlaneBinding,
+        defer: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._layers, self._session, self._plane, self._defer = layers, session, plane, defer
+        self._target: TargetLayer | None = None
+        # One for each layer, also after another was chosen: edits to be undone hold on to it.
+        self._followed: dict[Labels, TargetLayer] = {}
+        # What the user chose, None being a new layer, or what was made.
+        self._chosen: WeakKeyDictionary[Image, Labels | None] = WeakKeyDictionary()
+        session.target_needed.connect(self._make)
+
+    def close(self) -> None:
+        """Stop following all layers; the objects stay."""
+        self._session.target_needed.disconnect(self._make)
+        for target in self._followed.values():
+            target.close()
+
+    # The target in use -------------------------------------------------------------------------
+
+    @property
+    def layer(self) -> Labels | None:
+        """The layer that accepted objects go to; None: a new one will be made."""
+        return None if self._target is None else self._target.layer
+
+    @property
+    def labels(self) -> TargetLayer | None:
+        """The target with its object records."""
+        return self._target
+
+    @property
+    def labels_plane(self) -> TargetPlane | None:
+        """The plane of the target that is shown."""
+        view = self._plane.view
+        if self._target is None or view is None:
+            return None
+        return TargetPlane(self._target, view.for_labels(self._target.layer.ndim))
+
+    def set_layer(self, layer: Labels | None) -> None:
+        """Choose the layer that accepted objects go to; None: a new one named after the image."""
+        if layer is self.layer:
+            return
+        image, view = self._plane.image, self._plane.view
+        if layer is not None and image is not None and view is not None:
+            check_target(layer, image, view)
+        if image is not None:
+            self._chosen[image] = layer
+        self._use(layer)
+        self._session.set_target(self.labels_plane)
+        self.changed.emit(layer)
+
+    def require(self) -> TargetLayer | None:
+        """Return the target, a new one if there was none; None without an image."""
+        if self._target is None:
+            self._make()
+        return self._target
+
+    def _use(self, layer: Labels | None) -> None:
+        self._target = None
+        if layer is not None:
+            if layer not in self._followed:
+                self._followed[layer] = TargetLayer(layer, self._defer)
+            self._target = self._followed[layer]
+
+    # Another image or plane ----------------------------------------------------------------------
+
+    def leave_image(self) -> None:
+        """Forget the target until the one of the next image is known."""
+        self._target = None
+
+    def restore(self, image: Image) -> None:
+        """Use what was chosen for an image of which no plane is shown, whether or not it fits."""
+        self._use(self._chosen.get(image))
+
+    def settle(self) -> str | None:
+        """Use what was chosen for the shown image if it fits, else what was made for it.
+
+        Returns a message about it if the target is another one by that.
+        """
+        shown, before, reason = self._plane.shown, self.layer, ""
+        if shown is None:
+            return None
+        fitting: Labels | None = None
+        for layer in self._candidates_for(shown.image):
+            try:
+                check_target(layer, shown.image, shown.view)
+            except TargetError as error:
+                reason = reason or str(error)
+            else:
+                fitting = layer
+                break
+        if fitting is before:
+            return None
+        self._use(fitting)
+        if before is None:
+            return ""
+        if fitting is None:
+            return reason
+        return (
+            f"'{before.name}' no longer matches the image; new objects are written to "
+            f"'{fitting.name}'."
+        )
+
+    def _candidates_for(self, image: Image) -> list[Labels]:
+        """Return the target in use, that of the image, and those made for it, the newest first."""
+        if self.layer is None and self._chosen.get(image, image) is None:
+            return []  # the user wants a new one
+        made = [layer for layer in self._layers.of_type(Labels) if was_made_for(layer, image)]
+        layers = [self.layer, self._chosen.get(image), *reversed(made)]
+        return [layer for layer in dict.fromkeys(layers) if layer is not None]
+
+    def announce(self, message: str = "") -> None:
+        """Send `changed`, and a warning if there is a message."""
+        self.changed.emit(self.layer)
+        if message:
+            self._session.notifier.warn(message)
+
+    # Layers ----------------------------------------------------------------------------------
+
+    def _make(self) -> None:
+        shown = self._plane.shown
+        if shown is not None:
+            layer = new_target_layer(shown.image, shown.view)
+            self.add(layer, self.follow(layer), shown.image)
+
+    def follow(self, layer: Labels) -> TargetLayer:
+        """Return an empty layer that is not in the viewer yet, as what takes objects."""
+        return TargetLayer(layer, self._defer, is_empty=True)
+
+    def add(self, layer: Labels, target: TargetLayer, image: Image) -> None:
+        """Add a layer, as it is followed, to the viewer, and write objects of an image into it."""
+        self._followed[layer] = target
+        beneath = [
+            known
+            for known in self._layers.of_type(Image, Labels)
+            if known is image or was_made_for(known, image)
+        ]
+        self._layers.add(layer, above=beneath[-1] if beneath else None)
+        if image is self._plane.image:
+            self.set_layer(layer)
+        else:
+            self._chosen[image] = layer
+
+    def forget(self, layer: Labels) -> None:
+        """Handle the deletion of a layer: no image has it as its target any more."""
+        if layer in self._followed:
+            gone = self._followed.pop(layer)
+            gone.mark_gone()
+            self.deleted.emit(gone)
+        if layer is self.layer:
+            self.set_layer(None)
+        for image in [image for image, chosen in self._chosen.items() if chosen is layer]:
+            self._chosen[image] = None
