@@ -1,4 +1,4 @@
-"""Answers to the JSON requests that hosted SAM endpoints take; no server is needed.
+"""Answer the JSON requests of hosted SAM endpoints, without a server.
 
 Source of the form: the model cards of Meta's SAM in Azure's machine learning registry.
 """

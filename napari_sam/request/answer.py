@@ -1,4 +1,4 @@
-"""From a request to its answer."""
+"""Compute the answer to a request."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ def answer_request(
     rules: Rules = DEFAULT_RULES,
     on_row: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[dict[str, Any]]:
-    """Answer a request in the form that hosted SAM endpoints take.
+    """Answer a request of the form that hosted SAM endpoints take.
 
     Parameters
     ----------
     request : Any
-        JSON as Python reads it: ``{"input_data": {"columns": [...], "index": [...], "data":
+        Parsed JSON: ``{"input_data": {"columns": [...], "index": [...], "data":
         [[...], ...]}, "params": {}}`` with some of `COLUMNS`. ``image`` is base64, a path or a
         data URL. JSON strings hold ``input_points``, [[[x, y], ...], ...] for each object or
-        [[x, y], ...] for one, ``input_labels``, one for each point, 1 if that is missing, and
+        [[x, y], ...] for one, ``input_labels``, one for each point (by default 1), and
         ``input_boxes``, [[x0, y0, x1, y1], ...] for each object; an empty string is none.
-        ``multimask_output`` is true if missing.
+        ``multimask_output`` is true by default.
     predictor : Predictor
-        Encodes and decodes; nothing of the request is kept in it.
+        Encodes and decodes; keeps nothing of the request.
     rules : Rules
-        What images may be.
+        Which images are allowed.
     on_row : callable, optional
-        Called as ``on_row(done, total)`` after each row; what it raises comes out here.
+        Called as ``on_row(done, total)`` after each row; its exceptions end the request.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def answer_request(
     Raises
     ------
     RequestError
-        If this is no such request at all.
+        If this is not such a request at all.
     """
     rows = list(rows_of(request))
     embed = _LastEmbedding(predictor, rules)
@@ -71,22 +71,22 @@ def answer_request(
                 raise values
             answers.append({"predictions": list(_predictions(parse_row(values), predictor, embed))})
         except (ValueError, MemoryError, RuntimeError) as error:
-            message = _explained(error)
+            message = _explanation(error)
             answers.append({"error": {"row": number, "message": message}})
         on_row(number + 1, len(rows))
     return answers
 
 
-def _explained(error: Exception) -> str:
+def _explanation(error: Exception) -> str:
     if is_out_of_memory(error):
-        return "There is not enough memory for this image: give a smaller one."
+        return "Not enough memory for this image: give a smaller one."
     if not isinstance(error, ValueError):
         raise error
     return str(error)
 
 
 class _LastEmbedding:
-    """Embeds images; the last one is remembered, as many rows are often about one image."""
+    """Embeds images; remembers the last one, because rows often share an image."""
 
     def __init__(self, predictor: Predictor, rules: Rules) -> None:
         self._predictor, self._rules = predictor, rules
@@ -104,14 +104,14 @@ def _predictions(
     row: Row, predictor: Predictor, embed: Callable[[str], ImageEmbedding]
 ) -> Iterator[dict[str, Any]]:
     embedding = embed(row.image)
-    # Prompts that are decoded together have to have as many points.
+    # Prompts that are decoded together need the same number of points.
     for (count, has_box), prompts in groupby(row.prompts, key=_size):
-        while some := list(islice(prompts, _AT_ONCE)):
+        while batch := list(islice(prompts, _AT_ONCE)):
             for prediction in predictor.decode_batch(
                 embedding,
-                np.stack([one.points_xy for one in some]) if count else None,
-                np.stack([one.point_labels for one in some]) if count else None,
-                np.array([one.box_xyxy for one in some]) if has_box else None,
+                np.stack([prompt.points_xy for prompt in batch]) if count else None,
+                np.stack([prompt.point_labels for prompt in batch]) if count else None,
+                np.array([prompt.box_xyxy for prompt in batch]) if has_box else None,
                 row.multimask_output,
             ):
                 yield {"mask_per_prediction": _encoded_masks(prediction)}
@@ -129,7 +129,7 @@ def _encoded_masks(prediction: MaskPrediction) -> list[dict[str, Any]]:
 
 
 def encode_mask(mask: NDArray[np.bool_]) -> str:
-    """Return an (H, W) mask as a PNG of black and white in base64."""
+    """Return an (H, W) mask as a base64 PNG of black and white."""
     file = io.BytesIO()
     Image.fromarray(mask).save(file, format="PNG")
     return base64.b64encode(file.getvalue()).decode("ascii")

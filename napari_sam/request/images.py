@@ -20,7 +20,7 @@ from napari_sam.request.rows import RequestError
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.whole_plane import read_whole
 
-# Those that a picture may come in and that are read without starting another program.
+# Formats that are read without starting another program.
 _FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
 _TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GRAY_MODES: Final = ("I", "F")
@@ -32,17 +32,17 @@ _BLOCK_BYTES: Final = 2**20
 
 @dataclass(frozen=True)
 class Rules:
-    """What images of a request may be."""
+    """Which images a request may use."""
 
-    # whether an address may be opened, by which a request could reach into your network
+    # open addresses, through which a request could reach into your network
     allow_urls: bool = False
-    allow_paths: bool = True  # whether files of this computer may be read
-    max_image_bytes: int = 2**28  # how large an image may be as a file
-    max_image_px: int = 2**26  # how many pixels it may have, which a small file may hold a lot of
+    allow_paths: bool = True  # read files on this computer
+    max_image_bytes: int = 2**28  # size of the file
+    max_image_px: int = 2**26  # a small file may hold many pixels
 
 
 def read_image(image: str, rules: Rules) -> NDArray[np.uint8]:
-    """Get an image and turn it into what the model reads."""
+    """Load an image as the model reads it."""
     content = _content(image, rules)
     try:
         pixels = _decoded(content, rules)
@@ -50,7 +50,7 @@ def read_image(image: str, rules: Rules) -> NDArray[np.uint8]:
         raise
     except UnidentifiedImageError as error:
         raise RequestError(_unknown(image, rules)) from error
-    # Whatever is in a file, its decoders raise all kinds of errors for it.
+    # Decoders raise all kinds of errors for damaged files.
     except Exception as error:
         kind = type(error).__name__
         msg = f"The image {_named(image)} cannot be decoded ({error or kind})."
@@ -64,7 +64,7 @@ def _content(image: str, rules: Rules) -> bytes:
     if image.startswith("data:"):
         head, comma, data = image.partition(",")
         if not comma or not head.lower().endswith(";base64"):
-            raise RequestError("A data URL has to be of the form data:image/png;base64,...")
+            raise RequestError("A data URL must have the form data:image/png;base64,...")
         return _from_base64(data, rules)
     if _ADDRESS.match(image):
         return _from_address(image, rules)
@@ -75,10 +75,10 @@ def _content(image: str, rules: Rules) -> bytes:
 
 def _unknown(image: str, rules: Rules) -> str:
     if image.startswith("data:") or (rules.allow_paths and _existing(image)):
-        return f"The image {_named(image)} is in no format that is known here."
+        return f"The image {_named(image)} has an unknown format."
     if rules.allow_paths:
-        return f"The image {_named(image)} is neither a file here nor base64 of an image."
-    return f"The image {_named(image)} is no base64 of an image, and paths are not allowed here."
+        return f"The image {_named(image)} is neither a file on this computer nor a base64 image."
+    return f"The image {_named(image)} is not a base64 image, and paths are not allowed here."
 
 
 def _existing(image: str) -> Path | None:
@@ -93,7 +93,7 @@ def _existing(image: str) -> Path | None:
 
 def _from_path(path: Path, rules: Rules) -> bytes:
     if not path.is_file():  # devices and pipes may never end
-        raise RequestError(f"{path} is no file.")
+        raise RequestError(f"{path} is not a file.")
     try:
         _check_bytes(path.stat().st_size, rules)
         return path.read_bytes()
@@ -107,15 +107,15 @@ def _from_base64(text: str, rules: Rules) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        return b""  # no image, either
+        return b""  # not an image, either
 
 
 def _from_address(url: str, rules: Rules) -> bytes:
     if not rules.allow_urls:
-        msg = f"image is the address {_named(url)}, and addresses are not allowed: --allow-urls."
+        msg = f"The image {_named(url)} is an address, which needs --allow-urls."
         raise RequestError(msg)
     if not url.lower().startswith(("http://", "https://")):
-        raise RequestError(f"image is {_named(url)}; only http and https addresses can be opened.")
+        raise RequestError(f"The image {_named(url)} is neither an http nor an https address.")
     import requests
 
     content = bytearray()
@@ -132,13 +132,13 @@ def _from_address(url: str, rules: Rules) -> bytes:
 
 def _decoded(content: bytes, rules: Rules) -> NDArray[np.uint8]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about what we look at, or what does not matter
+        warnings.simplefilter("ignore")  # about sizes that are checked here, and metadata
         try:
             image = Image.open(io.BytesIO(content), formats=_FORMATS)
         except Image.DecompressionBombError as error:
             raise RequestError(_too_many_pixels(rules)) from error
         except UnidentifiedImageError:
-            if content.startswith(_TIFF):  # of which Pillow reads the common kinds
+            if content.startswith(_TIFF):  # Pillow reads only the common kinds
                 return _from_tiff(content, rules)
             raise
         with image:
@@ -147,12 +147,12 @@ def _decoded(content: bytes, rules: Rules) -> NDArray[np.uint8]:
                 raise RequestError(_ONE_PLANE)
             if image.mode in _GRAY_MODES or image.mode.startswith("I;"):
                 return read_whole(ImagePlane(np.asarray(image)))
-            if image.mode in ("P", "PA"):  # of which the colours may be transparent
+            if image.mode in ("P", "PA"):  # palette colours may be transparent
                 return np.array(image.convert("RGBA").convert("RGB"))
             return np.array(image.convert("RGB"))
 
 
-_ONE_PLANE: Final = "The image is a stack, or has channels: give one plane, gray or RGB."
+_ONE_PLANE: Final = "The image is a stack or has channels: give one plane, gray or RGB."
 
 
 def _from_tiff(content: bytes, rules: Rules) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""What the rows of a request ask for, checked."""
+"""Parse and check the rows of a request."""
 
 from __future__ import annotations
 
@@ -12,77 +12,77 @@ import numpy as np
 from numpy.typing import NDArray
 
 COLUMNS: Final = ("image", "input_points", "input_boxes", "input_labels", "multimask_output")
-"""In the order in which endpoints list them; requests may have another, and leave some out."""
+"""In the order of endpoints; requests may use another order and omit some."""
 
 _MAX_TEXT: Final = 2**24
 """Characters of the points, boxes or labels of a row."""
-_MAX_NUMBERS: Final = 100_000
+_MAX_COUNT: Final = 100_000
 _FARTHEST_PX: Final = 1e6
-"""Beyond it float32 cannot tell pixels apart any more, let alone the model."""
+"""Beyond it float32 can no longer tell pixels apart."""
 _PADDING: Final = -10
 _LABELS: Final = (1, 0, -1, _PADDING)
 
 
 class RequestError(ValueError):
-    """A request, or a row of one, cannot be answered; the message says what to do."""
+    """A request or a row cannot be answered; the message says what to do."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """What is known of one object."""
+    """The prompts of one object."""
 
-    points_xy: NDArray[np.float64]  # in pixels; there may be none
-    point_labels: NDArray[np.float64]  # 1 for foreground, 0 for background, -1 for points to ignore
+    points_xy: NDArray[np.float64]  # in pixels; may be empty
+    point_labels: NDArray[np.float64]  # 1 for foreground, 0 for background, -1 to ignore
     box_xyxy: NDArray[np.float64] | None  # x0, y0, x1, y1
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """An image, and prompts for objects in it."""
+    """An image, and the prompts of objects in it."""
 
     image: str  # base64, a path, a data URL or an address
     prompts: tuple[Prompt, ...]  # one for each object, at least one
-    multimask_output: bool  # whether each object shall have three masks
+    multimask_output: bool  # several masks for each object, or one
 
 
 def rows_of(request: Any) -> Iterator[Mapping[str, Any] | RequestError]:
-    """Take a request apart."""
+    """Yield the values of each row by column, or why it cannot be answered."""
     table = _member(request, "input_data", "The request", dict)
     columns = _member(table, "columns", "input_data", list)
     rows = _member(table, "data", "input_data", list)
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown or len(set(columns)) < len(columns) or "image" not in columns:
         msg = (
-            f"The columns are {_short(columns)}; give 'image' and what else is needed of "
+            f"The columns are {_short(columns)}; give 'image' and some of "
             f"{', '.join(COLUMNS[1:])}, each once."
         )
         raise RequestError(msg)
     if not isinstance(request.get("params", {}), dict | None):
-        raise RequestError("params has to be an object; {} will do.")
+        raise RequestError("params must be an object, for example {}.")
     index = table.get("index")
     if index is not None and (not isinstance(index, list) or len(index) != len(rows)):
-        msg = f"index has to be a list as long as data, {len(rows)}; it may also be left out."
+        msg = f"index must be a list as long as data ({len(rows)}), or be omitted."
         raise RequestError(msg)
     for row in rows:
         if isinstance(row, list) and len(row) == len(columns):
             yield dict(zip(columns, row, strict=True))
         else:
-            given = f"{len(row)} values" if isinstance(row, list) else _short(row)
-            yield RequestError(f"A row has to be a list of {len(columns)} values, not {given}.")
+            actual = f"{len(row)} values" if isinstance(row, list) else _short(row)
+            yield RequestError(f"A row must be a list of {len(columns)} values, not {actual}.")
 
 
 def _member(content: Any, name: str, where: str, kind: type) -> Any:
     if isinstance(content, dict) and isinstance(content.get(name), kind):
         return content[name]
-    what = "an object" if kind is dict else "a list"
-    raise RequestError(f"{where} has to be an object with '{name}', {what}.")
+    kind_name = "an object" if kind is dict else "a list"
+    raise RequestError(f"{where} must be an object with '{name}', {kind_name}.")
 
 
 def parse_row(values: Mapping[str, Any]) -> Row:
-    """Check the values of a row."""
+    """Parse and check the values of a row."""
     image = values["image"]
     if not isinstance(image, str) or not image.strip():
-        raise RequestError(f"image has to be base64, a path or a data URL, not {_short(image)}.")
+        raise RequestError(f"image must be base64, a path or a data URL, not {_short(image)}.")
     points = _points(_parsed(values.get("input_points"), "input_points"))
     labels = _labels(_parsed(values.get("input_labels"), "input_labels"), points)
     boxes = _boxes(_parsed(values.get("input_boxes"), "input_boxes"))
@@ -91,36 +91,36 @@ def parse_row(values: Mapping[str, Any]) -> Row:
     count = len(points or boxes or [])
     if points is not None and boxes is not None and len(points) != len(boxes):
         msg = (
-            f"There are points for {len(points)} objects and {len(boxes)} boxes: give as many of "
-            "one as of the other, or rows of their own."
+            f"There are points for {len(points)} objects but {len(boxes)} boxes: give as many of "
+            "both, or separate rows."
         )
         raise RequestError(msg)
-    nothing: list[Any] = [[]] * count
-    prompts = map(_prompt, points or nothing, labels or nothing, boxes or nothing)
+    absent: list[Any] = [[]] * count
+    prompts = map(_prompt, points or absent, labels or absent, boxes or absent)
     return Row(image, tuple(prompts), _flag(values.get("multimask_output")))
 
 
 def _parsed(value: Any, column: str) -> Any:
-    """Return what a JSON string holds, or None if that is nothing."""
+    """Return the list in a JSON string; None if it is empty."""
     if isinstance(value, str):
         if not value.strip():
             return None
         if len(value) > _MAX_TEXT:
-            raise RequestError(f"{column} is {len(value)} characters long; give fewer prompts.")
+            raise RequestError(f"{column} has {len(value)} characters; give fewer prompts.")
         try:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
-            msg = f"{column} has to be JSON in a string, such as '[[10, 20]]' ({error})."
+            msg = f"{column} must be a JSON string such as '[[10, 20]]' ({error})."
             raise RequestError(msg) from error
     if value is None or value == []:
         return None
     if not isinstance(value, list):
-        raise RequestError(f"{column} has to be a list, not {_short(value)}.")
+        raise RequestError(f"{column} must be a list, not {_short(value)}.")
     return value
 
 
 def _points(value: Any) -> list[list[list[float]]] | None:
-    """Return the points of each object; one level of brackets means less than the next."""
+    """Return the points of each object; fewer brackets mean one object, or one point."""
     if value is None:
         return None
     depth = _depth(value)
@@ -128,31 +128,32 @@ def _points(value: Any) -> list[list[list[float]]] | None:
         msg = f"input_points has {depth} levels of lists; give [[[x, y], ...], ...] for each object"
         raise RequestError(f"{msg}, or [[x, y], ...] for one.")
     objects = [[value]] if depth == 1 else [value] if depth == 2 else value
-    for one in objects:
-        if not isinstance(one, list) or not one:
-            raise RequestError(f"input_points has {_short(one)} where points of an object belong.")
-        for point in one:
+    for points in objects:
+        if not isinstance(points, list) or not points:
+            msg = f"input_points has {_short(points)} in place of the points of an object."
+            raise RequestError(msg)
+        for point in points:
             _check_numbers(point, 2, "input_points", "a point [x, y]")
     _check_count(sum(map(len, objects)))
     return objects
 
 
 def _labels(value: Any, points: list[list[list[float]]] | None) -> list[list[float]] | None:
-    """Return the label of each point of each object; all are foreground if nothing is said."""
+    """Return the label of each point of each object; by default all are foreground."""
     if points is None:
         if value is not None:
             raise RequestError("There are input_labels without input_points; give both.")
         return None
     if value is None:
-        return [[1] * len(one) for one in points]
+        return [[1] * len(object_points) for object_points in points]
     objects = [value] if _depth(value) == 1 else value
     is_fitting = len(objects) == len(points) and all(
-        isinstance(one, list) and len(one) == len(of_object)
-        for one, of_object in zip(objects, points, strict=False)
+        isinstance(labels, list) and len(labels) == len(object_points)
+        for labels, object_points in zip(objects, points, strict=False)
     )
     if not is_fitting:
-        raise RequestError("input_labels has to have one label for each point, in the same lists.")
-    for label in (label for one in objects for label in one):
+        raise RequestError("input_labels must have one label per point, in the same nested lists.")
+    for label in (label for labels in objects for label in labels):
         if not _is_number(label) or label not in _LABELS:
             msg = f"input_labels has {_short(label)}; 1 is foreground, 0 is background."
             raise RequestError(msg)
@@ -172,10 +173,10 @@ def _boxes(value: Any) -> list[list[float]] | None:
 def _prompt(points: list[list[float]], labels: list[float], box: list[float]) -> Prompt:
     points_xy = np.array(points, np.float64).reshape(-1, 2)
     point_labels = np.array(labels, np.float64)
-    # Left out rather than passed on: a padding is not quite without effect on the mask.
+    # Dropped, because padding has a slight effect on the mask.
     is_point = point_labels != _PADDING
     if not box and not is_point.any():
-        raise RequestError("An object has neither points nor a box: give one, or leave it out.")
+        raise RequestError("An object has neither points nor a box: give one, or remove it.")
     box_xyxy = np.array(box, np.float64) if box else None
     return Prompt(points_xy[is_point], point_labels[is_point], box_xyxy)
 
@@ -186,7 +187,7 @@ def _flag(value: Any) -> bool:
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     if not isinstance(value, bool):
-        raise RequestError(f"multimask_output has to be true or false, not {_short(value)}.")
+        raise RequestError(f"multimask_output must be true or false, not {_short(value)}.")
     return value
 
 
@@ -204,25 +205,25 @@ def _is_number(value: Any) -> bool:
 
 def _check_numbers(values: Any, count: int, column: str, kind: str) -> None:
     if not isinstance(values, list) or len(values) != count or not all(map(_is_number, values)):
-        raise RequestError(f"{column} has {_short(values)} where {kind} belongs.")
-    if not all(math.isfinite(one) and abs(one) <= _FARTHEST_PX for one in _floats(values)):
-        raise RequestError(f"{column} has {_short(values)}, which is no place near an image.")
+        raise RequestError(f"{column} has {_short(values)} in place of {kind}.")
+    if not all(math.isfinite(value) and abs(value) <= _FARTHEST_PX for value in _floats(values)):
+        raise RequestError(f"{column} has {_short(values)}, which is nowhere near an image.")
 
 
 def _floats(values: Sequence[float]) -> list[float]:
     try:
-        return [float(one) for one in values]
+        return [float(value) for value in values]
     except OverflowError:  # integers in JSON may be of any length
         return [math.inf]
 
 
-def _check_count(numbers: int) -> None:
-    if numbers > _MAX_NUMBERS:
-        raise RequestError(f"A row has {numbers} points or boxes; give {_MAX_NUMBERS} at most.")
+def _check_count(count: int) -> None:
+    if count > _MAX_COUNT:
+        raise RequestError(f"A row has {count} points or boxes; the limit is {_MAX_COUNT}.")
 
 
 def _short(value: Any) -> str:
-    """Show a value as JSON has it, of which there may be a lot."""
+    """Return a value as JSON, cut off if it is long."""
     try:
         text = json.dumps(value)
     except (ValueError, TypeError, RecursionError):

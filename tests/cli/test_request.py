@@ -51,7 +51,7 @@ def test_answers_and_codes(image_file, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [("{", "is not JSON"), ("[" * 100_000, "is not JSON"), ("[]", "has to be an object")],
+    [("{", "is not JSON"), ("[" * 100_000, "is not JSON"), ("[]", "must be an object")],
 )
 def test_what_is_no_request_has_a_code_of_its_own(content, words):
     result = run("-", input=content)

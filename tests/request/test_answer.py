@@ -188,14 +188,14 @@ def bad_images(tmp_path_factory):
 @pytest.mark.parametrize(
     ("image", "words"),
     [
-        ("no-such-file.png", "neither a file here nor base64"),
-        ("bm8gaW1hZ2U=", "neither a file here nor base64"),
-        ("data:image/png,abc", "has to be of the form"),
-        ("data:image/png;base64,bm8=", "in no format"),
-        ("file:///etc/passwd", "addresses are not allowed"),
+        ("no-such-file.png", "neither a file on this computer nor a base64"),
+        ("bm8gaW1hZ2U=", "neither a file on this computer nor a base64"),
+        ("data:image/png,abc", "must have the form"),
+        ("data:image/png;base64,bm8=", "unknown format"),
+        ("file:///etc/passwd", "needs --allow-urls"),
         ("http://127.0.0.1/secret", "--allow-urls"),
-        ("/dev/zero", "is no file"),
-        ("{tmp}", "is no file"),
+        ("/dev/zero", "is not a file"),
+        ("{tmp}", "is not a file"),
         ("{tmp}/stack.tif", "give one plane"),
         ("{tmp}/huge.png", "million pixels"),
         ("{tmp}/bomb.png", "million pixels"),
@@ -232,26 +232,26 @@ def test_paths_may_be_forbidden(small_predictor, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"input_points": "[[NaN, 3]]"}, "no place near an image"),
-        ({"input_points": "[[1e400, 3]]"}, "no place near an image"),
-        ({"input_points": f"[[{10**400}, 3]]"}, "no place near an image"),
-        ({"input_boxes": "[[-Infinity, 0, 3, 3]]"}, "no place near an image"),
-        ({"input_points": "[[1, 2, 3]]"}, "where a point [x, y] belongs"),
-        ({"input_points": '[["1", 2]]'}, "where a point [x, y] belongs"),
-        ({"input_points": "[[true, 2]]"}, "where a point [x, y] belongs"),
+        ({"input_points": "[[NaN, 3]]"}, "nowhere near an image"),
+        ({"input_points": "[[1e400, 3]]"}, "nowhere near an image"),
+        ({"input_points": f"[[{10**400}, 3]]"}, "nowhere near an image"),
+        ({"input_boxes": "[[-Infinity, 0, 3, 3]]"}, "nowhere near an image"),
+        ({"input_points": "[[1, 2, 3]]"}, "in place of a point [x, y]"),
+        ({"input_points": '[["1", 2]]'}, "in place of a point [x, y]"),
+        ({"input_points": "[[true, 2]]"}, "in place of a point [x, y]"),
         ({"input_points": "[[[[1, 2]]]]"}, "4 levels of lists"),
-        ({"input_points": "[[[1, 2]], []]"}, "where points of an object belong"),
-        ({"input_points": "7"}, "has to be a list"),
-        ({"input_points": "[" * 100_000}, "has to be JSON"),
-        ({"input_points": "import os"}, "has to be JSON"),
-        ({"input_boxes": "[[1, 2, 3]]"}, "where a box [x0, y0, x1, y1] belongs"),
-        ({"input_boxes": "[[[1, 2, 3, 4]]]"}, "where a box [x0, y0, x1, y1] belongs"),
+        ({"input_points": "[[[1, 2]], []]"}, "in place of the points of an object"),
+        ({"input_points": "7"}, "must be a list"),
+        ({"input_points": "[" * 100_000}, "must be a JSON string"),
+        ({"input_points": "import os"}, "must be a JSON string"),
+        ({"input_boxes": "[[1, 2, 3]]"}, "in place of a box [x0, y0, x1, y1]"),
+        ({"input_boxes": "[[[1, 2, 3, 4]]]"}, "in place of a box [x0, y0, x1, y1]"),
         ({"input_boxes": "[[1, 2, 3, 4], [1, 2, 3, 4]]", "input_points": "[[1, 2]]"}, "2 boxes"),
-        ({"input_boxes": json.dumps([[1, 2, 3, 4]] * 100_001)}, "100000 at most"),
+        ({"input_boxes": json.dumps([[1, 2, 3, 4]] * 100_001)}, "the limit is 100000"),
         ({"input_points": "", "input_labels": "[1]"}, "without input_points"),
         ({"input_points": "", "input_labels": ""}, "There is no prompt"),
-        ({"input_labels": "[1, 0]"}, "one label for each point"),
-        ({"input_labels": "[[1], [0]]"}, "one label for each point"),
+        ({"input_labels": "[1, 0]"}, "one label per point"),
+        ({"input_labels": "[[1], [0]]"}, "one label per point"),
         ({"input_labels": "[2]"}, "1 is foreground"),
         ({"input_labels": '["1"]'}, "1 is foreground"),
         ({"multimask_output": "perhaps"}, "true or false"),
@@ -284,7 +284,7 @@ def test_prompts_that_are_refused(small_predictor, change, words):
     ],
 )
 def test_what_is_no_request(small_predictor, asked):
-    with pytest.raises(RequestError, match=r"has to be|The columns are"):
+    with pytest.raises(RequestError, match=r"must be|The columns are"):
         answer_request(asked, small_predictor)
 
 
@@ -316,7 +316,7 @@ def test_addresses_if_they_are_allowed(small_predictor):
         thread.join()
     assert found == expected
     assert "404" in missing["error"]["message"]
-    assert "only http and https" in other["error"]["message"]
+    assert "neither an http nor an https" in other["error"]["message"]
 
 
 ANYTHING = st.recursive(
