@@ -59,7 +59,7 @@ class ImagePanel(QGroupBox):
     def show_state(self, state: SessionState) -> None:
         """Show the progress of the image."""
         previous, self._state = self._state, state
-        self.prefetch_row.show_preparation(state.preparation)
+        self.prefetch_row.show_progress(state.prefetch)
         was_working = previous.is_working
         if state.phase is Phase.EMBEDDING and previous.phase is not Phase.EMBEDDING:
             self._started_s = time.monotonic()  # without the time to load the model

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam.session.prefetch.preparation import PreparationState
+from napari_sam.session.prefetch.queue import PrefetchState
 
 
 class PrefetchRow(QWidget):
@@ -30,7 +30,7 @@ class PrefetchRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._state: PreparationState | None = None
+        self._state: PrefetchState | None = None
         self._count = 1
         self._prefetch = QCheckBox("prefetch next slices")
         self._prefetch.setToolTip(
@@ -69,12 +69,12 @@ class PrefetchRow(QWidget):
             "disk.\nYou can keep working; only the visible region of each slice is embedded."
         )
 
-    def show_preparation(self, state: PreparationState | None) -> None:
+    def show_progress(self, state: PrefetchState | None) -> None:
         """Show the progress."""
         if state != self._state:
             self._show(state)
 
-    def _show(self, state: PreparationState | None) -> None:
+    def _show(self, state: PrefetchState | None) -> None:
         self._state = state
         self._update_visibility()
         for widget in (self._progress, self._pause, self._cancel):

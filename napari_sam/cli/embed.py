@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_sam.batch.open_images import ImageOpener, OpenedImage
     from napari_sam.engine.spec import ModelSpec
     from napari_sam.session.models.model_choice import ModelChoice
-    from napari_sam.session.prefetch.preparation import TileToPrepare
+    from napari_sam.session.prefetch.queue import PrefetchTile
     from napari_sam.session.state import SessionState
 
 _EXAMPLES: Final = """\b
@@ -141,7 +141,7 @@ class _Run:
             return _FileResult(file, 0, 0, 0, (str(error),))
         except ValueError as error:
             return _FileResult(file, 0, 0, 0, (f"{file}: {error}",))
-        capacity = max(0, self._session.ahead.room - self._stored)
+        capacity = max(0, self._session.prefetch.capacity_tiles - self._stored)
         failures = []
         if len(tiles) > capacity:
             failures = [
@@ -150,7 +150,7 @@ class _Run:
             ]
             click.echo(failures[0], err=True)
         self._prepare(file, tiles[:capacity])
-        state = self._session.state.preparation
+        state = self._session.state.prefetch
         if state is None:  # there is no model
             return _FileResult(file, 0, 0, 0, (f"{file}: {self._warnings[-1]}",))
         self._stored += state.done
@@ -158,7 +158,7 @@ class _Run:
         found = state.done - state.computed
         return _FileResult(file, state.done, state.computed, found, tuple(failures))
 
-    def _prepare(self, file: str, tiles: Sequence[TileToPrepare]) -> None:
+    def _prepare(self, file: str, tiles: Sequence[PrefetchTile]) -> None:
         with click.progressbar(
             length=len(tiles),
             label=Path(file).name,
@@ -169,23 +169,23 @@ class _Run:
         ) as bar:
 
             def show(state: SessionState) -> None:
-                done = state.preparation
+                done = state.prefetch
                 if done is not None:
                     bar.update(done.done + len(done.failures) - bar.pos, done.summary)
 
             self._session.changed.connect(show)
             try:
-                self._session.ahead.prepare(tiles)
+                self._session.prefetch.start(tiles)
                 self._session.wait_until_idle(math.inf)
             finally:
                 self._session.changed.disconnect(show)
 
 
-def _tiles(images: Sequence[OpenedImage], spec: ModelSpec) -> Iterator[TileToPrepare]:
+def _tiles(images: Sequence[OpenedImage], spec: ModelSpec) -> Iterator[PrefetchTile]:
     """Yield the tiles that the widget embeds while a user scrolls through the slices."""
-    from napari_sam.session.prefetch.preparation import TileToPrepare
+    from napari_sam.session.prefetch.queue import PrefetchTile
 
     for image in images:
         for opened in image.planes:
             whole = opened.plane.pyramid(spec).whole
-            yield TileToPrepare(opened.plane, whole, f"{image.name}, {opened.name}")
+            yield PrefetchTile(opened.plane, whole, f"{image.name}, {opened.name}")

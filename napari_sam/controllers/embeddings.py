@@ -34,9 +34,9 @@ class EmbeddingsController:
         self._activity = Activity(widget)
         self._activity.cancel_requested.connect(session.embedding.cancel)
         prefetch_row.embed_all_requested.connect(binding.plane.prefetch_stack)
-        prefetch_row.pause_requested.connect(session.ahead.pause_preparation)
-        prefetch_row.resume_requested.connect(session.ahead.resume_preparation)
-        prefetch_row.cancel_requested.connect(session.ahead.cancel_preparation)
+        prefetch_row.pause_requested.connect(session.prefetch.pause)
+        prefetch_row.resume_requested.connect(session.prefetch.resume)
+        prefetch_row.cancel_requested.connect(session.prefetch.cancel)
         prefetch_row.prefetch_requested.connect(self._on_prefetch_requested)
         imports = binding.plane.source.imported_embeddings
         self.micro_sam_row.folder_requested.connect(imports.use)
@@ -61,7 +61,7 @@ class EmbeddingsController:
         self._activity.show_state(state)
 
     def _on_prefetch_requested(self, is_on: bool) -> None:
-        self._session.ahead.is_on = is_on
+        self._session.prefetch.is_on = is_on
 
     def _show_usage(self) -> None:
         self.store_row.show_usage(self._store.usage())

@@ -118,7 +118,7 @@ class LayerBinding:
             return
         active = self._viewer.layers.selection.active
         is_prompting = active is not None and self.is_ours(active)
-        self._session.ahead.cancel_preparation("Another image was chosen")
+        self._session.prefetch.cancel("Another image was chosen")
         self._session.batch_prompts.give_up("Another image was chosen")
         self.plane.follow(image)
         self.target.leave_image()

@@ -174,7 +174,7 @@ class PlaneBinding:
         self._check_soon()
 
     def _count_version(self, reason: str) -> None:
-        self._session.ahead.cancel_preparation(reason)
+        self._session.prefetch.cancel(reason)
         if self._image is not None:
             self.source.count_version(self._image)
 
@@ -232,4 +232,4 @@ class PlaneBinding:
         if image is not None and view is not None:
             views = stack_around(view).items()
             planes = {name: self.source.image_plane(image, near) for name, near in views}
-            self._session.ahead.prepare_planes(planes)
+            self._session.prefetch.start_planes(planes)

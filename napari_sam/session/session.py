@@ -29,7 +29,7 @@ from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.object_editing import ObjectEditing
 from napari_sam.session.plane_request import PlaneRequest
-from napari_sam.session.prefetch.prefetching import Prefetcher
+from napari_sam.session.prefetch.prefetcher import Prefetcher
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.state import SessionState, snapshot_of, uniform_reason
 
@@ -106,8 +106,8 @@ class AnnotationSession:
         """The classes of objects: adds, renames, chooses."""
         self.objects = ObjectEditing(editing, decoding, self.object_in_progress.continue_with)
         """The accepted objects: removes, merges, notes, adds, reopens."""
-        self.ahead = Prefetcher(self.embedding, decoding, self._dispatcher, notifier)
-        """Embeds what will be needed; here it is switched off, and a preparation paused."""
+        self.prefetch = Prefetcher(self.embedding, decoding, self._dispatcher, notifier)
+        """Embeds the likely next slices, and all slices on request."""
         self.automatic = AutomaticMaskGenerator(
             self.embedding, decoding, self._dispatcher, notifier
         )
@@ -131,7 +131,7 @@ class AnnotationSession:
         self._editing.target_needed.connect(self.target_needed.emit)
         self.object_in_progress.changed.connect(self._publish)
         self.object_in_progress.plane_wanted.connect(self.plane_wanted.emit)
-        self.ahead.changed.connect(self._publish)
+        self.prefetch.changed.connect(self._publish)
 
     # Snapshots and the end ---------------------------------------------------------------
 
@@ -144,7 +144,7 @@ class AnnotationSession:
     def is_idle(self) -> bool:
         """Whether no job is pending."""
         jobs = self.embedding, self._decoding, self._editing
-        parts = self.ahead, self.automatic, self.batch_prompts, self.micro_sam
+        parts = self.prefetch, self.automatic, self.batch_prompts, self.micro_sam
         return all(part.is_idle for part in (*jobs, *parts))
 
     def wait_until_idle(self, timeout_s: float) -> None:
@@ -159,13 +159,13 @@ class AnnotationSession:
 
     def close(self) -> None:
         """Stop all work; the session is of no use afterwards."""
-        parts = self.ahead, self.automatic, self.batch_prompts
+        parts = self.prefetch, self.automatic, self.batch_prompts
         for part in (self.embedding, *parts, self._decoding, self._editing, self.micro_sam):
             part.close()
         self._dispatcher.close()
 
     def _snapshot(self) -> SessionState:
-        return snapshot_of(self.embedding, self._decoding, self._editing, self.ahead)
+        return snapshot_of(self.embedding, self._decoding, self._editing, self.prefetch)
 
     def _publish(self) -> None:
         self._state = self._snapshot()
@@ -256,10 +256,10 @@ class AnnotationSession:
             elif request.view is not None and request.view != before.view:
                 self._decoding.look_at(request.view)
                 if self.embedding.embedded is not None:
-                    self.ahead.look_ahead()
+                    self.prefetch.update()
                 self._publish()
             if request.neighbours != (() if is_other else before.neighbours):
-                self.ahead.expect(request.neighbours)
+                self.prefetch.expect(request.neighbours)
             if request.target is not before.target:
                 self._editing.target = request.target
             if request.prompts is not None:
@@ -271,7 +271,7 @@ class AnnotationSession:
         plane, key, embedding = request.plane, request.key, self.embedding
         pixels = None if key is None else (key, request.version)
         self.object_in_progress.leave_plane()
-        self.ahead.leave_plane()
+        self.prefetch.leave_plane()
         pyramid = None if plane is None else plane.pyramid(embedding.model.choice.spec)
         tile = self._decoding.set_plane(pyramid, request.view)
         embedding.set_plane(plane, tile, pixels)
@@ -285,7 +285,7 @@ class AnnotationSession:
 
     def _on_model_left(self) -> None:
         self.object_in_progress.forget_masks()
-        self.ahead.leave_model()
+        self.prefetch.leave_model()
         self.automatic.leave_model()
         self.batch_prompts.give_up("Another model was chosen")
 
@@ -294,7 +294,7 @@ class AnnotationSession:
             self.notifier.warn(why)
         self._decoding.request()
         self._publish()
-        self.ahead.look_ahead()
+        self.prefetch.update()
 
     # Objects -----------------------------------------------------------------------------------
 

@@ -13,8 +13,8 @@ from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.models.model_choice import ModelChoice, Runtime
 from napari_sam.session.objects.editing import Editing
-from napari_sam.session.prefetch.prefetching import Prefetcher
-from napari_sam.session.prefetch.preparation import PreparationState
+from napari_sam.session.prefetch.prefetcher import Prefetcher
+from napari_sam.session.prefetch.queue import PrefetchState
 from napari_sam.session.prompts.prompts import Prompts
 
 
@@ -60,8 +60,8 @@ class SessionState:
         All devices of this computer; empty until they are known.
     thumbnail : (h, w, 3) uint8 ndarray, optional
         What the model got of the image, made small; None until it is embedded.
-    preparation : PreparationState, optional
-        How far the slices are that were asked for to be prepared.
+    prefetch : PrefetchState, optional
+        The progress of the slices that were requested to be embedded.
     """
 
     phase: Phase = Phase.NO_IMAGE
@@ -83,7 +83,7 @@ class SessionState:
     runtime: Runtime | None = None
     devices: tuple[str, ...] = ()
     thumbnail: NDArray[np.uint8] | None = field(default=None, compare=False)
-    preparation: PreparationState | None = None
+    prefetch: PrefetchState | None = None
 
     @property
     def is_working(self) -> bool:
@@ -121,7 +121,7 @@ def hint_for(phase: Phase, usable: Prompts, remarks: tuple[str, ...]) -> str:
 
 
 def snapshot_of(
-    embedding: CurrentEmbedding, decoding: Decoding, editing: Editing, ahead: Prefetcher
+    embedding: CurrentEmbedding, decoding: Decoding, editing: Editing, prefetch: Prefetcher
 ) -> SessionState:
     """Return the state that a session with these parts is in."""
     prompts = decoding.state.prompts
@@ -147,7 +147,7 @@ def snapshot_of(
         runtime=embedding.model.runtime,
         devices=embedding.model.devices,
         thumbnail=None if embedding.embedded is None else embedding.embedded.thumbnail,
-        preparation=ahead.preparation,
+        prefetch=prefetch.state,
     )
 
 

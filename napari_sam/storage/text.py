@@ -1,6 +1,11 @@
-"""Text from other sources, in a form that every file can hold."""
+"""Text for files and messages."""
 
 from __future__ import annotations
+
+from typing import Final
+
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3600
 
 
 def single_line(text: str) -> str:
@@ -22,3 +27,12 @@ def is_encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def duration(seconds: float) -> str:
+    """Return about how long something takes, such as "3 min"."""
+    if seconds < 1.5 * _MINUTE_S:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 1.5 * _HOUR_S:
+        return f"{round(seconds / _MINUTE_S)} min"
+    return f"{seconds / _HOUR_S:.1f} h"

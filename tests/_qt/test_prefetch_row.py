@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from napari_sam._qt.prefetch_row import PrefetchRow
-from napari_sam.session.prefetch.preparation import PreparationState
+from napari_sam.session.prefetch.queue import PrefetchState
 
 REQUESTS = "embed_all", "pause", "resume", "cancel", "prefetch"
 
@@ -34,16 +34,16 @@ def test_progress_pause_and_outcome(row, heard):
     requests = heard(row, *(f"{name}_requested" for name in REQUESTS))
     row.show_stack(5)
     row._embed_all.click()
-    row.show_preparation(PreparationState(2, 5))
+    row.show_progress(PrefetchState(2, 5))
     assert visible(row) == {"prefetch", "progress", "pause", "cancel"}
     assert (row._progress.value(), row._progress.text()) == (2, "2 of 5")
     row._pause.click()
-    row.show_preparation(PreparationState(2, 5, is_paused=True))
+    row.show_progress(PrefetchState(2, 5, is_paused=True))
     assert row._pause.text() == "Resume"
     row._pause.click()
     row._cancel.click()
     row._prefetch.click()
-    row.show_preparation(PreparationState(4, 5, failures=("slice 3: broken",)))
+    row.show_progress(PrefetchState(4, 5, failures=("slice 3: broken",)))
     assert visible(row) == {"prefetch", "embed_all", "outcome"}
     assert row._outcome.text() == "4 of 5 slices embedded, 1 failed"
     assert row._outcome.toolTip() == "slice 3: broken"
@@ -53,8 +53,8 @@ def test_progress_pause_and_outcome(row, heard):
 
 
 def test_a_run_can_be_paused_where_no_stack_is_shown(row):
-    row.show_preparation(PreparationState(2, 5))
+    row.show_progress(PrefetchState(2, 5))
     assert not row.isHidden()
     assert visible(row) == {"progress", "pause", "cancel"}
-    row.show_preparation(None)
+    row.show_progress(None)
     assert row.isHidden()

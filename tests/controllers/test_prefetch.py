@@ -58,11 +58,11 @@ def test_pause_resume_and_cancel(opened):
     assert row._progress.text() == "0 of 5, paused"
     assert row._pause.text() == "Resume"
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.session.state.preparation.done == 0
+    assert widget.session.state.prefetch.done == 0
     row._pause.click()
     assert row._pause.text() == "Pause"
     row._cancel.click()
-    assert widget.session.state.preparation is None
+    assert widget.session.state.prefetch is None
     assert visible(row) == {"prepare"}
     assert row._outcome.isHidden()
 
@@ -76,7 +76,7 @@ def test_another_image_or_look_ends_it_and_says_so(opened, monkeypatch):
     row._pause.click()
     viewer.layers[0].contrast_limits = (10, 200)
     widget.wait_until_idle(TIMEOUT_S)
-    ended = "preparing slices has ended, 0 of 5 are ready."
+    ended = "embedding slices has stopped after 0 of 5."
     assert heard == [f"The image looks different now: {ended}"]
 
     row._embed_all.click()
@@ -119,14 +119,14 @@ def test_no_slice_keeps_the_contrast_of_before_a_change_that_has_not_come_to_res
     if step == "slider":
         viewer.dims.set_current_step(0, 1)
         widget.binding.plane.check()  # long before the widget's timer
-        assert widget.session.state.preparation is None
+        assert widget.session.state.prefetch is None
     row._embed_all.click()
     row._pause.click()
-    planes = [tile.plane for tile in widget.session.ahead._preparation._waiting]
+    planes = [tile.plane for tile in widget.session.prefetch._queue._waiting]
     planes.append(widget.session.embedding.plane)
     assert {plane.contrast_limits for plane in planes} == {(10, 200)}
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.session.state.preparation.total == 5
+    assert widget.session.state.prefetch.total == 5
 
 
 def test_describing_a_plane_changes_nothing(opened):

@@ -31,7 +31,7 @@ from napari_sam.session.jobs import (
     yield_to_foreground,
 )
 from napari_sam.session.notifier import Notifier
-from napari_sam.session.prefetch.preparation import duration
+from napari_sam.storage.text import duration
 
 
 @dataclass(frozen=True)

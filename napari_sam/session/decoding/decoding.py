@@ -114,7 +114,7 @@ class Decoding:
             self.request()
 
     @property
-    def tiles_ahead(self) -> list[Tile]:
+    def likely_tiles(self) -> list[Tile]:
         """The tiles of the plane that will be needed sooner or later, the likeliest first."""
         near = [] if self._last_tile is None else self._pyramid.neighbours(self._last_tile)
         return list(dict.fromkeys((self.in_sight, *self._pyramid.always_useful, *near)))

@@ -129,9 +129,9 @@ def test_every_slice_of_a_stack_is_its_own(session, bring, stores, predictor):
     for plane in planes:
         session.set_image(plane)
         masks.append(click(session)[0])
-    session.ahead.prepare_planes({str(z): plane for z, plane in enumerate(planes)})
+    session.prefetch.start_planes({str(z): plane for z, plane in enumerate(planes)})
     session.wait_until_idle(TIMEOUT_S)
-    assert session.state.preparation.done == 3
+    assert session.state.prefetch.done == 3
     assert predictor.encoded == []
     for plane, found in zip(STACK, masks, strict=True):
         assert iou(found, own_mask(predictor, plane)) > 0.97

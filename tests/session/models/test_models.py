@@ -74,7 +74,7 @@ def test_another_model_keeps_image_and_prompts(session, small_file):
 
 
 def test_the_memory_of_the_model_before_is_free(session, small_file):
-    predictor = session.embedding.embedder.load()
+    predictor = session.embedding.embedder.load().encoder
     reference, weights = weakref.ref(predictor), weakref.ref(predictor._model)
     del predictor
     session.set_model(ModelChoice("own", small_file))

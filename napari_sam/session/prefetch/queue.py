@@ -1,4 +1,4 @@
-"""A list of tiles that is embedded one after another, and how far that is."""
+"""The requested tiles, which are embedded one after another, and their progress."""
 
 from __future__ import annotations
 
@@ -6,35 +6,32 @@ import statistics
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Tile
-
-_MINUTE_S: Final = 60
-_HOUR_S: Final = 3600
+from napari_sam.storage.text import duration
 
 
 @dataclass(frozen=True, eq=False)
-class TileToPrepare:
-    """A tile that shall be ready when somebody comes to it."""
+class PrefetchTile:
+    """A tile to embed before the user comes to it."""
 
-    plane: ImagePlane  # the image
-    tile: Tile  # the part of it to embed
-    name: str  # what messages call it
+    plane: ImagePlane
+    tile: Tile
+    name: str  # for messages
 
 
 @dataclass(frozen=True)
-class PreparationState:
-    """A snapshot of a `Preparation`."""
+class PrefetchState:
+    """A snapshot of a `PrefetchQueue`."""
 
     done: int  # number of tiles that are ready
     total: int  # number of all tiles
     computed: int = 0  # number of those ready that were not found in memory or on disk
-    # how long the rest will take if nothing of it is found; None until one was computed
+    # how long the rest will take if none of it is found; None until a tile was computed
     left_s: float | None = None
-    is_paused: bool = False  # whether it waits to be resumed
-    failures: tuple[str, ...] = ()  # what could not be embedded, and why
+    is_paused: bool = False
+    failures: tuple[str, ...] = ()  # the tiles that could not be embedded, each with the reason
 
     @property
     def is_over(self) -> bool:
@@ -43,7 +40,7 @@ class PreparationState:
 
     @property
     def summary(self) -> str:
-        """Says how far it is, such as "37 of 200, 3 min left"."""
+        """The progress in words, such as "37 of 200, 3 min left"."""
         text = f"{self.done} of {self.total}"
         if self.failures:
             text += f", {len(self.failures)} failed"
@@ -52,10 +49,10 @@ class PreparationState:
         return text if self.left_s is None else f"{text}, {duration(self.left_s)} left"
 
 
-class Preparation:
+class PrefetchQueue:
     """Keeps account of tiles that are embedded in their order."""
 
-    def __init__(self, tiles: Iterable[TileToPrepare]) -> None:
+    def __init__(self, tiles: Iterable[PrefetchTile]) -> None:
         self._waiting = deque(tiles)
         self._total = len(self._waiting)
         self._times_s: list[float] = []
@@ -63,17 +60,17 @@ class Preparation:
         self.is_paused = False
 
     @property
-    def next(self) -> TileToPrepare | None:
-        """The tile to embed now; None while it is paused and when it is over."""
+    def next(self) -> PrefetchTile | None:
+        """The tile to embed next; None while the queue is paused and at its end."""
         return None if self.is_paused or not self._waiting else self._waiting[0]
 
     @property
-    def state(self) -> PreparationState:
-        """How far it is."""
+    def state(self) -> PrefetchState:
+        """The progress."""
         left_s = None
         if self._times_s:
             left_s = statistics.median(self._times_s) * len(self._waiting)
-        return PreparationState(
+        return PrefetchState(
             done=self._total - len(self._waiting) - len(self._failures),
             total=self._total,
             computed=len(self._times_s),
@@ -83,21 +80,12 @@ class Preparation:
         )
 
     def finish(self, seconds: float | None) -> None:
-        """Go on to the next tile, this one being ready."""
+        """Go to the next tile, this one being ready."""
         self._waiting.popleft()
         if seconds is not None:
             self._times_s.append(seconds)
 
     def fail(self, reason: str) -> None:
-        """Go on to the next tile, without this one."""
+        """Go to the next tile, without this one."""
         self._waiting.popleft()
         self._failures.append(reason)
-
-
-def duration(seconds: float) -> str:
-    """Return about how long something takes, such as "3 min"."""
-    if seconds < 1.5 * _MINUTE_S:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 1.5 * _HOUR_S:
-        return f"{round(seconds / _MINUTE_S)} min"
-    return f"{seconds / _HOUR_S:.1f} h"

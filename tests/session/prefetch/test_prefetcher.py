@@ -28,7 +28,7 @@ def wait(session):
 def test_what_comes_next_is_ready_when_it_comes(open_session, held, planes):
     session = open_session()
     session.set_image(planes[0])
-    session.ahead.expect(planes[1:3])
+    session.prefetch.expect(planes[1:3])
     wait(session)
     assert len(held.encoded) == 3
     for plane in planes[1:3]:
@@ -42,7 +42,7 @@ def test_what_comes_next_is_ready_when_it_comes(open_session, held, planes):
 
 
 def test_asked_for_when_the_image_is_ready_it_begins_at_once(session, held, planes):
-    session.ahead.expect(planes[1:2])
+    session.prefetch.expect(planes[1:2])
     wait(session)
     assert len(held.encoded) == 2
 
@@ -50,7 +50,7 @@ def test_asked_for_when_the_image_is_ready_it_begins_at_once(session, held, plan
 def test_another_image_ends_it(session, held, planes):
     held.encode_gate.clear()
     held.encode_started.clear()
-    session.ahead.expect(planes[1:4])
+    session.prefetch.expect(planes[1:4])
     assert held.encode_started.wait(TIMEOUT_S)
     session.set_image(planes[3])
     held.encode_gate.set()
@@ -68,7 +68,7 @@ def test_a_failure_is_not_told_until_somebody_asks(session, held, listen, planes
         raise OSError(message)
 
     monkeypatch.setattr(held, "encode", fail)
-    session.ahead.expect(planes[1:3])
+    session.prefetch.expect(planes[1:3])
     wait(session)
     assert heard.warnings == []
     assert session.state.phase is Phase.READY
@@ -84,15 +84,15 @@ def test_it_stands_back_in_the_middle_of_a_tile(session, held, planes):
     class Decoding:
         """Busy with a click that takes as long as the test likes."""
 
-        in_sight, tiles_ahead, is_over = TilePyramid(planes[0].shape, SAM_SPEC).whole, [], False
+        in_sight, likely_tiles, is_over = TilePyramid(planes[0].shape, SAM_SPEC).whole, [], False
 
         @property
         def is_idle(self):
             polls.append(len(session.embedding.embedder._cache))
             return self.is_over
 
-    session.ahead._decoding = decoding = Decoding()
-    session.ahead.expect(planes[1:2])
+    session.prefetch._decoding = decoding = Decoding()
+    session.prefetch.expect(planes[1:2])
     run_until(lambda: len(polls) > 3, session._dispatcher, TIMEOUT_S, "test")
     assert len(held.encoded) == 1  # the plane that is shown
     held.encode_gate.clear()
@@ -105,7 +105,7 @@ def test_it_stands_back_in_the_middle_of_a_tile(session, held, planes):
     run_until(lambda: len(polls) > before + 3, session._dispatcher, TIMEOUT_S, "test")
     assert polls[-1] == 1
     decoding.is_over = True
-    run_until(lambda: session.ahead.is_idle, session._dispatcher, TIMEOUT_S, "test")
+    run_until(lambda: session.prefetch.is_idle, session._dispatcher, TIMEOUT_S, "test")
     assert len(session.embedding.embedder._cache) == 2
 
 
@@ -129,11 +129,11 @@ def test_what_was_there_before_is_there_at_once(open_session, held, planes, monk
 
 
 def test_switched_off_nothing_is_embedded_until_it_is_on_again(session, held, planes):
-    session.ahead.is_on = False
-    session.ahead.expect(planes[1:2])
+    session.prefetch.is_on = False
+    session.prefetch.expect(planes[1:2])
     wait(session)
     assert len(held.encoded) == 1
-    session.ahead.is_on = True
+    session.prefetch.is_on = True
     wait(session)
     assert len(held.encoded) == 2
 
@@ -142,7 +142,7 @@ def test_a_click_comes_first(session, held, planes):
     held.decode_gate.clear()
     session.set_prompts(COIN)
     assert held.decode_started.wait(TIMEOUT_S)
-    session.ahead.expect(planes[1:2])
+    session.prefetch.expect(planes[1:2])
     assert not session.is_idle
     held.decode_gate.set()
     wait(session)
