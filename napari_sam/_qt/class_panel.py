@@ -175,10 +175,10 @@ class ClassPanel(QWidget):
         self.rows.editItem(self.rows.currentItem(), _NAME)
 
     def _on_item_changed(self, item: QTreeWidgetItem) -> None:
-        before, after = item.data(_NAME, Qt.ItemDataRole.UserRole), item.text(_NAME).strip()
-        if before is not None:
+        name, new_name = item.data(_NAME, Qt.ItemDataRole.UserRole), item.text(_NAME).strip()
+        if name is not None:
             # After the editor in the row is gone.
-            QTimer.singleShot(0, lambda: self.rename_requested.emit(before, after))
+            QTimer.singleShot(0, lambda: self.rename_requested.emit(name, new_name))
 
     def _on_add(self) -> None:
         name = self._new.text().strip()
@@ -188,8 +188,8 @@ class ClassPanel(QWidget):
 
     def _on_recolor(self) -> None:
         icon = self.rows.currentItem().icon(_NAME)
-        before = icon.pixmap(_SWATCH_PX, _SWATCH_PX).toImage().pixelColor(1, 1)
-        color = QColorDialog.getColor(before, self, f"Colour of '{self._current}'")
+        current = icon.pixmap(_SWATCH_PX, _SWATCH_PX).toImage().pixelColor(1, 1)
+        color = QColorDialog.getColor(current, self, f"Colour of '{self._current}'")
         if color.isValid():
             self.recolor_requested.emit(self._current, color.name())
 

@@ -71,9 +71,9 @@ class JournalRecorder:
             self.deleted_paths.discard(journal.path)
         journal.troubled.connect(self._warn)
         self._journals[target] = reference, journal
-        self._do(target, lambda journal: journal.note_classes(self._classes.classes))
+        self._write(target, lambda journal: journal.note_classes(self._classes.classes))
         if is_new:
-            self._do(target, Journal.hold)
+            self._write(target, Journal.hold)
             prepare = partial(self._do, target, Journal.prepare)
             threading.Thread(target=prepare, daemon=True).start()
         self._target_connections[target] = Connections(
@@ -83,15 +83,15 @@ class JournalRecorder:
 
     def mark_saved(self, target: TargetLayer) -> None:
         """Record that all objects of a target are in a session file."""
-        self._do(target, Journal.note_saved)
+        self._write(target, Journal.note_saved)
 
     def _release(self, target: TargetLayer) -> None:
         self._target_connections.pop(target).close()
-        self._do(target, Journal.close)
+        self._write(target, Journal.close)
 
     def _on_classes_changed(self) -> None:
         for target in self._journals:
-            self._do(target, lambda journal: journal.note_classes(self._classes.classes))
+            self._write(target, lambda journal: journal.note_classes(self._classes.classes))
 
     def _on_target_deleted(self, target: TargetLayer) -> None:
         if target not in self._journals:
@@ -110,7 +110,7 @@ class JournalRecorder:
 
     def _record(self, edit: LabelsEdit, direction: Direction) -> None:
         if isinstance(edit.target, TargetLayer):
-            self._do(edit.target, lambda journal: journal.record(edit, direction))
+            self._write(edit.target, lambda journal: journal.record(edit, direction))
 
     def _on_painted(
         self,
@@ -118,7 +118,7 @@ class JournalRecorder:
         masks: Sequence[PackedMask],
         changes: Sequence[RecordChange],
     ) -> None:
-        self._do(target, lambda journal: journal.record_paint(masks, changes))
+        self._write(target, lambda journal: journal.record_paint(masks, changes))
 
     def _on_replaced(self, target: TargetLayer) -> None:
         """Start another journal; that of the previous labels can still be restored."""
@@ -126,7 +126,7 @@ class JournalRecorder:
         self._release(target)
         self.keep(target, reference)
 
-    def _do(self, target: TargetLayer, action: Callable[[Journal], None]) -> None:
+    def _write(self, target: TargetLayer, action: Callable[[Journal], None]) -> None:
         """Write to a journal, on any thread; failures do not reach the edit."""
         _, journal = self._journals.get(target, (None, None))
         if journal is None:

@@ -181,19 +181,19 @@ class SessionFileController:
             "Could not open the session",
         )
 
-    def _continue(self, made: BeingMade, image: Image) -> None:
+    def _continue(self, unfinished: BeingMade, image: Image) -> None:
         view = self._binding.plane.view
-        if view is None or made.axes != (view.row_axis, view.column_axis):
+        if view is None or unfinished.axes != (view.row_axis, view.column_axis):
             show_warning(
-                f"The unfinished object was not restored: it lies on axes {made.axes}. Roll the "
-                "axes (Ctrl-E) until these are displayed, then open the session again."
+                f"The unfinished object was not restored: it lies on axes {unfinished.axes}. Roll "
+                "the axes (Ctrl-E) until these are displayed, then open the session again."
             )
             return
-        self._binding.plane.go_to(replace(view, index=made.index))
+        self._binding.plane.go_to(replace(view, index=unfinished.index))
 
         def resume() -> None:
             try:
-                self._session.objects.resume(made.state, made.label_id)
+                self._session.objects.resume(unfinished.state, unfinished.label_id)
                 self._binding.prompts.start_points()
             except TargetError as error:
                 show_warning(f"Could not restore the unfinished object: {error}")

@@ -58,10 +58,10 @@ class ImageAppearances:
 
     def choose(self, image: Image, appearance: Appearance) -> bool:
         """Store the user's choice; return whether it changes what the model sees."""
-        before = self.of(image)
+        previous = self.of(image)
         self._appearances[image] = appearance
-        before = replace(before, is_pinned=appearance.is_pinned)
-        return self.is_outdated(image) or before != appearance
+        previous = replace(previous, is_pinned=appearance.is_pinned)
+        return self.is_outdated(image) or previous != appearance
 
     def show(self, image: Image | None, dims: Dims) -> None:
         """Emit the appearance of an image and its possible channel axes, if they are new."""

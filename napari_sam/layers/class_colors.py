@@ -72,7 +72,7 @@ class ClassColors:
             self._on_stopped(str(error))
 
     def _show(self) -> None:
-        colors = {known.name: known.color for known in self._table.classes}
+        colors = {object_class.name: object_class.color for object_class in self._table.classes}
         records = list(self._target.book)
         self._colormap = _colormap(records, colors)
         _set(self._target.layer, self._colormap)

@@ -41,7 +41,7 @@ def test_the_model_in_use_is_shown(panel):
     assert panel._exact.isChecked()
     assert panel._exact.isEnabled()
     choice = ModelChoice().with_weights("mine.pt", Path("/models/mine.pt"))
-    panel.show_state(SessionState(wish=choice))
+    panel.show_state(SessionState(requested_model=choice))
     assert panel.combo.offer == OFFERS[2]
 
 

@@ -31,9 +31,9 @@ def test_an_image_is_ready_again_after_a_restart(make_widget, embeddings_folder)
     again.controllers.models.panel.expand()
     row = again.controllers.embeddings.store_row
     row.usage_requested.emit()
-    assert row._label.text() == "1 embedding kept, 4 MB"
+    assert row._label.text() == "1 embedding on disk, 4 MB"
     assert str(embeddings_folder) in row._label.toolTip()
     row._clear.click()
     assert list(embeddings_folder.iterdir()) == []
-    assert row._label.text() == "0 embeddings kept, 0 MB"
+    assert row._label.text() == "0 embeddings on disk, 0 MB"
     assert not row._clear.isEnabled()

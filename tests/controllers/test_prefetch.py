@@ -106,7 +106,7 @@ def test_the_number_of_kept_embeddings_is_never_stale(opened, qtbot):
     widget.controllers.annotate.image_panel.prefetch_row._embed_all.click()
     widget.wait_until_idle(TIMEOUT_S)
     label = widget.controllers.embeddings.store_row._label
-    qtbot.waitUntil(lambda: label.text() == "5 embeddings kept, 21 MB", timeout=10_000)
+    qtbot.waitUntil(lambda: label.text() == "5 embeddings on disk, 21 MB", timeout=10_000)
 
 
 @pytest.mark.parametrize("step", ["slider", "prepare"])
