@@ -74,7 +74,7 @@ class JournalRecorder:
         self._write(target, lambda journal: journal.note_classes(self._classes.classes))
         if is_new:
             self._write(target, Journal.hold)
-            prepare = partial(self._do, target, Journal.prepare)
+            prepare = partial(self._write, target, Journal.prepare)
             threading.Thread(target=prepare, daemon=True).start()
         self._target_connections[target] = Connections(
             (target.painted, partial(self._on_painted, target)),
