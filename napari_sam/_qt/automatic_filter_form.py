@@ -1,8 +1,7 @@
-"""Sliders that choose among the masks that were found."""
+"""Sliders that filter the automatic masks on offer."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import ceil, floor, inf, log10
 from typing import Any, Final
 
@@ -13,25 +12,26 @@ from superqt import QDoubleRangeSlider, QLabeledDoubleSlider
 from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
 
 _SLIDERS: Final = (
-    ("pred_iou_thresh", "predicted IoU", 0.5, "The model's own guess of how well a mask fits"),
+    ("pred_iou_thresh", "predicted IoU", 0.5, "The model's own estimate of how well a mask fits"),
     (
         "stability_score_thresh",
         "stability",
         0.5,
-        "How little a mask depends on where its border is drawn",
+        "How little a mask changes when its threshold is shifted",
     ),
     (
         "box_nms_thresh",
         "box NMS",
         0.1,
-        "Of masks with boxes that are more alike, only the best stays; further left: fewer alike",
+        "Of masks whose boxes overlap more than this, only the best stays; further left: fewer "
+        "similar masks",
     ),
 )
-_AT_ONCE: Final = "; masks are chosen again at once, without looking for them again"
-_ADVICE: Final = {
-    OverlapOrder.SMALLER: "Parts on wholes: where two masks overlap, the smaller has the pixels",
-    OverlapOrder.BETTER: "Where two masks overlap, that with the higher score has the pixels",
-    OverlapOrder.FIRST: "Where two masks overlap, that which was found first keeps its pixels",
+_AT_ONCE: Final = ". The masks are filtered at once, without another run"
+_TOOLTIPS: Final = {
+    OverlapOrder.SMALLER: "Where two masks overlap, the smaller one gets the pixels",
+    OverlapOrder.BETTER: "Where two masks overlap, the one with the higher score gets the pixels",
+    OverlapOrder.FIRST: "Where two masks overlap, the one that was found first keeps its pixels",
 }
 
 
@@ -46,12 +46,12 @@ class AutomaticFilterForm(QWidget):
         self.sliders: dict[str, Any] = {}
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
-        for name, text, lowest, advice in _SLIDERS:
+        for name, text, lowest, tooltip in _SLIDERS:
             slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
             slider.setRange(lowest, 1)
             slider.setDecimals(2)
             slider.setSingleStep(0.01)
-            slider.setToolTip(f"{advice} ({name}){_AT_ONCE}")
+            slider.setToolTip(f"{tooltip} ({name}){_AT_ONCE}")
             slider.valueChanged.connect(lambda value, name=name: self._on_value(name, value))
             self.sliders[name] = slider
             form.addRow(text, slider)
@@ -61,23 +61,23 @@ class AutomaticFilterForm(QWidget):
         self._area_text = QLabel()
         form.addRow("area", self.areas)
         form.addRow("", self._area_text)
-        self.layering = QComboBox()
-        for place, layering in enumerate(OverlapOrder):
-            self.layering.addItem(layering.value)
-            self.layering.setItemData(place, _ADVICE[layering], Qt.ItemDataRole.ToolTipRole)
-        self.layering.setToolTip(
-            "Which of two overlapping masks shows, and gets the pixels when they are kept. How "
-            "they treat objects that are there already, 'overlaps' under 'Objects' says."
+        self.overlap_order = QComboBox()
+        for index, order in enumerate(OverlapOrder):
+            self.overlap_order.addItem(order.value)
+            self.overlap_order.setItemData(index, _TOOLTIPS[order], Qt.ItemDataRole.ToolTipRole)
+        self.overlap_order.setToolTip(
+            "Which of two overlapping masks is on top, and gets the pixels when both are accepted. "
+            "For overlaps with existing objects, see 'overlaps' under 'Objects'."
         )
-        self.layering.currentTextChanged.connect(self._on_layering)
-        form.addRow("overlaps", self.layering)
+        self.overlap_order.currentTextChanged.connect(self._on_overlap_order)
+        form.addRow("overlaps", self.overlap_order)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(form)
         self.show_plane(1)
 
     def show_plane(self, area_px: int) -> None:
-        """Let sizes be chosen up to that of a plane."""
+        """Offer sizes up to that of a plane."""
         with QSignalBlocker(self.areas):
             self.areas.setRange(0, max(1.0, ceil(10 * log10(max(area_px, 1))) / 10))
         self.show_settings(self._settings)
@@ -87,20 +87,19 @@ class AutomaticFilterForm(QWidget):
         self._settings = settings
         for name, slider in self.sliders.items():
             with QSignalBlocker(slider):
-                slider.setValue(getattr(settings, name))
+                slider.setValue(getattr(settings.published, name))
         low, high = max(settings.min_area_px, 1), settings.max_area_px
         top = self.areas.maximum()
         with QSignalBlocker(self.areas):
             self.areas.setValue((log10(low), top if high == inf else min(top, log10(high))))
-        with QSignalBlocker(self.layering):
-            self.layering.setCurrentText(settings.layering.value)
+        with QSignalBlocker(self.overlap_order):
+            self.overlap_order.setCurrentText(settings.overlap_order.value)
         self._show_areas()
 
     def _show_areas(self) -> None:
         low, high = self._settings.min_area_px, self._settings.max_area_px
         upper = "any size" if high == inf else f"{high:,.0f} px"
-        text = f"{low:,.0f} px to {upper}" if low or high < inf else "any size"
-        self._area_text.setText(text)
+        self._area_text.setText(f"{low:,.0f} px to {upper}" if low or high < inf else "any size")
 
     def _on_value(self, name: str, value: float) -> None:
         self._change(**{name: round(value, 2)})
@@ -113,9 +112,9 @@ class AutomaticFilterForm(QWidget):
         )
         self._show_areas()
 
-    def _on_layering(self, text: str) -> None:
-        self._change(layering=OverlapOrder(text))
+    def _on_overlap_order(self, text: str) -> None:
+        self._change(overlap_order=OverlapOrder(text))
 
     def _change(self, **values: Any) -> None:
-        self._settings = replace(self._settings, **values)
+        self._settings = self._settings.with_values(**values)
         self.changed.emit(self._settings)

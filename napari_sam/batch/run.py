@@ -13,6 +13,7 @@ from napari_sam.batch.job import BatchJob, ImageResult, digest
 from napari_sam.batch.manifest import RunError, RunManifest
 from napari_sam.batch.open_images import ImageOpener, OpenedImage, OpenedPlane
 from napari_sam.batch.outputs import PlaneMasks, write_results
+from napari_sam.engine.automatic_presets import PROPOSAL_SETTINGS
 from napari_sam.formats.image import ImageInfo
 from napari_sam.session.annotations import image_info
 from napari_sam.session.image.whole_plane import read_whole
@@ -108,7 +109,6 @@ def _masks_of_plane(
     opened: OpenedPlane, job: BatchJob, predictor: Predictor, on_progress: Progress
 ) -> PlaneMasks:
     from napari_sam.model.automatic.by_products import (
-        PROPOSAL_SETTINGS,
         detect_edges,
         object_proposals,
     )

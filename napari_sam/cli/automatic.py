@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from napari_sam.cli.automatic_options import published_options, published_settings
+from napari_sam.cli.automatic_options import AutomaticCommand, published_settings
 from napari_sam.cli.exit_codes import CAN_CONTINUE, FAILED, end_stopped, print_error
 from napari_sam.cli.model_option import checked_choice, load_chosen
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
@@ -75,6 +75,7 @@ def _formats(context: click.Context, option: click.Parameter, value: str) -> tup
 
 
 @click.command(
+    cls=AutomaticCommand,
     epilog=_EXAMPLES,
     # Also accept the names with underscores, as in Python.
     context_settings={"token_normalize_func": lambda name: name.replace("_", "-")},
@@ -95,7 +96,6 @@ def _formats(context: click.Context, option: click.Parameter, value: str) -> tup
     help="Output formats, comma-separated; see below.",
     show_default=True,
 )
-@published_options
 @click.option(
     "--overlap",
     type=LazyChoice(overlap_names),

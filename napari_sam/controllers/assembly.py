@@ -42,10 +42,10 @@ class Controllers:
         )
         self.objects = objects = ObjectTableController(binding, session, dispatcher)
         self.classes = ClassesController(binding, session, objects, dispatcher)
-        self.automatic = automatic = AutomaticController(viewer, binding, session, dispatcher)
+        self.automatic = automatic = AutomaticController(viewer, binding, session)
         self.batch_prompts = BatchPromptsController(binding, session, dispatcher)
         annotate.user_layers_changed.connect(self.batch_prompts.offer)
-        self.hint = HintController(session, automatic)
+        self.hint = HintController(session)
         self.journal = journal = JournalRecorder(binding, session, dispatcher)
         self.restore = RestoreController(binding, session, journal, dispatcher)
         annotate.image_panel.layout().addWidget(self.restore.row)
@@ -75,7 +75,7 @@ class Controllers:
     def is_idle(self) -> bool:
         """Whether no controller waits for anything."""
         files = self.objects.files, self.restore, self.session_file
-        runs = self.annotate, self.automatic, self.batch_prompts, self.models.supply
+        runs = self.annotate, self.batch_prompts, self.models.supply
         return all(part.is_idle for part in (*runs, *files))
 
     def close(self) -> None:

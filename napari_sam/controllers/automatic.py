@@ -1,9 +1,8 @@
-"""Connects the panel for finding everything with the session and the viewer."""
+"""Connects the panel for automatic masks with the session and the viewer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 import numpy as np
 from napari.components import ViewerModel
@@ -14,50 +13,38 @@ from numpy.typing import NDArray
 
 from napari_sam._qt.automatic_panel import AutomaticPanel
 from napari_sam._qt.collapsible import CollapsibleSection
+from napari_sam.engine.automatic_presets import EDGE_SETTINGS
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.automatic_by_products import new_boxes_layer, new_edges_layer
 from napari_sam.layers.automatic_layer import AutomaticView
 from napari_sam.layers.shown_plane import ShownPlane
 from napari_sam.session.automatic.generator import AutomaticState
-from napari_sam.session.automatic.picture import AutomaticPicture
 from napari_sam.session.automatic.request import AutomaticRequest, automatic_tiles
-from napari_sam.session.automatic.review import AutomaticReview
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 from napari_sam.session.automatic.similarity import ExistingObjects
 from napari_sam.session.connections import Connections
 from napari_sam.session.image.image_plane import ImagePlane
-from napari_sam.session.image.tiles import Tile, TilePyramid
-from napari_sam.session.jobs import Dispatcher
+from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.session import AnnotationSession
 
-EDGE_SETTINGS: Final = AutomaticRunSettings(
-    points_per_side=16, pred_iou_thresh=0, stability_score_thresh=0
-)
-"""With which the paper finds masks for edges: few, good or not."""
-
 
 class AutomaticController:
-    """Does what is asked for in an `AutomaticPanel`."""
+    """Fulfils the requests of an `AutomaticPanel`, and shows the masks in a layer."""
 
     def __init__(
-        self,
-        viewer: ViewerModel,
-        binding: LayerBinding,
-        session: AnnotationSession,
-        dispatcher: Dispatcher,
+        self, viewer: ViewerModel, binding: LayerBinding, session: AnnotationSession
     ) -> None:
         self._viewer, self._binding, self._session = viewer, binding, session
-        self._search = session.automatic
+        self._generator, self._review = session.automatic, session.automatic_review
         self.panel = AutomaticPanel()
         self.section = CollapsibleSection(
             self.panel, "Masks of everything in the image, to choose from"
         )
-        self.section.set_title("Find everything")
-        self._plane: ShownPlane | None = None  # where the masks lie
+        self.section.set_title("Automatic masks")
+        self._masks_plane: ShownPlane | None = None  # where the masks lie
         self._edges_plane: ShownPlane | None = None
-        self._is_like_nothing = False  # the rest was asked for, of nothing
-        self.review = AutomaticReview(session, dispatcher)
+        self._has_nothing_to_match = False  # remaining objects were asked for without any object
         commands: dict[str, Callable[[], None]] = {
             "undo": binding.objects.undo,
             "redo": binding.objects.redo,
@@ -68,216 +55,196 @@ class AutomaticController:
         }
         self.view = AutomaticView(viewer, binding.shortcuts, commands)
         self._connect()
+        self._review.follow_target()
         self._on_plane_changed()
 
     def _connect(self) -> None:
-        panel, search, review = self.panel, self._search, self.review
-        panel.preview_requested.connect(self.preview)
-        panel.whole_requested.connect(self.find_everything)
-        panel.rest_requested.connect(self.find_rest)
-        panel.cancel_requested.connect(search.cancel)
-        panel.settings_changed.connect(self._on_settings_changed)
-        panel.keep_requested.connect(self.keep_all)
-        panel.discard_requested.connect(self.discard)
-        panel.accept_requested.connect(self._accept)
-        panel.reject_requested.connect(self._reject)
-        panel.step_requested.connect(self._step)
-        panel.show_all_requested.connect(review.look_at_all)
-        panel.bring_back_requested.connect(review.bring_back)
-        panel.boxes_requested.connect(self.add_boxes)
-        panel.edges_requested.connect(self.find_edges)
+        panel, run, results = self.panel, self.panel.run, self.panel.results
         self._connections = Connections(
-            (search.changed, self._on_search_changed),
-            (search.pictured, self._on_pictured),
-            (search.edges_found, self._on_edges_found),
-            (review.changed, self._show),
-            (review.added, self._on_added),
+            (run.preview_requested, self.preview),
+            (run.whole_requested, self.run_whole),
+            (run.remaining_requested, self.run_remaining),
+            (run.cancel_requested, self._generator.cancel),
+            (panel.settings_changed, self._on_settings_changed),
+            (panel.settings_refused, show_warning),
+            (results.accept_all_requested, self.accept_all),
+            (results.discard_requested, self.discard),
+            (results.accept_requested, self._accept),
+            (results.reject_requested, self._reject),
+            (results.step_requested, self._step),
+            (results.show_all_requested, self._review.show_all),
+            (results.restore_rejected_requested, self._review.restore_rejected),
+            (results.boxes_requested, self.add_boxes),
+            (results.edges_requested, self.run_edges),
+            (self._generator.changed, self._on_state_changed),
+            (self._generator.edges_detected, self._on_edges_detected),
+            (self._review.changed, self._show),
+            (self._review.writer.added, self._on_added),
             (self._binding.image_changed, self._on_plane_changed),
             (self._binding.plane.stack_changed, self._on_plane_changed),
-            (self._binding.target.changed, review.follow_target),
+            (self._binding.target.changed, self._review.follow_target),
             (self._viewer.layers.events.removed, self._on_layer_removed),
         )
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is on its way to the session."""
-        return self.review.is_idle
-
-    @property
-    def hint(self) -> str:
-        """What the user can do with the mask that is looked at alone; "" without one."""
-        if self.review.current is None or not self.review.is_here:
-            return ""
-        return "Accept this found mask, or reject it, and see the next. Show all ends that."
-
     def close(self) -> None:
-        """Stop; masks that were not kept are left to the user as a layer."""
+        """Stop; masks that were not accepted are left to the user as a layer."""
         self._connections.close()
-        self.review.close()
         self.view.release()
 
-    # Looking for masks ---------------------------------------------------------------------
+    # Runs ----------------------------------------------------------------------------------
 
     def preview(self) -> None:
-        """Look for masks where the user looks, as the whole image would be looked at."""
-        place = self._binding.plane.shown
-        if place is not None:
-            self._start(place, self._binding.plane.visible_box)
+        """Generate masks in the visible region, at the detail of a run on the whole image."""
+        shown = self._binding.plane.shown
+        if shown is not None:
+            self._start(shown, self._binding.plane.visible_box)
 
-    def find_everything(self) -> None:
-        """Look for masks in the whole image."""
-        place = self._binding.plane.shown
-        if place is not None:
-            self._start(place, None)
+    def run_whole(self) -> None:
+        """Generate masks in the whole image."""
+        shown = self._binding.plane.shown
+        if shown is not None:
+            self._start(shown)
 
-    def find_rest(self) -> None:
-        """Look for masks where the target has no objects yet."""
-        place = self._binding.plane.shown
-        target = self._session.objects.target
-        if place is None:
+    def run_remaining(self) -> None:
+        """Generate masks where the target has no objects yet."""
+        shown, target = self._binding.plane.shown, self._session.objects.target
+        if shown is None:
             return
         if target is None:
-            self._start(place, None)
-            self._is_like_nothing = True
+            self._start(shown)
+            self._has_nothing_to_match = True
             return
         try:
             records = tuple(target.labels.book)
         except TargetError as error:
             show_warning(str(error))
             return
-        panel = self.panel
-        rest = ExistingObjects(
-            target, records, panel.like_size.isChecked(), panel.like_brightness.isChecked()
+        run = self.panel.run
+        existing = ExistingObjects(
+            target, records, run.match_size.isChecked(), run.match_brightness.isChecked()
         )
-        self._start(place, None, rest)
-        self._is_like_nothing = not records
+        self._start(shown, existing=existing)
+        self._has_nothing_to_match = not records
 
     def _start(
-        self,
-        place: ShownPlane,
-        view: tuple[float, float, float, float] | None,
-        rest: ExistingObjects | None = None,
+        self, shown: ShownPlane, view: Box | None = None, existing: ExistingObjects | None = None
     ) -> None:
         plane = self._session.embedding.plane
         if plane is None:
             return
         self.discard()
-        self._plane = place
-        tiles = automatic_tiles(self._whole(plane), self.panel.finest_px, view)
-        free_of = None if rest is None else rest.target
-        self._search.start(AutomaticRequest(plane, tiles, self.panel.settings, view, free_of), rest)
+        self._masks_plane = shown
+        tiles = automatic_tiles(self._whole(plane), self.panel.run.finest_px, view)
+        self._generator.start(AutomaticRequest(plane, tiles, self.panel.settings, view, existing))
         self._show()
 
     def discard(self) -> None:
-        """Stop, and remove the masks that are not kept."""
-        self._search.forget()
-        self.review.begin_anew()
+        """Stop, and remove the masks that were not accepted."""
+        self._generator.discard()
+        self._review.reset()
         self.view.remove()
-        self._plane, self._is_like_nothing = None, False
+        self._masks_plane, self._has_nothing_to_match = None, False
         self._show()
 
-    def find_edges(self) -> None:
-        """Draw the edges in the image, as a new layer."""
-        place, plane = self._binding.plane.shown, self._session.embedding.plane
-        if place is not None and plane is not None:
-            self._edges_plane = place
-            self._search.find_edges(
-                AutomaticRequest(plane, (self._whole(plane),), EDGE_SETTINGS, keep_logits=True)
-            )
+    def run_edges(self) -> None:
+        """Detect the edges in the image, as a new layer."""
+        shown, plane = self._binding.plane.shown, self._session.embedding.plane
+        if shown is not None and plane is not None:
+            self._edges_plane = shown
+            settings = AutomaticRunSettings.of_published(EDGE_SETTINGS)
+            request = AutomaticRequest(plane, (self._whole(plane),), settings, keep_logits=True)
+            self._generator.start_edges(request)
 
     def _whole(self, plane: ImagePlane) -> Tile:
         return TilePyramid(plane.shape, self._session.state.active_model.spec).whole
 
-    def _on_edges_found(self, search: AutomaticRequest, edges: NDArray[np.float32]) -> None:
-        place = self._edges_plane
-        if place is not None and place.image in self.view.layers:
-            self.view.layers.add(new_edges_layer(place, search.tiles[0], edges))
+    def _on_edges_detected(self, request: AutomaticRequest, edges: NDArray[np.float32]) -> None:
+        shown = self._edges_plane
+        if shown is not None and shown.image in self.view.layers:
+            self.view.layers.add(new_edges_layer(shown, request.tiles[0], edges))
 
     def add_boxes(self) -> None:
-        """Add the boxes of all masks that are shown, as a new layer."""
-        picture = self._search.picture
-        if self._plane is not None and picture is not None and picture.proposals:
-            self.view.layers.add(new_boxes_layer(self._plane, picture.proposals))
+        """Add the boxes of all shown masks, as a new layer."""
+        picture = self._generator.picture
+        if self._masks_plane is not None and picture is not None and picture.masks:
+            self.view.layers.add(new_boxes_layer(self._masks_plane, picture.masks))
 
-    # What was found ------------------------------------------------------------------------
+    # Masks ---------------------------------------------------------------------------------
 
     def _on_settings_changed(self, settings: AutomaticRunSettings) -> None:
-        self.review.look_at_all()
-        self._search.refine(settings)
+        self._review.show_all()
+        self._generator.refine(settings)
 
-    def _on_search_changed(self, state: AutomaticState) -> None:
-        self.panel.show_search(state)
+    def _on_state_changed(self, state: AutomaticState) -> None:
+        self.panel.show_state(state)
         self._show_count()
 
-    def _on_pictured(self, picture: AutomaticPicture | None) -> None:
-        self.review.show(picture)
-
     def _on_plane_changed(self) -> None:
-        place, plane = self._binding.plane.shown, self._session.embedding.plane
-        self.review.is_here = place is not None and place == self._plane
-        shape = None if place is None or plane is None else plane.shape
+        shown, plane = self._binding.plane.shown, self._session.embedding.plane
+        self._review.set_here(shown is not None and shown == self._masks_plane)
+        shape = None if shown is None or plane is None else plane.shape
         elsewhere = ""
-        if self._plane is not None and place != self._plane:
-            elsewhere = f"another slice or view of '{self._plane.image.name}'"
-            if self._binding.plane.image is not self._plane.image:
-                elsewhere = f"'{self._plane.image.name}'"
-        self.panel.show_place(shape, elsewhere)
+        if self._masks_plane is not None and shown != self._masks_plane:
+            elsewhere = f"another slice or view of '{self._masks_plane.image.name}'"
+            if self._binding.plane.image is not self._masks_plane.image:
+                elsewhere = f"'{self._masks_plane.image.name}'"
+        self.panel.show_plane(shape, elsewhere, self._session.state.active_model.spec.input_side)
         self._show_count()
 
     def _show(self) -> None:
-        """Show the masks that are offered, or the one that is looked at."""
-        picture, current = self._search.picture, self.review.current
-        if self._plane is not None and picture is not None:
-            self.view.show(self._plane, picture, current)
-        self.panel.show_review(self.review.summary)
+        """Show the masks on offer, or the current one alone."""
+        picture, current = self._generator.picture, self._review.current
+        if self._masks_plane is not None and picture is not None:
+            self.view.show(self._masks_plane, picture, current)
+        self.panel.results.show_review(self._review.summary)
         self._on_plane_changed()
 
     def _show_count(self) -> None:
-        picture, search = self._search.picture, self._search
-        count = 0 if picture is None else len(picture.proposals)
-        covered = 0 if picture is None else picture.covered
+        picture, generator = self._generator.picture, self._generator
+        count = 0 if picture is None else len(picture.masks)
+        covered = 0 if picture is None else picture.covered_count
         remark = ""
-        if search.search is not None and not search.state.is_running:
-            if self.panel.settings.needs_another_search(search.search.settings):
-                remark = "For some settings they have to be looked for again."
-            elif count == 0 and not self.review.is_done_with_some:
-                remark = "Nothing passes: lower the thresholds."
-            elif self._is_like_nothing:
+        if generator.request is not None and not generator.state.is_running:
+            if self.panel.settings.needs_another_run(generator.request.settings):
+                remark = "Some settings take effect with the next run."
+            elif count == 0 and not self._review.has_decisions:
+                remark = "No mask passes: lower the thresholds."
+            elif self._has_nothing_to_match:
                 remark = "Of any size and brightness, as there are no objects yet."
-        self.panel.show_masks(count, covered, self.review.rejected_count, remark)
+        self.panel.results.show_masks(count, covered, self._review.rejected_count, remark)
 
-    def keep_all(self) -> None:
-        """Write all masks that are shown into the target, to be undone as one."""
-        picture = self._search.picture
+    def accept_all(self) -> None:
+        """Write all shown masks into the target (undone in one step)."""
+        picture = self._generator.picture
         if picture is not None:
-            self.review.look_at_all()
-            self.review.keep(picture.proposals)
+            self._review.show_all()
+            self._review.accept(picture.masks)
 
     def _on_added(self, count: int, left_out: int) -> None:
-        more = f"; {left_out:,} left out, which lie on other objects" if left_out else ""
+        more = f"; {left_out:,} left out because they lie on other objects" if left_out else ""
         show_info(f"{count:,} objects added{more}.")
 
     def _accept(self) -> None:
-        if self.review.current is None:
+        if self._review.current is None:
             self._step(1)
         else:
-            self.review.accept()
+            self._review.accept_current()
             self._fly()
 
     def _reject(self) -> None:
-        if self.review.current is None:
+        if self._review.current is None:
             self._step(1)
         else:
-            self.review.reject()
+            self._review.reject_current()
             self._fly()
 
     def _step(self, step: int) -> None:
-        self.review.step(step)
+        self._review.step(step)
         self._fly()
         self.view.activate()
 
     def _fly(self) -> None:
-        current, picture = self.review.current, self._search.picture
+        current, picture = self._review.current, self._generator.picture
         if current is not None and picture is not None:
             self.view.fly_to(current, picture.step)
 
@@ -287,7 +254,7 @@ class AutomaticController:
             self.view.forget()
             self.discard()
         elif isinstance(layer, Image):
-            if self._plane is not None and layer is self._plane.image:
+            if self._masks_plane is not None and layer is self._masks_plane.image:
                 self.discard()
             if self._edges_plane is not None and layer is self._edges_plane.image:
                 self._edges_plane = None

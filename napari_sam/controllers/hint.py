@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from napari_sam._qt.workarounds import FixedHeightLabel
-from napari_sam.controllers.automatic import AutomaticController
 from napari_sam.session.connections import Connections
 from napari_sam.session.session import AnnotationSession
 
@@ -11,11 +10,11 @@ from napari_sam.session.session import AnnotationSession
 class HintController:
     """Shows the hint of the session, or that of the review of automatic masks."""
 
-    def __init__(self, session: AnnotationSession, automatic: AutomaticController) -> None:
-        self._session, self._automatic = session, automatic
+    def __init__(self, session: AnnotationSession) -> None:
+        self._session = session
         self.label = FixedHeightLabel(min_lines=3)
         self._connections = Connections(
-            (session.changed, self._show), (automatic.review.changed, self._show)
+            (session.changed, self._show), (session.automatic_review.changed, self._show)
         )
         self._show()
 
@@ -26,5 +25,5 @@ class HintController:
     def _show(self) -> None:
         state = self._session.state
         # Prompts during a review start an object of their own.
-        of_review = self._automatic.hint if state.prompts.is_empty else ""
+        of_review = self._session.automatic_review.hint if state.prompts.is_empty else ""
         self.label.set_text(of_review or state.hint)

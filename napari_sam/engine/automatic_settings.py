@@ -1,4 +1,4 @@
-"""What automatic mask generation can be told, and where it puts its points.
+"""The settings of automatic mask generation, and where its points and crops lie.
 
 Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), appendix B,
 "Cropping" and "Filtering". Names, meanings and defaults are the published ones.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ Grid = tuple[tuple[float, float], ...]
 
 
 class Crop(NamedTuple):
-    """A part of the image that is looked at on its own.
+    """A part of the image with a grid of points of its own.
 
     Attributes
     ----------
@@ -39,40 +39,34 @@ class Crop(NamedTuple):
     box_xyxy: PixelBox
 
 
-@dataclass(frozen=True)
-class AutomaticSettings:
-    """Settings of automatic mask generation.
+class Setting(NamedTuple):
+    """How a setting is offered in forms and on the command line.
 
     Attributes
     ----------
-    points_per_side : int or None
-        The grid has its square of points; None if there are `point_grids`.
-    points_per_batch : int
-        Points decoded at a time, between two calls back.
-    pred_iou_thresh : float
-        Masks have to be predicted a better quality; 0 lets all pass.
-    stability_score_thresh : float
-        Masks have to be at least as stable; 0 lets all pass.
-    stability_score_offset : float
-        How far the threshold of the logits is shifted to see how stable a mask is.
-    box_nms_thresh : float
-        Of two boxes in a crop with a larger intersection over union, one goes.
-    crop_n_layers : int
-        Layers of crops beside the whole image; layer i has 4**i crops.
-    crop_nms_thresh : float
-        As `box_nms_thresh`, between crops; what was found in smaller crops stays.
-    crop_overlap_ratio : float
-        How far crops of the first layer overlap, as a share of the image's shorter side; the
-        overlap halves with each layer.
-    crop_n_points_downscale_factor : int
-        Points per side are divided by it once for each layer.
-    point_grids : sequence, optional
-        For each layer an (N, 2) grid, (x, y) from 0 to 1 across a crop, in place of
-        `points_per_side`.
-    min_mask_region_area : float
-        Holes and islands of fewer pixels are removed; 0 leaves them.
-    output_mode : str
-        "binary_mask", "uncompressed_rle" or "coco_rle": how the published form has masks.
+    lowest, highest : float
+        The range that a form offers.
+    step : float
+        Of its spin box; an int for whole numbers.
+    help : str
+        What the setting does.
+    decides_decoding : bool
+        Whether another value needs other masks to be decoded.
+    """
+
+    lowest: float
+    highest: float
+    step: float
+    help: str
+    decides_decoding: bool = False
+
+
+@dataclass(frozen=True)
+class AutomaticSettings:
+    """Published settings of automatic mask generation; annotations explain them.
+
+    `point_grids` are an (N, 2) grid for each layer, (x, y) from 0 to 1 across a crop, in place of
+    `points_per_side`. `output_mode`, one of `OUTPUT_MODES`, is how the published form has masks.
 
     Raises
     ------
@@ -80,23 +74,76 @@ class AutomaticSettings:
         If a value makes no sense.
     """
 
-    points_per_side: int | None = 32
-    points_per_batch: int = 64
-    pred_iou_thresh: float = 0.88
-    stability_score_thresh: float = 0.95
-    stability_score_offset: float = 1.0
-    box_nms_thresh: float = 0.7
-    crop_n_layers: int = 0
-    crop_nms_thresh: float = 0.7
-    crop_overlap_ratio: float = 512 / 1500
-    crop_n_points_downscale_factor: int = 1
+    points_per_side: Annotated[
+        int | None,
+        Setting(1, 256, 4, "Points along each side of the grid (32 gives 32 x 32).", True),
+    ] = 32
+    points_per_batch: Annotated[
+        int,
+        Setting(
+            *(1, 256, 8),
+            "Points decoded at a time; between two batches, masks appear and clicks are answered. "
+            "The published value is 64.",
+        ),
+    ] = 64
+    pred_iou_thresh: Annotated[
+        float, Setting(0, 1, 0.01, "Drop masks whose predicted IoU is lower than this.")
+    ] = 0.88
+    stability_score_thresh: Annotated[
+        float, Setting(0, 1, 0.01, "Drop masks whose stability score is lower than this.")
+    ] = 0.95
+    stability_score_offset: Annotated[
+        float,
+        Setting(
+            *(0, 10, 0.1),
+            "How far the logit threshold is shifted to measure the stability of a mask.",
+            True,
+        ),
+    ] = 1.0
+    box_nms_thresh: Annotated[
+        float,
+        Setting(0, 1, 0.05, "Of two masks whose boxes overlap with a higher IoU, drop the worse."),
+    ] = 0.7
+    crop_n_layers: Annotated[
+        int,
+        Setting(
+            *(0, 3, 1),
+            "Layers of enlarged crops besides the whole image; layer i has 4**i crops, each with a "
+            "grid of its own.",
+            True,
+        ),
+    ] = 0
+    crop_nms_thresh: Annotated[
+        float,
+        Setting(
+            *(0, 1, 0.05),
+            "Like box_nms_thresh, but between crops (and tiles), where masks of smaller ones stay.",
+        ),
+    ] = 0.7
+    crop_overlap_ratio: Annotated[
+        float,
+        Setting(
+            *(0, 0.9, 0.05),
+            "Overlap of the first layer's crops, as a share of the shorter side of the image; it "
+            "halves with each layer.",
+            True,
+        ),
+    ] = 512 / 1500
+    crop_n_points_downscale_factor: Annotated[
+        int, Setting(1, 8, 1, "Divide points_per_side by this once per layer of crops.", True)
+    ] = 1
     point_grids: Sequence[npt.ArrayLike] | None = None
-    min_mask_region_area: float = 0
+    min_mask_region_area: Annotated[
+        float,
+        Setting(0, 100_000, 10, "Remove holes and islands of fewer pixels; 0 keeps them."),
+    ] = 0
     output_mode: str = "binary_mask"
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST.items():
-            _check_number(name, getattr(self, name), least)
+        for name, (kind, setting) in _SETTINGS.items():
+            value = getattr(self, name)
+            if name != "points_per_side" or value is not None:
+                _check_number(name, value, kind, None if name in _UNBOUNDED else setting.lowest)
         if not self.crop_overlap_ratio < 1:
             raise ValueError(
                 f"crop_overlap_ratio is {self.crop_overlap_ratio}; choose less than 1."
@@ -108,13 +155,11 @@ class AutomaticSettings:
             )
         if (self.points_per_side is None) == (self.point_grids is None):
             raise ValueError("Pass either points_per_side or point_grids, and None for the other.")
-        if self.points_per_side is not None:
-            _check_number("points_per_side", self.points_per_side, 1)
-            if self._points_per_side(self.crop_n_layers) < 1:
-                raise ValueError(
-                    f"{self.points_per_side} points per side leave none for layer "
-                    f"{self.crop_n_layers}; choose a smaller crop_n_points_downscale_factor."
-                )
+        if self.points_per_side is not None and self._points_per_side(self.crop_n_layers) < 1:
+            raise ValueError(
+                f"{self.points_per_side} points per side leave none for layer "
+                f"{self.crop_n_layers}; choose a smaller crop_n_points_downscale_factor."
+            )
         if self.point_grids is not None:
             grids = tuple(_as_grid(grid) for grid in self.point_grids)
             if len(grids) <= self.crop_n_layers:
@@ -148,53 +193,39 @@ class AutomaticSettings:
         return crops
 
     def needing_another_run(self, other: AutomaticSettings) -> list[str]:
-        """Return the names of the settings in which masks of `other` cannot be found in ours."""
-        return [
-            setting.name
-            for setting in fields(self)
-            if setting.name in _DECIDE_WHAT_IS_DECODED
-            and getattr(self, setting.name) != getattr(other, setting.name)
-        ]
+        """Return the names of the settings for which masks of `other` have to be decoded again."""
+        return [name for name in _DECODING if getattr(self, name) != getattr(other, name)]
 
 
-_LEAST = {
-    "points_per_batch": 1,
-    "pred_iou_thresh": None,
-    "stability_score_thresh": None,
-    "stability_score_offset": 0,
-    "box_nms_thresh": 0,
-    "crop_n_layers": 0,
-    "crop_nms_thresh": 0,
-    "crop_overlap_ratio": 0,
-    "crop_n_points_downscale_factor": 1,
-    "min_mask_region_area": 0,
-}
-_WHOLE = {
-    "points_per_side",
-    "points_per_batch",
-    "crop_n_layers",
-    "crop_n_points_downscale_factor",
-}
-_DECIDE_WHAT_IS_DECODED = {
-    "points_per_side",
-    "stability_score_offset",
-    "crop_n_layers",
-    "crop_overlap_ratio",
-    "crop_n_points_downscale_factor",
+def offered_settings(settings_class: type) -> dict[str, tuple[type, Setting]]:
+    """Return the settings of a class that carry a `Setting`, each with its type, by name."""
+    offered: dict[str, tuple[type, Setting]] = {}
+    for name, hint in get_type_hints(settings_class, include_extras=True).items():
+        if get_origin(hint) is Annotated:
+            kind, setting = get_args(hint)
+            offered[name] = (float if kind is float else int), setting
+    return offered
+
+
+_SETTINGS = offered_settings(AutomaticSettings)
+_DECODING = (
     "point_grids",
-}
+    *(name for name, (_, setting) in _SETTINGS.items() if setting.decides_decoding),
+)
+_UNBOUNDED = ("pred_iou_thresh", "stability_score_thresh")
+"""A model may predict less than 0."""
 
 
-def _check_number(name: str, value: Any, least: int | None) -> None:
+def _check_number(name: str, value: Any, kind: type, lowest: float | None) -> None:
     try:
-        good = math.isfinite(value) and (least is None or value >= least)
-        good = good and (name not in _WHOLE or value == int(value))
+        is_good = math.isfinite(value) and (lowest is None or value >= lowest)
+        is_good = is_good and (kind is float or value == int(value))
     except TypeError:
-        good = False
-    if not good:
-        kind = "whole number" if name in _WHOLE else "number"
-        bound = "" if least is None else f" of at least {least}"
-        raise ValueError(f"{name} is {value!r}; choose a {kind}{bound}.")
+        is_good = False
+    if not is_good:
+        noun = "number" if kind is float else "whole number"
+        bound = "" if lowest is None else f" of at least {lowest}"
+        raise ValueError(f"{name} is {value!r}; choose a {noun}{bound}.")
 
 
 def _as_grid(points: npt.ArrayLike) -> Grid:

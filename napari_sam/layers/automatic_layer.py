@@ -100,7 +100,7 @@ class AutomaticView:
         self._shown, self._step = shown, picture.step
         pixels, step = picture.labels, picture.step
         if self.layer is None:
-            if not picture.proposals:
+            if not picture.masks:
                 return
             shape = shown.to_nd(pixels).shape
             name = f"{shown.image.name}: found"
@@ -127,7 +127,7 @@ class AutomaticView:
         if alone is not None:
             pixels = np.zeros_like(pixels)
             region, mask = sampled(alone, picture.step)
-            pixels[region][mask] = picture.label_ids[picture.proposals.index(alone)]
+            pixels[region][mask] = picture.label_ids[picture.masks.index(alone)]
         layer.data[...] = shown.to_nd(pixels)
 
     def _follow_image(self) -> None:

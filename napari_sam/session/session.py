@@ -9,6 +9,7 @@ from dataclasses import replace
 from psygnal import Signal
 
 from napari_sam.session.automatic.generator import AutomaticMaskGenerator
+from napari_sam.session.automatic.review import AutomaticReview
 from napari_sam.session.batch_prompts.run import BatchPrompting
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.embedding.active_model import ActiveModel
@@ -111,13 +112,17 @@ class AnnotationSession:
         self.automatic = AutomaticMaskGenerator(
             self.embedding, decoding, self._dispatcher, notifier
         )
-        """Finds everything in an image, or the rest."""
+        """Generates automatic masks, and offers them."""
+        self.automatic_review = AutomaticReview(
+            self.automatic, decoding, editing, self._dispatcher, notifier
+        )
+        """Accepts and rejects automatic masks."""
         self.batch_prompts = BatchPrompting(
             self.embedding, decoding, editing, self._dispatcher, notifier
         )
-        """Finds one object for each of many prompts."""
+        """Segments one object per prompt of a batch."""
         self.micro_sam = EmbeddingImports(self.embedding, self._dispatcher, notifier)
-        """What the user brings along in place of computing it: embeddings by micro-sam."""
+        """Imports embeddings that micro-sam has stored."""
         self._request = PlaneRequest()
         self._is_applying = self._is_publishing_due = False
         self._connect()
@@ -144,7 +149,8 @@ class AnnotationSession:
     def is_idle(self) -> bool:
         """Whether no job is pending."""
         jobs = self.embedding, self._decoding, self._editing
-        parts = self.prefetch, self.automatic, self.batch_prompts, self.micro_sam
+        automatic = self.automatic, self.automatic_review
+        parts = self.prefetch, *automatic, self.batch_prompts, self.micro_sam
         return all(part.is_idle for part in (*jobs, *parts))
 
     def wait_until_idle(self, timeout_s: float) -> None:
@@ -159,7 +165,7 @@ class AnnotationSession:
 
     def close(self) -> None:
         """Stop all work; the session is of no use afterwards."""
-        parts = self.prefetch, self.automatic, self.batch_prompts
+        parts = self.prefetch, self.automatic_review, self.automatic, self.batch_prompts
         for part in (self.embedding, *parts, self._decoding, self._editing, self.micro_sam):
             part.close()
         self._dispatcher.close()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+import click
 import imageio.v3 as imageio
 import numpy as np
 import pytest
@@ -21,9 +22,9 @@ from napari_sam.batch import outputs
 from napari_sam.cli.automatic import automatic
 from napari_sam.cli.automatic_options import published_settings
 from napari_sam.cli.main import main
+from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.engine.automatic_settings import OUTPUT_MODES, AutomaticSettings
 from napari_sam.formats import read_coco
-from napari_sam.session.automatic.settings import PRESETS
 
 TIMEOUT_S = 120
 FEW = ("--points-per-side", "3", "--pred-iou-thresh", "0.5", "--stability-score-thresh", "0.5")
@@ -179,7 +180,7 @@ def test_wrong_calls_have_a_code_of_their_own(folder, tmp_path, wrong, monkeypat
 
 
 def test_published_names_and_defaults():
-    options = {option.name for option in automatic.params}
+    options = {option.name for option in automatic.get_params(click.Context(automatic))}
     assert set(vars(AutomaticSettings())) <= options
     assert published_settings("natural-image") == (AutomaticSettings(), 1)
     assert published_settings() == published_settings("natural-image")

@@ -1,4 +1,4 @@
-"""Finding everything, or the rest, from the widget, in a real viewer; with few points."""
+"""Automatic masks from the widget, in a real viewer; with few points."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def opened(make_widget):
     def open_it(*layers):
         viewer, widget = make_widget(*(layers or (Image(COINS, name="coins"),)))
         panel = widget.controllers.automatic.panel
-        panel._on_settings(replace(panel.settings, points_per_side=6, points_per_batch=6, **LAX))
+        panel.set_settings(panel.settings.with_values(points_per_side=6, points_per_batch=6, **LAX))
         return viewer, widget, panel
 
     return open_it
 
 
-def found_layers(viewer):
+def automatic_layers(viewer):
     return [layer for layer in viewer.layers if is_automatic_layer(layer)]
 
 
@@ -46,12 +46,12 @@ def press_key(layer, key):
     next(command for binding, command in layer.keymap.items() if str(binding) == key)(layer)
 
 
-def when_some_are_found(widget, action):
+def when_some_masks_exist(widget, action):
     """Do something once, in the middle of a run."""
     done = []
 
     def on_changed(state):
-        if state.is_running and state.found and not done:
+        if state.is_running and state.mask_count and not done:
             done.append(True)
             widget._dispatcher.post(action)
 
@@ -59,16 +59,16 @@ def when_some_are_found(widget, action):
     return done
 
 
-def test_everything_is_found_filtered_kept_and_undone(opened):
+def test_all_masks_are_filtered_accepted_and_undone(opened):
     viewer, widget, panel = opened()
-    assert not panel.keep.isEnabled()
+    assert not panel.results.accept_all.isEnabled()
     active = viewer.layers.selection.active
-    press(widget, panel.whole)
-    (layer,) = found_layers(viewer)
+    press(widget, panel.run.whole)
+    (layer,) = automatic_layers(viewer)
     assert viewer.layers.selection.active is active
-    assert not panel.progress.isVisibleTo(panel)
+    assert not panel.run.progress.isVisibleTo(panel)
     picture = widget.session.automatic.picture
-    count = len(picture.proposals)
+    count = len(picture.masks)
     assert count > 5
     assert len(layer.features) == count
     np.testing.assert_array_equal(layer.data, picture.labels)
@@ -81,16 +81,16 @@ def test_everything_is_found_filtered_kept_and_undone(opened):
     fewer = len(layer.features)
     assert 0 < fewer < count
     assert panel.form.fields["pred_iou_thresh"].value() == 0.95
-    assert panel.preset.currentText() == "own settings"
+    assert panel.run.preset.currentText() == "custom settings"
     panel.form.fields["pred_iou_thresh"].setValue(0.8)
     widget.wait_until_idle(TIMEOUT_S)
     assert panel.filters.sliders["pred_iou_thresh"].value() == 0.8
     assert len(layer.features) == count
     panel.form.fields["points_per_side"].setValue(7)
     widget.wait_until_idle(TIMEOUT_S)
-    assert "looked for again" in panel.outcome.text()
+    assert "with the next run" in panel.results.outcome.text()
 
-    press(widget, panel.keep)
+    press(widget, panel.results.accept_all)
     target = widget.binding.target.labels
     kept = len(target.book)
     assert kept == len(np.unique(target.layer.data)) - 1 > 5
@@ -100,31 +100,31 @@ def test_everything_is_found_filtered_kept_and_undone(opened):
     widget.wait_until_idle(TIMEOUT_S)
     assert len(target.book) == 0
     assert len(layer.features) == count
-    press(widget, panel.discard)
-    assert found_layers(viewer) == []
-    assert not panel.discard.isEnabled()
-    assert not panel.boxes.isEnabled()
+    press(widget, panel.results.discard)
+    assert automatic_layers(viewer) == []
+    assert not panel.results.discard.isEnabled()
+    assert not panel.results.boxes.isEnabled()
 
 
-def test_the_rest_is_reviewed_with_keys(opened):
+def test_remaining_objects_are_reviewed_with_keys(opened):
     viewer, widget, panel = opened()
-    press(widget, panel.rest)  # nothing is there yet: everything is the rest
-    assert "no objects yet" in panel.outcome.text()
-    press(widget, panel.next)
-    press(widget, panel.accept)
+    press(widget, panel.run.remaining)  # nothing is there yet: everything is the rest
+    assert "no objects yet" in panel.results.outcome.text()
+    press(widget, panel.results.next)
+    press(widget, panel.results.accept)
     (record,) = widget.binding.target.labels.book
     panel.form.fields["points_per_side"].setValue(8)
-    press(widget, panel.rest)
-    (layer,) = found_layers(viewer)
+    press(widget, panel.run.remaining)
+    (layer,) = automatic_layers(viewer)
     count = len(layer.features)
     assert count >= 3
-    one, *_ = widget.session.automatic.picture.proposals
+    one, *_ = widget.session.automatic.picture.masks
     assert record.area_px / 2 <= one.area_px <= record.area_px * 2
     assert "Click points" in widget.controllers.hint.label.text()
     press_key(layer, "W")
-    assert widget.controllers.hint.label.text().startswith("Accept this found mask, or reject it")
+    assert widget.controllers.hint.label.text().startswith("Accept or reject this mask")
     assert viewer.layers.selection.active is layer
-    assert panel.review.text().startswith(f"1 of {count}")
+    assert panel.results.review.text().startswith(f"1 of {count}")
     assert set(np.unique(layer.data)) == {0, widget.session.automatic.picture.label_ids[0]}
     press_key(layer, "X")
     press_key(layer, "C")
@@ -132,41 +132,41 @@ def test_the_rest_is_reviewed_with_keys(opened):
     widget.wait_until_idle(TIMEOUT_S)
     assert len(widget.binding.target.labels.book) == 3
     assert len(layer.features) == count - 3
-    assert panel.bring_back.text() == "Bring back 1"
+    assert panel.results.restore_rejected.text() == "Restore 1 rejected"
     layer.undo()
     widget.wait_until_idle(TIMEOUT_S)
     assert len(layer.features) == count - 2
-    press(widget, panel.bring_back)
+    press(widget, panel.results.restore_rejected)
     assert len(layer.features) == count - 1
-    press(widget, panel.show_all)
+    press(widget, panel.results.show_all)
     assert "Click points" in widget.controllers.hint.label.text()
     assert len(np.unique(layer.data)) > 2
-    panel.whole.click()
+    panel.run.whole.click()
     widget.close()  # in the middle of a run
 
 
 def test_what_was_found_survives_another_image_and_goes_with_its_own(opened):
     viewer, widget, panel = opened()
     other = viewer.add_image(np.full((60, 50), 9, np.uint8), name="blank")
-    done = when_some_are_found(widget, lambda: widget.binding.set_image(other))
-    press(widget, panel.whole)
+    done = when_some_masks_exist(widget, lambda: widget.binding.set_image(other))
+    press(widget, panel.run.whole)
     assert done
-    (layer,) = found_layers(viewer)
+    (layer,) = automatic_layers(viewer)
     assert len(layer.features) > 5
-    assert not panel.keep.isEnabled()
-    assert "They lie on 'coins'" in panel.outcome.text()
+    assert not panel.results.accept_all.isEnabled()
+    assert "They belong to 'coins'" in panel.results.outcome.text()
     widget.binding.set_image(viewer.layers["coins"])
     widget.wait_until_idle(TIMEOUT_S)
-    press(widget, panel.keep)
+    press(widget, panel.results.accept_all)
     assert len(widget.binding.target.labels.book) > 5
     viewer.layers.remove("coins")
     widget.wait_until_idle(TIMEOUT_S)
-    assert found_layers(viewer) == []
+    assert automatic_layers(viewer) == []
     assert widget.binding.plane.image is other
-    press(widget, panel.whole)  # a constant image
+    press(widget, panel.run.whole)  # a constant image
     viewer.layers.remove(other)
     widget.wait_until_idle(TIMEOUT_S)
-    assert not panel.whole.isEnabled()
+    assert not panel.run.whole.isEnabled()
 
 
 @pytest.mark.parametrize("deleted", ["found", "target", "image"])
@@ -178,22 +178,22 @@ def test_layers_may_be_deleted_in_the_middle_of_a_run(opened, deleted):
     def delete():
         doomed = {"target": target, "image": viewer.layers["coins"]}.get(deleted)
         if doomed is None:
-            doomed = next(iter(found_layers(viewer)), None)
+            doomed = next(iter(automatic_layers(viewer)), None)
         if doomed is None:
             widget._dispatcher.post(delete)
         else:
             viewer.layers.remove(doomed)
 
-    done = when_some_are_found(widget, delete)
-    press(widget, panel.rest)
+    done = when_some_masks_exist(widget, delete)
+    press(widget, panel.run.remaining)
     assert done
     assert not widget.session.automatic.state.is_running
     if deleted == "target":
-        press(widget, panel.keep)
+        press(widget, panel.results.accept_all)
         assert len(widget.binding.target.labels.book) > 5
     else:
-        assert found_layers(viewer) == []
-        assert panel.whole.isEnabled() == (deleted == "found")
+        assert automatic_layers(viewer) == []
+        assert panel.run.whole.isEnabled() == (deleted == "found")
 
 
 def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
@@ -205,10 +205,10 @@ def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
     camera = viewer.scene.camera
     camera.center, camera.zoom = (50, 40), 20.0
     widget.wait_until_idle(TIMEOUT_S)
-    press(widget, panel.preview)
-    (layer,) = found_layers(viewer)
+    press(widget, panel.run.preview)
+    (layer,) = automatic_layers(viewer)
     view = widget.binding.plane.visible_box
-    proposals = widget.session.automatic.picture.proposals
+    proposals = widget.session.automatic.picture.masks
     assert proposals
     for one in proposals:
         x, y = one.point_xy
@@ -221,11 +221,11 @@ def test_a_slice_of_a_stack_and_what_is_left_when_the_widget_closes(opened):
     assert layer.get_value((2, y * 0.5 + 7, x * 0.5 + 3), world=True)
     viewer.dims.set_current_step(0, 0)
     widget.wait_until_idle(TIMEOUT_S)
-    assert not panel.keep.isEnabled()
-    assert "another slice" in panel.outcome.text()
+    assert not panel.results.accept_all.isEnabled()
+    assert "another slice" in panel.results.outcome.text()
     viewer.dims.set_current_step(0, 1)
     widget.wait_until_idle(TIMEOUT_S)
-    press(widget, panel.keep)
+    press(widget, panel.results.accept_all)
     target = widget.binding.target.labels
     assert not target.layer.data[0].any()
     assert target.layer.data[1].any()
@@ -241,10 +241,10 @@ def test_boxes_and_edges_are_layers(opened, monkeypatch):
     few = replace(automatic_controller.EDGE_SETTINGS, points_per_side=5)
     monkeypatch.setattr(automatic_controller, "EDGE_SETTINGS", few)
     viewer, widget, panel = opened()
-    press(widget, panel.whole)
-    press(widget, panel.boxes)
+    press(widget, panel.run.whole)
+    press(widget, panel.results.boxes)
     boxes = viewer.layers["coins: boxes"]
-    proposals = widget.session.automatic.picture.proposals
+    proposals = widget.session.automatic.picture.masks
     assert len(boxes.data) == len(proposals)
     scores = list(boxes.features["quality"])
     assert scores == sorted(scores, reverse=True)
@@ -252,10 +252,10 @@ def test_boxes_and_edges_are_layers(opened, monkeypatch):
     rows, columns = best.span
     np.testing.assert_allclose(boxes.data[0].min(0), (rows.start - 0.5, columns.start - 0.5))
     np.testing.assert_allclose(boxes.data[0].max(0), (rows.stop - 0.5, columns.stop - 0.5))
-    press(widget, panel.edges)
+    press(widget, panel.results.edges)
     edges = viewer.layers["coins: edges"]
     assert edges.data.shape == COINS.shape
     assert 0 < (edges.data > 0).mean() < 0.5
-    assert len(found_layers(viewer)) == 1
+    assert len(automatic_layers(viewer)) == 1
     messages = [one.message for one in notification_manager.records]
     assert not [one for one in messages if "could not" in one]

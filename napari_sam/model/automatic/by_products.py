@@ -16,16 +16,9 @@ from skimage.filters import sobel
 from skimage.morphology import dilation
 from skimage.transform import warp
 
-from napari_sam.engine.automatic_settings import AutomaticSettings
 from napari_sam.engine.upscaling import Region
 from napari_sam.model.automatic.mask_set import GeneratedMask, MaskRecord, MaskSet
 from napari_sam.model.prediction import upscale_strips
-
-PROPOSAL_SETTINGS = AutomaticSettings(points_per_side=64, box_nms_thresh=0.9)
-"""With which the paper finds masks for proposals: more of them, and more alike."""
-
-EDGE_SETTINGS = AutomaticSettings(points_per_side=16, pred_iou_thresh=0, stability_score_thresh=0)
-"""With which the paper finds masks for edges: few, good or not."""
 
 _REACH_PX = 2  # to the outer boundary one pixel, and one more for the filter there
 _RIDGE_SIGMA_PX = 2.0

@@ -1,84 +1,84 @@
-"""Which objects were made of proposals, followed through whatever is done to them afterwards."""
+"""Which objects were made from automatic masks, followed through all later edits."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from napari_sam.session.automatic.masks import Key
+from napari_sam.session.automatic.masks import MaskKey
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 
 
 @dataclass(eq=False)
-class _Kept:
-    """An object that was made of a proposal.
+class _AcceptedMask:
+    """An object that was made from an automatic mask.
 
     The state is that of the object as it was written, the masks those that it has had; both are
-    told by identity. The label_id is 0 while the object is not there.
+    compared by identity. The label_id is 0 while the object does not exist.
     """
 
-    book: ObjectRegistry
+    registry: ObjectRegistry
     state: ObjectState
     masks: tuple[PackedMask, ...] = ()
     label_id: int = 0
 
 
 class AcceptedMasks:
-    """Tells of which proposals the books have objects.
+    """Knows which automatic masks exist as objects.
 
-    An object that is corrected in place, renumbered or merged into another one is still there; one
-    that is deleted is not, nor is one whose making was undone, until that is repeated.
+    An object that is corrected in place, renumbered or merged into another one still exists; one
+    that is deleted does not, nor one whose creation was undone, until that is redone.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[Key, _Kept] = {}
+        self._accepted: dict[MaskKey, _AcceptedMask] = {}
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._accepted)
 
     def clear(self) -> None:
         """Forget all of them."""
-        self._kept.clear()
+        self._accepted.clear()
 
-    def add(self, states: Mapping[Key, ObjectState], book: ObjectRegistry) -> None:
-        """Hear that objects with these very states are about to be written."""
-        self._kept.update({key: _Kept(book, state) for key, state in states.items()})
+    def add(self, states: Mapping[MaskKey, ObjectState], registry: ObjectRegistry) -> None:
+        """Note that objects with these very states are about to be written."""
+        self._accepted.update(
+            {key: _AcceptedMask(registry, state) for key, state in states.items()}
+        )
 
-    def follow(self, book: ObjectRegistry) -> Collection[Key]:
-        """Look at what has become of the objects of a book; to be called after each change."""
-        own = {key: kept for key, kept in self._kept.items() if kept.book is book}
-        if not own:
+    def existing(self, registry: ObjectRegistry) -> Collection[MaskKey]:
+        """Return the masks that exist as objects of a registry; call it after each change."""
+        accepted = {key: mask for key, mask in self._accepted.items() if mask.registry is registry}
+        if not accepted:
             return ()
         by_state: dict[int, ObjectRecord] = {}
         by_mask: dict[int, ObjectRecord] = {}
-        for record in book:
+        for record in registry:
             by_state[id(record.state)] = record
             by_mask.update((id(mask), record) for mask in record.masks)
-        there = set()
-        for key, kept in own.items():
-            if _follow(kept, by_state, by_mask):
-                there.add(key)
-        return there
+        return {key for key, mask in accepted.items() if _follow(mask, by_state, by_mask)}
 
 
 def _follow(
-    kept: _Kept, by_state: Mapping[int, ObjectRecord], by_mask: Mapping[int, ObjectRecord]
+    accepted: _AcceptedMask,
+    by_state: Mapping[int, ObjectRecord],
+    by_mask: Mapping[int, ObjectRecord],
 ) -> bool:
-    """Find an object again; return whether it is there."""
-    record = by_state.get(id(kept.state))
+    """Find an object again; return whether it exists."""
+    record = by_state.get(id(accepted.state))
     if record is not None:
-        kept.label_id, kept.masks = record.label_id, record.masks
+        accepted.label_id, accepted.masks = record.label_id, record.masks
         return True
-    merged = next((by_mask[id(mask)] for mask in kept.masks if id(mask) in by_mask), None)
+    merged = next((by_mask[id(mask)] for mask in accepted.masks if id(mask) in by_mask), None)
     if merged is not None:
-        kept.label_id = merged.label_id
+        accepted.label_id = merged.label_id
         return True
-    accepted_again = kept.book.get(kept.label_id)
-    if accepted_again is not None:
-        # After an undo the masks of before may be those that are found.
-        kept.masks = (*kept.masks, *accepted_again.masks)
+    corrected = accepted.registry.get(accepted.label_id)
+    if corrected is not None:
+        # After an undo the earlier masks may be those that are found.
+        accepted.masks = (*accepted.masks, *corrected.masks)
         return True
-    kept.label_id = 0  # another object may get the number
+    accepted.label_id = 0  # another object may get the label_id
     return False

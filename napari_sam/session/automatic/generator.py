@@ -1,4 +1,4 @@
-"""Finding everything, or the rest, in the background: the run, its masks, and what is offered."""
+"""Automatic masks in the background: the run, its masks, and those that are offered."""
 
 from __future__ import annotations
 
@@ -10,15 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
-from napari_sam.session.automatic.masks import Key, choose_masks
+from napari_sam.session.automatic.masks import MaskKey, choose_masks
 from napari_sam.session.automatic.picture import AutomaticPicture, Painter
 from napari_sam.session.automatic.request import AutomaticRequest, TileMasks, generate_tile_masks
 from napari_sam.session.automatic.settings import AutomaticRunSettings
-from napari_sam.session.automatic.similarity import (
-    ExistingObjects,
-    SimilarityLimits,
-    similarity_limits,
-)
+from napari_sam.session.automatic.similarity import SimilarityLimits, similarity_limits
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import Embedder
@@ -36,36 +32,36 @@ from napari_sam.storage.text import duration
 
 @dataclass(frozen=True)
 class AutomaticState:
-    """A snapshot of a search."""
+    """A snapshot of a run."""
 
-    is_running: bool = False  # whether masks are still being found
-    tile: int = 1  # the number of the tile that is looked at, and of all
-    tiles: int = 1  # the number of the tile that is looked at, and of all
+    is_running: bool = False
+    tile: int = 1  # the number of the current tile, from 1
+    tile_count: int = 1
     fraction: float = 0.0  # share that is done, 0 to 1
-    left_s: float | None = None  # how long the others will take; None until that can be told
-    found: int = 0  # number of masks that were found, good or not
+    left_s: float | None = None  # estimated remaining time
+    mask_count: int = 0  # masks so far, before any are filtered
 
     @property
     def summary(self) -> str:
-        """Says how far it is."""
+        """The progress in words."""
         text = f"{self.fraction:.0%}"
-        if self.tiles > 1:
-            text += f", tile {self.tile} of {self.tiles}"
+        if self.tile_count > 1:
+            text += f", tile {self.tile} of {self.tile_count}"
         return text if self.left_s is None else f"{text}, {duration(self.left_s)} left"
 
 
 class AutomaticMaskGenerator:
-    """Runs one search at a time, and chooses among its masks as often as asked.
+    """Runs one request at a time, and chooses among its masks as often as asked.
 
     It works on two threads of its own; the one that decodes rests while an image is embedded or
     a click decoded. All methods belong to the owner's thread.
     """
 
     changed = Signal(AutomaticState)
-    """How far it is."""
-    pictured = Signal(object)
-    """Another `AutomaticPicture` is offered; None: nothing."""
-    edges_found = Signal(object, object)
+    """The progress."""
+    picture_changed = Signal(object)
+    """The new `AutomaticPicture`, or None."""
+    edges_detected = Signal(object, object)
     """The `AutomaticRequest`, and the edges as (h, w) float32 ndarray."""
 
     def __init__(
@@ -77,143 +73,144 @@ class AutomaticMaskGenerator:
     ) -> None:
         self._embedding, self._decoding = embedding, decoding
         self._dispatcher, self._notifier = dispatcher, notifier
-        self._lane = LatestWinsExecutor("napari-sam-automatic", dispatcher)
-        self._choosing = LatestWinsExecutor("napari-sam-automatic-choose", dispatcher)
+        self._run_queue = LatestWinsExecutor("napari-sam-automatic", dispatcher)
+        self._choice_queue = LatestWinsExecutor("napari-sam-automatic-choose", dispatcher)
         self._tiles: dict[int, TileMasks] = {}
-        self._rest: ExistingObjects | None = None
-        self._likeness: SimilarityLimits | None = None
+        self._limits: SimilarityLimits | None = None
         self._painter: Painter | None = None
-        self._without: frozenset[Key] = frozenset()
+        self._excluded: frozenset[MaskKey] = frozenset()
         self._start_s = 0.0
         self.settings = AutomaticRunSettings()
-        """By which proposals are chosen."""
-        self.search: AutomaticRequest | None = None
-        """Whose masks there are."""
+        """By which masks are chosen."""
+        self.request: AutomaticRequest | None = None
+        """The request of the masks on offer."""
         self.state = AutomaticState()
-        """How far it is."""
+        """The progress."""
         self.picture: AutomaticPicture | None = None
-        """What is offered."""
+        """The masks on offer."""
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is found, chosen, or on its way."""
-        return self._lane.is_idle and self._choosing.is_idle
+        """Whether no run and no choice is pending."""
+        return self._run_queue.is_idle and self._choice_queue.is_idle
 
     def close(self) -> None:
         """Stop for good."""
-        self._lane.close()
-        self._choosing.close()
+        self._run_queue.close()
+        self._choice_queue.close()
 
     # The run -------------------------------------------------------------------------------
 
-    def start(self, search: AutomaticRequest, rest: ExistingObjects | None = None) -> None:
-        """Look for masks, in place of those that were found before."""
-        self.forget()
-        self.search, self.settings, self._rest = search, search.settings, rest
-        self._painter = Painter(search.plane.shape)
-        self._submit(search, rest)
+    def start(self, request: AutomaticRequest) -> None:
+        """Generate masks, in place of those of the last run."""
+        self.discard()
+        self.request, self.settings = request, request.settings
+        self._painter = Painter(request.plane.shape)
+        self._submit(request)
 
-    def find_edges(self, search: AutomaticRequest) -> None:
-        """Look for masks to draw edges of; those that are offered stay."""
+    def start_edges(self, request: AutomaticRequest) -> None:
+        """Generate masks for edges only; the masks on offer stay."""
         self.cancel()
-        self._submit(search, None)
+        self._submit(request)
 
-    def _submit(self, search: AutomaticRequest, rest: ExistingObjects | None) -> None:
+    def _submit(self, request: AutomaticRequest) -> None:
         self._start_s = time.monotonic()
-        self._set_state(AutomaticState(True, 1, len(search.tiles), found=self._count))
+        self._set_state(AutomaticState(True, 1, len(request.tiles), mask_count=self._mask_count))
         embedder = self._embedding.embedder
-        self._lane.submit(
-            lambda job: self._run(search, embedder, job, rest),
-            lambda edges: self._on_done(search, edges),
+        self._run_queue.submit(
+            lambda job: self._run(request, embedder, job),
+            lambda edges: self._on_done(request, edges),
             self._on_failed,
         )
 
     @property
-    def _count(self) -> int:
-        return sum(len(one.found.masks) for one in self._tiles.values())
+    def _mask_count(self) -> int:
+        return sum(len(tile_masks.mask_set.masks) for tile_masks in self._tiles.values())
 
     def cancel(self) -> None:
-        """Stop looking; what was found stays."""
+        """Stop the run; its masks so far stay."""
         if self.state.is_running:
-            self._lane.cancel()
+            self._run_queue.cancel()
             self._end()
 
     def leave_model(self) -> None:
-        """Stop looking, because another model is in use."""
+        """Stop the run, because another model is in use."""
         if self.state.is_running:
             self.cancel()
             self._notifier.warn(
-                "Another model is in use now: looking for masks has ended. Those that were found "
-                "are still there."
+                "The automatic run stopped because another model is in use. Its masks so far stay."
             )
 
-    def forget(self) -> None:
-        """Stop, and drop what was found."""
-        self._lane.cancel()
-        self._choosing.cancel()
-        self._tiles, self._without, self._likeness = {}, frozenset(), None
-        self.search = self._rest = self._painter = None
+    def discard(self) -> None:
+        """Stop the run and drop its masks."""
+        self._run_queue.cancel()
+        self._choice_queue.cancel()
+        self._tiles, self._excluded, self._limits = {}, frozenset(), None
+        self.request = self._painter = None
         self._set_state(AutomaticState())
         self._show(None)
 
     def _run(
-        self, search: AutomaticRequest, embedder: Embedder, job: Job, rest: ExistingObjects | None
+        self, request: AutomaticRequest, embedder: Embedder, job: Job
     ) -> NDArray[np.float32] | None:
-        """Look for masks, on the search thread; return edges if there are to be any."""
-        if rest is not None:
-            likeness = similarity_limits(rest, search.plane.read(embedder.spec.input_side))
-            self._tell(job, lambda: self._set_likeness(likeness))
-        last: list[TileMasks] = []
+        """Generate masks, on the run's thread; return edges if they were asked for."""
+        if request.existing is not None:
+            limits = similarity_limits(
+                request.existing, request.plane.read(embedder.spec.input_side)
+            )
+            self._post(job, lambda: self._set_limits(limits))
+        last: TileMasks | None = None
 
-        def on_found(number: int, share: float, masks: TileMasks) -> None:
+        def on_masks(tile_index: int, share: float, masks: TileMasks) -> None:
+            nonlocal last
             job.check()
-            last[:] = [masks]
-            self._tell(job, lambda: self._on_found(search, number, share, masks))
+            last = masks
+            self._post(job, lambda: self._on_masks(request, tile_index, share, masks))
 
-        generate_tile_masks(search, embedder, job, lambda: self._stand_back(job), on_found)
-        if not search.keep_logits or not last:
+        generate_tile_masks(request, embedder, job, lambda: self._yield(job), on_masks)
+        if not request.keep_logits or last is None:
             return None
         from napari_sam.model.automatic.by_products import detect_edges
 
-        return detect_edges(last[0].found)
+        return detect_edges(last.mask_set)
 
-    def _tell(self, job: Job, callback: Callable[[], None]) -> None:
+    def _post(self, job: Job, callback: Callable[[], None]) -> None:
         def deliver() -> None:
             if not job.is_cancelled:
                 callback()
 
         self._dispatcher.post(deliver)
 
-    def _stand_back(self, job: Job) -> None:
+    def _yield(self, job: Job) -> None:
         yield_to_foreground(job, lambda: not (self._embedding.is_idle and self._decoding.is_idle))
 
-    def _set_likeness(self, likeness: SimilarityLimits) -> None:
-        self._likeness = likeness
+    def _set_limits(self, limits: SimilarityLimits) -> None:
+        self._limits = limits
 
-    def _on_found(
-        self, search: AutomaticRequest, number: int, share: float, masks: TileMasks
+    def _on_masks(
+        self, request: AutomaticRequest, tile_index: int, share: float, masks: TileMasks
     ) -> None:
-        is_offered = search is self.search
+        is_offered = request is self.request
         if is_offered:
-            self._tiles[number] = masks
-        fraction = (number + share) / len(search.tiles)
-        elapsed_s = time.monotonic() - self._start_s
-        left_s = elapsed_s * (1 / fraction - 1)
+            self._tiles[tile_index] = masks
+        tile_count = len(request.tiles)
+        fraction = (tile_index + share) / tile_count
+        left_s = (time.monotonic() - self._start_s) * (1 / fraction - 1)
         self._set_state(
-            AutomaticState(True, number + 1, len(search.tiles), fraction, left_s, self._count)
+            AutomaticState(True, tile_index + 1, tile_count, fraction, left_s, self._mask_count)
         )
         if is_offered:
             self._choose()
 
-    def _on_done(self, search: AutomaticRequest, edges: NDArray[np.float32] | None) -> None:
+    def _on_done(self, request: AutomaticRequest, edges: NDArray[np.float32] | None) -> None:
         self._end()
         if edges is not None:
-            self.edges_found.emit(search, edges)
+            self.edges_detected.emit(request, edges)
 
     def _on_failed(self, error: BaseException) -> None:
         self._end()
         self._notifier.warn(
-            user_message(error, "Not all masks could be found", "choose fewer points_per_batch")
+            user_message(error, "The automatic run failed", "choose fewer points_per_batch")
         )
 
     def _end(self) -> None:
@@ -223,38 +220,38 @@ class AutomaticMaskGenerator:
         self.state = state
         self.changed.emit(state)
 
-    # What is offered -----------------------------------------------------------------------
+    # The masks on offer --------------------------------------------------------------------
 
     def refine(self, settings: AutomaticRunSettings) -> None:
         """Choose among the masks by other settings; decodes nothing."""
         self.settings = settings
         self._choose()
 
-    def leave_out(self, keys: Iterable[Key]) -> None:
-        """Offer these proposals no longer, because they are done with."""
-        without = frozenset(keys)
-        if without != self._without:
-            self._without = without
+    def exclude(self, keys: Iterable[MaskKey]) -> None:
+        """Offer all masks but these."""
+        excluded = frozenset(keys)
+        if excluded != self._excluded:
+            self._excluded = excluded
             self._choose()
 
     def _choose(self) -> None:
-        search, painter = self.search, self._painter
-        if search is None or painter is None:
+        request, painter = self.request, self._painter
+        if request is None or painter is None:
             return
-        tiles = [self._tiles[number] for number in sorted(self._tiles)]
-        settings, likeness, without = self.settings, self._likeness, self._without
-        rest_of = None if self._rest is None else self._rest.target
-        pyramid = TilePyramid(search.plane.shape, self._embedding.embedder.spec)
+        pyramid = TilePyramid(request.plane.shape, self._embedding.embedder.spec)
+        tiles = [self._tiles[tile_index] for tile_index in sorted(self._tiles)]
+        settings, limits, excluded = self.settings, self._limits, self._excluded
+        target = None if request.existing is None else request.existing.target
 
         def work(_: Job) -> AutomaticPicture:
-            proposals = choose_masks(tiles, pyramid, settings, likeness, rest_of, without)
-            return painter.paint(proposals, settings.layering)
+            masks = choose_masks(tiles, pyramid, settings, limits, target, excluded)
+            return painter.paint(masks, settings.overlap_order)
 
-        self._choosing.submit(work, self._show, self._on_not_chosen)
+        self._choice_queue.submit(work, self._show, self._on_not_chosen)
 
     def _show(self, picture: AutomaticPicture | None) -> None:
         self.picture = picture
-        self.pictured.emit(picture)
+        self.picture_changed.emit(picture)
 
     def _on_not_chosen(self, error: BaseException) -> None:
-        self._notifier.warn(user_message(error, "The masks could not be filtered"))
+        self._notifier.warn(user_message(error, "The automatic masks could not be filtered"))

@@ -1,4 +1,4 @@
-"""Found masks as proposals: which of them are offered, and what becomes of one that is kept."""
+"""Automatic masks in pixels of the plane: which of them are offered, and as objects."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
     from napari_sam.model.automatic.mask_set import MaskRecord, MaskSet
 
-_MOSTLY: Final = 0.5
-"""Share of a mask that lies on labels from which on it is not one of the rest."""
+_MAX_LABELLED_SHARE: Final = 0.5
+"""A mask that lies on labels by this share or more is no remaining object."""
 
-Key = tuple[Any, ...]
-"""Tells a found mask from all others of a search."""
+MaskKey = tuple[Any, ...]
+"""Tells an automatic mask from all others of a run."""
 
 
 @dataclass(frozen=True, eq=False)
 class AutomaticMask:
-    """A mask that was found, in pixels of the plane."""
+    """A mask of an automatic run, in pixels of the plane."""
 
     record: MaskRecord  # in pixels of the tile as they were read
-    tile: Tile  # where it was found
+    tile: Tile  # where it was decoded
     size: tuple[int, int]  # height and width of the tile as it was read
     brightness: float  # mean of what the model saw inside, 0 to 255
 
     @property
-    def key(self) -> Key:
+    def key(self) -> MaskKey:
         """The same for the same mask, however it is filtered."""
-        one = self.record
-        return self.tile, one.crop_box_xyxy, one.point_xy, one.candidate
+        record = self.record
+        return self.tile, record.crop_box_xyxy, record.point_xy, record.candidate
 
     @property
     def _factor(self) -> tuple[float, float]:
@@ -72,7 +72,7 @@ class AutomaticMask:
 
     @property
     def point_xy(self) -> tuple[float, float]:
-        """The point that it was found with."""
+        """The point that it was decoded from."""
         x, y = self.record.point_xy
         height, width = self._factor
         return (
@@ -82,7 +82,7 @@ class AutomaticMask:
 
     @property
     def quality(self) -> float:
-        """By which proposals are ranked: the mean of the predicted IoU and the stability score."""
+        """The mean of the predicted IoU and the stability score, by which masks are ranked."""
         return (self.record.predicted_iou + self.record.stability_score) / 2
 
     def at(self, rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[np.bool_]:
@@ -107,7 +107,7 @@ class AutomaticMask:
     def object_record(
         self, plane: LabelsPlane, state: ObjectState, class_name: str | None = None
     ) -> ObjectRecord:
-        """Return it as an object for `AnnotationSession.add`."""
+        """Return it as an object to be written on a plane."""
         blocks = (plane.to_nd(*block) for block in self.blocks())
         return ObjectRecord(
             0,
@@ -122,11 +122,11 @@ class AutomaticMask:
         )
 
     def object_state(self) -> ObjectState:
-        """Return the click that it was found with, so that it can be reopened like any object."""
+        """Return the click that it was decoded from, so that it can be reopened like any object."""
         prompts = Prompts(points_xy=(self.point_xy,), point_labels=(FOREGROUND,))
         height, width = self.size
         if self.record.crop_box_xyxy != (0, 0, width, height):
-            return ObjectState(prompts)  # of a crop that nobody looks at otherwise
+            return ObjectState(prompts)  # a crop is no tile of the plane
         return ObjectState(prompts, choice=self.record.candidate, tile=self.tile)
 
 
@@ -134,90 +134,94 @@ def choose_masks(
     tiles: Sequence[TileMasks],
     pyramid: TilePyramid,
     settings: AutomaticRunSettings,
-    likeness: SimilarityLimits | None = None,
-    rest_of: LabelsPlane | None = None,
-    without: Collection[Key] = (),
+    limits: SimilarityLimits | None = None,
+    target: LabelsPlane | None = None,
+    excluded: Collection[MaskKey] = (),
 ) -> list[AutomaticMask]:
-    """Choose among found masks; decodes nothing. For a background thread."""
+    """Choose among the masks of all tiles; decodes nothing. For a background thread.
+
+    With a target, masks that lie on its labels are left out.
+    """
     height, width = pyramid.shape
     most_px = min(settings.max_area_px, settings.max_share * height * width)
-    proposals = [
-        proposal
-        for one in tiles
-        for proposal in _proposals(one, settings)
-        if one.tile == pyramid.whole or not pyramid.cuts(one.tile, _edges(proposal))
+    masks = [
+        mask
+        for tile_masks in tiles
+        for mask in _masks_of_tile(tile_masks, settings)
+        if tile_masks.tile == pyramid.whole or not pyramid.cuts(tile_masks.tile, _edges(mask))
     ]
     if len(tiles) > 1:
-        proposals = _without_similar(proposals, settings.crop_nms_thresh)
+        masks = _without_similar(masks, settings.published.crop_nms_thresh)
     chosen = [
-        one
-        for one in proposals
-        if settings.min_area_px <= one.area_px <= most_px
-        and (likeness is None or likeness.admits(one.area_px, one.brightness))
-        and one.key not in without
-        and (rest_of is None or _share_labelled(one, rest_of) < _MOSTLY)
+        mask
+        for mask in masks
+        if settings.min_area_px <= mask.area_px <= most_px
+        and (limits is None or limits.admit(mask.area_px, mask.brightness))
+        and mask.key not in excluded
+        and (target is None or _labelled_share(mask, target) < _MAX_LABELLED_SHARE)
     ]
-    return sorted(chosen, key=lambda one: -one.record.predicted_iou)
+    return sorted(chosen, key=lambda mask: -mask.record.predicted_iou)
 
 
 def in_overlap_order(
-    proposals: Iterable[AutomaticMask], layering: OverlapOrder
+    masks: Iterable[AutomaticMask], overlap_order: OverlapOrder
 ) -> list[AutomaticMask]:
-    """Return proposals in the order in which they have the pixels that several of them cover."""
-    if layering is OverlapOrder.SMALLER:
-        return sorted(proposals, key=lambda one: one.area_px)
-    if layering is OverlapOrder.BETTER:
-        return sorted(proposals, key=lambda one: -one.quality)
-    return sorted(proposals, key=lambda one: (-one.tile.side, one.point_xy[::-1]))
+    """Return masks in the order in which they get the pixels that several of them cover."""
+    if overlap_order is OverlapOrder.SMALLER:
+        return sorted(masks, key=lambda mask: mask.area_px)
+    if overlap_order is OverlapOrder.BETTER:
+        return sorted(masks, key=lambda mask: -mask.quality)
+    return sorted(masks, key=lambda mask: (-mask.tile.side, mask.point_xy[::-1]))
 
 
-def _proposals(one: TileMasks, settings: AutomaticRunSettings) -> list[AutomaticMask]:
-    """Return what a tile has; at once if the settings are those of the last time."""
-    published, size = _published(settings, one.found), one.found.original_size
-    if published not in one.chosen:
-        proposals = []
-        for record in one.found.select(published):
+def _masks_of_tile(tile_masks: TileMasks, settings: AutomaticRunSettings) -> list[AutomaticMask]:
+    """Return the masks of a tile; at once if the settings are those of the last call."""
+    mask_set = tile_masks.mask_set
+    published, size = _published(settings, mask_set), mask_set.original_size
+    if published not in tile_masks.chosen:
+        masks = []
+        for record in mask_set.select(published):
             crop = record.crop
-            brightness = mean_inside(one.gray, size, crop.mask, crop.top, crop.left)
-            proposals.append(AutomaticMask(record, one.tile, size, brightness))
-        one.chosen.clear()
-        one.chosen[published] = proposals
-    return one.chosen[published]
+            brightness = mean_inside(tile_masks.gray, size, crop.mask, crop.top, crop.left)
+            masks.append(AutomaticMask(record, tile_masks.tile, size, brightness))
+        tile_masks.chosen.clear()
+        tile_masks.chosen[published] = masks
+    return tile_masks.chosen[published]
 
 
-def _published(settings: AutomaticRunSettings, found: MaskSet) -> AutomaticSettings:
-    """Return settings that do not ask for what was not decoded."""
-    wanted = settings.published()
-    names = found.settings.needing_another_run(wanted)
-    decoded = {name: getattr(found.settings, name) for name in names}
+def _published(settings: AutomaticRunSettings, mask_set: MaskSet) -> AutomaticSettings:
+    """Return settings that do not ask for masks that were not decoded."""
+    wanted = settings.published
+    names = mask_set.settings.needing_another_run(wanted)
+    decoded = {name: getattr(mask_set.settings, name) for name in names}
     return replace(
-        wanted, **decoded, pred_iou_thresh=max(wanted.pred_iou_thresh, found.lowest_pred_iou)
+        wanted, **decoded, pred_iou_thresh=max(wanted.pred_iou_thresh, mask_set.lowest_pred_iou)
     )
 
 
-def _edges(proposal: AutomaticMask) -> tuple[float, float, float, float]:
-    rows, columns = proposal.span
+def _edges(mask: AutomaticMask) -> tuple[float, float, float, float]:
+    rows, columns = mask.span
     return columns.start - 0.5, rows.start - 0.5, columns.stop - 0.5, rows.stop - 0.5
 
 
-def _without_similar(proposals: list[AutomaticMask], iou_thresh: float) -> list[AutomaticMask]:
-    """Keep of masks with like boxes that of the smallest tile, as published for crops."""
+def _without_similar(masks: list[AutomaticMask], iou_thresh: float) -> list[AutomaticMask]:
+    """Of masks with similar boxes keep that of the smallest tile, as published for crops."""
     from napari_sam.model.automatic.mask_ops import non_maximum_suppression
 
-    if not proposals:
+    if not masks:
         return []
-    boxes = np.array([_edges(one) for one in proposals])
+    boxes = np.array([_edges(mask) for mask in masks])
     # Between tiles of one size, the better mask stays: a predicted IoU is about 1 at most.
-    scores = np.array([-one.tile.height * one.tile.width * 2 for one in proposals], float)
-    scores += np.array([one.record.predicted_iou for one in proposals])
-    return [proposals[index] for index in non_maximum_suppression(boxes, scores, iou_thresh)]
+    scores = np.array([-mask.tile.height * mask.tile.width * 2 for mask in masks], float)
+    scores += np.array([mask.record.predicted_iou for mask in masks])
+    return [masks[index] for index in non_maximum_suppression(boxes, scores, iou_thresh)]
 
 
-def _share_labelled(proposal: AutomaticMask, plane: LabelsPlane) -> float:
+def _labelled_share(mask: AutomaticMask, plane: LabelsPlane) -> float:
     labelled = total = 0
-    for mask, top, left in proposal.blocks():
-        height, width = mask.shape
+    for pixels, top, left in mask.blocks():
+        height, width = pixels.shape
         labels = plane.read(slice(top, top + height), slice(left, left + width))
-        labelled += int(np.count_nonzero(labels[mask]))
-        total += int(np.count_nonzero(mask))
+        labelled += int(np.count_nonzero(labels[pixels]))
+        total += int(np.count_nonzero(pixels))
     return labelled / max(1, total)

@@ -1,4 +1,4 @@
-"""Proposals as a picture of labels, small enough to be drawn at once, and as a table."""
+"""Automatic masks as a picture of labels, small enough to be drawn at once, and as a table."""
 
 from __future__ import annotations
 
@@ -9,34 +9,35 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.automatic.masks import AutomaticMask, Key, in_overlap_order
+from napari_sam.session.automatic.masks import AutomaticMask, MaskKey, in_overlap_order
 from napari_sam.session.automatic.settings import OverlapOrder
 
 _LONGEST_PX: Final = 2048
-"""Of a picture; that of a larger plane has every n-th pixel."""
-_MOST: Final = int(np.iinfo(np.uint16).max)
+"""Longest side of a picture; that of a larger plane shows every n-th pixel."""
+_MAX_MASKS: Final = int(np.iinfo(np.uint16).max)
 
 
 @dataclass(frozen=True, eq=False)
 class AutomaticPicture:
-    """Proposals, and what they look like."""
+    """Automatic masks, and what they look like."""
 
-    proposals: tuple[AutomaticMask, ...]  # the highest predicted IoU first
-    label_ids: tuple[int, ...]  # of each, in the picture
+    masks: tuple[AutomaticMask, ...]  # the highest predicted IoU first
+    label_ids: tuple[int, ...]  # of each mask, in the picture
     labels: NDArray[np.uint16]  # the picture
     step: int  # pixels of the plane, along each axis, that a pixel of the picture stands for
-    covered: int  # how many proposals have no pixel in the picture, because others cover them
-    table: dict[str, list[Any]]  # A column each; all proposals, also those that are covered
+    covered_count: int  # masks without a pixel in the picture, because others cover them
+    table: dict[str, list[Any]]  # a column each; all masks, also those that are covered
 
 
-def _row(one: AutomaticMask, label_id: int, shown_px: int) -> dict[str, Any]:
-    rows, columns = one.span
-    x, y = one.point_xy
+def _row(mask: AutomaticMask, label_id: int, shown_px: int) -> dict[str, Any]:
+    rows, columns = mask.span
+    x, y = mask.point_xy
+    tile = mask.tile
     return {
         "index": label_id,
-        "predicted_iou": round(one.record.predicted_iou, 4),
-        "stability_score": round(one.record.stability_score, 4),
-        "area_px": round(one.area_px),
+        "predicted_iou": round(mask.record.predicted_iou, 4),
+        "stability_score": round(mask.record.stability_score, 4),
+        "area_px": round(mask.area_px),
         "shown_px": shown_px,
         "box_x0": columns.start,
         "box_y0": rows.start,
@@ -44,7 +45,7 @@ def _row(one: AutomaticMask, label_id: int, shown_px: int) -> dict[str, Any]:
         "box_y1": rows.stop - 1,
         "point_x": round(x, 1),
         "point_y": round(y, 1),
-        "tile": f"{one.tile.left},{one.tile.top} {one.tile.width}x{one.tile.height}",
+        "tile": f"{tile.left},{tile.top} {tile.width}x{tile.height}",
     }
 
 
@@ -54,43 +55,44 @@ def step_for(shape: tuple[int, int]) -> int:
 
 
 class Painter:
-    """Paints proposals; one that comes again keeps its colour. For one thread."""
+    """Paints automatic masks; a mask that is painted again keeps its colour. For one thread."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self._step = step_for(shape)
         self._shape = tuple(-(-length // self._step) for length in shape)
-        self._label_ids: dict[Key, int] = {}
+        self._label_ids: dict[MaskKey, int] = {}
 
-    def paint(self, proposals: Sequence[AutomaticMask], layering: OverlapOrder) -> AutomaticPicture:
-        """Return a picture of proposals."""
-        proposals = proposals[:_MOST]
-        if len(self._label_ids) + len(proposals) > _MOST:
+    def paint(
+        self, masks: Sequence[AutomaticMask], overlap_order: OverlapOrder
+    ) -> AutomaticPicture:
+        """Return a picture of masks."""
+        masks = masks[:_MAX_MASKS]
+        if len(self._label_ids) + len(masks) > _MAX_MASKS:
             self._label_ids.clear()
-        label_ids = {one.key: self._label_id(one.key) for one in proposals}
+        label_ids = {mask.key: self._label_id(mask.key) for mask in masks}
         labels = np.zeros(self._shape, np.uint16)
-        for one in reversed(in_overlap_order(proposals, layering)):
-            self._paint(labels, one, label_ids[one.key])
-        shown = np.bincount(labels.ravel(), minlength=len(self._label_ids) + 1) * self._step**2
-        rows = [_row(one, label_ids[one.key], int(shown[label_ids[one.key]])) for one in proposals]
+        for mask in reversed(in_overlap_order(masks, overlap_order)):
+            region, pixels = sampled(mask, self._step)
+            labels[region][pixels] = label_ids[mask.key]
+        shown_px = np.bincount(labels.ravel(), minlength=len(self._label_ids) + 1) * self._step**2
+        rows = [
+            _row(mask, label_ids[mask.key], int(shown_px[label_ids[mask.key]])) for mask in masks
+        ]
         return AutomaticPicture(
-            tuple(proposals),
-            tuple(label_ids[one.key] for one in proposals),
+            tuple(masks),
+            tuple(label_ids[mask.key] for mask in masks),
             labels,
             self._step,
             sum(row["shown_px"] == 0 for row in rows),
             {name: [row[name] for row in rows] for name in (rows[0] if rows else ())},
         )
 
-    def _label_id(self, key: Key) -> int:
+    def _label_id(self, key: MaskKey) -> int:
         return self._label_ids.setdefault(key, len(self._label_ids) + 1)
 
-    def _paint(self, labels: NDArray[np.uint16], one: AutomaticMask, label_id: int) -> None:
-        region, mask = sampled(one, self._step)
-        labels[region][mask] = label_id
 
-
-def sampled(one: AutomaticMask, step: int) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
-    """Return where a proposal lies in a picture, and its mask (h, w) there."""
-    spans = [slice(span.start // step, -(-span.stop // step)) for span in one.span]
+def sampled(mask: AutomaticMask, step: int) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+    """Return where a mask lies in a picture, and its pixels (h, w) there."""
+    spans = [slice(span.start // step, -(-span.stop // step)) for span in mask.span]
     rows, columns = (np.arange(span.start, span.stop) * step + step // 2 for span in spans)
-    return (spans[0], spans[1]), one.at(rows, columns)
+    return (spans[0], spans[1]), mask.at(rows, columns)

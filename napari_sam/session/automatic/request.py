@@ -1,4 +1,4 @@
-"""Looking for everything in an image plane, tile by tile, on a thread of its own."""
+"""The request for an automatic run, and the run itself, tile by tile; for a thread of its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.automatic.settings import LOWEST_PRED_IOU, AutomaticRunSettings
+from napari_sam.session.automatic.similarity import ExistingObjects
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImagePlane, means
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
@@ -24,21 +25,21 @@ if TYPE_CHECKING:
     from napari_sam.model.automatic.mask_set import MaskSet
 
 _OVERLAP: Final = 1 / 4
-"""Share of a tile's side that neighbours have in common: what is smaller is whole in one."""
+"""Share of a tile's side that neighbours have in common: smaller objects are whole in one."""
 _GRAY_PX: Final = 512
-"""Longest side, about, of what is kept of a tile to tell how bright its masks are."""
+"""About the longest side of the gray image of a tile, for the brightness of its masks."""
 
 
 @dataclass(frozen=True, eq=False)
 class AutomaticRequest:
-    """What to look for, and where."""
+    """Where and how to generate masks."""
 
     plane: ImagePlane  # the image
-    tiles: tuple[Tile, ...]  # its parts that are looked at, each with a grid of points of its own
-    settings: AutomaticRunSettings  # which points, and which masks are kept at all
+    tiles: tuple[Tile, ...]  # its parts, each with a grid of points of its own
+    settings: AutomaticRunSettings  # which points, and which masks stay at all
     view: Box | None = None  # x0, y0, x1, y1: only points there
-    free_of: LabelsPlane | None = None  # only points where these labels have none
-    keep_logits: bool = False  # whether edges are to be drawn of the masks
+    existing: ExistingObjects | None = None  # only points outside their labels, masks like them
+    keep_logits: bool = False  # whether edges will be detected from the masks
 
     def is_wanted(self, points_xy: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Tell which of (N, 2) points, x and y in the plane, are to be decoded."""
@@ -46,8 +47,8 @@ class AutomaticRequest:
         if self.view is not None:
             x0, y0, x1, y1 = self.view
             wanted &= ((points_xy >= (x0, y0)) & (points_xy <= (x1, y1))).all(axis=1)
-        if self.free_of is not None:
-            wanted[wanted] = ~_are_labelled(self.free_of, points_xy[wanted])
+        if self.existing is not None:
+            wanted[wanted] = ~_are_labelled(self.existing.target, points_xy[wanted])
         return wanted
 
 
@@ -64,19 +65,19 @@ def _are_labelled(labels: LabelsPlane, points_xy: NDArray[np.float64]) -> NDArra
 
 @dataclass(frozen=True, eq=False)
 class TileMasks:
-    """What was found in a tile so far."""
+    """The masks of a tile so far."""
 
-    tile: Tile  # where
-    found: MaskSet  # in the pixels of the tile as they were read
-    gray: NDArray[np.uint8]  # what the model got, made small
-    # by published settings: what they choose
+    tile: Tile
+    mask_set: MaskSet  # in the pixels of the tile as they were read
+    gray: NDArray[np.uint8]  # the pixels that the model got, made small
+    # the masks that published settings choose
     chosen: dict[AutomaticSettings, list[Any]] = field(default_factory=dict)
 
 
 def automatic_tiles(
     whole: Tile, finest_px: int | None = None, view: Box | None = None
 ) -> tuple[Tile, ...]:
-    """Return the tiles in which a plane is looked at: the whole of it, then smaller ones."""
+    """Return the tiles of a run: the whole plane, then smaller tiles."""
     tiles = [whole]
     if finest_px is not None and finest_px < whole.side:
         spans = [_spans(length, finest_px) for length in whole.size]
@@ -97,22 +98,24 @@ def _meet(box: Box, other: Box) -> bool:
 
 
 def generate_tile_masks(
-    search: AutomaticRequest,
+    request: AutomaticRequest,
     embedder: Embedder,
     job: Job,
     yield_to_foreground: Callable[[], None],
-    on_found: Callable[[int, float, TileMasks], None],
+    on_masks: Callable[[int, float, TileMasks], None],
 ) -> None:
-    """Find masks in one tile after the other."""
+    """Generate masks in one tile after the other."""
     yield_to_foreground()
     engine = embedder.load()
-    for number, tile in enumerate(search.tiles):
-        image, embedding = _read(search, tile, engine, embedder, job, yield_to_foreground)
-        _search_tile(search, number, image, embedding, engine, yield_to_foreground, on_found)
+    for tile_index, tile in enumerate(request.tiles):
+        image, embedding = _read(request, tile, engine, embedder, job, yield_to_foreground)
+        _generate_in_tile(
+            request, tile_index, image, embedding, engine, yield_to_foreground, on_masks
+        )
 
 
 def _read(
-    search: AutomaticRequest,
+    request: AutomaticRequest,
     tile: Tile,
     engine: Engine,
     embedder: Embedder,
@@ -120,50 +123,51 @@ def _read(
     yield_to_foreground: Callable[[], None],
 ) -> tuple[NDArray[np.uint8], ImageEmbedding | None]:
     """Return the pixels of a tile, and its embedding if that is kept anyway."""
-    plane = search.plane
-    known = embedder.find(plane, tile)
-    if known is None and tile == TilePyramid(plane.shape, embedder.spec).whole:
-        known = embedder.embed(plane, tile, job, lambda _: yield_to_foreground())
+    plane = request.plane
+    embedded = embedder.find(plane, tile)
+    if embedded is None and tile == TilePyramid(plane.shape, embedder.spec).whole:
+        embedded = embedder.embed(plane, tile, job, lambda _: yield_to_foreground())
     image = plane.read(embedder.spec.input_side, tile, yield_to_foreground)
-    # One that was brought along may have been made of other pixels.
-    is_of_image = known is not None and known.embedding.original_size == image.shape[:2]
-    return image, known.embedding if known is not None and is_of_image else None
+    # An imported one may be of other pixels.
+    is_of_image = embedded is not None and embedded.embedding.original_size == image.shape[:2]
+    return image, embedded.embedding if embedded is not None and is_of_image else None
 
 
-def _search_tile(
-    search: AutomaticRequest,
-    number: int,
+def _generate_in_tile(
+    request: AutomaticRequest,
+    tile_index: int,
     image: NDArray[np.uint8],
     embedding: ImageEmbedding | None,
     engine: Engine,
     yield_to_foreground: Callable[[], None],
-    on_found: Callable[[int, float, TileMasks], None],
+    on_masks: Callable[[int, float, TileMasks], None],
 ) -> None:
     from napari_sam.model.automatic.generate import generate_masks
 
-    tile, settings = search.tiles[number], search.settings.published()
+    tile, settings = request.tiles[tile_index], request.settings.published
     gray = _small_gray(image)
     factor = np.array([tile.width / image.shape[1], tile.height / image.shape[0]])
     corner = np.array([tile.left, tile.top])
-    so_far: list[MaskSet] = []
+    mask_set: MaskSet | None = None
 
     def on_batch(done: int, total: int, new: MaskSet) -> None:
-        so_far[:] = [so_far[0] + new] if so_far else [new]
-        on_found(number, done / total, TileMasks(tile, so_far[0], gray))
+        nonlocal mask_set
+        mask_set = new if mask_set is None else mask_set + new
+        on_masks(tile_index, done / total, TileMasks(tile, mask_set, gray))
         yield_to_foreground()
 
-    found = generate_masks(
+    complete = generate_masks(
         engine,
         image,
         settings,
         embedding=embedding,
         lowest_pred_iou=LOWEST_PRED_IOU,
-        keep_logits=search.keep_logits,
-        is_wanted=lambda xy: search.is_wanted(xy * factor + (factor - 1) / 2 + corner),
+        keep_logits=request.keep_logits,
+        is_wanted=lambda xy: request.is_wanted(xy * factor + (factor - 1) / 2 + corner),
         on_batch=on_batch,
         on_block=lambda *_: yield_to_foreground(),
     )
-    on_found(number, 1.0, TileMasks(tile, found, gray))
+    on_masks(tile_index, 1.0, TileMasks(tile, complete, gray))
 
 
 def _small_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -8,10 +8,9 @@ from scipy.ndimage import distance_transform_edt
 from skimage.draw import disk, polygon, rectangle
 from skimage.segmentation import find_boundaries
 
+from napari_sam.engine.automatic_presets import EDGE_SETTINGS, PROPOSAL_SETTINGS
 from napari_sam.engine.automatic_settings import AutomaticSettings
 from napari_sam.model.automatic.by_products import (
-    EDGE_SETTINGS,
-    PROPOSAL_SETTINGS,
     detect_edges,
     object_proposals,
 )

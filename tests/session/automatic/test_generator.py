@@ -1,34 +1,33 @@
-"""Finding everything, or the rest, without a window; with few points."""
+"""Automatic masks without a window; with few points."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import skimage.data
 
+from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import AnnotationSession, ArrayPlane, ImagePlane, ModelChoice, Prompts
 from napari_sam.session.automatic.masks import in_overlap_order
 from napari_sam.session.automatic.request import AutomaticRequest, automatic_tiles
-from napari_sam.session.automatic.settings import PRESETS, AutomaticRunSettings, OverlapOrder
+from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
 from napari_sam.session.automatic.similarity import ExistingObjects
 from napari_sam.session.image.tiles import Tile, TilePyramid
 
 TIMEOUT_S = 120
 COINS = skimage.data.coins()
-FEW = AutomaticRunSettings(points_per_side=6, points_per_batch=9)
+FEW = AutomaticRunSettings().with_values(points_per_side=6, points_per_batch=9)
 
 
 class Heard:
     def __init__(self, session):
-        search = session.automatic
+        automatic = session.automatic
         self.states, self.pictures, self.warnings, self.edges = [], [], [], []
-        search.changed.connect(self.states.append)
-        search.pictured.connect(self.pictures.append)
+        automatic.changed.connect(self.states.append)
+        automatic.picture_changed.connect(self.pictures.append)
         session.notifier.warned.connect(self.warnings.append)
-        search.edges_found.connect(lambda _, edges: self.edges.append(edges))
+        automatic.edges_detected.connect(lambda _, edges: self.edges.append(edges))
 
 
 @pytest.fixture
@@ -51,8 +50,8 @@ def whole(plane=None, settings=FEW, **more):
     return AutomaticRequest(plane, automatic_tiles(whole_of(plane)), settings, **more)
 
 
-def find(session, search, rest=None):
-    session.automatic.start(search, rest)
+def generate(session, request):
+    session.automatic.start(request)
     session.wait_until_idle(TIMEOUT_S)
     return session.automatic.picture
 
@@ -61,60 +60,60 @@ def test_masks_appear_while_they_are_found_and_are_chosen_anew_without_decoding(
     opened, remembering_predictor, monkeypatch
 ):
     session, _, heard = opened
-    picture = find(session, whole())
+    picture = generate(session, whole())
     assert [round(s.fraction * 36) for s in heard.states if s.is_running][1:] == [9, 18, 27, 36, 36]
     assert not session.automatic.state.is_running
-    counts = [len(one.proposals) for one in heard.pictures if one is not None]
+    counts = [len(one.masks) for one in heard.pictures if one is not None]
     assert counts == sorted(counts)
     assert counts[-1] > 5
-    scores = [one.record.predicted_iou for one in picture.proposals]
+    scores = [one.record.predicted_iou for one in picture.masks]
     assert scores == sorted(scores, reverse=True)
     assert min(scores) > 0.88
 
     monkeypatch.setattr(remembering_predictor, "decode_batch", None)
-    search = session.automatic
-    search.refine(replace(FEW, pred_iou_thresh=0.6, stability_score_thresh=0.7))
+    automatic = session.automatic
+    automatic.refine(FEW.with_values(pred_iou_thresh=0.6, stability_score_thresh=0.7))
     session.wait_until_idle(TIMEOUT_S)
-    assert len(search.picture.proposals) > counts[-1]
-    search.refine(replace(FEW, min_area_px=1000, max_area_px=3000))
+    assert len(automatic.picture.masks) > counts[-1]
+    automatic.refine(FEW.with_values(min_area_px=1000, max_area_px=3000))
     session.wait_until_idle(TIMEOUT_S)
-    areas = [one.area_px for one in search.picture.proposals]
+    areas = [one.area_px for one in automatic.picture.masks]
     assert areas
     assert 1000 <= min(areas) <= max(areas) <= 3000
     kept = {
         one.key: label_id
-        for one, label_id in zip(search.picture.proposals, search.picture.label_ids, strict=True)
+        for one, label_id in zip(automatic.picture.masks, automatic.picture.label_ids, strict=True)
     }
-    before = dict(zip((p.key for p in picture.proposals), picture.label_ids, strict=True))
+    before = dict(zip((p.key for p in picture.masks), picture.label_ids, strict=True))
     assert kept.items() <= before.items()  # what comes again has its colour
-    search.refine(replace(FEW, points_per_side=30))  # masks of those are not known: ours stay
+    automatic.refine(FEW.with_values(points_per_side=30))  # masks of those are not known: ours stay
     session.wait_until_idle(TIMEOUT_S)
-    assert len(search.picture.proposals) == counts[-1]
+    assert len(automatic.picture.masks) == counts[-1]
     assert heard.warnings == []
 
 
 def test_which_mask_shows_is_a_choice_and_all_are_in_the_table(opened):
     session, _, _ = opened
-    lax = replace(FEW, pred_iou_thresh=0.5, stability_score_thresh=0.5, max_share=0.5)
-    picture = find(session, whole(settings=lax))
-    for layering in OverlapOrder:
-        session.automatic.refine(replace(lax, layering=layering))
+    lax = FEW.with_values(pred_iou_thresh=0.5, stability_score_thresh=0.5, max_share=0.5)
+    picture = generate(session, whole(settings=lax))
+    for overlap_order in OverlapOrder:
+        session.automatic.refine(lax.with_values(overlap_order=overlap_order))
         session.wait_until_idle(TIMEOUT_S)
         picture = session.automatic.picture
-        first = in_overlap_order(picture.proposals, layering)[0]
-        number = picture.label_ids[picture.proposals.index(first)]
+        first = in_overlap_order(picture.masks, overlap_order)[0]
+        number = picture.label_ids[picture.masks.index(first)]
         row = picture.table["index"].index(number)
         assert picture.table["shown_px"][row] == picture.table["area_px"][row]
-        assert len(picture.table["index"]) == len(picture.proposals)
+        assert len(picture.table["index"]) == len(picture.masks)
         shown = set(np.unique(picture.labels)) - {0}
-        assert picture.covered == len(picture.proposals) - len(shown)
+        assert picture.covered_count == len(picture.masks) - len(shown)
 
 
 def test_kept_masks_are_objects_like_any_other(opened):
     session, labels, _ = opened
-    picture = find(session, whole(settings=replace(FEW, max_share=0.1)))
+    picture = generate(session, whole(settings=FEW.with_values(max_share=0.1)))
     target = session._editing.target
-    inner = in_overlap_order(picture.proposals, OverlapOrder.SMALLER)
+    inner = in_overlap_order(picture.masks, OverlapOrder.SMALLER)
     session.objects.add([one.object_record(target, one.object_state()) for one in inner])
     session.wait_until_idle(TIMEOUT_S)
     records = list(target.labels.book)
@@ -142,9 +141,9 @@ def test_kept_masks_are_objects_like_any_other(opened):
 def test_only_points_in_sight(opened):
     session, _, heard = opened
     view = (0, 0, 190, 302)
-    picture = find(session, whole(view=view))
+    picture = generate(session, whole(view=view))
     assert [round(s.fraction * 18) for s in heard.states if s.is_running][1:] == [9, 18, 18]
-    assert max(one.point_xy[0] for one in picture.proposals) <= 190
+    assert max(one.point_xy[0] for one in picture.masks) <= 190
 
 
 def test_the_rest_is_like_what_was_accepted_and_lies_beside_it(opened):
@@ -153,68 +152,69 @@ def test_the_rest_is_like_what_was_accepted_and_lies_beside_it(opened):
     session.wait_until_idle(TIMEOUT_S)
     session.accept()
     target = session._editing.target
-    search = whole(settings=replace(FEW, points_per_side=8), free_of=target)
     (record,) = target.labels.book
-    picture = find(session, search, ExistingObjects(target, (record,)))
-    assert len(picture.proposals) >= 5
-    for one in picture.proposals:
+    existing = ExistingObjects(target, (record,))
+    request = whole(settings=FEW.with_values(points_per_side=8), existing=existing)
+    picture = generate(session, request)
+    assert len(picture.masks) >= 5
+    for one in picture.masks:
         assert record.area_px / 2 <= one.area_px <= record.area_px * 2
         x, y = np.rint(one.point_xy).astype(int)
         assert labels[y, x] == 0
         assert one.brightness > 80  # coins, not what is between them
-    first = picture.proposals[0]
-    session.automatic.leave_out([first.key])
+    first = picture.masks[0]
+    session.automatic.exclude([first.key])
     session.wait_until_idle(TIMEOUT_S)
-    assert first.key not in {one.key for one in session.automatic.picture.proposals}
-    session.automatic.leave_out([])
+    assert first.key not in {one.key for one in session.automatic.picture.masks}
+    session.automatic.exclude([])
     session.wait_until_idle(TIMEOUT_S)
-    assert first.key in {one.key for one in session.automatic.picture.proposals}
+    assert first.key in {one.key for one in session.automatic.picture.masks}
 
 
 @pytest.mark.parametrize("stopped_by", ["cancel", "model"])
-def test_what_was_found_stays_when_the_search_is_stopped(opened, stopped_by):
+def test_masks_stay_when_the_run_is_stopped(opened, stopped_by):
     session, _, heard = opened
-    search = session.automatic
+    automatic = session.automatic
 
     def stop(state):
-        if state.found and stopped_by == "cancel":
-            search.cancel()
-        elif state.found:
+        if state.mask_count and stopped_by == "cancel":
+            automatic.cancel()
+        elif state.mask_count:
             session.set_model(ModelChoice(device="cpu"))
 
-    search.changed.connect(stop)
-    picture = find(session, whole(settings=replace(FEW, pred_iou_thresh=0.5)))
-    assert 0 < search.state.fraction < 1
-    assert not search.state.is_running
-    assert picture.proposals
-    told = [one for one in heard.warnings if "Another model is in use" in one]
+    automatic.changed.connect(stop)
+    picture = generate(session, whole(settings=FEW.with_values(pred_iou_thresh=0.5)))
+    assert 0 < automatic.state.fraction < 1
+    assert not automatic.state.is_running
+    assert picture.masks
+    told = [one for one in heard.warnings if "another model is in use" in one]
     assert len(told) == (stopped_by == "model")
 
 
 def test_a_click_is_answered_while_masks_are_found(opened):
     session, _, _ = opened
-    search, answered = session.automatic, []
+    automatic, answered = session.automatic, []
 
     def click(state):
-        if state.found and session.state.prompts.is_empty:
+        if state.mask_count and session.state.prompts.is_empty:
             session.set_prompts(Prompts(((104, 68),), (1,)))
 
     def note(state):
         if state.candidates is not None:
-            answered.append(search.state.is_running)
+            answered.append(automatic.state.is_running)
 
-    search.changed.connect(click)
+    automatic.changed.connect(click)
     session.changed.connect(note)
-    find(session, whole(settings=replace(FEW, points_per_batch=2)))
+    generate(session, whole(settings=FEW.with_values(points_per_batch=2)))
     assert answered[0]
     assert session.state.candidates is not None
 
 
 def test_edges_leave_what_is_offered_alone(opened):
     session, _, heard = opened
-    picture = find(session, whole())
-    edges = replace(FEW, pred_iou_thresh=0, stability_score_thresh=0)
-    session.automatic.find_edges(whole(settings=edges, keep_logits=True))
+    picture = generate(session, whole())
+    edges = FEW.with_values(pred_iou_thresh=0, stability_score_thresh=0)
+    session.automatic.start_edges(whole(settings=edges, keep_logits=True))
     session.wait_until_idle(TIMEOUT_S)
     (found,) = heard.edges
     assert found.shape == COINS.shape
@@ -229,15 +229,26 @@ def test_nothing_in_a_tiny_or_constant_image_is_no_error(opened, shape):
     session.set_image(plane)
     session.wait_until_idle(TIMEOUT_S)
     heard.warnings.clear()  # of a constant image, the session says so
-    find(session, whole(plane, replace(FEW, points_per_side=2, pred_iou_thresh=0)))
+    generate(session, whole(plane, FEW.with_values(points_per_side=2, pred_iou_thresh=0)))
     assert heard.warnings == []
 
 
-def test_senseless_settings_are_told(opened):
+def test_a_failed_run_is_reported(opened, remembering_predictor, monkeypatch):
     session, _, heard = opened
-    find(session, whole(settings=replace(FEW, crop_overlap_ratio=2.0)))
-    assert "crop_overlap_ratio is 2.0" in heard.warnings[0]
+
+    def fail(*_, **__):
+        raise ValueError("no masks today")
+
+    monkeypatch.setattr(remembering_predictor, "decode_batch", fail)
+    generate(session, whole())
+    assert "The automatic run failed" in heard.warnings[0]
+    assert "no masks today" in heard.warnings[0]
     assert not session.automatic.state.is_running
+
+
+def test_senseless_settings_are_refused():
+    with pytest.raises(ValueError, match=r"crop_overlap_ratio is 2\.0"):
+        FEW.with_values(crop_overlap_ratio=2.0)
 
 
 def test_small_tiles_of_a_large_plane(opened):
@@ -248,10 +259,12 @@ def test_small_tiles_of_a_large_plane(opened):
     assert tiles[0].size == plane.shape
     assert len(tiles) == 1 + 4
     session.set_image(plane)
-    search = AutomaticRequest(plane, tiles[:2], replace(FEW, max_share=0.1), view=(0, 0, 900, 900))
-    picture = find(session, search)
-    assert {one.tile for one in picture.proposals} == set(tiles[:2])
-    one = next(p for p in picture.proposals if p.tile == tiles[0])
+    request = AutomaticRequest(
+        plane, tiles[:2], FEW.with_values(max_share=0.1), view=(0, 0, 900, 900)
+    )
+    picture = generate(session, request)
+    assert {one.tile for one in picture.masks} == set(tiles[:2])
+    one = next(p for p in picture.masks if p.tile == tiles[0])
     rows, columns = one.span
     ((mask, top, left),) = one.blocks()
     assert (top, left, *mask.shape) == (
@@ -281,5 +294,5 @@ def test_tiles_cover_the_plane_with_an_overlap():
 def test_presets_make_sense():
     assert len({preset.name for preset in PRESETS}) == len(PRESETS) >= 1
     for preset in PRESETS:
-        assert preset.settings.published().points_per_batch == preset.settings.points_per_batch
+        assert AutomaticRunSettings.of_preset(preset).max_share == preset.max_share
         assert preset.advice

@@ -1,4 +1,4 @@
-"""What becomes of proposals, with masks made up: no model is needed."""
+"""The review of automatic masks, with synthetic masks: no model is needed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import pytest
 from napari_sam.model import MaskCrop
 from napari_sam.model.automatic.mask_set import MaskRecord
 from napari_sam.session import AnnotationSession, ArrayPlane, Overlap
-from napari_sam.session.automatic import review as proposal_review
+from napari_sam.session.automatic import writing
 from napari_sam.session.automatic.masks import AutomaticMask, in_overlap_order
 from napari_sam.session.automatic.picture import Painter, step_for
-from napari_sam.session.automatic.review import AutomaticReview
 from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.objects.packed import PackedMask
@@ -41,19 +40,19 @@ class Opened:
         self.session = AnnotationSession()
         self.labels = np.zeros(SIZE, np.uint16)
         self.session.set_target(ArrayPlane(self.labels))
-        dispatcher = self.session._dispatcher
-        self.review = AutomaticReview(self.session, dispatcher)
-        self.review.is_here = True
+        self.review = self.session.automatic_review
+        self.review.follow_target()
+        self.review.set_here(True)
         self.warnings, self.added = [], []
         self.session.notifier.warned.connect(self.warnings.append)
-        self.review.added.connect(lambda *counts: self.added.append(counts))
+        self.review.writer.added.connect(lambda *counts: self.added.append(counts))
 
-    def keep(self, *proposals):
-        self.review.keep(proposals)
+    def accept(self, *masks):
+        self.review.accept(masks)
         self.wait()
 
     def wait(self):
-        while not (self.session.is_idle and self.review.is_idle):
+        while not self.session.is_idle:
             self.session._dispatcher.run_pending(0.05)
             self.session.wait_until_idle(TIMEOUT_S)
 
@@ -63,7 +62,7 @@ class Opened:
 
     @property
     def done(self):
-        return self.session.automatic._without
+        return self.session.automatic._excluded
 
     def areas(self):
         return {record.score: record.area_px for record in self.book}
@@ -73,23 +72,22 @@ class Opened:
 def opened():
     opened = Opened()
     yield opened
-    opened.review.close()
     opened.session.close()
 
 
 @pytest.mark.parametrize("overlap", [Overlap.KEEP, Overlap.REPLACE])
 @pytest.mark.parametrize(
-    ("layering", "big", "small"),
+    ("overlap_order", "big", "small"),
     [
         (OverlapOrder.SMALLER, 400 - 36, 36),
         (OverlapOrder.BETTER, 400, None),
         (OverlapOrder.FIRST, 400, None),
     ],
 )
-def test_the_rule_says_which_mask_gets_the_pixels(opened, overlap, layering, big, small):
+def test_the_rule_says_which_mask_gets_the_pixels(opened, overlap, overlap_order, big, small):
     opened.session.objects.overlap = overlap
-    opened.session.automatic.settings = AutomaticRunSettings(layering=layering)
-    opened.keep(SMALL, ALONE, BIG)
+    opened.session.automatic.settings = AutomaticRunSettings(overlap_order=overlap_order)
+    opened.accept(SMALL, ALONE, BIG)
     expected = {0.95: big, 0.85: 100} | ({0.9: small} if small else {})
     labels = opened.labels
     shown = {r.score: int((labels == r.label_id).sum()) for r in opened.book}
@@ -98,44 +96,42 @@ def test_the_rule_says_which_mask_gets_the_pixels(opened, overlap, layering, big
 
 
 def test_objects_that_are_there_are_treated_as_the_session_is_told(opened):
-    opened.keep(ALONE)
+    opened.accept(ALONE)
     over = square(38, 38, 6, 0.7)
     for overlap, count in ((Overlap.REFUSE, 1), (Overlap.KEEP, 2), (Overlap.REPLACE, 2)):
         opened.session.objects.overlap = overlap
-        opened.keep(over)
+        opened.accept(over)
         assert len(opened.book) == count
         if count == 2:
             opened.session.undo()
             opened.wait()
-    assert opened.warnings == ["Nothing was kept: these masks lie on other objects."]
+    assert opened.warnings == ["No masks were accepted: they lie on other objects."]
     opened.session.objects.overlap = Overlap.REFUSE
-    opened.keep(over, BIG, SMALL)  # of the two that overlap, that on top
+    opened.accept(over, BIG, SMALL)  # of the two that overlap, that on top
     assert opened.areas() == {0.85: 100, 0.9: 36}
     assert opened.added == [(1, 2)]
 
 
 def test_only_masks_that_come_near_each_other_are_compared(opened, monkeypatch):
-    looked_at, overlap = [], proposal_review._overlap
-    monkeypatch.setattr(
-        proposal_review, "_overlap", lambda *two: looked_at.append(two) or overlap(*two)
-    )
+    looked_at, overlap = [], writing._overlap
+    monkeypatch.setattr(writing, "_overlap", lambda *two: looked_at.append(two) or overlap(*two))
     opened.session.objects.overlap = Overlap.REFUSE
     near = square(18, 18, 5, 0.7)
-    opened.keep(*(square(4 * k, 4 * n, 3, 0.9) for k in range(15) for n in range(20)), near)
+    opened.accept(*(square(4 * k, 4 * n, 3, 0.9) for k in range(15) for n in range(20)), near)
     assert 0 < len(looked_at) < 20
     assert len(opened.book) == 300
 
 
 def test_what_is_kept_gets_the_current_class(opened):
     opened.session.classes.add("nucleus")
-    opened.keep(BIG, ALONE)
+    opened.accept(BIG, ALONE)
     assert [one.class_name for one in opened.book] == ["nucleus"] * 2
 
 
 def test_what_was_kept_is_done_with_until_it_is_undone(opened):
-    opened.keep(BIG, ALONE)
+    opened.accept(BIG, ALONE)
     assert opened.done == {BIG.key, ALONE.key}
-    opened.keep(SMALL)  # nothing is left of it
+    opened.accept(SMALL)  # nothing is left of it
     assert opened.done == {BIG.key, ALONE.key}
     opened.session.undo()
     opened.wait()
@@ -148,8 +144,8 @@ def test_what_was_kept_is_done_with_until_it_is_undone(opened):
     assert len(opened.done) == 1
 
 
-def test_an_object_that_was_corrected_or_merged_is_still_that_of_its_proposal(opened):
-    opened.keep(BIG, ALONE)
+def test_a_corrected_or_merged_object_is_still_that_of_its_mask(opened):
+    opened.accept(BIG, ALONE)
     both = {BIG.key, ALONE.key}
     alone, big = sorted(opened.book, key=lambda one: one.score)
     # As when it is reopened and accepted: other prompts, another mask, the same number.
@@ -179,39 +175,39 @@ def test_an_object_that_was_corrected_or_merged_is_still_that_of_its_proposal(op
     made = ObjectRecord(0, (), (), 0, masks=(mask,))
     opened.session.objects.add([made])
     opened.wait()
-    assert 1 in opened.book  # an object with the number of one that is gone is another one
+    assert len(opened.book) == 1  # another object, whatever its label_id
     assert opened.done == set()
 
 
 def test_accepted_quickly_one_after_the_other(opened):
     picture = Painter(SIZE).paint([BIG, SMALL, ALONE], OverlapOrder.SMALLER)
-    opened.review.show(picture)
+    opened.session.automatic._show(picture)
     assert opened.review.current is None
     opened.review.step(-1)
     assert opened.review.current is ALONE
     opened.review.step(1)
     assert opened.review.current is BIG
     assert opened.review.summary == "1 of 3: predicted IoU 0.95"
-    opened.review.accept()
-    opened.review.reject()
+    opened.review.accept_current()
+    opened.review.reject_current()
     assert opened.review.current is ALONE
-    opened.review.accept()
+    opened.review.accept_current()
     assert opened.done == {BIG.key, SMALL.key, ALONE.key}  # at once, while they are written
     opened.wait()
     assert opened.areas() == {0.95: 400, 0.85: 100}
     opened.session.undo()
     opened.wait()
     assert opened.done == {BIG.key, SMALL.key}  # each is a step of its own
-    opened.review.bring_back()
+    opened.review.restore_rejected()
     assert opened.done == {BIG.key}
 
 
 def test_nothing_is_kept_elsewhere_or_nowhere(opened):
-    opened.review.is_here = False
-    opened.keep(BIG)
-    opened.review.is_here = True
+    opened.review.set_here(False)
+    opened.accept(BIG)
+    opened.review.set_here(True)
     opened.session.set_target(None)
-    opened.keep(BIG)
+    opened.accept(BIG)
     assert "another image or slice" in opened.warnings[0]
     assert "choose a Labels layer" in opened.warnings[1]
     assert not opened.labels.any()
@@ -258,12 +254,12 @@ def test_masks_are_kept_though_the_slider_moves_while_that_is_prepared(opened):
     same.labels = plane.labels
     for number, shown in enumerate((same, None), start=1):
         opened.session.set_target(plane)
-        opened.review.keep([BIG, ALONE][number - 1 : number])
+        opened.review.accept([BIG, ALONE][number - 1 : number])
         opened.session.set_target(shown)
         opened.wait()
         assert (opened.warnings, len(plane.labels.book)) == ([], number)
     opened.session.set_target(plane)
-    opened.review.keep([SMALL])
+    opened.review.accept([SMALL])
     opened.session.set_target(other)
     opened.wait()
     assert "Another target" in opened.warnings.pop()

@@ -1,0 +1,137 @@
+"""The automatic masks on offer: how many there are, and what to do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from napari_sam._qt.buttons import button_row, signal_button
+from napari_sam._qt.shortcut_texts import ShortcutTexts
+
+
+class AutomaticResultsBox(QWidget):
+    """Buttons that accept, reject and discard masks, show them one by one, or derive layers."""
+
+    accept_all_requested = Signal()
+    discard_requested = Signal()
+    accept_requested = Signal()
+    reject_requested = Signal()
+    step_requested = Signal(int)
+    show_all_requested = Signal()
+    restore_rejected_requested = Signal()
+    boxes_requested = Signal()
+    edges_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._elsewhere = ""
+        self._has_masks = self._is_reviewing = self._is_running = self._can_start = False
+        self._texts = ShortcutTexts()
+        self.outcome = QLabel()
+        self.outcome.setWordWrap(True)
+        self.review = QLabel()
+        self._build_buttons()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.outcome)
+        column.addLayout(button_row(self.accept_all, self.discard))
+        column.addLayout(button_row(self.previous, self.next, self.accept, self.reject))
+        column.addLayout(button_row(self.review, self.show_all, self.restore_rejected))
+        column.addLayout(button_row(self.boxes, self.edges))
+        self.show_masks(0, 0, 0)
+        self.show_review("")
+
+    def _build_buttons(self) -> None:
+        texts = self._texts
+        self.accept_all = signal_button("Accept all", self.accept_all_requested)
+        texts.add(
+            self.accept_all.setToolTip,
+            "Write all masks that pass the filters into the target as objects (undone in one step)",
+            "undo",
+        )
+        self.discard = signal_button(
+            "Discard", self.discard_requested, tooltip="Remove all masks that were not accepted"
+        )
+        self.previous = signal_button("◂", self.step_requested, -1)
+        texts.add(self.previous.setToolTip, "Show the previous mask alone", "previous")
+        self.next = signal_button("▸", self.step_requested, 1)
+        texts.add(self.next.setToolTip, "Show the next mask alone", "next")
+        for arrow in (self.previous, self.next):
+            arrow.setMaximumWidth(32)
+        self.accept = signal_button(
+            "",
+            self.accept_requested,
+            tooltip="Write this mask into the target as an object, and show the next",
+        )
+        texts.add(self.accept.setText, "Accept", "accept")
+        self.reject = signal_button(
+            "", self.reject_requested, tooltip="Leave this mask out, and show the next"
+        )
+        texts.add(self.reject.setText, "Reject", "reject")
+        self.show_all = signal_button(
+            "Show all", self.show_all_requested, tooltip="Show all masks again"
+        )
+        self.restore_rejected = signal_button(
+            "", self.restore_rejected_requested, tooltip="Offer the rejected masks again"
+        )
+        self.boxes = signal_button(
+            "Boxes",
+            self.boxes_requested,
+            tooltip="Add a Shapes layer with the boxes of all shown masks, ranked by score "
+            "(object proposals)",
+        )
+        self.edges = signal_button(
+            "Edges",
+            self.edges_requested,
+            tooltip="Detect edges as in the paper: 16 x 16 points, thinned edges of all their "
+            "masks, as a new Image layer. Large images are processed at the overview resolution",
+        )
+
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """Name these keys in the texts, by command."""
+        self._texts.show(keys)
+
+    def show_plane(self, elsewhere: str, *, can_start: bool) -> None:
+        """Show where the masks lie if not on the shown plane, else ""."""
+        self._elsewhere, self._can_start = elsewhere, can_start
+        self._enable()
+
+    def show_running(self, is_running: bool, *, can_start: bool) -> None:
+        """Enable what is possible during a run, or without one."""
+        self._is_running, self._can_start = is_running, can_start
+        self._enable()
+
+    def show_masks(self, count: int, covered: int, rejected: int, remark: str = "") -> None:
+        """Show how many masks are on offer, covered by others, and rejected."""
+        self._has_masks = count > 0
+        self.accept_all.setText(f"Accept all {count:,}" if count else "Accept all")
+        text = "1 mask" if count == 1 else f"{count:,} masks"
+        if covered:
+            text += f", {covered:,} of them below others"
+        if self._elsewhere:
+            text += f". They belong to {self._elsewhere}: go there to accept them."
+        self.outcome.setText(f"{text}. {remark}" if remark else text)
+        self.outcome.setVisible(count > 0 or bool(remark))
+        self.restore_rejected.setText(f"Restore {rejected} rejected")
+        self.restore_rejected.setVisible(rejected > 0)
+        self._enable()
+
+    def show_review(self, text: str) -> None:
+        """Show which mask is shown alone; empty: none."""
+        self.review.setText(text)
+        self.review.setVisible(bool(text))
+        self.show_all.setVisible(bool(text))
+        self._is_reviewing = bool(text)
+        self._enable()
+
+    def _enable(self) -> None:
+        can_accept = self._has_masks and not self._elsewhere
+        for button in (self.accept_all, self.previous, self.next):
+            button.setEnabled(can_accept)
+        for button in (self.accept, self.reject):
+            button.setEnabled(can_accept and self._is_reviewing)
+        self.discard.setEnabled(self._has_masks or self._is_running)
+        self.boxes.setEnabled(self._has_masks)
+        self.edges.setEnabled(self._can_start)

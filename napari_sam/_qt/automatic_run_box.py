@@ -1,0 +1,175 @@
+"""The controls that start a run of automatic masks, and its progress."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QProgressBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam._qt.buttons import button_row, signal_button
+from napari_sam.engine.automatic_presets import PRESETS
+from napari_sam.session.automatic.generator import AutomaticState
+from napari_sam.session.automatic.request import automatic_tiles
+from napari_sam.session.automatic.settings import AutomaticRunSettings
+from napari_sam.session.image.tiles import Tile
+
+_TILES_PX: Final = (4096, 2048, 1024, 512, 256)
+_CUSTOM: Final = "custom settings"
+_POINTS_PER_SIDE: Final = 32
+"""Of the published grid."""
+
+
+class AutomaticRunBox(QWidget):
+    """Preset, detail, the buttons that start a run, and the progress."""
+
+    preset_chosen = Signal(AutomaticRunSettings)
+    preview_requested = Signal()
+    whole_requested = Signal()
+    remaining_requested = Signal()
+    cancel_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._settings = AutomaticRunSettings()
+        self._shape: tuple[int, int] | None = None
+        self._input_side = 1
+        self._is_running = False
+        self.preset = QComboBox()
+        for index, preset in enumerate(PRESETS):
+            self.preset.addItem(preset.name)
+            self.preset.setItemData(index, preset.advice, Qt.ItemDataRole.ToolTipRole)
+        self.preset.activated.connect(self._on_preset)
+        self.detail = QComboBox()
+        self.detail.currentIndexChanged.connect(self._show_cost)
+        self.preview = signal_button(
+            "Preview in view",
+            self.preview_requested,
+            tooltip="Try these settings on the visible region only",
+        )
+        self.whole = signal_button("Whole image", self.whole_requested)
+        self.remaining = signal_button(
+            "Remaining objects",
+            self.remaining_requested,
+            tooltip="Search the whole image, but only where the target has no objects yet",
+        )
+        self.match_size = _checked_box(
+            "similar size",
+            "Only masks between half the size of the smallest object of the target and twice the "
+            "size of its largest",
+        )
+        self.match_brightness = _checked_box(
+            "similar brightness", "Only masks about as bright inside as the objects of the target"
+        )
+        self.progress = QProgressBar()
+        self.progress.setRange(0, 1000)
+        self.cancel = signal_button(
+            "Cancel", self.cancel_requested, tooltip="Stop the run; its masks so far stay"
+        )
+        self._assemble()
+        self.show_plane(None, 1)
+        self.show_state(AutomaticState())
+
+    def _assemble(self) -> None:
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("preset", self.preset)
+        form.addRow("detail", self.detail)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(form)
+        column.addLayout(button_row(self.preview, self.whole, self.remaining))
+        column.addLayout(button_row(self.match_size, self.match_brightness))
+        column.addLayout(button_row(self.progress, self.cancel))
+
+    @property
+    def finest_px(self) -> int | None:
+        """Side of the tiles besides the whole image; None: there are none."""
+        side = self.detail.currentData()
+        return None if side is None else int(side)
+
+    @property
+    def can_start(self) -> bool:
+        """Whether there is an image and no run."""
+        return self._shape is not None and not self._is_running
+
+    def show_plane(self, shape: tuple[int, int] | None, input_side: int) -> None:
+        """Offer the tile sizes that suit the shape of a plane; None: there is no image."""
+        self._input_side = input_side
+        if shape != self._shape or not self.detail.count():
+            self._shape = shape
+            longest = max(shape or (1, 1))
+            chosen = self.detail.currentData()
+            with QSignalBlocker(self.detail):
+                self.detail.clear()
+                self.detail.addItem("whole image at once", None)
+                for side in _TILES_PX:
+                    if side * 1.2 <= longest:
+                        self.detail.addItem(f"and in tiles of {side} px", side)
+                self.detail.setCurrentIndex(max(0, self.detail.findData(chosen)))
+        self._show_cost()
+        self._enable()
+
+    def show_settings(self, settings: AutomaticRunSettings) -> None:
+        """Show which preset these settings are, if any."""
+        self._settings = settings
+        presets = [AutomaticRunSettings.of_preset(preset) for preset in PRESETS]
+        with QSignalBlocker(self.preset):
+            custom = self.preset.findText(_CUSTOM)
+            if settings in presets and custom >= 0:
+                self.preset.removeItem(custom)
+            elif settings not in presets and custom < 0:
+                self.preset.addItem(_CUSTOM)
+            last = self.preset.count() - 1
+            self.preset.setCurrentIndex(presets.index(settings) if settings in presets else last)
+        self._show_cost()
+
+    def show_state(self, state: AutomaticState) -> None:
+        """Show the progress of a run."""
+        self._is_running = state.is_running
+        self.progress.setVisible(state.is_running)
+        self.cancel.setVisible(state.is_running)
+        self.progress.setValue(round(1000 * state.fraction))
+        self.progress.setFormat(state.summary)
+        self._enable()
+
+    def _enable(self) -> None:
+        for button in (self.preview, self.whole, self.remaining):
+            button.setEnabled(self.can_start)
+
+    def _show_cost(self) -> None:
+        """Show how many points the whole image takes."""
+        if self._shape is None:
+            return
+        tile_count = len(automatic_tiles(Tile(0, 0, 0, *self._shape), self.finest_px))
+        points = tile_count * (self._settings.published.points_per_side or 0) ** 2
+        in_tiles = "" if tile_count == 1 else f" in {tile_count:,} tiles"
+        self.whole.setToolTip(f"Generate masks from {points:,} points{in_tiles}")
+        longest = max(self._shape)
+        text = "The model sees the whole image at once"
+        if longest > self._input_side:
+            missed_px = longest // _POINTS_PER_SIDE
+            text += (
+                f", reduced from {longest:,} to {self._input_side} pixels: objects smaller than "
+                f"about {missed_px} pixels may be missed. With tiles, each tile is processed as "
+                "well, which takes as many times longer"
+            )
+        self.detail.setToolTip(f"{text}.\nNow: {points:,} points{in_tiles}")
+
+    def _on_preset(self, index: int) -> None:
+        if index < len(PRESETS):
+            self.preset_chosen.emit(AutomaticRunSettings.of_preset(PRESETS[index]))
+
+
+def _checked_box(text: str, tooltip: str) -> QCheckBox:
+    box = QCheckBox(text)
+    box.setToolTip(tooltip)
+    box.setChecked(True)
+    return box

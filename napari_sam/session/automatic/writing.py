@@ -1,0 +1,189 @@
+"""Accepted automatic masks, written into the target in the background."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_sam.session.automatic.accepted import AcceptedMasks
+from napari_sam.session.automatic.masks import AutomaticMask, MaskKey, in_overlap_order
+from napari_sam.session.automatic.settings import OverlapOrder
+from napari_sam.session.decoding.decoding import Decoding
+from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
+from napari_sam.session.notifier import Notifier
+from napari_sam.session.objects.editing import Editing
+from napari_sam.session.objects.edits import LabelsEdit, Overlap
+from napari_sam.session.objects.labels import LabelsPlane, TargetError
+from napari_sam.session.objects.records import ObjectRecord
+
+
+class _Batch(NamedTuple):
+    """Masks that become objects of a class together, and the states of these objects."""
+
+    masks: tuple[AutomaticMask, ...]
+    states: dict[MaskKey, ObjectState]
+    class_name: str | None
+    overlap_order: OverlapOrder
+
+
+class MaskWriter:
+    """Writes batches of masks one after the other, whenever nothing else is being written.
+
+    All methods belong to the owner's thread.
+    """
+
+    changed = Signal()
+    """Other masks are pending."""
+    added = Signal(int, int)
+    """Number of objects added at once, and of masks left out because nothing of them remained."""
+
+    def __init__(
+        self,
+        decoding: Decoding,
+        editing: Editing,
+        dispatcher: Dispatcher,
+        notifier: Notifier,
+        is_here: Callable[[], bool],
+    ) -> None:
+        self._decoding, self._editing, self._notifier = decoding, editing, notifier
+        self._is_here = is_here
+        self._queue = LatestWinsExecutor("napari-sam-automatic-accept", dispatcher)
+        self._waiting: deque[_Batch] = deque()
+        self._writing: _Batch | None = None
+        self.accepted = AcceptedMasks()
+        """Which masks exist as objects."""
+        editing.changed.connect(self._on_editing_changed)
+
+    def close(self) -> None:
+        """Stop for good."""
+        self._editing.changed.disconnect(self._on_editing_changed)
+        self._waiting.clear()
+        self._queue.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be written."""
+        return self._queue.is_idle and not self._waiting and self._writing is None
+
+    @property
+    def pending_keys(self) -> set[MaskKey]:
+        """The masks that wait or are being written."""
+        batches = [*self._waiting] if self._writing is None else [self._writing, *self._waiting]
+        return {key for batch in batches for key in batch.states}
+
+    def write(self, masks: Sequence[AutomaticMask], overlap_order: OverlapOrder) -> None:
+        """Write masks into the target as soon as possible; they get the current class."""
+        states = {mask.key: mask.object_state() for mask in masks}
+        class_name = self._editing.classes.current
+        self._waiting.append(_Batch(tuple(masks), states, class_name, overlap_order))
+        self.changed.emit()
+        self._prepare_next()
+
+    def _prepare_next(self) -> None:
+        """Prepare the next batch, unless something else is being written."""
+        if self._writing is not None or not self._editing.is_idle or not self._waiting:
+            return
+        target = self._editing.target
+        if target is None or not self._is_here():
+            self._waiting.clear()
+            self.changed.emit()
+            return
+        batch = self._writing = self._waiting.popleft()
+        overlap = self._editing.overlap
+        self._queue.submit(
+            lambda _: _records(batch, target, overlap),
+            lambda records: self._write(records, batch, target),
+            self._on_failed,
+        )
+
+    def _write(self, records: list[ObjectRecord], batch: _Batch, target: LabelsPlane) -> None:
+        def on_added(edit: LabelsEdit) -> None:
+            if len(batch.masks) > 1:
+                count = edit.n_made
+                self.added.emit(count, len(batch.masks) - count)
+
+        if not self._editing.is_idle:  # another edit began while the records were made
+            self._waiting.appendleft(batch)
+            self._writing = None
+            return
+        try:
+            # Another plane of the target may be shown by now, or none just then.
+            shown = self._editing.target
+            if shown is not None and shown.labels is not target.labels:
+                raise TargetError("Another target was chosen meanwhile: no masks were accepted.")
+            if not records:
+                raise TargetError("No masks were accepted: they lie on other objects.")
+            self.accepted.add(batch.states, target.labels.book)
+            self._editing.add(records, self._decoding.state, on_added, target)
+        except TargetError as error:
+            self._on_failed(error)
+
+    def _on_failed(self, error: BaseException) -> None:
+        self._writing = None
+        self._notifier.warn(
+            str(error)
+            if isinstance(error, TargetError)
+            else user_message(error, "The automatic masks could not be accepted")
+        )
+        self.changed.emit()
+        self._prepare_next()
+
+    def _on_editing_changed(self) -> None:
+        if not self._editing.is_idle:
+            return
+        if self._writing is not None and self._queue.is_idle:
+            self._writing = None
+            self.changed.emit()
+        self._prepare_next()
+
+
+def _records(batch: _Batch, target: LabelsPlane, overlap: Overlap) -> list[ObjectRecord]:
+    """Return masks as objects in the order in which they are to be written."""
+    ordered = in_overlap_order(batch.masks, batch.overlap_order)
+    if overlap is Overlap.REPLACE:
+        ordered.reverse()  # what lies on top is written last
+    elif overlap is Overlap.REFUSE:
+        ordered = _on_background(ordered, target)
+    return [
+        mask.object_record(target, batch.states[mask.key], batch.class_name) for mask in ordered
+    ]
+
+
+def _on_background(masks: Sequence[AutomaticMask], target: LabelsPlane) -> list[AutomaticMask]:
+    """Return the masks that lie neither on labels nor on a mask before them."""
+    free: list[AutomaticMask] = []
+    boxes = np.empty((len(masks), 4), int)
+    for mask in masks:
+        box = _box(mask)
+        free_boxes = boxes[: len(free)]
+        meets = ((free_boxes[:, :2] < box[2:]) & (box[:2] < free_boxes[:, 2:])).all(axis=1)
+        if any(_overlap(mask, free[index]) for index in np.flatnonzero(meets)):
+            continue
+        for pixels, top, left in mask.blocks():
+            height, width = pixels.shape
+            if target.read(slice(top, top + height), slice(left, left + width))[pixels].any():
+                break
+        else:
+            boxes[len(free)] = box
+            free.append(mask)
+    return free
+
+
+def _box(mask: AutomaticMask) -> NDArray[np.int_]:
+    """Return first row and column, and those after the last."""
+    rows, columns = mask.span
+    return np.array((rows.start, columns.start, rows.stop, columns.stop))
+
+
+def _overlap(mask: AutomaticMask, other: AutomaticMask) -> bool:
+    rows, columns = (
+        np.arange(max(a.start, b.start), min(a.stop, b.stop))
+        for a, b in zip(mask.span, other.span, strict=True)
+    )
+    return bool((mask.at(rows, columns) & other.at(rows, columns)).any())
