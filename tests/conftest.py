@@ -12,6 +12,15 @@ from napari_sam.session.embedding.embeddings import content_key
 from napari_sam.widget import SamWidget
 
 TIMEOUT_S = 120
+SLOW_FIXTURES = frozenset({"make_napari_viewer", "predictor", "remembering_predictor"})
+"""Tests that ask for these open a window or run the embedded model."""
+
+
+def pytest_collection_modifyitems(items):
+    """Mark tests as slow by what they need; `make test-fast` leaves them out."""
+    for item in items:
+        if not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,6 +1,7 @@
 """The annotation session: image plane, prompts, background jobs, accept and undo; no Qt."""
 
 from napari_sam.formats.classes import ObjectClass
+from napari_sam.session.batch_prompts.decode import BatchPrompt, decode_batch_prompts
 from napari_sam.session.classes.classes import Classes
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.embedding.phase import Phase
@@ -24,6 +25,7 @@ __all__ = [
     "AnnotationSession",
     "ArrayLabels",
     "ArrayPlane",
+    "BatchPrompt",
     "Candidates",
     "Classes",
     "Dispatcher",
@@ -43,6 +45,7 @@ __all__ = [
     "Scribble",
     "SessionState",
     "TargetError",
+    "decode_batch_prompts",
     "read_session",
     "write_session",
 ]
