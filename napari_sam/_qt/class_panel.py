@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from qtpy.QtCore import QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import (
-    QCheckBox,
     QColorDialog,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
     QLineEdit,
-    QPushButton,
     QTreeWidget,
     QTreeWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
+from napari_sam._qt.building import button, check_box, fill, row
 from napari_sam._qt.file_names import whole_name
 from napari_sam._qt.swatch import swatch
 from napari_sam.formats.classes import ObjectClass
@@ -67,47 +65,34 @@ class ClassPanel(QWidget):
         self.rows.currentItemChanged.connect(self._on_current_changed)
         self.rows.itemDoubleClicked.connect(self._on_double_clicked)
         self.rows.itemChanged.connect(self._on_item_changed)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(self._build_new())
-        layout.addWidget(self.rows)
-        layout.addLayout(self._build_buttons())
-        layout.addLayout(self._build_files())
+        fill(self, self._build_new(), self.rows, self._build_buttons(), self._build_files())
         self.show_classes((), None, {}, {})
 
     def _build_new(self) -> QHBoxLayout:
         self._new = QLineEdit()
         self._new.setPlaceholderText("new class")
         self._new.returnPressed.connect(self._on_add)
-        row = QHBoxLayout()
-        row.addWidget(self._new, 1)
-        row.addWidget(_button("Add", "Add a class with this name (Enter)", self._on_add))
-        return row
+        add = button("Add", "Add a class with this name (Enter)", self._on_add)
+        return row(self._new, add, stretch=self._new)
 
     def _build_buttons(self) -> QHBoxLayout:
-        self._rename = _button("Rename", "Rename the class (also on its objects)", self._on_rename)
-        self._recolor = _button("Colour…", "Choose another colour for the class", self._on_recolor)
-        self._remove = _button(
+        self._rename = button("Rename", "Rename the class (also on its objects)", self._on_rename)
+        self._recolor = button("Colour…", "Choose another colour for the class", self._on_recolor)
+        self._remove = button(
             "Delete", "Delete the class; its objects remain, without a class", self._on_remove
         )
-        row = QHBoxLayout()
-        for button in (self._rename, self._recolor, self._remove):
-            row.addWidget(button)
-        return row
+        return row(self._rename, self._recolor, self._remove)
 
     def _build_files(self) -> QHBoxLayout:
-        self._coloring = QCheckBox("colour by class")
-        self._coloring.setToolTip(
-            "Show the target's objects in the colours of their classes; gray without a class"
+        self._coloring = check_box(
+            "colour by class",
+            "Show the target's objects in the colours of their classes; gray without a class",
+            self.coloring_requested.emit,
         )
-        self._coloring.toggled.connect(self.coloring_requested.emit)
-        row = QHBoxLayout()
-        row.addWidget(self._coloring, 1)
         tooltip = "Read classes from a file: JSON saved here, COCO, YOLO, or one name per line"
-        row.addWidget(_button("Open…", tooltip, self._on_open))
-        self._save = _button("Save…", "Save the classes to a JSON file", self._on_save)
-        row.addWidget(self._save)
-        return row
+        open_file = button("Open…", tooltip, self._on_open)
+        self._save = button("Save…", "Save the classes to a JSON file", self._on_save)
+        return row(self._coloring, open_file, self._save, stretch=self._coloring)
 
     # What is shown -----------------------------------------------------------------------------
 
@@ -123,8 +108,8 @@ class ClassPanel(QWidget):
         # Rows are reused: this may be called by a click on one of them.
         while self.rows.topLevelItemCount() > len(classes) + 1:
             self.rows.takeTopLevelItem(len(classes) + 1)
-        for row, object_class in enumerate((None, *classes)):
-            item = self._item(row)
+        for number, object_class in enumerate((None, *classes)):
+            item = self._item(number)
             name = None if object_class is None else object_class.name
             item.setText(_KEY, keys.get(name, ""))
             item.setText(_NAME, name or _NO_CLASS)
@@ -136,13 +121,13 @@ class ClassPanel(QWidget):
             if name == current:
                 self.rows.setCurrentItem(item)
         self.rows.blockSignals(blocked)
-        for button in (self._rename, self._recolor, self._remove):
-            button.setEnabled(current is not None)
+        for widget in (self._rename, self._recolor, self._remove):
+            widget.setEnabled(current is not None)
         self._save.setEnabled(bool(classes))
 
-    def _item(self, row: int) -> QTreeWidgetItem:
+    def _item(self, number: int) -> QTreeWidgetItem:
         """Return the item of a row; append one if the row is new."""
-        item = self.rows.topLevelItem(row)
+        item = self.rows.topLevelItem(number)
         if item is None:
             item = QTreeWidgetItem()
             item.setSizeHint(_NAME, QSize(0, _ROW_PX))
@@ -209,10 +194,3 @@ class ClassPanel(QWidget):
         path = whole_name(self, name, (".json",)) if name else None
         if path is not None:
             self.save_requested.emit(path)
-
-
-def _button(text: str, tooltip: str, action: Callable[[], None]) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tooltip)
-    button.clicked.connect(lambda: action())
-    return button

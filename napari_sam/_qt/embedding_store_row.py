@@ -6,8 +6,9 @@ from pathlib import Path
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
+from napari_sam._qt.building import button, fill, row
 from napari_sam.session.embedding.store import StoreUsage
 
 
@@ -23,15 +24,12 @@ class EmbeddingStoreRow(QWidget):
         self._label.setToolTip(
             f"Images with an embedding on disk are ready at once.\nFolder: {folder}"
         )
-        self._clear = QPushButton("Clear")
-        self._clear.setToolTip(
-            "Delete all embeddings from disk; they are computed again when needed"
+        self._clear = button(
+            "Clear",
+            "Delete all embeddings from disk; they are computed again when needed",
+            self.clear_requested.emit,
         )
-        self._clear.clicked.connect(lambda: self.clear_requested.emit())
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self._label, 1)
-        row.addWidget(self._clear)
+        fill(self, row(self._label, self._clear, stretch=self._label))
         self.show_usage(StoreUsage(0, 0))
 
     def show_usage(self, usage: StoreUsage) -> None:

@@ -6,8 +6,9 @@ import time
 from typing import Final
 
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QGroupBox, QVBoxLayout
 
+from napari_sam._qt.building import button, progress_bar, row
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam._qt.prefetch_row import PrefetchRow
 from napari_sam._qt.workarounds import FixedHeightLabel
@@ -29,25 +30,19 @@ class ImagePanel(QGroupBox):
         super().__init__("Image")
         self.image_combo = LayerCombo("no image", "The image layer to annotate")
         self.prefetch_row = PrefetchRow()
-        self._progress = QProgressBar()
-        self._progress.setRange(0, 100)
+        self._progress = progress_bar("The image is embedded once, in the background")
         self._progress.setTextVisible(False)
         self._progress.setFixedHeight(_BAR_PX)
-        self._progress.setToolTip("The image is embedded once, in the background")
-        self._button = QPushButton("Cancel")
+        self._button = button("Cancel", "", self._on_button_clicked)
         self._status = FixedHeightLabel()
         self._started_s = self._elapsed_s = 0.0
         self._state = SessionState()
         self._timer = QTimer(self)
         self._timer.setInterval(_TICK_MS)
         self._timer.timeout.connect(self._show_progress)
-        self._button.clicked.connect(self._on_button_clicked)
-        row = QHBoxLayout()
-        row.addWidget(self._status, 1)
-        row.addWidget(self._button)
         layout = QVBoxLayout(self)
         layout.addWidget(self.image_combo)
-        layout.addLayout(row)
+        layout.addLayout(row(self._status, self._button, stretch=self._status))
         layout.addWidget(self._progress)
         for widget in (self._button, self._progress):
             # They are shown for a moment with each tile: the panels below must not jump.

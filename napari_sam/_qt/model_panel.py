@@ -7,18 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QFileDialog,
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLabel, QWidget
 
+from napari_sam._qt.building import button, fill, progress_bar, row
 from napari_sam._qt.collapsible import CollapsibleSection, ElidingLabel
 from napari_sam._qt.model_combo import ModelCombo
 from napari_sam.catalogue import EMBEDDED, Offer, PublishedModel
@@ -50,19 +41,19 @@ class ModelPanel(CollapsibleSection):
         self.combo.activated.connect(self._on_combo_activated)
         self.combo.list_requested.connect(self.list_requested.emit)
         self._description = ElidingLabel()
-        self._download = QPushButton()
-        self._download.clicked.connect(self._on_download_clicked)
+        self._download = button("", "", self._on_download_clicked)
         self._task = ElidingLabel()
-        self._progress = QProgressBar()
-        self._progress.setToolTip("Download progress; you can keep working meanwhile")
-        self._cancel = QPushButton("Cancel")
-        self._cancel.setToolTip("Cancel the download and delete the partial file")
-        self._cancel.clicked.connect(lambda: self.cancel_requested.emit())
-        self._open = QPushButton("Open checkpoint…")
-        self._open.setToolTip(
-            "Use your own checkpoint file: SAM, MobileSAM, MedSAM, micro-sam or SamModel"
+        self._progress = progress_bar("Download progress; you can keep working meanwhile")
+        self._cancel = button(
+            "Cancel",
+            "Cancel the download and delete the partial file",
+            self.cancel_requested.emit,
         )
-        self._open.clicked.connect(self._on_open_clicked)
+        self._open = button(
+            "Open checkpoint…",
+            "Use your own checkpoint file: SAM, MobileSAM, MedSAM, micro-sam or SamModel",
+            self._on_open_clicked,
+        )
         self._device = QComboBox()
         self._device.addItem(AUTO)
         self._device.setToolTip("The device that the model runs on; auto takes the fastest one")
@@ -78,17 +69,10 @@ class ModelPanel(CollapsibleSection):
         self._show()
 
     def _assemble(self, contents: QWidget, below: Sequence[QWidget]) -> None:
-        column = QVBoxLayout(contents)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.combo)
-        column.addWidget(self._description)
-        column.addWidget(self._download)
-        column.addWidget(self._task)
-        column.addLayout(_row(self._progress, self._cancel))
-        column.addWidget(self._open)
-        column.addLayout(_row(QLabel("device"), self._device, self._exact))
-        for widget in below:
-            column.addWidget(widget)
+        download = row(self._progress, self._cancel, stretch=self._progress)
+        device = row(QLabel("device"), self._device, self._exact, stretch=self._device)
+        choice = (self.combo, self._description, self._download, self._task, download, self._open)
+        fill(contents, *choice, device, *below)
 
     # What is shown ---------------------------------------------------------------------------
 
@@ -227,10 +211,3 @@ def _offer_of(choice: ModelChoice, offers: Sequence[Offer]) -> Offer | None:
 def _description(offer: Offer) -> str:
     missing = "" if offer.path is not None else "; not on this computer yet"
     return f"Good for {offer.good_for}. {offer.licence}, {offer.size_text}{missing}."
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for widget in widgets:
-        row.addWidget(widget)
-    return row

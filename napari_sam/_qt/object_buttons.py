@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QComboBox, QWidget
 
+from napari_sam._qt.building import button, fill, row
 from napari_sam._qt.shortcut_texts import ShortcutTexts
 
 
@@ -21,26 +22,17 @@ class ObjectButtons(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._keyed = keyed = ShortcutTexts()
-        self._reopen = QPushButton("Re-edit")
-        keyed.add(
-            self._reopen.setToolTip,
-            "Re-edit this object from its original prompts",
-            "reopen",
-            "{} with the cursor on it",
+        self._keyed = ShortcutTexts()
+        self._reopen = button("Re-edit", "", self.reopen_requested.emit)
+        self._delete = button("Delete", "", self.remove_requested.emit)
+        for widget, tooltip, command in (
+            (self._reopen, "Re-edit this object from its original prompts", "reopen"),
+            (self._delete, "Delete the selected objects", "remove"),
+        ):
+            self._keyed.add(widget.setToolTip, tooltip, command, "{} with the cursor on it")
+        self._merge = button(
+            "Merge", "Merge the selected objects into one", self.merge_requested.emit
         )
-        self._reopen.clicked.connect(lambda: self.reopen_requested.emit())
-        self._delete = QPushButton("Delete")
-        keyed.add(
-            self._delete.setToolTip,
-            "Delete the selected objects",
-            "remove",
-            "{} with the cursor on one",
-        )
-        self._delete.clicked.connect(lambda: self.remove_requested.emit())
-        self._merge = QPushButton("Merge")
-        self._merge.setToolTip("Merge the selected objects into one")
-        self._merge.clicked.connect(lambda: self.merge_requested.emit())
         self._class = QComboBox()
         self._class.setEditable(True)
         self._class.setToolTip(
@@ -49,11 +41,7 @@ class ObjectButtons(QWidget):
         self._class.lineEdit().setPlaceholderText("class")
         self._class.lineEdit().returnPressed.connect(self._on_class)
         self._class.activated.connect(self._on_class)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        for button in (self._reopen, self._delete, self._merge):
-            row.addWidget(button)
-        row.addWidget(self._class, 1)
+        fill(self, row(self._reopen, self._delete, self._merge, self._class, stretch=self._class))
         self.show_count(0)
 
     def show_keys(self, keys: Mapping[str, str]) -> None:

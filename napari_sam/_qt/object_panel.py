@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QGroupBox, QHBoxLayout, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QComboBox, QFormLayout, QGroupBox, QVBoxLayout
 
+from napari_sam._qt.building import button, row
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam._qt.shortcut_texts import ShortcutTexts
 from napari_sam.session.objects.edits import Overlap
@@ -33,27 +34,25 @@ class ObjectPanel(QGroupBox):
             "pixels, or the mask is refused"
         )
         overlap_combo.currentTextChanged.connect(self.overlap_requested.emit)
-        self._keyed = keyed = ShortcutTexts()
-        self._accept = QPushButton()
-        keyed.add(self._accept.setText, "Accept", "accept")
-        self._accept.setToolTip("Write the shown mask into the target layer as a new object")
-        self._accept.clicked.connect(lambda: self.accept_requested.emit())
-        self._undo = QPushButton("Undo")
-        keyed.add(self._undo.setToolTip, "Undo the last prompt or change of objects", "undo")
-        self._undo.clicked.connect(lambda: self.undo_requested.emit())
-        self._redo = QPushButton("Redo")
-        keyed.add(self._redo.setToolTip, "Redo the last undone step", "redo")
-        self._redo.clicked.connect(lambda: self.redo_requested.emit())
-        row = QHBoxLayout()
-        row.addWidget(self._accept, 2)
-        row.addWidget(self._undo, 1)
-        row.addWidget(self._redo, 1)
+        self._keyed = ShortcutTexts()
+        self._accept = button(
+            "",
+            "Write the shown mask into the target layer as a new object",
+            self.accept_requested.emit,
+        )
+        self._undo = button("Undo", "", self.undo_requested.emit)
+        self._redo = button("Redo", "", self.redo_requested.emit)
+        self._keyed.add(self._accept.setText, "Accept", "accept")
+        self._keyed.add(self._undo.setToolTip, "Undo the last prompt or change of objects", "undo")
+        self._keyed.add(self._redo.setToolTip, "Redo the last undone step", "redo")
+        buttons = row(self._accept, self._undo, self._redo)
+        buttons.setStretch(0, 2)
         form = QFormLayout()
         form.addRow("write to", self.target_combo)
         form.addRow("overlaps", overlap_combo)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
-        layout.addLayout(row)
+        layout.addLayout(buttons)
         self.show_state(SessionState())
 
     def show_keys(self, keys: Mapping[str, str]) -> None:

@@ -17,8 +17,9 @@ from qtpy.QtCore import (
     Signal,
 )
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QLineEdit, QWidget
 
+from napari_sam._qt.building import fill, row
 from napari_sam._qt.object_buttons import ObjectButtons
 from napari_sam._qt.object_columns import PlaneAxes
 from napari_sam._qt.object_model import ObjectModel
@@ -51,11 +52,8 @@ class ObjectTable(QWidget):
         self.view.installEventFilter(self)
         self.view.selectionModel().currentRowChanged.connect(self._on_row_changed)
         self.view.selectionModel().selectionChanged.connect(self._on_selection_changed)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(self._build_top())
-        layout.addWidget(self.view, 1)
-        layout.addWidget(self.buttons)
+        fill(self, self._build_top(), self.view, self.buttons)
+        self.layout().setStretchFactor(self.view, 1)
 
     def _build_view(self) -> RowView:
         view = RowView()
@@ -77,10 +75,7 @@ class ObjectTable(QWidget):
         text.textChanged.connect(self._model.set_text)
         self._progress = QLabel()
         self._progress.setToolTip("Objects that you have marked as reviewed")
-        row = QHBoxLayout()
-        row.addWidget(text, 1)
-        row.addWidget(self._progress)
-        return row
+        return row(text, self._progress, stretch=text)
 
     def _build_buttons(self) -> ObjectButtons:
         buttons = ObjectButtons()
@@ -134,10 +129,10 @@ class ObjectTable(QWidget):
         rows = [index.row() for index in self.view.selectionModel().selectedRows()]
         count = self._model.rowCount()
         if rows:
-            row = (max(rows) if step > 0 else min(rows)) + step
+            neighbour = (max(rows) if step > 0 else min(rows)) + step
         else:
-            row = 0 if step > 0 else count - 1
-        return self._model.label_id(row) if 0 <= row < count else None
+            neighbour = 0 if step > 0 else count - 1
+        return self._model.label_id(neighbour) if 0 <= neighbour < count else None
 
     def select(self, label_id: int) -> None:
         """Select the row of an object and request to go there."""
@@ -155,14 +150,14 @@ class ObjectTable(QWidget):
         self.view.clearSelection()
 
     def _index_of(self, label_id: int) -> QModelIndex:
-        row = self._model.row_of(label_id)
-        return QModelIndex() if row is None else self._model.index(row, 0)
+        number = self._model.row_of(label_id)
+        return QModelIndex() if number is None else self._model.index(number, 0)
 
     @property
     def selected(self) -> list[int]:
         """The label_ids of the selected rows, in the order of the table."""
-        rows = sorted(index.row() for index in self.view.selectionModel().selectedRows())
-        return [self._model.label_id(row) for row in rows]
+        numbers = sorted(index.row() for index in self.view.selectionModel().selectedRows())
+        return [self._model.label_id(number) for number in numbers]
 
     def _show_progress(self) -> None:
         self._progress.setText(self.progress)

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QLabel, QWidget
 
+from napari_sam._qt.building import button, check_box, fill, progress_bar, row
 from napari_sam.session.prefetch.queue import PrefetchState
 
 
@@ -32,32 +25,24 @@ class PrefetchRow(QWidget):
         super().__init__()
         self._state: PrefetchState | None = None
         self._count = 1
-        self._prefetch = QCheckBox("prefetch next slices")
-        self._prefetch.setToolTip(
-            "Embed the next slices while idle; if off, each slice is embedded when you open it"
+        self._prefetch = check_box(
+            "prefetch next slices",
+            "Embed the next slices while idle; if off, each slice is embedded when you open it",
+            self.prefetch_requested.emit,
+            checked=True,
         )
-        self._prefetch.setChecked(True)
-        self._prefetch.toggled.connect(self.prefetch_requested.emit)
-        self._embed_all = QPushButton("Embed all slices")
-        self._embed_all.clicked.connect(lambda: self.embed_all_requested.emit())
-        self._progress = QProgressBar()
-        self._pause = QPushButton("Pause")
-        self._pause.clicked.connect(self._on_pause_clicked)
-        self._cancel = QPushButton("Cancel")
-        self._cancel.setToolTip("Stop embedding slices; those already embedded stay ready")
-        self._cancel.clicked.connect(lambda: self.cancel_requested.emit())
+        self._embed_all = button("Embed all slices", "", self.embed_all_requested.emit)
+        self._progress = progress_bar("Embedded slices and the time left")
+        self._pause = button("Pause", "", self._on_pause_clicked)
+        self._cancel = button(
+            "Cancel",
+            "Stop embedding slices; those already embedded stay ready",
+            self.cancel_requested.emit,
+        )
         self._outcome = QLabel()
         self._outcome.setWordWrap(True)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self._pause)
-        buttons.addWidget(self._cancel)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self._prefetch)
-        column.addWidget(self._embed_all)
-        column.addWidget(self._progress)
-        column.addLayout(buttons)
-        column.addWidget(self._outcome)
+        buttons = row(self._pause, self._cancel)
+        fill(self, self._prefetch, self._embed_all, self._progress, buttons, self._outcome)
         self._show(None)
 
     def show_stack(self, count: int) -> None:
@@ -85,7 +70,6 @@ class PrefetchRow(QWidget):
         self._progress.setRange(0, state.total)
         self._progress.setValue(state.done + len(state.failures))
         self._progress.setFormat(state.summary)
-        self._progress.setToolTip("Embedded slices and the time left")
         self._pause.setText("Resume" if state.is_paused else "Pause")
         self._pause.setToolTip(
             "Continue embedding slices" if state.is_paused else "Pause embedding slices"

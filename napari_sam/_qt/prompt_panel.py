@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam._qt.building import button, check_box, row
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam._qt.shortcut_texts import ShortcutTexts
@@ -51,71 +52,67 @@ class PromptPanel(QGroupBox):
         self._keyed = ShortcutTexts()
         layout = QVBoxLayout(self)
         layout.addLayout(self._build_tools())
-        layout.addLayout(_row(*(self._shape_button(*shape) for shape in _SHAPES)))
+        layout.addLayout(row(*(self._shape_button(*shape) for shape in _SHAPES)))
         layout.addLayout(self._build_polarity())
         layout.addWidget(self._build_hover())
-        layout.addWidget(self._build_accept_on_click())
+        layout.addWidget(
+            check_box(
+                "accept on click",
+                "For easy images: accept the preselected mask with the first click on an object;"
+                "\none Undo takes back both",
+                self.accept_on_click_requested.emit,
+            )
+        )
         layout.addWidget(self._build_options())
         self.show_polarity(FOREGROUND)
 
     def _build_tools(self) -> QHBoxLayout:
-        points = QPushButton("Click points")
-        points.setToolTip("Click on the object in the image; masks follow each click")
-        points.clicked.connect(lambda: self.points_requested.emit())
-        boxes = QPushButton("Draw box")
-        boxes.setToolTip("Drag a rectangle around the object")
-        boxes.clicked.connect(lambda: self.boxes_requested.emit())
-        self._clear = QPushButton("Clear")
+        points = button(
+            "Click points",
+            "Click on the object in the image; masks follow each click",
+            self.points_requested.emit,
+        )
+        boxes = button("Draw box", "Drag a rectangle around the object", self.boxes_requested.emit)
+        self._clear = button("Clear", "", self.clear_requested.emit)
         self._keyed.add(self._clear.setToolTip, "Remove the prompts of this object", "clear")
-        self._clear.clicked.connect(lambda: self.clear_requested.emit())
-        return _row(points, boxes, self._clear)
+        return row(points, boxes, self._clear)
 
     def _shape_button(self, shape: str, tooltip: str) -> QPushButton:
-        button = QPushButton(shape.capitalize())
-        button.setToolTip(tooltip)
+        tool = button(shape.capitalize(), tooltip, lambda: self.shape_requested.emit(shape))
         # As wide as the word: five in a row must not widen the dock.
-        button.setStyleSheet("padding-left: 2px; padding-right: 2px;")
-        button.clicked.connect(lambda: self.shape_requested.emit(shape))
-        return button
+        tool.setStyleSheet("padding-left: 2px; padding-right: 2px;")
+        return tool
 
     def _build_polarity(self) -> QHBoxLayout:
         self._foreground = QRadioButton("foreground")
         self._background = QRadioButton("background")
         group = QButtonGroup(self)
-        for button, label, meaning in (
+        for radio, label, meaning in (
             (self._foreground, FOREGROUND, "belongs to the object"),
             (self._background, BACKGROUND, "does not belong to the object"),
         ):
             text = f"The next click or scribble marks what {meaning}"
-            self._keyed.add(button.setToolTip, text, "flip", "{} switches")
-            button.clicked.connect(lambda _, label=label: self.polarity_requested.emit(label))
-            group.addButton(button)
-        return _row(self._foreground, self._background)
+            self._keyed.add(radio.setToolTip, text, "flip", "{} switches")
+            radio.clicked.connect(lambda _, label=label: self.polarity_requested.emit(label))
+            group.addButton(radio)
+        return row(self._foreground, self._background)
 
     def _build_hover(self) -> QCheckBox:
-        self._hover = QCheckBox()
+        tooltip = "Show the mask that a click would give while the mouse moves"
+        self._hover = check_box("", tooltip, self.hover_requested.emit)
         self._keyed.add(self._hover.setText, "preview under the cursor", "hover")
-        self._hover.setToolTip("Show the mask that a click would give while the mouse moves")
-        self._hover.toggled.connect(self.hover_requested.emit)
         return self._hover
-
-    def _build_accept_on_click(self) -> QCheckBox:
-        box = QCheckBox("accept on click")
-        box.setToolTip(
-            "For easy images: accept the preselected mask with the first click on an object;"
-            "\none Undo takes back both"
-        )
-        box.toggled.connect(self.accept_on_click_requested.emit)
-        return box
 
     def _build_options(self) -> CollapsibleSection:
         tooltip = "Read prompts from your own {} layer, which is never changed"
         self.points_combo = LayerCombo("SAM points", tooltip.format("Points"))
         self.boxes_combo = LayerCombo("SAM boxes", tooltip.format("Shapes"))
-        feedback = QCheckBox("refine the previous mask")
-        feedback.setChecked(True)
-        feedback.setToolTip("Each click corrects the shown mask instead of starting from scratch")
-        feedback.toggled.connect(self.feedback_requested.emit)
+        feedback = check_box(
+            "refine the previous mask",
+            "Each click corrects the shown mask instead of starting from scratch",
+            self.feedback_requested.emit,
+            checked=True,
+        )
         contents = QWidget()
         form = QFormLayout(contents)
         form.setContentsMargins(0, 0, 0, 0)
@@ -142,10 +139,3 @@ class PromptPanel(QGroupBox):
         """Show the point label of the next click."""
         self._foreground.setChecked(label == FOREGROUND)
         self._background.setChecked(label == BACKGROUND)
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for widget in widgets:
-        row.addWidget(widget, 1)
-    return row

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
+from napari_sam._qt.building import button, fill, progress_bar, row
 from napari_sam._qt.collapsible import ElidingLabel
 from napari_sam.session.journal.files import JournalSummary
 
@@ -24,25 +25,15 @@ class RestoreRow(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._text = ElidingLabel()
-        self._progress = QProgressBar()
-        self._progress.setRange(0, 100)
-        self._progress.setToolTip("You can keep working meanwhile")
-        self._restore = QPushButton("Restore")
-        self._restore.setToolTip(
+        self._progress = progress_bar("You can keep working meanwhile")
+        self._restore = button(
+            "Restore",
             "Restore these objects, with prompts, classes and notes, into a new labels layer,\n"
-            "which becomes the target"
+            "which becomes the target",
+            self.restore_requested.emit,
         )
-        self._restore.clicked.connect(lambda: self.restore_requested.emit())
-        self._discard = QPushButton(_DISCARD)
-        self._discard.clicked.connect(self._on_discard_clicked)
-        row = QHBoxLayout()
-        row.addWidget(self._progress, 1)
-        row.addWidget(self._restore, 1)
-        row.addWidget(self._discard, 1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self._text)
-        column.addLayout(row)
+        self._discard = button(_DISCARD, "", self._on_discard_clicked)
+        fill(self, self._text, row(self._progress, self._restore, self._discard))
         self.show_offer(())
 
     def show_offer(self, journals: tuple[JournalSummary, ...]) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_sam._qt.building import button, fill, progress_bar, row
 from napari_sam._qt.file_names import beginning, whole_name
 from napari_sam.session.journal.session_file import SESSION_SUFFIX
 
@@ -24,28 +25,20 @@ class SessionFileRow(QWidget):
         super().__init__()
         self._suggest = suggest
         self._last_folder: Path | None = None
-        self._save = QPushButton("Save session…")
-        self._save.setToolTip(
+        self._save = button(
+            "Save session…",
             "Save all objects with prompts, classes and notes, and the unfinished object, to one "
-            "file.\nAnyone with a copy of the image can continue from it, also on another computer."
+            "file.\nAnyone with a copy of the image can continue it, also on another computer.",
+            self._on_save_clicked,
         )
-        self._save.clicked.connect(self._on_save_clicked)
-        self._open = QPushButton("Open session…")
-        self._open.setToolTip(
+        self._open = button(
+            "Open session…",
             "Continue a session in a new labels layer. Its image is searched among the open "
-            "layers,\nbeside the session file and at its old path."
+            "layers,\nbeside the session file and at its old path.",
+            self._on_open_clicked,
         )
-        self._open.clicked.connect(self._on_open_clicked)
-        self._progress = QProgressBar()
-        self._progress.setRange(0, 100)
-        self._progress.setToolTip("You can keep working meanwhile")
-        row = QHBoxLayout()
-        row.addWidget(self._save)
-        row.addWidget(self._open)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(row)
-        column.addWidget(self._progress)
+        self._progress = progress_bar("You can keep working meanwhile")
+        fill(self, row(self._save, self._open), self._progress)
         self.show_busy(False)
 
     def show_busy(self, is_busy: bool) -> None:

@@ -12,15 +12,15 @@ from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtGui import QFont, QFontMetrics, QKeyEvent
 from qtpy.QtWidgets import (
     QDialog,
-    QHBoxLayout,
     QHeaderView,
     QLabel,
-    QPushButton,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )
+
+from napari_sam._qt.building import button, row
 
 _KEY, _HELP = range(2)
 _COMMAND: Final = Qt.ItemDataRole.UserRole
@@ -74,23 +74,21 @@ class ShortcutsPanel(QDialog):
         self.rows.installEventFilter(self)
         self._note = QLabel(_INSTRUCTIONS)
         self._note.setWordWrap(True)
-        self._change = QPushButton("Change…")
-        self._change.setToolTip("Then press the new key, or Esc to keep the current one")
-        self._change.clicked.connect(self._on_change)
-        self._none = QPushButton("Remove key")
-        self._none.setToolTip("Leave this action without a shortcut")
-        self._none.clicked.connect(lambda: self._ask(None))
-        self._reset = QPushButton("Reset all")
-        self._reset.setToolTip("Restore the default shortcuts")
-        self._reset.clicked.connect(lambda: self.reset_requested.emit())
-        buttons = QHBoxLayout()
-        for button in (self._change, self._none, self._reset):
-            button.setAutoDefault(False)
-            buttons.addWidget(button)
+        self._change = button(
+            "Change…", "Then press the new key, or Esc to keep the current one", self._on_change
+        )
+        self._none = button(
+            "Remove key", "Leave this action without a shortcut", lambda: self._ask(None)
+        )
+        self._reset = button(
+            "Reset all", "Restore the default shortcuts", self.reset_requested.emit
+        )
+        for widget in (self._change, self._none, self._reset):
+            widget.setAutoDefault(False)
         layout = QVBoxLayout(self)
         layout.addWidget(self.rows, 1)
         layout.addWidget(self._note)
-        layout.addLayout(buttons)
+        layout.addLayout(row(self._change, self._none, self._reset))
         self.resize(*_SIZE_PX)
         self._on_current_changed()
 
@@ -101,9 +99,9 @@ class ShortcutsPanel(QDialog):
         selected = self._current
         self.rows.clear()
         groups: dict[str, QTreeWidgetItem] = {}
-        for row in rows:
-            if row.group not in groups:
-                groups[row.group] = heading = QTreeWidgetItem([row.group])
+        for shortcut in rows:
+            if shortcut.group not in groups:
+                groups[shortcut.group] = heading = QTreeWidgetItem([shortcut.group])
                 font = heading.font(0)
                 font.setBold(True)
                 heading.setFont(0, font)
@@ -112,16 +110,16 @@ class ShortcutsPanel(QDialog):
                 self.rows.addTopLevelItem(heading)
                 heading.setFirstColumnSpanned(True)
                 heading.setExpanded(True)
-            text = f"{row.help} (changed)" if row.is_changed else row.help
-            item = QTreeWidgetItem([row.key or "none", text])
-            item.setData(_KEY, _COMMAND, row.command)
+            text = f"{shortcut.help} (changed)" if shortcut.is_changed else shortcut.help
+            item = QTreeWidgetItem([shortcut.key or "none", text])
+            item.setData(_KEY, _COMMAND, shortcut.command)
             for column in (_KEY, _HELP):
-                item.setToolTip(column, row.remark)
-            groups[row.group].addChild(item)
-            if row.command and row.command == selected:
+                item.setToolTip(column, shortcut.remark)
+            groups[shortcut.group].addChild(item)
+            if shortcut.command and shortcut.command == selected:
                 self.rows.setCurrentItem(item)
         self._leave_room(groups)
-        self._reset.setEnabled(any(row.is_changed for row in rows))
+        self._reset.setEnabled(any(shortcut.is_changed for shortcut in rows))
 
     def _leave_room(self, headings: Iterable[str]) -> None:
         """Keep the window wide enough for the headings; other lines can be scrolled."""
@@ -144,8 +142,8 @@ class ShortcutsPanel(QDialog):
 
     def _on_current_changed(self) -> None:
         self._command_to_change = ""
-        for button in (self._change, self._none):
-            button.setEnabled(bool(self._current))
+        for widget in (self._change, self._none):
+            widget.setEnabled(bool(self._current))
 
     def _on_change(self) -> None:
         if self._current:
