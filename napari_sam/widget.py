@@ -16,6 +16,7 @@ from napari_sam._qt.rest_timer import RestTimer
 from napari_sam._qt.workarounds import PanelColumn
 from napari_sam.controllers.assembly import Controllers
 from napari_sam.layers import LayerBinding
+from napari_sam.layers.napari_workarounds import unwrapped
 from napari_sam.session.embedding.embeddings import LoadPredictor
 from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.jobs import run_until
@@ -37,9 +38,7 @@ class SamWidget(QWidget):
         model: ModelChoice | None = None,
     ) -> None:
         super().__init__()
-        # napari hands plugins a proxy, whose layers are proxies too and never identical to the
-        # layers that events and other widgets speak of.
-        self._viewer: ViewerModel = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._viewer = unwrapped(napari_viewer)
         # Without a parent it outlives this widget's C++ side, which jobs may still post to.
         self._dispatcher = QtDispatcher()
         self._store = EmbeddingStore()

@@ -8,10 +8,11 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from napari.components import LayerList, ViewerModel
-from napari.layers import Image, Labels, Layer
-from napari.utils.colormaps import CyclicLabelColormap, label_colormap
+from napari.layers import Image, Layer
+from napari.utils.colormaps import label_colormap
 
 from napari_sam.layers.camera import show_box
+from napari_sam.layers.napari_workarounds import SessionLabels
 from napari_sam.layers.plane_view import set_transform
 from napari_sam.layers.shortcuts import Commands, ShortcutMap
 from napari_sam.layers.shown_plane import ShownPlane
@@ -22,56 +23,27 @@ from napari_sam.session.automatic.picture import AutomaticPicture, sampled
 _OPACITY: Final = 0.45
 
 
-class AutomaticLayer(Labels):
-    """A Labels layer of proposals; it cannot be painted, and undo and redo are the session's."""
+class AutomaticLayer(SessionLabels):
+    """A Labels layer of automatic masks, until it is released to the user."""
 
     def __init__(
-        self,
-        shape: tuple[int, ...],
-        name: str,
-        where: Mapping[str, Any],
-        commands: Commands,
+        self, shape: tuple[int, ...], name: str, where: Mapping[str, Any], commands: Commands
     ) -> None:
-        colours: CyclicLabelColormap = label_colormap(49, 0.3)
         super().__init__(
             np.zeros(shape, np.uint16),
+            commands["undo"],
+            commands["redo"],
             name=name,
             opacity=_OPACITY,
-            colormap=colours,
+            colormap=label_colormap(49, 0.3),
             metadata={OWN_MARK: "proposals"},
             **where,
         )
-        self.editable = False
-        self._commands = dict(commands)
-
-    @property
-    def _type_string(self) -> str:
-        return "labels"  # what napari saves it as
-
-    def _update_thumbnail(self) -> None:
-        """Keep an empty thumbnail: it would be drawn again with each batch of points."""
-        if not getattr(self, "_commands", True):
-            super()._update_thumbnail()
-
-    def undo(self) -> None:
-        """Undo the last edit of the prompts or of objects."""
-        if self._commands:
-            self._commands["undo"]()
-        else:
-            super().undo()
-
-    def redo(self) -> None:
-        """Redo what was undone last."""
-        if self._commands:
-            self._commands["redo"]()
-        else:
-            super().redo()
 
     def release(self) -> None:
-        """Be an ordinary Labels layer from now on, of the user's."""
-        self._commands.clear()
+        """Turn into an ordinary Labels layer of the user's."""
+        super().release()
         self.metadata.pop(OWN_MARK, None)
-        self.editable = True
 
 
 def is_automatic_layer(layer: Layer) -> bool:

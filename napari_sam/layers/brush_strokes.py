@@ -11,18 +11,19 @@ import numpy as np
 from napari.layers import Labels
 from napari.utils.events import Event
 
+from napari_sam.layers.napari_workarounds import StrokeHistory
 from napari_sam.session.objects.painting import PaintedPixels, counts_of
 
 
 class BrushStrokes:
-    """Follows the strokes in a layer, also those undone there, of which napari sends no event."""
+    """Collects the pixels of strokes in a layer, and of strokes that are undone there."""
 
     def __init__(self, layer: Labels, on_stroke: Callable[[], None]) -> None:
         self._on_stroke = on_stroke
         self._painted = PaintedPixels()
         self._layer = ref(layer)
         self._is_mixed = False
-        self._n_undone = len(layer._redo_history)
+        self._history = StrokeHistory(layer)
         layer.events.paint.connect(self._on_paint)
         layer.events.set_data.connect(self._on_shown)
 
@@ -33,19 +34,19 @@ class BrushStrokes:
         layer.events.set_data.disconnect(self._on_shown)
 
     def take(self) -> PaintedPixels:
-        """Return what was painted since this was called last."""
+        """Return what was painted since the last call."""
         painted, self._painted = self._painted, PaintedPixels()
         return painted
 
     def mistrust(self) -> None:
-        """Hear, on any thread, that something else than a brush writes to the layer.
+        """Handle, on any thread, that something other than a brush writes to the layer.
 
         What is painted at that time may be counted already as a part of what was written.
         """
         layer = self._layer()
         if self._painted.label_ids:
             self._painted.count(None)
-        if layer is not None and layer._staged_history:  # of a stroke that has not ended
+        if layer is not None and self._history.is_drawing(layer):
             self._is_mixed = True
 
     @property
@@ -54,22 +55,18 @@ class BrushStrokes:
         return max(self._painted.label_ids, default=0)
 
     def _on_paint(self, event: Event) -> None:
-        self._n_undone = 0
+        self._history.note_stroke()
         self._note(event.value, is_known=not self._is_mixed)
         self._is_mixed = False
 
     def _on_shown(self, event: Event) -> None:
-        """Look whether napari's undo or redo was what has made it show the data again."""
-        layer = event.source
-        by = len(layer._redo_history) - self._n_undone
-        self._n_undone += by
-        moved = list(layer._redo_history)[-by:] if by > 0 else list(layer._undo_history)[by:]
-        for stroke in moved if by else ():
-            # It writes what was there once over whatever is there now.
+        """Note the strokes whose undo or redo may have made napari show the data again."""
+        for stroke in self._history.moved_strokes(event.source):
+            # It writes its stored pixels over whatever is in the layer by now.
             self._note(stroke, is_known=False)
 
     def _note(self, stroke: Any, *, is_known: bool) -> None:
-        """Note a stroke; it may be known what was there before."""
+        """Note a stroke; `is_known` if its stored pixels are those that were in the layer."""
         n_gained: Counter[int] = Counter()
         for where, *mask, before, after in stroke:
             before = np.asarray(before)
@@ -78,13 +75,12 @@ class BrushStrokes:
             n_gained.subtract(lost)
             label_ids = {*lost, *gained}
             if isinstance(where[0], slice):  # a box, and which of its pixels; None: all
-                start = tuple(int(one.start) for one in where)
-                if mask and mask[0] is not None:
-                    changed = mask[0]
-                else:
-                    changed = np.ones([int(one.stop) - int(one.start) for one in where], np.bool_)
+                start = tuple(int(span.start) for span in where)
+                changed = mask[0] if mask else None
+                if changed is None:
+                    changed = np.ones([int(span.stop - span.start) for span in where], np.bool_)
                 self._painted.add(start, changed, label_ids)
             else:
-                self._painted.add_places([np.asarray(one) for one in where], label_ids)
+                self._painted.add_places([np.asarray(axis) for axis in where], label_ids)
         self._painted.count(n_gained if is_known else None)
         self._on_stroke()

@@ -7,9 +7,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from napari.layers import Image, Labels
-from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
+from napari_sam.layers.napari_workarounds import SessionLabels, one_color
 from napari_sam.layers.plane_view import PlaneView, placement, set_transform
 from napari_sam.layers.viewer_layers import ViewerLayers
 from napari_sam.session.decoding.candidates import Candidates
@@ -40,12 +40,8 @@ class _Grid(NamedTuple):
 _NO_GRID: Final = _Grid((1, 1))
 
 
-class CandidateLayer(Labels):
-    """A Labels layer that shows one candidate.
-
-    napari's own undo and redo keys, which act on a Labels layer's brush strokes, undo and redo
-    the prompts here: a candidate cannot be painted.
-    """
+class CandidateLayer(SessionLabels):
+    """A Labels layer that shows one candidate."""
 
     def __init__(
         self,
@@ -57,30 +53,14 @@ class CandidateLayer(Labels):
     ) -> None:
         super().__init__(
             np.zeros((1,) * ndim, np.uint8),
+            on_undo,
+            on_redo,
             name=f"SAM mask {number + 1}",
             opacity=0.5,
             visible=False,
-            # A colormap of single labels would first have its loop compiled, for two seconds.
-            colormap=CyclicLabelColormap(colors=["transparent", CANDIDATE_COLORS[number]]),
+            colormap=one_color(CANDIDATE_COLORS[number]),
             **where,
         )
-        self.editable = False
-        self._on_undo, self._on_redo = on_undo, on_redo
-
-    @property
-    def _type_string(self) -> str:
-        return "labels"  # what napari saves it as
-
-    def _update_thumbnail(self) -> None:
-        """Keep an empty thumbnail: a hidden layer's would show the mask of some earlier click."""
-
-    def undo(self) -> None:
-        """Undo the last edit of the prompts or the last accept."""
-        self._on_undo()
-
-    def redo(self) -> None:
-        """Redo what was undone last."""
-        self._on_redo()
 
 
 class CandidateLayers:

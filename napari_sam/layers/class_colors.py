@@ -12,6 +12,7 @@ from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
 
+from napari_sam.layers.napari_workarounds import direct_colormap
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session.classes.classes import ClassTable
 from napari_sam.session.objects.records import ObjectRecord
@@ -112,6 +113,4 @@ def _mapping(by_label: dict[int, NDArray[Any]], without: NDArray[Any]) -> Direct
             "skimage.segmentation.relabel_sequential."
         )
         raise ColoringError(msg)
-    colormap = DirectLabelColormap(color_dict={None: without})
-    colormap.color_dict.update(mapped)  # the constructor would validate each colour, which is slow
-    return colormap
+    return direct_colormap(mapped, without)

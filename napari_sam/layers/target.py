@@ -16,6 +16,7 @@ from zarr.storage import MemoryStore
 
 from napari_sam.layers.brush_strokes import BrushStrokes
 from napari_sam.layers.label_arrays import CHUNK_PX, write_levels
+from napari_sam.layers.napari_workarounds import shown_level
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
 from napari_sam.layers.target_features import features_of, with_features
 from napari_sam.layers.viewer_layers import OWN_MARK, mark_for
@@ -268,9 +269,7 @@ def new_target_layer(image: Image, view: PlaneView, dtype: DTypeLike = np.uint16
         while (coarser := _halved(data[-1].shape, view)) != data[-1].shape:
             data.append(_sparse(coarser, dtype))
         if len(shape) == 2:
-            # napari holds on to what `numpy.asarray` makes of the coarsest level of a plane:
-            # only of a NumPy array is that the level itself, and what is written to it shows.
-            data[-1] = np.zeros(data[-1].shape, dtype)
+            data[-1] = shown_level(data[-1].shape, dtype)
     elif np.prod(shape, dtype=float) * dtype.itemsize > _MAX_DENSE_BYTES:
         data = _sparse(shape, dtype)
     else:

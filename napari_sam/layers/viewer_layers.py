@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 from napari.components import LayerList
 from napari.layers import Image, Layer
+
+from napari_sam.layers.napari_workarounds import unlisted
 
 OWN_MARK: Final = "napari-sam-live"
 """The metadata key by which a reopened widget knows our layers again; names may change."""
@@ -67,15 +69,9 @@ class ViewerLayers:
         with self.unlisted():
             layer.refresh(extent=False, thumbnail=False, highlight=False)
 
-    @contextmanager
-    def unlisted(self) -> Iterator[None]:
-        """Change layers of ours while napari's layer list stays as it is drawn.
-
-        Any event of a layer has napari draw that list again too, for which Qt recomposes the whole
-        window a second time.
-        """
-        with self._layers.events.blocker():
-            yield
+    def unlisted(self) -> AbstractContextManager[Any]:
+        """Change layers of ours while napari's layer list stays as it is drawn."""
+        return unlisted(self._layers)
 
     def activate(self, layer: Layer) -> None:
         """Select one layer alone."""

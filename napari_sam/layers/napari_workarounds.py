@@ -1,0 +1,144 @@
+"""Work-arounds for what napari does with layers, each with its reason and what would remove it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+from napari.components import LayerList, ViewerModel
+from napari.layers import Labels
+from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
+from numpy.typing import NDArray
+
+
+def unwrapped(viewer: ViewerModel) -> ViewerModel:
+    """Return the viewer behind a proxy.
+
+    Reason: napari gives plugins a proxy, whose layers are proxies too and never identical to the
+    layers in events and in other widgets.
+    Remove it when layers of a proxy compare equal to the real ones.
+    """
+    model: ViewerModel = getattr(viewer, "__wrapped__", viewer)
+    return model
+
+
+def unlisted(layers: LayerList) -> AbstractContextManager[Any]:
+    """Change layers while napari's layer list stays as it is drawn.
+
+    Reason: napari redraws the list at every event of any layer, for which Qt recomposes the whole
+    window a second time (benchmarks/live_loop.py).
+    Remove it when the list redraws only for what it shows.
+    """
+    blocker: AbstractContextManager[Any] = layers.events.blocker()
+    return blocker
+
+
+class SessionLabels(Labels):
+    """A Labels layer of masks that are no objects yet: it cannot be painted and has no thumbnail.
+
+    Reason: the undo and redo keys of a Labels layer act on its brush strokes alone; here they undo
+    what the session did. napari draws a thumbnail at each change, even of a hidden layer. It saves
+    a layer as the type that its class is called after.
+    Remove it when a layer can choose its undo history and can do without a thumbnail.
+    """
+
+    def __init__(
+        self,
+        data: NDArray[Any],
+        on_undo: Callable[[], None],
+        on_redo: Callable[[], None],
+        **options: Any,
+    ) -> None:
+        self._is_released = False
+        super().__init__(data, **options)
+        self.editable = False
+        self._on_undo, self._on_redo = on_undo, on_redo
+
+    @property
+    def _type_string(self) -> str:
+        return "labels"
+
+    def _update_thumbnail(self) -> None:
+        if self._is_released:
+            super()._update_thumbnail()
+
+    def undo(self) -> None:
+        """Undo the last edit of the prompts or of objects."""
+        if self._is_released:
+            super().undo()
+        else:
+            self._on_undo()
+
+    def redo(self) -> None:
+        """Redo what was undone last."""
+        if self._is_released:
+            super().redo()
+        else:
+            self._on_redo()
+
+    def release(self) -> None:
+        """Turn into an ordinary Labels layer of the user's."""
+        self._is_released = self.editable = True
+
+
+def one_color(color: str) -> CyclicLabelColormap:
+    """Return a colormap that shows label 1 in a colour.
+
+    Reason: for a `DirectLabelColormap` napari first compiles a loop, which takes two seconds.
+    Remove it when that is precompiled.
+    """
+    return CyclicLabelColormap(colors=["transparent", color])
+
+
+def direct_colormap(
+    colors: Mapping[int, NDArray[Any]], background: NDArray[Any]
+) -> DirectLabelColormap:
+    """Return a colormap with these colours by label, and one for all other labels.
+
+    Reason: the constructor validates the colours one by one, which is slow for thousands.
+    Remove it when it validates them as an array.
+    """
+    colormap = DirectLabelColormap(color_dict={None: background})
+    colormap.color_dict.update(colors)
+    return colormap
+
+
+def shown_level(shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return zeros for the coarsest level of a multiscale plane.
+
+    Reason: napari keeps what `numpy.asarray` makes of that level. Only for a NumPy array is that
+    the level itself, so that what is written to it shows.
+    Remove it when napari reads the level again at a refresh.
+    """
+    return np.zeros(shape, dtype)
+
+
+class StrokeHistory:
+    """Finds the brush strokes that napari's own undo and redo have moved.
+
+    Reason: napari sends no event for them, and its histories are private.
+    Remove it when Labels layers have events for undo and redo.
+    """
+
+    def __init__(self, layer: Labels) -> None:
+        self._n_undone = len(layer._redo_history)
+
+    def note_stroke(self) -> None:
+        """Handle a new stroke, which empties napari's redo history."""
+        self._n_undone = 0
+
+    def moved_strokes(self, layer: Labels) -> Iterator[Any]:
+        """Yield the strokes that were undone or redone since the last call."""
+        n_more = len(layer._redo_history) - self._n_undone
+        self._n_undone += n_more
+        if n_more > 0:
+            yield from list(layer._redo_history)[-n_more:]
+        elif n_more < 0:
+            yield from list(layer._undo_history)[n_more:]
+
+    @staticmethod
+    def is_drawing(layer: Labels) -> bool:
+        """Whether a stroke has not ended yet."""
+        return bool(layer._staged_history)
