@@ -92,7 +92,10 @@ def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path, caplog):
     put(store, "b")
     assert store.get("a") is None
     assert store.usage().count == 0
-    assert len([record for record in caplog.records if "cannot be kept" in record.message]) == 1
+    assert (
+        len([record for record in caplog.records if "Could not store embeddings" in record.message])
+        == 1
+    )
     store.clear()
     store.close()
 

@@ -147,8 +147,8 @@ def test_no_seam_shows(session, labels):
         session.wait_until_idle(TIMEOUT_S)
         click(session, *MIDDLING)
         session.accept()
-        assert iou(labels == 1, MIDDLING) > 0.95
-        areas.append(np.count_nonzero(labels == 1))
+        assert iou(labels > 0, MIDDLING) > 0.95
+        areas.append(np.count_nonzero(labels))
         session.undo()
         session.object_in_progress.clear()
     assert max(areas) - min(areas) < 0.02 * np.pi * radius**2
@@ -274,7 +274,7 @@ def test_a_huge_object_that_cannot_be_written_is_said_and_kept(
     click(session, *LARGE)
     session.accept()
     session.wait_until_idle(TIMEOUT_S)
-    assert "belongs to other objects" in heard.warnings[-1]
+    assert "belong to other objects" in heard.warnings[-1]
     assert session.state.candidates is not None
 
 
