@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from napari_sam.cli.automatic_options import AutomaticCommand, published_settings
-from napari_sam.cli.exit_codes import CAN_CONTINUE, FAILED, end_stopped, print_error
+from napari_sam.cli.exit_codes import CAN_CONTINUE, FAILED, end_stopped, print_error, usage_errors
 from napari_sam.cli.model_option import checked_choice, load_chosen
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
 from napari_sam.cli.options import LazyChoice, json_option, model_options, reader_option
@@ -167,7 +167,7 @@ def _weights(choice: ModelChoice) -> str:
 
 def _checked_images(inputs: Sequence[str], job: BatchJob) -> list[ImageFile]:
     from napari_sam.batch.images import find_images, paths_of_equal_names
-    from napari_sam.batch.manifest import RunError, RunManifest
+    from napari_sam.batch.manifest import RunManifest
 
     images = find_images(inputs, job.folder)
     if any(Path(path).absolute() == job.folder for path in inputs):
@@ -178,13 +178,11 @@ def _checked_images(inputs: Sequence[str], job: BatchJob) -> list[ImageFile]:
     if paths := paths_of_equal_names(images):
         msg = f"The results of {' and '.join(paths[:3])} would have the same name: "
         raise click.UsageError(f"{msg}give them in separate commands.")
-    try:
+    with usage_errors():
         job.folder.mkdir(parents=True, exist_ok=True)
         manifest = RunManifest(job.folder)
         manifest.clear_up()
         manifest.check(images, job)
-    except (RunError, OSError) as error:
-        raise click.UsageError(str(error)) from error
     return images
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from napari_sam.cli.options import LazyChoice, examples, json_option
+from napari_sam.cli.options import LazyChoice, device_option, examples, json_option
 
 
 def _peers() -> Sequence[str]:
@@ -95,28 +95,9 @@ def _origin(checkpoint: Path | None) -> dict[str, str]:
     type=LazyChoice(_peers),
     help="Also measure this software, in alternation; repeatable.",
 )
-@click.option(
-    "--rounds",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=5,
-    show_default=True,
-    help="How often everything is timed.",
-)
-@click.option(
-    "--device",
-    metavar="DEVICE",
-    default="auto",
-    show_default=True,
-    help="Device that runs the model, for example cpu or cuda.",
-)
-@click.option(
-    "--precision",
-    metavar="PRECISION",
-    default="float32",
-    show_default=True,
-    help="float32, bfloat16 or float16.",
-)
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
+@device_option
+@click.option("--precision", default="float32", help="float32 (default), bfloat16 or float16.")
 @checkpoint_option
 @json_option
 @click.option("--no-window", is_flag=True, help="Skip what needs a window.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, NoReturn
 
 import click
@@ -14,6 +16,17 @@ STOPPED: Final = 130
 
 NOTHING_WRITTEN: Final = "Nothing was written."
 CAN_CONTINUE: Final = "Finished work is kept; run the same command again to continue."
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Blame what the block refuses on how the command was called."""
+    try:
+        yield
+    except click.ClickException as error:
+        raise click.UsageError(error.message) from error
+    except (ValueError, OSError) as error:
+        raise click.UsageError(str(error)) from error
 
 
 def print_error(message: str) -> None:

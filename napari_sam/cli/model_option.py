@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from napari_sam.cli.exit_codes import usage_errors
+
 if TYPE_CHECKING:
     from napari_sam.model import Predictor
     from napari_sam.session.models.model_choice import ModelChoice
@@ -60,14 +62,10 @@ def checked_choice(name: str | None, device: str) -> ModelChoice:
     """Return the choice of a model and a device after checking the file; imports torch."""
     from napari_sam.session.models.model_choice import check
 
-    try:
+    with usage_errors():
         choice = choose_model(name, device)
         check(choice)
-    except click.ClickException as error:
-        raise click.UsageError(error.message) from error
-    except (ValueError, OSError) as error:
-        raise click.UsageError(str(error)) from error
-    return choice
+        return choice
 
 
 def load_chosen(choice: ModelChoice) -> Predictor:

@@ -17,20 +17,13 @@ def examples(*lines: str) -> str:
 
 def model_options(command: Command) -> Command:
     """Add the options that `napari_sam.cli.model_option` resolves."""
-    command = click.option(
-        "--device",
-        metavar="DEVICE",
-        default="auto",
-        show_default=True,
-        help="Device that runs the model, for example cpu or cuda:1.",
-    )(command)
-    return click.option(
-        "--model",
-        metavar="NAME|FILE",
-        help="A model listed by `napari-sam models`, or a checkpoint file.",
-    )(command)
+    text = "A model listed by `napari-sam models`, or a checkpoint file."
+    return click.option("--model", metavar="NAME|FILE", help=text)(device_option(command))
 
 
+device_option = click.option(
+    "--device", default="auto", help="Device that runs the model, for example cpu or cuda:1."
+)
 reader_option = click.option("--reader", metavar="PLUGIN", help="napari reader plugin to use.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from napari_sam.cli.automatic import overlap_names
-from napari_sam.cli.exit_codes import FAILED, NOTHING_WRITTEN, end_stopped, print_error
+from napari_sam.cli.exit_codes import (
+    FAILED,
+    NOTHING_WRITTEN,
+    end_stopped,
+    print_error,
+    usage_errors,
+)
 from napari_sam.cli.model_option import checked_choice, load_chosen
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
 from napari_sam.cli.options import LazyChoice, json_option, model_options, reader_option
@@ -133,13 +139,13 @@ def predict(
     reader: str | None,
     as_json: bool,
 ) -> None:
-    """Segment the object in IMAGE that points, a box or a mask prompt, or one object per box.
+    """Segment an object in IMAGE from points, a box or a mask; several boxes mean several objects.
 
-    A click gives the mask that the widget preselects while it shows the whole image. X and Y are
-    pixels from the top left; 0,0 is the centre of the first pixel.
+    The best mask is the one that the widget preselects while it shows the whole image. X and Y
+    are pixels from the top left; 0,0 is the centre of the first pixel.
     """
     hide_progress_of_napari()
-    from napari_sam.batch.prompted import segment_prompts, write_prompted
+    from napari_sam.batch.prompted import read_start, segment_prompts, write_prompted
     from napari_sam.session.embedding.embeddings import Embedder
 
     _check_prompts(points, background, boxes, mask)
@@ -148,8 +154,10 @@ def predict(
         choice = checked_choice(model, device)
         predictor = load_chosen(choice)
         opened, info = _opened(image, reader, layer, position)
-        low_res_side = predictor.spec.low_res_side
-        start = None if mask is None else _start(mask, info.plane_shape, low_res_side)
+        start = None
+        if mask is not None:
+            with usage_errors():
+                start = read_start(mask, info.plane_shape, predictor.spec.low_res_side)
         prompts = _prompts(points, background, boxes, start, info.plane_shape)
         embedder = Embedder(choice, lambda *_: predictor)
         masks = segment_prompts(embedder, opened.plane, prompts, start, multimask)
@@ -188,10 +196,8 @@ def _check_output(output: Path | None, image: str) -> None:
 
     if output is None:
         return
-    try:
+    with usage_errors():
         format_of(output)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
     if output.exists() and Path(image).exists() and output.samefile(image):
         raise click.UsageError(f"{output} is the image: choose another name for the masks.")
 
@@ -258,15 +264,6 @@ def _check_inside(places: Sequence[Numbers], shape: tuple[int, int]) -> None:
         if not (-1 <= x <= width and -1 <= y <= height):
             msg = f"{x:g},{y:g} lies outside the image, which is {width} wide and {height} high."
             raise click.UsageError(msg)
-
-
-def _start(path: Path, shape: tuple[int, int], low_res_side: int) -> MaskStart:
-    from napari_sam.batch.prompted import read_start
-
-    try:
-        return read_start(path, shape, low_res_side)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
 
 
 def _print_results(

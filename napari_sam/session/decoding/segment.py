@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session.decoding.candidates import Candidates, decode
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
@@ -16,9 +16,6 @@ from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Tile, TilePyramid
 from napari_sam.session.jobs import CallbackQueue, Job
 from napari_sam.session.prompts.prompts import Prompts
-
-if TYPE_CHECKING:
-    from napari_sam.engine.masks import MaskCrop
 
 StartMask = Callable[[Tile, int], NDArray[np.float32]]
 """Returns the low-res logits of a tile, of that side, to decode from."""
@@ -79,8 +76,4 @@ def whole_crop(candidates: Candidates, index: int) -> MaskCrop:
     for block in blocks:
         (height, width), y, x = block.mask.shape, block.top - top, block.left - left
         mask[y : y + height, x : x + width] = block.mask
-    if not mask.any():
-        return candidates.crop(index)
-    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    mask = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return type(blocks[0])(mask, top + int(rows[0]), left + int(columns[0]))
+    return tight_crop(mask, top, left)
