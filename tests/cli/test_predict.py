@@ -123,7 +123,7 @@ def test_wrong_calls_have_a_code_of_their_own(image_file, arguments, words):
     assert words in " ".join(result.stderr.split())
 
 
-@pytest.mark.parametrize(("value", "why"), [(np.nan, "no pixel"), (7, "same value (7)")])
+@pytest.mark.parametrize(("value", "why"), [(np.nan, "NaN or infinite"), (7, "same value (7)")])
 def test_an_image_without_anything_to_be_seen_is_refused(tmp_path, value, why):
     path = tmp_path / "nothing.tif"
     tifffile.imwrite(path, np.full((80, 120), value, np.float32))
