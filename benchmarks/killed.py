@@ -142,8 +142,8 @@ class Run:
     def verdict(self, content: Any) -> str:
         """Return what is wrong; empty if nothing is."""
         n_entries, n_reported = len(content.lines), max(self.digests, default=0)
-        if content.remark:
-            return content.remark
+        if content.warning:
+            return content.warning
         # One thing takes two entries at the most: a brush may have come in between.
         if not n_reported <= n_entries <= n_reported + 2:
             return f"{n_reported} entries were reported, {n_entries} are there"

@@ -177,7 +177,7 @@ class Annotating(RuleBasedStateMachine):
             content = read_journal(journal.path)
             restored = ArrayLabels(np.zeros(target.shape, target.dtype))
             replay(content.entries, restored)
-            assert not content.remark
+            assert not content.warning
             np.testing.assert_array_equal(restored.array, target.layer.data)
             assert described(restored.book) == described(target.book)
 

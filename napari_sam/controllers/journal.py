@@ -71,9 +71,9 @@ class JournalRecorder:
             self.deleted_paths.discard(journal.path)
         journal.troubled.connect(self._warn)
         self._journals[target] = reference, journal
-        self._write(target, lambda journal: journal.note_classes(self._classes.classes))
+        self._write(target, lambda journal: journal.record_classes(self._classes.classes))
         if is_new:
-            self._write(target, Journal.hold)
+            self._write(target, Journal.buffer)
             prepare = partial(self._write, target, Journal.prepare)
             threading.Thread(target=prepare, daemon=True).start()
         self._target_connections[target] = Connections(
@@ -83,7 +83,7 @@ class JournalRecorder:
 
     def mark_saved(self, target: TargetLayer) -> None:
         """Record that all objects of a target are in a session file."""
-        self._write(target, Journal.note_saved)
+        self._write(target, Journal.mark_saved)
 
     def _release(self, target: TargetLayer) -> None:
         self._target_connections.pop(target).close()
@@ -91,7 +91,7 @@ class JournalRecorder:
 
     def _on_classes_changed(self) -> None:
         for target in self._journals:
-            self._write(target, lambda journal: journal.note_classes(self._classes.classes))
+            self._write(target, lambda journal: journal.record_classes(self._classes.classes))
 
     def _on_target_deleted(self, target: TargetLayer) -> None:
         if target not in self._journals:

@@ -91,7 +91,7 @@ class RestoreController:
 
         def work(job: Job) -> tuple[JournalContent, Path]:
             content = read_journal(newest.path)
-            replay(content.reported(job.report), target)
+            replay(content.read_entries(job.report), target)
             claimed = claim(newest.path)
             if claimed is None:
                 msg = "another program has restored or discarded them meanwhile."
@@ -108,8 +108,8 @@ class RestoreController:
             self._recorder.keep(target, reference, journal)
             self._binding.objects.attempt(lambda: self._binding.target.add(layer, target, image))
             show_info(f"Restored {counted(len(target.book))} into '{layer.name}'.")
-            if content.remark:
-                show_warning(content.remark)
+            if content.warning:
+                show_warning(content.warning)
             self._end(image)
 
         def on_failed(error: BaseException) -> None:

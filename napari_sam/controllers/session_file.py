@@ -20,10 +20,10 @@ from napari_sam.session.jobs import Dispatcher, Job, LatestWinsExecutor, user_me
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.replaying import replay
 from napari_sam.session.journal.session_file import (
-    BeingMade,
     SavedSession,
     SessionFileError,
     SessionInfo,
+    UnfinishedObject,
     fingerprint_of,
     read_session,
     write_session,
@@ -84,7 +84,9 @@ class SessionFileController:
             return
         records, finest = tuple(target.book), levels(image)[0]
         classes = self._session.classes.table.classes
-        info = SessionInfo(reference_of(image), target.layer.name, classes, self._being_made())
+        info = SessionInfo(
+            reference_of(image), target.layer.name, classes, self._unfinished_object()
+        )
 
         def work(job: Job) -> None:
             reference = replace(info.image, fingerprint=fingerprint_of(finest))
@@ -101,13 +103,13 @@ class SessionFileController:
 
         self._begin(work, on_done, "Could not save the session")
 
-    def _being_made(self) -> BeingMade | None:
+    def _unfinished_object(self) -> UnfinishedObject | None:
         state, view = self._session.object_in_progress.state, self._binding.plane.view
         if state.prompts.is_empty or view is None:
             return None
         reopened = state.reopened
         label_id = None if reopened is None else reopened.label_id
-        return BeingMade(state, view.index, (view.row_axis, view.column_axis), label_id)
+        return UnfinishedObject(state, view.index, (view.row_axis, view.column_axis), label_id)
 
     # Opening -------------------------------------------------------------------------------
 
@@ -168,20 +170,20 @@ class SessionFileController:
             self._recorder.keep(target, reference_of(image))
             self._binding.objects.attempt(lambda: self._binding.target.add(layer, target, image))
             self._binding.objects.attempt(lambda: self._session.classes.load(saved.info.classes))
-            if saved.info.being_made is not None and image is self._binding.plane.image:
-                self._continue(saved.info.being_made, image)
+            if saved.info.unfinished is not None and image is self._binding.plane.image:
+                self._continue(saved.info.unfinished, image)
             self._end()
             show_info(
                 f"Loaded {counted(len(target.book))} from {saved.path.name} into '{layer.name}'."
             )
 
         self._begin(
-            lambda job: replay(saved.content.reported(job.report), target),
+            lambda job: replay(saved.content.read_entries(job.report), target),
             on_done,
             "Could not open the session",
         )
 
-    def _continue(self, unfinished: BeingMade, image: Image) -> None:
+    def _continue(self, unfinished: UnfinishedObject, image: Image) -> None:
         view = self._binding.plane.view
         if view is None or unfinished.axes != (view.row_axis, view.column_axis):
             show_warning(

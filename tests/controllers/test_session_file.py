@@ -175,8 +175,8 @@ def test_what_cannot_be_opened_is_told_and_changes_nothing(make_widget, said, pa
         del content["crc"]
         return to_line(content)
 
-    assert "no session file" in refusal(b"{}\n")
-    assert "not whole" in refusal(header, *lines[:-1])
+    assert "not a session file" in refusal(b"{}\n")
+    assert "incomplete" in refusal(header, *lines[:-1])
     assert "newer version" in refusal(with_header(format=9), *lines)
     image = json.loads(header)["image"]
     elsewhere = {**image, "fingerprint": "0", "source": "/data/cells.tif"}

@@ -23,6 +23,7 @@ from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
+from napari_sam.session.objects.planning import free_label_ids
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ class BatchPrompting:
             raise TargetError(msg)
         in_use = self._editing.target
         is_elsewhere = in_use is None or in_use.labels is not labels
-        first = labels.max_label_id() + 1
+        first = free_label_ids(labels, labels.book)
         best_first = sorted(found.objects, key=lambda one: one.predicted_iou, reverse=True)
         if self._editing.overlap is Overlap.REPLACE:
             best_first.reverse()  # whoever comes last keeps all of its pixels

@@ -1,4 +1,4 @@
-"""What a journal says, as lines of JSON: pixels, records, and whether a line is sound."""
+"""The entries of a journal as lines of JSON: pixels, records, and a checksum."""
 
 from __future__ import annotations
 
@@ -17,13 +17,11 @@ from napari_sam.session.image.tiles import Tile
 from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
 from napari_sam.session.objects.direction import Direction
 from napari_sam.session.objects.labels import Labels, parts
-from napari_sam.session.objects.packed import PackedMask, Start, region_of
+from napari_sam.session.objects.packed import FASTEST, PackedMask, Start, region_of
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
 
-_FASTEST: Final = 1
-"""A level of compression."""
 _CHECKSUM: Final = b',"crc":"%08x"}\n'
 _CHECKSUM_BYTES: Final = len(_CHECKSUM % 0)
 
@@ -32,32 +30,32 @@ _CHECKSUM_BYTES: Final = len(_CHECKSUM % 0)
 class Patch:
     """Pixels as they are after an edit."""
 
-    start: Start  # A box in the labels
-    shape: Start  # A box in the labels
-    mask: bytes | None  # which of its pixels, as `PackedMask.packed`; None: all of them
-    # the label of all these pixels, or compressed that of each, in C order and little-endian
+    start: Start  # a box in the labels
+    shape: Start
+    mask: bytes | None  # which of its pixels, as `PackedMask.packed`; None: all
+    # the label of all these pixels, or, compressed, of each, in C order and little-endian
     values: int | bytes
 
     @classmethod
     def of(cls, labels: NDArray[Any], start: Start, mask: PackedMask | None) -> Patch:
-        """Return the patch of those pixels of a box that a mask on this very box has."""
+        """Return the patch of the pixels of a box that are in a mask on the same box."""
         pixels = labels.ravel() if mask is None else labels[mask.mask]
         first = pixels[:1]
         values: int | bytes = int(first[0])
         if (pixels != first).any():
             little = pixels.astype(pixels.dtype.newbyteorder("<"))
-            values = zlib.compress(little.tobytes(), _FASTEST)
+            values = zlib.compress(little.tobytes(), FASTEST)
         return cls(start, labels.shape, None if mask is None else mask.packed, values)
 
     def to_json(self) -> list[Any]:
-        """Return it as JSON knows it."""
+        """Return it as JSON."""
         values = _text(self.values) if isinstance(self.values, bytes) else self.values
         mask = None if self.mask is None else _text(self.mask)
         return [_whole(self.start), _whole(self.shape), mask, values]
 
     @classmethod
     def from_json(cls, content: list[Any]) -> Patch:
-        """Return what `to_json` made of it."""
+        """Return the patch that `to_json` was called on."""
         start, shape, mask, values = content
         return cls(
             tuple(start),
@@ -68,13 +66,13 @@ class Patch:
 
 
 def patches_of(labels: Labels, record: ObjectRecord) -> list[Patch]:
-    """Return the pixels that an object has now, in parts as they can be read at once."""
+    """Return the pixels that an object has now, in parts that are read at once."""
     patches = []
     for start, shape in parts(record.start, record.shape):
         pixels = labels.read(region_of(start, shape))
-        own = pixels == record.label_id
-        if own.any():
-            patches.append(Patch.of(pixels, start, PackedMask(start, own)))
+        mask = pixels == record.label_id
+        if mask.any():
+            patches.append(Patch.of(pixels, start, PackedMask(start, mask)))
     return patches
 
 
@@ -85,7 +83,7 @@ def entry(
     gone: Iterable[int],
     n_objects: int,
 ) -> dict[str, Any]:
-    """Return an entry, made now, as JSON knows it; see `journal.format` for what is in it."""
+    """Return an entry, made now, as JSON; see `journal.format`."""
     return {
         "direction": direction,
         "at": time.time(),
@@ -97,7 +95,7 @@ def entry(
 
 
 def net_effect(changes: Iterable[RecordChange]) -> dict[int, ObjectRecord | None]:
-    """Return what becomes of the records, by label_id: None for one that goes."""
+    """Return the records after some changes, by label_id: None for one that is gone."""
     effect: dict[int, ObjectRecord | None] = {}
     for change in changes:
         if change.before is not None:
@@ -108,7 +106,7 @@ def net_effect(changes: Iterable[RecordChange]) -> dict[int, ObjectRecord | None
 
 
 def record_to_json(record: ObjectRecord) -> dict[str, Any]:
-    """Return a record as JSON knows it; what is as by default is left out."""
+    """Return a record as JSON; default values are left out."""
     content: dict[str, Any] = {
         "label_id": int(record.label_id),
         "start": _whole(record.start),
@@ -128,36 +126,38 @@ def record_to_json(record: ObjectRecord) -> dict[str, Any]:
 
 
 def record_from_json(content: dict[str, Any]) -> ObjectRecord:
-    """Return the record that `record_to_json` was given, its state without the logits."""
-    known = dict(content)
-    state = known.pop("state", None)
+    """Return the record that `record_to_json` was given; its state has no logits."""
+    values = dict(content)
+    state = values.pop("state", None)
     masks, painted, erased = (
-        _masks_from_json(known.pop(name, ())) for name in ("masks", "painted", "erased")
+        _masks_from_json(values.pop(name, ())) for name in ("masks", "painted", "erased")
     )
-    start, stop = tuple(known.pop("start")), tuple(known.pop("stop"))
+    start, stop = tuple(values.pop("start")), tuple(values.pop("stop"))
     return ObjectRecord(
         start=start,
         stop=stop,
         state=None if state is None else state_from_json(state),
         masks=masks,
         brushed=BrushEdits(painted, erased) if painted or erased else NOT_BRUSHED,
-        **known,
+        **values,
     )
 
 
 def _masks_to_json(masks: Iterable[PackedMask]) -> list[list[Any]]:
-    return [[_whole(one.start), _whole(one.shape), one.area_px, _text(one.packed)] for one in masks]
+    return [
+        [_whole(mask.start), _whole(mask.shape), mask.area_px, _text(mask.packed)] for mask in masks
+    ]
 
 
 def _masks_from_json(content: Iterable[list[Any]]) -> tuple[PackedMask, ...]:
     return tuple(
-        PackedMask.from_packed(tuple(corner), tuple(shape), area_px, a2b_base64(packed))
-        for corner, shape, area_px, packed in content
+        PackedMask.from_packed(tuple(start), tuple(shape), area_px, a2b_base64(packed))
+        for start, shape, area_px, packed in content
     )
 
 
 def state_to_json(state: ObjectState) -> dict[str, Any]:
-    """Return an object being made as JSON knows it, without logits and what it will replace."""
+    """Return the state of an object as JSON, without logits and the object that it replaces."""
     prompts, tile = state.prompts, state.tile
     return {
         "points_xy": prompts.points_xy,
@@ -171,7 +171,7 @@ def state_to_json(state: ObjectState) -> dict[str, Any]:
 
 
 def state_from_json(content: dict[str, Any]) -> ObjectState:
-    """Return what `state_to_json` made of it."""
+    """Return the state that `state_to_json` was given."""
     box, tile = content["box_xyxy"], content["tile"]
     prompts = Prompts(
         tuple((x, y) for x, y in content["points_xy"]),
@@ -188,13 +188,13 @@ def state_from_json(content: dict[str, Any]) -> ObjectState:
 
 
 def _drawn_to_json(prompts: Prompts) -> dict[str, Any]:
-    """Return what most objects have nothing of, and older journals know nothing of."""
+    """Return the drawn prompts, which few objects have, and no older journal."""
     outline, scribbles = prompts.outline, prompts.scribbles
     content: dict[str, Any] = {}
     if outline is not None:
         content["outline"] = [str(outline.kind), outline.vertices_xy]
     if scribbles:
-        content["scribbles"] = [[one.label, one.vertices_xy] for one in scribbles]
+        content["scribbles"] = [[scribble.label, scribble.vertices_xy] for scribble in scribbles]
     return content
 
 
@@ -208,18 +208,18 @@ def _drawn_from_json(content: dict[str, Any]) -> tuple[Outline | None, tuple[Scr
 
 
 def to_line(content: dict[str, Any]) -> bytes:
-    """Return one line: the JSON of an object, whose last key is the checksum of what precedes."""
+    """Return a line: a JSON object whose last key is the checksum of all before it."""
     body = json.dumps(content, separators=(",", ":")).encode()[:-1]
     return body + _CHECKSUM % zlib.crc32(body)
 
 
 def is_sound(line: bytes) -> bool:
-    """Whether a line is as it was written, neither torn nor damaged."""
+    """Whether a line is neither torn nor damaged."""
     return line[-_CHECKSUM_BYTES:] == _CHECKSUM % zlib.crc32(line[:-_CHECKSUM_BYTES])
 
 
 def from_line(line: bytes) -> dict[str, Any] | None:
-    """Return what a line says; None if it is torn or damaged."""
+    """Return the content of a line; None if it is torn or damaged."""
     if not is_sound(line):
         return None
     content: dict[str, Any] = json.loads(line)

@@ -1,4 +1,4 @@
-"""Where journals lie, to which image and to which program they belong, and how long they stay."""
+"""The files of journals: the image and the program of each, and how long they are kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from napari_sam.session.objects.direction import Direction
 from napari_sam.storage.folders import journals_folder
 
 MAX_JOURNALS: Final = 100
-"""However old they are: a clock that is wrong makes all of them seem so."""
+"""However old they are: with a wrong clock, all of them would seem to be."""
 
 _SUFFIX: Final = ".sam-journal.jsonl"
 _NAME: Final = re.compile(
@@ -31,20 +31,20 @@ _NAME: Final = re.compile(
     r"-(?:(?P<since_boot>[0-9a-f]{1,8}_[0-9a-f]{1,16})|(?P<started>[0-9a-f]{1,16}))"
     + re.escape(_SUFFIX)
 )
-"""Whatever else lies in the folder is not ours."""
+"""Other files in the folder are not ours."""
 _CLOCK_S: Final = 2
-"""The time at which a program began is reckoned again by each that asks, and a clock is set."""
+"""The start of a program is computed by each that asks, and clocks are adjusted."""
 _PROC: Final = Path("/proc")
 _START_FIELD: Final = 22 - 3
-"""Of /proc/<pid>/stat, counted from what follows the name of the program: see proc_pid_stat(5)."""
+"""Of /proc/<pid>/stat, counted after the name of the program: see proc_pid_stat(5)."""
 _OTHER_HOST_S: Final = 24 * 3600.0
-"""Of a program on another machine nothing is known; after such a rest it is taken for ended."""
+"""A program on another machine counts as ended after so long without an entry."""
 _TAIL_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True)
 class ImageReference:
-    """By what an image is known again in another program."""
+    """What identifies an image in another program."""
 
     name: str  # its layer's name
     source: str | None  # the path that it was read from
@@ -58,8 +58,8 @@ class ImageReference:
     def key(self) -> str:
         """What the names of its journals begin with.
 
-        An image may be given another scale, other axes and another name; only one that is neither
-        from a file nor in memory is known by its name. Several images of one file have one key:
+        An image may get another scale, other axes and another name; only one that is neither from
+        a file nor in memory is identified by its name. Several images of one file have one key:
         see `is_other_scene`.
         """
         content = {"shape": self.shape, "dtype": self.dtype, "source": self.source}
@@ -70,50 +70,50 @@ class ImageReference:
         return xxhash.xxh64(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def has_same_pixels(self, image: dict[str, Any]) -> bool:
-        """Whether what the header of a journal says is of these pixels, wherever they lay then."""
+        """Whether the image in the header of a journal has these pixels, from whatever file."""
         return self.fingerprint is not None and (
             (image.get("fingerprint"), image.get("shape"), image.get("dtype"))
             == (self.fingerprint, list(self.shape), self.dtype)
         )
 
     def is_other_scene(self, image: dict[str, Any]) -> bool:
-        """Whether what the header of a journal says is of another image in the same file.
+        """Whether the image in the header of a journal is another one in the same file.
 
-        One that was only renamed has the same pixels, one that was only changed the same name.
+        An image that was only renamed has the same pixels, one that only changed the same name.
         """
-        theirs = image.get("fingerprint")
-        is_known = theirs is not None and self.fingerprint is not None
-        return is_known and theirs != self.fingerprint and image.get("name") != self.name
+        fingerprint = image.get("fingerprint")
+        is_known = fingerprint is not None and self.fingerprint is not None
+        return is_known and fingerprint != self.fingerprint and image.get("name") != self.name
 
 
 @dataclass(frozen=True)
 class JournalSummary:
-    """A journal that nobody writes to any more."""
+    """A journal that is no longer written to."""
 
     path: Path  # its file
     header: dict[str, Any]  # its first line
-    n_objects: int  # how many objects the labels had in the end
+    n_objects: int  # number of objects in the end
     ended: float  # when its last line was written, in seconds since the epoch
     is_closed: bool = False  # whether its program was closed, rather than ended by a crash
 
 
 def new_path(reference: ImageReference, folder: Path) -> Path:
-    """Return a free name for a journal of this program."""
+    """Return a new name for a journal of this program."""
     return folder / f"{reference.key}.{time.time_ns():x}.{_owner()}{_SUFFIX}"
 
 
 def find_journals(
     reference: ImageReference, folder: Path | None = None, *, done_with: Collection[Path] = ()
 ) -> list[JournalSummary]:
-    """Return the journals of an image with objects to be restored, newest first.
+    """Return the journals of an image that have objects to restore, newest first.
 
-    Those of programs that still run, this one among them, are left out, unless they are named as
-    `done_with`, and those whose objects are all in a file of the user's. Of too many journals the
-    oldest are removed, whatever image they are of.
+    Journals of running programs, including this one, are left out unless they are `done_with`, and
+    so are those whose objects are all in a file of the user's. If there are too many journals, the
+    oldest are removed, of whatever image.
     """
     folder = journals_folder() if folder is None else folder
     remove_old_journals(folder)
-    found = [
+    journals = [
         summary
         for path in _journals(folder)
         if _may_be_of(path, reference) and (path in done_with or not is_in_use(path))
@@ -121,11 +121,11 @@ def find_journals(
         and summary.n_objects
         and not reference.is_other_scene(summary.header["image"])
     ]
-    return sorted(found, key=lambda summary: summary.ended, reverse=True)
+    return sorted(journals, key=lambda summary: summary.ended, reverse=True)
 
 
 def _may_be_of(path: Path, reference: ImageReference) -> bool:
-    """Whether a journal is named after an image, or after another file with the same pixels."""
+    """Whether a journal is named after an image, or is of another file with the same pixels."""
     if path.name.startswith(f"{reference.key}."):
         return True
     if reference.fingerprint is None:
@@ -139,9 +139,9 @@ def _may_be_of(path: Path, reference: ImageReference) -> bool:
 
 
 def claim(path: Path) -> Path | None:
-    """Make a journal this program's; return its new name, or None if another was faster."""
-    key, began, _ = path.name.split(".", 2)
-    claimed = path.with_name(f"{key}.{began}.{_owner()}{_SUFFIX}")
+    """Assign a journal to this program; return its new name, or None if it is gone."""
+    key, begun, _ = path.name.split(".", 2)
+    claimed = path.with_name(f"{key}.{begun}.{_owner()}{_SUFFIX}")
     try:
         path.rename(claimed)
     except OSError:
@@ -156,7 +156,7 @@ def discard(path: Path) -> None:
 
 
 def remove_old_journals(folder: Path) -> None:
-    """Remove the oldest journals where there are too many, except those of programs that run."""
+    """Remove the oldest journals if there are too many, except those of running programs."""
     newest_first = sorted(_journals(folder), key=_last_written, reverse=True)
     for path in newest_first[MAX_JOURNALS:]:
         if not is_in_use(path):
@@ -164,10 +164,10 @@ def remove_old_journals(folder: Path) -> None:
 
 
 def is_in_use(path: Path) -> bool:
-    """Whether the program that a journal belongs to still runs."""
+    """Whether the program that a journal belongs to is still running."""
     owner = _NAME.fullmatch(path.name)
     if owner is None:
-        return True  # nobody knows whose it is
+        return True  # its program is unknown
     if owner["host"] != _host():
         return time.time() - _last_written(path) < _OTHER_HOST_S
     pid = int(owner["pid"], 16)
@@ -187,14 +187,14 @@ def _journals(folder: Path) -> Iterator[Path]:
 def _last_written(path: Path) -> float:
     try:
         return path.stat().st_mtime
-    except OSError:  # another program has removed it just now
+    except OSError:  # another program has just removed it
         return 0.0
 
 
 def _summary(path: Path) -> JournalSummary | None:
-    """Return what the first and the last sound line say; None if the first is no header.
+    """Return the content of the first and the last sound line; None if the first is no header.
 
-    What was saved counts as no object that could be restored.
+    Objects that were saved to a file are not counted.
     """
     try:
         with path.open("rb") as file:
@@ -206,7 +206,7 @@ def _summary(path: Path) -> JournalSummary | None:
             while last is None:
                 file.seek(max(0, size - length))
                 lines = file.read().splitlines(keepends=True)
-                last = next((one for line in reversed(lines) if (one := from_line(line))), None)
+                last = next((entry for line in reversed(lines) if (entry := from_line(line))), None)
                 length *= 2
     except OSError:
         return None
@@ -226,10 +226,10 @@ def _owner() -> str:
 
 
 def _since_boot(pid: int) -> str | None:
-    """Return what tells a process from a later one of the same id, whatever the clock says.
+    """Return what distinguishes a process from a later one of the same id, whatever the clock.
 
-    That is which start of the computer it is of, and how long after that it began. None if there
-    is no such process, or this is not Linux.
+    That is the boot of the computer, and how long after it the process began. None if there is no
+    such process, or this is not Linux.
     """
     try:
         boot_id = (_PROC / "sys/kernel/random/boot_id").read_bytes()
@@ -241,7 +241,7 @@ def _since_boot(pid: int) -> str | None:
 
 
 def _started(pid: int) -> int | None:
-    """Return when a process began, which tells it from a later one of the same id; None: never."""
+    """Return when a process began, which tells it from later ones; None if there is none."""
     try:
         return int(psutil.Process(pid).create_time())
     except (psutil.Error, OverflowError):

@@ -1,6 +1,6 @@
-"""The journal of a target: every edit of its labels on disk as it is made, so that none is lost.
+"""The journal of a target: every edit of its labels, on disk as it is made, so that none is lost.
 
-What is in its file is told in `journal.format`.
+The format of its file is described in `journal.format`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from typing import Final
 
 from psygnal import Signal
 
-from napari_sam.session.classes.classes import Classes, classes_to_json
-from napari_sam.session.journal.entries import Patch, entry, net_effect, patches_of, to_line
+from napari_sam.session.classes.classes import Classes
+from napari_sam.session.journal.entries import Patch, patches_of
 from napari_sam.session.journal.files import (
     ImageReference,
     discard,
     new_path,
     remove_old_journals,
 )
-from napari_sam.session.journal.format import header_of
-from napari_sam.session.journal.lines import AppendedLines
+from napari_sam.session.journal.writer import Entry, EntryWriter
 from napari_sam.session.objects.direction import Direction
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.labels import Labels
@@ -35,43 +34,37 @@ from napari_sam.storage.folders import journals_folder
 _LOGGER = logging.getLogger(__name__)
 
 _MAX_FOUND_PX: Final = 2**26
-"""Objects that were there before are noted if their boxes together are no larger: under 1 s."""
+"""Existing objects are journalled if their boxes together are no larger: under 1 s."""
 _MAX_WAITING_BYTES: Final = 2**26
-"""What a full disk refuses is kept in memory up to here."""
+"""Entries that a full disk refuses are kept in memory up to here."""
 _RETRY_S: Final = 10.0
-"""How often a disk is tried for which too much waited."""
+"""How often a disk is tried again for which too much waited."""
 _PROBE: Final = bytes(2**20)
 _PREPARED_WITHIN_S: Final = 10.0
 
-_Noted = tuple[Direction, Sequence[Patch], Sequence[RecordChange]]
-
 
 class Journal:
-    """Writes down what becomes of some labels; may be told on any thread.
+    """Writes every change of some labels to a file; its methods may be called on any thread.
 
     The file is begun with the first edit or stroke. Nothing here raises for a disk that is full or
-    may not be written: what could not be written is tried again with the next edit. If very much
-    waits for it, that is given up, and another file begun as soon as there is room; so it is if
-    the file is lost, as where somebody empties the folder.
+    cannot be written: entries that could not be written are tried again with the next edit. If
+    very much waits, it is given up, and another file is begun as soon as there is room; so it is
+    if the file is lost, for example because its folder was emptied.
     """
 
     troubled = Signal(str)
-    """Sent on the thread of the edit if edits cannot be written down; once until they can."""
+    """Sent on the thread of the edit if entries cannot be written; once until they can."""
 
     def __init__(
         self, reference: ImageReference, labels: Labels, folder: Path | None = None
     ) -> None:
         self._reference, self._labels = reference, labels
-        self._book = labels.book  # asking for it may not be done on any thread
+        self._registry = labels.book  # which may not be asked for on any thread
         self._folder = journals_folder() if folder is None else folder
-        self._lines = AppendedLines()
-        self._classes: Classes = ()
-        self._written_classes: Classes = ()
-        self._written_name = ""
-        self._label_ids: set[int] = set()
-        self._held: list[_Noted] | None = None
+        self._writer = EntryWriter(reference, labels)
+        self._buffer: list[Entry] | None = None
         self._lock, self._prepared = threading.Lock(), threading.Event()
-        self._has_begun = self._is_troubled = self._is_saved = self._has_gap = False
+        self._has_begun = self._is_troubled = self._has_gap = False
         self._next_try_s = 0.0
 
     @classmethod
@@ -83,41 +76,40 @@ class Journal:
         labels: Labels,
         classes: Classes = (),
     ) -> Journal:
-        """Go on with a journal that was replayed into these labels."""
+        """Continue a journal that was replayed into these labels."""
         journal = cls(reference, labels, path.parent)
-        journal._lines, journal._has_begun = AppendedLines(path, sound_bytes), True
-        journal._label_ids = {record.label_id for record in labels.book}
-        journal._classes = journal._written_classes = classes
+        journal._writer.resume(path, sound_bytes, classes)
+        journal._has_begun = True
         return journal
 
     @property
     def path(self) -> Path | None:
         """Its file, once there is one."""
-        return self._lines.path
+        return self._writer.lines.path
 
-    def hold(self) -> None:
-        """Have edits wait in memory until `prepare` is done, rather than do what it does."""
+    def buffer(self) -> None:
+        """Keep entries in memory until `prepare` is done, rather than do its work first."""
         with self._lock:
-            if not self._has_begun and self._held is None:
-                self._held = []
+            if not self._has_begun and self._buffer is None:
+                self._buffer = []
 
     def prepare(self) -> None:
-        """Note the objects that are in the labels already, which would hold up the first edit.
+        """Journal the objects that are in the labels already, which would delay the first edit.
 
-        For a thread in the background: no edit waits for it. The file is begun with the first
-        edit all the same. A pixel that an edit changes meanwhile may be noted as it is only
-        afterwards; the edit's own entry, which follows, says the same of it or what came next.
+        For a background thread: no edit waits for it. The file is still begun with the first edit.
+        A pixel that an edit changes in the meantime may be recorded only as it is afterwards; the
+        edit's own entry, which follows, says the same of it or what came next.
         """
-        self.hold()
-        found: list[_Noted] = []
+        self.buffer()
+        found: list[Entry] = []
         try:
-            if self._held is not None:
+            if self._buffer is not None:
                 found = self._found()
         finally:
             self._release(found)
 
     def record(self, edit: LabelsEdit, direction: Direction) -> None:
-        """Write down an edit that was just written, taken back or written again."""
+        """Record an edit that was just written, undone or redone."""
         changes = edit.changes
         if direction is Direction.UNDONE:
             changes = tuple(change.inverse for change in reversed(changes))
@@ -127,10 +119,10 @@ class Journal:
                 for stroke in edit.strokes
                 for block in stroke.blocks
             ]
-            self._note(direction, patches, changes)
+            self._add(direction, patches, changes)
 
     def record_paint(self, masks: Iterable[PackedMask], changes: Sequence[RecordChange]) -> None:
-        """Write down pixels that the user has painted, and what became of the records."""
+        """Record pixels that the user painted, and the changes of the records."""
         with self._lock:
             patches = [
                 Patch.of(
@@ -140,72 +132,74 @@ class Journal:
                 )
                 for mask in masks
             ]
-            self._note(Direction.PAINTED, patches, changes)
+            self._add(Direction.PAINTED, patches, changes)
 
-    def note_classes(self, classes: Classes) -> None:
-        """Write down which classes there are, in their order and with their colours."""
+    def record_classes(self, classes: Classes) -> None:
+        """Record the classes, in their order and with their colours."""
         with self._lock:
-            if classes != self._classes:
-                self._classes = classes
-                # Where all objects are in a file of the user's, nothing is to be offered.
-                if self._has_begun and not self._is_saved and self._goes_on():
-                    if self._classes != self._written_classes:
-                        self._append_classes()
-                    if self.path is not None:
-                        self._write()
+            # With all objects in a file of the user's, there is nothing to restore.
+            if (
+                self._writer.set_classes(classes)
+                and self._has_begun
+                and not self._writer.is_saved
+                and self._ensure_file()
+            ):
+                if self._writer.has_new_classes:
+                    self._writer.append_classes()
+                if self.path is not None:
+                    self._write()
 
-    def note_saved(self) -> None:
-        """Note that everything is in a file of the user's: it is not offered to be restored."""
+    def mark_saved(self) -> None:
+        """Record that the user has saved everything to a file: it is not offered for restoring."""
         with self._lock:
-            if self.path is not None or self._held:
-                self._note(Direction.SAVED, (), ())
+            if self.path is not None or self._buffer:
+                self._add(Direction.SAVED, (), ())
 
     def close(self) -> None:
-        """Note that the program is closed; without an object to bring back the file is removed."""
-        if self._held and not self._prepared.wait(_PREPARED_WITHIN_S):
+        """Record that the program is closed; without objects to restore, remove the file."""
+        if self._buffer and not self._prepared.wait(_PREPARED_WITHIN_S):
             self._release([])
         with self._lock:
-            if self._label_ids and (self.path is not None or self._has_gap):
-                if not self._is_saved:
-                    self._note(Direction.CLOSED, (), ())
+            if self._writer.has_objects and (self.path is not None or self._has_gap):
+                if not self._writer.is_saved:
+                    self._add(Direction.CLOSED, (), ())
             else:
                 if self.path is not None:
                     discard(self.path)
-                # An edit that is still being written in the background begins another.
-                self._lines, self._has_begun, self._has_gap = AppendedLines(), False, False
+                # An edit that is still being written in the background begins another file.
+                self._writer.use_file(None)
+                self._has_begun = self._has_gap = False
 
-    def _note(
+    def _add(
         self, direction: Direction, patches: Sequence[Patch], changes: Sequence[RecordChange]
     ) -> None:
-        if self._held is not None:
-            self._held.append((direction, patches, changes))
+        if self._buffer is not None:
+            self._buffer.append((direction, patches, changes))
             return
-        if not self._goes_on():
+        if not self._ensure_file():
             return
         if not self._has_begun:
             self._begin(self._found())
-        self._append(direction, patches, changes)
+        self._writer.append(direction, patches, changes)
         self._write()
 
-    def _release(self, found: Sequence[_Noted]) -> None:
-        """Put down what was found, and what was held since then."""
+    def _release(self, found: Sequence[Entry]) -> None:
+        """Append entries for existing objects, and those that were buffered since."""
         with self._lock:
-            held, self._held = self._held, None
-            if held is not None:
-                self._begin(found)
-                for noted in held:
-                    self._append(*noted)
-                if held:
+            buffered, self._buffer = self._buffer, None
+            if buffered is not None:
+                self._begin([*found, *buffered])
+                if buffered:
                     self._write()
         self._prepared.set()
 
-    def _found(self) -> list[_Noted]:
-        """Return the objects that are in the labels already, as they are now."""
-        records = list(self._book)
+    def _found(self) -> list[Entry]:
+        """Return entries for the objects that are in the labels already, as they are now."""
+        records = list(self._registry)
         if sum(prod(record.shape) for record in records) > _MAX_FOUND_PX:
             self.troubled.emit(
-                f"The {len(records)} objects that the target has already are too large for the "
-                "journal: save the layer, so that they are not lost in a crash."
+                f"The {len(records)} existing objects of the target are too large for the journal: "
+                "save the layer, so that a crash does not lose them."
             )
             return []
         return [
@@ -213,89 +207,64 @@ class Journal:
             for record in records
         ]
 
-    def _begin(self, found: Sequence[_Noted]) -> None:
-        """Put down the header, the classes, and the objects that are in the labels already."""
+    def _begin(self, entries: Sequence[Entry]) -> None:
+        """Append the header, the classes, and the first entries."""
         self._has_begun = True
-        header = header_of(self._reference, self._labels)
-        self._written_name = header["labels"]["name"]
-        self._lines.add(to_line(header))
         try:
             remove_old_journals(self._folder)
-        except Exception as error:  # what others have left is no reason to write nothing down
+        except Exception as error:  # whatever lies in the folder must not prevent a new journal
             _LOGGER.warning("Old journals could not be removed", exc_info=error)
-        if self._classes:
-            self._append_classes()
-        for noted in found:
-            self._append(*noted)
+        self._writer.begin(entries)
 
-    def _goes_on(self) -> bool:
-        """Whether the file has all that there was; another one is begun if it has not."""
-        if self._lines.is_lost:
-            self._lines, self._has_gap = AppendedLines(), True
-        return not self._has_gap or self._begin_anew()
+    def _ensure_file(self) -> bool:
+        """Return whether the file has all entries; begin another one if it has not."""
+        if self._writer.lines.is_lost:
+            self._writer.use_file(None)
+            self._has_gap = True
+        return not self._has_gap or self._restart()
 
-    def _begin_anew(self) -> bool:
+    def _restart(self) -> bool:
         """Begin another file, with everything as it is now, if there is room again."""
         if time.monotonic() < self._next_try_s:
             return False
         self._next_try_s = time.monotonic() + _RETRY_S
-        path, before = new_path(self._reference, self._folder), self.path
+        path, former_path = new_path(self._reference, self._folder), self.path
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             path.write_bytes(_PROBE)
         except OSError as error:
             discard(path)
-            self._complain(error)
+            self._report_trouble(error)
             return False
-        self._lines, self._has_gap = AppendedLines(path), False
-        self._label_ids.clear()
+        self._writer.use_file(path)
+        self._has_gap = False
         found = self._found()
         self._begin(found)
-        if before is not None and (found or not self._book):
-            discard(before)
+        if former_path is not None and (found or not self._registry):
+            discard(former_path)
         return True
 
-    def _append(
-        self, direction: Direction, patches: Iterable[Patch], changes: Iterable[RecordChange]
-    ) -> None:
-        if self._is_saved and self._classes != self._written_classes:
-            self._append_classes()
-        effect = net_effect(changes)
-        gone = [label_id for label_id, record in effect.items() if record is None]
-        self._label_ids.update(effect)
-        self._label_ids.difference_update(gone)
-        records = (record for record in effect.values() if record is not None)
-        content = entry(direction, patches, records, gone, len(self._label_ids))
-        name = self._labels.name
-        if name not in ("", self._written_name):
-            content["labels_name"] = self._written_name = name
-        self._lines.add(to_line(content))
-        self._is_saved = direction is Direction.SAVED
-
-    def _append_classes(self) -> None:
-        content = entry(Direction.CLASSES, (), (), (), len(self._label_ids))
-        self._lines.add(to_line({**content, "classes": classes_to_json(self._classes)}))
-        self._written_classes = self._classes
-
     def _write(self) -> None:
-        """Hand everything that is pending to the operating system."""
+        """Hand all waiting lines to the operating system."""
+        lines = self._writer.lines
         try:
-            if self.path is None:
+            if lines.path is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                self._lines.path = new_path(self._reference, self._folder)
-            self._lines.write()
+                lines.begin_file(new_path(self._reference, self._folder))
+            lines.write()
             self._is_troubled = False
         except OSError as error:
-            if self._lines.waiting_bytes > _MAX_WAITING_BYTES:
-                # What follows would be of no use without it: as soon as it can, all is noted again.
-                self._lines.clear()
+            if lines.waiting_bytes > _MAX_WAITING_BYTES:
+                # Later entries would be of no use without these: everything is journalled again
+                # as soon as possible.
+                lines.clear()
                 self._has_gap = True
-            self._complain(error)
+            self._report_trouble(error)
 
-    def _complain(self, error: OSError) -> None:
+    def _report_trouble(self, error: OSError) -> None:
         if not self._is_troubled:
             self._is_troubled = True
             self.troubled.emit(
-                f"What you accept cannot be written down in {self._folder}, and would be lost "
-                f"in a crash: save the labels now and then. ({error})"
+                f"The journal could not be written to {self._folder} ({error}); unsaved objects "
+                "would be lost in a crash. Save the labels regularly."
             )

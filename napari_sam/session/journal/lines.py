@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 _END_BYTES: Final = 64
-"""So much of the last line, its checksum among it, tells a file from any other."""
+"""These last bytes of a file, which include a checksum, distinguish it from any other."""
 
 
 class AppendedLines:
@@ -17,23 +17,27 @@ class AppendedLines:
     def __init__(self, path: Path | None = None, sound_bytes: int = 0) -> None:
         self.path = path
         self.waiting_bytes = 0
-        """How much there is that is not written yet."""
+        """Number of bytes that are not written yet."""
         self._sound_bytes, self._end = sound_bytes, b""
         self._waiting: deque[bytes] = deque()
 
+    def begin_file(self, path: Path) -> None:
+        """Write to this file, which is new."""
+        self.path = path
+
     def add(self, line: bytes) -> None:
-        """Have a line written with the next `write`."""
+        """Add a line to be written with the next `write`."""
         self._waiting.append(line)
         self.waiting_bytes += len(line)
 
     def clear(self) -> None:
-        """Forget what is not written yet."""
+        """Drop the lines that are not written yet."""
         self._waiting.clear()
         self.waiting_bytes = 0
 
     @property
     def is_lost(self) -> bool:
-        """Whether what was written is no longer there: the file is gone, cut short or another."""
+        """Whether the written lines are lost: the file is gone, cut short or another one."""
         if self.path is None or not self._sound_bytes:
             return False
         try:
@@ -44,14 +48,14 @@ class AppendedLines:
                 return file.read(len(self._end)) != self._end
         except FileNotFoundError:
             return True
-        except OSError:  # it cannot be looked at, and not be written either
+        except OSError:  # a file that cannot be read cannot be written either
             return False
 
     def write(self) -> None:
-        """Write everything that waits; the path must be set."""
+        """Write all waiting lines; the path must be set."""
         assert self.path is not None
         with self.path.open("r+b" if self._sound_bytes else "wb", buffering=0) as file:
-            # A line that a full disk has torn, or a crash, must not lie between sound ones.
+            # A line torn by a full disk or a crash must not lie between sound ones.
             file.truncate(self._sound_bytes)
             file.seek(self._sound_bytes)
             while self._waiting:

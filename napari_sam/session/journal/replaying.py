@@ -1,4 +1,4 @@
-"""Reading a journal, and doing to some labels what it says."""
+"""Read a journal, and replay it into labels."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ _NAME: Final = b'"labels_name":'
 
 @dataclass(frozen=True, eq=False)
 class JournalContent:
-    """What a journal says."""
+    """The content of a journal."""
 
     header: dict[str, Any]  # its first line
-    lines: list[bytes]  # all others, as far as they are sound
+    lines: list[bytes]  # the other lines, as far as they are sound
     sound_bytes: int  # where the sound lines end
-    remark: str = ""  # says that more was there that is damaged; empty if all is well
+    warning: str = ""  # says that the rest is damaged; empty if nothing is
 
     @property
     def entries(self) -> Iterator[dict[str, Any]]:
-        """What the lines say, one after the other: all at once would keep the collector busy."""
-        return self.reported(lambda _: None)
+        """The entries, one by one: all at once would keep the garbage collector busy."""
+        return self.read_entries(lambda _: None)
 
     @property
     def classes(self) -> Classes:
-        """The classes that were noted last; none if there never were."""
+        """The last classes that were recorded; empty without any."""
         for line in reversed(self.lines):
             if line.startswith(_CLASSES) and (content := from_line(line)) is not None:
                 return classes_from_json(content["classes"])
@@ -51,14 +51,14 @@ class JournalContent:
 
     @property
     def labels_name(self) -> str:
-        """The name that the labels had in the end; empty if that was never noted."""
+        """The last name of the labels; empty if it was never recorded."""
         for line in reversed(self.lines):
             if _NAME in line and (content := from_line(line)) is not None:
                 return str(content["labels_name"])
         return str(self.header["labels"].get("name", ""))
 
-    def reported(self, report: Callable[[float], None]) -> Iterator[dict[str, Any]]:
-        """Yield what the lines say, and tell now and then how many are done (0 to 1)."""
+    def read_entries(self, report: Callable[[float], None]) -> Iterator[dict[str, Any]]:
+        """Yield the entries, and report the progress now and then (0 to 1)."""
         for number, line in enumerate(self.lines):
             if number % _REPORT_EVERY == 0:
                 report(number / len(self.lines))
@@ -70,7 +70,7 @@ class JournalContent:
 def read_journal(path: Path) -> JournalContent:
     """Read a journal as far as it is sound.
 
-    A last line that was torn by a crash is no damage: its edit was not done yet.
+    A last line that was torn by a crash is no damage: its edit was not complete.
     """
     try:
         content = read_lines(path)
@@ -78,7 +78,7 @@ def read_journal(path: Path) -> JournalContent:
         msg = f"The journal cannot be read: {error}"
         raise TargetError(msg) from error
     if content.header.get("format") != FORMAT:
-        msg = f"{path} is no journal that this version can read."
+        msg = f"{path} is not a journal that this version can read."
         raise TargetError(msg)
     return content
 
@@ -86,43 +86,45 @@ def read_journal(path: Path) -> JournalContent:
 def read_lines(path: Path) -> JournalContent:
     """Read a file of lines as far as it is sound; without a sound line, the header is empty."""
     lines: list[bytes] = []
-    sound_bytes, remark = 0, ""
+    sound_bytes, warning = 0, ""
     with path.open("rb") as file:
         for line in file:
             if not is_sound(line):
                 if file.read(1):
-                    remark = (
-                        f"The journal is damaged after entry {len(lines) - 1}: what was "
-                        "done later could not be restored."
+                    warning = (
+                        f"The journal is damaged after entry {len(lines) - 1}: later edits could "
+                        "not be restored."
                     )
                 break
             lines.append(line)
             sound_bytes += len(line)
     header = from_line(lines[0]) if lines else None
-    return JournalContent(header or {}, lines[1:], sound_bytes, remark)
+    return JournalContent(header or {}, lines[1:], sound_bytes, warning)
 
 
 def replay(entries: Iterable[dict[str, Any]], labels: Labels) -> None:
-    """Do to labels and their records what the entries of a journal say.
+    """Apply the entries of a journal to labels and their records.
 
-    Where `labels` show nothing and nobody follows their records, this may be done on any thread.
+    If nothing shows the labels or listens to their records, this may be called on any thread.
     """
     canvas = _Canvas(labels)
-    # Packed, since the garbage collector would go through all these dicts again and again.
+    # Packed, since the garbage collector would traverse all these dicts again and again.
     records: dict[int, bytes | None] = {}
     for entry in entries:
         for patch in entry["patches"]:
             canvas.paint(Patch.from_json(patch))
         records.update(dict.fromkeys(entry["gone"]))
         for record in entry["records"]:
-            # Last in the order of the book, where it was taken out and noted again.
+            # Always the last one, as in the registry.
             records.pop(record["label_id"], None)
             records[record["label_id"]] = marshal.dumps(record)
     canvas.flush()
-    labels.book.apply(
+    registry = labels.book
+    registry.reserve(max(records, default=0))
+    registry.apply(
         tuple(
             RecordChange(
-                labels.book.get(label_id),
+                registry.get(label_id),
                 None if packed is None else record_from_json(marshal.loads(packed)),
             )
             for label_id, packed in records.items()
@@ -131,7 +133,7 @@ def replay(entries: Iterable[dict[str, Any]], labels: Labels) -> None:
 
 
 class _Canvas:
-    """Labels in blocks that stay in memory while they are painted on."""
+    """Labels in blocks that stay in memory while patches are painted into them."""
 
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
@@ -140,7 +142,7 @@ class _Canvas:
         self._wire_type = labels.dtype.newbyteorder("<")
 
     def paint(self, patch: Patch) -> None:
-        """Make pixels what they were after an edit."""
+        """Set pixels to what they were after an edit."""
         mask = None
         if patch.mask is not None:
             mask = PackedMask.from_packed(patch.start, patch.shape, 0, patch.mask).mask
@@ -153,10 +155,11 @@ class _Canvas:
             values[... if mask is None else mask] = (
                 pixels.reshape(patch.shape) if mask is None else pixels
             )
-        for index, inside, own in tiles_of(patch.start, patch.shape):
-            where = self._block(index)[inside]
-            part = values if isinstance(values, int) else values[own]
-            np.copyto(where, part, casting="unsafe", where=True if mask is None else mask[own])
+        for index, in_tile, in_box in tiles_of(patch.start, patch.shape):
+            pixels = self._block(index)[in_tile]
+            part = values if isinstance(values, int) else values[in_box]
+            where = True if mask is None else mask[in_box]
+            np.copyto(pixels, part, casting="unsafe", where=where)
 
     def _block(self, index: Start) -> NDArray[Any]:
         block = self._blocks.get(index)

@@ -1,22 +1,20 @@
-"""A whole session in one file: somebody else goes on with it, on another computer.
+"""A whole session in one file, which can be continued on another computer.
 
 A session file, `<name>.sam-session.jsonl`, is written as a journal is (see `journal.format`): lines
 of JSON with a checksum each. Its first line, the header, has
 
 - `format` (1) and `kind` ("napari-sam-live session"), and `program`, the version that wrote it;
-- `image`: an `ImageReference`, and `beside`, its path as seen from the folder of the file, null
-  where there is none;
+- `image`: an `ImageReference`, and `beside`, its path relative to the folder of the file, or null;
 - `labels`: `name`, `shape` and `dtype` of the Labels layer;
 - `classes`: a list of `{"name": ..., "color": "#rrggbb"}`, in the order of their numbers;
-- `being_made`: null, or the object that is not accepted yet: `state` (its prompts, as in a record),
-  `index` (the position along each axis of the image, where it is made), `axes` (those of the image
-  that are rows and columns there) and `label_id` (that of the object that it will replace, or
-  null);
+- `being_made`: null, or the object in progress: `state` (its prompts, as in a record), `index` (the
+  position of its plane along each axis of the image), `axes` (the axes of the image that are rows
+  and columns there) and `label_id` (that of the object that it will replace, or null);
 - `at`: when it was written, in seconds since the epoch.
 
 Then comes one entry of direction `found` for each object, with its pixels and its record (prompts,
-class, note, scores, whether it is reviewed, the mask as it was accepted), and in the end one of
-direction `saved`, whose `n_objects` says how many there are: a file without it is not whole.
+class, note, scores, whether it is reviewed, the mask as accepted), and in the end one of direction
+`saved`, whose `n_objects` is their number: a file without it is incomplete.
 The pixels of the image are not in the file.
 """
 
@@ -62,50 +60,50 @@ _REPORT_EVERY: Final = 200
 
 
 class SessionFileError(ValueError):
-    """A session cannot be written or read; the message says what to do."""
+    """A session file cannot be written or read; the message says what to do."""
 
 
 @dataclass(frozen=True)
-class BeingMade:
-    """An object that is not accepted yet."""
+class UnfinishedObject:
+    """The object in progress."""
 
     state: ObjectState  # its prompts
-    index: Start  # the plane it is made on: the position along each axis of the image
+    index: Start  # the position of its plane along each axis of the image
     axes: tuple[int, int]  # the axes of the image that are the plane's rows and columns
-    label_id: int | None = None  # the object of the labels that it will replace
+    label_id: int | None = None  # the object that it will replace
 
 
 @dataclass(frozen=True)
 class SessionInfo:
-    """All of a session but its objects."""
+    """A session, without its objects."""
 
     image: ImageReference  # the image
     labels_name: str  # the name of the Labels layer
     classes: Classes = ()  # the classes, in the order of their numbers
-    being_made: BeingMade | None = None  # the object that is not accepted yet
+    unfinished: UnfinishedObject | None = None  # the object in progress
 
 
 @dataclass(frozen=True, eq=False)
 class SavedSession:
-    """What a session file says."""
+    """The content of a session file."""
 
     path: Path  # the file
-    info: SessionInfo  # the image and whatever else there is
+    info: SessionInfo  # everything but the objects
     shape: Start  # of the labels
     dtype: np.dtype[Any]  # of the labels
-    n_objects: int  # how many objects there are
+    n_objects: int  # number of objects
     content: JournalContent  # their pixels and records
 
     @property
     def image_paths(self) -> tuple[Path, ...]:
-        """Where the image may be, the likeliest place first."""
+        """Where the image may be, the most likely path first."""
         folder, source = self.path.absolute().parent, self.info.image.source
         beside = self.content.header["image"].get("beside")
-        places = [] if beside is None else [folder / beside]
+        paths = [] if beside is None else [folder / beside]
         if source is not None:
-            # A name from another system has another separator.
-            places += [folder / source.replace("\\", "/").rsplit("/", 1)[-1], Path(source)]
-        return tuple(dict.fromkeys(Path(os.path.normpath(place)) for place in places))
+            # A path from another system has another separator.
+            paths += [folder / source.replace("\\", "/").rsplit("/", 1)[-1], Path(source)]
+        return tuple(dict.fromkeys(Path(os.path.normpath(path)) for path in paths))
 
 
 def write_session(
@@ -115,25 +113,25 @@ def write_session(
     records: Sequence[ObjectRecord],
     report: Callable[[float], None] = lambda _: None,
 ) -> None:
-    """Write a session; the file has its name when it is complete.
+    """Write a session; the file gets its name when it is complete.
 
     Parameters
     ----------
     path : Path
         The file to write or to replace.
     info : SessionInfo
-        The image and whatever else there is.
+        Everything but the objects.
     labels : Labels
-        The pixels of the objects; read on this thread, which may be any.
+        The pixels of the objects, which are read on this thread, which may be any.
     records : sequence of ObjectRecord
         The objects.
     report : callable
-        Told now and then how much is done (0 to 1).
+        Called now and then with the progress (0 to 1).
 
     Raises
     ------
     SessionFileError
-        If it cannot be written; what was there before stays.
+        If it cannot be written; a former file is kept.
     """
     try:
         with atomic_write(path) as partial, partial.open("wb") as file:
@@ -154,7 +152,7 @@ def _header(path: Path, info: SessionInfo, labels: Labels) -> dict[str, Any]:
     if info.image.source is not None and Path(info.image.source).exists():
         with suppress(ValueError):  # on another drive
             beside = Path(os.path.relpath(info.image.source, path.absolute().parent)).as_posix()
-    made = info.being_made
+    unfinished = info.unfinished
     return {
         "format": FORMAT,
         "kind": KIND,
@@ -167,19 +165,19 @@ def _header(path: Path, info: SessionInfo, labels: Labels) -> dict[str, Any]:
         },
         "classes": classes_to_json(info.classes),
         "being_made": None
-        if made is None
+        if unfinished is None
         else {
-            "state": state_to_json(made.state),
-            "index": list(made.index),
-            "axes": list(made.axes),
-            "label_id": made.label_id,
+            "state": state_to_json(unfinished.state),
+            "index": list(unfinished.index),
+            "axes": list(unfinished.axes),
+            "label_id": unfinished.label_id,
         },
         "at": time.time(),
     }
 
 
 def read_session(path: Path) -> SavedSession:
-    """Read a session file, and make sure that it is whole.
+    """Read a session file, and check that it is complete.
 
     Raises
     ------
@@ -193,7 +191,7 @@ def read_session(path: Path) -> SavedSession:
         raise SessionFileError(msg) from error
     header = content.header
     if header.get("kind") != KIND:
-        msg = f"{path} is no session file: choose one that ends in {SESSION_SUFFIX}."
+        msg = f"{path} is not a session file: choose one that ends in {SESSION_SUFFIX}."
         raise SessionFileError(msg)
     if header.get("format") != FORMAT:
         msg = (
@@ -201,20 +199,20 @@ def read_session(path: Path) -> SavedSession:
             "update to open it."
         )
         raise SessionFileError(msg)
-    if not _is_whole(path, content):
-        msg = f"{path} is damaged or not whole: get it again from where it was saved."
+    if not _is_complete(path, content):
+        msg = f"{path} is damaged or incomplete: copy it again from where it was saved."
         raise SessionFileError(msg)
     try:
-        return _understood(path, content)
+        return _parsed(path, content)
     except SessionFileError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        msg = f"{path} says something that cannot be understood ({error!r})."
+        msg = f"{path} has invalid content ({error!r})."
         raise SessionFileError(msg) from error
 
 
-def _is_whole(path: Path, content: JournalContent) -> bool:
-    """Whether all lines are sound, and as many as the last one says."""
+def _is_complete(path: Path, content: JournalContent) -> bool:
+    """Whether all lines are sound, and as many as the last one states."""
     last = (from_line(content.lines[-1]) if content.lines else None) or {}
     return (
         path.stat().st_size == content.sound_bytes
@@ -223,37 +221,37 @@ def _is_whole(path: Path, content: JournalContent) -> bool:
     )
 
 
-def _understood(path: Path, content: JournalContent) -> SavedSession:
+def _parsed(path: Path, content: JournalContent) -> SavedSession:
     header = content.header
-    known = {one.name for one in fields(ImageReference)}
+    names = {field.name for field in fields(ImageReference)}
     image: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in header["image"].items()
-        if name in known
+        if name in names
     }
-    made, reference = header["being_made"], ImageReference(**image)
+    unfinished, reference = header["being_made"], ImageReference(**image)
     info = SessionInfo(
         reference,
         header["labels"]["name"],
         classes_from_json(header["classes"]),
-        None if made is None else _being_made(made),
+        None if unfinished is None else _unfinished(unfinished),
     )
     shape, dtype = tuple(header["labels"]["shape"]), np.dtype(header["labels"]["dtype"])
     if not _are_labels(shape, dtype, reference):
         msg = (
-            f"{path} cannot be opened: no labels of an image of shape {reference.shape} are of "
-            f"shape {shape} and type {dtype}."
+            f"{path} cannot be opened: labels of shape {shape} and type {dtype} do not fit an "
+            f"image of shape {reference.shape}."
         )
         raise SessionFileError(msg)
-    places = reference.source, header["image"].get("beside")
-    if not all(place is None or isinstance(place, str) for place in places):
-        msg = f"{path} cannot be opened: the paths of its image are {places}."
+    paths = reference.source, header["image"].get("beside")
+    if not all(source is None or isinstance(source, str) for source in paths):
+        msg = f"{path} cannot be opened: the paths of its image are {paths}."
         raise SessionFileError(msg)
     return SavedSession(path, info, shape, dtype, len(content.lines) - 1, content)
 
 
 def _are_labels(shape: Start, dtype: np.dtype[Any], image: ImageReference) -> bool:
-    """Whether there can be such labels of an image: they have some or all of its axes."""
+    """Whether an image can have such labels: they have some or all of its axes."""
     return (
         dtype.kind in "bui"
         and len(shape) >= 2
@@ -262,9 +260,9 @@ def _are_labels(shape: Start, dtype: np.dtype[Any], image: ImageReference) -> bo
     )
 
 
-def _being_made(content: dict[str, Any]) -> BeingMade:
+def _unfinished(content: dict[str, Any]) -> UnfinishedObject:
     row_axis, column_axis = content["axes"]
-    return BeingMade(
+    return UnfinishedObject(
         state_from_json(content["state"]),
         tuple(content["index"]),
         (row_axis, column_axis),
@@ -273,7 +271,7 @@ def _being_made(content: dict[str, Any]) -> BeingMade:
 
 
 def fingerprint_of(array: Any) -> str | None:
-    """Return by what the pixels of an image are known again; None if they cannot be read."""
+    """Return what identifies the pixels of an image; None if they cannot be read."""
     region = []
     for axis, length in enumerate(array.shape):
         n = min(_FINGERPRINT_PX if axis >= len(array.shape) - 2 else 1, length)
@@ -281,7 +279,7 @@ def fingerprint_of(array: Any) -> str | None:
         region.append(slice(start, start + n))
     try:
         pixels = np.asarray(array[tuple(region)])
-    except Exception:  # a lazily read image raises whatever its reader raises
+    except Exception:  # a lazily read image raises what its reader raises
         return None
     little = pixels.astype(pixels.dtype.newbyteorder("<"))
     return xxhash.xxh64(np.ascontiguousarray(little).tobytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Where objects are written: labels of any number of dimensions, and planes of them."""
+"""Labels of any number of dimensions, to which objects are written, and planes of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_sam.session.objects.packed import Start
 from napari_sam.session.objects.records import ObjectRegistry
 
 _MAX_PART: Final = 2048
-"""Longest side of what is read at once."""
+"""Longest side of a region that is read at once."""
 
 
 class TargetError(ValueError):
@@ -21,19 +21,19 @@ class TargetError(ValueError):
 
 
 class Labels(Protocol):
-    """Integers that say which object each pixel belongs to, 0 being background."""
+    """An array of integers: the object that each pixel belongs to, 0 being background."""
 
     @property
     def is_gone(self) -> bool:
-        """Whether they were deleted: nothing is to be written to them any more."""
+        """Whether they were deleted: nothing may be written to them any more."""
 
     @property
     def name(self) -> str:
-        """What the user calls them; empty if that is not known. May be asked on any thread."""
+        """Their name, empty if unknown; may be read on any thread."""
 
     @property
     def book(self) -> ObjectRegistry:
-        """What is known of the objects."""
+        """The records of the objects."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -54,22 +54,22 @@ class Labels(Protocol):
     ) -> None:
         """Replace a region, or those pixels of it that are True; may be called on any thread.
 
-        The others may be painted on meanwhile by the user.
+        The user may paint on the other pixels in the meantime.
         """
 
     def show(self) -> None:
-        """Show what was written; on the owner's thread."""
+        """Show what was written, on the owner's thread."""
 
     def max_label_id(self) -> int:
         """Return the largest label_id in use."""
 
 
 class LabelsPlane(Protocol):
-    """A 2-D plane of labels: where the objects of one image plane go."""
+    """A 2-D plane of labels, to which the objects of an image plane are written."""
 
     @property
     def labels(self) -> Labels:
-        """What it is a plane of."""
+        """The labels that it is a plane of."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -78,13 +78,13 @@ class LabelsPlane(Protocol):
     def to_nd(
         self, mask: NDArray[np.bool_], top: int, left: int
     ) -> tuple[NDArray[np.bool_], Start]:
-        """Bring a mask (h, w), whose first pixel is at (top, left), to the labels' axes."""
+        """Return a mask (h, w), whose first pixel is at (top, left), with the labels' axes."""
 
     def to_2d(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Bring an array of the labels' axes, thin where the plane is, to (h, w)."""
+        """Return an array with the labels' axes, one pixel thin across the plane, as (h, w)."""
 
     def to_plane(self, start: Start, stop: Start) -> tuple[slice, slice] | None:
-        """Return the rows and columns of a box that lies in the plane; else None."""
+        """Return the rows and columns of a box, or None if it does not lie in the plane."""
 
     def read(self, rows: slice, columns: slice) -> NDArray[Any]:
         """Return a copy of a region of the plane."""
@@ -147,7 +147,7 @@ class ArrayLabels:
         np.copyto(self.array[region], labels, where=True if where is None else where)
 
     def show(self) -> None:
-        """Nothing to do: nothing shows the array."""
+        """Do nothing: nothing shows the array."""
 
     def max_label_id(self) -> int:
         """Return the largest label_id of the array, 0 if it is empty."""

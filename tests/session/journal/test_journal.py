@@ -27,6 +27,7 @@ from napari_sam.session.journal.journal import Journal
 from napari_sam.session.journal.replaying import read_journal, replay
 from napari_sam.session.objects.measuring import find_objects
 from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.planning import free_label_ids
 from napari_sam.session.objects.records import RecordChange
 from tests.session.annotating import REFERENCE, SHAPE, Annotator
 
@@ -111,7 +112,7 @@ def test_after_a_kill_everything_that_was_done_is_there(journals_folder):
             n_entries = len(content.lines)
             # One thing may have been done but not reported, and takes two entries at the most.
             assert n_entries - n_reported in (0, 1, 2)
-            assert not content.remark
+            assert not content.warning
             if n_entries:
                 annotator = annotated(n_entries, seed, journal=False)
                 if annotator.n_entries == n_entries:  # else it was killed in between the two
@@ -126,7 +127,7 @@ def test_a_torn_last_line_is_ignored_and_gone_on_from():
     whole = path.read_bytes()
     path.write_bytes(whole + whole.splitlines()[-1][:50])
     labels, content = restored(path)
-    assert content.remark == ""
+    assert content.warning == ""
     check_same(labels, annotator.labels)
     journal = Journal.resume(path, content.sound_bytes, REFERENCE, labels)
     journal.record_paint([PackedMask((0, 0), np.ones((1, 1), bool))], ())
@@ -141,14 +142,14 @@ def test_a_damaged_line_ends_the_replay_and_says_so():
     lines[11] = lines[11].replace(b'"at":1', b'"at":2', 1)
     path.write_bytes(b"".join(lines))
     labels, content = restored(path)
-    assert "damaged after entry 10" in content.remark
+    assert "damaged after entry 10" in content.warning
     check_same(labels, annotated(10, journal=False).labels)
 
 
 def test_a_file_that_is_no_journal_is_refused(tmp_path):
     path = tmp_path / "notes.jsonl"
     path.write_text('{"format": 1}\n')
-    with pytest.raises(TargetError, match="no journal"):
+    with pytest.raises(TargetError, match="not a journal"):
         read_journal(path)
     with pytest.raises(TargetError, match="cannot be read"):
         read_journal(tmp_path / "missing")
@@ -263,7 +264,7 @@ def test_journals_of_an_image_are_found_newest_first(other_program):
 def test_how_a_program_ended_is_told_and_what_was_saved_is_not_offered(other_program):
     closed, killed, saved, gone_on, emptied = (annotated(4, seed) for seed in range(5))
     for annotator in (saved, gone_on):
-        annotator.journal.note_saved()
+        annotator.journal.mark_saved()
     gone_on.accept()
     while emptied.labels.book:
         emptied.editing.undo()
@@ -397,7 +398,7 @@ def being_prepared(annotator):
     annotator.plane.labels = annotator.labels = labels
     annotator.journal = Journal(REFERENCE, labels)
     labels.thread = threading.Thread(target=annotator.journal.prepare, daemon=True)
-    annotator.journal.hold()
+    annotator.journal.buffer()
     labels.thread.start()
     assert labels.is_read.wait(60)
     return labels.thread
@@ -443,14 +444,14 @@ def test_what_is_done_just_before_the_end_is_written_down_too():
 def test_classes_are_written_down_in_their_order_and_with_their_colours(other_program):
     cell, debris = ObjectClass("cell", "#123456"), ObjectClass("débris", "#abcdef")
     annotator = Annotator(0)
-    annotator.journal.note_classes((cell,))
+    annotator.journal.record_classes((cell,))
     assert annotator.journal.path is None  # nothing that could be lost
     annotator.accept()
     path = annotator.journal.path
     assert read_journal(path).classes == (cell,)
-    annotator.journal.note_classes((debris, cell))
+    annotator.journal.record_classes((debris, cell))
     n_bytes = path.stat().st_size
-    annotator.journal.note_classes((debris, cell))
+    annotator.journal.record_classes((debris, cell))
     assert path.stat().st_size == n_bytes
     labels, content = restored(path)
     assert content.classes == (debris, cell)
@@ -459,10 +460,10 @@ def test_classes_are_written_down_in_their_order_and_with_their_colours(other_pr
     (found,) = files.find_journals(REFERENCE)
     assert found.n_objects == 1
     again = Journal.resume(path, content.sound_bytes, REFERENCE, labels, content.classes)
-    again.note_classes((debris, cell))
+    again.record_classes((debris, cell))
     assert path.stat().st_size == n_bytes
-    again.note_saved()
-    again.note_classes((debris,))
+    again.mark_saved()
+    again.record_classes((debris,))
     assert files.find_journals(REFERENCE) == []
     annotator.journal = again
     annotator.accept()
@@ -516,7 +517,7 @@ def test_a_disk_that_stays_full_takes_no_memory_and_nothing_is_lost_in_the_end(
         folder.rename(tmp_path / "away")
         folder.write_text("")
         accept_many(annotator)
-        assert journal._lines.waiting_bytes < 10_000
+        assert journal._writer.lines.waiting_bytes < 10_000
         folder.unlink()
         (tmp_path / "away").rename(folder)
         annotator.editing.undo()
@@ -564,8 +565,8 @@ def test_a_journal_that_is_lost_still_hears_of_classes_files_and_the_end(other_p
     cell = ObjectClass("cell", "#123456")
     annotator = annotated(10)
     for tell, last in (
-        (lambda journal: journal.note_classes((cell,)), "found"),
-        (lambda journal: journal.note_saved(), "saved"),
+        (lambda journal: journal.record_classes((cell,)), "found"),
+        (lambda journal: journal.mark_saved(), "saved"),
         (lambda journal: annotator.accept(), "made"),
         (lambda journal: journal.close(), "closed"),
     ):
@@ -610,3 +611,13 @@ def test_an_image_whose_file_was_renamed_is_known_by_its_pixels(other_program):
     assert [one.path for one in files.find_journals(renamed)] == [journal.path]
     assert files.find_journals(replace(renamed, fingerprint="other")) == []
     assert files.find_journals(replace(renamed, fingerprint=None)) == []
+
+
+def test_label_ids_that_a_journal_knows_are_not_given_again():
+    annotator = Annotator(0)
+    annotator.accept()
+    annotator.accept()
+    annotator.editing.undo()
+    labels, _ = restored(annotator.journal.path)
+    assert [record.label_id for record in labels.book] == [1]
+    assert free_label_ids(labels, labels.book) == 3

@@ -17,15 +17,15 @@ from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.replaying import replay
 from napari_sam.session.journal.session_file import (
     SESSION_SUFFIX,
-    BeingMade,
     SessionFileError,
     SessionInfo,
+    UnfinishedObject,
     fingerprint_of,
 )
 from tests.session.annotating import REFERENCE, SHAPE, Annotator
 from tests.session.journal.test_journal import check_same
 
-MADE = BeingMade(
+MADE = UnfinishedObject(
     ObjectState(Prompts(((3, 4.5), (7, 8)), (1, 0), (1, 2, 30, 40)), 2, tile=Tile(1, 0, 4, 20, 30)),
     (0, 0),
     (1, 0),
@@ -78,16 +78,16 @@ def test_a_session_without_an_object_is_one_too(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        (lambda lines: lines[:-1], "not whole"),
-        (lambda lines: [*lines[:-1], lines[-1][:30]], "not whole"),
+        (lambda lines: lines[:-1], "incomplete"),
+        (lambda lines: [*lines[:-1], lines[-1][:30]], "incomplete"),
         (lambda lines: [*lines[:3], lines[3].replace(b'"a', b'"b', 1), *lines[4:]], "damaged"),
         (lambda lines: [*lines, b"more\n"], "damaged"),
         (lambda lines: [*lines[:3], *lines[4:]], "damaged"),
         (lambda lines: [*lines[:3], *lines[2:]], "damaged"),
-        (lambda lines: lines[1:], "no session file"),
-        (lambda lines: [], "no session file"),
-        (lambda lines: [b"\x00\xff" * 99], "no session file"),
-        (lambda lines: [b'{"type":"FeatureCollection"}'], "no session file"),
+        (lambda lines: lines[1:], "not a session file"),
+        (lambda lines: [], "not a session file"),
+        (lambda lines: [b"\x00\xff" * 99], "not a session file"),
+        (lambda lines: [b'{"type":"FeatureCollection"}'], "not a session file"),
     ],
 )
 def test_what_is_no_whole_session_is_refused(path, damage, complaint):
@@ -102,9 +102,9 @@ def test_a_newer_one_and_a_senseless_one_are_refused(path, tmp_path):
     del header["crc"]
     for change, complaint in (
         ({"format": 2, "program": "9.0"}, "newer version \\(9.0\\)"),
-        ({"labels": None}, "cannot be understood"),
-        ({"labels": {"name": "x", "shape": [1], "dtype": "nonsense"}}, "cannot be understood"),
-        ({"being_made": {"state": {}}}, "cannot be understood"),
+        ({"labels": None}, "invalid content"),
+        ({"labels": {"name": "x", "shape": [1], "dtype": "nonsense"}}, "invalid content"),
+        ({"being_made": {"state": {}}}, "invalid content"),
     ):
         path.write_bytes(to_line({**header, **change}) + b"".join(lines))
         with pytest.raises(SessionFileError, match=complaint):
@@ -131,7 +131,7 @@ def test_labels_that_no_image_has_are_refused(path, labels):
     del header["crc"]
     header["labels"].update(labels)
     path.write_bytes(to_line(header) + b"".join(lines))
-    with pytest.raises(SessionFileError, match="no labels of an image of shape"):
+    with pytest.raises(SessionFileError, match="do not fit an image of shape"):
         read_session(path)
 
 
