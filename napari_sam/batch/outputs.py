@@ -14,7 +14,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.files import write_json, write_text, written_beside
+from napari_sam.formats.files import export_file, write_json, write_text
 from napari_sam.formats.image import ImageInfo, plane_name
 from napari_sam.formats.label_images import labels_from_objects, objects_from_labels
 from napari_sam.formats.registry import FORMATS
@@ -114,7 +114,7 @@ def write_results(
         write_text(folder / f"{stem}_proposals.csv", _proposals_table(image, planes))
     edges = [plane.edges for plane in planes if plane.edges is not None]
     if edges:
-        with written_beside(folder / f"{stem}_edges.tif") as partial:
+        with export_file(folder / f"{stem}_edges.tif") as partial:
             tifffile.imwrite(
                 partial,
                 np.reshape(edges, image.shape),

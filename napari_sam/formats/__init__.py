@@ -1,7 +1,7 @@
-"""Annotations to and from files that other programs read; needs neither Qt, napari nor torch.
+"""Read and write annotations in the files of other programs, without Qt, napari or torch.
 
-One function writes a format and one reads it. All of them write beside and rename, so a file is
-complete as soon as it has its name, and raise `ExportError`, a ValueError that says what to do.
+One function writes a format and one reads it. A file gets its name only once it is complete. All
+functions raise `ExportError`, a ValueError whose message says what to do.
 """
 
 from napari_sam.formats.annotations import Annotations, ExportObject

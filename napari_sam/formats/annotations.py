@@ -1,4 +1,4 @@
-"""What is exported: the objects of an image, which may overlap."""
+"""The objects of an image, which may overlap: what every format writes and reads."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from napari_sam.formats.image import ImageInfo, plane_name
 
 @dataclass(frozen=True, eq=False)
 class ExportObject:
-    """One object, or one object's part in one slice of a stack.
+    """An object, or its part in one slice of a stack.
 
     Parameters
     ----------
     label_id : int
-        The object's integer, 1 or more. In a stack, what belongs to one object has the same.
+        The object's integer, 1 or more; the same for all parts of an object in a stack.
     mask : (h, w) bool ndarray
-        The object's pixels within a box around it, not all of them False.
+        The object's pixels within a box around it, at least one of them True.
     top, left : int
         Row and column of the mask's first pixel in the image plane.
     slice_index : tuple of int
-        Where the plane is, along the axes before the last two; empty for a 2-D image.
+        Index of the plane along the axes before the last two; empty for a 2-D image.
     class_name : str or None
         One of the classes of the `Annotations`; None if the object has no class.
     score : float or None
-        How good the mask was estimated to be; None if that is not known.
+        Estimated quality of the mask; None if it is unknown.
     reviewed : bool
-        Whether somebody has looked at it again.
+        Whether a user has reviewed the object.
     note : str
-        What somebody wrote of it, in any script.
+        The user's note about it, in any script.
     """
 
     label_id: int
@@ -73,7 +73,7 @@ class ExportObject:
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
     def cropped(self) -> ExportObject:
-        """Return the same object, with the smallest mask that holds it."""
+        """Return the same object with the smallest mask that holds it."""
         rows = np.flatnonzero(self.mask.any(axis=1))
         columns = np.flatnonzero(self.mask.any(axis=0))
         first_row, first_column = int(rows[0]), int(columns[0])
@@ -92,10 +92,10 @@ class Annotations:
     objects : sequence of ExportObject
         In any order; they may overlap.
     classes : sequence of ObjectClass
-        In the order of their numbers in the formats that number them. Classes that objects name
-        and that are missing here are put at the end, with colours of the palette.
+        In the order of their numbers in formats that number them. Other classes of objects are
+        added at the end, with colours of the palette.
     n_without_mask : int
-        How many more the file has, from which they were read, that are boxes alone or nothing.
+        Number of objects that the file had without a mask, with a box at most.
 
     Raises
     ------
@@ -110,23 +110,23 @@ class Annotations:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objects", tuple(self.objects))
-        named = [thing.class_name for thing in self.objects if thing.class_name is not None]
-        object.__setattr__(self, "classes", classes_of(named, self.classes))
-        if len({one.name for one in self.classes}) < len(self.classes):
+        names = [obj.class_name for obj in self.objects if obj.class_name is not None]
+        object.__setattr__(self, "classes", classes_of(names, self.classes))
+        if len({object_class.name for object_class in self.classes}) < len(self.classes):
             raise ExportError("Two classes have the same name; rename one of them.")
-        for thing in self.objects:
-            self._check_inside(thing)
+        for obj in self.objects:
+            self._check_inside(obj)
 
-    def _check_inside(self, thing: ExportObject) -> None:
-        place = (*thing.slice_index, thing.top, thing.left)
-        extent = (*(1 for _ in thing.slice_index), *thing.mask.shape)
-        inside = len(place) == len(self.image.shape) and all(
+    def _check_inside(self, obj: ExportObject) -> None:
+        start = (*obj.slice_index, obj.top, obj.left)
+        extent = (*(1 for _ in obj.slice_index), *obj.mask.shape)
+        inside = len(start) == len(self.image.shape) and all(
             first >= 0 and first + length <= size
-            for first, length, size in zip(place, extent, self.image.shape, strict=True)
+            for first, length, size in zip(start, extent, self.image.shape, strict=True)
         )
         if not inside:
             msg = (
-                f"Object {thing.label_id} at {place}, {thing.mask.shape} pixels large, is outside "
+                f"Object {obj.label_id} at {start}, {obj.mask.shape} pixels large, is outside "
                 f"the image of shape {self.image.shape}."
             )
             raise ExportError(msg)
@@ -137,13 +137,13 @@ class Annotations:
         Parameters
         ----------
         slice_index : tuple of int
-            Where the slice is, along the axes before the last two.
+            Index of the slice along the axes before the last two.
 
         Returns
         -------
         Annotations
-            With all classes, so that class numbers are the same in all slices. The image is
-            named ``NAME_z0003.tif`` where the stack is named ``NAME.tif``.
+            With all classes, so that their numbers are the same in all slices. The slice of a
+            stack ``NAME.tif`` is named like ``NAME_z0003.tif``.
         """
         image = ImageInfo(
             self.image.plane_shape,
@@ -152,8 +152,6 @@ class Annotations:
             units=self.image.units[-2:],
         )
         objects = [
-            replace(thing, slice_index=())
-            for thing in self.objects
-            if thing.slice_index == slice_index
+            replace(obj, slice_index=()) for obj in self.objects if obj.slice_index == slice_index
         ]
         return Annotations(image, objects, self.classes)

@@ -1,4 +1,7 @@
-"""Polygons cut off at a rectangle (Sutherland and Hodgman 1974)."""
+"""Clip polygons to a rectangle.
+
+Source: I. E. Sutherland, G. W. Hodgman, "Reentrant polygon clipping" (CACM 17, 1974).
+"""
 
 from __future__ import annotations
 
@@ -14,20 +17,10 @@ _FARTHEST: Final = 1e300
 def clipped_polygon(
     corners_xy: NDArray[np.float64], low_xy: tuple[float, float], high_xy: tuple[float, float]
 ) -> NDArray[np.float64]:
-    """Return what of a polygon is inside a rectangle.
+    """Return the part of a polygon inside a rectangle; empty if there is none.
 
-    Parameters
-    ----------
-    corners_xy : (N, 2) float64 ndarray
-        The corners, all of them finite; the first one is not repeated.
-    low_xy, high_xy : tuple of float
-        Corners of the rectangle.
-
-    Returns
-    -------
-    (M, 2) float64 ndarray
-        The same array if all of it is inside; none if nothing is. What is in several pieces is
-        joined by edges along the rectangle's sides, which pass there once in either direction.
+    The corners (N, 2) are finite, and the first one is not repeated. Several pieces are joined by
+    edges along the rectangle's sides, which run there once in either direction.
     """
     if ((low_xy <= corners_xy) & (corners_xy <= high_xy)).all():
         return corners_xy
@@ -41,12 +34,12 @@ def clipped_polygon(
 def _cut(
     corners_xy: NDArray[np.float64], axis: int, bound: float, is_inside: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Return the corners on one side of a line, and where the polygon crosses it."""
-    before_xy, was_inside = np.roll(corners_xy, 1, axis=0), np.roll(is_inside, 1)
+    """Return the corners on one side of a line, and the points where the polygon crosses it."""
+    previous_xy, was_inside = np.roll(corners_xy, 1, axis=0), np.roll(is_inside, 1)
     crosses = is_inside != was_inside
-    # From the inner end: from one that is far away, nothing would be left of the fraction.
-    inner_xy = np.where(is_inside[:, None], corners_xy, before_xy)[crosses]
-    outer_xy = np.where(is_inside[:, None], before_xy, corners_xy)[crosses]
+    # From the inner end: from a corner far away, nothing would be left of the fraction.
+    inner_xy = np.where(is_inside[:, None], corners_xy, previous_xy)[crosses]
+    outer_xy = np.where(is_inside[:, None], previous_xy, corners_xy)[crosses]
     steps_xy = outer_xy - inner_xy
     shares = (bound - inner_xy[:, axis]) / steps_xy[:, axis]
     on_line_xy = np.empty_like(corners_xy)

@@ -1,8 +1,8 @@
 """COCO JSON, with run-length encoded or polygonal masks (https://cocodataset.org/#format-data).
 
-Beyond the format, and ignored by others: ``label_id``, ``score``, ``reviewed`` and ``note`` of
-annotations, ``color`` of categories (as in COCO's panoptic files), and ``source`` of images, where
-a slice says which stack it is from.
+Our members beyond the format, which others ignore, are ``label_id``, ``score``, ``reviewed`` and
+``note`` of annotations, ``color`` of categories (as in COCO's panoptic files), and ``source`` of
+images, the stack that a slice is from.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.classes import PALETTE, ObjectClass, class_named
 from napari_sam.formats.clipping import clipped_polygon
 from napari_sam.formats.coco_rle import counts_of_mask, counts_of_text, mask_of_counts
-from napari_sam.formats.files import ExportError, read_json, reading, write_json
+from napari_sam.formats.files import ExportError, naming_errors, read_json, write_json
 from napari_sam.formats.image import ImageInfo, image_from_json, plane_name
-from napari_sam.formats.label_ids import with_own_ids
+from napari_sam.formats.label_ids import with_unique_ids
 from napari_sam.formats.outlines import joined_ring, trace_outlines
 
-# An annotation needs a category, also one whose object has no class.
+# The category of objects without a class, because every annotation needs one.
 _UNCLASSIFIED: Final = "object"
 
 
@@ -39,26 +39,26 @@ def write_coco(
     path : str or Path
         A ``.json`` file.
     images : Annotations or sequence of Annotations
-        What to write. Classes of one name in several images are one category,
-        with the colour of the first.
+        What to write. Classes with the same name in several images become one category, with the
+        colour of the first.
     segmentation : {"rle", "polygon"}
-        Compressed runs, or outlines along the edges of pixels. A hole, which COCO's polygons
-        cannot have, is joined to the outline by a slit of no width. pycocotools decodes either to
-        exactly the same masks.
+        Compressed runs, or outlines along the edges of pixels. COCO's polygons have no holes, so
+        a hole is joined to the outline by a slit of no width. pycocotools decodes both to exactly
+        the same masks.
 
     Raises
     ------
     ExportError
-        If pycocotools is missing, a class is called "object" while some objects have none, or the
-        file cannot be written.
+        If pycocotools is missing, a class is called "object" although some objects have no class,
+        or the file cannot be written.
 
     Notes
     -----
-    ``area`` (pixels) and ``bbox`` (x, y, width, height) are those of pycocotools. All slices are
+    pycocotools computes ``area`` (pixels) and ``bbox`` (x, y, width, height). All slices are
     listed, also those without objects.
     """
     sources = [images] if isinstance(images, Annotations) else list(images)
-    numbers, categories = _categories(sources)
+    category_ids, categories = _categories(sources)
     content: dict[str, Any] = {"images": [], "annotations": [], "categories": categories}
     for number, source in enumerate(sources):
         ids = {}
@@ -66,11 +66,11 @@ def write_coco(
             entry = _image_entry(source.image, number, slice_index)
             ids[slice_index] = entry["id"] = len(content["images"]) + 1
             content["images"].append(entry)
-        for thing in source.objects:
-            entry = _annotation_entry(thing, source.image.plane_shape, segmentation)
+        for obj in source.objects:
+            entry = _annotation_entry(obj, source.image.plane_shape, segmentation)
             entry["id"] = len(content["annotations"]) + 1
-            entry["image_id"] = ids[thing.slice_index]
-            entry["category_id"] = numbers[thing.class_name]
+            entry["image_id"] = ids[obj.slice_index]
+            entry["category_id"] = category_ids[obj.class_name]
             content["annotations"].append(entry)
     write_json(path, content)
 
@@ -80,20 +80,20 @@ def _categories(
 ) -> tuple[dict[str | None, int], list[dict[str, Any]]]:
     """Return category ids by class name, and the categories."""
     classes: dict[str, ObjectClass] = {}
-    for one in (one for source in sources for one in source.classes):
-        classes.setdefault(one.name, one)
-    numbers: dict[str | None, int] = {name: at for at, name in enumerate(classes, start=1)}
+    for entry in (entry for source in sources for entry in source.classes):
+        classes.setdefault(entry.name, entry)
+    ids: dict[str | None, int] = {name: number for number, name in enumerate(classes, start=1)}
     categories: list[dict[str, Any]] = [
-        {"id": numbers[name], "name": name, "supercategory": "", "color": one.color_rgb}
-        for name, one in classes.items()
+        {"id": ids[name], "name": name, "supercategory": "", "color": entry.color_rgb}
+        for name, entry in classes.items()
     ]
-    if any(thing.class_name is None for source in sources for thing in source.objects):
-        if _UNCLASSIFIED in numbers:
-            msg = f"Give every object a class, or the class {_UNCLASSIFIED!r} another name."
+    if any(obj.class_name is None for source in sources for obj in source.objects):
+        if _UNCLASSIFIED in ids:
+            msg = f"Give every object a class, or rename the class {_UNCLASSIFIED!r}."
             raise ExportError(msg)
-        numbers[None] = len(numbers) + 1
-        categories.append({"id": numbers[None], "name": _UNCLASSIFIED, "supercategory": ""})
-    return numbers, categories
+        ids[None] = len(ids) + 1
+        categories.append({"id": ids[None], "name": _UNCLASSIFIED, "supercategory": ""})
+    return ids, categories
 
 
 def _mask_api() -> Any:
@@ -116,28 +116,28 @@ def _image_entry(image: ImageInfo, number: int, slice_index: tuple[int, ...]) ->
 
 
 def _annotation_entry(
-    thing: ExportObject, shape: tuple[int, int], segmentation: Literal["rle", "polygon"]
+    obj: ExportObject, shape: tuple[int, int], segmentation: Literal["rle", "polygon"]
 ) -> dict[str, Any]:
-    counts = counts_of_mask(thing.mask, thing.top, thing.left, shape)
+    counts = counts_of_mask(obj.mask, obj.top, obj.left, shape)
     runs = _mask_api().frPyObjects({"counts": counts, "size": list(shape)}, *shape)
     entry = {
         "segmentation": {"size": list(shape), "counts": runs["counts"].decode("ascii")},
         "area": int(_mask_api().area(runs)),
         "bbox": _mask_api().toBbox(runs).tolist(),
         "iscrowd": 0,
-        "label_id": thing.label_id,
+        "label_id": obj.label_id,
     }
     if segmentation == "polygon":
         entry["segmentation"] = [
             joined_ring([piece.shell_xy, *piece.holes_xy]).ravel().tolist()
-            for piece in trace_outlines(thing.mask, thing.top, thing.left)
+            for piece in trace_outlines(obj.mask, obj.top, obj.left)
         ]
-    if thing.score is not None:
-        entry["score"] = thing.score
-    if thing.reviewed:
+    if obj.score is not None:
+        entry["score"] = obj.score
+    if obj.reviewed:
         entry["reviewed"] = True
-    if thing.note:
-        entry["note"] = thing.note
+    if obj.note:
+        entry["note"] = obj.note
     return entry
 
 
@@ -152,38 +152,38 @@ def read_coco(path: str | Path) -> list[Annotations]:
     Returns
     -------
     list of Annotations
-        One for each image, or for each stack of a file of ours. Objects without a ``label_id`` of
-        their own are numbered as `with_own_ids` says, in each image; those without a pixel are
-        left out, and those without a segmentation are counted.
+        One for each image, or for each stack in our own files. Objects without a ``label_id``,
+        and copies with the same one, get new label_ids in each image. Objects without a pixel are
+        left out; those without a segmentation are counted.
 
     Raises
     ------
     ExportError
-        If pycocotools is missing or the file is not COCO's.
+        If pycocotools is missing or the file is not COCO.
     """
     return coco_in(read_json(path), Path(path).name)
 
 
 def is_coco(content: Any) -> bool:
-    """Tell whether the content of a JSON file is COCO's."""
+    """Return whether the content of a JSON file is COCO."""
     return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
 
 
 def coco_in(content: Any, name: str) -> list[Annotations]:
-    """Return the objects in the content of a JSON file of that name, as `read_coco` does."""
+    """Return the objects in the content of a JSON file, as `read_coco` does."""
     try:
-        with reading():
+        with naming_errors():
             names, classes = _read_categories(content.get("categories", []))
-            infos, places = _read_images(content["images"])
+            infos, planes = _read_images(content["images"])
             entries = list(content["annotations"])
-        objects = [_Objects() for _ in infos]
-        for at, entry in enumerate(entries, start=1):
-            with reading(f"annotation {at}"):
-                _read_annotation(entry, names, places, objects)
-        with reading():
+        contents = [_ImageContent() for _ in infos]
+        for number, entry in enumerate(entries, start=1):
+            with naming_errors(f"annotation {number}"):
+                _read_annotation(entry, names, planes, contents)
+        with naming_errors():
             return [
-                Annotations(info, with_own_ids(one.things, one.given), classes, one.n_without_mask)
-                for info, one in zip(infos, objects, strict=True)
+                Annotations(info, part.numbered(), classes, part.n_without_mask)
+                for info, part in zip(infos, contents, strict=True)
             ]
     except ExportError as error:
         msg = f"This is not a COCO file of instances, {error}: {name}"
@@ -191,39 +191,42 @@ def coco_in(content: Any, name: str) -> list[Annotations]:
 
 
 @dataclass
-class _Objects:
-    """What is read of one image, by its place among the image's annotations."""
+class _ImageContent:
+    """The objects of an image, and their label_ids in the file, by their position."""
 
-    things: dict[int, ExportObject] = field(default_factory=dict)
-    given: dict[int, int] = field(default_factory=dict)
+    objects: dict[int, ExportObject] = field(default_factory=dict)
+    label_ids: dict[int, int] = field(default_factory=dict)
     n_without_mask: int = 0
+
+    def numbered(self) -> list[ExportObject]:
+        return with_unique_ids(self.objects, self.label_ids)
 
 
 def _read_annotation(
     entry: dict[str, Any],
     names: dict[int, str | None],
-    places: dict[int, _Place],
-    objects: list[_Objects],
+    planes: dict[int, _Plane],
+    contents: list[_ImageContent],
 ) -> None:
-    """Add an object to those of its image, unless it has no pixel."""
-    if entry["image_id"] not in places:
+    """Add an object to the content of its image, unless it has no pixel."""
+    if entry["image_id"] not in planes:
         raise ExportError(f"there is no image {entry['image_id']}")
     if entry["category_id"] not in names:
         raise ExportError(f"there is no category {entry['category_id']}")
-    number, slice_index, shape = places[entry["image_id"]]
-    one = objects[number]
+    number, slice_index, shape = planes[entry["image_id"]]
+    content = contents[number]
     if not entry.get("segmentation"):
-        one.n_without_mask += 1
+        content.n_without_mask += 1
         return
-    found = mask_of_counts(_counts(entry["segmentation"], shape), shape)
-    if found is None:
+    mask = mask_of_counts(_counts(entry["segmentation"], shape), shape)
+    if mask is None:
         return
-    place = len(one.things) + 1
+    position = len(content.objects) + 1
     if entry.get("label_id") is not None:
-        one.given[place] = int(entry["label_id"])
-    one.things[place] = ExportObject(
-        place,
-        *found,
+        content.label_ids[position] = int(entry["label_id"])
+    content.objects[position] = ExportObject(
+        position,
+        *mask,
         slice_index,
         names[entry["category_id"]],
         entry.get("score"),
@@ -239,8 +242,8 @@ def _read_categories(
     names: dict[int, str | None] = {}
     classes: list[ObjectClass] = []
     for number, entry in enumerate(entries):
-        # Classes of ours have a colour, so this is the one for objects without a class.
-        with reading(f"category {number + 1}"):
+        # Our own classes have a colour; without it, this category stands for no class.
+        with naming_errors(f"category {number + 1}"):
             name = class_named(entry["name"])
             if name == _UNCLASSIFIED and "color" not in entry:
                 name = None
@@ -253,16 +256,17 @@ def _read_categories(
     return names, classes
 
 
-_Place = tuple[int, tuple[int, ...], tuple[int, int]]
+_Plane = tuple[int, tuple[int, ...], tuple[int, int]]
+"""The number of the image or stack, the index of the slice in it, and its height and width."""
 
 
-def _read_images(entries: Iterable[dict[str, Any]]) -> tuple[list[ImageInfo], dict[int, _Place]]:
-    """Return the images or stacks, and by image id: which one, which slice, height and width."""
+def _read_images(entries: Iterable[dict[str, Any]]) -> tuple[list[ImageInfo], dict[int, _Plane]]:
+    """Return the images or stacks, and the planes by image id."""
     infos: dict[Any, ImageInfo] = {}
     numbers: dict[Any, int] = {}
-    places: dict[int, _Place] = {}
-    for at, entry in enumerate(entries, start=1):
-        with reading(f"image {at}"):
+    planes: dict[int, _Plane] = {}
+    for position, entry in enumerate(entries, start=1):
+        with naming_errors(f"image {position}"):
             shape = (int(entry["height"]), int(entry["width"]))
             source = _source(entry)
             slice_index = tuple(source.pop("slice_index", ()))
@@ -271,12 +275,12 @@ def _read_images(entries: Iterable[dict[str, Any]]) -> tuple[list[ImageInfo], di
                 name = str(entry.get("file_name", entry["id"]))
                 numbers[key] = len(infos)
                 infos[key] = image_from_json(source or {"shape": shape, "name": name})
-            places[entry["id"]] = (numbers[key], slice_index, shape)
-    return list(infos.values()), places
+            planes[entry["id"]] = (numbers[key], slice_index, shape)
+    return list(infos.values()), planes
 
 
 def _source(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return what an image of ours says of its stack; others have something else in its place."""
+    """Return the stack that a slice is from, in our own files; other files have other sources."""
     source = entry.get("source")
     if isinstance(source, dict) and {"number", "slice_index", "shape"} <= source.keys():
         return dict(source)
@@ -287,9 +291,9 @@ def _counts(segmentation: Any, shape: tuple[int, int]) -> Any:
     """Return the runs of a compressed, uncompressed or polygonal segmentation."""
     if isinstance(segmentation, list):
         api = _mask_api()
-        clipped = [_near_image(one, shape) for one in segmentation]
-        # Polygons with fewer than three corners, which some tools write, have no area.
-        polygons = [one for one in clipped if len(one) >= 6]
+        clipped = [_near_image(polygon, shape) for polygon in segmentation]
+        # Some tools write polygons with fewer than three corners, which have no area.
+        polygons = [polygon for polygon in clipped if len(polygon) >= 6]
         if not polygons:
             return [shape[0] * shape[1]]
         return counts_of_text(api.merge(api.frPyObjects(polygons, *shape))["counts"].decode())
@@ -301,10 +305,10 @@ def _counts(segmentation: Any, shape: tuple[int, int]) -> Any:
 
 
 def _near_image(polygon: Any, shape: tuple[int, int]) -> list[float]:
-    """Return a polygon without what is far outside its image.
+    """Return a polygon, clipped far outside its image.
 
-    pycocotools takes memory for each step along the edges, and fails without an exception if they
-    have no end. The margin leaves polygons as they are that merely reach beyond the image.
+    pycocotools takes memory for each step along the edges, and crashes if there are too many. The
+    margin leaves polygons unchanged that merely extend beyond the image.
     """
     corners_xy = np.array(polygon[: len(polygon) // 2 * 2], np.float64).reshape(-1, 2)
     if not np.isfinite(corners_xy).all():

@@ -1,8 +1,10 @@
-"""COCO's run-length encoding, for crops: no mask of the whole image is ever made.
+"""COCO's run-length encoding of crops, without a mask of the whole image.
 
-Runs go down the columns, background and object alternating, background first. In files they are
+pycocotools decodes whole images only, which takes a gigabyte for each object of a large one.
+
+Runs go down the columns; background and object alternate, background first. Files hold them
 compressed as in the C code of https://github.com/cocodataset/cocoapi (``rleToString``): each
-count, from the fourth on as the difference to the one two before, in groups of five bits.
+count, from the fourth on its difference to the count two before, in groups of five bits.
 """
 
 from __future__ import annotations
@@ -18,31 +20,16 @@ from napari_sam.formats.files import ExportError
 def counts_of_mask(
     mask: NDArray[np.bool_], top: int, left: int, shape: tuple[int, int]
 ) -> list[int]:
-    """Return the runs of an object in its image.
-
-    Parameters
-    ----------
-    mask : (h, w) bool ndarray
-        The object within a box around it.
-    top, left : int
-        Row and column of the mask's first pixel.
-    shape : tuple of int
-        Height and width of the image.
-
-    Returns
-    -------
-    list of int
-        Lengths of the runs, uncompressed; their sum is the number of pixels of the image.
-    """
+    """Return the lengths of an object's runs in an image of this height and width."""
     height, width = shape
     changes = np.diff(np.pad(mask.T.astype(np.int8), ((0, 0), (1, 1))), axis=1)
     first_column, first_row = np.nonzero(changes > 0)
     last_column, last_row = np.nonzero(changes < 0)
     starts = (left + first_column) * height + top + first_row
     stops = (left + last_column) * height + top + last_row
-    # A run down to the last row goes on at the top of the next column.
-    goes_on = stops[:-1] == starts[1:]
-    starts, stops = starts[np.r_[True, ~goes_on]], stops[np.r_[~goes_on, True]]
+    # A run down to the last row continues at the top of the next column.
+    continues = stops[:-1] == starts[1:]
+    starts, stops = starts[np.r_[True, ~continues]], stops[np.r_[~continues, True]]
     ends = np.stack([starts, stops], axis=1).ravel()
     counts: list[int] = np.diff(ends, prepend=0).tolist()
     remaining = height * width - int(ends[-1])
@@ -50,17 +37,7 @@ def counts_of_mask(
 
 
 def counts_of_text(text: str) -> NDArray[np.int64]:
-    """Return the runs of a compressed encoding.
-
-    Parameters
-    ----------
-    text : str
-        The value of ``counts`` in a COCO file.
-
-    Returns
-    -------
-    (N,) int64 ndarray
-        Lengths of the runs.
+    """Return the lengths of the runs in a compressed encoding, ``counts`` in a COCO file.
 
     Examples
     --------
@@ -72,45 +49,25 @@ def counts_of_text(text: str) -> NDArray[np.int64]:
     if values.size and not is_last[-1]:
         raise ExportError(f"The run-length encoding {text[:20]!r}... is cut off.")
     firsts = np.flatnonzero(np.r_[True, is_last[:-1]])
-    places = np.arange(values.size) - np.repeat(firsts, np.diff(firsts, append=values.size))
-    numbers = np.add.reduceat((values & 0x1F) << (5 * places), firsts)
+    positions = np.arange(values.size) - np.repeat(firsts, np.diff(firsts, append=values.size))
+    differences = np.add.reduceat((values & 0x1F) << (5 * positions), firsts)
     # The highest bit of the last group is the sign.
-    numbers -= ((values[is_last] & 0x10) << 1) << (5 * places[is_last])
-    counts = numbers.copy()
-    counts[1::2] = np.cumsum(numbers[1::2])
-    counts[2::2] = np.cumsum(numbers[2::2])
+    differences -= ((values[is_last] & 0x10) << 1) << (5 * positions[is_last])
+    counts = differences.copy()
+    counts[1::2] = np.cumsum(differences[1::2])
+    counts[2::2] = np.cumsum(differences[2::2])
     return counts
 
 
 def mask_of_counts(
     counts: Sequence[int] | NDArray[np.int64], shape: tuple[int, int]
 ) -> tuple[NDArray[np.bool_], int, int] | None:
-    """Return the object that runs describe.
-
-    Parameters
-    ----------
-    counts : sequence of int
-        Lengths of the runs, uncompressed.
-    shape : tuple of int
-        Height and width of the image.
-
-    Returns
-    -------
-    mask : (h, w) bool ndarray
-        Within a box around the object.
-    top, left : int
-        Row and column of its first pixel.
-        None instead of all three if there is no object.
-
-    Raises
-    ------
-    ExportError
-        If the runs do not fill the image.
-    """
+    """Return an object's mask within its box, its top and its left; None if it has no pixel."""
     lengths = np.asarray(counts, np.int64)
     if lengths.sum() != shape[0] * shape[1] or (lengths < 0).any():
         msg = (
-            f"A run-length encoding has {lengths.sum()} pixels, its image {shape[0]} x {shape[1]}."
+            f"A run-length encoding has {lengths.sum()} pixels, but its image has {shape[0]} x "
+            f"{shape[1]}."
         )
         raise ExportError(msg)
     bounds = np.cumsum(lengths)
@@ -120,7 +77,7 @@ def mask_of_counts(
     if not starts.size:
         return None
     (first_columns, first_rows), (last_columns, last_rows) = (
-        np.divmod(places, shape[0]) for places in (starts, lasts)
+        np.divmod(pixels, shape[0]) for pixels in (starts, lasts)
     )
     left, width = int(first_columns[0]), int(last_columns[-1] - first_columns[0]) + 1
     top, height = int(first_rows.min()), int(last_rows.max() - first_rows.min()) + 1
@@ -128,7 +85,7 @@ def mask_of_counts(
         top, height = 0, shape[0]
     toggles = np.zeros(width * height + 1, np.uint8)
     toggles[(first_columns - left) * height + first_rows - top] ^= 1
-    # Apart from the line above: a run may begin where another one ends.
+    # In a second step, because a run may begin where another one ends.
     toggles[(last_columns - left) * height + last_rows - top + 1] ^= 1
     inside = np.bitwise_xor.accumulate(toggles[:-1]).view(np.bool_)
     return np.ascontiguousarray(inside.reshape(width, height).T), top, left

@@ -1,7 +1,7 @@
-"""What a label image says of its objects beside their pixels: a text that goes into its metadata.
+"""Details of the objects of a label image: a text for the metadata of the file.
 
 The text is JSON in ASCII: ``{"label_details": {"classes": [{"name", "color_rgb"}], "objects":
-{label_id: {"class", "score", "reviewed", "note"}}}}``, of which what is not known is left out.
+{label_id: {"class", "score", "reviewed", "note"}}}}``. Members without a value are left out.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ DETAILS_KEY: Final = "label_details"
 
 
 def details_to_text(annotations: Annotations) -> str:
-    """Return what is known of objects and classes; "" if that is nothing."""
+    """Return classes, and class, score, review and note of objects as text; "" if none has any."""
     objects: dict[int, dict[str, Any]] = {}
-    for thing in annotations.objects:
-        known = {
-            "class": thing.class_name,
-            "score": thing.score,
-            "reviewed": thing.reviewed,
-            "note": thing.note,
+    for obj in annotations.objects:
+        details = {
+            "class": obj.class_name,
+            "score": obj.score,
+            "reviewed": obj.reviewed,
+            "note": obj.note,
         }
-        known = {key: value for key, value in known.items() if value not in (None, False, "")}
-        if known:
-            objects.setdefault(thing.label_id, known)
+        details = {key: value for key, value in details.items() if value not in (None, False, "")}
+        if details:
+            objects.setdefault(obj.label_id, details)
     if not objects and not annotations.classes:
         return ""
     classes = classes_to_metadata(annotations.classes)
@@ -41,32 +41,22 @@ def details_to_text(annotations: Annotations) -> str:
 def annotations_with_details(
     image: ImageInfo, objects: Iterable[ExportObject], text: str
 ) -> Annotations:
-    """Return objects that were found in a label image with what its text says of them.
-
-    Parameters
-    ----------
-    image : ImageInfo
-        The image.
-    objects : iterable of ExportObject
-        Its objects.
-    text : str
-        As `details_to_text` makes it; any other is passed over.
-    """
+    """Return the objects of a label image with the details in its text, which may be any text."""
     try:
         details = json.loads(text)[DETAILS_KEY]
         classes = classes_from_metadata(details["classes"])
-        known = {int(label_id): one for label_id, one in details["objects"].items()}
-        detailed = [_with_details(thing, known.get(thing.label_id, {})) for thing in objects]
+        entries = {int(label_id): entry for label_id, entry in details["objects"].items()}
+        detailed = [_with_details(obj, entries.get(obj.label_id, {})) for obj in objects]
         return Annotations(image, detailed, classes)
     except (ValueError, TypeError, KeyError, AttributeError, ExportError):
         return Annotations(image, tuple(objects))
 
 
-def _with_details(thing: ExportObject, known: dict[str, Any]) -> ExportObject:
+def _with_details(obj: ExportObject, entry: dict[str, Any]) -> ExportObject:
     return replace(
-        thing,
-        class_name=known.get("class"),
-        score=known.get("score"),
-        reviewed=bool(known.get("reviewed", False)),
-        note=str(known.get("note", "")),
+        obj,
+        class_name=entry.get("class"),
+        score=entry.get("score"),
+        reviewed=bool(entry.get("reviewed", False)),
+        note=str(entry.get("note", "")),
     )

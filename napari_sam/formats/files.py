@@ -1,9 +1,11 @@
-"""Writing files so that no name ever belongs to half of one, and reading them with clear errors."""
+"""Write files whole or not at all, and read them with clear errors."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ from napari_sam.storage.atomic import atomic_write
 class ExportError(ValueError):
     """Annotations cannot be written or read; the message says what to do.
 
-    It begins with the reason and ends with the file's name, because what shows it may cut it off.
+    It begins with the reason and ends with the file's name, because its end may be cut off on the
+    screen.
     """
 
 
@@ -24,116 +27,66 @@ def reason(error: BaseException) -> str:
 
 
 def unreadable(path: str | Path, error: BaseException, kind: str = "") -> ExportError:
-    """Return what to raise where a file cannot be read at all, or not as its kind."""
-    wanted = f" as {kind}" if kind else ""
-    return ExportError(f"The file cannot be read{wanted} ({reason(error)}): {Path(path).name}")
+    """Return the error for a file that cannot be read at all, or not as its kind."""
+    as_kind = f" as {kind}" if kind else ""
+    return ExportError(f"The file cannot be read{as_kind} ({reason(error)}): {Path(path).name}")
 
 
 @contextmanager
-def reading(what: str = "") -> Iterator[None]:
-    """Tell which part of a file is wrong, and what is missing, where Python names only the key.
-
-    Parameters
-    ----------
-    what : str
-        The part and its number, such as "annotation 3"; by default all of the content.
-
-    Raises
-    ------
-    ExportError
-        If the block raises what content of another form raises.
-    """
+def naming_errors(part: str = "") -> Iterator[None]:
+    """Turn what content of another form raises into errors that name the part of the file."""
     try:
         yield
     except ExportError as error:
-        reason_given = str(error).removesuffix(".")
-        raise ExportError(f"{what}: {reason_given}" if what else reason_given) from error
+        message = str(error).removesuffix(".")
+        raise ExportError(f"{part}: {message}" if part else message) from error
     except KeyError as error:
-        raise ExportError(f"{what or 'the content'} has no {error}") from error
+        raise ExportError(f"{part or 'the content'} has no {error}") from error
     except RecursionError as error:
-        raise ExportError(f"{what or 'the content'} is nested too deeply") from error
+        raise ExportError(f"{part or 'the content'} is nested too deeply") from error
     except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
         raise ExportError(
-            f"{what or 'the content'} has a value of another form than the format's"
+            f"{part or 'the content'} has a value of another form than the format's"
         ) from error
 
 
 @contextmanager
-def written_beside(path: str | Path) -> Iterator[Path]:
-    """Give a temporary file in the same folder, and rename it once it is complete.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file to write or to replace.
-
-    Yields
-    ------
-    Path
-        Where to write. If the block fails, it is removed and `path` is as it was.
-
-    Raises
-    ------
-    ExportError
-        If the file cannot be written.
-    """
+def export_file(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path, and rename it to `path` once the block has succeeded."""
     path = Path(path)
     try:
         with atomic_write(path) as partial:
             yield partial
     except OSError as error:
-        msg = f"It cannot be written ({reason(error)}); choose another folder or name: {path.name}"
+        msg = (
+            f"The file cannot be written ({reason(error)}); choose another folder or name: "
+            f"{path.name}"
+        )
         raise ExportError(msg) from error
 
 
 def write_text(path: str | Path, text: str, encoding: str = "utf-8") -> None:
-    """Write a text file whose lines end as they are given.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file to write or to replace.
-    text : str
-        Its content. Halves of characters, which no encoding has, become question marks.
-    encoding : str
-        Any name that Python knows.
-
-    Raises
-    ------
-    ExportError
-        If the file cannot be written.
-    """
-    with written_beside(path) as partial:
+    """Write text with its own line ends; halves of characters become question marks."""
+    with export_file(path) as partial:
         partial.write_text(text, encoding=encoding, errors="replace", newline="")
 
 
+def write_table(path: str | Path, rows: Iterable[Iterable[Any]]) -> None:
+    """Write CSV in UTF-8, with a byte order mark only if Excel needs it to show a name."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    content = text.getvalue()
+    write_text(path, content, "utf-8" if content.isascii() else "utf-8-sig")
+
+
 def write_json(path: str | Path, content: Any) -> None:
-    """Write compact JSON in UTF-8, names in any script staying readable.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file to write or to replace.
-    content : Any
-        Whatever JSON can hold; NaN and infinities are refused.
-
-    Raises
-    ------
-    ExportError
-        If the file cannot be written.
-    """
+    """Write compact JSON in UTF-8, with names in any script left readable."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     write_text(path, text)
 
 
 def read_text(path: str | Path) -> str:
-    """Return the content of a UTF-8 file, with or without a byte order mark.
-
-    Raises
-    ------
-    ExportError
-        If the file cannot be read or is not text.
-    """
+    """Return the content of a UTF-8 file, with or without a byte order mark."""
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -141,13 +94,7 @@ def read_text(path: str | Path) -> str:
 
 
 def read_json(path: str | Path) -> Any:
-    """Return the content of a JSON file.
-
-    Raises
-    ------
-    ExportError
-        If the file cannot be read or is not JSON.
-    """
+    """Return the content of a JSON file."""
     try:
         return json.loads(read_text(path))
     except RecursionError as error:

@@ -1,7 +1,7 @@
 """GeoJSON as QuPath reads and writes it.
 
 Sources of the format: RFC 7946, and QuPath's ``QuPathTypeAdapters`` and ``ROITypeAdapters``, which
-put the plane beside the coordinates and class, name and measurements into the properties.
+put the plane beside the coordinates, and class, name and measurements into the properties.
 Coordinates are (x, y) in pixels from the outer corner of the first pixel.
 """
 
@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.classes import ObjectClass, class_named, classes_of
-from napari_sam.formats.files import ExportError, read_json, reading, write_json
+from napari_sam.formats.files import ExportError, naming_errors, read_json, write_json
 from napari_sam.formats.image import ImageInfo, image_from_json
-from napari_sam.formats.label_ids import with_own_ids
+from napari_sam.formats.label_ids import with_unique_ids
 from napari_sam.formats.outlines import PixelPolygon, fill_rings, trace_outlines
 
 _PLANE_KEYS: Final = {"Z": "z", "T": "t", "C": "c"}
 
-# A member that RFC 7946 calls foreign, and that QuPath passes over.
+# A "foreign member" of RFC 7946, which QuPath ignores.
 _IMAGE_KEY: Final = "image"
 
 
@@ -40,10 +40,10 @@ def write_geojson(
     path : str or Path
         A ``.geojson`` file.
     annotations : Annotations
-        The objects. An object in several pieces, pixels that touch at a corner included, becomes
-        a MultiPolygon.
+        The objects. An object in several pieces becomes a MultiPolygon; pixels that touch only at
+        a corner count as several pieces.
     object_type : {"annotation", "detection"}
-        What QuPath makes of them; detections are faster with many thousands of objects.
+        The type of QuPath objects; detections are faster for many thousands of objects.
 
     Raises
     ------
@@ -51,144 +51,144 @@ def write_geojson(
         If the image has axes other than Z, T, C, Y and X, or the file cannot be written.
     """
     if not set(annotations.image.axes[:-2]) <= set(_PLANE_KEYS):
-        msg = f"QuPath has planes along Z, T and C, not along all of {annotations.image.axes[:-2]}."
+        msg = f"QuPath has stacks along Z, T and C, not along all of {annotations.image.axes[:-2]}."
         raise ExportError(msg)
-    colors = {one.name: one.color_rgb for one in annotations.classes}
+    colors = {entry.name: entry.color_rgb for entry in annotations.classes}
     content = {
         "type": "FeatureCollection",
         _IMAGE_KEY: asdict(annotations.image),
         "features": [
-            _feature(thing, annotations.image, colors, object_type) for thing in annotations.objects
+            _feature(obj, annotations.image, colors, object_type) for obj in annotations.objects
         ],
     }
     write_json(path, content)
 
 
 def _feature(
-    thing: ExportObject,
+    obj: ExportObject,
     image: ImageInfo,
     colors: dict[str, tuple[int, int, int]],
     object_type: str,
 ) -> dict[str, Any]:
-    polygons = [_coordinates(piece) for piece in trace_outlines(thing.mask, thing.top, thing.left)]
+    polygons = [_coordinates(piece) for piece in trace_outlines(obj.mask, obj.top, obj.left)]
     geometry: dict[str, Any] = (
         {"type": "Polygon", "coordinates": polygons[0]}
         if len(polygons) == 1
         else {"type": "MultiPolygon", "coordinates": polygons}
     )
-    if thing.slice_index:
-        places = zip(image.axes, thing.slice_index, strict=False)
-        # -1 is QuPath's number for all channels.
+    if obj.slice_index:
+        indices = zip(image.axes, obj.slice_index, strict=False)
+        # For QuPath, channel -1 is all channels.
         plane = {"c": -1, "z": 0, "t": 0}
-        geometry["plane"] = plane | {_PLANE_KEYS[axis]: index for axis, index in places}
+        geometry["plane"] = plane | {_PLANE_KEYS[axis]: index for axis, index in indices}
     properties: dict[str, Any] = {"objectType": object_type}
-    if thing.class_name is not None:
-        # QuPath refuses a classification that has no colour.
-        color = list(colors[thing.class_name])
-        properties["classification"] = {"name": thing.class_name, "color": color}
-    # Of all that QuPath keeps, measurements are where it shows numbers.
-    properties["measurements"] = {"label_id": thing.label_id}
-    if thing.score is not None:
-        properties["measurements"]["score"] = thing.score
-    # QuPath keeps this, too, as texts.
-    metadata = {"reviewed": "true" if thing.reviewed else "", "note": thing.note}
+    if obj.class_name is not None:
+        # QuPath refuses a classification without a colour.
+        color = list(colors[obj.class_name])
+        properties["classification"] = {"name": obj.class_name, "color": color}
+    # QuPath shows numbers among the measurements, and keeps them.
+    properties["measurements"] = {"label_id": obj.label_id}
+    if obj.score is not None:
+        properties["measurements"]["score"] = obj.score
+    # QuPath keeps metadata as texts.
+    metadata = {"reviewed": "true" if obj.reviewed else "", "note": obj.note}
     if any(metadata.values()):
         properties["metadata"] = {key: text for key, text in metadata.items() if text}
     return {"type": "Feature", "geometry": geometry, "properties": properties}
 
 
 def _coordinates(piece: PixelPolygon) -> list[list[list[int]]]:
-    """Return rings that end where they begin, as RFC 7946 wants them."""
+    """Return closed rings, as RFC 7946 demands."""
     rings = [ring.tolist() for ring in (piece.shell_xy, *piece.holes_xy)]
     return [[*ring, ring[0]] for ring in rings]
 
 
 def read_geojson(path: str | Path, image: ImageInfo | None = None) -> Annotations:
-    """Read polygons, ours, QuPath's or others', as the pixels whose centres they hold.
+    """Read polygons, ours, QuPath's or others', as the pixels whose centres they contain.
 
     Parameters
     ----------
     path : str or Path
         A ``.geojson`` or ``.json`` file.
     image : ImageInfo, optional
-        The image that they belong to. Files of ours know it.
+        The image that they belong to. Our own files describe it.
 
     Returns
     -------
     Annotations
-        Objects without a ``label_id`` of their own are numbered as `with_own_ids` says. What lies
-        outside the image is cut off, and objects without a pixel are left out.
+        Objects without a ``label_id``, and copies with the same one, get new label_ids. Objects
+        are clipped to the image; those without a pixel are left out.
 
     Raises
     ------
     ExportError
-        If the file is not GeoJSON, has lines or points, or does not say how large the image is.
+        If the file is not GeoJSON, has lines or points, or lacks the size of the image.
     """
     return geojson_in(read_json(path), Path(path).name, image)
 
 
-def knows_its_image(content: Any) -> bool:
-    """Tell whether the content of a JSON file is GeoJSON that says how large its image is."""
+def describes_its_image(content: Any) -> bool:
+    """Return whether the content of a JSON file is GeoJSON with the size of its image."""
     image = content.get(_IMAGE_KEY) if isinstance(content, dict) else None
     return isinstance(image, dict) and "shape" in image and "features" in content
 
 
 def geojson_in(content: Any, name: str, image: ImageInfo | None = None) -> Annotations:
-    """Return the objects in the content of a JSON file of that name, as `read_geojson` does."""
+    """Return the objects in the content of a JSON file, as `read_geojson` does."""
     try:
-        with reading():
+        with naming_errors():
             image = image or _image(content)
             # QuPath also writes a bare list, or one feature alone.
             features = content if isinstance(content, list) else content.get("features", [content])
             features = list(features)
         classes: dict[str, ObjectClass] = {}
-        things: dict[int, ExportObject] = {}
-        given: dict[int, int] = {}
+        objects: dict[int, ExportObject] = {}
+        label_ids: dict[int, int] = {}
         for number, feature in enumerate(features, start=1):
-            with reading(f"feature {number}"):
-                thing, label_id = _object(feature, number, image, classes)
-            if thing is not None:
-                things[number] = thing
+            with naming_errors(f"feature {number}"):
+                obj, label_id = _object(feature, number, image, classes)
+            if obj is not None:
+                objects[number] = obj
             if label_id is not None:
-                given[number] = label_id
-        with reading():
-            return Annotations(image, with_own_ids(things, given), tuple(classes.values()))
+                label_ids[number] = label_id
+        with naming_errors():
+            return Annotations(image, with_unique_ids(objects, label_ids), tuple(classes.values()))
     except ExportError as error:
         msg = f"This is not GeoJSON of polygons, {error}: {name}"
         raise ExportError(msg) from error
 
 
 def _image(content: Any) -> ImageInfo:
-    if not knows_its_image(content):
-        raise ExportError("it does not say how large its image is; give the image")
+    if not describes_its_image(content):
+        raise ExportError("it lacks the size of its image; give the image")
     return image_from_json(content[_IMAGE_KEY])
 
 
 def _object(
     feature: dict[str, Any], number: int, image: ImageInfo, classes: dict[str, ObjectClass]
 ) -> tuple[ExportObject | None, int | None]:
-    """Return an object, if it has a pixel, and the label_id that the file gives it, if any."""
+    """Return an object, if it has a pixel, and its label_id in the file, if any."""
     geometry = feature["geometry"]
-    found = fill_rings(_rings(geometry), image.plane_shape)
+    mask = fill_rings(_rings(geometry), image.plane_shape)
     properties = feature.get("properties") or {}
     measurements = _measurements(properties)
     label_id = measurements.get("label_id")
-    given = None if label_id is None else int(label_id)
-    if found is None:
-        return None, given
+    label_id = None if label_id is None else int(label_id)
+    if mask is None:
+        return None, label_id
     metadata = properties.get("metadata") or {}
     plane = geometry.get("plane") or {}
-    thing = ExportObject(
+    obj = ExportObject(
         number,
-        *found,
-        # QuPath's -1 for all channels is the first one.
+        *mask,
+        # -1, all channels, becomes the first channel.
         tuple(max(int(plane.get(_PLANE_KEYS.get(axis), 0)), 0) for axis in image.axes[:-2]),
         _class_name(properties.get("classification"), classes),
         measurements.get("score"),
         str(metadata.get("reviewed", "")).lower() == "true",
         str(metadata.get("note", "")),
     )
-    return thing, given
+    return obj, label_id
 
 
 def _measurements(properties: dict[str, Any]) -> dict[str, Any]:
@@ -207,12 +207,12 @@ def _rings(geometry: dict[str, Any]) -> list[NDArray[np.float64]]:
     elif geometry["type"] != "MultiPolygon":
         msg = f"a {geometry['type']} encloses no pixels; keep only polygons and multipolygons"
         raise ExportError(msg)
-    # A position may have a height as its third number.
-    return [np.array([at[:2] for at in ring], np.float64) for rings in polygons for ring in rings]
+    # A position may have a third number, its height.
+    return [np.array([xyz[:2] for xyz in ring], np.float64) for rings in polygons for ring in rings]
 
 
 def _class_name(classification: Any, classes: dict[str, ObjectClass]) -> str | None:
-    """Return the name of a classification, and note its class."""
+    """Return the name of a classification, and add its class to the classes."""
     if not classification:
         return None
     if isinstance(classification, str):

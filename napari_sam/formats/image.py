@@ -27,14 +27,14 @@ class ImageInfo:
     axes : str
         One letter for each axis, such as "ZYX". By default YX, ZYX, TZYX or TCZYX.
     pixel_size : tuple of float
-        Step along each axis, in its unit. By default 1.
+        Step along each axis, in its unit; 1 by default.
     units : tuple of str
-        Unit of each axis, as `unit_name` takes it. By default pixels.
+        Name or symbol of each axis's unit, such as "micrometer" or "um"; pixels by default.
 
     Raises
     ------
     ExportError
-        If the parts do not fit each other.
+        If the numbers of axes differ, or a unit is unknown.
     """
 
     shape: tuple[int, ...]
@@ -61,8 +61,8 @@ class ImageInfo:
             raise ExportError(msg)
         if not count == len(set(self.axes)) == len(self.pixel_size) == len(self.units):
             msg = (
-                f"The axes {self.axes!r}, pixel sizes {self.pixel_size} and units {self.units} "
-                f"must be as many as the {count} axes of the image, and no axis twice."
+                f"The image has {count} axes; name as many in {self.axes!r}, none of them twice, "
+                f"and give as many pixel sizes, not {self.pixel_size}, and units, not {self.units}."
             )
             raise ExportError(msg)
         if not all(math.isfinite(size) and size > 0 for size in self.pixel_size):
@@ -87,7 +87,12 @@ def plane_name(image: ImageInfo, slice_index: tuple[int, ...]) -> str:
     image : ImageInfo
         The stack, or a 2-D image, whose own name is returned.
     slice_index : tuple of int
-        Where the slice is, along the axes before the last two.
+        Index of the slice along the axes before the last two.
+
+    Returns
+    -------
+    str
+        The name of the stack with the index before the suffix.
 
     Examples
     --------
@@ -104,7 +109,7 @@ def plane_name(image: ImageInfo, slice_index: tuple[int, ...]) -> str:
 
 
 def stack_stem(stem: str) -> str:
-    """Return what the slices of a stack have in common, which `plane_name` named.
+    """Return what is common to the names of a stack's slices by `plane_name`.
 
     Examples
     --------
@@ -115,18 +120,7 @@ def stack_stem(stem: str) -> str:
 
 
 def image_from_json(members: Mapping[str, Any]) -> ImageInfo:
-    """Return the image whose fields were written as JSON, which has lists instead of tuples.
-
-    Parameters
-    ----------
-    members : mapping
-        As `dataclasses.asdict` returns them. Others are passed over.
-
-    Raises
-    ------
-    ExportError
-        If the parts do not fit each other.
-    """
+    """Return the image whose fields were written as JSON, which has lists instead of tuples."""
     return ImageInfo(
         tuple(members["shape"]),
         str(members.get("name", "image")),

@@ -1,4 +1,4 @@
-"""Zip files of ROIs, as ImageJ's ROI Manager writes and opens them.
+"""Zip files of ROIs, as written and opened by ImageJ's ROI Manager.
 
 Sources of the format: ImageJ's ``RoiEncoder.java`` and ``RoiDecoder.java``, through roifile.
 Coordinates are (x, y) in pixels from the outer corner of the first pixel.
@@ -19,9 +19,9 @@ from roifile import ROI_COLOR_NONE, ROI_TYPE, ImagejRoi, roiread, roiwrite
 
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.classes import ObjectClass, classes_of
-from napari_sam.formats.files import ExportError, unreadable, written_beside
+from napari_sam.formats.files import ExportError, export_file, unreadable
 from napari_sam.formats.image import ImageInfo
-from napari_sam.formats.label_ids import with_own_ids
+from napari_sam.formats.label_ids import with_unique_ids
 from napari_sam.formats.outlines import fill_rings, trace_outlines
 from napari_sam.storage.text import single_line
 
@@ -33,7 +33,7 @@ _MOVE_TO, _LINE_TO, _CLOSE = 0.0, 1.0, 4.0
 
 
 class _Utf16Text(str):
-    """Text that counts as the format does: characters beyond 16 bits are two."""
+    """Text whose length is that of the format: characters beyond 16 bits count twice."""
 
     def __len__(self) -> int:
         return len(self.encode("utf-16-be")) // 2
@@ -47,48 +47,49 @@ def write_imagej_rois(path: str | Path, annotations: Annotations) -> None:
     path : str or Path
         A ``.zip`` file.
     annotations : Annotations
-        The objects. One piece without holes becomes a traced ROI, others a composite one. Class,
-        label_id and score are properties of the ROI; the class's colour is its stroke's.
+        The objects. A single piece without holes becomes a traced ROI, others become composite
+        ROIs. Class, label_id and score are properties of the ROI, and the class's colour is its
+        stroke colour.
 
     Raises
     ------
     ExportError
-        If the image is larger than ROIs can say, or has more axes than ImageJ, or the file cannot
-        be written.
+        If the image is too large for ROIs or has other axes than ImageJ, or if the file cannot be
+        written.
 
     Notes
     -----
-    In a stack along one axis a ROI has that position; with more axes it has a slice, a frame and
-    a channel, of which 0 is any.
+    In a stack along one axis a ROI has a position; with more axes it has a slice, a frame and a
+    channel, where 0 stands for any.
     """
     image = annotations.image
     if max(image.plane_shape) > _MAX_COORDINATE:
-        msg = f"ImageJ's ROIs end at pixel {_MAX_COORDINATE}; choose COCO, GeoJSON or NumPy."
+        msg = f"ImageJ's ROIs end at pixel {_MAX_COORDINATE}; choose COCO, GeoJSON or NPZ."
         raise ExportError(msg)
     if not set(image.axes[:-2]) <= set("ZTC"):
         raise ExportError(
             f"ImageJ has stacks along Z, T and C, not along all of {image.axes[:-2]}."
         )
-    colors = {one.name: one.color_rgb for one in annotations.classes}
-    names = _unique(_name(thing) for thing in annotations.objects)
+    colors = {entry.name: entry.color_rgb for entry in annotations.classes}
+    names = _unique(_name(obj) for obj in annotations.objects)
     rois = []
-    for name, thing in zip(names, annotations.objects, strict=True):
-        roi = _shape(thing)
+    for name, obj in zip(names, annotations.objects, strict=True):
+        roi = _shape(obj)
         roi.name = _Utf16Text(name)
-        roi.props = _properties(thing)
-        if thing.class_name is not None:
-            roi.stroke_color = bytes([255, *colors[thing.class_name]])
-        _set_position(roi, image, thing.slice_index)
+        roi.props = _properties(obj)
+        if obj.class_name is not None:
+            roi.stroke_color = bytes([255, *colors[obj.class_name]])
+        _set_position(roi, image, obj.slice_index)
         rois.append(roi)
     # Names inside the zip are file names.
     entries = _unique(re.sub(r'[\\/:*?"<>|]', "_", name) for name in names)
-    with written_beside(path) as partial:
+    with export_file(path) as partial:
         roiwrite(partial, rois, name=entries, mode="w")
 
 
-def _name(thing: ExportObject) -> str:
-    numbers = [*(f"{index + 1:04d}" for index in thing.slice_index), f"{thing.label_id:04d}"]
-    return "-".join([*numbers, thing.class_name] if thing.class_name else numbers)
+def _name(obj: ExportObject) -> str:
+    numbers = [*(f"{index + 1:04d}" for index in obj.slice_index), f"{obj.label_id:04d}"]
+    return "-".join([*numbers, obj.class_name] if obj.class_name else numbers)
 
 
 def _unique(names: Iterable[str]) -> list[str]:
@@ -100,8 +101,8 @@ def _unique(names: Iterable[str]) -> list[str]:
     return unique
 
 
-def _shape(thing: ExportObject) -> ImagejRoi:
-    pieces = trace_outlines(thing.mask, thing.top, thing.left)
+def _shape(obj: ExportObject) -> ImagejRoi:
+    pieces = trace_outlines(obj.mask, obj.top, obj.left)
     shells = np.concatenate([piece.shell_xy for piece in pieces])
     (left, top), (right, bottom) = shells.min(axis=0).tolist(), shells.max(axis=0).tolist()
     roi = ImagejRoi(top=top, left=left, bottom=bottom, right=right)
@@ -121,49 +122,49 @@ def _shape(thing: ExportObject) -> ImagejRoi:
     return roi
 
 
-def _properties(thing: ExportObject) -> str:
-    values: dict[str, Any] = {"label_id": thing.label_id}
-    if thing.score is not None:
-        values["score"] = thing.score
-    if thing.class_name is not None:
-        values["class"] = _escaped(thing.class_name)
-    if thing.reviewed:
+def _properties(obj: ExportObject) -> str:
+    values: dict[str, Any] = {"label_id": obj.label_id}
+    if obj.score is not None:
+        values["score"] = obj.score
+    if obj.class_name is not None:
+        values["class"] = _escaped(obj.class_name)
+    if obj.reviewed:
         values["reviewed"] = "true"
-    if thing.note:
-        values["note"] = _escaped(thing.note)
+    if obj.note:
+        values["note"] = _escaped(obj.note)
     return "".join(f"{key}: {value}\n" for key, value in values.items())
 
 
 def _escaped(text: str) -> str:
-    """Escape as in Java's properties, as which ImageJ reads them."""
+    """Escape text as Java does in properties, which is how ImageJ reads them."""
     escaped = text.replace("\\", "\\\\").encode("utf-16-be", "surrogatepass")
     units = struct.unpack(f">{len(escaped) // 2}H", escaped)
     return "".join(chr(unit) if 32 <= unit < 127 else f"\\u{unit:04x}" for unit in units)
 
 
 def _set_position(roi: ImagejRoi, image: ImageInfo, slice_index: tuple[int, ...]) -> None:
-    places = dict(zip(image.axes, (index + 1 for index in slice_index), strict=False))
-    if len(places) == 1:
-        roi.position = next(iter(places.values()))
+    positions = dict(zip(image.axes, (index + 1 for index in slice_index), strict=False))
+    if len(positions) == 1:
+        roi.position = next(iter(positions.values()))
     else:
-        roi.z_position, roi.t_position, roi.c_position = (places.get(axis, 0) for axis in "ZTC")
+        roi.z_position, roi.t_position, roi.c_position = (positions.get(axis, 0) for axis in "ZTC")
 
 
 def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
-    """Read ROIs that are areas, as the pixels whose centres they hold.
+    """Read area ROIs as the pixels whose centres they contain.
 
     Parameters
     ----------
     path : str or Path
         A ``.zip`` or ``.roi`` file.
     image : ImageInfo
-        The image that they belong to, which such files do not describe.
+        The image that they belong to; the files do not describe it.
 
     Returns
     -------
     Annotations
-        ROIs without a ``label_id`` of their own are numbered as `with_own_ids` says. What lies
-        outside the image is cut off, and ROIs without a pixel are left out.
+        ROIs without a ``label_id``, and copies with the same one, get new label_ids. Objects are
+        clipped to the image; those without a pixel are left out.
 
     Raises
     ------
@@ -171,37 +172,37 @@ def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
         If the file cannot be read, or has lines, points or curves.
     """
     try:
-        read = roiread(path)
+        rois = roiread(path)
     except (OSError, ValueError, TypeError, struct.error, zipfile.BadZipFile) as error:
         raise unreadable(path, error, "ImageJ ROIs") from error
     classes: dict[str, ObjectClass] = {}
-    things: dict[int, ExportObject] = {}
-    given: dict[int, int] = {}
-    for number, roi in enumerate(read if isinstance(read, list) else [read], start=1):
-        found = fill_rings(_rings(roi), image.plane_shape)
-        if found is None:
+    objects: dict[int, ExportObject] = {}
+    label_ids: dict[int, int] = {}
+    for number, roi in enumerate(rois if isinstance(rois, list) else [rois], start=1):
+        mask = fill_rings(_rings(roi), image.plane_shape)
+        if mask is None:
             continue
         values = _values(roi.props)
-        slice_index = _slice_index(roi, image)
         class_name = single_line(values.get("class", "")) or None
         if class_name is not None and class_name not in classes:
             classes[class_name] = _class(class_name, roi, tuple(classes.values()))
         try:
             if "label_id" in values:
-                given[number] = int(values["label_id"])
+                label_ids[number] = int(values["label_id"])
             score = float(values["score"]) if "score" in values else None
         except ValueError as error:
-            raise ExportError(f"The ROI {roi.name} has wrong properties ({error}).") from error
+            raise ExportError(f"The ROI {roi.name} has invalid properties ({error}).") from error
         reviewed, note = values.get("reviewed") == "true", values.get("note", "")
-        things[number] = ExportObject(
-            number, *found, slice_index, class_name, score, reviewed, note
+        slice_index = _slice_index(roi, image)
+        objects[number] = ExportObject(
+            number, *mask, slice_index, class_name, score, reviewed, note
         )
-    return Annotations(image, with_own_ids(things, given), tuple(classes.values()))
+    return Annotations(image, with_unique_ids(objects, label_ids), tuple(classes.values()))
 
 
 def _rings(roi: ImagejRoi) -> list[NDArray[Any]]:
     if roi.roitype == ROI_TYPE.OVAL:
-        # So many corners that no pixel's centre lies between them and the ellipse.
+        # Enough corners that no pixel centre lies between them and the ellipse.
         angles = np.linspace(0, 2 * np.pi, 64 + 4 * (roi.right - roi.left + roi.bottom - roi.top))
         center = np.array([roi.left + roi.right, roi.top + roi.bottom]) / 2
         radii = np.array([roi.right - roi.left, roi.bottom - roi.top]) / 2
@@ -223,25 +224,25 @@ def _values(props: str) -> dict[str, str]:
 
 
 def _unescaped(text: str) -> str:
-    """Undo Java's escapes; characters beyond 16 bits are escaped as their two halves."""
+    """Undo Java's escapes, where characters beyond 16 bits are escaped as two halves."""
     halves = re.sub(
         r"\\(?:u([0-9a-fA-F]{4})|(.))",
-        lambda found: chr(int(found[1], 16)) if found[1] else found[2],
+        lambda match: chr(int(match[1], 16)) if match[1] else match[2],
         text,
     )
     return halves.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "replace")
 
 
 def _slice_index(roi: ImagejRoi, image: ImageInfo) -> tuple[int, ...]:
-    """Return the slice, the first one along axes for which the ROI has no position."""
+    """Return the index of the slice, 0 along axes for which the ROI has no position."""
     axes = image.axes[:-2]
-    places = {"Z": roi.z_position, "T": roi.t_position, "C": roi.c_position}
+    positions = {"Z": roi.z_position, "T": roi.t_position, "C": roi.c_position}
     if len(axes) == 1 and roi.position > 0:
         return (roi.position - 1,)
-    return tuple(max(places.get(axis, 0) - 1, 0) for axis in axes)
+    return tuple(max(positions.get(axis, 0) - 1, 0) for axis in axes)
 
 
-def _class(name: str, roi: ImagejRoi, known: tuple[ObjectClass, ...]) -> ObjectClass:
+def _class(name: str, roi: ImagejRoi, classes: tuple[ObjectClass, ...]) -> ObjectClass:
     if roi.stroke_color == ROI_COLOR_NONE:
-        return classes_of([name], known)[-1]
+        return classes_of([name], classes)[-1]
     return ObjectClass.from_rgb(name, roi.stroke_color[1:])

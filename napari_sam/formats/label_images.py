@@ -1,4 +1,4 @@
-"""Between objects, each with a mask of its own, and one array with an integer for each pixel."""
+"""Convert objects, which may overlap, to an array with one integer per pixel, and back."""
 
 from __future__ import annotations
 
@@ -13,45 +13,23 @@ from napari_sam.formats.files import ExportError
 
 
 def smallest_dtype(max_label_id: int) -> np.dtype[Any]:
-    """Return the smallest unsigned type for labels, of at most 32 bits.
-
-    Parameters
-    ----------
-    max_label_id : int
-        The largest label_id.
-
-    Raises
-    ------
-    ExportError
-        If 32 bits are too few.
-    """
+    """Return the smallest unsigned type for labels, of at most 32 bits."""
     for dtype in (np.uint8, np.uint16, np.uint32):
         if max_label_id <= np.iinfo(dtype).max:
             return np.dtype(dtype)
     msg = (
-        f"The label_id {max_label_id} needs more than the 32 bits that image files have; number "
-        "the objects again from 1."
+        f"The label_id {max_label_id} does not fit into the 32 bits of image files; renumber the "
+        "objects from 1."
     )
     raise ExportError(msg)
 
 
 def as_small_labels(labels: NDArray[Any]) -> NDArray[Any]:
-    """Return labels in the smallest unsigned type that holds them.
-
-    Parameters
-    ----------
-    labels : integer or bool ndarray, any shape
-        0 is background.
-
-    Raises
-    ------
-    ExportError
-        If there are negative labels, numbers beyond 32 bits, or no integers.
-    """
+    """Return labels, integer or bool, in the smallest unsigned type that holds them."""
     if labels.dtype.kind not in "iub":
         raise ExportError(f"Labels must be integers, not {labels.dtype}; convert them first.")
     if labels.size and labels.min() < 0:
-        msg = f"Labels must not be negative, but one is {labels.min()}; number the objects from 1."
+        msg = f"Labels must not be negative, but one is {labels.min()}; renumber them from 1."
         raise ExportError(msg)
     return labels.astype(smallest_dtype(int(labels.max(initial=0))), copy=False)
 
@@ -61,13 +39,13 @@ def objects_from_labels(
     class_names: Mapping[int, str] | None = None,
     scores: Mapping[int, float] | None = None,
 ) -> tuple[ExportObject, ...]:
-    """Find the objects of a label image or stack.
+    """Return the objects of a label image or stack.
 
     Parameters
     ----------
     labels : (..., H, W) integer array
-        0 is background. Pixels of one number in one slice are one object, in one piece or not. Of
-        dask, zarr and the like, one slice is in memory at a time.
+        0 is background. Pixels of one value in one slice are one object, in one piece or not. Of
+        dask and zarr arrays, one slice is in memory at a time.
     class_names : mapping of int to str, optional
         From label_id to the object's class.
     scores : mapping of int to float, optional
@@ -85,12 +63,12 @@ def objects_from_labels(
 
     Examples
     --------
-    >>> [(thing.label_id, thing.area_px) for thing in objects_from_labels(np.array([[0, 7, 7]]))]
+    >>> [(obj.label_id, obj.area_px) for obj in objects_from_labels(np.array([[0, 7, 7]]))]
     [(7, 2)]
     """
     if labels.ndim < 2:
         raise ExportError(f"Labels must have rows and columns, not the shape {labels.shape}.")
-    planes = ((place, np.asarray(labels[place])) for place in np.ndindex(labels.shape[:-2]))
+    planes = ((index, np.asarray(labels[index])) for index in np.ndindex(labels.shape[:-2]))
     return tuple(
         ExportObject(
             label_id,
@@ -119,8 +97,8 @@ def _boxes(plane: NDArray[Any]) -> Iterator[tuple[int, tuple[slice, slice]]]:
     label_ids, rows, columns = label_ids[order], rows[order], columns[order]
     firsts = np.flatnonzero(np.r_[True, label_ids[1:] != label_ids[:-1]])
     spans = [
-        extreme.reduceat(places, firsts).tolist()
-        for places in (rows, columns)
+        extreme.reduceat(pixels, firsts).tolist()
+        for pixels in (rows, columns)
         for extreme in (np.minimum, np.maximum)
     ]
     for label_id, top, bottom, left, right in zip(label_ids[firsts].tolist(), *spans, strict=True):
@@ -130,7 +108,7 @@ def _boxes(plane: NDArray[Any]) -> Iterator[tuple[int, tuple[slice, slice]]]:
 def labels_from_objects(
     annotations: Annotations, overlap: Literal["refuse", "last_wins"] = "refuse"
 ) -> NDArray[Any]:
-    """Write objects into one array, a number for each pixel.
+    """Write objects into one array, with a label_id for each pixel.
 
     Parameters
     ----------
@@ -149,23 +127,23 @@ def labels_from_objects(
     ExportError
         If objects overlap and that is refused, or a label_id needs more than 32 bits.
     """
-    largest = max((thing.label_id for thing in annotations.objects), default=0)
+    largest = max((obj.label_id for obj in annotations.objects), default=0)
     labels = np.zeros(annotations.image.shape, smallest_dtype(largest))
-    for thing in annotations.objects:
-        place: tuple[int | slice, ...] = (*thing.slice_index, *thing.region)
-        region = labels[place]
+    for obj in annotations.objects:
+        index: tuple[int | slice, ...] = (*obj.slice_index, *obj.region)
+        region = labels[index]
         if overlap == "refuse":
-            _check_free(region, thing)
-        region[thing.mask] = thing.label_id
+            _check_free(region, obj)
+        region[obj.mask] = obj.label_id
     return labels
 
 
-def _check_free(region: NDArray[Any], thing: ExportObject) -> None:
-    taken = region[thing.mask]
-    others = taken[(taken != 0) & (taken != thing.label_id)]
-    if others.size:
+def _check_free(region: NDArray[Any], obj: ExportObject) -> None:
+    taken = region[obj.mask]
+    taken = taken[(taken != 0) & (taken != obj.label_id)]
+    if taken.size:
         msg = (
-            f"Object {thing.label_id} overlaps object {others[0]}, which a label image cannot "
-            "hold: let the last one win, or choose COCO, GeoJSON, ImageJ ROIs or NumPy (npz)."
+            f"Object {obj.label_id} overlaps object {taken[0]}, which a label image cannot hold; "
+            "export the labels as they are, or choose COCO, GeoJSON, ImageJ ROIs or NPZ."
         )
         raise ExportError(msg)

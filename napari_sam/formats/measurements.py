@@ -1,9 +1,7 @@
-"""A table of measurements as CSV (RFC 4180), by scikit-image's ``regionprops``."""
+"""Measurements of objects as CSV (RFC 4180), by scikit-image's ``regionprops``."""
 
 from __future__ import annotations
 
-import csv
-import io
 import warnings
 from pathlib import Path
 from typing import Any, Final
@@ -13,11 +11,11 @@ from numpy.typing import NDArray
 from skimage.measure import regionprops
 
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.files import ExportError, write_text
+from napari_sam.formats.files import ExportError, write_table
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.units import UNIT_SYMBOLS
 
-# By the power of the length that they are measured in.
+# The power of length that each is measured in.
 _PROPERTIES: Final = {
     "area": 2,
     "perimeter": 1,
@@ -37,7 +35,7 @@ _INTENSITIES: Final = ("intensity_mean", "intensity_std", "intensity_min", "inte
 def write_measurements(
     path: str | Path, annotations: Annotations, intensity: NDArray[Any] | None = None
 ) -> None:
-    """Write a table with one row for each object, in each slice of a stack.
+    """Write a table with one row for each object, or for each slice of it in a stack.
 
     Parameters
     ----------
@@ -46,7 +44,7 @@ def write_measurements(
     annotations : Annotations
         The objects. Each is measured with its own mask, so they may overlap.
     intensity : (..., H, W) ndarray, optional
-        The image, of one channel and of the annotations' shape, to measure gray values too.
+        The image, with one channel and the annotations' shape, to measure intensities too.
 
     Raises
     ------
@@ -56,27 +54,24 @@ def write_measurements(
 
     Notes
     -----
-    Lengths and areas are in the unit of the image, which stands in the heading, as in
-    ``area [um^2]``; ``area_px``, ``top_px`` and the like count pixels. Centroids are within the
-    image, the middle of whose first pixel is 0, wherever a layer is moved, turned or mirrored to
-    in napari. Orientation is in radians, between the rows'
-    axis and the major one. With pixels that are not square the perimeter is not defined and its
-    field is empty, as are those of properties that a tiny object does not have. The file is
-    UTF-8, with a byte order mark only if a name needs it, for Excel.
+    Lengths and areas are in the unit of the image, which the heading names, as in
+    ``area [um^2]``; ``area_px``, ``top_px`` and the like count pixels. Centroids are relative to
+    the centre of the image's first pixel, wherever a layer is moved, rotated or mirrored to in
+    napari. Orientation is in radians, between the axis of rows and the major axis. Fields of
+    properties that an object does not have are empty: the perimeter if pixels are not square, and
+    others for tiny objects. The file is UTF-8, with a byte order mark only if a name needs it, for
+    Excel.
     """
     image = annotations.image
     if intensity is not None and intensity.shape != image.shape:
-        msg = f"The gray values have the shape {intensity.shape}; give an image of {image.shape}."
+        msg = f"The intensities have the shape {intensity.shape}; give an image of {image.shape}."
         raise ExportError(msg)
     if image.units[-1] != image.units[-2]:
-        msg = f"Height and width are in {image.units[-2]} and {image.units[-1]}; give one unit."
+        msg = f"Height and width are in {image.units[-2]} and {image.units[-1]}; use one unit."
         raise ExportError(msg)
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(_heading(image, with_intensity=intensity is not None))
-    table.writerows(_row(thing, image, intensity) for thing in annotations.objects)
-    content = text.getvalue()
-    write_text(path, content, "utf-8" if content.isascii() else "utf-8-sig")
+    heading = _heading(image, with_intensity=intensity is not None)
+    rows = (_row(obj, image, intensity) for obj in annotations.objects)
+    write_table(path, [heading, *rows])
 
 
 def _heading(image: ImageInfo, *, with_intensity: bool) -> list[str]:
@@ -97,28 +92,28 @@ def _heading(image: ImageInfo, *, with_intensity: bool) -> list[str]:
     ]
 
 
-def _row(thing: ExportObject, image: ImageInfo, intensity: NDArray[Any] | None) -> list[Any]:
-    thing = thing.cropped()
-    place: tuple[int | slice, ...] = (*thing.slice_index, *thing.region)
+def _row(obj: ExportObject, image: ImageInfo, intensity: NDArray[Any] | None) -> list[Any]:
+    obj = obj.cropped()
+    index: tuple[int | slice, ...] = (*obj.slice_index, *obj.region)
     spacing = image.pixel_size[-2:]
     (region,) = regionprops(
-        thing.mask.astype(np.uint8),
-        intensity_image=None if intensity is None else np.asarray(intensity[place]),
+        obj.mask.astype(np.uint8),
+        intensity_image=None if intensity is None else np.asarray(intensity[index]),
         spacing=spacing,
     )
-    height, width = thing.mask.shape
+    height, width = obj.mask.shape
     names = [*_PROPERTIES, *(() if intensity is None else _INTENSITIES)]
     return [
-        thing.label_id,
-        *thing.slice_index,
-        thing.class_name,
-        thing.score,
-        "yes" if thing.reviewed else None,
-        thing.note or None,
-        thing.area_px,
-        *(thing.top, thing.left, thing.top + height, thing.left + width),
-        region.centroid[0] + thing.top * spacing[0],
-        region.centroid[1] + thing.left * spacing[1],
+        obj.label_id,
+        *obj.slice_index,
+        obj.class_name,
+        obj.score,
+        "yes" if obj.reviewed else None,
+        obj.note or None,
+        obj.area_px,
+        *(obj.top, obj.left, obj.top + height, obj.left + width),
+        region.centroid[0] + obj.top * spacing[0],
+        region.centroid[1] + obj.left * spacing[1],
         *(_value(region, name) for name in names),
     ]
 

@@ -1,4 +1,4 @@
-"""NumPy's files: ``.npy`` for a label image, ``.npz`` for objects that may overlap.
+"""NumPy files: ``.npy`` for a label image, ``.npz`` for objects that may overlap.
 
 Source of the format: numpy.lib.format. Nothing is ever pickled.
 """
@@ -15,12 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.classes import (
-    ObjectClass,
-    classes_from_metadata,
-    classes_to_metadata,
-)
-from napari_sam.formats.files import ExportError, unreadable, written_beside
+from napari_sam.formats.classes import ObjectClass, classes_from_metadata, classes_to_metadata
+from napari_sam.formats.files import ExportError, export_file, unreadable
 from napari_sam.formats.image import image_from_json
 from napari_sam.formats.label_images import as_small_labels
 
@@ -33,7 +29,7 @@ def write_label_npy(path: str | Path, labels: NDArray[Any]) -> None:
     path : str or Path
         A ``.npy`` file.
     labels : (..., H, W) integer ndarray
-        0 is background. Written as uint8, uint16 or uint32, whichever is enough.
+        0 is background. Written as the smallest of uint8, uint16 and uint32 that is enough.
 
     Raises
     ------
@@ -41,7 +37,7 @@ def write_label_npy(path: str | Path, labels: NDArray[Any]) -> None:
         If label_ids need more than 32 bits or are negative, or the file cannot be written.
     """
     labels = as_small_labels(labels)
-    with written_beside(path) as partial, partial.open("wb") as file:
+    with export_file(path) as partial, partial.open("wb") as file:
         np.save(file, labels, allow_pickle=False)
 
 
@@ -72,7 +68,7 @@ def read_label_npy(path: str | Path) -> NDArray[Any]:
 
 
 def write_npz(path: str | Path, annotations: Annotations) -> None:
-    """Write everything that is known of the objects, losing nothing.
+    """Write objects without any loss.
 
     Parameters
     ----------
@@ -91,41 +87,43 @@ def write_npz(path: str | Path, annotations: Annotations) -> None:
     With N objects and k axes before height and width, the arrays are ``label_ids`` (N,) int64,
     ``boxes_rc`` (N, 4) int64 (top, left, height, width), ``slice_indices`` (N, k) int64,
     ``class_indices`` (N,) int64 (-1 for none), ``scores`` (N,) float64 (NaN for none),
-    ``reviewed`` (N,) bool, ``masks`` uint8 (the bits of all masks, row by row and one mask after
-    the other, as `numpy.packbits` packs them), and ``metadata``, JSON with image, classes, and the
-    notes by the place of their object.
+    ``reviewed`` (N,) bool, ``masks`` uint8 (the bits of all masks, row by row and mask after mask,
+    as `numpy.packbits` packs them), and ``metadata``, JSON with image, classes, and notes by the
+    index of their object.
     """
     objects = annotations.objects
-    number_of = {one.name: number for number, one in enumerate(annotations.classes)}
-    masks = [thing.mask.ravel() for thing in objects]
+    n_axes = len(annotations.image.stack_shape)
+    class_indices = {entry.name: index for index, entry in enumerate(annotations.classes)}
     metadata = {
         "image": asdict(annotations.image),
         "classes": classes_to_metadata(annotations.classes),
-        "notes": {number: thing.note for number, thing in enumerate(objects) if thing.note},
+        "notes": {index: obj.note for index, obj in enumerate(objects) if obj.note},
     }
-    boxes = [(thing.top, thing.left, *thing.mask.shape) for thing in objects]
+    columns: dict[str, tuple[list[Any], Any]] = {
+        "label_ids": ([obj.label_id for obj in objects], np.int64),
+        "class_indices": (
+            [class_indices.get(obj.class_name or "", -1) for obj in objects],
+            np.int64,
+        ),
+        "scores": ([np.nan if obj.score is None else obj.score for obj in objects], np.float64),
+        "reviewed": ([obj.reviewed for obj in objects], np.bool_),
+    }
+    boxes = [(obj.top, obj.left, *obj.mask.shape) for obj in objects]
+    slice_indices = [obj.slice_index for obj in objects]
+    masks = [obj.mask.ravel() for obj in objects]
     arrays: dict[str, Any] = {
-        "label_ids": np.array([thing.label_id for thing in objects], np.int64),
+        **{name: np.array(values, dtype) for name, (values, dtype) in columns.items()},
         "boxes_rc": np.array(boxes, np.int64).reshape(-1, 4),
-        "slice_indices": np.array([thing.slice_index for thing in objects], np.int64).reshape(
-            len(objects), len(annotations.image.stack_shape)
-        ),
-        "class_indices": np.array(
-            [number_of.get(thing.class_name or "", -1) for thing in objects], np.int64
-        ),
-        "scores": np.array(
-            [np.nan if thing.score is None else thing.score for thing in objects], np.float64
-        ),
-        "reviewed": np.array([thing.reviewed for thing in objects], np.bool_),
+        "slice_indices": np.array(slice_indices, np.int64).reshape(len(objects), n_axes),
         "masks": np.packbits(np.concatenate([np.zeros(0, np.bool_), *masks])),
         "metadata": np.array(json.dumps(metadata, ensure_ascii=False)),
     }
-    with written_beside(path) as partial, partial.open("wb") as file:
+    with export_file(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def read_npz(path: str | Path) -> Annotations:
-    """Read what `write_npz` has written.
+    """Read a file of `write_npz`.
 
     Parameters
     ----------
@@ -135,7 +133,7 @@ def read_npz(path: str | Path) -> Annotations:
     Returns
     -------
     Annotations
-        As they were.
+        As they were written.
 
     Raises
     ------
@@ -150,7 +148,7 @@ def read_npz(path: str | Path) -> Annotations:
         classes = classes_from_metadata(metadata["classes"])
         objects = _objects(arrays, classes, metadata.get("notes", {}))
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        msg = f"The file does not hold annotations as write_npz writes them: {Path(path).name}"
+        msg = f"The file does not hold annotations from write_npz: {Path(path).name}"
         raise ExportError(msg) from error
     return Annotations(image, objects, classes)
 
@@ -158,11 +156,14 @@ def read_npz(path: str | Path) -> Annotations:
 def _objects(
     arrays: dict[str, NDArray[Any]], classes: list[ObjectClass], notes: dict[str, str]
 ) -> list[ExportObject]:
-    heights, widths = arrays["boxes_rc"][:, 2], arrays["boxes_rc"][:, 3]
-    ends = np.cumsum(heights * widths)
+    boxes = arrays["boxes_rc"]
+    ends = np.cumsum(boxes[:, 2] * boxes[:, 3])
+    bits = np.unpackbits(arrays["masks"], count=int(ends[-1]) if len(ends) else 0).view(np.bool_)
     # Files of earlier versions have neither this nor notes.
     reviewed = arrays.get("reviewed", np.zeros(len(ends), np.bool_))
-    bits = np.unpackbits(arrays["masks"], count=int(ends[-1]) if len(ends) else 0).view(np.bool_)
+    columns = [arrays[name] for name in ("label_ids", "slice_indices", "class_indices", "scores")]
+    rows = zip(*(column.tolist() for column in (*columns, reviewed, boxes)), strict=True)
+    masks = np.split(bits, ends[:-1]) if len(ends) else []
     return [
         ExportObject(
             label_id,
@@ -176,23 +177,7 @@ def _objects(
             notes.get(str(number), ""),
         )
         for number, (
-            label_id,
-            (top, left, height, width),
-            slice_index,
-            class_index,
-            score,
-            is_reviewed,
+            (label_id, slice_index, class_index, score, is_reviewed, (top, left, height, width)),
             pixels,
-        ) in enumerate(
-            zip(
-                arrays["label_ids"].tolist(),
-                arrays["boxes_rc"].tolist(),
-                arrays["slice_indices"].tolist(),
-                arrays["class_indices"].tolist(),
-                arrays["scores"].tolist(),
-                reviewed.tolist(),
-                np.split(bits, ends[:-1]) if len(ends) else [],
-                strict=True,
-            )
-        )
+        ) in enumerate(zip(rows, masks, strict=True))
     ]

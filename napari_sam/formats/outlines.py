@@ -1,4 +1,4 @@
-"""Exact outlines of masks, along the edges of pixels, and masks from any outlines.
+"""Exact outlines of masks along the edges of pixels, and masks from any outlines.
 
 Coordinates are (x, y) in pixels with the origin at the outer corner of the first pixel, as in
 ImageJ, QuPath and COCO: the pixel at row r and column c covers x from c to c + 1 and y from r to
@@ -18,15 +18,10 @@ from napari_sam.formats.files import ExportError
 
 
 class PixelPolygon(NamedTuple):
-    """One connected piece of a mask.
+    """A connected piece of a mask: rings (N, 2) that do not repeat their first corner.
 
-    Attributes
-    ----------
-    shell_xy : (N, 2) int64 ndarray
-        Corners of the outer ring, the first one not repeated; of positive area by the shoelace
-        formula in (x, y), which GeoJSON calls counterclockwise.
-    holes_xy : tuple of (N, 2) int64 ndarray
-        Rings of the holes, of negative area.
+    The shell has a positive area by the shoelace formula in (x, y), which GeoJSON calls
+    counterclockwise; holes have a negative area.
     """
 
     shell_xy: NDArray[np.int64]
@@ -43,22 +38,11 @@ class _Edges(NamedTuple):
 
 
 def trace_outlines(mask: NDArray[np.bool_], top: int = 0, left: int = 0) -> list[PixelPolygon]:
-    """Trace the pieces of a mask.
+    """Trace the pieces of a mask, from top to bottom, by their corners only.
 
-    Pixels that touch at a corner only are separate pieces. All rings are simple, and rings touch
-    each other at most in single points, so the polygons are valid together (OGC simple features).
-
-    Parameters
-    ----------
-    mask : (h, w) bool ndarray
-        The object within a box around it.
-    top, left : int
-        Row and column of the mask's first pixel; added to the coordinates.
-
-    Returns
-    -------
-    list of PixelPolygon
-        From top to bottom. With only the corners, so a rectangle has four.
+    Pixels that touch only at a corner are separate pieces. All rings are simple and touch each
+    other at most in single points, so the polygons are valid together (OGC simple features).
+    `top` and `left`, the position of the mask's first pixel, are added to the coordinates.
 
     Examples
     --------
@@ -68,13 +52,13 @@ def trace_outlines(mask: NDArray[np.bool_], top: int = 0, left: int = 0) -> list
     pieces = np.pad(connected_components(mask, connectivity=1).astype(np.int64), 1)
     horizontal = _horizontal_edges(pieces)
     across = _horizontal_edges(pieces.T)
-    # In the transposed image the object would be on the other side, so vertical edges turn round.
+    # In the transposed image the object is on the other side, so vertical edges are reversed.
     vertical = _Edges(
         across.end_rc[:, ::-1], across.start_rc[:, ::-1], ~across.is_forward, across.piece
     )
     meets_itself = _corners_of_one_piece(pieces)
-    # Around a pixel the edges go right, down, left, up: of the vertical ones it is the forward one
-    # that follows a forward one, of the horizontal ones the backward one.
+    # Around a pixel the edges go right, down, left, up: a forward horizontal edge is followed by
+    # a forward vertical one, and that by a backward horizontal one.
     down_or_up = _pair(horizontal, vertical, vertical.is_forward, meets_itself)
     right_or_left = _pair(vertical, horizontal, ~horizontal.is_forward, meets_itself)
     following = right_or_left[down_or_up]
@@ -151,61 +135,37 @@ def _cycles(following: NDArray[np.intp]) -> list[list[int]]:
     cycles = []
     for first in range(len(successor)):
         cycle = []
-        place = first
-        while successor[place] >= 0:
-            cycle.append(place)
-            successor[place], place = -1, successor[place]
+        edge = first
+        while successor[edge] >= 0:
+            cycle.append(edge)
+            successor[edge], edge = -1, successor[edge]
         if cycle:
             cycles.append(cycle)
     return cycles
 
 
 def joined_ring(rings_xy: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Join rings into a single one, by slits of no width.
+    """Join one or more rings into a single one, by slits of no width between near corners.
 
-    The even-odd rule gives the same area for the ring as for the rings, because each slit is
-    passed once in either direction.
-
-    Parameters
-    ----------
-    rings_xy : sequence of (N, 2) ndarray
-        At least one; the first corner of each is not repeated.
-
-    Returns
-    -------
-    (M, 2) ndarray
-        The slits join corners near each other.
+    The even-odd rule gives the same area, because each slit is passed once in either direction.
     """
-    joined, *others = rings_xy
-    for ring in others:
-        # Near, not nearest: among all pairs of corners that would take the square of the memory.
-        here = int(np.argmin(np.abs(joined - ring[0]).sum(axis=1)))
-        there = int(np.argmin(np.abs(ring - joined[here]).sum(axis=1)))
-        turned = np.roll(ring, -there, axis=0)
-        joined = np.concatenate([joined[: here + 1], turned, turned[:1], joined[here:]])
+    joined, *remaining = rings_xy
+    for ring in remaining:
+        # Near, not nearest: comparing all pairs of corners would take the square of the memory.
+        start = int(np.argmin(np.abs(joined - ring[0]).sum(axis=1)))
+        end = int(np.argmin(np.abs(ring - joined[start]).sum(axis=1)))
+        rolled = np.roll(ring, -end, axis=0)
+        joined = np.concatenate([joined[: start + 1], rolled, rolled[:1], joined[start:]])
     return joined
 
 
 def fill_rings(
     rings_xy: Iterable[NDArray[Any]], shape: tuple[int, int]
 ) -> tuple[NDArray[np.bool_], int, int] | None:
-    """Return the pixels whose centre is inside rings, by the even-odd rule.
+    """Return the pixels of an image whose centres are inside rings, by the even-odd rule.
 
-    Parameters
-    ----------
-    rings_xy : iterable of (N, 2) ndarray
-        Corners of any polygons, shells and holes alike. It makes no difference whether the first
-        corner is repeated. What is outside the image is cut off.
-    shape : tuple of int
-        Height and width of the image.
-
-    Returns
-    -------
-    mask : (h, w) bool ndarray
-        Within the smallest box.
-    top, left : int
-        Row and column of its first pixel.
-        None instead of all three if the rings hold no pixel's centre.
+    The rings (N, 2) are shells and holes alike, with or without their first corner repeated.
+    Returned are the mask in its smallest box, its top and its left; None if it has no pixel.
     """
     rings = [np.asarray(ring, np.float64) for ring in rings_xy]
     starts = np.concatenate([np.zeros((0, 2)), *rings])
@@ -232,8 +192,8 @@ def fill_rings(
 def _crossings(
     starts_xy: NDArray[np.float64], ends_xy: NDArray[np.float64], height: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the row and the x of every place where an edge crosses a row's middle."""
-    # From top to bottom, so that an edge passed in either direction crosses at the same x.
+    """Return row and x of all crossings of edges with the middle of a row."""
+    # From top to bottom, so that an edge crosses at the same x in either direction.
     is_up = (ends_xy[:, 1] < starts_xy[:, 1])[:, None]
     upper, lower = np.where(is_up, ends_xy, starts_xy), np.where(is_up, starts_xy, ends_xy)
     first = np.clip(np.ceil(upper[:, 1] - 0.5), 0, height).astype(np.int64)

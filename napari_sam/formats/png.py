@@ -1,6 +1,6 @@
-"""Label images as PNG, in gray of 8 or 16 bits (https://www.w3.org/TR/png-3/).
+"""Label images as PNG with 8 or 16 bits of gray (https://www.w3.org/TR/png-3/).
 
-They are opened as PNG and not by ``Image.open``, which refuses images beyond 179 million pixels.
+``PngImageFile`` opens them, because ``Image.open`` refuses more than 179 million pixels.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from napari_sam.formats.details import DETAILS_KEY
-from napari_sam.formats.files import ExportError, unreadable, written_beside
+from napari_sam.formats.files import ExportError, export_file, unreadable
 from napari_sam.formats.label_images import as_small_labels
 
 
 def write_label_png(path: str | Path, labels: NDArray[Any], details: str = "") -> None:
-    """Write a label image as gray values, which are the numbers of the objects.
+    """Write a label image, with label_ids as gray values.
 
     Parameters
     ----------
     path : str or Path
         A ``.png`` file.
     labels : (H, W) integer ndarray
-        0 is background. Written with 8 bits or 16, whichever is enough.
+        0 is background. Written with 8 bits if they are enough, else 16.
     details : str
-        ASCII text that goes into the file's metadata, as `details_to_text` makes it.
+        ASCII text from `details_to_text` for the file's metadata.
 
     Raises
     ------
@@ -36,24 +36,24 @@ def write_label_png(path: str | Path, labels: NDArray[Any], details: str = "") -
         If the labels are not 2-D, there are label_ids above 65535, or the file cannot be written.
     """
     if labels.ndim != 2:
-        msg = f"PNG holds one 2-D image, not the shape {labels.shape}: write TIFF, or each slice."
+        msg = f"PNG holds a 2-D image, not the shape {labels.shape}; write TIFF, or each slice."
         raise ExportError(msg)
     labels = as_small_labels(labels)
     if labels.dtype == np.uint32:
         msg = (
-            f"PNG holds numbers up to 65535, but there is object {labels.max()}: write OME-TIFF, "
-            "which holds 32 bits, or number the objects again."
+            f"PNG holds label_ids up to 65535, but there is object {labels.max()}; write OME-TIFF, "
+            "which holds 32 bits, or renumber the objects."
         )
         raise ExportError(msg)
     metadata = PngInfo()
     if details:
         metadata.add_text(DETAILS_KEY, details)
-    with written_beside(path) as partial:
+    with export_file(path) as partial:
         Image.fromarray(labels).save(partial, format="PNG", pnginfo=metadata)
 
 
 def read_label_png(path: str | Path) -> NDArray[Any]:
-    """Read a label image from gray values or palette numbers.
+    """Read a label image from gray values or palette indices.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def read_label_png(path: str | Path) -> NDArray[Any]:
     Raises
     ------
     ExportError
-        If the file cannot be read, or has colours instead of numbers.
+        If the file cannot be read, or has colours.
     """
     try:
         with PngImageFile(path) as image:
@@ -77,7 +77,7 @@ def read_label_png(path: str | Path) -> NDArray[Any]:
         raise unreadable(path, error, "PNG") from error
     if pixels.ndim != 2:
         msg = (
-            "The image has colours; a label image has gray values, which number the objects: "
+            "The image has colours, but a label image has gray values, the label_ids: "
             f"{Path(path).name}"
         )
         raise ExportError(msg)
@@ -85,13 +85,7 @@ def read_label_png(path: str | Path) -> NDArray[Any]:
 
 
 def read_png_details(path: str | Path) -> str:
-    """Return the text that `write_label_png` was given; "" without one.
-
-    Raises
-    ------
-    ExportError
-        If the file cannot be read.
-    """
+    """Return the details that `write_label_png` was given; "" without them."""
     try:
         with PngImageFile(path) as image:
             return str(image.info.get(DETAILS_KEY, ""))
@@ -100,13 +94,7 @@ def read_png_details(path: str | Path) -> str:
 
 
 def read_png_palette(path: str | Path) -> list[int]:
-    """Return red, green and blue of each number, in turn; none of an image without a palette.
-
-    Raises
-    ------
-    ExportError
-        If the file cannot be read.
-    """
+    """Return red, green and blue of each palette entry in turn; empty without a palette."""
     try:
         with PngImageFile(path) as image:
             return image.getpalette() or []

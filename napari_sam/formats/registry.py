@@ -271,5 +271,5 @@ def _moved_to(image: ImageInfo, annotations: Annotations) -> Annotations:
     objects = annotations.objects
     if annotations.image.shape != image.shape:
         only_index = (0,) * len(image.stack_shape)
-        objects = [replace(thing, slice_index=only_index) for thing in objects]
+        objects = [replace(obj, slice_index=only_index) for obj in objects]
     return replace(annotations, image=image, objects=objects)

@@ -17,7 +17,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_sam.formats.details import DETAILS_KEY
-from napari_sam.formats.files import ExportError, unreadable, written_beside
+from napari_sam.formats.files import ExportError, export_file, unreadable
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.label_images import as_small_labels
 from napari_sam.formats.units import UNIT_SYMBOLS, unit_name
@@ -42,7 +42,7 @@ _SECONDS: Final = {
 # Control characters, which XML cannot even escape.
 _NOT_IN_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-# Both formats drop axes of length one; under this key they are noted.
+# Both formats drop axes of length one, so this key of the metadata names all axes.
 _AXES_KEY: Final = "label_axes"
 
 
@@ -56,47 +56,33 @@ def write_imagej_tiff(
     path : str or Path
         A ``.tif`` file.
     labels : (..., H, W) integer ndarray
-        0 is background. Written as uint8 or uint16, whichever is enough.
+        0 is background. Written as uint8 if that is enough, else as uint16.
     image : ImageInfo
-        Axes, in the order of TZCYX, sizes and units.
+        Axes, in the order TZCYX, with sizes and units.
     details : str
-        ASCII text, as `details_to_text` makes it; ImageJ shows it as the image's info.
+        ASCII text from `details_to_text`; ImageJ shows it as the image's info.
 
     Raises
     ------
     ExportError
         If there are label_ids above 65535, which ImageJ cannot open as integers, axes that it
-        does not have, or lengths in different units, or the file cannot be written.
+        does not have, or lengths in different units, or if the file cannot be written.
     """
     labels = _checked(labels, image)
     if labels.dtype == np.uint32:
         msg = (
-            f"ImageJ's TIFF holds numbers up to 65535, but there is object {labels.max()}: write "
-            "OME-TIFF, which holds 32 bits, or number the objects again."
+            f"ImageJ's TIFF holds label_ids up to 65535, but there is object {labels.max()}; write "
+            "OME-TIFF, which holds 32 bits, or renumber the objects."
         )
         raise ExportError(msg)
     if not _is_subsequence(image.axes, _IMAGEJ_AXES):
         raise ExportError(f"ImageJ has the axes TZCYX in this order, not {image.axes}.")
     lengths = dict(zip(image.axes, image.shape, strict=True))
     sizes = dict(zip(image.axes, image.pixel_size, strict=True))
-    units = dict(zip(image.axes, image.units, strict=True))
-    if len({units[axis] for axis in "ZYX" if axis in units}) > 1:
-        msg = f"ImageJ has one unit for all lengths, but the axes have {image.units}: give one."
-        raise ExportError(msg)
-    metadata: dict[str, Any] = {
-        "axes": f"{_IMAGEJ_AXES}S",
-        "unit": UNIT_SYMBOLS[units["X"]].ascii,
-        "min": 0,
-        "max": max(int(labels.max()), 1),
-        _AXES_KEY: image.axes,
-    }
-    if "Z" in sizes:
-        metadata["spacing"] = sizes["Z"]
+    metadata = _imagej_metadata(image) | {"max": max(int(labels.max()), 1)}
     if details:
         metadata["Info"] = details
-    if units.get("T") in _SECONDS:
-        metadata["finterval"] = sizes["T"] * _SECONDS[units["T"]]
-    with written_beside(path) as partial:
+    with export_file(path) as partial:
         tifffile.imwrite(
             partial,
             # With an axis of one sample, so that a width of one is not taken for it.
@@ -108,6 +94,25 @@ def write_imagej_tiff(
         )
 
 
+def _imagej_metadata(image: ImageInfo) -> dict[str, Any]:
+    sizes = dict(zip(image.axes, image.pixel_size, strict=True))
+    units = dict(zip(image.axes, image.units, strict=True))
+    if len({units[axis] for axis in "ZYX" if axis in units}) > 1:
+        msg = f"ImageJ has one unit for all lengths, but the axes have {image.units}; use one unit."
+        raise ExportError(msg)
+    metadata: dict[str, Any] = {
+        "axes": f"{_IMAGEJ_AXES}S",
+        "unit": UNIT_SYMBOLS[units["X"]].ascii,
+        "min": 0,
+        _AXES_KEY: image.axes,
+    }
+    if "Z" in sizes:
+        metadata["spacing"] = sizes["Z"]
+    if units.get("T") in _SECONDS:
+        metadata["finterval"] = sizes["T"] * _SECONDS[units["T"]]
+    return metadata
+
+
 def write_ome_tiff(
     path: str | Path, labels: NDArray[Any], image: ImageInfo, details: str = ""
 ) -> None:
@@ -116,19 +121,18 @@ def write_ome_tiff(
     Parameters
     ----------
     path : str or Path
-        A file, by custom ``.ome.tif``.
+        A file, usually ``.ome.tif``.
     labels : (..., H, W) integer ndarray
-        0 is background. Written as uint8, uint16 or uint32, whichever is enough.
+        0 is background. Written as the smallest of uint8, uint16 and uint32 that is enough.
     image : ImageInfo
         Name, axes, sizes and units.
     details : str
-        ASCII text, as `details_to_text` makes it.
+        ASCII text from `details_to_text`.
 
     Raises
     ------
     ExportError
-        If label_ids need more than 32 bits, the axes cannot be in an OME file, or the file cannot
-        be written.
+        If label_ids need more than 32 bits, OME has no such axes, or the file cannot be written.
     """
     labels = _checked(labels, image)
     if not set(image.axes) <= set("TZCYX"):
@@ -145,8 +149,8 @@ def write_ome_tiff(
         if axis in _OME_SIZES and unit != "pixel":
             metadata[_OME_SIZES[axis]] = size
             metadata[f"{_OME_SIZES[axis]}Unit"] = UNIT_SYMBOLS[unit].ome
-    with written_beside(path) as partial:
-        # Without the word that it is gray, an image three pixels wide would be taken for colours.
+    with export_file(path) as partial:
+        # An image three pixels wide would be taken for colours otherwise.
         tifffile.imwrite(
             partial,
             labels,
@@ -158,19 +162,19 @@ def write_ome_tiff(
 
 
 def read_label_tiff(path: str | Path) -> tuple[NDArray[Any], ImageInfo]:
-    """Read a label image, and what its metadata say.
+    """Read a label image and its metadata.
 
     Parameters
     ----------
     path : str or Path
-        A TIFF file of one channel, with metadata of ImageJ, of OME, or with none.
+        A TIFF file of one channel, with metadata of ImageJ or OME, or without.
 
     Returns
     -------
     labels : (..., H, W) unsigned integer ndarray
-        0 is background. Of several images in a file, the first.
+        0 is background. The first image, if the file holds several.
     image : ImageInfo
-        Sizes are 1 pixel where the file does not say. ImageJ's files are named by the file.
+        Sizes are 1 pixel if the file has none. Without a name in OME it is named like the file.
 
     Raises
     ------
@@ -187,44 +191,38 @@ def read_label_tiff(path: str | Path) -> tuple[NDArray[Any], ImageInfo]:
             height, width = tiff.pages.first.imagelength, tiff.pages.first.imagewidth
     except (OSError, tifffile.TiffFileError, IndexError, ElementTree.ParseError) as error:
         raise unreadable(path, error, "TIFF") from error
-    # The page knows better than the series, which drops and mixes up axes of length one.
+    # From the page, because the series drops and mixes up axes of length one.
     lengths = dict(zip(axes, labels.shape, strict=False)) | {"Y": height, "X": width}
-    wanted = details.get(_AXES_KEY, axes)
-    if set(axes) <= set(wanted):
-        axes = wanted
+    all_axes = details.get(_AXES_KEY, axes)
+    if set(axes) <= set(all_axes):
+        axes = all_axes
         labels = labels.reshape([lengths.get(axis, 1) for axis in axes])
     if len(axes) != labels.ndim or axes[-2:] != "YX":
-        msg = f"A label image needs one channel, ... YX, not the axes {axes}: {path.name}"
+        msg = f"A label image needs axes that end in YX, not {axes}: {path.name}"
         raise ExportError(msg)
-    known = [details.get(axis, (1.0, "pixel")) for axis in axes]
+    steps = [details.get(axis, (1.0, "pixel")) for axis in axes]
     return labels, ImageInfo(
         labels.shape,
         details.get("name") or path.name,
         axes if axes.isalpha() else "",
-        tuple(size for size, _ in known),
-        tuple(unit for _, unit in known),
+        tuple(size for size, _ in steps),
+        tuple(unit for _, unit in steps),
     )
 
 
 def read_tiff_details(path: str | Path) -> str:
-    """Return the text that the label image was written with; "" without one.
-
-    Raises
-    ------
-    ExportError
-        If the file cannot be read.
-    """
+    """Return the details that the label image was written with; "" without them."""
     try:
         with tifffile.TiffFile(path) as tiff:
-            known = _ome_details(tiff) or tiff.imagej_metadata or {}
-            return str(known.get(DETAILS_KEY, known.get("Info", "")))
+            metadata = _ome_details(tiff) or tiff.imagej_metadata or {}
+            return str(metadata.get(DETAILS_KEY, metadata.get("Info", "")))
     except (OSError, tifffile.TiffFileError, IndexError, ElementTree.ParseError) as error:
         raise unreadable(path, error, "TIFF") from error
 
 
 def _checked(labels: NDArray[Any], image: ImageInfo) -> NDArray[Any]:
     if labels.shape != image.shape:
-        msg = f"The labels have the shape {labels.shape}, the image {image.shape}; give the same."
+        msg = f"The labels have the shape {labels.shape}, but the image has {image.shape}."
         raise ExportError(msg)
     return as_small_labels(labels)
 
@@ -235,7 +233,7 @@ def _is_subsequence(axes: str, order: str) -> bool:
 
 
 def _ome_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
-    """Return name, axes, and size and unit by axis; nothing if this is no OME file."""
+    """Return name, axes, and size and unit by axis; empty without OME metadata."""
     if not tiff.ome_metadata:
         return {}
     root = ElementTree.fromstring(tiff.ome_metadata)
@@ -251,7 +249,7 @@ def _ome_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
     details["name"] = first.get("Name")
     for axis, key in _OME_SIZES.items():
         size = pixels.get(key)
-        # Units that nobody expects here, such as light years, are as good as none.
+        # Unexpected units, such as light years, are ignored.
         with suppress(ExportError, ValueError):
             if size is not None:
                 # The defaults of the schema.
@@ -261,7 +259,7 @@ def _ome_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
 
 
 def _imagej_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
-    """Return axes, and size and unit by axis; nothing if this is no ImageJ file."""
+    """Return axes, and size and unit by axis; empty without ImageJ metadata."""
     metadata = tiff.imagej_metadata
     if not metadata:
         return {}

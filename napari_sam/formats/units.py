@@ -1,4 +1,4 @@
-"""Names of units: one in our records, and what each program calls it."""
+"""Units: their names in the annotations, and their symbols in each program."""
 
 from __future__ import annotations
 
@@ -8,18 +8,10 @@ from napari_sam.formats.files import ExportError
 
 
 class UnitSymbols(NamedTuple):
-    """What a unit is called.
+    """The symbols of a unit."""
 
-    Attributes
-    ----------
-    ascii : str
-        In ImageJ's metadata and in headings of tables.
-    ome : str
-        In OME-XML, which allows no others than those of its schema.
-    """
-
-    ascii: str
-    ome: str
+    ascii: str  # in ImageJ's metadata and in headings of tables
+    ome: str  # in OME-XML, whose schema allows no other
 
 
 # Keyed by the names that pint, and so napari, prints.
@@ -55,22 +47,7 @@ _ALIASES: Final = {
 
 
 def unit_name(unit: str) -> str:
-    """Return the one name of a unit that our records use.
-
-    Parameters
-    ----------
-    unit : str
-        A name or symbol, such as "micrometer", "um" or "µm".
-
-    Returns
-    -------
-    str
-        A key of `UNIT_SYMBOLS`.
-
-    Raises
-    ------
-    ExportError
-        If the unit is not known.
+    """Return the name of a unit, a key of `UNIT_SYMBOLS`, from any name or symbol of it.
 
     Examples
     --------
@@ -80,6 +57,6 @@ def unit_name(unit: str) -> str:
     unit = unit.strip()
     name = unit if unit in UNIT_SYMBOLS else _ALIASES.get(unit)
     if name is None:
-        msg = f"The unit {unit!r} is not known; give one of {', '.join(UNIT_SYMBOLS)}."
+        msg = f"The unit {unit!r} is unknown; use one of {', '.join(UNIT_SYMBOLS)}."
         raise ExportError(msg)
     return name

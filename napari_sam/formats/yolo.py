@@ -1,8 +1,8 @@
-"""Segmentation labels as Ultralytics' YOLO trains on them.
+"""Segmentation labels for training Ultralytics' YOLO.
 
-Source of the format: https://docs.ultralytics.com/datasets/segment/. A text file belongs to an
-image; each of its lines is an object: the number of its class, from 0, and the corners of one
-polygon, x and y in turn, as fractions of the image's width and height.
+Source of the format: https://docs.ultralytics.com/datasets/segment/. An image has a text file with
+one line per object: the number of its class, from 0, and the corners of a polygon, x and y in turn,
+as fractions of the image's width and height.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.outlines import fill_rings, joined_ring, trace_outlines
 from napari_sam.storage.text import single_line
 
-# The one class that a data set must have, where objects have none.
+# A data set needs at least one class, also if objects have none.
 _UNCLASSIFIED: Final = '  0: "object"  # without class\n'
 _NOT_IN_YAML: Final = re.compile("[^ -~\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
@@ -34,41 +34,43 @@ def write_yolo(path: str | Path, annotations: Annotations) -> None:
     Parameters
     ----------
     path : str or Path
-        A ``.txt`` file, named as the image.
+        A ``.txt`` file, named like the image.
     annotations : Annotations
-        The objects, of the classes in the order of their numbers. Without classes there is one,
-        0, for all of them.
+        The objects. Without any classes, all of them have class 0.
 
     Raises
     ------
     ExportError
-        If this is a stack, some objects have a class and others none, or the file cannot be
-        written.
+        If this is a stack, only some objects have a class, or the file cannot be written.
 
     Notes
     -----
-    The format has neither holes nor several pieces: rings are joined by slits of no width, as
-    Ultralytics' own converter does, so by the even-odd rule no pixel is lost. Programs that draw
-    the outline of a polygon as well, such as OpenCV's ``fillPoly``, fill the slits, one pixel wide.
-    It has no label_ids and no scores.
+    The format has neither holes nor several pieces. Rings are joined by slits of no width, as by
+    Ultralytics' own converter, so the even-odd rule loses no pixel. Programs that also draw the
+    outline of a polygon, such as OpenCV's ``fillPoly``, fill the slits, one pixel wide. The format
+    has no label_ids and no scores.
     """
     if annotations.image.stack_shape:
-        msg = "YOLO has one text file for each 2-D image: write each slice, Annotations.plane."
+        msg = "YOLO has one text file for each 2-D image; write each slice, see Annotations.plane."
         raise ExportError(msg)
-    numbers: dict[str | None, int] = {one.name: at for at, one in enumerate(annotations.classes)}
+    numbers: dict[str | None, int] = {
+        entry.name: number for number, entry in enumerate(annotations.classes)
+    }
     if not numbers:
         numbers[None] = 0
-    if any(thing.class_name not in numbers for thing in annotations.objects):
-        raise ExportError("YOLO needs a class for each object, or for none: give the others one.")
+    if any(obj.class_name not in numbers for obj in annotations.objects):
+        raise ExportError(
+            "In YOLO either all objects have a class or none; give the others a class."
+        )
     lines = [
-        f"{numbers[thing.class_name]} {_polygon(thing, annotations.image)}\n"
-        for thing in annotations.objects
+        f"{numbers[obj.class_name]} {_polygon(obj, annotations.image)}\n"
+        for obj in annotations.objects
     ]
     write_text(path, "".join(lines))
 
 
-def _polygon(thing: ExportObject, image: ImageInfo) -> str:
-    pieces = trace_outlines(thing.mask, thing.top, thing.left)
+def _polygon(obj: ExportObject, image: ImageInfo) -> str:
+    pieces = trace_outlines(obj.mask, obj.top, obj.left)
     ring = joined_ring([ring for piece in pieces for ring in (piece.shell_xy, *piece.holes_xy)])
     fractions = (ring / image.plane_shape[::-1]).ravel().tolist()
     # Eight digits keep a corner within a thousandth of a pixel in images of 100,000 pixels.
@@ -87,18 +89,18 @@ def read_yolo(
     image : ImageInfo
         The image that it belongs to.
     classes : sequence of ObjectClass, optional
-        In the order of their numbers, as `read_yolo_classes` reads them. Without them objects
-        have no class.
+        In the order of their numbers, as from `read_yolo_classes`. Without them objects have no
+        class.
 
     Returns
     -------
     Annotations
-        Objects are numbered by their line in the file. Those without a pixel are left out.
+        The line of an object is its label_id. Objects without a pixel are left out.
 
     Raises
     ------
     ExportError
-        If a line is no polygon, or its class is not among those given.
+        If a line is not a polygon, or its class is unknown.
     """
     objects = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
@@ -113,16 +115,16 @@ def read_yolo(
                 raise ValueError(f"{len(corners)} corners")
             class_name = classes[class_number].name if classes else None
         except (ValueError, IndexError) as error:
-            msg = f"Line {number} {_wrong(line, classes)}: {Path(path).name}"
+            msg = f"Line {number} {_problem(line, classes)}: {Path(path).name}"
             raise ExportError(msg) from error
-        found = fill_rings([corners * image.plane_shape[::-1]], image.plane_shape)
-        if found is not None:
-            objects.append(ExportObject(number, *found, class_name=class_name))
+        mask = fill_rings([corners * image.plane_shape[::-1]], image.plane_shape)
+        if mask is not None:
+            objects.append(ExportObject(number, *mask, class_name=class_name))
     return Annotations(image, objects, classes)
 
 
-def _wrong(line: str, classes: Sequence[ObjectClass]) -> str:
-    """Return what is wrong with a line that is no polygon of a known class."""
+def _problem(line: str, classes: Sequence[ObjectClass]) -> str:
+    """Return what is wrong with a line that is not a polygon of a known class."""
     first, *rest = line.split()
     if not first.isdecimal():
         return f"begins with {first!r} instead of the number of a class"
@@ -139,31 +141,30 @@ def write_yolo_classes(path: str | Path, classes: Sequence[ObjectClass]) -> None
     Parameters
     ----------
     path : str or Path
-        A ``.yaml`` file. What one that is there says beside the classes, such as the folders of
-        the images, is kept.
+        A ``.yaml`` file. Other entries of an existing file, such as image folders, are kept.
     classes : sequence of ObjectClass
-        In the order of their numbers. Without any, the one class is called "object".
+        In the order of their numbers. Without any, a class "object" is written.
 
     Raises
     ------
     ExportError
-        If the file cannot be written, or the one that is there is no ``data.yaml``.
+        If the file cannot be written, or an existing file is not a ``data.yaml``.
     """
-    kept, has_count = _without_names(path) if Path(path).exists() else ("", False)
+    rest, has_count = _without_names(path) if Path(path).exists() else ("", False)
     count = f"nc: {max(len(classes), 1)}\n" if has_count else ""
-    names = "".join(f"  {at}: {_quoted(one.name)}\n" for at, one in enumerate(classes))
-    write_text(path, f"{kept}{count}names:\n{names or _UNCLASSIFIED}")
+    names = "".join(f"  {number}: {_quoted(entry.name)}\n" for number, entry in enumerate(classes))
+    write_text(path, f"{rest}{count}names:\n{names or _UNCLASSIFIED}")
 
 
 def _quoted(name: str) -> str:
     """Return a YAML string in quotes, so that no name is taken for a number or for "no"."""
-    # Those of JSON are YAML's, but for characters that YAML wants escaped.
+    # As in JSON, but YAML wants more characters escaped.
     text = json.dumps(name, ensure_ascii=False)
-    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _NOT_IN_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _without_names(path: str | Path) -> tuple[str, bool]:
-    """Return a data set's text without its classes, and whether it had their number, too."""
+    """Return a data set's text without its classes, and whether it also had their count."""
     text = read_text(path)
     try:
         root = yaml.compose(text, yaml.SafeLoader)
@@ -171,20 +172,20 @@ def _without_names(path: str | Path) -> tuple[str, bool]:
         raise _no_data_set(path) from error
     if root is None:
         return text, False
-    # In braces on a line, members cannot be taken out of the text one by one.
+    # A mapping in braces cannot be cut line by line.
     if not isinstance(root, yaml.MappingNode) or root.flow_style:
         raise _no_data_set(path)
-    ours = [(key, value) for key, value in root.value if key.value in ("names", "nc")]
-    for key, value in reversed(ours):
+    entries = [(key, value) for key, value in root.value if key.value in ("names", "nc")]
+    for key, value in reversed(entries):
         text = text[: key.start_mark.index] + text[value.end_mark.index :].removeprefix("\n")
-    has_count = any(key.value == "nc" for key, _ in ours)
+    has_count = any(key.value == "nc" for key, _ in entries)
     return text if not text or text.endswith("\n") else f"{text}\n", has_count
 
 
 def _no_data_set(path: str | Path) -> ExportError:
     return ExportError(
-        "The classes cannot be named in the file that is there, which is none of YOLO's: choose "
-        f"another name than that of {Path(path).name}"
+        "The existing file for the names of the classes is not a data.yaml of YOLO; choose another "
+        f"name than that of {Path(path).name}"
     )
 
 
@@ -194,13 +195,13 @@ def read_yolo_classes(path: str | Path) -> tuple[ObjectClass, ...]:
     Parameters
     ----------
     path : str or Path
-        A ``data.yaml`` file, whose names are a list or numbered.
+        A ``data.yaml`` file, with a list or a numbered mapping of names.
 
     Returns
     -------
     tuple of ObjectClass
-        In the order of their numbers, with colours of the palette; none if the file was written
-        without any.
+        In the order of their numbers, with colours of the palette; empty if the file was written
+        without classes.
 
     Raises
     ------

@@ -39,7 +39,7 @@ def assert_same(read: Annotations, written: Annotations, *, details: bool = True
             assert one.score == other.score
             assert (one.reviewed, one.note) == (other.reviewed, other.note)
     if details:
-        named = {thing.class_name for thing in written.objects}
+        named = {obj.class_name for obj in written.objects}
         kept = [one for one in written.classes if one.name in named]
         assert {one for one in read.classes if one.name in named} == set(kept)
 

@@ -27,7 +27,7 @@ def labels_of(shape, dtype=np.int32):
 def test_labels_become_objects_and_labels_again(shape):
     labels = labels_of(shape)
     objects = objects_from_labels(labels)
-    assert {thing.slice_index for thing in objects} <= set(np.ndindex(shape[:-2]))
+    assert {obj.slice_index for obj in objects} <= set(np.ndindex(shape[:-2]))
     again = labels_from_objects(Annotations(ImageInfo(shape), objects))
     np.testing.assert_array_equal(again, labels)
     assert again.dtype == np.uint8
@@ -65,7 +65,7 @@ def test_labels_have_the_smallest_type_that_is_enough(label_id, dtype):
 
 
 def test_more_than_32_bits_are_refused():
-    with pytest.raises(ExportError, match="number the objects again"):
+    with pytest.raises(ExportError, match="renumber the objects"):
         labels_from_objects(Annotations(ImageInfo((3, 4)), [ExportObject(2**32, DOT, 1, 2)]))
 
 
@@ -151,8 +151,8 @@ def test_one_slice_is_an_image_of_its_own():
     assert plane.image.pixel_size == (2, 1)
     assert plane.image.name == f"a.b_t{place[0]:04d}_z{place[1]:04d}.tif"
     assert plane.classes == stack.classes
-    assert [thing.label_id for thing in plane.objects] == [
-        thing.label_id for thing in stack.objects if thing.slice_index == place
+    assert [obj.label_id for obj in plane.objects] == [
+        obj.label_id for obj in stack.objects if obj.slice_index == place
     ]
     assert plane_name(ImageInfo((2, 3, 3), "stack"), (1,)) == "stack_z0001"
 
@@ -160,5 +160,5 @@ def test_one_slice_is_an_image_of_its_own():
 def test_cropped_objects_stay_where_they_are():
     mask = np.zeros((5, 6), bool)
     mask[2:4, 1] = True
-    thing = ExportObject(1, mask, 10, 20).cropped()
-    assert (thing.top, thing.left, thing.mask.shape) == (12, 21, (2, 1))
+    obj = ExportObject(1, mask, 10, 20).cropped()
+    assert (obj.top, obj.left, obj.mask.shape) == (12, 21, (2, 1))

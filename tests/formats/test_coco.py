@@ -26,9 +26,9 @@ FORMS = ("rle", "polygon")
 decodes = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def placed(thing, shape):
+def placed(obj, shape):
     image = np.zeros(shape, np.uint8)
-    image[thing.region][thing.mask] = 1
+    image[obj.region][obj.mask] = 1
     return image
 
 
@@ -41,14 +41,14 @@ def test_pycocotools_loads_the_file_and_decodes_the_same_masks(tmp_path, annotat
     coco = COCO(tmp_path / "a.json")
     assert coco.loadImgs([1])[0]["file_name"] == "細胞.tif"
     assert coco.getAnnIds(imgIds=[1]) == list(range(1, len(annotations.objects) + 1))
-    for number, thing in enumerate(annotations.objects, start=1):
+    for number, obj in enumerate(annotations.objects, start=1):
         (entry,) = coco.loadAnns([number])
-        expected = placed(thing, (17, 19))
+        expected = placed(obj, (17, 19))
         np.testing.assert_array_equal(coco.annToMask(entry), expected)
         encoded = coco_mask.encode(np.asfortranarray(expected))
         assert entry["area"] == coco_mask.area(encoded)
         assert entry["bbox"] == coco_mask.toBbox(encoded).tolist()
-        assert coco.loadCats([entry["category_id"]])[0]["name"] == thing.class_name
+        assert coco.loadCats([entry["category_id"]])[0]["name"] == obj.class_name
         if form == "rle":
             assert entry["segmentation"]["counts"] == encoded["counts"].decode()
 
@@ -107,7 +107,7 @@ def test_objects_may_have_no_class(tmp_path):
     ]
     assert_same(read_coco(tmp_path / "a.json")[0], some)
     named = Annotations(ImageInfo((3, 3)), [unclassified, ExportObject(2, dot, 1, 1, (), "object")])
-    with pytest.raises(ExportError, match="another name"):
+    with pytest.raises(ExportError, match="rename the class"):
         write_coco(tmp_path / "b.json", named)
     assert not (tmp_path / "b.json").exists()
 
@@ -182,8 +182,8 @@ def read_polygon(tmp_path, *corners, shape=(64, 48)):
     (tmp_path / "a.json").write_text(json.dumps(content))
     (read,) = read_coco(tmp_path / "a.json")
     image = np.zeros(shape, np.uint8)
-    for thing in read.objects:
-        image[thing.region][thing.mask] = 1
+    for obj in read.objects:
+        image[obj.region][obj.mask] = 1
     return image
 
 
@@ -233,13 +233,13 @@ def test_without_pycocotools_it_says_what_to_install(tmp_path, annotations, monk
 
 def test_runs_are_those_of_pycocotools():
     shape = (23, 31)
-    for thing in random_objects(200, shape, seed=9):
-        encoded = coco_mask.encode(np.asfortranarray(placed(thing, shape)))
-        counts = counts_of_mask(thing.mask, thing.top, thing.left, shape)
+    for obj in random_objects(200, shape, seed=9):
+        encoded = coco_mask.encode(np.asfortranarray(placed(obj, shape)))
+        counts = counts_of_mask(obj.mask, obj.top, obj.left, shape)
         assert counts_of_text(encoded["counts"].decode()).tolist() == counts
         mask, top, left = mask_of_counts(counts, shape)
-        found = ExportObject(thing.label_id, mask, top, left)
-        np.testing.assert_array_equal(placed(found, shape), placed(thing, shape))
+        found = ExportObject(obj.label_id, mask, top, left)
+        np.testing.assert_array_equal(placed(found, shape), placed(obj, shape))
 
 
 def test_long_runs_are_read():

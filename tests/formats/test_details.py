@@ -174,8 +174,8 @@ def test_a_semantic_png_without_a_mark_is_known_by_the_colours_of_its_legend(tmp
 def test_a_damaged_file_is_told_as_such(tmp_path):
     image = ImageInfo((6, 9))
     path = tmp_path / "a.ome.tif"
-    thing = ExportObject(1, SQUARE, 0, 0)
-    find_format("ome-tiff").write(path, Annotations(image, [thing]))
+    obj = ExportObject(1, SQUARE, 0, 0)
+    find_format("ome-tiff").write(path, Annotations(image, [obj]))
     content = path.read_bytes()
     with tifffile.TiffFile(path) as tiff:
         (offset,), (count,) = tiff.pages[0].dataoffsets, tiff.pages[0].databytecounts

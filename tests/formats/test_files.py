@@ -15,13 +15,13 @@ from napari_sam.formats import (
     ImageInfo,
     read_objects,
 )
-from napari_sam.formats.files import read_text, write_text, written_beside
+from napari_sam.formats.files import export_file, read_text, write_text
 from napari_sam.formats.units import UNIT_SYMBOLS, unit_name
 
 
 def test_a_file_appears_only_when_it_is_complete(tmp_path):
     target = tmp_path / "a.txt"
-    with written_beside(target) as partial:
+    with export_file(target) as partial:
         partial.write_text("new")
         assert not target.exists()
     assert target.read_text() == "new"
@@ -34,7 +34,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, error):
     target.write_text("old")
 
     def write_half():
-        with written_beside(target) as partial:
+        with export_file(target) as partial:
             partial.write_text("half")
             raise error
 
@@ -51,8 +51,8 @@ def test_long_names_are_written(tmp_path):
 
 
 def test_halves_of_characters_keep_no_format_from_being_written(tmp_path):
-    thing = ExportObject(1, np.ones((2, 2), bool), 1, 1, (), "cell", note="a\ud83db")
-    annotations = Annotations(ImageInfo((9, 9), "a"), [thing])
+    obj = ExportObject(1, np.ones((2, 2), bool), 1, 1, (), "cell", note="a\ud83db")
+    annotations = Annotations(ImageInfo((9, 9), "a"), [obj])
     for number, one in enumerate(FORMATS):
         (first, *_) = one.write(tmp_path / f"{number}{one.suffixes[0]}", annotations)
         if first.name.endswith(READ_SUFFIXES):

@@ -49,7 +49,7 @@ def test_it_is_valid_and_holds_exactly_the_pixels(tmp_path, annotations):
     content = geojson.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))
     assert content.is_valid
     rows, columns = np.mgrid[:17, :19] + 0.5
-    for entry, thing in zip(content.features, annotations.objects, strict=True):
+    for entry, obj in zip(content.features, annotations.objects, strict=True):
         assert entry.geometry.is_valid
         shape = shapely.geometry.shape(entry.geometry)
         assert shapely.is_valid_reason(shape) == "Valid Geometry"
@@ -57,7 +57,7 @@ def test_it_is_valid_and_holds_exactly_the_pixels(tmp_path, annotations):
             assert part.exterior.is_ccw
             assert not any(hole.is_ccw for hole in part.interiors)
         expected = np.zeros((17, 19), bool)
-        expected[thing.region] = thing.mask
+        expected[obj.region] = obj.mask
         np.testing.assert_array_equal(shapely.contains_xy(shape, columns, rows), expected)
 
 
@@ -66,14 +66,14 @@ def test_qupath_finds_what_it_looks_for(tmp_path, stack):
     write_geojson(tmp_path / "a.geojson", stack, object_type="detection")
     content = json.loads((tmp_path / "a.geojson").read_text(encoding="utf-8"))
     assert content["type"] == "FeatureCollection"
-    for entry, thing in zip(content["features"], stack.objects, strict=True):
-        t, z = thing.slice_index
+    for entry, obj in zip(content["features"], stack.objects, strict=True):
+        t, z = obj.slice_index
         assert entry["geometry"]["plane"] == {"c": -1, "z": z, "t": t}
         properties = entry["properties"]
         assert properties["objectType"] == "detection"
-        assert properties["classification"]["name"] == thing.class_name
+        assert properties["classification"]["name"] == obj.class_name
         assert len(properties["classification"]["color"]) == 3
-        assert properties["measurements"] == {"label_id": thing.label_id}
+        assert properties["measurements"] == {"label_id": obj.label_id}
 
 
 @pytest.mark.parametrize("classification", [" ", {"name": " "}, {"names": []}, {}, None])
@@ -140,6 +140,6 @@ def test_what_is_no_area_is_refused(tmp_path):
 
 def test_planes_that_qupath_does_not_have_are_refused(tmp_path):
     image = ImageInfo((2, 3, 3), axes="QYX")
-    thing = ExportObject(1, np.ones((1, 1), bool), 0, 0, (1,))
+    obj = ExportObject(1, np.ones((1, 1), bool), 0, 0, (1,))
     with pytest.raises(ExportError, match="Z, T and C"):
-        write_geojson(tmp_path / "a.geojson", Annotations(image, [thing]))
+        write_geojson(tmp_path / "a.geojson", Annotations(image, [obj]))

@@ -48,8 +48,8 @@ def test_names_in_the_zip_are_file_names_and_differ(tmp_path):
 
 
 def test_properties_are_escaped_as_java_reads_them(tmp_path):
-    thing = ExportObject(3, DOT, 0, 0, (), "𠮷\\é", 0.5)
-    write_imagej_rois(tmp_path / "a.zip", Annotations(ImageInfo((3, 3)), [thing]))
+    obj = ExportObject(3, DOT, 0, 0, (), "𠮷\\é", 0.5)
+    write_imagej_rois(tmp_path / "a.zip", Annotations(ImageInfo((3, 3)), [obj]))
     (roi,) = roiread(tmp_path / "a.zip")
     assert roi.props == "label_id: 3\nscore: 0.5\nclass: \\ud842\\udfb7\\\\\\u00e9\n"
 

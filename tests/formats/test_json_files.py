@@ -49,8 +49,8 @@ def write(tmp_path, content, *, mark=""):
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_coco_is_known_by_keys_that_are_far_from_both_ends(tmp_path, mark):
     path = write(tmp_path, coco(), mark=mark)
-    (thing,) = read_objects(path, IMAGE).objects
-    assert (thing.class_name, thing.area_px) == ("cell", 4)
+    (obj,) = read_objects(path, IMAGE).objects
+    assert (obj.class_name, obj.area_px) == ("cell", 4)
     ((opened,),) = [one.objects for one in json_reader(path)()]
     assert opened.area_px == 4
 

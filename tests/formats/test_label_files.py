@@ -109,7 +109,7 @@ def test_tiff_says_what_it_cannot_hold(tmp_path):
     image = ImageInfo((6, 7))
     with pytest.raises(ExportError, match="OME-TIFF"):
         write_imagej_tiff(tmp_path / "a.tif", labels_of((6, 7), 65_536), image)
-    with pytest.raises(ExportError, match="same"):
+    with pytest.raises(ExportError, match="but the image has"):
         write_ome_tiff(tmp_path / "a.tif", labels_of((7, 6), 9), image)
     with pytest.raises(ExportError, match="32 bits"):
         write_ome_tiff(tmp_path / "a.tif", labels_of((6, 7), 2**32), image)
@@ -177,8 +177,8 @@ def test_a_png_may_be_larger_than_pillow_opens_unasked(tmp_path):
     labels = np.zeros((13_500, 13_500), np.uint8)
     labels[5:9, 5:9] = 3
     write_label_png(tmp_path / "a.png", labels)
-    (thing,) = read_objects(tmp_path / "a.png", ImageInfo(labels.shape)).objects
-    assert (thing.label_id, thing.area_px) == (3, 16)
+    (obj,) = read_objects(tmp_path / "a.png", ImageInfo(labels.shape)).objects
+    assert (obj.label_id, obj.area_px) == (3, 16)
 
 
 def test_png_says_what_it_cannot_hold(tmp_path):

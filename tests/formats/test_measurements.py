@@ -55,8 +55,8 @@ def test_values_are_those_of_regionprops(tmp_path):
 def test_overlapping_objects_are_measured_alone(tmp_path, annotations):
     write_measurements(tmp_path / "a.csv", annotations)
     table = pd.read_csv(tmp_path / "a.csv")
-    assert table["area_px"].tolist() == [thing.area_px for thing in annotations.objects]
-    assert table["class"].tolist() == [thing.class_name for thing in annotations.objects]
+    assert table["area_px"].tolist() == [obj.area_px for obj in annotations.objects]
+    assert table["class"].tolist() == [obj.class_name for obj in annotations.objects]
     assert table["score"].dropna().tolist() == [0.5, 0.25, 1.0]
     np.testing.assert_allclose(table["area [um^2]"], table["area_px"] * 0.125)
     with pytest.raises(ExportError, match="overlaps"):
@@ -83,7 +83,7 @@ def test_a_byte_order_mark_comes_only_with_names_that_need_it(tmp_path, name, ma
 
 
 def test_what_cannot_be_measured_is_refused(tmp_path):
-    with pytest.raises(ExportError, match="gray values"):
+    with pytest.raises(ExportError, match="intensities have the shape"):
         write_measurements(tmp_path / "a.csv", Annotations(SQUARE_UM, ()), np.zeros((30, 40)))
     mixed = ImageInfo((3, 3), units=("um", "nm"))
     with pytest.raises(ExportError, match="one unit"):

@@ -130,7 +130,7 @@ def test_coco_boxes_of_the_image_that_is_meant(tmp_path):
     (one,) = read_prompts(path, IMAGE)
     assert one.vertices_xy == ((9.5, 19.5), (39.5, 59.5))
     assert (one.kind, one.class_name) == (PromptKind.BOX, "coin")
-    with pytest.raises(ExportError, match="several images: name the layer"):
+    with pytest.raises(ExportError, match="several images; rename the layer"):
         read_prompts(path, ImageInfo((303, 384), "third"))
     results = [{"image_id": 8, "category_id": 2, "bbox": [10, 20, 30, 40], "score": 0.7}]
     (bare,) = read_prompts(write(tmp_path / "results.json", json.dumps(results)), IMAGE)
@@ -156,7 +156,7 @@ def test_coco_boxes_of_the_image_that_is_meant(tmp_path):
         ("a.json", "{", "not JSON"),
         ("a.json", "[]", None),
         ("a.json", '{"annotations": [{"bbox": [1, 2]}]}', "can be read"),
-        ("a.geojson", '{"type": "Surface", "coordinates": []}', "Surface is no prompt"),
+        ("a.geojson", '{"type": "Surface", "coordinates": []}', "Surface is not a prompt"),
         ("a.geojson", '{"features": [{"geometry": null}]}', "can be read"),
         ("a.tif", "", "ends in .csv"),
     ],
@@ -192,3 +192,9 @@ def test_numbers_that_are_none_are_refused(tmp_path):
     path = write(tmp_path / "a.csv", "x0,y0,x1,y1\nnan,1,2,3\n")
     with pytest.raises(ExportError, match="not a number"):
         read_prompts(path, IMAGE)
+
+
+def test_a_column_without_a_name_is_not_the_class(tmp_path):
+    path = write(tmp_path / "a.csv", ",x,y\n0,1,2\n")
+    (prompt,) = read_prompts(path, IMAGE)
+    assert (prompt.vertices_xy, prompt.class_name) == (((1, 2),), None)

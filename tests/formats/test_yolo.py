@@ -66,7 +66,7 @@ def test_one_slice_of_a_stack_is_written(tmp_path, stack):
 
 def test_all_objects_have_a_class_or_none(tmp_path):
     unclassified, one = ExportObject(1, DOT, 0, 0), ExportObject(2, DOT, 1, 1, (), "a")
-    with pytest.raises(ExportError, match="class for each"):
+    with pytest.raises(ExportError, match="have a class or none"):
         write_yolo(tmp_path / "a.txt", Annotations(ImageInfo((3, 3)), [unclassified, one]))
     write_yolo(tmp_path / "a.txt", Annotations(ImageInfo((3, 3)), [unclassified]))
     assert (tmp_path / "a.txt").read_text().startswith("0 ")
@@ -135,8 +135,8 @@ def test_a_file_that_is_no_data_set_is_not_replaced(tmp_path, content):
 
 def test_slices_of_a_stack_have_the_classes_of_the_file_beside_them(tmp_path):
     image, classes = ImageInfo((2, 9, 9), "st.tif"), classes_of(["a", "b"])
-    thing = ExportObject(1, DOT, 1, 1, (1,), "b")
-    find_format("yolo").write(tmp_path / "st.txt", Annotations(image, [thing], classes))
+    obj = ExportObject(1, DOT, 1, 1, (1,), "b")
+    find_format("yolo").write(tmp_path / "st.txt", Annotations(image, [obj], classes))
     (read,) = read_objects(tmp_path / "st_z0001.txt", ImageInfo((9, 9))).objects
     assert read.class_name == "b"
 
@@ -144,8 +144,8 @@ def test_slices_of_a_stack_have_the_classes_of_the_file_beside_them(tmp_path):
 def test_objects_without_a_class_do_not_get_one_of_an_earlier_file(tmp_path):
     image, path = ImageInfo((9, 9)), tmp_path / "a.txt"
     for class_name in ("b", None, "object"):
-        thing = ExportObject(1, DOT, 1, 1, (), class_name)
-        find_format("yolo").write(path, Annotations(image, [thing]))
+        obj = ExportObject(1, DOT, 1, 1, (), class_name)
+        find_format("yolo").write(path, Annotations(image, [obj]))
         (read,) = read_objects(path, image).objects
         assert read.class_name == class_name
 
