@@ -82,7 +82,7 @@ class ExportController:
         target, shown = self._binding.target.labels, self._binding.plane
         source, view = shown.image, shown.view
         if source is None or view is None:
-            show_warning("Open and choose the image first that the objects belong to.")
+            show_warning("Choose the image first that the objects belong to.")
             return
         try:
             # Without a target, that of the one which is made once the file has been read.

@@ -1,4 +1,4 @@
-"""What part of an image is in the window, and bringing something into it."""
+"""Which part of an image is visible, and moving the camera."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ from napari.layers import Image, Layer
 from napari_sam.layers.plane_view import PlaneView
 
 _DOT: Final = 1 / 30
+"""An object smaller than this share of the window is zoomed in on."""
 _SHARE: Final = 1 / 4
-"""Of the window, that an object gets that was a dot or did not fit."""
+"""The share of the window that an object gets by that, or by zooming out."""
 
 
 def visible_box(
     viewer: ViewerModel, layer: Image, view: PlaneView
 ) -> tuple[float, float, float, float]:
-    """Return which part of a plane a viewer's window shows: x0, y0, x1, y1 in its pixels.
+    """Return the part of a plane that is visible in a viewer: x0, y0, x1, y1 in its pixels.
 
-    The smallest upright rectangle around it, whose corners may lie outside the plane.
+    It is the smallest upright rectangle around it, and may reach outside the plane.
     """
     extent = np.array(viewer.canvas.size, float) / viewer.scene.camera.zoom
     centre = np.array(viewer.scene.camera.center[-2:], float)
     corners = np.tile(np.asarray(viewer.dims.point, float), (4, 1))
     shares = np.array([(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)])
     corners[:, list(viewer.dims.displayed)] = centre + shares * extent
-    places = view.to_xy(np.array([layer.world_to_data(corner) for corner in corners]))
-    (x0, y0), (x1, y1) = places.min(axis=0), places.max(axis=0)
+    corners_xy = view.to_xy(np.array([layer.world_to_data(corner) for corner in corners]))
+    (x0, y0), (x1, y1) = corners_xy.min(axis=0), corners_xy.max(axis=0)
     return float(x0), float(y0), float(x1), float(y1)
 
 
 def show_box(viewer: ViewerModel, layer: Layer, start: Sequence[int], stop: Sequence[int]) -> None:
-    """Bring a box of a layer's data to the middle of the window, on its slice.
+    """Centre the window on a box of a layer's data, on its slice.
 
-    The zoom stays, unless the box would be a dot, or larger than the window.
+    The zoom stays unless the box would be a dot or larger than the window.
     """
     corners = np.array(np.meshgrid(*zip(start, stop, strict=True))).reshape(len(start), -1).T - 0.5
     world = np.array([layer.data_to_world(corner) for corner in corners])

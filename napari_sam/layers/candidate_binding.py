@@ -81,14 +81,14 @@ class CandidateBinding:
         self._shortcuts.bind(layer)
 
     def go_to_plane(self, shown: ShownPlane | None) -> None:
-        """Lie on another plane, without a mask yet."""
+        """Move to another plane, without a mask yet."""
         if shown is None:
             self._candidates.show(None, None)
         else:
             self._candidates.move_to(shown.image, shown.view)
 
     def follow_image(self) -> None:
-        """Lie where the image lies now."""
+        """Take the transform of the image."""
         self._candidates.follow_image()
 
     def remove(self) -> None:

@@ -1,4 +1,4 @@
-"""The three masks of a prompt as three Labels layers, of which one shows."""
+"""The candidates of a prompt as Labels layers, of which one is visible."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from napari_sam.layers.viewer_layers import ViewerLayers
 from napari_sam.session.decoding.candidates import Candidates
 
 CANDIDATE_COLORS: Final = ("#29b6ff", "#ffc400", "#ff5ad2")
-"""Far from each other, and from the green and red of the prompts."""
+"""Distinct from each other, and from the green and red of the prompts."""
 _Region = tuple[slice, slice]
 _NOTHING: Final[_Region] = (slice(0, 0), slice(0, 0))
 _LARGEST_AT_FIRST_PX: Final = 2048
 
 
 class _Grid(NamedTuple):
-    """The pixels of a candidate layer: height and width, and where they lie in the plane."""
+    """The pixels of a candidate layer: height, width, and position in the plane."""
 
     shape: tuple[int, int]
     top: float = 0.0
@@ -32,7 +32,7 @@ class _Grid(NamedTuple):
     @classmethod
     def of(cls, candidates: Candidates) -> _Grid:
         tile, pixel_size = candidates.tile, candidates.pixel_size
-        # The centre of a large pixel lies between those of the plane's.
+        # The centre of a large pixel lies between pixels of the plane.
         top, left = tile.top + (pixel_size[0] - 1) / 2, tile.left + (pixel_size[1] - 1) / 2
         return cls(candidates.grid_shape, top, left, pixel_size)
 
@@ -66,8 +66,8 @@ class CandidateLayer(SessionLabels):
 class CandidateLayers:
     """Makes, fills, shows and removes the candidate layers of one viewer.
 
-    Only the layer that shows is written; the others are filled when they are shown. Each is as
-    large as the tile that its mask was decoded on.
+    Only the visible layer is written; the others are filled when they are shown. Each is as large
+    as the tile that its mask was decoded on.
     """
 
     def __init__(
@@ -87,16 +87,16 @@ class CandidateLayers:
         self._image: Image | None = None
         self._candidates: Candidates | None = None
         self._is_light = False
-        # The user's opacity and ours, of layers that show but a preview.
+        # The user's opacity and ours, of layers that show a preview.
         self._opacities: dict[int, tuple[float, float]] = {}
 
     def number_of(self, layer: object) -> int | None:
-        """Return which candidate a layer shows, or None if it is not one of these layers."""
+        """Return the index of the candidate that a layer shows; None for another layer."""
         numbers = [n for n, own in enumerate(self._layers) if own is layer and own is not None]
         return numbers[0] if numbers else None
 
     def move_to(self, image: Image, view: PlaneView) -> None:
-        """Lie on another plane; masks shown before are gone."""
+        """Move to another plane; masks shown before are gone."""
         if self._view is not None and (view.shape_nd, view.shape) != (
             self._view.shape_nd,
             self._view.shape,
@@ -107,7 +107,7 @@ class CandidateLayers:
         self.follow_image()
 
     def follow_image(self) -> None:
-        """Lie where the image lies now."""
+        """Take the transform of the image."""
         for layer, grid in zip(self._layers, self._grids, strict=True):
             if layer is not None:
                 set_transform(layer, self._where(grid))
@@ -124,7 +124,7 @@ class CandidateLayers:
             pass
 
     def make_one(self) -> bool:
-        """Make one of the layers that are missing; whether there was one to make.
+        """Make a missing layer; return whether one was missing.
 
         napari takes a fifth of a second for each when it draws without a GPU.
         """
@@ -138,7 +138,7 @@ class CandidateLayers:
                 self._layers[number], self._grids[number] = new, _NO_GRID
                 self._filled[number], self._holds[number] = _NOTHING, None
                 if max(self._view.shape) < _LARGEST_AT_FIRST_PX:  # most images have but one tile
-                    self._lay(number, _Grid(self._view.shape))
+                    self._set_grid(number, _Grid(self._view.shape))
                 if self._is_light:
                     self._lighten_one(number, new)
                 self._add_layer(new)
@@ -149,10 +149,10 @@ class CandidateLayers:
     def show(
         self, candidates: Candidates | None, chosen: int | None, *, lightly: bool = False
     ) -> None:
-        """Show candidate `chosen` and hide the others; `lightly` if it is but a preview.
+        """Show candidate `chosen` and hide the others; `lightly` for a preview.
 
-        Without candidates the layer that showed is emptied but not hidden: napari rebuilds the
-        whole scene when a layer's visibility changes, and that would be twice for each object.
+        Without candidates the visible layer is emptied but not hidden: napari rebuilds the whole
+        scene when a layer's visibility changes, which would be twice for each object.
         """
         self._candidates = candidates
         if candidates is not None:
@@ -171,7 +171,7 @@ class CandidateLayers:
                 layer.visible = True
 
     def _lighten(self, lightly: bool) -> None:
-        """Halve the opacity that the user sees in masks, or give it back."""
+        """Halve the opacity of the masks, or restore it."""
         if lightly == self._is_light:
             return
         self._is_light = lightly
@@ -180,7 +180,7 @@ class CandidateLayers:
                 self._lighten_one(number, layer)
             elif layer is not None:
                 users, light = self._opacities.pop(number)
-                if layer.opacity == light:  # else the user has chosen another meanwhile
+                if layer.opacity == light:  # else the user has changed it
                     layer.opacity = users
 
     def _lighten_one(self, number: int, layer: CandidateLayer) -> None:
@@ -189,14 +189,14 @@ class CandidateLayers:
         self._opacities[number] = users, layer.opacity
 
     def _fill(self, number: int) -> bool:
-        """Write a candidate into its layer; whether there was anything to write."""
+        """Write a candidate into its layer; return whether there was anything to write."""
         layer, view, candidates = self._layers[number], self._view, self._candidates
         if layer is None or view is None or self._holds[number] is candidates:
             return False
         self._region(layer, view, self._filled[number])[...] = 0
         self._filled[number], self._holds[number] = _NOTHING, candidates
         if candidates is not None and number < len(candidates):
-            self._lay(number, _Grid.of(candidates))
+            self._set_grid(number, _Grid.of(candidates))
             crop = candidates.crop(number)
             height, width = crop.mask.shape
             self._filled[number] = (
@@ -211,8 +211,8 @@ class CandidateLayers:
         data: NDArray[np.uint8] = layer.data[tuple(view.spread(*region, slice(0, 1)))]
         return data
 
-    def _lay(self, number: int, grid: _Grid) -> None:
-        """Have a layer consist of the pixels of this grid."""
+    def _set_grid(self, number: int, grid: _Grid) -> None:
+        """Give a layer the pixels of a grid."""
         layer, view = self._layers[number], self._view
         if layer is None or view is None or grid == self._grids[number]:
             return
@@ -224,13 +224,13 @@ class CandidateLayers:
             set_transform(layer, self._where(grid))
 
     def _on_visible(self) -> None:
-        """Fill a layer that the user shows with the eye in the layer list."""
+        """Fill a layer that the user makes visible in the layer list."""
         for number, layer in enumerate(self._layers):
             if layer is not None and layer.visible and self._fill(number):
                 self._viewer_layers.redraw(layer)
 
     def forget(self, layer: object) -> None:
-        """Hear that the user deleted a layer; it is made again when needed."""
+        """Handle a layer's deletion; it is made again when needed."""
         number = self.number_of(layer)
         if number is not None:
             self._release(number)

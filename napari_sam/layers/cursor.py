@@ -1,4 +1,4 @@
-"""Where the cursor is, for the preview of a click."""
+"""The position of the cursor on the canvas."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class CursorTracker:
-    """Follows the cursor over the canvas while it is switched on; costs nothing while it is off."""
+    """Follows the cursor over the canvas while it is switched on; costs nothing otherwise."""
 
     def __init__(
         self, viewer: ViewerModel, on_moved: Callable[[NDArray[np.float64] | None], None]
@@ -20,17 +20,17 @@ class CursorTracker:
         self.is_on = False
 
     def switch(self, on: bool) -> None:
-        """Begin or cease to follow the cursor."""
+        """Start or stop following the cursor."""
         if on == self.is_on:
             return
         self.is_on = on
-        left = self._viewer.events.mouse_over_canvas
+        over_canvas = self._viewer.events.mouse_over_canvas
         if on:
             self._viewer.mouse_move_callbacks.append(self._on_mouse_move)
-            left.connect(self._on_mouse_over_canvas)
+            over_canvas.connect(self._on_mouse_over_canvas)
         else:
             self._viewer.mouse_move_callbacks.remove(self._on_mouse_move)
-            left.disconnect(self._on_mouse_over_canvas)
+            over_canvas.disconnect(self._on_mouse_over_canvas)
             self._on_moved(None)
 
     def _on_mouse_move(self, _: ViewerModel, event: Any) -> None:

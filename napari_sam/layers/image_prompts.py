@@ -249,7 +249,7 @@ class ImagePrompts:
         return [slot.own[self._image] for slot in self._slots if self._image in slot.own]
 
     def follow_image(self) -> None:
-        """Lie where the image lies now."""
+        """Take the transform of the image."""
         if self._image is None or self._view is None:
             return
         transform = placement(self._image, self._view.labels_offset, self._view.prompt_pixel)

@@ -1,4 +1,4 @@
-"""Writing into the arrays of a Labels layer, while the user may paint in them."""
+"""Write into the arrays of a Labels layer while the user may paint in them."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def write_levels(
     _write(finest, region, labels, where)
     for data in coarser:
         factors = [round(n / m) for n, m in zip(finest.shape, data.shape, strict=True)]
-        sampled = [_sampled(*one) for one in zip(region, factors, strict=True)]
-        every = tuple(places for _, places in sampled)
-        if labels[every].size:
-            chosen = None if where is None else where[every]
-            _write(data, tuple(place for place, _ in sampled), labels[every], chosen)
+        spans = [_sampled(span, factor) for span, factor in zip(region, factors, strict=True)]
+        sampled = tuple(source for _, source in spans)
+        if labels[sampled].size:
+            mask = None if where is None else where[sampled]
+            _write(data, tuple(destination for destination, _ in spans), labels[sampled], mask)
 
 
 def _sampled(span: slice, factor: int) -> tuple[slice, slice]:
-    """Return where every n-th place of a span comes to lie, and which places of it those are."""
+    """Return the span of every n-th pixel at the coarser level, and their positions in the span."""
     first, end = -(-span.start // factor), -(-span.stop // factor)
     return slice(first, end), slice(first * factor - span.start, None, factor)
 
@@ -45,7 +45,7 @@ def _write(
     elif isinstance(data, np.ndarray):
         np.copyto(data[region], labels, where=where)
     else:
-        # A chunk is written as a whole: one at a time, so that a stroke hardly comes in between.
+        # A chunk is written as a whole: one at a time, so that a stroke rarely comes in between.
         spans = [
             [
                 slice(max(span.start, at), min(span.stop, at + CHUNK_PX))
@@ -53,12 +53,12 @@ def _write(
             ]
             for span in region
         ]
-        for here in product(*spans):
+        for parts in product(*spans):
             inside = tuple(
                 slice(part.start - span.start, part.stop - span.start)
-                for part, span in zip(here, region, strict=True)
+                for part, span in zip(parts, region, strict=True)
             )
             if where[inside].any():
-                pixels = np.array(data[here])
+                pixels = np.array(data[parts])
                 np.copyto(pixels, labels[inside], where=where[inside])
-                data[here] = pixels
+                data[parts] = pixels

@@ -24,7 +24,7 @@ class ObjectsBinding:
     """Does what the user asks for with accepted objects."""
 
     object_pointed_at = Signal(object)
-    """The label_id of the accepted object under the cursor, or None; while `point` is on."""
+    """The label_id of the accepted object under the cursor, or None, while `point` is on."""
 
     def __init__(
         self,
@@ -79,8 +79,8 @@ class ObjectsBinding:
         self.attempt(self._reopen_or_improve)
 
     def _reopen_or_improve(self) -> None:
-        if self._label_id_under_cursor() == 0 and self._plane.image is not None:
-            shown, position = self._plane.require(), self._viewer.cursor.position
+        shown, position = self._plane.shown, self._viewer.cursor.position
+        if self._label_id_under_cursor() == 0 and shown is not None:
             for layer in reversed(self._layers.of_type(Labels)):
                 if layer.visible and layer is not self._target.layer and not self._is_ours(layer):
                     region = region_at(layer, shown.image, shown.view, position)
@@ -109,7 +109,7 @@ class ObjectsBinding:
             raise TargetError(msg)
         return label_id
 
-    # Where they are ----------------------------------------------------------------------------
+    # Positions ---------------------------------------------------------------------------------
 
     def point(self, on: bool) -> None:
         """Report which accepted object is under the cursor, or stop that."""

@@ -29,7 +29,7 @@ class PlaneBinding:
     """Notices which plane is shown, and passes on a request for it when that has changed."""
 
     moved = Signal()
-    """The image lies elsewhere in the world."""
+    """The image has another transform."""
     stack_changed = Signal(int)
     """How many planes there are along the slider next to the one that is shown."""
     appearance_changed = Signal()
@@ -96,7 +96,7 @@ class PlaneBinding:
         """Return the plane that is shown."""
         shown = self.shown
         if shown is None:
-            msg = "Open and choose the image first that the objects belong to."
+            msg = "Choose the image first that the objects belong to."
             raise TargetError(msg)
         return shown
 

@@ -1,6 +1,6 @@
-"""Which 2-D plane of an image layer is on display, and where things lie on it.
+"""Which 2-D plane of an image layer is displayed, and the position of layers on it.
 
-This is the one place where napari's data order (rows, columns: `_rc`) meets SAM's (`_xy`).
+Only here does napari's data order (rows, columns: `_rc`) meet SAM's (`_xy`).
 """
 
 from __future__ import annotations
@@ -22,20 +22,19 @@ from napari_sam.session.image.intensity import MAX_CHANNELS
 class PlaneView:
     """A 2-D plane of an n-D array: two displayed axes, and an index along each other axis.
 
-    An axis of channels is none of these: all of them belong to the plane. Labels have one pixel
-    along it, which is as long as all channels together, so that napari shows them at each; and
-    prompts have coordinates of their own along it, which do not matter.
+    A channel axis is neither: all channels belong to the plane. Labels have one pixel along it,
+    as long as all channels together, so that napari shows them at each channel. The coordinate
+    of prompts along it does not matter.
     """
 
-    # the array's shape, without a colour axis; 1 along the axis of channels
+    # the array's shape, without a colour axis; 1 along the channel axis
     shape_nd: tuple[int, ...]
     row_axis: int  # the displayed axes, in the order in which they are displayed
     column_axis: int  # the displayed axes, in the order in which they are displayed
-    # position along every axis; without meaning along the displayed ones and that of the
-    # channels, where it is 0
+    # position along every axis; 0 along the displayed axes and the channel axis
     index: tuple[int, ...]
-    channel_axis: int | None = None  # the axis of channels
-    channel_count: int = 1  # how many there are
+    channel_axis: int | None = None  # None without one
+    channel_count: int = 1
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -48,7 +47,7 @@ class PlaneView:
         return self.row_axis > self.column_axis
 
     def spread(self, rows: Any, columns: Any, elsewhere: Any) -> list[Any]:
-        """Return one value for each axis: that of the rows, of the columns, or of all others."""
+        """Return a value for each axis: for the rows, for the columns, and for all other axes."""
         values = [elsewhere] * len(self.shape_nd)
         values[self.row_axis], values[self.column_axis] = rows, columns
         return values
@@ -60,7 +59,7 @@ class PlaneView:
 
     @property
     def axes_of_planes(self) -> list[int]:
-        """The axes along which there are other planes; the last is next to the plane."""
+        """The axes along which there are other planes; the last one is next to the plane."""
         return [axis for axis in self._sliced_axes if self.shape_nd[axis] > 1]
 
     @property
@@ -71,12 +70,12 @@ class PlaneView:
 
     @property
     def offset(self) -> NDArray[np.float64]:
-        """Where the plane's first pixel lies in the n-D array."""
+        """Position of the plane's first pixel in the n-D array."""
         return np.array(self.index, float) + self.labels_offset
 
     @property
     def labels_offset(self) -> NDArray[np.float64]:
-        """Where the first pixel of labels for the whole n-D array lies in it."""
+        """Position of the first pixel of labels for the whole n-D array."""
         offset = np.zeros(len(self.shape_nd))
         if self.channel_axis is not None:
             offset[self.channel_axis] = (self.channel_count - 1) / 2
@@ -93,8 +92,8 @@ class PlaneView:
     def prompt_pixel(self) -> list[float]:
         """The unit of prompts along each axis, in pixels of the array.
 
-        Wherever in the channels a prompt lies, and whichever is shown, it is less than half a
-        unit away: so napari shows it.
+        A prompt at any channel is less than half a unit away from every other channel, so napari
+        shows it at each.
         """
         size = self.pixel()
         if self.channel_axis is not None:
@@ -102,10 +101,9 @@ class PlaneView:
         return size
 
     def for_labels(self, ndim: int) -> PlaneView:
-        """Return where the plane lies in labels with so many axes.
+        """Return the plane in labels with this number of axes.
 
-        Where the channels come first, labels may also do without that axis: napari shows them at
-        all channels just so.
+        Labels may lack a channel axis that comes first: napari shows them at all channels.
         """
         if self.channel_axis != 0 or ndim != len(self.shape_nd) - 1:
             return self
@@ -113,7 +111,7 @@ class PlaneView:
         return PlaneView(self.shape_nd[1:], row_axis, column_axis, self.index[1:])
 
     def holds(self, points_rc: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which of (N, ndim) points lie on the plane's slice; outside its frame counts."""
+        """Return which of (N, ndim) points lie on the plane's slice, inside the image or not."""
         sliced = self._sliced_axes
         on_slice: NDArray[np.bool_] = (
             np.abs(points_rc[:, sliced] - np.array(self.index)[sliced]) <= 0.5
@@ -136,20 +134,20 @@ class PlaneView:
         steps = [] if before is None else self._steps_from(before)
         if len(steps) == 1:
             axis, step = steps[0]
-            places = [self.index[axis] + step, self.index[axis] + 2 * step]
+            indices = [self.index[axis] + step, self.index[axis] + 2 * step]
         elif self.axes_of_planes:  # the slider next to the plane is the one that is moved most
             axis = self.axes_of_planes[-1]
-            places = [self.index[axis] + 1, self.index[axis] - 1]
+            indices = [self.index[axis] + 1, self.index[axis] - 1]
         else:
             return []
-        return [
-            replace(self, index=(*self.index[:axis], place, *self.index[axis + 1 :]))
-            for place in places
-            if 0 <= place < self.shape_nd[axis]
-        ]
+        return [self.at(axis, index) for index in indices if 0 <= index < self.shape_nd[axis]]
+
+    def at(self, axis: int, index: int) -> PlaneView:
+        """Return the plane at another position along an axis."""
+        return replace(self, index=(*self.index[:axis], index, *self.index[axis + 1 :]))
 
     def _steps_from(self, before: PlaneView) -> list[tuple[int, int]]:
-        """Return by how much each axis has moved, of those that have; [] for another kind."""
+        """Return each axis that has moved, and by how much; [] for a plane of another stack."""
         if replace(self, index=before.index) != before:
             return []
         pairs = enumerate(zip(before.index, self.index, strict=True))
@@ -165,28 +163,29 @@ def displayed_plane(layer: Image, dims: Dims, channel_axis: int | None = None) -
     """Return the plane of `layer` that a viewer with these `dims` shows."""
     name, shape = layer.name, tuple(int(length) for length in levels(layer)[0].shape)
     if dims.ndisplay != 2:
-        msg = "Annotating pauses in 3-D display: switch to 2-D (Ctrl-Y) to go on."
+        msg = "Annotation is paused in 3-D view. Switch to 2-D (Ctrl-Y) to continue."
         raise ImageError(msg)
     shape = shape[: layer.ndim]
     row_axis, column_axis = (axis - dims.ndim + layer.ndim for axis in dims.displayed)
     if min(row_axis, column_axis) < 0:
-        msg = f"'{name}' has no such axes: roll the axes (Ctrl-E) until the whole image shows."
+        msg = f"'{name}' lacks a displayed axis. Roll the axes (Ctrl-E) until all of it shows."
         raise ImageError(msg)
     if channel_axis in (row_axis, column_axis):
         msg = (
-            f"Axis {channel_axis} of '{name}' holds its channels: roll the axes (Ctrl-E) until it "
+            f"Axis {channel_axis} of '{name}' holds its channels. Roll the axes (Ctrl-E) until it "
             "has a slider, or choose another channel axis."
         )
         raise ImageError(msg)
     _check_channels(layer, shape, row_axis, column_axis)
     position = np.round(layer.world_to_data(dims.point)).astype(int)
-    index = [int(place) for place in position]
+    index = [int(coordinate) for coordinate in position]
     index[row_axis] = index[column_axis] = 0
-    if not all(0 <= place < max(length, 1) for place, length in zip(index, shape, strict=True)):
-        msg = f"'{name}' has nothing at this slider position: move the slider back to the image."
+    lengths = zip(index, shape, strict=True)
+    if not all(0 <= coordinate < max(length, 1) for coordinate, length in lengths):
+        msg = f"'{name}' does not extend to this slider position. Move the slider back."
         raise ImageError(msg)
     if 0 in shape:
-        msg = f"'{name}' is empty (shape {shape}): choose an image with pixels."
+        msg = f"'{name}' is empty (shape {shape}). Choose an image with pixels."
         raise ImageError(msg)
     if channel_axis is None:
         return PlaneView(shape, row_axis, column_axis, tuple(index))
@@ -196,7 +195,7 @@ def displayed_plane(layer: Image, dims: Dims, channel_axis: int | None = None) -
 
 
 def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_axis: int) -> None:
-    """Refuse a stack that is far more likely one image with its channels in the last axis."""
+    """Refuse a stack that is more likely one image with its channels in the last axis."""
     last = len(shape) - 1
     if layer.rgb or last < 2 or last not in (row_axis, column_axis):
         return
@@ -218,7 +217,7 @@ def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_
 def placement(
     layer: Layer, offset: ArrayLike | None = None, pixel: ArrayLike = 1
 ) -> dict[str, Any]:
-    """Return the keyword arguments that put a new layer exactly where `layer` lies."""
+    """Return keyword arguments that give a new layer the transform of `layer`."""
     before_affine = Affine(
         scale=layer.scale, translate=layer.translate, rotate=layer.rotate, shear=layer.shear
     )
@@ -235,22 +234,22 @@ def placement(
 
 
 def lies_on(layer: Layer, image: Image, view: PlaneView | None = None) -> bool:
-    """Return whether a layer lies where its data coordinates say.
+    """Whether a layer has the same transform as an image.
 
-    These are the image's; with a view of it, those of its labels, which may lack the first axis.
+    With a view, as the labels of the image, which may lack its first axis.
     """
     corners = np.vstack([np.zeros(image.ndim), np.diag(levels(image)[0].shape[: image.ndim])])
     on_image = corners if view is None else view.labels_offset + corners * view.pixel()
     return all(
         np.allclose(
-            layer.data_to_world(corner[-layer.ndim :]), image.data_to_world(place)[-layer.ndim :]
+            layer.data_to_world(corner[-layer.ndim :]), image.data_to_world(point)[-layer.ndim :]
         )
-        for corner, place in zip(corners, on_image, strict=True)
+        for corner, point in zip(corners, on_image, strict=True)
     )
 
 
-def set_transform(layer: Layer, where: dict[str, Any]) -> None:
-    """Move an existing layer to where `placement` says."""
-    for name, value in where.items():
+def set_transform(layer: Layer, transform: dict[str, Any]) -> None:
+    """Give an existing layer what `placement` returns."""
+    for name, value in transform.items():
         if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(value)):
             setattr(layer, name, value)

@@ -77,7 +77,7 @@ class PromptBinding:
         return self._last_read
 
     def follow_image(self) -> None:
-        """Lie where the image lies now."""
+        """Take the transform of the image."""
         self.image_prompts.follow_image()
 
     def note_undone(self, key: PlaneKey) -> None:

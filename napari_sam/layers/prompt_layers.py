@@ -18,21 +18,21 @@ from napari_sam.layers.plane_view import PlaneView, placement
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 
 POLARITY: Final = "polarity"
-"""The feature column of a Points or Shapes layer that tells foreground from background."""
+"""The feature column of a Points or Shapes layer with foreground or background."""
 POLARITY_NAMES: Final = {FOREGROUND: "foreground", BACKGROUND: "background"}
 POLARITY_COLORS: Final = {FOREGROUND: "#00e050", BACKGROUND: "#ff3030"}
 
 LayerT = TypeVar("LayerT", Points, Shapes)
-KnownT = TypeVar("KnownT")
-"""What a prompt layer remembers of what it holds on one plane."""
+MemoryT = TypeVar("MemoryT")
+"""What a prompt layer remembers about one plane."""
 
 
 def in_image(
     layer: Layer, points_rc: NDArray[Any], image: Image, dims: Dims
 ) -> NDArray[np.float64]:
-    """Bring (N, layer.ndim) positions in a layer's data into the data of an image it lies over."""
+    """Convert (N, layer.ndim) positions in a layer's data to the data of an image below it."""
 
-    def one_in_image(point: NDArray[np.float64]) -> NDArray[np.float64]:
+    def point_in_image(point: NDArray[np.float64]) -> NDArray[np.float64]:
         world: NDArray[np.float64] = np.asarray(layer.data_to_world(point))
         # Layers of fewer dimensions than the image lie on each of its slices.
         missing = max(image.ndim - len(world), 0)
@@ -40,26 +40,26 @@ def in_image(
         return np.asarray(image.world_to_data((*leading, *world)), float)
 
     # Both steps are affine, and napari takes one point at a time: slow for some thousands.
-    origin = one_in_image(np.zeros(layer.ndim))
-    axes = np.array([one_in_image(axis) - origin for axis in np.eye(layer.ndim)])
+    origin = point_in_image(np.zeros(layer.ndim))
+    axes = np.array([point_in_image(axis) - origin for axis in np.eye(layer.ndim)])
     positions: NDArray[np.float64] = origin + np.asarray(points_rc, float) @ axes
     return positions
 
 
 def label_of_each(layer: Points | Shapes) -> NDArray[np.int64]:
-    """Return the point label of each thing in a layer: 1 foreground, 0 background."""
+    """Return the label of each point or shape in a layer: 1 foreground, 0 background."""
     labels = np.full(len(layer.data), FOREGROUND)
     if POLARITY in layer.features:
         labels[layer.features[POLARITY] == POLARITY_NAMES[BACKGROUND]] = BACKGROUND
     return labels
 
 
-class PromptLayer(ABC, Generic[LayerT, KnownT]):
+class PromptLayer(ABC, Generic[LayerT, MemoryT]):
     """A layer whose contents on the displayed plane are prompts.
 
     A layer of our own is written to as well: undo and accept change what it shows. A layer of the
-    user's is only read; what undo or accept take away from the object stays in it, and is
-    passed over from then on.
+    user's is only read; prompts that undo or accept remove from the object stay in it, and are
+    skipped from then on.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class PromptLayer(ABC, Generic[LayerT, KnownT]):
         self.is_own = is_own
         self._on_changed, self._on_gesture = on_changed, on_gesture
         self._is_writing = False
-        # By plane: what was passed over on one may be meant on another.
-        self._known: dict[PlaneView, KnownT] = {}
+        # By plane: a prompt that is skipped on one may count on another.
+        self._memory: dict[PlaneView, MemoryT] = {}
         # While a point or a rectangle is dragged, napari blocks the data event and emits this.
         self._events = (layer.events.data, layer.events.features, layer.events.set_data)
         for event in self._events:
@@ -102,7 +102,7 @@ class PromptLayer(ABC, Generic[LayerT, KnownT]):
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Change the layer without hearing of it."""
+        """Change the layer without a notification."""
         self._is_writing = True
         try:
             yield
@@ -110,7 +110,7 @@ class PromptLayer(ABC, Generic[LayerT, KnownT]):
             self._is_writing = False
 
     def _in_image(self, points_rc: NDArray[Any], image: Image, dims: Dims) -> NDArray[np.float64]:
-        """Bring (N, layer.ndim) positions in the layer's data into the image's data."""
+        """Convert (N, layer.ndim) positions in the layer's data to the image's data."""
         return points_rc if self.is_own else in_image(self.layer, points_rc, image, dims)
 
     @property
@@ -128,8 +128,7 @@ class PromptLayer(ABC, Generic[LayerT, KnownT]):
     def flip_selected(self) -> None:
         """Flip the polarity of the points or scribbles that the user has selected.
 
-        While they are being added, napari keeps the newest one selected; that is not the
-        user's choice, and it stays as it is.
+        In an add mode napari selects the newest one itself, so it stays as it is.
         """
         is_adding = str(self.layer.mode).startswith("add")
         selected = [] if is_adding else [n for n in self.layer.selected_data if self._has_side(n)]
@@ -143,7 +142,7 @@ class PromptLayer(ABC, Generic[LayerT, KnownT]):
             self._on_changed()
 
     def _has_side(self, index: int) -> bool:
-        """Whether one of the layer's things can say background."""
+        """Whether a point or shape can be background."""
         return True
 
     @abstractmethod
@@ -152,31 +151,31 @@ class PromptLayer(ABC, Generic[LayerT, KnownT]):
 
     @abstractmethod
     def write(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> None:
-        """Make the layer say `prompts` on the displayed plane."""
+        """Make the layer hold `prompts` on the displayed plane."""
 
 
 class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
-    """A Points layer as foreground and background clicks; knows those that are passed over."""
+    """A Points layer as foreground and background clicks; remembers those that are skipped."""
 
     def read(self, image: Image, view: PlaneView, dims: Dims) -> Prompts:
-        """Return the points on the displayed plane, except for those that are passed over."""
-        passed_over = Counter(self._known.get(view))
+        """Return the points on the displayed plane, except for skipped ones."""
+        skipped = Counter(self._memory.get(view))
         points_xy, labels = [], []
         for x, y, label in self._all(image, view, dims):
-            if passed_over[x, y, label]:
-                passed_over[x, y, label] -= 1
+            if skipped[x, y, label]:
+                skipped[x, y, label] -= 1
             else:
                 points_xy.append((x, y))
                 labels.append(label)
         return Prompts(tuple(points_xy), tuple(labels))
 
     def write(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> None:
-        """Make the layer hold these points on the displayed plane, and none other there."""
+        """Make the layer hold exactly these points on the displayed plane."""
         if not self.is_own:
             surplus = Counter(self._all(image, view, dims))
             for (x, y), label in zip(prompts.points_xy, prompts.point_labels, strict=True):
                 surplus[x, y, label] -= 1
-            self._known[view] = tuple(surplus.elements())
+            self._memory[view] = tuple(surplus.elements())
             return
         points = self.read(image, view, dims)
         if (points.points_xy, points.point_labels) == (prompts.points_xy, prompts.point_labels):
@@ -205,9 +204,8 @@ class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
 
 
 def polarity_table(names: list[str]) -> Any:
-    """Return the features of points or shapes whose polarities have these names."""
-    # Imported here because it takes a quarter of a second, and napari itself has not needed it
-    # while the window opened.
+    """Return the features of points or shapes with these polarities."""
+    # Imported late because it takes a quarter of a second, and napari does not need it to open.
     import pandas as pd
 
     # Fixed categories keep the two colours apart even while one of them is not used.
@@ -215,7 +213,7 @@ def polarity_table(names: list[str]) -> Any:
 
 
 def move_along(layer: Points | Shapes, axis: int, position: float) -> None:
-    """Move all that a layer holds to the same position along an axis."""
+    """Move all points or shapes of a layer to the same position along an axis."""
     is_points = isinstance(layer, Points)
     moved = [np.array(item, float) for item in ([layer.data] if is_points else layer.data)]
     for item in moved:
@@ -225,7 +223,7 @@ def move_along(layer: Points | Shapes, axis: int, position: float) -> None:
 
 
 def new_points_layer(image: Image, view: PlaneView) -> Points:
-    """Make the layer of our own for clicks, lying exactly on the image."""
+    """Make our layer for clicks, with the transform of the image."""
     size = max(3.0, max(view.shape) / 90)
     return Points(
         ndim=image.ndim,

@@ -28,7 +28,7 @@ from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble, ax
 
 Box = tuple[float, float, float, float]
 Area = Box | Outline
-"""What says how far the object reaches; of these the one that was drawn or changed last counts."""
+"""The extent of the object; the one that was drawn or changed last counts."""
 
 TOOLS: Final = {
     "rectangle": "add_rectangle",
@@ -38,13 +38,13 @@ TOOLS: Final = {
     "scribble": "add_path",
     "line": "add_line",
 }
-"""The modes of a Shapes layer by what a user draws in them."""
+"""The modes of a Shapes layer by what they draw."""
 _VERTEX_BY_VERTEX: Final = {"add_path", "add_polyline", "add_polygon", "add_polygon_lasso"}
-"""Modes in which a shape means nothing before it is finished."""
+"""Modes in which a shape counts only once it is finished."""
 
 
 def shape_in_plane(vertices_xy: NDArray[Any], shape_type: str, label: int) -> Area | Scribble:
-    """Return what one of napari's shapes means as a prompt."""
+    """Return a shape of napari as a prompt."""
     vertices = tuple((float(x), float(y)) for x, y in vertices_xy)
     if shape_type in ("path", "line"):
         return Scribble(vertices, label)
@@ -55,16 +55,16 @@ def shape_in_plane(vertices_xy: NDArray[Any], shape_type: str, label: int) -> Ar
 
 
 @dataclass
-class _Known:
-    """What is known of the shapes on one plane."""
+class _PlaneMemory:
+    """What is remembered about the shapes on one plane."""
 
     current: Area | None = None  # the box or outline that counts
-    seen: tuple[Area, ...] = ()  # all that were there when the layer was read last
-    passed_over: frozenset[Area] = frozenset()  # those of the user's that do not count
-    scribbles_passed_over: tuple[Scribble, ...] = ()  # scribbles of the user's that do not count
+    seen: tuple[Area, ...] = ()  # all when the layer was last read
+    skipped: frozenset[Area] = frozenset()  # those of the user's that do not count
+    skipped_scribbles: tuple[Scribble, ...] = ()  # the same for scribbles
 
 
-class ShapePrompts(PromptLayer[Shapes, _Known]):
+class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
     """A Shapes layer as one box or outline, and any number of scribbles."""
 
     _unfinished: int | None = None
@@ -72,35 +72,36 @@ class ShapePrompts(PromptLayer[Shapes, _Known]):
 
     def read(self, image: Image, view: PlaneView, dims: Dims) -> Prompts:
         """Return what counts on the displayed plane."""
-        known = self._known.setdefault(view, _Known())
-        areas, scribbles, passed_over = [], [], Counter(known.scribbles_passed_over)
+        memory = self._memory.setdefault(view, _PlaneMemory())
+        areas, scribbles, skipped = [], [], Counter(memory.skipped_scribbles)
         for _, shape in self._all(image, view, dims):
             if not isinstance(shape, Scribble):
                 areas.append(shape)
-            elif passed_over[shape]:
-                passed_over[shape] -= 1
+            elif skipped[shape]:
+                skipped[shape] -= 1
             else:
                 scribbles.append(shape)
-        changed = [area for area in areas if area not in known.seen]
-        known.seen = tuple(areas)
-        candidates = [area for area in areas if area not in known.passed_over]
+        changed = [area for area in areas if area not in memory.seen]
+        memory.seen = tuple(areas)
+        candidates = [area for area in areas if area not in memory.skipped]
         if changed:
-            known.current = changed[-1]
-        elif known.current not in candidates:
-            known.current = candidates[-1] if candidates else None
-        return _prompts(known.current, scribbles)
+            memory.current = changed[-1]
+        elif memory.current not in candidates:
+            memory.current = candidates[-1] if candidates else None
+        return _prompts(memory.current, scribbles)
 
     def write(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> None:
-        """Make the layer hold these shapes on the displayed plane, and none other there."""
-        if self._unfinished is not None:  # napari counts on its place among the others
+        """Make the layer hold exactly these shapes on the displayed plane."""
+        if self._unfinished is not None:  # napari relies on its index
             return
-        here, known = list(self._all(image, view, dims)), self._known.setdefault(view, _Known())
+        memory = self._memory.setdefault(view, _PlaneMemory())
+        here = list(self._all(image, view, dims))
         wanted = prompts.outline or prompts.box_xyxy
         if not self.is_own:
-            known.passed_over = frozenset(_areas(here)) - {wanted}
+            memory.skipped = frozenset(_areas(here)) - {wanted}
             surplus = Counter(shape for _, shape in here if isinstance(shape, Scribble))
             surplus.subtract(prompts.scribbles)
-            known.scribbles_passed_over = tuple(surplus.elements())
+            memory.skipped_scribbles = tuple(surplus.elements())
         else:
             missing = Counter([*prompts.scribbles, *([] if wanted is None else [wanted])])
             removed = []
@@ -115,8 +116,8 @@ class ShapePrompts(PromptLayer[Shapes, _Known]):
                 for shape in missing.elements():
                     self._add(shape, view)
                 self._set_polarities()
-            known.seen = () if wanted is None else (wanted,)
-        known.current = wanted
+            memory.seen = () if wanted is None else (wanted,)
+        memory.current = wanted
 
     def _add(self, shape: Area | Scribble, view: PlaneView) -> None:
         layer = self.layer
@@ -137,8 +138,8 @@ class ShapePrompts(PromptLayer[Shapes, _Known]):
         layer.selected_data = set()
 
     def _set_polarities(self) -> None:
-        """Have boxes and outlines say foreground, in whatever polarity they were drawn."""
-        if POLARITY not in self.layer.features:  # the user has given it others
+        """Make boxes and outlines foreground, in whatever polarity they were drawn."""
+        if POLARITY not in self.layer.features:  # the user has replaced the features
             return
         names = self.layer.features[POLARITY].tolist()
         lines = [kind in ("path", "line") for kind in self.layer.shape_type]
@@ -157,7 +158,7 @@ class ShapePrompts(PromptLayer[Shapes, _Known]):
     def _all(
         self, image: Image, view: PlaneView, dims: Dims
     ) -> Iterator[tuple[int, Area | Scribble]]:
-        """Yield the index of each finished shape on the displayed plane, and what it means."""
+        """Yield the index of each finished shape on the displayed plane, and its prompt."""
         is_partial = self._unfinished is not None and self.layer.mode in _VERTEX_BY_VERTEX
         for index, shape in shapes_on_plane(self.layer, image, view, dims, is_own=self.is_own):
             if not is_partial or index != self._unfinished:
@@ -172,7 +173,7 @@ class ShapePrompts(PromptLayer[Shapes, _Known]):
         elif action in ("added", "removed", "changed") and self._unfinished is not None:
             self._unfinished = None
             super()._on_layer_changed(event)
-            self._on_gesture(False)  # one that a double click or a key may have ended
+            self._on_gesture(False)  # a double click or a key may have ended it
             return
         super()._on_layer_changed(event)
 
@@ -180,15 +181,15 @@ class ShapePrompts(PromptLayer[Shapes, _Known]):
 def shapes_on_plane(
     layer: Shapes, image: Image, view: PlaneView, dims: Dims, *, is_own: bool = False
 ) -> Iterator[tuple[int, Area | Scribble]]:
-    """Yield the index of each shape that lies on a plane of an image, and what it means there."""
+    """Yield the index of each shape that lies on a plane of an image, and its prompt."""
     if not layer.data:
         return
     kinds, labels = layer.shape_type, label_of_each(layer)
-    vertices = [np.asarray(one, float) for one in layer.data]
+    vertices = [np.asarray(shape, float) for shape in layer.data]
     together = np.concatenate(vertices)
     if not is_own:
         together = in_image(layer, together, image, dims)
-    ends = np.cumsum([len(one) for one in vertices])
+    ends = np.cumsum([len(polygon) for polygon in vertices])
     for index, points_rc in enumerate(np.split(together, ends[:-1])):
         if np.isfinite(points_rc).all() and view.holds(points_rc).all():
             kind, label = str(kinds[index]), int(labels[index])
@@ -207,7 +208,7 @@ def _prompts(area: Area | None, scribbles: list[Scribble]) -> Prompts:
 
 
 def new_shapes_layer(image: Image, view: PlaneView) -> Shapes:
-    """Make the layer of our own for boxes and whatever else is drawn, lying on the image."""
+    """Make our layer for boxes and other shapes, with the transform of the image."""
     return Shapes(
         ndim=image.ndim,
         name="SAM boxes",

@@ -28,33 +28,33 @@ from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 
 _MAX_DENSE_BYTES: Final = 2**30
 _MAX_DRAWN_PX: Final = 8192
-"""What every graphics card draws as one texture; napari would read all of it at each change."""
+"""The largest texture that every graphics card draws; napari reads all of it at each change."""
 _COARSEST_PX: Final = 1024
-_BOOKS: Final[WeakKeyDictionary[Labels, ObjectRegistry]] = WeakKeyDictionary()
-"""What is known of the objects in layers that are or were targets, also of an earlier widget."""
+_REGISTRIES: Final[WeakKeyDictionary[Labels, ObjectRegistry]] = WeakKeyDictionary()
+"""The objects in layers that are or were targets, of this widget or an earlier one."""
 
 
 class TargetLayer:
-    """A Labels layer as `session.Labels`: it takes objects, and knows those that it has.
+    """A Labels layer as `session.Labels`, with a registry of its objects.
 
-    Scans the layer once; from then on follows what is painted and accepted, so that no click
-    costs a pass over a volume.
+    It scans the layer once, and then follows what is painted and accepted, so that no click costs
+    a pass over a volume.
     """
 
     painted = Signal(tuple, tuple)
-    """The pixels that a brush has painted, as `PackedMask`s, and the `RecordChange`s."""
+    """The pixels that a brush has painted, as `PackedMask`s, and their `RecordChange`s."""
     replaced = Signal()
-    """The layer was given other data: only of objects that lie as before all is known still."""
+    """The layer has other data: only the records of objects at the same pixels are kept."""
 
     def __init__(
         self, layer: Labels, defer: Callable[[Callable[[], None]], None], *, is_empty: bool = False
     ) -> None:
-        # The history holds on to targets; it shall not keep deleted layers in memory.
+        # The history keeps targets, and must not keep deleted layers in memory.
         self._layer = ref(layer)
         self.is_gone = False
         """Whether the user deleted the layer."""
         self._defer = defer
-        self._book = _BOOKS.setdefault(layer, ObjectRegistry())
+        self._book = _REGISTRIES.setdefault(layer, ObjectRegistry())
         self._largest_painted = 0
         if not is_empty:
             self._scan()
@@ -69,7 +69,7 @@ class TargetLayer:
             layer.events.data.disconnect(self._on_data)
 
     def mark_gone(self) -> None:
-        """Hear that the user deleted the layer: nothing more is written to it."""
+        """Handle the deletion of the layer: nothing more is written to it."""
         self.is_gone = True
         self.close()
 
@@ -78,19 +78,19 @@ class TargetLayer:
         """The layer."""
         layer = self._layer()
         if layer is None:
-            msg = "The labels layer is gone: choose another target, or a new layer."
+            msg = "The labels layer was deleted. Choose another target, or a new layer."
             raise TargetError(msg)
         return layer
 
     @property
     def name(self) -> str:
-        """The layer's name; empty if there is none any more."""
+        """The layer's name; empty once it is gone."""
         layer = self._layer()
         return "" if layer is None else str(layer.name)
 
     @property
     def book(self) -> ObjectRegistry:
-        """What is known of the objects, as they are now."""
+        """The registry of the objects, up to date."""
         self.recount()
         return self._book
 
@@ -115,7 +115,7 @@ class TargetLayer:
         labels: NDArray[Any],
         where: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Replace a region, or those pixels of it that are True, at every resolution there is."""
+        """Replace a region, or those pixels of it that are True, at every resolution."""
         self._strokes.mistrust()
         write_levels(levels(self.layer), region, labels, where)
 
@@ -128,10 +128,7 @@ class TargetLayer:
         return max(self._largest_painted, self._book.largest_label_id)
 
     def pixel_area(self, row_axis: int, column_axis: int) -> tuple[float, str]:
-        """Return how large a pixel is along two axes, in square units, and the unit.
-
-        In pixels where the layer has no unit, or two of them.
-        """
+        """Return the area of a pixel along two axes, and its unit; 1 and "" without a unit."""
         axes = [row_axis, column_axis]
         units = {f"{self.layer.units[axis]:~P}" for axis in axes}
         if units <= {"px", "pixel"} or len(units) > 1:
@@ -139,51 +136,52 @@ class TargetLayer:
         return float(np.prod(self.layer.scale[axes])), units.pop()
 
     def label_id_at(self, world: ArrayLike) -> int:
-        """Return the label at a place in world coordinates; 0 outside the layer."""
-        place = np.rint(self.layer.world_to_data(world)).astype(int)
-        # Where the labels have but one slice, they show at every place of the slider.
-        place = np.where(np.array(self.shape) == 1, 0, place)
-        if (place < 0).any() or (place >= self.shape).any():
+        """Return the label at a position in world coordinates; 0 outside the layer."""
+        index = np.rint(self.layer.world_to_data(world)).astype(int)
+        # Labels of a single slice show at every position of the slider.
+        index = np.where(np.array(self.shape) == 1, 0, index)
+        if (index < 0).any() or (index >= self.shape).any():
             return 0
-        return int(self.read(tuple(slice(int(n), int(n) + 1) for n in place)).item())
+        return int(self.read(tuple(slice(int(n), int(n) + 1) for n in index)).item())
 
     def _scan(self) -> None:
-        """Note what objects there are; what was known of those before is kept."""
-        found = {record.label_id: record for record in self._found()}
-        for label_id, record in found.items():
-            known = self._book.get(label_id)
-            if known is not None:
-                found[label_id] = replace(
-                    known, start=record.start, stop=record.stop, area_px=record.area_px
+        """Register the objects in the layer; details from before are kept."""
+        records = []
+        for record in self._scanned():
+            before = self._book.get(record.label_id)
+            if before is not None:
+                record = replace(
+                    before, start=record.start, stop=record.stop, area_px=record.area_px
                 )
-        self._book.replace_all(list(found.values()))
+            records.append(record)
+        self._book.replace_all(records)
 
     def _on_data(self) -> None:
-        """Note what objects there are now; those that lie as before are still what they were.
+        """Register the objects in other data; records of objects at the same pixels stay.
 
-        All of them do where the labels were only given a wider type.
+        All of them do if the labels were only given a wider type.
         """
         self._largest_painted = 0
         self._strokes.take()
         records = []
-        for record in self._found():
-            known = self._book.get(record.label_id)
-            records.append(known if known is not None and _lie_alike(known, record) else record)
+        for record in self._scanned():
+            before = self._book.get(record.label_id)
+            records.append(before if before is not None and _is_alike(before, record) else record)
         self._book.replace_all(records)
         self.replaced.emit()
 
-    def _found(self) -> list[ObjectRecord]:
-        """Return what the layer's pixels and features say of its objects."""
+    def _scanned(self) -> list[ObjectRecord]:
+        """Return the objects in the layer's pixels, with what its features say of them."""
         features = features_of(self.layer.features)
-        return [with_features(one, features) for one in find_objects(self)]
+        return [with_features(record, features) for record in find_objects(self)]
 
     def _on_stroke(self) -> None:
         self._largest_painted = max(self._largest_painted, self._strokes.largest_label_id)
-        # napari may tell of a stroke before it is written.
+        # napari may report a stroke before it is written.
         self._defer(self.recount)
 
     def recount(self) -> None:
-        """Note what the brush has made of objects since the last time."""
+        """Update the records of objects that a brush has changed since the last time."""
         painted = self._strokes.take()
         masks = painted.masks()
         if not masks:
@@ -193,12 +191,12 @@ class TargetLayer:
         self.painted.emit(tuple(masks), tuple(changes))
 
 
-def _lie_alike(one: ObjectRecord, other: ObjectRecord) -> bool:
-    return (one.start, one.stop, one.area_px) == (other.start, other.stop, other.area_px)
+def _is_alike(record: ObjectRecord, other: ObjectRecord) -> bool:
+    return (record.start, record.stop, record.area_px) == (other.start, other.stop, other.area_px)
 
 
 class TargetPlane:
-    """The `LabelsPlane` of a target layer on which the image plane lies."""
+    """The `LabelsPlane` of a target layer for a plane of the image."""
 
     def __init__(self, target: TargetLayer, view: PlaneView) -> None:
         self._target = target
@@ -208,7 +206,7 @@ class TargetPlane:
     def labels(self) -> TargetLayer:
         """The layer."""
         if self._target.shape != self._view.shape_nd:
-            msg = f"'{self._target.layer.name}' no longer has the image's shape: choose a target."
+            msg = f"'{self._target.layer.name}' no longer has the image's shape. Choose a target."
             raise TargetError(msg)
         return self._target
 
@@ -220,11 +218,11 @@ class TargetPlane:
     def read(self, rows: slice, columns: slice) -> NDArray[Any]:
         """Return a copy of a region of the plane."""
         spans = self._view.spread(rows, columns, None)
-        places = [
+        region = [
             slice(index, index + 1) if span is None else span
             for index, span in zip(self._view.index, spans, strict=True)
         ]
-        return self.to_2d(self.labels.read(tuple(places)))
+        return self.to_2d(self.labels.read(tuple(region)))
 
     def to_nd(
         self, mask: NDArray[np.bool_], top: int, left: int
@@ -256,11 +254,10 @@ class TargetPlane:
 
 
 def new_target_layer(image: Image, view: PlaneView, dtype: DTypeLike = np.uint16) -> Labels:
-    """Make an empty Labels layer for the objects of an image, lying exactly on it.
+    """Make an empty Labels layer for the objects of an image, with its transform.
 
-    uint16 is the widest type that napari shows without remapping every pixel. What would be large
-    is a zarr array in memory, of which only what is written takes room; a plane too large to be
-    drawn as it is has coarser levels, too.
+    uint16 is the widest type that napari shows without remapping every pixel. Large data is a
+    sparse zarr array in memory; a plane too large to be drawn has coarser levels, too.
     """
     shape, dtype = view.shape_nd, np.dtype(dtype)
     data: Any
@@ -284,9 +281,9 @@ def new_target_layer(image: Image, view: PlaneView, dtype: DTypeLike = np.uint16
 
 
 def _halved(shape: tuple[int, ...], view: PlaneView) -> tuple[int, ...]:
-    """Return the shape of the next coarser level: long displayed axes by half.
+    """Return the shape of the next coarser level, with half of each long displayed axis.
 
-    Short ones stay, so that rounding up does not hide by how much a level is coarser.
+    Short axes stay, so that rounding up does not hide the factor of a level.
     """
     displayed = view.row_axis, view.column_axis
     return tuple(
@@ -296,7 +293,7 @@ def _halved(shape: tuple[int, ...], view: PlaneView) -> tuple[int, ...]:
 
 
 def _sparse(shape: tuple[int, ...], dtype: np.dtype[Any]) -> zarr.Array[Any]:
-    """Make an array of zeros of which a chunk takes memory when it is written."""
+    """Make an array of zeros whose chunks take memory once they are written."""
     chunks = tuple(min(CHUNK_PX, n) if n > 1 else 1 for n in shape[-2:])
     return zarr.create_array(
         store=MemoryStore(),
@@ -308,24 +305,24 @@ def _sparse(shape: tuple[int, ...], dtype: np.dtype[Any]) -> zarr.Array[Any]:
 
 
 def check_target(layer: Labels, image: Image, view: PlaneView) -> None:
-    """Make sure that objects of `image` can be written into `layer`."""
+    """Raise a TargetError if objects of `image` cannot be written into `layer`."""
     shape = tuple(levels(layer)[0].shape)
-    # Of others with several resolutions it is not known how they belong together.
+    # How the levels of other multiscale layers belong together is unknown.
     if (layer.multiscale and OWN_MARK not in layer.metadata) or not _can_be_written(
         levels(layer)[0]
     ):
-        msg = f"'{layer.name}' cannot be written to: choose another target, or a new layer."
+        msg = f"'{layer.name}' is read-only. Choose another target, or a new layer."
         raise TargetError(msg)
     if shape != view.for_labels(layer.ndim).shape_nd:
         image_has = "the image" if view.channel_axis is None else "the image without its channels"
         msg = (
-            f"'{layer.name}' has shape {shape}, {image_has} {view.shape_nd}: "
-            "choose labels of the image's shape, or a new layer."
+            f"'{layer.name}' has shape {shape}, {image_has} {view.shape_nd}. "
+            "Choose labels of the image's shape, or a new layer."
         )
         raise TargetError(msg)
     if not lies_on(layer, image, view):
         msg = (
-            f"'{layer.name}' does not lie on the image (other scale or position): choose labels "
+            f"'{layer.name}' does not lie on the image (other scale or position). Choose labels "
             "with the image's scale, translate and affine, or a new layer."
         )
         raise TargetError(msg)

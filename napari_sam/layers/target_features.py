@@ -1,7 +1,7 @@
-"""What is known of objects in the table of features that napari keeps with a Labels layer.
+"""Details of objects in the features table of a Labels layer.
 
-So napari's own save dialog writes it, the status bar shows it, and a layer that comes from a file
-brings it along.
+napari's own save dialog writes them and the status bar shows them; a layer that is read from a
+file has them.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 from napari_sam.storage.text import single_line
 
 CLASSES_KEY: Final = "napari-sam-live classes"
-"""Under which the classes with their colours are in a layer's metadata."""
+"""The key of the classes with their colours in a layer's metadata."""
 _INDEX: Final = "index"
 _THEIRS: Final = " as it was"
 _COLUMNS: Final = ("class", "score", "reviewed", "note")
 _Said = dict[str, set[int]]
 _SAID: Final[WeakKeyDictionary[Labels, _Said]] = WeakKeyDictionary()
-"""By column, the label_ids of which we have read or written something: these cells are ours."""
+"""By column, the label_ids of cells that we have read or written."""
 
 
 def with_features(record: ObjectRecord, features: dict[int, dict[str, Any]]) -> ObjectRecord:
-    """Return a record with what a layer's features say of it, as `features_of` gives them."""
-    known = features.get(record.label_id)
-    if known is None:
+    """Return a record with its details from a layer's features, as `features_of` returns them."""
+    details = features.get(record.label_id)
+    if details is None:
         return record
     return replace(
         record,
-        class_name=known.get("class"),
-        score=known.get("score"),
-        reviewed=known.get("reviewed", False),
-        note=known.get("note", ""),
+        class_name=details.get("class"),
+        score=details.get("score"),
+        reviewed=details.get("reviewed", False),
+        note=details.get("note", ""),
     )
 
 
 def features_of(table: pd.DataFrame) -> dict[int, dict[str, Any]]:
-    """Return what a layer's features say of classes, scores and the like, by label_id.
+    """Return the details of objects in a layer's features, by label_id.
 
-    Whatever somebody else keeps under these names: what cannot be meant is passed over.
+    Cells of other programs under the same names are ignored if they make no sense here.
     """
     table = _indexed(table)
     columns = [name for name in _COLUMNS if name in table]
@@ -69,7 +69,7 @@ def features_of(table: pd.DataFrame) -> dict[int, dict[str, Any]]:
 
 
 def _indexed(features: pd.DataFrame) -> pd.DataFrame:
-    """Return features with a column of label_ids; without one, the row is the number to napari."""
+    """Return features with a column of label_ids; without one, napari takes the row."""
     if _INDEX in features or not len(features.columns):
         return features
     return features.rename_axis(_INDEX).reset_index()
@@ -86,7 +86,7 @@ def _name(cell: Any) -> str | None:
 
 
 def _number(cell: Any) -> float | None:
-    """Return a cell as a finite number, also if a file has made text of it."""
+    """Return a cell as a finite number, even if a file has turned it into text."""
     try:
         number = float(cell) if isinstance(cell, str | numbers.Real) else math.nan
     except (ValueError, OverflowError):
@@ -95,7 +95,7 @@ def _number(cell: Any) -> float | None:
 
 
 def _truth(cell: Any) -> bool | None:
-    """Return whether a cell says yes; "no" and what is no answer at all are None."""
+    """Return True if a cell says yes, else None."""
     return str(cell).strip().lower() in _YES or None
 
 
@@ -115,7 +115,7 @@ _IS_SAID: Final[dict[str, Callable[[ObjectRecord], bool]]] = {
 
 
 def classes_in(metadata: Mapping[str, Any]) -> Classes:
-    """Return the classes that a layer's metadata name; none if they are no classes."""
+    """Return the classes in a layer's metadata; none if they are invalid."""
     try:
         return classes_from_json(metadata.get(CLASSES_KEY, []))
     except ClassError:
@@ -123,9 +123,9 @@ def classes_in(metadata: Mapping[str, Any]) -> Classes:
 
 
 class FeatureWriter:
-    """Keeps a layer's features true to the records of its objects.
+    """Keeps the features of a layer up to date with the records of its objects.
 
-    Other columns stay, and so does what others keep in ours and could not be read.
+    Other columns stay, and so do cells in ours that other programs wrote and we cannot read.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class FeatureWriter:
         table.changed.connect(self._on_changed)
 
     def close(self) -> None:
-        """Write what is still to be written, and let the layer go."""
+        """Write pending changes, and stop following the records."""
         self._book.changed.disconnect(self._on_records_changed)
         self._table.changed.disconnect(self._on_changed)
         self._write()
@@ -176,17 +176,17 @@ class FeatureWriter:
 
 
 def _merged(features: pd.DataFrame, records: Iterable[ObjectRecord], said: _Said) -> pd.DataFrame:
-    """Return features with a row for each object that something is known of."""
+    """Return features with a row for each object that has details."""
     of_ours = set[int]().union(*said.values())
-    known = [one for one in records if one.label_id in of_ours]
+    detailed = [record for record in records if record.label_id in of_ours]
     ours = pd.DataFrame(
         {
-            "class": [one.class_name or "" for one in known],
-            "score": [one.score for one in known],
-            "reviewed": [one.reviewed for one in known],
-            "note": [one.note for one in known],
+            "class": [record.class_name or "" for record in detailed],
+            "score": [record.score for record in detailed],
+            "reviewed": [record.reviewed for record in detailed],
+            "note": [record.note for record in detailed],
         },
-        index=pd.Index([one.label_id for one in known], name=_INDEX),
+        index=pd.Index([record.label_id for record in detailed], name=_INDEX),
     )
     theirs = _indexed(features)
     if set(theirs.columns) <= {_INDEX}:

@@ -1,4 +1,4 @@
-"""Adding layers to a user's viewer and removing them without disturbing anything else."""
+"""Add layers to a user's viewer and remove them without disturbing anything else."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from napari.layers import Image, Layer
 from napari_sam.layers.napari_workarounds import unlisted
 
 OWN_MARK: Final = "napari-sam-live"
-"""The metadata key by which a reopened widget knows our layers again; names may change."""
+"""The metadata key by which a reopened widget recognises our layers; names may change."""
 _NAMES_OF_IMAGES: Final[WeakKeyDictionary[Image, str]] = WeakKeyDictionary()
-"""What the mark of a layer says of its image. These outlive a widget, as the layers do."""
+"""The mark of layers made for an image. It outlives a widget, as the layers do."""
 
 
 def mark_for(image: Image) -> dict[str, str]:
-    """Return the metadata of a layer of ours that belongs to an image."""
+    """Return the metadata of a layer that is made for an image."""
     return {OWN_MARK: _NAMES_OF_IMAGES.setdefault(image, uuid4().hex)}
 
 
 def was_made_for(layer: Layer, image: Image) -> bool:
-    """Return whether a layer was made for this very image, by this widget or an earlier one."""
+    """Whether a layer was made for this very image, by this widget or an earlier one."""
     return bool(layer.metadata.get(OWN_MARK) == _NAMES_OF_IMAGES.get(image, ""))
 
 
 class ViewerLayers:
-    """A viewer's layers, to which ours come and go while the user's selection stays."""
+    """A viewer's layers, among which ours come and go while the user's selection stays."""
 
     def __init__(self, layers: LayerList) -> None:
         self._layers = layers
         self.is_changing = False
-        """Whether layers come or go, or are selected, on our own account."""
+        """Whether it is us who add, remove or select layers."""
 
     def __contains__(self, layer: object) -> bool:
-        return any(known is layer for known in self._layers)
+        return any(member is layer for member in self._layers)
 
     def of_type(self, *types: type[Layer]) -> list[Layer]:
         """Return the layers of these types, the topmost one last."""
@@ -65,7 +65,7 @@ class ViewerLayers:
                 self._layers.remove(layer)
 
     def redraw(self, layer: Layer) -> None:
-        """Draw a layer's data again on the canvas, and nothing else."""
+        """Redraw a layer's data on the canvas, and nothing else."""
         with self.unlisted():
             layer.refresh(extent=False, thumbnail=False, highlight=False)
 
