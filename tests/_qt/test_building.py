@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from qtpy.QtWidgets import QLabel, QWidget
+
+from napari_sam._qt.building import button, check_box, fill, progress_bar, row
+
+
+def test_buttons_and_boxes_start_their_actions(qtbot):
+    calls = []
+    push_button = button("Go", "starts it", lambda: calls.append("go"))
+    box = check_box("on", "switches it", calls.append, checked=True)
+    for widget in (push_button, box):
+        qtbot.addWidget(widget)
+    assert (push_button.toolTip(), box.toolTip()) == ("starts it", "switches it")
+    assert calls == []
+    push_button.click()
+    box.click()
+    assert calls == ["go", False]
+
+
+def test_parts_share_the_width_or_leave_it_to_one(shown):
+    bar = progress_bar("")
+    assert (bar.minimum(), bar.maximum()) == (0, 100)
+    equal = [QLabel() for _ in range(3)]
+    wide, narrow = QLabel(), QLabel("narrow")
+    outer = QWidget()
+    fill(outer, row(*equal), row(wide, narrow, stretch=wide), bar)
+    shown(outer, width=600)
+    widths = [label.width() for label in equal]
+    assert max(widths) - min(widths) <= 1
+    assert narrow.width() < 100 < wide.width()
+    assert bar.width() == 600
