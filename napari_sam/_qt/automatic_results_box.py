@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_sam._qt.buttons import button_row, signal_button
+from napari_sam._qt.building import button, fill, row
 from napari_sam._qt.shortcut_texts import ShortcutTexts
 
 
@@ -33,60 +33,59 @@ class AutomaticResultsBox(QWidget):
         self.outcome.setWordWrap(True)
         self.review = QLabel()
         self._build_buttons()
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.outcome)
-        column.addLayout(button_row(self.accept_all, self.discard))
-        column.addLayout(button_row(self.previous, self.next, self.accept, self.reject))
-        column.addLayout(button_row(self.review, self.show_all, self.restore_rejected))
-        column.addLayout(button_row(self.boxes, self.edges))
+        fill(
+            self,
+            self.outcome,
+            row(self.accept_all, self.discard),
+            row(self.previous, self.next, self.accept, self.reject),
+            row(self.review, self.show_all, self.restore_rejected),
+            row(self.boxes, self.edges),
+        )
         self.show_masks(0, 0, 0)
         self.show_review("")
 
     def _build_buttons(self) -> None:
         texts = self._texts
-        self.accept_all = signal_button("Accept all", self.accept_all_requested)
+        self.accept_all = button("Accept all", "", self.accept_all_requested.emit)
         texts.add(
             self.accept_all.setToolTip,
             "Write all masks that pass the filters into the target as objects (undone in one step)",
             "undo",
         )
-        self.discard = signal_button(
-            "Discard", self.discard_requested, tooltip="Remove all masks that were not accepted"
+        self.discard = button(
+            "Discard", "Remove all masks that were not accepted", self.discard_requested.emit
         )
-        self.previous = signal_button("◂", self.step_requested, -1)
+        self.previous = button("◂", "", lambda: self.step_requested.emit(-1))
         texts.add(self.previous.setToolTip, "Show the previous mask alone", "previous")
-        self.next = signal_button("▸", self.step_requested, 1)
+        self.next = button("▸", "", lambda: self.step_requested.emit(1))
         texts.add(self.next.setToolTip, "Show the next mask alone", "next")
         for arrow in (self.previous, self.next):
             arrow.setMaximumWidth(32)
-        self.accept = signal_button(
+        self.accept = button(
             "",
-            self.accept_requested,
-            tooltip="Write this mask into the target as an object, and show the next",
+            "Write this mask into the target as an object, and show the next",
+            self.accept_requested.emit,
         )
         texts.add(self.accept.setText, "Accept", "accept")
-        self.reject = signal_button(
-            "", self.reject_requested, tooltip="Leave this mask out, and show the next"
+        self.reject = button(
+            "", "Leave this mask out, and show the next", self.reject_requested.emit
         )
         texts.add(self.reject.setText, "Reject", "reject")
-        self.show_all = signal_button(
-            "Show all", self.show_all_requested, tooltip="Show all masks again"
+        self.show_all = button("Show all", "Show all masks again", self.show_all_requested.emit)
+        self.restore_rejected = button(
+            "", "Offer the rejected masks again", self.restore_rejected_requested.emit
         )
-        self.restore_rejected = signal_button(
-            "", self.restore_rejected_requested, tooltip="Offer the rejected masks again"
-        )
-        self.boxes = signal_button(
+        self.boxes = button(
             "Boxes",
-            self.boxes_requested,
-            tooltip="Add a Shapes layer with the boxes of all shown masks, ranked by score "
+            "Add a Shapes layer with the boxes of all shown masks, ranked by score "
             "(object proposals)",
+            self.boxes_requested.emit,
         )
-        self.edges = signal_button(
+        self.edges = button(
             "Edges",
-            self.edges_requested,
-            tooltip="Detect edges as in the paper: 16 x 16 points, thinned edges of all their "
+            "Detect edges as in the paper: 16 x 16 points, thinned edges of all their "
             "masks, as a new Image layer. Large images are processed at the overview resolution",
+            self.edges_requested.emit,
         )
 
     def show_keys(self, keys: Mapping[str, str]) -> None:
@@ -128,10 +127,10 @@ class AutomaticResultsBox(QWidget):
 
     def _enable(self) -> None:
         can_accept = self._has_masks and not self._elsewhere
-        for button in (self.accept_all, self.previous, self.next):
-            button.setEnabled(can_accept)
-        for button in (self.accept, self.reject):
-            button.setEnabled(can_accept and self._is_reviewing)
+        for widget in (self.accept_all, self.previous, self.next):
+            widget.setEnabled(can_accept)
+        for widget in (self.accept, self.reject):
+            widget.setEnabled(can_accept and self._is_reviewing)
         self.discard.setEnabled(self._has_masks or self._is_running)
         self.boxes.setEnabled(self._has_masks)
         self.edges.setEnabled(self._can_start)

@@ -5,16 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QFormLayout,
-    QProgressBar,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QComboBox, QFormLayout, QProgressBar, QWidget
 
-from napari_sam._qt.buttons import button_row, signal_button
+from napari_sam._qt.building import button, check_box, fill, row
 from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.request import automatic_tiles
@@ -49,29 +42,32 @@ class AutomaticRunBox(QWidget):
         self.preset.activated.connect(self._on_preset)
         self.detail = QComboBox()
         self.detail.currentIndexChanged.connect(self._show_cost)
-        self.preview = signal_button(
+        self.preview = button(
             "Preview in view",
-            self.preview_requested,
-            tooltip="Try these settings on the visible region only",
+            "Try these settings on the visible region only",
+            self.preview_requested.emit,
         )
-        self.whole = signal_button("Whole image", self.whole_requested)
-        self.remaining = signal_button(
+        self.whole = button("Whole image", "", self.whole_requested.emit)
+        self.remaining = button(
             "Remaining objects",
-            self.remaining_requested,
-            tooltip="Search the whole image, but only where the target has no objects yet",
+            "Search the whole image, but only where the target has no objects yet",
+            self.remaining_requested.emit,
         )
-        self.match_size = _checked_box(
+        self.match_size = check_box(
             "similar size",
             "Only masks between half the size of the smallest object of the target and twice the "
             "size of its largest",
+            checked=True,
         )
-        self.match_brightness = _checked_box(
-            "similar brightness", "Only masks about as bright inside as the objects of the target"
+        self.match_brightness = check_box(
+            "similar brightness",
+            "Only masks about as bright inside as the objects of the target",
+            checked=True,
         )
         self.progress = QProgressBar()
         self.progress.setRange(0, 1000)
-        self.cancel = signal_button(
-            "Cancel", self.cancel_requested, tooltip="Stop the run; its masks so far stay"
+        self.cancel = button(
+            "Cancel", "Stop the run; its masks so far stay", self.cancel_requested.emit
         )
         self._assemble()
         self.show_plane(None, 1)
@@ -82,12 +78,9 @@ class AutomaticRunBox(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("preset", self.preset)
         form.addRow("detail", self.detail)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(form)
-        column.addLayout(button_row(self.preview, self.whole, self.remaining))
-        column.addLayout(button_row(self.match_size, self.match_brightness))
-        column.addLayout(button_row(self.progress, self.cancel))
+        buttons = row(self.preview, self.whole, self.remaining)
+        matching = row(self.match_size, self.match_brightness)
+        fill(self, form, buttons, matching, row(self.progress, self.cancel, stretch=self.progress))
 
     @property
     def finest_px(self) -> int | None:
@@ -141,8 +134,8 @@ class AutomaticRunBox(QWidget):
         self._enable()
 
     def _enable(self) -> None:
-        for button in (self.preview, self.whole, self.remaining):
-            button.setEnabled(self.can_start)
+        for widget in (self.preview, self.whole, self.remaining):
+            widget.setEnabled(self.can_start)
 
     def _show_cost(self) -> None:
         """Show how many points the whole image takes."""
@@ -166,10 +159,3 @@ class AutomaticRunBox(QWidget):
     def _on_preset(self, index: int) -> None:
         if index < len(PRESETS):
             self.preset_chosen.emit(AutomaticRunSettings.of_preset(PRESETS[index]))
-
-
-def _checked_box(text: str, tooltip: str) -> QCheckBox:
-    box = QCheckBox(text)
-    box.setToolTip(tooltip)
-    box.setChecked(True)
-    return box

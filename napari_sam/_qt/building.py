@@ -27,13 +27,18 @@ def button(text: str, tooltip: str, action: Callable[[], object]) -> QPushButton
 
 
 def check_box(
-    text: str, tooltip: str, action: Callable[[bool], object], *, checked: bool = False
+    text: str,
+    tooltip: str,
+    action: Callable[[bool], object] | None = None,
+    *,
+    checked: bool = False,
 ) -> QCheckBox:
-    """Return a check box that passes its state to an action."""
+    """Return a check box; it passes its state to an action, if there is one."""
     box = QCheckBox(text)
     box.setChecked(checked)
     box.setToolTip(tooltip)
-    box.toggled.connect(action)
+    if action is not None:
+        box.toggled.connect(action)
     return box
 
 
