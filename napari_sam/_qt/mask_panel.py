@@ -35,17 +35,13 @@ class MaskPanel(QGroupBox):
         )
         self._rows.setIconSize(QSize(_SWATCH_PX, _SWATCH_PX))
         self._rows.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        for color in colors:
-            item = QListWidgetItem(swatch(color, _SWATCH_PX), "")
-            item.setSizeHint(QSize(0, _ROW_HEIGHT_PX))
-            self._rows.addItem(item)
-        self._rows.setFixedHeight(len(colors) * _ROW_HEIGHT_PX + 2 * self._rows.frameWidth() + 4)
+        self._colors = colors
         self._rows.currentRowChanged.connect(self._on_rows_current_row_changed)
         self._reason = FixedHeightLabel(wraps=False)  # the tooltip holds a reason that is too long
         layout = QVBoxLayout(self)
         layout.addWidget(self._rows)
         layout.addWidget(self._reason)
-        self._shown: tuple[Candidates | None, int | None] | None = None
+        self._shown: tuple[Candidates | None, int | None, int] | None = None
         self.show_state(SessionState())
 
     def show_keys(self, keys: Mapping[str, str]) -> None:
@@ -54,10 +50,11 @@ class MaskPanel(QGroupBox):
 
     def show_state(self, state: SessionState) -> None:
         """Show the candidates and the chosen one."""
-        candidates = state.candidates
-        if self._shown == (candidates, state.chosen):  # candidates compare by identity
+        candidates, count = state.candidates, state.active_model.spec.candidate_count
+        if self._shown == (candidates, state.chosen, count):  # candidates compare by identity
             return
-        self._shown = candidates, state.chosen
+        self._shown = candidates, state.chosen, count
+        self._set_row_count(count)
         scores = () if candidates is None else candidates.iou_predictions
         blocked = self._rows.blockSignals(True)
         for row in range(self._rows.count()):
@@ -69,6 +66,20 @@ class MaskPanel(QGroupBox):
         self._rows.setCurrentRow(-1 if state.chosen is None else state.chosen)
         self._rows.blockSignals(blocked)
         self._show_reason(state)
+
+    def _set_row_count(self, count: int) -> None:
+        rows = self._rows
+        if rows.count() == count:
+            return
+        blocked = rows.blockSignals(True)
+        rows.clear()
+        for row in range(count):
+            color = self._colors[row % len(self._colors)]
+            item = QListWidgetItem(swatch(color, _SWATCH_PX), "")
+            item.setSizeHint(QSize(0, _ROW_HEIGHT_PX))
+            rows.addItem(item)
+        rows.setFixedHeight(count * _ROW_HEIGHT_PX + 2 * rows.frameWidth() + 4)
+        rows.blockSignals(blocked)
 
     def _show_reason(self, state: SessionState) -> None:
         candidates, chosen = state.candidates, state.chosen

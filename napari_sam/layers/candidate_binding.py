@@ -43,7 +43,11 @@ class CandidateBinding:
         self._prompts = prompts
         self._is_closed = self._is_making = False
         self._candidates = CandidateLayers(
-            layers, self._add, lambda: shortcuts.run("undo"), lambda: shortcuts.run("redo")
+            layers,
+            self._add,
+            lambda: shortcuts.run("undo"),
+            lambda: shortcuts.run("redo"),
+            session.state.active_model.spec.candidate_count,
         )
         self._cursor = CursorTracker(viewer, self._on_cursor_moved)
         prompts.drawing_started.connect(self._make_soon)

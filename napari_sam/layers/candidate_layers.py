@@ -14,8 +14,8 @@ from napari_sam.layers.plane_view import PlaneView, placement, set_transform
 from napari_sam.layers.viewer_layers import ViewerLayers
 from napari_sam.session.decoding.candidates import Candidates
 
-CANDIDATE_COLORS: Final = ("#29b6ff", "#ffc400", "#ff5ad2")
-"""Distinct from each other, and from the green and red of the prompts."""
+CANDIDATE_COLORS: Final = ("#29b6ff", "#ffc400", "#ff5ad2", "#8c7dff", "#ffffff")
+"""Distinct from each other, and from the green and red of the prompts; repeated if need be."""
 _Region = tuple[slice, slice]
 _NOTHING: Final[_Region] = (slice(0, 0), slice(0, 0))
 _LARGEST_AT_FIRST_PX: Final = 2048
@@ -58,7 +58,7 @@ class CandidateLayer(SessionLabels):
             name=f"SAM mask {number + 1}",
             opacity=0.5,
             visible=False,
-            colormap=one_color(CANDIDATE_COLORS[number]),
+            colormap=one_color(CANDIDATE_COLORS[number % len(CANDIDATE_COLORS)]),
             **where,
         )
 
@@ -76,19 +76,29 @@ class CandidateLayers:
         add_layer: Callable[[Labels], None],
         on_undo: Callable[[], None],
         on_redo: Callable[[], None],
+        count: int,
     ) -> None:
         self._viewer_layers, self._add_layer = layers, add_layer
         self._on_undo, self._on_redo = on_undo, on_redo
-        self._layers: list[CandidateLayer | None] = [None] * len(CANDIDATE_COLORS)
-        self._filled: list[_Region] = [_NOTHING] * len(CANDIDATE_COLORS)
-        self._holds: list[Candidates | None] = [None] * len(CANDIDATE_COLORS)
-        self._grids: list[_Grid] = [_NO_GRID] * len(CANDIDATE_COLORS)
+        self._layers: list[CandidateLayer | None] = []
+        self._filled: list[_Region] = []
+        self._holds: list[Candidates | None] = []
+        self._grids: list[_Grid] = []
+        self._reserve(count)
         self._view: PlaneView | None = None
         self._image: Image | None = None
         self._candidates: Candidates | None = None
         self._is_light = False
         # The user's opacity and ours, of layers that show a preview.
         self._opacities: dict[int, tuple[float, float]] = {}
+
+    def _reserve(self, count: int) -> None:
+        """Plan at least so many layers."""
+        for _ in range(count - len(self._layers)):
+            self._layers.append(None)
+            self._filled.append(_NOTHING)
+            self._holds.append(None)
+            self._grids.append(_NO_GRID)
 
     def number_of(self, layer: object) -> int | None:
         """Return the index of the candidate that a layer shows; None for another layer."""
@@ -156,6 +166,7 @@ class CandidateLayers:
         """
         self._candidates = candidates
         if candidates is not None:
+            self._reserve(len(candidates))
             self.make()
             self._lighten(lightly)
         for number, layer in enumerate(self._layers):
