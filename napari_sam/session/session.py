@@ -291,9 +291,17 @@ class AnnotationSession:
 
     def _on_model_left(self) -> None:
         self.object_in_progress.forget_masks()
+        self._plan_tiles()
         self.prefetch.leave_model()
         self.automatic.leave_model()
         self.batch_prompts.give_up("Another model was chosen")
+
+    def _plan_tiles(self) -> None:
+        """Divide the plane again if the model has other sizes than the one before."""
+        plane, spec = self.embedding.plane, self.embedding.model.choice.spec
+        if plane is not None and spec != self._decoding.spec:
+            tile = self._decoding.replan(plane.pyramid(spec), self._request.view)
+            self.embedding.set_tile(tile)
 
     def _on_embedded(self, embedded: EmbeddedTile) -> None:
         if why := uniform_reason(self.embedding):

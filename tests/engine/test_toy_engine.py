@@ -9,6 +9,7 @@ import pytest
 
 from napari_sam.engine.embeddings import ArrayEmbedding
 from napari_sam.engine.protocols import Engine
+from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import (
     AnnotationSession,
     ArrayPlane,
@@ -111,7 +112,7 @@ def test_four_candidates_one_of_which_is_accepted(session, labels, prompts):
     candidates = decoded(session, prompts)
     assert len(candidates) == len(candidates.iou_predictions) == 4
     assert candidates.logits(3).shape == (128, 128)
-    session.choose(3)
+    session.object_in_progress.choose(3)
     assert iou(whole_mask(candidates, 3), MASKS[1]) > 0.9
     assert session.accept().label_id == 1
     session.wait_until_idle(TIMEOUT_S)
@@ -210,14 +211,14 @@ def test_batch_prompts(session, labels):
 def test_automatic_masks(session):
     plane = session.embedding.plane
     whole = TilePyramid(plane.shape, TOY_SPEC).whole
-    settings = AutomaticRunSettings(
+    settings = AutomaticRunSettings().with_values(
         points_per_side=10, pred_iou_thresh=0, stability_score_thresh=0, max_share=0.5
     )
     session.automatic.start(AutomaticRequest(plane, automatic_tiles(whole, 200), settings))
     session.wait_until_idle(TIMEOUT_S)
     masks = [
         mask.at(np.arange(SHAPE[0]), np.arange(SHAPE[1]))
-        for mask in session.automatic.picture.proposals
+        for mask in session.automatic.picture.masks
     ]
     for disc in MASKS:
         assert max(iou(mask, disc) for mask in masks) > 0.8
@@ -234,3 +235,29 @@ def test_halves_of_different_models_are_refused(engine):
 def test_arrays_of_another_model_are_refused():
     with pytest.raises(ValueError, match="Encode the image again"):
         ArrayEmbedding.from_arrays({"fine": np.zeros((1, 64, 64))}, (9, 9), TOY_SPEC)
+
+
+def test_another_family_of_models_is_chosen_while_an_image_is_shown(remembering_predictor):
+    """Tiles and masks are those of the model in use, whatever the one before had."""
+    pixels, _ = discs((600, 700), {(300, 350): 60})
+    engine = Engine(ToyEncoder(), ToyDecoder())
+
+    def load(choice, runtime):
+        return engine if choice.spec == TOY_SPEC else remembering_predictor
+
+    session = AnnotationSession(load)
+    session.set_image(ImagePlane(pixels), view=(250, 200, 450, 400))
+    session.set_prompts(Prompts(points_xy=((350, 300),), point_labels=(1,)))
+    session.wait_until_idle(TIMEOUT_S)
+    before = session.state.candidates
+    assert len(before) == 3
+    assert before.tile.side == 256
+    for spec, count in ((TOY_SPEC, 4), (SAM_SPEC, 3)):
+        session.set_model(ModelChoice(device="cpu", spec=spec))
+        session.wait_until_idle(TIMEOUT_S)
+        candidates = session.state.candidates
+        assert len(candidates) == count
+        assert candidates.tile == TilePyramid(pixels.shape, spec).at(
+            candidates.tile.level, 350, 300
+        )
+    session.close()

@@ -8,7 +8,7 @@ from typing import Final
 
 from psygnal import Signal
 
-from napari_sam.engine.spec import SAM_SPEC
+from napari_sam.engine.spec import SAM_SPEC, ModelSpec
 from napari_sam.session.decoding.candidates import Candidates, decode
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.preview import HoverPreview
@@ -105,6 +105,18 @@ class Decoding:
         self._pyramid, self._last_tile = pyramid or TilePyramid((1, 1), SAM_SPEC), None
         self.in_sight = self._pyramid.in_sight(view)
         return None if pyramid is None else self.in_sight
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The sizes that the tiles of the plane are planned with."""
+        return self._pyramid.spec
+
+    def replan(self, pyramid: TilePyramid, view: Box | None) -> Tile:
+        """Use other tiles of the same plane; return the tile to embed first."""
+        self.state = replace(self.state, tile=None, is_raised=False)
+        self._pyramid, self._last_tile = pyramid, None
+        self.in_sight = pyramid.in_sight(view)
+        return self.in_sight
 
     def look_at(self, view: Box) -> None:
         """Hear which part of the plane the user sees."""

@@ -88,6 +88,10 @@ class CurrentEmbedding:
         if is_loading and plane is None:
             self._submit_load()
 
+    def set_tile(self, tile: Tile) -> None:
+        """Choose another tile, not yet embedded, for the model that is about to be used."""
+        self.tile, self.embedded = tile, None
+
     def refuse(self, reason: str) -> None:
         """Show why there is no plane."""
         self.set_plane(None, None)
