@@ -83,7 +83,9 @@ def main() -> None:
         replay(content.entries, again)
         replayed_s = time.perf_counter() - began
         print(f"{len(content.lines)} entries: read in {read_s:.2f} s, replayed {replayed_s:.2f} s")
-        same = np.array_equal(labels.array, again.array) and len(labels.book) == len(again.book)
+        same = np.array_equal(labels.array, again.array) and len(labels.registry) == len(
+            again.registry
+        )
         print("the same labels and records" if same else "DIFFERENT")
 
 

@@ -49,7 +49,7 @@ def digest(labels: Labels) -> str:
     """Return by what pixels and records can be compared."""
     whole = tuple(slice(0, length) for length in labels.shape)
     pixels = labels.read(whole).astype(np.uint32).tobytes()
-    records = repr([record_to_json(record) for record in labels.book]).encode()
+    records = repr([record_to_json(record) for record in labels.registry]).encode()
     return hashlib.sha256(pixels + records).hexdigest()
 
 
@@ -105,7 +105,7 @@ class Program:
         layer.paint(tuple(self._random.integers(0, layer.data.shape)), label_id)
 
     def _some(self) -> list[int]:
-        known = [record.label_id for record in self.labels.book]
+        known = [record.label_id for record in self.labels.registry]
         return [int(one) for one in self._random.choice(known, 1)] if known else []
 
     def _note(self) -> None:
@@ -155,7 +155,7 @@ class Run:
         if digest(reported) != self.digests[n_reported]:
             return "what was reported is not what is there"
         replay(entries[n_reported:], reported)
-        there_is = digest(reported) if len(reported.book) else _NOTHING
+        there_is = digest(reported) if len(reported.registry) else _NOTHING
         return "" if there_is == self.restored else "the widget has restored something else"
 
 

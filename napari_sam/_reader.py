@@ -52,7 +52,7 @@ def _layer_of_session(path: Path) -> _FullLayerData:
     scale = saved.info.image.scale
     meta = {
         "name": saved.info.labels_name,
-        "features": _features({record.label_id: record for record in labels.book}),
+        "features": _features({record.label_id: record for record in labels.registry}),
         "metadata": {CLASSES_KEY: classes_to_json(saved.info.classes)},
     }
     if len(scale) == len(saved.shape):

@@ -179,7 +179,7 @@ class Annotating(RuleBasedStateMachine):
             replay(content.entries, restored)
             assert not content.warning
             np.testing.assert_array_equal(restored.array, target.layer.data)
-            assert described(restored.book) == described(target.book)
+            assert described(restored.registry) == described(target.registry)
 
     # What a user does ------------------------------------------------------------------------
 
@@ -278,7 +278,7 @@ class Annotating(RuleBasedStateMachine):
 
     def brushed(self, label_id: int, what: str) -> np.ndarray:
         """Return the pixels that a brush has given to an object, or taken from it."""
-        record = self.widget.binding.target.labels.book.get(label_id)
+        record = self.widget.binding.target.labels.registry.get(label_id)
         pixels = np.zeros(self.labels[self.target].shape, bool)
         for one in getattr(record.brushed, what):
             pixels[one.region] |= one.mask
@@ -404,7 +404,9 @@ class Annotating(RuleBasedStateMachine):
         """Give what was painted with a label_id that comes back another one."""
         labels = self.labels[target]
         for record in conflicts:
-            (label_id,) = [one.label_id for one in edit.labels.target.book if one.uid == record.uid]
+            (label_id,) = [
+                one.label_id for one in edit.labels.target.registry if one.uid == record.uid
+            ]
             assert label_id not in labels
             labels[labels == record.label_id] = label_id
 
@@ -442,7 +444,7 @@ class Annotating(RuleBasedStateMachine):
         self.settle()
 
     def the_numbers_are(self, label_ids: set[int]) -> None:
-        assert {one.label_id for one in self.widget.binding.target.labels.book} == label_ids
+        assert {one.label_id for one in self.widget.binding.target.labels.registry} == label_ids
 
     @rule()
     def take_a_stroke_back(self) -> None:
@@ -512,7 +514,7 @@ class Annotating(RuleBasedStateMachine):
         if not hasattr(self, "widget") or self.widget.binding.target.labels is None:
             return
         labels = np.asarray(self.target.data)
-        records = list(self.widget.binding.target.labels.book)
+        records = list(self.widget.binding.target.labels.registry)
         label_ids = [record.label_id for record in records]
         assert sorted(label_ids) == [n for n in np.unique(labels) if n]
         for record in records:
@@ -533,11 +535,11 @@ def mask_of(candidates, index: int, shape: tuple[int, int]) -> np.ndarray:
     return mask
 
 
-def described(book) -> dict[int, tuple]:
+def described(registry) -> dict[int, tuple]:
     """Return what is known of each object."""
     return {
         one.label_id: (one.start, one.stop, one.area_px, one.class_name, one.score, state, brushed)
-        for one in book
+        for one in registry
         # Masks from before the last click are not written down.
         for state in [one.state and (one.state.prompts, one.state.choice, one.state.tile)]
         for brushed in [[packed(one.brushed.painted), packed(one.brushed.erased)]]
@@ -552,11 +554,11 @@ def conflicts_of(edit, *, is_undone: bool) -> list[ObjectRecord]:
     """Return the objects that have the label_id of one that an edit brings back."""
     if edit is None or edit.labels is None:
         return []
-    changes, book = edit.labels.changes, edit.labels.target.book
+    changes, registry = edit.labels.changes, edit.labels.target.registry
     back = {one.label_id for one in changes if (one.before is not None) == is_undone}
     passing = {one.value for one in edit.labels.strokes} - {one.label_id for one in changes}
     uids = {one.uid for change in changes for one in (change.before, change.after) if one}
-    records = [book.get(label_id) for label_id in sorted(back | passing)]
+    records = [registry.get(label_id) for label_id in sorted(back | passing)]
     return [one for one in records if one is not None and one.uid not in uids]
 
 

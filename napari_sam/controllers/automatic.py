@@ -115,7 +115,7 @@ class AutomaticController:
             self._has_nothing_to_match = True
             return
         try:
-            records = tuple(target.labels.book)
+            records = tuple(target.labels.registry)
         except TargetError as error:
             show_warning(str(error))
             return

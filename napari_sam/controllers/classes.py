@@ -117,16 +117,16 @@ class ClassesController:
             self._colors.close()
             self._colors = None
         if self._target is not None:
-            self._target.book.changed.disconnect(self._on_records_changed)
+            self._target.registry.changed.disconnect(self._on_records_changed)
         if self._features is not None:
             self._features.close()
             self._features = None
         self._target = target
         if target is not None:
             self._classes.ensure(classes_in(target.layer.metadata))
-            target.book.changed.connect(self._on_records_changed)
+            target.registry.changed.connect(self._on_records_changed)
             table, defer = self._classes.table, self._dispatcher.post
-            self._features = FeatureWriter(target.layer, target.book, table, defer)
+            self._features = FeatureWriter(target.layer, target.registry, table, defer)
 
     def _color(self) -> None:
         if self._colors is not None:
@@ -150,7 +150,7 @@ class ClassesController:
 
     def _on_records_changed(self) -> None:
         if self._target is not None:
-            names = {record.class_name for record in self._target.book}
+            names = {record.class_name for record in self._target.registry}
             self._classes.ensure(sorted(name for name in names if name))
         self._show()
 
@@ -167,7 +167,9 @@ class ClassesController:
         if self._is_closed:
             return
         table = self._classes.table
-        counts = Counter(record.class_name for record in self._target.book) if self._target else {}
+        counts = (
+            Counter(record.class_name for record in self._target.registry) if self._target else {}
+        )
         names = [None, *(object_class.name for object_class in table.classes)][: MAX_NUMBERED + 1]
         binding_of = self._binding.shortcuts.binding_of
         keys = {

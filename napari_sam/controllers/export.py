@@ -61,7 +61,7 @@ class ExportController:
         except ExportError as error:
             show_warning(str(error))
             return
-        records, chosen = tuple(target.book), self._formats[title]
+        records, chosen = tuple(target.registry), self._formats[title]
         classes = self._session.classes.table.classes
 
         def work(_: object) -> list[Path]:

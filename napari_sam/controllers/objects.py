@@ -83,11 +83,14 @@ class ObjectTableController:
         Without a selected object, go to the first one.
         """
         self._expand()
-        selected, book = self.table.selected, None if self._target is None else self._target.book
-        if not selected or book is None:
+        selected, registry = (
+            self.table.selected,
+            None if self._target is None else self._target.registry,
+        )
+        if not selected or registry is None:
             self._go_to(self.table.neighbour(1))
             return
-        records = [book.get(label_id) for label_id in selected]
+        records = [registry.get(label_id) for label_id in selected]
         is_new = any(record is not None and not record.reviewed for record in records)
         following = self.table.neighbour(1)  # before the table is sorted again
         self._on_change(selected, "reviewed", is_new)
@@ -122,16 +125,16 @@ class ObjectTableController:
 
     def _follow(self, target: TargetLayer | None) -> None:
         if self._target is not None:
-            self._target.book.changed.disconnect(self._on_records_changed)
+            self._target.registry.changed.disconnect(self._on_records_changed)
         self._target = target
         if target is not None:
-            target.book.changed.connect(self._on_records_changed)
+            target.registry.changed.connect(self._on_records_changed)
 
     def _on_target_changed(self) -> None:
         target = self._binding.target.labels
         self._follow(target)
         self._axes = self._plane_axes()
-        self.table.set_records(() if target is None else target.book, self._axes)
+        self.table.set_records(() if target is None else target.registry, self._axes)
         self._show_count()
 
     def _on_plane_changed(self) -> None:
@@ -154,12 +157,12 @@ class ObjectTableController:
 
     def _on_records_changed(self, label_ids: frozenset[int]) -> None:
         if self._target is not None:
-            book = self._target.book
-            self.table.update_records({label_id: book.get(label_id) for label_id in label_ids})
+            registry = self._target.registry
+            self.table.update_records({label_id: registry.get(label_id) for label_id in label_ids})
             self._show_count()
 
     def _show_count(self) -> None:
-        count = 0 if self._target is None else len(self._target.book)
+        count = 0 if self._target is None else len(self._target.registry)
         self.section.set_title(f"Object table: {counted(count)}")
 
     def _on_reopen(self, label_id: int) -> None:

@@ -107,7 +107,7 @@ class RestoreController:
             layer.name = content.labels_name or layer.name
             self._recorder.keep(target, reference, journal)
             self._binding.objects.attempt(lambda: self._binding.target.add(layer, target, image))
-            show_info(f"Restored {counted(len(target.book))} into '{layer.name}'.")
+            show_info(f"Restored {counted(len(target.registry))} into '{layer.name}'.")
             if content.warning:
                 show_warning(content.warning)
             self._end(image)

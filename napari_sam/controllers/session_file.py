@@ -82,7 +82,7 @@ class SessionFileController:
         if image is None or target is None:
             show_warning("There is nothing to save yet: open an image first.")
             return
-        records, finest = tuple(target.book), levels(image)[0]
+        records, finest = tuple(target.registry), levels(image)[0]
         classes = self._session.classes.table.classes
         info = SessionInfo(
             reference_of(image), target.layer.name, classes, self._unfinished_object()
@@ -94,7 +94,7 @@ class SessionFileController:
 
         def on_done(_: None) -> None:
             # Records are immutable, so the same records stand for the same pixels.
-            if tuple(target.book) != records and not target.is_gone:
+            if tuple(target.registry) != records and not target.is_gone:
                 self.save(path)
                 return
             self._recorder.mark_saved(target)
@@ -173,9 +173,8 @@ class SessionFileController:
             if saved.info.unfinished is not None and image is self._binding.plane.image:
                 self._continue(saved.info.unfinished, image)
             self._end()
-            show_info(
-                f"Loaded {counted(len(target.book))} from {saved.path.name} into '{layer.name}'."
-            )
+            loaded = counted(len(target.registry))
+            show_info(f"Loaded {loaded} from {saved.path.name} into '{layer.name}'.")
 
         self._begin(
             lambda job: replay(saved.content.read_entries(job.report), target),

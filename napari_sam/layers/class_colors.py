@@ -47,13 +47,13 @@ class ClassColors:
         self._original = target.layer.colormap
         self._is_due = self._is_closed = False
         self._show()
-        target.book.changed.connect(self._on_changed)
+        target.registry.changed.connect(self._on_changed)
         table.changed.connect(self._on_changed)
 
     def close(self) -> None:
         """Restore the layer's colours; a colormap that the user has set since stays."""
         self._is_closed = True
-        self._target.book.changed.disconnect(self._on_changed)
+        self._target.registry.changed.disconnect(self._on_changed)
         self._table.changed.disconnect(self._on_changed)
         if not self._target.is_gone and self._target.layer.colormap is self._colormap:
             _set(self._target.layer, self._original)
@@ -74,7 +74,7 @@ class ClassColors:
 
     def _show(self) -> None:
         colors = {object_class.name: object_class.color for object_class in self._table.classes}
-        records = list(self._target.book)
+        records = list(self._target.registry)
         self._colormap = _colormap(records, colors)
         _set(self._target.layer, self._colormap)
 

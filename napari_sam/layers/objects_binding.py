@@ -124,6 +124,6 @@ class ObjectsBinding:
     def go_to(self, label_id: int) -> None:
         """Show an object of the target in the middle of the window."""
         labels = self._target.labels
-        record = None if labels is None else labels.book.get(label_id)
+        record = None if labels is None else labels.registry.get(label_id)
         if labels is not None and record is not None:
             show_box(self._viewer, labels.layer, record.start, record.stop)

@@ -54,7 +54,7 @@ class TargetLayer:
         self.is_gone = False
         """Whether the user deleted the layer."""
         self._defer = defer
-        self._book = _REGISTRIES.setdefault(layer, ObjectRegistry())
+        self._registry = _REGISTRIES.setdefault(layer, ObjectRegistry())
         self._largest_painted = 0
         if not is_empty:
             self._scan()
@@ -89,10 +89,10 @@ class TargetLayer:
         return "" if layer is None else str(layer.name)
 
     @property
-    def book(self) -> ObjectRegistry:
+    def registry(self) -> ObjectRegistry:
         """The registry of the objects, up to date."""
         self.recount()
-        return self._book
+        return self._registry
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -125,7 +125,7 @@ class TargetLayer:
 
     def max_label_id(self) -> int:
         """Return the largest label_id in the layer."""
-        return max(self._largest_painted, self._book.largest_label_id)
+        return max(self._largest_painted, self._registry.largest_label_id)
 
     def pixel_area(self, row_axis: int, column_axis: int) -> tuple[float, str]:
         """Return the area of a pixel along two axes, and its unit; 1 and "" without a unit."""
@@ -148,13 +148,13 @@ class TargetLayer:
         """Register the objects in the layer; details from before are kept."""
         records = []
         for record in self._scanned():
-            before = self._book.get(record.label_id)
+            before = self._registry.get(record.label_id)
             if before is not None:
                 record = replace(
                     before, start=record.start, stop=record.stop, area_px=record.area_px
                 )
             records.append(record)
-        self._book.replace_all(records)
+        self._registry.replace_all(records)
 
     def _on_data(self) -> None:
         """Register the objects in other data; records of objects at the same pixels stay.
@@ -165,9 +165,9 @@ class TargetLayer:
         self._strokes.take()
         records = []
         for record in self._scanned():
-            before = self._book.get(record.label_id)
+            before = self._registry.get(record.label_id)
             records.append(before if before is not None and _is_alike(before, record) else record)
-        self._book.replace_all(records)
+        self._registry.replace_all(records)
         self.replaced.emit()
 
     def _scanned(self) -> list[ObjectRecord]:
@@ -186,8 +186,8 @@ class TargetLayer:
         masks = painted.masks()
         if not masks:
             return
-        changes = updated_records(self, self._book, masks, painted.label_ids, painted.n_gained)
-        self._book.apply(tuple(changes))
+        changes = updated_records(self, self._registry, masks, painted.label_ids, painted.n_gained)
+        self._registry.apply(tuple(changes))
         self.painted.emit(tuple(masks), tuple(changes))
 
 

@@ -131,27 +131,27 @@ class FeatureWriter:
     def __init__(
         self,
         layer: Labels,
-        book: ObjectRegistry,
+        registry: ObjectRegistry,
         table: ClassTable,
         defer: Callable[[Callable[[], None]], None],
     ) -> None:
-        self._layer, self._book, self._table, self._defer = layer, book, table, defer
+        self._layer, self._registry, self._table, self._defer = layer, registry, table, defer
         self._is_due = False
         self._said = _SAID.setdefault(layer, {name: set() for name in _COLUMNS})
-        self._changed = {record.label_id for record in book}
+        self._changed = {record.label_id for record in registry}
         self._note_said()
-        book.changed.connect(self._on_records_changed)
+        registry.changed.connect(self._on_records_changed)
         table.changed.connect(self._on_changed)
 
     def close(self) -> None:
         """Write pending changes, and stop following the records."""
-        self._book.changed.disconnect(self._on_records_changed)
+        self._registry.changed.disconnect(self._on_records_changed)
         self._table.changed.disconnect(self._on_changed)
         self._write()
 
     def _note_said(self) -> None:
         for label_id in self._changed:
-            record = self._book.get(label_id)
+            record = self._registry.get(label_id)
             for name, is_said in _IS_SAID.items():
                 if record is not None and is_said(record):
                     self._said[name].add(label_id)
@@ -171,7 +171,7 @@ class FeatureWriter:
             return
         self._is_due = False
         self._note_said()
-        self._layer.features = _merged(self._layer.features, self._book, self._said)
+        self._layer.features = _merged(self._layer.features, self._registry, self._said)
         self._layer.metadata[CLASSES_KEY] = classes_to_json(self._table.classes)
 
 

@@ -92,13 +92,13 @@ def test_all_masks_are_filtered_accepted_and_undone(opened):
 
     press(widget, panel.results.accept_all)
     target = widget.binding.target.labels
-    kept = len(target.book)
+    kept = len(target.registry)
     assert kept == len(np.unique(target.layer.data)) - 1 > 5
     assert len(layer.features) == count - kept  # those below others as a whole are still there
-    assert all(record.stability >= 0.85 for record in target.book)
+    assert all(record.stability >= 0.85 for record in target.registry)
     widget.binding.objects.undo()
     widget.wait_until_idle(TIMEOUT_S)
-    assert len(target.book) == 0
+    assert len(target.registry) == 0
     assert len(layer.features) == count
     press(widget, panel.results.discard)
     assert automatic_layers(viewer) == []
@@ -112,7 +112,7 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     assert "no objects yet" in panel.results.outcome.text()
     press(widget, panel.results.next)
     press(widget, panel.results.accept)
-    (record,) = widget.binding.target.labels.book
+    (record,) = widget.binding.target.labels.registry
     panel.form.fields["points_per_side"].setValue(8)
     press(widget, panel.run.remaining)
     (layer,) = automatic_layers(viewer)
@@ -130,7 +130,7 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     press_key(layer, "C")
     press_key(layer, "C")
     widget.wait_until_idle(TIMEOUT_S)
-    assert len(widget.binding.target.labels.book) == 3
+    assert len(widget.binding.target.labels.registry) == 3
     assert len(layer.features) == count - 3
     assert panel.results.restore_rejected.text() == "Restore 1 rejected"
     layer.undo()
@@ -158,7 +158,7 @@ def test_what_was_found_survives_another_image_and_goes_with_its_own(opened):
     widget.binding.set_image(viewer.layers["coins"])
     widget.wait_until_idle(TIMEOUT_S)
     press(widget, panel.results.accept_all)
-    assert len(widget.binding.target.labels.book) > 5
+    assert len(widget.binding.target.labels.registry) > 5
     viewer.layers.remove("coins")
     widget.wait_until_idle(TIMEOUT_S)
     assert automatic_layers(viewer) == []
@@ -190,7 +190,7 @@ def test_layers_may_be_deleted_in_the_middle_of_a_run(opened, deleted):
     assert not widget.session.automatic.state.is_running
     if deleted == "target":
         press(widget, panel.results.accept_all)
-        assert len(widget.binding.target.labels.book) > 5
+        assert len(widget.binding.target.labels.registry) > 5
     else:
         assert automatic_layers(viewer) == []
         assert panel.run.whole.isEnabled() == (deleted == "found")

@@ -25,7 +25,7 @@ def run(widget):
     widget.wait_until_idle(TIMEOUT_S)
     widget.controllers.batch_prompts.panel._start.click()
     widget.wait_until_idle(TIMEOUT_S)
-    return widget.binding.target.labels.book
+    return widget.binding.target.labels.registry
 
 
 def test_boxes_and_points_of_layers_become_objects(make_widget):
@@ -40,8 +40,8 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     widget.wait_until_idle(TIMEOUT_S)
     assert many.panel._about.text() == "4 objects in the layer."
     assert many.panel._start.text() == "Segment 4 objects"
-    book = run(widget)
-    assert [record.class_name for record in sorted(book, key=lambda one: one.label_id)] == [
+    registry = run(widget)
+    assert [record.class_name for record in sorted(registry, key=lambda one: one.label_id)] == [
         *("a", "b", "a", "b")
     ]
     target = widget.binding.target.layer
@@ -50,11 +50,11 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     assert not many.panel._progress.isVisibleTo(many.panel)
     assert target not in combo.layers
     combo._combo.native.setCurrentText("clicks")
-    book = run(widget)
+    registry = run(widget)
     assert target.data[126, 102] == 9
-    assert len(book) in (5, 6, 7, 8, 9)  # what lies on the others keeps what is left to it
+    assert len(registry) in (5, 6, 7, 8, 9)  # what lies on the others keeps what is left to it
     widget.binding.objects.undo()
-    assert len(book) == 4
+    assert len(registry) == 4
     viewer.layers.remove("clicks")
     assert many.panel._start.isEnabled() is False
 
@@ -72,13 +72,13 @@ def test_files_and_labels_and_what_cannot_be_used(make_widget, tmp_path):
     )
     many = widget.controllers.batch_prompts
     many.panel.file_chosen.emit(file)
-    book = run(widget)
-    assert [record.class_name for record in book] == ["coin"] * 4
+    registry = run(widget)
+    assert [record.class_name for record in registry] == ["coin"] * 4
     from_boxes = widget.binding.target.layer.data > 0
     widget.binding.objects.undo()
     many.use_layer(viewer.layers["rough"])
-    book = run(widget)
-    assert len(book) == 4
+    registry = run(widget)
+    assert len(registry) == 4
     refined = widget.binding.target.layer.data > 0
     assert (refined & from_boxes).sum() / (refined | from_boxes).sum() > 0.85
     np.testing.assert_array_equal(viewer.layers["rough"].data, rough)
@@ -128,7 +128,7 @@ def test_prompts_are_used_where_they_were_read_and_a_start_is_not_forgotten(make
     many._count()  # as folding and unfolding does
     gate.set()
     widget.wait_until_idle(TIMEOUT_S)
-    assert {record.start[0] for record in widget.binding.target.labels.book} == {0}
+    assert {record.start[0] for record in widget.binding.target.labels.registry} == {0}
 
     gate.clear()
     many._count()

@@ -37,11 +37,11 @@ def press_in_table(qtbot, table, key, modifier=Qt.KeyboardModifier.NoModifier) -
 
 
 def classes_of(widget):
-    return {one.label_id: one.class_name for one in widget.binding.target.labels.book}
+    return {one.label_id: one.class_name for one in widget.binding.target.labels.registry}
 
 
 def reviewed(widget):
-    return {one.label_id for one in widget.binding.target.labels.book if one.reviewed}
+    return {one.label_id for one in widget.binding.target.labels.registry if one.reviewed}
 
 
 def test_number_keys_are_about_rows_then_a_reopened_object_then_the_next_one(opened, qtbot):

@@ -72,7 +72,7 @@ def test_every_format_is_written_and_what_can_be_read_comes_back(opened, said, t
     assert said[-1] == f"2 objects imported from {path.name}."
     np.testing.assert_array_equal(layer.data > 0, before > 0)
     assert len(np.unique(layer.data)) == 3
-    records = sorted(widget.binding.target.labels.book, key=lambda record: record.start)
+    records = sorted(widget.binding.target.labels.registry, key=lambda record: record.start)
     if suffix != ".npy":
         assert {record.class_name for record in records} == {"Münze"}
     if title.startswith("Semantic"):
@@ -275,7 +275,7 @@ def test_naparis_own_dialogs_keep_what_is_known_of_objects(opened, tmp_path, nam
     widget.session.classes.remove("Münze")
     (opened_again,) = viewer.open(str(tmp_path / name), plugin=PLUGIN)
     widget.binding.target.set_layer(opened_again)
-    records = {record.label_id: record for record in widget.binding.target.labels.book}
+    records = {record.label_id: record for record in widget.binding.target.labels.registry}
     assert {record.class_name for record in records.values()} == {"Münze"}
     assert (records[3].reviewed, records[3].note) == (False, "n")
     assert (records[7].reviewed, records[7].note) == (True, "nochmal\nansehen 核")

@@ -189,7 +189,7 @@ def test_cells_are_edited(opened):
     assert model.setData(model.index(1, 7), " look again ", Qt.ItemDataRole.EditRole)
     checked = Qt.CheckState.Checked
     assert model.setData(model.index(1, 2), checked, Qt.ItemDataRole.CheckStateRole)
-    record = widget.binding.target.labels.book.get(2)
+    record = widget.binding.target.labels.registry.get(2)
     assert (record.note, record.reviewed) == ("look again", True)
     assert table._progress.text() == "1 of 3 reviewed"
     assert not model.setData(model.index(1, 0), 9, Qt.ItemDataRole.EditRole)

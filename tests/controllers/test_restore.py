@@ -69,7 +69,7 @@ def accept_at(viewer, widget, *places):
 
 def known(widget):
     """All of the objects, in a form that can be compared; states without logits."""
-    return [comparable(one) for one in widget.binding.target.labels.book]
+    return [comparable(one) for one in widget.binding.target.labels.registry]
 
 
 def paint(layer, rc, label_id):
@@ -96,7 +96,7 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
         step()
         widget.wait_until_idle(TIMEOUT_S)
     assert labels.data[200, 300] == 9
-    assert widget.binding.target.labels.book.get(2).start > (20, 0)
+    assert widget.binding.target.labels.registry.get(2).start > (20, 0)
     widget.session.objects.remove([3])
     widget.binding.objects.undo()
     labels.name = "renamed"
@@ -318,4 +318,4 @@ def test_a_disk_that_is_full_warns_once_and_stops_nobody(make_widget, said, monk
     with monkeypatch.context() as patched:
         patched.setattr(Journal, "record", lambda *_: 1 / 0)
         accept_at(viewer, widget, PLACES[2])
-    assert len(widget.binding.target.labels.book) == 3
+    assert len(widget.binding.target.labels.registry) == 3

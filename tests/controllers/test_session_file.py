@@ -54,7 +54,7 @@ def accept_at(viewer, widget, *places):
 
 def known(widget):
     """All of the objects, in a form that can be compared; states without logits."""
-    return [comparable(one) for one in widget.binding.target.labels.book]
+    return [comparable(one) for one in widget.binding.target.labels.registry]
 
 
 def click_at(viewer, widget, place):
@@ -110,7 +110,7 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     assert widget.session.state.chosen == 1
     assert len(viewer.layers["SAM points"].data) == 2
     widget.binding.objects.accept()  # replaces the object that was reopened on the other computer
-    assert [one.label_id for one in widget.binding.target.labels.book] == [2, 1]
+    assert [one.label_id for one in widget.binding.target.labels.registry] == [2, 1]
     widget.binding.objects.undo()
     np.testing.assert_array_equal(widget.binding.target.layer.data, pixels)
     moved.rename(tmp_path)

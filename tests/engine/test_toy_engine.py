@@ -141,7 +141,7 @@ def test_no_mask_prompt_for_a_model_that_takes_none(session, engine, monkeypatch
 def test_a_reopened_object_starts_from_its_region(session, labels, engine):
     labels[MASKS[2]] = 5
     target = ArrayPlane(labels)
-    target.labels.book.replace_all(find_objects(target.labels))
+    target.labels.registry.replace_all(find_objects(target.labels))
     session.set_target(target)
     session.objects.reopen(5)
     session.wait_until_idle(TIMEOUT_S)

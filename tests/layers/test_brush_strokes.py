@@ -63,7 +63,7 @@ def test_every_way_to_paint_is_followed(layer, monkeypatch, max_measured_px):
         soon.pop()()
         soon.clear()
         assert sum(sizes) < 3 * SIDE**2
-        assert places(target.book) == places(find_objects(ArrayLabels(layer.data)))
+        assert places(target.registry) == places(find_objects(ArrayLabels(layer.data)))
     target.close()
 
 
@@ -85,7 +85,7 @@ def test_a_dab_on_what_extends_through_a_volume_costs_what_it_changes(monkeypatc
     def follow():
         while soon:
             soon.pop(0)()
-        assert places(target.book) == places(find_objects(ArrayLabels(layer.data)))
+        assert places(target.registry) == places(find_objects(ArrayLabels(layer.data)))
 
     def drag(value, *places_rc):
         with layer.block_history():
@@ -110,10 +110,10 @@ def test_a_dab_on_what_extends_through_a_volume_costs_what_it_changes(monkeypatc
     layer.brush_size = 250
     drag(0, (39, 200, 200))  # the box ends at the next of its pixels, far away
     follow()
-    assert target.book.get(1).stop[0] == 4
+    assert target.registry.get(1).stop[0] == 4
     drag(0, (3, 100, 100), (0, 50, 50))
     follow()
-    assert len(target.book) == 0
+    assert len(target.registry) == 0
     target.close()
 
 
@@ -123,16 +123,16 @@ def test_what_is_written_while_a_stroke_goes_on_is_counted_once(monkeypatch):
     layer.data[10:40, 10:40] = 1
     soon = []
     target = TargetLayer(layer, soon.append)
-    one = target.book.get(1)
+    one = target.registry.get(1)
     with layer.block_history():
         layer.brush_size = 5
         layer.paint((60, 60), 1)
         region = (slice(0, 100), slice(0, 100))
         target.write(region, np.where(layer.data == 1, 1, 2))
-        changes = remeasured(target, target.book, 1, (0, 0), (100, 100))
-        target.book.apply(tuple(changes))
-        assert target.book.get(1).area_px > one.area_px
+        changes = remeasured(target, target.registry, 1, (0, 0), (100, 100))
+        target.registry.apply(tuple(changes))
+        assert target.registry.get(1).area_px > one.area_px
     for action in soon:
         action()
-    assert target.book.get(1).area_px == np.count_nonzero(layer.data == 1)
+    assert target.registry.get(1).area_px == np.count_nonzero(layer.data == 1)
     target.close()

@@ -19,8 +19,10 @@ from napari_sam.session.objects.records import RecordChange
 
 
 def classed(target, *label_ids):
-    before = [target.book.get(label_id) for label_id in label_ids]
-    target.book.apply(tuple(RecordChange(one, replace(one, class_name="cell")) for one in before))
+    before = [target.registry.get(label_id) for label_id in label_ids]
+    target.registry.apply(
+        tuple(RecordChange(one, replace(one, class_name="cell")) for one in before)
+    )
 
 
 @pytest.mark.skipif(find_spec("numba") is None, reason="napari maps large numbers with numba")

@@ -43,7 +43,7 @@ def test_a_reopened_widget_goes_on_with_the_target_of_the_one_before(
     target = accept_at(viewer, widget, COIN_RC)
     target.name = coins.name = "renamed"
     widget.session.objects.update([1], class_name="coin", note="worn", reviewed=True)
-    before = widget.binding.target.labels.book.get(1)
+    before = widget.binding.target.labels.registry.get(1)
     widget.close()
     target.data[COIN_RC[0] - 1, COIN_RC[1]] = 0  # what nobody follows
 
@@ -55,7 +55,7 @@ def test_a_reopened_widget_goes_on_with_the_target_of_the_one_before(
         again.binding.set_image(coins)
         again.wait_until_idle(TIMEOUT_S)
         assert again.binding.target.layer is target
-        (record,) = again.binding.target.labels.book
+        (record,) = again.binding.target.labels.registry
         assert vars(record) == {**vars(before), "area_px": before.area_px - 1}
         accept_at(viewer, again, OTHER_COIN_RC)
         assert target.data[COIN_RC] == 1
@@ -96,7 +96,7 @@ def test_undo_leaves_a_deleted_target_alone_and_says_so(make_widget, coins):
     for step in (widget.binding.objects.undo, widget.binding.objects.redo):
         step()
         np.testing.assert_array_equal(target.data, before)
-        assert "is gone" in messages()[-1]
+        assert "was deleted" in messages()[-1]
     assert widget.binding.target._followed == {}
 
 
@@ -129,7 +129,7 @@ def test_objects_that_are_being_written_when_the_widget_is_closed_are_known(make
     widget.session.objects.add(records)
     followed = widget.binding.target.labels
     widget.close()
-    known = {one.label_id: one.class_name for one in followed.book}
+    known = {one.label_id: one.class_name for one in followed.registry}
     assert set(known) == set(np.unique(target.data)) - {0}
     cells = [label_id for label_id, name in known.items() if name == "cell"]
     assert len(cells) > 500

@@ -30,13 +30,13 @@ def test_records_are_what_the_features_say_and_go_back_into_them():
             "mine": [3, 4, 5],
         }
     )
-    one, two = target.book.get(1), target.book.get(2)
+    one, two = target.registry.get(1), target.registry.get(2)
     assert (one.class_name, one.score) == (None, None)
     assert (two.class_name, two.score, two.reviewed, two.note) == ("cell", 0.5, False, "")
     table, waiting = ClassTable(), []
-    writer = FeatureWriter(layer, target.book, table, waiting.append)
+    writer = FeatureWriter(layer, target.registry, table, waiting.append)
     table.ensure(["cell"])
-    target.book.apply((RecordChange(two, None),))
+    target.registry.apply((RecordChange(two, None),))
     assert len(waiting) == 1  # many changes, one writing
     waiting.pop()()
     features = layer.features.set_index("index")
@@ -56,15 +56,15 @@ def test_features_of_others_are_no_reason_to_fail():
         pd.DataFrame({"index": [1, 1.5, "2"], "score": [np.inf, 0.5, ""], "reviewed": [[], {}, 0]}),
     ):
         layer, target = opened(features)
-        assert len(target.book) == 2
+        assert len(target.registry) == 2
         table = ClassTable()
         for _ in range(2):
-            table.ensure(record.class_name for record in target.book)
+            table.ensure(record.class_name for record in target.registry)
         layer.metadata[CLASSES_KEY] = 3
         assert classes_in(layer.metadata) == ()
-        one = target.book.get(1)
-        writer = FeatureWriter(layer, target.book, table, lambda action: action())
-        target.book.apply((RecordChange(one, replace(one, note="n")),))
+        one = target.registry.get(1)
+        writer = FeatureWriter(layer, target.registry, table, lambda action: action())
+        target.registry.apply((RecordChange(one, replace(one, note="n")),))
         writer.close()
         assert features_of(layer.features)[1]["note"] == "n"
     table.ensure(["x\ny", "x\ny"])
@@ -85,14 +85,14 @@ def test_reviewed_is_what_says_so():
         (np.True_, True),
     ):
         _, target = opened({"index": [1], "reviewed": [said]})
-        assert target.book.get(1).reviewed is is_reviewed, said
+        assert target.registry.get(1).reviewed is is_reviewed, said
 
 
 def test_without_an_index_the_row_is_the_number():
     layer, target = opened({"mine": [0, 10, 20]})
-    writer = FeatureWriter(layer, target.book, ClassTable(), lambda action: action())
-    one = target.book.get(1)
-    target.book.apply((RecordChange(one, one),))
+    writer = FeatureWriter(layer, target.registry, ClassTable(), lambda action: action())
+    one = target.registry.get(1)
+    target.registry.apply((RecordChange(one, one),))
     assert list(layer.features["mine"]) == [0, 10, 20]
     assert list(layer.features["index"]) == [0, 1, 2]
     writer.close()
@@ -105,21 +105,21 @@ def test_columns_of_others_are_read_by_row_and_what_cannot_be_read_stays():
         "area": [0, 4, 4, 9],
     }
     layer, target = opened(pd.DataFrame(theirs))
-    one, two = target.book.get(1), target.book.get(2)
+    one, two = target.registry.get(1), target.registry.get(2)
     assert (one.class_name, one.score) == ("cell", None)
     assert (two.class_name, two.score) == ("dust", 0.5)
-    writer = FeatureWriter(layer, target.book, ClassTable(), lambda action: action())
-    target.book.apply((RecordChange(one, replace(one, note="worn")),))
+    writer = FeatureWriter(layer, target.registry, ClassTable(), lambda action: action())
+    target.registry.apply((RecordChange(one, replace(one, note="worn")),))
     assert {name: list(layer.features[name]) for name in theirs} == theirs
     assert layer.features["note"][1] == "worn"
-    one = target.book.get(1)
-    target.book.apply((RecordChange(one, replace(one, class_name=None, score=0.0)),))
+    one = target.registry.get(1)
+    target.registry.apply((RecordChange(one, replace(one, class_name=None, score=0.0)),))
     assert list(layer.features["class"]) == ["background", "", "dust", "of no object"]
     assert list(layer.features["score"]) == ["none", 0.0, 0.5, 0]
     writer.close()
     # Known to the next writer, too: what was said of an object goes with it.
-    writer = FeatureWriter(layer, target.book, ClassTable(), lambda action: action())
-    target.book.apply((RecordChange(target.book.get(1), None), RecordChange(two, None)))
+    writer = FeatureWriter(layer, target.registry, ClassTable(), lambda action: action())
+    target.registry.apply((RecordChange(target.registry.get(1), None), RecordChange(two, None)))
     assert {"worn", "dust"}.isdisjoint({*layer.features["class"], *layer.features["note"]})
     assert layer.features["class"][0] == "background"
     writer.close()

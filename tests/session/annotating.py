@@ -90,7 +90,7 @@ class Annotator:
         return self.do(self.editing.accept, new, state, (Shown(), 0))
 
     def change(self, kind: float) -> int:
-        known = list(self.labels.book)
+        known = list(self.labels.registry)
         if len(known) < 2:
             return self.n_entries
         chosen = [known[int(n)] for n in self.random.choice(len(known), 2, replace=False)]
@@ -102,20 +102,20 @@ class Annotator:
         return self.do(self.editing.change, [RecordChange(chosen[0], noted)], ObjectState())
 
     def paint(self) -> int:
-        book = self.labels.book
+        registry = self.labels.registry
         start = tuple(int(self.random.integers(0, n - 20)) for n in SHAPE)
         stop = tuple(n + 9 for n in start)
         where = tuple(slice(*span) for span in zip(start, stop, strict=True))
         touched = {int(n) for n in np.unique(self.labels.array[where])}
-        new = int(self.random.integers(0, book.largest_label_id + 2))
+        new = int(self.random.integers(0, registry.largest_label_id + 2))
         self.labels.array[where][::2] = new
         painted = PaintedPixels()
         mask = np.zeros((9, 9), np.bool_)
         mask[::2] = True
         painted.add(start, mask, {*touched, new})
         masks = painted.masks()
-        changes = updated_records(self.labels, book, masks, painted.label_ids)
-        book.apply(tuple(changes))
+        changes = updated_records(self.labels, registry, masks, painted.label_ids)
+        registry.apply(tuple(changes))
         self.n_entries += 1
         if self.journal is not None:
             self.journal.record_paint(masks, changes)

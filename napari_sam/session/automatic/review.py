@@ -182,7 +182,7 @@ class AutomaticReview:
         """Follow the objects of the current target."""
         target = self._editing.target
         try:
-            self._follow(None if target is None else target.labels.book)
+            self._follow(None if target is None else target.labels.registry)
         except TargetError:
             self._follow(None)
         self._update()

@@ -119,7 +119,7 @@ class MaskWriter:
                 raise TargetError("Another target was chosen meanwhile: no masks were accepted.")
             if not records:
                 raise TargetError("No masks were accepted: they lie on other objects.")
-            self.accepted.add(batch.states, target.labels.book)
+            self.accepted.add(batch.states, target.labels.registry)
             self._editing.add(records, self._decoding.state, on_added, target)
         except TargetError as error:
             self._on_failed(error)

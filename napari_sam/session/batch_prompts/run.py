@@ -188,7 +188,7 @@ class BatchPrompting:
             raise TargetError(msg)
         in_use = self._editing.target
         is_elsewhere = in_use is None or in_use.labels is not labels
-        first = free_label_ids(labels, labels.book)
+        first = free_label_ids(labels, labels.registry)
         best_first = sorted(found.objects, key=lambda one: one.predicted_iou, reverse=True)
         if self._editing.overlap is Overlap.REPLACE:
             best_first.reverse()  # whoever comes last keeps all of its pixels

@@ -59,7 +59,7 @@ class Journal:
         self, reference: ImageReference, labels: Labels, folder: Path | None = None
     ) -> None:
         self._reference, self._labels = reference, labels
-        self._registry = labels.book  # which may not be asked for on any thread
+        self._registry = labels.registry  # which may not be asked for on any thread
         self._folder = journals_folder() if folder is None else folder
         self._writer = EntryWriter(reference, labels)
         self._buffer: list[Entry] | None = None

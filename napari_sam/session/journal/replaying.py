@@ -119,7 +119,7 @@ def replay(entries: Iterable[dict[str, Any]], labels: Labels) -> None:
             records.pop(record["label_id"], None)
             records[record["label_id"]] = marshal.dumps(record)
     canvas.flush()
-    registry = labels.book
+    registry = labels.registry
     registry.reserve(max(records, default=0))
     registry.apply(
         tuple(

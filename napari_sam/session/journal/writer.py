@@ -34,7 +34,7 @@ class EntryWriter:
     def resume(self, path: Path, sound_bytes: int, classes: Classes) -> None:
         """Continue a journal that was replayed into the labels."""
         self.lines = AppendedLines(path, sound_bytes)
-        self._label_ids = {record.label_id for record in self._labels.book}
+        self._label_ids = {record.label_id for record in self._labels.registry}
         self._classes = self._written_classes = classes
 
     def use_file(self, path: Path | None) -> None:

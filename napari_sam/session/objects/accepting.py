@@ -39,7 +39,7 @@ def accepted_object(
     """Return the object to write when a candidate is accepted."""
     replaced = None
     if state.reopened is not None:
-        replaced = current_record(state.reopened, plane.labels.book)
+        replaced = current_record(state.reopened, plane.labels.registry)
     accepted = replace(state.with_choice(index), reopened=None)
     before = replaced or ObjectRecord(0, (), (), 0, class_name=class_name)
     ranking = candidates.ranking

@@ -70,7 +70,7 @@ class ClassEditing:
 
     def _records(self) -> Iterable[ObjectRecord]:
         target = self._editing.target
-        return () if target is None else target.labels.book
+        return () if target is None else target.labels.registry
 
     def _change(self, classes: Classes, old: str | None = None, new: str | None = None) -> None:
         """Replace the classes, and move the objects of one class to another or to none."""
@@ -86,7 +86,7 @@ class ClassEditing:
 
     def _warn_of_other_targets(self, name: str | None) -> None:
         """Warn of objects in other targets that still have a class: it comes back with them."""
-        registries = (labels.book for labels in self._editing.other_labels if name)
+        registries = (labels.registry for labels in self._editing.other_labels if name)
         n_objects = sum(record.class_name == name for objects in registries for record in objects)
         if n_objects:
             have = "has" if n_objects == 1 else "have"

@@ -154,7 +154,7 @@ class Editing:
         example = None if candidates.ranking is None else candidates.ranking.example(chosen)
         edit = Edit(state, ObjectState(), self.plane_id, example=example)
         push = self.history.push_accepted_click if with_click else self.history.push
-        registry = target.labels.book
+        registry = target.labels.registry
 
         def work() -> _Written:
             return _written(plan_object(target, new, overlap, registry))
@@ -207,7 +207,7 @@ class Editing:
         """
         self._check_idle()
         labels, overlap = (into or self.check_free()).labels, self.overlap
-        registry = labels.book
+        registry = labels.registry
 
         def push(edit: Edit) -> None:
             self.history.push(edit)
@@ -304,7 +304,7 @@ class Editing:
         verb = "undo" if is_undone else "redo"
         for record in edit.labels.conflicts(is_undone=is_undone):
             try:
-                label_id = free_label_ids(labels, labels.book)
+                label_id = free_label_ids(labels, labels.registry)
             except TargetError as error:
                 msg = f"Cannot {verb}: {error}"
                 raise TargetError(msg) from error
@@ -328,7 +328,7 @@ class Editing:
             self._restore_labels(edit, labels, direction)
         if edit.classes is not None and self.target is not None:
             with suppress(TargetError):  # a target that no longer fits is reported elsewhere
-                self._register_classes(self.target.labels.book)
+                self._register_classes(self.target.labels.registry)
         self.restored.emit(edit, state)
         self.changed.emit()
 

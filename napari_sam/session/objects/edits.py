@@ -172,7 +172,7 @@ class LabelsEdit:
 
         The history does not know brush strokes; this way it restores them with the edit.
         """
-        registry = self.target.book
+        registry = self.target.registry
         changes = tuple(_rebased(change, registry, is_undone) for change in self.changes)
         return replace(
             self, changes=tuple(change for change in changes if change.before or change.after)
@@ -180,7 +180,7 @@ class LabelsEdit:
 
     def conflicts(self, *, is_undone: bool) -> list[ObjectRecord]:
         """Return the objects, painted since, whose label_ids it needs to be undone or redone."""
-        registry = self.target.book
+        registry = self.target.registry
         uids: set[int] = set()
         label_ids = {stroke.value for stroke in self.strokes}
         for change in self.changes:

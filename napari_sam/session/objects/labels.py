@@ -32,7 +32,7 @@ class Labels(Protocol):
         """Their name, empty if unknown; may be read on any thread."""
 
     @property
-    def book(self) -> ObjectRegistry:
+    def registry(self) -> ObjectRegistry:
         """The records of the objects."""
 
     @property
@@ -120,7 +120,7 @@ class ArrayLabels:
             raise TargetError(msg)
         self.array = array
         self.name = ""
-        self.book = ObjectRegistry()
+        self.registry = ObjectRegistry()
         self.is_gone = False
 
     @property

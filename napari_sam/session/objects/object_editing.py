@@ -125,7 +125,7 @@ class ObjectEditing:
         if reopened is None or target is None:
             return None
         with suppress(TargetError):  # a target that no longer fits is reported when written to
-            record = current_record(reopened, target.labels.book)
+            record = current_record(reopened, target.labels.registry)
             return None if record is None else record.label_id
         return None
 
@@ -141,7 +141,7 @@ class ObjectEditing:
         self._continue_with(state)
 
     def _record(self, label_id: int) -> ObjectRecord:
-        record = self._editing.check_free().labels.book.get(label_id)
+        record = self._editing.check_free().labels.registry.get(label_id)
         if record is None:
             msg = f"There is no object {label_id} in the target."
             raise TargetError(msg)

@@ -67,7 +67,7 @@ def reconcile(
     The history does not know brush strokes: an object that was painted on since the changes were
     planned has other pixels than they say. Such objects are measured again.
     """
-    registry = labels.book
+    registry = labels.registry
     versions: dict[int, list[ObjectRecord]] = {}
     stale: dict[int, _Strokes] = {}
     for change in changes:

@@ -13,9 +13,9 @@ from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 from napari_sam.session.prompts.prompts import Prompts
 
 
-def current_record(reopened: ReopenedObject, book: ObjectRegistry) -> ObjectRecord | None:
+def current_record(reopened: ReopenedObject, registry: ObjectRegistry) -> ObjectRecord | None:
     """Return the record of a reopened object; None if the object is gone."""
-    record = book.get(reopened.label_id)
+    record = registry.get(reopened.label_id)
     return record if record is not None and record.uid == reopened.uid else None
 
 

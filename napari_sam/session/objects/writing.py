@@ -47,7 +47,7 @@ def plan_object(
 ) -> LabelsEdit:
     """Plan to write an object, without writing it yet."""
     labels, replaced = plane.labels, new.replaced
-    registry = labels.book if registry is None else registry
+    registry = labels.registry if registry is None else registry
     label_id = free_label_ids(labels, registry) if replaced is None else replaced.label_id
     masks: Iterable[tuple[NDArray[np.bool_], Start]]
     masks = (plane.to_nd(part, top, left) for part, top, left in new.mask)
@@ -128,7 +128,7 @@ def add_objects(
     The objects keep their label_ids if all of these fit and are larger than those of the labels;
     otherwise they get the next ones. Returns also whether all pixels were written.
     """
-    registry = labels.book if registry is None else registry
+    registry = labels.registry if registry is None else registry
     changed: dict[int, ObjectRecord | None] = {}
 
     def get_record(label_id: int) -> ObjectRecord | None:

@@ -116,7 +116,7 @@ def test_kept_masks_are_objects_like_any_other(opened):
     inner = in_overlap_order(picture.masks, OverlapOrder.SMALLER)
     session.objects.add([one.object_record(target, one.object_state()) for one in inner])
     session.wait_until_idle(TIMEOUT_S)
-    records = list(target.labels.book)
+    records = list(target.labels.registry)
     assert len(records) == len(np.unique(labels)) - 1
     assert {r.score for r in records} <= {min(p.record.predicted_iou, 1) for p in inner}
     assert all(record.stability >= 0.95 for record in records)
@@ -152,7 +152,7 @@ def test_the_rest_is_like_what_was_accepted_and_lies_beside_it(opened):
     session.wait_until_idle(TIMEOUT_S)
     session.accept()
     target = session._editing.target
-    (record,) = target.labels.book
+    (record,) = target.labels.registry
     existing = ExistingObjects(target, (record,))
     request = whole(settings=FEW.with_values(points_per_side=8), existing=existing)
     picture = generate(session, request)

@@ -57,15 +57,15 @@ class Opened:
             self.session.wait_until_idle(TIMEOUT_S)
 
     @property
-    def book(self):
-        return self.session.objects.target.labels.book
+    def registry(self):
+        return self.session.objects.target.labels.registry
 
     @property
     def done(self):
         return self.session.automatic._excluded
 
     def areas(self):
-        return {record.score: record.area_px for record in self.book}
+        return {record.score: record.area_px for record in self.registry}
 
 
 @pytest.fixture
@@ -90,9 +90,9 @@ def test_the_rule_says_which_mask_gets_the_pixels(opened, overlap, overlap_order
     opened.accept(SMALL, ALONE, BIG)
     expected = {0.95: big, 0.85: 100} | ({0.9: small} if small else {})
     labels = opened.labels
-    shown = {r.score: int((labels == r.label_id).sum()) for r in opened.book}
+    shown = {r.score: int((labels == r.label_id).sum()) for r in opened.registry}
     assert {score: area for score, area in shown.items() if area} == expected
-    assert opened.session.objects.target.labels.book.get(1).state.prompts.points_xy
+    assert opened.session.objects.target.labels.registry.get(1).state.prompts.points_xy
 
 
 def test_objects_that_are_there_are_treated_as_the_session_is_told(opened):
@@ -101,7 +101,7 @@ def test_objects_that_are_there_are_treated_as_the_session_is_told(opened):
     for overlap, count in ((Overlap.REFUSE, 1), (Overlap.KEEP, 2), (Overlap.REPLACE, 2)):
         opened.session.objects.overlap = overlap
         opened.accept(over)
-        assert len(opened.book) == count
+        assert len(opened.registry) == count
         if count == 2:
             opened.session.undo()
             opened.wait()
@@ -119,13 +119,13 @@ def test_only_masks_that_come_near_each_other_are_compared(opened, monkeypatch):
     near = square(18, 18, 5, 0.7)
     opened.accept(*(square(4 * k, 4 * n, 3, 0.9) for k in range(15) for n in range(20)), near)
     assert 0 < len(looked_at) < 20
-    assert len(opened.book) == 300
+    assert len(opened.registry) == 300
 
 
 def test_what_is_kept_gets_the_current_class(opened):
     opened.session.classes.add("nucleus")
     opened.accept(BIG, ALONE)
-    assert [one.class_name for one in opened.book] == ["nucleus"] * 2
+    assert [one.class_name for one in opened.registry] == ["nucleus"] * 2
 
 
 def test_what_was_kept_is_done_with_until_it_is_undone(opened):
@@ -139,7 +139,7 @@ def test_what_was_kept_is_done_with_until_it_is_undone(opened):
     opened.session.redo()
     opened.wait()
     assert opened.done == {BIG.key, ALONE.key}
-    opened.session.objects.remove([next(iter(opened.book)).label_id])
+    opened.session.objects.remove([next(iter(opened.registry)).label_id])
     opened.wait()
     assert len(opened.done) == 1
 
@@ -147,20 +147,20 @@ def test_what_was_kept_is_done_with_until_it_is_undone(opened):
 def test_a_corrected_or_merged_object_is_still_that_of_its_mask(opened):
     opened.accept(BIG, ALONE)
     both = {BIG.key, ALONE.key}
-    alone, big = sorted(opened.book, key=lambda one: one.score)
+    alone, big = sorted(opened.registry, key=lambda one: one.score)
     # As when it is reopened and accepted: other prompts, another mask, the same number.
     mask = PackedMask((40, 40), np.ones((9, 9), bool))
     again = replace(alone, state=replace(alone.state, choice=0), masks=(mask,))
     step = RecordChange(alone, again)
-    opened.book.apply((step,))
+    opened.registry.apply((step,))
     assert opened.done == both
     opened.session.objects.merge([big.label_id, alone.label_id])
     opened.wait()
-    assert len(opened.book) == 1
+    assert len(opened.registry) == 1
     assert opened.done == both
     opened.session.undo()
     opened.wait()
-    opened.book.apply((step.inverse,))
+    opened.registry.apply((step.inverse,))
     assert opened.done == both
     opened.session.objects.merge([big.label_id, alone.label_id])
     opened.session.objects.remove([big.label_id])
@@ -175,7 +175,7 @@ def test_a_corrected_or_merged_object_is_still_that_of_its_mask(opened):
     made = ObjectRecord(0, (), (), 0, masks=(mask,))
     opened.session.objects.add([made])
     opened.wait()
-    assert len(opened.book) == 1  # another object, whatever its label_id
+    assert len(opened.registry) == 1  # another object, whatever its label_id
     assert opened.done == set()
 
 
@@ -257,11 +257,11 @@ def test_masks_are_kept_though_the_slider_moves_while_that_is_prepared(opened):
         opened.review.accept([BIG, ALONE][number - 1 : number])
         opened.session.set_target(shown)
         opened.wait()
-        assert (opened.warnings, len(plane.labels.book)) == ([], number)
+        assert (opened.warnings, len(plane.labels.registry)) == ([], number)
     opened.session.set_target(plane)
     opened.review.accept([SMALL])
     opened.session.set_target(other)
     opened.wait()
     assert "Another target" in opened.warnings.pop()
-    assert len(plane.labels.book) == 2
+    assert len(plane.labels.registry) == 2
     assert not other.labels.array.any()

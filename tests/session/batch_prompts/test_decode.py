@@ -131,12 +131,12 @@ def test_all_are_written_with_their_scores_and_classes_and_undone_as_one(batched
     session.batch_prompts.find(BOXED)
     assert session.batch_prompts.state.total == 5
     session.wait_until_idle(TIMEOUT_S)
-    book = session._editing.target.labels.book
+    registry = session._editing.target.labels.registry
     assert session.batch_prompts.state is None
     assert heard.warnings == []
     assert finished == ["5 of 5 objects added; one Undo takes them back."]
     for n, (x, y) in enumerate(COINS_XY):
-        record = book.get(int(labels[y, x]))
+        record = registry.get(int(labels[y, x]))
         assert record.label_id == n + 1  # as in the list, whatever was written first
         assert record.class_name == f"coin {n}"
         assert 0.7 < record.score <= 1
@@ -148,9 +148,9 @@ def test_all_are_written_with_their_scores_and_classes_and_undone_as_one(batched
     session.undo()
     session.undo()
     assert not labels.any()
-    assert len(book) == 0
+    assert len(registry) == 0
     session.redo()
-    assert len(book) == 5
+    assert len(registry) == 5
 
 
 @pytest.mark.parametrize("overlap", Overlap)
@@ -163,8 +163,8 @@ def test_of_two_on_one_object_the_better_one_is_kept(batched, overlap):
     half = (BOXES[0][0], BOXES[0][1], COINS_XY[0][0], BOXES[0][3])
     session.batch_prompts.find([*BOXED[:1], BatchPrompt(Prompts(box_xyxy=half)), BOXED[1]])
     session.wait_until_idle(TIMEOUT_S)
-    book = session._editing.target.labels.book
-    winner = max((one for one in book if one.start[1] < 180), key=lambda one: one.score)
+    registry = session._editing.target.labels.registry
+    winner = max((one for one in registry if one.start[1] < 180), key=lambda one: one.score)
     assert winner.area_px == (labels == winner.label_id).sum() == winner.masks[0].area_px
     assert labels[51, 215] == 3
     if overlap is Overlap.REFUSE:
@@ -180,8 +180,8 @@ def test_what_has_no_class_gets_the_one_that_is_current_at_the_beginning(batched
     session.batch_prompts.find([BOXED[0], BatchPrompt(BOXED[1].prompts)])
     session.classes.choose("other")
     session.wait_until_idle(TIMEOUT_S)
-    book = session.objects.target.labels.book
-    assert [book.get(label_id).class_name for label_id in (1, 2)] == ["coin 0", "cell"]
+    registry = session.objects.target.labels.registry
+    assert [registry.get(label_id).class_name for label_id in (1, 2)] == ["coin 0", "cell"]
 
 
 def test_the_score_of_an_object_is_at_most_1():
@@ -313,7 +313,7 @@ def test_what_was_found_waits_while_something_else_is_written(waiting, listen):
     go_on.set()
     session.wait_until_idle(TIMEOUT_S)
     assert heard.warnings == []
-    assert len(first.labels.book) == 6
+    assert len(first.labels.registry) == 6
     assert session.batch_prompts.state is None
 
 

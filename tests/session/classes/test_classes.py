@@ -37,7 +37,7 @@ def session():
     labels = np.zeros((20, 30), np.uint16)
     labels[2:5, 2:5], labels[8:12, 8:12], labels[15:18, 15:18] = 1, 2, 3
     target = ArrayPlane(labels)
-    target.labels.book.replace_all(find_objects(target.labels))
+    target.labels.registry.replace_all(find_objects(target.labels))
     session.set_target(target)
     yield session
     session.close()
@@ -48,8 +48,8 @@ def names(session):
 
 
 def classes_of(session):
-    book = session._editing.target.labels.book
-    return [book.get(label_id).class_name for label_id in (1, 2, 3)]
+    registry = session._editing.target.labels.registry
+    return [registry.get(label_id).class_name for label_id in (1, 2, 3)]
 
 
 def test_a_name_is_one_line_and_a_color_is_hexadecimal():
@@ -128,14 +128,14 @@ def test_a_new_object_gets_the_current_class_and_a_reopened_one_keeps_its_own(se
     session.set_prompts(box)
     session.wait_until_idle(120)
     made = session.accept().label_id
-    book = session._editing.target.labels.book
-    assert book.get(made).class_name == "nucleus"
+    registry = session._editing.target.labels.registry
+    assert registry.get(made).class_name == "nucleus"
     session.classes.choose("Zellkern 核")
     session.objects.reopen(made)
     session.set_prompts(Prompts(box_xyxy=(18.0, 2.0, 26.0, 10.0)))
     session.wait_until_idle(120)
     session.accept()
-    assert book.get(made).class_name == "nucleus"
+    assert registry.get(made).class_name == "nucleus"
 
 
 def test_files_of_ours_and_of_others(tmp_path):
@@ -265,9 +265,9 @@ def test_classes_that_came_with_objects_stay_when_an_earlier_step_is_undone(sess
 
 def test_a_class_of_objects_is_there_also_after_its_making_is_undone(session):
     session.classes.add("a")
-    book = session._editing.target.labels.book
-    record = book.get(1)
-    book.apply((RecordChange(record, replace(record, class_name="a")),))
+    registry = session._editing.target.labels.registry
+    record = registry.get(1)
+    registry.apply((RecordChange(record, replace(record, class_name="a")),))
     session.undo()
     assert names(session) == ["a"]
 

@@ -120,7 +120,7 @@ def test_a_box_of_few_screen_pixels_is_no_box_while_it_is_being_drawn(session):
 def test_an_object_without_prompts_is_reopened_however_small_it_is(session, labels):
     labels[disc(*DOT)] = 7
     target = ArrayPlane(labels)
-    target.labels.book.replace_all(list(find_objects(target.labels)))
+    target.labels.registry.replace_all(list(find_objects(target.labels)))
     session.set_target(target)
     session.objects.reopen(7)
     session.wait_until_idle(TIMEOUT_S)

@@ -66,7 +66,7 @@ def known(record):
 
 def check_same(labels, other):
     np.testing.assert_array_equal(labels.array, other.array)
-    assert [known(one) for one in labels.book] == [known(one) for one in other.book]
+    assert [known(one) for one in labels.registry] == [known(one) for one in other.registry]
 
 
 def annotated(n_entries, seed=0, **options):
@@ -159,7 +159,7 @@ def test_what_was_there_before_is_written_down_too():
     annotator = Annotator(3)
     annotator.labels.array[5:9, 7:20] = 7
     annotator.labels.array[5, 8] = 2
-    annotator.labels.book.replace_all(find_objects(annotator.labels))
+    annotator.labels.registry.replace_all(find_objects(annotator.labels))
     for n_entries in annotator.work():
         if n_entries >= 20:
             break
@@ -177,7 +177,7 @@ def test_labels_of_more_dimensions_are_replayed():
     journal = Journal(REFERENCE, labels)
     labels.array[1, 500:530, 10:30] = -4
     labels.array[2, 510:, :] = 70000
-    labels.book.replace_all(find_objects(labels))
+    labels.registry.replace_all(find_objects(labels))
     annotator = Annotator(0, journal=False)
     edit = next(annotator.work()) and annotator.editing.history.last.labels
     journal.record(replace(edit, strokes=()), "made")
@@ -250,7 +250,10 @@ def test_journals_of_an_image_are_found_newest_first(other_program):
     other_program()
     found = files.find_journals(REFERENCE)
     assert [one.path for one in found] == [second.journal.path, first.journal.path]
-    assert [one.n_objects for one in found] == [len(second.labels.book), len(first.labels.book)]
+    assert [one.n_objects for one in found] == [
+        len(second.labels.registry),
+        len(first.labels.registry),
+    ]
     assert found[0].header["image"]["name"] == "cells"
     assert abs(found[0].ended - time.time()) < 60
     claimed = files.claim(found[0].path)
@@ -266,7 +269,7 @@ def test_how_a_program_ended_is_told_and_what_was_saved_is_not_offered(other_pro
     for annotator in (saved, gone_on):
         annotator.journal.mark_saved()
     gone_on.accept()
-    while emptied.labels.book:
+    while emptied.labels.registry:
         emptied.editing.undo()
     for annotator in (closed, saved, emptied):
         annotator.journal.close()
@@ -394,7 +397,7 @@ def accept_many(annotator):
 def being_prepared(annotator):
     """Have the journal read, on a thread, what there is; return that thread, which waits."""
     labels = SlowLabels(annotator.labels.array)
-    labels.book = annotator.labels.book
+    labels.registry = annotator.labels.registry
     annotator.plane.labels = annotator.labels = labels
     annotator.journal = Journal(REFERENCE, labels)
     labels.thread = threading.Thread(target=annotator.journal.prepare, daemon=True)
@@ -558,7 +561,7 @@ def test_a_journal_that_is_lost_is_begun_anew_with_everything(do, other_program)
     assert said == []
     other_program()
     found = {one.path: one.n_objects for one in files.find_journals(REFERENCE)}
-    assert found[annotator.journal.path] == len(annotator.labels.book)
+    assert found[annotator.journal.path] == len(annotator.labels.registry)
 
 
 def test_a_journal_that_is_lost_still_hears_of_classes_files_and_the_end(other_program):
@@ -604,7 +607,7 @@ def test_an_image_whose_file_was_renamed_is_known_by_its_pixels(other_program):
     labels = ArrayLabels(np.zeros(SHAPE, np.uint16))
     journal = Journal(first, labels)
     labels.array[:4, :4] = 1
-    labels.book.apply((RecordChange(None, ObjectRecord(1, (0, 0), (4, 4), 16)),))
+    labels.registry.apply((RecordChange(None, ObjectRecord(1, (0, 0), (4, 4), 16)),))
     journal.record_paint([PackedMask((0, 0), np.ones((4, 4), bool))], ())
     other_program()
     renamed = replace(first, name="b", source="/elsewhere/b.tif")
@@ -619,5 +622,5 @@ def test_label_ids_that_a_journal_knows_are_not_given_again():
     annotator.accept()
     annotator.editing.undo()
     labels, _ = restored(annotator.journal.path)
-    assert [record.label_id for record in labels.book] == [1]
-    assert free_label_ids(labels, labels.book) == 3
+    assert [record.label_id for record in labels.registry] == [1]
+    assert free_label_ids(labels, labels.registry) == 3

@@ -47,7 +47,7 @@ def annotator():
 @pytest.fixture
 def path(tmp_path, annotator):
     path = tmp_path / f"day{SESSION_SUFFIX}"
-    write_session(path, INFO, annotator.labels, list(annotator.labels.book))
+    write_session(path, INFO, annotator.labels, list(annotator.labels.registry))
     return path
 
 
@@ -61,7 +61,7 @@ def test_everything_comes_back(annotator, path):
     saved = read_session(path)
     assert saved.info == INFO
     assert (saved.shape, saved.dtype) == (SHAPE, np.uint16)
-    assert saved.n_objects == len(annotator.labels.book) > 5
+    assert saved.n_objects == len(annotator.labels.registry) > 5
     check_same(restored(saved), annotator.labels)
     assert list(path.parent.iterdir()) == [path]
     for line in path.read_text("utf-8").splitlines():  # plain JSON, for other programs

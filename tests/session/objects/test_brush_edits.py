@@ -22,7 +22,7 @@ class Person:
     def __init__(self, session, shape=(303, 384)):
         self.session = session
         self.plane = ArrayPlane(np.zeros(shape, np.uint16))
-        self.array, self.book = self.plane.labels.array, self.plane.labels.book
+        self.array, self.registry = self.plane.labels.array, self.plane.labels.registry
         session.set_target(self.plane)
 
     def settle(self):
@@ -52,8 +52,8 @@ class Person:
         start = tuple(one.start for one in region)
         painted.add(start, changed, {label_id, *np.unique(before).tolist()})
         masks = painted.masks()
-        self.book.apply(
-            tuple(updated_records(self.plane.labels, self.book, masks, painted.label_ids))
+        self.registry.apply(
+            tuple(updated_records(self.plane.labels, self.registry, masks, painted.label_ids))
         )
 
     def check(self):
@@ -62,7 +62,7 @@ class Person:
             one.label_id: (one.start, one.stop, one.area_px)
             for one in find_objects(self.plane.labels)
         }
-        assert found == {one.label_id: (one.start, one.stop, one.area_px) for one in self.book}
+        assert found == {one.label_id: (one.start, one.stop, one.area_px) for one in self.registry}
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_half_that_was_erased_does_not_come_back(user):
     user.brush(np.s_[0:303, 0:104], 0)
     user.reopen(1, COIN, (110, 70))
     user.accept()
-    assert user.book.get(1).start[1] == 104
+    assert user.registry.get(1).start[1] == 104
     user.check()
 
 
@@ -119,7 +119,7 @@ def test_what_is_painted_over_again_is_not_erased(user):
 
 def test_strokes_on_an_object_from_elsewhere_stay(user):
     user.array[45:95, 80:130] = 1
-    user.book.replace_all(find_objects(user.plane.labels))
+    user.registry.replace_all(find_objects(user.plane.labels))
     user.brush(FAR, 1)
     user.brush(INSIDE, 0)
     for _ in range(2):
@@ -165,13 +165,13 @@ def test_what_a_brush_has_erased_stays_erased_when_the_accept_is_undone_and_redo
 def test_the_parts_of_a_merged_object_are_no_strokes(user):
     user.accept(COIN)
     user.array[0:40, 300:330] = 2
-    user.book.apply(())
-    user.book.replace_all(find_objects(user.plane.labels))
+    user.registry.apply(())
+    user.registry.replace_all(find_objects(user.plane.labels))
     user.session.objects.merge([1, 2])
     user.settle()
-    assert user.book.get(1).brushed.painted == ()
+    assert user.registry.get(1).brushed.painted == ()
     covered = np.zeros(user.array.shape, bool)
-    for one in user.book.get(1).masks:
+    for one in user.registry.get(1).masks:
         covered[one.region] |= one.mask
     np.testing.assert_array_equal(covered, user.array == 1)
 
@@ -183,9 +183,9 @@ def test_erased_pixels_are_not_exported_though_another_object_has_them(user):
     user.session.objects.add([ObjectRecord(2, (), (), 0, masks=(PackedMask((64, 100), mask),))])
     user.settle()
     image = ImageInfo(user.array.shape)
-    both = annotations_of(user.plane.labels, user.book, image, overlapping=True)
+    both = annotations_of(user.plane.labels, user.registry, image, overlapping=True)
     (first,) = [one for one in both.objects if one.label_id == 1]
-    assert first.mask.sum() == user.book.get(1).area_px
+    assert first.mask.sum() == user.registry.get(1).area_px
 
 
 # Numbers ------------------------------------------------------------------------------------
@@ -202,11 +202,11 @@ def test_a_reopened_object_that_was_deleted_is_made_anew_beside_the_one_with_its
     mask = PackedMask((200, 200), np.ones((9, 9), bool))
     session.objects.add([ObjectRecord(1, (), (), 0, masks=(mask,))])
     user.settle()
-    assert user.book.get(1).area_px == 81
+    assert user.registry.get(1).area_px == 81
     assert session.objects.reopened_label_id is None
     user.click(COIN, (100, 60))
     user.accept()
-    assert user.book.get(1).area_px == 81
+    assert user.registry.get(1).area_px == 81
     assert user.array[68, 104] == 2
     user.check()
 
@@ -222,8 +222,8 @@ def test_what_was_painted_with_the_number_of_an_object_makes_way_when_that_comes
     user.settle()
     assert (user.array[FAR] == 2).all()
     np.testing.assert_array_equal(user.array == 1, before == 1)
-    assert user.book.get(1).state is not None
-    assert user.book.get(2).state is None
+    assert user.registry.get(1).state is not None
+    assert user.registry.get(2).state is None
     assert heard.warnings == [
         "The painted object 1 was renumbered to 2, so that undo can restore the original object 1."
     ]
@@ -244,7 +244,7 @@ def test_pixels_of_strokes_are_told_in_a_large_plane(open_session):
     user.settle()
     user.brush(np.s_[505:520, 490:530], 0)
     user.brush(np.s_[0:600, 510:515], 1)
-    brushed = user.book.get(1).brushed
+    brushed = user.registry.get(1).brushed
     erased = sum(one.area_px for one in brushed.erased)
     painted = sum(one.area_px for one in brushed.painted)
     assert erased == 15 * (530 - 500) - 15 * 5
@@ -258,14 +258,14 @@ def test_what_was_erased_of_one_part_may_belong_to_another(user):
     user.session.objects.merge([1, 5])
     user.settle()
     assert (user.array[INSIDE] == 1).all()
-    assert user.book.get(1).brushed.erased == ()
+    assert user.registry.get(1).brushed.erased == ()
 
 
 def test_undo_and_redo_bring_back_what_a_brush_has_made_of_an_object(user):
     user.accept(COIN)
     user.brush(FAR, 1)
     user.brush(INSIDE, 0)
-    before, record = user.array.copy(), user.book.get(1)
+    before, record = user.array.copy(), user.registry.get(1)
     user.session.undo()
     user.settle()
     user.check()
@@ -273,6 +273,6 @@ def test_undo_and_redo_bring_back_what_a_brush_has_made_of_an_object(user):
     user.settle()
     np.testing.assert_array_equal(user.array, before)
     user.check()
-    erased = sum(one.area_px for one in user.book.get(1).brushed.erased)
+    erased = sum(one.area_px for one in user.registry.get(1).brushed.erased)
     assert erased == sum(one.area_px for one in record.brushed.erased) == 25
     painted_on(user)

@@ -36,8 +36,8 @@ def target(session):
 
 
 @pytest.fixture
-def book(target):
-    return target.labels.book
+def registry(target):
+    return target.labels.registry
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def accept(session, *places):
 def check_book(target):
     """Every record says what is in the labels, and every object has one."""
     found = {record.label_id: record for record in find_objects(target.labels)}
-    known = {record.label_id: record for record in target.labels.book}
+    known = {record.label_id: record for record in target.labels.registry}
     assert found.keys() == known.keys()
     for label_id, record in found.items():
         other = known[label_id]
@@ -70,28 +70,28 @@ def check_book(target):
         )
 
 
-def test_an_accepted_object_has_a_record(session, target, book):
+def test_an_accepted_object_has_a_record(session, target, registry):
     accept(session, COIN)
-    (record,) = book
+    (record,) = registry
     assert record.label_id == 1
     assert record.state.prompts.points_xy == (COIN,)
     assert 0.5 < record.score <= 1.1
     check_book(target)
 
 
-def test_records_follow_undo_and_redo(session, target, book):
+def test_records_follow_undo_and_redo(session, target, registry):
     accept(session, COIN)
     accept(session, OTHER)
     check_book(target)
     session.undo()
-    assert [record.label_id for record in book] == [1]
+    assert [record.label_id for record in registry] == [1]
     session.undo()
     session.undo()
-    assert len(book) == 0
+    assert len(registry) == 0
     for _ in range(4):
         session.redo()
         session.wait_until_idle(TIMEOUT_S)
-    assert len(book) == 2
+    assert len(registry) == 2
     check_book(target)
 
 
@@ -138,14 +138,14 @@ def test_a_second_accept_of_the_choice_that_was_made_chooses_it_again(session, t
     assert session.state.chosen == 2
 
 
-def test_an_object_from_elsewhere_opens_with_its_region(session, target, array, book):
+def test_an_object_from_elsewhere_opens_with_its_region(session, target, array, registry):
     accept(session, COIN)
     mask = array == 1
     array[mask] = 0
     rows, columns = np.nonzero(mask)
     # As somebody might have painted it, roughly.
     array[rows.min() + 3 : rows.max() - 2, columns.min() + 3 : columns.max() - 2] = 9
-    book.replace_all(find_objects(target.labels))
+    registry.replace_all(find_objects(target.labels))
     session.objects.reopen(9)
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.prompts.box_xyxy is not None
@@ -161,8 +161,8 @@ def test_the_region_of_a_reopened_object_becomes_logits_of_its_tile():
     array = np.zeros((600, 900), np.uint8)
     array[100:200, 300:500] = 3
     plane = ArrayPlane(array)
-    plane.labels.book.replace_all(find_objects(plane.labels))
-    state = reopen(plane, plane.labels.book.get(3))
+    plane.labels.registry.replace_all(find_objects(plane.labels))
+    state = reopen(plane, plane.labels.registry.get(3))
     logits = state.mask_prompt(None, Tile(0, 0, 0, 600, 900), SAM_SPEC)
     inside = logits > 0
     cell = 900 / 256
@@ -176,7 +176,7 @@ def test_the_region_of_a_reopened_object_becomes_logits_of_its_tile():
     np.testing.assert_array_equal(part[100:] > 0, False)
 
 
-def test_delete_merge_and_their_undo_are_exact(session, target, array, book):
+def test_delete_merge_and_their_undo_are_exact(session, target, array, registry):
     for place in (COIN, OTHER, (228, 70)):
         accept(session, place)
     states = [array.copy()]
@@ -188,7 +188,7 @@ def test_delete_merge_and_their_undo_are_exact(session, target, array, book):
     states.append(array.copy())
     assert set(np.unique(array)) == {0, 3}
     check_book(target)
-    assert book.get(3).state is None
+    assert registry.get(3).state is None
     for state in reversed(states[:-1]):
         session.undo()
         np.testing.assert_array_equal(array, state)
@@ -211,15 +211,15 @@ def test_the_object_being_made_is_left_alone_by_what_is_done_to_others(session, 
     check_book(target)
 
 
-def test_notes_of_many_objects_at_once(session, target, book):
+def test_notes_of_many_objects_at_once(session, target, registry):
     accept(session, COIN)
     accept(session, OTHER)
     session.objects.update([1, 2], class_name="coin", reviewed=True)
-    assert all(record.class_name == "coin" and record.reviewed for record in book)
+    assert all(record.class_name == "coin" and record.reviewed for record in registry)
     session.undo()
-    assert all(record.class_name is None and not record.reviewed for record in book)
+    assert all(record.class_name is None and not record.reviewed for record in registry)
     session.redo()
-    assert all(record.class_name == "coin" for record in book)
+    assert all(record.class_name == "coin" for record in registry)
 
 
 def test_a_deleted_object_that_is_reopened_becomes_a_new_one(session, target, array):
@@ -285,8 +285,8 @@ def test_an_object_that_loses_all_but_a_rim_is_named_and_stays(session, target, 
     session.wait_until_idle(TIMEOUT_S)
     array[rows, columns] = 4
     array[0, 0] = 4
-    target.labels.book.apply(
-        tuple(remeasured(target.labels, target.labels.book, 4, (0, 0), (303, 384)))
+    target.labels.registry.apply(
+        tuple(remeasured(target.labels, target.labels.registry, 4, (0, 0), (303, 384)))
     )
     heard = listen(session)
     session.objects.overlap = Overlap.REPLACE
@@ -406,15 +406,15 @@ def test_a_brush_makes_changes_and_ends_objects():
     plane = ArrayPlane(array)
     labels = plane.labels
     array[5:10, 5:10] = 4
-    labels.book.apply(tuple(remeasured(labels, labels.book, 4, (5, 5), (10, 10))))
+    labels.registry.apply(tuple(remeasured(labels, labels.registry, 4, (5, 5), (10, 10))))
     array[7:20, 7:12] = 4
     array[5, 5] = 0
-    labels.book.apply(tuple(remeasured(labels, labels.book, 4, (5, 5), (20, 12))))
+    labels.registry.apply(tuple(remeasured(labels, labels.registry, 4, (5, 5), (20, 12))))
     check_book(plane)
     array[array == 4] = 0
-    labels.book.apply(tuple(remeasured(labels, labels.book, 4, (0, 0), (1, 1))))
-    assert len(labels.book) == 0
-    assert remeasured(labels, labels.book, 4, (0, 0), (9, 9)) == []
+    labels.registry.apply(tuple(remeasured(labels, labels.registry, 4, (0, 0), (1, 1))))
+    assert len(labels.registry) == 0
+    assert remeasured(labels, labels.registry, 4, (0, 0), (9, 9)) == []
 
 
 # What is packed ----------------------------------------------------------------------------------

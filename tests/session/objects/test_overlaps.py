@@ -66,31 +66,31 @@ def paint(editing, label_id, top, left, height, width):
     labels.array[where] = label_id
     for one in touched - {0}:
         box = (top, left), (top + height, left + width)
-        labels.book.apply(tuple(remeasured(labels, labels.book, one, *box)))
+        labels.registry.apply(tuple(remeasured(labels, labels.registry, one, *box)))
 
 
-def places(book):
-    return {one.label_id: (one.start, one.stop, one.area_px) for one in book}
+def places(registry):
+    return {one.label_id: (one.start, one.stop, one.area_px) for one in registry}
 
 
 def check(labels):
-    assert places(labels.book) == places(find_objects(labels))
+    assert places(labels.registry) == places(find_objects(labels))
 
 
 def test_who_loses_pixels_has_less_and_who_loses_all_is_gone_until_undo(editing):
-    book = editing.target.labels.book
+    registry = editing.target.labels.registry
     for box in ((0, 0, 4, 4), (10, 10, 10, 10), (30, 30, 5, 5)):
         accept(editing, *box, note=f"at {box}")
-    before = list(book)
+    before = list(registry)
     taker = accept(editing, 0, 0, 15, 15)
-    assert places(book) == {
+    assert places(registry) == {
         2: ((10, 10), (20, 20), 75),
         3: ((30, 30), (35, 35), 25),
         taker: ((0, 0), (15, 15), 225),
     }
     check(editing.target.labels)
     editing.undo()
-    assert sorted(book, key=lambda one: one.label_id) == before
+    assert sorted(registry, key=lambda one: one.label_id) == before
     editing.redo()
     check(editing.target.labels)
 
@@ -98,11 +98,11 @@ def test_who_loses_pixels_has_less_and_who_loses_all_is_gone_until_undo(editing)
 def test_a_reopened_object_takes_pixels_as_a_new_one_does(editing):
     labels = editing.target.labels
     first, other = accept(editing, 0, 0, 5, 5), accept(editing, 0, 10, 5, 5)
-    new = NewObject([(np.ones((8, 20), bool), 0, 0)], labels.book.get(first))
-    editing.accept(replace(new, replaced=labels.book.get(first)), ObjectState(), (Shown(), 0))
-    assert places(labels.book) == {first: ((0, 0), (8, 20), 160)}
+    new = NewObject([(np.ones((8, 20), bool), 0, 0)], labels.registry.get(first))
+    editing.accept(replace(new, replaced=labels.registry.get(first)), ObjectState(), (Shown(), 0))
+    assert places(labels.registry) == {first: ((0, 0), (8, 20), 160)}
     editing.undo()
-    assert set(places(labels.book)) == {first, other}
+    assert set(places(labels.registry)) == {first, other}
     check(labels)
 
 
@@ -112,13 +112,13 @@ def test_of_many_that_take_from_each_other_those_with_pixels_are_there(editing):
     accept(editing, 1, 1, 3, 3)
     add(editing, (0, 0, 10, 10), (2, 2, 4, 4), (0, 0, 7, 7), (5, 5, 9, 9))
     labels = editing.target.labels
-    assert set(places(labels.book)) == {2, 4, 5}
+    assert set(places(labels.registry)) == {2, 4, 5}
     assert made == [1, 3]
     check(labels)
     editing.undo()
-    assert places(labels.book) == {1: ((1, 1), (4, 4), 9)}
+    assert places(labels.registry) == {1: ((1, 1), (4, 4), 9)}
     editing.redo()
-    assert set(places(labels.book)) == {2, 4, 5}
+    assert set(places(labels.registry)) == {2, 4, 5}
     check(labels)
 
 
@@ -130,7 +130,7 @@ def test_what_a_brush_has_done_between_two_steps_is_counted(editing):
     paint(editing, first, 12, 12, 1, 1)
     editing.undo()
     check(labels)
-    assert labels.book.get(second).note == "kept"
+    assert labels.registry.get(second).note == "kept"
     paint(editing, 0, 20, 20, 3, 3)
     paint(editing, first, 11, 11, 1, 1)
     editing.redo()
@@ -138,7 +138,7 @@ def test_what_a_brush_has_done_between_two_steps_is_counted(editing):
 
 
 def update(editing, label_id, text):
-    record = editing.target.labels.book.get(label_id)
+    record = editing.target.labels.registry.get(label_id)
     editing.change([RecordChange(record, replace(record, note=text))], ObjectState())
 
 
@@ -148,12 +148,12 @@ def test_a_painted_object_gets_another_label_id_where_redo_needs_its_own(editing
     made = accept(editing, 0, 10, 6, 6, note="made")
     update(editing, made, "noted")
     taker = accept(editing, 4, 12, 6, 6, note="taker")
-    reopened = reopen(editing.target, labels.book.get(made))
+    reopened = reopen(editing.target, labels.registry.get(made))
     editing.history.push(Edit(ObjectState(), reopened, 0))
-    editing.remove([labels.book.get(made)], ObjectState())
+    editing.remove([labels.registry.get(made)], ObjectState())
     add(editing, (20, 20, 5, 5), (22, 22, 5, 5))
     pixels = labels.array.copy()
-    notes = {record.label_id: record.note for record in labels.book}
+    notes = {record.label_id: record.note for record in labels.registry}
     for _ in range(6):
         editing.undo()
     paint(editing, made, 35, 35, 3, 3)
@@ -164,14 +164,14 @@ def test_a_painted_object_gets_another_label_id_where_redo_needs_its_own(editing
         check(labels)
     assert states[3].reopened.label_id == made
     painted = 6  # the first label_id that was never given
-    assert {record.label_id: record.note for record in labels.book} == {**notes, painted: ""}
+    assert {record.label_id: record.note for record in labels.registry} == {**notes, painted: ""}
     assert notes == {1: "", taker: "taker", 4: "", 5: ""}
     assert (labels.array[35:38, 35:38] == painted).all()
     np.testing.assert_array_equal(labels.array * (labels.array != painted), pixels)
     for _ in range(6):
         editing.undo()
         check(labels)
-    assert set(places(labels.book)) == {1, painted}
+    assert set(places(labels.registry)) == {1, painted}
 
 
 def test_a_painted_object_makes_way_for_one_that_is_redone_and_covered_at_once(editing):
@@ -190,16 +190,16 @@ def test_a_painted_object_makes_way_for_one_that_is_redone_and_covered_at_once(e
 def test_no_label_id_is_given_twice(editing):
     labels = editing.target.labels
     first = accept(editing, 0, 0, 5, 5)
-    editing.remove([labels.book.get(first)], ObjectState())
+    editing.remove([labels.registry.get(first)], ObjectState())
     second = accept(editing, 10, 10, 5, 5, note="second")
     for _ in range(3):
         editing.undo()
     paint(editing, first, 30, 30, 2, 2)
     for expected in ({first, 3}, {3}, {3, second}):
         editing.redo()
-        assert set(places(labels.book)) == expected
+        assert set(places(labels.registry)) == expected
         check(labels)
-    assert labels.book.get(second).note == "second"
+    assert labels.registry.get(second).note == "second"
     editing.undo()
     assert accept(editing, 20, 20, 2, 2) == 4
 
@@ -221,7 +221,7 @@ def test_label_ids_that_nobody_has_taken_come_back(editing):
     editing.undo()
     paint(editing, 7, 30, 30, 2, 2)
     editing.redo()
-    assert set(places(labels.book)) == {first, 7}
+    assert set(places(labels.registry)) == {first, 7}
     check(labels)
 
 
@@ -230,7 +230,7 @@ def test_a_step_without_a_free_label_id_says_so_and_can_be_tried_again(editing, 
     labels = editing.target.labels
     accept(editing, 0, 0, 5, 5)
     if is_undone:
-        editing.remove([labels.book.get(1)], ObjectState())
+        editing.remove([labels.registry.get(1)], ObjectState())
     else:
         editing.undo()
     paint(editing, 1, 30, 30, 2, 2)
@@ -241,7 +241,7 @@ def test_a_step_without_a_free_label_id_says_so_and_can_be_tried_again(editing, 
     check(labels)
     paint(editing, 0, 30, 30, 2, 2)
     action()
-    assert places(labels.book)[1] == ((0, 0), (5, 5), 25)
+    assert places(labels.registry)[1] == ((0, 0), (5, 5), 25)
 
 
 class PaintedMeanwhile(ArrayLabels):
@@ -274,12 +274,12 @@ def test_many_small_objects_are_written_beside_the_owners_thread(editing):
     labels, threads = editing.target.labels, []
     editing.set_journal(lambda *_: threads.append(threading.get_ident()))
     add(editing, *((row, column, 1, 1) for row in range(0, 32, 2) for column in range(0, 30, 2)))
-    pixels, n_objects = labels.array.copy(), len(labels.book)
+    pixels, n_objects = labels.array.copy(), len(labels.registry)
     assert n_objects > MAX_BLOCKS_AT_ONCE
     for action in (
         editing.undo,
         editing.redo,
-        lambda: editing.remove(list(labels.book), ObjectState()),
+        lambda: editing.remove(list(labels.registry), ObjectState()),
         editing.undo,
     ):
         action()
@@ -290,7 +290,7 @@ def test_many_small_objects_are_written_beside_the_owners_thread(editing):
         check(labels)
     assert threading.get_ident() not in threads
     np.testing.assert_array_equal(labels.array, pixels)
-    assert len(labels.book) == n_objects
+    assert len(labels.registry) == n_objects
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -302,4 +302,4 @@ def test_whatever_is_done_the_records_are_those_of_the_pixels(seed):
     restored = ArrayLabels(np.zeros_like(user.labels.array))
     replay(content.entries, restored)
     np.testing.assert_array_equal(restored.array, user.labels.array)
-    assert list(places(restored.book).items()) == list(places(user.labels.book).items())
+    assert list(places(restored.registry).items()) == list(places(user.labels.registry).items())

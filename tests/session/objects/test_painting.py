@@ -34,7 +34,7 @@ def many_squares(dtype=np.uint16):
     for label_id, (y, x) in enumerate(((y, x) for y in starts for x in starts), start=1):
         array[y : y + 20, x : x + 20] = label_id
     labels = CountingLabels(array)
-    labels.book.replace_all(find_objects(labels))
+    labels.registry.replace_all(find_objects(labels))
     labels.n_read = 0
     return labels
 
@@ -54,26 +54,26 @@ def stroke(labels, painted, start, mask, value):
 
 def note(labels, painted, journal):
     masks = painted.masks()
-    changes = updated_records(labels, labels.book, masks, painted.label_ids)
-    labels.book.apply(tuple(changes))
+    changes = updated_records(labels, labels.registry, masks, painted.label_ids)
+    labels.registry.apply(tuple(changes))
     journal.record_paint(masks, changes)
-    assert places(labels.book) == places(find_objects(ArrayLabels(labels.array)))
+    assert places(labels.registry) == places(find_objects(ArrayLabels(labels.array)))
 
 
 def test_a_polygon_over_very_many_objects_costs_its_pixels_and_is_replayed():
     labels = many_squares()
     journal = Journal(REFERENCE, labels)
     journal.prepare()
-    before, n_objects = labels.array.copy(), len(labels.book)
-    labels.book.replace_all([replace(one, note="known") for one in labels.book])
+    before, n_objects = labels.array.copy(), len(labels.registry)
+    labels.registry.replace_all([replace(one, note="known") for one in labels.registry])
     triangle = np.tri(SIDE, dtype=bool)
     for value, n_left in ((0, n_objects // 2), (before, n_objects), (7, n_objects // 2)):
         labels.n_read, painted = 0, PaintedPixels()
         stroke(labels, painted, (0, 0), triangle, value)
         note(labels, painted, journal)
         assert labels.n_read < 4 * SIDE**2
-        assert abs(len(labels.book) - n_left) < 60
-    assert labels.book.get(7).note == "known"
+        assert abs(len(labels.registry) - n_left) < 60
+    assert labels.registry.get(7).note == "known"
     assert journal.path.stat().st_size < 1e6
     again = ArrayLabels(np.zeros_like(before))
     replay(read_journal(journal.path).entries, again)
@@ -92,7 +92,7 @@ def test_many_dabs_along_a_diagonal_are_noted_once():
     assert sum(one.area_px for one in masks) == (labels.array == 60000).sum()
     note(labels, painted, journal)
     assert labels.n_read < 3 * SIDE**2
-    assert labels.book.get(60000).start == (0, 0)
+    assert labels.registry.get(60000).start == (0, 0)
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint64])
@@ -103,8 +103,8 @@ def test_places_far_apart_in_a_volume(dtype):
     painted = PaintedPixels()
     painted.add_places(where, {0, 2**30})
     assert len(painted.masks()) == 3
-    changes = updated_records(labels, labels.book, painted.masks(), painted.label_ids)
-    labels.book.apply(tuple(changes))
-    assert places(labels.book) == places(find_objects(labels))
-    assert updated_records(labels, labels.book, (), ()) == []
+    changes = updated_records(labels, labels.registry, painted.masks(), painted.label_ids)
+    labels.registry.apply(tuple(changes))
+    assert places(labels.registry) == places(find_objects(labels))
+    assert updated_records(labels, labels.registry, (), ()) == []
     assert PaintedPixels().masks() == ()
