@@ -419,7 +419,7 @@ class Annotating(RuleBasedStateMachine):
 
     def check_prompts(self, step: Step, expected: Prompts) -> None:
         if step.place == self.place:
-            assert self.prompts == expected
+            assert self.prompts == expected.on_slice(self.place[1])
 
     @rule()
     def undo_and_redo(self) -> None:

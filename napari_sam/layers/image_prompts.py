@@ -210,10 +210,13 @@ class ImagePrompts:
             return Prompts()
         here = self._image, self._view, self._dims
         points = Prompts() if self.points is None else self.points.read(*here)
-        if self.boxes is None:
-            return points
-        drawn = self.boxes.read(*here)
-        return replace(drawn, points_xy=points.points_xy, point_labels=points.point_labels)
+        drawn = Prompts() if self.boxes is None else self.boxes.read(*here)
+        return replace(
+            drawn,
+            points_xy=points.points_xy,
+            point_labels=points.point_labels,
+            slice_index=self._view.slice_index,
+        )
 
     def write(self, prompts: Prompts) -> None:
         """Make the layers hold `prompts` on the displayed plane."""

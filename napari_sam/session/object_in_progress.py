@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 from psygnal import Signal
 
 from napari_sam.session.decoding.candidates import Candidates
@@ -17,8 +15,9 @@ from napari_sam.session.objects.accepting import accept_candidate, warnings_of_r
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit
-from napari_sam.session.objects.labels import LabelsPlane, TargetError
+from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.plane_registry import PlaneRegistry
+from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.prompts.prompts import Prompts
 
 
@@ -40,6 +39,7 @@ class ObjectInProgress:
         self._embedding, self._decoding, self._editing = embedding, decoding, editing
         self._notifier = notifier
         self._planes = PlaneRegistry()
+        self._slice_index = 0
         self._is_accept_pending = False
         self._is_click_accepted = False  # one undo takes back the object and the click
         self.accept_on_click = False
@@ -80,7 +80,7 @@ class ObjectInProgress:
         Prompts given before the embedding is ready are kept and decoded when it is.
         """
         decoding, history = self._decoding, self._editing.history
-        before = decoding.state
+        before, prompts = decoding.state, prompts.on_slice(self._slice_index)
         if prompts == before.prompts:
             return
         shown = decoding.shown if decoding.use_feedback else None
@@ -115,6 +115,7 @@ class ObjectInProgress:
 
     def continue_with(self, state: ObjectState) -> None:
         """Replace the object by another one, such as a reopened one; can be undone."""
+        state = state.on_slice(self._slice_index)
         edit = Edit(self._decoding.state, state, self._editing.plane_id)
         self._editing.history.push(edit)
         self._restore(state)
@@ -134,11 +135,11 @@ class ObjectInProgress:
         if planes.key is None:
             self._editing.history.drop_prompts_of(planes.plane_id)
 
-    def enter_plane(self, key: Hashable, pixels: Hashable, target: LabelsPlane | None) -> None:
+    def enter_plane(self, request: PlaneRequest) -> None:
         """Take up the object that is parked on another plane, with its masks, or start one."""
-        planes = self._planes
-        planes.go_to(key, pixels)
-        self._editing.go_to_plane(planes.plane_id, target)
+        planes, self._slice_index = self._planes, request.slice_index
+        planes.go_to(request.key, request.pixels)
+        self._editing.go_to_plane(planes.plane_id, request.target)
         self._forget_accept()
         self._decoding.resume(*planes.take())
 

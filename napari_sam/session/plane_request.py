@@ -51,13 +51,18 @@ class PlaneRequest:
     prompts: Prompts | None = None
     refusal: str = ""
 
+    @property
+    def pixels(self) -> Hashable:
+        """The key together with the version; None without a key."""
+        return None if self.key is None else (self.key, self.version)
+
     def is_same_plane(self, other: PlaneRequest) -> bool:
         """Whether both requests show the same plane with the same pixels."""
         if self.plane is None or other.plane is None:
             return self.plane is other.plane and self.refusal == other.refusal
         if self.key is None or other.key is None:
             return self.plane is other.plane and self.key == other.key
-        return (self.key, self.version) == (other.key, other.version)
+        return self.pixels == other.pixels
 
     def check_target(self) -> None:
         """Raise a TargetError if the target is not of the plane's shape."""

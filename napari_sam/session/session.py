@@ -274,14 +274,13 @@ class AnnotationSession:
                     self.set_prompts(request.prompts)
 
     def _go_to_plane(self, request: PlaneRequest) -> None:
-        plane, key, embedding = request.plane, request.key, self.embedding
-        pixels = None if key is None else (key, request.version)
+        plane, embedding = request.plane, self.embedding
         self.object_in_progress.leave_plane()
         self.prefetch.leave_plane()
         pyramid = None if plane is None else plane.pyramid(embedding.model.choice.spec)
         tile = self._decoding.set_plane(pyramid, request.view)
-        embedding.set_plane(plane, tile, pixels)
-        self.object_in_progress.enter_plane(key, pixels, request.target)
+        embedding.set_plane(plane, tile, request.pixels)
+        self.object_in_progress.enter_plane(request)
         if plane is None:
             if request.refusal:
                 embedding.refuse(request.refusal)

@@ -75,6 +75,14 @@ class ObjectState:
         """Return the object with another candidate chosen."""
         return replace(self, choice=choice)
 
+    def on_slice(self, slice_index: int) -> ObjectState:
+        """Return the object with its prompts on another slice: older files do not know it."""
+        reopened = self.reopened
+        if reopened is not None and reopened.accepted is not None:
+            accepted = reopened.accepted.on_slice(slice_index)
+            reopened = replace(reopened, accepted=accepted)
+        return replace(self, prompts=self.prompts.on_slice(slice_index), reopened=reopened)
+
     @property
     def is_as_accepted(self) -> bool:
         """Whether it is a reopened object with the very prompts it was accepted with."""

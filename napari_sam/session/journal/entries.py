@@ -163,7 +163,7 @@ def state_to_json(state: ObjectState) -> dict[str, Any]:
         "points_xy": prompts.points_xy,
         "point_labels": prompts.point_labels,
         "box_xyxy": prompts.box_xyxy,
-        **_drawn_to_json(prompts),
+        **_optional_to_json(prompts),
         "choice": None if state.choice is None else int(state.choice),
         "tile": None if tile is None else _whole((tile.level, tile.top, tile.left, *tile.size)),
         "is_raised": bool(state.is_raised),
@@ -178,6 +178,7 @@ def state_from_json(content: dict[str, Any]) -> ObjectState:
         tuple(content["point_labels"]),
         None if box is None else tuple(box),
         *_drawn_from_json(content),
+        content.get("slice_index", 0),
     )
     return ObjectState(
         prompts,
@@ -187,10 +188,12 @@ def state_from_json(content: dict[str, Any]) -> ObjectState:
     )
 
 
-def _drawn_to_json(prompts: Prompts) -> dict[str, Any]:
-    """Return the drawn prompts, which few objects have, and no older journal."""
+def _optional_to_json(prompts: Prompts) -> dict[str, Any]:
+    """Return the keys that few objects have, and older journals lack."""
     outline, scribbles = prompts.outline, prompts.scribbles
     content: dict[str, Any] = {}
+    if prompts.slice_index:
+        content["slice_index"] = int(prompts.slice_index)
     if outline is not None:
         content["outline"] = [str(outline.kind), outline.vertices_xy]
     if scribbles:

@@ -15,8 +15,9 @@ The first line, the header, has `format` (1), `image` (an `ImageReference`) and 
   first), `values` one integer or base64 of zlib of one integer per pixel, in the labels' type,
   little-endian;
 - `records`: the object records that are new or changed. A missing key stands for None, False or
-  empty; `masks` has `[start, shape, area_px, mask]` each, and so have `painted` and `erased`,
-  the pixels that a brush added to the object beyond its mask and erased of it;
+  empty, a missing `slice_index`, the position of the prompts in a stack, for 0; `masks` has
+  `[start, shape, area_px, mask]` each, and so have `painted` and `erased`, the pixels that a brush
+  added to the object beyond its mask and erased of it;
 - `gone`: the label_ids whose records are gone;
 - `n_objects`: the number of objects afterwards;
 - `labels_name`: the name of the labels, only if it has changed.

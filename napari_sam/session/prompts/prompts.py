@@ -1,4 +1,4 @@
-"""What a user says about one object: points, a box, an outline, scribbles; frozen."""
+"""The prompts of one object on one slice: points, a box, an outline, scribbles; frozen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BACKGROUND: Final = 0
 
 @dataclass(frozen=True)
 class Prompts:
-    """The prompts of one object, in pixels of the image plane.
+    """The prompts of one object on one slice, in pixels of the image plane.
 
     Hashable, so that a prediction can be remembered by the prompts it came from.
 
@@ -34,6 +34,8 @@ class Prompts:
         A line around the object, within which its masks end.
     scribbles : tuple of Scribble
         Lines along which points lie.
+    slice_index : int
+        Position of the image plane in its stack; 0 for a 2-D image, and without any prompt.
 
     Raises
     ------
@@ -47,6 +49,7 @@ class Prompts:
     box_xyxy: tuple[float, float, float, float] | None = None
     outline: Outline | None = None
     scribbles: tuple[Scribble, ...] = ()
+    slice_index: int = 0
 
     def __post_init__(self) -> None:
         if len(self.points_xy) != len(self.point_labels):
@@ -74,10 +77,12 @@ class Prompts:
         object.__setattr__(self, "point_labels", tuple(int(label) for label in self.point_labels))
         object.__setattr__(self, "box_xyxy", box)
         object.__setattr__(self, "scribbles", tuple(self.scribbles))
+        # Two objects without prompts are equal, wherever they are.
+        object.__setattr__(self, "slice_index", 0 if self.is_empty else int(self.slice_index))
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing at all."""
+        """Whether there is no prompt at all."""
         return self.size == 0
 
     @property
@@ -87,16 +92,16 @@ class Prompts:
 
     @property
     def bounds_xyxy(self) -> tuple[float, float, float, float]:
-        """x0, y0, x1, y1 of the smallest rectangle around all prompts, of which there is one."""
+        """x0, y0, x1, y1 of the smallest rectangle around all prompts; there must be one."""
         corners = [] if self.box_xyxy is None else [self.box_xyxy[:2], self.box_xyxy[2:]]
-        drawn = [place for scribble in self.scribbles for place in scribble.vertices_xy]
+        drawn = [vertex for scribble in self.scribbles for vertex in scribble.vertices_xy]
         xs, ys = zip(*self.points_xy, *drawn, *corners, strict=True)
         return min(xs), min(ys), max(xs), max(ys)
 
     @property
     def has_foreground(self) -> bool:
-        """Whether anything says where the object is, rather than where it is not."""
-        labels = {*self.point_labels, *(one.label for one in self.scribbles)}
+        """Whether any prompt tells where the object is, rather than where it is not."""
+        labels = {*self.point_labels, *(scribble.label for scribble in self.scribbles)}
         return self.box_xyxy is not None or FOREGROUND in labels
 
     def points_array(self) -> NDArray[np.float32] | None:
@@ -115,6 +120,8 @@ class Prompts:
         """Whether these are the `earlier` prompts with something added and nothing changed."""
         if self.size <= earlier.size:
             return False
+        if not earlier.is_empty and self.slice_index != earlier.slice_index:
+            return False
         if (earlier.box_xyxy, earlier.outline) not in (
             (None, None),
             (self.box_xyxy, self.outline),
@@ -130,16 +137,20 @@ class Prompts:
     @property
     def as_points(self) -> Prompts:
         """The same, with points along the scribbles in place of these."""
-        drawn = [(place, one.label) for one in self.scribbles for place in one.points_xy]
+        drawn = [(point, line.label) for line in self.scribbles for point in line.points_xy]
         return replace(
             self,
-            points_xy=(*self.points_xy, *(place for place, _ in drawn)),
+            points_xy=(*self.points_xy, *(point for point, _ in drawn)),
             point_labels=(*self.point_labels, *(label for _, label in drawn)),
             scribbles=(),
         )
 
+    def on_slice(self, slice_index: int) -> Prompts:
+        """Return the same prompts on another slice."""
+        return replace(self, slice_index=slice_index)
+
     def within(self, shape: tuple[int, int]) -> tuple[Prompts, tuple[str, ...]]:
-        """Keep what an image plane of this shape can use, and say what was left out.
+        """Keep the prompts that an image plane of this shape can use.
 
         Parameters
         ----------
@@ -161,8 +172,8 @@ class Prompts:
         inside = [-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5 for x, y in self.points_xy]
         outside = inside.count(False)
         if outside:
-            what = "1 point is" if outside == 1 else f"{outside} points are"
-            remarks.append(f"{what} ignored, being outside the image: click on the image.")
+            points = "1 point" if outside == 1 else f"{outside} points"
+            remarks.append(f"Ignored {points} outside the image: click on the image.")
         box = self.box_xyxy
         if box is not None:
             box = (

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from napari_sam.session import Prompts
+from napari_sam.session import Prompts, Scribble
 
 A, B = (10.0, 20.0), (30.0, 40.0)
 SHAPE = (50, 60)
@@ -91,10 +91,21 @@ def test_additions_extend(later, earlier):
         (Prompts((A, B), (1, 1)), Prompts((A, A), (1, 1))),
         (Prompts((A,), (1,), (0, 0, 5, 5)), Prompts(box_xyxy=(0, 0, 5, 6))),
         (Prompts((A, B), (1, 1)), Prompts((A,), (1,), (0, 0, 5, 5))),  # the box was taken away
+        (Prompts((A, B), (1, 1), slice_index=1), Prompts((A,), (1,))),  # on another slice
     ],
 )
 def test_changes_do_not_extend(later, earlier):
     assert not later.extends(earlier)
+
+
+def test_prompts_know_their_slice_unless_there_are_none():
+    prompts = Prompts((A,), (1,), scribbles=(Scribble((A, B)),)).on_slice(3)
+    assert prompts.slice_index == prompts.as_points.slice_index == 3
+    assert prompts != prompts.on_slice(2)
+    assert prompts.within((100, 100))[0].slice_index == 3
+    assert prompts.extends(Prompts())
+    assert Prompts(slice_index=3) == Prompts()
+    assert Prompts().on_slice(3) == Prompts()
 
 
 def test_within_keeps_points_up_to_the_edge_of_the_outer_pixels():
@@ -107,12 +118,12 @@ def test_within_leaves_out_points_outside_with_their_labels(outside):
     usable, remarks = Prompts((outside, B), (1, 0)).within(SHAPE)
     assert usable == Prompts((B,), (0,))
     assert len(remarks) == 1
-    assert remarks[0].startswith("1 point is ignored")
+    assert remarks[0].startswith("Ignored 1 point outside")
 
 
 def test_within_counts_the_points_left_out():
     _, remarks = Prompts(((-9, 0), (0, -9)), (1, 1)).within(SHAPE)
-    assert remarks[0].startswith("2 points are ignored")
+    assert remarks[0].startswith("Ignored 2 points outside")
 
 
 def test_within_clips_a_box_partly_outside_without_a_remark():

@@ -71,7 +71,7 @@ def test_a_scribble_is_points_along_it_and_those_outside_are_ignored():
     assert usable.scribbles == ()
     assert usable.points_xy == ((5, 5), (10, 0), (20, 0), (30, 0))
     assert usable.point_labels == (0, 1, 1, 1)
-    assert remarks == ("2 points are ignored, being outside the image: click on the image.",)
+    assert remarks == ("Ignored 2 points outside the image: click on the image.",)
     assert Scribble(((3, 4), (3, 4))).points_xy == ((3, 4),)
 
 
