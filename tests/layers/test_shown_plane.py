@@ -1,72 +1,55 @@
-"""Which slices are embedded before they are shown."""
+"""The request that shows a plane to a session."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from napari.components import Dims
 from napari.layers import Image
-from skimage import data
 
-from napari_sam.layers.plane_view import PlaneView
-from napari_sam.model import Predictor, load_model
-from napari_sam.session import Phase
+from napari_sam.layers.plane_source import PlaneSource
+from napari_sam.layers.plane_view import displayed_plane
+from napari_sam.layers.shown_plane import ShownPlane, plane_request
+from napari_sam.session import AnnotationSession
 
-TIMEOUT_S = 120
-
-
-def view(*index, shape=(9, 8, 30, 40)):
-    return PlaneView(shape, 2, 3, (*index, 0, 0))
+VISIBLE = (0.0, 0.0, 40.0, 30.0)
+PIXELS = np.arange(5 * 30 * 40, dtype=np.uint16).reshape(5, 30, 40)
 
 
-@pytest.mark.parametrize(
-    ("before", "now", "following"),
-    [
-        (None, view(4, 4), [view(4, 5), view(4, 3)]),
-        (view(4, 3), view(4, 4), [view(4, 5), view(4, 6)]),
-        (view(4, 5), view(4, 4), [view(4, 3), view(4, 2)]),
-        (view(2, 4), view(4, 4), [view(6, 4), view(8, 4)]),
-        (view(4, 6), view(4, 7), []),
-        (view(3, 3), view(4, 4), [view(4, 5), view(4, 3)]),  # no direction
-        (view(4, 3, shape=(9, 8, 30, 41)), view(4, 4), [view(4, 5), view(4, 3)]),
-        (None, PlaneView((30, 40), 0, 1, (0, 0)), []),
-        (
-            None,
-            view(4, 0, shape=(9, 1, 30, 40)),
-            [view(n, 0, shape=(9, 1, 30, 40)) for n in (5, 3)],
-        ),
-    ],
-)
-def test_following_planes(before, now, following):
-    assert now.following(before) == following
+@pytest.fixture
+def source():
+    session = AnnotationSession()
+    yield PlaneSource(session)
+    session.close()
 
 
-def test_the_next_slices_are_ready_when_the_slider_moves(make_widget):
-    encoded = []
+def shown(image, slice_index):
+    dims = Dims(ndim=3, range=((0, 4, 1), (0, 29, 1), (0, 39, 1)))
+    dims.set_point(0, slice_index)
+    return ShownPlane(image, displayed_plane(image, dims))
 
-    class Noting(Predictor):
-        def encode(self, image, on_block=None):
-            encoded.append(int(image[0, 0, 0]))
-            return super().encode(image, on_block)
 
-    coins = data.coins()
-    stack = np.stack([np.where(coins > 90, coins, number) for number in range(1, 7)])
-    stack = stack.astype(np.uint8)
-    stack[:, 0, 0] = range(1, 7)
-    image = Image(stack, name="stack", contrast_limits=(0, 255))
-    viewer, widget = make_widget(image, load_predictor=lambda *_: Noting(load_model(), "cpu"))
-    start = viewer.dims.current_step[0]
+def test_a_request_has_the_pixels_and_the_neighbours_of_the_plane(source):
+    image = Image(PIXELS, name="stack")
+    request = plane_request(shown(image, 2), shown(image, 1).view, source, VISIBLE)
+    rows, columns = slice(0, 30), slice(0, 40)
+    np.testing.assert_array_equal(request.plane.data[rows, columns], PIXELS[2])
+    neighbours = [plane.data[rows, columns] for plane in request.neighbours]
+    np.testing.assert_array_equal(neighbours, PIXELS[[3, 4]])
+    assert (request.slice_index, request.view, request.refusal) == (2, VISIBLE, "")
+    assert request.target is None
+    assert request.prompts is None
 
-    def go(number):
-        before = len(encoded)
-        viewer.dims.set_current_step(0, number)
-        widget.wait_until_idle(TIMEOUT_S)
-        assert widget.session.state.phase is Phase.READY
-        return encoded[before:]
 
-    assert encoded[0] == start + 1
-    assert go(0).count(1) == 1
-    assert go(1)[:1] != [2]  # ready: it was embedded while slice 0 was looked at
-    assert go(2) == [5]  # ready too, and so is the one after it
-    assert go(3) == [6]
-    assert go(4) == []
-    assert go(0) == []
+def test_the_same_plane_has_the_same_request_until_its_image_changes(source):
+    image = Image(PIXELS, name="stack")
+    request, again = (plane_request(shown(image, 2), None, source, VISIBLE) for _ in range(2))
+    assert request.is_same_plane(again)
+    assert not request.is_same_plane(plane_request(shown(image, 3), None, source, VISIBLE))
+    other = Image(PIXELS, name="stack")
+    assert not request.is_same_plane(plane_request(shown(other, 2), None, source, VISIBLE))
+    assert source.image_of(request.key) is image
+    source.count_version(image)
+    changed = plane_request(shown(image, 2), None, source, VISIBLE)
+    assert changed.key == request.key
+    assert not request.is_same_plane(changed)

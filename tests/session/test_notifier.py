@@ -1,0 +1,16 @@
+"""Messages of all parts of a session reach one listener."""
+
+from __future__ import annotations
+
+from napari_sam.session import AnnotationSession
+
+
+def test_a_script_hears_every_message_of_a_session():
+    session, messages = AnnotationSession(), []
+    session.notifier.warned.connect(messages.append)
+    session.batch_prompts.give_up("Another image was chosen")  # nothing to give up
+    assert messages == []
+    session.notifier.warn("first")
+    session.notifier.warn("second")
+    assert messages == ["first", "second"]
+    session.close()
