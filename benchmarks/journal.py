@@ -58,11 +58,11 @@ def annotate(n_entries: int, folder: Path) -> tuple[Journal, SteadyLabels, float
         if n_done % 10 == 0:
             steps += [Direction.UNDONE, Direction.REDONE]
         for step in steps:
-            (edit.erase if step is Direction.UNDONE else edit.write)()
+            (edit.revert if step is Direction.UNDONE else edit.write)()
             began = time.perf_counter()
             journal.record(edit, step)
             spent_s += time.perf_counter() - began
-            (edit.forget if step is Direction.UNDONE else edit.note)()
+            (edit.revert_records if step is Direction.UNDONE else edit.apply_records)()
         n_done += len(steps)
     return journal, labels, spent_s / n_done
 
