@@ -68,3 +68,8 @@ def test_export_needs_neither_gui_nor_torch() -> None:
 
 def test_session_needs_no_gui() -> None:
     assert _modules_after("import napari_sam.session, napari_sam.model") & GUI == set()
+
+
+def test_headless_runs_need_neither_gui_nor_torch_to_be_imported() -> None:
+    modules = "napari_sam.batch.run, napari_sam.batch.prompted, napari_sam.request"
+    assert _modules_after(f"import {modules}") & {"torch", "click", *GUI} == set()
