@@ -114,7 +114,7 @@ def in_script(script, case):
 
 def in_batch(script, case):
     session, labels = script
-    session.batch_prompts.find([BatchPrompt(Prompts(((case.x, case.y),), (1,)))])
+    session.batch_prompts.start([BatchPrompt(Prompts(((case.x, case.y),), (1,)))])
     session.wait_until_idle(TIMEOUT_S)
     return labels > 0
 

@@ -1,4 +1,4 @@
-"""Asks for one object for each of many prompts: from which layer or file, and how far that is."""
+"""The panel for batch prompts: their layer or file, and the progress."""
 
 from __future__ import annotations
 
@@ -36,22 +36,24 @@ class BatchPromptsPanel(QWidget):
         self._readable = f"Prompts ({' '.join(f'*{end}' for end in readable)})"
         self.combo = LayerCombo(
             "choose a layer",
-            "One object for each point, box or other shape of a layer, or a better outline for\n"
-            "each object of a Labels layer; of a stack, those on the slice that is shown",
+            "Segment one object per point, box or other shape of a layer, or refine each object\n"
+            "of a Labels layer; in a stack, only the shown slice is processed",
         )
         self.combo.chosen.connect(self.layer_chosen.emit)
         file = QPushButton("File…")
         file.setToolTip(
-            "Boxes or points from a file: CSV with x0,y0,x1,y1 or x,y, as napari saves points\n"
-            "and shapes, GeoJSON, or COCO boxes; classes come along"
+            "Read boxes or points from a file: CSV with x0,y0,x1,y1 or x,y, or as napari saves\n"
+            "points and shapes, GeoJSON, or COCO boxes; classes are read too"
         )
         file.clicked.connect(self._on_file_clicked)
         self._about = ElidingLabel()
         self._start = QPushButton("Segment all")
-        self._start.setToolTip("Segment one object for each, in the background; one Undo for all")
+        self._start.setToolTip(
+            "Segment one object per prompt in the background (undone in one step)"
+        )
         self._start.clicked.connect(lambda: self.start_requested.emit())
         self._stop = QPushButton("Stop")
-        self._stop.setToolTip("Stop here; what was found so far is added")
+        self._stop.setToolTip("Stop, and add the objects segmented so far")
         self._stop.clicked.connect(lambda: self.stop_requested.emit())
         self._progress = QProgressBar()
         self._progress.setRange(0, 100)
@@ -76,14 +78,14 @@ class BatchPromptsPanel(QWidget):
         self.combo.set_layers(layers, chosen)
 
     def show_source(self, about: str, *, count: int) -> None:
-        """Say what was found in the layer or file, and whether there is something to segment."""
+        """Describe the prompts of the layer or file; without any, nothing can be started."""
         self._about.show_text(about)
         self._about.setVisible(bool(about))
         self._start.setEnabled(count > 0)
         self._start.setText(f"Segment {count} objects" if count > 1 else "Segment all")
 
     def show_progress(self, state: BatchPromptsState | None) -> None:
-        """Show how far it is; None: nothing is looked for."""
+        """Show the progress of a batch; None: there is none."""
         is_running = state is not None
         self._start.setVisible(not is_running)
         self._progress.setVisible(is_running)

@@ -1,4 +1,4 @@
-"""Embeddings that micro-sam has computed: choosing them, and what became of that."""
+"""The row that imports embeddings from micro-sam."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_sam.session.state import SessionState
 
 
 class ImportedEmbeddingsRow(QWidget):
-    """The button to bring embeddings along, what is in use, and the button to stop using it."""
+    """The button that imports embeddings, their state, and the button that stops using them."""
 
     folder_requested = Signal(Path)
     stop_requested = Signal()
@@ -22,15 +22,15 @@ class ImportedEmbeddingsRow(QWidget):
         super().__init__()
         self._use = QPushButton("Use micro-sam embeddings…")
         self._use.setToolTip(
-            "Choose the zarr folder into which micro-sam has stored embeddings of this image: they "
-            "are used in place of computing them here.\nThe image and the model have to be the "
-            "ones they were made with. Nothing is written into the folder."
+            "Choose the zarr folder in which micro-sam stored the embeddings of this image, to use "
+            "them instead of computing them.\nImage and model have to be those that the "
+            "embeddings were computed from. Nothing is written to the folder."
         )
         self._use.clicked.connect(self._on_use_clicked)
         self._text = ElidingLabel()
         self._progress = QProgressBar()
         self._progress.setRange(0, 100)
-        self._progress.setToolTip("You can go on working meanwhile")
+        self._progress.setToolTip("You can keep working")
         self._stop = QPushButton()
         self._stop.clicked.connect(lambda: self.stop_requested.emit())
         row = QHBoxLayout()
@@ -45,11 +45,11 @@ class ImportedEmbeddingsRow(QWidget):
         self.show_state(SessionState())
 
     def show_state(self, state: SessionState) -> None:
-        """Show whether there is an image to bring embeddings along for."""
+        """Enable the import if there is an image."""
         self._use.setEnabled(state.has_image)
 
     def show_import(self, state: ImportState | None) -> None:
-        """Show what became of the embeddings brought along; None: there are none."""
+        """Show the state of an import; None: there is none."""
         is_working = state is not None and state.is_working
         self._text.setVisible(state is not None)
         self._progress.setVisible(is_working)
@@ -60,13 +60,13 @@ class ImportedEmbeddingsRow(QWidget):
         self._progress.setValue(round(100 * state.progress))
         if is_working:
             self._stop.setText("Cancel")
-            self._stop.setToolTip("Go on without these embeddings")
+            self._stop.setToolTip("Continue without these embeddings")
         elif state.phase is ImportPhase.REFUSED:
             self._stop.setText("Dismiss")
-            self._stop.setToolTip("Show this no more")
+            self._stop.setToolTip("Hide this message")
         else:
             self._stop.setText("Stop using them")
-            self._stop.setToolTip("Embed the image here from now on; your clicks are kept")
+            self._stop.setToolTip("Embed the image here instead; your clicks are kept")
 
     def _on_use_clicked(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Use micro-sam embeddings")

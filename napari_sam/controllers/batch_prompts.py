@@ -1,4 +1,4 @@
-"""Segments one object for each point, shape or label of a layer, or each prompt of a file."""
+"""Connects the panel for batch prompts with the session, layers and files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.prompt_files import PROMPT_SUFFIXES, FilePrompt, PromptKind, read_prompts
 from napari_sam.layers import LayerBinding
+from napari_sam.layers.prompt_sources import ReadPrompts
 from napari_sam.layers.shown_plane import ShownPlane
 from napari_sam.session.annotations import axes_in_files
 from napari_sam.session.batch_prompts.decode import BatchPrompt
@@ -26,17 +27,16 @@ from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
 from napari_sam.session.session import AnnotationSession
 
 _KINDS: Final = (Points, Shapes, Labels)
-Read = Callable[[], list[BatchPrompt]]
 
 
 class BatchPromptsController:
-    """Does what is asked for in a `BatchPromptsPanel`."""
+    """Fulfils the requests of a `BatchPromptsPanel`."""
 
     def __init__(
         self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
     ) -> None:
         self._binding, self._session = binding, session
-        # Apart, so that none takes the place of the other.
+        # Two queues, so that a count never replaces a start.
         self._counting = LatestWinsExecutor("napari-sam-count", dispatcher)
         self._starting = LatestWinsExecutor("napari-sam-prompts", dispatcher)
         self._layer: Layer | None = None
@@ -44,9 +44,10 @@ class BatchPromptsController:
         self._offered: list[Layer] = []
         self.panel = BatchPromptsPanel(PROMPT_SUFFIXES)
         self.section = CollapsibleSection(
-            self.panel, "Segment one object for each box, point or label of many"
+            self.panel,
+            "Segment one object per point, shape or label of a layer, or prompt of a file",
         )
-        self.section.set_title("Many at once")
+        self.section.set_title("Batch prompts")
         self.panel.layer_chosen.connect(self.use_layer)
         self.panel.file_chosen.connect(self.use_file)
         self.panel.start_requested.connect(self.start)
@@ -63,13 +64,13 @@ class BatchPromptsController:
         return self._counting.is_idle and self._starting.is_idle
 
     def close(self) -> None:
-        """Let the session go."""
+        """Disconnect from the session."""
         self._connections.close()
         self._counting.close()
         self._starting.close()
 
     def offer(self, layers: Sequence[Layer]) -> None:
-        """Offer those of these layers that may ask for objects."""
+        """Offer the layers that can hold prompts."""
         fitting = [layer for layer in layers if isinstance(layer, _KINDS)]
         if self._layer is not None and not any(layer is self._layer for layer in fitting):
             self._layer = None
@@ -78,7 +79,7 @@ class BatchPromptsController:
         self.panel.offer(fitting, self._layer)
 
     def use_layer(self, layer: Layer | None) -> None:
-        """Take the prompts from a layer of the user's."""
+        """Take the prompts from a layer of the user."""
         self._layer, self._path = layer, None
         self._count()
 
@@ -89,13 +90,13 @@ class BatchPromptsController:
         self._count()
 
     def start(self) -> None:
-        """Segment one object for each prompt on the slice that is shown, in the background."""
-        self._read(self._starting, self._find)
+        """Segment one object per prompt on the shown slice, in the background."""
+        self._read(self._starting, self._start)
 
     # Reading -----------------------------------------------------------------------------------
 
     def _count(self) -> None:
-        """Say how many objects there are, before anybody begins."""
+        """Show how many prompts there are, before a start."""
         self._counting.cancel()
         if self._layer is None and self._path is None:
             self.panel.show_source("", count=0)
@@ -103,61 +104,58 @@ class BatchPromptsController:
             self._read(self._counting, self._show)
 
     def _read(
-        self, lane: LatestWinsExecutor, on_read: Callable[[list[BatchPrompt], ShownPlane], None]
+        self, queue: LatestWinsExecutor, on_read: Callable[[list[BatchPrompt], ShownPlane], None]
     ) -> None:
         try:
-            place, read = self._place(), self._reader()
+            shown, read = self._binding.plane.require(), self._reader()
         except ValueError as error:
             self._refuse(str(error))
             return
-        lane.submit(
+        queue.submit(
             lambda _: read(),
-            lambda objects: on_read(objects, place),
+            lambda prompts: on_read(prompts, shown),
             lambda error: self._refuse(user_message(error, "The prompts could not be read")),
         )
 
-    def _place(self) -> ShownPlane:
-        return self._binding.plane.require()
-
-    def _reader(self) -> Read:
+    def _reader(self) -> ReadPrompts:
         if self._layer is not None:
             return self._binding.objects.prompts_in(self._layer)
         if self._path is None:
-            msg = "Choose the layer or the file first that the prompts are in."
+            msg = "Choose the layer or file with the prompts first."
             raise TargetError(msg)
         shown = self._binding.plane.require()
         image, view = shown.image, shown.view
         axes = axes_in_files(view.shape_nd)
         if (view.row_axis, view.column_axis) != axes[-2:]:
-            msg = "Files tell rows and columns: roll the axes (Ctrl-E) until these two are shown."
+            msg = "Prompts in files mean rows and columns: roll the axes (Ctrl-E) to show these."
             raise TargetError(msg)
         path, info = self._path, ImageInfo(tuple(view.shape_nd[n] for n in axes), image.name)
-        place = tuple(view.index[n] for n in axes[:-2])
-        return lambda: objects_of(read_prompts(path, info), place)
+        slice_index = tuple(view.index[n] for n in axes[:-2])
+        return lambda: batch_prompts_of(read_prompts(path, info), slice_index)
 
-    def _refuse(self, why: str) -> None:
-        self.panel.show_source(why, count=0)
-        show_warning(why)
+    def _refuse(self, reason: str) -> None:
+        self.panel.show_source(reason, count=0)
+        show_warning(reason)
 
-    def _show(self, objects: list[BatchPrompt], place: ShownPlane) -> None:
-        now = self._binding.plane.shown
-        if now is None:
+    def _show(self, prompts: list[BatchPrompt], read_plane: ShownPlane) -> None:
+        shown = self._binding.plane.shown
+        if shown is None:
             self.panel.show_source("", count=0)
             return
-        if now != place:
+        if shown != read_plane:
             self._count()
             return
         where = self._path.name if self._path is not None else "the layer"
-        here = "on this slice " if place.view.axes_of_planes else ""
-        self.panel.show_source(f"{counted(len(objects))} {here}in {where}.", count=len(objects))
+        on_slice = "on this slice " if shown.view.axes_of_planes else ""
+        self.panel.show_source(f"{counted(len(prompts))} {on_slice}in {where}.", count=len(prompts))
 
-    def _find(self, objects: list[BatchPrompt], place: ShownPlane) -> None:
-        if self._binding.plane.shown != place:
-            # What was read are places on a slice that the session does not see any more.
+    def _start(self, prompts: list[BatchPrompt], read_plane: ShownPlane) -> None:
+        if self._binding.plane.shown != read_plane:
+            # The prompts lie on a slice that is no longer shown.
             show_warning("Another slice was chosen meanwhile: nothing was started. Start again.")
             return
         try:
-            self._session.batch_prompts.find(objects)
+            self._session.batch_prompts.start(prompts)
         except TargetError as error:
             show_warning(str(error))
 
@@ -170,23 +168,26 @@ class BatchPromptsController:
         show_info(summary)
 
 
-def objects_of(
-    prompts: Sequence[FilePrompt], slice_index: tuple[int, ...] = ()
+def batch_prompts_of(
+    file_prompts: Sequence[FilePrompt], slice_index: tuple[int, ...] = ()
 ) -> list[BatchPrompt]:
-    """Return what the prompts of a file ask for on one plane."""
-    here = [one for one in prompts if one.slice_index in ((), slice_index)]
-    return [BatchPrompt(_prompts(one), one.class_name) for one in here]
+    """Return the prompts of a file that lie on one plane."""
+    return [
+        BatchPrompt(_prompts(file_prompt), file_prompt.class_name)
+        for file_prompt in file_prompts
+        if file_prompt.slice_index in ((), slice_index)
+    ]
 
 
-def _prompts(one: FilePrompt) -> Prompts:
-    vertices = one.vertices_xy
-    if one.kind is PromptKind.POINT:
+def _prompts(file_prompt: FilePrompt) -> Prompts:
+    kind, vertices = file_prompt.kind, file_prompt.vertices_xy
+    if kind is PromptKind.POINT:
         return Prompts(vertices, (FOREGROUND,))
-    if one.kind is PromptKind.BOX:
+    if kind is PromptKind.BOX:
         xs, ys = zip(*vertices, strict=True)
         return Prompts(box_xyxy=(min(xs), min(ys), max(xs), max(ys)))
-    if one.kind is PromptKind.LINE:
+    if kind is PromptKind.LINE:
         return Prompts(scribbles=(Scribble(vertices, FOREGROUND),))
-    is_ellipse = one.kind is PromptKind.ELLIPSE
-    kind = OutlineKind.ELLIPSE if is_ellipse else OutlineKind.POLYGON
-    return Prompts(outline=Outline(vertices, kind))
+    is_ellipse = kind is PromptKind.ELLIPSE
+    outline_kind = OutlineKind.ELLIPSE if is_ellipse else OutlineKind.POLYGON
+    return Prompts(outline=Outline(vertices, outline_kind))

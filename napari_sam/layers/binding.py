@@ -119,7 +119,7 @@ class LayerBinding:
         active = self._viewer.layers.selection.active
         is_prompting = active is not None and self.is_ours(active)
         self._session.prefetch.cancel("Another image was chosen")
-        self._session.batch_prompts.give_up("Another image was chosen")
+        self._session.batch_prompts.abort("Another image was chosen")
         self.plane.follow(image)
         self.target.leave_image()
         self.candidates.remove()

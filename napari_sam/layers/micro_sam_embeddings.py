@@ -1,4 +1,4 @@
-"""Embeddings that a user has brought along for image layers."""
+"""Embeddings imported from micro-sam, for image layers."""
 
 from __future__ import annotations
 
@@ -16,78 +16,78 @@ from napari_sam.session.session import AnnotationSession
 
 
 class ImportedEmbeddingsLayers:
-    """Knows which embeddings belong to which image, and which of them to a plane that is shown."""
+    """Keeps the imported embeddings of each image, and returns those of the shown plane."""
 
     changed = Signal(object)
-    """The `ImportState` of the current image; None if nothing was brought along for it."""
+    """The `ImportState` of the current image; None without an import."""
     usable_changed = Signal()
-    """The planes of the current image are to be made again."""
+    """The planes of the current image have to be built again."""
 
     def __init__(self, session: AnnotationSession) -> None:
         self._session = session
-        self._brought: WeakKeyDictionary[Image, ImportedEmbeddings] = WeakKeyDictionary()
+        self._imports: WeakKeyDictionary[Image, ImportedEmbeddings] = WeakKeyDictionary()
         self._image: Image | None = None
         self._view: PlaneView | None = None
         self._shown: ImportState | None = None
 
     def use(self, path: Path) -> None:
-        """Bring embeddings along for the current image, in place of those before."""
+        """Import embeddings for the current image, in place of earlier ones."""
         image = self._image
         if image is None:
             return
         self.stop()
-        brought = self._session.micro_sam.import_embeddings(path, levels(image)[0])
-        self._brought[image] = brought
-        brought.changed.connect(self._show)
-        brought.usable_changed.connect(self._on_usable_changed)
+        imported = self._session.micro_sam.import_embeddings(path, levels(image)[0])
+        self._imports[image] = imported
+        imported.changed.connect(self._show)
+        imported.usable_changed.connect(self._on_usable_changed)
         self._show()
 
     def stop(self) -> bool:
-        """Use none for the current image; return whether there were any that might have been."""
-        brought = None if self._image is None else self._brought.pop(self._image, None)
-        if brought is None:
+        """Stop using those of the current image; return whether there were any, not refused."""
+        imported = None if self._image is None else self._imports.pop(self._image, None)
+        if imported is None:
             return False
-        was_usable = brought.ndim is not None
-        was_refused = brought.state.phase is ImportPhase.REFUSED
-        brought.close()
+        was_usable = imported.ndim is not None
+        was_refused = imported.state.phase is ImportPhase.REFUSED
+        imported.close()
         self._show()
         if was_usable:
             self.usable_changed.emit()
         return not was_refused
 
     def show(self, image: Image | None, view: PlaneView | None = None) -> None:
-        """Hear which image is the current one, and which plane of it is shown."""
+        """Set the current image and the shown plane."""
         self._image, self._view = image, view
         self._show()
 
     def of(self, image: Image, view: PlaneView) -> PlaneEmbeddings | None:
-        """Return the embeddings of a plane; None if there are none that fit."""
-        brought = self._brought.get(image)
-        ndim = None if brought is None else brought.ndim
-        if brought is None or ndim is None or not _is_shown_as_embedded(view, ndim):
+        """Return the embeddings of a plane; None if none match."""
+        imported = self._imports.get(image)
+        ndim = None if imported is None else imported.ndim
+        if imported is None or ndim is None or not _is_shown_as_embedded(view, ndim):
             return None
-        return brought.of_plane(view.index[0] if ndim == 3 else 0)
+        return imported.of_plane(view.index[0] if ndim == 3 else 0)
 
     def _on_usable_changed(self) -> None:
         self._show()
         self.usable_changed.emit()
 
     def _show(self) -> None:
-        brought = None if self._image is None else self._brought.get(self._image)
-        state = None if brought is None else brought.state
-        if brought is not None and state is not None and not self._shows_embedded_planes(brought):
+        imported = None if self._image is None else self._imports.get(self._image)
+        state = None if imported is None else imported.state
+        if imported is not None and state is not None and not self._shows_embedded_planes(imported):
             text = (
-                "Not used as the image is shown now: roll the axes (Ctrl-E) until it shows as it "
-                f"was embedded, with all its channels ({state.text})."
+                "Not used in this view: roll the axes (Ctrl-E) until the image is shown as it was "
+                f"embedded, with all its channels ({state.text})."
             )
             state = replace(state, text=text)
         if state != self._shown:
             self._shown = state
             self.changed.emit(state)
 
-    def _shows_embedded_planes(self, brought: ImportedEmbeddings) -> bool:
-        """Whether the view does not keep embeddings from being used."""
-        view, ndim = self._view, brought.ndim
+    def _shows_embedded_planes(self, imported: ImportedEmbeddings) -> bool:
+        """Whether the embeddings can be used in the current view."""
+        view, ndim = self._view, imported.ndim
         return view is None or ndim is None or _is_shown_as_embedded(view, ndim)
 
 

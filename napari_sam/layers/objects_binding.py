@@ -13,7 +13,7 @@ from psygnal import Signal
 from napari_sam.layers.camera import show_box
 from napari_sam.layers.cursor import CursorTracker
 from napari_sam.layers.plane_binding import PlaneBinding
-from napari_sam.layers.prompt_sources import Read, prompts_in_layer, region_at
+from napari_sam.layers.prompt_sources import ReadPrompts, prompts_in_layer, region_at
 from napari_sam.layers.target_binding import TargetBinding
 from napari_sam.layers.viewer_layers import ViewerLayers
 from napari_sam.session.objects.labels import TargetError
@@ -66,7 +66,7 @@ class ObjectsBinding:
         except TargetError as error:
             self._session.notifier.warn(str(error))
 
-    def prompts_in(self, layer: Layer) -> Read:
+    def prompts_in(self, layer: Layer) -> ReadPrompts:
         """Return a function that reads a layer of the user's as one prompt per object."""
         shown = self._plane.require()
         return prompts_in_layer(layer, shown.image, shown.view, self._viewer.dims)

@@ -1,4 +1,4 @@
-"""The objects that a layer of the user's asks for: one for each point, shape or label in it."""
+"""Batch prompts from a layer of the user: one per point, shape or label."""
 
 from __future__ import annotations
 
@@ -20,44 +20,43 @@ from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline, Scribble
 
 _CLASS_COLUMNS: Final = ("class_name", "class", "classes", "category", "label", "name", "type")
-"""Where the class of a point or a shape may be written; the first one that there is counts."""
+"""Columns that may hold the class of a point or shape; the first one that exists counts."""
+
+ReadPrompts = Callable[[], list[BatchPrompt]]
+"""Returns batch prompts; may be called on any thread."""
 
 
-Read = Callable[[], list[BatchPrompt]]
-"""Gives the objects; may be called on any thread."""
-
-
-def prompts_in_layer(layer: Layer, image: Image, view: PlaneView, dims: Dims) -> Read:
-    """Return what gives the objects that a layer asks for on the displayed plane of an image."""
+def prompts_in_layer(layer: Layer, image: Image, view: PlaneView, dims: Dims) -> ReadPrompts:
+    """Return a function that reads the prompts of a layer on the displayed plane of an image."""
     if isinstance(layer, Points):
-        objects = _of_points(layer, image, view, dims)
+        prompts = _of_points(layer, image, view, dims)
     elif isinstance(layer, Shapes):
-        objects = _of_shapes(layer, image, view, dims)
+        prompts = _of_shapes(layer, image, view, dims)
     elif isinstance(layer, Labels):
         read = labels_on_plane(layer, image, view)
         return lambda: _of_labels(read())
     else:
         msg = f"'{layer.name}' has neither points nor shapes nor labels: choose another layer."
         raise TargetError(msg)
-    return lambda: objects
+    return lambda: prompts
 
 
 def _of_shapes(layer: Shapes, image: Image, view: PlaneView, dims: Dims) -> list[BatchPrompt]:
-    classes, objects = _classes(layer), []
+    classes, prompts = _classes(layer), []
     for index, shape in shapes_on_plane(layer, image, view, dims):
         if not isinstance(shape, Scribble):
-            objects.append(BatchPrompt(_around(shape), classes[index]))
+            prompts.append(BatchPrompt(_around(shape), classes[index]))
         elif shape.label == FOREGROUND:
-            objects.append(BatchPrompt(Prompts(scribbles=(shape,)), classes[index]))
-    return objects
+            prompts.append(BatchPrompt(Prompts(scribbles=(shape,)), classes[index]))
+    return prompts
 
 
 def _of_labels(labels: NDArray[Any]) -> list[BatchPrompt]:
-    found, inverse = np.unique(labels, return_inverse=True)
-    numbers = inverse.reshape(labels.shape) + (0 if found[0] == 0 else 1)
+    values, inverse = np.unique(labels, return_inverse=True)
+    indices = inverse.reshape(labels.shape) + (0 if values[0] == 0 else 1)
     return [
-        prompt_of_region(numbers[box] == number, box[0].start, box[1].start)
-        for number, box in enumerate(ndimage.find_objects(numbers), start=1)
+        prompt_of_region(indices[box] == index, box[0].start, box[1].start)
+        for index, box in enumerate(ndimage.find_objects(indices), start=1)
         if box is not None
     ]
 
@@ -67,7 +66,7 @@ def _around(area: Area) -> Prompts:
 
 
 def labels_on_plane(layer: Labels, image: Image, view: PlaneView) -> Callable[[], NDArray[Any]]:
-    """Return what reads the (H, W) labels of a layer on a plane of an image, on any thread."""
+    """Return a function that reads the (H, W) labels of a layer on a plane; for any thread."""
     where, data = view.for_labels(layer.ndim), levels(layer)[0]
     if tuple(data.shape) != where.shape_nd or not lies_on(layer, image, view):
         msg = f"'{layer.name}' does not lie on the image: choose labels of the image's shape."
@@ -85,7 +84,7 @@ def labels_on_plane(layer: Labels, image: Image, view: PlaneView) -> Callable[[]
 def region_at(
     layer: Labels, image: Image, view: PlaneView, world: tuple[float, ...]
 ) -> tuple[NDArray[np.bool_], int, int] | None:
-    """Return the object of a Labels layer at a place, as it lies on a plane of an image."""
+    """Return the object of a Labels layer at a position, in pixels of a plane of an image."""
     try:
         read = labels_on_plane(layer, image, view)
     except TargetError:
@@ -104,22 +103,22 @@ def region_at(
 
 def _of_points(layer: Points, image: Image, view: PlaneView, dims: Dims) -> list[BatchPrompt]:
     points_rc = in_image(layer, layer.data, image, dims)
-    here = view.holds(points_rc) & np.isfinite(points_rc).all(axis=1)
-    here &= label_of_each(layer) == FOREGROUND
+    is_wanted = view.holds(points_rc) & np.isfinite(points_rc).all(axis=1)
+    is_wanted &= label_of_each(layer) == FOREGROUND
     classes = _classes(layer)
-    places = view.to_xy(points_rc)
+    points_xy = view.to_xy(points_rc)
     return [
         BatchPrompt(Prompts(((float(x), float(y)),), (FOREGROUND,)), classes[index])
-        for index, (x, y) in enumerate(places)
-        if here[index]
+        for index, (x, y) in enumerate(points_xy)
+        if is_wanted[index]
     ]
 
 
 def _classes(layer: Points | Shapes) -> list[str | None]:
     """Return the class of each point or shape; None where there is none."""
     columns = {str(name).lower(): layer.features[name] for name in layer.features.columns}
-    known = [columns[name] for name in _CLASS_COLUMNS if name in columns]
-    for column in known:
+    candidates = [columns[name] for name in _CLASS_COLUMNS if name in columns]
+    for column in candidates:
         values = column.tolist()
         if all(isinstance(value, str) or value != value for value in values):
             return [value.strip() or None if isinstance(value, str) else None for value in values]

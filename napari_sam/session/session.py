@@ -293,7 +293,7 @@ class AnnotationSession:
         self._plan_tiles()
         self.prefetch.leave_model()
         self.automatic.leave_model()
-        self.batch_prompts.give_up("Another model was chosen")
+        self.batch_prompts.abort("Another model was chosen")
 
     def _plan_tiles(self) -> None:
         """Divide the plane again if the model has other sizes than the one before."""

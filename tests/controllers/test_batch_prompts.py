@@ -1,4 +1,4 @@
-"""Many objects at once in a real window: from layers and from files."""
+"""Batch prompts in a real window: from layers and from files."""
 
 from __future__ import annotations
 

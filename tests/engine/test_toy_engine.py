@@ -200,7 +200,7 @@ def test_batch_prompts(session, labels):
     prompts = [BatchPrompt(Prompts(box_xyxy=box)) for box in boxes[:3]]
     top, left = 155, 225
     region = MASKS[3][top:210, left:280]
-    session.batch_prompts.find([*prompts, prompt_of_region(region, top, left)])
+    session.batch_prompts.start([*prompts, prompt_of_region(region, top, left)])
     session.wait_until_idle(TIMEOUT_S)
     assert len(np.unique(labels)) == 1 + 4
     for mask in MASKS:

@@ -44,7 +44,7 @@ def opened(make_widget, encoded):
     return viewer, widget, heard
 
 
-def bring(widget, monkeypatch, folder):
+def import_folder(widget, monkeypatch, folder):
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
     widget.controllers.embeddings.micro_sam_row._use.click()
     assert widget.controllers.embeddings.micro_sam_row._stop.text() == "Cancel"
@@ -69,7 +69,7 @@ def test_nothing_is_encoded_when_they_fit(opened, encoded, store, monkeypatch):
     row = widget.controllers.embeddings.micro_sam_row
     assert line(widget) == ""
     assert row._stop.isHidden()
-    bring(widget, monkeypatch, store)
+    import_folder(widget, monkeypatch, store)
     assert line(widget) == "embeddings of 2 slices, vit_t, from stack.zarr"
     assert row._stop.text() == "Stop using them"
     encoded.clear()
@@ -84,10 +84,10 @@ def test_nothing_is_encoded_when_they_fit(opened, encoded, store, monkeypatch):
     assert heard == []
 
 
-def test_clicks_outlive_bringing_and_stopping(opened, encoded, store, monkeypatch):
+def test_clicks_outlive_importing_and_stopping(opened, encoded, store, monkeypatch):
     viewer, widget, _ = opened
     own = click(viewer, widget)
-    bring(widget, monkeypatch, store)
+    import_folder(widget, monkeypatch, store)
     prompts = widget.session.state.prompts
     assert prompts.points_xy == ((104, 68),)
     encoded.clear()
@@ -101,13 +101,13 @@ def test_clicks_outlive_bringing_and_stopping(opened, encoded, store, monkeypatc
 
 def test_axes_in_another_order_are_embedded_here(opened, encoded, store, monkeypatch):
     viewer, widget, _ = opened
-    bring(widget, monkeypatch, store)
+    import_folder(widget, monkeypatch, store)
     encoded.clear()
     viewer.dims.order = (0, 2, 1)
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.phase is Phase.READY
     assert encoded[0].shape == (384, 303, 3)
-    assert line(widget).startswith("Not used as the image is shown now: roll the axes")
+    assert line(widget).startswith("Not used in this view: roll the axes")
     viewer.dims.order = (0, 1, 2)
     widget.wait_until_idle(TIMEOUT_S)
     assert line(widget) == "embeddings of 2 slices, vit_t, from stack.zarr"
@@ -119,13 +119,13 @@ def test_other_pixels_and_other_data(opened, encoded, store, monkeypatch):
     changed[1, 200, 300] ^= 1
     viewer.layers[0].data = changed
     widget.wait_until_idle(TIMEOUT_S)
-    bring(widget, monkeypatch, store)
+    import_folder(widget, monkeypatch, store)
     assert "another image" in line(widget)
     assert heard == [line(widget)]
     assert widget.controllers.embeddings.micro_sam_row._stop.text() == "Dismiss"
     viewer.layers[0].data = STACK
     widget.wait_until_idle(TIMEOUT_S)
-    bring(widget, monkeypatch, store)
+    import_folder(widget, monkeypatch, store)
     assert line(widget).startswith("embeddings of 2 slices")
     assert widget.session.state.thumbnail is None
     viewer.layers[0].data = changed
@@ -141,7 +141,7 @@ def test_other_pixels_and_other_data(opened, encoded, store, monkeypatch):
 def test_damage(opened, encoded, store, monkeypatch):
     viewer, widget, heard = opened
     damage(store, 0)
-    bring(widget, monkeypatch, store)
+    import_folder(widget, monkeypatch, store)
     assert line(widget).startswith("embeddings of 2 slices")
     assert widget.session.state.phase is Phase.READY
     assert click(viewer, widget).any()
@@ -151,7 +151,7 @@ def test_damage(opened, encoded, store, monkeypatch):
 
 def test_each_image_has_its_own(opened, encoded, store, monkeypatch):
     viewer, widget, _ = opened
-    bring(widget, monkeypatch, store)
+    import_folder(widget, monkeypatch, store)
     other = viewer.add_image(COINS[:200], name="other")
     widget.binding.set_image(other)
     widget.wait_until_idle(TIMEOUT_S)
@@ -170,7 +170,7 @@ def test_a_scale_of_many_resolutions_and_colours(make_widget, encoded, tmp_path,
     _, widget = make_widget(Image(levels, name="stack", rgb=True, multiscale=True))
     predictor = widget.session.embedding.embedder.load()
     store = write_store(tmp_path / "colours.zarr", colours, predictor, ndim=2)
-    bring(widget, monkeypatch, store)
+    import_folder(widget, monkeypatch, store)
     assert line(widget) == "embeddings of the image, vit_t, from colours.zarr"
     assert widget.session.state.thumbnail is None
     assert widget.session.state.phase is Phase.READY
@@ -181,7 +181,7 @@ def test_another_model(opened, store, monkeypatch, tmp_path):
     import zarr
 
     zarr.open_group(store).attrs.update({"model_type": "vit_b", "model_name": "vit_b_lm"})
-    bring(widget, monkeypatch, store)
+    import_folder(widget, monkeypatch, store)
     assert "choose vit_b_lm under Model" in line(widget)
     assert heard == [line(widget)]
     widget.session.set_model(ModelChoice(device="cpu"))

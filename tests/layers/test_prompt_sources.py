@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_sam.controllers.batch_prompts import objects_of
+from napari_sam.controllers.batch_prompts import batch_prompts_of
 from napari_sam.formats import FilePrompt, PromptKind
 from napari_sam.layers.plane_view import displayed_plane
 from napari_sam.layers.prompt_sources import prompts_in_layer, region_at
@@ -96,7 +96,7 @@ def test_prompts_of_files_on_other_slices_are_left_out():
         return FilePrompt(kind, vertices, slice_index, "x")
 
     square = ((1, 2), (5, 2), (5, 4), (1, 4))
-    found = objects_of(
+    found = batch_prompts_of(
         [
             prompt(PromptKind.POINT, ((3, 4),), 1),
             prompt(PromptKind.POINT, ((3, 4),), 2),

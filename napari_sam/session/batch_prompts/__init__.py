@@ -1,1 +1,1 @@
-"""One object for each of many prompts."""
+"""Batch prompts: one object per prompt, in the background."""

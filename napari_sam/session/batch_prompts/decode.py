@@ -1,4 +1,4 @@
-"""One object for each of many prompts: decoded in batches, on as few tiles as will do."""
+"""One object per prompt, decoded in batches, on as few tiles as possible."""
 
 from __future__ import annotations
 
@@ -26,29 +26,28 @@ from napari_sam.session.objects.records import ObjectRecord, score_of
 from napari_sam.session.prompts.prompts import Prompts
 
 _BATCH: Final = 32
-"""Prompts between two moments at which the work can be stopped."""
+"""Prompts decoded between two checks whether to stop."""
 _MAX_ROUNDS: Final = 3
-"""How often an object goes to another tile at most, its mask being cut off or tiny."""
+"""Tiles per object at most: a mask that is cut off or tiny is decoded on another tile."""
 
 Report = Callable[[float], bool]
-"""Told the share of the work that is done; returns whether to go on. May wait, or raise."""
+"""Called with the share that is done; returns whether to go on. May wait, or raise."""
 
 
 @dataclass(frozen=True, eq=False)
 class BatchPrompt:
-    """One of many objects that are wanted."""
+    """The prompts of one object."""
 
-    prompts: Prompts  # where it is
-    class_name: str | None = None  # its class
-    # its pixels as somebody else has found them, which the model improves on, and row and column
-    # of the first of them in the plane
+    prompts: Prompts
+    class_name: str | None = None
+    # pixels to start from, which the model refines, and the row and column of their first pixel
     region: tuple[NDArray[np.bool_], int, int] | None = None
 
 
 def prompt_of_region(
     mask: NDArray[np.bool_], top: int, left: int, class_name: str | None = None
 ) -> BatchPrompt:
-    """Return what asks for a region to be improved on."""
+    """Return a prompt that refines a region."""
     height, width = mask.shape
     box = left - 0.5, top - 0.5, left + width - 0.5, top + height - 0.5
     return BatchPrompt(Prompts(box_xyxy=box), class_name, (mask, top, left))
@@ -56,22 +55,21 @@ def prompt_of_region(
 
 @dataclass(frozen=True, eq=False)
 class BatchResult:
-    """One of many objects that were found."""
+    """A segmented object."""
 
-    index: int  # its place among those that were wanted
-    # the predicted IoU, which may exceed 1, and the stability score of its mask
-    predicted_iou: float
-    stability: float  # the predicted IoU, which may exceed 1, and the stability score of its mask
+    index: int  # of its prompt
+    predicted_iou: float  # may exceed 1
+    stability: float  # the stability score of its mask
     masks: tuple[PackedMask, ...]  # its pixels in the plane, in parts that do not overlap
-    class_name: str | None = None  # its class
-    # its prompts, with which it is reopened; None if it came from a region
+    class_name: str | None = None
+    # its prompts, with which it is reopened; None if it started from a region
     state: ObjectState | None = None
 
     def record(
         self, plane: LabelsPlane, label_id: int = 0, class_name: str | None = None
     ) -> ObjectRecord:
-        """Return it as `AnnotationSession.add` takes it, to be written on a plane of labels."""
-        places = (plane.to_nd(one.mask, *one.start) for one in self.masks)
+        """Return it as an object to be written on a plane."""
+        parts = (plane.to_nd(mask.mask, *mask.start) for mask in self.masks)
         return ObjectRecord(
             label_id,
             (),
@@ -81,16 +79,16 @@ class BatchResult:
             stability=self.stability,
             class_name=self.class_name or class_name,
             state=self.state,
-            masks=tuple(PackedMask(start, mask) for mask, start in places),
+            masks=tuple(PackedMask(start, mask) for mask, start in parts),
         )
 
 
 @dataclass(frozen=True, eq=False)
 class _Item:
-    """An object on its way."""
+    """A prompt that is being decoded."""
 
     index: int
-    wanted: BatchPrompt
+    prompt: BatchPrompt
     usable: Prompts
     state: ObjectState
     level: int
@@ -100,33 +98,33 @@ class _Item:
 def decode_batch_prompts(
     embedder: Embedder,
     plane: ImagePlane,
-    objects: Sequence[BatchPrompt],
+    prompts: Sequence[BatchPrompt],
     *,
     in_sight: Tile | None = None,
     memory: Memory = (),
     report: Report = lambda _: True,
 ) -> list[BatchResult]:
-    """Find one object for each of many prompts; may run on any thread.
+    """Segment one object per prompt; may run on any thread.
 
-    Each is decoded as a click or a box of a user would be, on a tile that suits its size, and
-    the mask is taken that would be preselected.
+    Each prompt is decoded like a click or box of a user, on a tile that suits the size of the
+    object, and yields the mask that would be preselected.
     """
     pyramid = plane.pyramid(embedder.spec)
     in_sight = in_sight or pyramid.whole
-    items = list(_items(pyramid, objects, in_sight))
-    found: dict[int, BatchResult] = {}
-    done = len(objects) - len(items)
+    items = list(_items(pyramid, prompts, in_sight))
+    results: dict[int, BatchResult] = {}
+    done = len(prompts) - len(items)
 
     def on_step(_: float) -> None:
-        report(done / len(objects))
+        report(done / len(prompts))
 
     for turn in range(_MAX_ROUNDS):
         again: list[_Item] = []
         for tile, members in _tiles_for(pyramid, items):
             embedded = embed_now(embedder, plane, tile, on_step)
             for first in range(0, len(members), _BATCH):
-                if not report(done / len(objects)):
-                    return [found[index] for index in sorted(found)]
+                if not report(done / len(prompts)):
+                    return [results[index] for index in sorted(results)]
                 batch = members[first : first + _BATCH]
                 for item, candidates in zip(
                     batch, _decode_batch(embedded, batch, memory), strict=True
@@ -137,28 +135,28 @@ def decode_batch_prompts(
                         again.append(moved)
                         continue
                     done += 1
-                    one = _found(item, candidates)
-                    if one.masks:
-                        found[item.index] = one
+                    result = _result(item, candidates)
+                    if result.masks:
+                        results[item.index] = result
         items = again
     report(1)
-    return [found[index] for index in sorted(found)]
+    return [results[index] for index in sorted(results)]
 
 
-def _items(pyramid: TilePyramid, objects: Sequence[BatchPrompt], in_sight: Tile) -> Iterator[_Item]:
-    for index, wanted in enumerate(objects):
-        usable, _ = wanted.prompts.within(pyramid.shape)
+def _items(pyramid: TilePyramid, prompts: Sequence[BatchPrompt], in_sight: Tile) -> Iterator[_Item]:
+    for index, prompt in enumerate(prompts):
+        usable, _ = prompt.prompts.within(pyramid.shape)
         if usable.has_foreground:
             tile = initial_tile(pyramid, usable, in_sight, None)
-            state = ObjectState(wanted.prompts)
-            yield _Item(index, wanted, usable, state, tile.level, usable.bounds_xyxy)
+            state = ObjectState(prompt.prompts)
+            yield _Item(index, prompt, usable, state, tile.level, usable.bounds_xyxy)
 
 
 def _tiles_for(pyramid: TilePyramid, items: Sequence[_Item]) -> Iterator[tuple[Tile, list[_Item]]]:
-    """Yield few tiles that together hold all items, each with its own.
+    """Yield few tiles that together hold all items, each tile with the items to decode there.
 
-    The tile that holds most comes first (the greedy set cover): embedding takes far longer than
-    decoding.
+    The tile that holds most items comes first (greedy set cover), as embedding takes far longer
+    than decoding.
     """
     holders: defaultdict[Tile, dict[int, _Item]] = defaultdict(dict)
     for item in items:
@@ -168,10 +166,10 @@ def _tiles_for(pyramid: TilePyramid, items: Sequence[_Item]) -> Iterator[tuple[T
         fullest = max(holders, key=lambda tile: len(holders[tile]))
         members = holders.pop(fullest)
         yield fullest, list(members.values())
-        for others in holders.values():
-            for index in members.keys() & others.keys():
-                del others[index]
-        for tile in [tile for tile, others in holders.items() if not others]:
+        for remaining in holders.values():
+            for index in members.keys() & remaining.keys():
+                del remaining[index]
+        for tile in [tile for tile, remaining in holders.items() if not remaining]:
             del holders[tile]
 
 
@@ -189,35 +187,38 @@ def _holding(pyramid: TilePyramid, level: int, box: Box) -> list[Tile]:
 def _decode_batch(
     embedded: EmbeddedTile, batch: Sequence[_Item], memory: Memory
 ) -> list[Candidates]:
-    """Decode together what has as many points and boxes; one by one what starts from a mask."""
+    """Decode prompts with equal numbers of points and boxes together, regions one by one."""
     results: dict[int, Candidates] = {}
-    alike: defaultdict[tuple[int, bool], list[_Item]] = defaultdict(list)
+    groups: defaultdict[tuple[int, bool], list[_Item]] = defaultdict(list)
     for item in batch:
-        region, usable = item.wanted.region, item.usable
+        region, usable = item.prompt.region, item.usable
         if region is not None:
             side = embedded.decoder.spec.low_res_side
             mask = logits_of_region(*region, embedded.tile, side)
-            results[item.index] = decode(embedded, item.wanted.prompts, usable, mask, None, memory)
+            results[item.index] = decode(embedded, item.prompt.prompts, usable, mask, None, memory)
         else:
-            alike[len(usable.points_xy), usable.box_xyxy is not None].append(item)
-    for (n_points, has_box), group in alike.items():
-        given = [one.usable for one in group]
+            groups[len(usable.points_xy), usable.box_xyxy is not None].append(item)
+    for (n_points, has_box), group in groups.items():
+        group_prompts = [item.usable for item in group]
+        points_xy = [prompts.points_xy for prompts in group_prompts]
+        point_labels = [prompts.point_labels for prompts in group_prompts]
+        boxes_xyxy = [prompts.box_xyxy for prompts in group_prompts]
         predictions = embedded.decoder.decode_batch(
             embedded.embedding,
-            points_xy=_pixels(embedded, [one.points_xy for one in given]) if n_points else None,
-            point_labels=np.array([one.point_labels for one in given]) if n_points else None,
-            boxes_xyxy=_pixels(embedded, [one.box_xyxy for one in given]) if has_box else None,
+            points_xy=_pixels(embedded, points_xy) if n_points else None,
+            point_labels=np.array(point_labels) if n_points else None,
+            boxes_xyxy=_pixels(embedded, boxes_xyxy) if has_box else None,
         )
         for item, prediction in zip(group, predictions, strict=True):
             results[item.index] = ranked(
-                embedded, item.wanted.prompts, item.usable, prediction, memory
+                embedded, item.prompt.prompts, item.usable, prediction, memory
             )
     return [results[item.index] for item in batch]
 
 
-def _pixels(embedded: EmbeddedTile, places: Sequence[object]) -> NDArray[np.float64]:
+def _pixels(embedded: EmbeddedTile, coordinates: Sequence[object]) -> NDArray[np.float64]:
     """Return points (B, N, 2) or boxes (B, 4) in the plane as pixels of a tile."""
-    pixels = embedded.to_pixels(np.array(places, np.float32))
+    pixels = embedded.to_pixels(np.array(coordinates, np.float32))
     assert pixels is not None
     return pixels
 
@@ -225,7 +226,7 @@ def _pixels(embedded: EmbeddedTile, places: Sequence[object]) -> NDArray[np.floa
 def _moved(
     pyramid: TilePyramid, item: _Item, candidates: Candidates, in_sight: Tile
 ) -> _Item | None:
-    """Return an item for the tile on which it should be decoded once more; None: it is fine."""
+    """Return an item for the tile on which to decode again; None if the mask is fine."""
     index = candidates.best
     tile, box = refined_tile(pyramid, item.state, candidates, index, in_sight), None
     if tile is not None:
@@ -235,7 +236,7 @@ def _moved(
     return replace(item, level=tile.level, bounds=union(box, item.usable.bounds_xyxy))
 
 
-def _found(item: _Item, candidates: Candidates) -> BatchResult:
+def _result(item: _Item, candidates: Candidates) -> BatchResult:
     index, ranking = candidates.best, candidates.ranking
     masks = [PackedMask((top, left), mask) for mask, top, left in candidates.blocks(index)]
     stability = 0.0 if ranking is None else float(ranking.traits.stability_score[index])
@@ -243,8 +244,8 @@ def _found(item: _Item, candidates: Candidates) -> BatchResult:
         item.index,
         candidates.iou_predictions[index],
         stability,
-        tuple(one for one in masks if one.area_px),
-        item.wanted.class_name,
-        # What a mask was begun with is not kept: it opens with the region that it has now.
-        None if item.wanted.region is not None else item.state.with_choice(index),
+        tuple(mask for mask in masks if mask.area_px),
+        item.prompt.class_name,
+        # The initial region is not kept: reopened, the object starts from its own pixels.
+        None if item.prompt.region is not None else item.state.with_choice(index),
     )

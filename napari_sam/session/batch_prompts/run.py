@@ -1,4 +1,4 @@
-"""Many objects at once, in the background, written into the target as one edit."""
+"""Batch prompts in the background, written into the target as one edit."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from napari_sam.session.objects.planning import free_label_ids
 
 @dataclass(frozen=True)
 class BatchPromptsState:
-    """How far the search for many objects is."""
+    """The progress of a batch."""
 
-    total: int  # how many are wanted
-    share: float = 0.0  # how much is done, 0 to 1
-    is_stopping: bool = False  # whether it ends as soon as it can
+    total: int  # number of prompts
+    share: float = 0.0  # share that is done, 0 to 1
+    is_stopping: bool = False  # whether it ends as soon as possible
 
 
-class _Found(NamedTuple):
-    """What was found, and what was asked for."""
+class _DecodedBatch(NamedTuple):
+    """The results of a batch, to be written."""
 
-    objects: list[BatchResult]
+    results: list[BatchResult]
     target: LabelsPlane
     class_name: str | None
     total: int
@@ -46,17 +46,17 @@ class _Found(NamedTuple):
 
 
 class BatchPrompting:
-    """Finds one object for each of many prompts, and writes all of them; undone as one.
+    """Segments one object per prompt of a batch and writes all of them (undone in one step).
 
-    It rests while the object that is being made needs the model, and what it has found waits while
-    something else is written. It goes to the target that was in use when it began. All methods
-    belong to the owner's thread.
+    It rests while the object in progress needs the model, and its results wait while something
+    else is written. They go to the target that was in use at the start. All methods belong to the
+    owner's thread.
     """
 
     changed = Signal()
-    """`state` is another one."""
+    """`state` changed."""
     finished = Signal(str)
-    """All is written; with a sentence on what was."""
+    """The objects are written; with a summary."""
 
     def __init__(
         self,
@@ -68,77 +68,76 @@ class BatchPrompting:
     ) -> None:
         self._embedding, self._decoding, self._editing = embedding, decoding, editing
         self._notifier = notifier
-        self._lane = LatestWinsExecutor("napari-sam-batch-prompts", dispatcher)
+        self._queue = LatestWinsExecutor("napari-sam-batch-prompts", dispatcher)
         self._stop = threading.Event()
-        self._found: _Found | None = None  # waits to be written
-        self._editing.changed.connect(self._write_found)
+        self._decoded: _DecodedBatch | None = None  # waits to be written
+        self._editing.changed.connect(self._write_decoded)
         self.state: BatchPromptsState | None = None
-        """How far it is; None while nothing is looked for."""
+        """The progress; None without a batch."""
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is looked for."""
-        return self._lane.is_idle and self._found is None
+        """Whether there is no batch."""
+        return self._queue.is_idle and self._decoded is None
 
     def close(self) -> None:
         """Stop at once; nothing more is written."""
-        self._editing.changed.disconnect(self._write_found)
-        self._found = None
-        self._lane.close()
+        self._editing.changed.disconnect(self._write_decoded)
+        self._decoded = None
+        self._queue.close()
 
-    def find(self, objects: Sequence[BatchPrompt]) -> None:
-        """Find these objects on the current plane, and write them into the target.
+    def start(self, prompts: Sequence[BatchPrompt]) -> None:
+        """Segment one object per prompt on the current plane, and write them into the target.
 
-        Those that have no class get the current one.
-
-        `finished` or a warning tells the end. The overlap that is set at the end counts; where the
-        others keep their pixels, the object with the highest score comes first.
+        Objects without a class get the current one. `finished` or a warning reports the end. The
+        overlap that is set then applies; where other objects keep their pixels, the object with
+        the highest score comes first.
         """
         plane = self._embedding.plane
         if self.state is not None:
-            msg = "Objects are being looked for already: stop that first, or wait."
+            msg = "A batch is already running: stop it first, or wait."
             raise TargetError(msg)
-        if plane is None or not objects:
-            msg = "There is nothing to look for: choose an image, and prompts on this slice."
+        if plane is None or not prompts:
+            msg = "There is nothing to segment: choose an image, and prompts on this slice."
             raise TargetError(msg)
         target = self._editing.require_target()
         embedder, in_sight = self._embedding.embedder, self._decoding.in_sight
         memory = self._editing.history.memory
         class_name = self._editing.classes.current
         self._stop.clear()
-        self._show(BatchPromptsState(len(objects)))
+        self._show(BatchPromptsState(len(prompts)))
 
         def work(job: Job) -> list[BatchResult]:
             return decode_batch_prompts(
                 embedder,
                 plane,
-                objects,
+                prompts,
                 in_sight=in_sight,
                 memory=memory,
                 report=lambda share: self._report(job, share),
             )
 
-        self._lane.submit(
+        self._queue.submit(
             work,
-            lambda found: self._on_found(
-                _Found(found, target, class_name, len(objects), self._stop.is_set())
+            lambda results: self._on_decoded(
+                _DecodedBatch(results, target, class_name, len(prompts), self._stop.is_set())
             ),
             self._on_failed,
             self._on_progress,
         )
 
     def stop(self) -> None:
-        """End soon; what was found by then is written."""
+        """End soon, and write the objects that are segmented by then."""
         self._stop.set()
         if self.state is not None:
             self._show(BatchPromptsState(self.state.total, self.state.share, is_stopping=True))
 
-    def give_up(self, why: str) -> None:
-        """End soon and write nothing, unless all is found; a warning says why."""
-        if self.state is not None and self._found is None:
-            self._lane.cancel()
+    def abort(self, reason: str) -> None:
+        """Stop and write nothing, unless all objects are segmented; warn with the reason."""
+        if self.state is not None and self._decoded is None:
+            self._queue.cancel()
             self._show(None)
-            self._notifier.warn(f"{why}: no objects were added. Start again.")
+            self._notifier.warn(f"{reason}: no objects were added. Start again.")
 
     def _report(self, job: Job, share: float) -> bool:
         job.report(share)
@@ -159,62 +158,65 @@ class BatchPrompting:
 
     def _on_failed(self, error: BaseException) -> None:
         self._show(None)
-        self._notifier.warn(user_message(error, "The objects could not be found"))
+        self._notifier.warn(user_message(error, "The batch failed"))
 
-    def _on_found(self, found: _Found) -> None:
-        self._found = found
-        self._write_found()
+    def _on_decoded(self, batch: _DecodedBatch) -> None:
+        self._decoded = batch
+        self._write_decoded()
 
-    def _write_found(self) -> None:
-        """Write what waits, as soon as nothing else is being written."""
-        if self._found is None or not self._editing.is_idle:
+    def _write_decoded(self) -> None:
+        """Write the results as soon as nothing else is being written."""
+        if self._decoded is None or not self._editing.is_idle:
             return
-        found, self._found = self._found, None
+        batch, self._decoded = self._decoded, None
         self._show(None)
         try:
-            self._write(found)
+            self._write(batch)
         except TargetError as error:
             self._notifier.warn(str(error))
 
-    def _write(self, found: _Found) -> None:
-        target, labels = found.target, found.target.labels
-        if not found.objects:
-            msg = "Nothing was found there."
-            if found.is_stopped:
-                msg = "Stopped before anything was found."
+    def _write(self, batch: _DecodedBatch) -> None:
+        target, labels = batch.target, batch.target.labels
+        if not batch.results:
+            msg = "No objects were found at these prompts."
+            if batch.is_stopped:
+                msg = "Stopped before any object was segmented."
             raise TargetError(msg)
         if labels.is_gone:
-            msg = "The labels layer the objects were for is gone: none were added. Start again."
+            msg = "The labels layer for these objects was deleted: none were added. Start again."
             raise TargetError(msg)
-        in_use = self._editing.target
-        is_elsewhere = in_use is None or in_use.labels is not labels
-        first = free_label_ids(labels, labels.registry)
-        best_first = sorted(found.objects, key=lambda one: one.predicted_iou, reverse=True)
+        current = self._editing.target
+        is_elsewhere = current is None or current.labels is not labels
+        first_label_id = free_label_ids(labels, labels.registry)
+        best_first = sorted(batch.results, key=lambda result: result.predicted_iou, reverse=True)
         if self._editing.overlap is Overlap.REPLACE:
-            best_first.reverse()  # whoever comes last keeps all of its pixels
-        class_name = self._class_now(found.class_name)
-        records = [one.record(target, first + one.index, class_name) for one in best_first]
+            best_first.reverse()  # the last one keeps all of its pixels
+        class_name = self._existing_class(batch.class_name)
+        records = [
+            result.record(target, first_label_id + result.index, class_name)
+            for result in best_first
+        ]
 
         def on_added(edit: LabelsEdit) -> None:
-            self.finished.emit(_summary(found, edit.n_made, is_elsewhere))
+            self.finished.emit(_summary(batch, edit.n_made, is_elsewhere))
 
         self._editing.add(records, self._decoding.state, on_added, into=target)
 
-    def _class_now(self, name: str | None) -> str | None:
-        """Return the class that was current at the beginning; if it is gone, that of now."""
+    def _existing_class(self, name: str | None) -> str | None:
+        """Return the class that was current at the start, or the current one if it is gone."""
         classes = self._editing.classes
-        if name is None or any(one.name == name for one in classes.classes):
+        if name is None or any(item.name == name for item in classes.classes):
             return name
         return classes.current
 
 
-def _summary(found: _Found, added: int, is_elsewhere: bool) -> str:
-    total, count = found.total, len(found.objects)
-    text = f"{added} of {total} objects added; one Undo takes them back."
+def _summary(batch: _DecodedBatch, added: int, is_elsewhere: bool) -> str:
+    total, count = batch.total, len(batch.results)
+    text = f"{added} of {total} objects added (undone in one step)."
     if is_elsewhere:
-        text += " They are in the labels layer that was the target when this began."
+        text += " They are in the labels layer that was the target at the start."
     if count > added:
-        text += f" {count - added} left out, being on other objects."
+        text += f" {count - added} left out because they lie on other objects."
     if total > count:
-        text += f" {total - count} not {'looked for' if found.is_stopped else 'found'}."
+        text += f" {total - count} not {'processed' if batch.is_stopped else 'found'}."
     return text

@@ -1,1 +1,1 @@
-"""Image embeddings that micro-sam has stored, used once they are known to fit."""
+"""Embeddings imported from micro-sam, in place of computing them."""

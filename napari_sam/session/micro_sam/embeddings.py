@@ -1,4 +1,4 @@
-"""Image embeddings that micro-sam has stored, read where they lie; nothing is written there."""
+"""Image embeddings that micro-sam stored, read from its folder; nothing is written there."""
 
 from __future__ import annotations
 
@@ -33,18 +33,16 @@ if TYPE_CHECKING:
 __all__ = ["MicroSamEmbeddings", "MicroSamError", "StoredEmbedding", "open_embeddings"]
 
 _DEFAULT_ALGORITHM: Final = "sha256"
-"""Of a checksum that does not say its algorithm; so does pooch, which micro-sam has it from."""
+"""Of a checksum without an algorithm, as in pooch, which micro-sam uses."""
 
 
 @dataclass(frozen=True, eq=False)
 class StoredEmbedding:
-    """An image embedding as `Predictor.restore` wants it, once it is a tensor."""
+    """An image embedding as micro-sam stored it."""
 
-    image_embedding: NDArray[np.float32]  # what the image encoder gave
-    # (H, W) of the plane or tile, and of its resized version inside the square input
-    original_size: Size
-    # (H, W) of the plane or tile, and of its resized version inside the square input
-    input_size: Size
+    image_embedding: NDArray[np.float32]  # output of the image encoder
+    original_size: Size  # (H, W) of the plane or tile
+    input_size: Size  # (H, W) of its resized version inside the square input
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +89,7 @@ class MicroSamEmbeddings:
         return self.model_type.startswith(variant)
 
     def is_of_file(self, checkpoint: Path) -> bool:
-        """Tell whether the embeddings say that they were made with a file; False: nobody knows.
+        """Tell whether the embeddings name a file as their model; False also if that is unknown.
 
         The same weights saved by another program have another checksum.
         """
@@ -114,21 +112,21 @@ class MicroSamEmbeddings:
         """Read one embedding, and nothing else, from the disk."""
         if not 0 <= tile_number < len(self.tiles):
             raise IndexError(f"There is no tile {tile_number} of {len(self.tiles)}.")
-        place = f"tile {tile_number} of slice {slice_index}"
+        description = f"tile {tile_number} of slice {slice_index}"
         if tile_number not in self.tile_numbers(slice_index):
-            raise cannot_use(self.path, f"{place} was left out, as it lay outside a mask")
-        with reading(self.path, f"the metadata of {place} are damaged"):
+            raise cannot_use(self.path, f"{description} was left out, as it lies outside a mask")
+        with reading(self.path, f"the metadata of {description} are damaged"):
             source = find_source(self.path, self._group, array_name(tile_number, self._tiling.grid))
         if source.original_size != self.tiles[tile_number].size or (
             source.slice_count != self.slice_count
         ):
-            raise cannot_use(self.path, f"{place} is of another size than its attributes say")
-        with reading(self.path, f"{place} is damaged"):
+            raise cannot_use(self.path, f"{description} is of another size than its attributes say")
+        with reading(self.path, f"{description} is damaged"):
             values = source.read(slice_index)
         if not np.isfinite(values).all():
-            raise cannot_use(self.path, f"{place} holds values that are not numbers")
-        if not values.any():  # what a chunk reads as that was not written
-            raise cannot_use(self.path, f"{place} is missing")
+            raise cannot_use(self.path, f"{description} holds values that are not numbers")
+        if not values.any():  # a chunk that was not written
+            raise cannot_use(self.path, f"{description} is missing")
         return StoredEmbedding(values, source.original_size, source.input_size)
 
     def _check_slice(self, slice_index: int) -> None:

@@ -1,4 +1,4 @@
-"""What micro-sam makes of an image: the signature it knows it by, and what it shows the model."""
+"""What micro-sam makes of an image: its signature, and the pixels that the model gets."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 ReportProgress = Callable[[float], None]
-"""Told the share that is done, 0 to 1; raising stops the work."""
+"""Called with the share that is done, 0 to 1; raising stops the work."""
 
 _BLOCK_BYTES: Final = 64 * 2**20
-"""Hashed between two looks at whether to go on, unless one slice is larger."""
+"""Hashed between two reports of progress, unless one slice is larger."""
 
 
 def data_signature(array: Any, on_progress: ReportProgress | None = None) -> str:
@@ -33,7 +33,7 @@ def data_signature(array: Any, on_progress: ReportProgress | None = None) -> str
 
 
 def micro_sam_normalised(plane: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a plane or tile as micro-sam shows it to the model, bit by bit, since December 2025.
+    """Return a plane or tile as micro-sam passes it to the model since December 2025, exactly.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def micro_sam_normalised(plane: NDArray[Any]) -> NDArray[np.uint8]:
     array([  0, 127, 255], dtype=uint8)
     """
     channels = _channels(plane)
-    # As it is done there, in float32 and in this order: otherwise values round differently.
+    # In float32 and in the order of micro-sam: otherwise values round differently.
     stretched: NDArray[np.float32] = channels.astype(np.float32)
     stretched -= stretched.min(axis=(0, 1))
     stretched /= stretched.max(axis=(0, 1)) + np.float32(1e-7)
@@ -51,12 +51,12 @@ def micro_sam_normalised(plane: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def formerly_normalised(plane: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a plane or tile as micro-sam showed it to the model before December 2025."""
+    """Return a plane or tile as micro-sam passed it to the model before December 2025."""
     channels = _channels(plane)
     if channels.dtype != np.uint8:
         stretched: NDArray[np.float32] = channels.astype(np.float32)
         stretched -= stretched.min()
-        # Where all values are equal, the division there gave NaN, and this black.
+        # Where all values are equal, the division gave NaN in micro-sam, and that black.
         stretched /= stretched.max() or 1
         channels = (stretched * 255).astype(np.uint8)
     image = np.zeros((*plane.shape[:2], 3), np.uint8)

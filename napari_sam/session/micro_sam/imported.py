@@ -1,4 +1,4 @@
-"""Image embeddings that a user brings along, in place of those that would be computed here."""
+"""Image embeddings imported from micro-sam, in place of computing them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class ImportPhase(StrEnum):
-    """How far it is with embeddings that somebody brings along."""
+    """The state of an import."""
 
     COMPARING = "comparing with the image"
-    TRYING = "trying the model"
+    VERIFYING = "verifying the model"
     IN_USE = "in use"
     OTHER_MODEL = "waiting for another model"
     REFUSED = "refused"
@@ -37,27 +37,27 @@ class ImportPhase(StrEnum):
 class ImportState:
     """A snapshot of `ImportedEmbeddings`."""
 
-    phase: ImportPhase  # how far it is
-    text: str  # the same in words, and what to do
-    progress: float = 0.0  # share of what is under way that is done, 0 to 1
+    phase: ImportPhase
+    text: str  # the phase in words, and what to do
+    progress: float = 0.0  # share of the check that is done, 0 to 1
 
     @property
     def is_working(self) -> bool:
-        """Whether it is being found out if they can be used."""
-        return self.phase in (ImportPhase.COMPARING, ImportPhase.TRYING)
+        """Whether image or model are still being checked."""
+        return self.phase in (ImportPhase.COMPARING, ImportPhase.VERIFYING)
 
 
 class ImportedEmbeddings:
-    """Embeddings that micro-sam has stored of an image, used as long as image and model fit.
+    """Embeddings that micro-sam stored of an image, used as long as image and model match.
 
-    They are found out to fit in the background; with each other model, again. All methods belong
-    to the owner's thread.
+    The match is verified in the background, again for each other model. All methods belong to the
+    owner's thread.
     """
 
     changed = Signal()
-    """`state` is another."""
+    """`state` changed."""
     usable_changed = Signal()
-    """`of_plane` gives something else: planes are to be made again."""
+    """`of_plane` returns something else: planes have to be built again."""
 
     def __init__(
         self,
@@ -71,14 +71,14 @@ class ImportedEmbeddings:
         self._path, self._image = path, image
         self._embedding, self._dispatcher = embedding, dispatcher
         self._stored: MicroSamEmbeddings | None = None
-        self._model: ModelChoice | None = None  # the one that they fit
-        self._is_damage_told = False
-        self._lane = LatestWinsExecutor("napari-sam-micro-sam", dispatcher)
+        self._model: ModelChoice | None = None  # the one that they match
+        self._is_damage_reported = False
+        self._queue = LatestWinsExecutor("napari-sam-micro-sam", dispatcher)
         self._embedding.model_left.connect(self._on_model_left)
         self.state = ImportState(
             ImportPhase.COMPARING, f"Comparing the image with the embeddings in {path.name} …"
         )
-        self._lane.submit(
+        self._queue.submit(
             lambda job: open_for(path, image, job),
             self._on_matched,
             self._on_refused,
@@ -88,68 +88,68 @@ class ImportedEmbeddings:
     @property
     def is_idle(self) -> bool:
         """Whether no job is pending."""
-        return self._lane.is_idle
+        return self._queue.is_idle
 
     def close(self) -> None:
-        """Give them up; planes that were made with them keep them."""
+        """Stop using them; planes that were built with them keep them."""
         self._embedding.model_left.disconnect(self._on_model_left, missing_ok=True)
-        self._lane.close()
+        self._queue.close()
         self._stored = self._model = self._image = None
 
     @property
     def ndim(self) -> int | None:
-        """2 if they are of a plane, 3 of a stack; None as long as they are not in use."""
+        """2 for a plane, 3 for a stack; None while they are not in use."""
         return None if self._stored is None or self._model is None else self._stored.ndim
 
     def of_plane(self, slice_index: int = 0) -> PlaneEmbeddings | None:
-        """Return what is to go into the `ImagePlane` of a slice; None while they do not fit."""
+        """Return the embeddings for the `ImagePlane` of a slice; None while they do not match."""
         if self._stored is None or self._model is None:
             return None
-        return PlaneEmbeddings(self._stored, slice_index, self._model, self._hear_of_damage)
+        return PlaneEmbeddings(self._stored, slice_index, self._model, self._on_damaged)
 
-    # Whether they fit --------------------------------------------------------------------------
+    # Verification ------------------------------------------------------------------------------
 
     def _on_matched(self, stored: MicroSamEmbeddings) -> None:
         self._stored = stored
-        self._try_model()
+        self._verify_model()
 
     def _on_model_left(self) -> None:
-        fits_still = (
+        still_matches = (
             self._model is not None and self._embedding.model.choice.weights == self._model.weights
         )
-        if self._stored is not None and not fits_still:
-            self._lane.cancel()
-            self._try_model()
+        if self._stored is not None and not still_matches:
+            self._queue.cancel()
+            self._verify_model()
 
-    def _try_model(self) -> None:
+    def _verify_model(self) -> None:
         stored, image, embedder = self._stored, self._image, self._embedding.embedder
         if stored is None:
             return
         self._use(None)
         choice = embedder.choice
-        text = f"Trying whether {choice.name} made the embeddings in {self._path.name} …"
-        self._show(ImportState(ImportPhase.TRYING, text))
+        text = f"Verifying that {choice.name} computed the embeddings in {self._path.name} …"
+        self._show(ImportState(ImportPhase.VERIFYING, text))
 
         def work(job: Job) -> bool:
             return is_of_model(stored, image, choice, embedder.load(), job)
 
-        self._lane.submit(
+        self._queue.submit(
             work,
-            lambda fits: self._on_tried(choice, fits),
-            lambda error: self._on_not_tried(choice, error),
+            lambda matches: self._on_verified(choice, matches),
+            lambda error: self._on_not_verified(choice, error),
             self._on_progress,
         )
 
-    def _on_tried(self, choice: ModelChoice, fits: bool) -> None:
+    def _on_verified(self, choice: ModelChoice, matches: bool) -> None:
         stored = self._stored
         if stored is None:
             return
-        if not fits:
-            name = _name_here(stored.model_name)
+        if not matches:
+            name = _catalogue_name(stored.model_name)
             self._wait(
                 f"The embeddings in {self._path} are of the model {name}, not of {choice.name}: to "
-                f"use them, choose {name} under Model, or open the checkpoint that they were made "
-                "with. Until then, the image is embedded here."
+                f"use them, choose {name} under Model, or open the checkpoint that computed them. "
+                "Until then, the image is embedded here."
             )
             return
         count = f"{stored.slice_count} slices" if stored.ndim == 3 else "the image"
@@ -158,12 +158,12 @@ class ImportedEmbeddings:
         self._show(ImportState(ImportPhase.IN_USE, text))
         self._use(choice)
 
-    def _on_not_tried(self, choice: ModelChoice, error: BaseException) -> None:
+    def _on_not_verified(self, choice: ModelChoice, error: BaseException) -> None:
         if isinstance(error, MicroSamError):
             self._on_refused(error)
         else:
-            what = f"It is unknown whether {choice.name} made the embeddings in {self._path}"
-            self._wait(user_message(error, what, "choose a smaller model"))
+            problem = f"Could not verify that {choice.name} computed the embeddings in {self._path}"
+            self._wait(user_message(error, problem, "choose a smaller model"))
 
     def _wait(self, text: str) -> None:
         self._show(ImportState(ImportPhase.OTHER_MODEL, text))
@@ -172,7 +172,9 @@ class ImportedEmbeddings:
     def _on_refused(self, error: BaseException) -> None:
         text = str(error)
         if not isinstance(error, MicroSamError):
-            text = user_message(error, f"The embeddings in {self._path} could not be compared")
+            text = user_message(
+                error, f"Could not compare the embeddings in {self._path} with the image"
+            )
         self._stored = None
         self._show(ImportState(ImportPhase.REFUSED, text))
         self._notifier.warn(text)
@@ -191,28 +193,28 @@ class ImportedEmbeddings:
 
     # Damage ------------------------------------------------------------------------------------
 
-    def _hear_of_damage(self, error: MicroSamError) -> None:
-        """Be told, on whatever thread, that an embedding cannot be used."""
+    def _on_damaged(self, error: MicroSamError) -> None:
+        """Report, on any thread, that an embedding cannot be used."""
         _LOGGER.info("Damaged embedding in %s: %s", self._path, error.reason)
-        self._dispatcher.post(lambda: self._tell_damage(error))
+        self._dispatcher.post(lambda: self._report_damage(error))
 
-    def _tell_damage(self, error: MicroSamError) -> None:
-        if not self._is_damage_told:  # of many tiles, the first says enough
-            self._is_damage_told = True
+    def _report_damage(self, error: MicroSamError) -> None:
+        if not self._is_damage_reported:  # the first of many tiles is enough
+            self._is_damage_reported = True
             self._notifier.warn(
-                f"Of the embeddings in {self._path}, {error.reason}: what is damaged is embedded "
-                "here instead, and the rest used as it is. micro-sam can compute them again."
+                f"Of the embeddings in {self._path}, {error.reason}: damaged tiles are embedded "
+                "here instead, the others are used. micro-sam can compute them again."
             )
 
 
-def _name_here(micro_sam_name: str) -> str:
-    """Return what a model of micro-sam is called in our list; its own name if it is not there."""
-    known = (each for each in MODELS if micro_sam_name in (each.micro_sam_name, each.name))
-    return next((each.name for each in known), micro_sam_name)
+def _catalogue_name(micro_sam_name: str) -> str:
+    """Return the catalogue's name of a model of micro-sam; its own name if it is not listed."""
+    listed = (model for model in MODELS if micro_sam_name in (model.micro_sam_name, model.name))
+    return next((model.name for model in listed), micro_sam_name)
 
 
 class EmbeddingImports:
-    """All that a user brings along for a session."""
+    """All imports of a session."""
 
     def __init__(
         self, embedding: CurrentEmbedding, dispatcher: Dispatcher, notifier: Notifier
@@ -223,15 +225,17 @@ class EmbeddingImports:
     @property
     def is_idle(self) -> bool:
         """Whether no job is pending."""
-        return all(one.is_idle for one in self._all)
+        return all(imported.is_idle for imported in self._all)
 
     def close(self) -> None:
-        """Give all of it up."""
-        for brought in self._all:
-            brought.close()
+        """Stop using all of them."""
+        for imported in self._all:
+            imported.close()
 
     def import_embeddings(self, path: Path, image: Any) -> ImportedEmbeddings:
-        """Have embeddings that micro-sam has stored of an image used in place of computing them."""
-        brought = ImportedEmbeddings(path, image, self._embedding, self._dispatcher, self._notifier)
-        self._all.add(brought)
-        return brought
+        """Use embeddings that micro-sam stored of an image in place of computing them."""
+        imported = ImportedEmbeddings(
+            path, image, self._embedding, self._dispatcher, self._notifier
+        )
+        self._all.add(imported)
+        return imported

@@ -28,12 +28,12 @@ FEATURES: Final = "features"
 _VARIANTS: Final = ("vit_t", "vit_b", "vit_l", "vit_h")
 _EMBEDDING_SHAPE: Final = SAM_SPEC.arrays[0].shape
 _INSTEAD: Final = (
-    "Have micro-sam compute them again, or go on without them: then the image is embedded here."
+    "Compute them again in micro-sam, or continue without them: then the image is embedded here."
 )
 
 
 class MicroSamError(ValueError):
-    """Stored embeddings cannot be used; the message says why and what to do."""
+    """Stored embeddings cannot be used; the message gives the reason and what to do."""
 
     def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)
@@ -60,27 +60,27 @@ class Source:
 
     def read(self, slice_index: int) -> NDArray[np.float32]:
         """Read the (256, 64, 64) embedding of a slice, 0 for a plane."""
-        where = (slice_index, 0) if self.ndim == 3 else 0
-        return np.asarray(self.array[where], np.float32)
+        index = (slice_index, 0) if self.ndim == 3 else 0
+        return np.asarray(self.array[index], np.float32)
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How a plane is divided, as `MicroSamEmbeddings` says it."""
+    """How a plane is divided into tiles, as in `MicroSamEmbeddings`."""
 
     grid: TileGrid | None
     tiles_in_mask: tuple[tuple[int, ...], ...] | None
 
 
 def cannot_use(path: Path, reason: str) -> MicroSamError:
-    """Make an error of a reason."""
+    """Return an error with this reason."""
     message = f"The embeddings in {path} cannot be used: {reason}. {_INSTEAD}"
     return MicroSamError(message, reason)
 
 
 @contextmanager
 def reading(path: Path, reason: str) -> Iterator[None]:
-    """Turn whatever goes wrong into an error that gives the reason."""
+    """Turn any exception into an error with this reason."""
     try:
         yield
     except MicroSamError:
@@ -90,19 +90,19 @@ def reading(path: Path, reason: str) -> Iterator[None]:
 
 
 def open_group(path: Path) -> zarr.Group:
-    """Open a zarr group to be read."""
+    """Open a zarr group for reading."""
     import zarr
     from zarr.storage import LocalStore
 
     if not path.is_dir():
         raise MicroSamError(f"There is no folder {path}; choose the folder of a micro-sam zarr.")
     with reading(path, "the folder is not a zarr group that can be read"):
-        # Of version 2 or 3; not through metadata that somebody consolidated at another time.
+        # Version 2 or 3; consolidated metadata may be outdated.
         return zarr.open_group(LocalStore(path, read_only=True), mode="r", use_consolidated=False)
 
 
 def read_attributes(path: Path, group: zarr.Group) -> dict[str, Any]:
-    """Read the attributes of complete embeddings of a model that we know."""
+    """Read the attributes of complete embeddings of a supported model."""
     with reading(path, "its attributes are damaged"):
         attributes = group.attrs.asdict()
     if "input_size" not in attributes:  # written last
@@ -120,12 +120,12 @@ def read_attributes(path: Path, group: zarr.Group) -> dict[str, Any]:
 
 
 def array_name(tile_number: int, grid: TileGrid | None) -> str:
-    """Return where a tile, or the whole of a plane without a grid, lies in the group."""
+    """Return the name of the array of a tile, or of a whole plane without a grid."""
     return FEATURES if grid is None else f"{FEATURES}/{tile_number}"
 
 
 def find_source(path: Path, group: zarr.Group, name: str) -> Source:
-    """Find an array and check what can be checked without reading it."""
+    """Find an array and check it without reading it."""
     import zarr
 
     try:
@@ -185,14 +185,14 @@ def _size(path: Path, attributes: Mapping[str, Any], key: str, least: int = 1) -
     match attributes.get(key):
         case [int(height), int(width)] if min(height, width) >= least:
             return height, width
-        case other:
+        case value:
             raise cannot_use(
-                path, f"the attribute {key} is {other!r} in place of a height and a width"
+                path, f"the attribute {key} is {value!r} instead of a height and a width"
             )
 
 
 def text_of(path: Path, attributes: Mapping[str, Any], key: str) -> str:
-    """Return an attribute that has to be there."""
+    """Return a required text attribute."""
     value = attributes.get(key)
     if not isinstance(value, str):
         raise cannot_use(path, f"the attribute {key} is missing, as in files of very old versions")

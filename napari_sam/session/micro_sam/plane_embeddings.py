@@ -1,4 +1,4 @@
-"""Image embeddings of one plane that somebody else has computed."""
+"""Imported image embeddings of one plane."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class PlaneEmbeddings:
     """The embeddings of the tiles of a plane, for one model; may be used on any thread."""
 
     stored: MicroSamEmbeddings  # those of the whole image
-    slice_index: int  # which plane of it
-    model: ModelChoice  # the one that they fit, and any other of its weights
-    # called, on whatever thread, with what was found to be wrong with one of them
+    slice_index: int  # the plane within the image
+    model: ModelChoice  # the one that they match, or another one of its weights
+    # called on any thread when one of them turns out to be damaged
     on_damaged: Callable[[MicroSamError], None]
 
     @property

@@ -1,4 +1,4 @@
-"""Whether image embeddings of micro-sam are of an image, and of the model in use."""
+"""Verify that image embeddings of micro-sam belong to an image and to a model."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ training far more. micro-sam's two normalisations differ by less than this only 
 matter.
 """
 _MAX_TRIES: Final = 4
-"""Tiles that are read before it is said that all are damaged."""
+"""Damaged tiles that are read before all count as damaged."""
 
 
 def open_for(path: Path, image: Any, job: Job) -> MicroSamEmbeddings:
-    """Open embeddings and make sure that they are of an image; reads all of its pixels."""
+    """Open embeddings and verify that they are of an image; reads all of its pixels."""
     stored = open_embeddings(path)
     shape = tuple(int(length) for length in image.shape)
     if not stored.has_shape_of(shape):
@@ -49,7 +49,7 @@ def open_for(path: Path, image: Any, job: Job) -> MicroSamEmbeddings:
     if not stored.matches(image, job.report):
         raise MicroSamError(
             f"The embeddings in {path} are of another image: the pixels of this one are not those "
-            "that they were computed from. Choose that image, or go on without them."
+            "that they were computed from. Choose that image, or continue without them."
         )
     return stored
 
@@ -57,7 +57,7 @@ def open_for(path: Path, image: Any, job: Job) -> MicroSamEmbeddings:
 def is_of_model(
     stored: MicroSamEmbeddings, image: Any, choice: ModelChoice, engine: Engine, job: Job
 ) -> bool:
-    """Find out whether embeddings are what a model gives, by its file or by one of them."""
+    """Whether a model computed the embeddings, by the hash of its file or by recomputing one."""
     if not stored.is_of_variant(variant_of(choice)):
         return False
     if choice.checkpoint is not None and stored.is_of_file(choice.checkpoint):
@@ -81,27 +81,27 @@ def _encoded(engine: Engine, pixels: NDArray[np.uint8], job: Job) -> NDArray[np.
 
 
 def _sample(stored: MicroSamEmbeddings) -> tuple[Tile, int, NDArray[np.float32]]:
-    """Return one of the embeddings, from the middle if that is sound, and where it is of."""
-    trouble: MicroSamError | None = None
-    for slice_index, number in islice(_from_the_middle(stored), _MAX_TRIES):
+    """Return an intact embedding, from the middle if possible, with its tile and slice."""
+    first_error: MicroSamError | None = None
+    for slice_index, tile_index in islice(_from_the_middle(stored), _MAX_TRIES):
         try:
-            one = stored.embedding(slice_index, number)
+            embedding = stored.embedding(slice_index, tile_index)
         except MicroSamError as error:
-            trouble = trouble or error
+            first_error = first_error or error
         else:
-            return stored.tiles[number], slice_index, one.image_embedding
-    assert trouble is not None  # a store without any tile is not opened
-    raise trouble
+            return stored.tiles[tile_index], slice_index, embedding.image_embedding
+    assert first_error is not None  # a store without any tile is not opened
+    raise first_error
 
 
 def _from_the_middle(stored: MicroSamEmbeddings) -> Iterator[tuple[int, int]]:
-    """Yield the slices, and in each the tiles, that are embedded: those in the middle first."""
+    """Yield the slices and their embedded tiles, from the middle outwards."""
     middle = stored.slice_count // 2
-    for slice_index in sorted(range(stored.slice_count), key=lambda place: abs(place - middle)):
-        numbers = stored.tile_numbers(slice_index)
-        for place in sorted(range(len(numbers)), key=lambda n: abs(n - len(numbers) // 2)):
-            yield slice_index, numbers[place]
+    for slice_index in sorted(range(stored.slice_count), key=lambda index: abs(index - middle)):
+        tiles = stored.tile_numbers(slice_index)
+        for position in sorted(range(len(tiles)), key=lambda n: abs(n - len(tiles) // 2)):
+            yield slice_index, tiles[position]
 
 
-def _error(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+def _error(computed: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    return float(np.linalg.norm(computed - expected) / np.linalg.norm(expected))

@@ -1,4 +1,4 @@
-"""One object for each of many prompts: the same as one by one, in few tiles, undone as one."""
+"""Batch prompts: the same masks as one by one, in few tiles, undone in one step."""
 
 from __future__ import annotations
 
@@ -128,13 +128,13 @@ def test_all_are_written_with_their_scores_and_classes_and_undone_as_one(batched
     session, labels = batched
     heard, finished = listen(session), []
     session.batch_prompts.finished.connect(finished.append)
-    session.batch_prompts.find(BOXED)
+    session.batch_prompts.start(BOXED)
     assert session.batch_prompts.state.total == 5
     session.wait_until_idle(TIMEOUT_S)
     registry = session._editing.target.labels.registry
     assert session.batch_prompts.state is None
     assert heard.warnings == []
-    assert finished == ["5 of 5 objects added; one Undo takes them back."]
+    assert finished == ["5 of 5 objects added (undone in one step)."]
     for n, (x, y) in enumerate(COINS_XY):
         record = registry.get(int(labels[y, x]))
         assert record.label_id == n + 1  # as in the list, whatever was written first
@@ -161,7 +161,7 @@ def test_of_two_on_one_object_the_better_one_is_kept(batched, overlap):
     session.objects.overlap = overlap
     # The second one is of the same coin, and cuts it in two.
     half = (BOXES[0][0], BOXES[0][1], COINS_XY[0][0], BOXES[0][3])
-    session.batch_prompts.find([*BOXED[:1], BatchPrompt(Prompts(box_xyxy=half)), BOXED[1]])
+    session.batch_prompts.start([*BOXED[:1], BatchPrompt(Prompts(box_xyxy=half)), BOXED[1]])
     session.wait_until_idle(TIMEOUT_S)
     registry = session._editing.target.labels.registry
     winner = max((one for one in registry if one.start[1] < 180), key=lambda one: one.score)
@@ -169,7 +169,7 @@ def test_of_two_on_one_object_the_better_one_is_kept(batched, overlap):
     assert labels[51, 215] == 3
     if overlap is Overlap.REFUSE:
         assert finished[0].startswith("2 of 3 objects added")
-        assert "1 left out, being on other" in finished[0]
+        assert "1 left out because they lie on other" in finished[0]
 
 
 def test_what_has_no_class_gets_the_one_that_is_current_at_the_beginning(batched):
@@ -177,7 +177,7 @@ def test_what_has_no_class_gets_the_one_that_is_current_at_the_beginning(batched
     session.classes.add("cell")
     session.classes.add("other")
     session.classes.choose("cell")
-    session.batch_prompts.find([BOXED[0], BatchPrompt(BOXED[1].prompts)])
+    session.batch_prompts.start([BOXED[0], BatchPrompt(BOXED[1].prompts)])
     session.classes.choose("other")
     session.wait_until_idle(TIMEOUT_S)
     registry = session.objects.target.labels.registry
@@ -197,10 +197,10 @@ def test_what_lies_outside_is_told(batched):
     finished = []
     session.batch_prompts.finished.connect(finished.append)
     outside = BatchPrompt(Prompts(box_xyxy=(900, 900, 950, 950)))
-    session.batch_prompts.find([BOXED[0], outside])
+    session.batch_prompts.start([BOXED[0], outside])
     session.wait_until_idle(TIMEOUT_S)
-    assert finished == ["1 of 2 objects added; one Undo takes them back. 1 not found."]
-    session.batch_prompts.find([outside])
+    assert finished == ["1 of 2 objects added (undone in one step). 1 not found."]
+    session.batch_prompts.start([outside])
     session.wait_until_idle(TIMEOUT_S)
     assert labels.max() == 1
 
@@ -264,30 +264,30 @@ def test_another_target_gets_none_of_it_and_another_model_ends_it(waiting, liste
     session, gate, first, second = waiting
     heard, finished = listen(session), []
     session.batch_prompts.finished.connect(finished.append)
-    session.batch_prompts.find(BOXED)
+    session.batch_prompts.start(BOXED)
     with pytest.raises(TargetError, match="already"):
-        session.batch_prompts.find(BOXED)
+        session.batch_prompts.start(BOXED)
     session.set_target(second)
     gate.set()
     session.wait_until_idle(TIMEOUT_S)
     assert heard.warnings == []
-    assert "in the labels layer that was the target when this began" in finished[0]
+    assert "in the labels layer that was the target at the start" in finished[0]
     assert len(np.unique(first.labels.array)) == 6
     session.undo()
     assert not first.labels.array.any()
     gate.clear()
-    session.batch_prompts.find(BOXED)
-    session.batch_prompts.give_up("Another model was chosen")
+    session.batch_prompts.start(BOXED)
+    session.batch_prompts.abort("Another model was chosen")
     gate.set()
     session.wait_until_idle(TIMEOUT_S)
     assert "no objects were added" in heard.warnings[-1]
     gate.clear()
     session.set_target(first)
-    session.batch_prompts.find(BOXED)
+    session.batch_prompts.start(BOXED)
     first.labels.is_gone = True
     gate.set()
     session.wait_until_idle(TIMEOUT_S)
-    assert "is gone: none were added" in heard.warnings[-1]
+    assert "was deleted: none were added" in heard.warnings[-1]
     assert not first.labels.array.any()
     assert not second.labels.array.any()
 
@@ -301,15 +301,17 @@ def test_what_was_found_waits_while_something_else_is_written(waiting, listen):
         is_written.set()
         assert go_on.wait(TIMEOUT_S)
 
-    session.batch_prompts.find(BOXED)
+    session.batch_prompts.start(BOXED)
     session.objects.set_journal(record)
     there = PackedMask((200, 200), np.ones((9, 9), bool))
     session.objects.add([ObjectRecord(0, (), (), 0, masks=(there,))])
     assert is_written.wait(TIMEOUT_S)
     gate.set()
-    run_until(lambda: session.batch_prompts._lane.is_idle, session._dispatcher, TIMEOUT_S, "search")
+    run_until(
+        lambda: session.batch_prompts._queue.is_idle, session._dispatcher, TIMEOUT_S, "search"
+    )
     assert session.batch_prompts.state is not None
-    session.batch_prompts.give_up("Another model was chosen")  # it is not needed any more
+    session.batch_prompts.abort("Another model was chosen")  # it is not needed any more
     go_on.set()
     session.wait_until_idle(TIMEOUT_S)
     assert heard.warnings == []
@@ -330,21 +332,21 @@ def test_a_click_comes_before_many(open_session, held, plane):
     held.decode_batch = lambda *a, **k: (
         batches.append(held.decode_gate.is_set()) or held._predictor.decode_batch(*a, **k)
     )
-    session.batch_prompts.find(BOXED)
+    session.batch_prompts.start(BOXED)
     held.decode_gate.set()
     session.wait_until_idle(TIMEOUT_S)
     assert batches == [True]
     assert session.state.candidates is not None  # the object being made is still there
-    session.batch_prompts.find(BOXED)
+    session.batch_prompts.start(BOXED)
     session.close()  # at once, whatever is under way
 
 
 def test_nothing_to_look_for_is_refused(open_session, batched):
     session, _ = batched
-    with pytest.raises(TargetError, match="nothing to look for"):
-        session.batch_prompts.find([])
-    with pytest.raises(TargetError, match="nothing to look for"):
-        AnnotationSession().batch_prompts.find(BOXED)
+    with pytest.raises(TargetError, match="nothing to segment"):
+        session.batch_prompts.start([])
+    with pytest.raises(TargetError, match="nothing to segment"):
+        AnnotationSession().batch_prompts.start(BOXED)
 
 
 def test_few_tiles_hold_many_objects():

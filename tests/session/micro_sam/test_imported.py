@@ -64,17 +64,17 @@ def session(predictor):
 
 
 @pytest.fixture
-def bring(session, predictor, listen):
-    """Return a function that brings embeddings along and waits until it is known if they fit."""
+def import_folder(session, predictor, listen):
+    """Return a function that imports embeddings and waits for their verification."""
     heard = listen(session)
 
-    def bring(path, image):
+    def import_folder(path, image):
         imported = session.micro_sam.import_embeddings(path, image)
         session.wait_until_idle(TIMEOUT_S)
         predictor.encoded.clear()
         return imported, heard.warnings
 
-    return bring
+    return import_folder
 
 
 def mask(session):
@@ -99,8 +99,8 @@ def own_mask(predictor, image, xy=COIN_XY):
     return prediction.masks[prediction.iou_predictions.argmax()]
 
 
-def test_a_plane_that_fits_is_not_computed(session, bring, stores, predictor):
-    imported, warnings = bring(stores / "plane.zarr", COINS)
+def test_a_plane_that_fits_is_not_computed(session, import_folder, stores, predictor):
+    imported, warnings = import_folder(stores / "plane.zarr", COINS)
     assert imported.state.phase is ImportPhase.IN_USE
     assert imported.state.text == "embeddings of the image, vit_t, from plane.zarr"
     read = []
@@ -121,8 +121,8 @@ def test_a_plane_that_fits_is_not_computed(session, bring, stores, predictor):
     assert iou(found, own_mask(predictor, COINS)) > 0.97
 
 
-def test_every_slice_of_a_stack_is_its_own(session, bring, stores, predictor):
-    imported, _ = bring(stores / "stack.zarr", STACK)
+def test_every_slice_of_a_stack_is_its_own(session, import_folder, stores, predictor):
+    imported, _ = import_folder(stores / "stack.zarr", STACK)
     assert imported.state.text.startswith("embeddings of 3 slices, vit_t,")
     planes = [ImagePlane(STACK[z], embeddings=imported.of_plane(z)) for z in range(3)]
     masks = []
@@ -137,8 +137,8 @@ def test_every_slice_of_a_stack_is_its_own(session, bring, stores, predictor):
         assert iou(found, own_mask(predictor, plane)) > 0.97
 
 
-def test_tiles_are_those_that_are_stored(session, bring, stores, predictor):
-    imported, _ = bring(stores / "tiled.zarr", COINS)
+def test_tiles_are_those_that_are_stored(session, import_folder, stores, predictor):
+    imported, _ = import_folder(stores / "tiled.zarr", COINS)
     assert imported.state.text == "embeddings of the image in 4 tiles, vit_t, from tiled.zarr"
     grid = TileGrid(COINS.shape, *TILING, SAM_SPEC)
     session.set_image(ImagePlane(COINS, embeddings=imported.of_plane()))
@@ -158,10 +158,10 @@ def test_tiles_are_those_that_are_stored(session, bring, stores, predictor):
 
 
 @pytest.mark.parametrize("where", [(0, 0, 0), (1, 150, 200), (2, 302, 383)])
-def test_one_changed_pixel_is_another_image(session, bring, stores, predictor, where):
+def test_one_changed_pixel_is_another_image(session, import_folder, stores, predictor, where):
     changed = STACK.copy()
     changed[where] ^= 1
-    imported, warnings = bring(stores / "stack.zarr", changed)
+    imported, warnings = import_folder(stores / "stack.zarr", changed)
     assert imported.state.phase is ImportPhase.REFUSED
     assert imported.of_plane() is None
     assert warnings == [imported.state.text]
@@ -173,29 +173,29 @@ def test_one_changed_pixel_is_another_image(session, bring, stores, predictor, w
 
 
 @pytest.mark.parametrize("image", [STACK[:2], STACK.swapaxes(1, 2), STACK[0], STACK[:, :-1]])
-def test_another_shape_is_said(bring, stores, image):
-    imported, warnings = bring(stores / "stack.zarr", image)
+def test_another_shape_is_said(import_folder, stores, image):
+    imported, warnings = import_folder(stores / "stack.zarr", image)
     assert imported.state.phase is ImportPhase.REFUSED
     assert "3 slices of 303 x 384 pixels" in warnings[0]
     assert str(image.shape) in warnings[0]
 
 
-def test_what_is_no_store_is_said(bring, stores, tmp_path):
-    imported, warnings = bring(tmp_path / "nothing.zarr", COINS)
+def test_what_is_no_store_is_said(import_folder, stores, tmp_path):
+    imported, warnings = import_folder(tmp_path / "nothing.zarr", COINS)
     assert imported.state.phase is ImportPhase.REFUSED
     assert "no folder" in warnings[0]
 
 
-def test_a_plane_of_another_shape_takes_none(bring, stores):
-    imported, _ = bring(stores / "stack.zarr", STACK)
+def test_a_plane_of_another_shape_takes_none(import_folder, stores):
+    imported, _ = import_folder(stores / "stack.zarr", STACK)
     with pytest.raises(ImageError, match="are not of the shape"):
         ImagePlane(STACK[0].T, embeddings=imported.of_plane(0))
 
 
-def test_older_versions_that_showed_bytes_as_they_are(tmp_path, bring, predictor):
+def test_older_versions_that_showed_bytes_as_they_are(tmp_path, import_folder, predictor):
     dim = (COINS // 4) + 40
     path = write_store(tmp_path / "old.zarr", dim, predictor, shown=formerly_normalised)
-    imported, warnings = bring(path, dim)
+    imported, warnings = import_folder(path, dim)
     assert imported.state.phase is ImportPhase.IN_USE
     assert warnings == []
 
@@ -274,26 +274,26 @@ def write_checkpoint(path):
     shutil.copyfile(EMBEDDED.embedded, path)
 
 
-def test_another_variant_is_known_without_computing(stores, tmp_path, bring, predictor):
+def test_another_variant_is_known_without_computing(stores, tmp_path, import_folder, predictor):
     path = write_store(tmp_path / "b.zarr", COINS, predictor, model_type="vit_b", model_name="b_lm")
     predictor.encoded.clear()
-    imported, warnings = bring(path, COINS)
+    imported, warnings = import_folder(path, COINS)
     assert imported.state.phase is ImportPhase.OTHER_MODEL
     assert (
         "of the model b_lm, not of mobile_sam: to use them, choose b_lm under Model" in warnings[0]
     )
 
 
-def test_other_devices_and_precisions_go_on_with_them(session, bring, stores):
-    imported, _ = bring(stores / "plane.zarr", COINS)
+def test_other_devices_and_precisions_go_on_with_them(session, import_folder, stores):
+    imported, _ = import_folder(stores / "plane.zarr", COINS)
     session.set_model(ModelChoice(device="cpu", exact=True))
     assert imported.of_plane() is not None
     session.wait_until_idle(TIMEOUT_S)
     assert imported.state.phase is ImportPhase.IN_USE
 
 
-def test_they_are_brought_to_the_precision_in_use(bring, stores):
-    imported, _ = bring(stores / "plane.zarr", COINS)
+def test_they_are_converted_to_the_precision_in_use(import_folder, stores):
+    imported, _ = import_folder(stores / "plane.zarr", COINS)
     plane = imported.of_plane()
     fast = Predictor(load_model(), "cpu", "bfloat16")
     embedding = plane.restored(plane.pyramid.whole, fast)
@@ -301,9 +301,9 @@ def test_they_are_brought_to_the_precision_in_use(bring, stores):
     assert prediction.masks.any()
 
 
-def test_damage_is_told_once_and_computed(tmp_path, session, bring, predictor):
+def test_damage_is_told_once_and_computed(tmp_path, session, import_folder, predictor):
     path = write_store(tmp_path / "stack.zarr", STACK, predictor)
-    imported, warnings = bring(path, STACK)
+    imported, warnings = import_folder(path, STACK)
     damage(path, 0)
     damage(path, 2)
     for z, plane in enumerate(STACK):
@@ -317,10 +317,10 @@ def test_damage_is_told_once_and_computed(tmp_path, session, bring, predictor):
     assert "embedded here instead" in warnings[0]
 
 
-def test_all_damaged(tmp_path, bring, predictor):
+def test_all_damaged(tmp_path, import_folder, predictor):
     path = write_store(tmp_path / "plane.zarr", COINS, predictor)
     damage(path, 0)
-    imported, warnings = bring(path, COINS)
+    imported, warnings = import_folder(path, COINS)
     assert imported.state.phase is ImportPhase.REFUSED
     assert "is damaged" in warnings[0]
 
@@ -344,8 +344,8 @@ def test_comparing_can_be_given_up(session, stores, listen):
     assert heard.warnings == []
 
 
-def test_keys_differ_by_slice_tile_and_model(bring, stores):
-    imported, _ = bring(stores / "stack.zarr", STACK)
+def test_keys_differ_by_slice_tile_and_model(import_folder, stores):
+    imported, _ = import_folder(stores / "stack.zarr", STACK)
     first, second = imported.of_plane(0), imported.of_plane(1)
     whole = first.pyramid.whole
     choice = ModelChoice()
