@@ -105,7 +105,7 @@ def _ranking_text(candidates: Candidates, row: int) -> str:
     """Return what the candidate of a row is ranked by; empty without one."""
     if candidates.ranking is None or row >= len(candidates):
         return ""
-    traits = candidates.ranking.traits
+    traits = candidates.ranking.features
     return (
         f"predicted IoU {traits.iou_predictions[row]:.2f}, "
         f"stability {traits.stability_score[row]:.2f}, "

@@ -111,7 +111,7 @@ class ObjectInProgress:
         The newest ones win; a preview never waits behind another and never delays a real decode
         by more than the one it is at.
         """
-        self._decoding.hover(prompts)
+        self._decoding.preview.want(prompts)
 
     def continue_with(self, state: ObjectState) -> None:
         """Replace the object by another one, such as a reopened one; can be undone."""

@@ -99,7 +99,7 @@ class AnnotationSession:
         self._editing = editing = Editing(self._dispatcher, notifier)
         editing.changed.connect(self._publish)  # before the parts that write what waits
         self._decoding = decoding = Decoding(
-            self.embedding, self._dispatcher, lambda: editing.history.memory
+            self.embedding, self._dispatcher, lambda: editing.history.accepted_examples
         )
         self.object_in_progress = ObjectInProgress(embedding, decoding, editing, notifier)
         """The object that the user is making: its prompts, candidates, choice and acceptance."""

@@ -132,7 +132,7 @@ def snapshot_of(
         candidates=decoding.candidates,
         chosen=decoding.chosen,
         reopened_choice=decoding.state.reopened_choice,
-        preview=decoding.preview,
+        preview=decoding.preview.shown,
         is_decoding=decoding.is_pending,
         is_writing=not editing.is_idle,
         can_undo=editing.history.can_undo,

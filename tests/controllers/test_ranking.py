@@ -44,7 +44,7 @@ def test_the_panel_says_why_and_gives_the_numbers(opened):
     candidates = widget.session.state.candidates
     assert reasons(widget) == [f"Mask {candidates.best + 1}: {candidates.ranking.reason}"]
     for number in range(3):
-        area = candidates.ranking.traits.area_px[number]
+        area = candidates.ranking.features.area_px[number]
         score = candidates.iou_predictions[number]
         tooltip = rows.item(number).toolTip()
         assert tooltip.startswith(f"predicted IoU {score:.2f}, stability ")
@@ -68,7 +68,7 @@ def test_the_reason_follows_what_was_accepted(opened):
     assert reasons(widget) == []
     widget.session.objects.reopen(1)
     widget.wait_until_idle(TIMEOUT_S)
-    assert reasons(widget) == [f"Mask {other + 1}: what you accepted before"]
+    assert reasons(widget) == [f"Mask {other + 1}: the mask you accepted before"]
     widget.session.object_in_progress.choose(third := (best + 2) % 3)
     assert reasons(widget) == [f"Mask {third + 1}: your choice"]
     widget.session.object_in_progress.clear()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_sam.session.decoding.candidates import Candidates, decode, ranked
 from napari_sam.session.decoding.mask_prompts import logits_of_region
 from napari_sam.session.decoding.object_state import ObjectState
-from napari_sam.session.decoding.ranking import Memory
+from napari_sam.session.decoding.ranking import AcceptedExamples
 from napari_sam.session.decoding.segment import embed_now
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile, union
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
@@ -101,7 +101,7 @@ def decode_batch_prompts(
     prompts: Sequence[BatchPrompt],
     *,
     in_sight: Tile | None = None,
-    memory: Memory = (),
+    examples: AcceptedExamples = (),
     report: Report = lambda _: True,
 ) -> list[BatchResult]:
     """Segment one object per prompt; may run on any thread.
@@ -127,7 +127,7 @@ def decode_batch_prompts(
                     return [results[index] for index in sorted(results)]
                 batch = members[first : first + _BATCH]
                 for item, candidates in zip(
-                    batch, _decode_batch(embedded, batch, memory), strict=True
+                    batch, _decode_batch(embedded, batch, examples), strict=True
                 ):
                     item = replace(item, state=item.state.on_tile(tile))
                     moved = _moved(pyramid, item, candidates, in_sight)
@@ -185,7 +185,7 @@ def _holding(pyramid: TilePyramid, level: int, box: Box) -> list[Tile]:
 
 
 def _decode_batch(
-    embedded: EmbeddedTile, batch: Sequence[_Item], memory: Memory
+    embedded: EmbeddedTile, batch: Sequence[_Item], examples: AcceptedExamples
 ) -> list[Candidates]:
     """Decode prompts with equal numbers of points and boxes together, regions one by one."""
     results: dict[int, Candidates] = {}
@@ -195,7 +195,9 @@ def _decode_batch(
         if region is not None:
             side = embedded.decoder.spec.low_res_side
             mask = logits_of_region(*region, embedded.tile, side)
-            results[item.index] = decode(embedded, item.prompt.prompts, usable, mask, None, memory)
+            results[item.index] = decode(
+                embedded, item.prompt.prompts, usable, mask, None, examples
+            )
         else:
             groups[len(usable.points_xy), usable.box_xyxy is not None].append(item)
     for (n_points, has_box), group in groups.items():
@@ -211,7 +213,7 @@ def _decode_batch(
         )
         for item, prediction in zip(group, predictions, strict=True):
             results[item.index] = ranked(
-                embedded, item.prompt.prompts, item.usable, prediction, memory
+                embedded, item.prompt.prompts, item.usable, prediction, examples
             )
     return [results[item.index] for item in batch]
 
@@ -239,7 +241,7 @@ def _moved(
 def _result(item: _Item, candidates: Candidates) -> BatchResult:
     index, ranking = candidates.best, candidates.ranking
     masks = [PackedMask((top, left), mask) for mask, top, left in candidates.blocks(index)]
-    stability = 0.0 if ranking is None else float(ranking.traits.stability_score[index])
+    stability = 0.0 if ranking is None else float(ranking.features.stability_score[index])
     return BatchResult(
         item.index,
         candidates.iou_predictions[index],

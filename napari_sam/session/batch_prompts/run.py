@@ -102,7 +102,7 @@ class BatchPrompting:
             raise TargetError(msg)
         target = self._editing.require_target()
         embedder, in_sight = self._embedding.embedder, self._decoding.in_sight
-        memory = self._editing.history.memory
+        examples = self._editing.history.accepted_examples
         class_name = self._editing.classes.current
         self._stop.clear()
         self._show(BatchPromptsState(len(prompts)))
@@ -113,7 +113,7 @@ class BatchPrompting:
                 plane,
                 prompts,
                 in_sight=in_sight,
-                memory=memory,
+                examples=examples,
                 report=lambda share: self._report(job, share),
             )
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.engine.prediction import MaskPrediction
-from napari_sam.session.decoding.features import measure_traits
+from napari_sam.session.decoding.features import measure_features
 from napari_sam.session.decoding.mask_prompts import limit_of_outline
-from napari_sam.session.decoding.ranking import Memory, Ranking, rank
+from napari_sam.session.decoding.ranking import AcceptedExamples, Ranking, rank
 from napari_sam.session.image.tiles import Box, Tile
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline
@@ -116,7 +116,7 @@ def decode(
     usable: Prompts,
     mask_prompt: NDArray[np.float32] | None,
     choice: int | None,
-    memory: Memory = (),
+    examples: AcceptedExamples = (),
     *,
     multimask: bool = True,
 ) -> Candidates:
@@ -129,7 +129,7 @@ def decode(
         mask_input=mask_prompt,
         multimask_output=multimask,
     )
-    candidates = ranked(embedded, prompts, usable, prediction, memory)
+    candidates = ranked(embedded, prompts, usable, prediction, examples)
     candidates.crop(candidates.best if choice is None else choice)
     return candidates
 
@@ -139,16 +139,16 @@ def ranked(
     prompts: Prompts,
     usable: Prompts,
     prediction: MaskPrediction,
-    memory: Memory = (),
+    examples: AcceptedExamples = (),
 ) -> Candidates:
     """Cut masks off where an outline ends, and put them in order; parameters as of `decode`."""
     if usable.outline is not None:
         prediction = _within(prediction, usable, usable.outline, embedded.tile)
     tile, has_box = embedded.tile, usable.box_xyxy is not None
-    traits = measure_traits(
+    features = measure_features(
         prediction, embedded.thumbnail, tile.height * tile.width, has_box=has_box
     )
-    return Candidates(prompts, prediction, tile, embedded.weights, rank(traits, memory))
+    return Candidates(prompts, prediction, tile, embedded.weights, rank(features, examples))
 
 
 def _within(

@@ -1,4 +1,4 @@
-"""The object being made: from its prompts to its masks, on the tile that suits it."""
+"""Decode the object in progress on the tile that suits it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_sam.engine.spec import SAM_SPEC, ModelSpec
 from napari_sam.session.decoding.candidates import Candidates, decode
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.preview import HoverPreview
-from napari_sam.session.decoding.ranking import Memory
+from napari_sam.session.decoding.ranking import AcceptedExamples
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
@@ -26,61 +26,59 @@ _LEAST_DRAG_PX: Final = 3
 
 
 class Decoding:
-    """Holds the object being made and has its prompts decoded.
+    """Decodes the object in progress; `ObjectInProgress` alone changes it.
 
-    On a large image it says which tile is to be embedded. While a finer one is on its way, a
-    coarser one that is in memory serves, and the object is decoded again when it comes.
+    On a large image it chooses the tile to embed. While a finer one is on its way, a coarser one
+    in memory serves, and the object is decoded again when the finer one is ready.
 
     All methods belong to the owner's thread.
     """
 
     changed = Signal()
-    """Masks, or the preview, are others."""
+    """The masks or the preview changed."""
     moved = Signal(ObjectState, ObjectState)
-    """The object before and after it went to another tile: no step of the user's."""
+    """The object before and after it went to another tile, which is no step to undo."""
     completed = Signal()
-    """The masks of the newest prompts are there, on the right tile."""
+    """The masks of the newest prompts are ready, on the right tile."""
     failed = Signal(object)
-    """With what a decode raised."""
+    """A decode raised this exception."""
 
     def __init__(
-        self, embedding: CurrentEmbedding, dispatcher: Dispatcher, recall: Callable[[], Memory]
+        self,
+        embedding: CurrentEmbedding,
+        dispatcher: Dispatcher,
+        accepted_examples: Callable[[], AcceptedExamples],
     ) -> None:
-        self._embedding, self._recall = embedding, recall
-        self._lane = LatestWinsExecutor("napari-sam-decode", dispatcher)
-        self._preview = HoverPreview(self._lane, self.changed.emit, recall)
+        self._embedding, self._accepted_examples = embedding, accepted_examples
+        self._executor = LatestWinsExecutor("napari-sam-decode", dispatcher)
+        self.preview = HoverPreview(self._executor, self.changed.emit, accepted_examples)
         self._pyramid = TilePyramid((1, 1), SAM_SPEC)
         self.in_sight: Tile = self._pyramid.whole
-        """The tile that shows what the user looks at."""
-        self._last_tile: Tile | None = None  # the next object is probably near, and alike
+        """The tile of the visible region."""
+        self._last_tile: Tile | None = None  # the next object is probably near, and similar
         self.state = ObjectState()
         self.candidates: Candidates | None = None
-        self._slip: Box | None = None  # the box that a click without a drag has made
+        self._slip: Box | None = None  # the box of a click without a drag
         self.use_feedback = True
         """Whether a decode starts from the mask chosen before the last click of the object."""
 
     @property
     def is_idle(self) -> bool:
         """Whether no job is pending."""
-        return self._lane.is_idle
-
-    @property
-    def preview(self) -> Candidates | None:
-        """What a click under the cursor would give."""
-        return self._preview.shown
+        return self._executor.is_idle
 
     @property
     def is_pending(self) -> bool:
         """Whether masks of newer prompts, or better ones, are on their way."""
         if not self.state.prompts.has_foreground:
-            return False  # the lane is about a preview
-        if self._embedding.embedded is None:  # or about getting ready
+            return False  # the executor computes a preview
+        if self._embedding.embedded is None:  # or warms up
             return self.candidates is not None and self._embedding.is_working
-        return self._lane.expects_result
+        return self._executor.expects_result
 
     @property
     def chosen(self) -> int | None:
-        """Index of the candidate that counts."""
+        """Index of the chosen candidate, or else of the preselected one."""
         if self.candidates is None:
             return None
         choice = self.state.choice
@@ -88,20 +86,20 @@ class Decoding:
 
     @property
     def shown(self) -> tuple[Candidates, int] | None:
-        """The candidates and the index of the one that counts."""
+        """The candidates and the index of the shown one."""
         candidates, chosen = self.candidates, self.chosen
         return None if candidates is None or chosen is None else (candidates, chosen)
 
     def close(self) -> None:
         """Stop all work."""
-        self._lane.close()
+        self._executor.close()
 
-    # Where ---------------------------------------------------------------------------------
+    # The tile -------------------------------------------------------------------------------
 
     def set_plane(self, pyramid: TilePyramid | None, view: Box | None) -> Tile | None:
         """Go to another plane with its tiles, or to none; return the tile to embed first."""
-        self._preview.want(None)
-        self._preview.allow(None)
+        self.preview.want(None)
+        self.preview.allow(None)
         self._pyramid, self._last_tile = pyramid or TilePyramid((1, 1), SAM_SPEC), None
         self.in_sight = self._pyramid.in_sight(view)
         return None if pyramid is None else self.in_sight
@@ -119,7 +117,7 @@ class Decoding:
         return self.in_sight
 
     def look_at(self, view: Box) -> None:
-        """Hear which part of the plane the user sees."""
+        """Follow the visible region of the plane."""
         in_sight = self._pyramid.in_sight(view)
         if in_sight != self.in_sight:
             self.in_sight = in_sight
@@ -127,62 +125,58 @@ class Decoding:
 
     @property
     def likely_tiles(self) -> list[Tile]:
-        """The tiles of the plane that will be needed sooner or later, the likeliest first."""
+        """The tiles of the plane that will probably be needed, the likeliest first."""
         near = [] if self._last_tile is None else self._pyramid.neighbours(self._last_tile)
         return list(dict.fromkeys((self.in_sight, *self._pyramid.always_useful, *near)))
 
     def usable(self, prompts: Prompts) -> tuple[Prompts, tuple[str, ...]]:
-        """Return what can be decoded of some prompts, and remarks on the rest."""
+        """Return the prompts that can be decoded, and remarks on the others."""
         usable, remarks = prompts.within(self._pyramid.shape)
         if usable.box_xyxy is not None and prompts.box_xyxy == self._slip:
             usable = replace(usable, box_xyxy=None, outline=None)
-            remarks += ("The box is too small: drag it around the object, or zoom in before.",)
+            remarks += ("The box is too small: drag it around the object, or zoom in first.",)
         return usable, remarks
 
-    # What ----------------------------------------------------------------------------------
-
-    def hover(self, prompts: Prompts | None) -> None:
-        """Preview the masks of prompts that are not given yet; None ends it."""
-        self._preview.want(prompts)
+    # The object -------------------------------------------------------------------------------
 
     def warm_up(self, embedder: Embedder, on_failed: Callable[[BaseException], None]) -> None:
-        """Make the first decode as fast as later ones, while there is nothing to decode."""
-        self._lane.submit(lambda _: embedder.warm_up(), lambda _: None, on_failed)
+        """Make the first decode as fast as later ones."""
+        self._executor.submit(lambda _: embedder.warm_up(), lambda _: None, on_failed)
 
     def forget_masks(self) -> None:
-        """Drop what another model has made."""
-        self._lane.cancel()
+        """Drop the masks of another model."""
+        self._executor.cancel()
         self.candidates = None
-        self._preview.allow(None)
+        self.preview.allow(None)
 
     def set_state(self, new: ObjectState, *, is_dragged: bool = False) -> None:
-        """Make `new` the object being made and have it decoded."""
+        """Decode another state of the object."""
         box = new.prompts.box_xyxy
         if is_dragged and box != self.state.prompts.box_xyxy:
             self._slip = box if self._is_slip(box) else None
         if not new.prompts.has_foreground:
-            self._lane.cancel()
+            self._executor.cancel()
             self.candidates = None
         self.state = new
         self.request()
 
     def resume(self, state: ObjectState, candidates: Candidates | None) -> None:
-        """Take up an object that was left, with its masks, which are not decoded again."""
+        """Take up a parked object with its masks, which are not decoded again."""
         self.candidates = candidates
         self.set_state(state)
 
     def _is_slip(self, box: Box | None) -> bool:
-        """Whether a box is one of the few screen pixels that a click makes in napari."""
+        """Whether a box is as small as a click without a drag makes it in napari."""
         least_px = min(max(_LEAST_DRAG_PX, _LEAST_DRAG * self.in_sight.side), *self._pyramid.shape)
         return box is not None and min(box[2] - box[0], box[3] - box[1]) < least_px
 
     def choose(self, index: int) -> ObjectState:
-        """Have candidate `index` count; return the object before."""
+        """Choose a candidate; return the object before."""
         before, self.state = self.state, self.state.with_choice(index)
         return before
 
     def request(self) -> None:
-        """Decode the object, unless its masks are there; without one, allow previews."""
+        """Decode the object unless its masks are ready; allow previews without one."""
         if self._embedding.plane is None:
             return
         prompts, choice = self.state.prompts, self.state.choice
@@ -193,9 +187,9 @@ class Decoding:
             self._go_to(tile)
         else:
             self._embedding.want(self.in_sight)
-        self._preview.allow(self._find if prompts.is_empty else None)
+        self.preview.allow(self._find if prompts.is_empty else None)
         if not usable.has_foreground:
-            self._lane.cancel()
+            self._executor.cancel()
             self.candidates = None
             return
         embedded = self._embedding.embedded or self._find(usable)
@@ -205,22 +199,22 @@ class Decoding:
             prompts,
             embedded.tile,
         ):
-            self._lane.cancel()  # what is under way is of prompts that were taken back
+            self._executor.cancel()  # the job under way is of prompts that were undone
             return
         mask_prompt = None
         if self.use_feedback:
             mask_prompt = self.state.mask_prompt(
                 embedded.weights, embedded.tile, embedded.decoder.spec
             )
-        memory = self._recall()
-        self._lane.submit(
-            lambda _: decode(embedded, prompts, usable, mask_prompt, choice, memory),
+        examples = self._accepted_examples()
+        self._executor.submit(
+            lambda _: decode(embedded, prompts, usable, mask_prompt, choice, examples),
             self._on_decoded,
             self._on_failed,
         )
 
     def _find(self, prompts: Prompts) -> EmbeddedTile | None:
-        """Return the best tile in memory for some prompts, though there may be a better one."""
+        """Return the best tile in memory for some prompts, which need not be the best of all."""
         plane = self._embedding.plane
         usable, _ = self.usable(prompts)
         if plane is None or not usable.has_foreground:
@@ -233,14 +227,14 @@ class Decoding:
         return None
 
     def _go_to(self, tile: Tile) -> None:
-        """Have the object decoded on a tile, which is embedded if it has to be."""
+        """Decode the object on a tile, which is embedded if necessary."""
         if tile != self.state.tile:
             before, self.state = self.state, self.state.on_tile(tile)
             self.moved.emit(before, self.state)
         self._embedding.want(tile)
 
     def improve(self) -> bool:
-        """Go to another tile if the mask that counts is cut off or tiny; whether it was so."""
+        """Go to another tile if the shown mask is cut off or tiny; return whether it is."""
         shown, state = self.shown, self.state
         if shown is None or (state.prompts, state.tile) != (shown[0].prompts, shown[0].tile):
             return False
@@ -259,5 +253,5 @@ class Decoding:
         self.changed.emit()
 
     def _on_failed(self, error: BaseException) -> None:
-        self.candidates = None  # those on screen are of other prompts
+        self.candidates = None  # the shown ones are of other prompts
         self.failed.emit(error)

@@ -1,4 +1,4 @@
-"""What can be said of candidates without looking at them in full size: traits to rank them by."""
+"""Features of candidates to rank them by, measured at low resolution."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ _OFFSET: Final = 1.0
 _RING: Final = 0.3
 """Width of the ring around a mask that its brightness is compared with: a share of its radius."""
 _EVERY: Final = 2
-"""Only every so many-th low-res row and column is compared with the image: there is no more."""
+"""The step between the low-res rows and columns that are compared with the image."""
 
 
 @dataclass(frozen=True, eq=False)
 class MaskFeatures:
-    """What can be said of K candidates; each field but the last is (K,) float64."""
+    """The features of K candidates; each field but the last is (K,) float64."""
 
-    # the model's own guess of each mask's intersection over union with the object
+    # the predicted IoU of each mask with the object
     iou_predictions: NDArray[np.float64]
     # 0 to 1: how little the mask depends on the threshold of the logits
     stability_score: NDArray[np.float64]
     area_px: NDArray[np.float64]  # in pixels of the plane
     tile_share: NDArray[np.float64]  # share of the tile that is inside the mask
     border_share: NDArray[np.float64]  # share of the tile's border that is inside the mask
-    # mean inside the mask of what the model sees, 0 to 255; nan if that is not known
+    # mean gray inside the mask, 0 to 255; nan if unknown
     brightness: NDArray[np.float64]
     # how much brighter it is inside than in a ring around the mask; nan likewise
     contrast: NDArray[np.float64]
     # logarithm of the ratio of the axes of an ellipse with the same moments
     elongation: NDArray[np.float64]
-    # area over that of the ellipse: 1 for an ellipse, less for what is ragged or in pieces
+    # area over that of the ellipse: 1 for an ellipse, less for a ragged or fragmented mask
     fullness: NDArray[np.float64]
-    has_box: bool = False  # whether a box said how far the object reaches
+    has_box: bool = False  # whether a box gave the extent of the object
 
     def __len__(self) -> int:
         return len(self.iou_predictions)
 
 
 class _OfMask(NamedTuple):
-    """The traits of one mask that its logits and the image tell."""
+    """The features of one mask, from its logits and the image."""
 
     stability_score: float = 0
     tile_share: float = 0
@@ -55,7 +55,7 @@ class _OfMask(NamedTuple):
     fullness: float = 0
 
 
-def measure_traits(
+def measure_features(
     prediction: MaskPrediction,
     thumbnail: NDArray[np.uint8] | None,
     tile_area_px: int,
@@ -68,16 +68,16 @@ def measure_traits(
     height, width = (-(-n * low_res // prediction.input_side) for n in prediction.input_size)
     logits = prediction.low_res_logits[:, :height, :width]
     gray = None if thumbnail is None else _resampled(thumbnail, (height, width))
-    measured = [_measure(one, gray) for one in logits]
-    traits = {
+    measured = [_measure(mask_logits, gray) for mask_logits in logits]
+    features = {
         name: np.array(values, np.float64)
         for name, values in zip(_OfMask._fields, zip(*measured, strict=True), strict=True)
     }
     return MaskFeatures(
         iou_predictions=np.asarray(prediction.iou_predictions, np.float64),
-        area_px=traits["tile_share"] * tile_area_px,
+        area_px=features["tile_share"] * tile_area_px,
         has_box=has_box,
-        **traits,
+        **features,
     )
 
 
@@ -110,9 +110,9 @@ def _measure(logits: NDArray[np.float32], gray: NDArray[np.float32] | None) -> _
 
 
 def _light(mask: NDArray[np.bool_], gray: NDArray[np.float32]) -> tuple[float, float]:
-    """Return the mean of an image inside a mask, and how much more that is than around it."""
+    """Return the mean gray inside a mask, and the difference to that around it."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if not rows.size:  # thinner than what is looked at
+    if not rows.size:  # thinner than the step
         return np.nan, np.nan
     width = max(1, round(_RING * (np.count_nonzero(mask) / np.pi) ** 0.5))
     region = tuple(slice(max(0, i[0] - width), i[-1] + width + 1) for i in (rows, columns))
@@ -123,7 +123,7 @@ def _light(mask: NDArray[np.bool_], gray: NDArray[np.float32]) -> tuple[float, f
 
 
 def _spread(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
-    """Return what is at most `reach` rows away from a mask."""
+    """Return the pixels at most `reach` rows away from a mask."""
     counts = np.cumsum(np.pad(mask, ((reach + 1, reach), (0, 0))), axis=0, dtype=np.int32)
     near: NDArray[np.bool_] = counts[2 * reach + 1 :] > counts[: -2 * reach - 1]
     return near

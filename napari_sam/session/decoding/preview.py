@@ -1,36 +1,39 @@
-"""The masks that a click under the cursor would give."""
+"""Preview the masks of a click under the cursor."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from napari_sam.session.decoding.candidates import Candidates, decode
-from napari_sam.session.decoding.ranking import Memory
+from napari_sam.session.decoding.ranking import AcceptedExamples
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 from napari_sam.session.jobs import LatestWinsExecutor, user_message
 from napari_sam.session.prompts.prompts import Prompts
 
 FindTile = Callable[[Prompts], EmbeddedTile | None]
-"""Gives the embedded tile that prompts lie on, if there is one."""
+"""Return the embedded tile that prompts lie on, if there is one."""
 
 
 class HoverPreview:
-    """Decodes prompts that are not given yet; the newest win, and never wait behind each other."""
+    """Decodes prompts under the cursor; the newest win, and never wait behind each other."""
 
     def __init__(
-        self, lane: LatestWinsExecutor, on_changed: Callable[[], None], recall: Callable[[], Memory]
+        self,
+        executor: LatestWinsExecutor,
+        on_changed: Callable[[], None],
+        accepted_examples: Callable[[], AcceptedExamples],
     ) -> None:
-        self._lane = lane
+        self._executor = executor
         self._on_changed = on_changed
-        self._recall = recall
+        self._accepted_examples = accepted_examples
         self._wanted: Prompts | None = None
         self._find: FindTile | None = None
         self._is_failure_logged = False
         self.shown: Candidates | None = None
-        """The newest masks; None if there are none to show."""
+        """The newest masks; None without any."""
 
     def want(self, prompts: Prompts | None) -> None:
-        """Preview these prompts from now on, or nothing."""
+        """Preview these prompts; None ends the preview."""
         self._wanted = prompts
         if prompts is None:
             self._drop()
@@ -38,7 +41,7 @@ class HoverPreview:
             self._request()
 
     def allow(self, find: FindTile | None) -> None:
-        """Preview on the tiles that `find` gives; None: not now, forgetting what is shown."""
+        """Preview on the tiles that `find` returns; None pauses the preview and clears it."""
         self._find, self._is_failure_logged = find, False
         if find is None:
             self.shown = None
@@ -55,16 +58,16 @@ class HoverPreview:
         embedded = find(wanted)
         if embedded is None:
             self._drop()
-        elif self._lane.is_idle:
-            memory = self._recall()
-            self._lane.submit(
-                lambda _: decode(embedded, wanted, wanted, None, None, memory),
+        elif self._executor.is_idle:
+            examples = self._accepted_examples()
+            self._executor.submit(
+                lambda _: decode(embedded, wanted, wanted, None, None, examples),
                 self._on_decoded,
                 self._on_failed,
             )
 
     def _on_failed(self, error: BaseException) -> None:
-        if not self._is_failure_logged:  # each move of the mouse would say it again
+        if not self._is_failure_logged:  # it would be logged at each move of the mouse
             self._is_failure_logged = True
             user_message(error, "The preview could not be computed")
         self._drop()

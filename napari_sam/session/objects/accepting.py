@@ -46,7 +46,7 @@ def accepted_object(
     record = replace(
         before,
         score=score_of(candidates.iou_predictions[index]),
-        stability=None if ranking is None else float(ranking.traits.stability_score[index]),
+        stability=None if ranking is None else float(ranking.features.stability_score[index]),
         reviewed=False,
         state=accepted,
     )

@@ -8,7 +8,7 @@ from typing import Final
 
 from napari_sam.session.classes.classes import ClassStep
 from napari_sam.session.decoding.object_state import ObjectState
-from napari_sam.session.decoding.ranking import MAX_EXAMPLES, Example, Memory
+from napari_sam.session.decoding.ranking import MAX_EXAMPLES, AcceptedExamples, Example
 from napari_sam.session.objects.edits import LabelsEdit
 
 _MAX_EDITS: Final = 1000
@@ -66,7 +66,7 @@ class History:
         return bool(self._undone)
 
     @property
-    def memory(self) -> Memory:
+    def accepted_examples(self) -> AcceptedExamples:
         """The examples of the masks that were accepted last and not undone."""
         newest = (edit.example for edit in reversed(self._done) if edit.example is not None)
         return tuple(islice(newest, MAX_EXAMPLES))[::-1]

@@ -11,7 +11,7 @@ from scipy import ndimage
 from napari_sam.model import MaskPrediction
 from napari_sam.model.automatic.mask_ops import stable_mask
 from napari_sam.session import ArrayPlane, ImagePlane, Prompts
-from napari_sam.session.decoding.features import MaskFeatures, measure_traits
+from napari_sam.session.decoding.features import MaskFeatures, measure_features
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.ranking import MAX_EXAMPLES, Example, rank
 from napari_sam.session.objects.history import Edit, History
@@ -62,7 +62,7 @@ def gray(values):
 
 def test_traits_of_ellipses():
     masks = [ellipse((256, 256), (100, 120), axes) for axes in ((20, 20), (20, 40), (40, 20))]
-    found = measure_traits(prediction_of(*masks), gray(np.full((128, 128), 7)), 512 * 512)
+    found = measure_features(prediction_of(*masks), gray(np.full((128, 128), 7)), 512 * 512)
     areas = [np.count_nonzero(mask) for mask in masks]
     np.testing.assert_allclose(found.area_px, np.array(areas) * 4)
     np.testing.assert_allclose(found.tile_share, np.array(areas) / 256**2)
@@ -76,7 +76,7 @@ def test_traits_of_ellipses():
 
 def test_a_mask_in_two_pieces_is_not_full():
     mask = ellipse((256, 256), (60, 60), (15, 15)) | ellipse((256, 256), (190, 190), (15, 15))
-    found = measure_traits(prediction_of(mask), None, 256**2)
+    found = measure_features(prediction_of(mask), None, 256**2)
     assert found.fullness[0] < 0.5
     assert found.elongation[0] > 1
 
@@ -86,13 +86,13 @@ def test_brightness_inside_and_around():
     image[ellipse((128, 128), (50, 60), (11, 11))] = 200
     dark = ellipse((256, 256), (200, 200), (20, 20))
     bright = ellipse((256, 256), (100, 120), (22, 22))
-    found = measure_traits(prediction_of(bright, dark), gray(image), 256**2)
+    found = measure_features(prediction_of(bright, dark), gray(image), 256**2)
     np.testing.assert_allclose(found.brightness, [200, 40], atol=2)
     np.testing.assert_allclose(found.contrast, [160, 0], atol=8)
 
 
 def test_the_padding_of_the_input_does_not_count():
-    found = measure_traits(
+    found = measure_features(
         prediction_of(np.ones((128, 256), bool), input_size=(512, 1024)),
         gray(np.full((64, 128), 9)),
         100 * 200,
@@ -105,7 +105,7 @@ def test_the_padding_of_the_input_does_not_count():
 def test_an_empty_mask_and_one_thinner_than_a_thumbnail_have_traits():
     line = np.zeros((256, 256), bool)
     line[101, 20:80] = True
-    found = measure_traits(
+    found = measure_features(
         prediction_of(np.zeros((256, 256), bool), line), gray(np.zeros((96, 96))), 256**2
     )
     np.testing.assert_array_equal(found.area_px, [0, 60])
@@ -123,7 +123,7 @@ def prediction(real_predictor):
 
 def test_the_stability_score_is_that_of_automatic_masks(prediction):
     """It is counted in low-res pixels instead of the image's, hence the tolerance."""
-    found = measure_traits(prediction, None, 250 * 380)
+    found = measure_features(prediction, None, 250 * 380)
     filters = prediction.axis_filters(prediction.original_size)
     expected = [stable_mask(one, *filters, 1.0) for one in prediction.low_res_logits]
     np.testing.assert_allclose(
@@ -162,10 +162,10 @@ def test_stability_decides_between_equal_scores():
 
 @pytest.mark.parametrize("accepted", [0, 1, 2])
 def test_what_was_accepted_is_preselected(accepted):
-    memory = tuple(Example(traits(), accepted) for _ in range(3))
+    examples = tuple(Example(traits(), accepted) for _ in range(3))
     scores = np.full(3, 0.9)
     scores[accepted] = 0.8
-    ranking = rank(traits(iou_predictions=scores), memory)
+    ranking = rank(traits(iou_predictions=scores), examples)
     assert ranking.order[0] == accepted
     assert ranking.reason.startswith("like the objects you accepted: ")
 
@@ -189,12 +189,12 @@ def test_masks_that_are_all_the_object_were_not_passed_over():
     assert rank(shown, (Example(parts, 1),) * 3).order[0] == 0
 
 
-def test_a_much_better_score_is_preselected_against_memory():
-    memory = (Example(traits(), 1),)
-    assert rank(traits(iou_predictions=(0.95, 0.5, 0.5)), memory).order[0] == 0
+def test_a_much_better_score_is_preselected_against_examples():
+    examples = (Example(traits(), 1),)
+    assert rank(traits(iou_predictions=(0.95, 0.5, 0.5)), examples).order[0] == 0
 
 
-def test_memory_of_quite_other_objects_says_nothing():
+def test_examples_of_quite_other_objects_says_nothing():
     other = traits(area_px=(1e6, 1e7, 1e8), brightness=(1, 2, 3), contrast=(0, 0, 0))
     scores = (0.8, 0.81, 0.82)
     shown = traits(iou_predictions=scores, tile_share=(0, 0, 0))
@@ -330,16 +330,16 @@ def test_what_was_learnt_on_another_plane_counts(cells, coins):
     assert area_of(learnt, learnt.best) < 600
 
 
-def test_memory_keeps_the_newest():
+def test_examples_keep_the_newest():
     history, nothing = History(), ObjectState()
     examples = [Example(traits(), 0) for _ in range(MAX_EXAMPLES + 3)]
     for example in examples:
         history.push(Edit(nothing, nothing, 0, example=example))
         history.push(Edit(nothing, nothing, 0))
-    assert all(a is b for a, b in zip(history.memory, examples[3:], strict=True))
+    assert all(a is b for a, b in zip(history.accepted_examples, examples[3:], strict=True))
     history.undo()
     history.undo()
-    assert history.memory[-1] is examples[-2]
-    assert history.memory[0] is examples[2]
+    assert history.accepted_examples[-1] is examples[-2]
+    assert history.accepted_examples[0] is examples[2]
     history.redo()
-    assert history.memory[-1] is examples[-1]
+    assert history.accepted_examples[-1] is examples[-1]
