@@ -1,4 +1,4 @@
-"""What may be wrong with an installation."""
+"""The name of this distribution, and a check for the older plugin in the same folder."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _OLD_DISTRIBUTION: Final = "napari-sam"
 
 
 def old_distribution_warning() -> str:
-    """Return what to do about an older plugin that shares our folder; empty if it is not there."""
+    """Return how to remove an older plugin that shares our folder; empty if there is none."""
     try:
         version = metadata.version(_OLD_DISTRIBUTION)
     except metadata.PackageNotFoundError:
         return ""
     return (
-        f"{_OLD_DISTRIBUTION} {version}, an older plugin, is installed too, and shares the"
+        f"The older plugin {_OLD_DISTRIBUTION} {version} is installed as well, and shares the"
         f" folder napari_sam with {DISTRIBUTION}.\nTo repair this, run"
-        f" `pip uninstall {_OLD_DISTRIBUTION}`, then install {DISTRIBUTION} again."
+        f" `pip uninstall {_OLD_DISTRIBUTION}`, then reinstall {DISTRIBUTION}."
     )

@@ -26,11 +26,10 @@ _FullLayerData = tuple[Any, dict[str, Any], str]
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[str], list[_FullLayerData]] | None:
-    """Return what opens a file of objects; None for a file that is not ours to open.
+    """Return the reader of COCO, of GeoJSON with the size of its image, or of a session file.
 
-    Those are COCO files, and GeoJSON that says how large its image is; other files can be imported
-    into the labels of their image. Of a session file only the labels are opened; the widget's
-    *Open session* restores all of it.
+    Other files can be imported into the labels of their image with the widget. The reader opens
+    only the labels of a session file; the widget's *Open session* restores the whole session.
     """
     if not isinstance(path, str):
         return None

@@ -1,4 +1,4 @@
-"""Sample images for napari's File > Open Sample menu, all of them inside scikit-image's wheel."""
+"""Sample images for napari's File > Open Sample menu, all from scikit-image's wheel."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam._qt.building import button, check_box, fill, row
-from napari_sam._qt.file_names import whole_name
+from napari_sam._qt.file_names import path_with_suffix
 from napari_sam._qt.swatch import swatch
 from napari_sam.formats.classes import ObjectClass
 from napari_sam.session.classes.files import CLASS_SUFFIXES
@@ -191,6 +191,6 @@ class ClassPanel(QWidget):
         name, _ = QFileDialog.getSaveFileName(
             self, "Save classes", "classes.json", "Classes (*.json)"
         )
-        path = whole_name(self, name, (".json",)) if name else None
+        path = path_with_suffix(self, name, (".json",)) if name else None
         if path is not None:
             self.save_requested.emit(path)

@@ -1,4 +1,4 @@
-"""Names of files to be saved: what dialogs begin with, and what is typed without a suffix."""
+"""Names of files to save: the suggestion of a dialog, and names typed without a suffix."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from pathlib import Path
 from qtpy.QtWidgets import QMessageBox, QWidget
 
 
-def beginning(suggested: str, last: Path | None) -> str:
-    """Return the name that a dialog begins with."""
-    return suggested if last is None else str(last / suggested)
+def suggested_path(name: str, last_folder: Path | None) -> str:
+    """Return the name that a dialog suggests, in the folder that was used last."""
+    return name if last_folder is None else str(last_folder / name)
 
 
-def whole_name(parent: QWidget, name: str, suffixes: tuple[str, ...]) -> Path | None:
-    """Return a file to be written, with its suffix; None if the user keeps one that is there.
+def path_with_suffix(parent: QWidget, name: str, suffixes: tuple[str, ...]) -> Path | None:
+    """Return the file to write, with its suffix; None if the user keeps an existing file.
 
-    The dialog has asked about the name as it was typed: with a suffix it may be another file's.
+    The dialog has only asked about the name as typed, which may lack the suffix.
     """
     if name.lower().endswith(suffixes):
         return Path(name)
     path = Path(name + suffixes[0])
     if path.exists():
         answer = QMessageBox.question(
-            parent, "Replace the file?", f"'{path.name}' is there already. Replace it?"
+            parent, "Replace the file?", f"'{path.name}' already exists. Replace it?"
         )
         if answer != QMessageBox.StandardButton.Yes:
             return None

@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_sam._qt.building import button, fill, progress_bar, row
-from napari_sam._qt.file_names import beginning, whole_name
+from napari_sam._qt.file_names import path_with_suffix, suggested_path
 from napari_sam.session.journal.session_file import SESSION_SUFFIX
 
 _FILTER = f"Sessions (*{SESSION_SUFFIX})"
@@ -53,9 +53,9 @@ class SessionFileRow(QWidget):
         self._progress.setValue(round(100 * fraction))
 
     def _on_save_clicked(self) -> None:
-        start = beginning(self._suggest(), self._last_folder)
+        start = suggested_path(self._suggest(), self._last_folder)
         name, _ = QFileDialog.getSaveFileName(self, "Save session", start, _FILTER)
-        path = whole_name(self, name, (SESSION_SUFFIX,)) if name else None
+        path = path_with_suffix(self, name, (SESSION_SUFFIX,)) if name else None
         if path is not None:
             self._last_folder = path.parent
             self.save_requested.emit(path)

@@ -1,4 +1,4 @@
-"""Writes the target's objects to files and reads them from files, in the background."""
+"""Export the target's objects to files and import objects from files, in the background."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from napari_sam.session.session import AnnotationSession
 
 
 class ExportController:
-    """Does what is asked for in a `ExportRow`."""
+    """Exports and imports objects as an `ExportRow` requests."""
 
     def __init__(
         self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
     ) -> None:
         self._binding, self._session = binding, session
-        self._lane = LatestWinsExecutor("napari-sam-files", dispatcher)
+        self._executor = LatestWinsExecutor("napari-sam-export", dispatcher)
         self._formats = {file_format.title: file_format for file_format in FORMATS}
         suffixes = {title: file_format.suffixes for title, file_format in self._formats.items()}
         self.row = ExportRow(suffixes, READ_SUFFIXES, self._suggested)
@@ -40,11 +40,11 @@ class ExportController:
     @property
     def is_idle(self) -> bool:
         """Whether no file is being written or read."""
-        return self._lane.is_idle
+        return self._executor.is_idle
 
     def close(self) -> None:
-        """Stop for good; a file that is being written is written to its end."""
-        self._lane.close()
+        """Stop; a file that is being written is still completed."""
+        self._executor.close()
 
     def _suggested(self) -> str:
         target = self._binding.target.layer
@@ -54,38 +54,40 @@ class ExportController:
         """Write all objects of the target to a file, in the background."""
         target = self._binding.target.labels
         if target is None:
-            show_warning("There are no objects to export yet: accept one, or choose a target.")
+            show_warning(
+                "No objects to export. Accept an object, or choose a target layer that has some."
+            )
             return
         try:
             image = _image_of(target.layer, target.shape)
         except ExportError as error:
             show_warning(str(error))
             return
-        records, chosen = tuple(target.registry), self._formats[title]
+        records, file_format = tuple(target.registry), self._formats[title]
         classes = self._session.classes.table.classes
 
         def work(_: object) -> list[Path]:
             objects = annotations_of(
                 target, records, image, overlapping=overlapping, classes=classes
             )
-            return chosen.write(path, objects)
+            return file_format.write(path, objects)
 
-        def on_done(written: list[Path]) -> None:
-            others = len(written) - 1
-            more = f" and {others} more beside it" if others else ""
-            self._end(f"{counted(len(records))} written to {written[0].name}{more}.")
+        def on_done(files: list[Path]) -> None:
+            self.row.show_busy(False)
+            more = f" (and {len(files) - 1} more beside it)" if len(files) > 1 else ""
+            show_info(f"Exported {counted(len(records))} to {files[0].name}{more}.")
 
-        self._begin(work, on_done, "Not exported")
+        self._begin(work, on_done, "Export failed")
 
     def import_from(self, path: Path) -> None:
-        """Add the objects of a file to the target, in the background; undone as one."""
+        """Add the objects of a file to the target, in the background and in one undoable step."""
         target, shown = self._binding.target.labels, self._binding.plane
         source, view = shown.image, shown.view
         if source is None or view is None:
-            show_warning("Choose the image first that the objects belong to.")
+            show_warning("First open the image that the objects belong to and select it.")
             return
         try:
-            # Without a target, that of the one which is made once the file has been read.
+            # A missing target layer is only added to the viewer once the file has been read.
             layer = new_target_layer(source, view) if target is None else target.layer
             shape = view.shape_nd if target is None else target.shape
             image = _image_of(layer, shape)
@@ -98,27 +100,24 @@ class ExportController:
             records, classes = records_of(annotations, shape), used_classes(annotations)
             return records, classes, annotations.n_without_mask
 
-        def on_done(read: tuple[list[ObjectRecord], list[ObjectClass], int]) -> None:
+        def on_done(content: tuple[list[ObjectRecord], list[ObjectClass], int]) -> None:
             self.row.show_busy(False)
             if shown.image is not source or self._binding.target.labels is not target:
-                show_warning(f"Another target was chosen meanwhile: import {path.name} again.")
+                show_warning(f"The target changed during the import; import {path.name} again.")
             else:
-                self._add(*read, path)
+                self._add(*content, path)
 
-        self._begin(work, on_done, "Not imported")
+        self._begin(work, on_done, "Import failed")
 
     def _begin(self, work: Any, on_done: Any, failure: str) -> None:
         self.row.show_busy(True)
-        self._lane.submit(work, on_done, lambda error: self._fail(error, failure))
-
-    def _end(self, message: str) -> None:
-        self.row.show_busy(False)
-        show_info(message)
+        self._executor.submit(work, on_done, lambda error: self._fail(error, failure))
 
     def _fail(self, error: BaseException, failure: str) -> None:
         self.row.show_busy(False)
         if isinstance(error, ImportError) and error.name:
-            show_warning(f"{failure}: run pip install {error.name.partition('.')[0]} first.")
+            package = error.name.partition(".")[0]
+            show_warning(f"{failure}: {package} is missing. Run `pip install {package}`.")
         else:
             show_warning(user_message(error, failure, "choose another format"))
 
@@ -129,23 +128,23 @@ class ExportController:
         n_without_mask: int,
         path: Path,
     ) -> None:
-        maskless = f"; {n_without_mask} without a mask left out" if n_without_mask else ""
+        without_mask = f"; skipped {n_without_mask} without a mask" if n_without_mask else ""
         if not records:
-            show_warning(f"There are no objects in {path.name}{maskless}.")
+            show_warning(f"No objects in {path.name}{without_mask}.")
             return
 
         def on_added(labels: Any) -> None:
             count = labels.n_made
-            covered = len(records) - count
-            more = f"; {covered} left out, which other objects cover" if covered else ""
-            show_info(f"{counted(count)} imported from {path.name}{more}{maskless}.")
+            n_covered = len(records) - count
+            covered = f"; skipped {n_covered} that other objects cover" if n_covered else ""
+            show_info(f"Imported {counted(count)} from {path.name}{covered}{without_mask}.")
 
         self._session.classes.ensure(classes)
         try:
-            # What is tiny in the file was so when somebody exported it.
+            # Objects that are tiny in the file were exported as such.
             self._session.objects.add(records, on_added, keep_remains=True)
         except TargetError as error:
-            show_warning(f"{error}")
+            show_warning(str(error))
 
 
 def _image_of(layer: Labels, shape: tuple[int, ...]) -> ImageInfo:

@@ -57,7 +57,7 @@ def test_every_format_is_written_and_what_can_be_read_comes_back(opened, said, t
     path, files = tmp_path / f"objects{suffix}", widget.controllers.objects.files
     files.export_to(path, title, False)
     widget.wait_until_idle(TIMEOUT_S)
-    assert said[-1].startswith(f"2 objects written to {path.name}")
+    assert said[-1].startswith(f"Exported 2 objects to {path.name}")
     assert path.stat().st_size > 0
     if title.startswith("Semantic"):
         legend = (tmp_path / "objects_classes.csv").read_text("utf-8-sig").splitlines()
@@ -69,7 +69,7 @@ def test_every_format_is_written_and_what_can_be_read_comes_back(opened, said, t
     widget.session.classes.remove("Münze")
     files.import_from(path)
     widget.wait_until_idle(TIMEOUT_S)
-    assert said[-1] == f"2 objects imported from {path.name}."
+    assert said[-1] == f"Imported 2 objects from {path.name}."
     np.testing.assert_array_equal(layer.data > 0, before > 0)
     assert len(np.unique(layer.data)) == 3
     records = sorted(widget.binding.target.labels.registry, key=lambda record: record.start)
@@ -95,8 +95,8 @@ def test_imported_objects_get_free_numbers_and_keep_others(opened, said, tmp_pat
     widget.session.objects.remove([3])
     files.import_from(path)
     widget.wait_until_idle(TIMEOUT_S)
-    assert said[-1].startswith("1 object imported")
-    assert "1 left out" in said[-1]
+    assert said[-1].startswith("Imported 1 object")
+    assert "skipped 1 that other objects cover" in said[-1]
     assert set(np.unique(layer.data)) == {0, 7, 8}
     assert (layer.data[10:30, 20:50] == 8).all()
 
@@ -113,7 +113,7 @@ def test_objects_without_a_mask_are_told(opened, said, tmp_path, monkeypatch):
     widget.session.objects.remove([3, 7])
     files.import_from(path)
     widget.wait_until_idle(TIMEOUT_S)
-    assert said[-1] == "1 object imported from objects.json; 1 without a mask left out."
+    assert said[-1] == "Imported 1 object from objects.json; skipped 1 without a mask."
     assert len(get_reader(str(path))(str(path))) == 1
     assert said[-1] == "Skipped 1 object without a mask in mine."
 
@@ -128,7 +128,7 @@ def test_an_import_keeps_also_what_is_tiny_where_others_are(opened, said, tmp_pa
     layer.data[places[0][0], places[1][0]] = 0
     files.import_from(path)
     widget.wait_until_idle(TIMEOUT_S)
-    assert said[-1].startswith("1 object imported")
+    assert said[-1].startswith("Imported 1 object")
     assert np.count_nonzero(layer.data == 8) == 1
 
 
@@ -144,13 +144,13 @@ def test_an_import_makes_a_layer_only_of_a_file_that_was_read(make_widget, said,
     bad.write_text('{"features": [{"geometry": {"coordinates": []}}]}')
     files.import_from(bad)
     widget.wait_until_idle(TIMEOUT_S)
-    assert said[-1].startswith("Not imported: This is not GeoJSON of polygons, feature 1 has no")
+    assert said[-1].startswith("Import failed: This is not GeoJSON of polygons, feature 1 has no")
     assert said[-1].endswith(": bad.geojson")
     assert list(viewer.layers) == before
     np.save(good, np.eye(*data.coins().shape, dtype=np.uint8))
     files.import_from(good)
     widget.wait_until_idle(TIMEOUT_S)
-    assert said[-1] == "1 object imported from good.npy."
+    assert said[-1] == "Imported 1 object from good.npy."
     (made,) = set(viewer.layers) - set(before)
     assert made is widget.binding.target.layer
 
@@ -255,7 +255,7 @@ def test_objects_of_an_image_with_its_channels_last_go_to_files_and_back(
     widget.session.objects.remove([3])
     files.import_from(path)
     widget.wait_until_idle(TIMEOUT_S)
-    assert said[-1] == "1 object imported from a.json."
+    assert said[-1] == "Imported 1 object from a.json."
     np.testing.assert_array_equal(layer.data > 0, before > 0)
     widget.controllers.batch_prompts.use_file(path)
     widget.wait_until_idle(TIMEOUT_S)
