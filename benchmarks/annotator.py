@@ -186,12 +186,12 @@ def read(path: Path) -> NDArray[Any]:
 
 def summary(done: list[Annotated]) -> dict[str, float]:
     """Return what is printed of one policy on one image."""
-    numbers = {"actions": float(np.mean([one.actions for one in done]))}
+    numbers = {"actions": float(np.mean([tally.actions for tally in done]))}
     for actions in (1, 2, 3):
         numbers[f"iou after {actions}"] = float(np.mean([o.iou_after(actions) for o in done]))
-    numbers["share good"] = float(np.mean([one.ious[-1] >= GOOD_IOU for one in done]))
+    numbers["share good"] = float(np.mean([tally.ious[-1] >= GOOD_IOU for tally in done]))
     numbers["first"] = done[0].iou_after(1)
-    later = [one.iou_after(1) for one in done[LEARNT:]]
+    later = [tally.iou_after(1) for tally in done[LEARNT:]]
     numbers["from 11th"] = float(np.mean(later)) if later else float("nan")
     return {name: round(number, 3) for name, number in numbers.items()}
 

@@ -48,7 +48,7 @@ def measure(n_boxes: int, side_px: int, device: str) -> dict[str, Any]:
     image, boxes = field(side_px)
     plane = ImagePlane(image)
     prompts = [Prompts(box_xyxy=boxes[n % len(boxes)]) for n in range(n_boxes)]
-    wanted = [BatchPrompt(one) for one in prompts]
+    wanted = [BatchPrompt(prompt) for prompt in prompts]
     embedder = Embedder(ModelChoice(device=device), load_predictor)
     embedder.load()
     embedder.warm_up()
@@ -60,11 +60,11 @@ def measure(n_boxes: int, side_px: int, device: str) -> dict[str, Any]:
     together_s = time.perf_counter() - start_s
     whole = plane.pyramid(SAM_SPEC).whole
     alone_s = []
-    for one in prompts[: min(n_boxes, 100)]:
-        tile = initial_tile(plane.pyramid(SAM_SPEC), one, whole, None)
+    for prompt in prompts[: min(n_boxes, 100)]:
+        tile = initial_tile(plane.pyramid(SAM_SPEC), prompt, whole, None)
         embedded = embedder.find(plane, tile) or embedder.find(plane, found[0].state.tile)
         start_s = time.perf_counter()
-        candidates = decode(embedded, one, one, None, None)
+        candidates = decode(embedded, prompt, prompt, None, None)
         list(candidates.blocks(candidates.best))
         alone_s.append(time.perf_counter() - start_s)
     per_box_s, single_s = together_s / n_boxes, float(np.median(alone_s))
@@ -72,7 +72,7 @@ def measure(n_boxes: int, side_px: int, device: str) -> dict[str, Any]:
         "boxes": n_boxes,
         "found": len(found),
         "image_px": image.shape[0],
-        "tiles": len({one.state.tile for one in found if one.state is not None}),
+        "tiles": len({result.state.tile for result in found if result.state is not None}),
         "device": device,
         "first_run_s": first_s,
         "together_ms_per_box": 1000 * per_box_s,

@@ -66,14 +66,14 @@ def overlaps(
     embedder: Embedder, plane: ImagePlane, masks: list[Mask], prompts: list[Prompts]
 ) -> NDArray[np.float64]:
     """Return the intersection over union of each mask with what its prompts find."""
-    found = decode_batch_prompts(embedder, plane, [BatchPrompt(one) for one in prompts])
+    found = decode_batch_prompts(embedder, plane, [BatchPrompt(prompt) for prompt in prompts])
     values = np.zeros(len(masks))
-    for one in found:
+    for result in found:
         made = np.zeros(plane.shape, bool)
-        for part in one.masks:
+        for part in result.masks:
             made[part.region] |= part.mask
-        true = masks[one.index]
-        values[one.index] = (made & true).sum() / (made | true).sum()
+        true = masks[result.index]
+        values[result.index] = (made & true).sum() / (made | true).sum()
     return values
 
 
@@ -89,7 +89,7 @@ def rows(n_objects: int) -> Iterator[dict[str, Any]]:
         row: dict[str, Any] = {"image": name, "objects": len(masks)}
         for margin in _MARGINS_PX:
             drawn = [Prompts(outline=outline_around(mask, margin, rng)) for mask in masks]
-            boxes = [replace(one, outline=None) for one in drawn]
+            boxes = [replace(prompt, outline=None) for prompt in drawn]
             row[f"box {margin}"] = float(overlaps(embedder, plane, masks, boxes).mean())
             row[f"outline {margin}"] = float(overlaps(embedder, plane, masks, drawn).mean())
         clicks = [click_in(mask) for mask in masks]

@@ -46,7 +46,7 @@ _BASE_VARIABLE: Final = "NAPARI_SAM_KILLED"
 
 
 def digest(labels: Labels) -> str:
-    """Return by what pixels and records can be compared."""
+    """Return a digest of the pixels and the records."""
     whole = tuple(slice(0, length) for length in labels.shape)
     pixels = labels.read(whole).astype(np.uint32).tobytes()
     records = repr([record_to_json(record) for record in labels.registry]).encode()
@@ -73,13 +73,13 @@ class Program:
 
     @property
     def labels(self) -> Labels:
-        """The target, which there has to be."""
+        """The target layer, which exists."""
         target = self.widget.binding.target.labels
         assert target is not None
         return target
 
     def annotate(self, seed: int) -> Iterator[None]:
-        """Do one thing after the other, for ever."""
+        """Annotate without end."""
         self._random = np.random.default_rng(seed)
         self.widget.binding.prompts.start_points()
         self._accept()
@@ -106,7 +106,7 @@ class Program:
 
     def _some(self) -> list[int]:
         known = [record.label_id for record in self.labels.registry]
-        return [int(one) for one in self._random.choice(known, 1)] if known else []
+        return [int(label_id) for label_id in self._random.choice(known, 1)] if known else []
 
     def _note(self) -> None:
         what = {"class_name": "Münze", "note": "größer", "reviewed": True}
@@ -122,7 +122,7 @@ class Program:
         self.widget.binding.objects.redo()
 
     def restore(self) -> str:
-        """Press the button, and say what there is then; nothing may be offered."""
+        """Press the button, and return what is restored; nothing else may be offered."""
         row = self.widget.controllers.restore.row
         if row.isHidden():
             return _NOTHING
@@ -133,10 +133,10 @@ class Program:
 
 @dataclass
 class Run:
-    """What became of one program: its last words, and what was restored."""
+    """The result of one kill: the last report, and what was restored."""
 
     digests: dict[int, str] = field(default_factory=dict)
-    """What there was after so many entries of the journal."""
+    """The digest after so many entries of the journal."""
     restored: str = ""
 
     def verdict(self, content: Any) -> str:
@@ -144,10 +144,10 @@ class Run:
         n_entries, n_reported = len(content.lines), max(self.digests, default=0)
         if content.warning:
             return content.warning
-        # One thing takes two entries at the most: a brush may have come in between.
+        # One action takes two entries at most: a brush may have come in between.
         if not n_reported <= n_entries <= n_reported + 2:
             return f"{n_reported} entries were reported, {n_entries} are there"
-        # The last thing may have been done, and not reported any more.
+        # The last action may be done but no longer reported.
         shape, dtype = content.header["labels"]["shape"], content.header["labels"]["dtype"]
         reported = ArrayLabels(np.zeros(shape, dtype))
         entries = list(content.entries)
@@ -160,7 +160,7 @@ class Run:
 
 
 def annotate(predictor: Predictor, seed: int, folder: Path, words: int) -> None:
-    """Annotate until somebody kills this process, and tell after each action what there is."""
+    """Annotate until this process is killed, and report the state after each action."""
     program = Program(predictor)
     for _ in program.annotate(seed):
         paths = list(folder.iterdir())
@@ -169,7 +169,7 @@ def annotate(predictor: Predictor, seed: int, folder: Path, words: int) -> None:
 
 
 def in_fork(action: Any, *arguments: Any) -> tuple[int, int]:
-    """Do something in another process; return its id, and where it can be heard."""
+    """Run a function in another process; return its id, and the file it reports to."""
     listen, words = os.pipe()
     pid = os.fork()
     if pid:
@@ -186,7 +186,7 @@ def in_fork(action: Any, *arguments: Any) -> tuple[int, int]:
 
 
 def run_once(predictor: Predictor, seed: int, longest_s: float, folder: Path) -> tuple[int, str]:
-    """Annotate, kill, restore; return how much had been reported, and what is wrong."""
+    """Annotate, kill, restore; return the number of entries, and what is wrong."""
     os.environ["NAPARI_SAM_JOURNALS"] = str(folder)
     run, delay_s, has_begun = Run(), random.Random(seed).uniform(0, longest_s), False
     pid, listen = in_fork(annotate, predictor, seed, folder)
@@ -219,7 +219,7 @@ def run_once(predictor: Predictor, seed: int, longest_s: float, folder: Path) ->
 
 
 def main() -> None:
-    """Read the options, and do it where nothing of the user's is."""
+    """Parse the command line, and run apart from the user's files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--longest", type=float, default=6.0, help="seconds from the first object")
@@ -236,7 +236,7 @@ def main() -> None:
 
 
 def kill_all(n_kills: int, longest_s: float, base: Path) -> bool:
-    """Do it so many times, and tell; return whether anything was lost."""
+    """Kill several times and print; return whether anything was lost."""
     torch.set_num_threads(1)  # more of them would not outlive the fork
     predictor = Predictor(load_model("vit_t"), device="cpu")
     os.environ["NAPARI_SAM_EMBEDDINGS"] = str(base / "embeddings")

@@ -124,7 +124,7 @@ def main() -> None:
         session.set_prompts(Prompts((centre,), (1,)))
         widget.wait_until_idle(TIMEOUT_S)
 
-    def start_anew() -> None:
+    def start_again() -> None:
         session.object_in_progress.clear()
         widget.wait_until_idle(TIMEOUT_S)
 
@@ -140,7 +140,7 @@ def main() -> None:
     def reopens(label_ids: Iterable[int]) -> Iterator[Callable[[], object]]:
         for label_id in label_ids:
             yield lambda one=label_id: session.objects.reopen(one)
-            start_anew()
+            start_again()
 
     def sorts() -> Iterator[Callable[[], object]]:
         for n in range(times):
@@ -148,11 +148,11 @@ def main() -> None:
             yield lambda column=n // 2 % 5, order=order: view.sortByColumn(column, order)
 
     def noted(label_ids: Iterable[int]) -> Iterator[Callable[[], object]]:
-        for one in label_ids:
-            yield lambda one=one: session.objects.update([one], class_name="round")
+        for label_id in label_ids:
+            yield lambda label_id=label_id: session.objects.update([label_id], class_name="round")
 
     click(free[-1])  # embeds the tile
-    start_anew()
+    start_again()
     many = [int(n) + 1 for n in random.choice(arguments.objects, 500, replace=False)]
     made = [arguments.objects + n + 1 for n in range(times)]
     nearby = np.unique(labels[1500:2600, 1800:2300])[1 : times + 1].tolist()
@@ -160,7 +160,8 @@ def main() -> None:
     watch.report("accept", accepts())
     watch.report("reopen one made here", reopens(made))
     watch.report("reopen one from elsewhere", reopens(nearby))
-    watch.report("delete", ([lambda one=one: session.objects.remove([one]) for one in made]))
+    removals = [lambda label_id=label_id: session.objects.remove([label_id]) for label_id in made]
+    watch.report("delete", removals)
     watch.report("undo a deletion", [binding.objects.undo] * times)
     watch.report("sort the table", sorts(), on_canvas=False)
     watch.report("class of one", noted(some()), on_canvas=False)

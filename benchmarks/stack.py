@@ -193,8 +193,8 @@ def main() -> None:
     if options.json:
         print(json.dumps(result, indent=2))
         return
-    known = median(one["known_ms"] for one in result["fresh"])
-    whole = median(one["from_start_s"] for one in result["fresh"])
+    known = median(run["known_ms"] for run in result["fresh"])
+    whole = median(run["from_start_s"] for run in result["fresh"])
     print("{ready_when_shown} of {shown} slices were ready when they were shown".format(**result))
     for key, name in (
         ("forward_ms", "forward"),

@@ -1,1 +1,1 @@
-"""All masks of many images, here or on a cluster; what is complete is not done again."""
+"""Generate the masks of many images, here or on a cluster, and skip finished images."""

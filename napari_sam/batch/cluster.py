@@ -1,4 +1,4 @@
-"""The same work on an existing dask cluster: one model per worker, results written by workers.
+"""Generate masks on an existing dask cluster: one model per worker, results written by workers.
 
 Needs the extra ``distributed``. All workers have to see the folders of images and results under
 the same paths.

@@ -1,4 +1,4 @@
-"""What a folder of results remembers: the settings, the image and the files of each result.
+"""The manifest of a folder of results: settings, image and files of each result.
 
 Results are written into a folder of their own, recorded, moved to their names, and then recorded
 as complete. Whenever a run is stopped, every file that has its name is whole, and unfinished
@@ -51,7 +51,7 @@ class RunManifest:
         return self._records / f"{image.name}.json"
 
     def clear_up(self) -> None:
-        """Remove what stopped runs have left behind; no run may be under way."""
+        """Remove leftovers of stopped runs; no run may be under way."""
         for folder in list(self._records.rglob(f"*{PARTIAL_SUFFIX}")):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -87,7 +87,7 @@ class RunManifest:
 
     @contextmanager
     def writing(self, image: ImageFile, job: BatchJob, content: str) -> Iterator[PartialResults]:
-        """Give a folder to write an image's results into; they get their names at the end."""
+        """Yield a folder to write an image's results into; rename them once they are complete."""
         part = self._records / f"{image.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
         results = PartialResults(part)
         try:
@@ -100,7 +100,7 @@ class RunManifest:
     def _publish(
         self, results: PartialResults, image: ImageFile, job: BatchJob, content: str
     ) -> None:
-        """Give all results their names, and record them."""
+        """Rename all results, and record them."""
         parent = Path(image.name).parent
         sizes = {
             (parent / file.name).as_posix(): file.stat().st_size

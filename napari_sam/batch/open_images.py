@@ -1,4 +1,4 @@
-"""The images of a file and their planes; how a file is opened is for the caller to say."""
+"""The images of a file and their planes; the caller provides the function that opens files."""
 
 from __future__ import annotations
 

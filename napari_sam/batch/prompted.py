@@ -1,4 +1,4 @@
-"""The objects that prompts mean in one plane of an image."""
+"""Segment the prompted objects in one plane of an image, and write them."""
 
 from __future__ import annotations
 

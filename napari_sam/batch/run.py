@@ -1,4 +1,4 @@
-"""The work on one image, and on many in this process."""
+"""Generate the masks of one image, or of many in this process."""
 
 from __future__ import annotations
 

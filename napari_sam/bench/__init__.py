@@ -1,1 +1,1 @@
-"""How fast the model and the window are on this computer, beside other software."""
+"""Measure the model and the window on this computer, and compare other software."""

@@ -54,7 +54,7 @@ Exit codes:
 
 
 def overlap_names() -> Sequence[str]:
-    """Return which mask may win where masks overlap."""
+    """Return the names of the ways to resolve overlaps."""
     from napari_sam.batch.outputs import OVERLAPS
 
     return list(OVERLAPS)

@@ -20,7 +20,7 @@ CAN_CONTINUE: Final = "Finished work is kept; run the same command again to cont
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Blame what the block refuses on how the command was called."""
+    """Turn errors in the block into usage errors."""
     try:
         yield
     except click.ClickException as error:
@@ -30,7 +30,7 @@ def usage_errors() -> Iterator[None]:
 
 
 def print_error(message: str) -> None:
-    """Print an error that does not end the command yet."""
+    """Print an error without ending the command."""
     click.echo(f"Error: {message}", err=True)
 
 

@@ -1,4 +1,4 @@
-"""Opening image files with napari's readers, with a viewer or without a window."""
+"""Open image files with napari's readers, in a viewer or without a window."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NapariOpener:
-    """An `ImageOpener`: opens files as napari would, and reads no pixels that can wait."""
+    """An `ImageOpener`: opens files as napari does, and leaves lazy pixels unread."""
 
     reader: str | None = None  # the napari plugin that reads the files
 

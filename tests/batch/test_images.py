@@ -19,7 +19,7 @@ def images(tmp_path):
 
 
 def names(inputs, results):
-    return [image.name for image in find_images([str(one) for one in inputs], results)]
+    return [image.name for image in find_images([str(path) for path in inputs], results)]
 
 
 def test_folders_patterns_and_files(images, tmp_path):

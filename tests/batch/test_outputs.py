@@ -27,4 +27,4 @@ def test_whose_the_pixels_of_several_are(overlap, expected):
     whole = Annotations(ImageInfo((1, 4)), objects)
     flat = without_overlaps(whole, overlap)
     np.testing.assert_array_equal(labels_from_objects(flat), expected)
-    assert {one.label_id: one.score for one in flat.objects}[1] == 0.5
+    assert {obj.label_id: obj.score for obj in flat.objects}[1] == 0.5

@@ -85,11 +85,11 @@ def assert_same_results(folder, expected):
     assert found.keys() == expected.keys()
     for name, content in found.items():
         if name.endswith(".tif"):
-            pixels = [tifffile.imread(io.BytesIO(one)) for one in (content, expected[name])]
+            pixels = [tifffile.imread(io.BytesIO(file)) for file in (content, expected[name])]
             np.testing.assert_array_equal(*pixels, err_msg=name)
         elif not name.startswith(".napari-sam"):
-            mine, other = (json.loads(one) for one in (content, expected[name]))
-            scores = [[one.pop("score") for one in each["annotations"]] for each in (mine, other)]
+            mine, other = (json.loads(file) for file in (content, expected[name]))
+            scores = [[obj.pop("score") for obj in file["annotations"]] for file in (mine, other)]
             assert scores[0] == pytest.approx(scores[1], abs=1e-4)
             assert mine == other
 
@@ -120,12 +120,12 @@ def test_a_folder(folder, tmp_path):
     assert labels.shape == (2, 60, 80)
     (coco,) = read_coco(results / "stack.json")
     assert len(coco.objects) >= 4
-    assert set(np.unique(labels)) - {0} <= {thing.label_id for thing in coco.objects}
+    assert set(np.unique(labels)) - {0} <= {obj.label_id for obj in coco.objects}
     published = json.loads((results / "rgb_sam.json").read_text())
     (coco,) = read_coco(results / "rgb.json")
     assert published[0]["image"] == {"file_name": "rgb.png", "height": 60, "width": 80}
-    assert [one["area"] for one in published[0]["annotations"]] == [
-        thing.area_px for thing in coco.objects
+    assert [obj["area"] for obj in published[0]["annotations"]] == [
+        obj.area_px for obj in coco.objects
     ]
     edges = tifffile.imread(results / "stack_edges.tif")
     assert edges.shape == (2, 60, 80)
@@ -141,15 +141,15 @@ def test_a_folder(folder, tmp_path):
     assert again.exit_code == 0
     content = json.loads(again.stdout)
     assert (content["done"], content["skipped"], content["failed"]) == (0, 3, 0)
-    assert {one["status"] for one in content["images"]} == {"skipped"}
+    assert {image["status"] for image in content["images"]} == {"skipped"}
     assert files(results) == before
 
     refused = run(folder, "-o", results, "--points-per-side", 2)
     assert refused.exit_code == 2
     assert "another points_per_side (3, not 2)" in refused.stderr
     assert files(results) == before
-    one = run(folder / "rgb.png", "-o", results, "--points-per-side", 2, "--overwrite")
-    assert one.exit_code == 0, one.output
+    single = run(folder / "rgb.png", "-o", results, "--points-per-side", 2, "--overwrite")
+    assert single.exit_code == 0, single.output
     assert not (results / "rgb.json").exists()
     assert (results / "stack.json").exists()
 
@@ -172,7 +172,7 @@ def test_wrong_calls_have_a_code_of_their_own(folder, tmp_path, wrong, monkeypat
     monkeypatch.setattr("napari_sam.batch.cluster._TIMEOUT_S", 1)
     (folder / "empty").mkdir()
     images = [] if wrong[0].startswith("{") else [folder]
-    arguments = [str(one).format(folder=folder) for one in wrong]
+    arguments = [str(argument).format(folder=folder) for argument in wrong]
     result = run(*images, "-o", tmp_path / "masks", *arguments)
     assert result.exit_code == 2, result.output
     assert "Error: " in result.stderr
@@ -218,8 +218,8 @@ def test_own_points_and_names_with_underscores(folder, tmp_path):
     )
     assert result.exit_code == 0, result.output
     (published,) = json.loads((tmp_path / "masks" / "rgb_sam.json").read_text())
-    for one in published["annotations"]:
-        assert np.array(one["segmentation"]).sum() == one["area"]
+    for obj in published["annotations"]:
+        assert np.array(obj["segmentation"]).sum() == obj["area"]
 
 
 @pytest.fixture(scope="module")

@@ -54,12 +54,12 @@ def test_a_box_each_and_what_is_printed(image_file, tmp_path):
     assert content["files"] == [str(out)]
     (coco,) = read_coco(out)
     assert coco.image.name == "squares.png"
-    for box, thing, printed in zip((LEFT, RIGHT), coco.objects, content["objects"], strict=True):
+    for box, obj, printed in zip((LEFT, RIGHT), coco.objects, content["objects"], strict=True):
         mask = np.zeros((80, 120), bool)
-        mask[thing.region] = thing.mask
+        mask[obj.region] = obj.mask
         assert iou(mask, mask_of(box)) > 0.9
-        assert printed["area"] == thing.area_px
-        assert thing.score == pytest.approx(printed["iou_score"])
+        assert printed["area"] == obj.area_px
+        assert obj.score == pytest.approx(printed["iou_score"])
         np.testing.assert_allclose(printed["box_xyxy"], box, atol=2)
 
 
@@ -78,8 +78,8 @@ def test_points_a_mask_and_all_candidates(image_file, tmp_path):
     out = tmp_path / "c.v1.png"
     result = run(image_file, "--point", centre, "--multimask", "all", "-o", out, "--json")
     content = json.loads(result.stdout)
-    scores = [one["iou_score"] for one in content["objects"]]
-    assert scores == sorted(scores, reverse=True)
+    assert [mask["candidate"] for mask in content["objects"]] == [1, 2, 3]
+    assert len({mask["iou_score"] for mask in content["objects"]}) == 3
     assert content["files"] == [str(tmp_path / f"c.v1_{number}.png") for number in (1, 2, 3)]
     labels = imageio.imread(tmp_path / "c.v1_1.png")
     assert np.count_nonzero(labels) == content["objects"][0]["area"]
@@ -117,7 +117,7 @@ def test_one_slice_of_a_stack(tmp_path):
 )
 def test_wrong_calls_have_a_code_of_their_own(image_file, arguments, words):
     np.save(image_file.parent / "small.npy", np.ones((5, 5), np.uint8))
-    filled = [one.format(image=image_file, folder=image_file.parent) for one in arguments]
+    filled = [text.format(image=image_file, folder=image_file.parent) for text in arguments]
     result = run(image_file, *filled)
     assert result.exit_code == 2, result.output
     assert words in " ".join(result.stderr.split())

@@ -52,8 +52,8 @@ def request(*rows, columns=COLUMNS, **others):
 def masks_of(answer):
     return [
         [
-            np.array(Image.open(io.BytesIO(base64.b64decode(one["encoded_binary_mask"]))))
-            for one in prediction["mask_per_prediction"]
+            np.array(Image.open(io.BytesIO(base64.b64decode(mask["encoded_binary_mask"]))))
+            for mask in prediction["mask_per_prediction"]
         ]
         for prediction in answer["predictions"]
     ]
@@ -163,7 +163,7 @@ def write_palette(path):
 )
 def test_images_of_many_kinds_look_the_same_to_the_model(small_predictor, tmp_path, write):
     write(tmp_path / "image")
-    rows = [[one, "[[190, 60]]", "", "", True] for one in (str(tmp_path / "image"), data_url())]
+    rows = [[image, "[[190, 60]]", "", "", True] for image in (str(tmp_path / "image"), data_url())]
     mine, expected = answer_request(request(*rows), small_predictor)
     for masks, others in zip(masks_of(mine), masks_of(expected), strict=True):
         for mask, other in zip(masks, others, strict=True):
@@ -306,8 +306,8 @@ def test_addresses_if_they_are_allowed(small_predictor):
         thread.start()
         address = f"http://127.0.0.1:{server.server_port}"
         rows = [
-            [one, "[[10, 20]]", "", "", True]
-            for one in (f"{address}/coins.png", f"{address}/none.png", "ftp://a/b", SMALL)
+            [url, "[[10, 20]]", "", "", True]
+            for url in (f"{address}/coins.png", f"{address}/none.png", "ftp://a/b", SMALL)
         ]
         found, missing, other, expected = answer_request(
             request(*rows), small_predictor, Rules(allow_urls=True)
