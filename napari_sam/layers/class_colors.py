@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_sam.layers.napari_workarounds import direct_colormap
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session.classes.classes import ClassTable
+from napari_sam.session.connections import Connections
 from napari_sam.session.objects.records import ObjectRecord
 
 _WITHOUT: Final = "#a0a0a0"
@@ -47,14 +48,14 @@ class ClassColors:
         self._original = target.layer.colormap
         self._is_due = self._is_closed = False
         self._show()
-        target.registry.changed.connect(self._on_changed)
-        table.changed.connect(self._on_changed)
+        self._connections = Connections(
+            (target.registry.changed, self._on_changed), (table.changed, self._on_changed)
+        )
 
     def close(self) -> None:
         """Restore the layer's colours; a colormap that the user has set since stays."""
         self._is_closed = True
-        self._target.registry.changed.disconnect(self._on_changed)
-        self._table.changed.disconnect(self._on_changed)
+        self._connections.close()
         if not self._target.is_gone and self._target.layer.colormap is self._colormap:
             _set(self._target.layer, self._original)
 
