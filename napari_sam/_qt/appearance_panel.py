@@ -13,12 +13,12 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QSizePolicy,
     QWidget,
 )
 
+from napari_sam._qt.building import row
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.session.image.intensity import Appearance, ChannelAxis, Intensities, first_colours
 from napari_sam.session.state import SessionState
@@ -47,10 +47,10 @@ class AppearancePanel(CollapsibleSection):
         self._appearance = Appearance()
         self._axes: tuple[ChannelAxis, ...] = ()
         self._intensities = _narrow_combo()
-        for row, intensities in enumerate(Intensities):
+        for index, intensities in enumerate(Intensities):
             self._intensities.addItem(intensities.value)
             tooltip = _TOOLTIPS[intensities]
-            self._intensities.setItemData(row, tooltip, Qt.ItemDataRole.ToolTipRole)
+            self._intensities.setItemData(index, tooltip, Qt.ItemDataRole.ToolTipRole)
         self._intensities.activated.connect(self._on_intensities_activated)
         self._pin = QCheckBox("pin contrast limits")
         self._pin.setToolTip(
@@ -73,16 +73,13 @@ class AppearancePanel(CollapsibleSection):
         self.show_appearance(None, ())
 
     def _assemble(self, contents: QWidget) -> None:
-        colours = QHBoxLayout()
-        for combo in self._colours:
-            colours.addWidget(combo, 1)
+        self._colours_row = row(*self._colours)
         self._form = QFormLayout(contents)
         self._form.setContentsMargins(0, 0, 0, 0)
         self._form.addRow("values", self._intensities)
         self._form.addRow("", self._pin)
         self._form.addRow("channels", self._axis)
-        self._form.addRow("R, G, B", colours)
-        self._colours_row = colours
+        self._form.addRow("R, G, B", self._colours_row)
         self._form.addRow(self._thumbnail)
 
     # What is shown -----------------------------------------------------------------------------

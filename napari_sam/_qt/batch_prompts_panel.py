@@ -7,16 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFileDialog, QLabel, QWidget
 
+from napari_sam._qt.building import button, fill, progress_bar, row
 from napari_sam._qt.collapsible import ElidingLabel
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam.session.batch_prompts.run import BatchPromptsState
@@ -40,36 +33,26 @@ class BatchPromptsPanel(QWidget):
             "of a Labels layer; in a stack, only the shown slice is processed",
         )
         self.combo.chosen.connect(self.layer_chosen.emit)
-        file = QPushButton("File…")
-        file.setToolTip(
+        file = button(
+            "File…",
             "Read boxes or points from a file: CSV with x0,y0,x1,y1 or x,y, or as napari saves\n"
-            "points and shapes, GeoJSON, or COCO boxes; classes are read too"
+            "points and shapes, GeoJSON, or COCO boxes; classes are read too",
+            self._on_file_clicked,
         )
-        file.clicked.connect(self._on_file_clicked)
         self._about = ElidingLabel()
-        self._start = QPushButton("Segment all")
-        self._start.setToolTip(
-            "Segment one object per prompt in the background (undone in one step)"
+        self._start = button(
+            "Segment all",
+            "Segment one object per prompt in the background (undone in one step)",
+            self.start_requested.emit,
         )
-        self._start.clicked.connect(lambda: self.start_requested.emit())
-        self._stop = QPushButton("Stop")
-        self._stop.setToolTip("Stop, and add the objects segmented so far")
-        self._stop.clicked.connect(lambda: self.stop_requested.emit())
-        self._progress = QProgressBar()
-        self._progress.setRange(0, 100)
-        source = QHBoxLayout()
-        source.addWidget(QLabel("from"))
-        source.addWidget(self.combo, 1)
-        source.addWidget(file)
-        action = QHBoxLayout()
-        action.addWidget(self._start, 1)
-        action.addWidget(self._progress, 1)
-        action.addWidget(self._stop)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(source)
-        column.addWidget(self._about)
-        column.addLayout(action)
+        self._stop = button(
+            "Stop", "Stop, and add the objects segmented so far", self.stop_requested.emit
+        )
+        self._progress = progress_bar("You can keep working meanwhile")
+        source = row(QLabel("from"), self.combo, file, stretch=self.combo)
+        action = row(self._start, self._progress, self._stop)
+        action.setStretch(2, 0)
+        fill(self, source, self._about, action)
         self.show_source("", count=0)
         self.show_progress(None)
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 
+from napari_sam._qt.building import button, fill, row
 from napari_sam._qt.file_names import path_with_suffix, suggested_path
 
 _MIN_LETTERS = 8
@@ -45,17 +46,17 @@ class ExportRow(QWidget):
             "Export the pixels of each object in the labels, or its whole accepted mask with the\n"
             "pixels that other objects have taken (for COCO, GeoJSON, ROIs, YOLO and NPZ)"
         )
-        self._export = QPushButton("Export…")
-        self._export.setToolTip("Export all objects of the target to a file for other programs")
-        self._export.clicked.connect(self._on_export_clicked)
-        self._import = QPushButton("Import…")
-        self._import.setToolTip("Add the objects of a file to the target (undone in one step)")
-        self._import.clicked.connect(self._on_import_clicked)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self._overlaps, 1)
-        row.addWidget(self._export)
-        row.addWidget(self._import)
+        self._export = button(
+            "Export…",
+            "Export all objects of the target to a file for other programs",
+            self._on_export_clicked,
+        )
+        self._import = button(
+            "Import…",
+            "Add the objects of a file to the target (undone in one step)",
+            self._on_import_clicked,
+        )
+        fill(self, row(self._overlaps, self._export, self._import, stretch=self._overlaps))
 
     def show_busy(self, is_busy: bool) -> None:
         """Disable the buttons while a file is being written or read."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 
+from napari_sam._qt.building import button, fill, progress_bar, row
 from napari_sam._qt.collapsible import ElidingLabel
 from napari_sam.session.micro_sam.imported import ImportPhase, ImportState
 from napari_sam.session.state import SessionState
@@ -20,27 +21,17 @@ class ImportedEmbeddingsRow(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._use = QPushButton("Use micro-sam embeddings…")
-        self._use.setToolTip(
+        self._use = button(
+            "Use micro-sam embeddings…",
             "Choose the zarr folder in which micro-sam stored the embeddings of this image, to use "
             "them instead of computing them.\nImage and model have to be those that the "
-            "embeddings were computed from. Nothing is written to the folder."
+            "embeddings were computed from. Nothing is written to the folder.",
+            self._on_use_clicked,
         )
-        self._use.clicked.connect(self._on_use_clicked)
         self._text = ElidingLabel()
-        self._progress = QProgressBar()
-        self._progress.setRange(0, 100)
-        self._progress.setToolTip("You can keep working")
-        self._stop = QPushButton()
-        self._stop.clicked.connect(lambda: self.stop_requested.emit())
-        row = QHBoxLayout()
-        row.addWidget(self._progress, 1)
-        row.addWidget(self._stop)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self._use)
-        column.addWidget(self._text)
-        column.addLayout(row)
+        self._progress = progress_bar("You can keep working meanwhile")
+        self._stop = button("", "", self.stop_requested.emit)
+        fill(self, self._use, self._text, row(self._progress, self._stop, stretch=self._progress))
         self.show_import(None)
         self.show_state(SessionState())
 
