@@ -107,7 +107,7 @@ def annotations_of(
 def used_classes(annotations: Annotations) -> list[ObjectClass]:
     """Return the classes that objects have."""
     names = {part.class_name for part in annotations.objects}
-    return [known for known in annotations.classes if known.name in names]
+    return [entry for entry in annotations.classes if entry.name in names]
 
 
 def _slices(labels: Labels, record: ObjectRecord, *, overlapping: bool) -> Iterator[ExportObject]:

@@ -22,6 +22,7 @@ from napari_sam.session.journal.journal import Journal
 from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.painting import PaintedPixels, updated_records
+from napari_sam.session.objects.planning import plan_merge, plan_records, plan_removal
 from napari_sam.session.objects.records import RecordChange
 from napari_sam.session.objects.writing import NewObject
 
@@ -95,11 +96,14 @@ class Annotator:
             return self.n_entries
         chosen = [known[int(n)] for n in self.random.choice(len(known), 2, replace=False)]
         if kind < 0.9:
-            return self.do(self.editing.remove, chosen[:1], ObjectState())
+            return self.edit(plan_removal, chosen[:1])
         if kind < 0.95:
-            return self.do(self.editing.merge, chosen, ObjectState())
+            return self.edit(plan_merge, chosen)
         noted = replace(chosen[0], class_name="mitosis", reviewed=True)
-        return self.do(self.editing.change, [RecordChange(chosen[0], noted)], ObjectState())
+        return self.edit(plan_records, [RecordChange(chosen[0], noted)])
+
+    def edit(self, plan, what) -> int:
+        return self.do(self.editing.edit, lambda labels: plan(labels, what), (), ObjectState())
 
     def paint(self) -> int:
         registry = self.labels.registry

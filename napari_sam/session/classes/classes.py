@@ -24,8 +24,8 @@ def with_class(classes: Classes, name: str, color: str | None = None) -> Classes
 
 def with_classes(classes: Classes, added: Iterable[tuple[str, str | None]]) -> Classes:
     """Return the classes with others at the end: names, with colours or None."""
-    names = {known.name for known in classes}
-    n_used = Counter(known.color for known in classes)
+    names = {entry.name for entry in classes}
+    n_used = Counter(entry.color for entry in classes)
     new_classes: list[ObjectClass] = []
     for name, color in added:
         if name in names:
@@ -43,19 +43,19 @@ def _name_taken(name: str) -> ClassError:
 
 def renamed(classes: Classes, old: str, new: str) -> Classes:
     """Return the classes with one of them renamed."""
-    if old != new and any(known.name == new for known in classes):
+    if old != new and any(entry.name == new for entry in classes):
         raise _name_taken(new)
-    return tuple(replace(known, name=new) if known.name == old else known for known in classes)
+    return tuple(replace(entry, name=new) if entry.name == old else entry for entry in classes)
 
 
 def recolored(classes: Classes, name: str, color: str) -> Classes:
     """Return the classes with one of them in another colour."""
-    return tuple(replace(known, color=color) if known.name == name else known for known in classes)
+    return tuple(replace(entry, color=color) if entry.name == name else entry for entry in classes)
 
 
 def classes_to_json(classes: Iterable[ObjectClass]) -> list[dict[str, str]]:
     """Return classes as JSON: ``[{"name": ..., "color": "#rrggbb"}, ...]``."""
-    return [{"name": known.name, "color": known.color} for known in classes]
+    return [{"name": entry.name, "color": entry.color} for entry in classes]
 
 
 def classes_from_json(content: Any) -> Classes:
@@ -103,8 +103,8 @@ class ClassStep:
 
     def apply(self, table: ClassTable) -> None:
         """Change the classes; those that objects have brought since are kept, at the end."""
-        names = {known.name for known in (*self.before, *self.after)}
-        added_since = (known for known in table.classes if known.name not in names)
+        names = {entry.name for entry in (*self.before, *self.after)}
+        added_since = (entry for entry in table.classes if entry.name not in names)
         table.replace_all((*self.after, *added_since), self.renamed)
 
 
@@ -134,7 +134,7 @@ class ClassTable:
 
     def choose(self, name: str | None) -> None:
         """Choose the class of the next accepted objects."""
-        if name is not None and all(known.name != name for known in self._classes):
+        if name is not None and all(entry.name != name for entry in self._classes):
             msg = f"There is no class {name}: add it first."
             raise ClassError(msg)
         if name != self._current:
@@ -146,14 +146,14 @@ class ClassTable:
         former, self._classes = self._classes, tuple(classes)
         if renamed is not None and self._current == renamed[0]:
             self._current = renamed[1]
-        if all(known.name != self._current for known in self._classes):
+        if all(entry.name != self._current for entry in self._classes):
             self._current = None
         if former != self._classes:
             self.changed.emit()
 
     def ensure(self, classes: Iterable[ObjectClass | str | None]) -> None:
         """Add the classes, or names of classes, that are missing, at the end."""
-        names = {known.name for known in self._classes}
+        names = {entry.name for entry in self._classes}
         missing: dict[str, str | None] = {}
         for entry in classes:
             color = entry.color if isinstance(entry, ObjectClass) else None

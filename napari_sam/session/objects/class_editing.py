@@ -51,7 +51,7 @@ class ClassEditing:
 
     def remove(self, name: str) -> None:
         """Remove a class; its objects in the target are kept, without a class."""
-        remaining = tuple(known for known in self.table.classes if known.name != name)
+        remaining = tuple(entry for entry in self.table.classes if entry.name != name)
         self._change(remaining, name, None)
 
     def load(self, classes: Classes) -> None:
@@ -61,7 +61,7 @@ class ClassEditing:
         """
         names = {loaded.name for loaded in classes}
         used = {record.class_name for record in self._records()}
-        kept = [known for known in self.table.classes if known.name in used - names]
+        kept = [entry for entry in self.table.classes if entry.name in used - names]
         self._change((*classes, *kept))
 
     def ensure(self, classes: Iterable[ObjectClass | str | None]) -> None:

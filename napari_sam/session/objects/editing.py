@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final, TypeVar
@@ -22,9 +22,7 @@ from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
 from napari_sam.session.objects.planning import (
     free_label_ids,
     plan_label_id,
-    plan_merge,
     plan_records,
-    plan_removal,
 )
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
 from napari_sam.session.objects.writing import NewObject, add_objects, plan_object
@@ -162,20 +160,18 @@ class Editing:
         is_large = candidates.area_bound_px(chosen) > MAX_AREA_AT_ONCE_PX
         return self._run_edit(edit, work, push, is_large=is_large)
 
-    def remove(self, records: Sequence[ObjectRecord], state: ObjectState) -> None:
-        """Delete objects of the target."""
+    def edit(
+        self,
+        plan: Callable[[Labels], LabelsEdit],
+        records: Sequence[ObjectRecord],
+        state: ObjectState,
+    ) -> None:
+        """Edit objects of the target; `records` are those whose pixels the plan changes."""
         labels = self.check_free().labels
-        self._run_plan(lambda: plan_removal(labels, records), records, state)
-
-    def merge(self, records: Sequence[ObjectRecord], state: ObjectState) -> None:
-        """Merge objects of the target into the first one."""
-        labels = self.check_free().labels
-        self._run_plan(lambda: plan_merge(labels, records), records, state)
-
-    def change(self, changes: Sequence[RecordChange], state: ObjectState) -> None:
-        """Change the records of objects."""
-        labels = self.check_free().labels
-        self._run_plan(lambda: plan_records(labels, changes), (), state)
+        area_px = sum(record.area_px for record in records)
+        is_large = area_px > MAX_AREA_AT_ONCE_PX or len(records) > MAX_BLOCKS_AT_ONCE
+        edit = Edit(state, state, self.plane_id)
+        self._run_edit(edit, lambda: _written(plan(labels)), self.history.push, is_large=is_large)
 
     def change_classes(
         self, step: ClassStep, changes: Sequence[RecordChange], state: ObjectState
@@ -219,17 +215,6 @@ class Editing:
 
         self._run_edit(Edit(state, state, self.plane_id), work, push, is_large=True)
 
-    def _run_plan(
-        self,
-        plan: Callable[[], LabelsEdit],
-        records: Sequence[ObjectRecord],
-        state: ObjectState,
-    ) -> None:
-        area_px = sum(record.area_px for record in records)
-        is_large = area_px > MAX_AREA_AT_ONCE_PX or len(records) > MAX_BLOCKS_AT_ONCE
-        edit = Edit(state, state, self.plane_id)
-        self._run_edit(edit, lambda: _written(plan()), self.history.push, is_large=is_large)
-
     def _run_edit(
         self,
         edit: Edit,
@@ -248,7 +233,7 @@ class Editing:
         def on_written(written: _Written) -> None:
             labels, is_exact = written
             self._journal(labels.apply_records(is_exact=is_exact), Direction.MADE)
-            self._register_classes(change.after for change in labels.changes)
+            self.classes.ensure(_class_names(change.after for change in labels.changes))
             written_edit = replace(edit, labels=labels)
             push(written_edit)
             self.done.emit(written_edit)
@@ -270,9 +255,6 @@ class Editing:
 
         self._lane.submit(lambda _: work(), on_done, on_failed)
         self.changed.emit()
-
-    def _register_classes(self, records: Iterable[ObjectRecord | None]) -> None:
-        self.classes.ensure(record.class_name for record in records if record is not None)
 
     def _journal(self, labels: LabelsEdit | None, direction: Direction) -> None:
         if self._record is not None and labels is not None:
@@ -328,7 +310,7 @@ class Editing:
             self._restore_labels(edit, labels, direction)
         if edit.classes is not None and self.target is not None:
             with suppress(TargetError):  # a target that no longer fits is reported elsewhere
-                self._register_classes(self.target.labels.registry)
+                self.classes.ensure(_class_names(self.target.labels.registry))
         self.restored.emit(edit, state)
         self.changed.emit()
 
@@ -346,9 +328,8 @@ class Editing:
             self.history.replace(edit, replace(edit, labels=rebased))
             update_records = written.revert_records if is_undone else written.apply_records
             self._journal(update_records(is_exact=written is labels), Direction.MADE)
-            self._register_classes(
-                change.before if is_undone else change.after for change in labels.changes
-            )
+            records = (change.before if is_undone else change.after for change in labels.changes)
+            self.classes.ensure(_class_names(records))
             self.changed.emit()
 
         if labels.area_px > MAX_AREA_AT_ONCE_PX or labels.n_blocks > MAX_BLOCKS_AT_ONCE:
@@ -364,3 +345,7 @@ def _written(planned: LabelsEdit) -> _Written:
     """Write an edit; return what was written, and whether that is all of it."""
     written = planned.write()
     return written, written is planned
+
+
+def _class_names(records: Iterable[ObjectRecord | None]) -> Iterator[str | None]:
+    return (record.class_name for record in records if record is not None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from math import prod
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from napari_sam.session.objects.packed import Start
 from napari_sam.session.objects.records import ObjectRegistry
 
-_MAX_PART: Final = 2048
+_MAX_SIDE: Final = 2048
 """Longest side of a region that is read at once."""
+_BLOCK_PX: Final = 2**22
+"""Pixels read at once: most of them fit the processor's caches, and no volume is copied whole."""
 
 
 class TargetError(ValueError):
@@ -91,13 +94,15 @@ class LabelsPlane(Protocol):
 
 
 def parts(start: Start, shape: Start) -> Iterator[tuple[Start, Start]]:
-    """Cut a box into parts of at most 2048 along each axis: start and shape of each."""
-    spans = [
-        [(a, min(_MAX_PART, first + n - a)) for a in range(first, first + n, _MAX_PART)]
-        for first, n in zip(start, shape, strict=True)
-    ]
-    for corner in product(*spans):
-        yield tuple(a for a, _ in corner), tuple(n for _, n in corner)
+    """Cut a box into parts that are as contiguous as possible: start and shape of each."""
+    sides: list[int] = []
+    for n in reversed(shape):
+        sides.insert(0, max(1, min(n, _MAX_SIDE, _BLOCK_PX // prod(sides))))
+    grid = zip(shape, sides, strict=True)
+    for offset in product(*(range(0, n, side) for n, side in grid)):
+        spans = zip(offset, sides, shape, strict=True)
+        corner = tuple(a + first for a, first in zip(start, offset, strict=True))
+        yield corner, tuple(min(side, n - first) for first, side, n in spans)
 
 
 class ArrayLabels:

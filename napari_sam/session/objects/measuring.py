@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from math import prod
 from typing import Any, Final, NamedTuple
 
@@ -16,9 +15,6 @@ from napari_sam.session.objects.labels import Labels, parts
 from napari_sam.session.objects.packed import Start, region_of
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
-_BLOCK_PX: Final = 2**22
-"""Pixels read at once: most of them fit the processor's caches, and no volume is copied whole."""
-_MAX_SIDE: Final = 2048
 _FAR: Final = np.iinfo(np.int64).max
 
 Bounds = tuple[Start, Start]
@@ -31,7 +27,8 @@ def find_objects(labels: Labels) -> list[ObjectRecord]:
     Negative labels are no objects.
     """
     found = [
-        _find_in_array(labels.read(region_of(*block)), block[0]) for block in _blocks(labels.shape)
+        _find_in_array(labels.read(region_of(corner, shape)), corner)
+        for corner, shape in parts((0,) * len(labels.shape), labels.shape)
     ]
     if not found:
         return []
@@ -43,17 +40,6 @@ def find_objects(labels: Labels) -> list[ObjectRecord]:
         np.concatenate(stops, axis=1),
     )
     return _records(_by_object(segments))
-
-
-def _blocks(shape: Start) -> Iterator[tuple[Start, Start]]:
-    """Cut an array into blocks that are as contiguous in memory, or in chunks, as possible."""
-    sides: list[int] = []
-    for n in reversed(shape):
-        sides.insert(0, max(1, min(n, _MAX_SIDE, _BLOCK_PX // prod(sides))))
-    grid = zip(shape, sides, strict=True)
-    for start in product(*(range(0, n, side) for n, side in grid)):
-        spans = zip(start, sides, shape, strict=True)
-        yield start, tuple(min(side, n - first) for first, side, n in spans)
 
 
 def remeasured(
@@ -72,8 +58,11 @@ def remeasured(
 
 def updated(record: ObjectRecord | None, measured: ObjectRecord | None) -> ObjectRecord | None:
     """Return a record with the extent that was measured; None if nothing is left."""
-    if record is None or measured is None:
-        return measured
+    return measured if record is None or measured is None else with_extent(record, measured)
+
+
+def with_extent(record: ObjectRecord, measured: ObjectRecord) -> ObjectRecord:
+    """Return a record with the box and the area of another."""
     return replace(record, start=measured.start, stop=measured.stop, area_px=measured.area_px)
 
 
@@ -91,10 +80,7 @@ def measure(labels: Labels, boxes: Mapping[int, Bounds]) -> dict[int, ObjectReco
     for label_id, (first, last) in boxes.items():
         for corner, shape in parts(first, _extent(first, last)):
             mask = labels.read(region_of(corner, shape)) == label_id
-            area_px = int(np.count_nonzero(mask))
-            if area_px:
-                (box,) = ndimage.find_objects(mask.view(np.uint8))
-                add_parts(found, [_at(label_id, corner, box, area_px)])
+            add_parts(found, part_of(label_id, mask, corner))
     return found
 
 
@@ -150,13 +136,17 @@ def _n_px(start: Start, stop: Start) -> int:
     return prod(_extent(start, stop))
 
 
-def _at(label_id: int, corner: Start, box: tuple[slice, ...], area_px: int) -> ObjectRecord:
-    return ObjectRecord(
-        label_id,
-        tuple(first + span.start for first, span in zip(corner, box, strict=True)),
-        tuple(first + span.stop for first, span in zip(corner, box, strict=True)),
-        area_px,
-    )
+def part_of(label_id: int, mask: NDArray[np.bool_], corner: Start) -> list[ObjectRecord]:
+    """Return the extent of a part of an object, given as a mask; empty if that is."""
+    return [
+        ObjectRecord(
+            label_id,
+            tuple(first + span.start for first, span in zip(corner, box, strict=True)),
+            tuple(first + span.stop for first, span in zip(corner, box, strict=True)),
+            int(np.count_nonzero(mask)),
+        )
+        for box in ndimage.find_objects(mask.view(np.uint8))
+    ]
 
 
 def add_parts(objects: dict[int, ObjectRecord], records: Sequence[ObjectRecord]) -> None:

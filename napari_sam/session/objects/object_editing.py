@@ -15,6 +15,7 @@ from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects.editing import Editing, RecordEdit
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
+from napari_sam.session.objects.planning import plan_merge, plan_records, plan_removal
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
 from napari_sam.session.objects.reopening import begin_with, current_record, reopen
 from napari_sam.storage.text import is_encodable
@@ -73,7 +74,8 @@ class ObjectEditing:
         """Delete objects of the target, on any slice; can be undone."""
         records = [self._record(label_id) for label_id in label_ids]
         if records:
-            self._editing.remove(records, self._decoding.state)
+            state = self._decoding.state
+            self._editing.edit(lambda labels: plan_removal(labels, records), records, state)
 
     def merge(self, label_ids: Sequence[int]) -> None:
         """Merge several objects into the first one, which keeps its label_id; can be undone."""
@@ -81,7 +83,8 @@ class ObjectEditing:
         if len(records) < 2:
             msg = "There is nothing to merge: choose two objects or more."
             raise TargetError(msg)
-        self._editing.merge(records, self._decoding.state)
+        state = self._decoding.state
+        self._editing.edit(lambda labels: plan_merge(labels, records), records, state)
 
     def update(self, label_ids: Sequence[int], **details: Unpack[Details]) -> None:
         """Set `class_name`, `reviewed` or `note` of objects; can be undone."""
@@ -92,7 +95,8 @@ class ObjectEditing:
         records = [self._record(label_id) for label_id in label_ids]
         changes = [RecordChange(record, replace(record, **details)) for record in records]
         if changes:
-            self._editing.change(changes, self._decoding.state)
+            state = self._decoding.state
+            self._editing.edit(lambda labels: plan_records(labels, changes), (), state)
 
     def add(
         self,

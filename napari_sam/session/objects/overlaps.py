@@ -9,7 +9,13 @@ import numpy as np
 
 from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
 from napari_sam.session.objects.labels import Labels, parts
-from napari_sam.session.objects.measuring import remeasured
+from napari_sam.session.objects.measuring import (
+    add_parts,
+    part_of,
+    remeasured,
+    updated,
+    with_extent,
+)
 from napari_sam.session.objects.packed import Block, PackedMask, region_of, subtract_mask
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
@@ -38,25 +44,14 @@ def _without(
     labels: Labels, record: ObjectRecord, masks: Sequence[PackedMask]
 ) -> ObjectRecord | None:
     """Return an object without some pixels; None if nothing is left."""
-    starts, stops, area_px = [], [], 0
+    remains: dict[int, ObjectRecord] = {}
     unpacked = [(packed.start, packed.mask) for packed in masks]
     for start, shape in parts(record.start, record.shape):
         pixels = labels.read(region_of(start, shape)) == record.label_id
         for mask_start, mask in unpacked:
             subtract_mask(pixels, start, mask, mask_start)
-        indices = np.nonzero(pixels)
-        if len(indices[0]):
-            starts.append([a + n.min() for a, n in zip(start, indices, strict=True)])
-            stops.append([a + n.max() + 1 for a, n in zip(start, indices, strict=True)])
-            area_px += len(indices[0])
-    if not area_px:
-        return None
-    return replace(
-        record,
-        start=tuple(int(n) for n in np.min(starts, axis=0)),
-        stop=tuple(int(n) for n in np.max(stops, axis=0)),
-        area_px=area_px,
-    )
+        add_parts(remains, part_of(record.label_id, pixels, start))
+    return updated(record, remains.get(record.label_id))
 
 
 def reconcile(
@@ -109,9 +104,9 @@ def _corrected(
     changes = remeasured(labels, registry, first.label_id, start, stop)
     if record is None:  # strokes beyond it stay, and are still the same object
         return [
-            RecordChange(None, replace(first, start=a.start, stop=a.stop, area_px=a.area_px))
-            for a in (change.after for change in changes)
-            if a is not None
+            RecordChange(None, with_extent(first, change.after))
+            for change in changes
+            if change.after is not None
         ]
     brushed = record.brushed.with_strokes_since(*strokes)
     return [

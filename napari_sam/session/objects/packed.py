@@ -94,3 +94,11 @@ class Block:
 
     mask: PackedMask
     before: PackedLabels
+
+    @classmethod
+    def of(
+        cls, start: Start, mask: NDArray[np.bool_], label_id: int, dtype: np.dtype[Any]
+    ) -> Block:
+        """Return pixels that all had the same label."""
+        labels = np.where(mask, label_id, 0).astype(dtype)
+        return cls(PackedMask(start, mask), PackedLabels(labels))

@@ -10,7 +10,7 @@ import numpy as np
 from napari_sam.session.objects.brush_edits import merged_strokes
 from napari_sam.session.objects.edits import LabelsEdit, Stroke
 from napari_sam.session.objects.labels import Labels, TargetError, parts
-from napari_sam.session.objects.packed import Block, PackedLabels, PackedMask, region_of
+from napari_sam.session.objects.packed import Block, region_of
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
 
@@ -68,8 +68,7 @@ def blocks_of(labels: Labels, record: ObjectRecord) -> tuple[Block, ...]:
     for start, shape in parts(record.start, record.shape):
         mask = labels.read(region_of(start, shape)) == record.label_id
         if mask.any():
-            pixels = np.where(mask, record.label_id, 0).astype(labels.dtype)
-            blocks.append(Block(PackedMask(start, mask), PackedLabels(pixels)))
+            blocks.append(Block.of(start, mask, record.label_id, labels.dtype))
     return tuple(blocks)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_sam.session.objects.edits import LabelsEdit, Overlap, Stroke
 from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
+from napari_sam.session.objects.measuring import add_parts, part_of, with_extent
 from napari_sam.session.objects.overlaps import GetRecord, pixels_lost
 from napari_sam.session.objects.packed import (
     Block,
@@ -81,8 +82,7 @@ def _left_over(labels: Labels, replaced: ObjectRecord, written: Stroke) -> tuple
         for start, mask in written_masks:
             subtract_mask(left_over, block.mask.start, mask, start)
         if left_over.any():
-            pixels = np.where(left_over, replaced.label_id, 0).astype(labels.dtype)
-            blocks.append(Block(PackedMask(block.mask.start, left_over), PackedLabels(pixels)))
+            blocks.append(Block.of(block.mask.start, left_over, replaced.label_id, labels.dtype))
     return tuple(blocks)
 
 
@@ -96,6 +96,7 @@ def _plan_masks(
 ) -> tuple[LabelsEdit | None, bool]:
     """Plan to write an object; return None if too little is left, and whether it was empty."""
     accepted, blocks, asked_px = [], [], 0
+    extent: dict[int, ObjectRecord] = {}
     for mask, start in masks:
         asked_px += int(np.count_nonzero(mask))
         pixels = labels.read(region_of(start, mask.shape))
@@ -104,11 +105,11 @@ def _plan_masks(
         if written.any():
             accepted.append(PackedMask(start, mask))
             blocks.append(Block(PackedMask(start, written), PackedLabels(pixels)))
+            add_parts(extent, part_of(record.label_id, written, start))
     stroke = Stroke(record.label_id, tuple(blocks))
     if not blocks or stroke.area_px < least_share * asked_px:
         return None, asked_px == 0
-    start, stop = _bounds(block.mask for block in blocks)
-    record = replace(record, start=start, stop=stop, area_px=stroke.area_px, masks=tuple(accepted))
+    record = replace(with_extent(record, extent[record.label_id]), masks=tuple(accepted))
     lost = pixels_lost(labels, blocks, get_record, to=record.label_id)
     return LabelsEdit(
         labels, (stroke,), (*lost, RecordChange(None, record)), record.label_id
@@ -220,17 +221,4 @@ def _nothing_to_accept(is_empty: bool) -> str:
     return (
         "Nothing to accept: (almost) all pixels of this mask already belong to other objects. "
         "Choose another mask, or set 'overlaps' to 'replace the others'."
-    )
-
-
-def _bounds(masks: Iterator[PackedMask]) -> tuple[Start, Start]:
-    """Return the bounding box of some masks: its first index, and the one after its last."""
-    starts, stops = [], []
-    for packed in masks:
-        indices = np.nonzero(packed.mask)
-        starts.append([a + int(n.min()) for a, n in zip(packed.start, indices, strict=True)])
-        stops.append([a + int(n.max()) + 1 for a, n in zip(packed.start, indices, strict=True)])
-    return (
-        tuple(int(n) for n in np.min(starts, axis=0)),
-        tuple(int(n) for n in np.max(stops, axis=0)),
     )

@@ -18,7 +18,7 @@ from napari_sam.session import (
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.objects import editing
-from napari_sam.session.objects import measuring as scanning
+from napari_sam.session.objects import labels as labels_module
 from napari_sam.session.objects.measuring import find_objects, remeasured
 from napari_sam.session.objects.packed import PackedLabels, PackedMask
 from napari_sam.session.objects.reopening import reopen
@@ -443,7 +443,7 @@ def test_an_object_state_without_a_reopened_object_is_never_as_accepted():
 @pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int64, np.uint64])
 @pytest.mark.parametrize("shape", [(40, 30), (3, 20, 21), (2, 2, 9, 1), (1, 7), (0, 4)])
 def test_objects_are_found_in_blocks_as_pixel_by_pixel(monkeypatch, block_px, dtype, shape):
-    monkeypatch.setattr(scanning, "_BLOCK_PX", block_px)
+    monkeypatch.setattr(labels_module, "_BLOCK_PX", block_px)
     random = np.random.default_rng(1)
     noise = random.integers(-3 if np.dtype(dtype).kind == "i" else 0, 9, shape).astype(dtype)
     calm = np.zeros(shape, dtype)

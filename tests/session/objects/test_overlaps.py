@@ -18,6 +18,7 @@ from napari_sam.session.objects.editing import MAX_BLOCKS_AT_ONCE, Editing
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.measuring import find_objects, remeasured
 from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.planning import plan_records, plan_removal
 from napari_sam.session.objects.records import RecordChange
 from napari_sam.session.objects.reopening import reopen
 from napari_sam.session.objects.writing import NewObject, plan_object
@@ -137,9 +138,14 @@ def test_what_a_brush_has_done_between_two_steps_is_counted(editing):
     check(labels)
 
 
+def remove(editing, records):
+    editing.edit(lambda labels: plan_removal(labels, records), records, ObjectState())
+
+
 def update(editing, label_id, text):
     record = editing.target.labels.registry.get(label_id)
-    editing.change([RecordChange(record, replace(record, note=text))], ObjectState())
+    changes = [RecordChange(record, replace(record, note=text))]
+    editing.edit(lambda labels: plan_records(labels, changes), (), ObjectState())
 
 
 def test_a_painted_object_gets_another_label_id_where_redo_needs_its_own(editing):
@@ -150,7 +156,7 @@ def test_a_painted_object_gets_another_label_id_where_redo_needs_its_own(editing
     taker = accept(editing, 4, 12, 6, 6, note="taker")
     reopened = reopen(editing.target, labels.registry.get(made))
     editing.history.push(Edit(ObjectState(), reopened, 0))
-    editing.remove([labels.registry.get(made)], ObjectState())
+    remove(editing, [labels.registry.get(made)])
     add(editing, (20, 20, 5, 5), (22, 22, 5, 5))
     pixels = labels.array.copy()
     notes = {record.label_id: record.note for record in labels.registry}
@@ -190,7 +196,7 @@ def test_a_painted_object_makes_way_for_one_that_is_redone_and_covered_at_once(e
 def test_no_label_id_is_given_twice(editing):
     labels = editing.target.labels
     first = accept(editing, 0, 0, 5, 5)
-    editing.remove([labels.registry.get(first)], ObjectState())
+    remove(editing, [labels.registry.get(first)])
     second = accept(editing, 10, 10, 5, 5, note="second")
     for _ in range(3):
         editing.undo()
@@ -230,7 +236,7 @@ def test_a_step_without_a_free_label_id_says_so_and_can_be_tried_again(editing, 
     labels = editing.target.labels
     accept(editing, 0, 0, 5, 5)
     if is_undone:
-        editing.remove([labels.registry.get(1)], ObjectState())
+        remove(editing, [labels.registry.get(1)])
     else:
         editing.undo()
     paint(editing, 1, 30, 30, 2, 2)
@@ -279,7 +285,7 @@ def test_many_small_objects_are_written_beside_the_owners_thread(editing):
     for action in (
         editing.undo,
         editing.redo,
-        lambda: editing.remove(list(labels.registry), ObjectState()),
+        lambda: remove(editing, list(labels.registry)),
         editing.undo,
     ):
         action()
