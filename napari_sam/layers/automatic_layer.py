@@ -1,4 +1,4 @@
-"""A Labels layer that shows what was found, before any of it is an object."""
+"""A Labels layer of automatic masks, before any of them is accepted."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AutomaticLayer(SessionLabels):
             name=name,
             opacity=_OPACITY,
             colormap=label_colormap(49, 0.3),
-            metadata={OWN_MARK: "proposals"},
+            metadata={OWN_MARK: "automatic"},
             **where,
         )
 
@@ -47,26 +47,26 @@ class AutomaticLayer(SessionLabels):
 
 
 def is_automatic_layer(layer: Layer) -> bool:
-    """Whether a layer shows proposals, so that nobody should write to it."""
+    """Whether a layer shows automatic masks, so that nothing else may write to it."""
     return isinstance(layer, AutomaticLayer) and OWN_MARK in layer.metadata
 
 
 class AutomaticView:
-    """Shows a picture of proposals in a viewer, or a single one of them."""
+    """Shows a picture of automatic masks in a viewer, or one mask alone."""
 
     def __init__(self, viewer: ViewerModel, shortcuts: ShortcutMap, commands: Commands) -> None:
         self._viewer, self._shortcuts, self._commands = viewer, shortcuts, commands
         layers: LayerList = viewer.layers
         self.layers = ViewerLayers(layers)
         self.layer: AutomaticLayer | None = None
-        """The layer, as long as there is one."""
+        """The layer of the masks; None without masks."""
         self._shown: ShownPlane | None = None
         self._step = 1
 
     def show(
         self, shown: ShownPlane, picture: AutomaticPicture, alone: AutomaticMask | None = None
     ) -> None:
-        """Show proposals of a plane; with `alone` that one only."""
+        """Show the masks of a plane; with `alone` only that one."""
         if self.layer is not None and shown != self._shown:
             self.remove()
         self._shown, self._step = shown, picture.step
@@ -75,7 +75,7 @@ class AutomaticView:
             if not picture.masks:
                 return
             shape = shown.to_nd(pixels).shape
-            name = f"{shown.image.name}: found"
+            name = f"{shown.image.name}: automatic"
             where = shown.layer_placement((step, step))
             self.layer = AutomaticLayer(shape, name, where, self._commands)
             self._paint(self.layer, shown, picture, alone)
@@ -103,19 +103,19 @@ class AutomaticView:
         layer.data[...] = shown.to_nd(pixels)
 
     def _follow_image(self) -> None:
-        """Lie where the image lies now."""
+        """Move the layer to where the image is."""
         if self.layer is not None and self._shown is not None:
             set_transform(self.layer, self._shown.layer_placement((self._step, self._step)))
 
-    def _let_image_go(self) -> None:
+    def _unfollow_image(self) -> None:
         if self._shown is not None:
             for event in _moves(self._shown.image):
                 event.disconnect(self._follow_image)
 
-    def fly_to(self, one: AutomaticMask, step: int) -> None:
-        """Bring a proposal to the middle of the window."""
+    def fly_to(self, mask: AutomaticMask, step: int) -> None:
+        """Bring a mask to the middle of the window."""
         if self.layer is not None and self._shown is not None:
-            view, (rows, columns) = self._shown.view, one.span
+            view, (rows, columns) = self._shown.view, mask.span
             start = view.spread(rows.start // step, columns.start // step, 0)
             stop = view.spread(-(-rows.stop // step), -(-columns.stop // step), 1)
             show_box(self._viewer, self.layer, start, stop)
@@ -128,16 +128,16 @@ class AutomaticView:
     def remove(self) -> None:
         """Take the layer out of the viewer."""
         layer, self.layer = self.layer, None
-        self._let_image_go()
+        self._unfollow_image()
         self.layers.remove(layer)
 
     def forget(self) -> None:
-        """Hear that the user deleted the layer."""
+        """Handle that the user deleted the layer."""
         self.layer = None
-        self._let_image_go()
+        self._unfollow_image()
 
     def release(self) -> None:
-        """Leave the layer to the user, if there is anything on it."""
+        """Leave the layer to the user unless it is empty."""
         layer = self.layer
         if layer is not None and layer.data.any():
             self.forget()
@@ -148,6 +148,6 @@ class AutomaticView:
 
 
 def _moves(image: Image) -> tuple[Any, ...]:
-    """Return the events that say that an image lies elsewhere."""
+    """Return the events of a moved image."""
     events = image.events
     return events.scale, events.translate, events.rotate, events.shear, events.affine

@@ -1,4 +1,4 @@
-"""What follows from an image's masks without any training: object proposals and edges.
+"""Object proposals and edges from the masks of an image, without any training.
 
 Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), appendix D.2,
 "Zero-shot edge detection", and D.3, "Zero-shot object proposals".
@@ -47,26 +47,28 @@ def object_proposals(records: Iterable[MaskRecord], limit: int = 1000) -> Propos
     records : iterable of MaskRecord
         From `MaskSet.select`; in the paper those of `PROPOSAL_SETTINGS`.
     limit : int
-        How many boxes at most.
+        Maximum number of boxes.
 
     Returns
     -------
     Proposals
-        By the mean of predicted quality and stability.
+        Ranked by the mean of predicted IoU and stability score.
     """
-    given = list(records)
-    scores = np.array([(one.predicted_iou + one.stability_score) / 2 for one in given], np.float64)
-    boxes = np.array([one.box_xyxy for one in given], np.int64).reshape(-1, 4)
+    records = list(records)
+    scores = np.array(
+        [(record.predicted_iou + record.stability_score) / 2 for record in records], np.float64
+    )
+    boxes = np.array([record.box_xyxy for record in records], np.int64).reshape(-1, 4)
     order = np.argsort(-scores, kind="stable")[:limit]
     return Proposals(boxes[order], scores[order])
 
 
-def detect_edges(found: MaskSet) -> npt.NDArray[np.float32]:
-    """Draw the outlines of masks, the stronger the clearer the mask ends there.
+def detect_edges(masks: MaskSet) -> npt.NDArray[np.float32]:
+    """Return the outlines of masks, stronger where the mask ends more sharply.
 
     Parameters
     ----------
-    found : MaskSet
+    masks : MaskSet
         From `generate_masks` with ``keep_logits=True``; in the paper with `EDGE_SETTINGS`.
 
     Returns
@@ -77,10 +79,10 @@ def detect_edges(found: MaskSet) -> npt.NDArray[np.float32]:
     Raises
     ------
     ValueError
-        If the masks were found without their logits.
+        If the masks were generated without their logits.
     """
-    edges = np.zeros(found.original_size, np.float32)
-    for mask in found.survivors():
+    edges = np.zeros(masks.original_size, np.float32)
+    for mask in masks.survivors():
         region, outline = _outline(mask)
         part = edges[region.top : region.bottom, region.left : region.right]
         np.maximum(part, outline, out=part)
@@ -90,13 +92,13 @@ def detect_edges(found: MaskSet) -> npt.NDArray[np.float32]:
     return _thinned(edges)
 
 
-def _outline(found: GeneratedMask) -> tuple[Region, npt.NDArray[np.float32]]:
-    """Return how steeply a mask's probability falls just outside of it, and where that is."""
-    if found.logits is None:
-        raise ValueError("The masks came without logits; find them again with keep_logits=True.")
-    logits, rows, columns = found.logits
-    left, top, right, bottom = found.crop_box_xyxy
-    x0, y0, x1, y1 = found.box_xyxy
+def _outline(mask: GeneratedMask) -> tuple[Region, npt.NDArray[np.float32]]:
+    """Return how steeply the probability of a mask falls just outside it, and the region."""
+    if mask.logits is None:
+        raise ValueError("The masks have no logits; generate them with keep_logits=True.")
+    logits, rows, columns = mask.logits
+    left, top, right, bottom = mask.crop_box_xyxy
+    x0, y0, x1, y1 = mask.box_xyxy
     region = Region(
         max(y0 - _REACH_PX, top),
         min(y1 + 1 + _REACH_PX, bottom),
@@ -107,8 +109,8 @@ def _outline(found: GeneratedMask) -> tuple[Region, npt.NDArray[np.float32]]:
     probabilities = np.empty(region.shape, np.float32)
     for strip, values in upscale_strips(logits.astype(np.float32), rows, columns, in_crop):
         probabilities[:, strip] = values.sigmoid().numpy()
-    mask = found.run_lengths.mask((region.left, region.top, region.right - 1, region.bottom - 1))
-    outer_boundary = dilation(mask, np.ones((3, 3), bool)) & ~mask
+    pixels = mask.run_lengths.mask((region.left, region.top, region.right - 1, region.bottom - 1))
+    outer_boundary = dilation(pixels, np.ones((3, 3), bool)) & ~pixels
     return region, np.where(outer_boundary, sobel(probabilities), 0).astype(np.float32)
 
 
@@ -118,8 +120,8 @@ def _thinned(edges: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     # Along an edge, smoothed, it is least curved; across is at right angles.
     along = 0.5 * np.arctan2(2 * rc, rr - cc)
     across = np.stack([-np.sin(along), np.cos(along)])
-    places = np.indices(edges.shape)
-    before, after = (
-        warp(edges, places + step * across, order=1, mode="constant") for step in (-1, 1)
+    indices = np.indices(edges.shape)
+    previous, following = (
+        warp(edges, indices + step * across, order=1, mode="constant") for step in (-1, 1)
     )
-    return np.where((edges >= before) & (edges >= after), edges, 0).astype(np.float32)
+    return np.where((edges >= previous) & (edges >= following), edges, 0).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Automatic mask generation: everything that a grid of clicks finds in an image.
+"""Automatic mask generation: the masks of a grid of points in an image.
 
 Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), section 5 and
 appendix B.
@@ -35,7 +35,7 @@ from napari_sam.model.runtime.parallel import map_on_cores
 from napari_sam.model.validation import check_image
 
 BatchCallback = Callable[[int, int, MaskSet], None]
-"""Called as ``on_batch(done, total, found)`` with the masks of each batch of points."""
+"""Called as ``on_batch(done, total, masks)`` with the masks of each batch of points."""
 
 PointFilter = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.bool_]]
 """Called with points (N, 2), x and y in pixels of the image; returns which of them to decode."""
@@ -55,7 +55,7 @@ def generate_masks(
     on_batch: BatchCallback | None = None,
     on_block: ProgressCallback | None = None,
 ) -> MaskSet:
-    """Find the masks that a grid of foreground points means.
+    """Generate the masks of a grid of foreground points.
 
     Parameters
     ----------
@@ -77,9 +77,9 @@ def generate_masks(
         Called with the points of each crop, (N, 2) x, y in pixels of the image; returns (N,)
         bool, which of them to decode. A crop with none of them is not encoded.
     on_batch : callable, optional
-        Called as ``on_batch(done, total, found)`` after each batch, on this thread, with the
+        Called as ``on_batch(done, total, masks)`` after each batch, on this thread, with the
         number of points and a `MaskSet` of the new masks alone. An exception it raises stops
-        the search and comes out here.
+        the run and comes out here.
     on_block : callable, optional
         Called as ``on_block(done, total)`` while the image or a crop is encoded, and may raise
         as well.
@@ -111,7 +111,7 @@ def generate_masks(
 
     grids = [(crop, _points(settings, crop, is_wanted)) for crop in settings.crops(size)]
     total = sum(len(points) for _, points in grids)
-    found, done = MaskSet(settings, lowest_pred_iou, size), 0
+    masks, done = MaskSet(settings, lowest_pred_iou, size), 0
     for (layer, box), points in grids:
         x0, y0, x1, y1 = box
         if len(points) and (layer > 0 or embedding is None):
@@ -119,12 +119,12 @@ def generate_masks(
         for start in range(0, len(points), settings.points_per_batch):
             assert embedding is not None
             batch = points[start : start + settings.points_per_batch]
-            masks = _find(engine.decoder, embedding, batch, box, found, keep_logits)
-            new = MaskSet(settings, lowest_pred_iou, size, masks)
-            found, done = found + new, done + len(batch)
+            decoded = _decode(engine.decoder, embedding, batch, box, masks, keep_logits)
+            new = MaskSet(settings, lowest_pred_iou, size, decoded)
+            masks, done = masks + new, done + len(batch)
             if on_batch is not None:
                 on_batch(done, total, new)
-    return found
+    return masks
 
 
 def _points(
@@ -136,7 +136,7 @@ def _points(
     return points if is_wanted is None else points[is_wanted(points + np.array([x0, y0]))]
 
 
-def _find(
+def _decode(
     decoder: MaskDecoder,
     embedding: ImageEmbedding,
     points_xy: npt.NDArray[np.float64],
@@ -144,7 +144,7 @@ def _find(
     run: MaskSet,
     keep_logits: bool,
 ) -> tuple[GeneratedMask, ...]:
-    """Decode points (N, 2), in pixels of a crop, for a run that is under way."""
+    """Decode points (N, 2), in pixels of a crop."""
     predictions = decoder.decode_batch(embedding, points_xy[:, None], np.ones((len(points_xy), 1)))
     good = [
         (prediction, k, point_xy)
@@ -170,7 +170,7 @@ def _measure(
     settings: AutomaticSettings,
     keep_logits: bool,
 ) -> GeneratedMask | None:
-    """Upscale mask `k`, found in a crop, and place it in the image of (H, W) pixels."""
+    """Upscale mask `k` of a crop and place it in the image of (H, W) pixels."""
     logits = prediction.low_res_logits[k]
     rows, columns = prediction.axis_filters(prediction.original_size)
     crop, stability_score = stable_mask(logits, rows, columns, settings.stability_score_offset)
@@ -200,7 +200,7 @@ def generate_published(
     *,
     on_batch: BatchCallback | None = None,
 ) -> list[dict[str, Any]]:
-    """Find masks, choose among them, and return them as published SAM does.
+    """Generate and filter masks, and return them as published SAM does.
 
     Parameters
     ----------
@@ -223,5 +223,5 @@ def generate_published(
     ValueError
         If the image has another shape or dtype.
     """
-    found = generate_masks(model, image, settings, on_batch=on_batch)
-    return published_form(found.select(), found.original_size, settings.output_mode)
+    masks = generate_masks(model, image, settings, on_batch=on_batch)
+    return published_form(masks.select(), masks.original_size, settings.output_mode)

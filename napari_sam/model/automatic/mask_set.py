@@ -1,4 +1,4 @@
-"""Masks that were found in an image, and the choice of good and different ones among them.
+"""The generated masks of an image, and the choice of good and different ones among them.
 
 Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), appendix B,
 "Filtering" and "Postprocessing".
@@ -46,7 +46,7 @@ class MaskLogits(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class GeneratedMask:
-    """A mask as it was decoded; a few kilobytes.
+    """A decoded mask; a few kilobytes.
 
     Attributes
     ----------
@@ -55,11 +55,11 @@ class GeneratedMask:
     box_xyxy : tuple of int
         x0, y0, x1, y1 of its first and last pixel.
     predicted_iou, stability_score : float
-        How good the model takes it to be, and how little it depends on a threshold.
+        The estimate of the model, and how little the mask depends on the threshold.
     point_xy : tuple of float
-        (x, y) of the point that it answers, in pixels of the image.
+        (x, y) of its point, in pixels of the image.
     crop_box_xyxy : tuple of int
-        The part of the image in which it was found, the last pixel excluded.
+        The crop of the image that it was decoded in, the last pixel excluded.
     logits : MaskLogits or None
         If they were asked for.
     candidate : int
@@ -107,14 +107,14 @@ Boxed = TypeVar("Boxed", GeneratedMask, MaskRecord)
 
 @dataclass(frozen=True, eq=False)
 class MaskSet:
-    """All masks that were found, of which any settings may choose.
+    """All generated masks, for any settings to choose from.
 
     Attributes
     ----------
     settings : AutomaticSettings
-        With which they were found.
+        With which they were generated.
     lowest_pred_iou : float
-        Masks of no better predicted quality were not kept; 0 if all were.
+        Masks of no better predicted IoU were dropped; 0 if none were.
     original_size : tuple of int
         (H, W) of the image.
     masks : tuple of GeneratedMask
@@ -127,21 +127,21 @@ class MaskSet:
     masks: tuple[GeneratedMask, ...] = ()
 
     def __add__(self, later: MaskSet) -> MaskSet:
-        """Add what the same run has found later."""
+        """Add later masks of the same run."""
         return replace(self, masks=self.masks + later.masks)
 
     def survivors(self, settings: AutomaticSettings | None = None) -> list[GeneratedMask]:
-        """Return the masks that pass all thresholds and are not like a better one.
+        """Return the masks that pass all thresholds and are not similar to a better one.
 
         Parameters
         ----------
         settings : AutomaticSettings, optional
-            Other than those with which the masks were found: thresholds may differ.
+            Other thresholds than those of the run.
 
         Returns
         -------
         list of GeneratedMask
-            The best predicted quality first; those of small crops before those of large ones.
+            The highest predicted IoU first; those of small crops before those of large ones.
 
         Raises
         ------
@@ -167,7 +167,7 @@ class MaskSet:
         Parameters
         ----------
         settings : AutomaticSettings, optional
-            Other than those with which the masks were found: thresholds may differ.
+            Other thresholds than those of the run.
 
         Returns
         -------
@@ -188,7 +188,7 @@ class MaskSet:
             for mask in survivors
         ]
         records = [_record(mask, crop) for mask, (crop, _) in zip(survivors, results, strict=True)]
-        # Masks may have become alike; untouched ones are the better ones.
+        # Masks may have become similar; untouched ones are better.
         untouched = [float(not changed) for _, changed in results]
         return _without_similar(
             records, untouched, max(settings.box_nms_thresh, settings.crop_nms_thresh)
@@ -198,11 +198,13 @@ class MaskSet:
         if settings is None:
             return self.settings
         if names := self.settings.needing_another_run(settings):
-            raise ValueError(f"The masks were found with another {names[0]}; find them again.")
+            raise ValueError(
+                f"The masks were generated with another {names[0]}; generate new ones."
+            )
         if self.lowest_pred_iou > max(settings.pred_iou_thresh, 0):
             raise ValueError(
-                f"Masks of a predicted IoU of {self.lowest_pred_iou} or less were not kept, so "
-                f"pred_iou_thresh cannot be {settings.pred_iou_thresh}; find the masks again."
+                f"Masks of a predicted IoU of {self.lowest_pred_iou} or less were dropped, so "
+                f"pred_iou_thresh cannot be {settings.pred_iou_thresh}; generate the masks again."
             )
         return settings
 
@@ -215,7 +217,7 @@ def _passes(mask: GeneratedMask, settings: AutomaticSettings) -> bool:
 
 
 def passes_pred_iou(predicted_iou: float, thresh: float) -> bool:
-    """Tell whether a mask is good enough; predicted qualities may be negative."""
+    """Tell whether a mask is good enough; a predicted IoU may be negative."""
     return thresh <= 0 or predicted_iou > thresh
 
 

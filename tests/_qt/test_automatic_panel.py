@@ -1,0 +1,90 @@
+"""The panel for automatic masks alone: settings in, signals out."""
+
+from __future__ import annotations
+
+import pytest
+
+from napari_sam._qt.automatic_panel import AutomaticPanel
+from napari_sam.engine.automatic_presets import PRESETS
+from napari_sam.engine.automatic_settings import AutomaticSettings
+from napari_sam.session.automatic.generator import AutomaticState
+from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
+
+
+@pytest.fixture
+def panel(qtbot):
+    panel = AutomaticPanel()
+    qtbot.addWidget(panel)
+    panel.show_plane((3000, 2000), "", 1024)
+    return panel
+
+
+def test_all_parts_show_the_same_settings(panel, heard):
+    changes = heard(panel, "settings_changed")
+    panel.filters.sliders["pred_iou_thresh"].setValue(0.95)
+    assert panel.form.fields["pred_iou_thresh"].value() == 0.95
+    assert panel.run.preset.currentText() == "custom settings"
+    panel.form.fields["box_nms_thresh"].setValue(0.5)
+    assert panel.filters.sliders["box_nms_thresh"].value() == 0.5
+    panel.filters.overlap_order.setCurrentText(OverlapOrder.BETTER.value)
+    assert len(changes) == 3
+    assert panel.settings.published.pred_iou_thresh == 0.95
+    assert panel.settings.overlap_order is OverlapOrder.BETTER
+    cells = next(preset for preset in PRESETS if preset.name == "cells")
+    panel.run.preset.activated.emit(PRESETS.index(cells))
+    assert panel.settings == AutomaticRunSettings.of_preset(cells)
+    assert panel.run.preset.currentText() == "cells"
+    assert panel.run.preset.findText("custom settings") < 0
+    assert panel.form.fields["max_share"].value() == cells.max_share
+
+
+def test_the_form_offers_every_published_setting(panel):
+    scripts_only = {"point_grids", "output_mode"}
+    assert set(panel.form.fields) == set(vars(AutomaticSettings())) - scripts_only | {"max_share"}
+    assert all(box.toolTip() for box in panel.form.fields.values())
+
+
+def test_settings_that_do_not_go_together_are_refused(panel, heard):
+    refusals, fields = heard(panel, "settings_refused"), panel.form.fields
+    fields["crop_n_layers"].setValue(2)
+    fields["points_per_side"].setValue(3)
+    fields["crop_n_points_downscale_factor"].setValue(8)
+    ((_, message),) = refusals
+    assert "3 points per side leave none for layer 2" in message
+    assert fields["crop_n_points_downscale_factor"].value() == 1
+    assert panel.settings.published.crop_n_points_downscale_factor == 1
+
+
+def test_the_tooltips_tell_the_cost(panel):
+    assert "1,024 points" in panel.run.whole.toolTip()
+    assert "reduced from 3,000 to 1024 pixels" in panel.run.detail.toolTip()
+    panel.run.detail.setCurrentIndex(panel.run.detail.findData(1024))
+    assert panel.run.finest_px == 1024
+    assert "tiles" in panel.run.whole.toolTip()
+
+
+def test_buttons_are_enabled_when_they_have_an_effect(panel, heard):
+    run, results = panel.run, panel.results
+    requests = heard(run, "whole_requested", "cancel_requested")
+    run.whole.click()
+    panel.show_state(AutomaticState(True, 1, 4, 0.25, 30))
+    assert not run.whole.isEnabled()
+    assert not results.edges.isEnabled()
+    assert run.progress.text() == "25%, tile 1 of 4, 30 s left"
+    run.cancel.click()
+    assert [name for name, *_ in requests] == ["whole_requested", "cancel_requested"]
+    panel.show_state(AutomaticState())
+    results.show_masks(3, 1, 2)
+    assert results.accept_all.text() == "Accept all 3"
+    assert results.outcome.text() == "3 masks, 1 of them below others"
+    assert results.restore_rejected.text() == "Restore 2 rejected"
+    assert not results.accept.isEnabled()
+    results.show_review("1 of 3")
+    assert results.accept.isEnabled()
+    panel.show_plane((3000, 2000), "'other'", 1024)
+    results.show_masks(3, 1, 0)
+    assert "They belong to 'other'" in results.outcome.text()
+    assert not results.accept_all.isEnabled()
+    assert results.boxes.isEnabled()
+    panel.show_plane(None, "", 1024)
+    assert not run.whole.isEnabled()
