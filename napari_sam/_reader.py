@@ -78,7 +78,7 @@ def _layer(annotations: Annotations) -> _FullLayerData:
         "scale": image.pixel_size,
         "units": image.units,
         "axis_labels": tuple(image.axes.lower()),
-        "features": _features({thing.label_id: thing for thing in annotations.objects}),
+        "features": _features({obj.label_id: obj for obj in annotations.objects}),
         "metadata": {CLASSES_KEY: classes_to_json(used_classes(annotations))},
     }
     return labels, meta, "labels"

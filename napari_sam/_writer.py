@@ -38,15 +38,14 @@ def annotations_of_layer(data: Any, meta: dict[str, Any]) -> Annotations:
     shape = tuple(labels.shape[axis] for axis in axes_in_files(labels.shape))
     planes = labels if shape == tuple(labels.shape) else np.asarray(labels).reshape(shape)
     objects = [
-        _with_features(thing, features.get(thing.label_id, {}))
-        for thing in objects_from_labels(planes)
+        _with_features(obj, features.get(obj.label_id, {})) for obj in objects_from_labels(planes)
     ]
     return Annotations(image, objects, classes_in(meta.get("metadata", {})))
 
 
-def _with_features(thing: ExportObject, features: dict[str, Any]) -> ExportObject:
+def _with_features(obj: ExportObject, features: dict[str, Any]) -> ExportObject:
     return replace(
-        thing,
+        obj,
         class_name=features.get("class"),
         score=features.get("score"),
         reviewed=features.get("reviewed", False),

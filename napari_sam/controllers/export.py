@@ -12,7 +12,8 @@ from napari_sam._qt.export_row import ExportRow
 from napari_sam.formats.classes import ObjectClass
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo
-from napari_sam.formats.registry import FORMATS, READ_SUFFIXES, read_objects
+from napari_sam.formats.reading import READ_SUFFIXES, read_objects
+from napari_sam.formats.registry import FORMATS
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.image_references import file_for
 from napari_sam.layers.target import new_target_layer

@@ -17,7 +17,8 @@ from napari_sam.formats.measurements import write_measurements
 from napari_sam.formats.numpy_files import read_label_npy, read_npz, write_label_npy, write_npz
 from napari_sam.formats.png import read_label_png, write_label_png
 from napari_sam.formats.prompt_files import PROMPT_SUFFIXES, FilePrompt, PromptKind, read_prompts
-from napari_sam.formats.registry import FORMATS, READ_SUFFIXES, Format, find_format, read_objects
+from napari_sam.formats.reading import READ_SUFFIXES, read_objects
+from napari_sam.formats.registry import FORMATS, Format, find_format
 from napari_sam.formats.semantic import semantic_labels, write_legend, write_semantic_png
 from napari_sam.formats.tiff import read_label_tiff, write_imagej_tiff, write_ome_tiff
 from napari_sam.formats.yolo import read_yolo, read_yolo_classes, write_yolo, write_yolo_classes

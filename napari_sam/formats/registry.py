@@ -1,42 +1,38 @@
-"""The one list of formats: their names, their files, and what writes and reads them."""
+"""The one list of formats: their names, their files, and what writes them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from math import prod
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations
+from napari_sam.formats.classes import ObjectClass
 from napari_sam.formats.coco import write_coco
-from napari_sam.formats.files import ExportError, unreadable
+from napari_sam.formats.details import details_to_text
 from napari_sam.formats.geojson import write_geojson
-from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.image import ImageInfo, plane_name
 from napari_sam.formats.imagej_rois import write_imagej_rois
-from napari_sam.formats.json_files import read_json_objects
+from napari_sam.formats.label_images import labels_from_objects
 from napari_sam.formats.measurements import write_measurements
 from napari_sam.formats.numpy_files import write_label_npy, write_npz
-from napari_sam.formats.readers import (
-    Reader,
-    read_npy_objects,
-    read_npz_objects,
-    read_png_objects,
-    read_roi_objects,
-    read_tiff_objects,
-    read_yolo_objects,
+from napari_sam.formats.png import write_label_png
+from napari_sam.formats.semantic import (
+    SEMANTIC_MARK,
+    legend_path,
+    semantic_labels,
+    write_legend,
+    write_semantic_png,
 )
 from napari_sam.formats.tiff import write_imagej_tiff, write_ome_tiff
-from napari_sam.formats.writers import (
-    Writer,
-    label_image,
-    single_file,
-    write_png_planes,
-    write_semantic_png_planes,
-    write_semantic_tiff,
-    write_yolo_planes,
-)
+from napari_sam.formats.yolo import write_yolo, write_yolo_classes
+
+_Writer = Callable[[Path, Annotations], list[Path]]
 
 
 @dataclass(frozen=True)
@@ -53,134 +49,123 @@ class Format:
         How its files end; new files get the first one.
     write : callable
         Writes annotations to a path, and returns all files that it has written.
-    read : callable, optional
-        Reads a file that was given for an image; None if the format is only written.
-    read_suffixes : tuple of str
-        How other files end that it reads.
-    is_label_image : bool
-        Whether the file holds one integer per pixel, so that objects cannot overlap.
-    is_semantic : bool
-        Whether the integers are classes instead of objects.
     napari_name : str
         Its name in napari's own dialog; empty if that dialog does not offer it.
     distinction : str
         What batches put before the suffix, where another format has the same one.
+    is_label_image : bool
+        Whether the file holds one integer per pixel, so that objects cannot overlap.
+    is_semantic : bool
+        Whether these integers are classes instead of objects.
     """
 
     key: str
     title: str
     suffixes: tuple[str, ...]
-    write: Writer
-    read: Reader | None = None
-    read_suffixes: tuple[str, ...] = ()
-    is_label_image: bool = False
-    is_semantic: bool = False
+    write: _Writer
     napari_name: str = ""
     distinction: str = ""
+    is_label_image: bool = False
+    is_semantic: bool = False
 
 
-_image = partial(Format, is_label_image=True)
+def _single_file(write: Callable[..., None]) -> _Writer:
+    """Return the writer of a format that has one file for all objects."""
+
+    def write_objects(path: Path, annotations: Annotations) -> list[Path]:
+        write(path, annotations)
+        return [path]
+
+    return write_objects
+
+
+def _label_image(write: Callable[[Path, NDArray[Any], ImageInfo, str], None]) -> _Writer:
+    """Return the writer of a format that holds one label image or stack."""
+
+    def write_labels(path: Path, annotations: Annotations) -> None:
+        labels = labels_from_objects(annotations)
+        write(path, labels, annotations.image, details_to_text(annotations))
+
+    return _single_file(write_labels)
+
+
+def _write_png_planes(path: Path, annotations: Annotations) -> list[Path]:
+    """Write one PNG for each plane."""
+    planes = _planes(path, annotations)
+    for file, plane in planes:
+        write_label_png(file, labels_from_objects(plane), details_to_text(plane))
+    return [file for file, _ in planes]
+
+
+def _write_semantic_tiff(path: Path, annotations: Annotations) -> list[Path]:
+    """Write class numbers as OME-TIFF, and their legend beside it."""
+    labels, legend = semantic_labels(annotations)
+    write_ome_tiff(path, labels, annotations.image, SEMANTIC_MARK)
+    return [path, _write_legend(path, legend)]
+
+
+def _write_semantic_png_planes(path: Path, annotations: Annotations) -> list[Path]:
+    """Write class numbers as one PNG for each plane, and their legend beside them."""
+    labels, legend = semantic_labels(annotations)
+    image = replace(annotations.image, name=path.name)
+    files = []
+    for slice_index in np.ndindex(image.stack_shape):
+        files.append(path.with_name(plane_name(image, slice_index)))
+        write_semantic_png(files[-1], labels[slice_index], legend)
+    return [*files, _write_legend(path, legend)]
+
+
+def _write_yolo_planes(path: Path, annotations: Annotations) -> list[Path]:
+    """Write one text for each plane, and the names of the classes beside them."""
+    planes = _planes(path, annotations)
+    for file, plane in planes:
+        write_yolo(file, plane)
+    files = [file for file, _ in planes]
+    names = path.with_suffix(".yaml")
+    # An old file of names would give classes to objects without one.
+    if annotations.classes or names.exists():
+        write_yolo_classes(names, annotations.classes)
+        files.append(names)
+    return files
+
+
+def _planes(path: Path, annotations: Annotations) -> list[tuple[Path, Annotations]]:
+    """Return a file for each plane: `path` itself if there is only one."""
+    image = replace(annotations.image, name=path.name)
+    return [
+        (path.with_name(plane_name(image, slice_index)), annotations.plane(slice_index))
+        for slice_index in np.ndindex(image.stack_shape)
+    ]
+
+
+def _write_legend(path: Path, legend: Sequence[ObjectClass]) -> Path:
+    file = legend_path(path)
+    write_legend(file, legend)
+    return file
+
+
+_labels = partial(Format, is_label_image=True)
+_semantic = partial(Format, is_label_image=True, is_semantic=True)
+_write_npy = _label_image(lambda path, labels, *_: write_label_npy(path, labels))
+_write_polygons = _single_file(partial(write_coco, segmentation="polygon"))
+_OME: Final = (".ome.tif", ".ome.tiff")
 
 FORMATS: Final = (
-    _image(
-        "tiff",
-        "TIFF for ImageJ",
-        (".tif", ".tiff"),
-        label_image(write_imagej_tiff),
-        read_tiff_objects,
-    ),
-    _image(
-        "ome-tiff",
-        "OME-TIFF",
-        (".ome.tif", ".ome.tiff"),
-        label_image(write_ome_tiff),
-        read_tiff_objects,
-        napari_name="OME-TIFF",
-    ),
-    _image("png", "PNG", (".png",), write_png_planes, read_png_objects),
-    _image(
-        "semantic-ome-tiff",
-        "Semantic OME-TIFF",
-        (".ome.tif", ".ome.tiff"),
-        write_semantic_tiff,
-        read_tiff_objects,
-        is_semantic=True,
-    ),
-    _image(
-        "semantic-png",
-        "Semantic PNG",
-        (".png",),
-        write_semantic_png_planes,
-        read_png_objects,
-        is_semantic=True,
-    ),
-    _image(
-        "npy",
-        "NumPy",
-        (".npy",),
-        label_image(lambda path, labels, *_: write_label_npy(path, labels)),
-        read_npy_objects,
-    ),
-    Format(
-        "npz",
-        "NPZ",
-        (".npz",),
-        single_file(write_npz),
-        read_npz_objects,
-        napari_name="NumPy archive of objects",
-    ),
-    Format(
-        "coco",
-        "COCO RLE",
-        (".json",),
-        single_file(write_coco),
-        read_json_objects,
-        napari_name="COCO",
-    ),
-    Format(
-        "coco-polygons",
-        "COCO polygons",
-        (".json",),
-        single_file(partial(write_coco, segmentation="polygon")),
-        read_json_objects,
-        distinction="_polygons",
-    ),
-    Format(
-        "geojson",
-        "GeoJSON",
-        (".geojson",),
-        single_file(write_geojson),
-        read_json_objects,
-        napari_name="GeoJSON",
-    ),
-    Format(
-        "rois",
-        "ImageJ ROIs",
-        (".zip",),
-        single_file(write_imagej_rois),
-        read_roi_objects,
-        read_suffixes=(".roi",),
-        napari_name="ImageJ ROIs",
-    ),
-    Format("yolo", "YOLO", (".txt",), write_yolo_planes, read_yolo_objects, napari_name="YOLO"),
-    Format(
-        "csv",
-        "CSV measurements",
-        (".csv",),
-        single_file(write_measurements),
-        napari_name="Measurements",
-    ),
+    _labels("tiff", "TIFF for ImageJ", (".tif", ".tiff"), _label_image(write_imagej_tiff)),
+    _labels("ome-tiff", "OME-TIFF", _OME, _label_image(write_ome_tiff), "OME-TIFF"),
+    _labels("png", "PNG", (".png",), _write_png_planes),
+    _semantic("semantic-ome-tiff", "Semantic OME-TIFF", _OME, _write_semantic_tiff),
+    _semantic("semantic-png", "Semantic PNG", (".png",), _write_semantic_png_planes),
+    _labels("npy", "NumPy", (".npy",), _write_npy),
+    Format("npz", "NPZ", (".npz",), _single_file(write_npz), "NumPy archive of objects"),
+    Format("coco", "COCO RLE", (".json",), _single_file(write_coco), "COCO"),
+    Format("coco-polygons", "COCO polygons", (".json",), _write_polygons, distinction="_polygons"),
+    Format("geojson", "GeoJSON", (".geojson",), _single_file(write_geojson), "GeoJSON"),
+    Format("rois", "ImageJ ROIs", (".zip",), _single_file(write_imagej_rois), "ImageJ ROIs"),
+    Format("yolo", "YOLO", (".txt",), _write_yolo_planes, "YOLO"),
+    Format("csv", "CSV measurements", (".csv",), _single_file(write_measurements), "Measurements"),
 )
 """All formats, in the order of the widget's dialog."""
-
-_READERS: Final = {
-    Path(f"name{suffix}").suffix: file_format.read
-    for file_format in FORMATS
-    if file_format.read is not None
-    for suffix in (*file_format.suffixes, *file_format.read_suffixes)
-}
-READ_SUFFIXES: Final = tuple(_READERS)
-"""How files end that `read_objects` reads."""
 
 
 def find_format(key: str) -> Format:
@@ -202,74 +187,3 @@ def find_format(key: str) -> Format:
         If there is none.
     """
     return {file_format.key: file_format for file_format in FORMATS}[key]
-
-
-def read_objects(path: str | Path, image: ImageInfo) -> Annotations:
-    """Read the objects of one image from a file of any format that can be read.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file; its suffix tells the format.
-    image : ImageInfo
-        The image that the objects belong to.
-
-    Returns
-    -------
-    Annotations
-        Those of `image`. Axes of length one before height and width may be more or fewer in the
-        file.
-
-    Raises
-    ------
-    ExportError
-        If the file cannot be read, is about an image of another size, or about several images.
-    """
-    path = Path(path)
-    contents = _read(path, image)
-    fitting = [annotations for annotations in contents if _fits(annotations.image, image)]
-    if not fitting:
-        shapes = ", ".join(str(annotations.image.shape) for annotations in contents)
-        msg = (
-            f"The file is about an image of shape {shapes}, not {image.shape}; choose the image "
-            f"that it belongs to: {path.name}"
-        )
-        raise ExportError(msg)
-    if len(fitting) > 1:
-        fitting = [annotations for annotations in fitting if annotations.image.name == image.name]
-    if len(fitting) != 1:
-        names = ", ".join(annotations.image.name for annotations in contents[:5])
-        msg = (
-            f"The file is about {len(contents)} images, several of them of the shape "
-            f"{image.shape}; rename the layer to one of their names ({names})."
-        )
-        raise ExportError(msg)
-    return _moved_to(image, fitting[0])
-
-
-def _read(path: Path, image: ImageInfo) -> Sequence[Annotations]:
-    read = _READERS.get(path.suffix.lower())
-    if read is None:
-        msg = f"Choose a file that ends in {', '.join(READ_SUFFIXES)}, not {path.name}."
-        raise ExportError(msg)
-    try:
-        return read(path, image)
-    except (ExportError, ImportError, MemoryError):
-        raise
-    except Exception as error:  # decoders raise anything for a damaged file
-        raise unreadable(path, error) from error
-
-
-def _fits(file_image: ImageInfo, image: ImageInfo) -> bool:
-    if file_image.shape == image.shape:
-        return True
-    is_one_plane = prod(file_image.stack_shape) == prod(image.stack_shape) == 1
-    return is_one_plane and file_image.plane_shape == image.plane_shape
-
-
-def _moved_to(image: ImageInfo, annotations: Annotations) -> Annotations:
-    objects = annotations.objects
-    if annotations.image.shape != image.shape:
-        only_index = (0,) * len(image.stack_shape)
-        objects = [replace(obj, slice_index=only_index) for obj in objects]
-    return replace(annotations, image=image, objects=objects)

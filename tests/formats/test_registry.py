@@ -8,22 +8,20 @@ import pytest
 from napari_sam.formats import FORMATS, READ_SUFFIXES, ImageInfo, find_format, read_objects
 
 
-def test_every_format_is_found_by_its_key_and_has_suffixes():
+def test_every_format_is_found_by_its_key():
     assert [find_format(entry.key) for entry in FORMATS] == list(FORMATS)
     assert len({entry.title for entry in FORMATS}) == len(FORMATS)
-    for entry in FORMATS:
-        assert all(suffix.startswith(".") for suffix in entry.suffixes)
-        assert (entry.read is not None) == entry.suffixes[0].endswith(READ_SUFFIXES)
 
 
-def test_a_suffix_has_one_writer_in_batches_and_one_reader():
-    names = [
-        f"{entry.distinction}{entry.suffixes[0]}" for entry in FORMATS if not entry.is_semantic
-    ]
+def test_files_of_a_batch_have_different_names():
+    plain = [entry for entry in FORMATS if not entry.is_semantic]
+    names = [f"{entry.distinction}{entry.suffixes[0]}" for entry in plain]
     assert len(set(names)) == len(names)
-    for suffix in READ_SUFFIXES:
-        readers = {entry.read for entry in FORMATS if entry.suffixes[0].endswith(suffix)}
-        assert len(readers) <= 1
+
+
+def test_all_that_is_written_can_be_read_except_measurements():
+    unread = [entry.key for entry in FORMATS if not entry.suffixes[0].endswith(READ_SUFFIXES)]
+    assert unread == ["csv"]
 
 
 def test_a_file_about_another_image_is_refused(tmp_path):

@@ -1,0 +1,173 @@
+"""Read the objects of an image from a file of any format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import prod
+from pathlib import Path
+from typing import Any, Final
+
+from numpy.typing import NDArray
+
+from napari_sam.formats.annotations import Annotations
+from napari_sam.formats.classes import ObjectClass
+from napari_sam.formats.details import annotations_with_details
+from napari_sam.formats.files import ExportError, unreadable
+from napari_sam.formats.image import ImageInfo, stack_stem
+from napari_sam.formats.imagej_rois import read_imagej_rois
+from napari_sam.formats.json_files import read_json_objects
+from napari_sam.formats.label_images import objects_from_labels
+from napari_sam.formats.numpy_files import read_label_npy, read_npz
+from napari_sam.formats.png import read_label_png, read_png_details, read_png_palette
+from napari_sam.formats.semantic import (
+    SEMANTIC_MARK,
+    legend_path,
+    objects_of_classes,
+    palette_of,
+    read_legend,
+)
+from napari_sam.formats.tiff import read_label_tiff, read_tiff_details
+from napari_sam.formats.yolo import read_yolo, read_yolo_classes
+
+
+def _read_tiff(path: Path, _: ImageInfo) -> Annotations:
+    labels, image = read_label_tiff(path)
+    return _with_details_or_legend(image, labels, read_tiff_details(path), path)
+
+
+def _read_png(path: Path, image: ImageInfo) -> Annotations:
+    labels, details = read_label_png(path), read_png_details(path)
+    image = _image_of(labels, path, image)
+    return _with_details_or_legend(image, labels, details, path, read_png_palette(path))
+
+
+def _read_npy(path: Path, image: ImageInfo) -> Annotations:
+    labels = read_label_npy(path)
+    return Annotations(_image_of(labels, path, image), objects_from_labels(labels))
+
+
+def _read_yolo(path: Path, image: ImageInfo) -> Annotations:
+    """Read the polygons of a plane, with the names of their classes if these lie beside them."""
+    files = (path.with_suffix(".yaml"), path.with_name(f"{stack_stem(path.stem)}.yaml"))
+    classes = next((read_yolo_classes(file) for file in files if file.exists()), ())
+    return read_yolo(path, ImageInfo(image.plane_shape, image.name), classes)
+
+
+def _image_of(labels: NDArray[Any], path: Path, image: ImageInfo) -> ImageInfo:
+    return image if labels.shape == image.shape else ImageInfo(labels.shape, path.name)
+
+
+def _with_details_or_legend(
+    image: ImageInfo,
+    labels: NDArray[Any],
+    details: str,
+    path: Path,
+    palette: Sequence[int] = (),
+) -> Annotations:
+    legend = _legend_of(details, path, palette)
+    # The legend of another image in the folder does not name all values of this one.
+    if legend and labels.max(initial=0) <= len(legend):
+        return objects_of_classes(image, labels, legend)
+    return annotations_with_details(image, objects_from_labels(labels), details)
+
+
+def _legend_of(details: str, path: Path, palette: Sequence[int]) -> tuple[ObjectClass, ...]:
+    """Return the legend of a semantic image; nothing for a label image, whatever lies beside it.
+
+    PNGs of earlier versions are recognised by the colours of their legend, which no label image
+    has. TIFFs of earlier versions cannot be told from label images, and are read as such.
+    """
+    is_marked = details == SEMANTIC_MARK
+    legend = read_legend(legend_path(path)) if is_marked or palette else ()
+    colors = palette_of(legend)
+    return legend if is_marked or palette[: len(colors)] == colors else ()
+
+
+_Reader = Callable[[Path, ImageInfo], Annotations | list[Annotations]]
+_READERS: Final[dict[str, _Reader]] = {
+    ".tif": _read_tiff,
+    ".tiff": _read_tiff,
+    ".png": _read_png,
+    ".npy": _read_npy,
+    ".npz": lambda path, _: read_npz(path),
+    ".json": read_json_objects,
+    ".geojson": read_json_objects,
+    ".zip": read_imagej_rois,
+    ".roi": read_imagej_rois,
+    ".txt": _read_yolo,
+}
+READ_SUFFIXES: Final = tuple(_READERS)
+"""How files end that `read_objects` reads."""
+
+
+def read_objects(path: str | Path, image: ImageInfo) -> Annotations:
+    """Read the objects of one image from a file of any format that can be read.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; its suffix tells the format.
+    image : ImageInfo
+        The image that the objects belong to.
+
+    Returns
+    -------
+    Annotations
+        Those of `image`. Axes of length one before height and width may be more or fewer in the
+        file.
+
+    Raises
+    ------
+    ExportError
+        If the file cannot be read, is about an image of another size, or about several images.
+    """
+    path = Path(path)
+    contents = _read(path, image)
+    fitting = [annotations for annotations in contents if _fits(annotations.image, image)]
+    if not fitting:
+        shapes = ", ".join(str(annotations.image.shape) for annotations in contents)
+        msg = (
+            f"The file is about an image of shape {shapes}, not {image.shape}; choose the image "
+            f"that it belongs to: {path.name}"
+        )
+        raise ExportError(msg)
+    if len(fitting) > 1:
+        fitting = [annotations for annotations in fitting if annotations.image.name == image.name]
+    if len(fitting) != 1:
+        names = ", ".join(annotations.image.name for annotations in contents[:5])
+        msg = (
+            f"The file is about {len(contents)} images, several of them of the shape "
+            f"{image.shape}; rename the layer to one of their names ({names})."
+        )
+        raise ExportError(msg)
+    return _moved_to(image, fitting[0])
+
+
+def _read(path: Path, image: ImageInfo) -> Sequence[Annotations]:
+    read = _READERS.get(path.suffix.lower())
+    if read is None:
+        msg = f"Choose a file that ends in {', '.join(READ_SUFFIXES)}, not {path.name}."
+        raise ExportError(msg)
+    try:
+        content = read(path, image)
+    except (ExportError, ImportError, MemoryError):
+        raise
+    except Exception as error:  # decoders raise anything for a damaged file
+        raise unreadable(path, error) from error
+    return [content] if isinstance(content, Annotations) else content
+
+
+def _fits(file_image: ImageInfo, image: ImageInfo) -> bool:
+    if file_image.shape == image.shape:
+        return True
+    is_one_plane = prod(file_image.stack_shape) == prod(image.stack_shape) == 1
+    return is_one_plane and file_image.plane_shape == image.plane_shape
+
+
+def _moved_to(image: ImageInfo, annotations: Annotations) -> Annotations:
+    objects = annotations.objects
+    if annotations.image.shape != image.shape:
+        only_index = (0,) * len(image.stack_shape)
+        objects = [replace(obj, slice_index=only_index) for obj in objects]
+    return replace(annotations, image=image, objects=objects)
