@@ -89,7 +89,7 @@ class CandidateBinding:
         if shown is None:
             self._candidates.show(None, None)
         else:
-            self._candidates.move_to(shown.image, shown.view)
+            self._candidates.move_to(shown)
 
     def follow_image(self) -> None:
         """Take the transform of the image."""
