@@ -79,7 +79,6 @@ def test_points_a_mask_and_all_candidates(image_file, tmp_path):
     result = run(image_file, "--point", centre, "--multimask", "all", "-o", out, "--json")
     content = json.loads(result.stdout)
     assert [mask["candidate"] for mask in content["objects"]] == [1, 2, 3]
-    assert len({mask["iou_score"] for mask in content["objects"]}) == 3
     assert content["files"] == [str(tmp_path / f"c.v1_{number}.png") for number in (1, 2, 3)]
     labels = imageio.imread(tmp_path / "c.v1_1.png")
     assert np.count_nonzero(labels) == content["objects"][0]["area"]
