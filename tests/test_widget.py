@@ -193,9 +193,9 @@ def test_clicks_before_the_embedding_is_ready_are_decoded_when_it_is(
         return remembering_predictor
 
     viewer, widget = make_widget(coins, wait=False, load_predictor=load_slowly)
-    assert widget.controllers.hint.label.text().startswith("Press Click points and click already")
+    assert widget.controllers.hint.label.text().startswith("Press Click points and start clicking")
     add_point(viewer, widget, COIN_RC, wait=False)
-    assert widget.controllers.hint.label.text() == "Masks follow when the image is embedded."
+    assert widget.controllers.hint.label.text() == "Masks appear once the image is embedded."
     assert widget.session.state.phase is Phase.LOADING
     assert widget.session.state.candidates is None
     may_load.set()

@@ -13,7 +13,7 @@ from napari_sam._qt.building import button, fill, progress_bar, row
 from napari_sam._qt.collapsible import CollapsibleSection, ElidingLabel
 from napari_sam._qt.model_combo import ModelCombo
 from napari_sam.catalogue import EMBEDDED, Offer, PublishedModel
-from napari_sam.session.models.fetching import SupplyState
+from napari_sam.session.models.fetching import FetchState
 from napari_sam.session.models.model_choice import AUTO, ModelChoice
 from napari_sam.session.state import SessionState
 
@@ -63,7 +63,7 @@ class ModelPanel(CollapsibleSection):
         self._exact = QCheckBox("exact (float32)")
         self._exact.clicked.connect(self.exact_requested.emit)
         self._state = SessionState()
-        self._supply = SupplyState()
+        self._fetch = FetchState()
         self._assemble(contents, below)
         self._show_runtime()
         self._show()
@@ -98,9 +98,9 @@ class ModelPanel(CollapsibleSection):
         ):
             self._show_runtime()
 
-    def show_supply(self, state: SupplyState) -> None:
+    def show_fetch(self, state: FetchState) -> None:
         """Show the progress of fetching a model."""
-        previous, self._supply = self._supply, state
+        previous, self._fetch = self._fetch, state
         has_ended = previous.downloading is not None and state.downloading is None
         picked = self.combo.offer
         if has_ended and picked is not None and picked.model == previous.downloading:
@@ -139,10 +139,10 @@ class ModelPanel(CollapsibleSection):
         self._show_title()
 
     def _show(self) -> None:
-        offer, supply = self.combo.offer, self._supply
+        offer, fetch = self.combo.offer, self._fetch
         self._show_description(offer)
         is_missing = offer is not None and offer.path is None
-        self._download.setVisible(is_missing and supply.downloading is None)
+        self._download.setVisible(is_missing and fetch.downloading is None)
         if offer is not None and offer.model is not None:
             url, page = offer.model.url, offer.model.page
             self._download.setText(
@@ -155,10 +155,10 @@ class ModelPanel(CollapsibleSection):
         self._task.show_text(task)
         self._task.setVisible(bool(task))
         self._progress.setVisible(bool(task))
-        self._cancel.setVisible(supply.downloading is not None)
+        self._cancel.setVisible(fetch.downloading is not None)
         # Without a known fraction, the bar is indeterminate.
-        self._progress.setRange(0, 1000 if supply.fraction else 0)
-        self._progress.setValue(round(1000 * (supply.fraction or 0)))
+        self._progress.setRange(0, 1000 if fetch.fraction else 0)
+        self._progress.setValue(round(1000 * (fetch.fraction or 0)))
 
     def _show_description(self, offer: Offer | None) -> None:
         if offer is not None and offer.model is None:
@@ -167,12 +167,12 @@ class ModelPanel(CollapsibleSection):
             self._description.show_text("" if offer is None else _description(offer))
 
     def _task_text(self) -> str:
-        supply = self._supply
-        if supply.downloading is not None:
-            task = "Requesting" if supply.fraction is None else "Downloading"
-            return f"{task} {supply.downloading.name} …"
-        if supply.checking is not None:
-            return f"Checking {supply.checking.name} …"
+        fetch = self._fetch
+        if fetch.downloading is not None:
+            task = "Requesting" if fetch.fraction is None else "Downloading"
+            return f"{task} {fetch.downloading.name} …"
+        if fetch.checking is not None:
+            return f"Checking {fetch.checking.name} …"
         return f"Checking {self._state.requested_model.name} …" if self._state.is_checking else ""
 
     # What the user does ---------------------------------------------------------------------
@@ -186,7 +186,7 @@ class ModelPanel(CollapsibleSection):
             self.file_requested.emit(offer.path)
         elif offer.path is not None:
             self.model_requested.emit(offer.model)
-        elif offer.model == self._supply.downloading:  # use it after all, once it is there
+        elif offer.model == self._fetch.downloading:  # use it after all, once it is there
             self.download_requested.emit(offer.model)
 
     def _on_download_clicked(self) -> None:

@@ -75,7 +75,7 @@ class Controllers:
     def is_idle(self) -> bool:
         """Whether no controller waits for anything."""
         files = self.objects.files, self.restore, self.session_file
-        runs = self.annotate, self.batch_prompts, self.models.supply
+        runs = self.annotate, self.batch_prompts, self.models.fetcher
         return all(part.is_idle for part in (*runs, *files))
 
     def close(self) -> None:

@@ -25,18 +25,18 @@ class ModelController:
         self._session = session
         self._opened: list[Path] = []
         self._awaited: PublishedModel | None = None  # the user's last choice while it is fetched
-        self.supply = ModelFetcher(dispatcher)
+        self.fetcher = ModelFetcher(dispatcher)
         self._connections = Connections(
             (session.changed, panel.show_state),
-            (self.supply.changed, panel.show_supply),
-            (self.supply.found, self._on_supply_found),
-            (self.supply.downloaded, self._on_supply_downloaded),
-            (self.supply.failed, self._on_supply_failed),
+            (self.fetcher.changed, panel.show_fetch),
+            (self.fetcher.found, self._on_fetch_found),
+            (self.fetcher.downloaded, self._on_fetch_downloaded),
+            (self.fetcher.failed, self._on_fetch_failed),
             (panel.model_requested, self._on_panel_model_requested),
             (panel.download_requested, self._on_panel_download_requested),
             (panel.file_requested, self._on_panel_file_requested),
             (panel.list_requested, self._refresh),
-            (panel.cancel_requested, self.supply.cancel),
+            (panel.cancel_requested, self.fetcher.cancel),
             (panel.device_requested, self._on_panel_device_requested),
             (panel.exact_requested, self._on_panel_exact_requested),
         )
@@ -50,7 +50,7 @@ class ModelController:
     def close(self) -> None:
         """Stop a download, and disconnect panel and session."""
         self._connections.close()
-        self.supply.close()
+        self.fetcher.close()
 
     def _refresh(self) -> None:
         self.panel.set_offers(list_offers(self._opened))
@@ -74,33 +74,33 @@ class ModelController:
         self._awaited = None
         self._use(model.name, None if path == model.embedded else path)
 
-    def _on_supply_found(self, model: PublishedModel, path: Path) -> None:
+    def _on_fetch_found(self, model: PublishedModel, path: Path) -> None:
         if model == self._awaited:
             self._use_published(model, path)
 
-    def _on_supply_downloaded(self, model: PublishedModel, path: Path) -> None:
+    def _on_fetch_downloaded(self, model: PublishedModel, path: Path) -> None:
         if model == self._awaited:
             self._use_published(model, path)
         else:  # the user has chosen another model meanwhile
             self._refresh()
             show_info(f"Downloaded {model.name}. Choose it in the list of models to use it.")
 
-    def _on_supply_failed(self, message: str) -> None:
+    def _on_fetch_failed(self, message: str) -> None:
         self._refresh()
         show_warning(message)
 
     def _on_panel_model_requested(self, model: PublishedModel) -> None:
         self._awaited = model
-        self.supply.use(model)
+        self.fetcher.find(model)
 
     def _on_panel_download_requested(self, model: PublishedModel) -> None:
         self._awaited = model
-        self.supply.cancel_use()
-        self.supply.download(model)
+        self.fetcher.cancel_find()
+        self.fetcher.download(model)
 
     def _on_panel_file_requested(self, path: Path) -> None:
         self._awaited = None
-        self.supply.cancel_use()
+        self.fetcher.cancel_find()
         self._use(self._offer_file(path), path)
 
     def _on_panel_device_requested(self, device: str) -> None:

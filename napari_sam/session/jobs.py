@@ -15,24 +15,24 @@ _POLL_S: Final = 0.05
 _REST_S: Final = 0.01
 _LOGGER = logging.getLogger(__name__)
 _OUT_OF_MEMORY: Final = re.compile("out of memory|allocate memory", re.IGNORECASE)
-"""What torch's RuntimeErrors say, on an accelerator and on the processor."""
+"""The text of torch's RuntimeErrors, on an accelerator and on the processor."""
 
 
 class Cancelled(Exception):  # noqa: N818 - it is an order that was followed, not an error
-    """Raised inside a job that nobody wants any more."""
+    """Raised inside a job that was cancelled."""
 
 
 class Dispatcher(Protocol):
     """Carries callbacks from any thread to the thread that owns the session."""
 
     def post(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called soon on the owner's thread; may be called from any thread."""
+        """Call `callback` soon on the owner's thread; may be called from any thread."""
 
     def run_pending(self, timeout_s: float) -> None:
-        """On the owner's thread, call what was posted, waiting up to `timeout_s` for some."""
+        """Run the posted callbacks on the owner's thread, waiting up to `timeout_s` for a first."""
 
     def close(self) -> None:
-        """Drop what was posted and whatever comes later."""
+        """Drop all callbacks, posted ones and later ones."""
 
 
 class CallbackQueue:
@@ -43,11 +43,11 @@ class CallbackQueue:
         self._is_closed = False
 
     def post(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called by the next `run_pending`."""
+        """Let the next `run_pending` run `callback`."""
         self._callbacks.put(callback)
 
     def run_pending(self, timeout_s: float) -> None:
-        """Call what was posted, waiting up to `timeout_s` seconds for a first callback."""
+        """Run the posted callbacks, waiting up to `timeout_s` seconds for a first one."""
         try:
             callback = self._callbacks.get(timeout=timeout_s)
             while not self._is_closed:
@@ -57,14 +57,14 @@ class CallbackQueue:
             pass
 
     def close(self) -> None:
-        """Drop what was posted and whatever comes later."""
+        """Drop all callbacks, posted ones and later ones."""
         self._is_closed = True
 
 
 def run_until(
     is_idle: Callable[[], bool], dispatcher: Dispatcher, timeout_s: float, who: str
 ) -> None:
-    """Call what is posted to a dispatcher until `is_idle` says that nothing more will be."""
+    """Run the callbacks posted to a dispatcher until `is_idle` is true."""
     deadline = time.monotonic() + timeout_s
     while not is_idle():
         if time.monotonic() > deadline:
@@ -97,7 +97,7 @@ class Job:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the response is no longer wanted."""
+        """Whether the job was cancelled."""
         return self._cancelled.is_set()
 
     def cancel(self) -> None:
@@ -105,19 +105,19 @@ class Job:
         self._cancelled.set()
 
     def check(self) -> None:
-        """Raise `Cancelled` if the work should stop; called by the work now and then."""
+        """Raise `Cancelled` if the job was cancelled; called by the work now and then."""
         if self.is_cancelled:
             raise Cancelled
 
     def report(self, fraction: float) -> None:
-        """Tell the owner's thread how much is done (0 to 1), and stop if nobody wants the rest."""
+        """Report the share that is done (0 to 1) to the owner's thread; raise if cancelled."""
         self.check()
         self._dispatcher.post(lambda: self._deliver_progress(fraction))
 
     def run(self) -> Callable[[], None]:
-        """Do the work, on any thread; return what delivers its response on the owner's thread.
+        """Do the work, on any thread; return a function that delivers its response.
 
-        Nothing is delivered if by then nobody wants it.
+        The function is for the owner's thread, and delivers nothing once the job is cancelled.
         """
         try:
             self.check()
@@ -135,16 +135,16 @@ class Job:
 
 
 def _deliver_nothing() -> None:
-    """Stands for what was delivered."""
+    """Do nothing: the response was delivered."""
 
 
 class LatestWinsExecutor:
     """One worker thread, and at most one request waiting for it.
 
     All methods belong to the owner's thread; only `Job.work` runs on the worker's. A request that
-    comes while another is computed waits; a later one takes its place. What is being computed is
+    comes while another is computed waits; a later one takes its place. The one being computed is
     still applied when it is done, so that a stream of requests gives a stream of responses, unless
-    `cancel` said that it belongs to the past.
+    it was cancelled.
     """
 
     def __init__(self, name: str, dispatcher: Dispatcher) -> None:
@@ -156,12 +156,12 @@ class LatestWinsExecutor:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is computed, waits, or is on its way back."""
+        """Whether no request is computed, waiting, or on its way back."""
         return self._running is None and self._waiting is None
 
     @property
     def expects_result(self) -> bool:
-        """Whether a result that is still wanted will come."""
+        """Whether a result that was not cancelled is on its way."""
         running = self._running is not None and not self._running.is_cancelled
         return running or self._waiting is not None
 
@@ -182,16 +182,16 @@ class LatestWinsExecutor:
             self._waiting = job
 
     def cancel(self) -> None:
-        """Forget the waiting request and do not apply the one being computed."""
+        """Drop the waiting request, and do not apply the one being computed."""
         self._waiting = None
         if self._running is not None:
             self._running.cancel()
 
     def settle(self, timeout_s: float) -> None:
-        """Wait a moment for what is computed, and apply it at once if it is done by then.
+        """Wait for the job that is computed, and apply it at once if it is done by then.
 
-        For what takes less time than the owner's thread takes to come to it otherwise: a window
-        is painted first.
+        For jobs shorter than the time in which the owner's thread would get to them otherwise: a
+        window is painted first.
         """
         job = self._running
         if job is not None and job.ended.wait(timeout_s):
@@ -228,7 +228,7 @@ class LatestWinsExecutor:
 def yield_to_foreground(
     job: Job, is_needed: Callable[[], bool], is_over: Callable[[], bool] = lambda: False
 ) -> None:
-    """Wait, as part of a job, while others need what it uses; they go first."""
+    """Wait, inside a job, while work in the foreground needs the resources of the job."""
     job.check()
     while is_needed() and not is_over():
         time.sleep(_REST_S)
@@ -236,12 +236,12 @@ def yield_to_foreground(
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether there was not enough memory, of the computer or of an accelerator."""
+    """Return whether the computer or an accelerator ran out of memory."""
     return isinstance(error, MemoryError) or bool(_OUT_OF_MEMORY.search(str(error)))
 
 
 def user_message(error: BaseException, what: str, advice: str = "use a smaller image") -> str:
-    """Turn an exception from a job into a sentence for the user, and log where it came from."""
+    """Turn an exception of a job into a message for the user, and log its traceback."""
     if is_out_of_memory(error):
         _LOGGER.warning("%s", what, exc_info=error)
         return f"{what}: not enough memory. Close other programs or {advice}."

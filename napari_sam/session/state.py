@@ -1,4 +1,4 @@
-"""What the session publishes: one frozen snapshot of everything a view shows."""
+"""The frozen snapshot that a session publishes, with everything that a view shows."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ class SessionState:
     Parameters
     ----------
     phase : Phase
-        How far the current image is.
+        The progress of the current image.
     progress : float
         Share of the embedding that is done, 0 to 1.
     prompts : Prompts
-        Those of the object being made.
+        The prompts of the object in progress.
     candidates : Candidates, optional
-        The masks to choose from; None until there are some for this object.
+        The masks to choose from; None until the object has some.
     chosen : int, optional
         Index of the candidate that would be accepted.
     reopened_choice : int, optional
         Index of the candidate that a reopened object was accepted as; None for a new object.
     preview : Candidates, optional
-        What a click under the cursor would give; only while the object has no prompts.
+        The masks of a click under the cursor; only while the object has no prompts.
     is_decoding : bool
         Whether masks for newer prompts, or better ones, are on their way.
     is_writing : bool
-        Whether a very large object, or many, are being written into the target, or taken back.
+        Whether a very large object, or many, are being written into the target or undone.
     can_undo, can_redo : bool
-        Whether `undo` and `redo` have something to do.
+        Whether there is a step to undo or redo.
     hint : str
-        One sentence on what is going on or what to do next.
+        One sentence on the current state or the next step.
     has_image : bool
         Whether there is an image plane.
     active_model : ModelChoice
@@ -59,7 +59,7 @@ class SessionState:
     devices : tuple of str
         All devices of this computer; empty until they are known.
     thumbnail : (h, w, 3) uint8 ndarray, optional
-        What the model got of the image, made small; None until it is embedded.
+        The pixels that the model sees, at low resolution; None until the image is embedded.
     prefetch : PrefetchState, optional
         The progress of the slices that were requested to be embedded.
     """
@@ -92,38 +92,38 @@ class SessionState:
 
     @property
     def can_embed(self) -> bool:
-        """Whether there is an image to embed that is neither embedded nor being so."""
+        """Whether `embed` would start to embed the image."""
         return self.has_image and self.phase in (Phase.CANCELLED, Phase.FAILED)
 
     @property
     def can_accept(self) -> bool:
-        """Whether there is a mask to take, or one on its way."""
+        """Whether there is a mask to accept, or one on its way."""
         return self.candidates is not None or self.is_decoding
 
 
 def hint_for(phase: Phase, usable: Prompts, remarks: tuple[str, ...]) -> str:
-    """Return one sentence on what the user can do next."""
+    """Return one sentence on the next step."""
     if phase is Phase.NO_IMAGE:
         return "Choose an image to begin."
     if phase is Phase.CANCELLED:
-        return "Cancelled: press Embed to go on. Your clicks are kept."
+        return "Cancelled: press Embed to continue. Your clicks are kept."
     if remarks:
         return " ".join(remarks)
     if phase is not Phase.READY:
-        if usable.is_empty:  # nor is there a layer to click on, maybe
-            return "Press Click points and click already: masks follow when the image is embedded."
-        return "Masks follow when the image is embedded."
+        if usable.is_empty:  # and perhaps there is no layer to click on
+            return "Press Click points and start clicking; masks appear once the image is embedded."
+        return "Masks appear once the image is embedded."
     if usable.is_empty:
         return "Press Click points and click on an object, or Draw box and drag around it."
     if not usable.has_foreground:
-        return "Background points only say what the object is not: add a foreground point."
+        return "Background points only exclude regions: add a foreground point."
     return "Accept the shown mask, choose another one under Masks, or correct it with more clicks."
 
 
 def snapshot_of(
     embedding: CurrentEmbedding, decoding: Decoding, editing: Editing, prefetch: Prefetcher
 ) -> SessionState:
-    """Return the state that a session with these parts is in."""
+    """Return the state of a session with these parts."""
     prompts = decoding.state.prompts
     return SessionState(
         phase=embedding.phase,

@@ -7,7 +7,7 @@ import pytest
 from napari_sam._qt.model_panel import ModelPanel
 from napari_sam.catalogue.offers import Offer
 from napari_sam.catalogue.table import EMBEDDED, MODELS
-from napari_sam.session.models.fetching import SupplyState
+from napari_sam.session.models.fetching import FetchState
 from napari_sam.session.models.model_choice import ModelChoice, Runtime
 from napari_sam.session.state import SessionState
 
@@ -63,16 +63,16 @@ def test_each_kind_of_model_is_requested_in_its_way(panel, heard):
 def test_a_download_shows_its_progress_and_can_be_cancelled(panel, heard):
     requests = heard(panel, "cancel_requested")
     pick(panel.combo, 1)
-    panel.show_supply(SupplyState(downloading=MISSING))
+    panel.show_fetch(FetchState(downloading=MISSING))
     assert panel._task.text() == f"Requesting {MISSING.name} …"
     assert panel._progress.maximum() == 0  # indeterminate
     assert not panel._download.isVisible()
-    panel.show_supply(SupplyState(downloading=MISSING, fraction=0.25))
+    panel.show_fetch(FetchState(downloading=MISSING, fraction=0.25))
     assert panel._task.text() == f"Downloading {MISSING.name} …"
     assert panel._progress.value() == 250
     panel._cancel.click()
     assert requests == [("cancel_requested",)]
-    panel.show_supply(SupplyState())
+    panel.show_fetch(FetchState())
     assert not panel._progress.isVisible()
     assert panel.combo.offer == OFFERS[0]  # what is in use again
 

@@ -153,7 +153,7 @@ def test_without_a_network_the_message_says_what_to_do(opened, published, monkey
     monkeypatch.setattr("napari_sam.catalogue.offers.MODELS", (EMBEDDED, gone))
     panel.set_offers(list_offers())
     messages = []
-    widget.controllers.models.supply.failed.connect(messages.append)
+    widget.controllers.models.fetcher.failed.connect(messages.append)
     pick(panel, "published")
     panel._download.click()
     widget.wait_until_idle(TIMEOUT_S)
@@ -285,7 +285,7 @@ def test_a_download_goes_on_while_something_else_is_chosen(
         pick(panel, "published")
         assert panel._download.isHidden()
         pick(panel, "mobile_sam")
-    assert widget.controllers.models.supply.state.downloading is not None
+    assert widget.controllers.models.fetcher.state.downloading is not None
     server.may_go_on.set()
     widget.wait_until_idle(TIMEOUT_S)
     assert (tmp_path / "models" / "sam_vit_b_01ec64.pth").is_file()
@@ -317,12 +317,12 @@ def test_a_file_of_ones_own_under_a_published_name(opened, server, published, tm
     own.parent.mkdir(exist_ok=True)
     own.write_bytes(content)
     messages = []
-    widget.controllers.models.supply.failed.connect(messages.append)
+    widget.controllers.models.fetcher.failed.connect(messages.append)
     panel.list_requested.emit()
     pick(panel, "published")
     widget.wait_until_idle(TIMEOUT_S)
     assert not server.is_asked.is_set()
-    assert f"{own} is not what its name says" in messages[0]
+    assert f"{own} does not match its name" in messages[0]
     assert "rename this file, then press Download" in messages[0]
     assert panel.combo.offer.name == "published"
     assert not panel._download.isHidden()

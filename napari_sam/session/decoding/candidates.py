@@ -30,7 +30,7 @@ class Candidates:
     Parameters
     ----------
     prompts : Prompts
-        What they were decoded from.
+        The prompts that they were decoded from.
     prediction : MaskPrediction
         The model's answer, in the pixels of the tile as the model got it: those of the plane, or
         larger ones.
@@ -39,7 +39,7 @@ class Candidates:
     weights : Path, optional
         The model's checkpoint; None: the one inside the package.
     ranking : Ranking, optional
-        Their order by what was accepted before; None: by the predicted IoU.
+        Their order by the objects accepted before; None: by the predicted IoU.
     """
 
     prompts: Prompts

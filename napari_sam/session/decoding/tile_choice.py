@@ -15,7 +15,7 @@ def initial_tile(
     before: Tile | None,
     of_last_object: Tile | None = None,
 ) -> Tile:
-    """Choose the tile on which prompts are decoded before anything is known of their masks."""
+    """Choose the tile on which prompts are decoded before they have a mask."""
     bounds = prompts.bounds_xyxy
     if before is not None and pyramid.holds(before, bounds):
         return before
@@ -32,14 +32,14 @@ def initial_tile(
 def refined_tile(
     pyramid: TilePyramid, state: ObjectState, candidates: Candidates, index: int, in_sight: Tile
 ) -> Tile | None:
-    """Say on which tile an object should be decoded once more, its mask being known."""
+    """Return the tile on which to decode an object again, given its mask; None: it is fine."""
     tile, box = candidates.tile, candidates.bounds_xyxy(index)
     if box is None:
         return None
     needed = union(box, state.prompts.bounds_xyxy)
     if pyramid.cuts(tile, box):
         return pyramid.around(needed, max(tile.level + 1, in_sight.level))
-    # Once it went up it does not come down: it would go to and fro between two opinions.
+    # Once raised it is not lowered: it would go to and fro between two tiles.
     if not state.is_raised and pyramid.is_tiny(tile, box):
         finer = pyramid.around(needed, pyramid.level_for(box))
         return finer if finer.level < tile.level else None

@@ -1,1 +1,1 @@
-"""From an image plane and a model to its embedding: in the background, ahead, kept on disk."""
+"""From an image plane and a model to its embedding, in the background and kept on disk."""

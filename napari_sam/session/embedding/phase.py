@@ -1,4 +1,4 @@
-"""How far the embedding of the current image is."""
+"""The progress of the current image's embedding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """How far the current image is."""
+    """The progress of the current image."""
 
     NO_IMAGE = "no image"
     LOADING = "loading the model"

@@ -1,1 +1,1 @@
-"""Which model is in use, and how it is obtained."""
+"""Choosing a model, and fetching its file."""

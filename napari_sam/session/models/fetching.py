@@ -1,4 +1,4 @@
-"""Getting a published model: from where it lies already, or from where it was published."""
+"""Fetch a published model: find its file on this computer, or download it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from napari_sam.storage.folders import models_folder
 _STEP: Final = 0.002
 """Share of a file from one report to the next: often enough to look alive."""
 _PATIENCE_S: Final = 1.0
-"""How long a download that is stopped gets to clear up, while the window waits to close."""
+"""How long closing the window waits for a cancelled download to clean up."""
 
 
 @dataclass(frozen=True)
-class SupplyState:
-    """What is being got."""
+class FetchState:
+    """The model that is being fetched."""
 
-    # the model whose file is being looked for, and looked at
+    # the model whose file is being searched for and verified
     checking: PublishedModel | None = None
     downloading: PublishedModel | None = None  # the model that is being downloaded
     # share of the download that is done, 0 to 1, where 0 may also be an unknown share; None until
@@ -40,15 +40,15 @@ class SupplyState:
 
 
 class ModelFetcher:
-    """Gets published models in the background: one by looking on this computer, one from afar.
+    """Finds and downloads published models in the background.
 
     The latest request of each kind wins. All methods belong to the owner's thread.
     """
 
-    changed = Signal(SupplyState)
+    changed = Signal(FetchState)
     """Sent on the owner's thread with the new state."""
     found = Signal(PublishedModel, Path)
-    """Sent on the owner's thread with a model that was to be used, and its verified file."""
+    """Sent on the owner's thread with a model that was found, and its verified file."""
     downloaded = Signal(PublishedModel, Path)
     """Sent on the owner's thread with a model that was downloaded, and its verified file."""
     failed = Signal(str)
@@ -59,20 +59,20 @@ class ModelFetcher:
         self._check: Job | None = None
         self._download: Job | None = None
         self._download_thread: threading.Thread | None = None
-        self.state = SupplyState()
+        self.state = FetchState()
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is being got."""
+        """Whether no model is being fetched."""
         return self._check is None and self._download is None
 
-    def use(self, model: PublishedModel) -> None:
+    def find(self, model: PublishedModel) -> None:
         """Find a model on this computer."""
-        self.cancel_use()
+        self.cancel_find()
         self._check = Job(
             lambda _: _find(model),
             lambda path: self._on_found(model, path),
-            lambda error: self._on_not_found(model, error),
+            lambda error: self._on_find_failed(model, error),
             None,
             self._dispatcher,
         )
@@ -80,7 +80,7 @@ class ModelFetcher:
         self._start(self._check)
 
     def download(self, model: PublishedModel) -> None:
-        """Download a model; one that is being downloaded already goes on."""
+        """Download a model, unless that is under way."""
         if model == self.state.downloading:
             return
         self._cancel_download()
@@ -94,16 +94,16 @@ class ModelFetcher:
         self._publish(replace(self.state, downloading=model, fraction=None))
         self._download_thread = self._start(self._download)
 
-    def cancel_use(self) -> None:
-        """Look for no model any more; a download goes on."""
+    def cancel_find(self) -> None:
+        """Stop searching; a download continues."""
         if self._check is not None:
             self._check.cancel()
             self._check = None
             self._publish(replace(self.state, checking=None))
 
     def cancel(self) -> None:
-        """Stop; nothing is left of an incomplete download."""
-        self.cancel_use()
+        """Stop, and delete an incomplete download."""
+        self.cancel_find()
         self._cancel_download()
 
     def close(self) -> None:
@@ -124,13 +124,13 @@ class ModelFetcher:
         self._publish(replace(self.state, downloading=None, fraction=None))
 
     def _start(self, job: Job) -> threading.Thread:
-        # A thread of its own for each: the one before may hang on a silent server for a while,
+        # Each has its own thread: the previous one may hang on a silent server for a while,
         # and must keep neither the next request nor the program's end waiting.
         thread = threading.Thread(target=_run, args=(job, self._dispatcher), daemon=True)
         thread.start()
         return thread
 
-    def _publish(self, state: SupplyState) -> None:
+    def _publish(self, state: FetchState) -> None:
         self.state = state
         self.changed.emit(state)
 
@@ -138,11 +138,11 @@ class ModelFetcher:
         self._publish(replace(self.state, fraction=fraction))
 
     def _on_found(self, model: PublishedModel, path: Path) -> None:
-        self.cancel_use()
+        self.cancel_find()
         self.found.emit(model, path)
 
-    def _on_not_found(self, model: PublishedModel, error: BaseException) -> None:
-        self.cancel_use()
+    def _on_find_failed(self, model: PublishedModel, error: BaseException) -> None:
+        self.cancel_find()
         self.failed.emit(_message(model, error))
 
     def _on_downloaded(self, model: PublishedModel, path: Path) -> None:
@@ -158,21 +158,21 @@ def _find(model: PublishedModel) -> Path:
     named = candidates(model)
     if path := locate(model):
         return path
-    how = f"see {model.page} for how to get it" if model.url is None else "press Download to get it"
+    how = f"see {model.page}" if model.url is None else "press Download"
     if not named:
-        raise DownloadError(f"{model.name} is not on this computer any more; {how}.")
+        raise DownloadError(f"{model.name} is no longer on this computer; {how}.")
     if named[0] == models_folder() / model.file_name:  # a download would not replace it
         how = f"rename this file, then {how}"
     raise DownloadError(
-        f"{named[0]} is not what its name says: its checksum is not that of {model.name}. "
-        f"For the published model, {how}; the file itself can be opened as one of your own."
+        f"{named[0]} does not match its name: its checksum is not that of {model.name}. "
+        f"For the published model, {how}; to use the file itself, open it as your own model."
     )
 
 
 def _message(model: PublishedModel, error: BaseException) -> str:
     if isinstance(error, DownloadError):
         return str(error)
-    return user_message(error, f"{model.name} could not be got")
+    return user_message(error, f"{model.name} could not be fetched")
 
 
 def _run(job: Job, dispatcher: Dispatcher) -> None:
@@ -180,7 +180,7 @@ def _run(job: Job, dispatcher: Dispatcher) -> None:
 
 
 def _reporter(job: Job) -> Callable[[int, int], None]:
-    """Return what tells a job how far its download is, and stops it when it is cancelled."""
+    """Return a callback that reports the progress of a download and stops a cancelled one."""
     reported = -1.0
 
     def report(done_bytes: int, total_bytes: int) -> None:

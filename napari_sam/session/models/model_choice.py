@@ -1,4 +1,4 @@
-"""Which model to run on what: the user's wishes, and what came of them."""
+"""Which model to run, and on which device."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ AUTO: Final = "auto"
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """A model, and what it shall run on.
+    """A model, and the device and precision to run it with.
 
     Parameters
     ----------
     name : str
-        What messages call it; two choices that differ in nothing else are the same.
+        Its name in messages; choices that differ in nothing else are equal.
     checkpoint : Path, optional
         Its file, or folder; None: the weights inside the package.
     device : str
-        A torch device, or "auto" for the fastest there is.
+        A torch device, or "auto" for the fastest one.
     exact : bool, optional
         Whether to compute in float32. None leaves it to the device: a processor computes
         exactly, an accelerator in its fastest precision.
     version : tuple of int, optional
-        Tells the content of the file from what it holds before or after; from `with_weights`.
+        Identifies the content of the file; from `with_weights`.
     spec : ModelSpec
         Sizes that tiles are planned with before the model is loaded.
     """
@@ -48,7 +48,7 @@ class ModelChoice:
         """Return the choice of other weights, as their file is now, on the same device."""
         version = None
         if checkpoint is not None:
-            with suppress(OSError):  # that it cannot be read, who loads it says better
+            with suppress(OSError):  # loading the model gives a better message
                 status = checkpoint.stat()
                 version = status.st_size, status.st_mtime_ns
         return replace(self, name=name, checkpoint=checkpoint, version=version, spec=SAM_SPEC)
@@ -59,7 +59,7 @@ class ModelChoice:
         return self.checkpoint, self.version
 
     def lighter(self, runtime: Runtime) -> ModelChoice | None:
-        """Return what to try when `runtime` has not enough memory; None if nothing is left.
+        """Return the choice to try when `runtime` runs out of memory; None if there is none.
 
         The lower precision comes first, then the processor.
         """
@@ -72,19 +72,19 @@ class ModelChoice:
 
 @dataclass(frozen=True)
 class Runtime:
-    """What a model runs on."""
+    """The device and precision of a model."""
 
     device: str  # as `Predictor` takes them
     precision: str  # as `Predictor` takes them
     fastest_precision: str  # the precision in which the device is fastest
-    devices: tuple[str, ...]  # all that there are here
+    devices: tuple[str, ...]  # all devices of this computer
 
     def __str__(self) -> str:
         return self.device if self.precision == "float32" else f"{self.device}, {self.precision}"
 
 
 def find_runtime(choice: ModelChoice) -> Runtime:
-    """Turn wishes into a device and a precision; imports torch, so not for the GUI thread."""
+    """Resolve a choice to device and precision; imports torch, so not for the GUI thread."""
     from napari_sam.model.runtime.devices import available_devices, fastest_precision, resolve
 
     device, precision = resolve(choice.device, choice.exact)
@@ -92,12 +92,13 @@ def find_runtime(choice: ModelChoice) -> Runtime:
 
 
 def check_device(device: str) -> None:
-    """Raise ValueError, with the devices there are, if a device is not here; imports torch."""
+    """Raise ValueError, naming the available devices, if a device is missing; imports torch."""
     from napari_sam.model.runtime.devices import available_devices
 
-    known = (AUTO, *available_devices())
-    if device.removesuffix(":0") not in {each.removesuffix(":0") for each in known}:
-        raise ValueError(f"There is no device {device!r} here; choose one of {', '.join(known)}.")
+    devices = (AUTO, *available_devices())
+    if device.removesuffix(":0") not in {name.removesuffix(":0") for name in devices}:
+        names = ", ".join(devices)
+        raise ValueError(f"This computer has no device {device!r}; choose one of {names}.")
 
 
 def variant_of(choice: ModelChoice) -> str:
@@ -111,7 +112,7 @@ def variant_of(choice: ModelChoice) -> str:
 
 
 def check(choice: ModelChoice) -> None:
-    """Find out whether a model can be loaded, at little cost; imports torch."""
+    """Raise if a model cannot be loaded, without loading it; imports torch."""
     check_device(choice.device)
     variant_of(choice)
 

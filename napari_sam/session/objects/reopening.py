@@ -1,4 +1,4 @@
-"""An accepted object that is being made again: what it was, and what a brush has done to it."""
+"""Reopen an accepted object, to re-edit it from its prompts or its pixels."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def current_record(reopened: ReopenedObject, registry: ObjectRegistry) -> Object
 
 
 def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
-    """Return the state in which an object goes on being made."""
+    """Return the state in which an accepted object is re-edited."""
     box = plane.to_plane(record.start, record.stop)
     if box is None:
         msg = (
-            f"Object {record.label_id} does not lie on this slice alone: go to its slice. An "
-            "object of several slices cannot be made again at once."
+            f"Object {record.label_id} is not on this slice alone: go to its slice. Objects that "
+            "span several slices cannot be re-edited."
         )
         raise TargetError(msg)
     rows, columns = box
     region = plane.read(rows, columns) == record.label_id
     if not region.any():
-        msg = f"Object {record.label_id} has no pixel left: nothing to reopen."
+        msg = f"Object {record.label_id} has no pixels left to re-edit."
         raise TargetError(msg)
-    has_own = record.state is not None and bool(record.masks)
+    has_prompts = record.state is not None and bool(record.masks)
     reopened = ReopenedObject(
         record.label_id,
         record.uid,
@@ -41,22 +41,22 @@ def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
         region,
         rows.start,
         columns.start,
-        from_region=not has_own,
+        from_region=not has_prompts,
     )
-    if record.state is not None and has_own:
+    if record.state is not None and has_prompts:
         return replace(record.state, reopened=reopened)
-    places_y, places_x = np.nonzero(region)
+    ys, xs = np.nonzero(region)
     box_xyxy = (
-        columns.start + int(places_x.min()) - 0.5,
-        rows.start + int(places_y.min()) - 0.5,
-        columns.start + int(places_x.max()) + 0.5,
-        rows.start + int(places_y.max()) + 0.5,
+        columns.start + int(xs.min()) - 0.5,
+        rows.start + int(ys.min()) - 0.5,
+        columns.start + int(xs.max()) + 0.5,
+        rows.start + int(ys.max()) + 0.5,
     )
     return ObjectState(Prompts(box_xyxy=box_xyxy), reopened=reopened)
 
 
 def begin_with(region: NDArray[np.bool_], top: int, left: int) -> ObjectState:
-    """Return the state in which a new object is made of pixels that somebody else has found."""
+    """Return the state in which a new object starts from given pixels."""
     none = ObjectRecord(0, (), (), 0)  # no object has this label_id: nothing is replaced
     reopened = ReopenedObject(0, none.uid, None, region, top, left, from_region=True)
     height, width = region.shape

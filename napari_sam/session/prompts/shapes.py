@@ -1,4 +1,4 @@
-"""What a user draws beside points and boxes: outlines around an object, scribbles along it."""
+"""Drawn prompts: outlines around an object, scribbles along it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _POINTS_OF_SCRIBBLE: Final = 5
 
 
 class OutlineKind(StrEnum):
-    """How the vertices of an outline are meant."""
+    """How the vertices of an outline are connected."""
 
     POLYGON = "polygon"
     ELLIPSE = "ellipse"
-    """They are the four corners of a rectangle, in their order around it, which it fills."""
+    """The vertices are the corners of a rectangle that the ellipse fills, in order."""
 
 
 @dataclass(frozen=True)

@@ -246,7 +246,7 @@ def test_what_is_not_there_cannot_be_changed(session, target):
     with pytest.raises(TargetError, match="two objects or more"):
         session.objects.merge([1, 1])
     target.labels.array[:] = 0
-    with pytest.raises(TargetError, match="no pixel left"):
+    with pytest.raises(TargetError, match="no pixels left"):
         session.objects.reopen(1)
 
 
