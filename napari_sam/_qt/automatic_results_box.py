@@ -32,7 +32,8 @@ class AutomaticResultsBox(QWidget):
         self.outcome = QLabel()
         self.outcome.setWordWrap(True)
         self.review = QLabel()
-        self._build_buttons()
+        self._build_review_buttons()
+        self._build_layer_buttons()
         fill(
             self,
             self.outcome,
@@ -44,7 +45,7 @@ class AutomaticResultsBox(QWidget):
         self.show_masks(0, 0, 0)
         self.show_review("")
 
-    def _build_buttons(self) -> None:
+    def _build_review_buttons(self) -> None:
         texts = self._texts
         self.accept_all = button("Accept all", "", self.accept_all_requested.emit)
         texts.add(
@@ -75,6 +76,8 @@ class AutomaticResultsBox(QWidget):
         self.restore_rejected = button(
             "", "Offer the rejected masks again", self.restore_rejected_requested.emit
         )
+
+    def _build_layer_buttons(self) -> None:
         self.boxes = button(
             "Boxes",
             "Add a Shapes layer with the boxes of all shown masks, ranked by score "

@@ -42,6 +42,14 @@ class AutomaticRunBox(QWidget):
         self.preset.activated.connect(self._on_preset)
         self.detail = QComboBox()
         self.detail.currentIndexChanged.connect(self._show_cost)
+        self.progress = QProgressBar()
+        self.progress.setRange(0, 1000)
+        self._build_buttons()
+        self._assemble()
+        self.show_plane(None, 1)
+        self.show_state(AutomaticState())
+
+    def _build_buttons(self) -> None:
         self.preview = button(
             "Preview in view",
             "Try these settings on the visible region only",
@@ -64,14 +72,9 @@ class AutomaticRunBox(QWidget):
             "Only masks about as bright inside as the objects of the target",
             checked=True,
         )
-        self.progress = QProgressBar()
-        self.progress.setRange(0, 1000)
         self.cancel = button(
             "Cancel", "Stop the run; its masks so far stay", self.cancel_requested.emit
         )
-        self._assemble()
-        self.show_plane(None, 1)
-        self.show_state(AutomaticState())
 
     def _assemble(self) -> None:
         form = QFormLayout()
