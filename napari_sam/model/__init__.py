@@ -1,4 +1,4 @@
-"""The Segment Anything Model: weights in, masks out. Knows no Qt and no napari."""
+"""The Segment Anything Model: weights in, masks out; needs torch, but neither Qt nor napari."""
 
 import napari_sam.model.runtime.torch_import  # noqa: F401 - has to come before torch
 

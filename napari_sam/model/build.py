@@ -34,7 +34,7 @@ def _image_encoder(config: SamConfig) -> nn.Module:
 
 
 def build_model(config: SamConfig) -> Sam:
-    """Build a model with fresh weights, batch-norms still apart, as checkpoints store them."""
+    """Build a model with random weights and separate batch-norms, as checkpoints store them."""
     prompt_encoder = PromptEncoder(
         config.embed_dim, config.image_size, config.embedding_size, config.mask_channels
     )
@@ -53,12 +53,12 @@ def load_model(variant: str | None = None, checkpoint: str | Path | None = None)
     Parameters
     ----------
     variant : str, optional
-        A key of `VARIANTS`, which names an architecture and not a file: of ``"vit_t"`` there are
-        MobileSAM and others, of ``"vit_b"`` SAM, MedSAM and others. Without it, the variant is
-        what the checkpoint holds.
+        A key of `VARIANTS`, which names an architecture and not a file: MobileSAM is one of
+        several ``"vit_t"``, SAM and MedSAM are ``"vit_b"``. By default it is detected from the
+        checkpoint.
     checkpoint : str or Path, optional
-        A file or Hugging Face folder in any layout that `read_checkpoint` takes. Without it, the
-        weights that ship inside the package are used: MobileSAM, a ``"vit_t"``.
+        A file or Hugging Face folder in any layout that `read_checkpoint` accepts. By default the
+        weights inside the package: MobileSAM, a ``"vit_t"``.
 
     Returns
     -------
@@ -68,21 +68,21 @@ def load_model(variant: str | None = None, checkpoint: str | Path | None = None)
     Raises
     ------
     ValueError
-        If there is no such variant.
+        If the variant is unknown.
     CheckpointError
         If the checkpoint is missing, unreadable, or of another model.
     """
     if variant is not None and variant not in VARIANTS:
         raise ValueError(
-            f"No model variant {variant!r}; choose one of {', '.join(VARIANTS)}. For a model with "
-            "a name of its own, pass the path of its file as `checkpoint`."
+            f"Unknown model variant {variant!r}; choose one of {', '.join(VARIANTS)}. For another "
+            "model, pass the path of its file as `checkpoint`."
         )
     path = Path(checkpoint) if checkpoint is not None else _embedded(variant or DEFAULT_VARIANT)
     state_dict = read_checkpoint(path).state_dict
     found, config = detect_variant(state_dict, path)
     if variant not in (None, found):
         raise CheckpointError(
-            f"{path} is a {found}, not a {variant}. Leave the variant out to have it detected."
+            f"{path} is a {found}, not a {variant}. Omit the variant to detect it."
         )
     model = build_model(config)
     load_strictly(model, state_dict, path, config.ignored_prefixes)
@@ -94,19 +94,19 @@ def _embedded(variant: str) -> Path:
     path = VARIANTS[variant].embedded_checkpoint
     if path is None:
         raise CheckpointError(
-            f"No weights of the variant {variant!r} ship with this package; "
-            "download a checkpoint of it and pass the path as `checkpoint`."
+            f"This package contains no weights for the variant {variant!r}; "
+            "download a checkpoint and pass its path as `checkpoint`."
         )
     return path
 
 
 def check_complete(checkpoint: Checkpoint, source: str | Path) -> str:
-    """Return the variant of a checkpoint, having checked all keys and shapes without loading.
+    """Return the variant of a checkpoint after checking all keys and shapes, without loading it.
 
     Raises
     ------
     CheckpointError
-        If it is no variant, or keys are missing, surplus, or of another shape.
+        If it is of no known variant, or keys are missing, unexpected, or of another shape.
     """
     variant, config = detect_variant(checkpoint.state_dict, source)
     with torch.device("meta"):

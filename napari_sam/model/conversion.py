@@ -1,4 +1,4 @@
-"""Writing any checkpoint as safetensors under the published names."""
+"""Write any checkpoint as safetensors under the published names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_sam.storage.atomic import atomic_write
 
 @dataclass(frozen=True)
 class Conversion:
-    """What `convert` has written.
+    """The result of `convert`.
 
     Attributes
     ----------
@@ -40,11 +40,11 @@ def convert(source: str | Path, target: str | Path, overwrite: bool = False) -> 
     Parameters
     ----------
     source : str or Path
-        Whatever `read_checkpoint` takes.
+        As for `read_checkpoint`.
     target : str or Path
-        A ``.safetensors`` file. An instance decoder goes beside it, as ``..._decoder``.
+        A ``.safetensors`` file. An instance decoder is written next to it, as ``..._decoder``.
     overwrite : bool
-        Whether files of these names may be replaced.
+        Whether existing files may be replaced.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def convert(source: str | Path, target: str | Path, overwrite: bool = False) -> 
     """
     target = Path(target)
     if target.suffix != ".safetensors":
-        raise CheckpointError(f"{target} does not end in .safetensors; give it a name that does.")
+        raise CheckpointError(f"{target} does not end in .safetensors; choose a name that does.")
     checkpoint = read_checkpoint(source)
     variant = check_complete(checkpoint, source)
     written = {target: checkpoint.state_dict}
@@ -68,7 +68,7 @@ def convert(source: str | Path, target: str | Path, overwrite: bool = False) -> 
         written[decoder_path] = checkpoint.decoder_state
     for path in written:
         if path.exists() and not overwrite:
-            raise CheckpointError(f"{path} exists already; choose another name, or overwrite it.")
+            raise CheckpointError(f"{path} already exists; choose another name, or overwrite it.")
     for path, tensors in written.items():
         _write(tensors, path)
     return Conversion(variant, target, decoder_path)

@@ -15,21 +15,21 @@ from napari_sam.engine.spec import ArraySpec, ModelSpec, Size
 from napari_sam.model.sam.transformer import ImageTokens
 
 IMAGE_EMBEDDING = "image_embedding"
-"""The name of its only array."""
+"""The name of the only array."""
 
 _ARRAY_TYPES = {torch.float32: "float32", torch.float16: "float16", torch.bfloat16: "uint16"}
 
 
 @dataclass(frozen=True, eq=False)
 class SamEmbedding:
-    """Everything the decoder needs to know of one image; stays on the predictor's device.
+    """An image as the decoder needs it, on the predictor's device.
 
     Attributes
     ----------
     image_embedding : Tensor
         (C, e, e), of the predictor's precision.
     image_tokens : ImageTokens
-        What prompts on the image share, computed ahead.
+        The work that all prompts on the image share.
     original_size, input_size : tuple of int
         (H, W) of the image and of its resized version inside the square input.
     """
@@ -57,17 +57,17 @@ class SamEmbedding:
 
 
 def embedding_spec(shape: tuple[int, ...], dtype: torch.dtype) -> tuple[ArraySpec, ...]:
-    """Return what an embedding of a shape and precision consists of."""
+    """Return the arrays of an embedding of a shape and precision."""
     return (ArraySpec(IMAGE_EMBEDDING, shape, _ARRAY_TYPES[dtype]),)
 
 
 def tensor_of(arrays: EmbeddingArrays, spec: ModelSpec, dtype: torch.dtype) -> Tensor:
-    """Return the image embedding among arrays, on the processor.
+    """Return the image embedding in arrays as a tensor on the CPU.
 
     Raises
     ------
     ValueError
-        If they are of another model or precision; float32 fits all.
+        If they are of another model or precision; float32 fits any precision.
     """
     check_arrays(arrays, spec)
     array: npt.NDArray[Any] = np.array(arrays[IMAGE_EMBEDDING])
@@ -75,7 +75,7 @@ def tensor_of(arrays: EmbeddingArrays, spec: ModelSpec, dtype: torch.dtype) -> T
         return torch.from_numpy(array).to(dtype)
     if array.dtype != np.dtype(_ARRAY_TYPES[dtype]):
         raise ValueError(
-            f"The image embedding is of type {array.dtype}, and this predictor's are {dtype}. "
+            f"The image embedding is {array.dtype}, and this predictor computes in {dtype}. "
             "Encode the image again."
         )
     return torch.from_numpy(array.view(np.int16)).view(dtype)

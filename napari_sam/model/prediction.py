@@ -1,4 +1,4 @@
-"""Predictions upscaled by torch, which is faster than NumPy for all but small masks."""
+"""Upscale predictions with torch, which is faster than NumPy except for small masks."""
 
 from __future__ import annotations
 

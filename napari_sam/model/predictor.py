@@ -1,4 +1,4 @@
-"""Encoding an image once, and decoding any number of prompts on it."""
+"""Encode an image once, and decode any number of prompts on it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,10 @@ from napari_sam.model.transforms import resize_image
 from napari_sam.model.validation import check_image, check_mask_input
 
 ACCELERATOR_BATCH = 32
-"""Prompts decoded together on an accelerator; each takes some 30 MB in float32."""
-
+"""Prompts decoded together on an accelerator; each takes about 30 MB in float32."""
 
 PREPROCESSING_VERSION = 1
-"""To be raised when `encode` does something else to an image before the encoder sees it."""
+"""To be increased when `encode` changes the image before the encoder in another way."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,14 +56,14 @@ def _computation(
 class Predictor:
     """Runs a model on a device: an `ImageEncoder` and a `MaskDecoder`.
 
-    It holds nothing of any image, so one thread may encode while another decodes.
+    It keeps nothing of an image, so one thread may encode while another decodes.
 
     Parameters
     ----------
     model : Sam
-        From `load_model`; copied if it has to be moved or cast, never changed.
+        From `load_model`; copied if it must be moved or cast, never changed.
     device : str
-        A torch device, or "auto" for the first of cuda, mps, xpu and cpu that there is.
+        A torch device, or "auto" for the first available of cuda, mps, xpu and cpu.
     precision : str
         "float32", or "bfloat16" or "float16" for the encoder and the decoder; coordinates are
         always encoded in float32.
@@ -77,7 +76,8 @@ class Predictor:
 
     def __init__(self, model: Sam, device: str = "auto", precision: str = "float32") -> None:
         if precision not in PRECISIONS:
-            raise ValueError(f"No precision {precision!r}; choose one of {', '.join(PRECISIONS)}.")
+            names = ", ".join(PRECISIONS)
+            raise ValueError(f"Unknown precision {precision!r}; choose one of {names}.")
         self.device = available_devices()[0] if device == "auto" else device
         self.precision = precision
         self._dtype = PRECISIONS[precision]
@@ -88,7 +88,7 @@ class Predictor:
         self.spec = self._find_spec()
         self._trace: TracedDecoder | None = None
         if self.device == "cpu":
-            convolutions_are_faster()  # tried here: inside a trace it would be traced, not timed
+            convolutions_are_faster()  # measured here: a trace would record the measurement
 
     def _find_spec(self) -> ModelSpec:
         encoder = self._model.prompt_encoder
@@ -104,10 +104,10 @@ class Predictor:
     def _placed(self, model: Sam) -> Sam:
         try:
             torch.empty(0, device=self.device)
-        # What an unusable device raises differs between devices and builds of torch.
+        # The exception for an unusable device differs between devices and builds of torch.
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise ValueError(
-                f"The device {self.device!r} cannot be used here ({error}); choose 'auto'."
+                f"The device {self.device!r} is not usable here ({error}); choose 'auto'."
             ) from error
         if self._dtype == torch.float32 and model.pixel_mean.device == torch.device(self.device):
             return model
@@ -119,9 +119,9 @@ class Predictor:
 
     @_computation
     def warm_up(self) -> None:
-        """Make later decodes of one prompt fast, on any thread; takes some tenths of a second.
+        """Make later decodes of one prompt fast, on any thread; takes a fraction of a second.
 
-        Without it they give the same masks. Worth it where another thread keeps Python busy.
+        The masks are the same without it. Worth it where another thread keeps Python busy.
         """
         if self._trace is None:
             shape = self.spec.arrays[0].shape
@@ -132,7 +132,7 @@ class Predictor:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Tells what encodes images from what encodes them otherwise: weights and precision."""
+        """Identifies the encoding of images: the same for the same weights and precision."""
         digest = xxhash.xxh128(
             f"{PREPROCESSING_VERSION} {self.precision} {self._model.image_size}".encode()
         )
@@ -155,17 +155,17 @@ class Predictor:
             (H, W, 3) uint8, RGB.
         on_block : callable, optional
             Called as ``on_block(done, total)`` between encoder blocks, on this thread. An
-            exception it raises stops the encode and comes out here.
+            exception it raises stops the encode and propagates.
 
         Returns
         -------
         SamEmbedding
-            For `decode`, of this predictor or one of the same model, device and precision.
+            For `decode` of this predictor, or of one with the same model, device and precision.
 
         Raises
         ------
         ValueError
-            If the image has another shape or dtype, or no pixel.
+            If the image has another shape or dtype, or is empty.
         """
         image = check_image(image)
         original_size = (image.shape[0], image.shape[1])
@@ -175,7 +175,7 @@ class Predictor:
 
     @_computation
     def from_arrays(self, arrays: EmbeddingArrays, original_size: Size) -> SamEmbedding:
-        """Prepare an image embedding that was stored or sent for decoding.
+        """Prepare a stored or received image embedding for decoding.
 
         Parameters
         ----------
@@ -187,18 +187,18 @@ class Predictor:
         Returns
         -------
         SamEmbedding
-            The same as `encode` gave.
+            As `encode` returned it.
 
         Raises
         ------
         ValueError
-            If it is of another shape or precision.
+            If the arrays are of another shape or precision.
         """
         image_embedding = tensor_of(arrays, self.spec, self._dtype).to(self.device)
         return self._prepared(image_embedding, original_size)
 
     def _prepared(self, image_embedding: Tensor, original_size: Size) -> SamEmbedding:
-        """Do the work that all prompts on an image of (H, W) pixels share."""
+        """Compute what all prompts on an image of (H, W) pixels share."""
         tokens = self._image_tokens(image_embedding, self._model.prompt_encoder.dense(None))
         input_size = self.spec.input_size(original_size)
         return SamEmbedding(image_embedding, tokens, original_size, input_size)
@@ -273,7 +273,7 @@ class Predictor:
     def _decode_each(
         self, tokens: ImageTokens, prompts: PromptBatch, multimask_output: bool
     ) -> list[tuple[Tensor, Tensor]]:
-        """Decode B > 0 prompts, in input pixels, to results of the decoder for some each."""
+        """Decode B > 0 prompts in input pixels; return the results of parts of them."""
         if self.device == "cpu" and self._trace is not None and multimask_output:
             parts = (torch.split(tensor, 1) for tensor in self._positions(prompts))
             pairs = list(zip(*parts, strict=True))
@@ -290,7 +290,7 @@ class Predictor:
     def _traced(
         self, tokens: ImageTokens, positions_xy: Tensor, kinds: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Decode one prompt, (1, n, 2) and (1, n), to three masks; after `warm_up` alone."""
+        """Decode one prompt, (1, n, 2) and (1, n), to three masks; only after `warm_up`."""
         assert self._trace is not None
         return self._trace.three_masks(
             **vars(tokens), image_pe=self._image_pe, positions_xy=positions_xy, kinds=kinds
@@ -307,10 +307,8 @@ class Predictor:
 
     def _checked(self, embedding: ImageEmbedding) -> SamEmbedding:
         if not isinstance(embedding, SamEmbedding):
-            raise ValueError(
-                f"The image embedding is a {type(embedding).__name__}; pass its arrays to "
-                "from_arrays."
-            )
+            name = type(embedding).__name__
+            raise ValueError(f"The image embedding is a {name}; pass its arrays to from_arrays.")
         given = embedding.image_embedding
         if given.dtype != self._dtype or given.device.type != torch.device(self.device).type:
             raise ValueError(
@@ -332,14 +330,14 @@ class Predictor:
         return self._model.prompt_encoder.sparse(*tensors).to(self._dtype)
 
     def _positions(self, prompts: PromptBatch) -> tuple[Tensor, Tensor]:
-        """Bring prompts in input pixels into one list, for `PromptEncoder.sparse_uniform`."""
+        """Return prompts in input pixels as `PromptEncoder.sparse_uniform` takes them."""
         positions_xy, kinds = prompts.positions()
         return self.streams.send(positions_xy), self.streams.send(kinds)
 
     def _predictions(
         self, embedding: SamEmbedding, logits: Tensor, ious: Tensor
     ) -> list[MaskPrediction]:
-        """Bring B prompts' logits (B, K, 4 e, 4 e) and scores (B, K) to the caller."""
+        """Return the predictions of B prompts, of logits (B, K, 4 e, 4 e) and scores (B, K)."""
         sizes = embedding.original_size, embedding.input_size, self.spec.input_side
         return [
             TorchPrediction(low_res_logits, iou_predictions, *sizes)

@@ -1,4 +1,4 @@
-"""Prompts as a predictor takes them: checked, and brought to the pixels of the square input."""
+"""The prompts of a predictor: checked, and scaled to the pixels of the square input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CORNERS = (2, 3)
 
 
 class PromptBatch(NamedTuple):
-    """B prompts with as many points each; points and their labels are given together or not at all.
+    """B prompts with N points each; points and labels are both given or both None.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class PromptBatch(NamedTuple):
 
     @classmethod
     def of_one(cls, points_xy: Any, point_labels: Any, box_xyxy: Any) -> PromptBatch:
-        """Check what `MaskDecoder.decode` is given; no points count as none given."""
+        """Check the prompt of `MaskDecoder.decode`; zero points count as None."""
         points, labels, boxes = None, None, None
         if points_xy is not None or point_labels is not None:
             points, labels = check_points(points_xy, point_labels, ndim=2)
@@ -46,7 +46,7 @@ class PromptBatch(NamedTuple):
 
     @classmethod
     def of_many(cls, points_xy: Any, point_labels: Any, boxes_xyxy: Any) -> PromptBatch:
-        """Check what `MaskDecoder.decode_batch` is given."""
+        """Check the prompts of `MaskDecoder.decode_batch`."""
         points, labels, boxes = None, None, None
         if points_xy is not None or point_labels is not None:
             points, labels = check_points(points_xy, point_labels, ndim=3)
@@ -63,7 +63,7 @@ class PromptBatch(NamedTuple):
 
     @property
     def has_positions(self) -> bool:
-        """Whether there are points or boxes at all."""
+        """Whether there are points or boxes."""
         return self.points_xy is not None or self.boxes_xyxy is not None
 
     @property
@@ -73,7 +73,7 @@ class PromptBatch(NamedTuple):
         return 0 if given is None else len(given)
 
     def in_input(self, original_size: Size, input_size: Size) -> PromptBatch:
-        """Bring prompts from the pixels of an image to those of its resized version, as float32."""
+        """Scale prompts from pixels of an image to pixels of its resized version, as float32."""
         points, labels, boxes = self
         return PromptBatch(
             None if points is None else scale_points(points, original_size, input_size),
@@ -82,7 +82,7 @@ class PromptBatch(NamedTuple):
         )
 
     def positions(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-        """Return points and corners of boxes in one list: positions (B, n, 2) and kinds (B, n)."""
+        """Return points and box corners together: positions (B, n, 2) and kinds (B, n)."""
         positions: list[npt.NDArray[Any]] = []
         kinds: list[npt.NDArray[Any]] = []
         if self.points_xy is not None and self.point_labels is not None:

@@ -1,4 +1,4 @@
-"""Geometry between an image and the square input of the model.
+"""The geometry between an image and the square input of the model.
 
 Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), appendix A: images
 are scaled so that their longest side fits, then padded at the bottom and the right.
@@ -14,7 +14,7 @@ from napari_sam.engine.spec import Size
 
 
 def resize_image(image: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uint8]:
-    """Resize an image as SAM was trained to see it.
+    """Resize an image as for the training of SAM.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ def resize_image(image: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uin
     Returns
     -------
     ndarray
-        (*size, 3) uint8, bilinear and antialiased, rounded back to uint8: resamplers that differ
-        in any of this change the embedding by a percent.
+        (*size, 3) uint8, bilinear and antialiased, rounded to uint8: any other resampling changes
+        the embedding by a percent.
     """
     resized = Image.fromarray(np.ascontiguousarray(image)).resize(
         (size[1], size[0]), Image.Resampling.BILINEAR
@@ -38,7 +38,7 @@ def resize_image(image: npt.NDArray[np.uint8], size: Size) -> npt.NDArray[np.uin
 def scale_points(
     points_xy: npt.NDArray[np.floating], original_size: Size, input_size: Size
 ) -> npt.NDArray[np.float32]:
-    """Bring points (..., 2), (x, y), from the pixels of the image to those of the input."""
+    """Scale points (..., 2), (x, y), from pixels of the image to pixels of the input."""
     factors = [new / old for new, old in zip(input_size[::-1], original_size[::-1], strict=True)]
     return (points_xy.astype(np.float64) * factors).astype(np.float32)
 
@@ -46,9 +46,9 @@ def scale_points(
 def scale_boxes(
     boxes_xyxy: npt.NDArray[np.floating], original_size: Size, input_size: Size
 ) -> npt.NDArray[np.float32]:
-    """Bring boxes (..., 4), (x0, y0, x1, y1), from image to input pixels.
+    """Scale boxes (..., 4), (x0, y0, x1, y1), from pixels of the image to pixels of the input.
 
-    A box drawn from another corner is turned round: its top-left corner comes first.
+    The corners may come in any order; the top-left one is returned first.
     """
     corners = boxes_xyxy.reshape(*boxes_xyxy.shape[:-1], 2, 2)
     ordered = np.stack([corners.min(axis=-2), corners.max(axis=-2)], axis=-2)

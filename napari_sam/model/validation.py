@@ -1,4 +1,4 @@
-"""Checks of what callers pass to the predictor; every message says what to do."""
+"""Checks of the arguments of the predictor; each message says what to do."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def check_image(image: object) -> npt.NDArray[np.uint8]:
         raise ValueError(f"The image is a {type(image).__name__}; pass a NumPy array.")
     if image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(
-            f"The image has shape {image.shape}; pass (H, W, 3), gray images repeated three times."
+            f"The image has shape {image.shape}; pass (H, W, 3), with gray values repeated."
         )
     if image.dtype != np.uint8:
-        raise ValueError(f"The image has dtype {image.dtype}; scale it to 0..255 and pass uint8.")
+        raise ValueError(f"The image has dtype {image.dtype}; pass uint8, scaled to 0..255.")
     if image.size == 0:
-        raise ValueError(f"The image has shape {image.shape}, without a pixel; pass at least one.")
+        raise ValueError(f"The image has shape {image.shape}, which is empty; pass some pixels.")
     return image
 
 
@@ -45,7 +45,7 @@ def check_points(points_xy: Any, point_labels: Any, ndim: int) -> tuple[FloatArr
     Raises
     ------
     ValueError
-        If a shape or value is wrong, or one of the two is missing.
+        If a shape or value is wrong, or an argument is missing.
     """
     shape = "(N, 2)" if ndim == 2 else "(B, N, 2)"
     if points_xy is None or point_labels is None:
@@ -92,7 +92,7 @@ def _as_floats(value: Any, name: str) -> FloatArray:
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:  # the last for huge integers
-        raise ValueError(f"{name} is no array of numbers ({error}).") from error
+        raise ValueError(f"{name} is not an array of numbers ({error}).") from error
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} of shape {array.shape} contains NaN or infinity; remove those.")
+        raise ValueError(f"{name} of shape {array.shape} contains NaN or infinity; remove them.")
     return array

@@ -51,7 +51,7 @@ def test_export(tmp_path):
 
     again = _run("export-onnx", folder)
     assert again.exit_code == 1
-    assert "exists already" in again.output
+    assert "already exists" in again.output
 
 
 def test_export_of_a_checkpoint_that_is_not_there(tmp_path):

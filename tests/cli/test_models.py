@@ -139,7 +139,7 @@ def test_convert(tmp_path):
 
     again = _run("convert", tmp_path / "in.pt", target)
     assert again.exit_code == 1
-    assert "exists already" in again.output
+    assert "already exists" in again.output
     assert _run("convert", "--overwrite", tmp_path / "in.pt", target).exit_code == 0
 
 

@@ -205,7 +205,7 @@ def test_a_hostile_file_is_refused_and_the_session_goes_on(opened, tmp_path):
     panel.file_requested.emit(hostile)
     widget.wait_until_idle(TIMEOUT_S)
     assert not sign.exists()
-    assert "would have to run code" in messages[0]
+    assert "would run code" in messages[0]
     assert "napari-sam convert" in messages[0]
     assert widget.session.state.active_model.name == "mobile_sam"
     assert panel.combo.offer.name == "mobile_sam"

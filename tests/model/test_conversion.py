@@ -54,7 +54,7 @@ def test_nothing_is_overwritten_unasked(tiny, tmp_path):
     torch.save(tiny, tmp_path / "in.pt")
     target = tmp_path / "out.safetensors"
     target.write_text("mine")
-    with pytest.raises(CheckpointError, match="exists already"):
+    with pytest.raises(CheckpointError, match="already exists"):
         convert(tmp_path / "in.pt", target)
     assert target.read_text() == "mine"
     assert_same(convert(tmp_path / "in.pt", target, overwrite=True).path, tiny)

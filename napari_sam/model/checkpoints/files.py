@@ -1,4 +1,4 @@
-"""Reading the files of a checkpoint without running any code that they may contain."""
+"""Read the files of a checkpoint without running any code in them."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ FOLDER_FILES = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
-"""What Hugging Face calls the weights in a folder, or their index; the first there is, is read."""
+"""Hugging Face's names for the weights in a folder, or their index; the first one found is read."""
 DOWNLOAD_AGAIN = "Download the checkpoint again."
 _CALL = re.compile(r"reduce|instantiate|Can only|operand 14[679]\b")
-"""What torch says of calls, and of pickles newer than its own: NEWOBJ_EX, STACK_GLOBAL, FRAME."""
+"""Messages of torch about calls, and opcodes of newer pickles: NEWOBJ_EX, STACK_GLOBAL, FRAME."""
 
 
 class CheckpointError(ValueError):
-    """A checkpoint cannot be used; the message says why and what to do."""
+    """A checkpoint cannot be used; the message says why, and what to do."""
 
 
 def find_weights(path: Path) -> Path:
-    """Return the file to read: the path itself, or that of the weights in a folder.
+    """Return the file to read: the path itself, or the weights in a folder.
 
     Raises
     ------
@@ -47,33 +47,32 @@ def find_weights(path: Path) -> Path:
         return found
     if path.is_dir():
         raise CheckpointError(
-            f"There is no checkpoint file in the folder {path}: none of "
+            f"There is no checkpoint file in the folder {path}, that is, none of "
             f"{', '.join(FOLDER_FILES)}. Choose the file itself, or a folder saved by SamModel."
         )
     raise CheckpointError(f"There is no checkpoint file {path}. Check the path.")
 
 
 def read_content(path: Path, lazily: bool = False) -> object:
-    """Read whatever a file holds.
+    """Read the content of a file.
 
     Parameters
     ----------
     path : Path
-        A ``.safetensors`` file; the index of several files, ``.json``, as Hugging Face writes it;
-        or a PyTorch file of any other name.
+        A ``.safetensors`` file, an index of several files (``.json``) by Hugging Face, or a PyTorch
+        file of any other name.
     lazily : bool
-        Leave the tensors in the file until they are looked at, where the format allows it.
+        Read tensors only when they are accessed, where the format allows it.
 
     Returns
     -------
     object
-        A state dict, if the file is what it should be; of an index, the tensors of all its files.
+        A state dict, if the file is valid; for an index, the tensors of all its files.
 
     Raises
     ------
     CheckpointError
-        If a file is missing, unreadable, truncated, wants to run code, or does not hold what the
-        index says.
+        If a file is missing, unreadable, truncated, would run code, or does not match its index.
     """
     return _read_shards(path, lazily) if path.suffix == ".json" else _read_file(path, lazily)
 
@@ -91,20 +90,20 @@ def _read_shards(index: Path, lazily: bool) -> dict[str, Any]:
         shard = _shard(index, name)
         content = _read_file(shard, lazily)
         if not isinstance(content, Mapping):
-            raise CheckpointError(f"{shard} holds no state dict. {DOWNLOAD_AGAIN}")
+            raise CheckpointError(f"{shard} contains no state dict. {DOWNLOAD_AGAIN}")
         _check_shard(shard, content, [key for key, file in weight_map.items() if file == name])
         tensors |= content
     return tensors
 
 
 def _weight_map(index: Path) -> dict[str, str]:
-    """Read which tensor is in which file."""
+    """Read the index of the tensors and their files."""
     try:
         content = json.loads(index.read_bytes())
     except OSError as error:
         raise CheckpointError(f"{index} cannot be read ({error}).") from error
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{index} is no JSON file ({error}). {DOWNLOAD_AGAIN}") from error
+        raise CheckpointError(f"{index} is not valid JSON ({error}). {DOWNLOAD_AGAIN}") from error
     weight_map = content.get("weight_map") if isinstance(content, dict) else None
     if (
         not isinstance(weight_map, dict)
@@ -112,8 +111,8 @@ def _weight_map(index: Path) -> dict[str, str]:
         or not all(isinstance(name, str) for name in weight_map.values())
     ):
         raise CheckpointError(
-            f"{index} is no index of a checkpoint: it has no 'weight_map' from the names of "
-            "tensors to the names of files. Choose the file that holds the weights, or the folder."
+            f"{index} is not the index of a checkpoint: it has no 'weight_map' from the names of "
+            "tensors to the names of files. Choose the file with the weights, or the folder."
         )
     return weight_map
 
@@ -122,22 +121,22 @@ def _shard(index: Path, name: str) -> Path:
     # Windows' rules know both separators, and drives.
     if name in ("", "..") or PureWindowsPath(name).name != name:
         raise CheckpointError(
-            f"{index} points to {name!r}, which is not a file beside it. Do not use this "
-            "checkpoint unless you know where it comes from."
+            f"{index} points to {name!r}, outside its folder. Do not use this checkpoint unless "
+            "you trust its source."
         )
     shard = index.with_name(name)
     if not shard.is_file():
         raise CheckpointError(
-            f"{shard} is missing, one of the files that {index.name} names. Put it there, or "
-            "download the whole checkpoint again."
+            f"{shard}, which {index.name} lists, is missing. Add it, or download the whole "
+            "checkpoint again."
         )
     return shard
 
 
 def _check_shard(shard: Path, content: Mapping[str, Any], listed: list[str]) -> None:
-    known = set(listed)
+    expected = set(listed)
     missing = [key for key in listed if key not in content]
-    surplus = [key for key in content if key not in known]
+    surplus = [key for key in content if key not in expected]
     problems = [
         f"{len(keys)} {kind}: {name_some(keys)}"
         for kind, keys in (("missing", missing), ("not listed", surplus))
@@ -145,8 +144,8 @@ def _check_shard(shard: Path, content: Mapping[str, Any], listed: list[str]) -> 
     ]
     if problems:
         raise CheckpointError(
-            f"{shard} does not hold the tensors that the index lists ({'; '.join(problems)}). The "
-            "files do not belong together; download the whole checkpoint again."
+            f"{shard} does not match its index ({'; '.join(problems)}). Download the whole "
+            "checkpoint again."
         )
 
 
@@ -159,7 +158,7 @@ def _read_safetensors(path: Path) -> object:
         return load_file(path)
     except SafetensorError as error:
         raise CheckpointError(
-            f"{path} is no valid safetensors file, or is truncated or damaged. {DOWNLOAD_AGAIN}"
+            f"{path} is not a valid safetensors file, or is truncated or damaged. {DOWNLOAD_AGAIN}"
         ) from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error}).") from error
@@ -168,26 +167,26 @@ def _read_safetensors(path: Path) -> object:
 def _read_torch(path: Path, lazily: bool) -> object:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of what is refused below
-            mapped = lazily and is_zipfile(path)  # what torch wrote before 1.6 is none
+            warnings.simplefilter("ignore")  # torch warns about files that are refused below
+            mapped = lazily and is_zipfile(path)  # unlike files of torch before 1.6
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except PermissionError as error:
         raise CheckpointError(f"{path} cannot be read: permission denied.") from error
-    # Damaged files surface as almost any exception of the unpickler or the archive reader.
+    # Damaged files raise almost any exception of the unpickler or the archive reader.
     except Exception as error:
         if wanted := _code_wanted(error):
             raise CheckpointError(
-                f"{path} holds more than tensors and would have to run code ({wanted}) to be "
-                "read, which is refused. If you trust it, save the model's state dict alone where "
-                "it was made, then `napari-sam convert` it to safetensors."
+                f"{path} contains more than tensors, and reading it would run code ({wanted}), "
+                "which is refused. If you trust it, save only the model's state dict where the "
+                "file was made, then run `napari-sam convert` on it."
             ) from error
         raise CheckpointError(
-            f"{path} is no PyTorch checkpoint, or is truncated or damaged. {DOWNLOAD_AGAIN}"
+            f"{path} is not a PyTorch checkpoint, or is truncated or damaged. {DOWNLOAD_AGAIN}"
         ) from error
 
 
 def _code_wanted(error: Exception) -> str:
-    """Name what torch refused to run; nothing if the file is no checkpoint at all."""
+    """Return the code that torch refused to run; empty if the file is not a checkpoint at all."""
     if "TorchScript" in str(error):
         return "a TorchScript program"
     if not isinstance(error, pickle.UnpicklingError):

@@ -1,7 +1,6 @@
-"""The names that weights go by in other people's files, and in ours.
+"""The names of weights in checkpoints of other software, and the published names used here.
 
-Ours are those of the published checkpoints. Everything here maps names to names; no tensor is
-touched, so each direction undoes the other bit by bit.
+Names are mapped to names; tensors stay the same, so the two directions are exact inverses.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MICRO_SAM_PREFIX = "sam."
-"""What micro-sam's training puts before each name."""
+"""The prefix of all names in checkpoints of micro-sam's training."""
 
 POSITION_KEYS = (
     "shared_image_embedding.positional_embedding",
@@ -22,7 +21,7 @@ POSITION_KEYS = (
 """Where Hugging Face stores the positional encoding: at the first, at the second, or at both."""
 _POSITIONS, _SHARED_POSITIONS = POSITION_KEYS
 
-# Published name, Hugging Face name; each stands for itself and all that follows after a dot.
+# Published name and Hugging Face name; each also stands for names that continue after a dot.
 _HUGGING_FACE: tuple[tuple[str, str], ...] = (
     ("image_encoder.pos_embed", "vision_encoder.pos_embed"),
     ("image_encoder.patch_embed.proj", "vision_encoder.patch_embed.projection"),
@@ -49,7 +48,7 @@ _HUGGING_FACE: tuple[tuple[str, str], ...] = (
 _BLOCK = r"(image_encoder\.blocks\.\d+|mask_decoder\.transformer\.layers\.\d+)\."
 _OUR_NORM = re.compile(_BLOCK + r"norm(\d)\.")
 _THEIR_NORM = re.compile(_BLOCK + r"layer_norm(\d)\.")
-# The MLPs of the decoder: they name the first and the last layer, we number all.
+# The MLPs of the decoder: Hugging Face names the first and last layers, Meta numbers all.
 _MLP = r"(mask_decoder\.(?:iou_prediction_head|output_hypernetworks_mlps\.\d+))\."
 _NUMBERED = re.compile(_MLP + r"layers\.(\d+)\.")
 _FIRST = re.compile(_MLP + r"proj_in\.")
@@ -57,17 +56,17 @@ _LAST = re.compile(_MLP + r"proj_out\.")
 
 
 def is_hugging_face(names: Iterable[str]) -> bool:
-    """Tell whether these are names of transformers' ``SamModel``."""
+    """Whether these are names of transformers' ``SamModel``."""
     return any(name.startswith("vision_encoder.") for name in names)
 
 
 def is_micro_sam(names: Iterable[str]) -> bool:
-    """Tell whether these are names as micro-sam's training writes them."""
+    """Whether these are names of micro-sam's training."""
     return any(name.startswith(f"{MICRO_SAM_PREFIX}image_encoder.") for name in names)
 
 
 def to_published(state: Mapping[str, T]) -> dict[str, T]:
-    """Return the entries under their published names, whichever layout they come in.
+    """Return the entries under their published names, from any known layout.
 
     Examples
     --------
@@ -86,15 +85,15 @@ def to_published(state: Mapping[str, T]) -> dict[str, T]:
 
 
 def from_micro_sam(state: Mapping[str, T]) -> dict[str, T]:
-    """Take micro-sam's prefix off."""
+    """Remove micro-sam's prefix."""
     return {name.removeprefix(MICRO_SAM_PREFIX): value for name, value in state.items()}
 
 
 def from_hugging_face(state: Mapping[str, T]) -> dict[str, T]:
-    """Rename the entries of a ``SamModel``; names it does not have are left as they are.
+    """Rename the entries of a ``SamModel``; unknown names stay.
 
-    The positional encoding is stored once or twice, depending on the version that saved it; the
-    second copy goes unless it is the only one.
+    Depending on the version, the positional encoding is stored once or twice; a second copy is
+    dropped.
     """
     entries = dict(state)
     if _SHARED_POSITIONS in entries:
@@ -109,13 +108,13 @@ def from_hugging_face(state: Mapping[str, T]) -> dict[str, T]:
 
 
 def to_hugging_face(state: Mapping[str, T]) -> dict[str, T]:
-    """Rename published entries of a ViT-B, ViT-L or ViT-H as a ``SamModel`` has them."""
+    """Rename the published entries of a ViT-B, ViT-L or ViT-H to those of a ``SamModel``."""
     depths = _mlp_depths(state)
     return {_hugging_face_name(name, depths): value for name, value in state.items()}
 
 
 def _mlp_depths(names: Iterable[str]) -> dict[str, int]:
-    """Return the highest number of a layer, for each MLP of the decoder."""
+    """Return the index of the last layer of each MLP of the decoder."""
     depths: dict[str, int] = {}
     for name in names:
         if found := _NUMBERED.match(name):
@@ -124,7 +123,7 @@ def _mlp_depths(names: Iterable[str]) -> dict[str, int]:
 
 
 def _published_name(name: str) -> str:
-    """Rename all but the last layers of MLPs, for which all names have to be known."""
+    """Rename everything except the last layers of MLPs, which depend on all names."""
     name = _exchange(name, ((theirs, ours) for ours, theirs in _HUGGING_FACE))
     name = _THEIR_NORM.sub(r"\1.norm\2.", name)
     name = _NUMBERED.sub(lambda found: f"{found[1]}.layers.{int(found[2]) + 1}.", name)
@@ -146,7 +145,7 @@ def _hugging_face_name(name: str, depths: Mapping[str, int]) -> str:
 
 
 def _exchange(name: str, pairs: Iterable[tuple[str, str]]) -> str:
-    """Replace the beginning of a dotted name by the first pair that fits."""
+    """Replace the beginning of a dotted name by the first matching pair."""
     for old, new in pairs:
         if name == old or name.startswith(f"{old}."):
             return new + name[len(old) :]

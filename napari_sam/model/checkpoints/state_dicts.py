@@ -1,4 +1,4 @@
-"""What a checkpoint holds, and loading it strictly."""
+"""The content of a checkpoint, and loading it strictly."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from napari_sam.model.checkpoints.layouts import POSITION_KEYS, to_published
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What a file holds.
+    """The content of a checkpoint.
 
     Attributes
     ----------
     state_dict : dict of str to Tensor
         The model's weights under their published names, on the CPU.
     decoder_state : dict of str to Tensor
-        Weights of micro-sam's instance decoder, kept aside; usually empty.
+        The weights of micro-sam's instance decoder; usually empty.
     """
 
     state_dict: dict[str, Tensor]
@@ -35,28 +35,28 @@ class Checkpoint:
 
 
 def read_checkpoint(path: str | Path, *, lazily: bool = False) -> Checkpoint:
-    """Read the tensors of a checkpoint without running any code it may contain.
+    """Read the tensors of a checkpoint without running any code in it.
 
     Parameters
     ----------
     path : str or Path
-        A ``.safetensors`` file, a PyTorch file of any other name, or a folder saved by Hugging
-        Face's ``SamModel``, whose weights may be in several files with an index; the index itself
-        will do too. The names may be those of Meta, Hugging Face, or micro-sam.
+        A ``.safetensors`` file, a PyTorch file of any other name, a folder saved by Hugging Face's
+        ``SamModel``, with its weights in one file or several, or the index of several files. The
+        names may be those of Meta, Hugging Face, or micro-sam.
     lazily : bool
-        Leave the tensors in the file until they are looked at, where the format allows it: for
-        names and shapes this is fast and takes no memory, but damage inside a tensor goes unseen.
+        Read tensors only when they are accessed, where the format allows it: for names and shapes
+        this is fast and takes no memory, but damage inside a tensor goes unnoticed.
 
     Returns
     -------
     Checkpoint
-        Under published names, whatever the layout.
+        With published names, from any layout.
 
     Raises
     ------
     CheckpointError
-        If a file is missing, unreadable, truncated, no state dict, or wants to run code, or if
-        the files and their index disagree.
+        If a file is missing, unreadable, truncated, not a state dict, would run code, or does not
+        match its index.
     """
     path = find_weights(Path(path))
     content = read_content(path, lazily)
@@ -70,26 +70,26 @@ def read_checkpoint(path: str | Path, *, lazily: bool = False) -> Checkpoint:
 
 
 def _check_positions(state_dict: Mapping[str, Tensor], path: Path) -> None:
-    """Refuse two different positional encodings where Hugging Face stores one of them twice."""
+    """Reject two different positional encodings; Hugging Face stores the same one twice."""
     first, second = (state_dict.get(key) for key in POSITION_KEYS)
     if first is not None and second is not None and not torch.equal(first, second):
         raise CheckpointError(
-            f"{path} holds two different positional encodings, {' and '.join(POSITION_KEYS)}, of "
-            "which SAM has one. Choose a checkpoint of SAM itself."
+            f"{path} contains two different positional encodings, {' and '.join(POSITION_KEYS)}; "
+            "SAM has only one. Choose a checkpoint of SAM itself."
         )
 
 
 def _checked_tensors(state_dict: object, path: Path) -> dict[str, Tensor]:
     if not isinstance(state_dict, Mapping) or not state_dict:
         raise CheckpointError(
-            f"{path} holds no state dict but {_describe(state_dict)}. "
+            f"{path} contains {_describe(state_dict)} instead of a state dict. "
             "Choose a file that maps names to tensors, as the published checkpoints do."
         )
     for key, value in state_dict.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise CheckpointError(
-                f"{path} is no state dict: entry {key!r} is {_describe(value)}, not a tensor. "
-                "If it is a training checkpoint, save the model's state dict alone."
+                f"{path} is not a state dict: entry {key!r} is {_describe(value)}, not a tensor. "
+                "If it is a training checkpoint, save only the model's state dict."
             )
     return dict(state_dict)
 
@@ -113,7 +113,7 @@ def load_strictly(
     Raises
     ------
     CheckpointError
-        If keys are missing, surplus, or of another shape.
+        If keys are missing, unexpected, or of another shape.
     """
     check_keys(model, state_dict, source, ignored_prefixes)
     given = {k: v for k, v in state_dict.items() if not k.startswith(ignored_prefixes)}
@@ -131,23 +131,23 @@ def check_keys(
     Parameters
     ----------
     model : nn.Module
-        Only its names and shapes count; it may be on the meta device.
+        Only its names and shapes are used; it may be on the meta device.
     state_dict : mapping of str to Tensor
         Published key names.
     source : str or Path
         Named in messages.
     ignored_prefixes : tuple of str
-        Surplus keys that begin so are left aside.
+        Ignore unexpected keys with these prefixes.
 
     Raises
     ------
     CheckpointError
-        If keys are missing, surplus, or of another shape.
+        If keys are missing, unexpected, or of another shape.
     """
     given = {k: v for k, v in state_dict.items() if not k.startswith(ignored_prefixes)}
     expected = model.state_dict()
     missing = [key for key in expected if key not in given]
-    surplus = [key for key in given if key not in expected]
+    unexpected = [key for key in given if key not in expected]
     misshapen = [
         f"{key} {tuple(given[key].shape)} instead of {tuple(tensor.shape)}"
         for key, tensor in expected.items()
@@ -157,19 +157,19 @@ def check_keys(
         f"{len(keys)} {kind}: {name_some(keys)}"
         for kind, keys in (
             ("missing keys", missing),
-            ("surplus keys", surplus),
+            ("unexpected keys", unexpected),
             ("keys of another shape", misshapen),
         )
         if keys
     ]
     if problems:
         raise CheckpointError(
-            f"{source} does not belong to this model variant ({'; '.join(problems)}). "
-            "It may be a modified model, such as HQ-SAM or one with adapters, which does not work "
-            "here; choose a checkpoint of SAM itself."
+            f"{source} does not match this model variant ({'; '.join(problems)}). "
+            "It may be a modified model, such as HQ-SAM or a model with adapters, which is not "
+            "supported; choose a checkpoint of SAM itself."
         )
 
 
 def _fits(given: Tensor, expected: Tensor) -> bool:
-    # Published files hold batch-norm counters with one element more dimension than torch's.
+    # Published files have batch-norm counters of shape (1,), those of torch are ().
     return given.shape == expected.shape or (expected.ndim == 0 and given.shape == (1,))

@@ -1,4 +1,4 @@
-"""The variants of SAM: one table, and how to tell from its weights which one a model is."""
+"""The variants of SAM, and how to detect them from weights."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from napari_sam.model.sam.tiny_vit import TinyViTConfig
 from napari_sam.model.sam.vit import ViTConfig
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
-STEM_STRIDE = 4  # of the two convolutions that TinyViT begins with
+STEM_STRIDE = 4  # of the first two convolutions of TinyViT
 
 
 @dataclass(frozen=True)
 class SamConfig:
-    """Everything that distinguishes one variant from another.
+    """The shape of a variant.
 
     Attributes
     ----------
     image_encoder : TinyViTConfig or ViTConfig
-        Shape of the image encoder; its type tells the architecture.
+        Shape of the image encoder; its type is the architecture.
     embedded_checkpoint : Path or None
-        The file that ships inside the package.
+        The file inside the package.
     ignored_prefixes : tuple of str
-        Keys that published checkpoints carry and SAM never uses.
+        Prefixes of keys in published checkpoints that SAM does not use.
     image_size : int
         Side of the square input, in pixels.
     embed_dim, mask_channels : int
@@ -78,7 +78,7 @@ VARIANTS: dict[str, SamConfig] = {
 
 
 def detect_variant(state_dict: Mapping[str, Tensor], source: str | Path) -> tuple[str, SamConfig]:
-    """Tell the variant of a model from the shapes of its weights.
+    """Detect the variant of a model from the shapes of its weights.
 
     Parameters
     ----------
@@ -90,12 +90,12 @@ def detect_variant(state_dict: Mapping[str, Tensor], source: str | Path) -> tupl
     Returns
     -------
     tuple of str and SamConfig
-        A key of `VARIANTS`, and its row, brought to the input size that the weights are for.
+        A key of `VARIANTS`, and its value for the input size of the weights.
 
     Raises
     ------
     CheckpointError
-        If it is none of them.
+        If the weights are of no known variant.
     """
     if any(key.startswith("image_encoder.layers.") for key in state_dict):
         return "vit_t", VARIANTS["vit_t"]
@@ -103,22 +103,22 @@ def detect_variant(state_dict: Mapping[str, Tensor], source: str | Path) -> tupl
     if patches is None or patches.ndim != 4:
         shown = ", ".join(list(state_dict)[:3])
         raise CheckpointError(
-            f"{source} holds no Segment Anything model: it has no image encoder that we know "
-            f"(its first keys are {shown}). Choose a checkpoint of SAM, MobileSAM, MedSAM or "
-            "micro-sam; decoders and SAM 2 do not work here."
+            f"{source} is not a Segment Anything model: it has no known image encoder (its first "
+            f"keys are {shown}). Choose a checkpoint of SAM, MobileSAM, MedSAM or micro-sam; "
+            "separate decoders and SAM 2 are not supported."
         )
     for name, config in VARIANTS.items():
         encoder = config.image_encoder
         if isinstance(encoder, ViTConfig) and encoder.dim == patches.shape[0]:
             return name, replace(config, image_size=_image_size(state_dict, config))
     raise CheckpointError(
-        f"{source} has an image encoder of {patches.shape[0]} channels; the variants known are "
-        f"{', '.join(VARIANTS)}. Choose a checkpoint of one of those."
+        f"{source} has an image encoder of {patches.shape[0]} channels, unlike the supported "
+        f"variants {', '.join(VARIANTS)}. Choose a checkpoint of one of them."
     )
 
 
 def _image_size(state_dict: Mapping[str, Tensor], config: SamConfig) -> int:
     positions = state_dict.get("image_encoder.pos_embed")
     if positions is None or positions.ndim != 4:
-        return config.image_size  # loading will name what is missing
+        return config.image_size  # loading names the missing key
     return positions.shape[1] * config.patch_px

@@ -113,7 +113,7 @@ def export_onnx(
         raise OnnxExportError(f"{folder} is a file; choose a folder.")
     for path in (files.encoder, files.decoder):
         if path.exists() and not overwrite:
-            raise OnnxExportError(f"{path} exists already; choose another folder, or overwrite it.")
+            raise OnnxExportError(f"{path} already exists; choose another folder, or overwrite it.")
     entries = _metadata(model) | dict(metadata or {})
     try:
         with _unfinished(folder) as partial:

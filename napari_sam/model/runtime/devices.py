@@ -1,4 +1,4 @@
-"""What a model can run on here, and in which precision."""
+"""The devices and precisions that a model can run on here."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def available_devices() -> tuple[str, ...]:
 
 
 def fastest_precision(device: str) -> str:
-    """Return the precision in which a device is fastest by its own means.
+    """Return the precision that a device supports natively and computes fastest in.
 
-    A processor without instructions for bfloat16 emulates them, which was measured to take fifty
-    times as long as float32.
+    A processor without bfloat16 instructions emulates them, which took fifty times as long as
+    float32.
 
     Parameters
     ----------
@@ -52,21 +52,21 @@ def fastest_precision(device: str) -> str:
 
 
 def _cpu_has_bfloat16() -> bool:
-    # Undocumented and not in all versions of torch, but there is no other way to ask.
+    # Undocumented and missing in some versions of torch, but there is no other way.
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, lambda: False)() for name in names)
 
 
 def resolve(device: str, exact: bool | None) -> tuple[str, str]:
-    """Turn wishes into a device and a precision.
+    """Choose a device and a precision.
 
     Parameters
     ----------
     device : str
-        A torch device, or "auto" for the fastest there is.
+        A torch device, or "auto" for the fastest available one.
     exact : bool or None
-        Whether to compute in float32; None leaves it to the device: a processor computes
-        exactly, an accelerator in its fastest precision.
+        Whether to compute in float32. None: on a processor, but an accelerator uses its fastest
+        precision.
 
     Returns
     -------
@@ -81,9 +81,9 @@ def resolve(device: str, exact: bool | None) -> tuple[str, str]:
 
 
 def release_memory() -> None:
-    """Give memory that is kept for later back, to the system and to the accelerator's other users.
+    """Return unused memory to the system and to other users of the accelerator.
 
-    Without it the C library of Linux keeps most of what a freed model has held.
+    The C library of Linux would keep most of the memory of a freed model.
     """
     releases: dict[str, Callable[[], object]] = {
         "cuda": torch.cuda.empty_cache,

@@ -1,4 +1,4 @@
-"""Many computations side by side on a processor, each on a core of its own."""
+"""Run many computations in parallel on a processor, each on one core."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ R = TypeVar("R")
 
 
 def map_on_cores(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Call a function for each item, as many at a time as torch uses threads.
+    """Call a function for each item, on as many threads as torch uses.
 
-    Steps that are too small for several cores, of which a decode has two hundred, then leave no
-    core idle. The function should spend its time inside torch, with the interpreter lock
-    released.
+    This keeps all cores busy although the two hundred steps of a decode are each too small for
+    several cores. The function should spend its time inside torch, without the interpreter lock.
 
     Parameters
     ----------
@@ -49,26 +48,26 @@ def map_on_cores(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
 
 @cache
 def _pool(workers: int) -> ThreadPoolExecutor:
-    everyone_is_here = threading.Barrier(workers + 1)
+    all_started = threading.Barrier(workers + 1)
 
     def begin() -> None:
-        torch.get_num_threads()  # which would else set it, when the first computation asks
+        torch.get_num_threads()  # or else the first computation would set it
         torch.set_num_threads(1)
         _keep_matrix_products_on_one_core()
-        everyone_is_here.wait()
+        all_started.wait()
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="napari-sam-core", initializer=begin)
     for _ in range(workers):
         pool.submit(lambda: None)
-    everyone_is_here.wait()
-    # The number is each thread's own, except for threads that are yet to come, and for matrix
-    # products: there the last word counts.
+    all_started.wait()
+    # The setting is per thread, except for future threads and for matrix products, where the last
+    # call counts.
     torch.set_num_threads(workers)
     return pool
 
 
 def _keep_matrix_products_on_one_core() -> None:
-    """Tell Intel's library, where torch has it, what it would not hear from torch alone."""
+    """Limit Intel's library, where torch uses it; it ignores the limit set through torch."""
     folder = Path(torch.__file__).parent / "lib"
     for library in folder.glob("*torch_cpu.*"):
         with suppress(OSError, AttributeError):

@@ -1,4 +1,4 @@
-"""Keeping one thread's work on a GPU from waiting for another's."""
+"""Keep the work of one thread on a GPU from waiting for another's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 class Streams:
     """One CUDA stream per thread, so that a decode does not queue behind an encode.
 
-    On other devices it does nothing.
+    No effect on other devices.
 
     Parameters
     ----------
@@ -30,9 +30,9 @@ class Streams:
 
     @contextmanager
     def own(self) -> Iterator[None]:
-        """Work on this thread's stream inside the block, and have it finished at its end.
+        """Use this thread's stream inside the block, and synchronise at its end.
 
-        What was computed may then be used by any thread: nothing is left to wait for.
+        Afterwards any thread may use the results.
         """
         if not self._has_streams:
             yield
@@ -44,7 +44,7 @@ class Streams:
         self._own.stream.synchronize()
 
     def send(self, array: npt.NDArray[Any]) -> Tensor:
-        """Bring an array to the device; the processor need not wait until it is there."""
+        """Copy an array to the device, without blocking the processor."""
         tensor = torch.from_numpy(array)
         if self._has_streams:
             return tensor.pin_memory().to(self._device, non_blocking=True)

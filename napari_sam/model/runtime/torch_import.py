@@ -1,6 +1,6 @@
-"""Importing torch so that neither the import nor its threads disturb a window.
+"""Import torch so that neither the import nor its threads disturb a window.
 
-Runs when it is imported, which has to be before anything else imports torch.
+Takes effect on import, which must happen before any other import of torch.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from pathlib import Path
 
 
 def _wait_passively() -> None:
-    """Have torch's worker threads sleep rather than spin while they wait for each other.
+    """Let torch's worker threads sleep rather than spin while they wait for each other.
 
-    OpenMP's threads spin by default. As soon as anything else wants a processor core - napari
-    repainting, another program - a spinning thread keeps the core from the very thread it waits
-    for: on two busy cores an encode then took ten times as long. OpenMP reads this when it is
-    loaded; a choice that is made already is respected.
+    OpenMP's threads spin by default. As soon as napari repaints or another program needs a core,
+    a spinning thread blocks the core for the thread that it waits for: on two busy cores an encode
+    took ten times as long. OpenMP reads these variables when it is loaded; values that the user
+    has set are kept.
 
-    A spin of some microseconds first, which GNU's library can be told, costs nothing even then:
-    where the cores are free, a decode of two hundred short steps takes a fifth less time.
+    GNU's library can spin for a few microseconds first. That costs nothing on busy cores, and on
+    free ones it makes a decode of two hundred short steps faster by a fifth.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "6000")
 
 
 def _use_huge_pages() -> None:
-    """Have torch ask Linux for large pages of memory, for what it allocates in megabytes.
+    """Let torch use large pages of memory on Linux for large allocations.
 
-    The activations of an encoder come and go; in small pages, tens of thousands of them are
-    handed out and taken back for each image, which costs some five percent of its time.
+    The activations of an encoder are short-lived; with small pages, tens of thousands of them are
+    allocated and freed per image, which costs about five percent of its time.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
@@ -39,10 +39,10 @@ def _use_huge_pages() -> None:
 def _load_libraries() -> None:
     """Load torch's largest libraries with the interpreter lock released.
 
-    Python holds the lock while it loads an extension module's libraries; for torch's half a
-    gigabyte that stops every other thread for a quarter of a second. A call through ctypes
-    releases it, and what is loaded already costs the import nothing. Where this is not possible
-    (Windows, an unusual installation) torch is imported as ever.
+    Python holds the lock while it loads the libraries of an extension module; torch's half a
+    gigabyte stops all other threads for a quarter of a second. A call through ctypes releases the
+    lock, and libraries that are already loaded cost the import nothing. Where this is impossible
+    (Windows, an unusual installation), torch is imported as usual.
     """
     spec = importlib.util.find_spec("torch")
     if os.name != "posix" or spec is None or spec.origin is None:

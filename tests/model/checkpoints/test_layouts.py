@@ -103,14 +103,14 @@ def test_micro_sam_training_checkpoint_keeps_its_decoder_aside(tiny, tmp_path):
     assert_same(read_checkpoint(path).decoder_state, decoder)
 
 
-def test_surplus_and_missing_keys_are_named_in_any_layout(tiny, tmp_path):
+def test_unexpected_and_missing_keys_are_named_in_any_layout(tiny, tmp_path):
     theirs = to_hugging_face(tiny) | {"vision_encoder.adapter.weight": torch.zeros(1)}
     del theirs["mask_decoder.iou_token.weight"]
     save_file(theirs, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError) as caught:
         load_model(checkpoint=tmp_path)
     assert "1 missing keys: mask_decoder.iou_token.weight" in str(caught.value)
-    assert "1 surplus keys: vision_encoder.adapter.weight" in str(caught.value)
+    assert "1 unexpected keys: vision_encoder.adapter.weight" in str(caught.value)
 
 
 def test_input_size_is_what_the_weights_are_for(tiny, tmp_path):

@@ -108,11 +108,13 @@ def test_hostile_pickle_does_not_run(tmp_path, save):
 def test_no_state_dict(save):
     assert_refused(save([1, 2]), "list")
     assert_refused(save({}), "empty")
-    assert_refused(save({"model": {"weight": torch.zeros(1)}}), "'model'", "state dict alone")
-    assert_refused(save({1: torch.zeros(1)}), "no state dict")
+    assert_refused(
+        save({"model": {"weight": torch.zeros(1)}}), "'model'", "only the model's state dict"
+    )
+    assert_refused(save({1: torch.zeros(1)}), "not a state dict")
 
 
-def test_missing_surplus_and_misshapen_keys_are_all_named(state_dict, save):
+def test_missing_unexpected_and_misshapen_keys_are_all_named(state_dict, save):
     wrong = dict(state_dict)
     del wrong["mask_decoder.iou_token.weight"]
     wrong["mask_decoder.extra"] = torch.zeros(1)
@@ -120,7 +122,7 @@ def test_missing_surplus_and_misshapen_keys_are_all_named(state_dict, save):
     assert_refused(
         save(wrong),
         "1 missing keys: mask_decoder.iou_token.weight",
-        "1 surplus keys: mask_decoder.extra",
+        "1 unexpected keys: mask_decoder.extra",
         "image_encoder.neck.1.bias (255,) instead of (256,)",
         "variant",
     )
@@ -132,7 +134,7 @@ def test_long_lists_of_keys_are_cut(save):
 
 
 def test_other_models_are_refused(save):
-    assert_refused(save({"weight": torch.zeros(1)}), "no Segment Anything model", "weight")
+    assert_refused(save({"weight": torch.zeros(1)}), "not a Segment Anything model", "weight")
     patches = {"image_encoder.patch_embed.proj.weight": torch.zeros(40, 3, 16, 16)}
     assert_refused(save(patches), "40 channels", "vit_t, vit_b, vit_l, vit_h")
 
@@ -140,5 +142,5 @@ def test_other_models_are_refused(save):
 def test_variant_may_be_stated_but_not_wrongly():
     with pytest.raises(CheckpointError, match="is a vit_t, not a vit_b"):
         load_model("vit_b", EMBEDDED)
-    with pytest.raises(CheckpointError, match="No weights of the variant 'vit_b' ship"):
+    with pytest.raises(CheckpointError, match="no weights for the variant 'vit_b'"):
         load_model("vit_b")

@@ -240,7 +240,7 @@ def test_networks_compute_the_same_while_exporting(sam):
 def test_nothing_is_replaced_unasked(known_tiny, tmp_path):
     (tmp_path / "decoder.onnx").write_text("mine")
     with pytest.raises(
-        OnnxExportError, match=r"decoder.onnx exists already; choose another folder"
+        OnnxExportError, match=r"decoder.onnx already exists; choose another folder"
     ):
         export_onnx(known_tiny, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["decoder.onnx"]
