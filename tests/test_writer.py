@@ -57,7 +57,7 @@ def test_features_of_others_do_not_keep_napari_from_saving(tmp_path):
     layer = Labels(labels, name="a", features=pd.DataFrame(features))
     assert layer.save(str(tmp_path / "a.json"), plugin=PLUGIN)
     read = read_objects(tmp_path / "a.json", ImageInfo((9, 9), "a")).objects
-    assert [(one.class_name, one.score, one.reviewed, one.note) for one in read] == [
+    assert [(obj.class_name, obj.score, obj.reviewed, obj.note) for obj in read] == [
         ("1", 0.5, False, "7"),
         ("a b", None, True, "n"),
         (None, None, False, ""),

@@ -50,10 +50,10 @@ def opened(make_widget, said):
     return viewer, widget, layer
 
 
-@pytest.mark.parametrize("title", [one.title for one in FORMATS])
+@pytest.mark.parametrize("title", [entry.title for entry in FORMATS])
 def test_every_format_is_written_and_what_can_be_read_comes_back(opened, said, tmp_path, title):
     _, widget, layer = opened
-    (suffix, *_) = next(one.suffixes for one in FORMATS if one.title == title)
+    (suffix, *_) = next(entry.suffixes for entry in FORMATS if entry.title == title)
     path, files = tmp_path / f"objects{suffix}", widget.controllers.objects.files
     files.export_to(path, title, False)
     widget.wait_until_idle(TIMEOUT_S)
@@ -76,11 +76,11 @@ def test_every_format_is_written_and_what_can_be_read_comes_back(opened, said, t
     if suffix != ".npy":
         assert {record.class_name for record in records} == {"Münze"}
     if title.startswith("Semantic"):
-        assert [one.color for one in widget.session.classes.table.classes] == ["#102030"]
+        assert [entry.color for entry in widget.session.classes.table.classes] == ["#102030"]
     elif suffix not in (".npy", ".txt"):
         assert [record.reviewed for record in records] == [False, True]
         assert [record.note for record in records] == ["", "nochmal\nansehen 核"]
-        assert [one.color for one in widget.session.classes.table.classes] == ["#102030"]
+        assert [entry.color for entry in widget.session.classes.table.classes] == ["#102030"]
     widget.binding.objects.undo()
     assert not layer.data.any()
     widget.binding.objects.redo()
@@ -179,19 +179,23 @@ def test_dialogs_name_the_formats_and_give_files_their_suffix(opened, tmp_path, 
 
     def choose(_parent, _title, _folder, filters, _last):
         asked.extend(filters.split(";;"))
-        return str(tmp_path / "objects"), next(one for one in asked if "NPZ" in one)
+        return str(tmp_path / "objects"), next(
+            name_filter for name_filter in asked if "NPZ" in name_filter
+        )
 
     monkeypatch.setattr("napari_sam._qt.export_row.QFileDialog.getSaveFileName", choose)
     row._export.click()
     widget.wait_until_idle(TIMEOUT_S)
-    assert [one.partition(" (")[0] for one in asked] == [one.title for one in FORMATS]
+    assert [name_filter.partition(" (")[0] for name_filter in asked] == [
+        entry.title for entry in FORMATS
+    ]
     assert len(read_npz(tmp_path / "objects.npz").objects) == 2
 
 
 def test_dialogs_suggest_a_name_beside_the_image(make_widget, said, tmp_path, monkeypatch):
     folder, elsewhere = tmp_path / "images", tmp_path / "elsewhere"
-    for one in (folder, elsewhere):
-        one.mkdir()
+    for place in (folder, elsewhere):
+        place.mkdir()
     PillowImage.fromarray(data.coins()).save(folder / "coins.png")
     viewer, widget = make_widget()
     (image,) = viewer.open(folder / "coins.png", plugin="napari")
@@ -248,9 +252,9 @@ def test_objects_of_an_image_with_its_channels_last_go_to_files_and_back(
     widget.wait_until_idle(TIMEOUT_S)
     viewer.layers.selection = {layer}
     viewer.layers.save(str(saved), selected=True, plugin=PLUGIN)
-    for one in (path, saved):
-        (thing,) = read_objects(one, ImageInfo((303, 384), "mine")).objects
-        assert (thing.top, thing.left, thing.mask.shape) == (10, 20, (20, 30))
+    for file in (path, saved):
+        (obj,) = read_objects(file, ImageInfo((303, 384), "mine")).objects
+        assert (obj.top, obj.left, obj.mask.shape) == (10, 20, (20, 30))
     before = layer.data.copy()
     widget.session.objects.remove([3])
     files.import_from(path)
@@ -279,4 +283,4 @@ def test_naparis_own_dialogs_keep_what_is_known_of_objects(opened, tmp_path, nam
     assert {record.class_name for record in records.values()} == {"Münze"}
     assert (records[3].reviewed, records[3].note) == (False, "n")
     assert (records[7].reviewed, records[7].note) == (True, "nochmal\nansehen 核")
-    assert [one.color for one in widget.session.classes.table.classes] == ["#102030"]
+    assert [entry.color for entry in widget.session.classes.table.classes] == ["#102030"]

@@ -22,26 +22,31 @@ PIECES = draw("##..#", "##..#", ".....", "#.#.#")
 KNOT = draw("####.", "#..#.", "#.#.#", "####.", "..###")
 
 
-def same_object(one: ExportObject, other: ExportObject) -> bool:
-    one, other = one.cropped(), other.cropped()
-    return (one.top, one.left) == (other.top, other.left) and np.array_equal(one.mask, other.mask)
+def same_object(first: ExportObject, second: ExportObject) -> bool:
+    first, second = first.cropped(), second.cropped()
+    return (first.top, first.left) == (second.top, second.left) and np.array_equal(
+        first.mask, second.mask
+    )
 
 
 def assert_same(read: Annotations, written: Annotations, *, details: bool = True) -> None:
     """Objects are the same, in the same order; with details also their numbers and classes."""
     assert len(read.objects) == len(written.objects)
-    for one, other in zip(read.objects, written.objects, strict=True):
-        assert same_object(one, other)
-        assert one.slice_index == other.slice_index
+    for result, expected in zip(read.objects, written.objects, strict=True):
+        assert same_object(result, expected)
+        assert result.slice_index == expected.slice_index
         if details:
-            assert one.label_id == other.label_id
-            assert one.class_name == other.class_name
-            assert one.score == other.score
-            assert (one.reviewed, one.note) == (other.reviewed, other.note)
+            assert result.label_id == expected.label_id
+            assert result.class_name == expected.class_name
+            assert result.score == expected.score
+            assert (result.reviewed, result.note) == (
+                expected.reviewed,
+                expected.note,
+            )
     if details:
         named = {obj.class_name for obj in written.objects}
-        kept = [one for one in written.classes if one.name in named]
-        assert {one for one in read.classes if one.name in named} == set(kept)
+        kept = [entry for entry in written.classes if entry.name in named]
+        assert {entry for entry in read.classes if entry.name in named} == set(kept)
 
 
 def random_objects(count: int, shape: tuple[int, ...], seed: int) -> list[ExportObject]:

@@ -91,9 +91,9 @@ def test_names_of_categories_are_taken_as_they_are_meant(tmp_path):
     path.write_text(json.dumps(content))
     meant = ["cell", None, None, "mitotic cell", "cell"]
     (read,) = read_coco(path)
-    assert [one.class_name for one in read.objects] == meant
-    assert [one.name for one in read.classes] == ["cell", "mitotic cell"]
-    assert [one.class_name for one in read_prompts(path, read.image)] == meant
+    assert [obj.class_name for obj in read.objects] == meant
+    assert [entry.name for entry in read.classes] == ["cell", "mitotic cell"]
+    assert [obj.class_name for obj in read_prompts(path, read.image)] == meant
 
 
 def test_objects_may_have_no_class(tmp_path):
@@ -131,13 +131,13 @@ def test_files_of_others_are_read(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(content))
     (read,) = read_coco(tmp_path / "a.json")
     assert read.image == ImageInfo((4, 6), "a.png")
-    assert [(one.top, one.left, one.mask.shape) for one in read.objects] == [
+    assert [(obj.top, obj.left, obj.mask.shape) for obj in read.objects] == [
         (1, 1, (2, 2)),
         (1, 1, (2, 1)),
         (1, 1, (2, 1)),
     ]
-    assert [one.label_id for one in read.objects] == [1, 2, 3]
-    assert {one.class_name for one in read.objects} == {"cell"}
+    assert [obj.label_id for obj in read.objects] == [1, 2, 3]
+    assert {obj.class_name for obj in read.objects} == {"cell"}
 
 
 @pytest.mark.parametrize("source", ["flickr", {"name": "flickr"}, None, 3, {"shape": [1]}])
@@ -156,8 +156,8 @@ def test_members_of_others_are_not_taken_for_ours(tmp_path, source):
     (tmp_path / "a.json").write_text(json.dumps(content))
     (read,) = read_coco(tmp_path / "a.json")
     assert read.image == ImageInfo((4, 6), "a.png")
-    assert [one.class_name for one in read.objects] == ["cell", "cell"]
-    assert [one.name for one in read.classes] == ["cell"]
+    assert [obj.class_name for obj in read.objects] == ["cell", "cell"]
+    assert [entry.name for entry in read.classes] == ["cell"]
     assert read.n_without_mask == 2
 
 

@@ -75,7 +75,7 @@ def test_semantic_labels_number_the_classes_in_their_order(tmp_path, annotated):
     labels, legend = semantic_labels(annotated)
     assert labels[0, 0, 0] == 1
     assert (labels[1, 2, 2], labels[1, 4, 4], labels[1, 0, 0]) == (2, 3, 0)
-    assert [one.name for one in legend] == [NAMES[0], NAMES[4], "without class"]
+    assert [entry.name for entry in legend] == [NAMES[0], NAMES[4], "without class"]
 
     tiff, named = find_format("semantic-ome-tiff").write(tmp_path / "a.ome.tif", annotated)
     np.testing.assert_array_equal(read_label_tiff(tiff)[0], labels)
@@ -111,15 +111,15 @@ def test_pieces_of_a_semantic_image_become_objects_with_the_classes_of_its_legen
     key = "semantic-png" if name == "a.png" else "semantic-ome-tiff"
     find_format(key).write(tmp_path / name, Annotations(image, objects, classes))
     read = read_objects(tmp_path / name, image)
-    assert [one.class_name for one in read.objects] == ["cell", "cell", None]
-    assert [(one.top, one.left) for one in read.objects] == [(0, 0), (0, 5), (3, 2)]
+    assert [obj.class_name for obj in read.objects] == ["cell", "cell", None]
+    assert [(obj.top, obj.left) for obj in read.objects] == [(0, 0), (0, 5), (3, 2)]
     assert list(read.classes) == classes
     legend = tmp_path / "a_classes.csv"
     legend.write_text("value,class,color\n0,background,#000000\n1,cell,blue\n")
     with pytest.raises(ExportError, match=r"Line 3: .*: a_classes\.csv"):
         read_objects(tmp_path / name, image)
     legend.write_text("another,table\n")
-    assert [one.label_id for one in read_objects(tmp_path / name, image).objects] == [1, 3]
+    assert [obj.label_id for obj in read_objects(tmp_path / name, image).objects] == [1, 3]
 
 
 @pytest.mark.parametrize("leading", [(), (3,), (2, 3), (2, 2, 3)])
@@ -130,8 +130,8 @@ def test_semantic_labels_of_any_number_of_axes_are_read(tmp_path, leading):
     image, path = ImageInfo(labels.shape), tmp_path / "a.ome.tif"
     find_format("semantic-ome-tiff").write(path, Annotations(image, objects))
     read = read_objects(path, image)
-    assert {one.label_id for one in read.objects} == {1, 2, 3}  # each goes on along all axes
-    assert [one.class_name for one in read.objects[:3]] == ["a", "a", "b"]
+    assert {obj.label_id for obj in read.objects} == {1, 2, 3}  # each goes on along all axes
+    assert [obj.class_name for obj in read.objects[:3]] == ["a", "a", "b"]
     again = labels_from_objects(read)
     np.testing.assert_array_equal(np.isin(again, (1, 2)), labels == 1)
     np.testing.assert_array_equal(again == 3, labels == 2)
@@ -151,15 +151,15 @@ def test_labels_beside_a_semantic_image_have_nothing_of_its_legend(tmp_path, key
         tmp_path / f"a{find_format(beside).suffixes[0]}", Annotations(image, objects, classes)
     )
     path = tmp_path / f"a{find_format(key).suffixes[0]}"
-    plain = Annotations(image, [replace(one, class_name=None) for one in objects])
+    plain = Annotations(image, [replace(obj, class_name=None) for obj in objects])
     find_format(key).write(path, plain)
     assert_same(read_objects(path, image), plain)
 
 
 def test_a_semantic_png_without_a_mark_is_known_by_the_colours_of_its_legend(tmp_path):
     image = ImageInfo((6, 9))
-    things = [ExportObject(at, SQUARE, 0, 5 * at - 5, (), "cell") for at in (1, 2)]
-    written = Annotations(image, things, [ObjectClass.from_rgb("cell", (1, 2, 3))])
+    objects = [ExportObject(at, SQUARE, 0, 5 * at - 5, (), "cell") for at in (1, 2)]
+    written = Annotations(image, objects, [ObjectClass.from_rgb("cell", (1, 2, 3))])
     find_format("semantic-png").write(tmp_path / "a.png", written)
     with Image.open(tmp_path / "a.png") as with_mark:
         pixels, palette = np.asarray(with_mark), with_mark.getpalette()
@@ -168,7 +168,7 @@ def test_a_semantic_png_without_a_mark_is_known_by_the_colours_of_its_legend(tmp
         without_mark.putpalette(colors)
         without_mark.save(tmp_path / "a.png")
         read = read_objects(tmp_path / "a.png", image)
-        assert [one.class_name for one in read.objects] == expected
+        assert [obj.class_name for obj in read.objects] == expected
 
 
 def test_a_damaged_file_is_told_as_such(tmp_path):

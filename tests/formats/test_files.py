@@ -53,8 +53,8 @@ def test_long_names_are_written(tmp_path):
 def test_halves_of_characters_keep_no_format_from_being_written(tmp_path):
     obj = ExportObject(1, np.ones((2, 2), bool), 1, 1, (), "cell", note="a\ud83db")
     annotations = Annotations(ImageInfo((9, 9), "a"), [obj])
-    for number, one in enumerate(FORMATS):
-        (first, *_) = one.write(tmp_path / f"{number}{one.suffixes[0]}", annotations)
+    for number, entry in enumerate(FORMATS):
+        (first, *_) = entry.write(tmp_path / f"{number}{entry.suffixes[0]}", annotations)
         if first.name.endswith(READ_SUFFIXES):
             assert len(read_objects(first, annotations.image).objects) == 1
 
@@ -79,7 +79,7 @@ def test_no_format_replaces_a_file_that_it_cannot_write(tmp_path, annotations, n
     writer = getattr(export, name)
     wanted = list(inspect.signature(writer).parameters)[1:]
     arguments = [
-        known.get(one, annotations) for one in wanted if one in (*known, "annotations", "images")
+        known.get(name, annotations) for name in wanted if name in (*known, "annotations", "images")
     ]
     with pytest.raises(ExportError, match="No space left"):
         writer(target, *arguments)
@@ -88,7 +88,7 @@ def test_no_format_replaces_a_file_that_it_cannot_write(tmp_path, annotations, n
 
 
 @pytest.mark.parametrize(
-    "unit", [*UNIT_SYMBOLS, *(one for two in UNIT_SYMBOLS.values() for one in two)]
+    "unit", [*UNIT_SYMBOLS, *(symbol for symbols in UNIT_SYMBOLS.values() for symbol in symbols)]
 )
 def test_units_are_known_by_name_and_by_symbol(unit):
     name = unit_name(unit)

@@ -111,19 +111,19 @@ def test_files_of_others_are_read(tmp_path):
         {**feature(), "properties": None},
     ]
     read = read_geojson(write(tmp_path, features), ImageInfo((5, 6)))
-    areas = {one.label_id: one.area_px for one in read.objects}
-    assert areas == {9 + 1: 3, 9 + 2: 6, 9: 4, 9 + 5: 4}  # above the one that is given
+    areas = {obj.label_id: obj.area_px for obj in read.objects}
+    assert areas == {9 + 1: 3, 9 + 2: 6, 9: 4, 9 + 5: 4}  # above the obj that is given
     assert read.objects[0].class_name == "cell"
     assert read.objects[2].score == 0.5
     alone = read_geojson(write(tmp_path, features[2]), ImageInfo((5, 6)))
-    assert [one.label_id for one in alone.objects] == [9]
+    assert [obj.label_id for obj in alone.objects] == [9]
 
 
 @pytest.mark.parametrize("plane", [{"c": -1, "z": 0, "t": 1}, {"t": 1}, None])
 def test_planes_of_qupath_may_be_on_all_channels(tmp_path, plane):
     geometry = {"type": "Polygon", "coordinates": [SQUARE], "plane": plane}
     read = read_geojson(write(tmp_path, [feature(geometry)]), ImageInfo((2, 3, 1, 5, 6)))
-    assert [one.slice_index for one in read.objects] == [(1 if plane else 0, 0, 0)]
+    assert [obj.slice_index for obj in read.objects] == [(1 if plane else 0, 0, 0)]
 
 
 def test_what_is_no_area_is_refused(tmp_path):

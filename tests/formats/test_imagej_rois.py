@@ -80,9 +80,9 @@ def test_rois_of_others_are_read(tmp_path):
     assert triangle.options & ROI_OPTIONS.SUB_PIXEL_RESOLUTION
     roiwrite(tmp_path / "a.zip", [rectangle, outside, oval, triangle], name=["1", "2", "3", "4"])
     read = read_imagej_rois(tmp_path / "a.zip", ImageInfo((30, 30)))
-    assert [one.label_id for one in read.objects] == [1, 3, 4]
-    one, ellipse, three = read.objects
-    assert (one.top, one.left, one.mask.shape, one.area_px) == (1, 2, (2, 4), 8)
+    assert [obj.label_id for obj in read.objects] == [1, 3, 4]
+    square, ellipse, three = read.objects
+    assert (square.top, square.left, square.mask.shape, square.area_px) == (1, 2, (2, 4), 8)
     rows, columns = np.mgrid[:20, :10]
     inside = ((columns - 4.5) / 5) ** 2 + ((rows - 9.5) / 10) ** 2 < 1
     np.testing.assert_array_equal(ellipse.mask, inside)

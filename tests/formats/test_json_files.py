@@ -51,7 +51,7 @@ def test_coco_is_known_by_keys_that_are_far_from_both_ends(tmp_path, mark):
     path = write(tmp_path, coco(), mark=mark)
     (obj,) = read_objects(path, IMAGE).objects
     assert (obj.class_name, obj.area_px) == ("cell", 4)
-    ((opened,),) = [one.objects for one in json_reader(path)()]
+    ((opened,),) = [obj.objects for obj in json_reader(path)()]
     assert opened.area_px == 4
 
 
@@ -78,7 +78,7 @@ def test_geojson_of_ours_is_known_also_if_its_image_stands_last(tmp_path):
     content["features"][0]["properties"]["name"] = FAR
     content["image"] = content.pop("image")
     path = write(tmp_path, content)
-    ((opened,),) = [one.objects for one in json_reader(path)()]
+    ((opened,),) = [obj.objects for obj in json_reader(path)()]
     assert opened.top == 4
 
 

@@ -48,7 +48,7 @@ def test_new_objects_do_not_get_the_number_of_another(tmp_path, key):
     path = write(tmp_path, key, Annotations(image, objects))
     rearranged(path, [2, 3, 4, 0], without_id=[3])  # which comes in the place of number 4
     read = read_objects(path, image)
-    assert [one.label_id for one in read.objects[:3]] == [3, 4, 5]
+    assert [obj.label_id for obj in read.objects[:3]] == [3, 4, 5]
     assert read.objects[3].label_id > 5
     assert same_object(read.objects[3], objects[0])
     assert len(records_of(read, image.shape)) == 4
@@ -62,6 +62,6 @@ def test_a_copy_in_the_same_slice_is_an_object_of_its_own(tmp_path, key):
     assert_same(read_objects(path, image), Annotations(image, parts))
     rearranged(path, [0, 1, 1, 2])
     first, second = records_of(read_objects(path, image), image.shape)
-    assert (first.label_id, [one.start[0] for one in first.masks]) == (7, [0, 1, 2])
+    assert (first.label_id, [obj.start[0] for obj in first.masks]) == (7, [0, 1, 2])
     assert second.label_id > 7
-    assert [one.start[0] for one in second.masks] == [1]
+    assert [obj.start[0] for obj in second.masks] == [1]

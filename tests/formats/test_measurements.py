@@ -35,9 +35,9 @@ def test_values_are_those_of_regionprops(tmp_path):
     for _, row in table.iterrows():
         z = int(row["z_index"])
         region = next(
-            one
-            for one in regionprops(LABELS[z], intensity[z], spacing=(0.5, 0.5))
-            if one.label == row["label_id"]
+            region
+            for region in regionprops(LABELS[z], intensity[z], spacing=(0.5, 0.5))
+            if region.label == row["label_id"]
         )
         assert row["area_px"] == region.num_pixels
         assert row["area [um^2]"] == pytest.approx(region.area)

@@ -61,7 +61,9 @@ def test_a_hole_that_touches_the_outline_is_a_ring_of_its_own():
 def test_polygons_are_valid_and_have_the_masks_area():
     for mask in random_masks():
         pieces = trace_outlines(mask)
-        polygons = shapely.MultiPolygon([(one.shell_xy, list(one.holes_xy)) for one in pieces])
+        polygons = shapely.MultiPolygon(
+            [(piece.shell_xy, list(piece.holes_xy)) for piece in pieces]
+        )
         assert shapely.is_valid_reason(polygons) == "Valid Geometry"
         assert polygons.area == mask.sum()
 

@@ -27,11 +27,11 @@ def write(path, text):
 def test_boxes_of_a_detector(tmp_path, header, delimiter):
     row = delimiter.join(["10", "20.5", "30", "40", "Zelle"])
     path = write(tmp_path / "boxes.csv", f"\ufeff{header}{delimiter}Class\n{row}\n\n")
-    (one,) = read_prompts(path, IMAGE)
-    assert one.kind is PromptKind.BOX
-    assert one.vertices_xy == ((9.5, 20.0), (29.5, 39.5))  # from the corner of the first pixel
-    assert one.class_name == "Zelle"
-    assert one.slice_index == ()
+    (prompt,) = read_prompts(path, IMAGE)
+    assert prompt.kind is PromptKind.BOX
+    assert prompt.vertices_xy == ((9.5, 20.0), (29.5, 39.5))  # from the corner of the first pixel
+    assert prompt.class_name == "Zelle"
+    assert prompt.slice_index == ()
 
 
 def test_points(tmp_path):
@@ -62,8 +62,8 @@ def test_points(tmp_path):
     ],
 )
 def test_classes_are_on_one_line(tmp_path, name, text):
-    (one,) = read_prompts(write(tmp_path / name, text), IMAGE)
-    assert one.class_name == "a b"
+    (prompt,) = read_prompts(write(tmp_path / name, text), IMAGE)
+    assert prompt.class_name == "a b"
 
 
 def test_what_napari_saves(tmp_path):
@@ -81,7 +81,7 @@ def test_what_napari_saves(tmp_path):
     shapes.add_paths([[1, 2], [1, 8], [9, 9]])
     saved = write_shapes(str(tmp_path / "shapes.csv"), *shapes.as_layer_data_tuple()[:2])
     found = read_prompts(saved, IMAGE)
-    assert [one.kind for one in found] == ["box", "polygon", "ellipse", "polygon", "line"]
+    assert [prompt.kind for prompt in found] == ["box", "polygon", "ellipse", "polygon", "line"]
     assert set(found[0].vertices_xy) == {(2, 1), (8, 1), (8, 5), (2, 5)}
     assert found[3].vertices_xy == ((2, 1), (8, 1), (9, 9))
 
@@ -106,7 +106,7 @@ def test_geojson_of_every_kind(tmp_path):
     path = write(tmp_path / "qupath.geojson", json.dumps(content))
     found = read_prompts(path, STACK)
     kinds = ["point", "point", "point", "box", "polygon", "line"]
-    assert [one.kind for one in found] == kinds
+    assert [prompt.kind for prompt in found] == kinds
     assert found[0].vertices_xy == ((2.5, 3.5),)
     assert (found[0].class_name, found[0].slice_index) == ("核", (3,))
     assert found[3].class_name == "Tumor: T"
@@ -127,14 +127,14 @@ def test_coco_boxes_of_the_image_that_is_meant(tmp_path):
         ],
     }
     path = write(tmp_path / "coco.json", json.dumps(content))
-    (one,) = read_prompts(path, IMAGE)
-    assert one.vertices_xy == ((9.5, 19.5), (39.5, 59.5))
-    assert (one.kind, one.class_name) == (PromptKind.BOX, "coin")
+    (prompt,) = read_prompts(path, IMAGE)
+    assert prompt.vertices_xy == ((9.5, 19.5), (39.5, 59.5))
+    assert (prompt.kind, prompt.class_name) == (PromptKind.BOX, "coin")
     with pytest.raises(ExportError, match="several images; rename the layer"):
         read_prompts(path, ImageInfo((303, 384), "third"))
     results = [{"image_id": 8, "category_id": 2, "bbox": [10, 20, 30, 40], "score": 0.7}]
     (bare,) = read_prompts(write(tmp_path / "results.json", json.dumps(results)), IMAGE)
-    assert bare.vertices_xy == one.vertices_xy
+    assert bare.vertices_xy == prompt.vertices_xy
     results.append({"image_id": 9, "category_id": 2, "bbox": [0, 0, 1, 1]})
     with pytest.raises(ExportError, match="several images"):
         read_prompts(write(tmp_path / "more.json", json.dumps(results)), IMAGE)

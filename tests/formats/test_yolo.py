@@ -28,18 +28,18 @@ def test_masks_and_classes_come_back(tmp_path, annotations):
     classes = read_yolo_classes(tmp_path / "data.yaml")
     read = read_yolo(tmp_path / "a.txt", annotations.image, classes)
     assert_same(read, annotations, details=False)
-    assert [one.class_name for one in read.objects] == [
-        one.class_name for one in annotations.objects
+    assert [obj.class_name for obj in read.objects] == [
+        obj.class_name for obj in annotations.objects
     ]
 
 
 def test_large_images_come_back_too(tmp_path):
     image = ImageInfo((99_991, 100_003))
-    things = [
-        ExportObject(at, one.mask, one.top + 99_900, one.left + 99_900)
-        for at, one in enumerate(random_objects(20, (60, 70), seed=2), start=1)
+    objects = [
+        ExportObject(at, obj.mask, obj.top + 99_900, obj.left + 99_900)
+        for at, obj in enumerate(random_objects(20, (60, 70), seed=2), start=1)
     ]
-    written = Annotations(image, things)
+    written = Annotations(image, objects)
     write_yolo(tmp_path / "a.txt", written)
     assert_same(read_yolo(tmp_path / "a.txt", image), written)
 
@@ -65,9 +65,9 @@ def test_one_slice_of_a_stack_is_written(tmp_path, stack):
 
 
 def test_all_objects_have_a_class_or_none(tmp_path):
-    unclassified, one = ExportObject(1, DOT, 0, 0), ExportObject(2, DOT, 1, 1, (), "a")
+    unclassified, classified = ExportObject(1, DOT, 0, 0), ExportObject(2, DOT, 1, 1, (), "a")
     with pytest.raises(ExportError, match="have a class or none"):
-        write_yolo(tmp_path / "a.txt", Annotations(ImageInfo((3, 3)), [unclassified, one]))
+        write_yolo(tmp_path / "a.txt", Annotations(ImageInfo((3, 3)), [unclassified, classified]))
     write_yolo(tmp_path / "a.txt", Annotations(ImageInfo((3, 3)), [unclassified]))
     assert (tmp_path / "a.txt").read_text().startswith("0 ")
 
@@ -97,7 +97,7 @@ def test_names_stay_text(tmp_path):
     content = yaml.safe_load((tmp_path / "data.yaml").read_text(encoding="utf-8"))
     assert content == {"names": dict(enumerate(names))}
     (tmp_path / "data.yaml").write_text("nc: 2\nnames: [cell, debris]\n")
-    assert [one.name for one in read_yolo_classes(tmp_path / "data.yaml")] == ["cell", "debris"]
+    assert [entry.name for entry in read_yolo_classes(tmp_path / "data.yaml")] == ["cell", "debris"]
 
 
 DATA_SET = """# of the clinic

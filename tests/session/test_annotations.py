@@ -18,7 +18,7 @@ from napari_sam.session.objects.packed import PackedMask
 def test_masks_overlap_only_if_that_is_wanted():
     labels = ArrayLabels(np.zeros((2, 6, 6), np.uint8))
     labels.array[1, :3, :3], labels.array[1, 2:4, 2:4] = 1, 2
-    first = next(one for one in find_objects(labels) if one.label_id == 1)
+    first = next(record for record in find_objects(labels) if record.label_id == 1)
     mask = np.zeros((1, 4, 4), bool)
     mask[0, :3, :3] = mask[0, 3, 0] = True  # the last pixel was erased since
     record = ObjectRecord(1, first.start, first.stop, 8, masks=(PackedMask((1, 0, 0), mask),))
@@ -53,8 +53,8 @@ def test_an_axis_of_channels_behind_the_plane_is_none_of_a_files(shape, axes, ov
     labels = ArrayLabels(planes.reshape(shape))
     found = list(find_objects(labels))
     records = [
-        replace(one, masks=(PackedMask(one.start, planes.reshape(shape)[one.region] > 0),))
-        for one in found
+        replace(record, masks=(PackedMask(record.start, planes.reshape(shape)[record.region] > 0),))
+        for record in found
     ]
     sizes = (7.0, 0.5, 0.25)[-len(flat) :]
     scale = np.ones(len(shape))
@@ -62,7 +62,7 @@ def test_an_axis_of_channels_behind_the_plane_is_none_of_a_files(shape, axes, ov
     image = image_of_labels("a", shape, scale, ("um",) * len(shape))
     assert (image.shape, image.pixel_size) == (tuple(flat), sizes)
     annotations = annotations_of(labels, records, image, overlapping=overlapping)
-    assert {(one.label_id, one.mask.shape, one.top, one.left) for one in annotations.objects} == {
+    assert {(obj.label_id, obj.mask.shape, obj.top, obj.left) for obj in annotations.objects} == {
         (5, (3, 5), 1, 2),
         (9, (1, 1), 4, 0),
     }

@@ -24,12 +24,12 @@ def test_what_a_killed_program_has_left_goes_after_a_day_and_nothing_of_others(t
     subprocess.run([sys.executable, "-c", KILLED, path], check=False)
     (left,) = tmp_path.iterdir()
     just_now = left.with_name(left.name.replace(".part", "0.part"))
-    others = tmp_path / ".0123456789ab.part"
-    for path_made in (just_now, others):
-        path_made.write_text("")
-    for one in (left, others):
-        os.utime(one, (time.time() - 2 * 86400,) * 2)
+    foreign = tmp_path / ".0123456789ab.part"
+    for file in (just_now, foreign):
+        file.write_text("")
+    for file in (left, foreign):
+        os.utime(file, (time.time() - 2 * 86400,) * 2)
     with atomic_write(path) as partial:
         partial.write_text("whole")
-    assert set(tmp_path.iterdir()) == {path, just_now, others}
+    assert set(tmp_path.iterdir()) == {path, just_now, foreign}
     assert path.read_text() == "whole"
