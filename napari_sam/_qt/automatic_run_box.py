@@ -81,9 +81,11 @@ class AutomaticRunBox(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("preset", self.preset)
         form.addRow("detail", self.detail)
-        buttons = row(self.preview, self.whole, self.remaining)
+        # Three buttons in a row would widen the dock.
+        buttons = row(self.preview, self.whole)
         matching = row(self.match_size, self.match_brightness)
-        fill(self, form, buttons, matching, row(self.progress, self.cancel, stretch=self.progress))
+        progress = row(self.progress, self.cancel, stretch=self.progress)
+        fill(self, form, buttons, self.remaining, matching, progress)
 
     @property
     def finest_px(self) -> int | None:
