@@ -7,7 +7,6 @@ import pytest
 
 from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import (
-    ArrayLabels,
     ArrayPlane,
     ImagePlane,
     ObjectRecord,
@@ -18,9 +17,7 @@ from napari_sam.session import (
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.objects import editing
-from napari_sam.session.objects import labels as labels_module
 from napari_sam.session.objects.measuring import find_objects, remeasured
-from napari_sam.session.objects.packed import PackedLabels, PackedMask
 from napari_sam.session.objects.reopening import reopen
 
 TIMEOUT_S = 120
@@ -56,7 +53,7 @@ def accept(session, *places):
     session.wait_until_idle(TIMEOUT_S)
 
 
-def check_book(target):
+def check_registry(target):
     """Every record says what is in the labels, and every object has one."""
     found = {record.label_id: record for record in find_objects(target.labels)}
     known = {record.label_id: record for record in target.labels.registry}
@@ -76,13 +73,13 @@ def test_an_accepted_object_has_a_record(session, target, registry):
     assert record.label_id == 1
     assert record.state.prompts.points_xy == (COIN,)
     assert 0.5 < record.score <= 1.1
-    check_book(target)
+    check_registry(target)
 
 
 def test_records_follow_undo_and_redo(session, target, registry):
     accept(session, COIN)
     accept(session, OTHER)
-    check_book(target)
+    check_registry(target)
     session.undo()
     assert [record.label_id for record in registry] == [1]
     session.undo()
@@ -92,7 +89,7 @@ def test_records_follow_undo_and_redo(session, target, registry):
         session.redo()
         session.wait_until_idle(TIMEOUT_S)
     assert len(registry) == 2
-    check_book(target)
+    check_registry(target)
 
 
 def test_an_object_reopens_with_its_prompts_and_is_replaced_in_place(session, target, array):
@@ -110,10 +107,10 @@ def test_an_object_reopens_with_its_prompts_and_is_replaced_in_place(session, ta
     assert set(np.unique(array)) == {0, 1, 2}
     assert not np.array_equal(array, before)
     np.testing.assert_array_equal(array == 2, before == 2)
-    check_book(target)
+    check_registry(target)
     session.undo()
     np.testing.assert_array_equal(array, before)
-    check_book(target)
+    check_registry(target)
 
 
 def test_a_reopened_object_left_alone_stays_as_it_was(session, target, array):
@@ -126,7 +123,7 @@ def test_a_reopened_object_left_alone_stays_as_it_was(session, target, array):
         session.wait_until_idle(TIMEOUT_S)
         assert session.state.prompts.is_empty
         np.testing.assert_array_equal(array, before)
-        check_book(target)
+        check_registry(target)
 
 
 def test_a_second_accept_of_the_choice_that_was_made_chooses_it_again(session, target):
@@ -154,7 +151,7 @@ def test_an_object_from_elsewhere_opens_with_its_region(session, target, array, 
     found = array == 9
     assert (found & mask).sum() / (found | mask).sum() > 0.8
     assert set(np.unique(array)) == {0, 9}
-    check_book(target)
+    check_registry(target)
 
 
 def test_the_region_of_a_reopened_object_becomes_logits_of_its_tile():
@@ -183,20 +180,20 @@ def test_delete_merge_and_their_undo_are_exact(session, target, array, registry)
     session.objects.remove([2])
     states.append(array.copy())
     assert set(np.unique(array)) == {0, 1, 3}
-    check_book(target)
+    check_registry(target)
     session.objects.merge([3, 1])
     states.append(array.copy())
     assert set(np.unique(array)) == {0, 3}
-    check_book(target)
+    check_registry(target)
     assert registry.get(3).state is None
     for state in reversed(states[:-1]):
         session.undo()
         np.testing.assert_array_equal(array, state)
-        check_book(target)
+        check_registry(target)
     for state in states[1:]:
         session.redo()
         np.testing.assert_array_equal(array, state)
-        check_book(target)
+        check_registry(target)
 
 
 def test_the_object_being_made_is_left_alone_by_what_is_done_to_others(session, target):
@@ -208,7 +205,7 @@ def test_the_object_being_made_is_left_alone_by_what_is_done_to_others(session, 
     session.undo()
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.prompts.points_xy == (OTHER,)
-    check_book(target)
+    check_registry(target)
 
 
 def test_notes_of_many_objects_at_once(session, target, registry):
@@ -231,7 +228,7 @@ def test_a_deleted_object_that_is_reopened_becomes_a_new_one(session, target, ar
     session.accept()
     session.wait_until_idle(TIMEOUT_S)
     assert set(np.unique(array)) == {0, 2, 3}
-    check_book(target)
+    check_registry(target)
 
 
 def test_what_is_not_there_cannot_be_changed(session, target):
@@ -295,7 +292,7 @@ def test_an_object_that_loses_all_but_a_rim_is_named_and_stays(session, target, 
         f"Object 4 has only 1 of its {len(rows) + 1} pixels left. Delete it, too, or undo."
     ]
     assert array[0, 0] == 4
-    check_book(target)
+    check_registry(target)
 
 
 # On several planes -------------------------------------------------------------------------------
@@ -382,80 +379,7 @@ def test_an_object_written_while_another_slice_is_shown_does_not_come_back(
     assert session.state.prompts.is_empty
 
 
-# Scanning ----------------------------------------------------------------------------------------
-
-
-def test_objects_of_a_volume_are_found_with_their_boxes():
-    class Volume(ArrayPlane):
-        def __init__(self, array):
-            self.labels = type("V", (), {"shape": array.shape, "read": lambda _, r: array[r]})()
-
-    volume = np.zeros((3, 5000, 4), np.int64)
-    volume[0, 10:20, 1:3] = 7
-    volume[2, 15:4000, 2] = 7  # in several parts
-    volume[1, 0, 0] = 2**40
-    volume[1, 1, 0] = -3
-    found = {record.label_id: record for record in find_objects(Volume(volume).labels)}
-    assert found.keys() == {7, 2**40}
-    assert found[7].region == (slice(0, 3), slice(10, 4000), slice(1, 3))
-    assert found[7].area_px == (volume == 7).sum()
-
-
-def test_a_brush_makes_changes_and_ends_objects():
-    array = np.zeros((40, 50), np.uint8)
-    plane = ArrayPlane(array)
-    labels = plane.labels
-    array[5:10, 5:10] = 4
-    labels.registry.apply(tuple(remeasured(labels, labels.registry, 4, (5, 5), (10, 10))))
-    array[7:20, 7:12] = 4
-    array[5, 5] = 0
-    labels.registry.apply(tuple(remeasured(labels, labels.registry, 4, (5, 5), (20, 12))))
-    check_book(plane)
-    array[array == 4] = 0
-    labels.registry.apply(tuple(remeasured(labels, labels.registry, 4, (0, 0), (1, 1))))
-    assert len(labels.registry) == 0
-    assert remeasured(labels, labels.registry, 4, (0, 0), (9, 9)) == []
-
-
-# What is packed ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (2, 3, 7), (64, 64)])
-def test_what_is_packed_comes_out_the_same(shape):
-    rng = np.random.default_rng(0)
-    mask = rng.random(shape) > 0.5
-    packed = PackedMask((4,) * len(shape), mask)
-    np.testing.assert_array_equal(packed.mask, mask)
-    assert packed.area_px == mask.sum()
-    for values in (np.zeros(shape, np.int32), rng.integers(-9, 9, shape).astype(np.int16)):
-        unpacked = PackedLabels(values).labels
-        np.testing.assert_array_equal(unpacked, values)
-        assert unpacked.dtype == values.dtype
-
-
 def test_an_object_state_without_a_reopened_object_is_never_as_accepted():
     assert not ObjectState().is_as_accepted
     record = ObjectRecord(1, (0, 0), (1, 1), 1)
     assert record.shape == (1, 1)
-
-
-@pytest.mark.parametrize("block_px", [2**22, 50])
-@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int64, np.uint64])
-@pytest.mark.parametrize("shape", [(40, 30), (3, 20, 21), (2, 2, 9, 1), (1, 7), (0, 4)])
-def test_objects_are_found_in_blocks_as_pixel_by_pixel(monkeypatch, block_px, dtype, shape):
-    monkeypatch.setattr(labels_module, "_BLOCK_PX", block_px)
-    random = np.random.default_rng(1)
-    noise = random.integers(-3 if np.dtype(dtype).kind == "i" else 0, 9, shape).astype(dtype)
-    calm = np.zeros(shape, dtype)
-    calm[..., : shape[-2] // 2, :3] = np.iinfo(dtype).max // 2
-    far = np.where(noise > 4, calm.max(initial=0), noise).astype(dtype)
-    full = np.maximum(far, 1)  # no background
-    for array in (noise, calm, np.zeros(shape, dtype), np.asfortranarray(noise), far, full):
-        expected = set()
-        for label_id in np.unique(array[array > 0]).tolist():
-            places = np.nonzero(array == label_id)
-            start = tuple(int(one.min()) for one in places)
-            stop = tuple(int(one.max()) + 1 for one in places)
-            expected.add((label_id, start, stop, len(places[0])))
-        found = find_objects(ArrayLabels(array))
-        assert {(one.label_id, one.start, one.stop, one.area_px) for one in found} == expected
