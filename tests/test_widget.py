@@ -319,7 +319,7 @@ def test_prompts_of_the_persons_own_are_used_up_slice_by_slice(make_widget):
     viewer, widget = make_widget(Image(stack, name="stack"), boxes, clicks)
     prompts = [
         Prompts(((104, 68),), (1,), (78, 40, 132, 95)),
-        Prompts(((104, 68), (166, 73)), (1, 1), (78, 40, 132, 95)),
+        Prompts(((104, 68), (166, 73)), (1, 1), (78, 40, 132, 95), slice_index=1),
     ]
 
     def go_to(index):

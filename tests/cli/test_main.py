@@ -197,6 +197,6 @@ def test_an_empty_model_name(opened):
 def test_a_device_that_is_not_there_is_refused_before_a_window_opens(opened):
     result = _run("--device", "nonsense")
     assert result.exit_code == 1
-    assert "no device 'nonsense' here; choose one of auto, " in result.output
+    assert "This computer has no device 'nonsense'; choose one of auto, " in result.output
     assert "cpu" in result.output
     assert opened == []

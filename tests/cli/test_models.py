@@ -9,6 +9,7 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -170,7 +171,7 @@ def test_a_download_of_unknown_size_does_not_look_done():
 
 def test_cache(embeddings_folder):
     store = EmbeddingStore()
-    store.put("a", torch.ones(2**20))
+    store.put("a", {"image_embedding": np.ones(2**20, np.float32)})
     store.flush()
     store.close()
     assert _run("cache").output == f"1 embeddings, 4 MiB, in {embeddings_folder}\n"

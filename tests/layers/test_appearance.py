@@ -266,7 +266,7 @@ def test_channels_in_the_last_axis_need_the_plane_on_display(open_noting):
     assert widget.session.state.phase is Phase.FAILED
     assert [one.axis for one in widget.controllers.annotate.appearance_panel._axes] == [2]
     choose(widget, channel_axis=2, colours=(0, 1, 2))
-    assert "roll the axes" in widget.session.state.hint
+    assert "Roll the axes" in widget.session.state.hint
     viewer.dims.roll()
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.phase is Phase.READY
@@ -282,7 +282,7 @@ def test_without_any_channel_it_says_what_to_do(open_noting):
     _, widget, _ = open_noting(channelled())
     choose(widget, channel_axis=0, colours=(None, None, None))
     assert widget.session.state.phase is Phase.FAILED
-    assert "No channel of 'channels' is chosen" in widget.session.state.hint
+    assert "Choose a channel of 'channels'" in widget.session.state.hint
     choose(widget, channel_axis=0, colours=(1, None, None))
     assert widget.session.state.phase is Phase.READY
 

@@ -359,6 +359,6 @@ def test_what_cannot_be_written_is_refused(make_widget, tmp_path):
     ]
     _, widget = make_widget(Image(data.coins(), name="coins"), *layers)
     for layer in layers:
-        with pytest.raises(TargetError, match="cannot be written"):
+        with pytest.raises(TargetError, match="is read-only"):
             widget.binding.target.set_layer(layer)
     assert labels[0, 0] == 0

@@ -8,7 +8,7 @@ from napari_sam.session import AnnotationSession
 def test_a_script_hears_every_message_of_a_session():
     session, messages = AnnotationSession(), []
     session.notifier.warned.connect(messages.append)
-    session.batch_prompts.give_up("Another image was chosen")  # nothing to give up
+    session.batch_prompts.abort("Another image was chosen")  # nothing to abort
     assert messages == []
     session.notifier.warn("first")
     session.notifier.warn("second")

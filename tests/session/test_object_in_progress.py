@@ -20,7 +20,7 @@ def test_prompts_get_the_slice_that_is_shown(open_session, coins):
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.prompts == COIN.on_slice(3)
     label_id = session.accept().label_id
-    assert target.labels.book.get(label_id).state.prompts.slice_index == 3
+    assert target.labels.registry.get(label_id).state.prompts.slice_index == 3
     session.set_prompts(COIN)
     session.undo()
     assert session.state.prompts == Prompts()
@@ -36,9 +36,9 @@ def test_an_object_of_an_older_file_reopens_on_the_slice_that_is_shown(open_sess
     session.object_in_progress.continue_with(ObjectState(COIN))
     session.wait_until_idle(TIMEOUT_S)
     label_id = session.accept().label_id
-    record = target.labels.book.get(label_id)
+    record = target.labels.registry.get(label_id)
     session.objects.reopen(label_id)
     assert session.object_in_progress.state.is_as_accepted
     session.wait_until_idle(TIMEOUT_S)
     assert session.accept() is None  # as it was
-    assert target.labels.book.get(label_id) is record
+    assert target.labels.registry.get(label_id) is record

@@ -189,7 +189,7 @@ def test_a_device_that_is_not_there_leaves_the_one_before(session, listen):
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.runtime.device == "cpu"
     assert session.embedding.embedder is embedder
-    assert "no device 'cuda:77' here; choose one of auto, cpu" in heard.warnings[0]
+    assert "This computer has no device 'cuda:77'; choose one of auto, cpu" in heard.warnings[0]
 
 
 def test_going_back_while_a_model_is_checked_changes_nothing(session, small_file):
