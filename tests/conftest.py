@@ -17,7 +17,7 @@ SLOW_FIXTURES = frozenset({"make_napari_viewer", "predictor", "remembering_predi
 
 
 def pytest_collection_modifyitems(items):
-    """Mark tests as slow by what they need; `make test-fast` leaves them out."""
+    """Mark more tests as slow by what they need; `make test-fast` leaves them out."""
     for item in items:
         if not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from napari_sam.bench.machine import describe_machine
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_machine_is_described_without_whose_it_is():

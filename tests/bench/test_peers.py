@@ -9,6 +9,8 @@ from napari_sam.bench.peers import OnnxRuntime, Transformers
 from napari_sam.bench.workloads import POINT_XY, Workload, example_image
 from napari_sam.model import load_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def sam():

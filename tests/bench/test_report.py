@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from napari_sam.bench.report import Report, Row
+
+pytestmark = pytest.mark.slow
 
 
 def test_table():

@@ -8,6 +8,8 @@ from napari_sam.bench import run as bench_run
 from napari_sam.bench.options import BenchError, Options
 from napari_sam.model import load_model
 
+pytestmark = pytest.mark.slow
+
 OTHER_ROWS = ["repaint of the canvas", "previews while the mouse moves"]
 
 

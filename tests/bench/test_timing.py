@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from napari_sam.bench.timing import Subject, median_times
+
+pytestmark = pytest.mark.slow
 
 
 def test_medians_leave_the_first_round_out():

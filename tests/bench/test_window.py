@@ -10,6 +10,8 @@ from napari_sam.bench.options import Options
 from napari_sam.bench.process import run_apart
 from napari_sam.bench.window import has_display
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("variable", ["DISPLAY", "WAYLAND_DISPLAY"])
 def test_display(monkeypatch, variable):

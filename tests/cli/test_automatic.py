@@ -26,6 +26,8 @@ from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.engine.automatic_settings import OUTPUT_MODES, AutomaticSettings
 from napari_sam.formats import read_coco
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_S = 120
 FEW = ("--points-per-side", "3", "--pred-iou-thresh", "0.5", "--stability-score-thresh", "0.5")
 

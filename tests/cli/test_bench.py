@@ -13,6 +13,8 @@ from napari_sam.bench.options import PEERS
 from napari_sam.bench.workloads import Workload
 from napari_sam.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 MODEL_ROWS = [str(workload) for workload in Workload]
 OTHER_ROWS = [
     "peak memory of a process",

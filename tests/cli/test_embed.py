@@ -19,6 +19,8 @@ from skimage import data
 from napari_sam.cli.main import main
 from napari_sam.session import EmbeddingStore, Phase
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_S = 120
 EMBEDDING_BYTES = 2**22
 COINS = data.coins()

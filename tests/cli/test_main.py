@@ -18,6 +18,8 @@ from napari_sam.cli.main import DISTRIBUTION, DOCK_NAME, dock_widget, main
 from napari_sam.cli.model_option import choose_model
 from napari_sam.session import ModelChoice
 
+pytestmark = pytest.mark.slow
+
 GRAY = np.tile(np.arange(40, dtype=np.uint8), (30, 1))
 
 

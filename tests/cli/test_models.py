@@ -20,6 +20,8 @@ from napari_sam.cli import models as cli_models
 from napari_sam.cli.main import main
 from napari_sam.session import EmbeddingStore
 
+pytestmark = pytest.mark.slow
+
 
 def _run(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])

@@ -13,6 +13,8 @@ from click.testing import CliRunner
 from napari_sam.cli.main import main
 from napari_sam.formats import read_coco
 
+pytestmark = pytest.mark.slow
+
 LEFT, RIGHT = (10, 20, 39, 59), (60, 20, 99, 59)  # boxes, the last pixel included
 
 

@@ -11,6 +11,8 @@ from PIL import Image
 
 from napari_sam.cli.main import main
 
+pytestmark = pytest.mark.slow
+
 COLUMNS = ["image", "input_boxes", "multimask_output"]
 
 

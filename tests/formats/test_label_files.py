@@ -173,6 +173,7 @@ def test_png_holds_the_numbers(tmp_path, largest, mode):
     np.testing.assert_array_equal(read_label_png(tmp_path / "a.png"), labels)
 
 
+@pytest.mark.slow
 def test_a_png_may_be_larger_than_pillow_opens_unasked(tmp_path):
     labels = np.zeros((13_500, 13_500), np.uint8)
     labels[5:9, 5:9] = 3

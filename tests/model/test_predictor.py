@@ -11,6 +11,8 @@ from napari_sam.model import Predictor, SamEmbedding, load_model
 from napari_sam.model.runtime.devices import available_devices
 from tests.model.conftest import sample_image
 
+pytestmark = pytest.mark.slow
+
 POINT = {"points_xy": [[104, 68]], "point_labels": [1]}
 NAN, INF = float("nan"), float("inf")
 

@@ -22,6 +22,8 @@ from napari_sam.model.build import build_model
 from napari_sam.model.sam.vit import ViTConfig
 from napari_sam.request import COLUMNS, RequestError, Rules, answer_request
 
+pytestmark = pytest.mark.slow
+
 COINS = data.coins()
 BOX = "[[60, 35, 100, 75]]"
 

@@ -835,6 +835,7 @@ def script():
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_the_docstrings_example_runs_in_a_plain_script(script):
     attempted, failed, *_ = script
     assert attempted >= 8

@@ -18,6 +18,8 @@ from napari_sam.model.build import build_model
 from napari_sam.model.checkpoints.layouts import to_hugging_face
 from tests.model.conftest import GOLDENS, TINY_CONFIG, sample_image
 
+pytestmark = pytest.mark.slow
+
 COINS = sample_image("coins")
 GOLDEN_FILE = GOLDENS / "automatic_masks.json"
 GOLDEN_CASES = (

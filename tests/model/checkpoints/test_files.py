@@ -15,6 +15,8 @@ from napari_sam.model import VARIANTS, CheckpointError, load_model
 from napari_sam.model.checkpoints.state_dicts import read_checkpoint
 from tests.model.conftest import TINY_CONFIG, Hostile
 
+pytestmark = pytest.mark.slow
+
 INDEX = "model.safetensors.index.json"
 
 

@@ -18,6 +18,8 @@ from napari_sam.model.transforms import resize_image, scale_points
 from tests.model.conftest import sample_image
 from tests.model.plain_reference import PlainEncoder
 
+pytestmark = pytest.mark.slow
+
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 

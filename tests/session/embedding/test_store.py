@@ -20,6 +20,8 @@ from napari_sam.engine.embeddings import as_float32
 from napari_sam.model import Predictor, load_model
 from napari_sam.session import AnnotationSession, EmbeddingStore, ImagePlane, Phase
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_S = 120
 ARRAYS = {"image_embedding": np.arange(256 * 16, dtype=np.float32).reshape(256, 4, 4)}
 

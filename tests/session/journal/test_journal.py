@@ -87,6 +87,7 @@ def test_what_is_replayed_is_what_was_done(seed):
     assert directions == {"made", "undone", "redone", "painted"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the script forks, which starts fast")
 def test_after_a_kill_everything_that_was_done_is_there(journals_folder):
     script = Path(__file__).parents[1] / "annotating.py"

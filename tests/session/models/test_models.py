@@ -19,6 +19,8 @@ from napari_sam.session import AnnotationSession, ModelChoice, Phase, Prompts
 from napari_sam.session.models.model_choice import Runtime, load_predictor
 from napari_sam.session.plane_request import PlaneRequest
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_S = 120
 COIN = Prompts(points_xy=((104, 68),), point_labels=(1,))
 OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB."

@@ -60,6 +60,7 @@ def note(labels, painted, journal):
     assert places(labels.registry) == places(find_objects(ArrayLabels(labels.array)))
 
 
+@pytest.mark.slow
 def test_a_polygon_over_very_many_objects_costs_its_pixels_and_is_replayed():
     labels = many_squares()
     journal = Journal(REFERENCE, labels)
