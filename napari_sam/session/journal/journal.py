@@ -110,9 +110,7 @@ class Journal:
 
     def record(self, edit: LabelsEdit, direction: Direction) -> None:
         """Record an edit that was just written, undone or redone."""
-        changes = edit.changes
-        if direction is Direction.UNDONE:
-            changes = tuple(change.inverse for change in reversed(changes))
+        changes = edit.effects(is_undone=direction is Direction.UNDONE)
         with self._lock:
             patches = [
                 Patch.of(self._labels.read(block.mask.region), block.mask.start, block.mask)

@@ -56,16 +56,6 @@ class History:
         self._gesture_edit: Edit | None = None
 
     @property
-    def can_undo(self) -> bool:
-        """Whether there is an edit to undo."""
-        return bool(self._done)
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether there is an edit to redo."""
-        return bool(self._undone)
-
-    @property
     def accepted_examples(self) -> AcceptedExamples:
         """The examples of the masks that were accepted last and not undone."""
         newest = (edit.example for edit in reversed(self._done) if edit.example is not None)
@@ -112,13 +102,9 @@ class History:
             if self._gesture_edit is last:
                 self._gesture_edit = self.last
 
-    def begin_gesture(self) -> None:
-        """Merge the changes of the prompts from here on."""
-        self.in_gesture, self._gesture_edit = True, None
-
-    def end_gesture(self) -> None:
-        """Stop merging."""
-        self.in_gesture, self._gesture_edit = False, None
+    def set_gesture(self, in_gesture: bool) -> None:
+        """Begin or end merging the changes of the prompts."""
+        self.in_gesture, self._gesture_edit = in_gesture, None
 
     def replace_last(self, edit: Edit | None) -> None:
         """Replace the last edit, or remove it."""
@@ -141,21 +127,18 @@ class History:
 
     def undo(self) -> Edit | None:
         """Move an edit to the undone ones and return it; the caller reverts it."""
-        if not self._done:
-            return None
-        self._gesture_edit = None
-        edit = self._done.pop()
-        self._undone.append(edit)
-        return edit
+        return self._move(self._done, self._undone)
 
     def redo(self) -> Edit | None:
         """Move an edit back to the done ones and return it; the caller repeats it."""
-        if not self._undone:
+        return self._move(self._undone, self._done)
+
+    def _move(self, edits: list[Edit], others: list[Edit]) -> Edit | None:
+        if not edits:
             return None
         self._gesture_edit = None
-        edit = self._undone.pop()
-        self._done.append(edit)
-        return edit
+        others.append(edits.pop())
+        return others[-1]
 
     def drop_prompts_of(self, plane_id: int) -> None:
         """Forget the prompts on a plane that is never shown again; keep its accepted objects."""

@@ -271,7 +271,7 @@ def test_a_stroke_beside_an_object_that_is_being_written_stays():
     assert edit.write() is edit
     assert labels.array[0, 5] == 9
     labels.stroke = np.s_[0, 6]
-    assert edit.revert() is edit
+    assert edit.write(is_undone=True) is edit
     assert labels.array[0, 6] == 9
     assert labels.array.sum() == 18
 
