@@ -103,7 +103,7 @@ class RestoreController:
             reference = reference_of(image)
             classes = content.classes
             journal = Journal.resume(path, content.sound_bytes, reference, target, classes)
-            self._session.classes.ensure(classes)
+            self._session.classes.table.ensure(classes)
             layer.name = content.labels_name or layer.name
             self._recorder.keep(target, reference, journal)
             self._binding.objects.attempt(lambda: self._binding.target.add(layer, target, image))

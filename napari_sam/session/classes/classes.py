@@ -17,13 +17,8 @@ Rename = tuple[str, str]
 """The old and the new name of a class."""
 
 
-def with_class(classes: Classes, name: str, color: str | None = None) -> Classes:
-    """Return the classes with another at the end, by default in a colour of the palette."""
-    return with_classes(classes, [(name, color)])
-
-
 def with_classes(classes: Classes, added: Iterable[tuple[str, str | None]]) -> Classes:
-    """Return the classes with others at the end: names, with colours or None."""
+    """Return the classes with others at the end: names, with colours or None for the palette's."""
     names = {entry.name for entry in classes}
     n_used = Counter(entry.color for entry in classes)
     new_classes: list[ObjectClass] = []

@@ -60,7 +60,8 @@ class Editing:
         """The image plane that is annotated."""
         self.overlap = Overlap.KEEP
         """What happens where a new object overlaps existing ones."""
-        self._record: RecordEdit | None = None
+        self.record: RecordEdit | None = None
+        """Writes every edit to a journal as it is made, so that a crash loses none."""
 
     @property
     def target(self) -> LabelsPlane | None:
@@ -85,10 +86,6 @@ class Editing:
                 if labels is not current and not labels.is_gone
             ]
         return []
-
-    def set_journal(self, record: RecordEdit | None) -> None:
-        """Write every edit to a journal as it is made, so that a crash loses none."""
-        self._record = record
 
     @property
     def is_idle(self) -> bool:
@@ -251,8 +248,8 @@ class Editing:
         self.changed.emit()
 
     def _journal(self, labels: LabelsEdit | None, direction: Direction) -> None:
-        if self._record is not None and labels is not None:
-            self._record(labels, direction)
+        if self.record is not None and labels is not None:
+            self.record(labels, direction)
 
     # Undo and redo ---------------------------------------------------------------------------
 

@@ -184,10 +184,6 @@ def _covered(masks: Iterable[PackedMask], start: Start, shape: Start) -> NDArray
 def _in_box(start: Start, shape: Start, record: ObjectRecord) -> NDArray[np.bool_]:
     """Return which pixels of a box lie in that of an object."""
     inside = np.zeros(shape, np.bool_)
-    inside[
-        tuple(
-            slice(max(0, first - a), max(0, stop - a))
-            for a, first, stop in zip(start, record.start, record.stop, strict=True)
-        )
-    ] = True
+    first, stop = (np.maximum(np.subtract(end, start), 0) for end in (record.start, record.stop))
+    inside[tuple(map(slice, first, stop))] = True
     return inside

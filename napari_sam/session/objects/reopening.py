@@ -13,10 +13,11 @@ from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 from napari_sam.session.prompts.prompts import Prompts
 
 
-def current_record(reopened: ReopenedObject, registry: ObjectRegistry) -> ObjectRecord | None:
-    """Return the record of a reopened object; None if the object is gone."""
-    record = registry.get(reopened.label_id)
-    return record if record is not None and record.uid == reopened.uid else None
+def current_record(state: ObjectState, registry: ObjectRegistry) -> ObjectRecord | None:
+    """Return the record of the object that is re-edited; None without one, or if it is gone."""
+    reopened = state.reopened
+    record = None if reopened is None else registry.get(reopened.label_id)
+    return record if record and reopened and record.uid == reopened.uid else None
 
 
 def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:

@@ -278,7 +278,7 @@ def test_a_stroke_beside_an_object_that_is_being_written_stays():
 
 def test_many_small_objects_are_written_beside_the_owners_thread(editing):
     labels, threads = editing.target.labels, []
-    editing.set_journal(lambda *_: threads.append(threading.get_ident()))
+    editing.record = lambda *_: threads.append(threading.get_ident())
     add(editing, *((row, column, 1, 1) for row in range(0, 32, 2) for column in range(0, 30, 2)))
     pixels, n_objects = labels.array.copy(), len(labels.registry)
     assert n_objects > MAX_BLOCKS_AT_ONCE
