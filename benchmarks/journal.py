@@ -81,7 +81,7 @@ def main() -> None:
         began = time.perf_counter()
         content = read_journal(journal.path)
         read_s = time.perf_counter() - began
-        replay(content.entries, again)
+        replay(content.entries(), again)
         replayed_s = time.perf_counter() - began
         print(f"{len(content.lines)} entries: read in {read_s:.2f} s, replayed {replayed_s:.2f} s")
         same = np.array_equal(labels.array, again.array) and len(labels.registry) == len(

@@ -176,7 +176,7 @@ class Annotating(RuleBasedStateMachine):
                 continue
             content = read_journal(journal.path)
             restored = ArrayLabels(np.zeros(target.shape, target.dtype))
-            replay(content.entries, restored)
+            replay(content.entries(), restored)
             assert not content.warning
             np.testing.assert_array_equal(restored.array, target.layer.data)
             assert described(restored.registry) == described(target.registry)

@@ -91,7 +91,7 @@ class RestoreController:
 
         def work(job: Job) -> tuple[JournalContent, Path]:
             content = read_journal(newest.path)
-            replay(content.read_entries(job.report), target)
+            replay(content.entries(job.report), target)
             claimed = claim(newest.path)
             if claimed is None:
                 msg = "another program has restored or discarded them meanwhile."

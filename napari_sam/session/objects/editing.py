@@ -118,15 +118,13 @@ class Editing:
     def check_free(self) -> LabelsPlane:
         """Return the target if it can be written to now."""
         if self.target is None:
-            msg = "There is no target to write the object into: choose a Labels layer."
-            raise TargetError(msg)
+            raise TargetError("There is no target to write the object into: choose a Labels layer.")
         self._check_idle()
         return self.target
 
     def _check_idle(self) -> None:
         if not self._lane.is_idle:
-            msg = "Objects are still being written: try again in a moment."
-            raise TargetError(msg)
+            raise TargetError("Objects are still being written: try again in a moment.")
 
     # Edits ---------------------------------------------------------------------------------
 
@@ -267,7 +265,7 @@ class Editing:
         self._renumber_conflicts(history.last if is_undone else history.redoable, direction)
         edit = history.undo() if is_undone else history.redo()
         if edit is not None:
-            self._restore(edit, edit.before if is_undone else edit.after, direction)
+            self._restore(edit, direction)
 
     def _renumber_conflicts(self, edit: Edit | None, direction: Direction) -> None:
         """Give painted objects whose label_ids an edit needs other ones, so that none is lost."""
@@ -279,8 +277,7 @@ class Editing:
             try:
                 label_id = free_label_ids(labels, labels.registry)
             except TargetError as error:
-                msg = f"Cannot {verb}: {error}"
-                raise TargetError(msg) from error
+                raise TargetError(f"Cannot {verb}: {error}") from error
             renumbering = plan_label_id(labels, record, label_id).write()
             self._journal(renumbering, Direction.MADE)
             self._journal(renumbering.apply_records(), Direction.MADE)
@@ -289,7 +286,7 @@ class Editing:
                 f"{verb} can restore the original object {record.label_id}."
             )
 
-    def _restore(self, edit: Edit, state: ObjectState, direction: Direction) -> None:
+    def _restore(self, edit: Edit, direction: Direction) -> None:
         is_undone, labels = direction is Direction.UNDONE, edit.labels
         if labels is not None and labels.target.is_gone:
             self._notifier.warn("Nothing was changed: the Labels layer of this step was deleted.")
@@ -302,7 +299,7 @@ class Editing:
         if edit.classes is not None and self.target is not None:
             with suppress(TargetError):  # a target that no longer fits is reported elsewhere
                 self.classes.ensure(_class_names(self.target.labels.registry))
-        self.restored.emit(edit, state)
+        self.restored.emit(edit, edit.before if is_undone else edit.after)
         self.changed.emit()
 
     def _restore_labels(self, edit: Edit, labels: LabelsEdit, direction: Direction) -> None:

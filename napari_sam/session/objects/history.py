@@ -14,7 +14,7 @@ from napari_sam.session.objects.edits import LabelsEdit
 _MAX_EDITS: Final = 1000
 _MAX_BYTES: Final = 2**28
 """Of written pixels: a thousand objects, unless each has tens of millions of pixels."""
-_NOTHING: Final = ObjectState()
+_EMPTY: Final = ObjectState()
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +39,6 @@ def _within_bounds(edits: list[Edit]) -> list[Edit]:
     total_bytes = accumulate(edit.size_bytes for edit in reversed(edits[-_MAX_EDITS:]))
     n_kept = sum(1 for _ in takewhile(lambda size_bytes: size_bytes <= _MAX_BYTES, total_bytes))
     return edits[-max(1, n_kept) :]
-
-
-def _keeps_prompts(edit: Edit) -> bool:
-    return edit.before.prompts == edit.after.prompts
 
 
 class History:
@@ -72,7 +68,8 @@ class History:
         Edits of classes or other objects that were made while its masks were computed remain
         edits of their own, as if they had been made before the click.
         """
-        later = list(takewhile(_keeps_prompts, reversed(self._done)))[::-1]
+        edits = reversed(self._done)
+        later = list(takewhile(lambda one: one.before.prompts == one.after.prompts, edits))[::-1]
         click = self._done[-1 - len(later)] if len(later) < len(self._done) else None
         if click is None or click.labels is not None or click.after.prompts != edit.before.prompts:
             self.push(edit)
@@ -145,9 +142,7 @@ class History:
         self._gesture_edit = None
         for edits in (self._done, self._undone):
             edits[:] = [
-                edit
-                if edit.plane_id != plane_id
-                else replace(edit, before=_NOTHING, after=_NOTHING)
+                replace(edit, before=_EMPTY, after=_EMPTY) if edit.plane_id == plane_id else edit
                 for edit in edits
                 if edit.labels is not None or edit.classes is not None or edit.plane_id != plane_id
             ]

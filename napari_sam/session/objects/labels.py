@@ -121,8 +121,7 @@ class ArrayLabels:
 
     def __init__(self, array: NDArray[Any]) -> None:
         if array.dtype.kind not in "iu":
-            msg = f"Labels must be integers, not {array.dtype}."
-            raise TargetError(msg)
+            raise TargetError(f"Labels must be integers, not {array.dtype}.")
         self.array = array
         self.shape, self.dtype = array.shape, array.dtype
         self.name = ""

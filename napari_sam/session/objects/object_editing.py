@@ -53,8 +53,7 @@ class ObjectEditing:
         """Merge several objects into the first one, which keeps its label_id; can be undone."""
         records = [self._record(label_id) for label_id in dict.fromkeys(label_ids)]
         if len(records) < 2:
-            msg = "There is nothing to merge: choose two objects or more."
-            raise TargetError(msg)
+            raise TargetError("There is nothing to merge: choose two objects or more.")
         state = self._decoding.state
         self.editing.edit(lambda labels: plan_merge(labels, records), records, state)
 
@@ -117,6 +116,5 @@ class ObjectEditing:
     def _record(self, label_id: int) -> ObjectRecord:
         record = self.editing.check_free().labels.registry.get(label_id)
         if record is None:
-            msg = f"There is no object {label_id} in the target."
-            raise TargetError(msg)
+            raise TargetError(f"There is no object {label_id} in the target.")
         return record

@@ -99,9 +99,7 @@ def updated_records(
             changes.append(RecordChange(None, added))
         elif record is not None:
             box = _union_box(record, added or record)
-            record_after = None
-            if n_gained is not None:
-                record_after = _measured_incrementally(labels, record, box, masks, n_gained)
+            record_after = _measured_incrementally(labels, record, box, masks, n_gained)
             if record_after is None:
                 boxes[label_id] = box
             else:
@@ -129,9 +127,11 @@ def _measured_incrementally(
     record: ObjectRecord,
     box: Bounds,
     masks: Sequence[PackedMask],
-    n_gained: Mapping[int, int],
+    n_gained: Mapping[int, int] | None,
 ) -> ObjectRecord | None:
     """Return the record of an object in a large box; None if it is better measured again."""
+    if n_gained is None:
+        return None
     start, stop = box
     area_px = record.area_px + n_gained.get(record.label_id, 0)
     if area_px <= 0 or prod(b - a for a, b in zip(start, stop, strict=True)) <= _MAX_MEASURED_PX:

@@ -24,16 +24,14 @@ def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
     """Return the state in which an accepted object is re-edited."""
     box = plane.to_plane(record.start, record.stop)
     if box is None:
-        msg = (
+        raise TargetError(
             f"Object {record.label_id} is not on this slice alone: go to its slice. Objects that "
             "span several slices cannot be re-edited."
         )
-        raise TargetError(msg)
     rows, columns = box
     region = plane.read(rows, columns) == record.label_id
     if not region.any():
-        msg = f"Object {record.label_id} has no pixels left to re-edit."
-        raise TargetError(msg)
+        raise TargetError(f"Object {record.label_id} has no pixels left to re-edit.")
     has_prompts = record.state is not None and bool(record.masks)
     reopened = ReopenedObject(
         record.label_id,

@@ -122,7 +122,7 @@ def add_objects(
     labels: Labels,
     records: Sequence[ObjectRecord],
     overlap: Overlap,
-    registry: ObjectRegistry | None = None,
+    registry: ObjectRegistry,
     *,
     keep_remains: bool = False,
 ) -> LabelsEdit:
@@ -131,7 +131,6 @@ def add_objects(
     The objects keep their label_ids if all of these fit and are larger than those of the labels;
     otherwise they get the next ones.
     """
-    registry = labels.registry if registry is None else registry
     changed: dict[int, ObjectRecord | None] = {}
 
     def get_record(label_id: int) -> ObjectRecord | None:
@@ -191,11 +190,10 @@ def _allowed(
         return mask
     free: NDArray[np.bool_] = mask & is_free
     if overlap is Overlap.REFUSE and (free != mask).any():
-        msg = (
+        raise _RefusedError(
             "Not accepted: this mask overlaps another object. Correct the mask, or change "
             "'overlaps'."
         )
-        raise _RefusedError(msg)
     return free
 
 

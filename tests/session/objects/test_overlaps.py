@@ -306,6 +306,6 @@ def test_whatever_is_done_the_records_are_those_of_the_pixels(seed):
         check(user.labels)
     content = read_journal(user.journal.path)
     restored = ArrayLabels(np.zeros_like(user.labels.array))
-    replay(content.entries, restored)
+    replay(content.entries(), restored)
     np.testing.assert_array_equal(restored.array, user.labels.array)
     assert list(places(restored.registry).items()) == list(places(user.labels.registry).items())
