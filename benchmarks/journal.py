@@ -58,11 +58,12 @@ def annotate(n_entries: int, folder: Path) -> tuple[Journal, SteadyLabels, float
         if n_done % 10 == 0:
             steps += [Direction.UNDONE, Direction.REDONE]
         for step in steps:
-            (edit.revert if step is Direction.UNDONE else edit.write)()
+            is_undone = step is Direction.UNDONE
+            edit.write(is_undone=is_undone)
             began = time.perf_counter()
             journal.record(edit, step)
             spent_s += time.perf_counter() - began
-            (edit.revert_records if step is Direction.UNDONE else edit.apply_records)()
+            edit.apply_records(is_undone=is_undone)
         n_done += len(steps)
     return journal, labels, spent_s / n_done
 
@@ -80,7 +81,7 @@ def main() -> None:
         began = time.perf_counter()
         content = read_journal(journal.path)
         read_s = time.perf_counter() - began
-        replay(content.entries, again)
+        replay(content.entries(), again)
         replayed_s = time.perf_counter() - began
         print(f"{len(content.lines)} entries: read in {read_s:.2f} s, replayed {replayed_s:.2f} s")
         same = np.array_equal(labels.array, again.array) and len(labels.registry) == len(

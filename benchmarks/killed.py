@@ -150,7 +150,7 @@ class Run:
         # The last action may be done but no longer reported.
         shape, dtype = content.header["labels"]["shape"], content.header["labels"]["dtype"]
         reported = ArrayLabels(np.zeros(shape, dtype))
-        entries = list(content.entries)
+        entries = list(content.entries())
         replay(entries[:n_reported], reported)
         if digest(reported) != self.digests[n_reported]:
             return "what was reported is not what is there"

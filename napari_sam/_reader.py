@@ -47,7 +47,7 @@ def get_reader(path: str | Sequence[str]) -> Callable[[str], list[_FullLayerData
 def _layer_of_session(path: Path) -> _FullLayerData:
     saved = read_session(path)
     labels = ArrayLabels(np.zeros(saved.shape, saved.dtype))
-    replay(saved.content.entries, labels)
+    replay(saved.content.entries(), labels)
     scale = saved.info.image.scale
     meta = {
         "name": saved.info.labels_name,

@@ -23,7 +23,7 @@ from napari.layers import Labels
 
 from napari_sam.session import ArrayLabels, ObjectRecord, Overlap, Prompts, TargetError
 from napari_sam.session.journal.replaying import read_journal, replay
-from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.packed import PackedMask, region_of
 from napari_sam.widget import SamWidget
 
 TIMEOUT_S = 120
@@ -176,7 +176,7 @@ class Annotating(RuleBasedStateMachine):
                 continue
             content = read_journal(journal.path)
             restored = ArrayLabels(np.zeros(target.shape, target.dtype))
-            replay(content.entries, restored)
+            replay(content.entries(), restored)
             assert not content.warning
             np.testing.assert_array_equal(restored.array, target.layer.data)
             assert described(restored.registry) == described(target.registry)
@@ -240,7 +240,7 @@ class Annotating(RuleBasedStateMachine):
     @rule(overlap=st.sampled_from(Overlap))
     def accept(self, overlap: Overlap) -> None:
         state, place, before = self.session.state, self.place, self.prompts
-        self.session.objects.overlap = overlap
+        self.session.objects.editing.overlap = overlap
         reopening = self.session.object_in_progress.state.reopened
         reopened = None if reopening is None else reopening.label_id
         as_accepted = self.session.object_in_progress.state.is_as_accepted
@@ -297,7 +297,7 @@ class Annotating(RuleBasedStateMachine):
         start = (*self.plane, 0, 0)
         nd = PackedMask(start, mask.reshape((1,) * len(self.plane) + mask.shape))
         place, prompts = self.place, self.prompts
-        self.session.objects.overlap = overlap
+        self.session.objects.editing.overlap = overlap
         self.session.objects.add([ObjectRecord(0, (), (), 0, masks=(nd,))])
         self.settle()
         labels = self.labels[self.target]
@@ -520,7 +520,7 @@ class Annotating(RuleBasedStateMachine):
         for record in records:
             own = labels == record.label_id
             assert record.area_px == own.sum()
-            assert own[record.region].sum() == record.area_px
+            assert own[region_of(record.start, record.shape)].sum() == record.area_px
             assert not (own & self.brushed(record.label_id, "erased")).any()
         assert set(self.widget.controllers.objects.table._model._records) == set(label_ids)
         classes = {record.class_name for record in records} - {None}

@@ -164,7 +164,7 @@ class AnnotateController:
         self._session.object_in_progress.accept_on_click = on
 
     def _on_overlap_requested(self, overlap: str) -> None:
-        self._session.objects.overlap = Overlap(overlap)
+        self._session.objects.editing.overlap = Overlap(overlap)
 
     def _on_prompt_layer_chosen(self) -> None:
         panel = self.prompt_panel

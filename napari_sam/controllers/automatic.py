@@ -107,7 +107,7 @@ class AutomaticController:
 
     def run_remaining(self) -> None:
         """Generate masks where the target has no objects yet."""
-        shown, target = self._binding.plane.shown, self._session.objects.target
+        shown, target = self._binding.plane.shown, self._session.objects.editing.target
         if shown is None:
             return
         if target is None:

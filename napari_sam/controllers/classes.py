@@ -49,7 +49,9 @@ class ClassesController:
             class_command(number): partial(self.assign, number)
             for number in range(MAX_NUMBERED + 1)
         }
-        panel.choose_requested.connect(lambda name: self._attempt(lambda: classes.choose(name)))
+        panel.choose_requested.connect(
+            lambda name: self._attempt(lambda: classes.table.choose(name))
+        )
         panel.add_requested.connect(lambda name: self._attempt(lambda: classes.add(name)))
         panel.rename_requested.connect(
             lambda old, new: self._attempt(lambda: classes.rename(old, new))
@@ -89,7 +91,7 @@ class ClassesController:
         elif reopened is not None:
             self._attempt(lambda: self._session.objects.update([reopened], class_name=name))
         else:
-            self._classes.choose(name)
+            self._classes.table.choose(name)
 
     def set_coloring(self, is_on: bool) -> None:
         """Colour the target's objects by class, or restore the layer's colours."""
@@ -123,7 +125,7 @@ class ClassesController:
             self._features = None
         self._target = target
         if target is not None:
-            self._classes.ensure(classes_in(target.layer.metadata))
+            self._classes.table.ensure(classes_in(target.layer.metadata))
             target.registry.changed.connect(self._on_records_changed)
             table, defer = self._classes.table, self._dispatcher.post
             self._features = FeatureWriter(target.layer, target.registry, table, defer)
@@ -151,7 +153,7 @@ class ClassesController:
     def _on_records_changed(self) -> None:
         if self._target is not None:
             names = {record.class_name for record in self._target.registry}
-            self._classes.ensure(sorted(name for name in names if name))
+            self._classes.table.ensure(sorted(name for name in names if name))
         self._show()
 
     def _on_classes_changed(self) -> None:

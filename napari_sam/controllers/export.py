@@ -140,7 +140,7 @@ class ExportController:
             covered = f"; skipped {n_covered} that other objects cover" if n_covered else ""
             show_info(f"Imported {counted(count)} from {path.name}{covered}{without_mask}.")
 
-        self._session.classes.ensure(classes)
+        self._session.classes.table.ensure(classes)
         try:
             # Objects that are tiny in the file were exported as such.
             self._session.objects.add(records, on_added, keep_remains=True)

@@ -49,7 +49,7 @@ class JournalRecorder:
             (binding.target.changed, self._on_target_changed),
             (binding.target.deleted, self._on_target_deleted),
         )
-        session.objects.set_journal(self._record)
+        session.objects.editing.record = self._record
 
     def close(self) -> None:
         """Close all journals.

@@ -91,7 +91,7 @@ class RestoreController:
 
         def work(job: Job) -> tuple[JournalContent, Path]:
             content = read_journal(newest.path)
-            replay(content.read_entries(job.report), target)
+            replay(content.entries(job.report), target)
             claimed = claim(newest.path)
             if claimed is None:
                 msg = "another program has restored or discarded them meanwhile."
@@ -103,7 +103,7 @@ class RestoreController:
             reference = reference_of(image)
             classes = content.classes
             journal = Journal.resume(path, content.sound_bytes, reference, target, classes)
-            self._session.classes.ensure(classes)
+            self._session.classes.table.ensure(classes)
             layer.name = content.labels_name or layer.name
             self._recorder.keep(target, reference, journal)
             self._binding.objects.attempt(lambda: self._binding.target.add(layer, target, image))

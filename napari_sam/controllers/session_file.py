@@ -177,7 +177,7 @@ class SessionFileController:
             show_info(f"Loaded {loaded} from {saved.path.name} into '{layer.name}'.")
 
         self._begin(
-            lambda job: replay(saved.content.read_entries(job.report), target),
+            lambda job: replay(saved.content.entries(job.report), target),
             on_done,
             "Could not open the session",
         )

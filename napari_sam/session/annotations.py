@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import product
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from napari_sam.formats.classes import ObjectClass
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo
 from napari_sam.session.objects.labels import Labels
-from napari_sam.session.objects.packed import PackedMask, subtract_mask
+from napari_sam.session.objects.packed import PackedMask, region_of, subtract_mask
 from napari_sam.session.objects.records import ObjectRecord
 
 _CONVERTED_TO = ("micrometer", "second")
@@ -118,15 +119,15 @@ def _slices(labels: Labels, record: ObjectRecord, *, overlapping: bool) -> Itera
         for mask_start, mask in (_accepted_masks(record) if overlapping else ())
     ]
     boxes = [(_at(axes, record.start), _at(axes, record.stop))]
-    boxes += [(mask_start, _stop(mask_start, mask)) for mask_start, mask in accepted]
+    boxes += [(mask_start, tuple(np.add(mask_start, mask.shape))) for mask_start, mask in accepted]
     start = np.min([box_start for box_start, _ in boxes], axis=0).tolist()
     stop = np.max([box_stop for _, box_stop in boxes], axis=0).tolist()
     (top, bottom), (left, right) = zip(start[-2:], stop[-2:], strict=True)
-    for offset in np.ndindex(*(b - a for a, b in zip(start[:-2], stop[:-2], strict=True))):
-        slice_index = tuple(a + n for a, n in zip(start[:-2], offset, strict=True))
-        spans = (*(slice(n, n + 1) for n in slice_index), slice(top, bottom), slice(left, right))
+    for slice_index in product(*map(range, start[:-2], stop[:-2])):
+        shape = (*(1 for _ in slice_index), bottom - top, right - left)
+        spans = region_of((*slice_index, top, left), shape)
         region = _spread(axes, spans, [slice(0, 1)] * len(labels.shape))
-        pixels = labels.read(region).reshape(bottom - top, right - left)
+        pixels = labels.read(region).reshape(shape[-2:])
         mask = pixels == record.label_id
         for mask_start, accepted_mask in accepted:
             _add_covered(mask, pixels, (*slice_index, top, left), mask_start, accepted_mask)
@@ -157,10 +158,6 @@ def _spread(axes: Sequence[int], values: Sequence[_T], elsewhere: Sequence[_T]) 
     """Return one value for each axis of labels, given those for the axes that files know."""
     given = dict(zip(axes, values, strict=True))
     return tuple(given.get(axis, value) for axis, value in enumerate(elsewhere))
-
-
-def _stop(start: tuple[int, ...], mask: NDArray[np.bool_]) -> tuple[int, ...]:
-    return tuple(a + n for a, n in zip(start, mask.shape, strict=True))
 
 
 def _add_covered(

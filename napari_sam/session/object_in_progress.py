@@ -99,11 +99,11 @@ class ObjectInProgress:
 
     def begin_gesture(self) -> None:
         """Undo the changes of the prompts from here to `end_gesture` as one (a drag)."""
-        self._editing.history.begin_gesture()
+        self._editing.history.set_gesture(True)
 
     def end_gesture(self) -> None:
         """End what `begin_gesture` began."""
-        self._editing.history.end_gesture()
+        self._editing.history.set_gesture(False)
 
     def hover(self, prompts: Prompts | None) -> None:
         """Preview the masks of prompts under the cursor, while the object has none; None: end.

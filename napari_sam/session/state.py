@@ -135,8 +135,8 @@ def snapshot_of(
         preview=decoding.preview.shown,
         is_decoding=decoding.is_pending,
         is_writing=not editing.is_idle,
-        can_undo=editing.history.can_undo,
-        can_redo=editing.history.can_redo,
+        can_undo=editing.history.last is not None,
+        can_redo=editing.history.redoable is not None,
         hint=embedding.note
         or uniform_reason(embedding)
         or hint_for(embedding.phase, *decoding.usable(prompts)),

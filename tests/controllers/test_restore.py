@@ -49,7 +49,7 @@ def journal_lines(journals_folder):
 
     def lines():
         (path,) = journals_folder.iterdir()
-        return list(read_journal(path).entries)
+        return list(read_journal(path).entries())
 
     return lines
 
@@ -228,8 +228,8 @@ def test_labels_that_come_and_go_have_journals_of_their_own(
     first.data = np.where(first.data, 5, 0).astype(first.data.dtype)  # by a script
     accept_at(viewer, widget, PLACES[1])
     begun, gone_on = sorted(journals_folder.iterdir(), key=lambda path: path.name)
-    assert [one["direction"] for one in read_journal(begun).entries] == ["made", "closed"]
-    assert [one["direction"] for one in read_journal(gone_on).entries] == ["found", "made"]
+    assert [one["direction"] for one in read_journal(begun).entries()] == ["made", "closed"]
+    assert [one["direction"] for one in read_journal(gone_on).entries()] == ["found", "made"]
     begun.unlink()
 
     viewer.layers.remove(first)

@@ -51,7 +51,7 @@ class Annotator:
         self.editing.target = self.plane
         self.n_entries = 0
         self.journal = Journal(REFERENCE, self.labels) if journal else None
-        self.editing.set_journal(self.record)
+        self.editing.record = self.record
 
     def record(self, edit, direction):
         self.n_entries += 1

@@ -12,7 +12,7 @@ from napari_sam.formats.image import ImageInfo
 from napari_sam.session import ArrayLabels, ObjectRecord
 from napari_sam.session.annotations import annotations_of, image_info, image_of_labels, records_of
 from napari_sam.session.objects.measuring import find_objects
-from napari_sam.session.objects.packed import PackedMask
+from napari_sam.session.objects.packed import PackedMask, region_of
 
 
 def test_masks_overlap_only_if_that_is_wanted():
@@ -53,8 +53,9 @@ def test_an_axis_of_channels_behind_the_plane_is_none_of_a_files(shape, axes, ov
     labels = ArrayLabels(planes.reshape(shape))
     found = list(find_objects(labels))
     records = [
-        replace(record, masks=(PackedMask(record.start, planes.reshape(shape)[record.region] > 0),))
+        replace(record, masks=(PackedMask(record.start, labels.read(region) > 0),))
         for record in found
+        for region in [region_of(record.start, record.shape)]
     ]
     sizes = (7.0, 0.5, 0.25)[-len(flat) :]
     scale = np.ones(len(shape))

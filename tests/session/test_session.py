@@ -608,7 +608,7 @@ def test_accept_takes_other_objects_pixels_if_allowed(session, labels):
     with pytest.raises(TargetError, match="replace the others"):
         session.accept()
     assert session.state.prompts == COIN
-    session.objects.overlap = Overlap.REPLACE
+    session.objects.editing.overlap = Overlap.REPLACE
     mask = masks(session)[session.state.chosen].copy()
     session.accept()
     np.testing.assert_array_equal(labels == 8, mask)

@@ -17,13 +17,8 @@ Rename = tuple[str, str]
 """The old and the new name of a class."""
 
 
-def with_class(classes: Classes, name: str, color: str | None = None) -> Classes:
-    """Return the classes with another at the end, by default in a colour of the palette."""
-    return with_classes(classes, [(name, color)])
-
-
 def with_classes(classes: Classes, added: Iterable[tuple[str, str | None]]) -> Classes:
-    """Return the classes with others at the end: names, with colours or None."""
+    """Return the classes with others at the end: names, with colours or None for the palette's."""
     names = {entry.name for entry in classes}
     n_used = Counter(entry.color for entry in classes)
     new_classes: list[ObjectClass] = []
@@ -72,8 +67,7 @@ def _name_and_color(entry: Any) -> tuple[str, str | None]:
     name, color = values.get("name"), values.get("color")
     # Nothing else is converted to text: with references, a short YAML file has endless lists.
     if name is None or isinstance(name, (dict, list)):
-        msg = "A class needs a name, and one has none."
-        raise ClassError(msg)
+        raise ClassError("A class needs a name, and one has none.")
     return str(name).strip(), _hex_color(color)
 
 
@@ -82,8 +76,7 @@ def _hex_color(color: Any) -> str | None:
     if isinstance(color, list) and [type(value) for value in color] == [int] * 3:
         return "#" + bytes(value & 255 for value in color).hex()
     if color and not isinstance(color, str):
-        msg = "A colour must be like #e69f00, or three whole numbers."
-        raise ClassError(msg)
+        raise ClassError("A colour must be like #e69f00, or three whole numbers.")
     return color or None
 
 
@@ -135,8 +128,7 @@ class ClassTable:
     def choose(self, name: str | None) -> None:
         """Choose the class of the next accepted objects."""
         if name is not None and all(entry.name != name for entry in self._classes):
-            msg = f"There is no class {name}: add it first."
-            raise ClassError(msg)
+            raise ClassError(f"There is no class {name}: add it first.")
         if name != self._current:
             self._current = name
             self.changed.emit()

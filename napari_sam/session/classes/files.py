@@ -61,8 +61,7 @@ def _content(path: Path) -> Any:
     suffix = path.suffix.lower()
     limit = _MAX_JSON_BYTES if suffix == ".json" else _MAX_TEXT_BYTES
     if path.stat().st_size > limit:
-        msg = f"it is larger than {limit // 1024} KiB."
-        raise ClassError(msg)
+        raise ClassError(f"it is larger than {limit // 1024} KiB.")
     try:
         entries = _entries(_parsed(path.read_text("utf-8-sig"), suffix))
     except (OSError, ClassError):
@@ -70,8 +69,7 @@ def _content(path: Path) -> Any:
     except Exception as error:  # the readers of JSON and YAML raise many kinds of errors
         raise ClassError(str(error) or repr(error)) from error
     if isinstance(entries, list) and len(entries) > MAX_CLASSES:
-        msg = f"it has {len(entries)} names, and {MAX_CLASSES} are the most."
-        raise ClassError(msg)
+        raise ClassError(f"it has {len(entries)} names, and {MAX_CLASSES} are the most.")
     return entries
 
 
@@ -102,6 +100,5 @@ def _in_order(numbered: dict[Any, Any]) -> list[Any]:
     try:
         by_number = {int(number): name for number, name in numbered.items()}
     except (TypeError, ValueError):
-        msg = "Names must be a list, or numbered with whole numbers."
-        raise ClassError(msg) from None
+        raise ClassError("Names must be a list, or numbered with whole numbers.") from None
     return [by_number[number] for number in sorted(by_number)]

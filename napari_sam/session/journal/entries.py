@@ -18,7 +18,7 @@ from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
 from napari_sam.session.objects.direction import Direction
 from napari_sam.session.objects.labels import Labels, parts
 from napari_sam.session.objects.packed import FASTEST, PackedMask, Start, region_of
-from napari_sam.session.objects.records import ObjectRecord, RecordChange
+from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
 
@@ -94,17 +94,6 @@ def entry(
     }
 
 
-def net_effect(changes: Iterable[RecordChange]) -> dict[int, ObjectRecord | None]:
-    """Return the records after some changes, by label_id: None for one that is gone."""
-    effect: dict[int, ObjectRecord | None] = {}
-    for change in changes:
-        if change.before is not None:
-            effect[change.before.label_id] = None
-        if change.after is not None:
-            effect[change.after.label_id] = change.after
-    return effect
-
-
 def record_to_json(record: ObjectRecord) -> dict[str, Any]:
     """Return a record as JSON; default values are left out."""
     content: dict[str, Any] = {
@@ -132,10 +121,9 @@ def record_from_json(content: dict[str, Any]) -> ObjectRecord:
     masks, painted, erased = (
         _masks_from_json(values.pop(name, ())) for name in ("masks", "painted", "erased")
     )
-    start, stop = tuple(values.pop("start")), tuple(values.pop("stop"))
     return ObjectRecord(
-        start=start,
-        stop=stop,
+        start=tuple(values.pop("start")),
+        stop=tuple(values.pop("stop")),
         state=None if state is None else state_from_json(state),
         masks=masks,
         brushed=BrushEdits(painted, erased) if painted or erased else NOT_BRUSHED,
@@ -158,12 +146,17 @@ def _masks_from_json(content: Iterable[list[Any]]) -> tuple[PackedMask, ...]:
 
 def state_to_json(state: ObjectState) -> dict[str, Any]:
     """Return the state of an object as JSON, without logits and the object that it replaces."""
-    prompts, tile = state.prompts, state.tile
+    prompts, tile, outline = state.prompts, state.tile, state.prompts.outline
+    optional = {  # few objects have these keys, and older journals lack them
+        "slice_index": int(prompts.slice_index),
+        "outline": None if outline is None else [str(outline.kind), outline.vertices_xy],
+        "scribbles": [[scribble.label, scribble.vertices_xy] for scribble in prompts.scribbles],
+    }
     return {
         "points_xy": prompts.points_xy,
         "point_labels": prompts.point_labels,
         "box_xyxy": prompts.box_xyxy,
-        **_optional_to_json(prompts),
+        **{name: value for name, value in optional.items() if value},
         "choice": None if state.choice is None else int(state.choice),
         "tile": None if tile is None else _whole((tile.level, tile.top, tile.left, *tile.size)),
         "is_raised": bool(state.is_raised),
@@ -172,12 +165,13 @@ def state_to_json(state: ObjectState) -> dict[str, Any]:
 
 def state_from_json(content: dict[str, Any]) -> ObjectState:
     """Return the state that `state_to_json` was given."""
-    box, tile = content["box_xyxy"], content["tile"]
+    box, tile, outline = content["box_xyxy"], content["tile"], content.get("outline")
     prompts = Prompts(
         tuple((x, y) for x, y in content["points_xy"]),
         tuple(content["point_labels"]),
         None if box is None else tuple(box),
-        *_drawn_from_json(content),
+        None if outline is None else Outline(outline[1], OutlineKind(outline[0])),
+        tuple(Scribble(vertices, label) for label, vertices in content.get("scribbles", ())),
         content.get("slice_index", 0),
     )
     return ObjectState(
@@ -185,28 +179,6 @@ def state_from_json(content: dict[str, Any]) -> ObjectState:
         content["choice"],
         tile=None if tile is None else Tile(*tile),
         is_raised=content["is_raised"],
-    )
-
-
-def _optional_to_json(prompts: Prompts) -> dict[str, Any]:
-    """Return the keys that few objects have, and older journals lack."""
-    outline, scribbles = prompts.outline, prompts.scribbles
-    content: dict[str, Any] = {}
-    if prompts.slice_index:
-        content["slice_index"] = int(prompts.slice_index)
-    if outline is not None:
-        content["outline"] = [str(outline.kind), outline.vertices_xy]
-    if scribbles:
-        content["scribbles"] = [[scribble.label, scribble.vertices_xy] for scribble in scribbles]
-    return content
-
-
-def _drawn_from_json(content: dict[str, Any]) -> tuple[Outline | None, tuple[Scribble, ...]]:
-    outline = content.get("outline")
-    scribbles = content.get("scribbles", ())
-    return (
-        None if outline is None else Outline(outline[1], OutlineKind(outline[0])),
-        tuple(Scribble(vertices, label) for label, vertices in scribbles),
     )
 
 

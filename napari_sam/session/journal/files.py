@@ -69,13 +69,6 @@ class ImageReference:
             content["fingerprint"] = self.fingerprint
         return xxhash.xxh64(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def has_same_pixels(self, image: dict[str, Any]) -> bool:
-        """Whether the image in the header of a journal has these pixels, from whatever file."""
-        return self.fingerprint is not None and (
-            (image.get("fingerprint"), image.get("shape"), image.get("dtype"))
-            == (self.fingerprint, list(self.shape), self.dtype)
-        )
-
     def is_other_scene(self, image: dict[str, Any]) -> bool:
         """Whether the image in the header of a journal is another one in the same file.
 
@@ -103,7 +96,7 @@ def new_path(reference: ImageReference, folder: Path) -> Path:
 
 
 def find_journals(
-    reference: ImageReference, folder: Path | None = None, *, done_with: Collection[Path] = ()
+    reference: ImageReference, *, done_with: Collection[Path] = ()
 ) -> list[JournalSummary]:
     """Return the journals of an image that have objects to restore, newest first.
 
@@ -111,7 +104,7 @@ def find_journals(
     so are those whose objects are all in a file of the user's. If there are too many journals, the
     oldest are removed, of whatever image.
     """
-    folder = journals_folder() if folder is None else folder
+    folder = journals_folder()
     remove_old_journals(folder)
     journals = [
         summary
@@ -135,7 +128,9 @@ def _may_be_of(path: Path, reference: ImageReference) -> bool:
             header = from_line(file.readline()) or {}
     except OSError:
         return False
-    return reference.has_same_pixels(header.get("image", {}))
+    image = header.get("image", {})
+    pixels = reference.fingerprint, list(reference.shape), reference.dtype
+    return (image.get("fingerprint"), image.get("shape"), image.get("dtype")) == pixels
 
 
 def claim(path: Path) -> Path | None:

@@ -38,26 +38,7 @@ are read.
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict
-from typing import Any, Final
-
-from napari_sam.session.journal.files import ImageReference
-from napari_sam.session.objects.labels import Labels
+from typing import Final
 
 FORMAT: Final = 1
 """The version of the format."""
-
-
-def header_of(reference: ImageReference, labels: Labels) -> dict[str, Any]:
-    """Return the first line of a journal that begins now, as JSON."""
-    return {
-        "format": FORMAT,
-        "image": asdict(reference),
-        "labels": {
-            "shape": list(labels.shape),
-            "dtype": str(labels.dtype),
-            "name": labels.name,
-        },
-        "at": time.time(),
-    }

@@ -110,9 +110,7 @@ class Journal:
 
     def record(self, edit: LabelsEdit, direction: Direction) -> None:
         """Record an edit that was just written, undone or redone."""
-        changes = edit.changes
-        if direction is Direction.UNDONE:
-            changes = tuple(change.inverse for change in reversed(changes))
+        changes = edit.effects(is_undone=direction is Direction.UNDONE)
         with self._lock:
             patches = [
                 Patch.of(self._labels.read(block.mask.region), block.mask.start, block.mask)
@@ -137,9 +135,10 @@ class Journal:
     def record_classes(self, classes: Classes) -> None:
         """Record the classes, in their order and with their colours."""
         with self._lock:
+            former, self._writer.classes = self._writer.classes, classes
             # With all objects in a file of the user's, there is nothing to restore.
             if (
-                self._writer.set_classes(classes)
+                classes != former
                 and self._has_begun
                 and not self._writer.is_saved
                 and self._ensure_file()
@@ -160,7 +159,7 @@ class Journal:
         if self._buffer and not self._prepared.wait(_PREPARED_WITHIN_S):
             self._release([])
         with self._lock:
-            if self._writer.has_objects and (self.path is not None or self._has_gap):
+            if self._writer.label_ids and (self.path is not None or self._has_gap):
                 if not self._writer.is_saved:
                     self._add(Direction.CLOSED, (), ())
             else:
@@ -250,7 +249,7 @@ class Journal:
         try:
             if lines.path is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                lines.begin_file(new_path(self._reference, self._folder))
+                lines.path = new_path(self._reference, self._folder)
             lines.write()
             self._is_troubled = False
         except OSError as error:

@@ -21,10 +21,6 @@ class AppendedLines:
         self._sound_bytes, self._end = sound_bytes, b""
         self._waiting: deque[bytes] = deque()
 
-    def begin_file(self, path: Path) -> None:
-        """Write to this file, which is new."""
-        self.path = path
-
     def add(self, line: bytes) -> None:
         """Add a line to be written with the next `write`."""
         self._waiting.append(line)

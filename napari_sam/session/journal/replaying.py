@@ -37,11 +37,6 @@ class JournalContent:
     warning: str = ""  # says that the rest is damaged; empty if nothing is
 
     @property
-    def entries(self) -> Iterator[dict[str, Any]]:
-        """The entries, one by one: all at once would keep the garbage collector busy."""
-        return self.read_entries(lambda _: None)
-
-    @property
     def classes(self) -> Classes:
         """The last classes that were recorded; empty without any."""
         for line in reversed(self.lines):
@@ -57,8 +52,11 @@ class JournalContent:
                 return str(content["labels_name"])
         return str(self.header["labels"].get("name", ""))
 
-    def read_entries(self, report: Callable[[float], None]) -> Iterator[dict[str, Any]]:
-        """Yield the entries, and report the progress now and then (0 to 1)."""
+    def entries(self, report: Callable[[float], None] = lambda _: None) -> Iterator[dict[str, Any]]:
+        """Yield the entries, and report the progress now and then (0 to 1).
+
+        All at once would keep the garbage collector busy.
+        """
         for number, line in enumerate(self.lines):
             if number % _REPORT_EVERY == 0:
                 report(number / len(self.lines))
@@ -75,11 +73,9 @@ def read_journal(path: Path) -> JournalContent:
     try:
         content = read_lines(path)
     except OSError as error:
-        msg = f"The journal cannot be read: {error}"
-        raise TargetError(msg) from error
+        raise TargetError(f"The journal cannot be read: {error}") from error
     if content.header.get("format") != FORMAT:
-        msg = f"{path} is not a journal that this version can read."
-        raise TargetError(msg)
+        raise TargetError(f"{path} is not a journal that this version can read.")
     return content
 
 
@@ -166,9 +162,7 @@ class _Canvas:
         if block is None:
             block = self._blocks[index] = self._labels.read(self._region(index))
             if len(self._blocks) > _MAX_BLOCKS:
-                self._labels.write(
-                    self._region(oldest := next(iter(self._blocks))), self._blocks.pop(oldest)
-                )
+                self._write_oldest()
         else:
             self._blocks.move_to_end(index)
         return block
@@ -182,5 +176,8 @@ class _Canvas:
     def flush(self) -> None:
         """Write all blocks into the labels."""
         while self._blocks:
-            index, block = self._blocks.popitem(last=False)
-            self._labels.write(self._region(index), block)
+            self._write_oldest()
+
+    def _write_oldest(self) -> None:
+        index, block = self._blocks.popitem(last=False)
+        self._labels.write(self._region(index), block)

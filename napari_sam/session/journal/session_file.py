@@ -187,18 +187,16 @@ def read_session(path: Path) -> SavedSession:
     try:
         content = read_lines(path)
     except OSError as error:
-        msg = f"{path} cannot be read ({error})."
-        raise SessionFileError(msg) from error
+        raise SessionFileError(f"{path} cannot be read ({error}).") from error
     header = content.header
     if header.get("kind") != KIND:
         msg = f"{path} is not a session file: choose one that ends in {SESSION_SUFFIX}."
         raise SessionFileError(msg)
     if header.get("format") != FORMAT:
-        msg = (
+        raise SessionFileError(
             f"{path} was written by a newer version ({header.get('program')}) of napari-sam-live: "
             "update to open it."
         )
-        raise SessionFileError(msg)
     if not _is_complete(path, content):
         msg = f"{path} is damaged or incomplete: copy it again from where it was saved."
         raise SessionFileError(msg)
@@ -207,8 +205,7 @@ def read_session(path: Path) -> SavedSession:
     except SessionFileError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        msg = f"{path} has invalid content ({error!r})."
-        raise SessionFileError(msg) from error
+        raise SessionFileError(f"{path} has invalid content ({error!r}).") from error
 
 
 def _is_complete(path: Path, content: JournalContent) -> bool:
@@ -238,15 +235,13 @@ def _parsed(path: Path, content: JournalContent) -> SavedSession:
     )
     shape, dtype = tuple(header["labels"]["shape"]), np.dtype(header["labels"]["dtype"])
     if not _are_labels(shape, dtype, reference):
-        msg = (
+        raise SessionFileError(
             f"{path} cannot be opened: labels of shape {shape} and type {dtype} do not fit an "
             f"image of shape {reference.shape}."
         )
-        raise SessionFileError(msg)
     paths = reference.source, header["image"].get("beside")
     if not all(source is None or isinstance(source, str) for source in paths):
-        msg = f"{path} cannot be opened: the paths of its image are {paths}."
-        raise SessionFileError(msg)
+        raise SessionFileError(f"{path} cannot be opened: the paths of its image are {paths}.")
     return SavedSession(path, info, shape, dtype, len(content.lines) - 1, content)
 
 

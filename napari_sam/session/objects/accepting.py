@@ -9,7 +9,6 @@ from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
-from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.records import ObjectRecord, score_of
 from napari_sam.session.objects.reopening import current_record
 from napari_sam.session.objects.writing import LEAST_SHARE, NewObject
@@ -22,35 +21,21 @@ def accept_candidate(
 
     Return the edit, if it is written, and whether a reopened object stays as it was.
     """
-    target = editing.require_target()
-    new = accepted_object(target, state, *shown, editing.classes.current)
-    if state.is_as_accepted and new.replaced is not None:
+    target, (candidates, index) = editing.require_target(), shown
+    replaced = current_record(state, target.labels.registry)
+    if state.is_as_accepted and replaced is not None:
         return None, True
-    return editing.accept(new, state, shown, with_click=with_click), False
-
-
-def accepted_object(
-    plane: LabelsPlane,
-    state: ObjectState,
-    candidates: Candidates,
-    index: int,
-    class_name: str | None = None,
-) -> NewObject:
-    """Return the object to write when a candidate is accepted."""
-    replaced = None
-    if state.reopened is not None:
-        replaced = current_record(state.reopened, plane.labels.registry)
-    accepted = replace(state.with_choice(index), reopened=None)
-    before = replaced or ObjectRecord(0, (), (), 0, class_name=class_name)
+    before = replaced or ObjectRecord(0, (), (), 0, class_name=editing.classes.current)
     ranking = candidates.ranking
     record = replace(
         before,
         score=score_of(candidates.iou_predictions[index]),
         stability=None if ranking is None else float(ranking.features.stability_score[index]),
         reviewed=False,
-        state=accepted,
+        state=replace(state.with_choice(index), reopened=None),
     )
-    return NewObject(candidates.blocks(index), record, replaced)
+    new = NewObject(candidates.blocks(index), record, replaced)
+    return editing.accept(new, state, shown, with_click=with_click), False
 
 
 def warnings_of_remains(edit: LabelsEdit) -> Iterator[str]:

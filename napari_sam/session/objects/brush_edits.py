@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,15 +52,13 @@ class BrushEdits:
 NOT_BRUSHED: Final = BrushEdits()
 
 
-def merged_strokes(edits: Iterable[BrushEdits], pixels: Iterable[PackedMask]) -> BrushEdits:
+def merged_strokes(edits: Sequence[BrushEdits], pixels: Iterable[PackedMask]) -> BrushEdits:
     """Return the brush edits of several objects that are merged, given their present pixels.
 
     What was erased of one may belong to another: it is not erased of both together.
     """
-    painted, erased = PixelSet(), PixelSet()
-    for brushed in edits:
-        painted.add_masks(brushed.painted)
-        erased.add_masks(brushed.erased)
+    painted = PixelSet(mask for brushed in edits for mask in brushed.painted)
+    erased = PixelSet(mask for brushed in edits for mask in brushed.erased)
     for mask in pixels:
         erased.discard(mask.start, mask.mask)
     return BrushEdits(painted.masks(), erased.masks())

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from napari_sam.formats.classes import ObjectClass
 from napari_sam.session.classes.classes import (
     Classes,
     ClassStep,
-    ClassTable,
     recolored,
     renamed,
-    with_class,
+    with_classes,
 )
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.notifier import Notifier
@@ -25,19 +23,12 @@ class ClassEditing:
 
     def __init__(self, editing: Editing, decoding: Decoding, notifier: Notifier) -> None:
         self._editing, self._decoding, self._notifier = editing, decoding, notifier
-
-    @property
-    def table(self) -> ClassTable:
-        """The classes and the current one."""
-        return self._editing.classes
-
-    def choose(self, name: str | None) -> None:
-        """Choose the class of the next accepted objects; this is not undone."""
-        self.table.choose(name)
+        self.table = editing.classes
+        """The classes and the current one; neither a choice nor what objects bring is undone."""
 
     def add(self, name: str, color: str | None = None) -> None:
         """Add a class at the end, and make it the current one."""
-        self._change(with_class(self.table.classes, name, color))
+        self._change(with_classes(self.table.classes, [(name, color)]))
         self.table.choose(name)
 
     def rename(self, old: str, new: str) -> None:
@@ -63,10 +54,6 @@ class ClassEditing:
         used = {record.class_name for record in self._records()}
         kept = [entry for entry in self.table.classes if entry.name in used - names]
         self._change((*classes, *kept))
-
-    def ensure(self, classes: Iterable[ObjectClass | str | None]) -> None:
-        """Add the classes of existing objects if they are missing; this is not undone."""
-        self.table.ensure(classes)
 
     def _records(self) -> Iterable[ObjectRecord]:
         target = self._editing.target

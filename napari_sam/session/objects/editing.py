@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Final
 from weakref import WeakSet
 
 from psygnal import Signal
@@ -26,11 +26,6 @@ from napari_sam.session.objects.planning import (
 )
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
 from napari_sam.session.objects.writing import NewObject, add_objects, plan_object
-
-_T = TypeVar("_T")
-
-_Written = tuple[LabelsEdit, bool]
-"""What was written, and whether that is all that was planned."""
 
 RecordEdit = Callable[[LabelsEdit, Direction], None]
 """Writes an edit to the journal, on the thread that makes the edit."""
@@ -65,7 +60,8 @@ class Editing:
         """The image plane that is annotated."""
         self.overlap = Overlap.KEEP
         """What happens where a new object overlaps existing ones."""
-        self._record: RecordEdit | None = None
+        self.record: RecordEdit | None = None
+        """Writes every edit to a journal as it is made, so that a crash loses none."""
 
     @property
     def target(self) -> LabelsPlane | None:
@@ -91,10 +87,6 @@ class Editing:
             ]
         return []
 
-    def set_journal(self, record: RecordEdit | None) -> None:
-        """Write every edit to a journal as it is made, so that a crash loses none."""
-        self._record = record
-
     @property
     def is_idle(self) -> bool:
         """Whether nothing is being written."""
@@ -110,7 +102,7 @@ class Editing:
 
     def go_to_plane(self, plane_id: int, target: LabelsPlane | None) -> None:
         """Go to another image plane and its target."""
-        self.history.end_gesture()
+        self.history.set_gesture(False)
         self.target, self.plane_id = target, plane_id
 
     def need_target(self) -> None:
@@ -126,15 +118,13 @@ class Editing:
     def check_free(self) -> LabelsPlane:
         """Return the target if it can be written to now."""
         if self.target is None:
-            msg = "There is no target to write the object into: choose a Labels layer."
-            raise TargetError(msg)
+            raise TargetError("There is no target to write the object into: choose a Labels layer.")
         self._check_idle()
         return self.target
 
     def _check_idle(self) -> None:
         if not self._lane.is_idle:
-            msg = "Objects are still being written: try again in a moment."
-            raise TargetError(msg)
+            raise TargetError("Objects are still being written: try again in a moment.")
 
     # Edits ---------------------------------------------------------------------------------
 
@@ -154,8 +144,8 @@ class Editing:
         push = self.history.push_accepted_click if with_click else self.history.push
         registry = target.labels.registry
 
-        def work() -> _Written:
-            return _written(plan_object(target, new, overlap, registry))
+        def work() -> LabelsEdit:
+            return plan_object(target, new, overlap, registry).write()
 
         is_large = candidates.area_bound_px(chosen) > MAX_AREA_AT_ONCE_PX
         return self._run_edit(edit, work, push, is_large=is_large)
@@ -171,7 +161,7 @@ class Editing:
         area_px = sum(record.area_px for record in records)
         is_large = area_px > MAX_AREA_AT_ONCE_PX or len(records) > MAX_BLOCKS_AT_ONCE
         edit = Edit(state, state, self.plane_id)
-        self._run_edit(edit, lambda: _written(plan(labels)), self.history.push, is_large=is_large)
+        self._run_edit(edit, lambda: plan(labels).write(), self.history.push, is_large=is_large)
 
     def change_classes(
         self, step: ClassStep, changes: Sequence[RecordChange], state: ObjectState
@@ -182,7 +172,7 @@ class Editing:
             labels = self.check_free().labels
             step.apply(self.classes)
             planned = plan_records(labels, changes)
-            self._run_edit(edit, lambda: (planned, True), self.history.push)
+            self._run_edit(edit, planned.write, self.history.push)
         else:
             step.apply(self.classes)
             self.history.push(edit)
@@ -210,7 +200,7 @@ class Editing:
             if edit.labels is not None:
                 on_added(edit.labels)
 
-        def work() -> _Written:
+        def work() -> LabelsEdit:
             return add_objects(labels, records, overlap, registry, keep_remains=keep_remains)
 
         self._run_edit(Edit(state, state, self.plane_id), work, push, is_large=True)
@@ -218,21 +208,20 @@ class Editing:
     def _run_edit(
         self,
         edit: Edit,
-        work: Callable[[], _Written],
+        work: Callable[[], LabelsEdit],
         push: Callable[[Edit], None],
         *,
         is_large: bool = False,
     ) -> LabelsEdit | None:
         """Plan and write an edit, at once or in the background, and add it to the history."""
 
-        def write() -> _Written:
-            labels, is_exact = work()
+        def write() -> LabelsEdit:
+            labels = work()
             self._journal(labels, Direction.MADE)
-            return labels, is_exact
+            return labels
 
-        def on_written(written: _Written) -> None:
-            labels, is_exact = written
-            self._journal(labels.apply_records(is_exact=is_exact), Direction.MADE)
+        def on_written(labels: LabelsEdit) -> None:
+            self._journal(labels.apply_records(), Direction.MADE)
             self.classes.ensure(_class_names(change.after for change in labels.changes))
             written_edit = replace(edit, labels=labels)
             push(written_edit)
@@ -244,9 +233,9 @@ class Editing:
             return None
         written = write()
         on_written(written)
-        return written[0]
+        return written
 
-    def _write(self, work: Callable[[], _T], on_done: Callable[[_T], None]) -> None:
+    def _write(self, work: Callable[[], LabelsEdit], on_done: Callable[[LabelsEdit], None]) -> None:
         """Write in the background what takes seconds; one edit at a time."""
 
         def on_failed(error: BaseException) -> None:
@@ -257,26 +246,26 @@ class Editing:
         self.changed.emit()
 
     def _journal(self, labels: LabelsEdit | None, direction: Direction) -> None:
-        if self._record is not None and labels is not None:
-            self._record(labels, direction)
+        if self.record is not None and labels is not None:
+            self.record(labels, direction)
 
     # Undo and redo ---------------------------------------------------------------------------
 
     def undo(self) -> None:
         """Undo the last edit, of prompts or of objects."""
-        self._check_idle()
-        self._renumber_conflicts(self.history.last, Direction.UNDONE)
-        edit = self.history.undo()
-        if edit is not None:
-            self._restore(edit, edit.before, Direction.UNDONE)
+        self._step(Direction.UNDONE)
 
     def redo(self) -> None:
         """Redo the edit that was undone last."""
+        self._step(Direction.REDONE)
+
+    def _step(self, direction: Direction) -> None:
         self._check_idle()
-        self._renumber_conflicts(self.history.redoable, Direction.REDONE)
-        edit = self.history.redo()
+        history, is_undone = self.history, direction is Direction.UNDONE
+        self._renumber_conflicts(history.last if is_undone else history.redoable, direction)
+        edit = history.undo() if is_undone else history.redo()
         if edit is not None:
-            self._restore(edit, edit.after, Direction.REDONE)
+            self._restore(edit, direction)
 
     def _renumber_conflicts(self, edit: Edit | None, direction: Direction) -> None:
         """Give painted objects whose label_ids an edit needs other ones, so that none is lost."""
@@ -288,17 +277,16 @@ class Editing:
             try:
                 label_id = free_label_ids(labels, labels.registry)
             except TargetError as error:
-                msg = f"Cannot {verb}: {error}"
-                raise TargetError(msg) from error
-            renumbering, is_exact = _written(plan_label_id(labels, record, label_id))
+                raise TargetError(f"Cannot {verb}: {error}") from error
+            renumbering = plan_label_id(labels, record, label_id).write()
             self._journal(renumbering, Direction.MADE)
-            self._journal(renumbering.apply_records(is_exact=is_exact), Direction.MADE)
+            self._journal(renumbering.apply_records(), Direction.MADE)
             self._notifier.warn(
                 f"The painted object {record.label_id} was renumbered to {label_id}, so that "
                 f"{verb} can restore the original object {record.label_id}."
             )
 
-    def _restore(self, edit: Edit, state: ObjectState, direction: Direction) -> None:
+    def _restore(self, edit: Edit, direction: Direction) -> None:
         is_undone, labels = direction is Direction.UNDONE, edit.labels
         if labels is not None and labels.target.is_gone:
             self._notifier.warn("Nothing was changed: the Labels layer of this step was deleted.")
@@ -311,14 +299,14 @@ class Editing:
         if edit.classes is not None and self.target is not None:
             with suppress(TargetError):  # a target that no longer fits is reported elsewhere
                 self.classes.ensure(_class_names(self.target.labels.registry))
-        self.restored.emit(edit, state)
+        self.restored.emit(edit, edit.before if is_undone else edit.after)
         self.changed.emit()
 
     def _restore_labels(self, edit: Edit, labels: LabelsEdit, direction: Direction) -> None:
         is_undone = direction is Direction.UNDONE
 
         def write() -> LabelsEdit:
-            written = labels.revert() if is_undone else labels.write()
+            written = labels.write(is_undone=is_undone)
             self._journal(written, direction)
             return written
 
@@ -326,10 +314,9 @@ class Editing:
             # Undone or redone again, it restores exactly what was there before.
             rebased = written.rebased(is_undone=is_undone)
             self.history.replace(edit, replace(edit, labels=rebased))
-            update_records = written.revert_records if is_undone else written.apply_records
-            self._journal(update_records(is_exact=written is labels), Direction.MADE)
-            records = (change.before if is_undone else change.after for change in labels.changes)
-            self.classes.ensure(_class_names(records))
+            self._journal(written.apply_records(is_undone=is_undone), Direction.MADE)
+            changes = labels.effects(is_undone=is_undone)
+            self.classes.ensure(_class_names(change.after for change in changes))
             self.changed.emit()
 
         if labels.area_px > MAX_AREA_AT_ONCE_PX or labels.n_blocks > MAX_BLOCKS_AT_ONCE:
@@ -339,12 +326,6 @@ class Editing:
             on_written(write())
         except TargetError as error:
             self._notifier.warn(str(error))
-
-
-def _written(planned: LabelsEdit) -> _Written:
-    """Write an edit; return what was written, and whether that is all of it."""
-    written = planned.write()
-    return written, written is planned
 
 
 def _class_names(records: Iterable[ObjectRecord | None]) -> Iterator[str | None]:

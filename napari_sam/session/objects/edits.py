@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.overlaps import reconcile
 from napari_sam.session.objects.packed import Block, PackedMask
-from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
+from napari_sam.session.objects.records import ObjectRecord, RecordChange
 
 
 class Overlap(StrEnum):
@@ -38,48 +38,29 @@ class Stroke:
         """Number of pixels."""
         return sum(block.mask.area_px for block in self.blocks)
 
-    def apply(self, labels: Labels) -> Stroke:
-        """Write the pixels; those that changed since the stroke was planned or undone are kept.
+    def write(self, labels: Labels, *, is_undone: bool = False) -> Stroke:
+        """Write or restore the pixels; those that changed since it was planned or made are kept.
 
         Returns the pixels that were written: the stroke itself if that is all of them.
         """
-        return self._limited_to([self._apply(block, labels) for block in self.blocks])
+        masks = [self._write(block, labels, is_undone) for block in self.blocks]
+        parts = list(zip(self.blocks, masks, strict=True))
+        if all(np.count_nonzero(mask) == block.mask.area_px for block, mask in parts):
+            return self
+        blocks = (
+            replace(block, mask=PackedMask(block.mask.start, mask))
+            for block, mask in parts
+            if mask.any()
+        )
+        return replace(self, blocks=tuple(blocks))
 
-    def revert(self, labels: Labels) -> Stroke:
-        """Restore the pixels; those that changed since the stroke was written are kept.
-
-        Returns the pixels that were restored: the stroke itself if that is all of them.
-        """
-        return self._limited_to([self._revert(block, labels) for block in self.blocks])
-
-    def _apply(self, block: Block, labels: Labels) -> NDArray[np.bool_]:
+    def _write(self, block: Block, labels: Labels, is_undone: bool) -> NDArray[np.bool_]:
         pixels = labels.read(block.mask.region)
-        written: NDArray[np.bool_] = block.mask.mask & (pixels == block.before.labels)
-        pixels[written] = self.value
+        before, after = block.before.labels, self.value
+        written: NDArray[np.bool_] = block.mask.mask & (pixels == (after if is_undone else before))
+        np.copyto(pixels, before if is_undone else after, where=written)
         labels.write(block.mask.region, pixels, written)
         return written
-
-    def _revert(self, block: Block, labels: Labels) -> NDArray[np.bool_]:
-        pixels = labels.read(block.mask.region)
-        restored: NDArray[np.bool_] = block.mask.mask & (pixels == self.value)
-        pixels[restored] = block.before.labels[restored]
-        labels.write(block.mask.region, pixels, restored)
-        return restored
-
-    def _limited_to(self, masks: list[NDArray[np.bool_]]) -> Stroke:
-        if all(
-            np.count_nonzero(mask) == block.mask.area_px
-            for mask, block in zip(masks, self.blocks, strict=True)
-        ):
-            return self
-        return replace(
-            self,
-            blocks=tuple(
-                replace(block, mask=PackedMask(block.mask.start, mask))
-                for mask, block in zip(masks, self.blocks, strict=True)
-                if mask.any()
-            ),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +77,15 @@ class LabelsEdit:
         The changes of the records.
     label_id : int
         The object that is edited; the first one if there are several.
+    is_exact : bool
+        Whether all pixels were written that were planned.
     """
 
     target: Labels
     strokes: tuple[Stroke, ...]
     changes: tuple[RecordChange, ...]
     label_id: int
+    is_exact: bool = True
 
     @property
     def area_px(self) -> int:
@@ -131,41 +115,40 @@ class LabelsEdit:
         """Number of new objects."""
         return sum(change.before is None for change in self.changes)
 
-    def write(self) -> LabelsEdit:
-        """Write the pixels, on any thread; `apply_records` must follow.
+    def effects(self, *, is_undone: bool) -> tuple[RecordChange, ...]:
+        """Return the changes of the records when it is written or undone, in their order."""
+        if is_undone:
+            return tuple(change.inverse for change in reversed(self.changes))
+        return self.changes
+
+    def write(self, *, is_undone: bool = False) -> LabelsEdit:
+        """Write or restore the pixels, on any thread; `apply_records` must follow.
 
         Returns the edit with the pixels that were written: itself, unless some were painted on
-        since it was planned or undone.
+        since it was planned, written or undone.
         """
-        return self._with_strokes([stroke.apply(self.target) for stroke in self.strokes])
+        order = slice(None, None, -1 if is_undone else 1)
+        strokes = [
+            stroke.write(self.target, is_undone=is_undone) for stroke in self.strokes[order]
+        ][order]
+        is_exact = all(done is stroke for done, stroke in zip(strokes, self.strokes, strict=True))
+        if is_exact and self.is_exact:
+            return self
+        written = tuple(stroke for stroke in strokes if stroke.blocks)
+        return replace(self, strokes=written, is_exact=is_exact)
 
-    def apply_records(self, *, is_exact: bool = True) -> LabelsEdit | None:
-        """Update the records and show the pixels, on the owner's thread.
-
-        Parameters
-        ----------
-        is_exact : bool
-            Whether `write` wrote all pixels.
+    def apply_records(self, *, is_undone: bool = False) -> LabelsEdit | None:
+        """Update or restore the records and show the pixels, on the owner's thread.
 
         Returns
         -------
         LabelsEdit or None
             Further changes of records, if the user has painted in the meantime.
         """
-        return self._reconcile(self.changes, is_exact)
-
-    def revert(self) -> LabelsEdit:
-        """Restore the pixels, on any thread; `revert_records` must follow.
-
-        Returns the edit with the pixels that were restored: itself, unless some were painted on
-        since they were written.
-        """
-        reverted = [stroke.revert(self.target) for stroke in reversed(self.strokes)]
-        return self._with_strokes(reverted[::-1])
-
-    def revert_records(self, *, is_exact: bool = True) -> LabelsEdit | None:
-        """Restore the records and show the pixels; see `apply_records`."""
-        return self._reconcile(tuple(change.inverse for change in reversed(self.changes)), is_exact)
+        changes = self.effects(is_undone=is_undone)
+        corrections = reconcile(self.target, changes, is_exact=self.is_exact)
+        self.target.show()
+        return LabelsEdit(self.target, (), corrections, self.label_id) if corrections else None
 
     def rebased(self, *, is_undone: bool) -> LabelsEdit:
         """Return the edit with the present records where it ends (undone) or begins.
@@ -173,10 +156,15 @@ class LabelsEdit:
         The history does not know brush strokes; this way it restores them with the edit.
         """
         registry = self.target.registry
-        changes = tuple(_rebased(change, registry, is_undone) for change in self.changes)
-        return replace(
-            self, changes=tuple(change for change in changes if change.before or change.after)
-        )
+        changes = []
+        for change in self.changes:
+            before, after = change.before, change.after
+            expected, record = after if is_undone else before, registry.get(change.label_id)
+            if expected is not None and (record is None or record.uid == expected.uid):
+                before, after = (before, record) if is_undone else (record, after)
+            if before or after:
+                changes.append(RecordChange(before, after))
+        return replace(self, changes=tuple(changes))
 
     def conflicts(self, *, is_undone: bool) -> list[ObjectRecord]:
         """Return the objects, painted since, whose label_ids it needs to be undone or redone."""
@@ -191,23 +179,3 @@ class LabelsEdit:
                 label_ids.add(change.label_id)
         records = (registry.get(label_id) for label_id in sorted(label_ids))
         return [record for record in records if record is not None and record.uid not in uids]
-
-    def _with_strokes(self, strokes: list[Stroke]) -> LabelsEdit:
-        if all(done is planned for done, planned in zip(strokes, self.strokes, strict=True)):
-            return self
-        return replace(self, strokes=tuple(stroke for stroke in strokes if stroke.blocks))
-
-    def _reconcile(self, changes: tuple[RecordChange, ...], is_exact: bool) -> LabelsEdit | None:
-        corrections = reconcile(self.target, changes, is_exact=is_exact)
-        self.target.show()
-        return LabelsEdit(self.target, (), corrections, self.label_id) if corrections else None
-
-
-def _rebased(change: RecordChange, registry: ObjectRegistry, is_undone: bool) -> RecordChange:
-    expected = change.after if is_undone else change.before
-    record = registry.get(change.label_id)
-    if expected is None or (record is not None and record.uid != expected.uid):
-        return change
-    if is_undone:
-        return RecordChange(change.before, record)
-    return RecordChange(record, change.after)

@@ -14,7 +14,7 @@ from napari_sam.session.objects.edits import LabelsEdit
 _MAX_EDITS: Final = 1000
 _MAX_BYTES: Final = 2**28
 """Of written pixels: a thousand objects, unless each has tens of millions of pixels."""
-_NOTHING: Final = ObjectState()
+_EMPTY: Final = ObjectState()
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +41,6 @@ def _within_bounds(edits: list[Edit]) -> list[Edit]:
     return edits[-max(1, n_kept) :]
 
 
-def _keeps_prompts(edit: Edit) -> bool:
-    return edit.before.prompts == edit.after.prompts
-
-
 class History:
     """The edits that can be undone and those that can be redone."""
 
@@ -54,16 +50,6 @@ class History:
         self.in_gesture = False
         """Whether changes of the prompts belong to one drag of the mouse."""
         self._gesture_edit: Edit | None = None
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is an edit to undo."""
-        return bool(self._done)
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether there is an edit to redo."""
-        return bool(self._undone)
 
     @property
     def accepted_examples(self) -> AcceptedExamples:
@@ -82,7 +68,8 @@ class History:
         Edits of classes or other objects that were made while its masks were computed remain
         edits of their own, as if they had been made before the click.
         """
-        later = list(takewhile(_keeps_prompts, reversed(self._done)))[::-1]
+        edits = reversed(self._done)
+        later = list(takewhile(lambda one: one.before.prompts == one.after.prompts, edits))[::-1]
         click = self._done[-1 - len(later)] if len(later) < len(self._done) else None
         if click is None or click.labels is not None or click.after.prompts != edit.before.prompts:
             self.push(edit)
@@ -112,13 +99,9 @@ class History:
             if self._gesture_edit is last:
                 self._gesture_edit = self.last
 
-    def begin_gesture(self) -> None:
-        """Merge the changes of the prompts from here on."""
-        self.in_gesture, self._gesture_edit = True, None
-
-    def end_gesture(self) -> None:
-        """Stop merging."""
-        self.in_gesture, self._gesture_edit = False, None
+    def set_gesture(self, in_gesture: bool) -> None:
+        """Begin or end merging the changes of the prompts."""
+        self.in_gesture, self._gesture_edit = in_gesture, None
 
     def replace_last(self, edit: Edit | None) -> None:
         """Replace the last edit, or remove it."""
@@ -141,30 +124,25 @@ class History:
 
     def undo(self) -> Edit | None:
         """Move an edit to the undone ones and return it; the caller reverts it."""
-        if not self._done:
-            return None
-        self._gesture_edit = None
-        edit = self._done.pop()
-        self._undone.append(edit)
-        return edit
+        return self._move(self._done, self._undone)
 
     def redo(self) -> Edit | None:
         """Move an edit back to the done ones and return it; the caller repeats it."""
-        if not self._undone:
+        return self._move(self._undone, self._done)
+
+    def _move(self, edits: list[Edit], others: list[Edit]) -> Edit | None:
+        if not edits:
             return None
         self._gesture_edit = None
-        edit = self._undone.pop()
-        self._done.append(edit)
-        return edit
+        others.append(edits.pop())
+        return others[-1]
 
     def drop_prompts_of(self, plane_id: int) -> None:
         """Forget the prompts on a plane that is never shown again; keep its accepted objects."""
         self._gesture_edit = None
         for edits in (self._done, self._undone):
             edits[:] = [
-                edit
-                if edit.plane_id != plane_id
-                else replace(edit, before=_NOTHING, after=_NOTHING)
+                replace(edit, before=_EMPTY, after=_EMPTY) if edit.plane_id == plane_id else edit
                 for edit in edits
                 if edit.labels is not None or edit.classes is not None or edit.plane_id != plane_id
             ]

@@ -121,22 +121,12 @@ class ArrayLabels:
 
     def __init__(self, array: NDArray[Any]) -> None:
         if array.dtype.kind not in "iu":
-            msg = f"Labels must be integers, not {array.dtype}."
-            raise TargetError(msg)
+            raise TargetError(f"Labels must be integers, not {array.dtype}.")
         self.array = array
+        self.shape, self.dtype = array.shape, array.dtype
         self.name = ""
         self.registry = ObjectRegistry()
         self.is_gone = False
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Extent along each axis."""
-        return self.array.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The integer type of the labels."""
-        return self.array.dtype
 
     def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
         """Return a copy of a region."""
@@ -178,12 +168,7 @@ class ArrayPlane:
             msg = f"Labels must be a 2-D integer array, not {array.dtype} of shape {array.shape}."
             raise TargetError(msg)
         self.labels = ArrayLabels(array)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width in pixels."""
-        height, width = self.labels.array.shape
-        return height, width
+        self.shape: tuple[int, int] = (len(array), array.shape[1])
 
     def read(self, rows: slice, columns: slice) -> NDArray[Any]:
         """Return a copy of a region."""

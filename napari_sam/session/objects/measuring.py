@@ -32,14 +32,8 @@ def find_objects(labels: Labels) -> list[ObjectRecord]:
     ]
     if not found:
         return []
-    label_ids, areas, starts, stops = zip(*found, strict=True)
-    segments = _Segments(
-        np.concatenate(label_ids),
-        np.concatenate(areas),
-        np.concatenate(starts, axis=1),
-        np.concatenate(stops, axis=1),
-    )
-    return _records(_by_object(segments))
+    segments = (np.concatenate(arrays, axis=-1) for arrays in zip(*found, strict=True))
+    return _records(_by_object(_Segments(*segments)))
 
 
 def remeasured(
@@ -222,9 +216,7 @@ def _by_object(segments: _Segments) -> _Segments:
         np.minimum.at(starts[axis], indices, segments.starts[axis])
         np.maximum.at(stops[axis], indices, segments.stops[axis])
     is_object = areas > 0
-    return _Segments(
-        label_ids[is_object], areas[is_object], starts[:, is_object], stops[:, is_object]
-    )
+    return _Segments(*(array[..., is_object] for array in (label_ids, areas, starts, stops)))
 
 
 def _records(segments: _Segments) -> list[ObjectRecord]:

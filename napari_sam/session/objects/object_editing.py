@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState
-from napari_sam.session.objects.editing import Editing, RecordEdit
-from napari_sam.session.objects.edits import LabelsEdit, Overlap
+from napari_sam.session.objects.editing import Editing
+from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.planning import plan_merge, plan_records, plan_removal
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
@@ -38,53 +38,24 @@ class ObjectEditing:
         decoding: Decoding,
         continue_with: Callable[[ObjectState], None],
     ) -> None:
-        self._editing, self._decoding = editing, decoding
+        self.editing, self._decoding = editing, decoding
+        """Writes the edits into the target."""
         self._continue_with = continue_with
-
-    @property
-    def target(self) -> LabelsPlane | None:
-        """Where accepted objects are written; None without one."""
-        return self._editing.target
-
-    def need_target(self) -> None:
-        """Ask for a target unless there is one."""
-        self._editing.need_target()
-
-    def settle(self, timeout_s: float) -> None:
-        """Wait for objects that are being written, and apply what is finished by then.
-
-        Longer writes still complete, but their completion is not reported after `close`.
-        """
-        self._editing.settle(timeout_s)
-
-    @property
-    def overlap(self) -> Overlap:
-        """What happens where an accepted mask overlaps other objects."""
-        return self._editing.overlap
-
-    @overlap.setter
-    def overlap(self, overlap: Overlap) -> None:
-        self._editing.overlap = overlap
-
-    def set_journal(self, record: RecordEdit | None) -> None:
-        """Report every edit of objects as it is applied, on the thread that applies it."""
-        self._editing.set_journal(record)
 
     def remove(self, label_ids: Sequence[int]) -> None:
         """Delete objects of the target, on any slice; can be undone."""
         records = [self._record(label_id) for label_id in label_ids]
         if records:
             state = self._decoding.state
-            self._editing.edit(lambda labels: plan_removal(labels, records), records, state)
+            self.editing.edit(lambda labels: plan_removal(labels, records), records, state)
 
     def merge(self, label_ids: Sequence[int]) -> None:
         """Merge several objects into the first one, which keeps its label_id; can be undone."""
         records = [self._record(label_id) for label_id in dict.fromkeys(label_ids)]
         if len(records) < 2:
-            msg = "There is nothing to merge: choose two objects or more."
-            raise TargetError(msg)
+            raise TargetError("There is nothing to merge: choose two objects or more.")
         state = self._decoding.state
-        self._editing.edit(lambda labels: plan_merge(labels, records), records, state)
+        self.editing.edit(lambda labels: plan_merge(labels, records), records, state)
 
     def update(self, label_ids: Sequence[int], **details: Unpack[Details]) -> None:
         """Set `class_name`, `reviewed` or `note` of objects; can be undone."""
@@ -96,7 +67,7 @@ class ObjectEditing:
         changes = [RecordChange(record, replace(record, **details)) for record in records]
         if changes:
             state = self._decoding.state
-            self._editing.edit(lambda labels: plan_records(labels, changes), (), state)
+            self.editing.edit(lambda labels: plan_records(labels, changes), (), state)
 
     def add(
         self,
@@ -108,8 +79,8 @@ class ObjectEditing:
     ) -> None:
         """Add objects from elsewhere to the target, in the background; undone as one."""
         if into is None:
-            self._editing.need_target()
-        self._editing.add(records, self._decoding.state, on_added, into, keep_remains=keep_remains)
+            self.editing.need_target()
+        self.editing.add(records, self._decoding.state, on_added, into, keep_remains=keep_remains)
 
     # The object in progress -------------------------------------------------------------------
 
@@ -119,19 +90,17 @@ class ObjectEditing:
         It stays in the target as it is until it is accepted again. An object from elsewhere starts
         from its pixels.
         """
-        target = self._editing.check_free()
+        target = self.editing.check_free()
         self._continue_with(reopen(target, self._record(label_id)))
 
     @property
     def reopened_label_id(self) -> int | None:
         """The accepted object that is being re-edited; None if there is none."""
-        reopened, target = self._decoding.state.reopened, self._editing.target
-        if reopened is None or target is None:
-            return None
-        with suppress(TargetError):  # a target that no longer fits is reported when written to
-            record = current_record(reopened, target.labels.registry)
-            return None if record is None else record.label_id
-        return None
+        target, record = self.editing.target, None
+        if target is not None:
+            with suppress(TargetError):  # a target that no longer fits is reported when written to
+                record = current_record(self._decoding.state, target.labels.registry)
+        return None if record is None else record.label_id
 
     def improve(self, region: NDArray[np.bool_], top: int, left: int) -> None:
         """Begin a new object from existing pixels; can be undone."""
@@ -140,13 +109,12 @@ class ObjectEditing:
     def resume(self, state: ObjectState, label_id: int | None = None) -> None:
         """Resume an object that was in progress before, maybe in another program."""
         if label_id is not None:
-            target = self._editing.check_free()
+            target = self.editing.check_free()
             state = replace(state, reopened=reopen(target, self._record(label_id)).reopened)
         self._continue_with(state)
 
     def _record(self, label_id: int) -> ObjectRecord:
-        record = self._editing.check_free().labels.registry.get(label_id)
+        record = self.editing.check_free().labels.registry.get(label_id)
         if record is None:
-            msg = f"There is no object {label_id} in the target."
-            raise TargetError(msg)
+            raise TargetError(f"There is no object {label_id} in the target.")
         return record

@@ -99,9 +99,7 @@ def updated_records(
             changes.append(RecordChange(None, added))
         elif record is not None:
             box = _union_box(record, added or record)
-            record_after = None
-            if n_gained is not None:
-                record_after = _measured_incrementally(labels, record, box, masks, n_gained)
+            record_after = _measured_incrementally(labels, record, box, masks, n_gained)
             if record_after is None:
                 boxes[label_id] = box
             else:
@@ -129,9 +127,11 @@ def _measured_incrementally(
     record: ObjectRecord,
     box: Bounds,
     masks: Sequence[PackedMask],
-    n_gained: Mapping[int, int],
+    n_gained: Mapping[int, int] | None,
 ) -> ObjectRecord | None:
     """Return the record of an object in a large box; None if it is better measured again."""
+    if n_gained is None:
+        return None
     start, stop = box
     area_px = record.area_px + n_gained.get(record.label_id, 0)
     if area_px <= 0 or prod(b - a for a, b in zip(start, stop, strict=True)) <= _MAX_MEASURED_PX:
@@ -184,10 +184,6 @@ def _covered(masks: Iterable[PackedMask], start: Start, shape: Start) -> NDArray
 def _in_box(start: Start, shape: Start, record: ObjectRecord) -> NDArray[np.bool_]:
     """Return which pixels of a box lie in that of an object."""
     inside = np.zeros(shape, np.bool_)
-    inside[
-        tuple(
-            slice(max(0, first - a), max(0, stop - a))
-            for a, first, stop in zip(start, record.start, record.stop, strict=True)
-        )
-    ] = True
+    first, stop = (np.maximum(np.subtract(end, start), 0) for end in (record.start, record.stop))
+    inside[tuple(map(slice, first, stop))] = True
     return inside

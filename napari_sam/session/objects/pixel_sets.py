@@ -21,10 +21,6 @@ class PixelSet:
 
     def __init__(self, masks: Iterable[PackedMask] = ()) -> None:
         self._tiles: dict[Start, NDArray[np.bool_]] = {}
-        self.add_masks(masks)
-
-    def add_masks(self, masks: Iterable[PackedMask]) -> None:
-        """Add the pixels of some masks."""
         for packed in masks:
             self.add(packed.start, packed.mask)
 

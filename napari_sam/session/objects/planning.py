@@ -83,8 +83,7 @@ def free_label_ids(labels: Labels, registry: ObjectRegistry, count: int = 1) -> 
             return largest + 1
     layer = f"'{labels.name}'" if labels.name else "The target"
     left = "run out of label values" if count == 1 else f"fewer than {count} label values left"
-    msg = (
+    raise TargetError(
         f"{layer} ({labels.dtype}) has {left} (max {limit}). Convert it to a wider integer type "
         "(right-click the layer) or choose another layer."
     )
-    raise TargetError(msg)

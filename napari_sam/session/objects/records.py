@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -65,11 +65,6 @@ class ObjectRecord:
     uid: int = field(default_factory=count().__next__, repr=False)
 
     @property
-    def region(self) -> tuple[slice, ...]:
-        """Its bounding box as an index."""
-        return tuple(slice(a, b) for a, b in zip(self.start, self.stop, strict=True))
-
-    @property
     def shape(self) -> Start:
         """Extent of its bounding box."""
         return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))
@@ -94,6 +89,17 @@ class RecordChange:
         return 0 if record is None else record.label_id
 
 
+def net_effect(changes: Iterable[RecordChange]) -> dict[int, ObjectRecord | None]:
+    """Return the records after some changes, by label_id: None for one that is gone."""
+    effect: dict[int, ObjectRecord | None] = {}
+    for change in changes:
+        if change.before is not None:
+            effect[change.before.label_id] = None
+        if change.after is not None:
+            effect[change.after.label_id] = change.after
+    return effect
+
+
 class ObjectRegistry:
     """The records of all objects in some labels, by label_id."""
 
@@ -102,7 +108,8 @@ class ObjectRegistry:
 
     def __init__(self) -> None:
         self._records: dict[int, ObjectRecord] = {}
-        self._reserved_label_id = 0
+        self.reserved_label_id = 0
+        """The largest label_id that an object has, or had: new objects get larger ones."""
 
     def __len__(self) -> int:
         return len(self._records)
@@ -122,36 +129,27 @@ class ObjectRegistry:
         """The largest label_id of a record, 0 without one."""
         return max(self._records, default=0)
 
-    @property
-    def reserved_label_id(self) -> int:
-        """The largest label_id that an object has, or had: new objects get larger ones."""
-        return self._reserved_label_id
-
     def reserve(self, label_id: int) -> None:
         """Keep new objects from getting this label_id or a smaller one."""
-        self._reserved_label_id = max(self._reserved_label_id, label_id)
+        self.reserved_label_id = max(self.reserved_label_id, label_id)
 
     def apply(self, changes: tuple[RecordChange, ...]) -> None:
         """Apply changes to the records."""
-        label_ids: set[int] = set()
-        for change in changes:
-            if change.before is not None:
-                self._records.pop(change.before.label_id, None)
-                label_ids.add(change.before.label_id)
-            if change.after is not None:
-                # Always the last one, so that a journal restores the same order.
-                self._records.pop(change.after.label_id, None)
-                self._records[change.after.label_id] = change.after
-                label_ids.add(change.after.label_id)
-        if label_ids:
-            self.reserve(max(label_ids))
-            self.changed.emit(frozenset(label_ids))
+        effect = net_effect(changes)
+        for label_id, record in effect.items():
+            # Always the last one, so that a journal restores the same order.
+            self._records.pop(label_id, None)
+            if record is not None:
+                self._records[label_id] = record
+        if effect:
+            self.reserve(max(effect))
+            self.changed.emit(frozenset(effect))
 
     def replace_all(self, records: list[ObjectRecord]) -> None:
         """Replace all records."""
         label_ids = frozenset(self._records) | {record.label_id for record in records}
         self._records = {record.label_id: record for record in records}
-        self._reserved_label_id = self.largest_label_id
+        self.reserved_label_id = self.largest_label_id
         self.changed.emit(label_ids)
 
 

@@ -13,26 +13,25 @@ from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 from napari_sam.session.prompts.prompts import Prompts
 
 
-def current_record(reopened: ReopenedObject, registry: ObjectRegistry) -> ObjectRecord | None:
-    """Return the record of a reopened object; None if the object is gone."""
-    record = registry.get(reopened.label_id)
-    return record if record is not None and record.uid == reopened.uid else None
+def current_record(state: ObjectState, registry: ObjectRegistry) -> ObjectRecord | None:
+    """Return the record of the object that is re-edited; None without one, or if it is gone."""
+    reopened = state.reopened
+    record = None if reopened is None else registry.get(reopened.label_id)
+    return record if record and reopened and record.uid == reopened.uid else None
 
 
 def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
     """Return the state in which an accepted object is re-edited."""
     box = plane.to_plane(record.start, record.stop)
     if box is None:
-        msg = (
+        raise TargetError(
             f"Object {record.label_id} is not on this slice alone: go to its slice. Objects that "
             "span several slices cannot be re-edited."
         )
-        raise TargetError(msg)
     rows, columns = box
     region = plane.read(rows, columns) == record.label_id
     if not region.any():
-        msg = f"Object {record.label_id} has no pixels left to re-edit."
-        raise TargetError(msg)
+        raise TargetError(f"Object {record.label_id} has no pixels left to re-edit.")
     has_prompts = record.state is not None and bool(record.masks)
     reopened = ReopenedObject(
         record.label_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +33,10 @@ LEAST_SHARE: Final = 0.05
 pixels: what an accepted object leaves of another mask of it is no object."""
 
 
+class _RefusedError(TargetError):
+    """Too little of an object may be written."""
+
+
 @dataclass(frozen=True, eq=False)
 class NewObject:
     """An object to be accepted."""
@@ -55,9 +60,7 @@ def plan_object(
     if replaced is not None:
         masks = replaced.brushed.corrected(masks)
     record = replace(new.record, label_id=label_id)
-    edit, is_empty = _plan_masks(labels, record, masks, overlap, registry.get)
-    if edit is None:
-        raise TargetError(_nothing_to_accept(is_empty))
+    edit = _plan_masks(labels, record, masks, overlap, registry.get)
     if replaced is None:
         return edit
     (written,) = edit.strokes
@@ -93,8 +96,8 @@ def _plan_masks(
     overlap: Overlap,
     get_record: GetRecord,
     least_share: float = LEAST_SHARE,
-) -> tuple[LabelsEdit | None, bool]:
-    """Plan to write an object; return None if too little is left, and whether it was empty."""
+) -> LabelsEdit:
+    """Plan to write an object; raise _RefusedError if too little of it may be written."""
     accepted, blocks, asked_px = [], [], 0
     extent: dict[int, ObjectRecord] = {}
     for mask, start in masks:
@@ -108,47 +111,43 @@ def _plan_masks(
             add_parts(extent, part_of(record.label_id, written, start))
     stroke = Stroke(record.label_id, tuple(blocks))
     if not blocks or stroke.area_px < least_share * asked_px:
-        return None, asked_px == 0
+        raise _RefusedError(_nothing_to_accept(asked_px == 0))
     record = replace(with_extent(record, extent[record.label_id]), masks=tuple(accepted))
     lost = pixels_lost(labels, blocks, get_record, to=record.label_id)
-    return LabelsEdit(
-        labels, (stroke,), (*lost, RecordChange(None, record)), record.label_id
-    ), False
+    changes = (*lost, RecordChange(None, record))
+    return LabelsEdit(labels, (stroke,), changes, record.label_id)
 
 
 def add_objects(
     labels: Labels,
     records: Sequence[ObjectRecord],
     overlap: Overlap,
-    registry: ObjectRegistry | None = None,
+    registry: ObjectRegistry,
     *,
     keep_remains: bool = False,
-) -> tuple[LabelsEdit, bool]:
+) -> LabelsEdit:
     """Write objects from elsewhere, one after the other; may run on any thread.
 
     The objects keep their label_ids if all of these fit and are larger than those of the labels;
-    otherwise they get the next ones. Returns also whether all pixels were written.
+    otherwise they get the next ones.
     """
-    registry = labels.registry if registry is None else registry
     changed: dict[int, ObjectRecord | None] = {}
 
     def get_record(label_id: int) -> ObjectRecord | None:
-        return changed[label_id] if label_id in changed else registry.get(label_id)
+        return changed.get(label_id, registry.get(label_id))
 
     least_share = 0.0 if keep_remains else LEAST_SHARE
     edits: list[LabelsEdit] = []
-    is_exact = True
     try:
         for record in _with_label_ids(labels, records, registry):
-            planned = _plan_if_free(labels, record, overlap, get_record, least_share)
-            if planned is not None:
-                written = planned.write()
-                edits.append(written)
-                is_exact = is_exact and written is planned
-                changed.update((change.label_id, change.after) for change in planned.changes)
+            masks = ((mask.mask, mask.start) for mask in record.masks)
+            with suppress(_RefusedError):
+                edit = _plan_masks(labels, record, masks, overlap, get_record, least_share)
+                edits.append(edit.write())
+                changed.update((change.label_id, change.after) for change in edit.changes)
     except BaseException:
         for edit in reversed(edits):
-            edit.revert()
+            edit.write(is_undone=True)
         raise
     if not edits:
         msg = "Nothing was added: the pixels belong to other objects, or there are no objects."
@@ -156,7 +155,8 @@ def add_objects(
     changes = _net(change for edit in edits for change in edit.changes)
     label_id = min(change.label_id for change in changes if change.before is None)
     strokes = tuple(stroke for edit in edits for stroke in edit.strokes)
-    return LabelsEdit(labels, strokes, changes, label_id), is_exact
+    is_exact = all(edit.is_exact for edit in edits)
+    return LabelsEdit(labels, strokes, changes, label_id, is_exact)
 
 
 def _with_label_ids(
@@ -183,23 +183,6 @@ def _net(changes: Iterable[RecordChange]) -> tuple[RecordChange, ...]:
     return tuple(change for change in net.values() if change.before or change.after)
 
 
-def _plan_if_free(
-    labels: Labels,
-    record: ObjectRecord,
-    overlap: Overlap,
-    get_record: GetRecord,
-    least_share: float,
-) -> LabelsEdit | None:
-    """Plan to write an object; None if too little is left, or the overlap is refused."""
-    masks = ((mask.mask, mask.start) for mask in record.masks)
-    try:
-        return _plan_masks(labels, record, masks, overlap, get_record, least_share)[0]
-    except TargetError:
-        if overlap is not Overlap.REFUSE:
-            raise
-        return None
-
-
 def _allowed(
     mask: NDArray[np.bool_], is_free: NDArray[np.bool_], overlap: Overlap
 ) -> NDArray[np.bool_]:
@@ -207,11 +190,10 @@ def _allowed(
         return mask
     free: NDArray[np.bool_] = mask & is_free
     if overlap is Overlap.REFUSE and (free != mask).any():
-        msg = (
+        raise _RefusedError(
             "Not accepted: this mask overlaps another object. Correct the mask, or change "
             "'overlaps'."
         )
-        raise TargetError(msg)
     return free
 
 

@@ -158,7 +158,7 @@ def test_of_two_on_one_object_the_better_one_is_kept(batched, overlap):
     session, labels = batched
     finished = []
     session.batch_prompts.finished.connect(finished.append)
-    session.objects.overlap = overlap
+    session.objects.editing.overlap = overlap
     # The second one is of the same coin, and cuts it in two.
     half = (BOXES[0][0], BOXES[0][1], COINS_XY[0][0], BOXES[0][3])
     session.batch_prompts.start([*BOXED[:1], BatchPrompt(Prompts(box_xyxy=half)), BOXED[1]])
@@ -176,11 +176,11 @@ def test_what_has_no_class_gets_the_one_that_is_current_at_the_beginning(batched
     session, _ = batched
     session.classes.add("cell")
     session.classes.add("other")
-    session.classes.choose("cell")
+    session.classes.table.choose("cell")
     session.batch_prompts.start([BOXED[0], BatchPrompt(BOXED[1].prompts)])
-    session.classes.choose("other")
+    session.classes.table.choose("other")
     session.wait_until_idle(TIMEOUT_S)
-    registry = session.objects.target.labels.registry
+    registry = session.objects.editing.target.labels.registry
     assert [registry.get(label_id).class_name for label_id in (1, 2)] == ["coin 0", "cell"]
 
 
@@ -302,7 +302,7 @@ def test_what_was_found_waits_while_something_else_is_written(waiting, listen):
         assert go_on.wait(TIMEOUT_S)
 
     session.batch_prompts.start(BOXED)
-    session.objects.set_journal(record)
+    session.objects.editing.record = record
     there = PackedMask((200, 200), np.ones((9, 9), bool))
     session.objects.add([ObjectRecord(0, (), (), 0, masks=(there,))])
     assert is_written.wait(TIMEOUT_S)

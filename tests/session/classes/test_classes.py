@@ -66,7 +66,7 @@ def test_what_objects_have_is_in_the_table(session):
     session.objects.update([2], class_name="debris")
     assert names(session) == ["nucleus", "debris"]
     assert [one.color for one in session.classes.table.classes] == list(PALETTE[:2])
-    session.classes.ensure([TEAM[0], TEAM[1], None])
+    session.classes.table.ensure([TEAM[0], TEAM[1], None])
     assert names(session) == ["nucleus", "debris", "Zellkern 核"]
     assert session.classes.table.classes[2].color == "#112233"
 
@@ -75,7 +75,7 @@ def test_renaming_a_class_renames_its_objects_and_is_one_step(session):
     session.classes.add("nucleus")
     session.classes.add("debris")
     session.objects.update([1, 3], class_name="nucleus")
-    session.classes.choose("nucleus")
+    session.classes.table.choose("nucleus")
     session.classes.rename("nucleus", "cell")
     assert names(session) == ["cell", "debris"]
     assert classes_of(session) == ["cell", None, "cell"]
@@ -95,7 +95,7 @@ def test_renaming_a_class_renames_its_objects_and_is_one_step(session):
 def test_removing_a_class_leaves_its_objects_without_one(session):
     session.classes.load(TEAM)
     session.objects.update([2], class_name="nucleus")
-    session.classes.choose("nucleus")
+    session.classes.table.choose("nucleus")
     session.classes.remove("nucleus")
     assert names(session) == ["Zellkern 核"]
     assert classes_of(session) == [None, None, None]
@@ -118,19 +118,19 @@ def test_adding_recoloring_and_loading_can_be_undone(session):
     assert names(session) == []
     assert not session.state.can_undo
     with pytest.raises(ClassError, match="no class"):
-        session.classes.choose("a")
+        session.classes.table.choose("a")
 
 
 def test_a_new_object_gets_the_current_class_and_a_reopened_one_keeps_its_own(session):
     session.classes.load(TEAM)
-    session.classes.choose("nucleus")
+    session.classes.table.choose("nucleus")
     box = Prompts(box_xyxy=(18.0, 2.0, 27.0, 11.0))
     session.set_prompts(box)
     session.wait_until_idle(120)
     made = session.accept().label_id
     registry = session._editing.target.labels.registry
     assert registry.get(made).class_name == "nucleus"
-    session.classes.choose("Zellkern 核")
+    session.classes.table.choose("Zellkern 核")
     session.objects.reopen(made)
     session.set_prompts(Prompts(box_xyxy=(18.0, 2.0, 26.0, 10.0)))
     session.wait_until_idle(120)
@@ -217,7 +217,7 @@ def test_half_a_character_comes_into_no_class(session):
         session.classes.add("n\ud83d")
     with pytest.raises(TargetError, match="invalid Unicode character"):
         session.objects.update([1], class_name="n\ud83d")
-    session.classes.ensure(["n\ud83d"])
+    session.classes.table.ensure(["n\ud83d"])
     assert names(session) == ["n\ufffd"]
 
 
@@ -253,7 +253,7 @@ def test_numbers_and_texts_do_not_number_classes_together(tmp_path):
 def test_classes_that_came_with_objects_stay_when_an_earlier_step_is_undone(session):
     session.classes.add("a")
     session.classes.rename("a", "b")
-    session.classes.ensure([TEAM[1]])
+    session.classes.table.ensure([TEAM[1]])
     for expected in (["a", TEAM[1].name], [TEAM[1].name]):
         session.undo()
         assert names(session) == expected
@@ -283,14 +283,14 @@ def test_objects_of_another_target_that_keep_a_class_are_told_of(session, listen
     assert len(warned) == 1
     assert warned[0].startswith("2 objects in other Labels layers still have the class a")
     first.labels.is_gone = True
-    session.classes.ensure(["a"])
+    session.classes.table.ensure(["a"])
     session.classes.remove("a")
     assert len(warned) == 1
 
 
 def test_other_classes_of_the_same_number_do_not_become_the_current_one(session):
     session.classes.load(TEAM)
-    session.classes.choose("nucleus")
+    session.classes.table.choose("nucleus")
     session.classes.load((ObjectClass("x", "#000000"), ObjectClass("y", "#000000")))
     assert session.classes.table.current is None
 

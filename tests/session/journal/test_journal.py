@@ -48,7 +48,7 @@ def other_program(monkeypatch):
 def restored(path, shape=SHAPE, dtype=np.uint16):
     labels = ArrayLabels(np.zeros(shape, dtype))
     content = read_journal(path)
-    replay(content.entries, labels)
+    replay(content.entries(), labels)
     return labels, content
 
 
@@ -83,7 +83,7 @@ def test_what_is_replayed_is_what_was_done(seed):
     annotator = annotated(200, seed)
     labels, content = restored(annotator.journal.path)
     check_same(labels, annotator.labels)
-    directions = {entry["direction"] for entry in content.entries}
+    directions = {entry["direction"] for entry in content.entries()}
     assert directions == {"made", "undone", "redone", "painted"}
 
 
@@ -166,7 +166,7 @@ def test_what_was_there_before_is_written_down_too():
             break
     labels, content = restored(annotator.journal.path)
     check_same(labels, annotator.labels)
-    assert [entry["direction"] for entry in islice(content.entries, 3)] == [
+    assert [entry["direction"] for entry in islice(content.entries(), 3)] == [
         "found",
         "found",
         "made",
@@ -442,7 +442,7 @@ def test_what_is_done_just_before_the_end_is_written_down_too():
     annotator.journal.close()
     labels, content = restored(annotator.journal.path)
     check_same(labels, annotator.labels)
-    assert list(content.entries)[-1]["direction"] == "closed"
+    assert list(content.entries())[-1]["direction"] == "closed"
 
 
 def test_classes_are_written_down_in_their_order_and_with_their_colours(other_program):
@@ -580,7 +580,7 @@ def test_a_journal_that_is_lost_still_hears_of_classes_files_and_the_end(other_p
         labels, content = restored(annotator.journal.path)
         check_same(labels, annotator.labels)
         assert content.classes == (cell,)
-        assert list(content.entries)[-1]["direction"] == last
+        assert list(content.entries())[-1]["direction"] == last
 
 
 def test_where_no_journal_can_be_begun_anew_it_is_once_there_is_a_folder_again(

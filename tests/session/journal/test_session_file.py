@@ -53,7 +53,7 @@ def path(tmp_path, annotator):
 
 def restored(saved):
     labels = ArrayLabels(np.zeros(saved.shape, saved.dtype))
-    replay(saved.content.entries, labels)
+    replay(saved.content.entries(), labels)
     return labels
 
 

@@ -60,7 +60,7 @@ def test_an_object_in_parts_is_one_object(array, overwrite):
     edit = plan(parts, overwrite, parts=halves)
     edit.write()
     np.testing.assert_array_equal(parts, whole)
-    edit.revert()
+    edit.write(is_undone=True)
     np.testing.assert_array_equal(parts, array)
 
 
@@ -70,7 +70,7 @@ def test_revert_and_apply_are_exact(array, overwrite):
     edit = plan(array, overwrite)
     edit.write()
     after = array.copy()
-    edit.revert()
+    edit.write(is_undone=True)
     np.testing.assert_array_equal(array, before)
     edit.write()
     np.testing.assert_array_equal(array, after)
@@ -80,7 +80,7 @@ def test_pixels_painted_after_the_object_survive_its_undo(array):
     edit = plan(array)
     edit.write()
     array[2, 3] = 9
-    edit.revert()
+    edit.write(is_undone=True)
     assert array[2, 3] == 9
     assert array[3, 2] == 0
 
@@ -89,7 +89,7 @@ def test_pixels_erased_after_the_object_are_not_given_back(array):
     edit = plan(array, overwrite=True)
     edit.write()
     array[2, 1] = 0
-    edit.revert()
+    edit.write(is_undone=True)
     assert array[2, 1] == 0
     assert array[3, 1] == 4
 
@@ -97,7 +97,7 @@ def test_pixels_erased_after_the_object_are_not_given_back(array):
 def test_pixels_painted_after_the_undo_survive_the_redo(array):
     edit = plan(array)
     edit.write()
-    edit.revert()
+    edit.write(is_undone=True)
     array[2, 3] = 9
     edit.write()
     assert array[2, 3] == 9

@@ -271,14 +271,14 @@ def test_a_stroke_beside_an_object_that_is_being_written_stays():
     assert edit.write() is edit
     assert labels.array[0, 5] == 9
     labels.stroke = np.s_[0, 6]
-    assert edit.revert() is edit
+    assert edit.write(is_undone=True) is edit
     assert labels.array[0, 6] == 9
     assert labels.array.sum() == 18
 
 
 def test_many_small_objects_are_written_beside_the_owners_thread(editing):
     labels, threads = editing.target.labels, []
-    editing.set_journal(lambda *_: threads.append(threading.get_ident()))
+    editing.record = lambda *_: threads.append(threading.get_ident())
     add(editing, *((row, column, 1, 1) for row in range(0, 32, 2) for column in range(0, 30, 2)))
     pixels, n_objects = labels.array.copy(), len(labels.registry)
     assert n_objects > MAX_BLOCKS_AT_ONCE
@@ -306,6 +306,6 @@ def test_whatever_is_done_the_records_are_those_of_the_pixels(seed):
         check(user.labels)
     content = read_journal(user.journal.path)
     restored = ArrayLabels(np.zeros_like(user.labels.array))
-    replay(content.entries, restored)
+    replay(content.entries(), restored)
     np.testing.assert_array_equal(restored.array, user.labels.array)
     assert list(places(restored.registry).items()) == list(places(user.labels.registry).items())

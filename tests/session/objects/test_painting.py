@@ -77,7 +77,7 @@ def test_a_polygon_over_very_many_objects_costs_its_pixels_and_is_replayed():
     assert labels.registry.get(7).note == "known"
     assert journal.path.stat().st_size < 1e6
     again = ArrayLabels(np.zeros_like(before))
-    replay(read_journal(journal.path).entries, again)
+    replay(read_journal(journal.path).entries(), again)
     changed = triangle & (before != 7)
     np.testing.assert_array_equal(again.array[changed], labels.array[changed])
 
