@@ -121,14 +121,16 @@ class CandidateLayers:
         """Return the index of the candidate that a layer shows; None for another layer."""
         return next((slot.number for slot in self._slots.values() if slot.layer is layer), None)
 
-    def move_to(self, shown: ShownPlane) -> None:
-        """Move to another plane; masks shown before are gone."""
-        view, before = shown.view, None if self._shown is None else self._shown.view
-        if before is not None and (view.shape_nd, view.shape) != (before.shape_nd, before.shape):
-            self.remove()
-        self._shown = shown
+    def move_to(self, shown: ShownPlane | None) -> None:
+        """Move to another plane, if there is one; masks shown before are gone."""
+        if shown is not None:
+            view, before = shown.view, None if self._shown is None else self._shown.view
+            if before and (view.shape_nd, view.shape) != (before.shape_nd, before.shape):
+                self.remove()
+            self._shown = shown
         self.show(None, None)
-        self.follow_image()
+        if shown is not None:
+            self.follow_image()
 
     def follow_image(self) -> None:
         """Take the transform of the image."""
@@ -202,7 +204,7 @@ class CandidateLayers:
             height, width = crop.mask.shape
             rows, columns = slice(crop.top, crop.top + height), slice(crop.left, crop.left + width)
             slot.filled = rows, columns
-            slot.region(shown.view)[...] = shown.to_nd(crop.mask)
+            slot.region(shown.view)[...] = shown.view.to_nd(crop.mask)
         return True
 
     def _set_grid(self, slot: _Slot, grid: _Grid, shown: ShownPlane) -> None:

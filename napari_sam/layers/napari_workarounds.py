@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-import numpy as np
 from napari.components import LayerList, ViewerModel
 from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
@@ -103,16 +102,6 @@ def direct_colormap(
     colormap = DirectLabelColormap(color_dict={None: background})
     colormap.color_dict.update(colors)
     return colormap
-
-
-def shown_level(shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return zeros for the coarsest level of a multiscale plane.
-
-    Reason: napari keeps what `numpy.asarray` makes of that level. Only for a NumPy array is that
-    the level itself, so that what is written to it shows.
-    Remove it when napari reads the level again at a refresh.
-    """
-    return np.zeros(shape, dtype)
 
 
 class StrokeHistory:
