@@ -32,8 +32,7 @@ class AutomaticLayer(SessionLabels):
     ) -> None:
         super().__init__(
             np.zeros(shape, np.uint16),
-            commands["undo"],
-            commands["redo"],
+            lambda command: commands[command](),
             name=name,
             opacity=_OPACITY,
             colormap=label_colormap(49, 0.3),

@@ -43,17 +43,11 @@ class SessionLabels(Labels):
     Remove it when a layer can choose its undo history and can do without a thumbnail.
     """
 
-    def __init__(
-        self,
-        data: NDArray[Any],
-        on_undo: Callable[[], None],
-        on_redo: Callable[[], None],
-        **options: Any,
-    ) -> None:
+    def __init__(self, data: NDArray[Any], run: Callable[[str], None], **options: Any) -> None:
         self._is_released = False
         super().__init__(data, **options)
         self.editable = False
-        self._on_undo, self._on_redo = on_undo, on_redo
+        self._run = run
 
     @property
     def _type_string(self) -> str:
@@ -68,14 +62,14 @@ class SessionLabels(Labels):
         if self._is_released:
             super().undo()
         else:
-            self._on_undo()
+            self._run("undo")
 
     def redo(self) -> None:
         """Redo what was undone last."""
         if self._is_released:
             super().redo()
         else:
-            self._on_redo()
+            self._run("redo")
 
     def release(self) -> None:
         """Turn into an ordinary Labels layer of the user's."""

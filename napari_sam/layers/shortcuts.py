@@ -58,7 +58,7 @@ _AUTOMATIC: Final = "Automatic masks (besides the shortcuts for masks)"
 _REVIEW: Final = "Review (also in the object table)"
 _CLASSES: Final = "Classes (also in the object table)"
 
-# napari's Labels layers have undo and redo keys already; `CandidateLayer` overrides what they do.
+# napari's Labels layers have undo and redo keys already; `SessionLabels` overrides what they do.
 SHORTCUTS: Final = (
     Shortcut(KeyCode.KeyC, "accept", "Accept the shown mask"),
     Shortcut(_SHIFT | KeyCode.KeyC, "clear", "Clear the prompts"),
