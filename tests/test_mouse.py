@@ -105,7 +105,7 @@ def test_dragging_a_point_decodes_live_and_is_one_step_to_undo(job):
 
 def test_drawing_a_box_decodes_live_and_a_second_one_replaces_it(job):
     viewer, widget, mouse = job
-    widget.binding.prompts.start_boxes()
+    widget.binding.prompts.start_shape("rectangle")
     boxes = viewer.layers["SAM boxes"]
     mouse.drag((40, 78), (60, 100), (95, 132))
     widget.wait_until_idle(TIMEOUT_S)
@@ -125,7 +125,7 @@ def test_drawing_a_box_decodes_live_and_a_second_one_replaces_it(job):
 
 def test_a_click_without_a_drag_is_no_box(job):
     _, widget, mouse = job
-    widget.binding.prompts.start_boxes()
+    widget.binding.prompts.start_shape("rectangle")
     mouse.click((60, 100))
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.prompts.box_xyxy is not None
@@ -135,7 +135,7 @@ def test_a_click_without_a_drag_is_no_box(job):
 
 def test_resizing_the_box_decodes_again(job):
     viewer, widget, mouse = job
-    widget.binding.prompts.start_boxes()
+    widget.binding.prompts.start_shape("rectangle")
     mouse.drag((40, 78), (60, 100), (95, 132))
     widget.wait_until_idle(TIMEOUT_S)
     viewer.layers["SAM boxes"].mode = "select"

@@ -189,7 +189,7 @@ class Annotating(RuleBasedStateMachine):
             binding = self.widget.binding
             binding.prompts.start_points()
             binding.prompts.set_polarity(int(is_foreground))
-            layer = binding.prompts.image_prompts.points.layer
+            layer = binding.prompts.image_prompts.points.prompts.layer
             layer.add([(*self.plane, row, column)[-layer.ndim :]])
 
         self.prompt(change)
@@ -204,7 +204,7 @@ class Annotating(RuleBasedStateMachine):
 
     @rule(number=ANY, row=ROWS, column=COLUMNS)
     def move_a_point(self, number: int, row: int, column: int) -> None:
-        points = self.widget.binding.prompts.image_prompts.points
+        points = self.widget.binding.prompts.image_prompts.points.prompts
         if points is None or not len(points.layer.data) or not self.prompts.points_xy:
             return
 
@@ -217,7 +217,7 @@ class Annotating(RuleBasedStateMachine):
 
     @rule(number=ANY)
     def delete_a_point(self, number: int) -> None:
-        points = self.widget.binding.prompts.image_prompts.points
+        points = self.widget.binding.prompts.image_prompts.points.prompts
         if points is None or not self.prompts.points_xy:
             return
 
@@ -486,7 +486,7 @@ class Annotating(RuleBasedStateMachine):
     @rule(which=st.sampled_from(["points", "boxes"]))
     @precondition(lambda self: len(self.done) > 10)
     def delete_a_prompt_layer(self, which: str) -> None:
-        source = getattr(self.widget.binding.prompts.image_prompts, which)
+        source = getattr(self.widget.binding.prompts.image_prompts, which).prompts
         if source is not None:
             self.prompt(lambda: self.viewer.layers.remove(source.layer))
 

@@ -32,7 +32,7 @@ def add_point(viewer, widget, rc, wait=True):
 
 
 def add_box(viewer, widget, top_left, bottom_right):
-    widget.binding.prompts.start_boxes()
+    widget.binding.prompts.start_shape("rectangle")
     (r0, c0), (r1, c1) = top_left, bottom_right
     viewer.layers.selection.active.add_rectangles([[r0, c0], [r0, c1], [r1, c1], [r1, c0]])
     widget.wait_until_idle(TIMEOUT_S)
@@ -507,7 +507,7 @@ def test_a_reopened_widget_finds_its_prompts_again(make_widget, coins):
     again.wait_until_idle(TIMEOUT_S)
     assert again.session.state.prompts.points_xy == ((104, 68),)
     assert shown_mask(viewer)[COIN_RC]
-    assert again.binding.prompts.polarity == 1
+    assert again.binding.prompts.image_prompts.polarity == 1
     again.close()
 
 
@@ -592,7 +592,7 @@ def test_the_next_object_begins_with_foreground(make_widget, coins):
     widget.binding.prompts.flip_polarity()
     add_point(viewer, widget, (68, 60))
     widget.binding.objects.accept()
-    assert widget.binding.prompts.polarity == 1
+    assert widget.binding.prompts.image_prompts.polarity == 1
     add_point(viewer, widget, OTHER_COIN_RC)
     assert widget.session.state.prompts.point_labels == (1,)
 

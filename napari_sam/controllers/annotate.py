@@ -80,7 +80,7 @@ class AnnotateController:
     def _connect_prompts(self) -> None:
         panel, prompts = self.prompt_panel, self._binding.prompts
         panel.points_requested.connect(prompts.start_points)
-        panel.boxes_requested.connect(prompts.start_boxes)
+        panel.boxes_requested.connect(prompts.start_shape)
         panel.shape_requested.connect(prompts.start_shape)
         panel.polarity_requested.connect(prompts.set_polarity)
         panel.clear_requested.connect(self._session.object_in_progress.clear)
@@ -143,7 +143,7 @@ class AnnotateController:
         users: list[Layer] = [
             layer for layer in reversed(self._viewer.layers) if not binding.is_ours(layer)
         ]
-        points, boxes = binding.prompts.user_layers
+        points, boxes = binding.prompts.image_prompts.user_layers
         for combo, layer_type, chosen in (
             (self.image_panel.image_combo, Image, binding.plane.image),
             (self.prompt_panel.points_combo, Points, points),

@@ -58,7 +58,7 @@ def new_edges_layer(shown: ShownPlane, tile: Tile, edges: NDArray[np.float32]) -
     """Make an Image layer of the edges (h, w) of a tile, placed on it."""
     pixel_size = tile.height / edges.shape[0], tile.width / edges.shape[1]
     return Image(
-        shown.to_nd(edges),
+        shown.view.to_nd(edges),
         name=f"{shown.image.name}: edges",
         colormap="gray",
         blending="additive",

@@ -8,17 +8,18 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from napari.components import LayerList, ViewerModel
-from napari.layers import Image, Layer
+from napari.layers import Layer
 from napari.utils.colormaps import label_colormap
 
 from napari_sam.layers.camera import show_box
 from napari_sam.layers.napari_workarounds import SessionLabels
-from napari_sam.layers.plane_view import set_transform
+from napari_sam.layers.plane_view import set_transform, transform_events
 from napari_sam.layers.shortcuts import Commands, ShortcutMap
 from napari_sam.layers.shown_plane import ShownPlane
 from napari_sam.layers.viewer_layers import OWN_MARK, ViewerLayers
 from napari_sam.session.automatic.masks import AutomaticMask
 from napari_sam.session.automatic.picture import AutomaticPicture, sampled
+from napari_sam.session.connections import Connections
 
 _OPACITY: Final = 0.45
 
@@ -31,8 +32,7 @@ class AutomaticLayer(SessionLabels):
     ) -> None:
         super().__init__(
             np.zeros(shape, np.uint16),
-            commands["undo"],
-            commands["redo"],
+            lambda command: commands[command](),
             name=name,
             opacity=_OPACITY,
             colormap=label_colormap(49, 0.3),
@@ -62,6 +62,7 @@ class AutomaticView:
         """The layer of the masks; None without masks."""
         self._shown: ShownPlane | None = None
         self._step = 1
+        self._connections = Connections()
 
     def show(
         self, shown: ShownPlane, picture: AutomaticPicture, alone: AutomaticMask | None = None
@@ -70,19 +71,18 @@ class AutomaticView:
         if self.layer is not None and shown != self._shown:
             self.remove()
         self._shown, self._step = shown, picture.step
-        pixels, step = picture.labels, picture.step
         if self.layer is None:
             if not picture.masks:
                 return
-            shape = shown.to_nd(pixels).shape
+            shape = shown.view.to_nd(picture.labels).shape
             name = f"{shown.image.name}: automatic"
-            where = shown.layer_placement((step, step))
+            where = shown.layer_placement((picture.step, picture.step))
             self.layer = AutomaticLayer(shape, name, where, self._commands)
             self._paint(self.layer, shown, picture, alone)
             self._shortcuts.bind(self.layer, self._commands)
             self.layers.add(self.layer)
-            for event in _moves(shown.image):
-                event.connect(self._follow_image)
+            events = transform_events(shown.image)
+            self._connections = Connections(*((event, self._follow_image) for event in events))
         else:
             self._paint(self.layer, shown, picture, alone)
             self.layers.redraw(self.layer)
@@ -100,17 +100,12 @@ class AutomaticView:
             pixels = np.zeros_like(pixels)
             region, mask = sampled(alone, picture.step)
             pixels[region][mask] = picture.label_ids[picture.masks.index(alone)]
-        layer.data[...] = shown.to_nd(pixels)
+        layer.data[...] = shown.view.to_nd(pixels)
 
     def _follow_image(self) -> None:
         """Move the layer to where the image is."""
         if self.layer is not None and self._shown is not None:
             set_transform(self.layer, self._shown.layer_placement((self._step, self._step)))
-
-    def _unfollow_image(self) -> None:
-        if self._shown is not None:
-            for event in _moves(self._shown.image):
-                event.disconnect(self._follow_image)
 
     def fly_to(self, mask: AutomaticMask, step: int) -> None:
         """Bring a mask to the middle of the window."""
@@ -123,18 +118,18 @@ class AutomaticView:
     def activate(self) -> None:
         """Select the layer, so that its keys work."""
         if self.layer is not None:
-            self.layers.activate(self.layer)
+            self._viewer.layers.selection.active = self.layer
 
     def remove(self) -> None:
         """Take the layer out of the viewer."""
-        layer, self.layer = self.layer, None
-        self._unfollow_image()
+        layer = self.layer
+        self.forget()
         self.layers.remove(layer)
 
     def forget(self) -> None:
         """Handle that the user deleted the layer."""
         self.layer = None
-        self._unfollow_image()
+        self._connections.close()
 
     def release(self) -> None:
         """Leave the layer to the user unless it is empty."""
@@ -145,9 +140,3 @@ class AutomaticView:
             layer.release()
         else:
             self.remove()
-
-
-def _moves(image: Image) -> tuple[Any, ...]:
-    """Return the events of a moved image."""
-    events = image.events
-    return events.scale, events.translate, events.rotate, events.shear, events.affine

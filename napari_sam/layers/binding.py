@@ -99,13 +99,16 @@ class LayerBinding:
     @property
     def is_idle(self) -> bool:
         """Whether the session knows everything that the viewer shows."""
-        return self.plane.is_idle and self.candidates.is_idle
+        return not self.plane.is_check_due and not self.candidates.is_making
 
     def is_ours(self, layer: Layer) -> bool:
         """Whether a layer is one of our prompt, candidate or automatic layers."""
-        if is_automatic_layer(layer) or self.candidates.is_candidate(layer):
+        if (
+            is_automatic_layer(layer)
+            or self.candidates.candidate_layers.number_of(layer) is not None
+        ):
             return True
-        return any(layer is own for own in self.prompts.own_layers)
+        return any(layer is own for own in self.prompts.image_prompts.own_layers)
 
     # The image and its planes ------------------------------------------------------------------
 
@@ -121,38 +124,36 @@ class LayerBinding:
         self._session.prefetch.cancel("Another image was chosen")
         self._session.batch_prompts.abort("Another image was chosen")
         self.plane.follow(image)
-        self.target.leave_image()
-        self.candidates.remove()
-        self.prompts.set_image(image)
+        self.target.restore(None)
+        self.candidates.candidate_layers.remove()
+        self.prompts.image_prompts.set_image(image)
         self.plane.check()
         if self.plane.view is None and image is not None:
             self.target.restore(image)
         self.image_changed.emit(image)
         self.target.announce()
         self.prompts.announce_layers()
-        if is_prompting and self.prompts.has_points:
+        if is_prompting and self.prompts.image_prompts.points.prompts is not None:
             self.prompts.start_points()  # whoever was clicking continues, with the same keys
 
     def choose_image(self) -> None:
         """Annotate the image that is selected, else the topmost, if there is one."""
         active = self._viewer.layers.selection.active
-        images = [layer for layer in self._layers.of_type(Image) if isinstance(layer, Image)]
-        if isinstance(active, Image) and active in self._layers:
-            self.set_image(active)
-        else:
-            self.set_image(images[-1] if images else None)
+        images = self._layers.of_type(Image)
+        chosen = [layer for layer in images if layer is active] or images
+        self.set_image(chosen[-1] if chosen else None)
 
     def _on_image_moved(self) -> None:
-        self.candidates.follow_image()
-        self.prompts.follow_image()
+        self.candidates.candidate_layers.follow_image()
+        self.prompts.image_prompts.follow_image()
 
     def _on_plane_changed(self, request: PlaneRequest, previous: PlaneView | None) -> None:
         """Complete the request for the plane that is shown, and show it to the session."""
         shown, message = self.plane.shown, None
         prompts = self.prompts.go_to_plane(request.key, self.plane.view)
-        self.candidates.go_to_plane(shown)
+        self.candidates.candidate_layers.move_to(shown)
         if shown is not None and (previous is None or previous.shape_nd != shown.view.shape_nd):
-            message = self.target.settle()
+            message = self.target.settle(shown)
         self._session.show(replace(request, target=self.target.labels_plane, prompts=prompts))
         if message is not None:
             self.target.announce(message)
@@ -181,7 +182,7 @@ class LayerBinding:
             return
         if self.is_ours(layer):
             self.shortcuts.unbind(layer)
-        self.candidates.forget(layer)
+        self.candidates.candidate_layers.forget(layer)
         if layer is self.plane.image:
             self.plane.source.imported_embeddings.stop()
             self.set_image(None)

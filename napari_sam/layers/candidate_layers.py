@@ -43,34 +43,12 @@ class _Grid(NamedTuple):
 _NO_GRID: Final = _Grid((1, 1))
 
 
-class CandidateLayer(SessionLabels):
-    """A Labels layer that shows one candidate."""
-
-    def __init__(
-        self,
-        number: int,
-        shown: ShownPlane,
-        on_undo: Callable[[], None],
-        on_redo: Callable[[], None],
-    ) -> None:
-        super().__init__(
-            np.zeros((1,) * shown.image.ndim, np.uint8),
-            on_undo,
-            on_redo,
-            name=f"SAM mask {number + 1}",
-            opacity=0.5,
-            visible=False,
-            colormap=one_color(CANDIDATE_COLORS[number % len(CANDIDATE_COLORS)]),
-            **_NO_GRID.placement_on(shown),
-        )
-
-
 @dataclass
 class _Slot:
     """A candidate layer and what it holds."""
 
     number: int
-    layer: CandidateLayer
+    layer: SessionLabels
     grid: _Grid = _NO_GRID
     filled: _Region = _NOTHING
     content: Candidates | None = None
@@ -105,13 +83,10 @@ class CandidateLayers:
         self,
         layers: ViewerLayers,
         add_layer: Callable[[Labels], None],
-        on_undo: Callable[[], None],
-        on_redo: Callable[[], None],
+        run: Callable[[str], None],
         count: int,
     ) -> None:
-        self._viewer_layers, self._add_layer = layers, add_layer
-        self._on_undo, self._on_redo = on_undo, on_redo
-        self._count = count
+        self._viewer_layers, self._add_layer, self._run, self._count = layers, add_layer, run, count
         self._slots: dict[int, _Slot] = {}
         self._shown: ShownPlane | None = None
         self._candidates: Candidates | None = None
@@ -121,14 +96,16 @@ class CandidateLayers:
         """Return the index of the candidate that a layer shows; None for another layer."""
         return next((slot.number for slot in self._slots.values() if slot.layer is layer), None)
 
-    def move_to(self, shown: ShownPlane) -> None:
-        """Move to another plane; masks shown before are gone."""
-        view, before = shown.view, None if self._shown is None else self._shown.view
-        if before is not None and (view.shape_nd, view.shape) != (before.shape_nd, before.shape):
-            self.remove()
-        self._shown = shown
+    def move_to(self, shown: ShownPlane | None) -> None:
+        """Move to another plane, if there is one; masks shown before are gone."""
+        if shown is not None:
+            view, before = shown.view, None if self._shown is None else self._shown.view
+            if before and (view.shape_nd, view.shape) != (before.shape_nd, before.shape):
+                self.remove()
+            self._shown = shown
         self.show(None, None)
-        self.follow_image()
+        if shown is not None:
+            self.follow_image()
 
     def follow_image(self) -> None:
         """Take the transform of the image."""
@@ -144,7 +121,15 @@ class CandidateLayers:
         number = next((n for n in range(self._count) if n not in self._slots), None)
         if self._shown is None or number is None:
             return False
-        layer = CandidateLayer(number, self._shown, self._on_undo, self._on_redo)
+        layer = SessionLabels(
+            np.zeros((1,) * self._shown.image.ndim, np.uint8),
+            self._run,
+            name=f"SAM mask {number + 1}",
+            opacity=0.5,
+            visible=False,
+            colormap=one_color(CANDIDATE_COLORS[number % len(CANDIDATE_COLORS)]),
+            **_NO_GRID.placement_on(self._shown),
+        )
         self._slots[number] = slot = _Slot(number, layer)
         shape = self._shown.view.shape
         if max(shape) < _LARGEST_AT_FIRST_PX:  # most images have but one tile
@@ -202,7 +187,7 @@ class CandidateLayers:
             height, width = crop.mask.shape
             rows, columns = slice(crop.top, crop.top + height), slice(crop.left, crop.left + width)
             slot.filled = rows, columns
-            slot.region(shown.view)[...] = shown.to_nd(crop.mask)
+            slot.region(shown.view)[...] = shown.view.to_nd(crop.mask)
         return True
 
     def _set_grid(self, slot: _Slot, grid: _Grid, shown: ShownPlane) -> None:
@@ -228,7 +213,7 @@ class CandidateLayers:
         if number is not None:
             self._release(number)
 
-    def _release(self, number: int) -> CandidateLayer:
+    def _release(self, number: int) -> SessionLabels:
         layer = self._slots.pop(number).layer
         layer.events.visible.disconnect(self._on_visible)
         return layer

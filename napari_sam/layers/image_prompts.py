@@ -24,7 +24,7 @@ from napari_sam.layers.viewer_layers import ViewerLayers, mark_for, was_made_for
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 
 
-class _Slot(Generic[LayerT]):
+class PromptSlot(Generic[LayerT]):
     """The layer of one type that prompts are read from, and our layers of that type."""
 
     def __init__(
@@ -46,12 +46,14 @@ class _Slot(Generic[LayerT]):
             self.prompts = self._prompt_type(chosen, layer is None, *self._callbacks)
 
     def release(self) -> None:
+        """Stop reading prompts."""
         if self.prompts is not None:
             self.prompts.close()
             self.prompts = None
 
     @property
     def user_layer(self) -> LayerT | None:
+        """The layer of the user's that prompts are read from; None stands for ours."""
         return None if self.prompts is None or self.prompts.is_own else self.prompts.layer
 
     def forget(self, layer: Layer, image: Image | None) -> bool:
@@ -81,33 +83,23 @@ class ImagePrompts:
     ) -> None:
         self._layers, self._dims, self._on_new_layer = layers, dims, on_new_layer
         self._image: Image | None = None
-        self._view: PlaneView | None = None
+        self.view: PlaneView | None = None
+        """The plane of the image whose prompts are read and written."""
         callbacks = on_changed, on_gesture
-        self._points: _Slot[Points] = _Slot(new_points_layer, PointPrompts, callbacks)
-        self._boxes: _Slot[Shapes] = _Slot(new_shapes_layer, ShapePrompts, callbacks)
+        self.points: PromptSlot[Points] = PromptSlot(new_points_layer, PointPrompts, callbacks)
+        self.boxes: PromptSlot[Shapes] = PromptSlot(new_shapes_layer, ShapePrompts, callbacks)
         self._channel_axes: WeakKeyDictionary[Image, int | None] = WeakKeyDictionary()
         self.polarity = FOREGROUND
         """The point label of the next click: 1 foreground, 0 background."""
         self._adopt()
 
     @property
-    def _slots(self) -> tuple[_Slot[Any], _Slot[Any]]:
-        return self._boxes, self._points  # in the order in which they are added
+    def _slots(self) -> tuple[PromptSlot[Any], PromptSlot[Any]]:
+        return self.boxes, self.points  # in the order in which they are added
 
     @property
-    def points(self) -> PromptLayer[Points, Any] | None:
-        """The clicks; None as long as there is no layer for them."""
-        return self._points.prompts
-
-    @property
-    def boxes(self) -> PromptLayer[Shapes, Any] | None:
-        """The boxes and other shapes; None as long as there is no layer for them."""
-        return self._boxes.prompts
-
-    @property
-    def has_plane(self) -> bool:
-        """Whether prompts of a plane can be read and written."""
-        return self._view is not None
+    def _in_use(self) -> list[PromptLayer[Any, Any]]:
+        return [slot.prompts for slot in self._slots if slot.prompts is not None]
 
     @property
     def own_layers(self) -> list[Layer]:
@@ -117,7 +109,7 @@ class ImagePrompts:
     @property
     def user_layers(self) -> tuple[Points | None, Shapes | None]:
         """The user's layers that prompts are read from; None stands for ours."""
-        return self._points.user_layer, self._boxes.user_layer
+        return self.points.user_layer, self.boxes.user_layer
 
     def close(self) -> None:
         """Let the layers go; those with prompts stay in the viewer."""
@@ -135,7 +127,7 @@ class ImagePrompts:
         images = self._layers.of_type(Image)
         for layer in self._layers.of_type(Points, Shapes):
             image = next((image for image in images if was_made_for(layer, image)), None)
-            slot: _Slot[Any] = self._points if isinstance(layer, Points) else self._boxes
+            slot: PromptSlot[Any] = self.points if isinstance(layer, Points) else self.boxes
             if image is not None and image not in slot.own and layer.ndim == image.ndim:
                 slot.own[image] = layer
                 self._on_new_layer(layer)
@@ -144,7 +136,7 @@ class ImagePrompts:
 
     def set_image(self, image: Image | None) -> None:
         """Bring out the prompt layers of another image, and put those of the one before away."""
-        self._image, self._view = image, None
+        self._image, self.view = image, None
         for slot in self._slots:
             slot.release()
             for made_for, layer in slot.own.items():
@@ -158,15 +150,14 @@ class ImagePrompts:
 
     def set_view(self, view: PlaneView | None) -> None:
         """Read from and write to another plane of the image."""
-        self._view = view
+        self.view = view
         if view is None or self._image is None:
             return
         before = self._channel_axes.get(self._image)
         self._channel_axes[self._image] = view.channel_axis
         with ExitStack() as stack:
-            for prompts in (self.points, self.boxes):
-                if prompts is not None:
-                    stack.enter_context(prompts.writing())
+            for prompts in self._in_use:
+                stack.enter_context(prompts.writing())
             if before != view.channel_axis:
                 for layer in self._own_layers_of_image:
                     _change_channel_axis(layer, before, view)
@@ -174,28 +165,20 @@ class ImagePrompts:
 
     def set_user_layers(self, points: Points | None, boxes: Shapes | None) -> None:
         """Read prompts from layers of the user's; None: from ours."""
-        self._points.use(self._image, points)
-        self._boxes.use(self._image, boxes)
+        self.points.use(self._image, points)
+        self.boxes.use(self._image, boxes)
 
-    def make_points(self) -> PromptLayer[Points, Any] | None:
-        """Return the layer to click on, made if need be; None without an image."""
-        self._make(self._points)
-        return self.points
-
-    def make_boxes(self) -> PromptLayer[Shapes, Any] | None:
-        """Return the layer to draw shapes on, made if need be; None without an image."""
-        self._make(self._boxes)
-        return self.boxes
-
-    def _make(self, slot: _Slot[Any]) -> None:
-        if slot.prompts is None and self._image is not None and self._view is not None:
-            layer = slot.new_layer(self._image, self._view)
+    def make(self, slot: PromptSlot[Any]) -> PromptLayer[Any, Any] | None:
+        """Return the layer of a slot, made if need be; None without an image."""
+        if slot.prompts is None and self._image is not None and self.view is not None:
+            layer = slot.new_layer(self._image, self.view)
             slot.own[self._image] = layer
             layer.metadata.update(mark_for(self._image))
             self._layers.add(layer)
             self._on_new_layer(layer)
             slot.use(self._image)
             self.set_polarity(self.polarity)
+        return slot.prompts
 
     def forget(self, layer: Layer) -> bool:
         """Handle a layer's deletion; return whether it held prompts of the current image."""
@@ -206,41 +189,43 @@ class ImagePrompts:
 
     def read(self) -> Prompts:
         """Return the prompts on the displayed plane."""
-        if self._image is None or self._view is None:
+        if self._image is None or self.view is None:
             return Prompts()
-        here = self._image, self._view, self._dims
-        points = Prompts() if self.points is None else self.points.read(*here)
-        drawn = Prompts() if self.boxes is None else self.boxes.read(*here)
+        here = self._image, self.view, self._dims
+        points, drawn = (
+            Prompts() if slot.prompts is None else slot.prompts.read(*here)
+            for slot in (self.points, self.boxes)
+        )
         return replace(
             drawn,
             points_xy=points.points_xy,
             point_labels=points.point_labels,
-            slice_index=self._view.slice_index,
+            slice_index=self.view.slice_index,
         )
 
     def write(self, prompts: Prompts) -> None:
         """Make the layers hold `prompts` on the displayed plane."""
-        if self._image is None or self._view is None:
+        if self._image is None or self.view is None:
             return
-        points = self.make_points() if prompts.points_xy else self.points
-        has_shapes = prompts.box_xyxy or prompts.scribbles
-        boxes = self.make_boxes() if has_shapes else self.boxes
+        if prompts.points_xy:
+            self.make(self.points)
+        if prompts.box_xyxy or prompts.scribbles:
+            self.make(self.boxes)
         with self._layers.unlisted():
-            for layer in (points, boxes):
-                if layer is not None:
-                    layer.write(prompts, self._image, self._view, self._dims)
+            for layer in reversed(self._in_use):
+                layer.write(prompts, self._image, self.view, self._dims)
 
     def set_polarity(self, label: int) -> None:
         """Choose what the next click or scribble means: 1 foreground, 0 background."""
         self.polarity = label
-        for prompts in (self.points, self.boxes):
-            if prompts is not None and prompts.is_own:
+        for prompts in self._in_use:
+            if prompts.is_own:
                 prompts.set_polarity(label)
 
     def flip_selected(self, layer: Layer | None) -> None:
         """Flip what the user has selected in a layer of ours, if it is one."""
-        for prompts in (self.points, self.boxes):
-            if prompts is not None and prompts.is_own and prompts.layer is layer:
+        for prompts in self._in_use:
+            if prompts.is_own and prompts.layer is layer:
                 prompts.flip_selected()
 
     # Position ----------------------------------------------------------------------------------
@@ -253,9 +238,9 @@ class ImagePrompts:
 
     def follow_image(self) -> None:
         """Take the transform of the image."""
-        if self._image is None or self._view is None:
+        if self._image is None or self.view is None:
             return
-        transform = placement(self._image, self._view.labels_offset, self._view.prompt_pixel)
+        transform = placement(self._image, self.view.labels_offset, self.view.prompt_pixel)
         for layer in self._own_layers_of_image:
             set_transform(layer, transform)
 

@@ -75,7 +75,9 @@ class ImportedEmbeddingsLayers:
     def _show(self) -> None:
         imported = None if self._image is None else self._imports.get(self._image)
         state = None if imported is None else imported.state
-        if imported is not None and state is not None and not self._shows_embedded_planes(imported):
+        view, ndim = self._view, None if imported is None else imported.ndim
+        is_unused = view is not None and ndim is not None and not _is_shown_as_embedded(view, ndim)
+        if state is not None and is_unused:
             text = (
                 "Not used in this view: roll the axes (Ctrl-E) until the image is shown as it was "
                 f"embedded, with all its channels ({state.text})."
@@ -84,11 +86,6 @@ class ImportedEmbeddingsLayers:
         if state != self._shown:
             self._shown = state
             self.changed.emit(state)
-
-    def _shows_embedded_planes(self, imported: ImportedEmbeddings) -> bool:
-        """Whether the embeddings can be used in the current view."""
-        view, ndim = self._view, imported.ndim
-        return view is None or ndim is None or _is_shown_as_embedded(view, ndim)
 
 
 def _is_shown_as_embedded(view: PlaneView, ndim: int) -> bool:

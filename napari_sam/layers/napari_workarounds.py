@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-import numpy as np
 from napari.components import LayerList, ViewerModel
 from napari.layers import Labels
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
@@ -44,17 +43,11 @@ class SessionLabels(Labels):
     Remove it when a layer can choose its undo history and can do without a thumbnail.
     """
 
-    def __init__(
-        self,
-        data: NDArray[Any],
-        on_undo: Callable[[], None],
-        on_redo: Callable[[], None],
-        **options: Any,
-    ) -> None:
+    def __init__(self, data: NDArray[Any], run: Callable[[str], None], **options: Any) -> None:
         self._is_released = False
         super().__init__(data, **options)
         self.editable = False
-        self._on_undo, self._on_redo = on_undo, on_redo
+        self._run = run
 
     @property
     def _type_string(self) -> str:
@@ -69,14 +62,14 @@ class SessionLabels(Labels):
         if self._is_released:
             super().undo()
         else:
-            self._on_undo()
+            self._run("undo")
 
     def redo(self) -> None:
         """Redo what was undone last."""
         if self._is_released:
             super().redo()
         else:
-            self._on_redo()
+            self._run("redo")
 
     def release(self) -> None:
         """Turn into an ordinary Labels layer of the user's."""
@@ -103,16 +96,6 @@ def direct_colormap(
     colormap = DirectLabelColormap(color_dict={None: background})
     colormap.color_dict.update(colors)
     return colormap
-
-
-def shown_level(shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return zeros for the coarsest level of a multiscale plane.
-
-    Reason: napari keeps what `numpy.asarray` makes of that level. Only for a NumPy array is that
-    the level itself, so that what is written to it shows.
-    Remove it when napari reads the level again at a refresh.
-    """
-    return np.zeros(shape, dtype)
 
 
 class StrokeHistory:

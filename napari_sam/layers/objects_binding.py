@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from psygnal import Signal
 
 from napari_sam.layers.camera import show_box
@@ -80,7 +80,7 @@ class ObjectsBinding:
 
     def _reopen_or_improve(self) -> None:
         shown, position = self._plane.shown, self._viewer.cursor.position
-        if self._label_id_under_cursor() == 0 and shown is not None:
+        if self._label_id_at(position) == 0 and shown is not None:
             for layer in reversed(self._layers.of_type(Labels)):
                 if layer.visible and layer is not self._target.layer and not self._is_ours(layer):
                     region = region_at(layer, shown.image, shown.view, position)
@@ -97,13 +97,13 @@ class ObjectsBinding:
         """Delete the accepted object under the cursor."""
         self.attempt(lambda: self._session.objects.remove([self._object_under_cursor()]))
 
-    def _label_id_under_cursor(self) -> int:
-        """Return which accepted object is under the cursor, 0 for none."""
+    def _label_id_at(self, world: ArrayLike) -> int:
+        """Return which accepted object is at a position, 0 for none."""
         labels = self._target.labels
-        return 0 if labels is None else labels.label_id_at(self._viewer.cursor.position)
+        return 0 if labels is None else labels.label_id_at(world)
 
     def _object_under_cursor(self) -> int:
-        label_id = self._label_id_under_cursor()
+        label_id = self._label_id_at(self._viewer.cursor.position)
         if label_id == 0:
             msg = "There is no accepted object under the cursor."
             raise TargetError(msg)
@@ -116,10 +116,7 @@ class ObjectsBinding:
         self._pointer.switch(on)
 
     def _on_pointer_moved(self, world: NDArray[np.float64] | None) -> None:
-        label_id, labels = 0, self._target.labels
-        if world is not None and labels is not None:
-            label_id = labels.label_id_at(world)
-        self.object_pointed_at.emit(label_id or None)
+        self.object_pointed_at.emit(None if world is None else self._label_id_at(world) or None)
 
     def go_to(self, label_id: int) -> None:
         """Show an object of the target in the middle of the window."""

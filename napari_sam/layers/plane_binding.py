@@ -11,8 +11,8 @@ from psygnal import Signal
 
 from napari_sam.layers.camera import visible_box
 from napari_sam.layers.plane_source import PlaneSource
-from napari_sam.layers.plane_view import PlaneView, displayed_plane
-from napari_sam.layers.shown_plane import ShownPlane, plane_request
+from napari_sam.layers.plane_view import PlaneView, displayed_plane, transform_events
+from napari_sam.layers.shown_plane import ShownPlane
 from napari_sam.layers.slices import stack_around, stack_size
 from napari_sam.session.connections import Connections
 from napari_sam.session.image.image_plane import ImageError
@@ -48,9 +48,11 @@ class PlaneBinding:
         self._defer, self._on_changed = defer, on_changed
         self.source = PlaneSource(session)
         """What the session gets of each image."""
-        self._image: Image | None = None
-        self._view: PlaneView | None = None
-        self._is_closed = self._is_check_due = False
+        self.image: Image | None = None
+        """The image layer that is annotated."""
+        self.view: PlaneView | None = None
+        """The plane of the image that is annotated; None without one."""
+        self.is_check_due = self._is_closed = False
         self._image_connections = Connections()
         self._connections = Connections(
             (self.source.imported_embeddings.usable_changed, self._on_embeddings_changed),
@@ -68,29 +70,14 @@ class PlaneBinding:
         self._connections.close()
         self._image_connections.close()
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no check is due."""
-        return not self._is_check_due
-
     # What is shown ---------------------------------------------------------------------------
-
-    @property
-    def image(self) -> Image | None:
-        """The image layer that is annotated."""
-        return self._image
-
-    @property
-    def view(self) -> PlaneView | None:
-        """The plane of the image that is annotated; None without one."""
-        return self._view
 
     @property
     def shown(self) -> ShownPlane | None:
         """The plane that is annotated, with its image; None without one."""
-        if self._image is None or self._view is None:
+        if self.image is None or self.view is None:
             return None
-        return ShownPlane(self._image, self._view)
+        return ShownPlane(self.image, self.view)
 
     def require(self) -> ShownPlane:
         """Return the plane that is shown."""
@@ -108,46 +95,45 @@ class PlaneBinding:
 
     def go_to(self, view: PlaneView) -> None:
         """Move the sliders to a plane of the image."""
-        image = self._image
-        if image is None:
-            return
-        dims = self._viewer.dims
-        corner = image.data_to_world(view.offset)
-        first = dims.ndim - image.ndim
-        for axis in range(image.ndim):
-            if axis not in (view.row_axis, view.column_axis, view.channel_axis):
-                dims.set_point(first + axis, corner[axis])
+        image, dims = self.image, self._viewer.dims
+        if image is not None:
+            corner = image.data_to_world(view.offset)
+            for axis in view.sliced_axes:
+                dims.set_point(dims.ndim - image.ndim + axis, corner[axis])
 
     # The image layer -------------------------------------------------------------------------
 
     def follow(self, image: Image | None) -> None:
         """Follow another image layer; `check` then finds out what is shown of it."""
         self._image_connections.close()
-        self._image, self._view = image, None
+        self.image, self.view = image, None
         if image is not None:
-            events = image.events
-            moves = (events.scale, events.translate, events.rotate, events.shear, events.affine)
             self._image_connections = Connections(
-                *((event, self._on_image_moved) for event in moves),
-                (events.data, self._on_image_data_changed),
-                (events.contrast_limits, self._on_image_appearance_changed),
-                (events.gamma, self._on_image_appearance_changed),
+                *((event, self._on_image_moved) for event in transform_events(image)),
+                (image.events.data, self._on_image_data_changed),
+                (image.events.contrast_limits, self._on_image_appearance_changed),
+                (image.events.gamma, self._on_image_appearance_changed),
             )
 
     def _on_image_moved(self) -> None:
         self.moved.emit()
         self._check_soon()
 
+    @property
+    def _is_outdated(self) -> bool:
+        """Whether the model should see the image as it is shown now, and does not."""
+        return self.image is not None and self.source.appearances.is_outdated(self.image)
+
     def _on_image_appearance_changed(self) -> None:
-        if self._image is not None and self.source.appearances.is_outdated(self._image):
+        if self._is_outdated:
             self.appearance_changed.emit()
 
     def _on_image_data_changed(self) -> None:
-        if self._image is not None:
-            self.source.appearances.forget_values(self._image)
+        if self.image is not None:
+            self.source.appearances.forget_values(self.image)
             if self.source.imported_embeddings.stop():
                 self._session.notifier.warn(
-                    f"The pixels of '{self._image.name}' changed, so the imported embeddings no "
+                    f"The pixels of '{self.image.name}' changed, so the imported embeddings no "
                     "longer apply; new ones are computed."
                 )
         self._embed_again(_NEW_APPEARANCE)
@@ -157,26 +143,26 @@ class PlaneBinding:
 
     def set_appearance(self, appearance: Appearance) -> None:
         """Choose what the model sees of the image; prompts are kept."""
-        if self._image is None:
+        if self.image is None:
             return
-        if self.source.set_appearance(self._image, appearance):
+        if self.source.set_appearance(self.image, appearance):
             self._embed_again(_NEW_APPEARANCE)
-        self.source.appearances.show(self._image, self._viewer.dims)
+        self.source.appearances.show(self.image, self._viewer.dims)
 
     def update_appearance(self) -> None:
         """Embed the image as it is shown now, if the model is to see it like that."""
-        if self._image is not None and self.source.appearances.is_outdated(self._image):
+        if self._is_outdated:
             self._embed_again(_NEW_APPEARANCE)
 
     def _embed_again(self, reason: str) -> None:
         self._count_version(reason)
-        self._view = None
+        self.view = None
         self._check_soon()
 
     def _count_version(self, reason: str) -> None:
         self._session.prefetch.cancel(reason)
-        if self._image is not None:
-            self.source.count_version(self._image)
+        if self.image is not None:
+            self.source.count_version(self.image)
 
     # The plane -------------------------------------------------------------------------------
 
@@ -188,48 +174,46 @@ class PlaneBinding:
 
     def _check_soon(self) -> None:
         """Check once, when sliders and axes have come to rest."""
-        if not self._is_check_due:
-            self._is_check_due = True
+        if not self.is_check_due:
+            self.is_check_due = True
             self._defer(self.check)
 
     def check(self) -> None:
         """Find out which plane is shown, and pass on a request if that has changed."""
-        self._is_check_due = False
+        self.is_check_due = False
         if self._is_closed:
             return
-        image, source = self._image, self.source
+        image, source = self.image, self.source
         source.appearances.show(image, self._viewer.dims)
         view, request = None, PlaneRequest()
         try:
             if image is not None:
                 axis = source.appearances.of(image).channel_axis
                 view = displayed_plane(image, self._viewer.dims, axis)
-                if view == self._view:
+                if view == self.view:
                     source.imported_embeddings.show(image, view)
                     return
-                request = self._request(ShownPlane(image, view))
+                request = self._request(image, view)
         except ImageError as error:
             view, request = None, PlaneRequest(refusal=str(error))
         source.imported_embeddings.show(image, view)
-        previous, self._view = self._view, view
+        previous, self.view = self.view, view
         self._on_changed(request, previous)
         self.stack_changed.emit(stack_size(view))
 
-    def _request(self, shown: ShownPlane) -> PlaneRequest:
-        image = shown.image
-        if self.source.appearances.is_outdated(image):
+    def _request(self, image: Image, view: PlaneView) -> PlaneRequest:
+        if self._is_outdated:
             self._count_version(_NEW_APPEARANCE)
         self.source.appearances.apply(image)
-        visible = visible_box(self._viewer, image, shown.view)
-        return plane_request(shown, self._view, self.source, visible)
+        return self.source.request(image, view, self.view, visible_box(self._viewer, image, view))
 
     def prefetch_stack(self) -> None:
         """Embed the planes at all positions of the slider next to the one that is shown."""
-        if self._image is not None and self.source.appearances.is_outdated(self._image):
-            self.update_appearance()
+        if self._is_outdated:
+            self._embed_again(_NEW_APPEARANCE)
             self.check()  # at once: the planes are to look like the one that is shown
-        image, view = self._image, self._view
-        if image is not None and view is not None:
-            views = stack_around(view).items()
-            planes = {name: self.source.image_plane(image, near) for name, near in views}
+        shown = self.shown
+        if shown is not None:
+            views = stack_around(shown.view).items()
+            planes = {name: self.source.image_plane(shown.image, near) for name, near in views}
             self._session.prefetch.start_planes(planes)

@@ -12,6 +12,8 @@ from napari_sam.layers.micro_sam_embeddings import ImportedEmbeddingsLayers
 from napari_sam.layers.plane_view import PlaneView
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.intensity import Appearance
+from napari_sam.session.image.tiles import Box
+from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.session import AnnotationSession
 
 PlaneKey = tuple[object, PlaneView]
@@ -35,9 +37,18 @@ class PlaneSource:
         plane = self.appearances.image_plane(image, view)
         return replace(plane, embeddings=self.imported_embeddings.of(image, view))
 
-    def key_of(self, image: Image, view: PlaneView) -> PlaneKey:
-        """Return what identifies a plane, whatever its pixels."""
-        return self._identities.setdefault(image, object()), view
+    def request(
+        self, image: Image, view: PlaneView, previous: PlaneView | None, visible: Box
+    ) -> PlaneRequest:
+        """Return the request that shows a plane; target and prompts are added by their bindings."""
+        return PlaneRequest(
+            plane=self.image_plane(image, view),
+            key=(self._identities.setdefault(image, object()), view),
+            version=self._versions.get(image, 0),
+            view=visible,
+            slice_index=view.slice_index,
+            neighbours=tuple(self.image_plane(image, near) for near in view.following(previous)),
+        )
 
     def image_of(self, key: PlaneKey) -> Image | None:
         """Return the image of a plane; None if it is gone."""
@@ -45,13 +56,9 @@ class PlaneSource:
         images = self._identities.items()
         return next((image for image, known in images if known is identity), None)
 
-    def version_of(self, image: Image) -> int:
-        """Return how often the pixels or the appearance of an image have changed."""
-        return self._versions.get(image, 0)
-
     def count_version(self, image: Image) -> None:
         """Note that the pixels or the appearance of an image have changed."""
-        self._versions[image] = self.version_of(image) + 1
+        self._versions[image] = self._versions.get(image, 0) + 1
 
     def set_appearance(self, image: Image, appearance: Appearance) -> bool:
         """Choose what the model sees of an image; return whether that changes its planes."""

@@ -52,15 +52,33 @@ class PlaneView:
         values[self.row_axis], values[self.column_axis] = rows, columns
         return values
 
+    def index_at(self, rows: Any, columns: Any) -> list[Any]:
+        """Return the index of rows and columns of the plane in the array."""
+        index: list[Any] = list(self.index)
+        index[self.row_axis], index[self.column_axis] = rows, columns
+        return index
+
+    def region_at(self, rows: slice, columns: slice) -> list[slice]:
+        """Return the region of rows and columns of the plane in the array."""
+        index = self.index_at(rows, columns)
+        return [span if isinstance(span, slice) else slice(span, span + 1) for span in index]
+
+    def to_nd(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Bring (h, w) pixels of the plane to the axes of the array."""
+        height, width = pixels.shape
+        shape = self.spread(height, width, 1)
+        return (pixels.T if self.is_transposed else pixels).reshape(shape)
+
     @property
-    def _sliced_axes(self) -> list[int]:
+    def sliced_axes(self) -> list[int]:
+        """The axes that are neither displayed nor hold channels."""
         others = (self.row_axis, self.column_axis, self.channel_axis)
         return [axis for axis in range(len(self.shape_nd)) if axis not in others]
 
     @property
     def axes_of_planes(self) -> list[int]:
         """The axes along which there are other planes; the last one is next to the plane."""
-        return [axis for axis in self._sliced_axes if self.shape_nd[axis] > 1]
+        return [axis for axis in self.sliced_axes if self.shape_nd[axis] > 1]
 
     @property
     def slice_index(self) -> int:
@@ -112,7 +130,7 @@ class PlaneView:
 
     def holds(self, points_rc: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which of (N, ndim) points lie on the plane's slice, inside the image or not."""
-        sliced = self._sliced_axes
+        sliced = self.sliced_axes
         on_slice: NDArray[np.bool_] = (
             np.abs(points_rc[:, sliced] - np.array(self.index)[sliced]) <= 0.5
         ).all(axis=1)
@@ -246,6 +264,12 @@ def lies_on(layer: Layer, image: Image, view: PlaneView | None = None) -> bool:
         )
         for corner, point in zip(corners, on_image, strict=True)
     )
+
+
+def transform_events(image: Image) -> tuple[Any, ...]:
+    """Return the events of a moved image."""
+    events = image.events
+    return events.scale, events.translate, events.rotate, events.shear, events.affine
 
 
 def set_transform(layer: Layer, transform: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from napari.components import ViewerModel
-from napari.layers import Image, Layer, Points, Shapes
+from napari.layers import Layer, Points, Shapes
 from psygnal import Signal
 
 from napari_sam.layers.image_prompts import ImagePrompts
@@ -52,20 +52,11 @@ class PromptBinding:
     def close(self) -> None:
         """Let the layers go; those with prompts stay in the viewer."""
         self._is_closed = True
-        for layer in self.own_layers:
+        for layer in self.image_prompts.own_layers:
             self._shortcuts.unbind(layer)
         self.image_prompts.close()
 
-    @property
-    def own_layers(self) -> list[Layer]:
-        """All layers of ours, in the viewer or put away."""
-        return self.image_prompts.own_layers
-
     # The plane -------------------------------------------------------------------------------
-
-    def set_image(self, image: Image | None) -> None:
-        """Go to the prompt layers of another image."""
-        self.image_prompts.set_image(image)
 
     def go_to_plane(self, key: Hashable, view: PlaneView | None) -> Prompts | None:
         """Read the prompts of another plane; None if those of the session are to be drawn."""
@@ -76,20 +67,11 @@ class PromptBinding:
             return None
         return self._last_read
 
-    def follow_image(self) -> None:
-        """Take the transform of the image."""
-        self.image_prompts.follow_image()
-
     def note_undone(self, key: PlaneKey) -> None:
         """Draw the session's prompts when this plane is shown, whatever its layers hold."""
         self._undone.add(key)
 
     # Polarity and tools ------------------------------------------------------------------------
-
-    @property
-    def polarity(self) -> int:
-        """The point label of the next click: 1 foreground, 0 background."""
-        return self.image_prompts.polarity
 
     def set_polarity(self, label: int) -> None:
         """Choose what the next click on the points layer means."""
@@ -99,41 +81,27 @@ class PromptBinding:
     def flip_polarity(self) -> None:
         """Flip what the next click or scribble means, and those the user has selected."""
         self.image_prompts.flip_selected(self._viewer.layers.selection.active)
-        self.set_polarity(BACKGROUND if self.polarity == FOREGROUND else FOREGROUND)
+        self.set_polarity(BACKGROUND if self.image_prompts.polarity == FOREGROUND else FOREGROUND)
 
     def start_points(self) -> None:
         """Get ready for clicks: our points layer, or the user's, is selected in add mode."""
-        self._start(self.image_prompts.make_points(), "add")
+        self._start(self.image_prompts.make(self.image_prompts.points), "add")
 
-    def start_boxes(self) -> None:
-        """Get ready to draw a box."""
-        self.start_shape("rectangle")
-
-    def start_shape(self, tool: str) -> None:
+    def start_shape(self, tool: str = "rectangle") -> None:
         """Get ready to draw with one of `TOOLS` in our boxes layer, or in the user's."""
-        self._start(self.image_prompts.make_boxes(), TOOLS[tool])
+        self._start(self.image_prompts.make(self.image_prompts.boxes), TOOLS[tool])
 
     def _start(self, prompts: PromptLayer[Any, Any] | None, mode: str) -> None:
         if prompts is not None:
-            self._layers.activate(prompts.layer)
+            self._viewer.layers.selection.active = prompts.layer
             prompts.layer.mode = mode
             self.drawing_started.emit()
 
     # The user's layers -------------------------------------------------------------------------
 
-    @property
-    def user_layers(self) -> tuple[Points | None, Shapes | None]:
-        """The user's layers that prompts are read from; None stands for ours."""
-        return self.image_prompts.user_layers
-
-    @property
-    def has_points(self) -> bool:
-        """Whether there is a layer to click on."""
-        return self.image_prompts.points is not None
-
     def announce_layers(self) -> None:
         """Send `layers_changed`."""
-        self.layers_changed.emit(*self.user_layers)
+        self.layers_changed.emit(*self.image_prompts.user_layers)
 
     def set_layers(self, points: Points | None, boxes: Shapes | None) -> None:
         """Read prompts from layers of the user's; None stands for ours."""
@@ -167,8 +135,8 @@ class PromptBinding:
 
     def show(self, prompts: Prompts) -> None:
         """Draw the prompts of the session, unless the layers hold them already."""
-        if prompts != self._last_read and self.image_prompts.has_plane:
-            if prompts.is_empty and self.polarity == BACKGROUND:
+        if prompts != self._last_read and self.image_prompts.view is not None:
+            if prompts.is_empty and self.image_prompts.polarity == BACKGROUND:
                 self.set_polarity(FOREGROUND)  # an object begins with what belongs to it
             self._write()
 

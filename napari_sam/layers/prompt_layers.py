@@ -109,17 +109,12 @@ class PromptLayer(ABC, Generic[LayerT, MemoryT]):
         finally:
             self._is_writing = False
 
-    def _in_image(self, points_rc: NDArray[Any], image: Image, dims: Dims) -> NDArray[np.float64]:
-        """Convert (N, layer.ndim) positions in the layer's data to the image's data."""
-        return points_rc if self.is_own else in_image(self.layer, points_rc, image, dims)
-
     @property
     def polarity(self) -> int:
         """The label of the next point or scribble: 1 foreground, 0 background."""
-        if POLARITY not in self.layer.feature_defaults:
-            return FOREGROUND
-        name = self.layer.feature_defaults[POLARITY][0]
-        return BACKGROUND if name == POLARITY_NAMES[BACKGROUND] else FOREGROUND
+        defaults = self.layer.feature_defaults
+        is_background = POLARITY in defaults and defaults[POLARITY][0] == POLARITY_NAMES[BACKGROUND]
+        return BACKGROUND if is_background else FOREGROUND
 
     def set_polarity(self, label: int) -> None:
         """Choose the label of the next point or scribble."""
@@ -161,12 +156,12 @@ class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
         """Return the points on the displayed plane, except for skipped ones."""
         skipped = Counter(self._memory.get(view))
         points_xy, labels = [], []
-        for x, y, label in self._all(image, view, dims):
-            if skipped[x, y, label]:
-                skipped[x, y, label] -= 1
+        for point in self._all(image, view, dims):
+            if skipped[point]:
+                skipped[point] -= 1
             else:
-                points_xy.append((x, y))
-                labels.append(label)
+                points_xy.append(point[:2])
+                labels.append(point[2])
         return Prompts(tuple(points_xy), tuple(labels))
 
     def write(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> None:
@@ -194,13 +189,19 @@ class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
             self.set_polarity(next_polarity)
 
     def _all(self, image: Image, view: PlaneView, dims: Dims) -> list[tuple[float, float, int]]:
-        points_rc = self._in_image(self.layer.data, image, dims)
-        here = view.holds(points_rc) & np.isfinite(points_rc).all(axis=1)
-        labels = label_of_each(self.layer)
-        return [
-            (float(x), float(y), int(label))
-            for (x, y), label in zip(view.to_xy(points_rc[here]), labels[here], strict=True)
-        ]
+        points = points_on_plane(self.layer, image, view, dims, is_own=self.is_own)
+        return [point for _, point in points]
+
+
+def points_on_plane(
+    layer: Points, image: Image, view: PlaneView, dims: Dims, *, is_own: bool = False
+) -> list[tuple[int, tuple[float, float, int]]]:
+    """Return the index of each point that lies on a plane of an image, with its x, y and label."""
+    points_rc = layer.data if is_own else in_image(layer, layer.data, image, dims)
+    here = np.flatnonzero(view.holds(points_rc) & np.isfinite(points_rc).all(axis=1))
+    points_xy, labels = view.to_xy(points_rc[here]), label_of_each(layer)[here].tolist()
+    points = zip(here.tolist(), points_xy.tolist(), labels, strict=True)
+    return [(index, (x, y, label)) for index, (x, y), label in points]
 
 
 def polarity_table(names: list[str]) -> Any:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on
-from napari_sam.layers.prompt_layers import in_image, label_of_each
-from napari_sam.layers.shape_prompts import Area, shapes_on_plane
+from napari_sam.layers.prompt_layers import points_on_plane
+from napari_sam.layers.shape_prompts import prompts_of, shapes_on_plane
 from napari_sam.session.batch_prompts.decode import BatchPrompt, prompt_of_region
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
-from napari_sam.session.prompts.shapes import Outline, Scribble
+from napari_sam.session.prompts.shapes import Scribble
 
 _CLASS_COLUMNS: Final = ("class_name", "class", "classes", "category", "label", "name", "type")
 """Columns that may hold the class of a point or shape; the first one that exists counts."""
@@ -45,7 +45,7 @@ def _of_shapes(layer: Shapes, image: Image, view: PlaneView, dims: Dims) -> list
     classes, prompts = _classes(layer), []
     for index, shape in shapes_on_plane(layer, image, view, dims):
         if not isinstance(shape, Scribble):
-            prompts.append(BatchPrompt(_around(shape), classes[index]))
+            prompts.append(BatchPrompt(prompts_of(shape), classes[index]))
         elif shape.label == FOREGROUND:
             prompts.append(BatchPrompt(Prompts(scribbles=(shape,)), classes[index]))
     return prompts
@@ -61,21 +61,16 @@ def _of_labels(labels: NDArray[Any]) -> list[BatchPrompt]:
     ]
 
 
-def _around(area: Area) -> Prompts:
-    return Prompts(outline=area) if isinstance(area, Outline) else Prompts(box_xyxy=area)
-
-
 def labels_on_plane(layer: Labels, image: Image, view: PlaneView) -> Callable[[], NDArray[Any]]:
     """Return a function that reads the (H, W) labels of a layer on a plane; for any thread."""
     where, data = view.for_labels(layer.ndim), levels(layer)[0]
     if tuple(data.shape) != where.shape_nd or not lies_on(layer, image, view):
         msg = f"'{layer.name}' does not lie on the image: choose labels of the image's shape."
         raise TargetError(msg)
-    index: list[int | slice] = list(where.index)
-    index[where.row_axis] = index[where.column_axis] = slice(None)
+    index = tuple(where.index_at(slice(None), slice(None)))
 
     def read() -> NDArray[Any]:
-        plane = np.asarray(data[tuple(index)])
+        plane = np.asarray(data[index])
         return plane.T if where.is_transposed else plane
 
     return read
@@ -102,24 +97,19 @@ def region_at(
 
 
 def _of_points(layer: Points, image: Image, view: PlaneView, dims: Dims) -> list[BatchPrompt]:
-    points_rc = in_image(layer, layer.data, image, dims)
-    is_wanted = view.holds(points_rc) & np.isfinite(points_rc).all(axis=1)
-    is_wanted &= label_of_each(layer) == FOREGROUND
     classes = _classes(layer)
-    points_xy = view.to_xy(points_rc)
     return [
-        BatchPrompt(Prompts(((float(x), float(y)),), (FOREGROUND,)), classes[index])
-        for index, (x, y) in enumerate(points_xy)
-        if is_wanted[index]
+        BatchPrompt(Prompts(((x, y),), (label,)), classes[index])
+        for index, (x, y, label) in points_on_plane(layer, image, view, dims)
+        if label == FOREGROUND
     ]
 
 
 def _classes(layer: Points | Shapes) -> list[str | None]:
     """Return the class of each point or shape; None where there is none."""
     columns = {str(name).lower(): layer.features[name] for name in layer.features.columns}
-    candidates = [columns[name] for name in _CLASS_COLUMNS if name in columns]
-    for column in candidates:
-        values = column.tolist()
+    for name in [name for name in _CLASS_COLUMNS if name in columns]:
+        values = columns[name].tolist()
         if all(isinstance(value, str) or value != value for value in values):
             return [value.strip() or None if isinstance(value, str) else None for value in values]
     return [None] * len(layer.data)

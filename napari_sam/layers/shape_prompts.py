@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -88,7 +88,7 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
             memory.current = changed[-1]
         elif memory.current not in candidates:
             memory.current = candidates[-1] if candidates else None
-        return _prompts(memory.current, scribbles)
+        return prompts_of(memory.current, scribbles)
 
     def write(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> None:
         """Make the layer hold exactly these shapes on the displayed plane."""
@@ -98,7 +98,8 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
         here = list(self._all(image, view, dims))
         wanted = prompts.outline or prompts.box_xyxy
         if not self.is_own:
-            memory.skipped = frozenset(_areas(here)) - {wanted}
+            areas = (shape for _, shape in here if not isinstance(shape, Scribble))
+            memory.skipped = frozenset(areas) - {wanted}
             surplus = Counter(shape for _, shape in here if isinstance(shape, Scribble))
             surplus.subtract(prompts.scribbles)
             memory.skipped_scribbles = tuple(surplus.elements())
@@ -129,9 +130,8 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
             self.set_polarity(next_polarity)
         elif isinstance(shape, Outline):
             is_ellipse = shape.kind is OutlineKind.ELLIPSE
-            (layer.add_ellipses if is_ellipse else layer.add_polygons)(
-                view.to_rc(shape.vertices_xy)
-            )
+            add = layer.add_ellipses if is_ellipse else layer.add_polygons
+            add(view.to_rc(shape.vertices_xy))
         else:
             x0, y0, x1, y1 = shape
             layer.add_rectangles(view.to_rc([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]))
@@ -142,10 +142,9 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
         if POLARITY not in self.layer.features:  # the user has replaced the features
             return
         names = self.layer.features[POLARITY].tolist()
-        lines = [kind in ("path", "line") for kind in self.layer.shape_type]
         right = [
-            name if is_line else POLARITY_NAMES[FOREGROUND]
-            for name, is_line in zip(names, lines, strict=True)
+            name if kind in ("path", "line") else POLARITY_NAMES[FOREGROUND]
+            for name, kind in zip(names, self.layer.shape_type, strict=True)
         ]
         if right != names:
             next_polarity = self.polarity
@@ -170,12 +169,12 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
         action = getattr(event, "action", None)
         if action == "adding":
             self._unfinished = len(self.layer.data)
-        elif action in ("added", "removed", "changed") and self._unfinished is not None:
+        is_end = action in ("added", "removed", "changed") and self._unfinished is not None
+        if is_end:
             self._unfinished = None
-            super()._on_layer_changed(event)
-            self._on_gesture(False)  # a double click or a key may have ended it
-            return
         super()._on_layer_changed(event)
+        if is_end:
+            self._on_gesture(False)  # a double click or a key may have ended it
 
 
 def shapes_on_plane(
@@ -197,11 +196,8 @@ def shapes_on_plane(
                 yield index, shape_in_plane(view.to_xy(points_rc), kind, label)
 
 
-def _areas(here: list[tuple[int, Area | Scribble]]) -> list[Area]:
-    return [shape for _, shape in here if not isinstance(shape, Scribble)]
-
-
-def _prompts(area: Area | None, scribbles: list[Scribble]) -> Prompts:
+def prompts_of(area: Area | None, scribbles: Sequence[Scribble] = ()) -> Prompts:
+    """Return the prompts of an object with this extent."""
     if isinstance(area, Outline):
         return Prompts(outline=area, scribbles=tuple(scribbles))
     return Prompts(box_xyxy=area, scribbles=tuple(scribbles))

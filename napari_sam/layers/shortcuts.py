@@ -39,7 +39,11 @@ class Shortcut:
     help: str  # what the command does
     layer_types: tuple[type[Layer], ...] = _ALL  # empty: works anywhere, and cannot be changed
     group: str = "Masks and prompts"  # the heading it is listed under
-    in_table: bool = False  # whether it also works while the table of objects has the focus
+
+    @property
+    def in_table(self) -> bool:
+        """Whether it also works while the table of objects has the focus."""
+        return self.group in (_REVIEW, _CLASSES) or self.command in ("undo", "redo")
 
     @property
     def binding(self) -> KeyBinding:
@@ -54,7 +58,7 @@ _AUTOMATIC: Final = "Automatic masks (besides the shortcuts for masks)"
 _REVIEW: Final = "Review (also in the object table)"
 _CLASSES: Final = "Classes (also in the object table)"
 
-# napari's Labels layers have undo and redo keys already; `CandidateLayer` overrides what they do.
+# napari's Labels layers have undo and redo keys already; `SessionLabels` overrides what they do.
 SHORTCUTS: Final = (
     Shortcut(KeyCode.KeyC, "accept", "Accept the shown mask"),
     Shortcut(_SHIFT | KeyCode.KeyC, "clear", "Clear the prompts"),
@@ -65,33 +69,17 @@ SHORTCUTS: Final = (
     Shortcut(KeyCode.KeyH, "hover", "Turn the preview under the cursor on or off"),
     Shortcut(KeyCode.KeyO, "reopen", "Re-edit the object under the cursor", _ALL, _OBJECTS),
     Shortcut(_SHIFT | KeyCode.KeyX, "remove", "Delete the object under the cursor", _ALL, _OBJECTS),
-    Shortcut(_CTRL | KeyCode.KeyZ, "undo", "Undo", _PROMPTS, _OBJECTS, in_table=True),
-    Shortcut(_CTRL | _SHIFT | KeyCode.KeyZ, "redo", "Redo", _PROMPTS, _OBJECTS, in_table=True),
+    Shortcut(_CTRL | KeyCode.KeyZ, "undo", "Undo", _PROMPTS, _OBJECTS),
+    Shortcut(_CTRL | _SHIFT | KeyCode.KeyZ, "redo", "Redo", _PROMPTS, _OBJECTS),
     Shortcut(KeyCode.KeyX, "reject", "Reject the shown automatic mask", (Labels,), _AUTOMATIC),
-    Shortcut(KeyCode.KeyM, "next_object", "Go to the next object", _ALL, _REVIEW, in_table=True),
-    Shortcut(
-        _SHIFT | KeyCode.KeyM,
-        "previous_object",
-        "Go to the previous object",
-        _ALL,
-        _REVIEW,
-        in_table=True,
-    ),
-    Shortcut(
-        KeyCode.KeyY,
-        "reviewed",
-        "Mark as reviewed and go on, or unmark",
-        _ALL,
-        _REVIEW,
-        in_table=True,
-    ),
+    Shortcut(KeyCode.KeyM, "next_object", "Go to the next object", _ALL, _REVIEW),
+    Shortcut(_SHIFT | KeyCode.KeyM, "previous_object", "Go to the previous object", _ALL, _REVIEW),
+    Shortcut(KeyCode.KeyY, "reviewed", "Mark as reviewed and go on, or unmark", _ALL, _REVIEW),
     *(
-        Shortcut(
-            _DIGITS[number], class_command(number), f"Class {number}", _ALL, _CLASSES, in_table=True
-        )
+        Shortcut(_DIGITS[number], class_command(number), f"Class {number}", _ALL, _CLASSES)
         for number in range(1, MAX_NUMBERED + 1)
     ),
-    Shortcut(KeyCode.Digit0, class_command(0), "No class", _ALL, _CLASSES, in_table=True),
+    Shortcut(KeyCode.Digit0, class_command(0), "No class", _ALL, _CLASSES),
     Shortcut(_SHIFT | KeyCode.Slash, "help", "Show or hide this list", (), "In the whole window"),
 )
 _BY_COMMAND: Final = {shortcut.command: shortcut for shortcut in SHORTCUTS}
@@ -114,7 +102,8 @@ class ShortcutMap:
     """Other keys are in force, or other commands are registered."""
 
     def __init__(self) -> None:
-        self._commands: dict[str, Callable[[], None]] = {}
+        self.commands: dict[str, Callable[[], None]] = {}
+        """What is registered."""
         self._bindings: dict[str, KeyBinding | None] = {
             shortcut.command: shortcut.binding for shortcut in SHORTCUTS
         }
@@ -125,28 +114,24 @@ class ShortcutMap:
 
     def register(self, commands: Commands) -> None:
         """Start these commands by their keys, on all SAM layers."""
-        self._commands.update(commands)
+        self.commands.update(commands)
         self._rebind()
 
     def unregister(self, commands: Mapping[str, object]) -> None:
         """Return the keys of these commands to napari."""
         for command in commands:
-            self._commands.pop(command, None)
+            self.commands.pop(command, None)
         self._rebind()
-
-    def is_registered(self, command: str) -> bool:
-        """Whether a command can be run."""
-        return command in self._commands
 
     def run(self, command: str) -> None:
         """Run a command if it is registered."""
-        if command in self._commands:
-            self._commands[command]()
+        if command in self.commands:
+            self.commands[command]()
 
     def bind(self, layer: Layer, commands: Commands | None = None) -> None:
         """Bind the keys on a SAM layer, and keep them up to date; by default all commands."""
         self.unbind(layer)
-        self._commands_on[layer] = self._commands if commands is None else commands
+        self._commands_on[layer] = self.commands if commands is None else commands
         self._bind(layer)
 
     def _bind(self, layer: Layer) -> None:
@@ -192,7 +177,7 @@ class ShortcutMap:
             for shortcut in SHORTCUTS
             if (binding := self._bindings[shortcut.command]) is not None
             and shortcut.in_table
-            and shortcut.command in self._commands
+            and shortcut.command in self.commands
         }
 
     def set_key(self, command: str, binding: KeyBinding | None) -> None:
@@ -243,13 +228,11 @@ class ShortcutMap:
         for command, text in (changed_keys or {}).items():
             try:
                 binding = _parsed(text)
-            except ValueError:
-                invalid.append(command)
-                continue
-            can_change = command in _BY_COMMAND and bool(_BY_COMMAND[command].layer_types)
-            if can_change and (binding is None or binding not in bindings.values()):
-                bindings[command] = binding
-            else:
+                if not _BY_COMMAND[command].layer_types or binding in {*bindings.values()} - {None}:
+                    invalid.append(command)
+                else:
+                    bindings[command] = binding
+            except (KeyError, ValueError):
                 invalid.append(command)
         for shortcut in SHORTCUTS:
             # A key that the user gave to another command is not taken back from it.

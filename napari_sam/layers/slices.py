@@ -32,11 +32,9 @@ def every_plane(view: PlaneView) -> dict[str, PlaneView]:
     axes = view.axes_of_planes
     if not axes:
         return {"the plane": view}
-    positions = itertools.product(*(range(view.shape_nd[axis]) for axis in axes))
-    return {"slice " + ", ".join(map(str, position)): _at(view, position) for position in positions}
-
-
-def _at(view: PlaneView, position: tuple[int, ...]) -> PlaneView:
-    for axis, index in zip(view.axes_of_planes, position, strict=True):
-        view = view.at(axis, index)
-    return view
+    planes = {}
+    for position in itertools.product(*(range(view.shape_nd[axis]) for axis in axes)):
+        for axis, index in zip(axes, position, strict=True):
+            view = view.at(axis, index)
+        planes["slice " + ", ".join(map(str, position))] = view
+    return planes

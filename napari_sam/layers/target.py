@@ -16,7 +16,6 @@ from zarr.storage import MemoryStore
 
 from napari_sam.layers.brush_strokes import BrushStrokes
 from napari_sam.layers.label_arrays import CHUNK_PX, write_levels
-from napari_sam.layers.napari_workarounds import shown_level
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
 from napari_sam.layers.target_features import features_of, with_features
 from napari_sam.layers.viewer_layers import OWN_MARK, mark_for
@@ -57,7 +56,7 @@ class TargetLayer:
         self._registry = _REGISTRIES.setdefault(layer, ObjectRegistry())
         self._largest_painted = 0
         if not is_empty:
-            self._scan()
+            self._scan(lambda _before, _found: True)
         self._strokes = BrushStrokes(layer, self._on_stroke)
         layer.events.data.connect(self._on_data)
 
@@ -144,16 +143,19 @@ class TargetLayer:
             return 0
         return int(self.read(tuple(slice(int(n), int(n) + 1) for n in index)).item())
 
-    def _scan(self) -> None:
-        """Register the objects in the layer; details from before are kept."""
-        records = []
-        for record in self._scanned():
-            before = self._registry.get(record.label_id)
-            if before is not None:
-                record = replace(
-                    before, start=record.start, stop=record.stop, area_px=record.area_px
-                )
-            records.append(record)
+    def _scan(self, is_same: Callable[[ObjectRecord, ObjectRecord], bool]) -> None:
+        """Register the objects in the layer's pixels, with what its features say of them.
+
+        Details are kept of objects that are the same as before.
+        """
+        features, records = features_of(self.layer.features), []
+        for found in find_objects(self):
+            before = self._registry.get(found.label_id)
+            if before is not None and is_same(before, found):
+                found = replace(before, start=found.start, stop=found.stop, area_px=found.area_px)
+            else:
+                found = with_features(found, features)
+            records.append(found)
         self._registry.replace_all(records)
 
     def _on_data(self) -> None:
@@ -163,17 +165,8 @@ class TargetLayer:
         """
         self._largest_painted = 0
         self._strokes.take()
-        records = []
-        for record in self._scanned():
-            before = self._registry.get(record.label_id)
-            records.append(before if before is not None and _is_alike(before, record) else record)
-        self._registry.replace_all(records)
+        self._scan(_is_alike)
         self.replaced.emit()
-
-    def _scanned(self) -> list[ObjectRecord]:
-        """Return the objects in the layer's pixels, with what its features say of them."""
-        features = features_of(self.layer.features)
-        return [with_features(record, features) for record in find_objects(self)]
 
     def _on_stroke(self) -> None:
         self._largest_painted = max(self._largest_painted, self._strokes.largest_label_id)
@@ -217,22 +210,13 @@ class TargetPlane:
 
     def read(self, rows: slice, columns: slice) -> NDArray[Any]:
         """Return a copy of a region of the plane."""
-        spans = self._view.spread(rows, columns, None)
-        region = [
-            slice(index, index + 1) if span is None else span
-            for index, span in zip(self._view.index, spans, strict=True)
-        ]
-        return self.to_2d(self.labels.read(tuple(region)))
+        return self.to_2d(self.labels.read(tuple(self._view.region_at(rows, columns))))
 
     def to_nd(
         self, mask: NDArray[np.bool_], top: int, left: int
     ) -> tuple[NDArray[np.bool_], Start]:
         """Bring a mask of the plane to the layer's axes."""
-        height, width = mask.shape
-        shape = self._view.spread(height, width, 1)
-        start = list(self._view.index)
-        start[self._view.row_axis], start[self._view.column_axis] = top, left
-        return (mask.T if self._view.is_transposed else mask).reshape(shape), tuple(start)
+        return self._view.to_nd(mask), tuple(self._view.index_at(top, left))
 
     def to_2d(self, array: NDArray[Any]) -> NDArray[Any]:
         """Bring an array of the layer's axes to the plane."""
@@ -242,15 +226,9 @@ class TargetPlane:
 
     def to_plane(self, start: Start, stop: Start) -> tuple[slice, slice] | None:
         """Return the rows and columns of a box that lies in the plane; else None."""
-        view = self._view
-        for axis, index in enumerate(view.index):
-            is_sliced = axis not in (view.row_axis, view.column_axis)
-            if is_sliced and (start[axis], stop[axis]) != (index, index + 1):
-                return None
-        return (
-            slice(start[view.row_axis], stop[view.row_axis]),
-            slice(start[view.column_axis], stop[view.column_axis]),
-        )
+        spans, view = [slice(*span) for span in zip(start, stop, strict=True)], self._view
+        rows, columns = spans[view.row_axis], spans[view.column_axis]
+        return (rows, columns) if spans == view.region_at(rows, columns) else None
 
 
 def new_target_layer(image: Image, view: PlaneView, dtype: DTypeLike = np.uint16) -> Labels:
@@ -266,7 +244,9 @@ def new_target_layer(image: Image, view: PlaneView, dtype: DTypeLike = np.uint16
         while (coarser := _halved(data[-1].shape, view)) != data[-1].shape:
             data.append(_sparse(coarser, dtype))
         if len(shape) == 2:
-            data[-1] = shown_level(data[-1].shape, dtype)
+            # napari keeps what `numpy.asarray` makes of the coarsest level. Only for a NumPy array
+            # is that the level itself, so that what is written to it shows.
+            data[-1] = np.zeros(data[-1].shape, dtype)
     elif np.prod(shape, dtype=float) * dtype.itemsize > _MAX_DENSE_BYTES:
         data = _sparse(shape, dtype)
     else:

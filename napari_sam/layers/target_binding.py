@@ -9,6 +9,7 @@ from napari.layers import Image, Labels
 from psygnal import Signal
 
 from napari_sam.layers.plane_binding import PlaneBinding
+from napari_sam.layers.shown_plane import ShownPlane
 from napari_sam.layers.target import TargetLayer, TargetPlane, check_target, new_target_layer
 from napari_sam.layers.viewer_layers import ViewerLayers, was_made_for
 from napari_sam.session.objects.labels import TargetError
@@ -31,7 +32,8 @@ class TargetBinding:
         defer: Callable[[Callable[[], None]], None],
     ) -> None:
         self._layers, self._session, self._plane, self._defer = layers, session, plane, defer
-        self._target: TargetLayer | None = None
+        self.labels: TargetLayer | None = None
+        """The target with its object records."""
         # One for each layer, also after another was chosen: edits to be undone hold on to it.
         self._followed: dict[Labels, TargetLayer] = {}
         # What the user chose, None being a new layer, or what was made.
@@ -49,20 +51,15 @@ class TargetBinding:
     @property
     def layer(self) -> Labels | None:
         """The layer that accepted objects go to; None: a new one will be made."""
-        return None if self._target is None else self._target.layer
-
-    @property
-    def labels(self) -> TargetLayer | None:
-        """The target with its object records."""
-        return self._target
+        return None if self.labels is None else self.labels.layer
 
     @property
     def labels_plane(self) -> TargetPlane | None:
         """The plane of the target that is shown."""
         view = self._plane.view
-        if self._target is None or view is None:
+        if self.labels is None or view is None:
             return None
-        return TargetPlane(self._target, view.for_labels(self._target.layer.ndim))
+        return TargetPlane(self.labels, view.for_labels(self.labels.layer.ndim))
 
     def set_layer(self, layer: Labels | None) -> None:
         """Choose the layer that accepted objects go to; None: a new one named after the image."""
@@ -79,36 +76,27 @@ class TargetBinding:
 
     def require(self) -> TargetLayer | None:
         """Return the target, a new one if there was none; None without an image."""
-        if self._target is None:
+        if self.labels is None:
             self._make()
-        return self._target
+        return self.labels
 
     def _use(self, layer: Labels | None) -> None:
-        self._target = None
-        if layer is not None:
-            if layer not in self._followed:
-                self._followed[layer] = TargetLayer(layer, self._defer)
-            self._target = self._followed[layer]
+        if layer is not None and layer not in self._followed:
+            self._followed[layer] = TargetLayer(layer, self._defer)
+        self.labels = None if layer is None else self._followed[layer]
 
     # Another image or plane ----------------------------------------------------------------------
 
-    def leave_image(self) -> None:
-        """Forget the target until the one of the next image is known."""
-        self._target = None
-
-    def restore(self, image: Image) -> None:
+    def restore(self, image: Image | None) -> None:
         """Use what was chosen for an image of which no plane is shown, whether or not it fits."""
-        self._use(self._chosen.get(image))
+        self._use(None if image is None else self._chosen.get(image))
 
-    def settle(self) -> str | None:
+    def settle(self, shown: ShownPlane) -> str | None:
         """Use what was chosen for the shown image if it fits, else what was made for it.
 
         Returns a message about it if the target is another one by that.
         """
-        shown, before, reason = self._plane.shown, self.layer, ""
-        if shown is None:
-            return None
-        fitting: Labels | None = None
+        before, reason, fitting = self.layer, "", None
         for layer in self._candidates_for(shown.image):
             try:
                 check_target(layer, shown.image, shown.view)

@@ -106,11 +106,11 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "reviewed": _truth,
     "note": _text,
 }
-_IS_SAID: Final[dict[str, Callable[[ObjectRecord], bool]]] = {
-    "class": lambda record: bool(record.class_name),
-    "score": lambda record: record.score is not None,
+_CELL_OF: Final[dict[str, Callable[[ObjectRecord], Any]]] = {
+    "class": lambda record: record.class_name or "",
+    "score": lambda record: record.score,
     "reviewed": lambda record: record.reviewed,
-    "note": lambda record: bool(record.note),
+    "note": lambda record: record.note,
 }
 
 
@@ -152,8 +152,9 @@ class FeatureWriter:
     def _note_said(self) -> None:
         for label_id in self._changed:
             record = self._registry.get(label_id)
-            for name, is_said in _IS_SAID.items():
-                if record is not None and is_said(record):
+            cells = {} if record is None else {name: of(record) for name, of in _CELL_OF.items()}
+            for name, cell in cells.items():
+                if cell is not None and cell is not False and cell != "":
                     self._said[name].add(label_id)
         self._changed.clear()
 
@@ -180,12 +181,7 @@ def _merged(features: pd.DataFrame, records: Iterable[ObjectRecord], said: _Said
     of_ours = set[int]().union(*said.values())
     detailed = [record for record in records if record.label_id in of_ours]
     ours = pd.DataFrame(
-        {
-            "class": [record.class_name or "" for record in detailed],
-            "score": [record.score for record in detailed],
-            "reviewed": [record.reviewed for record in detailed],
-            "note": [record.note for record in detailed],
-        },
+        {name: [cell_of(record) for record in detailed] for name, cell_of in _CELL_OF.items()},
         index=pd.Index([record.label_id for record in detailed], name=_INDEX),
     )
     theirs = _indexed(features)

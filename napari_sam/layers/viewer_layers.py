@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
@@ -13,6 +13,7 @@ from napari.layers import Image, Layer
 
 from napari_sam.layers.napari_workarounds import unlisted
 
+LayerT = TypeVar("LayerT", bound=Layer)
 OWN_MARK: Final = "napari-sam-live"
 """The metadata key by which a reopened widget recognises our layers; names may change."""
 _NAMES_OF_IMAGES: Final[WeakKeyDictionary[Image, str]] = WeakKeyDictionary()
@@ -40,7 +41,7 @@ class ViewerLayers:
     def __contains__(self, layer: object) -> bool:
         return any(member is layer for member in self._layers)
 
-    def of_type(self, *types: type[Layer]) -> list[Layer]:
+    def of_type(self, *types: type[LayerT]) -> list[LayerT]:
         """Return the layers of these types, the topmost one last."""
         return [layer for layer in self._layers if isinstance(layer, types)]
 
@@ -72,10 +73,6 @@ class ViewerLayers:
     def unlisted(self) -> AbstractContextManager[Any]:
         """Change layers of ours while napari's layer list stays as it is drawn."""
         return unlisted(self._layers)
-
-    def activate(self, layer: Layer) -> None:
-        """Select one layer alone."""
-        self._layers.selection.active = layer
 
     @contextmanager
     def _selection_kept(self) -> Iterator[None]:

@@ -72,7 +72,7 @@ def test_the_list_shows_what_keys_do_and_changes_them(make_widget, qtbot):
     panel._none.click()
     assert widget.controllers.annotate.prompt_panel._hover.text() == "preview under the cursor"
 
-    widget.binding.prompts.start_boxes()  # a layer that is made later has the same keys
+    widget.binding.prompts.start_shape("rectangle")  # a layer that is made later has the same keys
     assert KeyBinding.from_str("S") in viewer.layers["SAM boxes"].keymap
     widget.close()
     assert not panel.isVisible()

@@ -223,7 +223,7 @@ def test_a_click_at_any_channel_shows_at_each(open_noting, channel):
     widget.binding.prompts.start_points()
     points = viewer.layers["SAM points"]
     points.add([points.world_to_data((channel, *COIN_RC))])
-    boxes = widget.binding.prompts.start_boxes() or viewer.layers["SAM boxes"]
+    boxes = widget.binding.prompts.start_shape("rectangle") or viewer.layers["SAM boxes"]
     corners = [(40, 78), (40, 132), (95, 132), (95, 78)]
     boxes.add_rectangles([boxes.world_to_data((channel, *corner)) for corner in corners])
     widget.wait_until_idle(TIMEOUT_S)

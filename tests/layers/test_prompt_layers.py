@@ -106,7 +106,7 @@ def test_an_ellipse_with_scribbles_in_both_polarities(job):
     # The next object begins with what belongs to it.
     widget.session.object_in_progress.clear()
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.prompts.polarity == 1
+    assert widget.binding.prompts.image_prompts.polarity == 1
 
 
 def test_the_persons_own_shapes_are_read_and_never_changed(make_widget):

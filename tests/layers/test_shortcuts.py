@@ -72,7 +72,7 @@ def test_no_key_shadows_one_of_naparis_own(make_napari_viewer, layer_type):
 def test_keys_are_bound_on_our_layers_alone(make_widget):
     mine = Points([(1, 1)], name="mine")
     viewer, widget = make_widget(Image(data.coins(), name="coins"), mine)
-    widget.binding.prompts.start_boxes()
+    widget.binding.prompts.start_shape("rectangle")
     widget.binding.prompts.start_points()
     viewer.layers["SAM points"].add([(68, 104)])
     widget.wait_until_idle(TIMEOUT_S)
@@ -141,14 +141,14 @@ def test_t_flips_selected_points_but_not_the_one_just_added(make_widget):
     points.add([(68, 104)])
     widget.binding.prompts.flip_polarity()
     assert widget.session.state.prompts.point_labels == (1,)
-    assert widget.binding.prompts.polarity == 0
+    assert widget.binding.prompts.image_prompts.polarity == 0
 
     points.add([(68, 60)])
     points.mode = "select"
     points.selected_data = {0, 1}
     widget.binding.prompts.flip_polarity()
     assert widget.session.state.prompts.point_labels == (0, 1)
-    assert widget.binding.prompts.polarity == 1
+    assert widget.binding.prompts.image_prompts.polarity == 1
     np.testing.assert_allclose(points.face_color[1, :2], (0, 0.88), atol=0.01)
 
 
@@ -171,7 +171,7 @@ def test_t_flips_scribbles_but_neither_boxes_nor_points_elsewhere(make_widget):
     assert [one.label for one in prompts.scribbles] == [1]
     assert prompts.point_labels == (1,)
     assert list(shapes.features["polarity"]) == ["foreground", "foreground"]
-    assert widget.binding.prompts.polarity == 1
+    assert widget.binding.prompts.image_prompts.polarity == 1
 
 
 def test_a_key_goes_to_layers_of_its_type_as_long_as_its_command_is_offered():
@@ -230,6 +230,6 @@ def test_every_command_of_the_list_is_registered(make_widget):
     missing = {
         shortcut.command
         for shortcut in SHORTCUTS
-        if not widget.binding.shortcuts.is_registered(shortcut.command)
+        if shortcut.command not in widget.binding.shortcuts.commands
     }
     assert missing == on_automatic_masks

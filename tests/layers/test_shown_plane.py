@@ -9,7 +9,6 @@ from napari.layers import Image
 
 from napari_sam.layers.plane_source import PlaneSource
 from napari_sam.layers.plane_view import displayed_plane
-from napari_sam.layers.shown_plane import ShownPlane, plane_request
 from napari_sam.session import AnnotationSession
 
 VISIBLE = (0.0, 0.0, 40.0, 30.0)
@@ -26,12 +25,12 @@ def source():
 def shown(image, slice_index):
     dims = Dims(ndim=3, range=((0, 4, 1), (0, 29, 1), (0, 39, 1)))
     dims.set_point(0, slice_index)
-    return ShownPlane(image, displayed_plane(image, dims))
+    return displayed_plane(image, dims)
 
 
 def test_a_request_has_the_pixels_and_the_neighbours_of_the_plane(source):
     image = Image(PIXELS, name="stack")
-    request = plane_request(shown(image, 2), shown(image, 1).view, source, VISIBLE)
+    request = source.request(image, shown(image, 2), shown(image, 1), VISIBLE)
     rows, columns = slice(0, 30), slice(0, 40)
     np.testing.assert_array_equal(request.plane.data[rows, columns], PIXELS[2])
     neighbours = [plane.data[rows, columns] for plane in request.neighbours]
@@ -43,13 +42,13 @@ def test_a_request_has_the_pixels_and_the_neighbours_of_the_plane(source):
 
 def test_the_same_plane_has_the_same_request_until_its_image_changes(source):
     image = Image(PIXELS, name="stack")
-    request, again = (plane_request(shown(image, 2), None, source, VISIBLE) for _ in range(2))
+    request, again = (source.request(image, shown(image, 2), None, VISIBLE) for _ in range(2))
     assert request.is_same_plane(again)
-    assert not request.is_same_plane(plane_request(shown(image, 3), None, source, VISIBLE))
+    assert not request.is_same_plane(source.request(image, shown(image, 3), None, VISIBLE))
     other = Image(PIXELS, name="stack")
-    assert not request.is_same_plane(plane_request(shown(other, 2), None, source, VISIBLE))
+    assert not request.is_same_plane(source.request(other, shown(other, 2), None, VISIBLE))
     assert source.image_of(request.key) is image
     source.count_version(image)
-    changed = plane_request(shown(image, 2), None, source, VISIBLE)
+    changed = source.request(image, shown(image, 2), None, VISIBLE)
     assert changed.key == request.key
     assert not request.is_same_plane(changed)
