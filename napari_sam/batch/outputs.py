@@ -63,14 +63,7 @@ def annotations_of(image: ImageInfo, planes: Sequence[PlaneMasks]) -> Annotation
     return Annotations(
         image,
         [
-            ExportObject(
-                label_id,
-                record.crop.mask,
-                record.crop.top,
-                record.crop.left,
-                slice_index,
-                score=record.predicted_iou,
-            )
+            ExportObject(label_id, *record.crop, slice_index, score=record.predicted_iou)
             for label_id, (slice_index, record) in enumerate(masks, start=1)
         ],
     )
