@@ -87,11 +87,9 @@ def _layer(annotations: Annotations) -> _FullLayerData:
 def _features(objects: Mapping[int, ExportObject | ObjectRecord]) -> pd.DataFrame:
     """Return the features of a layer with these objects, by label_id."""
     return pd.DataFrame(
-        {
-            "index": list(objects),
-            "class": [found.class_name for found in objects.values()],
-            "score": [found.score for found in objects.values()],
-            "reviewed": [found.reviewed for found in objects.values()],
-            "note": [found.note for found in objects.values()],
-        }
+        [
+            (label_id, found.class_name, found.score, found.reviewed, found.note)
+            for label_id, found in objects.items()
+        ],
+        columns=["index", "class", "score", "reviewed", "note"],
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from napari_sam.formats.annotations import Annotations, ExportObject
+from napari_sam.formats.annotations import Annotations
+from napari_sam.formats.details import with_details
 from napari_sam.formats.label_images import objects_from_labels
 from napari_sam.formats.registry import find_format
 from napari_sam.layers.target_features import classes_in, features_of
@@ -38,19 +38,9 @@ def annotations_of_layer(data: Any, meta: dict[str, Any]) -> Annotations:
     shape = tuple(labels.shape[axis] for axis in axes_in_files(labels.shape))
     planes = labels if shape == tuple(labels.shape) else np.asarray(labels).reshape(shape)
     objects = [
-        _with_features(obj, features.get(obj.label_id, {})) for obj in objects_from_labels(planes)
+        with_details(obj, features.get(obj.label_id, {})) for obj in objects_from_labels(planes)
     ]
     return Annotations(image, objects, classes_in(meta.get("metadata", {})))
-
-
-def _with_features(obj: ExportObject, features: dict[str, Any]) -> ExportObject:
-    return replace(
-        obj,
-        class_name=features.get("class"),
-        score=features.get("score"),
-        reviewed=features.get("reviewed", False),
-        note=features.get("note", ""),
-    )
 
 
 def _write(key: str, path: str, data: Any, meta: dict[str, Any]) -> list[str]:

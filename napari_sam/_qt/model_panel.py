@@ -12,7 +12,8 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLabel, QWidget
 from napari_sam._qt.building import button, fill, progress_bar, row
 from napari_sam._qt.collapsible import CollapsibleSection, ElidingLabel
 from napari_sam._qt.model_combo import ModelCombo
-from napari_sam.catalogue import EMBEDDED, Offer, PublishedModel
+from napari_sam.catalogue.offers import Offer
+from napari_sam.catalogue.table import EMBEDDED, PublishedModel
 from napari_sam.session.models.fetching import FetchState
 from napari_sam.session.models.model_choice import AUTO, ModelChoice
 from napari_sam.session.state import SessionState

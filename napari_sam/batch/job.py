@@ -38,21 +38,15 @@ class BatchJob:
     def conditions(self) -> dict[str, Any]:
         """Everything that the pixels of the results depend on, as JSON has it."""
         settings = {k: v for k, v in asdict(self.settings).items() if k not in _WITHOUT_EFFECT}
-        rest = {
-            "max_share": self.max_share,
-            "overlap": self.overlap,
-            "reader": self.reader,
-            "weights": self.weights,
-        }
+        rest = {name: getattr(self, name) for name in ("max_share", "overlap", "reader", "weights")}
         return dict(json.loads(json.dumps({**settings, **rest})))
 
     @property
     def outputs(self) -> list[str]:
         """The names of everything written for an image."""
-        flags = {"proposals": self.proposals, "edges": self.edges}
         renamed = {"sam": f"sam {self.settings.output_mode}"}
         formats = [renamed.get(name, name) for name in self.formats]
-        return sorted([*formats, *(name for name, is_wanted in flags.items() if is_wanted)])
+        return sorted([*formats, *(name for name in ("proposals", "edges") if getattr(self, name))])
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +12,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.files import export_file, write_json, write_text
+from napari_sam.formats.files import export_file, table_text, write_json, write_text
 from napari_sam.formats.image import ImageInfo, plane_name
 from napari_sam.formats.label_images import labels_from_objects, objects_from_labels
 from napari_sam.formats.registry import FORMATS
@@ -65,14 +63,7 @@ def annotations_of(image: ImageInfo, planes: Sequence[PlaneMasks]) -> Annotation
     return Annotations(
         image,
         [
-            ExportObject(
-                label_id,
-                record.crop.mask,
-                record.crop.top,
-                record.crop.left,
-                slice_index,
-                score=record.predicted_iou,
-            )
+            ExportObject(label_id, *record.crop, slice_index, score=record.predicted_iou)
             for label_id, (slice_index, record) in enumerate(masks, start=1)
         ],
     )
@@ -111,7 +102,7 @@ def write_results(
             file = folder / f"{stem}{chosen.distinction}{chosen.suffixes[0]}"
             write_objects(file, name, annotations, job.overlap)
     if any(plane.proposals is not None for plane in planes):
-        write_text(folder / f"{stem}_proposals.csv", _proposals_table(image, planes))
+        write_text(folder / f"{stem}_proposals.csv", table_text(_proposal_rows(image, planes)))
     edges = [plane.edges for plane in planes if plane.edges is not None]
     if edges:
         with export_file(folder / f"{stem}_edges.tif") as partial:
@@ -154,16 +145,12 @@ def _as_json(segmentation: Any) -> Any:
     return segmentation.astype(int).tolist() if is_mask else segmentation
 
 
-def _proposals_table(image: ImageInfo, planes: Sequence[PlaneMasks]) -> str:
-    """Return ranked boxes, the last pixel included, plane by plane."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    stack_axes = [axis.lower() for axis in image.axes[:-2]]
-    writer.writerow([*stack_axes, "rank", "x0", "y0", "x1", "y1", "score"])
+def _proposal_rows(image: ImageInfo, planes: Sequence[PlaneMasks]) -> Iterator[list[Any]]:
+    """Yield ranked boxes, the last pixel included, plane by plane."""
+    yield [*image.axes[:-2].lower(), "rank", "x0", "y0", "x1", "y1", "score"]
     for plane in planes:
         if plane.proposals is None:
             continue
         boxes, scores = plane.proposals
         for rank, (box, score) in enumerate(zip(boxes.tolist(), scores, strict=True), start=1):
-            writer.writerow([*plane.slice_index, rank, *box, f"{score:.4f}"])
-    return file.getvalue()
+            yield [*plane.slice_index, rank, *box, f"{score:.4f}"]

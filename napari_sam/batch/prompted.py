@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.batch.outputs import FORMATS_BY_SUFFIX, LABEL_FORMATS, write_objects
+from napari_sam.engine.masks import MaskCrop, extent
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo
@@ -26,9 +27,6 @@ from napari_sam.session.image.tiles import Box, Tile
 from napari_sam.session.objects.records import score_of
 from napari_sam.session.prompts.prompts import Prompts
 
-if TYPE_CHECKING:
-    from napari_sam.engine.masks import MaskCrop
-
 
 @dataclass(frozen=True, eq=False)
 class MaskStart:
@@ -42,8 +40,8 @@ class MaskStart:
         """The edges of the mask's pixels; None for logits."""
         if self.mask is None:
             return None
-        rows, columns = (np.flatnonzero(self.mask.any(axis)) for axis in (1, 0))
-        return columns[0] - 0.5, rows[0] - 0.5, columns[-1] + 0.5, rows[-1] + 0.5
+        (y0, y1), (x0, x1) = extent(self.mask, 0), extent(self.mask, 1)
+        return x0 - 0.5, y0 - 0.5, x1 - 0.5, y1 - 0.5
 
     def on_tile(self, tile: Tile, low_res_side: int) -> NDArray[np.float32]:
         """Return the low-res logits of a tile; there are logits only of the whole plane."""
@@ -185,9 +183,7 @@ def _annotations(
     return Annotations(
         image,
         [
-            ExportObject(
-                label_id, mask.crop.mask, mask.crop.top, mask.crop.left, score=mask.iou_score
-            )
+            ExportObject(label_id, *mask.crop, score=mask.iou_score)
             for label_id, mask in zip(label_ids, masks, strict=True)
             if mask.area_px
         ],

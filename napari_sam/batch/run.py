@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,12 +36,8 @@ def run_here(
 ) -> Iterator[ImageResult]:
     """Process images one after the other; a failure does not stop the others."""
     for image in images:
-
-        def show(share: float, image: ImageFile = image) -> None:
-            on_progress(image, share)
-
         try:
-            yield process(job, image, open_images, predictor, show)
+            yield process(job, image, open_images, predictor, partial(on_progress, image))
         except Exception as error:  # whatever it is, it must not stop the others
             yield ImageResult(image.path, "failed", error=failure_message(error))
 
@@ -71,20 +68,17 @@ def process(
     opened = open_images(image.path)
     with manifest.writing(image, job, content) as results:
         for number, opened_image in enumerate(opened):
-
-            def show(share: float, number: int = number) -> None:
-                on_progress((number + share) / len(opened))
-
-            planes = list(_masks_of_planes(opened_image, job, predictor, show))
+            of_image = _part_of(on_progress, number, len(opened))
+            count = len(opened_image.planes)
+            planes = [
+                _masks_of_plane(plane, job, predictor(), _part_of(of_image, position, count))
+                for position, plane in enumerate(opened_image.planes)
+            ]
             results.masks += sum(len(plane.records) for plane in planes)
-            alone, stem = len(opened) == 1, Path(image.name).name
-            write_results(
-                results.folder,
-                stem if alone else f"{stem}_{number + 1}",
-                _info(opened_image, Path(image.path).name if alone else opened_image.name),
-                planes,
-                job,
-            )
+            stem, name = Path(image.name).name, Path(image.path).name
+            if len(opened) > 1:
+                stem, name = f"{stem}_{number + 1}", opened_image.name
+            write_results(results.folder, stem, _info(opened_image, name), planes, job)
     record = manifest.of(image)
     files = () if record is None else tuple(record["files"])
     return ImageResult(image.path, "done", results.masks, files)
@@ -94,24 +88,15 @@ def _info(image: OpenedImage, name: str) -> ImageInfo:
     return image_info(name, image.shape, image.scale, image.units, image.axis_labels)
 
 
-def _masks_of_planes(
-    image: OpenedImage, job: BatchJob, predictor: Callable[[], Predictor], on_progress: Progress
-) -> Iterator[PlaneMasks]:
-    for position, plane in enumerate(image.planes):
-
-        def show(share: float, position: int = position) -> None:
-            on_progress((position + share) / len(image.planes))
-
-        yield _masks_of_plane(plane, job, predictor(), show)
+def _part_of(on_progress: Progress, number: int, count: int) -> Progress:
+    """Return what to call with the share of one of several equal parts."""
+    return lambda share: on_progress((number + share) / count)
 
 
 def _masks_of_plane(
     opened: OpenedPlane, job: BatchJob, predictor: Predictor, on_progress: Progress
 ) -> PlaneMasks:
-    from napari_sam.model.automatic.by_products import (
-        detect_edges,
-        object_proposals,
-    )
+    from napari_sam.model.automatic.by_products import detect_edges, object_proposals
     from napari_sam.model.automatic.generate import generate_masks
 
     settings = job.settings

@@ -36,7 +36,9 @@ class Screen:
         canvas = viewer.window._qt_viewer.canvas
         self.native = canvas.native
         """The canvas's Qt widget."""
-        self._was_drawn = self._is_shown = False
+        self._was_drawn = False
+        self.is_shown = False
+        """Whether the draw since `expect` is on screen."""
         canvas._scene_canvas.events.draw.connect(self._on_draw, position="last")
         self.native.frameSwapped.connect(self._on_swapped)
 
@@ -44,16 +46,11 @@ class Screen:
         self._was_drawn = True
 
     def _on_swapped(self) -> None:
-        self._is_shown = self._is_shown or self._was_drawn
+        self.is_shown = self.is_shown or self._was_drawn
 
     def expect(self) -> None:
         """Wait for a draw from now on; earlier ones do not count."""
-        self._was_drawn = self._is_shown = False
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether the draw since `expect` is on screen."""
-        return self._is_shown
+        self._was_drawn = self.is_shown = False
 
     def repaint(self) -> None:
         """Redraw the canvas and wait until the new frame is on screen."""

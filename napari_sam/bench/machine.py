@@ -6,25 +6,16 @@ import platform
 import re
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 
 import psutil
 import torch
 
 from napari_sam import __version__
-from napari_sam._distribution import DISTRIBUTION
+from napari_sam._distribution import DISTRIBUTION, installed_versions
 
-_PACKAGES = (
-    "torch",
-    "numpy",
-    "napari",
-    "qtpy",
-    "PyQt6",
-    "PySide6",
-    "onnxruntime",
-    "transformers",
-)
+_QT = ("qtpy", "PyQt6", "PySide6")
+_PACKAGES = ("torch", "numpy", "napari", *_QT, "onnxruntime", "transformers")
 
 
 def describe_machine(device: str) -> dict[str, str]:
@@ -42,13 +33,8 @@ def describe_machine(device: str) -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Return the versions of the packages involved."""
-    versions = {DISTRIBUTION: __version__, "Python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+    ours = {DISTRIBUTION: __version__, "Python": platform.python_version()}
+    return ours | installed_versions(*_PACKAGES)
 
 
 def _processor() -> str:

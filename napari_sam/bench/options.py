@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_sam.model import Predictor
@@ -26,10 +26,6 @@ class Options:
     rounds: int = 5  # how often everything is timed, after one round that is not counted
     peers: tuple[str, ...] = ()  # some of `PEERS`
     window: bool = True  # whether to open a window, if there is a display
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the options as keyword arguments for `Options`."""
-        return asdict(self)
 
     def load(self) -> tuple[Sam, Predictor]:
         """Load the model and its predictor."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from napari_sam.bench.options import BenchError, Options
@@ -14,7 +15,7 @@ _TIMEOUT_S = 600
 
 def run_apart(module: str, options: Options) -> dict[str, Any]:
     """Run a module of this package with options; return its `report`."""
-    command = [sys.executable, "-m", module, json.dumps(options.as_dict())]
+    command = [sys.executable, "-m", module, json.dumps(asdict(options))]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False

@@ -49,17 +49,11 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as JSON has it."""
-        rows = [
-            asdict(row) | {"ratios": {peer: row.ratio(peer) for peer in row.peers}}
-            for row in self.rows
-        ]
-        return {
-            "machine": self.machine,
-            "versions": self.versions,
-            "settings": self.settings,
-            "rows": rows,
-            "notes": self.notes,
-        }
+        content = asdict(self)
+        del content["peers"]
+        for row, entry in zip(self.rows, content["rows"], strict=True):
+            entry["ratios"] = {peer: row.ratio(peer) for peer in row.peers}
+        return content
 
     def as_markdown(self) -> str:
         """Return a table that can be pasted into an issue."""

@@ -24,7 +24,6 @@ from napari_sam.model.checkpoints.variants import detect_variant
 from napari_sam.model.sam.sam import Sam
 
 _OURS = "napari-sam"
-_MEGABYTE = 1e6
 
 
 def run(options: Options, say: Callable[[str], None]) -> Report:
@@ -107,7 +106,7 @@ def _memory_rows(options: Options, say: Callable[[str], None]) -> list[Row]:
     values = [result["peak"], result["peak"] - result["weights"]]
     if "gpu" in result:
         names, values = (*names, "peak memory on the GPU"), [*values, result["gpu"]]
-    return [Row(name, "MB", value / _MEGABYTE) for name, value in zip(names, values, strict=True)]
+    return [Row(name, "MB", value / 1e6) for name, value in zip(names, values, strict=True)]
 
 
 def _window_rows(options: Options, say: Callable[[str], None]) -> list[Row]:

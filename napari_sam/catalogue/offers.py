@@ -32,9 +32,8 @@ class Offer:
             return _megabytes(size_bytes)
         if self.model is None:
             return ""
-        published_bytes = self.model.size_bytes
-        if published_bytes:
-            return _megabytes(published_bytes)
+        if self.model.size_bytes:
+            return _megabytes(self.model.size_bytes)
         # Where the size is not published, four bytes per weight come close.
         return f"~{_megabytes(4 * self.model.parameters)}"
 

@@ -155,7 +155,7 @@ def automatic(
 
 def _weights(choice: ModelChoice) -> str:
     from napari_sam.batch.job import digest
-    from napari_sam.catalogue import EMBEDDED
+    from napari_sam.catalogue.table import EMBEDDED
 
     file = choice.checkpoint or EMBEDDED.embedded
     assert file is not None

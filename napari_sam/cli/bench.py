@@ -76,7 +76,7 @@ def export_onnx(folder: Path, checkpoint: Path | None, overwrite: bool) -> None:
 
 def _origin(checkpoint: Path | None) -> dict[str, str]:
     """Return the source, licence and citation of the weights, as far as known."""
-    from napari_sam.catalogue import EMBEDDED
+    from napari_sam.catalogue.table import EMBEDDED
 
     if checkpoint is not None:
         return {"source": checkpoint.name}

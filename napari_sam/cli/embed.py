@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -50,13 +50,6 @@ class _FileResult:
     found: int
     failures: tuple[str, ...]
 
-    @property
-    def summary(self) -> str:
-        return (
-            f"{self.path}: {self.embeddings} embeddings, {self.computed} computed, "
-            f"{self.found} already there"
-        )
-
 
 @click.command(epilog=_EXAMPLES)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
@@ -84,7 +77,13 @@ def embed(
         is_stopped = True
     trouble = run.close()
     if as_json:
-        click.echo(json.dumps(_as_dict(results, run.folder, trouble, is_stopped), indent=2))
+        content = {
+            "folder": str(run.folder),
+            "is_stopped": is_stopped,
+            "trouble": trouble,
+            "files": [asdict(result) for result in results],
+        }
+        click.echo(json.dumps(content, indent=2))
     if trouble:
         print_error(trouble)
     if is_stopped:
@@ -95,20 +94,12 @@ def embed(
 
 def _print_result(result: _FileResult, as_json: bool) -> None:
     if not as_json and (result.embeddings or not result.failures):
-        click.echo(result.summary)
+        click.echo(
+            f"{result.path}: {result.embeddings} embeddings, {result.computed} computed, "
+            f"{result.found} already there"
+        )
     for failure in result.failures:
         print_error(failure)
-
-
-def _as_dict(
-    results: Sequence[_FileResult], folder: Path, trouble: str, is_stopped: bool
-) -> dict[str, Any]:
-    return {
-        "folder": str(folder),
-        "is_stopped": is_stopped,
-        "trouble": trouble,
-        "files": [asdict(result) for result in results],
-    }
 
 
 class _Run:

@@ -21,7 +21,8 @@ def find_checkpoint(name: str) -> Path | None:
     A published name goes before a file of that name; ``./name`` means the file. None stands for
     the model inside the package.
     """
-    from napari_sam.catalogue import EMBEDDED, find_model, locate
+    from napari_sam.catalogue.local_files import locate
+    from napari_sam.catalogue.table import EMBEDDED, find_model
 
     if not name:
         raise click.UsageError("The model name is empty; see `napari-sam models`.")

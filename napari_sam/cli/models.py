@@ -6,7 +6,6 @@ import json
 import platform
 import sys
 from collections.abc import Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Final
@@ -14,13 +13,18 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from napari_sam import __version__
-from napari_sam._distribution import DISTRIBUTION, old_distribution_warning
+from napari_sam._distribution import DISTRIBUTION, installed_versions, old_distribution_warning
 from napari_sam.cli.options import examples, json_option
 
 if TYPE_CHECKING:
-    from napari_sam.catalogue import PublishedModel
+    from napari_sam.catalogue.table import PublishedModel
 
 _PACKAGES: Final = ("napari", "torch", "numpy", "safetensors", "qtpy", "PyQt6", "PySide6")
+_MEMBERS: Final = (
+    *("name", "variant", "good_for", "licence", "parameters", "size_bytes"),
+    *("url", "sha256", "xxh128", "page", "citation"),
+)
+"""What `models --json` tells about a model, besides where it is."""
 _MIB: Final = 2**20
 _GIB: Final = 2**30
 _LOW_MEMORY_GIB: Final = 4
@@ -30,7 +34,8 @@ _LOW_MEMORY_GIB: Final = 4
 @json_option
 def models(as_json: bool) -> None:
     """List the models, and which of them are on this computer."""
-    from napari_sam.catalogue import MODELS, list_offers
+    from napari_sam.catalogue.offers import list_offers
+    from napari_sam.catalogue.table import MODELS
     from napari_sam.storage.folders import models_folder
 
     offers = list_offers()
@@ -49,22 +54,10 @@ def models(as_json: bool) -> None:
 
 
 def _as_dict(model: PublishedModel) -> dict[str, Any]:
-    from napari_sam.catalogue import candidates
+    from napari_sam.catalogue.local_files import candidates
 
-    return {
-        "name": model.name,
-        "variant": model.variant,
-        "good_for": model.good_for,
-        "licence": model.licence,
-        "parameters": model.parameters,
-        "size_bytes": model.size_bytes,
-        "url": model.url,
-        "sha256": model.sha256,
-        "xxh128": model.xxh128,
-        "page": model.page,
-        "citation": model.citation,
-        "paths": [str(path) for path in candidates(model)],
-    }
+    members = {name: getattr(model, name) for name in _MEMBERS}
+    return members | {"paths": [str(path) for path in candidates(model)]}
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
@@ -100,17 +93,10 @@ def doctor() -> None:
 def _versions(problems: list[str]) -> Iterator[str]:
     yield f"{DISTRIBUTION} {__version__}"
     yield f"Python {platform.python_version()} on {platform.platform()} ({sys.executable})"
-    versions = {name: version for name in _PACKAGES if (version := _version(name))}
+    versions = installed_versions(*_PACKAGES)
     yield from (f"{name} {version}" for name, version in versions.items())
     if not versions.keys() & {"PyQt6", "PySide6"}:
         problems.append("Qt is missing, so no window can open: run `pip install PyQt6`.")
-
-
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def _devices(problems: list[str]) -> Iterator[str]:
@@ -235,8 +221,10 @@ def download(name: str) -> None:
 
     `napari-sam models` lists the names. The file is verified before it is used.
     """
-    from napari_sam.catalogue import DownloadError, find_model, locate
-    from napari_sam.catalogue import download as download_model
+    from napari_sam.catalogue.download import DownloadError
+    from napari_sam.catalogue.download import download as download_model
+    from napari_sam.catalogue.local_files import locate
+    from napari_sam.catalogue.table import find_model
 
     try:
         model = find_model(name)

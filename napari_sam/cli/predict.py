@@ -245,8 +245,11 @@ def _prompts(
     from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 
     corners = [corner for box in boxes for corner in (box[:2], box[2:])]
-    _check_inside([*points, *background, *corners], shape)
     height, width = shape
+    for x, y in (*points, *background, *corners):
+        if not (-1 <= x <= width and -1 <= y <= height):
+            msg = f"{x:g},{y:g} lies outside the image, which is {width} wide and {height} high."
+            raise click.UsageError(msg)
     # Half a pixel further out than the image is on its border.
     points_xy = tuple(
         (min(max(x, -0.5), width - 0.5), min(max(y, -0.5), height - 0.5))
@@ -256,14 +259,6 @@ def _prompts(
     box_of_start = start.box_xyxy if start and not points else None
     boxes_xyxy: Sequence[Any] = boxes or [box_of_start]
     return [Prompts(points_xy, labels, box) for box in boxes_xyxy]
-
-
-def _check_inside(places: Sequence[Numbers], shape: tuple[int, int]) -> None:
-    height, width = shape
-    for x, y in places:
-        if not (-1 <= x <= width and -1 <= y <= height):
-            msg = f"{x:g},{y:g} lies outside the image, which is {width} wide and {height} high."
-            raise click.UsageError(msg)
 
 
 def _print_results(

@@ -8,7 +8,9 @@ from pathlib import Path
 from napari.utils.notifications import show_info, show_warning
 
 from napari_sam._qt.model_panel import ModelPanel
-from napari_sam.catalogue import PublishedModel, list_offers, remove_leftovers
+from napari_sam.catalogue.download import remove_leftovers
+from napari_sam.catalogue.offers import list_offers
+from napari_sam.catalogue.table import PublishedModel
 from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.models.fetching import ModelFetcher

@@ -4,66 +4,45 @@ One function writes a format and one reads it. A file gets its name only once it
 functions raise `ExportError`, a ValueError whose message says what to do.
 """
 
-from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.classes import ObjectClass, classes_of
-from napari_sam.formats.coco import read_coco, write_coco
-from napari_sam.formats.files import ExportError
-from napari_sam.formats.geojson import read_geojson, write_geojson
-from napari_sam.formats.image import ImageInfo, plane_name
-from napari_sam.formats.imagej_rois import read_imagej_rois, write_imagej_rois
-from napari_sam.formats.json_files import json_reader
-from napari_sam.formats.label_images import labels_from_objects, objects_from_labels
-from napari_sam.formats.measurements import write_measurements
-from napari_sam.formats.numpy_files import read_label_npy, read_npz, write_label_npy, write_npz
-from napari_sam.formats.png import read_label_png, write_label_png
-from napari_sam.formats.prompt_files import PROMPT_SUFFIXES, FilePrompt, PromptKind, read_prompts
-from napari_sam.formats.reading import READ_SUFFIXES, read_objects
-from napari_sam.formats.registry import FORMATS, Format, find_format
-from napari_sam.formats.semantic import semantic_labels, write_legend, write_semantic_png
-from napari_sam.formats.tiff import read_label_tiff, write_imagej_tiff, write_ome_tiff
-from napari_sam.formats.yolo import read_yolo, read_yolo_classes, write_yolo, write_yolo_classes
-
-__all__ = [
-    "FORMATS",
-    "PROMPT_SUFFIXES",
-    "READ_SUFFIXES",
-    "Annotations",
-    "ExportError",
-    "ExportObject",
-    "FilePrompt",
-    "Format",
-    "ImageInfo",
-    "ObjectClass",
-    "PromptKind",
-    "classes_of",
-    "find_format",
-    "json_reader",
-    "labels_from_objects",
-    "objects_from_labels",
-    "plane_name",
-    "read_coco",
-    "read_geojson",
-    "read_imagej_rois",
-    "read_label_npy",
-    "read_label_png",
-    "read_label_tiff",
-    "read_npz",
-    "read_objects",
-    "read_prompts",
-    "read_yolo",
-    "read_yolo_classes",
-    "semantic_labels",
-    "write_coco",
-    "write_geojson",
-    "write_imagej_rois",
-    "write_imagej_tiff",
-    "write_label_npy",
-    "write_label_png",
-    "write_legend",
-    "write_measurements",
-    "write_npz",
-    "write_ome_tiff",
-    "write_semantic_png",
-    "write_yolo",
-    "write_yolo_classes",
-]
+from napari_sam.formats.annotations import Annotations as Annotations
+from napari_sam.formats.annotations import ExportObject as ExportObject
+from napari_sam.formats.classes import ObjectClass as ObjectClass
+from napari_sam.formats.classes import classes_of as classes_of
+from napari_sam.formats.coco import read_coco as read_coco
+from napari_sam.formats.coco import write_coco as write_coco
+from napari_sam.formats.files import ExportError as ExportError
+from napari_sam.formats.geojson import read_geojson as read_geojson
+from napari_sam.formats.geojson import write_geojson as write_geojson
+from napari_sam.formats.image import ImageInfo as ImageInfo
+from napari_sam.formats.image import plane_name as plane_name
+from napari_sam.formats.imagej_rois import read_imagej_rois as read_imagej_rois
+from napari_sam.formats.imagej_rois import write_imagej_rois as write_imagej_rois
+from napari_sam.formats.json_files import json_reader as json_reader
+from napari_sam.formats.label_images import labels_from_objects as labels_from_objects
+from napari_sam.formats.label_images import objects_from_labels as objects_from_labels
+from napari_sam.formats.measurements import write_measurements as write_measurements
+from napari_sam.formats.numpy_files import read_label_npy as read_label_npy
+from napari_sam.formats.numpy_files import read_npz as read_npz
+from napari_sam.formats.numpy_files import write_label_npy as write_label_npy
+from napari_sam.formats.numpy_files import write_npz as write_npz
+from napari_sam.formats.png import read_label_png as read_label_png
+from napari_sam.formats.png import write_label_png as write_label_png
+from napari_sam.formats.prompt_files import PROMPT_SUFFIXES as PROMPT_SUFFIXES
+from napari_sam.formats.prompt_files import FilePrompt as FilePrompt
+from napari_sam.formats.prompt_files import PromptKind as PromptKind
+from napari_sam.formats.prompt_files import read_prompts as read_prompts
+from napari_sam.formats.reading import READ_SUFFIXES as READ_SUFFIXES
+from napari_sam.formats.reading import read_objects as read_objects
+from napari_sam.formats.registry import FORMATS as FORMATS
+from napari_sam.formats.registry import Format as Format
+from napari_sam.formats.registry import find_format as find_format
+from napari_sam.formats.semantic import semantic_labels as semantic_labels
+from napari_sam.formats.semantic import write_legend as write_legend
+from napari_sam.formats.semantic import write_semantic_png as write_semantic_png
+from napari_sam.formats.tiff import read_label_tiff as read_label_tiff
+from napari_sam.formats.tiff import write_imagej_tiff as write_imagej_tiff
+from napari_sam.formats.tiff import write_ome_tiff as write_ome_tiff
+from napari_sam.formats.yolo import read_yolo as read_yolo
+from napari_sam.formats.yolo import read_yolo_classes as read_yolo_classes
+from napari_sam.formats.yolo import write_yolo as write_yolo
+from napari_sam.formats.yolo import write_yolo_classes as write_yolo_classes

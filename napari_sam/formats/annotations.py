@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.masks import tight_crop
 from napari_sam.formats.classes import ObjectClass, classes_of
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo, plane_name
@@ -74,11 +75,7 @@ class ExportObject:
 
     def cropped(self) -> ExportObject:
         """Return the same object with the smallest mask that holds it."""
-        rows = np.flatnonzero(self.mask.any(axis=1))
-        columns = np.flatnonzero(self.mask.any(axis=0))
-        first_row, first_column = int(rows[0]), int(columns[0])
-        mask = self.mask[first_row : rows[-1] + 1, first_column : columns[-1] + 1]
-        return replace(self, mask=mask, top=self.top + first_row, left=self.left + first_column)
+        return replace(self, **tight_crop(self.mask, self.top, self.left)._asdict())
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,21 +112,18 @@ class Annotations:
         if len({object_class.name for object_class in self.classes}) < len(self.classes):
             raise ExportError("Two classes have the same name; rename one of them.")
         for obj in self.objects:
-            self._check_inside(obj)
-
-    def _check_inside(self, obj: ExportObject) -> None:
-        start = (*obj.slice_index, obj.top, obj.left)
-        extent = (*(1 for _ in obj.slice_index), *obj.mask.shape)
-        inside = len(start) == len(self.image.shape) and all(
-            first >= 0 and first + length <= size
-            for first, length, size in zip(start, extent, self.image.shape, strict=True)
-        )
-        if not inside:
-            msg = (
-                f"Object {obj.label_id} at {start}, {obj.mask.shape} pixels large, is outside "
-                f"the image of shape {self.image.shape}."
+            start = (*obj.slice_index, obj.top, obj.left)
+            extent = (*(1 for _ in obj.slice_index), *obj.mask.shape)
+            inside = len(start) == len(self.image.shape) and all(
+                first >= 0 and first + length <= size
+                for first, length, size in zip(start, extent, self.image.shape, strict=True)
             )
-            raise ExportError(msg)
+            if not inside:
+                msg = (
+                    f"Object {obj.label_id} at {start}, {obj.mask.shape} pixels large, is outside "
+                    f"the image of shape {self.image.shape}."
+                )
+                raise ExportError(msg)
 
     def plane(self, slice_index: tuple[int, ...]) -> Annotations:
         """Return one slice of a stack as the annotations of a 2-D image.

@@ -182,7 +182,12 @@ def coco_in(content: Any, name: str) -> list[Annotations]:
                 _read_annotation(entry, names, planes, contents)
         with naming_errors():
             return [
-                Annotations(info, part.numbered(), classes, part.n_without_mask)
+                Annotations(
+                    info,
+                    with_unique_ids(part.objects, part.label_ids),
+                    classes,
+                    part.n_without_mask,
+                )
                 for info, part in zip(infos, contents, strict=True)
             ]
     except ExportError as error:
@@ -194,12 +199,9 @@ def coco_in(content: Any, name: str) -> list[Annotations]:
 class _ImageContent:
     """The objects of an image, and their label_ids in the file, by their position."""
 
-    objects: dict[int, ExportObject] = field(default_factory=dict)
+    objects: list[ExportObject] = field(default_factory=list)
     label_ids: dict[int, int] = field(default_factory=dict)
     n_without_mask: int = 0
-
-    def numbered(self) -> list[ExportObject]:
-        return with_unique_ids(self.objects, self.label_ids)
 
 
 def _read_annotation(
@@ -224,14 +226,16 @@ def _read_annotation(
     position = len(content.objects) + 1
     if entry.get("label_id") is not None:
         content.label_ids[position] = int(entry["label_id"])
-    content.objects[position] = ExportObject(
-        position,
-        *mask,
-        slice_index,
-        names[entry["category_id"]],
-        entry.get("score"),
-        bool(entry.get("reviewed", False)),
-        str(entry.get("note", "")),
+    content.objects.append(
+        ExportObject(
+            position,
+            *mask,
+            slice_index,
+            names[entry["category_id"]],
+            entry.get("score"),
+            bool(entry.get("reviewed", False)),
+            str(entry.get("note", "")),
+        )
     )
 
 

@@ -46,13 +46,14 @@ def annotations_with_details(
         details = json.loads(text)[DETAILS_KEY]
         classes = classes_from_metadata(details["classes"])
         entries = {int(label_id): entry for label_id, entry in details["objects"].items()}
-        detailed = [_with_details(obj, entries.get(obj.label_id, {})) for obj in objects]
+        detailed = [with_details(obj, entries.get(obj.label_id, {})) for obj in objects]
         return Annotations(image, detailed, classes)
     except (ValueError, TypeError, KeyError, AttributeError, ExportError):
         return Annotations(image, tuple(objects))
 
 
-def _with_details(obj: ExportObject, entry: dict[str, Any]) -> ExportObject:
+def with_details(obj: ExportObject, entry: dict[str, Any]) -> ExportObject:
+    """Return an object with the class, the score, the review and the note that an entry has."""
     return replace(
         obj,
         class_name=entry.get("class"),

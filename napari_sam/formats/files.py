@@ -33,6 +33,16 @@ def unreadable(path: str | Path, error: BaseException, kind: str = "") -> Export
 
 
 @contextmanager
+def reading(path: str | Path, kind: str = "", *errors: type[Exception]) -> Iterator[None]:
+    """Turn what a decoder raises for a damaged file, and what the system raises, into our error."""
+    damages: tuple[type[Exception], ...] = (OSError, *errors)
+    try:
+        yield
+    except damages as error:
+        raise unreadable(path, error, kind) from error
+
+
+@contextmanager
 def naming_errors(part: str = "") -> Iterator[None]:
     """Turn what content of another form raises into errors that name the part of the file."""
     try:
@@ -71,11 +81,16 @@ def write_text(path: str | Path, text: str, encoding: str = "utf-8") -> None:
         partial.write_text(text, encoding=encoding, errors="replace", newline="")
 
 
-def write_table(path: str | Path, rows: Iterable[Iterable[Any]]) -> None:
-    """Write CSV in UTF-8, with a byte order mark only if Excel needs it to show a name."""
+def table_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Return CSV with one line for each row."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    content = text.getvalue()
+    return text.getvalue()
+
+
+def write_table(path: str | Path, rows: Iterable[Iterable[Any]]) -> None:
+    """Write CSV in UTF-8, with a byte order mark only if Excel needs it to show a name."""
+    content = table_text(rows)
     write_text(path, content, "utf-8" if content.isascii() else "utf-8-sig")
 
 
@@ -87,10 +102,8 @@ def write_json(path: str | Path, content: Any) -> None:
 
 def read_text(path: str | Path) -> str:
     """Return the content of a UTF-8 file, with or without a byte order mark."""
-    try:
+    with reading(path, "", UnicodeDecodeError):
         return Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise unreadable(path, error) from error
 
 
 def read_json(path: str | Path) -> Any:

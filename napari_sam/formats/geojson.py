@@ -71,11 +71,9 @@ def _feature(
     object_type: str,
 ) -> dict[str, Any]:
     polygons = [_coordinates(piece) for piece in trace_outlines(obj.mask, obj.top, obj.left)]
-    geometry: dict[str, Any] = (
-        {"type": "Polygon", "coordinates": polygons[0]}
-        if len(polygons) == 1
-        else {"type": "MultiPolygon", "coordinates": polygons}
-    )
+    geometry: dict[str, Any] = {"type": "MultiPolygon", "coordinates": polygons}
+    if len(polygons) == 1:
+        geometry = {"type": "Polygon", "coordinates": polygons[0]}
     if obj.slice_index:
         indices = zip(image.axes, obj.slice_index, strict=False)
         # For QuPath, channel -1 is all channels.
@@ -137,18 +135,20 @@ def geojson_in(content: Any, name: str, image: ImageInfo | None = None) -> Annot
     """Return the objects in the content of a JSON file, as `read_geojson` does."""
     try:
         with naming_errors():
-            image = image or _image(content)
+            if image is None and not describes_its_image(content):
+                raise ExportError("it lacks the size of its image; give the image")
+            image = image or image_from_json(content[_IMAGE_KEY])
             # QuPath also writes a bare list, or one feature alone.
             features = content if isinstance(content, list) else content.get("features", [content])
             features = list(features)
         classes: dict[str, ObjectClass] = {}
-        objects: dict[int, ExportObject] = {}
+        objects: list[ExportObject] = []
         label_ids: dict[int, int] = {}
         for number, feature in enumerate(features, start=1):
             with naming_errors(f"feature {number}"):
                 obj, label_id = _object(feature, number, image, classes)
             if obj is not None:
-                objects[number] = obj
+                objects.append(obj)
             if label_id is not None:
                 label_ids[number] = label_id
         with naming_errors():
@@ -156,12 +156,6 @@ def geojson_in(content: Any, name: str, image: ImageInfo | None = None) -> Annot
     except ExportError as error:
         msg = f"This is not GeoJSON of polygons, {error}: {name}"
         raise ExportError(msg) from error
-
-
-def _image(content: Any) -> ImageInfo:
-    if not describes_its_image(content):
-        raise ExportError("it lacks the size of its image; give the image")
-    return image_from_json(content[_IMAGE_KEY])
 
 
 def _object(

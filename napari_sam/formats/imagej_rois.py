@@ -19,7 +19,7 @@ from roifile import ROI_COLOR_NONE, ROI_TYPE, ImagejRoi, roiread, roiwrite
 
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.classes import ObjectClass, classes_of
-from napari_sam.formats.files import ExportError, export_file, unreadable
+from napari_sam.formats.files import ExportError, export_file, reading
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.label_ids import with_unique_ids
 from napari_sam.formats.outlines import fill_rings, trace_outlines
@@ -171,12 +171,10 @@ def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
     ExportError
         If the file cannot be read, or has lines, points or curves.
     """
-    try:
+    with reading(path, "ImageJ ROIs", ValueError, TypeError, struct.error, zipfile.BadZipFile):
         rois = roiread(path)
-    except (OSError, ValueError, TypeError, struct.error, zipfile.BadZipFile) as error:
-        raise unreadable(path, error, "ImageJ ROIs") from error
     classes: dict[str, ObjectClass] = {}
-    objects: dict[int, ExportObject] = {}
+    objects: list[ExportObject] = []
     label_ids: dict[int, int] = {}
     for number, roi in enumerate(rois if isinstance(rois, list) else [rois], start=1):
         mask = fill_rings(_rings(roi), image.plane_shape)
@@ -194,9 +192,7 @@ def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
             raise ExportError(f"The ROI {roi.name} has invalid properties ({error}).") from error
         reviewed, note = values.get("reviewed") == "true", values.get("note", "")
         slice_index = _slice_index(roi, image)
-        objects[number] = ExportObject(
-            number, *mask, slice_index, class_name, score, reviewed, note
-        )
+        objects.append(ExportObject(number, *mask, slice_index, class_name, score, reviewed, note))
     return Annotations(image, with_unique_ids(objects, label_ids), tuple(classes.values()))
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.coco import coco_in, is_coco
-from napari_sam.formats.files import ExportError, read_json, unreadable
+from napari_sam.formats.files import ExportError, read_json, reading
 from napari_sam.formats.geojson import describes_its_image, geojson_in
 from napari_sam.formats.image import ImageInfo
 
@@ -61,11 +61,8 @@ def json_reader(path: str | Path) -> Callable[[], list[Annotations]] | None:
 
 
 def _may_describe_images(path: str | Path) -> bool:
-    try:
-        with Path(path).open("rb") as file:
-            if not file.seek(0, 2):
-                return False
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return any(all(content.find(key) >= 0 for key in keys) for keys in _KEYS)
-    except OSError as error:
-        raise unreadable(path, error) from error
+    with reading(path), Path(path).open("rb") as file:
+        if not file.seek(0, 2):
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return any(all(content.find(key) >= 0 for key in keys) for keys in _KEYS)

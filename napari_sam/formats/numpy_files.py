@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.classes import ObjectClass, classes_from_metadata, classes_to_metadata
-from napari_sam.formats.files import ExportError, export_file, unreadable
+from napari_sam.formats.files import ExportError, export_file, reading
 from napari_sam.formats.image import image_from_json
 from napari_sam.formats.label_images import as_small_labels
 
@@ -59,11 +59,8 @@ def read_label_npy(path: str | Path) -> NDArray[Any]:
     ExportError
         If the file cannot be read or does not hold label_ids.
     """
-    try:
-        with Path(path).open("rb") as file:
-            labels = np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise unreadable(path, error, ".npy") from error
+    with reading(path, ".npy", ValueError, EOFError), Path(path).open("rb") as file:
+        labels = np.lib.format.read_array(file, allow_pickle=False)
     return as_small_labels(labels)
 
 
@@ -99,20 +96,16 @@ def write_npz(path: str | Path, annotations: Annotations) -> None:
         "classes": classes_to_metadata(annotations.classes),
         "notes": {index: obj.note for index, obj in enumerate(objects) if obj.note},
     }
-    columns: dict[str, tuple[list[Any], Any]] = {
-        "label_ids": ([obj.label_id for obj in objects], np.int64),
-        "class_indices": (
-            [class_indices.get(obj.class_name or "", -1) for obj in objects],
-            np.int64,
-        ),
-        "scores": ([np.nan if obj.score is None else obj.score for obj in objects], np.float64),
-        "reviewed": ([obj.reviewed for obj in objects], np.bool_),
-    }
+    indices = [class_indices.get(obj.class_name or "", -1) for obj in objects]
+    scores = [np.nan if obj.score is None else obj.score for obj in objects]
     boxes = [(obj.top, obj.left, *obj.mask.shape) for obj in objects]
     slice_indices = [obj.slice_index for obj in objects]
     masks = [obj.mask.ravel() for obj in objects]
     arrays: dict[str, Any] = {
-        **{name: np.array(values, dtype) for name, (values, dtype) in columns.items()},
+        "label_ids": np.array([obj.label_id for obj in objects], np.int64),
+        "class_indices": np.array(indices, np.int64),
+        "scores": np.array(scores, np.float64),
+        "reviewed": np.array([obj.reviewed for obj in objects], np.bool_),
         "boxes_rc": np.array(boxes, np.int64).reshape(-1, 4),
         "slice_indices": np.array(slice_indices, np.int64).reshape(len(objects), n_axes),
         "masks": np.packbits(np.concatenate([np.zeros(0, np.bool_), *masks])),

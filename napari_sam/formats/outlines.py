@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import label as connected_components
 
+from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.formats.files import ExportError
 
 
@@ -159,9 +160,7 @@ def joined_ring(rings_xy: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return joined
 
 
-def fill_rings(
-    rings_xy: Iterable[NDArray[Any]], shape: tuple[int, int]
-) -> tuple[NDArray[np.bool_], int, int] | None:
+def fill_rings(rings_xy: Iterable[NDArray[Any]], shape: tuple[int, int]) -> MaskCrop | None:
     """Return the pixels of an image whose centres are inside rings, by the even-odd rule.
 
     The rings (N, 2) are shells and holes alike, with or without their first corner repeated.
@@ -180,13 +179,8 @@ def fill_rings(
     toggles = np.zeros((int(rows.max()) - top + 1, int(columns.max()) - left + 1), np.uint8)
     np.bitwise_xor.at(toggles, (rows - top, columns - left), 1)
     inside = np.bitwise_xor.accumulate(toggles, axis=1).view(np.bool_)
-    if not inside.any():
-        return None
-    kept_rows = np.flatnonzero(inside.any(axis=1))
-    kept_columns = np.flatnonzero(inside.any(axis=0))
-    first_row, first_column = int(kept_rows[0]), int(kept_columns[0])
-    mask = inside[first_row : kept_rows[-1] + 1, first_column : kept_columns[-1] + 1]
-    return mask, top + first_row, left + first_column
+    crop = tight_crop(inside, top, left)
+    return crop if crop.mask.size else None
 
 
 def _crossings(

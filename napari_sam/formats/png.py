@@ -14,7 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from napari_sam.formats.details import DETAILS_KEY
-from napari_sam.formats.files import ExportError, export_file, unreadable
+from napari_sam.formats.files import ExportError, export_file, reading
 from napari_sam.formats.label_images import as_small_labels
 
 
@@ -45,11 +45,16 @@ def write_label_png(path: str | Path, labels: NDArray[Any], details: str = "") -
             "which holds 32 bits, or renumber the objects."
         )
         raise ExportError(msg)
+    save_png(path, Image.fromarray(labels), details)
+
+
+def save_png(path: str | Path, image: Image.Image, details: str) -> None:
+    """Write a PNG with details, if there are any, in its metadata."""
     metadata = PngInfo()
     if details:
         metadata.add_text(DETAILS_KEY, details)
     with export_file(path) as partial:
-        Image.fromarray(labels).save(partial, format="PNG", pnginfo=metadata)
+        image.save(partial, format="PNG", pnginfo=metadata)
 
 
 def read_label_png(path: str | Path) -> NDArray[Any]:
@@ -70,11 +75,8 @@ def read_label_png(path: str | Path) -> NDArray[Any]:
     ExportError
         If the file cannot be read, or has colours.
     """
-    try:
-        with PngImageFile(path) as image:
-            pixels = np.asarray(image)
-    except (OSError, SyntaxError) as error:
-        raise unreadable(path, error, "PNG") from error
+    with reading(path, "PNG", SyntaxError), PngImageFile(path) as image:
+        pixels = np.asarray(image)
     if pixels.ndim != 2:
         msg = (
             "The image has colours, but a label image has gray values, the label_ids: "
@@ -86,17 +88,11 @@ def read_label_png(path: str | Path) -> NDArray[Any]:
 
 def read_png_details(path: str | Path) -> str:
     """Return the details that `write_label_png` was given; "" without them."""
-    try:
-        with PngImageFile(path) as image:
-            return str(image.info.get(DETAILS_KEY, ""))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise unreadable(path, error, "PNG") from error
+    with reading(path, "PNG", ValueError, SyntaxError), PngImageFile(path) as image:
+        return str(image.info.get(DETAILS_KEY, ""))
 
 
 def read_png_palette(path: str | Path) -> list[int]:
     """Return red, green and blue of each palette entry in turn; empty without a palette."""
-    try:
-        with PngImageFile(path) as image:
-            return image.getpalette() or []
-    except (OSError, ValueError, SyntaxError) as error:
-        raise unreadable(path, error, "PNG") from error
+    with reading(path, "PNG", ValueError, SyntaxError), PngImageFile(path) as image:
+        return image.getpalette() or []

@@ -140,7 +140,9 @@ def _from_csv(text: str) -> Iterator[FilePrompt]:
     rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
     rows.fieldnames = names = [name.strip().lower() for name in rows.fieldnames or ()]
     class_column = next((name for name in _CLASS_COLUMNS if name in names), None)
-    axes = sorted((name for name in names if name.startswith("axis-")), key=_axis_number)
+    axes = sorted(
+        (name for name in names if name.startswith("axis-")), key=lambda name: int(name[5:])
+    )
     if len(axes) >= 2 and "shape-type" in names:
         yield from _napari_shapes(rows, axes, class_column)
         return
@@ -167,10 +169,6 @@ def _from_csv(text: str) -> Iterator[FilePrompt]:
         except (OverflowError, TypeError, ValueError) as error:
             msg = f"Line {number} of the CSV file has a value that is not a number ({error})."
             raise ExportError(msg) from error
-
-
-def _axis_number(name: str) -> int:
-    return int(name.removeprefix("axis-"))
 
 
 def _napari_shapes(

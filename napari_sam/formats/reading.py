@@ -141,7 +141,11 @@ def read_objects(path: str | Path, image: ImageInfo) -> Annotations:
             f"{image.shape}; rename the layer to one of their names ({names})."
         )
         raise ExportError(msg)
-    return _moved_to(image, fitting[0])
+    objects = fitting[0].objects
+    if fitting[0].image.shape != image.shape:
+        only_index = (0,) * len(image.stack_shape)
+        objects = [replace(obj, slice_index=only_index) for obj in objects]
+    return replace(fitting[0], image=image, objects=objects)
 
 
 def _read(path: Path, image: ImageInfo) -> Sequence[Annotations]:
@@ -163,11 +167,3 @@ def _fits(file_image: ImageInfo, image: ImageInfo) -> bool:
         return True
     is_one_plane = prod(file_image.stack_shape) == prod(image.stack_shape) == 1
     return is_one_plane and file_image.plane_shape == image.plane_shape
-
-
-def _moved_to(image: ImageInfo, annotations: Annotations) -> Annotations:
-    objects = annotations.objects
-    if annotations.image.shape != image.shape:
-        only_index = (0,) * len(image.stack_shape)
-        objects = [replace(obj, slice_index=only_index) for obj in objects]
-    return replace(annotations, image=image, objects=objects)

@@ -12,15 +12,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 from scipy import ndimage
 
 from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.classes import ObjectClass
-from napari_sam.formats.details import DETAILS_KEY
-from napari_sam.formats.files import ExportError, export_file, naming_errors, read_text, write_table
+from napari_sam.formats.files import ExportError, naming_errors, read_text, write_table
 from napari_sam.formats.image import ImageInfo, stack_stem
 from napari_sam.formats.label_images import labels_from_objects, objects_from_labels
+from napari_sam.formats.png import save_png
 
 SEMANTIC_MARK: Final = '{"semantic": true}'
 """Stands in the metadata of semantic labels, in place of the details of objects."""
@@ -79,10 +78,7 @@ def write_semantic_png(
         raise ExportError(f"PNG holds {_MAX_PALETTE} classes, not {len(legend)}; write OME-TIFF.")
     image = Image.fromarray(labels)
     image.putpalette(palette_of(legend))
-    metadata = PngInfo()
-    metadata.add_text(DETAILS_KEY, SEMANTIC_MARK)
-    with export_file(path) as partial:
-        image.save(partial, format="PNG", pnginfo=metadata)
+    save_png(path, image, SEMANTIC_MARK)
 
 
 def palette_of(legend: Sequence[ObjectClass]) -> list[int]:

@@ -17,17 +17,12 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_sam.formats.details import DETAILS_KEY
-from napari_sam.formats.files import ExportError, export_file, unreadable
+from napari_sam.formats.files import ExportError, export_file, reading
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.label_images import as_small_labels
 from napari_sam.formats.units import UNIT_SYMBOLS, unit_name
 
-_OME_SIZES: Final = {
-    "X": "PhysicalSizeX",
-    "Y": "PhysicalSizeY",
-    "Z": "PhysicalSizeZ",
-    "T": "TimeIncrement",
-}
+_OME_SIZES: Final = {**{axis: f"PhysicalSize{axis}" for axis in "XYZ"}, "T": "TimeIncrement"}
 _IMAGEJ_AXES: Final = "TZCYX"
 
 # ImageJ counts time in seconds.
@@ -41,6 +36,9 @@ _SECONDS: Final = {
 
 # Control characters, which XML cannot even escape.
 _NOT_IN_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+# What tifffile and the parser of OME-XML raise for damaged files.
+_DAMAGES: Final = (tifffile.TiffFileError, IndexError, ElementTree.ParseError)
 
 # Both formats drop axes of length one, so this key of the metadata names all axes.
 _AXES_KEY: Final = "label_axes"
@@ -75,7 +73,7 @@ def write_imagej_tiff(
             "OME-TIFF, which holds 32 bits, or renumber the objects."
         )
         raise ExportError(msg)
-    if not _is_subsequence(image.axes, _IMAGEJ_AXES):
+    if "".join(axis for axis in _IMAGEJ_AXES if axis in image.axes) != image.axes:
         raise ExportError(f"ImageJ has the axes TZCYX in this order, not {image.axes}.")
     lengths = dict(zip(image.axes, image.shape, strict=True))
     sizes = dict(zip(image.axes, image.pixel_size, strict=True))
@@ -182,15 +180,12 @@ def read_label_tiff(path: str | Path) -> tuple[NDArray[Any], ImageInfo]:
         If the file cannot be read or does not hold integers.
     """
     path = Path(path)
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            series = tiff.series[0]
-            labels = as_small_labels(np.atleast_2d(series.asarray()))
-            details = _ome_details(tiff) or _imagej_details(tiff)
-            axes = series.axes
-            height, width = tiff.pages.first.imagelength, tiff.pages.first.imagewidth
-    except (OSError, tifffile.TiffFileError, IndexError, ElementTree.ParseError) as error:
-        raise unreadable(path, error, "TIFF") from error
+    with reading(path, "TIFF", *_DAMAGES), tifffile.TiffFile(path) as tiff:
+        series = tiff.series[0]
+        labels = as_small_labels(np.atleast_2d(series.asarray()))
+        details = _ome_details(tiff) or _imagej_details(tiff)
+        axes = series.axes
+        height, width = tiff.pages.first.imagelength, tiff.pages.first.imagewidth
     # From the page, because the series drops and mixes up axes of length one.
     lengths = dict(zip(axes, labels.shape, strict=False)) | {"Y": height, "X": width}
     all_axes = details.get(_AXES_KEY, axes)
@@ -212,12 +207,9 @@ def read_label_tiff(path: str | Path) -> tuple[NDArray[Any], ImageInfo]:
 
 def read_tiff_details(path: str | Path) -> str:
     """Return the details that the label image was written with; "" without them."""
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            metadata = _ome_details(tiff) or tiff.imagej_metadata or {}
-            return str(metadata.get(DETAILS_KEY, metadata.get("Info", "")))
-    except (OSError, tifffile.TiffFileError, IndexError, ElementTree.ParseError) as error:
-        raise unreadable(path, error, "TIFF") from error
+    with reading(path, "TIFF", *_DAMAGES), tifffile.TiffFile(path) as tiff:
+        metadata = _ome_details(tiff) or tiff.imagej_metadata or {}
+        return str(metadata.get(DETAILS_KEY, metadata.get("Info", "")))
 
 
 def _checked(labels: NDArray[Any], image: ImageInfo) -> NDArray[Any]:
@@ -227,23 +219,17 @@ def _checked(labels: NDArray[Any], image: ImageInfo) -> NDArray[Any]:
     return as_small_labels(labels)
 
 
-def _is_subsequence(axes: str, order: str) -> bool:
-    remaining = iter(order)
-    return all(axis in remaining for axis in axes)
-
-
 def _ome_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
     """Return name, axes, and size and unit by axis; empty without OME metadata."""
     if not tiff.ome_metadata:
         return {}
     root = ElementTree.fromstring(tiff.ome_metadata)
-    details: dict[str, Any] = {}
-    for element in root.iterfind(".//{*}MapAnnotation//{*}M"):
-        key = element.get("K")
-        if key in (_AXES_KEY, DETAILS_KEY):
-            details[key] = element.text
-    first = root.find("{*}Image")
-    pixels = None if first is None else first.find("{*}Pixels")
+    details: dict[str, Any] = {
+        key: element.text
+        for element in root.iterfind(".//{*}MapAnnotation//{*}M")
+        if (key := element.get("K")) in (_AXES_KEY, DETAILS_KEY)
+    }
+    first, pixels = root.find("{*}Image"), root.find("{*}Image/{*}Pixels")
     if first is None or pixels is None:
         return details
     details["name"] = first.get("Name")
@@ -263,9 +249,7 @@ def _imagej_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
     metadata = tiff.imagej_metadata
     if not metadata:
         return {}
-    details: dict[str, Any] = {}
-    if _AXES_KEY in metadata:
-        details[_AXES_KEY] = metadata[_AXES_KEY]
+    details = {key: value for key, value in metadata.items() if key == _AXES_KEY}
     unit = "pixel"
     with suppress(ExportError):
         unit = unit_name(str(metadata.get("unit", "pixel")))

@@ -71,18 +71,14 @@ def answer_request(
                 raise values
             answers.append({"predictions": list(_predictions(parse_row(values), predictor, embed))})
         except (ValueError, MemoryError, RuntimeError) as error:
-            message = _explanation(error)
+            message = str(error)
+            if is_out_of_memory(error):
+                message = "Not enough memory for this image: give a smaller one."
+            elif not isinstance(error, ValueError):
+                raise
             answers.append({"error": {"row": number, "message": message}})
         on_row(number + 1, len(rows))
     return answers
-
-
-def _explanation(error: Exception) -> str:
-    if is_out_of_memory(error):
-        return "Not enough memory for this image: give a smaller one."
-    if not isinstance(error, ValueError):
-        raise error
-    return str(error)
 
 
 class _LastEmbedding:

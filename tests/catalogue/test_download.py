@@ -16,7 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import xxhash
 
-from napari_sam.catalogue import EMBEDDED, DownloadError, download, find_model, remove_leftovers
+from napari_sam.catalogue.download import DownloadError, download, remove_leftovers
+from napari_sam.catalogue.table import EMBEDDED, find_model
 
 CONTENT = bytes(range(256)) * 2**13  # several chunks
 WRONG = CONTENT[:-1] + b"?"
@@ -204,7 +205,8 @@ def test_models_that_are_not_downloaded(tmp_path):
 def test_leftovers_of_killed_programs_go(model, tmp_path):
     script = (
         "import sys, os, signal; from dataclasses import replace; from pathlib import Path\n"
-        "from napari_sam.catalogue import download, find_model\n"
+        "from napari_sam.catalogue.download import download\n"
+        "from napari_sam.catalogue.table import find_model\n"
         "published = replace(find_model('vit_b'), url=sys.argv[1])\n"
         "def die(done, total):\n"
         "    if done > 2**19: os.kill(os.getpid(), signal.SIGKILL)\n"

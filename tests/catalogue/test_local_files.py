@@ -8,17 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from napari_sam.catalogue import (
-    EMBEDDED,
-    MODELS,
-    candidates,
-    find_model,
-    list_offers,
-    local_files,
-    locate,
-    own_files,
-)
-from napari_sam.catalogue.local_files import safetensors_elements
+from napari_sam.catalogue import local_files
+from napari_sam.catalogue.local_files import candidates, locate, own_files, safetensors_elements
+from napari_sam.catalogue.offers import list_offers
+from napari_sam.catalogue.table import EMBEDDED, MODELS, find_model
 from napari_sam.model import VARIANTS
 from napari_sam.model.build import build_model
 

@@ -15,7 +15,7 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file
 
-from napari_sam.catalogue import EMBEDDED, MODELS, find_model
+from napari_sam.catalogue.table import EMBEDDED, MODELS, find_model
 from napari_sam.cli import models as cli_models
 from napari_sam.cli.main import main
 from napari_sam.session import EmbeddingStore

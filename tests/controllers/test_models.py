@@ -16,7 +16,8 @@ from qtpy.QtWidgets import QLabel
 from safetensors.torch import load_file
 from skimage import data
 
-from napari_sam.catalogue import EMBEDDED, find_model, list_offers
+from napari_sam.catalogue.offers import list_offers
+from napari_sam.catalogue.table import EMBEDDED, find_model
 from napari_sam.model import Predictor, load_model
 from napari_sam.session import ModelChoice, Phase, Prompts
 from napari_sam.widget import SamWidget

@@ -64,7 +64,7 @@ def test_folders_that_do_not_exist_are_reported(tmp_path):
         write_text(tmp_path / "missing" / "a.txt", "")
 
 
-@pytest.mark.parametrize("name", [name for name in export.__all__ if name.startswith("write_")])
+@pytest.mark.parametrize("name", [name for name in dir(export) if name.startswith("write_")])
 def test_no_format_replaces_a_file_that_it_cannot_write(tmp_path, annotations, name, monkeypatch):
     target = tmp_path / "old"
     target.write_text("old: 1")

@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 from psygnal import Signal
 
-from napari_sam.catalogue import MODELS
+from napari_sam.catalogue.table import MODELS
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.jobs import Dispatcher, Job, LatestWinsExecutor, user_message
 from napari_sam.session.micro_sam.embeddings import MicroSamEmbeddings, MicroSamError

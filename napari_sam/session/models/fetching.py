@@ -10,14 +10,9 @@ from typing import Final
 
 from psygnal import Signal
 
-from napari_sam.catalogue import (
-    DownloadError,
-    PublishedModel,
-    candidates,
-    discard,
-    download,
-    locate,
-)
+from napari_sam.catalogue.download import DownloadError, discard, download
+from napari_sam.catalogue.local_files import candidates, locate
+from napari_sam.catalogue.table import PublishedModel
 from napari_sam.session.jobs import Dispatcher, Job, user_message
 from napari_sam.storage.folders import models_folder
 

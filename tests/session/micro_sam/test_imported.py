@@ -269,7 +269,7 @@ def test_another_model_waits_for_the_right_one(stores, predictor, near_relative,
 def write_checkpoint(path):
     import shutil
 
-    from napari_sam.catalogue import EMBEDDED
+    from napari_sam.catalogue.table import EMBEDDED
 
     shutil.copyfile(EMBEDDED.embedded, path)
 
