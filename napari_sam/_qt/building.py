@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QCheckBox,
+    QFormLayout,
+    QGroupBox,
     QHBoxLayout,
+    QHeaderView,
     QLayout,
     QProgressBar,
     QPushButton,
+    QTreeWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -50,6 +55,27 @@ def progress_bar(tooltip: str) -> QProgressBar:
     return bar
 
 
+def swatch(color: str, size_px: int) -> QIcon:
+    """Return a square icon that has the same colour in all states of a widget."""
+    pixmap = QPixmap(size_px, size_px)
+    pixmap.fill(QColor(color))
+    icon = QIcon()
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Disabled, QIcon.Mode.Selected):
+        icon.addPixmap(pixmap, mode)
+    return icon
+
+
+def table(*titles: str) -> QTreeWidget:
+    """Return an empty table with these columns, as wide as their contents."""
+    rows = QTreeWidget()
+    rows.setHeaderLabels(titles)
+    rows.setRootIsDecorated(False)
+    rows.setUniformRowHeights(True)
+    rows.setEditTriggers(QTreeWidget.EditTrigger.NoEditTriggers)
+    rows.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    return rows
+
+
 def row(*parts: Part, stretch: Part | None = None) -> QHBoxLayout:
     """Return a row of equal parts; with `stretch`, that part takes all spare width."""
     layout = QHBoxLayout()
@@ -58,10 +84,20 @@ def row(*parts: Part, stretch: Part | None = None) -> QHBoxLayout:
     return layout
 
 
-def fill(widget: QWidget, *parts: Part) -> None:
-    """Lay out parts below each other in a widget, without margins."""
-    layout = QVBoxLayout(widget)
+def form(*rows: tuple[Any, ...], parent: QWidget | None = None) -> QFormLayout:
+    """Return a form without margins: a label and a field in each row, or what takes the row."""
+    layout = QFormLayout(parent)
     layout.setContentsMargins(0, 0, 0, 0)
+    for parts in rows:
+        layout.addRow(*parts)
+    return layout
+
+
+def fill(widget: QWidget, *parts: Part) -> None:
+    """Lay out parts below each other in a widget; without margins, unless it has a frame."""
+    layout = QVBoxLayout(widget)
+    if not isinstance(widget, QGroupBox):
+        layout.setContentsMargins(0, 0, 0, 0)
     for part in parts:
         _add(layout, part, 0)
 

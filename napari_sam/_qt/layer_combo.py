@@ -7,7 +7,9 @@ from typing import Any
 
 from magicgui.widgets import ComboBox
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
+
+from napari_sam._qt.building import fill
 
 
 class LayerCombo(QWidget):
@@ -26,9 +28,7 @@ class LayerCombo(QWidget):
         native = self._combo.native
         native.setMinimumWidth(80)
         self.setFocusProxy(native)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(native)
+        fill(self, native)
 
     @property
     def layer(self) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from napari.components import ViewerModel
@@ -122,12 +123,9 @@ class AnnotateController:
     # From session and viewer -------------------------------------------------------------------
 
     def _on_session_changed(self, state: SessionState) -> None:
-        self.image_panel.show_state(state)
-        self.appearance_panel.show_state(state)
-        self.prompt_panel.show_state(state)
-        self.mask_panel.show_state(state)
-        self.object_panel.show_state(state)
-        self._status_bar.show_state(state)
+        panels = self.prompt_panel, self.mask_panel, self.object_panel
+        for part in (self.image_panel, self.appearance_panel, *panels, self._status_bar):
+            part.show_state(state)
 
     def _on_layer_inserted(self, event: Event) -> None:
         """Start on the first image that is added, as if it had been there from the beginning.
@@ -140,9 +138,8 @@ class AnnotateController:
 
     def _refresh_combos(self) -> None:
         binding = self._binding
-        users: list[Layer] = [
-            layer for layer in reversed(self._viewer.layers) if not binding.is_ours(layer)
-        ]
+        layers: Iterable[Layer] = reversed(self._viewer.layers)
+        users = [layer for layer in layers if not binding.is_ours(layer)]
         points, boxes = binding.prompts.user_layers
         for combo, layer_type, chosen in (
             (self.image_panel.image_combo, Image, binding.plane.image),
@@ -151,9 +148,8 @@ class AnnotateController:
             (self.object_panel.target_combo, Labels, binding.target.layer),
         ):
             combo.set_layers([layer for layer in users if isinstance(layer, layer_type)], chosen)
-        self.user_layers_changed.emit(
-            [layer for layer in users if layer is not binding.target.layer]
-        )
+        others = [layer for layer in users if layer is not binding.target.layer]
+        self.user_layers_changed.emit(others)
 
     # From the panels ---------------------------------------------------------------------------
 

@@ -52,9 +52,8 @@ class Controllers:
         self.session_file = SessionFileController(viewer, binding, session, journal, dispatcher)
         objects.table.layout().addWidget(self.session_file.row)
         panels = annotate.prompt_panel, annotate.mask_panel, annotate.object_panel
-        self.shortcuts = ShortcutsController(
-            widget, binding, session, (*panels, automatic.panel, objects.table)
-        )
+        texts = [part.texts for part in (*panels, automatic.panel.results, objects.table)]
+        self.shortcuts = ShortcutsController(widget, binding, session, texts)
         model_panel = ModelPanel(embeddings.store_row, embeddings.micro_sam_row)
         self.models = ModelController(model_panel, session, dispatcher)
 
@@ -74,24 +73,14 @@ class Controllers:
     @property
     def is_idle(self) -> bool:
         """Whether no controller waits for anything."""
-        files = self.objects.files, self.restore, self.session_file
+        files = self.objects.files.executor, self.restore.lane, self.session_file.lane
         runs = self.annotate, self.batch_prompts, self.models.fetcher
         return all(part.is_idle for part in (*runs, *files))
 
     def close(self) -> None:
         """Close all controllers."""
-        for controller in (
-            self.annotate,
-            self.embeddings,
-            self.hint,
-            self.models,
-            self.shortcuts,
-            self.classes,
-            self.batch_prompts,
-            self.objects,
-            self.restore,
-            self.session_file,
-            self.journal,
-            self.automatic,
-        ):
-            controller.close()
+        shown = self.annotate, self.embeddings, self.hint, self.models, self.shortcuts
+        objects = self.classes, self.batch_prompts, self.objects
+        files = self.restore, self.session_file.lane, self.journal
+        for part in (*shown, *objects, *files, self.automatic):
+            part.close()

@@ -113,10 +113,7 @@ class JournalRecorder:
             self._write(edit.target, lambda journal: journal.record(edit, direction))
 
     def _on_painted(
-        self,
-        target: TargetLayer,
-        masks: Sequence[PackedMask],
-        changes: Sequence[RecordChange],
+        self, target: TargetLayer, masks: Sequence[PackedMask], changes: Sequence[RecordChange]
     ) -> None:
         self._write(target, lambda journal: journal.record_paint(masks, changes))
 

@@ -92,7 +92,7 @@ def test_device_and_precision_are_requested(panel, heard):
 
 
 def test_the_list_is_requested_when_it_opens(panel, heard):
-    requests = heard(panel, "list_requested")
+    requests = heard(panel.combo, "list_requested")
     panel.combo.showPopup()
     panel.combo.hidePopup()
     assert requests == [("list_requested",)]

@@ -167,14 +167,14 @@ def test_keys_act_on_the_object_under_the_cursor(opened):
 def test_many_rows_at_once(opened):
     _, widget, table = opened
     choose(table, 0, 2)
-    table.buttons._class.setEditText("coin")
-    table.buttons._on_class()
+    table._class.setEditText("coin")
+    table._on_class()
     assert cells(table, 1) == ["coin", "", "coin"]
     choose(table, 0, 2)
-    table.buttons.merge_requested.emit()
+    table._merge.click()
     assert cells(table, 0) == [1, 2]
     choose(table, 0, 1)
-    table.buttons.remove_requested.emit()
+    table._delete.click()
     assert cells(table, 0) == []
     assert not widget.binding.target.layer.data.any()
     for _ in range(3):
@@ -255,7 +255,7 @@ def test_a_tick_is_set_for_all_chosen_rows_which_stay_so(opened):
     box = style.subElementRect(style.SubElement.SE_ItemViewItemCheckIndicator, option, table.view)
     left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     QTest.mouseClick(table.view.viewport(), left, none, box.center())
-    assert table.progress == "2 of 3 reviewed"
+    assert table.model.progress == "2 of 3 reviewed"
     QTest.qWait(QApplication.doubleClickInterval() + 100)
     assert table.selected == [1, 2]
 
