@@ -79,7 +79,7 @@ class SamWidget(QWidget):
         foot = QHBoxLayout()
         foot.setContentsMargins(20, 4, margins.right(), 8)
         foot.setSpacing(12)
-        foot.addWidget(self.controllers.hint.label, 1)
+        foot.addWidget(self.controllers.annotate.hint, 1)
         foot.addWidget(self._help_button, 0, Qt.AlignmentFlag.AlignTop)
         layout.addLayout(foot)
 

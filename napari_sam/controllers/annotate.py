@@ -18,7 +18,7 @@ from napari_sam._qt.mask_panel import MaskPanel
 from napari_sam._qt.object_panel import ObjectPanel
 from napari_sam._qt.prompt_panel import PromptPanel
 from napari_sam._qt.rest_timer import RestTimer
-from napari_sam._qt.workarounds import CalmStatusBar
+from napari_sam._qt.workarounds import CalmStatusBar, FixedHeightLabel
 from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.edits import Overlap
@@ -52,6 +52,7 @@ class AnnotateController:
         self.prompt_panel = PromptPanel()
         self.mask_panel = MaskPanel(CANDIDATE_COLORS)
         self.object_panel = ObjectPanel()
+        self.hint = FixedHeightLabel(min_lines=3)
         self._status_bar = CalmStatusBar(widget)
         self._camera_timer = RestTimer(widget, _CAMERA_MS, binding.plane.update_view)
         self._appearance_timer = RestTimer(widget, _APPEARANCE_MS, binding.plane.update_appearance)
@@ -104,6 +105,7 @@ class AnnotateController:
         binding, layers = self._binding, self._viewer.layers.events
         return Connections(
             (self._session.changed, self._on_session_changed),
+            (self._session.automatic_review.changed, self._show_hint),
             (self._session.notifier.warned, show_warning),
             (binding.prompts.polarity_changed, self.prompt_panel.show_polarity),
             (binding.candidates.hover_changed, self.prompt_panel.show_hover),
@@ -126,6 +128,14 @@ class AnnotateController:
         panels = self.prompt_panel, self.mask_panel, self.object_panel
         for part in (self.image_panel, self.appearance_panel, *panels, self._status_bar):
             part.show_state(state)
+        self._show_hint()
+
+    def _show_hint(self) -> None:
+        """Show what the user can do next: with a new object, or in the review of masks."""
+        state = self._session.state
+        # Prompts during a review start an object of their own.
+        of_review = self._session.automatic_review.hint if state.prompts.is_empty else ""
+        self.hint.set_text(of_review or state.hint)
 
     def _on_layer_inserted(self, event: Event) -> None:
         """Start on the first image that is added, as if it had been there from the beginning.

@@ -11,7 +11,6 @@ from napari_sam.controllers.automatic import AutomaticController
 from napari_sam.controllers.batch_prompts import BatchPromptsController
 from napari_sam.controllers.classes import ClassesController
 from napari_sam.controllers.embeddings import EmbeddingsController
-from napari_sam.controllers.hint import HintController
 from napari_sam.controllers.journal import JournalRecorder
 from napari_sam.controllers.models import ModelController
 from napari_sam.controllers.objects import ObjectTableController
@@ -45,7 +44,6 @@ class Controllers:
         self.automatic = automatic = AutomaticController(viewer, binding, session)
         self.batch_prompts = BatchPromptsController(binding, session, dispatcher)
         annotate.user_layers_changed.connect(self.batch_prompts.offer)
-        self.hint = HintController(session)
         self.journal = journal = JournalRecorder(binding, session, dispatcher)
         self.restore = RestoreController(binding, session, journal, dispatcher)
         annotate.image_panel.layout().addWidget(self.restore.row)
@@ -79,7 +77,7 @@ class Controllers:
 
     def close(self) -> None:
         """Close all controllers."""
-        shown = self.annotate, self.embeddings, self.hint, self.models, self.shortcuts
+        shown = self.annotate, self.embeddings, self.models, self.shortcuts
         objects = self.classes, self.batch_prompts, self.objects
         files = self.restore, self.session_file.lane, self.journal
         for part in (*shown, *objects, *files, self.automatic):

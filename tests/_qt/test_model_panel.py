@@ -17,7 +17,7 @@ OFFERS = (
     Offer(MISSING.name, MISSING, None),
     Offer("mine.pt", None, Path("/models/mine.pt")),
 )
-REQUESTS = "model", "download", "file", "cancel", "device", "exact", "list"
+REQUESTS = "model", "download", "file", "cancel", "device", "exact"
 
 
 @pytest.fixture
