@@ -1,7 +1,5 @@
 """Short ways to build the widgets and layouts that all panels are made of."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -20,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-Part: TypeAlias = "QWidget | QLayout"
+Part: TypeAlias = QWidget | QLayout
 
 
 def button(text: str, tooltip: str, action: Callable[[], object]) -> QPushButton:

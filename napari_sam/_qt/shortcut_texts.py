@@ -1,7 +1,5 @@
 """Texts of widgets that name the keys in force."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 
 

@@ -1,7 +1,5 @@
 """The embedding's entry in napari's activity dock."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from napari.utils.progress import cancelable_progress
