@@ -93,14 +93,13 @@ class SamWidget(QWidget):
     def wait_until_idle(self, timeout_s: float) -> None:
         """Run the event loop until no job is pending and all results are on screen."""
         self._dispatcher.run_pending(0)
-        run_until(lambda: self._is_idle, self._dispatcher, timeout_s, "widget")
+        parts = self.session, self.binding, self.controllers
+        run_until(
+            lambda: all(part.is_idle for part in parts), self._dispatcher, timeout_s, "widget"
+        )
         # The canvas asks for its repaint in one round of the event loop and paints in the next.
         for _ in range(2):
             QEventLoop().processEvents()
-
-    @property
-    def _is_idle(self) -> bool:
-        return self.session.is_idle and self.binding.is_idle and self.controllers.is_idle
 
     # The end -----------------------------------------------------------------------------------
 

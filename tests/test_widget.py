@@ -376,14 +376,14 @@ def test_combos_follow_additions_removals_and_renames(make_widget, coins):
     coins.name = "münzen"
     assert "münzen" in combo._combo.native.currentText()
     cell = viewer.add_image(data.cell(), name="cell")
-    assert cell in combo.layers
+    assert cell in combo._layers
     assert combo.layer is coins
     viewer.layers.remove(cell)
-    assert cell not in combo.layers
+    assert cell not in combo._layers
     add_point(viewer, widget, COIN_RC)
     assert (
         named(viewer, "SAM mask 1")
-        not in widget.controllers.annotate.object_panel.target_combo.layers
+        not in widget.controllers.annotate.object_panel.target_combo._layers
     )
 
 

@@ -88,20 +88,16 @@ class AppearancePanel(CollapsibleSection):
             for axis in axes:
                 self._axis.addItem(_text(axis), axis)
             self._axis.setCurrentIndex(0 if chosen is None else axes.index(chosen) + 1)
-        self._show_colours()
+        self._form.setRowVisible(self._axis, bool(axes))
+        self._form.setRowVisible(self._colours_row, chosen is not None)
+        for combo, channel in zip(self._colours, self._appearance.colours, strict=True):
+            _show_channels(combo, 0 if chosen is None else chosen.count, channel)
 
     @property
     def _channel_axis(self) -> ChannelAxis | None:
         """The chosen axis."""
         index = self._appearance.channel_axis
         return next((axis for axis in self._axes if axis.axis == index), None)
-
-    def _show_colours(self) -> None:
-        axis = self._channel_axis
-        self._form.setRowVisible(self._axis, bool(self._axes))
-        self._form.setRowVisible(self._colours_row, axis is not None)
-        for combo, channel in zip(self._colours, self._appearance.colours, strict=True):
-            _show_channels(combo, 0 if axis is None else axis.count, channel)
 
     # What the user does -----------------------------------------------------------------------
 

@@ -17,7 +17,6 @@ class AutomaticPanel(QWidget):
     """Keeps the settings of its parts equal."""
 
     settings_changed = Signal(AutomaticRunSettings)
-    settings_refused = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +32,6 @@ class AutomaticPanel(QWidget):
         self.run.preset_chosen.connect(self.set_settings)
         self.filters.changed.connect(self.set_settings)
         self.form.changed.connect(self.set_settings)
-        self.form.refused.connect(self.settings_refused)
         fill(self, self.run, self.filters, self.results, advanced)
 
     def set_settings(self, settings: AutomaticRunSettings) -> None:

@@ -3,8 +3,7 @@
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_sam._qt.building import button, fill, row
-from napari_sam._qt.shortcut_texts import ShortcutTexts
+from napari_sam._qt.building import ShortcutTexts, button, fill, row
 
 
 class AutomaticResultsBox(QWidget):

@@ -7,12 +7,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 
 from napari_sam._qt.building import button, fill, row
-from napari_sam._qt.file_names import (
-    ask_for_file,
-    name_filter,
-    path_with_suffix,
-    suggested_path,
-)
+from napari_sam._qt.file_names import ask_for_file, name_filter, path_with_suffix, suggested_path
 
 _MIN_LETTERS = 8
 AS_THEY_ARE, OVERLAPPING = "labels as they are", "allow overlapping masks"

@@ -15,7 +15,6 @@ from napari_sam.session.state import SessionState
 
 # Each change makes Qt recompose the whole window, on the processor cores that the embedding needs.
 _TICK_MS: Final = 500
-_BAR_PX: Final = 6
 
 
 class ImagePanel(QGroupBox):
@@ -30,7 +29,7 @@ class ImagePanel(QGroupBox):
         self.prefetch_row = PrefetchRow()
         self._progress = progress_bar("The image is embedded once, in the background")
         self._progress.setTextVisible(False)
-        self._progress.setFixedHeight(_BAR_PX)
+        self._progress.setFixedHeight(6)
         self._button = button("Cancel", "", self._on_button_clicked)
         self._status = FixedHeightLabel()
         self._started_s = self._elapsed_s = 0.0

@@ -33,11 +33,6 @@ class LayerCombo(QWidget):
         """The chosen layer, or None."""
         return self._layers[self._combo.value]
 
-    @property
-    def layers(self) -> list[Any]:
-        """The layers in the list."""
-        return self._layers[1:]
-
     def set_layers(self, layers: Sequence[Any], chosen: Any) -> None:
         """List these layers, with `chosen` as the current one; emits nothing."""
         entries = [None, *layers]

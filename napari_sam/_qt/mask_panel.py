@@ -5,8 +5,7 @@ from typing import Final
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtWidgets import QGroupBox, QListWidget, QListWidgetItem
 
-from napari_sam._qt.building import fill, swatch
-from napari_sam._qt.shortcut_texts import ShortcutTexts
+from napari_sam._qt.building import ShortcutTexts, fill, swatch
 from napari_sam._qt.workarounds import FixedHeightLabel
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.state import SessionState

@@ -85,12 +85,10 @@ class ModelPanel(CollapsibleSection):
             self._show_requested()
         if state.is_checking != previous.is_checking:
             self._show()
-        if (state.active_model, state.requested_model, state.runtime, state.devices) != (
-            previous.active_model,
-            previous.requested_model,
-            previous.runtime,
-            previous.devices,
-        ):
+        models, before = (
+            (s.active_model, s.requested_model, s.runtime, s.devices) for s in (state, previous)
+        )
+        if models != before:
             self._show_runtime()
 
     def show_fetch(self, state: FetchState) -> None:
@@ -141,13 +139,12 @@ class ModelPanel(CollapsibleSection):
         is_missing = offer is not None and offer.path is None
         self._download.setVisible(is_missing and fetch.downloading is None)
         if offer is not None and offer.model is not None:
-            url, page = offer.model.url, offer.model.page
-            self._download.setText(
-                "How to obtain it" if url is None else f"Download {offer.size_text}"
-            )
-            self._download.setToolTip(
-                f"See {page}" if url is None else f"Download the model from {url} and use it"
-            )
+            text = f"Download {offer.size_text}"
+            tooltip = f"Download the model from {offer.model.url} and use it"
+            if offer.model.url is None:
+                text, tooltip = "How to obtain it", f"See {offer.model.page}"
+            self._download.setText(text)
+            self._download.setToolTip(tooltip)
         task = self._task_text()
         self._task.show_text(task)
         self._task.setVisible(bool(task))

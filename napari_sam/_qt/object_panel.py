@@ -3,9 +3,8 @@
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QGroupBox
 
-from napari_sam._qt.building import button, fill, row
+from napari_sam._qt.building import ShortcutTexts, button, fill, row
 from napari_sam._qt.layer_combo import LayerCombo
-from napari_sam._qt.shortcut_texts import ShortcutTexts
 from napari_sam.session.objects.edits import Overlap
 from napari_sam.session.state import SessionState
 

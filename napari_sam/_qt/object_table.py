@@ -1,7 +1,6 @@
 """The table of objects: sorting, filtering, and changes of the selected objects."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final
 
 from app_model.backends.qt import qkeycombo2modelkey
 from app_model.types import KeyBinding
@@ -9,14 +8,11 @@ from qtpy.QtCore import QEvent, QItemSelectionModel, QModelIndex, QObject, Qt, S
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QComboBox, QHeaderView, QLabel, QLayout, QLineEdit, QWidget
 
-from napari_sam._qt.building import button, fill, row
+from napari_sam._qt.building import ShortcutTexts, button, fill, row
 from napari_sam._qt.object_columns import NOTE, PlaneAxes
 from napari_sam._qt.object_model import ObjectModel
 from napari_sam._qt.row_view import RowView
-from napari_sam._qt.shortcut_texts import ShortcutTexts
 from napari_sam.session.objects.records import ObjectRecord
-
-_MIN_HEIGHT_PX: Final = 160
 
 
 class ObjectTable(QWidget):
@@ -56,7 +52,7 @@ class ObjectTable(QWidget):
         view.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         # Only visible rows are measured, not thousands of others.
         view.horizontalHeader().setResizeContentsPrecision(0)
-        view.setMinimumHeight(_MIN_HEIGHT_PX)
+        view.setMinimumHeight(160)
         return view
 
     def _build_top(self) -> QLayout:
@@ -172,18 +168,15 @@ class ObjectTable(QWidget):
         is_press = event.type() == QEvent.Type.KeyPress
         if watched is self.view and is_press and isinstance(event, QKeyEvent):
             if event.key() == Qt.Key.Key_F2 and not event.modifiers():
-                self._edit_note()
+                current = self.view.currentIndex()
+                if current.isValid():
+                    self.view.edit(self.model.index(current.row(), NOTE))
                 return True
             key = KeyBinding.from_int(int(qkeycombo2modelkey(event.keyCombination())))
             if key in self.keys:
                 self.command_requested.emit(self.keys[key])
                 return True
         return bool(super().eventFilter(watched, event))
-
-    def _edit_note(self) -> None:
-        current = self.view.currentIndex()
-        if current.isValid():
-            self.view.edit(self.model.index(current.row(), NOTE))
 
     def _on_cell_changed(self, label_ids: list[int], field: str, value: object) -> None:
         # A change in one of several selected rows is meant for all of them.

@@ -5,10 +5,9 @@ from typing import Final
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QGroupBox, QLayout, QPushButton, QRadioButton, QWidget
 
-from napari_sam._qt.building import button, check_box, fill, form, row
+from napari_sam._qt.building import ShortcutTexts, button, check_box, fill, form, row
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam._qt.layer_combo import LayerCombo
-from napari_sam._qt.shortcut_texts import ShortcutTexts
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND
 from napari_sam.session.state import SessionState
 

@@ -62,7 +62,7 @@ class AutomaticController:
             (run.remaining_requested, self.run_remaining),
             (run.cancel_requested, self._generator.cancel),
             (panel.settings_changed, self._on_settings_changed),
-            (panel.settings_refused, show_warning),
+            (panel.form.refused, show_warning),
             (results.accept_all_requested, self.accept_all),
             (results.discard_requested, self.discard),
             (results.accept_requested, self._accept),

@@ -47,7 +47,7 @@ class BatchPromptsController:
         self.section.toggled.connect(self._count)
         self._connections = Connections(
             (session.batch_prompts.changed, self._on_progress),
-            (session.batch_prompts.finished, self._on_finished),
+            (session.batch_prompts.finished, show_info),
         )
 
     @property
@@ -155,9 +155,6 @@ class BatchPromptsController:
 
     def _on_progress(self) -> None:
         self.panel.show_progress(self._session.batch_prompts.state)
-
-    def _on_finished(self, summary: str) -> None:
-        show_info(summary)
 
 
 def batch_prompts_of(

@@ -1,7 +1,7 @@
 """Saves a session to a file and opens one, in the background."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,6 @@ from napari_sam.session.journal.session_file import (
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import counted
 from napari_sam.session.session import AnnotationSession
-
-
-@dataclass(frozen=True, eq=False)
-class _Read:
-    """A session file, its image if that is open, and the path of the image otherwise."""
-
-    saved: SavedSession
-    image: Image | None
-    path: Path | None
 
 
 class SessionFileController:
@@ -112,39 +103,40 @@ class SessionFileController:
         images.sort(key=lambda image: image is not current)
         arrays = [(image, reference_of(image), levels(image)[0]) for image in images]
 
-        def work(_: Job) -> _Read:
+        def work(_: Job) -> tuple[SavedSession, Image | None, Path | None]:
             saved = read_session(path)
             matches = (image for image, *array in arrays if _is_same(saved.info.image, *array))
             paths = (path for path in saved.image_paths if path.exists())
-            return _Read(saved, next(matches, None), next(paths, None))
+            return saved, next(matches, None), next(paths, None)
 
-        def on_done(read: _Read) -> None:
-            if read.image is None:
-                on_unknown(read)
+        def on_done(found: tuple[SavedSession, Image | None, Path | None]) -> None:
+            saved, image, path = found
+            if image is None:
+                on_unknown(saved, path)
             else:
-                self._restore(read.saved, read.image)
+                self._restore(saved, image)
 
         self._begin(work, on_done, "Could not open the session")
 
-    def _open_image_of(self, read: _Read) -> None:
-        if read.path is None:
-            self._refuse(_what_to_open(read.saved))
+    def _open_image_of(self, saved: SavedSession, path: Path | None) -> None:
+        if path is None:
+            self._refuse(_what_to_open(saved))
             return
         layers_before = list(self._viewer.layers)
         try:
-            self._viewer.open(str(read.path))
+            self._viewer.open(str(path))
         except Exception as error:  # reader plugins may raise anything
-            self._refuse(f"{_what_to_open(read.saved)} Could not open {read.path}: {error}")
+            self._refuse(f"{_what_to_open(saved)} Could not open {path}: {error}")
             return
         opened = [layer for layer in self._viewer.layers if layer not in layers_before]
 
-        def on_other_image(read: _Read) -> None:
+        def on_other_image(saved: SavedSession, path: Path | None) -> None:
             for layer in opened:
                 if layer in self._viewer.layers:
                     self._viewer.layers.remove(layer)
-            self._refuse(f"{_what_to_open(read.saved)} {read.path} now holds another image.")
+            self._refuse(f"{_what_to_open(saved)} {path} now holds another image.")
 
-        self._read(read.saved.path, opened, on_other_image)
+        self._read(saved.path, opened, on_other_image)
 
     def _restore(self, saved: SavedSession, image: Image) -> None:
         self._binding.set_image(image)

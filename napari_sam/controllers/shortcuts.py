@@ -8,7 +8,7 @@ from app_model.types import KeyBinding
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QMenu, QShortcut, QWidget
 
-from napari_sam._qt.shortcut_texts import ShortcutTexts
+from napari_sam._qt.building import ShortcutTexts
 from napari_sam._qt.shortcuts_panel import ShortcutRow, ShortcutsPanel
 from napari_sam.layers import SHORTCUTS, LayerBinding
 from napari_sam.layers.shortcuts import MAX_NUMBERED, Shortcut, class_command, key_text
