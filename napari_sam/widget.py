@@ -1,7 +1,5 @@
 """The dock widget: builds session, layer binding and controllers, and closes them."""
 
-from __future__ import annotations
-
 import importlib
 import threading
 from typing import Final
@@ -79,7 +77,7 @@ class SamWidget(QWidget):
         foot = QHBoxLayout()
         foot.setContentsMargins(20, 4, margins.right(), 8)
         foot.setSpacing(12)
-        foot.addWidget(self.controllers.hint.label, 1)
+        foot.addWidget(self.controllers.annotate.hint, 1)
         foot.addWidget(self._help_button, 0, Qt.AlignmentFlag.AlignTop)
         layout.addLayout(foot)
 
@@ -95,14 +93,13 @@ class SamWidget(QWidget):
     def wait_until_idle(self, timeout_s: float) -> None:
         """Run the event loop until no job is pending and all results are on screen."""
         self._dispatcher.run_pending(0)
-        run_until(lambda: self._is_idle, self._dispatcher, timeout_s, "widget")
+        parts = self.session, self.binding, self.controllers
+        run_until(
+            lambda: all(part.is_idle for part in parts), self._dispatcher, timeout_s, "widget"
+        )
         # The canvas asks for its repaint in one round of the event loop and paints in the next.
         for _ in range(2):
             QEventLoop().processEvents()
-
-    @property
-    def _is_idle(self) -> bool:
-        return self.session.is_idle and self.binding.is_idle and self.controllers.is_idle
 
     # The end -----------------------------------------------------------------------------------
 

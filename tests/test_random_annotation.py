@@ -522,7 +522,7 @@ class Annotating(RuleBasedStateMachine):
             assert record.area_px == own.sum()
             assert own[region_of(record.start, record.shape)].sum() == record.area_px
             assert not (own & self.brushed(record.label_id, "erased")).any()
-        assert set(self.widget.controllers.objects.table._model._records) == set(label_ids)
+        assert set(self.widget.controllers.objects.table.model._records) == set(label_ids)
         classes = {record.class_name for record in records} - {None}
         assert classes <= {one.name for one in self.session.classes.table.classes}
 

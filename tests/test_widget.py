@@ -193,9 +193,11 @@ def test_clicks_before_the_embedding_is_ready_are_decoded_when_it_is(
         return remembering_predictor
 
     viewer, widget = make_widget(coins, wait=False, load_predictor=load_slowly)
-    assert widget.controllers.hint.label.text().startswith("Press Click points and start clicking")
+    assert widget.controllers.annotate.hint.text().startswith(
+        "Press Click points and start clicking"
+    )
     add_point(viewer, widget, COIN_RC, wait=False)
-    assert widget.controllers.hint.label.text() == "Masks appear once the image is embedded."
+    assert widget.controllers.annotate.hint.text() == "Masks appear once the image is embedded."
     assert widget.session.state.phase is Phase.LOADING
     assert widget.session.state.candidates is None
     may_load.set()
@@ -374,14 +376,14 @@ def test_combos_follow_additions_removals_and_renames(make_widget, coins):
     coins.name = "münzen"
     assert "münzen" in combo._combo.native.currentText()
     cell = viewer.add_image(data.cell(), name="cell")
-    assert cell in combo.layers
+    assert cell in combo._layers
     assert combo.layer is coins
     viewer.layers.remove(cell)
-    assert cell not in combo.layers
+    assert cell not in combo._layers
     add_point(viewer, widget, COIN_RC)
     assert (
         named(viewer, "SAM mask 1")
-        not in widget.controllers.annotate.object_panel.target_combo.layers
+        not in widget.controllers.annotate.object_panel.target_combo._layers
     )
 
 
@@ -641,10 +643,10 @@ def test_another_size_of_the_canvas_is_another_view(make_widget, coins):
 
 def test_that_sam_sees_nothing_is_said_as_long_as_it_is_so(make_widget, coins):
     viewer, widget = make_widget(coins, Image(np.full((60, 70), 7, np.uint16), name="flat"))
-    assert "SAM sees nothing here" in widget.controllers.hint.label.text()
-    assert "slice" not in widget.controllers.hint.label.text()
+    assert "SAM sees nothing here" in widget.controllers.annotate.hint.text()
+    assert "slice" not in widget.controllers.annotate.hint.text()
     add_point(viewer, widget, (30, 30))
-    assert "SAM sees nothing here" in widget.controllers.hint.label.text()
+    assert "SAM sees nothing here" in widget.controllers.annotate.hint.text()
     widget.binding.set_image(coins)
     widget.wait_until_idle(TIMEOUT_S)
-    assert "SAM sees nothing" not in widget.controllers.hint.label.text()
+    assert "SAM sees nothing" not in widget.controllers.annotate.hint.text()

@@ -1,7 +1,5 @@
 """The appearance of the image to the model: values, channels and a thumbnail."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Final
 
@@ -9,21 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtGui import QImage, QPixmap, QResizeEvent
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QFormLayout,
-    QLabel,
-    QSizePolicy,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QSizePolicy, QWidget
 
-from napari_sam._qt.building import row
+from napari_sam._qt.building import form, row
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.session.image.intensity import Appearance, ChannelAxis, Intensities, first_colours
 from napari_sam.session.state import SessionState
 
-_TITLE: Final = "Image appearance for SAM"
 _HEIGHT_PX: Final = 96
 _TOOLTIPS: Final = {
     Intensities.AS_SHOWN: "Use the layer's contrast limits and gamma",
@@ -42,15 +32,15 @@ class AppearancePanel(CollapsibleSection):
 
     def __init__(self) -> None:
         contents = QWidget()
-        super().__init__(contents, "Choose the values and channels that the model sees")
-        self.set_title(_TITLE)
+        tooltip = "Choose the values and channels that the model sees"
+        super().__init__(contents, tooltip, "Image appearance for SAM")
         self._appearance = Appearance()
         self._axes: tuple[ChannelAxis, ...] = ()
         self._intensities = _narrow_combo()
         for index, intensities in enumerate(Intensities):
             self._intensities.addItem(intensities.value)
-            tooltip = _TOOLTIPS[intensities]
-            self._intensities.setItemData(index, tooltip, Qt.ItemDataRole.ToolTipRole)
+            role = Qt.ItemDataRole.ToolTipRole
+            self._intensities.setItemData(index, _TOOLTIPS[intensities], role)
         self._intensities.activated.connect(self._on_intensities_activated)
         self._pin = QCheckBox("pin contrast limits")
         self._pin.setToolTip(
@@ -69,18 +59,11 @@ class AppearancePanel(CollapsibleSection):
             combo.setToolTip(f"The channel that SAM sees in {colour}; a single channel is gray")
             combo.activated.connect(self._on_colour_activated)
         self._thumbnail = Thumbnail()
-        self._assemble(contents)
-        self.show_appearance(None, ())
-
-    def _assemble(self, contents: QWidget) -> None:
         self._colours_row = row(*self._colours)
-        self._form = QFormLayout(contents)
-        self._form.setContentsMargins(0, 0, 0, 0)
-        self._form.addRow("values", self._intensities)
-        self._form.addRow("", self._pin)
-        self._form.addRow("channels", self._axis)
-        self._form.addRow("R, G, B", self._colours_row)
-        self._form.addRow(self._thumbnail)
+        values = (("values", self._intensities), ("", self._pin))
+        channels = (("channels", self._axis), ("R, G, B", self._colours_row))
+        self._form = form(*values, *channels, (self._thumbnail,), parent=contents)
+        self.show_appearance(None, ())
 
     # What is shown -----------------------------------------------------------------------------
 
@@ -98,15 +81,17 @@ class AppearancePanel(CollapsibleSection):
         self._intensities.setToolTip(_TOOLTIPS[self._appearance.intensities])
         self._pin.setChecked(self._appearance.is_pinned)
         self._pin.setEnabled(self._appearance.intensities is Intensities.AS_SHOWN)
-        blocker = QSignalBlocker(self._axis)
-        self._axis.clear()
-        self._axis.addItem("no channel axis", None)
-        for axis in axes:
-            self._axis.addItem(_text(axis), axis)
         chosen = self._channel_axis
-        self._axis.setCurrentIndex(0 if chosen is None else axes.index(chosen) + 1)
-        blocker.unblock()
-        self._show_colours()
+        with QSignalBlocker(self._axis):
+            self._axis.clear()
+            self._axis.addItem("no channel axis", None)
+            for axis in axes:
+                self._axis.addItem(_text(axis), axis)
+            self._axis.setCurrentIndex(0 if chosen is None else axes.index(chosen) + 1)
+        self._form.setRowVisible(self._axis, bool(axes))
+        self._form.setRowVisible(self._colours_row, chosen is not None)
+        for combo, channel in zip(self._colours, self._appearance.colours, strict=True):
+            _show_channels(combo, 0 if chosen is None else chosen.count, channel)
 
     @property
     def _channel_axis(self) -> ChannelAxis | None:
@@ -114,19 +99,11 @@ class AppearancePanel(CollapsibleSection):
         index = self._appearance.channel_axis
         return next((axis for axis in self._axes if axis.axis == index), None)
 
-    def _show_colours(self) -> None:
-        axis = self._channel_axis
-        self._form.setRowVisible(self._axis, bool(self._axes))
-        self._form.setRowVisible(self._colours_row, axis is not None)
-        for combo, channel in zip(self._colours, self._appearance.colours, strict=True):
-            _show_channels(combo, 0 if axis is None else axis.count, channel)
-
     # What the user does -----------------------------------------------------------------------
 
     def _on_intensities_activated(self) -> None:
-        self._request(
-            replace(self._appearance, intensities=Intensities(self._intensities.currentText()))
-        )
+        intensities = Intensities(self._intensities.currentText())
+        self._request(replace(self._appearance, intensities=intensities))
 
     def _on_pin_clicked(self, is_pinned: bool) -> None:
         self._request(replace(self._appearance, is_pinned=is_pinned))
@@ -206,13 +183,12 @@ def _narrow_combo() -> QComboBox:
 
 def _show_channels(combo: QComboBox, count: int, chosen: int | None) -> None:
     """List `count` channels, and none."""
-    blocker = QSignalBlocker(combo)
-    combo.clear()
-    combo.addItem("none", None)
-    for channel in range(count):
-        combo.addItem(str(channel), channel)
-    combo.setCurrentIndex(0 if chosen is None else chosen + 1)
-    blocker.unblock()
+    with QSignalBlocker(combo):
+        combo.clear()
+        combo.addItem("none", None)
+        for channel in range(count):
+            combo.addItem(str(channel), channel)
+        combo.setCurrentIndex(0 if chosen is None else chosen + 1)
 
 
 def _text(axis: ChannelAxis) -> str:

@@ -1,14 +1,13 @@
 """Sliders that filter the automatic masks on offer."""
 
-from __future__ import annotations
-
 from math import ceil, floor, inf, log10
 from typing import Any, Final
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QWidget
 from superqt import QDoubleRangeSlider, QLabeledDoubleSlider
 
+from napari_sam._qt.building import fill, form
 from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
 
 _SLIDERS: Final = (
@@ -44,8 +43,7 @@ class AutomaticFilterForm(QWidget):
         super().__init__()
         self._settings = AutomaticRunSettings()
         self.sliders: dict[str, Any] = {}
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
+        rows: list[tuple[str, QWidget]] = []
         for name, text, lowest, tooltip in _SLIDERS:
             slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
             slider.setRange(lowest, 1)
@@ -54,13 +52,11 @@ class AutomaticFilterForm(QWidget):
             slider.setToolTip(f"{tooltip} ({name}){_AT_ONCE}")
             slider.valueChanged.connect(lambda value, name=name: self._on_value(name, value))
             self.sliders[name] = slider
-            form.addRow(text, slider)
+            rows.append((text, slider))
         self.areas = QDoubleRangeSlider(Qt.Orientation.Horizontal)
         self.areas.setToolTip(f"The smallest and the largest mask, in pixels{_AT_ONCE}")
         self.areas.valueChanged.connect(self._on_areas)
         self._area_text = QLabel()
-        form.addRow("area", self.areas)
-        form.addRow("", self._area_text)
         self.overlap_order = QComboBox()
         for index, order in enumerate(OverlapOrder):
             self.overlap_order.addItem(order.value)
@@ -70,10 +66,8 @@ class AutomaticFilterForm(QWidget):
             "For overlaps with existing objects, see 'overlaps' under 'Objects'."
         )
         self.overlap_order.currentTextChanged.connect(self._on_overlap_order)
-        form.addRow("overlaps", self.overlap_order)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(form)
+        areas = (("area", self.areas), ("", self._area_text))
+        fill(self, form(*rows, *areas, ("overlaps", self.overlap_order)))
         self.show_plane(1)
 
     def show_plane(self, area_px: int) -> None:

@@ -1,16 +1,13 @@
 """The panel for automatic masks: settings, runs, filters and results."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.automatic_filter_form import AutomaticFilterForm
 from napari_sam._qt.automatic_results_box import AutomaticResultsBox
 from napari_sam._qt.automatic_run_box import AutomaticRunBox
 from napari_sam._qt.automatic_settings_form import AutomaticSettingsForm
+from napari_sam._qt.building import fill
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.settings import AutomaticRunSettings
@@ -20,7 +17,6 @@ class AutomaticPanel(QWidget):
     """Keeps the settings of its parts equal."""
 
     settings_changed = Signal(AutomaticRunSettings)
-    settings_refused = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,18 +27,12 @@ class AutomaticPanel(QWidget):
         self.filters = AutomaticFilterForm()
         self.results = AutomaticResultsBox()
         self.form = AutomaticSettingsForm()
-        self.advanced = CollapsibleSection(
-            self.form, "Every published setting under its published name"
-        )
-        self.advanced.set_title("all settings")
+        tooltip = "Every published setting under its published name"
+        advanced = CollapsibleSection(self.form, tooltip, "all settings")
         self.run.preset_chosen.connect(self.set_settings)
         self.filters.changed.connect(self.set_settings)
         self.form.changed.connect(self.set_settings)
-        self.form.refused.connect(self.settings_refused)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        for part in (self.run, self.filters, self.results, self.advanced):
-            column.addWidget(part)
+        fill(self, self.run, self.filters, self.results, advanced)
 
     def set_settings(self, settings: AutomaticRunSettings) -> None:
         """Choose settings."""
@@ -63,7 +53,3 @@ class AutomaticPanel(QWidget):
         """Show the progress of a run."""
         self.run.show_state(state)
         self.results.show_running(state.is_running, can_start=self.run.can_start)
-
-    def show_keys(self, keys: Mapping[str, str]) -> None:
-        """Name these keys in the texts, by command."""
-        self.results.show_keys(keys)

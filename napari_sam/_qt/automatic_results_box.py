@@ -1,14 +1,9 @@
 """The automatic masks on offer: how many there are, and what to do with them."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_sam._qt.building import button, fill, row
-from napari_sam._qt.shortcut_texts import ShortcutTexts
+from napari_sam._qt.building import ShortcutTexts, button, fill, row
 
 
 class AutomaticResultsBox(QWidget):
@@ -28,7 +23,7 @@ class AutomaticResultsBox(QWidget):
         super().__init__()
         self._elsewhere = ""
         self._has_masks = self._is_reviewing = self._is_running = self._can_start = False
-        self._texts = ShortcutTexts()
+        self.texts = ShortcutTexts()
         self.outcome = QLabel()
         self.outcome.setWordWrap(True)
         self.review = QLabel()
@@ -46,7 +41,7 @@ class AutomaticResultsBox(QWidget):
         self.show_review("")
 
     def _build_review_buttons(self) -> None:
-        texts = self._texts
+        texts = self.texts
         self.accept_all = button("Accept all", "", self.accept_all_requested.emit)
         texts.add(
             self.accept_all.setToolTip,
@@ -90,10 +85,6 @@ class AutomaticResultsBox(QWidget):
             "masks, as a new Image layer. Large images are processed at the overview resolution",
             self.edges_requested.emit,
         )
-
-    def show_keys(self, keys: Mapping[str, str]) -> None:
-        """Name these keys in the texts, by command."""
-        self._texts.show(keys)
 
     def show_plane(self, elsewhere: str, *, can_start: bool) -> None:
         """Show where the masks lie if not on the shown plane, else ""."""

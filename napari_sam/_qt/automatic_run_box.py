@@ -1,13 +1,11 @@
 """The controls that start a run of automatic masks, and its progress."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QProgressBar, QWidget
+from qtpy.QtWidgets import QComboBox, QProgressBar, QWidget
 
-from napari_sam._qt.building import button, check_box, fill, row
+from napari_sam._qt.building import button, check_box, fill, form, row
 from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.request import automatic_tiles
@@ -77,15 +75,12 @@ class AutomaticRunBox(QWidget):
         )
 
     def _assemble(self) -> None:
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("preset", self.preset)
-        form.addRow("detail", self.detail)
         # Three buttons in a row would widen the dock.
         buttons = row(self.preview, self.whole)
         matching = row(self.match_size, self.match_brightness)
         progress = row(self.progress, self.cancel, stretch=self.progress)
-        fill(self, form, buttons, self.remaining, matching, progress)
+        choices = form(("preset", self.preset), ("detail", self.detail))
+        fill(self, choices, buttons, self.remaining, matching, progress)
 
     @property
     def finest_px(self) -> int | None:

@@ -1,8 +1,6 @@
 """Every published setting of automatic mask generation under its published name."""
 
-from __future__ import annotations
-
-from typing import Any, Final
+from typing import Any
 
 from magicgui.widgets import create_widget
 from qtpy.QtCore import QSignalBlocker, Signal
@@ -10,8 +8,6 @@ from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QWidget
 
 from napari_sam.engine.automatic_settings import AutomaticSettings, Setting, offered_settings
 from napari_sam.session.automatic.settings import AutomaticRunSettings
-
-_NEXT_RUN: Final = " Takes effect with the next run."
 
 
 class AutomaticSettingsForm(QWidget):
@@ -57,13 +53,14 @@ class AutomaticSettingsForm(QWidget):
 
 def _spin_box(name: str, setting: Setting) -> Any:
     takes_effect_later = setting.decides_decoding or name == "points_per_batch"
+    remark = " Takes effect with the next run." if takes_effect_later else ""
     widget = create_widget(
         annotation=type(setting.step),
         options={
             "min": setting.lowest,
             "max": setting.highest,
             "step": setting.step,
-            "tooltip": setting.help + (_NEXT_RUN if takes_effect_later else ""),
+            "tooltip": setting.help + remark,
         },
     )
     widget.native.setKeyboardTracking(False)

@@ -1,16 +1,13 @@
 """The panel for batch prompts: their layer or file, and the progress."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QLabel, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_sam._qt.building import button, fill, progress_bar, row
 from napari_sam._qt.collapsible import ElidingLabel
+from napari_sam._qt.file_names import ask_for_file, name_filter
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam.session.batch_prompts.run import BatchPromptsState
 
@@ -18,26 +15,23 @@ from napari_sam.session.batch_prompts.run import BatchPromptsState
 class BatchPromptsPanel(QWidget):
     """A combo of layers, a button for files, a button to begin, and the progress."""
 
-    layer_chosen = Signal(object)
-    """The layer whose contents are the prompts, or None."""
     file_chosen = Signal(Path)
     start_requested = Signal()
     stop_requested = Signal()
 
     def __init__(self, readable: tuple[str, ...]) -> None:
         super().__init__()
-        self._readable = f"Prompts ({' '.join(f'*{end}' for end in readable)})"
+        names = name_filter("Prompts", readable)
         self.combo = LayerCombo(
             "choose a layer",
             "Segment one object per point, box or other shape of a layer, or refine each object\n"
             "of a Labels layer; in a stack, only the shown slice is processed",
         )
-        self.combo.chosen.connect(self.layer_chosen.emit)
         file = button(
             "File…",
             "Read boxes or points from a file: CSV with x0,y0,x1,y1 or x,y, or as napari saves\n"
             "points and shapes, GeoJSON, or COCO boxes; classes are read too",
-            self._on_file_clicked,
+            lambda: ask_for_file(self, "Prompts from a file", names, self.file_chosen),
         )
         self._about = ElidingLabel()
         self._start = button(
@@ -56,10 +50,6 @@ class BatchPromptsPanel(QWidget):
         self.show_source("", count=0)
         self.show_progress(None)
 
-    def offer(self, layers: Sequence[Any], chosen: Any) -> None:
-        """Offer these layers, with `chosen` as the current one."""
-        self.combo.set_layers(layers, chosen)
-
     def show_source(self, about: str, *, count: int) -> None:
         """Describe the prompts of the layer or file; without any, nothing can be started."""
         self._about.show_text(about)
@@ -77,8 +67,3 @@ class BatchPromptsPanel(QWidget):
             self._progress.setValue(round(100 * state.share))
             self._progress.setFormat(f"{round(state.share * state.total)} of {state.total}")
             self._stop.setEnabled(not state.is_stopping)
-
-    def _on_file_clicked(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Prompts from a file", "", self._readable)
-        if name:
-            self.file_chosen.emit(Path(name))

@@ -1,21 +1,24 @@
 """Short ways to build the widgets and layouts that all panels are made of."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
+from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QCheckBox,
+    QFormLayout,
+    QGroupBox,
     QHBoxLayout,
+    QHeaderView,
     QLayout,
     QProgressBar,
     QPushButton,
+    QTreeWidget,
     QVBoxLayout,
     QWidget,
 )
 
-Part: TypeAlias = "QWidget | QLayout"
+Part: TypeAlias = QWidget | QLayout
 
 
 def button(text: str, tooltip: str, action: Callable[[], object]) -> QPushButton:
@@ -42,12 +45,53 @@ def check_box(
     return box
 
 
+class ShortcutTexts:
+    """Texts, each with the command whose key it names, if the command has one."""
+
+    def __init__(self) -> None:
+        self._texts: list[tuple[Callable[[str], object], str, str, str]] = []
+
+    def add(
+        self, set_text: Callable[[str], object], text: str, command: str, form: str = "{}"
+    ) -> None:
+        """Add a text; `form` says how the key is named in brackets."""
+        self._texts.append((set_text, text, command, form))
+        set_text(text)
+
+    def show(self, keys: Mapping[str, str]) -> None:
+        """Show these keys, by command; "" stands for no key."""
+        for set_text, text, command, form in self._texts:
+            key = keys.get(command, "")
+            set_text(f"{text} ({form.format(key)})" if key else text)
+
+
 def progress_bar(tooltip: str) -> QProgressBar:
     """Return a progress bar in percent."""
     bar = QProgressBar()
     bar.setRange(0, 100)
     bar.setToolTip(tooltip)
     return bar
+
+
+def swatch(color: str, size_px: int) -> QIcon:
+    """Return a square icon that has the same colour in all states of a widget."""
+    pixmap = QPixmap(size_px, size_px)
+    pixmap.fill(QColor(color))
+    icon = QIcon()
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Disabled, QIcon.Mode.Selected):
+        icon.addPixmap(pixmap, mode)
+    return icon
+
+
+def table(*titles: str) -> QTreeWidget:
+    """Return an empty table with these columns, as wide as their contents."""
+    rows = QTreeWidget()
+    rows.setHeaderLabels(titles)
+    rows.setRootIsDecorated(False)
+    rows.setUniformRowHeights(True)
+    rows.setEditTriggers(QTreeWidget.EditTrigger.NoEditTriggers)
+    rows.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    return rows
 
 
 def row(*parts: Part, stretch: Part | None = None) -> QHBoxLayout:
@@ -58,10 +102,20 @@ def row(*parts: Part, stretch: Part | None = None) -> QHBoxLayout:
     return layout
 
 
-def fill(widget: QWidget, *parts: Part) -> None:
-    """Lay out parts below each other in a widget, without margins."""
-    layout = QVBoxLayout(widget)
+def form(*rows: tuple[Any, ...], parent: QWidget | None = None) -> QFormLayout:
+    """Return a form without margins: a label and a field in each row, or what takes the row."""
+    layout = QFormLayout(parent)
     layout.setContentsMargins(0, 0, 0, 0)
+    for parts in rows:
+        layout.addRow(*parts)
+    return layout
+
+
+def fill(widget: QWidget, *parts: Part) -> None:
+    """Lay out parts below each other in a widget; without margins, unless it has a frame."""
+    layout = QVBoxLayout(widget)
+    if not isinstance(widget, QGroupBox):
+        layout.setContentsMargins(0, 0, 0, 0)
     for part in parts:
         _add(layout, part, 0)
 

@@ -1,26 +1,14 @@
 """The classes: names, colours, number keys and numbers of objects."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from qtpy.QtCore import QSize, Qt, QTimer, Signal
-from qtpy.QtWidgets import (
-    QColorDialog,
-    QFileDialog,
-    QHBoxLayout,
-    QHeaderView,
-    QLineEdit,
-    QTreeWidget,
-    QTreeWidgetItem,
-    QWidget,
-)
+from qtpy.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal
+from qtpy.QtWidgets import QColorDialog, QFileDialog, QLayout, QLineEdit, QTreeWidgetItem, QWidget
 
-from napari_sam._qt.building import button, check_box, fill, row
-from napari_sam._qt.file_names import path_with_suffix
-from napari_sam._qt.swatch import swatch
+from napari_sam._qt.building import button, check_box, fill, row, swatch, table
+from napari_sam._qt.file_names import ask_for_file, name_filter, path_with_suffix
 from napari_sam.formats.classes import ObjectClass
 from napari_sam.session.classes.files import CLASS_SUFFIXES
 
@@ -46,11 +34,7 @@ class ClassPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rows = QTreeWidget()
-        self.rows.setHeaderLabels(["key", "class", "objects"])
-        self.rows.setRootIsDecorated(False)
-        self.rows.setUniformRowHeights(True)
-        self.rows.setEditTriggers(QTreeWidget.EditTrigger.NoEditTriggers)
+        self.rows = table("key", "class", "objects")
         self.rows.setIconSize(QSize(_SWATCH_PX, _SWATCH_PX))
         self.rows.setToolTip(
             "New objects get the selected class; double-click to rename it.\nA number key selects "
@@ -59,23 +43,22 @@ class ClassPanel(QWidget):
         )
         header = self.rows.header()
         header.setStretchLastSection(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(_NAME, header.ResizeMode.Stretch)
         self.rows.setFixedHeight((_VISIBLE_ROWS + 1) * _ROW_PX)
         self.rows.currentItemChanged.connect(self._on_current_changed)
-        self.rows.itemDoubleClicked.connect(self._on_double_clicked)
+        self.rows.itemDoubleClicked.connect(self._on_rename)
         self.rows.itemChanged.connect(self._on_item_changed)
         fill(self, self._build_new(), self.rows, self._build_buttons(), self._build_files())
         self.show_classes((), None, {}, {})
 
-    def _build_new(self) -> QHBoxLayout:
+    def _build_new(self) -> QLayout:
         self._new = QLineEdit()
         self._new.setPlaceholderText("new class")
         self._new.returnPressed.connect(self._on_add)
         add = button("Add", "Add a class with this name (Enter)", self._on_add)
         return row(self._new, add, stretch=self._new)
 
-    def _build_buttons(self) -> QHBoxLayout:
+    def _build_buttons(self) -> QLayout:
         self._rename = button("Rename", "Rename the class (also on its objects)", self._on_rename)
         self._recolor = button("Colour…", "Choose another colour for the class", self._on_recolor)
         self._remove = button(
@@ -83,14 +66,17 @@ class ClassPanel(QWidget):
         )
         return row(self._rename, self._recolor, self._remove)
 
-    def _build_files(self) -> QHBoxLayout:
+    def _build_files(self) -> QLayout:
         self._coloring = check_box(
             "colour by class",
             "Show the target's objects in the colours of their classes; gray without a class",
             self.coloring_requested.emit,
         )
         tooltip = "Read classes from a file: JSON saved here, COCO, YOLO, or one name per line"
-        open_file = button("Open…", tooltip, self._on_open)
+        names = name_filter("Classes", CLASS_SUFFIXES)
+        open_file = button(
+            "Open…", tooltip, lambda: ask_for_file(self, "Open classes", names, self.open_requested)
+        )
         self._save = button("Save…", "Save the classes to a JSON file", self._on_save)
         return row(self._coloring, open_file, self._save, stretch=self._coloring)
 
@@ -104,23 +90,22 @@ class ClassPanel(QWidget):
         keys: Mapping[str | None, str],
     ) -> None:
         """Show the classes; `counts` and `keys` by class name, None for no class."""
-        blocked = self.rows.blockSignals(True)
-        # Rows are reused: this may be called by a click on one of them.
-        while self.rows.topLevelItemCount() > len(classes) + 1:
-            self.rows.takeTopLevelItem(len(classes) + 1)
-        for number, object_class in enumerate((None, *classes)):
-            item = self._item(number)
-            name = None if object_class is None else object_class.name
-            item.setText(_KEY, keys.get(name, ""))
-            item.setText(_NAME, name or _NO_CLASS)
-            item.setText(_COUNT, str(counts.get(name, 0)))
-            item.setData(_NAME, Qt.ItemDataRole.UserRole, name)
-            if object_class is not None:
-                item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
-                item.setIcon(_NAME, swatch(object_class.color, _SWATCH_PX))
-            if name == current:
-                self.rows.setCurrentItem(item)
-        self.rows.blockSignals(blocked)
+        with QSignalBlocker(self.rows):
+            # Rows are reused: this may be called by a click on one of them.
+            while self.rows.topLevelItemCount() > len(classes) + 1:
+                self.rows.takeTopLevelItem(len(classes) + 1)
+            for number, object_class in enumerate((None, *classes)):
+                item = self._item(number)
+                name = None if object_class is None else object_class.name
+                item.setText(_KEY, keys.get(name, ""))
+                item.setText(_NAME, name or _NO_CLASS)
+                item.setText(_COUNT, str(counts.get(name, 0)))
+                item.setData(_NAME, Qt.ItemDataRole.UserRole, name)
+                if object_class is not None:
+                    item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
+                    item.setIcon(_NAME, swatch(object_class.color, _SWATCH_PX))
+                if name == current:
+                    self.rows.setCurrentItem(item)
         for widget in (self._rename, self._recolor, self._remove):
             widget.setEnabled(current is not None)
         self._save.setEnabled(bool(classes))
@@ -138,9 +123,8 @@ class ClassPanel(QWidget):
 
     def show_coloring(self, is_on: bool) -> None:
         """Show whether objects are coloured by class."""
-        blocked = self._coloring.blockSignals(True)
-        self._coloring.setChecked(is_on)
-        self._coloring.blockSignals(blocked)
+        with QSignalBlocker(self._coloring):
+            self._coloring.setChecked(is_on)
 
     # What is asked for ---------------------------------------------------------------------------
 
@@ -152,9 +136,6 @@ class ClassPanel(QWidget):
 
     def _on_current_changed(self) -> None:
         self.choose_requested.emit(self._current)
-
-    def _on_double_clicked(self, item: QTreeWidgetItem) -> None:
-        self.rows.editItem(item, _NAME)
 
     def _on_rename(self) -> None:
         self.rows.editItem(self.rows.currentItem(), _NAME)
@@ -180,12 +161,6 @@ class ClassPanel(QWidget):
 
     def _on_remove(self) -> None:
         self.remove_requested.emit(self._current)
-
-    def _on_open(self) -> None:
-        ends = " ".join(f"*{end}" for end in CLASS_SUFFIXES)
-        name, _ = QFileDialog.getOpenFileName(self, "Open classes", "", f"Classes ({ends})")
-        if name:
-            self.open_requested.emit(Path(name))
 
     def _on_save(self) -> None:
         name, _ = QFileDialog.getSaveFileName(

@@ -1,7 +1,5 @@
 """Collapsible sections and labels that never need more width than they get."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from qtpy.QtCore import QPoint, Qt, QTimer
@@ -19,10 +17,9 @@ _SETTLING_MS: Final = 500
 class CollapsibleSection(QCollapsible):
     """A widget under a title that expands and collapses it."""
 
-    def __init__(self, contents: QWidget, tooltip: str) -> None:
+    def __init__(self, contents: QWidget, tooltip: str, title: str = "") -> None:
         super().__init__(expandedIcon="▾", collapsedIcon="▸")
         self._tooltip = tooltip
-        self._title = ""
         # QCollapsible expands to a fixed height, which ignores texts that wrap: it is reached at
         # once, and lifted. With `addWidget`, each resize would set it again.
         self.setDuration(0)
@@ -36,15 +33,11 @@ class CollapsibleSection(QCollapsible):
         self.content().layout().addWidget(contents)
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.toggleButton().setSizePolicy(policy)
-
-    @property
-    def title(self) -> str:
-        """The whole title, however much of it is shown."""
-        return self._title
+        self.set_title(title)
 
     def set_title(self, title: str) -> None:
         """Show another title, without its middle where space is short."""
-        self._title = title
+        self.title = title  # however much of it is shown
         self.toggleButton().setToolTip(f"{title}\n{self._tooltip}")
         self._fit_title()
 
@@ -74,7 +67,7 @@ class CollapsibleSection(QCollapsible):
         button = self.toggleButton()
         room = button.width() - button.iconSize().width() - _TITLE_MARGIN_PX
         middle = Qt.TextElideMode.ElideMiddle
-        button.setText(button.fontMetrics().elidedText(self._title, middle, room))
+        button.setText(button.fontMetrics().elidedText(self.title, middle, room))
 
     def _on_toggled(self, is_expanded: bool) -> None:
         if is_expanded:

@@ -1,7 +1,5 @@
 """Buttons to export objects to a file and to import them from one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,7 +7,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 
 from napari_sam._qt.building import button, fill, row
-from napari_sam._qt.file_names import path_with_suffix, suggested_path
+from napari_sam._qt.file_names import ask_for_file, name_filter, path_with_suffix, suggested_path
 
 _MIN_LETTERS = 8
 AS_THEY_ARE, OVERLAPPING = "labels as they are", "allow overlapping masks"
@@ -31,9 +29,9 @@ class ExportRow(QWidget):
         super().__init__()
         self._suggest = suggest
         self._last_folder: Path | None = None
-        self._formats = {_filter(title, suffixes): title for title, suffixes in formats.items()}
+        self._formats = {name_filter(title, suffixes): title for title, suffixes in formats.items()}
         self._suffixes = formats
-        self._readable = _filter("Objects", readable)
+        names = name_filter("Objects", readable)
         self._last_filter = ""
         self._overlaps = QComboBox()
         self._overlaps.addItems([AS_THEY_ARE, OVERLAPPING])
@@ -54,7 +52,7 @@ class ExportRow(QWidget):
         self._import = button(
             "Import…",
             "Add the objects of a file to the target (undone in one step)",
-            self._on_import_clicked,
+            lambda: ask_for_file(self, "Import objects", names, self.import_requested),
         )
         fill(self, row(self._overlaps, self._export, self._import, stretch=self._overlaps))
 
@@ -65,23 +63,14 @@ class ExportRow(QWidget):
 
     def _on_export_clicked(self) -> None:
         start = suggested_path(self._suggest(), self._last_folder)
-        name, name_filter = QFileDialog.getSaveFileName(
+        name, chosen = QFileDialog.getSaveFileName(
             self, "Export objects", start, ";;".join(self._formats), self._last_filter
         )
         if not name:
             return
-        self._last_filter, self._last_folder = name_filter, Path(name).parent
-        title = self._formats[name_filter]
+        self._last_filter, self._last_folder = chosen, Path(name).parent
+        title = self._formats[chosen]
         path = path_with_suffix(self, name, self._suffixes[title])
         if path is not None:
             overlapping = self._overlaps.currentText() == OVERLAPPING
             self.export_requested.emit(path, title, overlapping)
-
-    def _on_import_clicked(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Import objects", "", self._readable)
-        if name:
-            self.import_requested.emit(Path(name))
-
-
-def _filter(title: str, suffixes: tuple[str, ...]) -> str:
-    return f"{title} ({' '.join(f'*{suffix}' for suffix in suffixes)})"

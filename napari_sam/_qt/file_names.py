@@ -1,10 +1,21 @@
-"""Names of files to save: the suggestion of a dialog, and names typed without a suffix."""
-
-from __future__ import annotations
+"""Names of files: filters and suggestions of dialogs, and names typed without a suffix."""
 
 from pathlib import Path
+from typing import Any
 
-from qtpy.QtWidgets import QMessageBox, QWidget
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
+
+
+def name_filter(title: str, suffixes: tuple[str, ...]) -> str:
+    """Return what a dialog calls the files with these suffixes."""
+    return f"{title} ({' '.join(f'*{suffix}' for suffix in suffixes)})"
+
+
+def ask_for_file(parent: QWidget, title: str, names: str, chosen: Any) -> None:
+    """Let the user choose a file to read, and emit its path with the signal `chosen`."""
+    name, _ = QFileDialog.getOpenFileName(parent, title, "", names)
+    if name:
+        chosen.emit(Path(name))
 
 
 def suggested_path(name: str, last_folder: Path | None) -> str:

@@ -1,14 +1,12 @@
 """The image to annotate, and the progress of its embedding."""
 
-from __future__ import annotations
-
 import time
 from typing import Final
 
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QGroupBox, QVBoxLayout
+from qtpy.QtWidgets import QGroupBox
 
-from napari_sam._qt.building import button, progress_bar, row
+from napari_sam._qt.building import button, fill, progress_bar, row
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam._qt.prefetch_row import PrefetchRow
 from napari_sam._qt.workarounds import FixedHeightLabel
@@ -17,7 +15,6 @@ from napari_sam.session.state import SessionState
 
 # Each change makes Qt recompose the whole window, on the processor cores that the embedding needs.
 _TICK_MS: Final = 500
-_BAR_PX: Final = 6
 
 
 class ImagePanel(QGroupBox):
@@ -32,7 +29,7 @@ class ImagePanel(QGroupBox):
         self.prefetch_row = PrefetchRow()
         self._progress = progress_bar("The image is embedded once, in the background")
         self._progress.setTextVisible(False)
-        self._progress.setFixedHeight(_BAR_PX)
+        self._progress.setFixedHeight(6)
         self._button = button("Cancel", "", self._on_button_clicked)
         self._status = FixedHeightLabel()
         self._started_s = self._elapsed_s = 0.0
@@ -40,16 +37,13 @@ class ImagePanel(QGroupBox):
         self._timer = QTimer(self)
         self._timer.setInterval(_TICK_MS)
         self._timer.timeout.connect(self._show_progress)
-        layout = QVBoxLayout(self)
-        layout.addWidget(self.image_combo)
-        layout.addLayout(row(self._status, self._button, stretch=self._status))
-        layout.addWidget(self._progress)
+        status = row(self._status, self._button, stretch=self._status)
+        fill(self, self.image_combo, status, self._progress, self.prefetch_row)
         for widget in (self._button, self._progress):
             # They are shown for a moment with each tile: the panels below must not jump.
             policy = widget.sizePolicy()
             policy.setRetainSizeWhenHidden(True)
             widget.setSizePolicy(policy)
-        layout.addWidget(self.prefetch_row)
 
     def show_state(self, state: SessionState) -> None:
         """Show the progress of the image."""
@@ -65,11 +59,8 @@ class ImagePanel(QGroupBox):
             self._elapsed_s = time.monotonic() - self._started_s
             self._timer.stop()
         self._button.setText("Cancel" if state.is_working else "Embed")
-        self._button.setToolTip(
-            "Stop embedding the image; your prompts are kept"
-            if state.is_working
-            else "Embed the image"
-        )
+        stop = "Stop embedding the image; your prompts are kept"
+        self._button.setToolTip(stop if state.is_working else "Embed the image")
         self._progress.setVisible(state.is_working)
         self._button.setVisible(state.is_working or state.can_embed)
         if not (state.is_working and was_working):

@@ -1,13 +1,13 @@
 """A combo box of layers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
 from magicgui.widgets import ComboBox
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
+
+from napari_sam._qt.building import fill
 
 
 class LayerCombo(QWidget):
@@ -26,19 +26,12 @@ class LayerCombo(QWidget):
         native = self._combo.native
         native.setMinimumWidth(80)
         self.setFocusProxy(native)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(native)
+        fill(self, native)
 
     @property
     def layer(self) -> Any:
         """The chosen layer, or None."""
         return self._layers[self._combo.value]
-
-    @property
-    def layers(self) -> list[Any]:
-        """The layers in the list."""
-        return self._layers[1:]
 
     def set_layers(self, layers: Sequence[Any], chosen: Any) -> None:
         """List these layers, with `chosen` as the current one; emits nothing."""

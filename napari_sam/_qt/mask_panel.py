@@ -1,15 +1,11 @@
 """The candidates to choose from."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from typing import Final
 
-from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtWidgets import QGroupBox, QListWidget, QListWidgetItem, QVBoxLayout
+from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
+from qtpy.QtWidgets import QGroupBox, QListWidget, QListWidgetItem
 
-from napari_sam._qt.shortcut_texts import ShortcutTexts
-from napari_sam._qt.swatch import swatch
+from napari_sam._qt.building import ShortcutTexts, fill, swatch
 from napari_sam._qt.workarounds import FixedHeightLabel
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.state import SessionState
@@ -26,8 +22,8 @@ class MaskPanel(QGroupBox):
     def __init__(self, colors: tuple[str, ...]) -> None:
         super().__init__("Masks")
         self._rows = QListWidget()
-        self._keyed = ShortcutTexts()
-        self._keyed.add(
+        self.texts = ShortcutTexts()
+        self.texts.add(
             self._rows.setToolTip,
             "The candidate masks, with the model's own estimate of how well each fits",
             "next",
@@ -38,15 +34,9 @@ class MaskPanel(QGroupBox):
         self._colors = colors
         self._rows.currentRowChanged.connect(self._on_rows_current_row_changed)
         self._reason = FixedHeightLabel(wraps=False)  # the tooltip holds a reason that is too long
-        layout = QVBoxLayout(self)
-        layout.addWidget(self._rows)
-        layout.addWidget(self._reason)
+        fill(self, self._rows, self._reason)
         self._shown: tuple[Candidates | None, int | None, int] | None = None
         self.show_state(SessionState())
-
-    def show_keys(self, keys: Mapping[str, str]) -> None:
-        """Show these keys in the texts, by command."""
-        self._keyed.show(keys)
 
     def show_state(self, state: SessionState) -> None:
         """Show the candidates and the chosen one."""
@@ -56,30 +46,28 @@ class MaskPanel(QGroupBox):
         self._shown = candidates, state.chosen, count
         self._set_row_count(count)
         scores = () if candidates is None else candidates.iou_predictions
-        blocked = self._rows.blockSignals(True)
-        for row in range(self._rows.count()):
-            item = self._rows.item(row)
-            score = f"predicted IoU {min(scores[row], 1):.2f}" if row < len(scores) else "-"
-            item.setText(f"Mask {row + 1}    {score}")
-            item.setToolTip("" if candidates is None else _ranking_text(candidates, row))
-        self._rows.setEnabled(bool(scores))
-        self._rows.setCurrentRow(-1 if state.chosen is None else state.chosen)
-        self._rows.blockSignals(blocked)
+        with QSignalBlocker(self._rows):
+            for row in range(self._rows.count()):
+                item = self._rows.item(row)
+                score = f"predicted IoU {min(scores[row], 1):.2f}" if row < len(scores) else "-"
+                item.setText(f"Mask {row + 1}    {score}")
+                item.setToolTip("" if candidates is None else _ranking_text(candidates, row))
+            self._rows.setEnabled(bool(scores))
+            self._rows.setCurrentRow(-1 if state.chosen is None else state.chosen)
         self._show_reason(state)
 
     def _set_row_count(self, count: int) -> None:
         rows = self._rows
         if rows.count() == count:
             return
-        blocked = rows.blockSignals(True)
-        rows.clear()
-        for row in range(count):
-            color = self._colors[row % len(self._colors)]
-            item = QListWidgetItem(swatch(color, _SWATCH_PX), "")
-            item.setSizeHint(QSize(0, _ROW_HEIGHT_PX))
-            rows.addItem(item)
-        rows.setFixedHeight(count * _ROW_HEIGHT_PX + 2 * rows.frameWidth() + 4)
-        rows.blockSignals(blocked)
+        with QSignalBlocker(rows):
+            rows.clear()
+            for row in range(count):
+                color = self._colors[row % len(self._colors)]
+                item = QListWidgetItem(swatch(color, _SWATCH_PX), "")
+                item.setSizeHint(QSize(0, _ROW_HEIGHT_PX))
+                rows.addItem(item)
+            rows.setFixedHeight(count * _ROW_HEIGHT_PX + 2 * rows.frameWidth() + 4)
 
     def _show_reason(self, state: SessionState) -> None:
         candidates, chosen = state.candidates, state.chosen

@@ -1,7 +1,5 @@
 """The row that imports embeddings from micro-sam."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from qtpy.QtCore import Signal
@@ -49,15 +47,13 @@ class ImportedEmbeddingsRow(QWidget):
             return
         self._text.show_text(state.text)
         self._progress.setValue(round(100 * state.progress))
+        text, tooltip = "Stop using them", "Embed the image here instead; your clicks are kept"
         if is_working:
-            self._stop.setText("Cancel")
-            self._stop.setToolTip("Continue without these embeddings")
+            text, tooltip = "Cancel", "Continue without these embeddings"
         elif state.phase is ImportPhase.REFUSED:
-            self._stop.setText("Dismiss")
-            self._stop.setToolTip("Hide this message")
-        else:
-            self._stop.setText("Stop using them")
-            self._stop.setToolTip("Embed the image here instead; your clicks are kept")
+            text, tooltip = "Dismiss", "Hide this message"
+        self._stop.setText(text)
+        self._stop.setToolTip(tooltip)
 
     def _on_use_clicked(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Use micro-sam embeddings")

@@ -1,7 +1,5 @@
 """A combo box of models, whose list is a table of their sizes, licences and purposes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 
@@ -36,30 +34,24 @@ class ModelCombo(QComboBox):
         self.setMinimumWidth(80)
         self.setMaxVisibleItems(20)
         self.setToolTip("The model that segments; the list shows what each model is good for")
-        self._offers: tuple[Offer, ...] = ()
+        self.offers: tuple[Offer, ...] = ()
 
     @property
     def offer(self) -> Offer | None:
         """The chosen offer."""
         index = self.currentIndex()
-        return self._offers[index] if 0 <= index < len(self._offers) else None
-
-    @property
-    def offers(self) -> tuple[Offer, ...]:
-        """All offers in the list."""
-        return self._offers
+        return self.offers[index] if 0 <= index < len(self.offers) else None
 
     def set_offers(self, offers: Sequence[Offer], chosen: Offer | None) -> None:
         """List these offers, with `chosen` as the current one; emits nothing."""
-        blocker = QSignalBlocker(self)
-        if tuple(offers) != self._offers:
-            self._offers = tuple(offers)
-            self._table.removeRows(0, self._table.rowCount())
-            for offer in offers:
-                self._table.appendRow([_item(text) for text in offer.cells])
         rows = [k for k, offer in enumerate(offers) if chosen is not None and offer.is_same(chosen)]
-        self.setCurrentIndex(rows[0] if rows else -1)
-        blocker.unblock()
+        with QSignalBlocker(self):
+            if tuple(offers) != self.offers:
+                self.offers = tuple(offers)
+                self._table.removeRows(0, self._table.rowCount())
+                for offer in offers:
+                    self._table.appendRow([_item(text) for text in offer.cells])
+            self.setCurrentIndex(rows[0] if rows else -1)
 
     def showPopup(self) -> None:
         """Make the list as wide as its contents."""

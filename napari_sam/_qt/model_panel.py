@@ -1,16 +1,15 @@
 """The model that segments, its download, and the device it runs on."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLabel, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QWidget
 
 from napari_sam._qt.building import button, fill, progress_bar, row
 from napari_sam._qt.collapsible import CollapsibleSection, ElidingLabel
+from napari_sam._qt.file_names import ask_for_file
 from napari_sam._qt.model_combo import ModelCombo
 from napari_sam.catalogue.offers import Offer
 from napari_sam.catalogue.table import EMBEDDED, PublishedModel
@@ -30,7 +29,6 @@ class ModelPanel(CollapsibleSection):
     model_requested = Signal(PublishedModel)
     download_requested = Signal(PublishedModel)
     file_requested = Signal(Path)
-    list_requested = Signal()
     cancel_requested = Signal()
     device_requested = Signal(str)
     exact_requested = Signal(bool)
@@ -40,20 +38,17 @@ class ModelPanel(CollapsibleSection):
         super().__init__(contents, "Choose the model and the device it runs on")
         self.combo = ModelCombo()
         self.combo.activated.connect(self._on_combo_activated)
-        self.combo.list_requested.connect(self.list_requested.emit)
         self._description = ElidingLabel()
         self._download = button("", "", self._on_download_clicked)
         self._task = ElidingLabel()
         self._progress = progress_bar("Download progress; you can keep working meanwhile")
         self._cancel = button(
-            "Cancel",
-            "Cancel the download and delete the partial file",
-            self.cancel_requested.emit,
+            "Cancel", "Cancel the download and delete the partial file", self.cancel_requested.emit
         )
         self._open = button(
             "Open checkpoint…",
             "Use your own checkpoint file: SAM, MobileSAM, MedSAM, micro-sam or SamModel",
-            self._on_open_clicked,
+            lambda: ask_for_file(self, "Open checkpoint", _FILES, self.file_requested),
         )
         self._device = QComboBox()
         self._device.addItem(AUTO)
@@ -91,12 +86,10 @@ class ModelPanel(CollapsibleSection):
             self._show_requested()
         if state.is_checking != previous.is_checking:
             self._show()
-        if (state.active_model, state.requested_model, state.runtime, state.devices) != (
-            previous.active_model,
-            previous.requested_model,
-            previous.runtime,
-            previous.devices,
-        ):
+        models, before = (
+            (s.active_model, s.requested_model, s.runtime, s.devices) for s in (state, previous)
+        )
+        if models != before:
             self._show_runtime()
 
     def show_fetch(self, state: FetchState) -> None:
@@ -122,11 +115,10 @@ class ModelPanel(CollapsibleSection):
     def _show_runtime(self) -> None:
         state, runtime = self._state, self._state.runtime
         devices = dict.fromkeys([AUTO, *state.devices, state.requested_model.device])
-        blocker = QSignalBlocker(self._device)
-        self._device.clear()
-        self._device.addItems(list(devices))
-        self._device.setCurrentText(state.requested_model.device)
-        blocker.unblock()
+        with QSignalBlocker(self._device):
+            self._device.clear()
+            self._device.addItems(list(devices))
+            self._device.setCurrentText(state.requested_model.device)
         if runtime is not None:
             self._exact.setChecked(runtime.precision == "float32")
             has_choice = runtime.fastest_precision != "float32"
@@ -141,17 +133,19 @@ class ModelPanel(CollapsibleSection):
 
     def _show(self) -> None:
         offer, fetch = self.combo.offer, self._fetch
-        self._show_description(offer)
+        if offer is not None and offer.model is None:
+            self._description.show_path(str(offer.path))
+        else:
+            self._description.show_text("" if offer is None else _description(offer))
         is_missing = offer is not None and offer.path is None
         self._download.setVisible(is_missing and fetch.downloading is None)
         if offer is not None and offer.model is not None:
-            url, page = offer.model.url, offer.model.page
-            self._download.setText(
-                "How to obtain it" if url is None else f"Download {offer.size_text}"
-            )
-            self._download.setToolTip(
-                f"See {page}" if url is None else f"Download the model from {url} and use it"
-            )
+            text = f"Download {offer.size_text}"
+            tooltip = f"Download the model from {offer.model.url} and use it"
+            if offer.model.url is None:
+                text, tooltip = "How to obtain it", f"See {offer.model.page}"
+            self._download.setText(text)
+            self._download.setToolTip(tooltip)
         task = self._task_text()
         self._task.show_text(task)
         self._task.setVisible(bool(task))
@@ -160,12 +154,6 @@ class ModelPanel(CollapsibleSection):
         # Without a known fraction, the bar is indeterminate.
         self._progress.setRange(0, 1000 if fetch.fraction else 0)
         self._progress.setValue(round(1000 * (fetch.fraction or 0)))
-
-    def _show_description(self, offer: Offer | None) -> None:
-        if offer is not None and offer.model is None:
-            self._description.show_path(str(offer.path))
-        else:
-            self._description.show_text("" if offer is None else _description(offer))
 
     def _task_text(self) -> str:
         fetch = self._fetch
@@ -194,11 +182,6 @@ class ModelPanel(CollapsibleSection):
         offer = self.combo.offer
         if offer is not None and offer.model is not None:
             self.download_requested.emit(offer.model)
-
-    def _on_open_clicked(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Open checkpoint", "", _FILES)
-        if path:
-            self.file_requested.emit(Path(path))
 
 
 def _offer_of(choice: ModelChoice, offers: Sequence[Offer]) -> Offer | None:

@@ -1,19 +1,16 @@
 """The rows of the table of objects."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+import numpy as np
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
 from qtpy.QtGui import QColor
 
-from napari_sam._qt.object_columns import AREA, CLASS, COLUMNS, NOTE, REVIEWED, PlaneAxes
+from napari_sam._qt.object_columns import AREA, CLASS, COLUMNS, REVIEWED, PlaneAxes
 from napari_sam.session.objects.records import ObjectRecord
 
 _ROOT: Final = QModelIndex()
-
-
 _HIGHLIGHT: Final = QColor(70, 130, 255, 80)
 """Marks the row of the object under the cursor; visible in dark and in light themes."""
 
@@ -31,8 +28,10 @@ class ObjectModel(QAbstractTableModel):
     def __init__(self) -> None:
         super().__init__()
         self._records: dict[int, ObjectRecord] = {}
-        self._shown: list[int] = []  # label_ids, row by row
-        self._rows: dict[int, int] = {}
+        self.shown: list[int] = []
+        """The label_ids, row by row."""
+        self.rows: dict[int, int] = {}
+        """The rows of the objects that are shown, by label_id."""
         self._words: list[str] = []
         self._sorting = COLUMNS[0], False  # the column, and whether the largest come first
         self._axes = PlaneAxes()
@@ -42,16 +41,15 @@ class ObjectModel(QAbstractTableModel):
     def set_colors(self, colors: Mapping[str, str]) -> None:
         """Show classes with these colours, "#rrggbb" by name."""
         self._colors = {name: QColor(color) for name, color in colors.items()}
-        if self._shown:
-            last = len(self._shown) - 1
+        if self.shown:
+            last = len(self.shown) - 1
             self.dataChanged.emit(self.index(0, CLASS), self.index(last, CLASS))
 
     def highlight(self, label_id: int | None) -> None:
         """Mark the row of an object; None: no row."""
         changed, self._highlighted = (self._highlighted, label_id), label_id
-        for row in [self.row_of(changed_id) for changed_id in changed if changed_id is not None]:
-            if row is not None:
-                self.dataChanged.emit(self.index(row, 0), self.index(row, len(COLUMNS) - 1))
+        for row in [self.rows[label_id] for label_id in changed if label_id in self.rows]:
+            self.dataChanged.emit(self.index(row, 0), self.index(row, len(COLUMNS) - 1))
 
     def set_records(self, records: Iterable[ObjectRecord], axes: PlaneAxes) -> None:
         """Replace all records, and the axes that describe them."""
@@ -84,7 +82,7 @@ class ObjectModel(QAbstractTableModel):
 
     def _filter(self) -> None:
         passing = set(filter(self._passes, self._records))
-        self._show_changes(gone=self._rows.keys() - passing, passing=passing)
+        self._show_changes(gone=self.rows.keys() - passing, passing=passing)
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column; rows of equal value by label_id."""
@@ -95,11 +93,8 @@ class ObjectModel(QAbstractTableModel):
         if not self._words:
             return True
         record = self._records[label_id]
-        texts = [
-            column.text(record, self._axes).casefold()
-            for column in COLUMNS
-            if column is not COLUMNS[REVIEWED]
-        ]
+        columns = [column for column in COLUMNS if column is not COLUMNS[REVIEWED]]
+        texts = [column.text(record, self._axes).casefold() for column in columns]
         return all(any(word in text for text in texts) for word in self._words)
 
     def _sorted(self, label_ids: Iterable[int]) -> list[int]:
@@ -112,66 +107,53 @@ class ObjectModel(QAbstractTableModel):
 
     def _show_changes(self, gone: Iterable[int], passing: set[int]) -> None:
         """Remove rows, append new ones, and sort."""
-        for rows in _runs([self._rows[label_id] for label_id in gone if label_id in self._rows]):
-            self.beginRemoveRows(_ROOT, rows.start, rows.stop - 1)
-            del self._shown[rows.start : rows.stop]
-            self.endRemoveRows()
-        self._set_order(self._shown)
-        if new := sorted(passing - self._rows.keys()):
-            first = len(self._shown)
+        rows = np.array(sorted(self.rows[label_id] for label_id in gone if label_id in self.rows))
+        for run in reversed(np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)):
+            if run.size:
+                first, last = int(run[0]), int(run[-1])
+                self.beginRemoveRows(_ROOT, first, last)
+                del self.shown[first : last + 1]
+                self.endRemoveRows()
+        self._set_order(self.shown)
+        if new := sorted(passing - self.rows.keys()):
+            first = len(self.shown)
             self.beginInsertRows(_ROOT, first, first + len(new) - 1)
-            self._set_order(self._shown + new)
+            self._set_order(self.shown + new)
             self.endInsertRows()
         if passing:
-            rows_of = [self._rows[label_id] for label_id in passing]
+            rows_of = [self.rows[label_id] for label_id in passing]
             last = self.index(max(rows_of), len(COLUMNS) - 1)
             self.dataChanged.emit(self.index(min(rows_of), 0), last)
         self._sort()
 
     def _sort(self) -> None:
-        ordered = self._sorted(self._shown)
-        if ordered == self._shown:
+        ordered = self._sorted(self.shown)
+        if ordered == self.shown:
             return
         self.layoutAboutToBeChanged.emit()
         # The selection is made of these indexes, among others.
         before = self.persistentIndexList()
-        cells = [(self._shown[index.row()], index.column()) for index in before]
+        cells = [(self.shown[index.row()], index.column()) for index in before]
         self._set_order(ordered)
-        after = [self.index(self._rows[label_id], column) for label_id, column in cells]
+        after = [self.index(self.rows[label_id], column) for label_id, column in cells]
         self.changePersistentIndexList(before, after)
         self.layoutChanged.emit()
 
     def _set_order(self, shown: list[int]) -> None:
-        self._shown = shown
-        self._rows = {label_id: row for row, label_id in enumerate(shown)}
-
-    def note_index(self, row: int) -> QModelIndex:
-        """Return the cell of the note in a row."""
-        return self.index(row, NOTE)
-
-    def label_id(self, row: int) -> int:
-        """Return the object of a row."""
-        return self._shown[row]
-
-    def row_of(self, label_id: int) -> int | None:
-        """Return the row of an object; None if it is not shown."""
-        return self._rows.get(label_id)
+        self.shown = shown
+        self.rows = {label_id: row for row, label_id in enumerate(shown)}
 
     @property
-    def reviewed_count(self) -> int:
-        """The number of reviewed objects."""
-        return sum(record.reviewed for record in self._records.values())
-
-    @property
-    def count(self) -> int:
-        """The number of objects, shown or not."""
-        return len(self._records)
+    def progress(self) -> str:
+        """How many objects, shown or not, are reviewed, in words."""
+        reviewed = sum(record.reviewed for record in self._records.values())
+        return f"{reviewed} of {len(self._records)} reviewed"
 
     # Qt's interface ---------------------------------------------------------------------------
 
     def rowCount(self, parent: QModelIndex = _ROOT) -> int:
         """Return the number of shown objects."""
-        return 0 if parent.isValid() else len(self._shown)
+        return 0 if parent.isValid() else len(self.shown)
 
     def columnCount(self, parent: QModelIndex = _ROOT) -> int:
         """Return the number of columns."""
@@ -189,7 +171,7 @@ class ObjectModel(QAbstractTableModel):
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
         """Return what a cell shows, or the value to edit."""
-        record, column = self._records[self._shown[index.row()]], COLUMNS[index.column()]
+        record, column = self._records[self.shown[index.row()]], COLUMNS[index.column()]
         if index.column() == REVIEWED:
             if role == Qt.ItemDataRole.CheckStateRole:
                 return Qt.CheckState.Checked if record.reviewed else Qt.CheckState.Unchecked
@@ -216,7 +198,7 @@ class ObjectModel(QAbstractTableModel):
 
     def setData(self, index: QModelIndex, value: Any, role: int = 0) -> bool:
         """Request a change; the cell shows it once it is made."""
-        label_ids = [self.label_id(index.row())]
+        label_ids = [self.shown[index.row()]]
         if role == Qt.ItemDataRole.CheckStateRole:
             is_on = Qt.CheckState(value) == Qt.CheckState.Checked
             self.change_requested.emit(label_ids, "reviewed", is_on)
@@ -227,17 +209,3 @@ class ObjectModel(QAbstractTableModel):
             self.change_requested.emit(label_ids, field, str(value).strip() or empty)
             return True
         return False
-
-
-def _runs(rows: list[int]) -> Iterator[range]:
-    """Yield the runs of consecutive rows, the last first."""
-    run = range(0)
-    for row in sorted(rows, reverse=True):
-        if run and row == run.start - 1:
-            run = range(row, run.stop)
-        else:
-            if run:
-                yield run
-            run = range(row, row + 1)
-    if run:
-        yield run

@@ -1,15 +1,10 @@
 """The target of accepted objects."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QGroupBox, QVBoxLayout
+from qtpy.QtWidgets import QComboBox, QFormLayout, QGroupBox
 
-from napari_sam._qt.building import button, row
+from napari_sam._qt.building import ShortcutTexts, button, fill, row
 from napari_sam._qt.layer_combo import LayerCombo
-from napari_sam._qt.shortcut_texts import ShortcutTexts
 from napari_sam.session.objects.edits import Overlap
 from napari_sam.session.state import SessionState
 
@@ -34,7 +29,7 @@ class ObjectPanel(QGroupBox):
             "pixels, or the mask is refused"
         )
         overlap_combo.currentTextChanged.connect(self.overlap_requested.emit)
-        self._keyed = ShortcutTexts()
+        self.texts = ShortcutTexts()
         self._accept = button(
             "",
             "Write the shown mask into the target layer as a new object",
@@ -42,22 +37,16 @@ class ObjectPanel(QGroupBox):
         )
         self._undo = button("Undo", "", self.undo_requested.emit)
         self._redo = button("Redo", "", self.redo_requested.emit)
-        self._keyed.add(self._accept.setText, "Accept", "accept")
-        self._keyed.add(self._undo.setToolTip, "Undo the last prompt or change of objects", "undo")
-        self._keyed.add(self._redo.setToolTip, "Redo the last undone step", "redo")
+        self.texts.add(self._accept.setText, "Accept", "accept")
+        self.texts.add(self._undo.setToolTip, "Undo the last prompt or change of objects", "undo")
+        self.texts.add(self._redo.setToolTip, "Redo the last undone step", "redo")
         buttons = row(self._accept, self._undo, self._redo)
         buttons.setStretch(0, 2)
         form = QFormLayout()
         form.addRow("write to", self.target_combo)
         form.addRow("overlaps", overlap_combo)
-        layout = QVBoxLayout(self)
-        layout.addLayout(form)
-        layout.addLayout(buttons)
+        fill(self, form, buttons)
         self.show_state(SessionState())
-
-    def show_keys(self, keys: Mapping[str, str]) -> None:
-        """Show these keys in the texts, by command."""
-        self._keyed.show(keys)
 
     def show_state(self, state: SessionState) -> None:
         """Enable the buttons that have something to do."""

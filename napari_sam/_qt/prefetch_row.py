@@ -1,7 +1,5 @@
 """Embedding the slices of a stack before they are shown."""
 
-from __future__ import annotations
-
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
@@ -71,9 +69,8 @@ class PrefetchRow(QWidget):
         self._progress.setValue(state.done + len(state.failures))
         self._progress.setFormat(state.summary)
         self._pause.setText("Resume" if state.is_paused else "Pause")
-        self._pause.setToolTip(
-            "Continue embedding slices" if state.is_paused else "Pause embedding slices"
-        )
+        verb = "Continue" if state.is_paused else "Pause"
+        self._pause.setToolTip(f"{verb} embedding slices")
         failed = f", {len(state.failures)} failed" if state.failures else ""
         self._outcome.setText(f"{state.done} of {state.total} slices embedded{failed}")
         self._outcome.setToolTip("\n".join(state.failures))

@@ -1,27 +1,13 @@
 """The prompts: points, boxes and other shapes."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
 from typing import Final
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QButtonGroup,
-    QCheckBox,
-    QFormLayout,
-    QGroupBox,
-    QHBoxLayout,
-    QPushButton,
-    QRadioButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QGroupBox, QLayout, QPushButton, QRadioButton, QWidget
 
-from napari_sam._qt.building import button, check_box, row
+from napari_sam._qt.building import ShortcutTexts, button, check_box, fill, form, row
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam._qt.layer_combo import LayerCombo
-from napari_sam._qt.shortcut_texts import ShortcutTexts
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND
 from napari_sam.session.state import SessionState
 
@@ -49,24 +35,19 @@ class PromptPanel(QGroupBox):
 
     def __init__(self) -> None:
         super().__init__("Prompts")
-        self._keyed = ShortcutTexts()
-        layout = QVBoxLayout(self)
-        layout.addLayout(self._build_tools())
-        layout.addLayout(row(*(self._shape_button(*shape) for shape in _SHAPES)))
-        layout.addLayout(self._build_polarity())
-        layout.addWidget(self._build_hover())
-        layout.addWidget(
-            check_box(
-                "accept on click",
-                "For easy images: accept the preselected mask with the first click on an object;"
-                "\none Undo takes back both",
-                self.accept_on_click_requested.emit,
-            )
+        self.texts = ShortcutTexts()
+        accept_on_click = check_box(
+            "accept on click",
+            "For easy images: accept the preselected mask with the first click on an object;"
+            "\none Undo takes back both",
+            self.accept_on_click_requested.emit,
         )
-        layout.addWidget(self._build_options())
+        shapes = row(*(self._shape_button(*shape) for shape in _SHAPES))
+        how = self._build_polarity(), self._build_hover(), accept_on_click
+        fill(self, self._build_tools(), shapes, *how, self._build_options())
         self.show_polarity(FOREGROUND)
 
-    def _build_tools(self) -> QHBoxLayout:
+    def _build_tools(self) -> QLayout:
         points = button(
             "Click points",
             "Click on the object in the image; masks follow each click",
@@ -74,7 +55,7 @@ class PromptPanel(QGroupBox):
         )
         boxes = button("Draw box", "Drag a rectangle around the object", self.boxes_requested.emit)
         self._clear = button("Clear", "", self.clear_requested.emit)
-        self._keyed.add(self._clear.setToolTip, "Remove the prompts of this object", "clear")
+        self.texts.add(self._clear.setToolTip, "Remove the prompts of this object", "clear")
         return row(points, boxes, self._clear)
 
     def _shape_button(self, shape: str, tooltip: str) -> QPushButton:
@@ -83,24 +64,22 @@ class PromptPanel(QGroupBox):
         tool.setStyleSheet("padding-left: 2px; padding-right: 2px;")
         return tool
 
-    def _build_polarity(self) -> QHBoxLayout:
+    def _build_polarity(self) -> QLayout:
         self._foreground = QRadioButton("foreground")
         self._background = QRadioButton("background")
-        group = QButtonGroup(self)
         for radio, label, meaning in (
             (self._foreground, FOREGROUND, "belongs to the object"),
             (self._background, BACKGROUND, "does not belong to the object"),
         ):
             text = f"The next click or scribble marks what {meaning}"
-            self._keyed.add(radio.setToolTip, text, "flip", "{} switches")
+            self.texts.add(radio.setToolTip, text, "flip", "{} switches")
             radio.clicked.connect(lambda _, label=label: self.polarity_requested.emit(label))
-            group.addButton(radio)
         return row(self._foreground, self._background)
 
     def _build_hover(self) -> QCheckBox:
         tooltip = "Show the mask that a click would give while the mouse moves"
         self._hover = check_box("", tooltip, self.hover_requested.emit)
-        self._keyed.add(self._hover.setText, "preview under the cursor", "hover")
+        self.texts.add(self._hover.setText, "preview under the cursor", "hover")
         return self._hover
 
     def _build_options(self) -> CollapsibleSection:
@@ -114,18 +93,10 @@ class PromptPanel(QGroupBox):
             checked=True,
         )
         contents = QWidget()
-        form = QFormLayout(contents)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("points", self.points_combo)
-        form.addRow("boxes", self.boxes_combo)
-        form.addRow(feedback)
-        options = CollapsibleSection(contents, "The layers that prompts are read from")
-        options.set_title("Prompt layers and options")
-        return options
-
-    def show_keys(self, keys: Mapping[str, str]) -> None:
-        """Show these keys in the texts, by command."""
-        self._keyed.show(keys)
+        layers = (("points", self.points_combo), ("boxes", self.boxes_combo))
+        form(*layers, (feedback,), parent=contents)
+        about = "The layers that prompts are read from"
+        return CollapsibleSection(contents, about, "Prompt layers and options")
 
     def show_state(self, state: SessionState) -> None:
         """Enable *Clear* if there are prompts."""

@@ -1,7 +1,5 @@
 """Unsaved objects of an earlier session, and the buttons to restore or discard them."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from qtpy.QtCore import Signal
@@ -12,7 +10,6 @@ from napari_sam._qt.collapsible import ElidingLabel
 from napari_sam.session.journal.files import JournalSummary
 
 _DISCARD = "Discard"
-_CONFIRM = "Really discard"
 
 
 class RestoreRow(QWidget):
@@ -44,9 +41,8 @@ class RestoreRow(QWidget):
         if not journals:
             return
         newest, *older = journals
-        end = (
-            "widget closed or layer deleted" if newest.is_closed else "napari did not exit cleanly"
-        )
+        left = "widget closed or layer deleted"
+        end = left if newest.is_closed else "napari did not exit cleanly"
         more = f" {len(older)} older {'set' if len(older) == 1 else 'sets'} can be restored next."
         image = newest.header["image"]
         objects = "unsaved object" if newest.n_objects == 1 else "unsaved objects"
@@ -72,12 +68,10 @@ class RestoreRow(QWidget):
         self._discard.setVisible(not is_working)
 
     def _ask_again(self, is_asked: bool) -> None:
-        self._discard.setText(_CONFIRM if is_asked else _DISCARD)
-        self._discard.setToolTip(
-            "Press again to delete these objects permanently"
-            if is_asked
-            else "Delete these objects permanently (asks for confirmation)"
-        )
+        self._discard.setText("Really discard" if is_asked else _DISCARD)
+        again = "Press again to delete these objects permanently"
+        ask = "Delete these objects permanently (asks for confirmation)"
+        self._discard.setToolTip(again if is_asked else ask)
 
     def _on_discard_clicked(self) -> None:
         if self._discard.text() == _DISCARD:

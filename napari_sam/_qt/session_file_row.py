@@ -1,7 +1,5 @@
 """The buttons to save a session to a file and to open one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +7,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_sam._qt.building import button, fill, progress_bar, row
-from napari_sam._qt.file_names import path_with_suffix, suggested_path
+from napari_sam._qt.file_names import ask_for_file, path_with_suffix, suggested_path
 from napari_sam.session.journal.session_file import SESSION_SUFFIX
 
 _FILTER = f"Sessions (*{SESSION_SUFFIX})"
@@ -35,7 +33,7 @@ class SessionFileRow(QWidget):
             "Open session…",
             "Continue a session in a new labels layer. Its image is searched among the open "
             "layers,\nbeside the session file and at its old path.",
-            self._on_open_clicked,
+            lambda: ask_for_file(self, "Open session", _FILTER, self.open_requested),
         )
         self._progress = progress_bar("You can keep working meanwhile")
         fill(self, row(self._save, self._open), self._progress)
@@ -59,8 +57,3 @@ class SessionFileRow(QWidget):
         if path is not None:
             self._last_folder = path.parent
             self.save_requested.emit(path)
-
-    def _on_open_clicked(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Open session", "", _FILTER)
-        if name:
-            self.open_requested.emit(Path(name))

@@ -1,7 +1,5 @@
 """The window with all shortcuts, in which they can be changed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -10,17 +8,9 @@ from app_model.backends.qt import qkeycombo2modelkey
 from app_model.types import KeyBinding
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
 from qtpy.QtGui import QFont, QFontMetrics, QKeyEvent
-from qtpy.QtWidgets import (
-    QDialog,
-    QHeaderView,
-    QLabel,
-    QTreeWidget,
-    QTreeWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QDialog, QLabel, QTreeWidgetItem, QVBoxLayout, QWidget
 
-from napari_sam._qt.building import button, row
+from napari_sam._qt.building import button, row, table
 
 _KEY, _HELP = range(2)
 _COMMAND: Final = Qt.ItemDataRole.UserRole
@@ -63,12 +53,7 @@ class ShortcutsPanel(QDialog):
         self.setWindowTitle("SAM live: keyboard shortcuts")
         self.setModal(False)
         self._command_to_change = ""
-        self.rows = QTreeWidget()
-        self.rows.setHeaderLabels(["Key", "Action"])
-        self.rows.setUniformRowHeights(True)
-        self.rows.setRootIsDecorated(False)
-        self.rows.setEditTriggers(QTreeWidget.EditTrigger.NoEditTriggers)
-        self.rows.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.rows = table("Key", "Action")
         self.rows.itemDoubleClicked.connect(self._on_change)
         self.rows.currentItemChanged.connect(self._on_current_changed)
         self.rows.installEventFilter(self)

@@ -5,22 +5,12 @@ every repaint in it, on the processor cores that the model needs. tests/test_cal
 benchmarks/live_loop.py show what they are good for.
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
 from typing import Final
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QResizeEvent, QShowEvent
-from qtpy.QtWidgets import (
-    QFrame,
-    QLabel,
-    QMainWindow,
-    QScrollArea,
-    QSizePolicy,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QLabel, QMainWindow, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.state import SessionState
@@ -95,7 +85,7 @@ class PanelColumn(QScrollArea):
     def __init__(self) -> None:
         super().__init__()
         self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setFrameShape(self.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         contents = QWidget()
         self.panels = QVBoxLayout(contents)

@@ -1,11 +1,10 @@
 """The embedding's entry in napari's activity dock."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from typing import Final
 
 from napari.utils.progress import cancelable_progress
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.workarounds import pause_spinners
@@ -22,11 +21,9 @@ class Activity(QObject):
     never shows.
     """
 
-    cancel_requested = Signal()
-
-    def __init__(self, widget: QWidget) -> None:
+    def __init__(self, widget: QWidget, cancel: Callable[[], None]) -> None:
         super().__init__(widget)
-        self._widget = widget
+        self._widget, self._cancel = widget, cancel
         self._state = SessionState()
         self._progress: cancelable_progress | None = None
         self._timer = QTimer(self)
@@ -52,7 +49,7 @@ class Activity(QObject):
             return
         if self._progress is None:
             self._progress = cancelable_progress(
-                total=100, desc="SAM image embedding", cancel_callback=self.cancel_requested.emit
+                total=100, desc="SAM image embedding", cancel_callback=self._cancel
             )
             pause_spinners(self._widget.window())
         if self._progress is not None:

@@ -1,7 +1,6 @@
 """Connects the panels for annotating an image with its layers and the session."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from typing import Final
 
 from napari.components import ViewerModel
@@ -17,7 +16,7 @@ from napari_sam._qt.mask_panel import MaskPanel
 from napari_sam._qt.object_panel import ObjectPanel
 from napari_sam._qt.prompt_panel import PromptPanel
 from napari_sam._qt.rest_timer import RestTimer
-from napari_sam._qt.workarounds import CalmStatusBar
+from napari_sam._qt.workarounds import CalmStatusBar, FixedHeightLabel
 from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.edits import Overlap
@@ -51,6 +50,7 @@ class AnnotateController:
         self.prompt_panel = PromptPanel()
         self.mask_panel = MaskPanel(CANDIDATE_COLORS)
         self.object_panel = ObjectPanel()
+        self.hint = FixedHeightLabel(min_lines=3)
         self._status_bar = CalmStatusBar(widget)
         self._camera_timer = RestTimer(widget, _CAMERA_MS, binding.plane.update_view)
         self._appearance_timer = RestTimer(widget, _APPEARANCE_MS, binding.plane.update_appearance)
@@ -103,6 +103,7 @@ class AnnotateController:
         binding, layers = self._binding, self._viewer.layers.events
         return Connections(
             (self._session.changed, self._on_session_changed),
+            (self._session.automatic_review.changed, self._show_hint),
             (self._session.notifier.warned, show_warning),
             (binding.prompts.polarity_changed, self.prompt_panel.show_polarity),
             (binding.candidates.hover_changed, self.prompt_panel.show_hover),
@@ -122,12 +123,17 @@ class AnnotateController:
     # From session and viewer -------------------------------------------------------------------
 
     def _on_session_changed(self, state: SessionState) -> None:
-        self.image_panel.show_state(state)
-        self.appearance_panel.show_state(state)
-        self.prompt_panel.show_state(state)
-        self.mask_panel.show_state(state)
-        self.object_panel.show_state(state)
-        self._status_bar.show_state(state)
+        panels = self.prompt_panel, self.mask_panel, self.object_panel
+        for part in (self.image_panel, self.appearance_panel, *panels, self._status_bar):
+            part.show_state(state)
+        self._show_hint()
+
+    def _show_hint(self) -> None:
+        """Show what the user can do next: with a new object, or in the review of masks."""
+        state = self._session.state
+        # Prompts during a review start an object of their own.
+        of_review = self._session.automatic_review.hint if state.prompts.is_empty else ""
+        self.hint.set_text(of_review or state.hint)
 
     def _on_layer_inserted(self, event: Event) -> None:
         """Start on the first image that is added, as if it had been there from the beginning.
@@ -140,9 +146,8 @@ class AnnotateController:
 
     def _refresh_combos(self) -> None:
         binding = self._binding
-        users: list[Layer] = [
-            layer for layer in reversed(self._viewer.layers) if not binding.is_ours(layer)
-        ]
+        layers: Iterable[Layer] = reversed(self._viewer.layers)
+        users = [layer for layer in layers if not binding.is_ours(layer)]
         points, boxes = binding.prompts.image_prompts.user_layers
         for combo, layer_type, chosen in (
             (self.image_panel.image_combo, Image, binding.plane.image),
@@ -151,9 +156,8 @@ class AnnotateController:
             (self.object_panel.target_combo, Labels, binding.target.layer),
         ):
             combo.set_layers([layer for layer in users if isinstance(layer, layer_type)], chosen)
-        self.user_layers_changed.emit(
-            [layer for layer in users if layer is not binding.target.layer]
-        )
+        others = [layer for layer in users if layer is not binding.target.layer]
+        self.user_layers_changed.emit(others)
 
     # From the panels ---------------------------------------------------------------------------
 

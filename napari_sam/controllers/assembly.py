@@ -1,7 +1,5 @@
 """All controllers of one widget."""
 
-from __future__ import annotations
-
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QWidget
 
@@ -11,7 +9,6 @@ from napari_sam.controllers.automatic import AutomaticController
 from napari_sam.controllers.batch_prompts import BatchPromptsController
 from napari_sam.controllers.classes import ClassesController
 from napari_sam.controllers.embeddings import EmbeddingsController
-from napari_sam.controllers.hint import HintController
 from napari_sam.controllers.journal import JournalRecorder
 from napari_sam.controllers.models import ModelController
 from napari_sam.controllers.objects import ObjectTableController
@@ -45,16 +42,14 @@ class Controllers:
         self.automatic = automatic = AutomaticController(viewer, binding, session)
         self.batch_prompts = BatchPromptsController(binding, session, dispatcher)
         annotate.user_layers_changed.connect(self.batch_prompts.offer)
-        self.hint = HintController(session)
         self.journal = journal = JournalRecorder(binding, session, dispatcher)
         self.restore = RestoreController(binding, session, journal, dispatcher)
         annotate.image_panel.layout().addWidget(self.restore.row)
         self.session_file = SessionFileController(viewer, binding, session, journal, dispatcher)
         objects.table.layout().addWidget(self.session_file.row)
         panels = annotate.prompt_panel, annotate.mask_panel, annotate.object_panel
-        self.shortcuts = ShortcutsController(
-            widget, binding, session, (*panels, automatic.panel, objects.table)
-        )
+        texts = [part.texts for part in (*panels, automatic.panel.results, objects.table)]
+        self.shortcuts = ShortcutsController(widget, binding, session, texts)
         model_panel = ModelPanel(embeddings.store_row, embeddings.micro_sam_row)
         self.models = ModelController(model_panel, session, dispatcher)
 
@@ -74,24 +69,14 @@ class Controllers:
     @property
     def is_idle(self) -> bool:
         """Whether no controller waits for anything."""
-        files = self.objects.files, self.restore, self.session_file
+        files = self.objects.files.executor, self.restore.lane, self.session_file.lane
         runs = self.annotate, self.batch_prompts, self.models.fetcher
         return all(part.is_idle for part in (*runs, *files))
 
     def close(self) -> None:
         """Close all controllers."""
-        for controller in (
-            self.annotate,
-            self.embeddings,
-            self.hint,
-            self.models,
-            self.shortcuts,
-            self.classes,
-            self.batch_prompts,
-            self.objects,
-            self.restore,
-            self.session_file,
-            self.journal,
-            self.automatic,
-        ):
-            controller.close()
+        shown = self.annotate, self.embeddings, self.models, self.shortcuts
+        objects = self.classes, self.batch_prompts, self.objects
+        files = self.restore, self.session_file.lane, self.journal
+        for part in (*shown, *objects, *files, self.automatic):
+            part.close()

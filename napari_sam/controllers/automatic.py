@@ -1,7 +1,5 @@
 """Connects the panel for automatic masks with the session and the viewer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
@@ -38,10 +36,8 @@ class AutomaticController:
         self._viewer, self._binding, self._session = viewer, binding, session
         self._generator, self._review = session.automatic, session.automatic_review
         self.panel = AutomaticPanel()
-        self.section = CollapsibleSection(
-            self.panel, "Masks of everything in the image, to choose from"
-        )
-        self.section.set_title("Automatic masks")
+        tooltip = "Masks of everything in the image, to choose from"
+        self.section = CollapsibleSection(self.panel, tooltip, "Automatic masks")
         self._masks_plane: ShownPlane | None = None  # where the masks lie
         self._edges_plane: ShownPlane | None = None
         self._has_nothing_to_match = False  # remaining objects were asked for without any object
@@ -66,7 +62,7 @@ class AutomaticController:
             (run.remaining_requested, self.run_remaining),
             (run.cancel_requested, self._generator.cancel),
             (panel.settings_changed, self._on_settings_changed),
-            (panel.settings_refused, show_warning),
+            (panel.form.refused, show_warning),
             (results.accept_all_requested, self.accept_all),
             (results.discard_requested, self.discard),
             (results.accept_requested, self._accept),
@@ -95,42 +91,30 @@ class AutomaticController:
 
     def preview(self) -> None:
         """Generate masks in the visible region, at the detail of a run on the whole image."""
-        shown = self._binding.plane.shown
-        if shown is not None:
-            self._start(shown, self._binding.plane.visible_box)
+        self._start(self._binding.plane.visible_box)
 
     def run_whole(self) -> None:
         """Generate masks in the whole image."""
-        shown = self._binding.plane.shown
-        if shown is not None:
-            self._start(shown)
+        self._start()
 
     def run_remaining(self) -> None:
         """Generate masks where the target has no objects yet."""
-        shown, target = self._binding.plane.shown, self._session.objects.editing.target
-        if shown is None:
-            return
-        if target is None:
-            self._start(shown)
-            self._has_nothing_to_match = True
-            return
-        try:
-            records = tuple(target.labels.registry)
-        except TargetError as error:
-            show_warning(str(error))
-            return
-        run = self.panel.run
-        existing = ExistingObjects(
-            target, records, run.match_size.isChecked(), run.match_brightness.isChecked()
-        )
-        self._start(shown, existing=existing)
-        self._has_nothing_to_match = not records
+        run, target = self.panel.run, self._session.objects.editing.target
+        existing = None
+        if target is not None:
+            try:
+                records = tuple(target.labels.registry)
+            except TargetError as error:
+                show_warning(str(error))
+                return
+            similar = run.match_size.isChecked(), run.match_brightness.isChecked()
+            existing = ExistingObjects(target, records, *similar)
+        self._start(existing=existing)
+        self._has_nothing_to_match = existing is None or not existing.records
 
-    def _start(
-        self, shown: ShownPlane, view: Box | None = None, existing: ExistingObjects | None = None
-    ) -> None:
-        plane = self._session.embedding.plane
-        if plane is None:
+    def _start(self, view: Box | None = None, existing: ExistingObjects | None = None) -> None:
+        shown, plane = self._binding.plane.shown, self._session.embedding.plane
+        if shown is None or plane is None:
             return
         self.discard()
         self._masks_plane = shown
@@ -201,8 +185,7 @@ class AutomaticController:
 
     def _show_count(self) -> None:
         picture, generator = self._generator.picture, self._generator
-        count = 0 if picture is None else len(picture.masks)
-        covered = 0 if picture is None else picture.covered_count
+        count, covered = (0, 0) if picture is None else (len(picture.masks), picture.covered_count)
         remark = ""
         if generator.request is not None and not generator.state.is_running:
             if self.panel.settings.needs_another_run(generator.request.settings):
@@ -225,17 +208,16 @@ class AutomaticController:
         show_info(f"{count:,} objects added{more}.")
 
     def _accept(self) -> None:
-        if self._review.current is None:
-            self._step(1)
-        else:
-            self._review.accept_current()
-            self._fly()
+        self._decide(self._review.accept_current)
 
     def _reject(self) -> None:
+        self._decide(self._review.reject_current)
+
+    def _decide(self, decide: Callable[[], None]) -> None:
         if self._review.current is None:
             self._step(1)
         else:
-            self._review.reject_current()
+            decide()
             self._fly()
 
     def _step(self, step: int) -> None:

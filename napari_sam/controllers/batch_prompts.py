@@ -1,10 +1,7 @@
 """Connects the panel for batch prompts with the session, layers and files."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
 
 from napari.layers import Labels, Layer, Points, Shapes
 from napari.utils.notifications import show_info, show_warning
@@ -26,8 +23,6 @@ from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
 from napari_sam.session.session import AnnotationSession
 
-_KINDS: Final = (Points, Shapes, Labels)
-
 
 class BatchPromptsController:
     """Fulfils the requests of a `BatchPromptsPanel`."""
@@ -43,19 +38,16 @@ class BatchPromptsController:
         self._path: Path | None = None
         self._offered: list[Layer] = []
         self.panel = BatchPromptsPanel(PROMPT_SUFFIXES)
-        self.section = CollapsibleSection(
-            self.panel,
-            "Segment one object per point, shape or label of a layer, or prompt of a file",
-        )
-        self.section.set_title("Batch prompts")
-        self.panel.layer_chosen.connect(self.use_layer)
+        tooltip = "Segment one object per point, shape or label of a layer, or prompt of a file"
+        self.section = CollapsibleSection(self.panel, tooltip, "Batch prompts")
+        self.panel.combo.chosen.connect(self.use_layer)
         self.panel.file_chosen.connect(self.use_file)
         self.panel.start_requested.connect(self.start)
         self.panel.stop_requested.connect(session.batch_prompts.stop)
         self.section.toggled.connect(self._count)
         self._connections = Connections(
             (session.batch_prompts.changed, self._on_progress),
-            (session.batch_prompts.finished, self._on_finished),
+            (session.batch_prompts.finished, show_info),
         )
 
     @property
@@ -71,12 +63,12 @@ class BatchPromptsController:
 
     def offer(self, layers: Sequence[Layer]) -> None:
         """Offer the layers that can hold prompts."""
-        fitting = [layer for layer in layers if isinstance(layer, _KINDS)]
+        fitting = [layer for layer in layers if isinstance(layer, Points | Shapes | Labels)]
         if self._layer is not None and not any(layer is self._layer for layer in fitting):
             self._layer = None
             self.panel.show_source("", count=0)
         self._offered = fitting
-        self.panel.offer(fitting, self._layer)
+        self.panel.combo.set_layers(fitting, self._layer)
 
     def use_layer(self, layer: Layer | None) -> None:
         """Take the prompts from a layer of the user."""
@@ -86,7 +78,7 @@ class BatchPromptsController:
     def use_file(self, path: Path) -> None:
         """Take the prompts from a file."""
         self._layer, self._path = None, path
-        self.panel.offer(self._offered, None)
+        self.panel.combo.set_layers(self._offered, None)
         self._count()
 
     def start(self) -> None:
@@ -163,9 +155,6 @@ class BatchPromptsController:
 
     def _on_progress(self) -> None:
         self.panel.show_progress(self._session.batch_prompts.state)
-
-    def _on_finished(self, summary: str) -> None:
-        show_info(summary)
 
 
 def batch_prompts_of(

@@ -1,7 +1,5 @@
 """Connects the classes with their panel, the number keys and the objects."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -49,19 +47,13 @@ class ClassesController:
             class_command(number): partial(self.assign, number)
             for number in range(MAX_NUMBERED + 1)
         }
-        panel.choose_requested.connect(
-            lambda name: self._attempt(lambda: classes.table.choose(name))
-        )
-        panel.add_requested.connect(lambda name: self._attempt(lambda: classes.add(name)))
-        panel.rename_requested.connect(
-            lambda old, new: self._attempt(lambda: classes.rename(old, new))
-        )
-        panel.recolor_requested.connect(
-            lambda name, color: self._attempt(lambda: classes.recolor(name, color))
-        )
-        panel.remove_requested.connect(lambda name: self._attempt(lambda: classes.remove(name)))
-        panel.open_requested.connect(self._on_open)
-        panel.save_requested.connect(self._on_save)
+        panel.choose_requested.connect(partial(self._attempt, classes.table.choose))
+        panel.add_requested.connect(partial(self._attempt, classes.add))
+        panel.rename_requested.connect(partial(self._attempt, classes.rename))
+        panel.recolor_requested.connect(partial(self._attempt, classes.recolor))
+        panel.remove_requested.connect(partial(self._attempt, classes.remove))
+        panel.open_requested.connect(partial(self._attempt, self._load))
+        panel.save_requested.connect(partial(self._attempt, self._save))
         panel.coloring_requested.connect(self.set_coloring)
         self._connections = Connections(
             (classes.table.changed, self._on_classes_changed),
@@ -99,15 +91,15 @@ class ClassesController:
         self._color()
         self.panel.show_coloring(self._is_coloring)
 
-    def _on_open(self, path: Path) -> None:
-        self._attempt(lambda: self._classes.load(read_classes(path)))
+    def _load(self, path: Path) -> None:
+        self._classes.load(read_classes(path))
 
-    def _on_save(self, path: Path) -> None:
-        self._attempt(lambda: write_classes(path, self._classes.table.classes))
+    def _save(self, path: Path) -> None:
+        write_classes(path, self._classes.table.classes)
 
-    def _attempt(self, action: Callable[[], object]) -> None:
+    def _attempt(self, action: Callable[..., object], *values: object) -> None:
         try:
-            self._binding.objects.attempt(action)
+            self._binding.objects.attempt(lambda: action(*values))
         except ClassError as error:
             self._session.notifier.warn(str(error))
         self._show()  # also removes a refused change from the panel
@@ -115,9 +107,7 @@ class ClassesController:
     # What is shown -----------------------------------------------------------------------------
 
     def _follow(self, target: TargetLayer | None) -> None:
-        if self._colors is not None:
-            self._colors.close()
-            self._colors = None
+        self._uncolor()
         if self._target is not None:
             self._target.registry.changed.disconnect(self._on_records_changed)
         if self._features is not None:
@@ -130,10 +120,13 @@ class ClassesController:
             table, defer = self._classes.table, self._dispatcher.post
             self._features = FeatureWriter(target.layer, target.registry, table, defer)
 
-    def _color(self) -> None:
+    def _uncolor(self) -> None:
         if self._colors is not None:
             self._colors.close()
             self._colors = None
+
+    def _color(self) -> None:
+        self._uncolor()
         if self._is_coloring and self._target is not None:
             table, defer = self._classes.table, self._dispatcher.post
             try:
@@ -169,14 +162,11 @@ class ClassesController:
         if self._is_closed:
             return
         table = self._classes.table
-        counts = (
-            Counter(record.class_name for record in self._target.registry) if self._target else {}
-        )
+        records = () if self._target is None else self._target.registry
+        counts = Counter(record.class_name for record in records)
         names = [None, *(object_class.name for object_class in table.classes)][: MAX_NUMBERED + 1]
         binding_of = self._binding.shortcuts.binding_of
-        keys = {
-            name: key_text(binding_of(class_command(number))) for number, name in enumerate(names)
-        }
+        keys = {name: key_text(binding_of(class_command(k))) for k, name in enumerate(names)}
         self.panel.show_classes(table.classes, table.current, counts, keys)
         current = f" (new objects: {table.current})" if table.current else ""
         self.section.set_title(f"Classes: {len(table.classes) or 'none'}{current}")

@@ -1,7 +1,5 @@
 """Connects the rows about embeddings: computed ahead, stored on disk, imported from micro-sam."""
 
-from __future__ import annotations
-
 from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.embedding_store_row import EmbeddingStoreRow
@@ -31,8 +29,7 @@ class EmbeddingsController:
         self._session, self._store, self._dispatcher = session, store, dispatcher
         self.store_row = EmbeddingStoreRow(store.folder)
         self.micro_sam_row = ImportedEmbeddingsRow()
-        self._activity = Activity(widget)
-        self._activity.cancel_requested.connect(session.embedding.cancel)
+        self._activity = Activity(widget, session.embedding.cancel)
         prefetch_row.embed_all_requested.connect(binding.plane.prefetch_stack)
         prefetch_row.pause_requested.connect(session.prefetch.pause)
         prefetch_row.resume_requested.connect(session.prefetch.resume)

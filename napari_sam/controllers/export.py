@@ -1,7 +1,5 @@
 """Export the target's objects to files and import objects from files, in the background."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -31,21 +29,12 @@ class ExportController:
         self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
     ) -> None:
         self._binding, self._session = binding, session
-        self._executor = LatestWinsExecutor("napari-sam-export", dispatcher)
+        self.executor = LatestWinsExecutor("napari-sam-export", dispatcher)
         self._formats = {file_format.title: file_format for file_format in FORMATS}
         suffixes = {title: file_format.suffixes for title, file_format in self._formats.items()}
         self.row = ExportRow(suffixes, READ_SUFFIXES, self._suggested)
         self.row.export_requested.connect(self.export_to)
         self.row.import_requested.connect(self.import_from)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no file is being written or read."""
-        return self._executor.is_idle
-
-    def close(self) -> None:
-        """Stop; a file that is being written is still completed."""
-        self._executor.close()
 
     def _suggested(self) -> str:
         target = self._binding.target.layer
@@ -112,7 +101,7 @@ class ExportController:
 
     def _begin(self, work: Any, on_done: Any, failure: str) -> None:
         self.row.show_busy(True)
-        self._executor.submit(work, on_done, lambda error: self._fail(error, failure))
+        self.executor.submit(work, on_done, lambda error: self._fail(error, failure))
 
     def _fail(self, error: BaseException, failure: str) -> None:
         self.row.show_busy(False)

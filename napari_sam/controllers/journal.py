@@ -1,7 +1,5 @@
 """Keeps a journal of each target, so that a crash or a closed window loses no objects."""
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -113,10 +111,7 @@ class JournalRecorder:
             self._write(edit.target, lambda journal: journal.record(edit, direction))
 
     def _on_painted(
-        self,
-        target: TargetLayer,
-        masks: Sequence[PackedMask],
-        changes: Sequence[RecordChange],
+        self, target: TargetLayer, masks: Sequence[PackedMask], changes: Sequence[RecordChange]
     ) -> None:
         self._write(target, lambda journal: journal.record_paint(masks, changes))
 

@@ -1,7 +1,5 @@
 """Connects the model panel, the fetching of models, and the session."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +7,7 @@ from napari.utils.notifications import show_info, show_warning
 
 from napari_sam._qt.model_panel import ModelPanel
 from napari_sam.catalogue.download import remove_leftovers
-from napari_sam.catalogue.offers import list_offers
+from napari_sam.catalogue.offers import Offer, list_offers
 from napari_sam.catalogue.table import PublishedModel
 from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Dispatcher
@@ -37,7 +35,7 @@ class ModelController:
             (panel.model_requested, self._on_panel_model_requested),
             (panel.download_requested, self._on_panel_download_requested),
             (panel.file_requested, self._on_panel_file_requested),
-            (panel.list_requested, self._refresh),
+            (panel.combo.list_requested, self._refresh),
             (panel.cancel_requested, self.fetcher.cancel),
             (panel.device_requested, self._on_panel_device_requested),
             (panel.exact_requested, self._on_panel_exact_requested),
@@ -59,14 +57,12 @@ class ModelController:
 
     def _offer_file(self, path: Path) -> str:
         """List a file as the user's own, and return its name in the list."""
-        if path not in self._names_of_files():
+        if not any(offer.path == path for offer in self._own_offers()):
             self._opened.append(path)
-        return self._names_of_files()[path]
+        return next(offer.name for offer in self._own_offers() if offer.path == path)
 
-    def _names_of_files(self) -> dict[Path | None, str]:
-        return {
-            offer.path: offer.name for offer in list_offers(self._opened) if offer.model is None
-        }
+    def _own_offers(self) -> list[Offer]:
+        return [offer for offer in list_offers(self._opened) if offer.model is None]
 
     def _use(self, name: str, path: Path | None) -> None:
         self._refresh()

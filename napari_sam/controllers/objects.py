@@ -1,7 +1,5 @@
 """Connects the table of objects with the target and the view."""
 
-from __future__ import annotations
-
 from typing import cast
 
 from napari_sam._qt.collapsible import CollapsibleSection
@@ -29,9 +27,8 @@ class ObjectTableController:
         self.table = ObjectTable()
         self.files = ExportController(binding, session, dispatcher)
         self.table.layout().addWidget(self.files.row)
-        self.section = CollapsibleSection(
-            self.table, "All objects of the target: sort, filter, go to, edit"
-        )
+        tooltip = "All objects of the target: sort, filter, go to, edit"
+        self.section = CollapsibleSection(self.table, tooltip)
         self._target: TargetLayer | None = None
         self._axes = PlaneAxes()
         self._started: tuple[bool, int | None] = (False, None)
@@ -63,7 +60,7 @@ class ObjectTableController:
         """Disconnect the target and the view."""
         self._connections.close()
         self._follow(None)
-        self.files.close()
+        self.files.executor.close()
 
     # Review --------------------------------------------------------------------------------------
 
@@ -83,14 +80,11 @@ class ObjectTableController:
         Without a selected object, go to the first one.
         """
         self._expand()
-        selected, registry = (
-            self.table.selected,
-            None if self._target is None else self._target.registry,
-        )
-        if not selected or registry is None:
+        selected = self.table.selected
+        if not selected or self._target is None:
             self._go_to(self.table.neighbour(1))
             return
-        records = [registry.get(label_id) for label_id in selected]
+        records = [self._target.registry.get(label_id) for label_id in selected]
         is_new = any(record is not None and not record.reviewed for record in records)
         following = self.table.neighbour(1)  # before the table is sorted again
         self._on_change(selected, "reviewed", is_new)
@@ -105,21 +99,22 @@ class ObjectTableController:
         if label_id is not None:
             self.table.select(label_id)
         else:
-            self._session.notifier.warn(
-                f"No more objects in this direction: {self.table.progress}."
-            )
+            progress = self.table.model.progress
+            self._session.notifier.warn(f"No more objects in this direction: {progress}.")
 
     def _on_session_changed(self, state: SessionState) -> None:
         """Deselect all rows when another object is started, so that number keys apply to it."""
         reopened = self._session.objects.reopened_label_id
-        started = (not state.prompts.is_empty, reopened)
-        is_another = started != self._started
-        self._started = started
-        if is_another and not state.prompts.is_empty and self.table.selected != [reopened]:
-            self.table.clear_selection()
+        before, self._started = self._started, (not state.prompts.is_empty, reopened)
+        if (
+            self._started != before
+            and not state.prompts.is_empty
+            and self.table.selected != [reopened]
+        ):
+            self.table.view.clearSelection()
 
     def _on_shortcuts_changed(self) -> None:
-        self.table.set_keys(self._binding.shortcuts.table_bindings)
+        self.table.keys = self._binding.shortcuts.table_bindings
 
     # The target ----------------------------------------------------------------------------------
 
@@ -141,7 +136,7 @@ class ObjectTableController:
         axes = self._plane_axes()
         if axes != self._axes:
             self._axes = axes
-            self.table.set_axes(axes)
+            self.table.model.set_axes(axes)
 
     def _plane_axes(self) -> PlaneAxes:
         """Return the shown axes of the target; those of files while none are shown."""

@@ -1,7 +1,5 @@
 """Offers the unsaved objects of an image and restores them, in the background."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from napari.layers import Image
@@ -32,7 +30,7 @@ class RestoreController:
         dispatcher: Dispatcher,
     ) -> None:
         self._binding, self._session, self._recorder = binding, session, recorder
-        self._lane = LatestWinsExecutor("napari-sam-restore", dispatcher)
+        self.lane = LatestWinsExecutor("napari-sam-restore", dispatcher)
         self._journals: tuple[JournalSummary, ...] = ()
         self.row = RestoreRow()
         self.row.restore_requested.connect(self.restore)
@@ -41,15 +39,10 @@ class RestoreController:
             (binding.image_changed, self.find), (recorder.deleted, self.find)
         )
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no search and no restore is running."""
-        return self._lane.is_idle
-
     def close(self) -> None:
         """Stop; a journal that is not completely restored stays available."""
         self._connections.close()
-        self._lane.close()
+        self.lane.close()
 
     def find(self) -> None:
         """Search for journals of the current image."""
@@ -63,7 +56,7 @@ class RestoreController:
             if image is self._binding.plane.image:
                 self._offer(tuple(journals))
 
-        self._lane.submit(
+        self.lane.submit(
             lambda _: find_journals(reference, done_with=deleted),
             on_found,
             lambda error: show_warning(user_message(error, "Could not search for unsaved objects")),
@@ -82,7 +75,7 @@ class RestoreController:
     def restore(self) -> None:
         """Restore the newest journal into a new layer, and continue it."""
         image = self._binding.plane.image
-        if not self._journals or image is None or not self._lane.is_idle:
+        if not self._journals or image is None or not self.lane.is_idle:
             return
         newest, self._journals = self._journals[0], self._journals[1:]
         labels = newest.header["labels"]
@@ -100,8 +93,7 @@ class RestoreController:
 
         def on_done(result: tuple[JournalContent, Path]) -> None:
             content, path = result
-            reference = reference_of(image)
-            classes = content.classes
+            reference, classes = reference_of(image), content.classes
             journal = Journal.resume(path, content.sound_bytes, reference, target, classes)
             self._session.classes.table.ensure(classes)
             layer.name = content.labels_name or layer.name
@@ -117,7 +109,7 @@ class RestoreController:
             self._end(image)
 
         self.row.show_progress(0)
-        self._lane.submit(work, on_done, on_failed, self.row.show_progress)
+        self.lane.submit(work, on_done, on_failed, self.row.show_progress)
 
     def _end(self, image: Image) -> None:
         if image is self._binding.plane.image:

@@ -1,9 +1,7 @@
 """Saves a session to a file and opens one, in the background."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +31,6 @@ from napari_sam.session.objects.records import counted
 from napari_sam.session.session import AnnotationSession
 
 
-@dataclass(frozen=True, eq=False)
-class _Read:
-    """A session file, its image if that is open, and the path of the image otherwise."""
-
-    saved: SavedSession
-    image: Image | None
-    path: Path | None
-
-
 class SessionFileController:
     """Saves and opens the session files of a `SessionFileRow`."""
 
@@ -55,19 +44,10 @@ class SessionFileController:
     ) -> None:
         self._viewer, self._binding, self._session = viewer, binding, session
         self._recorder, self._dispatcher = recorder, dispatcher
-        self._lane = LatestWinsExecutor("napari-sam-sessions", dispatcher)
+        self.lane = LatestWinsExecutor("napari-sam-sessions", dispatcher)
         self.row = SessionFileRow(self._suggested)
         self.row.save_requested.connect(self.save)
         self.row.open_requested.connect(self.open)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no file is being written or read."""
-        return self._lane.is_idle
-
-    def close(self) -> None:
-        """Stop; a file that is being written is completed, or not written at all."""
-        self._lane.close()
 
     def _suggested(self) -> str:
         image = self._binding.plane.image
@@ -98,7 +78,7 @@ class SessionFileController:
                 self.save(path)
                 return
             self._recorder.mark_saved(target)
-            self._end()
+            self.row.show_busy(False)
             show_info(f"Saved {counted(len(records))} to {path}.")
 
         self._begin(work, on_done, "Could not save the session")
@@ -107,58 +87,56 @@ class SessionFileController:
         state, view = self._session.object_in_progress.state, self._binding.plane.view
         if state.prompts.is_empty or view is None:
             return None
-        reopened = state.reopened
-        label_id = None if reopened is None else reopened.label_id
+        label_id = None if state.reopened is None else state.reopened.label_id
         return UnfinishedObject(state, view.index, (view.row_axis, view.column_axis), label_id)
 
     # Opening -------------------------------------------------------------------------------
 
     def open(self, path: Path) -> None:
         """Restore the session of a file into a new Labels layer, in the background."""
-        self._read(path, self._open_images(), self._open_image_of)
+        self._read(path, self._viewer.layers, self._open_image_of)
 
-    def _open_images(self) -> list[Image]:
-        return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
-
-    def _read(self, path: Path, images: Sequence[Image], on_unknown: Callable[..., None]) -> None:
+    def _read(self, path: Path, layers: Sequence[Layer], on_unknown: Callable[..., None]) -> None:
         """Read a session, and search its image among layers, the current one first."""
         current = self._binding.plane.image
-        images = sorted(images, key=lambda image: image is not current)
+        images = [layer for layer in layers if isinstance(layer, Image)]
+        images.sort(key=lambda image: image is not current)
         arrays = [(image, reference_of(image), levels(image)[0]) for image in images]
 
-        def work(_: Job) -> _Read:
+        def work(_: Job) -> tuple[SavedSession, Image | None, Path | None]:
             saved = read_session(path)
             matches = (image for image, *array in arrays if _is_same(saved.info.image, *array))
             paths = (path for path in saved.image_paths if path.exists())
-            return _Read(saved, next(matches, None), next(paths, None))
+            return saved, next(matches, None), next(paths, None)
 
-        def on_done(read: _Read) -> None:
-            if read.image is None:
-                on_unknown(read)
+        def on_done(found: tuple[SavedSession, Image | None, Path | None]) -> None:
+            saved, image, path = found
+            if image is None:
+                on_unknown(saved, path)
             else:
-                self._restore(read.saved, read.image)
+                self._restore(saved, image)
 
         self._begin(work, on_done, "Could not open the session")
 
-    def _open_image_of(self, read: _Read) -> None:
-        if read.path is None:
-            self._refuse(_what_to_open(read.saved))
+    def _open_image_of(self, saved: SavedSession, path: Path | None) -> None:
+        if path is None:
+            self._refuse(_what_to_open(saved))
             return
         layers_before = list(self._viewer.layers)
         try:
-            self._viewer.open(str(read.path))
+            self._viewer.open(str(path))
         except Exception as error:  # reader plugins may raise anything
-            self._refuse(f"{_what_to_open(read.saved)} Could not open {read.path}: {error}")
+            self._refuse(f"{_what_to_open(saved)} Could not open {path}: {error}")
             return
         opened = [layer for layer in self._viewer.layers if layer not in layers_before]
 
-        def on_other_image(read: _Read) -> None:
+        def on_other_image(saved: SavedSession, path: Path | None) -> None:
             for layer in opened:
                 if layer in self._viewer.layers:
                     self._viewer.layers.remove(layer)
-            self._refuse(f"{_what_to_open(read.saved)} {read.path} now holds another image.")
+            self._refuse(f"{_what_to_open(saved)} {path} now holds another image.")
 
-        self._read(read.saved.path, _images_of(opened), on_other_image)
+        self._read(saved.path, opened, on_other_image)
 
     def _restore(self, saved: SavedSession, image: Image) -> None:
         self._binding.set_image(image)
@@ -172,7 +150,7 @@ class SessionFileController:
             self._binding.objects.attempt(lambda: self._session.classes.load(saved.info.classes))
             if saved.info.unfinished is not None and image is self._binding.plane.image:
                 self._continue(saved.info.unfinished, image)
-            self._end()
+            self.row.show_busy(False)
             loaded = counted(len(target.registry))
             show_info(f"Loaded {loaded} from {saved.path.name} into '{layer.name}'.")
 
@@ -206,7 +184,8 @@ class SessionFileController:
 
     def _begin(self, work: Callable[[Job], Any], on_done: Any, failure: str) -> None:
         def on_failed(error: BaseException) -> None:
-            self._refuse(_message(error, failure))
+            is_known = isinstance(error, SessionFileError)
+            self._refuse(str(error) if is_known else user_message(error, failure))
 
         def on_worked(result: Any) -> None:
             try:
@@ -215,22 +194,11 @@ class SessionFileController:
                 on_failed(error)
 
         self.row.show_busy(True)
-        self._lane.submit(work, on_worked, on_failed, self.row.show_progress)
-
-    def _end(self) -> None:
-        self.row.show_busy(False)
+        self.lane.submit(work, on_worked, on_failed, self.row.show_progress)
 
     def _refuse(self, message: str) -> None:
-        self._end()
+        self.row.show_busy(False)
         show_warning(message)
-
-
-def _message(error: BaseException, failure: str) -> str:
-    return str(error) if isinstance(error, SessionFileError) else user_message(error, failure)
-
-
-def _images_of(layers: Sequence[Layer]) -> list[Image]:
-    return [layer for layer in layers if isinstance(layer, Image)]
 
 
 def _is_same(expected: ImageReference, actual: ImageReference, array: Any) -> bool:

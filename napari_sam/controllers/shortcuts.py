@@ -1,15 +1,14 @@
 """Connects the list of shortcuts with the keys in force, and keeps the user's own keys."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Mapping
-from typing import Final, Protocol
+from collections.abc import Iterable
+from typing import Final
 
 from app_model.backends.qt import QKeyBindingSequence
 from app_model.types import KeyBinding
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QMenu, QShortcut, QWidget
 
+from napari_sam._qt.building import ShortcutTexts
 from napari_sam._qt.shortcuts_panel import ShortcutRow, ShortcutsPanel
 from napari_sam.layers import SHORTCUTS, LayerBinding
 from napari_sam.layers.shortcuts import MAX_NUMBERED, Shortcut, class_command, key_text
@@ -20,13 +19,6 @@ from napari_sam.storage.shortcuts import load_shortcuts, save_shortcuts
 _GROUPS: Final = list(dict.fromkeys(shortcut.group for shortcut in SHORTCUTS))
 
 
-class ShowsKeys(Protocol):
-    """A panel with keys in its texts."""
-
-    def show_keys(self, keys: Mapping[str, str]) -> None:
-        """Name these keys, by command; "" stands for no key."""
-
-
 class ShortcutsController:
     """Shows all shortcuts, changes them, and keeps them from one start to the next."""
 
@@ -35,9 +27,9 @@ class ShortcutsController:
         widget: QWidget,
         binding: LayerBinding,
         session: AnnotationSession,
-        panels: Iterable[ShowsKeys] = (),
+        texts: Iterable[ShortcutTexts],
     ) -> None:
-        self._panels = tuple(panels)
+        self._texts = tuple(texts)
         self._widget, self._binding, self._session = widget, binding, session
         self._classes = classes = session.classes.table
         self._shortcuts = binding.shortcuts
@@ -80,8 +72,8 @@ class ShortcutsController:
             )
 
     def _show(self) -> None:
-        for panel in self._panels:
-            panel.show_keys(self._shortcuts.texts)
+        for texts in self._texts:
+            texts.show(self._shortcuts.texts)
         if self.panel.isVisible():
             self.panel.show_rows(self._rows())
 
@@ -118,7 +110,7 @@ class ShortcutsController:
         try:
             self._check_menus(binding)
             self._shortcuts.set_key(command, binding)
-            self._save()
+            save_shortcuts(self._shortcuts.changed_keys)
         except ValueError as error:
             self.panel.show_note(str(error))
             return
@@ -144,9 +136,6 @@ class ShortcutsController:
     def _on_reset_requested(self) -> None:
         self._shortcuts.reset()
         try:
-            self._save()
+            save_shortcuts(self._shortcuts.changed_keys)
         except ValueError as error:
             self.panel.show_note(str(error))
-
-    def _save(self) -> None:
-        save_shortcuts(self._shortcuts.changed_keys)

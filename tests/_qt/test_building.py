@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from functools import partial
+
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_sam._qt.building import button, check_box, fill, progress_bar, row
+from napari_sam._qt.building import ShortcutTexts, button, check_box, fill, progress_bar, row
 
 
 def test_buttons_and_boxes_start_their_actions(qtbot):
@@ -30,3 +32,14 @@ def test_parts_share_the_width_or_leave_it_to_one(shown):
     assert max(widths) - min(widths) <= 1
     assert narrow.width() < 100 < wide.width()
     assert bar.width() == 600
+
+
+def test_texts_name_the_keys_that_are_in_force():
+    said, texts = {}, ShortcutTexts()
+    texts.add(partial(said.__setitem__, "button"), "Accept", "accept")
+    texts.add(partial(said.__setitem__, "tip"), "Delete these", "remove", "{} over one")
+    assert said == {"button": "Accept", "tip": "Delete these"}
+    texts.show({"accept": "J", "remove": "Shift+X"})
+    assert said == {"button": "Accept (J)", "tip": "Delete these (Shift+X over one)"}
+    texts.show({"accept": "", "remove": "X"})
+    assert said == {"button": "Accept", "tip": "Delete these (X over one)"}

@@ -12,7 +12,7 @@ def test_layers_of_any_names_and_none(qtbot, heard):
     emitted = heard(combo, "chosen")
     assert combo.layer is None
     combo.set_layers([first, second, third], second)
-    assert combo.layers == [first, second, third]
+    assert combo._layers == [None, first, second, third]
     assert combo.layer is second
     native = combo._combo.native
     texts = [native.itemText(row) for row in range(native.count())]

@@ -70,5 +70,5 @@ def test_there_are_as_many_rows_as_the_model_has_candidates(panel):
 
 
 def test_the_tooltip_names_the_key(panel):
-    panel.show_keys({"next": "J"})
+    panel.texts.show({"next": "J"})
     assert "(J shows the next mask)" in panel._rows.toolTip()

@@ -17,7 +17,7 @@ OFFERS = (
     Offer(MISSING.name, MISSING, None),
     Offer("mine.pt", None, Path("/models/mine.pt")),
 )
-REQUESTS = "model", "download", "file", "cancel", "device", "exact", "list"
+REQUESTS = "model", "download", "file", "cancel", "device", "exact"
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_device_and_precision_are_requested(panel, heard):
 
 
 def test_the_list_is_requested_when_it_opens(panel, heard):
-    requests = heard(panel, "list_requested")
+    requests = heard(panel.combo, "list_requested")
     panel.combo.showPopup()
     panel.combo.hidePopup()
     assert requests == [("list_requested",)]

@@ -15,7 +15,7 @@ def test_buttons_follow_the_state_and_ask(qtbot, heard):
     for button in (panel._accept, panel._undo, panel._redo):
         button.click()
     assert requests == [("accept_requested",), ("undo_requested",), ("redo_requested",)]
-    panel.show_keys({"accept": "J", "undo": "Ctrl+Z"})
+    panel.texts.show({"accept": "J", "undo": "Ctrl+Z"})
     assert panel._accept.text() == "Accept (J)"
     assert panel._undo.toolTip().endswith("(Ctrl+Z)")
     assert "(" not in panel._redo.toolTip()

@@ -31,27 +31,27 @@ def cells(model, column):
 
 
 def ids(table):
-    return cells(table._model, 0)
+    return cells(table.model, 0)
 
 
 def select(table, *label_ids):
-    table.clear_selection()
+    table.view.clearSelection()
     selection = table.view.selectionModel()
     flags = selection.SelectionFlag.Select | selection.SelectionFlag.Rows
     for label_id in label_ids:
-        selection.select(table._model.index(table._model.row_of(label_id), 0), flags)
+        selection.select(table.model.index(table.model.rows[label_id], 0), flags)
 
 
 def test_values_of_the_columns(table):
     assert ids(table) == [1, 2, 3]
-    assert cells(table._model, 1) == ["", "Coin", ""]
-    assert cells(table._model, 3) == [30, 20, 10]
-    assert cells(table._model, 6) == ["1", "2", "3"]
-    table.set_axes(PlaneAxes(pixel_area=0.5, unit="um"))
-    assert cells(table._model, 3) == ["15.00", "10.00", "5.00"]
-    header = table._model.headerData(3, Qt.Orientation.Horizontal, Qt.ItemDataRole.DisplayRole)
+    assert cells(table.model, 1) == ["", "Coin", ""]
+    assert cells(table.model, 3) == [30, 20, 10]
+    assert cells(table.model, 6) == ["1", "2", "3"]
+    table.model.set_axes(PlaneAxes(pixel_area=0.5, unit="um"))
+    assert cells(table.model, 3) == ["15.00", "10.00", "5.00"]
+    header = table.model.headerData(3, Qt.Orientation.Horizontal, Qt.ItemDataRole.DisplayRole)
     assert header == "area (um²)"
-    assert cells(table._model, 6) == ["", "", ""]
+    assert cells(table.model, 6) == ["", "", ""]
 
 
 def test_sorting_and_filtering_follow_changes(table):
@@ -59,11 +59,11 @@ def test_sorting_and_filtering_follow_changes(table):
     assert ids(table) == [3, 2, 1]
     table.update_records({1: record(1, 5), 2: None, 9: record(9, 7)})
     assert ids(table) == [1, 9, 3]
-    table._model.set_text("EDGE worn")
+    table.model.set_text("EDGE worn")
     assert ids(table) == [3]
     table.update_records({9: record(9, 7, note="worn at the edge"), 3: None})
     assert ids(table) == [9]
-    table._model.set_text("")
+    table.model.set_text("")
     assert ids(table) == [1, 9]
 
 
@@ -77,19 +77,18 @@ def test_the_selection_stays_with_its_objects(table):
 
 def test_buttons_act_on_the_selection(table, heard):
     requests = heard(table, *(f"{name}_requested" for name in REQUESTS))
-    buttons = table.buttons
-    assert not any(b.isEnabled() for b in (buttons._reopen, buttons._delete, buttons._merge))
+    assert not any(b.isEnabled() for b in (table._reopen, table._delete, table._merge))
     select(table, 2)
-    buttons._reopen.click()
-    buttons._merge.click()  # takes two
+    table._reopen.click()
+    table._merge.click()  # takes two
     select(table, 1, 3)
-    buttons._reopen.click()  # takes one
-    buttons._merge.click()
-    buttons._delete.click()
-    buttons._class.setEditText(" ring ")
-    buttons._on_class()
-    buttons._class.setEditText("")
-    buttons._on_class()
+    table._reopen.click()  # takes one
+    table._merge.click()
+    table._delete.click()
+    table._class.setEditText(" ring ")
+    table._on_class()
+    table._class.setEditText("")
+    table._on_class()
     assert requests == [
         ("reopen_requested", 2),
         ("merge_requested", [1, 3]),
@@ -101,7 +100,7 @@ def test_buttons_act_on_the_selection(table, heard):
 
 def test_a_change_in_a_selected_row_is_for_all_of_them(table, heard):
     requests = heard(table, "change_requested")
-    model = table._model
+    model = table.model
     select(table, 1, 3)
     edit, check = Qt.ItemDataRole.EditRole, Qt.ItemDataRole.CheckStateRole
     assert model.setData(model.index(0, 7), " look ", edit)
@@ -130,32 +129,32 @@ def test_steps_go_through_the_rows_as_they_are_shown(table, heard):
 
 def test_keys_ask_for_commands(table, heard, qtbot):
     requests = heard(table, "command_requested")
-    table.set_keys({KeyBinding.from_str("Shift+M"): "previous_object"})
+    table.keys = {KeyBinding.from_str("Shift+M"): "previous_object"}
     qtbot.keyClick(table.view, Qt.Key.Key_M)
     qtbot.keyClick(table.view, Qt.Key.Key_M, Qt.KeyboardModifier.ShiftModifier)
     assert requests == [("command_requested", "previous_object")]
-    table.show_keys({"reopen": "O", "remove": ""})
-    assert table.buttons._reopen.toolTip().endswith("(O with the cursor on it)")
-    assert "(" not in table.buttons._delete.toolTip()
+    table.texts.show({"reopen": "O", "remove": ""})
+    assert table._reopen.toolTip().endswith("(O with the cursor on it)")
+    assert "(" not in table._delete.toolTip()
 
 
 def test_progress_and_marks(table):
     table.update_records({2: record(2, 20, reviewed=True)})
-    assert table.progress == table._progress.text() == "1 of 3 reviewed"
+    assert table.model.progress == table._progress.text() == "1 of 3 reviewed"
     table.highlight(3)
     role = Qt.ItemDataRole.BackgroundRole
-    marks = [table._model.index(row, 0).data(role) is not None for row in range(3)]
+    marks = [table.model.index(row, 0).data(role) is not None for row in range(3)]
     assert marks == [False, False, True]
     table.highlight(None)
-    assert table._model.index(2, 0).data(role) is None
+    assert table.model.index(2, 0).data(role) is None
     table.highlight(99)  # has no row
 
 
 def test_classes_have_their_colours_and_what_is_typed_stays(table):
-    table.buttons._class.setEditText("ri")
+    table._class.setEditText("ri")
     table.set_classes({"Coin": "#102030", "ring": "#405060"})
-    assert table.buttons._class.currentText() == "ri"
-    assert table._model.index(1, 1).data(Qt.ItemDataRole.DecorationRole).name() == "#102030"
+    assert table._class.currentText() == "ri"
+    assert table.model.index(1, 1).data(Qt.ItemDataRole.DecorationRole).name() == "#102030"
 
 
 @pytest.mark.parametrize("gone", [(1,), (2, 3), (1, 3), (1, 2, 3)])
@@ -167,4 +166,4 @@ def test_runs_of_rows_are_removed_with_their_signals(qtbot, gone):
     model.update_records(dict.fromkeys(gone))
     assert sum(removed) == len(gone)
     assert cells(model, 0) == [label_id for label_id in (1, 2, 3) if label_id not in gone]
-    assert model.count == model.rowCount()
+    assert model.progress == f"0 of {model.rowCount()} reviewed"

@@ -66,7 +66,7 @@ def test_clear_is_there_with_prompts(panel, heard):
 
 
 def test_texts_name_the_keys(panel):
-    panel.show_keys({"hover": "H", "flip": "T", "clear": ""})
+    panel.texts.show({"hover": "H", "flip": "T", "clear": ""})
     assert panel._hover.text() == "preview under the cursor (H)"
     assert panel._background.toolTip().endswith("(T switches)")
     assert panel._clear.toolTip() == "Remove the prompts of this object"

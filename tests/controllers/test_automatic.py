@@ -74,7 +74,7 @@ def test_all_masks_are_filtered_accepted_and_undone(opened):
     np.testing.assert_array_equal(layer.data, picture.labels)
     assert {"predicted_iou", "stability_score", "box_x0", "shown_px"} <= set(layer.features)
     combo = widget.controllers.annotate.object_panel.target_combo
-    assert layer not in combo.layers
+    assert layer not in combo._layers
 
     panel.filters.sliders["pred_iou_thresh"].setValue(0.95)
     widget.wait_until_idle(TIMEOUT_S)
@@ -120,9 +120,9 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     assert count >= 3
     one, *_ = widget.session.automatic.picture.masks
     assert record.area_px / 2 <= one.area_px <= record.area_px * 2
-    assert "Click points" in widget.controllers.hint.label.text()
+    assert "Click points" in widget.controllers.annotate.hint.text()
     press_key(layer, "W")
-    assert widget.controllers.hint.label.text().startswith("Accept or reject this mask")
+    assert widget.controllers.annotate.hint.text().startswith("Accept or reject this mask")
     assert viewer.layers.selection.active is layer
     assert panel.results.review.text().startswith(f"1 of {count}")
     assert set(np.unique(layer.data)) == {0, widget.session.automatic.picture.label_ids[0]}
@@ -139,7 +139,7 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     press(widget, panel.results.restore_rejected)
     assert len(layer.features) == count - 1
     press(widget, panel.results.show_all)
-    assert "Click points" in widget.controllers.hint.label.text()
+    assert "Click points" in widget.controllers.annotate.hint.text()
     assert len(np.unique(layer.data)) > 2
     panel.run.whole.click()
     widget.close()  # in the middle of a run

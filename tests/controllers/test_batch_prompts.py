@@ -48,7 +48,7 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     assert [target.data[place] for place in CENTRES_RC] == [1, 2, 3, 4]
     assert widget.session.state.prompts.is_empty
     assert not many.panel._progress.isVisibleTo(many.panel)
-    assert target not in combo.layers
+    assert target not in combo._layers
     combo._combo.native.setCurrentText("clicks")
     registry = run(widget)
     assert target.data[126, 102] == 9

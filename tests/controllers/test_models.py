@@ -319,7 +319,7 @@ def test_a_file_of_ones_own_under_a_published_name(opened, server, published, tm
     own.write_bytes(content)
     messages = []
     widget.controllers.models.fetcher.failed.connect(messages.append)
-    panel.list_requested.emit()
+    panel.combo.list_requested.emit()
     pick(panel, "published")
     widget.wait_until_idle(TIMEOUT_S)
     assert not server.is_asked.is_set()
@@ -336,7 +336,7 @@ def test_a_file_of_ones_own_under_a_published_name(opened, server, published, tm
     assert panel.combo.offer.name == "mobile_sam"
 
     torch.save({"model_state": load_file(EMBEDDED.embedded)}, own)
-    panel.list_requested.emit()
+    panel.combo.list_requested.emit()
     pick(panel, published.file_name)
     widget.wait_until_idle(TIMEOUT_S)
     assert loaded[-1].checkpoint == own

@@ -61,9 +61,9 @@ def test_rows_are_sorted_by_value_and_filtered_by_words(opened):
     areas = cells(table, 3)
     assert areas == sorted(areas, reverse=True)
     widget.session.objects.update([2], class_name="Münze", note="oben rechts")
-    table._model.set_text("münze rechts")
+    table.model.set_text("münze rechts")
     assert cells(table, 0) == [2]
-    table._model.set_text("")
+    table.model.set_text("")
     assert len(cells(table, 0)) == 3
 
 
@@ -167,14 +167,14 @@ def test_keys_act_on_the_object_under_the_cursor(opened):
 def test_many_rows_at_once(opened):
     _, widget, table = opened
     choose(table, 0, 2)
-    table.buttons._class.setEditText("coin")
-    table.buttons._on_class()
+    table._class.setEditText("coin")
+    table._on_class()
     assert cells(table, 1) == ["coin", "", "coin"]
     choose(table, 0, 2)
-    table.buttons.merge_requested.emit()
+    table._merge.click()
     assert cells(table, 0) == [1, 2]
     choose(table, 0, 1)
-    table.buttons.remove_requested.emit()
+    table._delete.click()
     assert cells(table, 0) == []
     assert not widget.binding.target.layer.data.any()
     for _ in range(3):
@@ -198,7 +198,7 @@ def test_cells_are_edited(opened):
 def press_cell(table, row, column, modifier=Qt.KeyboardModifier.NoModifier, double=False):
     """Click on a cell with the mouse, once or twice in a row."""
     viewport = table.view.viewport()
-    place = table.view.visualRect(table._model.index(row, column)).center()
+    place = table.view.visualRect(table.model.index(row, column)).center()
     where = viewport, Qt.MouseButton.LeftButton, modifier, place
     QTest.mouseClick(*where)
     if double:
@@ -250,12 +250,12 @@ def test_a_tick_is_set_for_all_chosen_rows_which_stay_so(opened):
     choose(table, 0, 1)
     style, option = table.view.style(), QStyleOptionViewItem()
     option.initFrom(table.view)
-    option.rect = table.view.visualRect(table._model.index(0, 2))
+    option.rect = table.view.visualRect(table.model.index(0, 2))
     option.features |= QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
     box = style.subElementRect(style.SubElement.SE_ItemViewItemCheckIndicator, option, table.view)
     left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
     QTest.mouseClick(table.view.viewport(), left, none, box.center())
-    assert table.progress == "2 of 3 reviewed"
+    assert table.model.progress == "2 of 3 reviewed"
     QTest.qWait(QApplication.doubleClickInterval() + 100)
     assert table.selected == [1, 2]
 
