@@ -1,5 +1,7 @@
 """The dock widget: builds session, layer binding and controllers, and closes them."""
 
+from __future__ import annotations
+
 import importlib
 import threading
 from typing import Final

@@ -1,5 +1,7 @@
 """The embeddings on disk, and the button to clear them."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from qtpy.QtCore import Signal

@@ -1,5 +1,7 @@
 """The image to annotate, and the progress of its embedding."""
 
+from __future__ import annotations
+
 import time
 from typing import Final
 

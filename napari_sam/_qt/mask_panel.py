@@ -1,5 +1,7 @@
 """The candidates to choose from."""
 
+from __future__ import annotations
+
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal

@@ -1,5 +1,7 @@
 """The prompts: points, boxes and other shapes."""
 
+from __future__ import annotations
+
 from typing import Final
 
 from qtpy.QtCore import Signal

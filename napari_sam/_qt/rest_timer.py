@@ -1,5 +1,7 @@
 """A timer that waits until something rests."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from qtpy.QtCore import QObject, QTimer

@@ -1,5 +1,7 @@
 """Unsaved objects of an earlier session, and the buttons to restore or discard them."""
 
+from __future__ import annotations
+
 from datetime import datetime
 
 from qtpy.QtCore import Signal

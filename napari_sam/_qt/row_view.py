@@ -1,5 +1,7 @@
 """A table whose selected rows stay selected while a cell of one of them is edited."""
 
+from __future__ import annotations
+
 from typing import Final
 
 from qtpy.QtCore import QEvent, QItemSelectionModel, QModelIndex, Qt, QTimer

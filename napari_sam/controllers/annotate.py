@@ -1,5 +1,7 @@
 """Connects the panels for annotating an image with its layers and the session."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import Final
 
