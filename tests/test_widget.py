@@ -288,7 +288,7 @@ def test_the_viewer_is_left_alone(make_widget, coins):
     np.testing.assert_array_equal(other.scale, (3, 3))
 
 
-def test_prompt_layers_of_the_persons_own_are_read_and_never_changed(make_widget, coins):
+def test_prompt_layers_of_the_users_own_are_read_and_never_changed(make_widget, coins):
     mine = Points([COIN_RC], name="my clicks", scale=(1, 1))
     boxes = Shapes([[[40, 78], [40, 132], [95, 132], [95, 78]]], name="my boxes")
     _, widget = make_widget(coins, mine, boxes)
@@ -313,7 +313,7 @@ def test_prompt_layers_of_the_persons_own_are_read_and_never_changed(make_widget
     assert len(mine.data) == 2
 
 
-def test_prompts_of_the_persons_own_are_used_up_slice_by_slice(make_widget):
+def test_prompts_of_the_users_own_are_used_up_slice_by_slice(make_widget):
     stack = np.stack([data.coins()] * 3)
     box = np.array([(0, 40, 78), (0, 40, 132), (0, 95, 132), (0, 95, 78)])
     boxes = Shapes([box, np.add(box, (1, 0, 0))], name="my boxes")

@@ -106,7 +106,7 @@ class AutomaticResultsBox(QWidget):
         if covered:
             text += f", {covered:,} of them below others"
         if self._elsewhere:
-            text += f". They belong to {self._elsewhere}: go there to accept them."
+            text += f". They belong to {self._elsewhere}: go there to accept them"
         self.outcome.setText(f"{text}. {remark}" if remark else text)
         self.outcome.setVisible(count > 0 or bool(remark))
         self.restore_rejected.setText(f"Restore {rejected} rejected")

@@ -16,8 +16,6 @@ from napari_sam.session.image.tiles import Tile
 
 _TILES_PX: Final = (4096, 2048, 1024, 512, 256)
 _CUSTOM: Final = "custom settings"
-_POINTS_PER_SIDE: Final = 32
-"""Of the published grid."""
 
 
 class AutomaticRunBox(QWidget):
@@ -150,7 +148,7 @@ class AutomaticRunBox(QWidget):
         longest = max(self._shape)
         text = "The model sees the whole image at once"
         if longest > self._input_side:
-            missed_px = longest // _POINTS_PER_SIDE
+            missed_px = longest // max(1, self._settings.published.points_per_side or 0)
             text += (
                 f", reduced from {longest:,} to {self._input_side} pixels: objects smaller than "
                 f"about {missed_px} pixels may be missed. With tiles, each tile is processed as "

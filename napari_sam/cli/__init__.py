@@ -1,1 +1,1 @@
-"""The `napari-sam` command, one module a subcommand."""
+"""The `napari-sam` command, one module per subcommand."""

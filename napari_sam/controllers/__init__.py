@@ -1,1 +1,1 @@
-"""One controller a feature: connects a panel, the layers and the session."""
+"""One controller per feature: connects a panel, the layers and the session."""

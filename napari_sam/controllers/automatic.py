@@ -195,7 +195,7 @@ class AutomaticController:
             elif count == 0 and not self._review.has_decisions:
                 remark = "No mask passes: lower the thresholds."
             elif self._has_nothing_to_match:
-                remark = "Of any size and brightness, as there are no objects yet."
+                remark = "Masks of any size and brightness are shown, as there are no objects yet."
         self.panel.results.show_masks(count, covered, self._review.rejected_count, remark)
 
     def accept_all(self) -> None:

@@ -22,7 +22,7 @@ from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.session import AnnotationSession
 
-_NEW_APPEARANCE: Final = "The image looks different now"
+_NEW_APPEARANCE: Final = "The appearance of the image changed"
 
 
 class PlaneBinding:
@@ -83,7 +83,7 @@ class PlaneBinding:
         """Return the plane that is shown."""
         shown = self.shown
         if shown is None:
-            msg = "Choose the image first that the objects belong to."
+            msg = "First choose the image that the objects belong to."
             raise TargetError(msg)
         return shown
 

@@ -77,7 +77,7 @@ def test_another_image_or_look_ends_it_and_says_so(opened, monkeypatch):
     viewer.layers[0].contrast_limits = (10, 200)
     widget.wait_until_idle(TIMEOUT_S)
     ended = "embedding slices has stopped after 0 of 5."
-    assert heard == [f"The image looks different now: {ended}"]
+    assert heard == [f"The appearance of the image changed: {ended}"]
 
     row._embed_all.click()
     row._pause.click()

@@ -379,7 +379,7 @@ def test_labels_without_the_axis_of_the_channels_are_a_target(open_noting):
     assert widget.binding.target.layer is mine
 
 
-def test_points_of_the_persons_own_count_at_whichever_channel_they_lie(open_noting):
+def test_points_of_the_users_own_count_at_whichever_channel_they_lie(open_noting):
     viewer, widget, _ = open_noting(channelled())
     choose(widget, channel_axis=0, colours=(1, None, None))
     mine = viewer.add_points([(0, *COIN_RC), (2, *OTHER_COIN_RC)], name="mine")

@@ -52,9 +52,7 @@ def test_a_placed_image_gives_the_same_mask(make_widget, plain_mask, place):
     np.testing.assert_array_equal(image.scale, place.get("scale", (1, 1)))
 
 
-def test_a_layer_of_the_persons_own_with_another_scale_means_the_same_place(
-    make_widget, plain_mask
-):
+def test_a_layer_of_the_users_own_with_another_scale_means_the_same_place(make_widget, plain_mask):
     image = Image(data.coins(), name="placed", scale=(0.5, 0.25), translate=(10, 20))
     viewer, widget = make_widget(image)
     world = image.data_to_world(COIN_RC)

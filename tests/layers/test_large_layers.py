@@ -284,7 +284,7 @@ def test_a_target_of_a_hundred_gigabytes_takes_no_memory_and_is_written(make_nap
     assert layer.get_value((*position, 701, 902)) == 5
 
 
-def test_a_person_can_paint_on_a_target_that_is_not_in_memory(make_napari_viewer):
+def test_a_user_can_paint_on_a_target_that_is_not_in_memory(make_napari_viewer):
     viewer, _, plane, layer = target_of((300, 2000, 2000), make_napari_viewer)
     put(plane, slice(0, 3), slice(0, 3), np.full((3, 3), 5, np.uint16))
     plane.labels.show()
@@ -336,7 +336,7 @@ def test_what_is_written_into_a_large_target_shows(make_napari_viewer, shape):
     assert layer.thumbnail[..., :3].any()
 
 
-def test_labels_of_the_persons_own_in_zarr_are_a_target(make_widget, tmp_path):
+def test_labels_of_the_users_own_in_zarr_are_a_target(make_widget, tmp_path):
     labels = zarr.create_array(tmp_path / "labels", shape=(303, 384), chunks=(64, 64), dtype="u2")
     labels[200:210, 200:210] = 41
     layer = Labels(labels, name="mine")

@@ -109,7 +109,7 @@ def test_an_ellipse_with_scribbles_in_both_polarities(job):
     assert widget.binding.prompts.image_prompts.polarity == 1
 
 
-def test_the_persons_own_shapes_are_read_and_never_changed(make_widget):
+def test_the_users_own_shapes_are_read_and_never_changed(make_widget):
     own = Shapes(ndim=2, name="mine", scale=(2, 2), translate=(10, 20))
     own.add_ellipses(((np.array([(26, 130), (26, 180), (76, 180), (76, 130)])) - (10, 20)) / 2)
     own.add_paths((np.array([(45, 145), (50, 150), (60, 160)]) - (10, 20)) / 2)

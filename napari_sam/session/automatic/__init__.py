@@ -1,1 +1,1 @@
-"""Finding everything: the search, what it found, and what becomes of that."""
+"""Automatic masks: the run, the masks on offer, their review, and writing them."""

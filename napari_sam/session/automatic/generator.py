@@ -210,7 +210,7 @@ class AutomaticMaskGenerator:
     def _on_failed(self, error: BaseException) -> None:
         self._end()
         self._notifier.warn(
-            user_message(error, "The automatic run failed", "choose fewer points_per_batch")
+            user_message(error, "The automatic run failed", "lower points_per_batch")
         )
 
     def _end(self) -> None:

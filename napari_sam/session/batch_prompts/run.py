@@ -158,7 +158,7 @@ class BatchPrompting:
 
     def _on_failed(self, error: BaseException) -> None:
         self._show(None)
-        self._notifier.warn(user_message(error, "The batch failed"))
+        self._notifier.warn(user_message(error, "Batch prompts failed"))
 
     def _on_decoded(self, batch: _DecodedBatch) -> None:
         self._decoded = batch

@@ -122,7 +122,7 @@ def better(tile, box, is_raised=False, in_sight=None):
     )
 
 
-def test_a_click_is_decoded_on_what_the_person_sees():
+def test_a_click_is_decoded_on_what_the_user_sees():
     tile = PYRAMID.in_sight((1500, 1500, 2500, 2500))
     assert initial_tile(PYRAMID, CLICK, tile, None) == tile
 

@@ -298,7 +298,7 @@ def test_the_image_may_go_while_a_model_is_loaded(
     assert len(heard.warnings) == (0 if works else 1)
 
 
-def test_a_lighter_fallback_is_not_what_the_person_wished(
+def test_a_lighter_fallback_is_not_what_the_user_wished(
     monkeypatch, coins, small_file, remembering_predictor
 ):
     def find_runtime(choice):
