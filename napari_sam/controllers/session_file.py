@@ -89,7 +89,8 @@ class SessionFileController:
         state, view = self._session.object_in_progress.state, self._binding.plane.view
         if state.prompts.is_empty or view is None:
             return None
-        label_id = None if state.reopened is None else state.reopened.label_id
+        # A label_id of 0: begun from an object of another layer, of which the target knows nothing.
+        label_id = (state.reopened and state.reopened.label_id) or None
         return UnfinishedObject(state, view.index, (view.row_axis, view.column_axis), label_id)
 
     # Opening -------------------------------------------------------------------------------

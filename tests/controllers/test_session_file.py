@@ -241,3 +241,24 @@ def test_what_is_done_while_a_session_is_saved_is_in_the_file(make_widget, said,
     assert "meanwhile" in path.read_text()
     assert len(said) == 1
     assert widget.session.state.prompts == Prompts()
+
+
+def test_an_object_begun_from_another_labels_layer_is_restored(make_widget, said, path):
+    labels = np.zeros((303, 384), np.int32)
+    labels[33:69, 137:173] = 9
+    coins = data.coins()
+    viewer, widget = make_widget(Image(coins, name="coins"), Labels(labels, name="cellpose"))
+    accept_at(viewer, widget, PLACES[0])
+    viewer.cursor.position = (51, 155)
+    widget.binding.objects.reopen_under_cursor()
+    widget.wait_until_idle(TIMEOUT_S)
+    prompts = widget.session.state.prompts
+    assert not prompts.is_empty
+    widget.controllers.session_file.save(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    widget.close()
+    _, other = make_widget(Image(coins, name="coins"))
+    other.controllers.session_file.open(path)
+    other.wait_until_idle(TIMEOUT_S)
+    assert not any("unfinished" in message for message in said)
+    assert other.session.state.prompts == prompts
