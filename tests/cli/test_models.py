@@ -118,7 +118,7 @@ def test_doctor_names_folders_that_may_not_be_written(tmp_path, monkeypatch):
 
 
 def test_doctor_says_what_to_repair(monkeypatch):
-    monkeypatch.setattr(cli_models, "_version", lambda name: "")
+    monkeypatch.setattr(cli_models, "installed_versions", lambda *names: {})
     monkeypatch.setattr(cli_models, "old_distribution_warning", lambda: "Uninstall the old one.")
     output = _run("doctor").output
     assert "To repair: Qt is missing" in output
