@@ -18,8 +18,6 @@ of the first object after its click, the mean of that from the eleventh object o
 on, how much of what lies between "highest score" and "best of three" the preselection gains.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from dataclasses import dataclass

@@ -9,8 +9,6 @@ grow with the number of points. With a folder of golden outputs (`automatic_mask
 how many of the golden masks were found again.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import time

@@ -7,8 +7,6 @@ per box for both ways, with everything that belongs to an object (masks, scores,
 packing), their ratio, how many tiles were embedded and how long that took.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import time

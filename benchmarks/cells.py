@@ -1,7 +1,5 @@
 """Synthetic cells with their labels, for benchmarks: always the same for the same kind and seed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

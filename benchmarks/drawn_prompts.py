@@ -8,8 +8,6 @@ box of the outline alone, for the outline itself, for a click in the middle, and
 each of them is decoded as the session decodes it.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Iterator

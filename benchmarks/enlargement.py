@@ -9,8 +9,6 @@ around the object, enlarged. Prints the mean intersection over union of the mask
 predicted score, and of the best of the three.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from typing import Any

@@ -6,8 +6,6 @@ Each variant runs in a process of its own, with random weights. With the option,
 compared with transformers' SamModel of the same weights.
 """
 
-from __future__ import annotations
-
 import argparse
 import resource
 import subprocess

@@ -9,8 +9,6 @@ on a small image, the longest time for which the event loop stood still while a 
 written, and the peak of memory above the idle viewer.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import statistics

@@ -6,8 +6,6 @@ The objects are discs of some 30 pixels across in a plane of 8000 x 8000 pixels,
 the session does it, without a model; one in ten is undone and repeated.
 """
 
-from __future__ import annotations
-
 import argparse
 import tempfile
 import time

@@ -11,8 +11,6 @@ real processes, forked from this one, which has imported everything but never op
 Ends with status 1 if anything that was reported before a kill is not restored exactly.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import os

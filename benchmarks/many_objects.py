@@ -9,8 +9,6 @@ multiple of only repainting the window. What is accepted was decoded before the 
 reopening includes decoding, on a tile that is embedded.
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 import time

@@ -6,8 +6,6 @@ Needs `onnx` and `onnxruntime`. All subjects take turns within each round, so th
 the machine does falls on all of them; compare the ratios rather than the milliseconds.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile

@@ -6,8 +6,6 @@ Switches a session to and fro between the embedded model and one with random wei
 the memory of the process after each switch.
 """
 
-from __future__ import annotations
-
 import argparse
 import tempfile
 from pathlib import Path

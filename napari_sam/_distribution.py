@@ -1,7 +1,5 @@
 """The name of this distribution, and a check for the older plugin in the same folder."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from importlib import metadata
 from typing import Final

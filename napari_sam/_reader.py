@@ -1,7 +1,5 @@
 """Open files of objects as Labels layers with napari's own dialogs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Sample images for napari's File > Open Sample menu, all from scikit-image's wheel."""
 
-from __future__ import annotations
-
 from typing import Any, TypeAlias
 
 import numpy as np

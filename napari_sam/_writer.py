@@ -1,7 +1,5 @@
 """Write Labels layers in the formats that napari's own dialog offers."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Any, Final

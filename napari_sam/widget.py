@@ -1,7 +1,5 @@
 """The dock widget: builds session, layer binding and controllers, and closes them."""
 
-from __future__ import annotations
-
 import importlib
 import threading
 from typing import Final

@@ -5,8 +5,6 @@ Run by hand, once:  python scripts/embed_weights.py mobile_sam.pt
 The result depends on nothing but the checkpoint: same tensors in, same bytes out.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 from pathlib import Path

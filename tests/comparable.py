@@ -1,7 +1,5 @@
 """Records of objects in a form in which they can be compared."""
 
-from __future__ import annotations
-
 
 def comparable(record):
     """All of a record that is kept on disk: a state without logits, masks as they are packed."""

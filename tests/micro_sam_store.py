@@ -1,7 +1,5 @@
 """Stores as micro-sam writes them, with embeddings of a real image encoder."""
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

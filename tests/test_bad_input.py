@@ -1,7 +1,5 @@
 """Whatever a user opens or draws, they get a mask or one clear message, never a traceback."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from napari.layers import Image, Labels

@@ -1,7 +1,5 @@
 """While somebody clicks, nothing in the window moves or is laid out again that need not."""
 
-from __future__ import annotations
-
 from napari.layers import Image
 from qtpy.QtCore import QEvent, QObject, QPoint
 from qtpy.QtWidgets import QApplication, QPushButton

@@ -1,7 +1,5 @@
 """Nothing in the dock is cut off, and what the user expands is visible, in any window."""
 
-from __future__ import annotations
-
 import pytest
 from napari.layers import Image
 from qtpy.QtCore import QPoint, Qt

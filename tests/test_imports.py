@@ -3,8 +3,6 @@
 What may import what is in `.importlinter`, which `make lint` checks.
 """
 
-from __future__ import annotations
-
 import ast
 import subprocess
 import sys

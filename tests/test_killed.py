@@ -1,7 +1,5 @@
 """A real program with the real widget is killed while it annotates; another one restores it all."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

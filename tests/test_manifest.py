@@ -1,7 +1,5 @@
 """The plugin manifest, as npe2 and napari read it."""
 
-from __future__ import annotations
-
 from importlib import metadata
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The main job with a real mouse on a real canvas."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from napari.layers import Image

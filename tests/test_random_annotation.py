@@ -1,7 +1,5 @@
 """Random actions in a real viewer against a simple model of what must hold, whatever is done."""
 
-from __future__ import annotations
-
 import gc
 import os
 from dataclasses import dataclass, field

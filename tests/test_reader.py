@@ -1,7 +1,5 @@
 """Files of objects opened with napari's own dialog; see also test_writer.py."""
 
-from __future__ import annotations
-
 from napari_sam._reader import get_reader
 
 

@@ -1,7 +1,5 @@
 """The same click gives the same pixels in the widget, in a script and on the command line."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import imageio.v3 as imageio

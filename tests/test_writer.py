@@ -1,7 +1,5 @@
 """Labels layers to files with napari's own dialog."""
 
-from __future__ import annotations
-
 import dask.array as da
 import numpy as np
 import pandas as pd

@@ -1,7 +1,5 @@
 """The appearance of the image to the model: values, channels and a thumbnail."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Sliders that filter the automatic masks on offer."""
 
-from __future__ import annotations
-
 from math import ceil, floor, inf, log10
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """The panel for automatic masks: settings, runs, filters and results."""
 
-from __future__ import annotations
-
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 

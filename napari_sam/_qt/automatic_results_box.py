@@ -1,7 +1,5 @@
 """The automatic masks on offer: how many there are, and what to do with them."""
 
-from __future__ import annotations
-
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
 

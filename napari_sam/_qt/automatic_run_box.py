@@ -1,7 +1,5 @@
 """The controls that start a run of automatic masks, and its progress."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal

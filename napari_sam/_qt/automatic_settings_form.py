@@ -1,7 +1,5 @@
 """Every published setting of automatic mask generation under its published name."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from magicgui.widgets import create_widget

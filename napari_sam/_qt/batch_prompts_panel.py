@@ -1,7 +1,5 @@
 """The panel for batch prompts: their layer or file, and the progress."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from qtpy.QtCore import Signal

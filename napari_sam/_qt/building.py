@@ -1,7 +1,5 @@
 """Short ways to build the widgets and layouts that all panels are made of."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 

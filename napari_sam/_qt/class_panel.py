@@ -1,7 +1,5 @@
 """The classes: names, colours, number keys and numbers of objects."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final

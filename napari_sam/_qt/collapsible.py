@@ -1,7 +1,5 @@
 """Collapsible sections and labels that never need more width than they get."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from qtpy.QtCore import QPoint, Qt, QTimer

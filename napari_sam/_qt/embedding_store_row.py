@@ -1,7 +1,5 @@
 """The embeddings on disk, and the button to clear them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from qtpy.QtCore import Signal

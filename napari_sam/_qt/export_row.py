@@ -1,7 +1,5 @@
 """Buttons to export objects to a file and to import them from one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Names of files: filters and suggestions of dialogs, and names typed without a suffix."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The image to annotate, and the progress of its embedding."""
 
-from __future__ import annotations
-
 import time
 from typing import Final
 

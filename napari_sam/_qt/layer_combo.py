@@ -1,7 +1,5 @@
 """A combo box of layers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The candidates to choose from."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal

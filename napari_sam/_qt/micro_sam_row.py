@@ -1,7 +1,5 @@
 """The row that imports embeddings from micro-sam."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from qtpy.QtCore import Signal

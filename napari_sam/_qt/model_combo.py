@@ -1,7 +1,5 @@
 """A combo box of models, whose list is a table of their sizes, licences and purposes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 

@@ -1,7 +1,5 @@
 """The model that segments, its download, and the device it runs on."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final

@@ -1,7 +1,5 @@
 """The columns of the table of objects."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """The rows of the table of objects."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 

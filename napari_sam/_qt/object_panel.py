@@ -1,7 +1,5 @@
 """The target of accepted objects."""
 
-from __future__ import annotations
-
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QGroupBox
 

@@ -1,7 +1,5 @@
 """The table of objects: sorting, filtering, and changes of the selected objects."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 from app_model.backends.qt import qkeycombo2modelkey

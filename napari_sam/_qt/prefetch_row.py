@@ -1,7 +1,5 @@
 """Embedding the slices of a stack before they are shown."""
 
-from __future__ import annotations
-
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
 

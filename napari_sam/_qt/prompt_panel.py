@@ -1,7 +1,5 @@
 """The prompts: points, boxes and other shapes."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from qtpy.QtCore import Signal

@@ -1,7 +1,5 @@
 """A timer that waits until something rests."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from qtpy.QtCore import QObject, QTimer

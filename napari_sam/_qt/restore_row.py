@@ -1,7 +1,5 @@
 """Unsaved objects of an earlier session, and the buttons to restore or discard them."""
 
-from __future__ import annotations
-
 from datetime import datetime
 
 from qtpy.QtCore import Signal

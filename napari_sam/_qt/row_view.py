@@ -1,7 +1,5 @@
 """A table whose selected rows stay selected while a cell of one of them is edited."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from qtpy.QtCore import QEvent, QItemSelectionModel, QModelIndex, Qt, QTimer

@@ -1,7 +1,5 @@
 """The buttons to save a session to a file and to open one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The window with all shortcuts, in which they can be changed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final

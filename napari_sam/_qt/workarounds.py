@@ -5,8 +5,6 @@ every repaint in it, on the processor cores that the model needs. tests/test_cal
 benchmarks/live_loop.py show what they are good for.
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
 from typing import Final
 

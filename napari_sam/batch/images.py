@@ -1,7 +1,5 @@
 """Resolve files, folders and patterns to images, and name their results."""
 
-from __future__ import annotations
-
 import glob
 import os
 from collections import Counter

@@ -1,7 +1,5 @@
 """Segment the prompted objects in one plane of an image, and write them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache

@@ -1,7 +1,5 @@
 """The computer and the software that are measured."""
 
-from __future__ import annotations
-
 import platform
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Peak memory of a process that loads a model, encodes an image and decodes a click."""
 
-from __future__ import annotations
-
 import platform
 import re
 from pathlib import Path

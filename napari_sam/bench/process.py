@@ -1,7 +1,5 @@
 """Measurements that need a Python process of their own."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """All measurements of `napari-sam bench`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Time several subjects in alternation, so that other load on the machine affects all alike."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Measurements in a real window: repainting, and previews under the mouse."""
 
-from __future__ import annotations
-
 import os
 import sys
 import time

@@ -1,7 +1,5 @@
 """The timed work, the same for the model of this package and for its peers."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Download a model; the file gets its name only once its checksum has been verified."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import threading

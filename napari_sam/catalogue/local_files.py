@@ -1,7 +1,5 @@
 """Find model files on this computer: in our folder, and in those of other tools."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The table of published models; None stands for what is not published."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final

@@ -1,7 +1,5 @@
 """`napari-sam bench` measures the speed here; `napari-sam export-onnx` writes ONNX files."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

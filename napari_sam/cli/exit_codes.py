@@ -1,7 +1,5 @@
 """Exit codes of the commands, and how they end with an error."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager

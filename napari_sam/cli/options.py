@@ -1,7 +1,5 @@
 """Options that several commands have, and the examples in their help."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 

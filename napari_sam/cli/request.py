@@ -1,7 +1,5 @@
 """`napari-sam request`: answer JSON requests like a hosted SAM endpoint."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The embedding's entry in napari's activity dock."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Final
 

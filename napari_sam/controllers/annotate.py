@@ -1,7 +1,5 @@
 """Connects the panels for annotating an image with its layers and the session."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Final
 

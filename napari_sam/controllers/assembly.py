@@ -1,7 +1,5 @@
 """All controllers of one widget."""
 
-from __future__ import annotations
-
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QWidget
 

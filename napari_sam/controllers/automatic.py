@@ -1,7 +1,5 @@
 """Connects the panel for automatic masks with the session and the viewer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Connects the panel for batch prompts with the session, layers and files."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

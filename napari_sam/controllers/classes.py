@@ -1,7 +1,5 @@
 """Connects the classes with their panel, the number keys and the objects."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from functools import partial

@@ -1,7 +1,5 @@
 """Connects the rows about embeddings: computed ahead, stored on disk, imported from micro-sam."""
 
-from __future__ import annotations
-
 from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.embedding_store_row import EmbeddingStoreRow

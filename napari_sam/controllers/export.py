@@ -1,7 +1,5 @@
 """Export the target's objects to files and import objects from files, in the background."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Keeps a journal of each target, so that a crash or a closed window loses no objects."""
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections.abc import Callable, Sequence

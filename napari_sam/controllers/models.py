@@ -1,7 +1,5 @@
 """Connects the model panel, the fetching of models, and the session."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

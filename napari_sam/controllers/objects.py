@@ -1,7 +1,5 @@
 """Connects the table of objects with the target and the view."""
 
-from __future__ import annotations
-
 from typing import cast
 
 from napari_sam._qt.collapsible import CollapsibleSection

@@ -1,7 +1,5 @@
 """Offers the unsaved objects of an image and restores them, in the background."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from napari.layers import Image

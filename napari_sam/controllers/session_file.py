@@ -1,7 +1,5 @@
 """Saves a session to a file and opens one, in the background."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path

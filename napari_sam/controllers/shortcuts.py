@@ -1,7 +1,5 @@
 """Connects the list of shortcuts with the keys in force, and keeps the user's own keys."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Final
 

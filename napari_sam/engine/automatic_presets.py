@@ -4,8 +4,6 @@ Source of the last two: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv
 appendix D.2 and D.3.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Final, NamedTuple
 

@@ -1,7 +1,5 @@
 """Masks within their bounding boxes."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a prompt yields: low-resolution logits, their scores, and masks of the image's size."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -1,7 +1,5 @@
 """What the session has to know of a model before it uses one."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from enum import StrEnum

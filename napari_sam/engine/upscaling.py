@@ -6,8 +6,6 @@ per axis. A bilinear value is positive only where one of its neighbours is, so o
 surroundings of the positive logits are ever computed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple

@@ -3,8 +3,6 @@
 Source: I. E. Sutherland, G. W. Hodgman, "Reentrant polygon clipping" (CACM 17, 1974).
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

@@ -7,8 +7,6 @@ compressed as in the C code of https://github.com/cocodataset/cocoapi (``rleToSt
 count, from the fourth on its difference to the count two before, in groups of five bits.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@ The text is JSON in ASCII: ``{"label_details": {"classes": [{"name", "color_rgb"
 {label_id: {"class", "score", "reviewed", "note"}}}}``. Members without a value are left out.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from dataclasses import replace

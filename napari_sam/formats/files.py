@@ -1,7 +1,5 @@
 """Write files whole or not at all, and read them with clear errors."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -5,8 +5,6 @@ put the plane beside the coordinates, and class, name and measurements into the 
 Coordinates are (x, y) in pixels from the outer corner of the first pixel.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The image that annotations belong to: its axes, sizes and units."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Mapping

@@ -4,8 +4,6 @@ Sources of the format: ImageJ's ``RoiEncoder.java`` and ``RoiDecoder.java``, thr
 Coordinates are (x, y) in pixels from the outer corner of the first pixel.
 """
 
-from __future__ import annotations
-
 import re
 import struct
 import zipfile

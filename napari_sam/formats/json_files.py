@@ -1,7 +1,5 @@
 """JSON files of objects, whose format is recognised by their content."""
 
-from __future__ import annotations
-
 import mmap
 from collections.abc import Callable
 from pathlib import Path

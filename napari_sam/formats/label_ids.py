@@ -1,7 +1,5 @@
 """The label_ids of objects from files that another program may have changed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 

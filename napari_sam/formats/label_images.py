@@ -1,7 +1,5 @@
 """Convert objects, which may overlap, to an array with one integer per pixel, and back."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 

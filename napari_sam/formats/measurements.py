@@ -1,7 +1,5 @@
 """Measurements of objects as CSV (RFC 4180), by scikit-image's ``regionprops``."""
 
-from __future__ import annotations
-
 import warnings
 from pathlib import Path
 from typing import Any, Final

@@ -3,8 +3,6 @@
 Source of the format: numpy.lib.format. Nothing is ever pickled.
 """
 
-from __future__ import annotations
-
 import json
 import zipfile
 from dataclasses import asdict

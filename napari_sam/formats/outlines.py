@@ -5,8 +5,6 @@ ImageJ, QuPath and COCO: the pixel at row r and column c covers x from c to c + 
 r + 1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 

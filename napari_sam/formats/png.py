@@ -3,8 +3,6 @@
 ``PngImageFile`` opens them, because ``Image.open`` refuses more than 179 million pixels.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

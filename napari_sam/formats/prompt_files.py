@@ -11,8 +11,6 @@ Boxes, GeoJSON and COCO have their origin at the outer corner of the first pixel
 napari's files, have it at the centre of that pixel.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import math

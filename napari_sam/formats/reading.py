@@ -1,7 +1,5 @@
 """Read the objects of an image from a file of any format."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod

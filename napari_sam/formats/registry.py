@@ -1,7 +1,5 @@
 """The one list of formats: their names, their files, and what writes them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial

@@ -1,7 +1,5 @@
 """Semantic labels: an image whose values are classes, and a legend that names them."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Sources of the formats: the ImageJ description and OME-XML as tifffile writes th
 https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/.
 """
 
-from __future__ import annotations
-
 import re
 from contextlib import suppress
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Units: their names in the annotations, and their symbols in each program."""
 
-from __future__ import annotations
-
 from typing import Final, NamedTuple
 
 from napari_sam.formats.files import ExportError

@@ -5,8 +5,6 @@ one line per object: the number of its class, from 0, and the corners of a polyg
 as fractions of the image's width and height.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

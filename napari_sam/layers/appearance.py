@@ -1,7 +1,5 @@
 """The appearance of each image layer to the model: its values and channels."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any

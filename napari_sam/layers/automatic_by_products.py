@@ -1,7 +1,5 @@
 """Layers derived from automatic masks: ranked boxes, and edges."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """A Labels layer of automatic masks, before any of them is accepted."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Final
 

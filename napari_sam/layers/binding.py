@@ -1,7 +1,5 @@
 """Connects a viewer's layers with an annotation session, in both directions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

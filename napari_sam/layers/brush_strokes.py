@@ -1,7 +1,5 @@
 """What a brush paints in a Labels layer, and what napari's own undo there takes back."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable
 from typing import Any

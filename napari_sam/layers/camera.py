@@ -1,7 +1,5 @@
 """Which part of an image is visible, and moving the camera."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 

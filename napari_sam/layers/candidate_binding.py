@@ -1,7 +1,5 @@
 """Shows the candidates of the object in progress, and what a click under the cursor would give."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

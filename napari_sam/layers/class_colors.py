@@ -1,7 +1,5 @@
 """Colours the objects of a target layer by class."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import Any, Final

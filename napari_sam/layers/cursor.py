@@ -1,7 +1,5 @@
 """The position of the cursor on the canvas."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Which layers are prompts of the current image: ours, made on demand, or the user's own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """References by which journals and session files recognise images, and labels for them."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

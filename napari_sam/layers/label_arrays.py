@@ -1,7 +1,5 @@
 """Write into the arrays of a Labels layer while the user may paint in them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import product
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """Embeddings imported from micro-sam, for image layers."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from weakref import WeakKeyDictionary

@@ -1,7 +1,5 @@
 """Work-arounds for what napari does with layers, each with its reason and what would remove it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any

@@ -1,7 +1,5 @@
 """Accepts, reopens, removes and shows accepted objects in a viewer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

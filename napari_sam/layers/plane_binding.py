@@ -1,7 +1,5 @@
 """Follows the image that is annotated and the plane of it that a viewer shows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Final
 

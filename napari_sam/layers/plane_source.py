@@ -1,7 +1,5 @@
 """What a session gets of image layers: image planes, their keys and versions."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 

@@ -1,7 +1,5 @@
 """Keeps the prompt layers of the shown plane and the object in progress the same."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable
 from typing import Any
 

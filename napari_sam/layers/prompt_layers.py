@@ -1,7 +1,5 @@
 """napari Points and Shapes layers as the prompts of an object."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator

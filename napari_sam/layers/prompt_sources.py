@@ -1,7 +1,5 @@
 """Batch prompts from a layer of the user: one per point, shape or label."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Final
 

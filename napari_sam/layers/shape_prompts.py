@@ -1,7 +1,5 @@
 """A napari Shapes layer as prompts: boxes, outlines around the object, scribbles along it."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ napari's preferences hold keys of the viewer and of layer types: a key put there
 of the user's layers. So these are changed in a window of their own, which shows this list.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

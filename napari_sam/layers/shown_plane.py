@@ -1,7 +1,5 @@
 """Which plane of which image is shown."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

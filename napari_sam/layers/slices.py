@@ -1,7 +1,5 @@
 """The planes of an image that make up a stack."""
 
-from __future__ import annotations
-
 import itertools
 
 from napari_sam.layers.plane_view import PlaneView

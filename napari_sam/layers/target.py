@@ -1,7 +1,5 @@
 """The user's Labels layer as the target of accepted objects."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final

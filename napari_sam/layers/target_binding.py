@@ -1,7 +1,5 @@
 """The Labels layer that accepted objects go to: chosen by the user, or made when needed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from weakref import WeakKeyDictionary
 

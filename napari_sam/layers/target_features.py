@@ -4,8 +4,6 @@ napari's own save dialog writes them and the status bar shows them; a layer that
 file has them.
 """
 
-from __future__ import annotations
-
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping

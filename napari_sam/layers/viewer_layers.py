@@ -1,7 +1,5 @@
 """Add layers to a user's viewer and remove them without disturbing anything else."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, TypeVar

@@ -1,7 +1,5 @@
 """Building models from the table of variants, and loading their weights."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

@@ -1,7 +1,5 @@
 """Write any checkpoint as safetensors under the published names."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The image embeddings of SAM, on the device of their predictor."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

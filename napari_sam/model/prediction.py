@@ -1,7 +1,5 @@
 """Upscale predictions with torch, which is faster than NumPy except for small masks."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -4,8 +4,6 @@ Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), ap
 are scaled so that their longest side fits, then padded at the bottom and the right.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import numpy.typing as npt
 from PIL import Image

@@ -1,7 +1,5 @@
 """Checks of the arguments of the predictor; each message says what to do."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

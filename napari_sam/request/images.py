@@ -1,7 +1,5 @@
 """The image of a row: base64, a path, a data URL or an address."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import io

@@ -1,7 +1,5 @@
 """Parse and check the rows of a request."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Conversion between the objects of a Labels layer and the annotations of file formats."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Connections of signals to callbacks that are made and undone together."""
 
-from __future__ import annotations
-
 from typing import Any
 
 

@@ -1,7 +1,5 @@
 """The one way by which every part of a session sends messages to the user."""
 
-from __future__ import annotations
-
 from psygnal import Signal
 
 

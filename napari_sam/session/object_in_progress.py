@@ -1,7 +1,5 @@
 """The object that the user is making: its prompts, candidates, choice and acceptance."""
 
-from __future__ import annotations
-
 from psygnal import Signal
 
 from napari_sam.session.decoding.candidates import Candidates

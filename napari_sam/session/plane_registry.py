@@ -1,7 +1,5 @@
 """The planes that a session has been on, and the unfinished objects that were left there."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable
 from dataclasses import dataclass
 from itertools import count

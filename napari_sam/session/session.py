@@ -1,7 +1,5 @@
 """The annotation session: the single owner of the state between an image and its labels."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace

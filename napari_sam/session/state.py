@@ -1,7 +1,5 @@
 """The frozen snapshot that a session publishes, with everything that a view shows."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Write files so that no name ever belongs to half a file."""
 
-from __future__ import annotations
-
 import secrets
 import shutil
 import time

@@ -1,7 +1,5 @@
 """The folders of the plugin and of tools that keep models, and the variables that move them."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Final

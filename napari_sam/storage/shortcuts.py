@@ -1,7 +1,5 @@
 """The user's shortcuts, in a small JSON file: the key combination of each command."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Text for files and messages."""
 
-from __future__ import annotations
-
 from typing import Final
 
 _MINUTE_S: Final = 60

@@ -1,7 +1,5 @@
 """Panels are tested alone: settings in, signals out, without a viewer."""
 
-from __future__ import annotations
-
 import pytest
 
 

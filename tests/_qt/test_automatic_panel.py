@@ -1,7 +1,5 @@
 """The panel for automatic masks alone: settings in, signals out."""
 
-from __future__ import annotations
-
 import pytest
 
 from napari_sam._qt.automatic_panel import AutomaticPanel

@@ -1,7 +1,5 @@
 """The panel for batch prompts alone."""
 
-from __future__ import annotations
-
 from napari_sam._qt.batch_prompts_panel import BatchPromptsPanel
 from napari_sam.session.batch_prompts.run import BatchPromptsState
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from napari_sam._qt.class_panel import ClassPanel

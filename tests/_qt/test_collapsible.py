@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from qtpy.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from napari_sam._qt.collapsible import CollapsibleSection, ElidingLabel

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from pathlib import Path
 
 from napari_sam._qt.embedding_store_row import EmbeddingStoreRow

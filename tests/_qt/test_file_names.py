@@ -1,7 +1,5 @@
 """A file that is there is replaced only by whoever wants that, also if its suffix was not typed."""
 
-from __future__ import annotations
-
 import pytest
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 from napari_sam._qt.layer_combo import LayerCombo

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from napari_sam._qt.object_panel import ObjectPanel
 from napari_sam.session.state import SessionState
 

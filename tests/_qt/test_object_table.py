@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 from app_model.types import KeyBinding
 from qtpy.QtCore import Qt

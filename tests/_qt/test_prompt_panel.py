@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 from qtpy.QtWidgets import QAbstractButton, QCheckBox, QPushButton
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 from qtpy.QtCore import QObject
 
 from napari_sam._qt.rest_timer import RestTimer

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QStandardItem, QStandardItemModel

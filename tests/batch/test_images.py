@@ -1,7 +1,5 @@
 """Which images are meant, and what their results are called."""
 
-from __future__ import annotations
-
 import pytest
 
 from napari_sam.batch.images import find_images, paths_of_equal_names

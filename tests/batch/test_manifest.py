@@ -1,7 +1,5 @@
 """When the results of an image are complete, and which files are left alone."""
 
-from __future__ import annotations
-
 import json
 from contextlib import suppress
 from dataclasses import replace

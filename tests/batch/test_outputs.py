@@ -1,7 +1,5 @@
 """Which mask wins where masks overlap."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Prompts on a plane without a session: which mask is the first, and its score."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What the report says about the computer."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

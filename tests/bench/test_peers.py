@@ -1,7 +1,5 @@
 """Other software does the same work as the model of this package."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

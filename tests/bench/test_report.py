@@ -1,7 +1,5 @@
 """The report as a table and as JSON."""
 
-from __future__ import annotations
-
 import pytest
 
 from napari_sam.bench.report import Report, Row

@@ -1,7 +1,5 @@
 """The rows of the report, also where something cannot be measured."""
 
-from __future__ import annotations
-
 import pytest
 
 from napari_sam.bench import run as bench_run

@@ -1,7 +1,5 @@
 """Median times of subjects that take turns."""
 
-from __future__ import annotations
-
 import pytest
 
 from napari_sam.bench.timing import Subject, median_times

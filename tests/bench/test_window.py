@@ -1,7 +1,5 @@
 """Measurements in a real window."""
 
-from __future__ import annotations
-
 import sys
 
 import pytest

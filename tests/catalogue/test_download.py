@@ -1,7 +1,5 @@
 """Downloads from a server that misbehaves in every way that a server can."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """`napari-sam automatic`: real files and weights, runs that are stopped, and a real cluster."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

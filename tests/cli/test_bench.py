@@ -1,7 +1,5 @@
 """`napari-sam bench` and `napari-sam export-onnx`; no test depends on how long anything takes."""
 
-from __future__ import annotations
-
 import json
 import sys
 

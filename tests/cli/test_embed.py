@@ -1,7 +1,5 @@
 """`napari-sam embed`: real files, weights, processes, and a real viewer that finds its work."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

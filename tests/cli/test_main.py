@@ -1,7 +1,5 @@
 """The napari-sam command; windows are real, only napari's event loop is not entered."""
 
-from __future__ import annotations
-
 from importlib import metadata
 
 import napari

@@ -1,7 +1,5 @@
 """The commands about models, without a window."""
 
-from __future__ import annotations
-
 import json
 import os
 import warnings

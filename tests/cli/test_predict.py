@@ -1,7 +1,5 @@
 """`napari-sam predict`: real weights on an image with squares of known place."""
 
-from __future__ import annotations
-
 import json
 
 import imageio.v3 as imageio

@@ -1,7 +1,5 @@
 """`napari-sam request`: from a file or standard input to an answer, and codes to trust."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

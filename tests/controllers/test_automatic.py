@@ -1,7 +1,5 @@
 """Automatic masks from the widget, in a real viewer; with few points."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

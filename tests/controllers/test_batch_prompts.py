@@ -1,7 +1,5 @@
 """Batch prompts in a real window: from layers and from files."""
 
-from __future__ import annotations
-
 import threading
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Classes and review in a real window: panel, number keys, colours, the table's order."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from app_model.types import KeyBinding

@@ -1,7 +1,5 @@
 """Embeddings that outlive the widget."""
 
-from __future__ import annotations
-
 from napari.layers import Image
 from skimage import data
 

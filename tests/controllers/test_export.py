@@ -1,7 +1,5 @@
 """Objects of the target to files and back, in the widget and in napari's own dialogs."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The model picker in a real viewer, with real files and a server of the test's own."""
 
-from __future__ import annotations
-
 import hashlib
 import threading
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The table of objects in a real window: both ways between rows, view and labels."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

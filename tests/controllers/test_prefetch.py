@@ -1,7 +1,5 @@
 """Embedding the slices of a stack from the widget, in a real viewer."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from napari.layers import Image

@@ -1,7 +1,5 @@
 """What the panels show of the ranking, and accepting on click, in a real viewer."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from napari.layers import Image

@@ -1,7 +1,5 @@
 """Objects outlive the program: written down as they are made, offered and restored later."""
 
-from __future__ import annotations
-
 import errno
 from pathlib import Path
 

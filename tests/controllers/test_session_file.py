@@ -1,7 +1,5 @@
 """A whole session to a file, and on with it in another window, on another computer."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The list of shortcuts: complete, true to what is in force, and the place to change them."""
 
-from __future__ import annotations
-
 import json
 
 from app_model.types import KeyBinding

@@ -1,7 +1,5 @@
 """A whole session, headless, on models of other sizes than SAM's."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The widget on a model with another number of candidates than SAM."""
 
-from __future__ import annotations
-
 import numpy as np
 from napari.layers import Image
 

@@ -3,8 +3,6 @@
 Its encoder and its decoder are two objects that share nothing but arrays.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

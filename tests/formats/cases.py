@@ -1,7 +1,5 @@
 """Objects of all kinds, and when two of them are the same."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from napari_sam.formats import Annotations, ExportObject

@@ -1,7 +1,5 @@
 """Notes, reviews and classes in label images, and labels that say which class a pixel has."""
 
-from __future__ import annotations
-
 import csv
 from dataclasses import replace
 

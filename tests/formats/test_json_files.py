@@ -1,7 +1,5 @@
 """Which format a JSON file has, wherever its keys stand."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

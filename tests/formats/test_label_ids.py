@@ -1,7 +1,5 @@
 """Files of ours that somebody has changed in another program: no two objects become one."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

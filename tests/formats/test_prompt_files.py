@@ -1,7 +1,5 @@
 """Prompts from the files of detectors, annotation tools and napari itself."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """The list of formats, and reading by suffix."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

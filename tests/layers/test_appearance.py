@@ -1,7 +1,5 @@
 """The model sees what the layer or the user's choice says; channels are not sliced."""
 
-from __future__ import annotations
-
 import copy
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The choice of an image's appearance in the panel, and what the model sees then."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from napari.layers import Image

@@ -1,7 +1,5 @@
 """What napari's brush, polygon, fill and undo do is followed, at the cost of what they change."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from napari.layers import Labels

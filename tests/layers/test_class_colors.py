@@ -1,7 +1,5 @@
 """Colours by class of objects with numbers that napari's table of colours does not reach."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from importlib.util import find_spec
 

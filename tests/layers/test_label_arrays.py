@@ -1,7 +1,5 @@
 """Labels are written where they are meant to be, at every resolution, and nowhere else."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import zarr

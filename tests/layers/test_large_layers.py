@@ -1,7 +1,5 @@
 """Multiscale and lazy images in a real viewer, and targets that are too large for memory."""
 
-from __future__ import annotations
-
 import threading
 import time
 

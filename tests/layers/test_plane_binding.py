@@ -1,7 +1,5 @@
 """Which slices are embedded before they are shown."""
 
-from __future__ import annotations
-
 import numpy as np
 from napari.layers import Image
 from skimage import data

@@ -1,7 +1,5 @@
 """Which planes probably follow the one that is shown."""
 
-from __future__ import annotations
-
 import pytest
 
 from napari_sam.layers.plane_view import PlaneView

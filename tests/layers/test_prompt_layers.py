@@ -1,7 +1,5 @@
 """Shapes of every kind drawn with a real mouse, and what the layers show of them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Shapes

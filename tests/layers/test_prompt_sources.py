@@ -1,7 +1,5 @@
 """What layers and files ask for on one plane of a stack, whatever their scale and order of axes."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from napari.components import ViewerModel

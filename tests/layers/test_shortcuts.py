@@ -1,7 +1,5 @@
 """Shortcuts on SAM layers: napari's stay free, and every command in the list is there."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The request that shows a plane to a session."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from napari.components import Dims

@@ -1,7 +1,5 @@
 """Which planes are prepared, and what they are called."""
 
-from __future__ import annotations
-
 import pytest
 
 from napari_sam.layers.plane_view import PlaneView

@@ -1,7 +1,5 @@
 """Which layer accepted objects go to, as widgets, layers and views come and go."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from napari.layers import Image, Labels

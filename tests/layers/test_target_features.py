@@ -1,7 +1,5 @@
 """What is known of objects in the features of a Labels layer, beside what others keep there."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

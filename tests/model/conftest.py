@@ -1,7 +1,5 @@
 """Real weights, real images, golden outputs."""
 
-from __future__ import annotations
-
 import json
 import warnings
 from functools import cache

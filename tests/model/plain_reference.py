@@ -4,8 +4,6 @@ They share the weights of the networks under test and none of their arithmetic, 
 only agree if the short cuts are the same algebra. They are also what the benchmark exports.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn

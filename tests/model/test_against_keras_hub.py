@@ -1,7 +1,5 @@
 """The prompt encoder against keras-hub's, on PyTorch and with the same weights."""
 
-from __future__ import annotations
-
 import warnings
 from itertools import product
 

@@ -1,7 +1,5 @@
 """The whole model against transformers' SamModel with the same random weights."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """Requests in the form of hosted endpoints: what is answered, and what is refused row by row."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -4,8 +4,6 @@
 it has done and goes on until somebody kills it.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Real weights on real images; only the moment at which a job goes on is in the test's hand."""
 
-from __future__ import annotations
-
 import threading
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Objects of labels as annotations, which the file formats take."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

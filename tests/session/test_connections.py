@@ -1,7 +1,5 @@
 """Connections of signals to callbacks."""
 
-from __future__ import annotations
-
 from psygnal import Signal
 
 from napari_sam.session.connections import Connections

@@ -1,7 +1,5 @@
 """Messages of all parts of a session reach one listener."""
 
-from __future__ import annotations
-
 from napari_sam.session import AnnotationSession
 
 

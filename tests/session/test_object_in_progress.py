@@ -1,7 +1,5 @@
 """The object in progress knows the slice that it is made on."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from napari_sam.session import ArrayPlane, Prompts

@@ -1,7 +1,5 @@
 """One request shows a plane, and only what differs is done again."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

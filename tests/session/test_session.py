@@ -1,7 +1,5 @@
 """The session as a whole, on real weights and threads."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import re

@@ -1,7 +1,5 @@
 """The folders that the plugin writes to, and those of other tools."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import platformdirs

@@ -4,8 +4,6 @@ Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), ap
 "Zero-shot edge detection", and D.3, "Zero-shot object proposals".
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

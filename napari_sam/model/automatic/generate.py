@@ -4,8 +4,6 @@ Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), se
 appendix B.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -8,8 +8,6 @@ Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), ap
 "Filtering" and "Postprocessing"; run lengths as in COCO's format of annotations.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 

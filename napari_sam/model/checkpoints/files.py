@@ -1,7 +1,5 @@
 """Read the files of a checkpoint without running any code in them."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import re

@@ -3,8 +3,6 @@
 Names are mapped to names; tensors stay the same, so the two directions are exact inverses.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """The content of a checkpoint, and loading it strictly."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

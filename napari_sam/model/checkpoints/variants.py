@@ -1,7 +1,5 @@
 """The variants of SAM, and how to detect them from weights."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

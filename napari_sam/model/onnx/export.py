@@ -32,8 +32,6 @@ ambiguous one, such as a single click. Software that upscales by itself asks ONN
 other two outputs alone, with the run option ``only_execute_path_to_fetches``.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import warnings

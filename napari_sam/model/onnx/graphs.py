@@ -3,8 +3,6 @@
 The names and shapes of what goes in and out are in `napari_sam.model.onnx.export`.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """The devices and precisions that a model can run on here."""
 
-from __future__ import annotations
-
 import ctypes
 import sys
 from collections.abc import Callable

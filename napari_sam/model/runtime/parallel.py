@@ -1,7 +1,5 @@
 """Run many computations in parallel on a processor, each on one core."""
 
-from __future__ import annotations
-
 import ctypes
 import threading
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """Keep the work of one thread on a GPU from waiting for another's."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -3,8 +3,6 @@
 Takes effect on import, which must happen before any other import of torch.
 """
 
-from __future__ import annotations
-
 import ctypes
 import importlib.util
 import os

@@ -1,7 +1,5 @@
 """Small building blocks shared by the networks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from itertools import pairwise

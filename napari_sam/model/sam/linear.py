@@ -1,7 +1,5 @@
 """Matrix products by whichever of torch's libraries is fast on this processor."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from functools import cache

@@ -4,8 +4,6 @@ Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), ap
 "Lightweight mask decoder" and "Resolving ambiguity".
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

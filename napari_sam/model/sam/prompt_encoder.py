@@ -4,8 +4,6 @@ Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), ap
 encoder"; the positional encoding is that of Tancik et al., "Fourier Features" (2020).
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -3,8 +3,6 @@
 Source: A. Kirillov et al., "Segment Anything" (ICCV 2023, arXiv:2304.02643), section 3.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

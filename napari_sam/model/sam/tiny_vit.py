@@ -11,8 +11,6 @@ On a processor the blocks run over a few rows of the image at a time. Their wide
 then stay in its cache instead of going through main memory, which halves the time of the encoder.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product

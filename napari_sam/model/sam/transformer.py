@@ -19,8 +19,6 @@ are computed once per image (`ImageTokens`).
 Shapes: B prompts, T prompt tokens, L image tokens, C channels, h heads of d channels each.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -17,8 +17,6 @@ in a global block. Both are exact.
 Activations are kept channels-last, (1, H, W, C).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """Which objects were made from automatic masks, followed through all later edits."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Automatic masks in the background: the run, its masks, and those that are offered."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Automatic masks as a picture of labels, small enough to be drawn at once, and as a table."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final

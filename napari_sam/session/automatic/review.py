@@ -1,7 +1,5 @@
 """The review of automatic masks: accepted all at once, or accepted and rejected one by one."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from psygnal import Signal

@@ -1,7 +1,5 @@
 """What existing objects have in common, for finding only masks that are like them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import inf
 from typing import Final, NamedTuple

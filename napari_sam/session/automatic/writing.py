@@ -1,7 +1,5 @@
 """Accepted automatic masks, written into the target in the background."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

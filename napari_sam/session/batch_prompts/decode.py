@@ -1,7 +1,5 @@
 """One object per prompt, decoded in batches, on as few tiles as possible."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace

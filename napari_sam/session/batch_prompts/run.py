@@ -1,7 +1,5 @@
 """Batch prompts in the background, written into the target as one edit."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ Our own is JSON in UTF-8, in the order of the number keys::
      "classes": [{"name": "nucleus", "color": "#e69f00"}, {"name": "debris", "color": "#56b4e9"}]}
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any, Final

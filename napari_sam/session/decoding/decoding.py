@@ -1,7 +1,5 @@
 """Decode the object in progress on the tile that suits it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final

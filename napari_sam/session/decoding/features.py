@@ -1,7 +1,5 @@
 """Features of candidates to rank them by, measured at low resolution."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 

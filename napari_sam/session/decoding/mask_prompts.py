@@ -1,7 +1,5 @@
 """Regions and outlines as low-res logits of a tile: mask prompts, and limits of masks."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

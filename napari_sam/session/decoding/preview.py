@@ -1,7 +1,5 @@
 """Preview the masks of a click under the cursor."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from napari_sam.session.decoding.candidates import Candidates, decode

@@ -6,8 +6,6 @@ kernels around each of them (E. Parzen, "On Estimation of a Probability Density 
 benchmarks/annotator.py.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

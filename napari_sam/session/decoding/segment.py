@@ -1,7 +1,5 @@
 """One object from its prompts without a session, with the masks that the widget would show."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

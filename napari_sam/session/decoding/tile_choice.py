@@ -1,7 +1,5 @@
 """Which tile of a large image an object is decoded on."""
 
-from __future__ import annotations
-
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid

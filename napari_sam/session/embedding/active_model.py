@@ -1,7 +1,5 @@
 """The model in use: another one is checked before it is used, and the last working one kept."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Image embeddings in memory."""
 
-from __future__ import annotations
-
 import threading
 from collections import OrderedDict
 from typing import Final

@@ -1,7 +1,5 @@
 """The embedding of the image plane that is shown, made in the background."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Embed image planes, and find embeddings again by the pixels of their tiles."""
 
-from __future__ import annotations
-
 import hashlib
 import threading
 from collections.abc import Callable

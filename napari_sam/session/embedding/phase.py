@@ -1,7 +1,5 @@
 """The progress of the current image's embedding."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

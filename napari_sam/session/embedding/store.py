@@ -1,7 +1,5 @@
 """Embeddings on disk, under keys of what they were computed from."""
 
-from __future__ import annotations
-
 import json
 import logging
 import os

@@ -1,7 +1,5 @@
 """An image plane, and how its data become the (H, W, 3) uint8 pixels that the model sees."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,7 +1,5 @@
 """The values of an image that the model sees as black and white."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Tiles in a regular grid, each with a halo, as micro-sam lays them out."""
 
-from __future__ import annotations
-
 import math
 
 from napari_sam.engine.spec import ModelSpec

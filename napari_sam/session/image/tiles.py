@@ -4,8 +4,6 @@ The model sees a tile as long as its input at full resolution, and less detail o
 Tiles of one level overlap by half, so that each point lies in the middle half of a tile.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Read an image plane at full resolution, for headless work."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Final
 

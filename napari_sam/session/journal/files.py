@@ -1,7 +1,5 @@
 """The files of journals: the image and the program of each, and how long they are kept."""
 
-from __future__ import annotations
-
 import json
 import os
 import platform

@@ -36,8 +36,6 @@ once: a killed program loses nothing but the edits of the second or less in whic
 are read.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 FORMAT: Final = 1

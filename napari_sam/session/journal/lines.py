@@ -1,7 +1,5 @@
 """Lines that are appended to a file, whole or not at all."""
 
-from __future__ import annotations
-
 import os
 from collections import deque
 from pathlib import Path

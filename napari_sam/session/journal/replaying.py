@@ -1,7 +1,5 @@
 """Read a journal, and replay it into labels."""
 
-from __future__ import annotations
-
 import marshal
 import zlib
 from collections import OrderedDict

@@ -18,8 +18,6 @@ class, note, scores, whether it is reviewed, the mask as accepted), and in the e
 The pixels of the image are not in the file.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Sequence

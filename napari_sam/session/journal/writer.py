@@ -1,7 +1,5 @@
 """The lines of a journal, one for each entry."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """What micro-sam makes of an image: its signature, and the pixels that the model gets."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Callable

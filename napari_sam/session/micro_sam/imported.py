@@ -1,7 +1,5 @@
 """Image embeddings imported from micro-sam, in place of computing them."""
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass, replace
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Imported image embeddings of one plane."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Verify that image embeddings of micro-sam belong to an image and to a model."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Fetch a published model: find its file on this computer, or download it."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace

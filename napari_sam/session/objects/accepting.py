@@ -1,7 +1,5 @@
 """Accepting a candidate of the object in progress."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

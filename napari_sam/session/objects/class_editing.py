@@ -1,7 +1,5 @@
 """Edits of the classes by the user; each can be undone."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 

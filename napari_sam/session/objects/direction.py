@@ -1,7 +1,5 @@
 """Which way an entry of the journal came about."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 
 

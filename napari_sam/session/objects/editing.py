@@ -1,7 +1,5 @@
 """Edits of the target's objects and classes: they are written, journalled, undone and redone."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Undo and redo: lists of edits, each with the state of the object in progress around it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice, takewhile
 from typing import Final

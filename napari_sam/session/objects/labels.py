@@ -1,7 +1,5 @@
 """Labels of any number of dimensions, to which objects are written, and planes of them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import product
 from math import prod

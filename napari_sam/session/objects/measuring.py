@@ -1,7 +1,5 @@
 """Measure the objects in existing labels, and re-measure them after brush edits."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod

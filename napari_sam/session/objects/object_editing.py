@@ -1,7 +1,5 @@
 """Edits of accepted objects by the user, on the shown plane or elsewhere in the target."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Pixels that objects lose to others, and records that are corrected after an edit."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 

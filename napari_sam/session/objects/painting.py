@@ -1,7 +1,5 @@
 """Strokes of a brush, polygon or fill tool: their pixels, and how they change the records."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace

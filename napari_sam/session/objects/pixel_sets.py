@@ -1,7 +1,5 @@
 """Sets of pixels of some labels, which may lie far apart."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """Edits of accepted objects, planned from the pixels that the objects have."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

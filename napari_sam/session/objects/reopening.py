@@ -1,7 +1,5 @@
 """Reopen an accepted object, to re-edit it from its prompts or its pixels."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

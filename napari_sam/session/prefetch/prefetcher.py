@@ -1,7 +1,5 @@
 """Embed the tiles that the user will come to, while nothing else is to be done."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Mapping, Sequence

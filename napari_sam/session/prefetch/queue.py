@@ -1,7 +1,5 @@
 """The requested tiles, which are embedded one after another, and their progress."""
 
-from __future__ import annotations
-
 import statistics
 from collections import deque
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """Drawn prompts: outlines around an object, scribbles along it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final

@@ -1,7 +1,5 @@
 """Checkpoints in several files, as Hugging Face saves what is large."""
 
-from __future__ import annotations
-
 import json
 import pickle
 import warnings

@@ -1,7 +1,5 @@
 """Checkpoints in other people's layouts: what comes in must be what they meant."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

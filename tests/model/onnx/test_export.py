@@ -1,7 +1,5 @@
 """Exported graphs, run by ONNX Runtime, against the predictor; and every way to fail."""
 
-from __future__ import annotations
-
 import sys
 import threading
 import warnings

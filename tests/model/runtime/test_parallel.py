@@ -1,7 +1,5 @@
 """Computations side by side."""
 
-from __future__ import annotations
-
 import threading
 
 import pytest

@@ -1,7 +1,5 @@
 """Streams of a GPU; where there is none, a stand-in notes what would be asked of it."""
 
-from __future__ import annotations
-
 import threading
 from contextlib import contextmanager
 

@@ -1,7 +1,5 @@
 """Linear layers by either of torch's libraries."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812

@@ -1,7 +1,5 @@
 """The plain ViT: against stored outputs of the published model, and against transformers."""
 
-from __future__ import annotations
-
 from functools import cache
 
 import numpy as np

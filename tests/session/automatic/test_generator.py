@@ -1,7 +1,5 @@
 """Automatic masks without a window; with few points."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import skimage.data

@@ -1,7 +1,5 @@
 """The review of automatic masks, with synthetic masks: no model is needed."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Batch prompts: the same masks as one by one, in few tiles, undone in one step."""
 
-from __future__ import annotations
-
 import threading
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Classes: their table, what the user does to them, and their files."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Which candidate is preselected, and why: pure rules, then a session on real weights."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

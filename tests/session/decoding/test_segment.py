@@ -1,7 +1,5 @@
 """One object from its prompts without a session."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

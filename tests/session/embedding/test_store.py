@@ -1,7 +1,5 @@
 """Embeddings on a real disk, with real weights, real faults and real kills."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

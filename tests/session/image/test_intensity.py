@@ -1,7 +1,5 @@
 """What is black and white, of the whole image; and channels as colours."""
 
-from __future__ import annotations
-
 import re
 import threading
 

@@ -1,7 +1,5 @@
 """Images of many tiles: objects of every size come out whole, from one click."""
 
-from __future__ import annotations
-
 import threading
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Tiles that somebody else has laid out."""
 
-from __future__ import annotations
-
 from itertools import product
 
 import pytest

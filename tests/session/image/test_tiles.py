@@ -1,7 +1,5 @@
 """The geometry of the tile pyramid."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The state of an object as JSON."""
 
-from __future__ import annotations
-
 from napari_sam.session import Prompts
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.journal.entries import state_from_json, state_to_json

@@ -1,7 +1,5 @@
 """Everything done to objects is on disk as it is done, and comes back exactly."""
 
-from __future__ import annotations
-
 import json
 import os
 import random

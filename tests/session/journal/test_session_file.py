@@ -1,7 +1,5 @@
 """A session in one file: what was written comes back, and what is no whole session is refused."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """micro-sam's embeddings in real zarr stores of both versions, sound and damaged."""
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 from itertools import product

@@ -1,7 +1,5 @@
 """micro-sam's embeddings in place of our own: used when image and model fit, and not otherwise."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import skimage.data

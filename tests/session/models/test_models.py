@@ -1,7 +1,5 @@
 """Other models, devices and precisions while an object is being made."""
 
-from __future__ import annotations
-
 import threading
 import time
 import weakref

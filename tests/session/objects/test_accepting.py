@@ -1,7 +1,5 @@
 """Each click takes the preselected mask at once; one undo is back to before the click."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

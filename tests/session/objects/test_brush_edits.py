@@ -1,7 +1,5 @@
 """What a user paints on an object and erases of it stays, whatever is done afterwards."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

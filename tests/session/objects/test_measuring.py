@@ -1,7 +1,5 @@
 """Objects in existing labels are found and measured, however these are cut into parts."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

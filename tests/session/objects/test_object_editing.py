@@ -1,7 +1,5 @@
 """Accepted objects: reopened, deleted, merged, noted; and everything taken back."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

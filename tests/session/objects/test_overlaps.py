@@ -1,7 +1,5 @@
 """Records stay true when objects take pixels of others, and when a brush comes in between."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import replace
 from itertools import islice

@@ -1,7 +1,5 @@
 """Masks and labels come out of compression as they went in."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """A stroke costs what it changes, however many objects it touches, and is written down exactly."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from math import prod
 

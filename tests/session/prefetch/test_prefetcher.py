@@ -1,7 +1,5 @@
 """Embedding ahead: on real images and weights, on a thread that really runs."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import skimage.data

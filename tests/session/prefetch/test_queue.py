@@ -1,7 +1,5 @@
 """Preparing whole stacks: real images, weights, files and threads."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import skimage.data

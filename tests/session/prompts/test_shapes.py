@@ -1,7 +1,5 @@
 """Outlines and scribbles as prompts: what they mean, and that nothing of them is lost."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np
