@@ -63,11 +63,10 @@ class RunManifest:
             record = self.of(image)
             if record is not None and record["conditions"] != job.conditions:
                 difference = _difference(record["conditions"], job.conditions)
-                msg = (
+                raise RunError(
                     f"{self.folder} holds results with another {difference}: choose another "
                     "folder, or --overwrite to replace them."
                 )
-                raise RunError(msg)
 
     def complete(self, image: ImageFile, job: BatchJob, content: str) -> dict[str, Any] | None:
         """Return the record of an image that needs no more work, else None."""

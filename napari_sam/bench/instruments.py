@@ -24,8 +24,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
     deadline_s = time.perf_counter() + TIMEOUT_S
     while not condition():
         if time.perf_counter() > deadline_s:
-            msg = f"Timed out after {TIMEOUT_S} s."
-            raise TimeoutError(msg)
+            raise TimeoutError(f"Timed out after {TIMEOUT_S} s.")
         QEventLoop().processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
 
 

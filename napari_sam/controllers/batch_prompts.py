@@ -113,8 +113,7 @@ class BatchPromptsController:
         if self._layer is not None:
             return self._binding.objects.prompts_in(self._layer)
         if self._path is None:
-            msg = "Choose the layer or file with the prompts first."
-            raise TargetError(msg)
+            raise TargetError("Choose the layer or file with the prompts first.")
         shown = self._binding.plane.require()
         image, view = shown.image, shown.view
         axes = axes_in_files(view.shape_nd)

@@ -87,8 +87,7 @@ class RestoreController:
             replay(content.entries(job.report), target)
             claimed = claim(newest.path)
             if claimed is None:
-                msg = "another program has restored or discarded them meanwhile."
-                raise TargetError(msg)
+                raise TargetError("another program has restored or discarded them meanwhile.")
             return content, claimed
 
         def on_done(result: tuple[JournalContent, Path]) -> None:

@@ -53,11 +53,10 @@ class ExportObject:
         if self.label_id < 1:
             raise ExportError(f"A label_id must be 1 or more, not {self.label_id}.")
         if self.mask.ndim != 2 or self.mask.dtype != np.bool_ or not self.mask.any():
-            msg = (
+            raise ExportError(
                 f"The mask of object {self.label_id} must be a 2-D bool array with at least one "
                 f"True, not {self.mask.dtype} of shape {self.mask.shape}."
             )
-            raise ExportError(msg)
         if self.score is not None and not math.isfinite(self.score):
             msg = f"The score of object {self.label_id} is {self.score}; give a number or None."
             raise ExportError(msg)
@@ -119,11 +118,10 @@ class Annotations:
                 for first, length, size in zip(start, extent, self.image.shape, strict=True)
             )
             if not inside:
-                msg = (
+                raise ExportError(
                     f"Object {obj.label_id} at {start}, {obj.mask.shape} pixels large, is outside "
                     f"the image of shape {self.image.shape}."
                 )
-                raise ExportError(msg)
 
     def plane(self, slice_index: tuple[int, ...]) -> Annotations:
         """Return one slice of a stack as the annotations of a 2-D image.

@@ -51,15 +51,13 @@ class ObjectClass:
     def __post_init__(self) -> None:
         # The text formats keep a name on one line and do not keep the blanks around it.
         if not self.name or self.name != single_line(self.name):
-            msg = (
+            raise ClassError(
                 f"A class cannot be called {self.name!r}: use one line of valid characters, "
                 "without blanks around it."
             )
-            raise ClassError(msg)
         object.__setattr__(self, "color", self.color.lower())
         if not _COLOR.fullmatch(self.color):
-            msg = f"The colour of {self.name} must be like #e69f00, not {self.color!r}."
-            raise ClassError(msg)
+            raise ClassError(f"The colour of {self.name} must be like #e69f00, not {self.color!r}.")
 
     @classmethod
     def from_rgb(cls, name: str, color_rgb: Iterable[int]) -> ObjectClass:

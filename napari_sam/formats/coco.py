@@ -89,8 +89,7 @@ def _categories(
     ]
     if any(obj.class_name is None for source in sources for obj in source.objects):
         if _UNCLASSIFIED in ids:
-            msg = f"Give every object a class, or rename the class {_UNCLASSIFIED!r}."
-            raise ExportError(msg)
+            raise ExportError(f"Give every object a class, or rename the class {_UNCLASSIFIED!r}.")
         ids[None] = len(ids) + 1
         categories.append({"id": ids[None], "name": _UNCLASSIFIED, "supercategory": ""})
     return ids, categories
@@ -191,8 +190,7 @@ def coco_in(content: Any, name: str) -> list[Annotations]:
                 for info, part in zip(infos, contents, strict=True)
             ]
     except ExportError as error:
-        msg = f"This is not a COCO file of instances, {error}: {name}"
-        raise ExportError(msg) from error
+        raise ExportError(f"This is not a COCO file of instances, {error}: {name}") from error
 
 
 @dataclass

@@ -63,11 +63,10 @@ def mask_of_counts(
     """Return an object's mask within its box, its top and its left; None if it has no pixel."""
     lengths = np.asarray(counts, np.int64)
     if lengths.sum() != shape[0] * shape[1] or (lengths < 0).any():
-        msg = (
+        raise ExportError(
             f"A run-length encoding has {lengths.sum()} pixels, but its image has {shape[0]} x "
             f"{shape[1]}."
         )
-        raise ExportError(msg)
     bounds = np.cumsum(lengths)
     starts, stops = bounds[: lengths.size // 2 * 2 : 2], bounds[1::2]
     is_run = stops > starts

@@ -66,11 +66,10 @@ def export_file(path: str | Path) -> Iterator[Path]:
         with atomic_write(path) as partial:
             yield partial
     except OSError as error:
-        msg = (
+        raise ExportError(
             f"The file cannot be written ({reason(error)}); choose another folder or name: "
             f"{path.name}"
-        )
-        raise ExportError(msg) from error
+        ) from error
 
 
 def write_text(path: str | Path, text: str, encoding: str = "utf-8") -> None:

@@ -152,8 +152,7 @@ def geojson_in(content: Any, name: str, image: ImageInfo | None = None) -> Annot
         with naming_errors():
             return Annotations(image, with_unique_ids(objects, label_ids), tuple(classes.values()))
     except ExportError as error:
-        msg = f"This is not GeoJSON of polygons, {error}: {name}"
-        raise ExportError(msg) from error
+        raise ExportError(f"This is not GeoJSON of polygons, {error}: {name}") from error
 
 
 def _object(

@@ -52,17 +52,15 @@ class ImageInfo:
         for field, value in given.items():
             object.__setattr__(self, field, value)
         if min(self.shape, default=0) < 1 or self.axes[-2:] != "YX":
-            msg = (
+            raise ExportError(
                 f"An image needs axes that end in YX and have pixels, not {self.axes!r} of shape "
                 f"{self.shape}."
             )
-            raise ExportError(msg)
         if not count == len(set(self.axes)) == len(self.pixel_size) == len(self.units):
-            msg = (
+            raise ExportError(
                 f"The image has {count} axes; name as many in {self.axes!r}, none of them twice, "
                 f"and give as many pixel sizes, not {self.pixel_size}, and units, not {self.units}."
             )
-            raise ExportError(msg)
         if not all(math.isfinite(size) and size > 0 for size in self.pixel_size):
             raise ExportError(f"Pixel sizes must be positive, not {self.pixel_size}.")
 

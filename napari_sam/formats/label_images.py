@@ -15,11 +15,10 @@ def smallest_dtype(max_label_id: int) -> np.dtype[Any]:
     for dtype in (np.uint8, np.uint16, np.uint32):
         if max_label_id <= np.iinfo(dtype).max:
             return np.dtype(dtype)
-    msg = (
+    raise ExportError(
         f"The label_id {max_label_id} does not fit into the 32 bits of image files; renumber the "
         "objects from 1."
     )
-    raise ExportError(msg)
 
 
 def as_small_labels(labels: NDArray[Any]) -> NDArray[Any]:
@@ -140,8 +139,7 @@ def _check_free(region: NDArray[Any], obj: ExportObject) -> None:
     taken = region[obj.mask]
     taken = taken[(taken != 0) & (taken != obj.label_id)]
     if taken.size:
-        msg = (
+        raise ExportError(
             f"Object {obj.label_id} overlaps object {taken[0]}, which a label image cannot hold; "
             "export the labels as they are, or choose COCO, GeoJSON, ImageJ ROIs or NPZ."
         )
-        raise ExportError(msg)

@@ -38,11 +38,10 @@ def write_label_png(path: str | Path, labels: NDArray[Any], details: str = "") -
         raise ExportError(msg)
     labels = as_small_labels(labels)
     if labels.dtype == np.uint32:
-        msg = (
+        raise ExportError(
             f"PNG holds label_ids up to 65535, but there is object {labels.max()}; write OME-TIFF, "
             "which holds 32 bits, or renumber the objects."
         )
-        raise ExportError(msg)
     save_png(path, Image.fromarray(labels), details)
 
 
@@ -76,11 +75,10 @@ def read_label_png(path: str | Path) -> NDArray[Any]:
     with reading(path, "PNG", SyntaxError), PngImageFile(path) as image:
         pixels = np.asarray(image)
     if pixels.ndim != 2:
-        msg = (
+        raise ExportError(
             "The image has colours, but a label image has gray values, the label_ids: "
             f"{Path(path).name}"
         )
-        raise ExportError(msg)
     return as_small_labels(pixels)
 
 

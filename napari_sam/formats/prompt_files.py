@@ -77,8 +77,7 @@ class FilePrompt:
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(value) for vertex in self.vertices_xy for value in vertex):
-            msg = f"{self.vertices_xy} has a coordinate that is not a number"
-            raise ValueError(msg)
+            raise ValueError(f"{self.vertices_xy} has a coordinate that is not a number")
 
 
 def read_prompts(path: str | Path, image: ImageInfo) -> list[FilePrompt]:
@@ -115,8 +114,7 @@ def read_prompts(path: str | Path, image: ImageInfo) -> list[FilePrompt]:
     except ExportError:
         raise
     except RecursionError as error:
-        msg = f"{path} has no prompts: it is nested too deeply."
-        raise ExportError(msg) from error
+        raise ExportError(f"{path} has no prompts: it is nested too deeply.") from error
     except (
         ArithmeticError,
         AttributeError,
@@ -151,11 +149,10 @@ def _from_csv(text: str) -> Iterator[FilePrompt]:
         if not any(value.strip() for value in row.values() if isinstance(value, str)):
             continue
         if boxes is None and not set(axes) <= set(names):
-            msg = (
+            raise ExportError(
                 "The first line of the CSV file must name its columns: x0,y0,x1,y1 for boxes, x,y "
                 "for points, or those of napari's own files of points and shapes."
             )
-            raise ExportError(msg)
         try:
             class_name = class_named(row.get(class_column)) if class_column else None
             if boxes is not None:

@@ -125,20 +125,18 @@ def read_objects(path: str | Path, image: ImageInfo) -> Annotations:
     fitting = [annotations for annotations in contents if _fits(annotations.image, image)]
     if not fitting:
         shapes = ", ".join(str(annotations.image.shape) for annotations in contents)
-        msg = (
+        raise ExportError(
             f"The file is about an image of shape {shapes}, not {image.shape}; choose the image "
             f"that it belongs to: {path.name}"
         )
-        raise ExportError(msg)
     if len(fitting) > 1:
         fitting = [annotations for annotations in fitting if annotations.image.name == image.name]
     if len(fitting) != 1:
         names = ", ".join(annotations.image.name for annotations in contents[:5])
-        msg = (
+        raise ExportError(
             f"The file is about {len(contents)} images, several of them of the shape "
             f"{image.shape}; rename the layer to one of their names ({names})."
         )
-        raise ExportError(msg)
     objects = fitting[0].objects
     if fitting[0].image.shape != image.shape:
         only_index = (0,) * len(image.stack_shape)

@@ -66,11 +66,10 @@ def write_imagej_tiff(
     """
     labels = _checked(labels, image)
     if labels.dtype == np.uint32:
-        msg = (
+        raise ExportError(
             f"ImageJ's TIFF holds label_ids up to 65535, but there is object {labels.max()}; write "
             "OME-TIFF, which holds 32 bits, or renumber the objects."
         )
-        raise ExportError(msg)
     if "".join(axis for axis in _IMAGEJ_AXES if axis in image.axes) != image.axes:
         raise ExportError(f"ImageJ has the axes TZCYX in this order, not {image.axes}.")
     lengths = dict(zip(image.axes, image.shape, strict=True))
@@ -191,8 +190,7 @@ def read_label_tiff(path: str | Path) -> tuple[NDArray[Any], ImageInfo]:
         axes = all_axes
         labels = labels.reshape([lengths.get(axis, 1) for axis in axes])
     if len(axes) != labels.ndim or axes[-2:] != "YX":
-        msg = f"A label image needs axes that end in YX, not {axes}: {path.name}"
-        raise ExportError(msg)
+        raise ExportError(f"A label image needs axes that end in YX, not {axes}: {path.name}")
     steps = [details.get(axis, (1.0, "pixel")) for axis in axes]
     return labels, ImageInfo(
         labels.shape,

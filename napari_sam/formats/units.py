@@ -55,6 +55,5 @@ def unit_name(unit: str) -> str:
     unit = unit.strip()
     name = unit if unit in UNIT_SYMBOLS else _ALIASES.get(unit)
     if name is None:
-        msg = f"The unit {unit!r} is unknown; use one of {', '.join(UNIT_SYMBOLS)}."
-        raise ExportError(msg)
+        raise ExportError(f"The unit {unit!r} is unknown; use one of {', '.join(UNIT_SYMBOLS)}.")
     return name

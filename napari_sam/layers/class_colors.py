@@ -100,16 +100,14 @@ def _colormap(records: Iterable[ObjectRecord], colors: dict[str, str]) -> Any:
 def _mapping(by_label: dict[int, NDArray[Any]], without: NDArray[Any]) -> DirectLabelColormap:
     mapped = {label_id: rgba for label_id, rgba in by_label.items() if rgba is not without}
     if not any(find_spec(name) for name in _MAPPERS):
-        msg = (
+        raise ColoringError(
             f"Colouring labels above {_LARGEST:,} by class needs numba. Install numba and restart "
             "napari."
         )
-        raise ColoringError(msg)
     if len(mapped) > MOST_MAPPED:
-        msg = (
+        raise ColoringError(
             f"Cannot colour more than {MOST_MAPPED:,} objects by class if label values exceed "
             f"{_LARGEST:,}. Renumber the labels from 1, for example with "
             "skimage.segmentation.relabel_sequential."
         )
-        raise ColoringError(msg)
     return direct_colormap(mapped, without)

@@ -103,8 +103,7 @@ class ObjectsBinding:
     def _object_under_cursor(self) -> int:
         label_id = self._label_id_at(self._viewer.cursor.position)
         if label_id == 0:
-            msg = "There is no accepted object under the cursor."
-            raise TargetError(msg)
+            raise TargetError("There is no accepted object under the cursor.")
         return label_id
 
     # Positions ---------------------------------------------------------------------------------

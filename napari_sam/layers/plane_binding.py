@@ -81,8 +81,7 @@ class PlaneBinding:
         """Return the plane that is shown."""
         shown = self.shown
         if shown is None:
-            msg = "First choose the image that the objects belong to."
-            raise TargetError(msg)
+            raise TargetError("First choose the image that the objects belong to.")
         return shown
 
     @property

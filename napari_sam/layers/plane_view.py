@@ -181,30 +181,26 @@ def displayed_plane(layer: Image, dims: Dims, channel_axis: int | None = None) -
     """Return the plane of `layer` that a viewer with these `dims` shows."""
     name, shape = layer.name, tuple(int(length) for length in levels(layer)[0].shape)
     if dims.ndisplay != 2:
-        msg = "Annotation is paused in 3-D view. Switch to 2-D (Ctrl-Y) to continue."
-        raise ImageError(msg)
+        raise ImageError("Annotation is paused in 3-D view. Switch to 2-D (Ctrl-Y) to continue.")
     shape = shape[: layer.ndim]
     row_axis, column_axis = (axis - dims.ndim + layer.ndim for axis in dims.displayed)
     if min(row_axis, column_axis) < 0:
         msg = f"'{name}' lacks a displayed axis. Roll the axes (Ctrl-E) until all of it shows."
         raise ImageError(msg)
     if channel_axis in (row_axis, column_axis):
-        msg = (
+        raise ImageError(
             f"Axis {channel_axis} of '{name}' holds its channels. Roll the axes (Ctrl-E) until it "
             "has a slider, or choose another channel axis."
         )
-        raise ImageError(msg)
     _check_channels(layer, shape, row_axis, column_axis)
     position = np.round(layer.world_to_data(dims.point)).astype(int)
     index = [int(coordinate) for coordinate in position]
     index[row_axis] = index[column_axis] = 0
     lengths = zip(index, shape, strict=True)
     if not all(0 <= coordinate < max(length, 1) for coordinate, length in lengths):
-        msg = f"'{name}' does not extend to this slider position. Move the slider back."
-        raise ImageError(msg)
+        raise ImageError(f"'{name}' does not extend to this slider position. Move the slider back.")
     if 0 in shape:
-        msg = f"'{name}' is empty (shape {shape}). Choose an image with pixels."
-        raise ImageError(msg)
+        raise ImageError(f"'{name}' is empty (shape {shape}). Choose an image with pixels.")
     if channel_axis is None:
         return PlaneView(shape, row_axis, column_axis, tuple(index))
     count, index[channel_axis] = shape[channel_axis], 0
@@ -224,12 +220,11 @@ def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_
         if shape[-1] in (3, 4)
         else "If the last axis is channels, add the image with channel_axis=-1"
     )
-    msg = (
+    raise ImageError(
         f"'{layer.name}' has shape {shape}, so napari shows slices of {shape[-2]} x {shape[-1]} "
         f"pixels. {cure}, or roll the axes (Ctrl-E) until the whole image shows and choose its "
         "channels under 'Image appearance for SAM'."
     )
-    raise ImageError(msg)
 
 
 def placement(

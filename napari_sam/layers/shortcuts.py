@@ -182,15 +182,13 @@ class ShortcutMap:
         """Give a command another key, or none."""
         shortcut = _BY_COMMAND[command]
         if not shortcut.layer_types:
-            msg = f"The shortcut {key_text(shortcut.binding)} cannot be changed."
-            raise ValueError(msg)
+            raise ValueError(f"The shortcut {key_text(shortcut.binding)} cannot be changed.")
         other = None if binding is None else self.command_of(binding)
         if other not in (None, command):
-            msg = (
+            raise ValueError(
                 f"{key_text(binding)} already triggers '{_BY_COMMAND[other].help}'. Choose another "
                 "key, or change that shortcut first."
             )
-            raise ValueError(msg)
         self._bindings[command] = binding
         self._rebind()
 
@@ -245,8 +243,7 @@ def _parsed(text: str) -> KeyBinding | None:
         return None
     binding = KeyBinding.from_str(text)
     if any(part.key in (None, KeyCode.UNKNOWN) for part in binding.parts):
-        msg = f"{text} is not a key."
-        raise ValueError(msg)
+        raise ValueError(f"{text} is not a key.")
     return binding
 
 

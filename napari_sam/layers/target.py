@@ -289,21 +289,18 @@ def check_target(layer: Labels, image: Image, view: PlaneView) -> None:
     if (layer.multiscale and OWN_MARK not in layer.metadata) or not _can_be_written(
         levels(layer)[0]
     ):
-        msg = f"'{layer.name}' is read-only. Choose another target, or a new layer."
-        raise TargetError(msg)
+        raise TargetError(f"'{layer.name}' is read-only. Choose another target, or a new layer.")
     if shape != view.for_labels(layer.ndim).shape_nd:
         image_has = "the image" if view.channel_axis is None else "the image without its channels"
-        msg = (
+        raise TargetError(
             f"'{layer.name}' has shape {shape}, {image_has} {view.shape_nd}. "
             "Choose labels of the image's shape, or a new layer."
         )
-        raise TargetError(msg)
     if not lies_on(layer, image, view):
-        msg = (
+        raise TargetError(
             f"'{layer.name}' does not lie on the image (other scale or position). Choose labels "
             "with the image's scale, translate and affine, or a new layer."
         )
-        raise TargetError(msg)
 
 
 def _can_be_written(data: Any) -> bool:

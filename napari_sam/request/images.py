@@ -110,8 +110,7 @@ def _from_base64(text: str, rules: Rules) -> bytes:
 
 def _from_address(url: str, rules: Rules) -> bytes:
     if not rules.allow_urls:
-        msg = f"The image {_named(url)} is an address, which needs --allow-urls."
-        raise RequestError(msg)
+        raise RequestError(f"The image {_named(url)} is an address, which needs --allow-urls.")
     if not url.lower().startswith(("http://", "https://")):
         raise RequestError(f"The image {_named(url)} is neither an http nor an https address.")
     import requests

@@ -50,17 +50,15 @@ def rows_of(request: Any) -> Iterator[Mapping[str, Any] | RequestError]:
     rows = _member(table, "data", "input_data", list)
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown or len(set(columns)) < len(columns) or "image" not in columns:
-        msg = (
+        raise RequestError(
             f"The columns are {_short(columns)}; give 'image' and some of "
             f"{', '.join(COLUMNS[1:])}, each once."
         )
-        raise RequestError(msg)
     if not isinstance(request.get("params", {}), dict | None):
         raise RequestError("params must be an object, for example {}.")
     index = table.get("index")
     if index is not None and (not isinstance(index, list) or len(index) != len(rows)):
-        msg = f"index must be a list as long as data ({len(rows)}), or be omitted."
-        raise RequestError(msg)
+        raise RequestError(f"index must be a list as long as data ({len(rows)}), or be omitted.")
     for row in rows:
         if isinstance(row, list) and len(row) == len(columns):
             yield dict(zip(columns, row, strict=True))
@@ -88,11 +86,10 @@ def parse_row(values: Mapping[str, Any]) -> Row:
         raise RequestError("There is no prompt: give input_points or input_boxes.")
     count = len(points or boxes or [])
     if points is not None and boxes is not None and len(points) != len(boxes):
-        msg = (
+        raise RequestError(
             f"There are points for {len(points)} objects but {len(boxes)} boxes: give as many of "
             "both, or separate rows."
         )
-        raise RequestError(msg)
     absent: list[Any] = [[]] * count
     prompts = map(_prompt, points or absent, labels or absent, boxes or absent)
     return Row(image, tuple(prompts), _flag(values.get("multimask_output")))

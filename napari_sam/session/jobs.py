@@ -68,8 +68,7 @@ def run_until(
     deadline = time.monotonic() + timeout_s
     while not is_idle():
         if time.monotonic() > deadline:
-            msg = f"The {who} was still busy after {timeout_s} s."
-            raise TimeoutError(msg)
+            raise TimeoutError(f"The {who} was still busy after {timeout_s} s.")
         dispatcher.run_pending(_POLL_S)
 
 

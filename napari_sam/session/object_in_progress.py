@@ -161,8 +161,7 @@ class ObjectInProgress:
         """
         decoding = self._decoding
         if decoding.candidates is None or not 0 <= index < len(decoding.candidates):
-            msg = f"There is no candidate {index} to choose."
-            raise IndexError(msg)
+            raise IndexError(f"There is no candidate {index} to choose.")
         if index != decoding.chosen:
             before = decoding.choose(index)
             self._editing.history.update_last(before, decoding.state)

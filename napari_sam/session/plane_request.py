@@ -68,8 +68,7 @@ class PlaneRequest:
         """Raise a TargetError if the target is not of the plane's shape."""
         target, plane = self.target, self.plane
         if target is not None and plane is not None and target.shape != plane.shape:
-            msg = (
+            raise TargetError(
                 f"The target labels are {target.shape} pixels large, the image {plane.shape}:"
                 " choose labels of the image's size."
             )
-            raise TargetError(msg)

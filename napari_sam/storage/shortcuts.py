@@ -39,7 +39,6 @@ def save_shortcuts(shortcuts: Mapping[str, str]) -> None:
         with atomic_write(path) as partial:
             partial.write_text(json.dumps(dict(shortcuts), indent=1) + "\n", "utf-8")
     except OSError as error:
-        msg = (
+        raise ValueError(
             f"Could not save your shortcuts to {path} ({error}); they apply until you close napari."
-        )
-        raise ValueError(msg) from error
+        ) from error

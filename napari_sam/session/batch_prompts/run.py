@@ -93,8 +93,7 @@ class BatchPrompting:
         """
         plane = self._embedding.plane
         if self.state is not None:
-            msg = "A batch is already running: stop it first, or wait."
-            raise TargetError(msg)
+            raise TargetError("A batch is already running: stop it first, or wait.")
         if plane is None or not prompts:
             msg = "There is nothing to segment: choose an image, and prompts on this slice."
             raise TargetError(msg)

@@ -183,8 +183,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         values = np.frombuffer(memoryview(content)[first:last], _DTYPES[entry["dtype"]])
         arrays[name] = values.reshape(entry["shape"])
     if _checksum(arrays) != expected:
-        msg = "its checksum differs"
-        raise ValueError(msg)
+        raise ValueError("its checksum differs")
     return arrays
 
 

@@ -96,11 +96,10 @@ class ImagePlane:
     def __post_init__(self) -> None:
         shape, dtype = tuple(self.data.shape), np.dtype(self.data.dtype)
         if dtype.kind not in "buif":
-            msg = (
+            raise ImageError(
                 f"'{self.name}' has values of type {dtype}, which cannot be segmented: add a layer "
                 "of real numbers, for example the magnitude (numpy.abs) of complex values."
             )
-            raise ImageError(msg)
         if self.is_rgb and (len(shape) != 3 or shape[-1] not in (3, 4)):
             msg = f"'{self.name}' has shape {shape}: a colour plane is (H, W, 3) or (H, W, 4)."
             raise ImageError(msg)
@@ -108,11 +107,10 @@ class ImagePlane:
             msg = f"'{self.name}' has shape {shape}: its channels are (H, W, {len(self.channels)})."
             raise ImageError(msg)
         if not (self.is_rgb or self.channels) and len(shape) != 2:
-            msg = (
+            raise ImageError(
                 f"'{self.name}' has shape {shape}: a gray plane is (H, W). Choose one slice, or "
                 "give is_rgb=True for colours in the last axis."
             )
-            raise ImageError(msg)
         if self.embeddings is not None and self.embeddings.pyramid.shape != shape[:2]:
             raise ImageError(f"The embeddings are not of the shape of '{self.name}', {shape[:2]}.")
         if 0 in shape:

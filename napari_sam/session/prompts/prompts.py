@@ -53,11 +53,10 @@ class Prompts:
 
     def __post_init__(self) -> None:
         if len(self.points_xy) != len(self.point_labels):
-            msg = (
+            raise ValueError(
                 f"{len(self.points_xy)} points but {len(self.point_labels)} point labels: "
                 "give one label (1 foreground, 0 background) per point."
             )
-            raise ValueError(msg)
         if not set(self.point_labels) <= {FOREGROUND, BACKGROUND}:
             msg = f"Point labels must be 1 (foreground) or 0 (background), not {self.point_labels}."
             raise ValueError(msg)
@@ -71,8 +70,7 @@ class Prompts:
             coordinates += corners
             box = (min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))
         if not np.isfinite(coordinates).all():
-            msg = "Prompt coordinates must be finite numbers."
-            raise ValueError(msg)
+            raise ValueError("Prompt coordinates must be finite numbers.")
         object.__setattr__(self, "points_xy", points)
         object.__setattr__(self, "point_labels", tuple(int(label) for label in self.point_labels))
         object.__setattr__(self, "box_xyxy", box)

@@ -115,8 +115,7 @@ class Scribble:
 def _vertices(places_xy: object) -> Vertices:
     vertices = tuple((float(x), float(y)) for x, y in places_xy)  # type: ignore[attr-defined]
     if not np.isfinite(vertices).all():
-        msg = "Coordinates of a drawn line must be finite numbers."
-        raise ValueError(msg)
+        raise ValueError("Coordinates of a drawn line must be finite numbers.")
     return vertices
 
 
