@@ -16,8 +16,7 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.journal import Journal
-from napari_sam.session.objects.direction import Direction
-from napari_sam.session.objects.edits import LabelsEdit
+from napari_sam.session.objects.edits import Direction, LabelsEdit
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import RecordChange

@@ -183,9 +183,6 @@ def records_of(annotations: Annotations, shape: Sequence[int]) -> list[ObjectRec
     return [
         ObjectRecord(
             label_id,
-            (),
-            (),
-            0,
             score=next((part.score for part in slices if part.score is not None), None),
             class_name=next((part.class_name for part in slices if part.class_name), None),
             reviewed=any(part.reviewed for part in slices),

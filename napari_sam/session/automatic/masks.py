@@ -110,10 +110,6 @@ class AutomaticMask:
         """Return it as an object to be written on a plane."""
         blocks = (plane.to_nd(*block) for block in self.blocks())
         return ObjectRecord(
-            0,
-            (),
-            (),
-            0,
             score=score_of(self.record.predicted_iou),
             stability=self.record.stability_score,
             class_name=class_name,

@@ -70,9 +70,6 @@ class BatchResult:
         parts = (plane.to_nd(mask.mask, *mask.start) for mask in self.masks)
         return ObjectRecord(
             label_id,
-            (),
-            (),
-            0,
             score=score_of(self.predicted_iou),
             stability=self.stability,
             class_name=self.class_name or class_name,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
-from napari_sam.session.objects.direction import Direction
+from napari_sam.session.objects.edits import Direction
 from napari_sam.session.objects.labels import Labels, parts
 from napari_sam.session.objects.packed import FASTEST, PackedMask, Start, region_of
 from napari_sam.session.objects.records import ObjectRecord

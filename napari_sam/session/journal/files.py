@@ -16,7 +16,7 @@ import psutil
 import xxhash
 
 from napari_sam.session.journal.entries import from_line
-from napari_sam.session.objects.direction import Direction
+from napari_sam.session.objects.edits import Direction
 from napari_sam.storage.folders import journals_folder
 
 MAX_JOURNALS: Final = 100

@@ -24,8 +24,7 @@ from napari_sam.session.journal.files import (
     remove_old_journals,
 )
 from napari_sam.session.journal.writer import Entry, EntryWriter
-from napari_sam.session.objects.direction import Direction
-from napari_sam.session.objects.edits import LabelsEdit
+from napari_sam.session.objects.edits import Direction, LabelsEdit
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import RecordChange

@@ -43,7 +43,7 @@ from napari_sam.session.journal.entries import (
 )
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.replaying import JournalContent, read_lines
-from napari_sam.session.objects.direction import Direction
+from napari_sam.session.objects.edits import Direction
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import Start
 from napari_sam.session.objects.records import ObjectRecord

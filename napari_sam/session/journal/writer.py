@@ -10,7 +10,7 @@ from napari_sam.session.journal.entries import Patch, entry, to_line
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.format import FORMAT
 from napari_sam.session.journal.lines import AppendedLines
-from napari_sam.session.objects.direction import Direction
+from napari_sam.session.objects.edits import Direction
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.records import RecordChange, net_effect
 

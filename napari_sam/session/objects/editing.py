@@ -13,8 +13,7 @@ from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
 from napari_sam.session.notifier import Notifier
-from napari_sam.session.objects.direction import Direction
-from napari_sam.session.objects.edits import LabelsEdit, Overlap
+from napari_sam.session.objects.edits import Direction, LabelsEdit, Overlap
 from napari_sam.session.objects.history import Edit, History
 from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
 from napari_sam.session.objects.planning import (

@@ -25,9 +25,9 @@ class ObjectRecord:
     Parameters
     ----------
     label_id : int
-        Its integer in the labels.
+        Its integer in the labels; 0 before it is written.
     start, stop : tuple of int
-        Its bounding box in the labels, the last index exclusive.
+        Its bounding box in the labels, the last index exclusive; empty before it is written.
     area_px : int
         Number of its pixels.
     score, stability : float, optional
@@ -50,10 +50,10 @@ class ObjectRecord:
         of an object, in this program.
     """
 
-    label_id: int
-    start: Start
-    stop: Start
-    area_px: int
+    label_id: int = 0
+    start: Start = ()
+    stop: Start = ()
+    area_px: int = 0
     score: float | None = None
     stability: float | None = None
     class_name: str | None = None

@@ -54,7 +54,7 @@ def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
 
 def begin_with(region: NDArray[np.bool_], top: int, left: int) -> ObjectState:
     """Return the state in which a new object starts from given pixels."""
-    none = ObjectRecord(0, (), (), 0)  # no object has this label_id: nothing is replaced
+    none = ObjectRecord()  # no object has this label_id: nothing is replaced
     reopened = ReopenedObject(0, none.uid, None, region, top, left, from_region=True)
     height, width = region.shape
     box = left - 0.5, top - 0.5, left + width - 0.5, top + height - 0.5
