@@ -1,5 +1,7 @@
 """The object that the user is making: its prompts, candidates, choice and acceptance."""
 
+from dataclasses import replace
+
 from psygnal import Signal
 
 from napari_sam.session.decoding.candidates import Candidates
@@ -9,11 +11,13 @@ from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.jobs import user_message
 from napari_sam.session.notifier import Notifier
-from napari_sam.session.objects.accepting import accept_candidate, warnings_of_remains
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.records import ObjectRecord, score_of
+from napari_sam.session.objects.reopening import current_record
+from napari_sam.session.objects.writing import NewObject, warnings_of_remains
 from napari_sam.session.plane_registry import PlaneRegistry
 from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.prompts.prompts import Prompts
@@ -204,14 +208,22 @@ class ObjectInProgress:
             if state.prompts.has_foreground and self._embedding.embedded is None:
                 msg = "There is no mask to accept yet: it comes when the image is embedded."
             raise TargetError(msg)
-        edit, is_unchanged = accept_candidate(
-            editing, state, shown, with_click=self._is_click_accepted
-        )
-        if is_unchanged:
+        replaced = current_record(state, editing.require_target().labels.registry)
+        if state.is_as_accepted and replaced is not None:
             self.clear()
-        elif edit is not None:
-            for message in warnings_of_remains(edit):
-                self._notifier.warn(message)
+            return None
+        (candidates, chosen), ranking = shown, shown[0].ranking
+        record = replace(
+            replaced or ObjectRecord(class_name=editing.classes.current),
+            score=score_of(candidates.iou_predictions[chosen]),
+            stability=None if ranking is None else float(ranking.features.stability_score[chosen]),
+            reviewed=False,
+            state=replace(state.with_choice(chosen), reopened=None),
+        )
+        new = NewObject(candidates.blocks(chosen), record, replaced)
+        edit = editing.accept(new, shown, with_click=self._is_click_accepted)
+        for message in () if edit is None else warnings_of_remains(edit):
+            self._notifier.warn(message)
         return edit
 
     def _on_edited(self, edit: Edit) -> None:

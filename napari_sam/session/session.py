@@ -94,14 +94,14 @@ class AnnotationSession:
         )
         self.embedding = embedding = CurrentEmbedding(active_model, self._dispatcher, notifier)
         """The embedding of the current image plane, and the model in use."""
-        self._editing = editing = Editing(self._dispatcher, notifier)
-        editing.changed.connect(self._publish)  # before the parts that write what waits
         self._decoding = decoding = Decoding(
-            self.embedding, self._dispatcher, lambda: editing.history.accepted_examples
+            self.embedding, self._dispatcher, lambda: self._editing.history.accepted_examples
         )
+        self._editing = editing = Editing(decoding, self._dispatcher, notifier)
+        editing.changed.connect(self._publish)  # before the parts that write what waits
         self.object_in_progress = ObjectInProgress(embedding, decoding, editing, notifier)
         """The object that the user is making: its prompts, candidates, choice and acceptance."""
-        self.classes = ClassEditing(editing, decoding, notifier)
+        self.classes = ClassEditing(editing, notifier)
         """The classes of objects: adds, renames, chooses."""
         self.objects = ObjectEditing(editing, decoding, self.object_in_progress.continue_with)
         """The accepted objects: removes, merges, notes, adds, reopens."""
@@ -111,9 +111,7 @@ class AnnotationSession:
             self.embedding, decoding, self._dispatcher, notifier
         )
         """Generates automatic masks, and offers them."""
-        self.automatic_review = AutomaticReview(
-            self.automatic, decoding, editing, self._dispatcher, notifier
-        )
+        self.automatic_review = AutomaticReview(self.automatic, editing, self._dispatcher, notifier)
         """Accepts and rejects automatic masks."""
         self.batch_prompts = BatchPrompting(
             self.embedding, decoding, editing, self._dispatcher, notifier
@@ -146,7 +144,7 @@ class AnnotationSession:
     @property
     def is_idle(self) -> bool:
         """Whether no job is pending."""
-        jobs = self.embedding, self._decoding, self._editing
+        jobs = self.embedding, self._decoding, self._editing.executor
         automatic = self.automatic, self.automatic_review
         parts = self.prefetch, *automatic, self.batch_prompts, self.micro_sam
         return all(part.is_idle for part in (*jobs, *parts))
@@ -164,7 +162,13 @@ class AnnotationSession:
     def close(self) -> None:
         """Stop all work; the session is of no use afterwards."""
         parts = self.prefetch, self.automatic_review, self.automatic, self.batch_prompts
-        for part in (self.embedding, *parts, self._decoding, self._editing, self.micro_sam):
+        for part in (
+            self.embedding,
+            *parts,
+            self._decoding,
+            self._editing.executor,
+            self.micro_sam,
+        ):
             part.close()
         self._dispatcher.close()
 

@@ -132,7 +132,7 @@ def snapshot_of(
         reopened_choice=decoding.state.reopened_choice,
         preview=decoding.preview.shown,
         is_decoding=decoding.is_pending,
-        is_writing=not editing.is_idle,
+        is_writing=not editing.executor.is_idle,
         can_undo=editing.history.last is not None,
         can_redo=editing.history.redoable is not None,
         hint=embedding.note

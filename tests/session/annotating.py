@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -45,7 +46,8 @@ class Annotator:
         self.random = np.random.default_rng(seed)
         self.plane = ArrayPlane(np.zeros(SHAPE, np.uint16))
         self.labels = self.plane.labels
-        self.editing = Editing(CallbackQueue(), Notifier())
+        self.in_progress = SimpleNamespace(state=ObjectState())
+        self.editing = Editing(self.in_progress, CallbackQueue(), Notifier())
         self.editing.target = self.plane
         self.n_entries = 0
         self.journal = Journal(REFERENCE, self.labels) if journal else None
@@ -83,10 +85,13 @@ class Annotator:
         prompts = Prompts(((left + width / 2, top + height / 3),), (1,))
         state = ObjectState(prompts, choice=1, tile=Tile(0, 0, 0, *SHAPE), is_raised=True)
         score = float(self.random.random())
-        record = ObjectRecord(0, (), (), 0, score, score / 3, note="größer", state=state)
+        record = ObjectRecord(score=score, stability=score / 3, note="größer", state=state)
         new = NewObject([(y * y + x * x <= 1, top, left)], record)
         self.editing.overlap = Overlap.REPLACE
-        return self.do(self.editing.accept, new, state, (Shown(), 0))
+        self.in_progress.state = state
+        self.do(self.editing.accept, new, (Shown(), 0))
+        self.in_progress.state = ObjectState()
+        return self.n_entries
 
     def change(self, kind: float) -> int:
         known = list(self.labels.registry)
@@ -101,7 +106,7 @@ class Annotator:
         return self.edit(plan_records, [RecordChange(chosen[0], noted)])
 
     def edit(self, plan, what) -> int:
-        return self.do(self.editing.edit, lambda labels: plan(labels, what), (), ObjectState())
+        return self.do(self.editing.edit, lambda labels: plan(labels, what))
 
     def paint(self) -> int:
         registry = self.labels.registry

@@ -9,7 +9,6 @@ from napari_sam.session.automatic.masks import AutomaticMask, MaskKey
 from napari_sam.session.automatic.picture import AutomaticPicture
 from napari_sam.session.automatic.writing import MaskWriter
 from napari_sam.session.connections import Connections
-from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.editing import Editing
@@ -31,7 +30,6 @@ class AutomaticReview:
     def __init__(
         self,
         generator: AutomaticMaskGenerator,
-        decoding: Decoding,
         editing: Editing,
         dispatcher: Dispatcher,
         notifier: Notifier,
@@ -42,7 +40,7 @@ class AutomaticReview:
         self._current_key: MaskKey | None = None
         self._registry: ObjectRegistry | None = None
         self._is_here = False
-        self.writer = MaskWriter(decoding, editing, dispatcher, notifier, lambda: self._is_here)
+        self.writer = MaskWriter(editing, dispatcher, notifier, lambda: self._is_here)
         """Writes accepted masks into the target."""
         self._connections = Connections(
             (generator.picture_changed, self._on_picture_changed),

@@ -11,7 +11,6 @@ from psygnal import Signal
 from napari_sam.session.automatic.accepted import AcceptedMasks
 from napari_sam.session.automatic.masks import AutomaticMask, MaskKey, in_overlap_order
 from napari_sam.session.automatic.settings import OverlapOrder
-from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
 from napari_sam.session.notifier import Notifier
@@ -43,13 +42,12 @@ class MaskWriter:
 
     def __init__(
         self,
-        decoding: Decoding,
         editing: Editing,
         dispatcher: Dispatcher,
         notifier: Notifier,
         is_here: Callable[[], bool],
     ) -> None:
-        self._decoding, self._editing, self._notifier = decoding, editing, notifier
+        self._editing, self._notifier = editing, notifier
         self._is_here = is_here
         self._queue = LatestWinsExecutor("napari-sam-automatic-accept", dispatcher)
         self._waiting: deque[_Batch] = deque()
@@ -85,7 +83,7 @@ class MaskWriter:
 
     def _prepare_next(self) -> None:
         """Prepare the next batch, unless something else is being written."""
-        if self._writing is not None or not self._editing.is_idle or not self._waiting:
+        if self._writing is not None or not self._editing.executor.is_idle or not self._waiting:
             return
         target = self._editing.target
         if target is None or not self._is_here():
@@ -106,7 +104,7 @@ class MaskWriter:
                 count = edit.n_made
                 self.added.emit(count, len(batch.masks) - count)
 
-        if not self._editing.is_idle:  # another edit began while the records were made
+        if not self._editing.executor.is_idle:  # another edit began while the records were made
             self._waiting.appendleft(batch)
             self._writing = None
             return
@@ -118,7 +116,7 @@ class MaskWriter:
             if not records:
                 raise TargetError("No masks were accepted: they lie on other objects.")
             self.accepted.add(batch.states, target.labels.registry)
-            self._editing.add(records, self._decoding.state, on_added, target)
+            self._editing.add(records, on_added, target)
         except TargetError as error:
             self._on_failed(error)
 
@@ -133,7 +131,7 @@ class MaskWriter:
         self._prepare_next()
 
     def _on_editing_changed(self) -> None:
-        if not self._editing.is_idle:
+        if not self._editing.executor.is_idle:
             return
         if self._writing is not None and self._queue.is_idle:
             self._writing = None

@@ -163,7 +163,7 @@ class BatchPrompting:
 
     def _write_decoded(self) -> None:
         """Write the results as soon as nothing else is being written."""
-        if self._decoded is None or not self._editing.is_idle:
+        if self._decoded is None or not self._editing.executor.is_idle:
             return
         batch, self._decoded = self._decoded, None
         self._show(None)
@@ -197,7 +197,7 @@ class BatchPrompting:
         def on_added(edit: LabelsEdit) -> None:
             self.finished.emit(_summary(batch, edit.n_made, is_elsewhere))
 
-        self._editing.add(records, self._decoding.state, on_added, into=target)
+        self._editing.add(records, on_added, into=target)
 
     def _existing_class(self, name: str | None) -> str | None:
         """Return the class that was current at the start, or the current one if it is gone."""

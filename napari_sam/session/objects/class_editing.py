@@ -10,7 +10,6 @@ from napari_sam.session.classes.classes import (
     renamed,
     with_classes,
 )
-from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.records import ObjectRecord, RecordChange, counted
@@ -19,8 +18,8 @@ from napari_sam.session.objects.records import ObjectRecord, RecordChange, count
 class ClassEditing:
     """Adds, renames, recolours and removes classes, and updates the objects of the target."""
 
-    def __init__(self, editing: Editing, decoding: Decoding, notifier: Notifier) -> None:
-        self._editing, self._decoding, self._notifier = editing, decoding, notifier
+    def __init__(self, editing: Editing, notifier: Notifier) -> None:
+        self._editing, self._notifier = editing, notifier
         self.table = editing.classes
         """The classes and the current one; neither a choice nor what objects bring is undone."""
 
@@ -66,7 +65,7 @@ class ClassEditing:
         ]
         if changes or classes != self.table.classes:
             step = ClassStep(self.table.classes, classes, (old, new) if old and new else None)
-            self._editing.change_classes(step, changes, self._decoding.state)
+            self._editing.change_classes(step, changes)
             self._warn_of_other_targets(old)
 
     def _warn_of_other_targets(self, name: str | None) -> None:

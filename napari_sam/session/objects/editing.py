@@ -10,6 +10,7 @@ from psygnal import Signal
 
 from napari_sam.session.classes.classes import ClassStep, ClassTable
 from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
 from napari_sam.session.notifier import Notifier
@@ -23,9 +24,6 @@ from napari_sam.session.objects.planning import (
 )
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
 from napari_sam.session.objects.writing import NewObject, add_objects, plan_object
-
-RecordEdit = Callable[[LabelsEdit, Direction], None]
-"""Writes an edit to the journal, on the thread that makes the edit."""
 
 MAX_AREA_AT_ONCE_PX: Final = 2**23
 """Edits of more pixels are written in the background."""
@@ -45,9 +43,10 @@ class Editing:
     target_needed = Signal()
     """Sent when an object has no target: a listener may set one."""
 
-    def __init__(self, dispatcher: Dispatcher, notifier: Notifier) -> None:
-        self._notifier = notifier
-        self._lane = LatestWinsExecutor("napari-sam-write", dispatcher)
+    def __init__(self, decoding: Decoding, dispatcher: Dispatcher, notifier: Notifier) -> None:
+        self._decoding, self._notifier = decoding, notifier
+        self.executor = LatestWinsExecutor("napari-sam-write", dispatcher)
+        """Writes what takes seconds; closed, it still completes what it is writing."""
         self.history = History()
         self.classes = ClassTable()
         """The classes; that of every object is among them."""
@@ -57,8 +56,8 @@ class Editing:
         """The image plane that is annotated."""
         self.overlap = Overlap.KEEP
         """What happens where a new object overlaps existing ones."""
-        self.record: RecordEdit | None = None
-        """Writes every edit to a journal as it is made, so that a crash loses none."""
+        self.record: Callable[[LabelsEdit, Direction], None] | None = None
+        """Journals every edit, on the thread that makes it, so that a crash loses none."""
 
     @property
     def target(self) -> LabelsPlane | None:
@@ -84,19 +83,6 @@ class Editing:
             ]
         return []
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing is being written."""
-        return self._lane.is_idle
-
-    def settle(self, timeout_s: float) -> None:
-        """Wait for objects that are being written, and apply what is finished by then."""
-        self._lane.settle(timeout_s)
-
-    def close(self) -> None:
-        """Stop for good; objects that are being written are written completely."""
-        self._lane.close()
-
     def go_to_plane(self, plane_id: int, target: LabelsPlane | None) -> None:
         """Go to another image plane and its target."""
         self.history.set_gesture(False)
@@ -120,24 +106,22 @@ class Editing:
         return self.target
 
     def _check_idle(self) -> None:
-        if not self._lane.is_idle:
+        if not self.executor.is_idle:
             raise TargetError("Objects are still being written: try again in a moment.")
 
     # Edits ---------------------------------------------------------------------------------
 
     def accept(
-        self,
-        new: NewObject,
-        state: ObjectState,
-        shown: tuple[Candidates, int],
-        *,
-        with_click: bool = False,
+        self, new: NewObject, shown: tuple[Candidates, int], *, with_click: bool = False
     ) -> LabelsEdit | None:
-        """Write a new object, which ends the object in progress."""
+        """Write a new object, the candidate that is shown, which ends the object in progress.
+
+        In the background if it is very large; else return the edit.
+        """
         target, overlap = self.check_free(), self.overlap
         candidates, chosen = shown
         example = None if candidates.ranking is None else candidates.ranking.example(chosen)
-        edit = Edit(state, ObjectState(), self.plane_id, example=example)
+        edit = replace(self._edit(), after=ObjectState(), example=example)
         push = self.history.push_accepted_click if with_click else self.history.push
         registry = target.labels.registry
 
@@ -148,23 +132,18 @@ class Editing:
         return self._run_edit(edit, work, push, is_large=is_large)
 
     def edit(
-        self,
-        plan: Callable[[Labels], LabelsEdit],
-        records: Sequence[ObjectRecord],
-        state: ObjectState,
+        self, plan: Callable[[Labels], LabelsEdit], records: Sequence[ObjectRecord] = ()
     ) -> None:
         """Edit objects of the target; `records` are those whose pixels the plan changes."""
         labels = self.check_free().labels
         area_px = sum(record.area_px for record in records)
         is_large = area_px > MAX_AREA_AT_ONCE_PX or len(records) > MAX_BLOCKS_AT_ONCE
-        edit = Edit(state, state, self.plane_id)
-        self._run_edit(edit, lambda: plan(labels).write(), self.history.push, is_large=is_large)
+        push = self.history.push
+        self._run_edit(self._edit(), lambda: plan(labels).write(), push, is_large=is_large)
 
-    def change_classes(
-        self, step: ClassStep, changes: Sequence[RecordChange], state: ObjectState
-    ) -> None:
+    def change_classes(self, step: ClassStep, changes: Sequence[RecordChange]) -> None:
         """Change the classes, and the records of their objects; undone as one."""
-        edit = Edit(state, state, self.plane_id, classes=step)
+        edit = replace(self._edit(), classes=step)
         if changes:
             labels = self.check_free().labels
             step.apply(self.classes)
@@ -178,8 +157,7 @@ class Editing:
     def add(
         self,
         records: Sequence[ObjectRecord],
-        state: ObjectState,
-        on_added: Callable[[LabelsEdit], None],
+        on_added: Callable[[LabelsEdit], None] = lambda _: None,
         into: LabelsPlane | None = None,
         *,
         keep_remains: bool = False,
@@ -200,7 +178,11 @@ class Editing:
         def work() -> LabelsEdit:
             return add_objects(labels, records, overlap, registry, keep_remains=keep_remains)
 
-        self._run_edit(Edit(state, state, self.plane_id), work, push, is_large=True)
+        self._run_edit(self._edit(), work, push, is_large=True)
+
+    def _edit(self) -> Edit:
+        """Return an edit that leaves the object in progress as it is."""
+        return Edit(self._decoding.state, self._decoding.state, self.plane_id)
 
     def _run_edit(
         self,
@@ -212,37 +194,44 @@ class Editing:
     ) -> LabelsEdit | None:
         """Plan and write an edit, at once or in the background, and add it to the history."""
 
-        def write() -> LabelsEdit:
-            labels = work()
-            self._journal(labels, Direction.MADE)
-            return labels
-
         def on_written(labels: LabelsEdit) -> None:
-            self._journal(labels.apply_records(), Direction.MADE)
+            self._journal(labels.apply_records())
             self.classes.ensure(_class_names(change.after for change in labels.changes))
             written_edit = replace(edit, labels=labels)
             push(written_edit)
             self.done.emit(written_edit)
             self.changed.emit()
 
-        if is_large:
-            self._write(write, on_written)
-            return None
-        written = write()
-        on_written(written)
-        return written
+        return self._write(work, on_written, is_large=is_large)
 
-    def _write(self, work: Callable[[], LabelsEdit], on_done: Callable[[LabelsEdit], None]) -> None:
-        """Write in the background what takes seconds; one edit at a time."""
+    def _write(
+        self,
+        work: Callable[[], LabelsEdit],
+        on_written: Callable[[LabelsEdit], None],
+        direction: Direction = Direction.MADE,
+        *,
+        is_large: bool,
+    ) -> LabelsEdit | None:
+        """Write and journal at once, or in the background what takes seconds; one at a time."""
+
+        def write() -> LabelsEdit:
+            labels = work()
+            self._journal(labels, direction)
+            return labels
 
         def on_failed(error: BaseException) -> None:
             self._notifier.warn(user_message(error, "The object could not be written"))
             self.changed.emit()
 
-        self._lane.submit(lambda _: work(), on_done, on_failed)
-        self.changed.emit()
+        if is_large:
+            self.executor.submit(lambda _: write(), on_written, on_failed)
+            self.changed.emit()
+            return None
+        written = write()
+        on_written(written)
+        return written
 
-    def _journal(self, labels: LabelsEdit | None, direction: Direction) -> None:
+    def _journal(self, labels: LabelsEdit | None, direction: Direction = Direction.MADE) -> None:
         if self.record is not None and labels is not None:
             self.record(labels, direction)
 
@@ -250,77 +239,68 @@ class Editing:
 
     def undo(self) -> None:
         """Undo the last edit, of prompts or of objects."""
-        self._step(Direction.UNDONE)
+        self._step(is_undone=True)
 
     def redo(self) -> None:
         """Redo the edit that was undone last."""
-        self._step(Direction.REDONE)
+        self._step(is_undone=False)
 
-    def _step(self, direction: Direction) -> None:
+    def _step(self, *, is_undone: bool) -> None:
         self._check_idle()
-        history, is_undone = self.history, direction is Direction.UNDONE
-        self._renumber_conflicts(history.last if is_undone else history.redoable, direction)
+        history = self.history
+        self._renumber_conflicts(history.last if is_undone else history.redoable, is_undone)
         edit = history.undo() if is_undone else history.redo()
-        if edit is not None:
-            self._restore(edit, direction)
+        if edit is None:
+            return
+        labels, classes = edit.labels, edit.classes
+        if labels is not None and labels.target.is_gone:
+            self._notifier.warn("Nothing was changed: the Labels layer of this step was deleted.")
+            self.changed.emit()
+            return
+        if classes is not None:
+            (classes.inverse if is_undone else classes).apply(self.classes)
+        if labels is not None:
+            self._restore(edit, labels, is_undone)
+        if classes is not None and self.target is not None:
+            with suppress(TargetError):  # a target that no longer fits is reported elsewhere
+                self.classes.ensure(_class_names(self.target.labels.registry))
+        self.restored.emit(edit, edit.before if is_undone else edit.after)
+        self.changed.emit()
 
-    def _renumber_conflicts(self, edit: Edit | None, direction: Direction) -> None:
+    def _renumber_conflicts(self, edit: Edit | None, is_undone: bool) -> None:
         """Give painted objects whose label_ids an edit needs other ones, so that none is lost."""
         if edit is None or edit.labels is None or edit.labels.target.is_gone:
             return
-        labels, is_undone = edit.labels.target, direction is Direction.UNDONE
-        verb = "undo" if is_undone else "redo"
+        labels, verb = edit.labels.target, "undo" if is_undone else "redo"
         for record in edit.labels.conflicts(is_undone=is_undone):
             try:
                 label_id = free_label_ids(labels, labels.registry)
             except TargetError as error:
                 raise TargetError(f"Cannot {verb}: {error}") from error
             renumbering = plan_label_id(labels, record, label_id).write()
-            self._journal(renumbering, Direction.MADE)
-            self._journal(renumbering.apply_records(), Direction.MADE)
+            self._journal(renumbering)
+            self._journal(renumbering.apply_records())
             self._notifier.warn(
                 f"The painted object {record.label_id} was renumbered to {label_id}, so that "
                 f"{verb} can restore the original object {record.label_id}."
             )
 
-    def _restore(self, edit: Edit, direction: Direction) -> None:
-        is_undone, labels = direction is Direction.UNDONE, edit.labels
-        if labels is not None and labels.target.is_gone:
-            self._notifier.warn("Nothing was changed: the Labels layer of this step was deleted.")
-            self.changed.emit()
-            return
-        if edit.classes is not None:
-            (edit.classes.inverse if is_undone else edit.classes).apply(self.classes)
-        if labels is not None:
-            self._restore_labels(edit, labels, direction)
-        if edit.classes is not None and self.target is not None:
-            with suppress(TargetError):  # a target that no longer fits is reported elsewhere
-                self.classes.ensure(_class_names(self.target.labels.registry))
-        self.restored.emit(edit, edit.before if is_undone else edit.after)
-        self.changed.emit()
-
-    def _restore_labels(self, edit: Edit, labels: LabelsEdit, direction: Direction) -> None:
-        is_undone = direction is Direction.UNDONE
-
-        def write() -> LabelsEdit:
-            written = labels.write(is_undone=is_undone)
-            self._journal(written, direction)
-            return written
-
+    def _restore(self, edit: Edit, labels: LabelsEdit, is_undone: bool) -> None:
         def on_written(written: LabelsEdit) -> None:
             # Undone or redone again, it restores exactly what was there before.
             rebased = written.rebased(is_undone=is_undone)
             self.history.replace(edit, replace(edit, labels=rebased))
-            self._journal(written.apply_records(is_undone=is_undone), Direction.MADE)
+            self._journal(written.apply_records(is_undone=is_undone))
             changes = labels.effects(is_undone=is_undone)
             self.classes.ensure(_class_names(change.after for change in changes))
             self.changed.emit()
 
-        if labels.area_px > MAX_AREA_AT_ONCE_PX or labels.n_blocks > MAX_BLOCKS_AT_ONCE:
-            self._write(write, on_written)
-            return
+        direction = Direction.UNDONE if is_undone else Direction.REDONE
+        is_large = labels.area_px > MAX_AREA_AT_ONCE_PX or labels.n_blocks > MAX_BLOCKS_AT_ONCE
         try:
-            on_written(write())
+            self._write(
+                lambda: labels.write(is_undone=is_undone), on_written, direction, is_large=is_large
+            )
         except TargetError as error:
             self._notifier.warn(str(error))
 

@@ -44,16 +44,14 @@ class ObjectEditing:
         """Delete objects of the target, on any slice; can be undone."""
         records = [self._record(label_id) for label_id in label_ids]
         if records:
-            state = self._decoding.state
-            self.editing.edit(lambda labels: plan_removal(labels, records), records, state)
+            self.editing.edit(lambda labels: plan_removal(labels, records), records)
 
     def merge(self, label_ids: Sequence[int]) -> None:
         """Merge several objects into the first one, which keeps its label_id; can be undone."""
         records = [self._record(label_id) for label_id in dict.fromkeys(label_ids)]
         if len(records) < 2:
             raise TargetError("There is nothing to merge: choose two objects or more.")
-        state = self._decoding.state
-        self.editing.edit(lambda labels: plan_merge(labels, records), records, state)
+        self.editing.edit(lambda labels: plan_merge(labels, records), records)
 
     def update(self, label_ids: Sequence[int], **details: Unpack[Details]) -> None:
         """Set `class_name`, `reviewed` or `note` of objects; can be undone."""
@@ -64,8 +62,7 @@ class ObjectEditing:
         records = [self._record(label_id) for label_id in label_ids]
         changes = [RecordChange(record, replace(record, **details)) for record in records]
         if changes:
-            state = self._decoding.state
-            self.editing.edit(lambda labels: plan_records(labels, changes), (), state)
+            self.editing.edit(lambda labels: plan_records(labels, changes))
 
     def add(
         self,
@@ -78,7 +75,7 @@ class ObjectEditing:
         """Add objects from elsewhere to the target, in the background; undone as one."""
         if into is None:
             self.editing.need_target()
-        self.editing.add(records, self._decoding.state, on_added, into, keep_remains=keep_remains)
+        self.editing.add(records, on_added, into, keep_remains=keep_remains)
 
     # The object in progress -------------------------------------------------------------------
 

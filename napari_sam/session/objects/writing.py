@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -111,7 +111,14 @@ def _plan_masks(
             add_parts(extent, part_of(record.label_id, written, start))
     stroke = Stroke(record.label_id, tuple(blocks))
     if not blocks or stroke.area_px < least_share * asked_px:
-        raise _RefusedError(_nothing_to_accept(asked_px == 0))
+        if asked_px == 0:
+            raise _RefusedError(
+                "Nothing to accept: this mask is empty. Choose another mask or add a click."
+            )
+        raise _RefusedError(
+            "Nothing to accept: (almost) all pixels of this mask already belong to other objects. "
+            "Choose another mask, or set 'overlaps' to 'replace the others'."
+        )
     record = replace(with_extent(record, extent[record.label_id]), masks=tuple(accepted))
     lost = pixels_lost(labels, blocks, get_record, to=record.label_id)
     changes = (*lost, RecordChange(None, record))
@@ -183,6 +190,19 @@ def _net(changes: Iterable[RecordChange]) -> tuple[RecordChange, ...]:
     return tuple(change for change in net.values() if change.before or change.after)
 
 
+def warnings_of_remains(edit: LabelsEdit) -> Iterator[str]:
+    """Yield a warning for each other object of which the edit leaves next to nothing visible."""
+    for change in edit.changes:
+        before, after = change.before, change.after
+        if before is None or after is None or after.label_id == edit.label_id:
+            continue
+        if after.area_px < LEAST_SHARE * before.area_px:
+            yield (
+                f"Object {after.label_id} has only {after.area_px} of its {before.area_px} "
+                "pixels left. Delete it, too, or undo."
+            )
+
+
 def _allowed(
     mask: NDArray[np.bool_], is_free: NDArray[np.bool_], overlap: Overlap
 ) -> NDArray[np.bool_]:
@@ -195,12 +215,3 @@ def _allowed(
             "'overlaps'."
         )
     return free
-
-
-def _nothing_to_accept(is_empty: bool) -> str:
-    if is_empty:
-        return "Nothing to accept: this mask is empty. Choose another mask or add a click."
-    return (
-        "Nothing to accept: (almost) all pixels of this mask already belong to other objects. "
-        "Choose another mask, or set 'overlaps' to 'replace the others'."
-    )

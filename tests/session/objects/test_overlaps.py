@@ -3,6 +3,7 @@
 import threading
 from dataclasses import replace
 from itertools import islice
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,11 +29,11 @@ TIMEOUT_S = 60
 @pytest.fixture
 def editing():
     """Return what writes objects into 40 x 40 pixels, taking those of others."""
-    editing = Editing(CallbackQueue(), Notifier())
+    editing = Editing(SimpleNamespace(state=ObjectState()), CallbackQueue(), Notifier())
     editing.target = ArrayPlane(np.zeros((40, 40), np.uint8))
     editing.overlap = Overlap.REPLACE
     yield editing
-    editing.close()
+    editing.executor.close()
 
 
 def accept(editing, top, left, height, width, **what):
@@ -40,7 +41,7 @@ def accept(editing, top, left, height, width, **what):
     new = NewObject(
         [(np.ones((height, width), bool), top, left)], ObjectRecord(0, (), (), 0, **what)
     )
-    return editing.accept(new, ObjectState(), (Shown(), 0)).label_id
+    return editing.accept(new, (Shown(), 0)).label_id
 
 
 def add(editing, *boxes):
@@ -49,12 +50,12 @@ def add(editing, *boxes):
         ObjectRecord(0, (), (), 0, masks=(PackedMask(box[:2], np.ones(box[2:], bool)),))
         for box in boxes
     ]
-    editing.add(records, ObjectState(), lambda _: None)
+    editing.add(records)
     settle(editing)
 
 
 def settle(editing):
-    run_until(lambda: editing.is_idle, editing._lane._dispatcher, TIMEOUT_S, "editing")
+    run_until(lambda: editing.executor.is_idle, editing.executor._dispatcher, TIMEOUT_S, "editing")
 
 
 def paint(editing, label_id, top, left, height, width):
@@ -98,7 +99,7 @@ def test_a_reopened_object_takes_pixels_as_a_new_one_does(editing):
     labels = editing.target.labels
     first, other = accept(editing, 0, 0, 5, 5), accept(editing, 0, 10, 5, 5)
     new = NewObject([(np.ones((8, 20), bool), 0, 0)], labels.registry.get(first))
-    editing.accept(replace(new, replaced=labels.registry.get(first)), ObjectState(), (Shown(), 0))
+    editing.accept(replace(new, replaced=labels.registry.get(first)), (Shown(), 0))
     assert places(labels.registry) == {first: ((0, 0), (8, 20), 160)}
     editing.undo()
     assert set(places(labels.registry)) == {first, other}
@@ -137,13 +138,13 @@ def test_what_a_brush_has_done_between_two_steps_is_counted(editing):
 
 
 def remove(editing, records):
-    editing.edit(lambda labels: plan_removal(labels, records), records, ObjectState())
+    editing.edit(lambda labels: plan_removal(labels, records), records)
 
 
 def update(editing, label_id, text):
     record = editing.target.labels.registry.get(label_id)
     changes = [RecordChange(record, replace(record, note=text))]
-    editing.edit(lambda labels: plan_records(labels, changes), (), ObjectState())
+    editing.edit(lambda labels: plan_records(labels, changes))
 
 
 def test_a_painted_object_gets_another_label_id_where_redo_needs_its_own(editing):
@@ -287,7 +288,7 @@ def test_many_small_objects_are_written_beside_the_owners_thread(editing):
         editing.undo,
     ):
         action()
-        assert not editing.is_idle
+        assert not editing.executor.is_idle
         with pytest.raises(TargetError, match="still being written"):
             editing.undo()
         settle(editing)
