@@ -35,8 +35,8 @@ class PlaneRequest:
     target : LabelsPlane, optional
         Where accepted objects are written.
     prompts : Prompts, optional
-        The prompts found on the plane. They start an object unless one is parked there. None:
-        whatever the session has for the plane.
+        The prompts found on the plane. They start an object, or replace those of the object that
+        is parked there. None: whatever the session has for the plane.
     refusal : str
         Why the chosen image cannot be segmented; only without a plane.
     """

@@ -270,10 +270,9 @@ class AnnotationSession:
                 self.prefetch.expect(request.neighbours)
             if request.target is not before.target:
                 self._editing.target = request.target
-            if request.prompts is not None:
-                is_parked = is_other and not self.object_in_progress.state.prompts.is_empty
-                if not is_parked and (is_other or request.prompts != before.prompts):
-                    self.set_prompts(request.prompts)
+            # Those of a parked object may have changed meanwhile: by a script, in another slice.
+            if request.prompts is not None and (is_other or request.prompts != before.prompts):
+                self.set_prompts(request.prompts)
 
     def _go_to_plane(self, request: PlaneRequest) -> None:
         plane, embedding = request.plane, self.embedding

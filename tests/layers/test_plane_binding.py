@@ -1,4 +1,4 @@
-"""Which slices are embedded before they are shown."""
+"""Which slices are embedded before they are shown, and what is found on them."""
 
 import numpy as np
 from napari.layers import Image
@@ -40,3 +40,37 @@ def test_the_next_slices_are_ready_when_the_slider_moves(make_widget):
     assert go(3) == [6]
     assert go(4) == []
     assert go(0) == []
+
+
+def test_prompts_changed_on_a_hidden_slice_replace_those_of_its_object(make_widget):
+    coins = data.coins()
+    image = Image(np.stack([coins, 255 - coins]), name="stack", scale=(2, 0.3, 0.3))
+    viewer, widget = make_widget(image)
+    session = widget.session
+
+    def go(number):
+        viewer.dims.set_current_step(0, number)
+        widget.wait_until_idle(TIMEOUT_S)
+
+    go(0)
+    widget.binding.prompts.start_points()
+    layer = viewer.layers["SAM points"]
+    layer.add([0, 51, 155])
+    widget.wait_until_idle(TIMEOUT_S)
+    masks = session.state.candidates
+    go(1)
+    assert session.state.prompts.is_empty
+    go(0)
+    assert session.state.candidates is masks  # nothing changed
+    go(1)
+    layer.add([0, 60, 160])
+    go(0)
+    assert session.state.prompts.points_xy == ((155, 51), (160, 60))
+    session.undo()
+    assert session.state.prompts.points_xy == ((155, 51),)
+    go(1)
+    layer.selected_data = {0}
+    layer.remove_selected()
+    go(0)
+    assert session.state.prompts.is_empty
+    assert session.state.candidates is None

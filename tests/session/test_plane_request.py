@@ -59,13 +59,16 @@ def test_the_same_request_changes_nothing(opened):
     assert opened.session.state.prompts.points_xy == CLICK.points_xy
 
 
-def test_prompts_found_on_a_plane_do_not_replace_those_of_its_parked_object(opened):
+@pytest.mark.parametrize("found", [Prompts(((1.0, 1.0),), (1,)), Prompts()])
+def test_prompts_found_on_a_plane_replace_those_of_its_parked_object(opened, found):
     first = PlaneRequest(plane(), "a", prompts=CLICK)
     opened.show(first)
     opened.show(PlaneRequest(plane(), "b", prompts=Prompts()))
     assert opened.session.state.prompts.is_empty
-    opened.show(replace(first, prompts=Prompts(((1.0, 1.0),), (1,))))
-    assert opened.session.state.prompts.points_xy == CLICK.points_xy
+    opened.show(replace(first, prompts=found))
+    assert opened.session.state.prompts == found
+    opened.session.undo()
+    assert opened.session.state.prompts == CLICK
 
 
 def test_a_plane_without_prompts_shows_those_of_the_session(opened):
