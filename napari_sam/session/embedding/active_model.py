@@ -111,7 +111,6 @@ class ActiveModel:
         is_possible = runtime is not None and is_out_of_memory(error)
         lighter = self.choice.lighter(runtime) if runtime and is_possible else None
         if lighter is None:
-            self._out_of_memory_on = None
             return False
         user_message(error, f"{self.choice.name} on {runtime}")
         self._out_of_memory_on = self._out_of_memory_on or runtime
@@ -132,6 +131,7 @@ class ActiveModel:
             return reason
         if not self.is_checking:
             self.requested = requested
+        self._out_of_memory_on = None
         self._notifier.warn(f"{reason} {choice.name} is in use instead.")
         self._replace(requested, choice)
         return ""
