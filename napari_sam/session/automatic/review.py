@@ -25,7 +25,7 @@ class AutomaticReview:
     """
 
     changed = Signal()
-    """Other masks are on offer, or another one is shown alone."""
+    """Other masks are on offer, another one is shown alone, or their plane is shown or left."""
 
     def __init__(
         self,
@@ -66,7 +66,9 @@ class AutomaticReview:
 
     def set_here(self, is_here: bool) -> None:
         """Set whether the masks lie on the plane that is annotated."""
-        self._is_here = is_here
+        if is_here != self._is_here:
+            self._is_here = is_here
+            self.changed.emit()
 
     # One by one ----------------------------------------------------------------------------
 

@@ -200,6 +200,18 @@ def test_accepted_quickly_one_after_the_other(opened):
     assert opened.done == {BIG.key}
 
 
+def test_the_hint_goes_and_comes_with_the_plane_of_the_masks(opened):
+    hints = []
+    opened.session.automatic._show(Painter(SIZE).paint([BIG, ALONE], OverlapOrder.SMALLER))
+    opened.review.step(1)
+    opened.review.changed.connect(lambda: hints.append(opened.review.hint))
+    opened.review.set_here(False)
+    opened.review.set_here(False)
+    opened.review.set_here(True)
+    assert hints == ["", opened.review.hint]
+    assert opened.review.hint.startswith("Accept or reject this mask")
+
+
 def test_nothing_is_kept_elsewhere_or_nowhere(opened):
     opened.review.set_here(False)
     opened.accept(BIG)
