@@ -49,7 +49,10 @@ class AutomaticResultsBox(QWidget):
             "undo",
         )
         self.discard = button(
-            "Discard", "Remove all masks that were not accepted", self.discard_requested.emit
+            "Discard",
+            "Stop, and remove the masks that are not accepted yet; accepted ones are kept, also "
+            "those that are still being written",
+            self.discard_requested.emit,
         )
         self.previous = button("◂", "", lambda: self.step_requested.emit(-1))
         texts.add(self.previous.setToolTip, "Show the previous mask alone", "previous")

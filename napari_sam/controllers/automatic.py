@@ -123,7 +123,7 @@ class AutomaticController:
         self._show()
 
     def discard(self) -> None:
-        """Stop, and remove the masks that were not accepted."""
+        """Stop, and remove the masks that are not accepted yet; accepted ones are still written."""
         self._generator.discard()
         self._review.reset()
         self.view.remove()

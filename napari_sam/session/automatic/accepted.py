@@ -36,10 +36,6 @@ class AcceptedMasks:
     def __len__(self) -> int:
         return len(self._accepted)
 
-    def clear(self) -> None:
-        """Forget all of them."""
-        self._accepted.clear()
-
     def add(self, states: Mapping[MaskKey, ObjectState], registry: ObjectRegistry) -> None:
         """Note that objects with these very states are about to be written."""
         self._accepted.update(

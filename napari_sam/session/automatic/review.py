@@ -40,7 +40,7 @@ class AutomaticReview:
         self._current_key: MaskKey | None = None
         self._registry: ObjectRegistry | None = None
         self._is_here = False
-        self.writer = MaskWriter(editing, dispatcher, notifier, lambda: self._is_here)
+        self.writer = MaskWriter(editing, dispatcher, notifier)
         """Writes accepted masks into the target."""
         self._connections = Connections(
             (generator.picture_changed, self._on_picture_changed),
@@ -59,8 +59,8 @@ class AutomaticReview:
         return self.writer.is_idle
 
     def reset(self) -> None:
-        """Forget what was accepted and rejected of another run."""
-        self.writer.accepted.clear()
+        """Start on the masks of another run; what was accepted of this one is still written."""
+        self.writer.start_run()
         self._rejected.clear()
         self._current_key = None
 
@@ -168,10 +168,11 @@ class AutomaticReview:
             )
             return False
         self._editing.need_target()
-        if self._editing.target is None:
+        target = self._editing.target
+        if target is None:
             self._notifier.warn("There is no target for new objects: choose a Labels layer.")
             return False
-        self.writer.write(masks, self._generator.settings.overlap_order)
+        self.writer.write(masks, target, self._generator.settings.overlap_order)
         return True
 
     # Which masks are done ------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Accepted automatic masks, written into the target in the background."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,12 +21,14 @@ from napari_sam.session.objects.records import ObjectRecord
 
 
 class _Batch(NamedTuple):
-    """Masks that become objects of a class together, and the states of these objects."""
+    """Masks that become objects together, with all that was chosen when they were accepted."""
 
     masks: tuple[AutomaticMask, ...]
     states: dict[MaskKey, ObjectState]
+    target: LabelsPlane
     class_name: str | None
     overlap_order: OverlapOrder
+    accepted: AcceptedMasks  # those of the same run
 
 
 class MaskWriter:
@@ -45,39 +47,44 @@ class MaskWriter:
         editing: Editing,
         dispatcher: Dispatcher,
         notifier: Notifier,
-        is_here: Callable[[], bool],
     ) -> None:
         self._editing, self._notifier = editing, notifier
-        self._is_here = is_here
-        self._queue = LatestWinsExecutor("napari-sam-automatic-accept", dispatcher)
+        self._executor = LatestWinsExecutor("napari-sam-automatic-accept", dispatcher)
         self._waiting: deque[_Batch] = deque()
         self._writing: _Batch | None = None
         self.accepted = AcceptedMasks()
-        """Which masks exist as objects."""
+        """Which masks of the run exist as objects."""
         editing.changed.connect(self._on_editing_changed)
 
     def close(self) -> None:
         """Stop for good."""
         self._editing.changed.disconnect(self._on_editing_changed)
         self._waiting.clear()
-        self._queue.close()
+        self._executor.close()
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits to be written."""
-        return self._queue.is_idle and not self._waiting and self._writing is None
+        return self._executor.is_idle and not self._waiting and self._writing is None
 
     @property
     def pending_keys(self) -> set[MaskKey]:
-        """The masks that wait or are being written."""
+        """The masks of the run that wait or are being written."""
         batches = [*self._waiting] if self._writing is None else [self._writing, *self._waiting]
-        return {key for batch in batches for key in batch.states}
+        run = (batch for batch in batches if batch.accepted is self.accepted)
+        return {key for batch in run for key in batch.states}
 
-    def write(self, masks: Sequence[AutomaticMask], overlap_order: OverlapOrder) -> None:
-        """Write masks into the target as soon as possible; they get the current class."""
+    def start_run(self) -> None:
+        """Follow the masks of another run; what was accepted of this one is still written."""
+        self.accepted = AcceptedMasks()
+
+    def write(
+        self, masks: Sequence[AutomaticMask], target: LabelsPlane, overlap_order: OverlapOrder
+    ) -> None:
+        """Write masks into a target as soon as possible; they get the current class."""
         states = {mask.key: mask.object_state() for mask in masks}
-        class_name = self._editing.classes.current
-        self._waiting.append(_Batch(tuple(masks), states, class_name, overlap_order))
+        choices = target, self._editing.classes.current, overlap_order
+        self._waiting.append(_Batch(tuple(masks), states, *choices, self.accepted))
         self.changed.emit()
         self._prepare_next()
 
@@ -85,20 +92,17 @@ class MaskWriter:
         """Prepare the next batch, unless something else is being written."""
         if self._writing is not None or not self._editing.executor.is_idle or not self._waiting:
             return
-        target = self._editing.target
-        if target is None or not self._is_here():
-            self._waiting.clear()
-            self.changed.emit()
-            return
         batch = self._writing = self._waiting.popleft()
         overlap = self._editing.overlap
-        self._queue.submit(
-            lambda _: _records(batch, target, overlap),
-            lambda records: self._write(records, batch, target),
+        self._executor.submit(
+            lambda _: _records(batch, overlap),
+            lambda records: self._write(records, batch),
             self._on_failed,
         )
 
-    def _write(self, records: list[ObjectRecord], batch: _Batch, target: LabelsPlane) -> None:
+    def _write(self, records: list[ObjectRecord], batch: _Batch) -> None:
+        target = batch.target
+
         def on_added(edit: LabelsEdit) -> None:
             if len(batch.masks) > 1:
                 count = edit.n_made
@@ -111,11 +115,13 @@ class MaskWriter:
         try:
             # Another plane of the target may be shown by now, or none just then.
             shown = self._editing.target
+            if target.labels.is_gone:
+                raise TargetError("The target was deleted meanwhile: no masks were accepted.")
             if shown is not None and shown.labels is not target.labels:
                 raise TargetError("Another target was chosen meanwhile: no masks were accepted.")
             if not records:
                 raise TargetError("No masks were accepted: they lie on other objects.")
-            self.accepted.add(batch.states, target.labels.registry)
+            batch.accepted.add(batch.states, target.labels.registry)
             self._editing.add(records, on_added, target)
         except TargetError as error:
             self._on_failed(error)
@@ -133,14 +139,15 @@ class MaskWriter:
     def _on_editing_changed(self) -> None:
         if not self._editing.executor.is_idle:
             return
-        if self._writing is not None and self._queue.is_idle:
+        if self._writing is not None and self._executor.is_idle:
             self._writing = None
             self.changed.emit()
         self._prepare_next()
 
 
-def _records(batch: _Batch, target: LabelsPlane, overlap: Overlap) -> list[ObjectRecord]:
+def _records(batch: _Batch, overlap: Overlap) -> list[ObjectRecord]:
     """Return masks as objects in the order in which they are to be written."""
+    target = batch.target
     ordered = in_overlap_order(batch.masks, batch.overlap_order)
     if overlap is Overlap.REPLACE:
         ordered.reverse()  # what lies on top is written last

@@ -224,6 +224,33 @@ def test_nothing_is_kept_elsewhere_or_nowhere(opened):
     assert opened.done == set()
 
 
+def test_accepted_masks_are_written_though_the_others_are_discarded(opened):
+    opened.review.accept([BIG])
+    opened.review.accept([ALONE])  # waits for the one before
+    opened.session.automatic.discard()
+    opened.review.reset()
+    opened.review.set_here(False)
+    assert opened.done == set()
+    opened.wait()
+    assert opened.areas() == {0.95: 400, 0.85: 100}
+    assert opened.warnings == []
+    assert opened.done == set()  # another run may find an equal mask elsewhere
+    opened.session.undo()
+    opened.wait()
+    assert opened.areas() == {0.95: 400}
+
+
+def test_accepted_masks_of_a_deleted_target_are_reported(opened):
+    labels = opened.session.objects.editing.target.labels
+    opened.review.accept([BIG])
+    labels.is_gone = True
+    opened.session.set_target(None)
+    opened.wait()
+    assert opened.warnings == ["The target was deleted meanwhile: no masks were accepted."]
+    assert not labels.array.any()
+    assert opened.done == set()
+
+
 def test_a_mask_of_a_large_tile_is_written_in_parts_of_its_plane():
     tile = Tile(3, 100, 50, 6000, 4500)  # read as every third pixel or so
     one = square(10, 20, 1000, tile=tile, size=(2000, 1500))
