@@ -34,7 +34,7 @@ class ImportedEmbeddingsLayers:
         if image is None:
             return
         self.stop()
-        imported = self._session.micro_sam.import_embeddings(path, levels(image)[0])
+        imported = self._session.import_embeddings(path, levels(image)[0])
         self._imports[image] = imported
         imported.changed.connect(self._show)
         imported.usable_changed.connect(self._on_usable_changed)

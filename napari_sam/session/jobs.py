@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol
 
 _POLL_S: Final = 0.05
-_REST_S: Final = 0.01
 _LOGGER = logging.getLogger(__name__)
 _OUT_OF_MEMORY: Final = re.compile("out of memory|allocate memory", re.IGNORECASE)
 """The text of torch's RuntimeErrors, on an accelerator and on the processor."""
@@ -222,16 +221,6 @@ class LatestWinsExecutor:
         # Otherwise job and result would hold each other, and whatever memory the result takes.
         deliver, job.deliver = job.deliver, _deliver_nothing
         deliver()
-
-
-def yield_to_foreground(
-    job: Job, is_needed: Callable[[], bool], is_over: Callable[[], bool] = lambda: False
-) -> None:
-    """Wait, inside a job, while work in the foreground needs the resources of the job."""
-    job.check()
-    while is_needed() and not is_over():
-        time.sleep(_REST_S)
-        job.check()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from psygnal import Signal
 
+from napari_sam.session.background import Notifier
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.jobs import user_message
-from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit

@@ -3,11 +3,14 @@
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from psygnal import Signal
 
 from napari_sam.session.automatic.generator import AutomaticMaskGenerator
 from napari_sam.session.automatic.review import AutomaticReview
+from napari_sam.session.background import Background
 from napari_sam.session.batch_prompts.run import BatchPrompting
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.embedding.active_model import ActiveModel
@@ -17,9 +20,8 @@ from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box
 from napari_sam.session.jobs import CallbackQueue, Dispatcher, run_until
-from napari_sam.session.micro_sam.imported import EmbeddingImports
+from napari_sam.session.micro_sam.imported import ImportedEmbeddings
 from napari_sam.session.models.model_choice import ModelChoice, load_predictor
-from napari_sam.session.notifier import Notifier
 from napari_sam.session.object_in_progress import ObjectInProgress
 from napari_sam.session.objects.class_editing import ClassEditing
 from napari_sam.session.objects.editing import Editing
@@ -84,20 +86,20 @@ class AnnotationSession:
         store: EmbeddingStore | None = None,
     ) -> None:
         self._dispatcher = CallbackQueue() if dispatcher is None else dispatcher
-        self.notifier = notifier = Notifier()
+        self._background = background = Background(self._dispatcher)
+        self.notifier = notifier = background.notifier
         """Sends messages that should not be missed, on the owner's thread."""
         active_model = ActiveModel(
             lambda choice: Embedder(choice, load_predictor, store),
             model or ModelChoice(),
-            self._dispatcher,
-            notifier,
+            background,
         )
-        self.embedding = embedding = CurrentEmbedding(active_model, self._dispatcher, notifier)
+        self.embedding = embedding = CurrentEmbedding(active_model, background)
         """The embedding of the current image plane, and the model in use."""
         self._decoding = decoding = Decoding(
-            self.embedding, self._dispatcher, lambda: self._editing.history.accepted_examples
+            embedding, background, lambda: self._editing.history.accepted_examples
         )
-        self._editing = editing = Editing(decoding, self._dispatcher, notifier)
+        self._editing = editing = Editing(decoding, background)
         editing.changed.connect(self._publish)  # before the parts that write what waits
         self.object_in_progress = ObjectInProgress(embedding, decoding, editing, notifier)
         """The object that the user is making: its prompts, candidates, choice and acceptance."""
@@ -105,24 +107,20 @@ class AnnotationSession:
         """The classes of objects: adds, renames, chooses."""
         self.objects = ObjectEditing(editing, decoding, self.object_in_progress.continue_with)
         """The accepted objects: removes, merges, notes, adds, reopens."""
-        self.prefetch = Prefetcher(self.embedding, decoding, self._dispatcher, notifier)
+        self.prefetch = Prefetcher(embedding, decoding, background)
         """Embeds the likely next slices, and all slices on request."""
-        self.automatic = AutomaticMaskGenerator(
-            self.embedding, decoding, self._dispatcher, notifier
-        )
+        self.automatic = AutomaticMaskGenerator(embedding, background)
         """Generates automatic masks, and offers them."""
-        self.automatic_review = AutomaticReview(self.automatic, editing, self._dispatcher, notifier)
+        self.automatic_review = AutomaticReview(self.automatic, editing, background)
         """Accepts and rejects automatic masks."""
-        self.batch_prompts = BatchPrompting(
-            self.embedding, decoding, editing, self._dispatcher, notifier
-        )
+        self.batch_prompts = BatchPrompting(embedding, decoding, editing, background)
         """Segments one object per prompt of a batch."""
-        self.micro_sam = EmbeddingImports(self.embedding, self._dispatcher, notifier)
-        """Imports embeddings that micro-sam has stored."""
-        self._request = PlaneRequest()
+        self.request = PlaneRequest()
+        """What is shown."""
         self._is_applying = self._is_publishing_due = False
         self._connect()
-        self._state = self._snapshot()
+        self.state = snapshot_of(embedding, decoding, editing, self.prefetch)
+        """The newest snapshot."""
 
     def _connect(self) -> None:
         self.embedding.changed.connect(self._publish)
@@ -137,17 +135,9 @@ class AnnotationSession:
     # Snapshots and the end ---------------------------------------------------------------
 
     @property
-    def state(self) -> SessionState:
-        """The newest snapshot."""
-        return self._state
-
-    @property
     def is_idle(self) -> bool:
         """Whether no job is pending."""
-        jobs = self.embedding, self._decoding, self._editing.executor
-        automatic = self.automatic, self.automatic_review
-        parts = self.prefetch, *automatic, self.batch_prompts, self.micro_sam
-        return all(part.is_idle for part in (*jobs, *parts))
+        return self._background.is_idle
 
     def wait_until_idle(self, timeout_s: float) -> None:
         """Apply results until no job is pending.
@@ -161,26 +151,15 @@ class AnnotationSession:
 
     def close(self) -> None:
         """Stop all work; the session is of no use afterwards."""
-        parts = self.prefetch, self.automatic_review, self.automatic, self.batch_prompts
-        for part in (
-            self.embedding,
-            *parts,
-            self._decoding,
-            self._editing.executor,
-            self.micro_sam,
-        ):
-            part.close()
-        self._dispatcher.close()
-
-    def _snapshot(self) -> SessionState:
-        return snapshot_of(self.embedding, self._decoding, self._editing, self.prefetch)
+        self.automatic_review.close()
+        self._background.close()
 
     def _publish(self) -> None:
-        self._state = self._snapshot()
+        self.state = snapshot_of(self.embedding, self._decoding, self._editing, self.prefetch)
         if self._is_applying:
             self._is_publishing_due = True
         else:
-            self.changed.emit(self._state)
+            self.changed.emit(self.state)
 
     @contextmanager
     def _published_once(self) -> Iterator[None]:
@@ -204,11 +183,6 @@ class AnnotationSession:
         """
         self.embedding.model.request(choice)
 
-    @property
-    def request(self) -> PlaneRequest:
-        """What is shown."""
-        return self._request
-
     def show(self, request: PlaneRequest) -> None:
         """Show an image plane with its view, neighbours, target and prompts, in one step.
 
@@ -221,7 +195,7 @@ class AnnotationSession:
         TargetError
             If the target is not of the image plane's shape.
         """
-        self._apply(request, is_other=not request.is_same_plane(self._request))
+        self._apply(request, is_other=not request.is_same_plane(self.request))
 
     def set_image(
         self,
@@ -239,7 +213,7 @@ class AnnotationSession:
         Objects are segmented at the resolution of the view; where that needs another tile, it is
         embedded at once, unless an object is in progress.
         """
-        self.show(replace(self._request, view=view))
+        self.show(replace(self.request, view=view))
 
     def set_target(self, target: LabelsPlane | None) -> None:
         """Choose where accepted objects are written.
@@ -249,7 +223,7 @@ class AnnotationSession:
         TargetError
             If the target is not of the image plane's shape.
         """
-        self.show(replace(self._request, target=target))
+        self.show(replace(self.request, target=target))
 
     def set_prompts(self, prompts: Prompts) -> None:
         """Move the object in progress to other prompts; see `ObjectInProgress.set_prompts`."""
@@ -257,7 +231,7 @@ class AnnotationSession:
 
     def _apply(self, request: PlaneRequest, *, is_other: bool) -> None:
         request.check_target()
-        before, self._request = self._request, request
+        before, self.request = self.request, request
         with self._published_once():
             if is_other:
                 self._go_to_plane(request)
@@ -300,7 +274,7 @@ class AnnotationSession:
         """Divide the plane again if the model has other sizes than the one before."""
         plane, spec = self.embedding.plane, self.embedding.model.choice.spec
         if plane is not None and spec != self._decoding.spec:
-            tile = self._decoding.replan(plane.pyramid(spec), self._request.view)
+            tile = self._decoding.replan(plane.pyramid(spec), self.request.view)
             self.embedding.set_tile(tile)
 
     def _on_embedded(self, embedded: EmbeddedTile) -> None:
@@ -309,6 +283,10 @@ class AnnotationSession:
         self._decoding.request()
         self._publish()
         self.prefetch.update()
+
+    def import_embeddings(self, path: Path, image: Any) -> ImportedEmbeddings:
+        """Use embeddings that micro-sam stored of an image in place of computing them."""
+        return ImportedEmbeddings(path, image, self.embedding, self._background)
 
     # Objects -----------------------------------------------------------------------------------
 

@@ -13,12 +13,12 @@ from types import SimpleNamespace
 import numpy as np
 
 from napari_sam.session import ArrayPlane, ObjectRecord, Overlap, Prompts
+from napari_sam.session.background import Background
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.jobs import CallbackQueue
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.journal import Journal
-from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.painting import PaintedPixels, updated_records
 from napari_sam.session.objects.planning import plan_merge, plan_records, plan_removal
@@ -47,7 +47,7 @@ class Annotator:
         self.plane = ArrayPlane(np.zeros(SHAPE, np.uint16))
         self.labels = self.plane.labels
         self.in_progress = SimpleNamespace(state=ObjectState())
-        self.editing = Editing(self.in_progress, CallbackQueue(), Notifier())
+        self.editing = Editing(self.in_progress, Background(CallbackQueue()))
         self.editing.target = self.plane
         self.n_entries = 0
         self.journal = Journal(REFERENCE, self.labels) if journal else None

@@ -13,18 +13,11 @@ from napari_sam.session.automatic.picture import AutomaticPicture, Painter
 from napari_sam.session.automatic.request import AutomaticRequest, TileMasks, generate_tile_masks
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 from napari_sam.session.automatic.similarity import SimilarityLimits, similarity_limits
-from napari_sam.session.decoding.decoding import Decoding
+from napari_sam.session.background import Background
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.tiles import TilePyramid
-from napari_sam.session.jobs import (
-    Dispatcher,
-    Job,
-    LatestWinsExecutor,
-    user_message,
-    yield_to_foreground,
-)
-from napari_sam.session.notifier import Notifier
+from napari_sam.session.jobs import Job, user_message
 from napari_sam.storage.text import duration
 
 
@@ -62,17 +55,11 @@ class AutomaticMaskGenerator:
     edges_detected = Signal(object, object)
     """The `AutomaticRequest`, and the edges as (h, w) float32 ndarray."""
 
-    def __init__(
-        self,
-        embedding: CurrentEmbedding,
-        decoding: Decoding,
-        dispatcher: Dispatcher,
-        notifier: Notifier,
-    ) -> None:
-        self._embedding, self._decoding = embedding, decoding
-        self._dispatcher, self._notifier = dispatcher, notifier
-        self._run_queue = LatestWinsExecutor("napari-sam-automatic", dispatcher)
-        self._choice_queue = LatestWinsExecutor("napari-sam-automatic-choose", dispatcher)
+    def __init__(self, embedding: CurrentEmbedding, background: Background) -> None:
+        self._embedding, self._background = embedding, background
+        self._notifier = background.notifier
+        self._run_queue = background.executor("automatic")
+        self._choice_queue = background.executor("automatic-choose")
         self._tiles: dict[int, TileMasks] = {}
         self._limits: SimilarityLimits | None = None
         self._painter: Painter | None = None
@@ -86,16 +73,6 @@ class AutomaticMaskGenerator:
         """The progress."""
         self.picture: AutomaticPicture | None = None
         """The masks on offer."""
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no run and no choice is pending."""
-        return self._run_queue.is_idle and self._choice_queue.is_idle
-
-    def close(self) -> None:
-        """Stop for good."""
-        self._run_queue.close()
-        self._choice_queue.close()
 
     # The run -------------------------------------------------------------------------------
 
@@ -165,7 +142,9 @@ class AutomaticMaskGenerator:
             last = masks
             self._post(job, lambda: self._on_masks(request, tile_index, share, masks))
 
-        generate_tile_masks(request, embedder, job, lambda: self._yield(job), on_masks)
+        generate_tile_masks(
+            request, embedder, job, lambda: self._background.yield_to_foreground(job), on_masks
+        )
         if not request.keep_logits or last is None:
             return None
         from napari_sam.model.automatic.by_products import detect_edges
@@ -177,10 +156,7 @@ class AutomaticMaskGenerator:
             if not job.is_cancelled:
                 callback()
 
-        self._dispatcher.post(deliver)
-
-    def _yield(self, job: Job) -> None:
-        yield_to_foreground(job, lambda: not (self._embedding.is_idle and self._decoding.is_idle))
+        self._background.dispatcher.post(deliver)
 
     def _set_limits(self, limits: SimilarityLimits) -> None:
         self._limits = limits

@@ -8,9 +8,7 @@ from napari_sam.session.automatic.generator import AutomaticMaskGenerator
 from napari_sam.session.automatic.masks import AutomaticMask, MaskKey
 from napari_sam.session.automatic.picture import AutomaticPicture
 from napari_sam.session.automatic.writing import MaskWriter
-from napari_sam.session.connections import Connections
-from napari_sam.session.jobs import Dispatcher
-from napari_sam.session.notifier import Notifier
+from napari_sam.session.background import Background
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import ObjectRegistry, score_of
@@ -31,32 +29,22 @@ class AutomaticReview:
         self,
         generator: AutomaticMaskGenerator,
         editing: Editing,
-        dispatcher: Dispatcher,
-        notifier: Notifier,
+        background: Background,
     ) -> None:
         self._generator, self._editing = generator, editing
-        self._notifier = notifier
+        self._notifier = background.notifier
         self._rejected: set[MaskKey] = set()
         self._current_key: MaskKey | None = None
         self._registry: ObjectRegistry | None = None
         self._is_here = False
-        self.writer = MaskWriter(editing, dispatcher, notifier)
+        self.writer = MaskWriter(editing, background)
         """Writes accepted masks into the target."""
-        self._connections = Connections(
-            (generator.picture_changed, self._on_picture_changed),
-            (self.writer.changed, self._update),
-        )
+        generator.picture_changed.connect(self._on_picture_changed)
+        self.writer.changed.connect(self._update)
 
     def close(self) -> None:
-        """Stop for good."""
-        self._connections.close()
+        """Let the target go."""
         self._follow(None)
-        self.writer.close()
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing waits to be written."""
-        return self.writer.is_idle
 
     def reset(self) -> None:
         """Start on the masks of another run; what was accepted of this one is still written."""

@@ -11,9 +11,9 @@ from psygnal import Signal
 from napari_sam.session.automatic.accepted import AcceptedMasks
 from napari_sam.session.automatic.masks import AutomaticMask, MaskKey, in_overlap_order
 from napari_sam.session.automatic.settings import OverlapOrder
+from napari_sam.session.background import Background
 from napari_sam.session.decoding.object_state import ObjectState
-from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
-from napari_sam.session.notifier import Notifier
+from napari_sam.session.jobs import user_message
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
@@ -45,27 +45,15 @@ class MaskWriter:
     def __init__(
         self,
         editing: Editing,
-        dispatcher: Dispatcher,
-        notifier: Notifier,
+        background: Background,
     ) -> None:
-        self._editing, self._notifier = editing, notifier
-        self._executor = LatestWinsExecutor("napari-sam-automatic-accept", dispatcher)
+        self._editing, self._notifier = editing, background.notifier
+        self._executor = background.executor("automatic-accept")
         self._waiting: deque[_Batch] = deque()
         self._writing: _Batch | None = None
         self.accepted = AcceptedMasks()
         """Which masks of the run exist as objects."""
         editing.changed.connect(self._on_editing_changed)
-
-    def close(self) -> None:
-        """Stop for good."""
-        self._editing.changed.disconnect(self._on_editing_changed)
-        self._waiting.clear()
-        self._executor.close()
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing waits to be written."""
-        return self._executor.is_idle and not self._waiting and self._writing is None
 
     @property
     def pending_keys(self) -> set[MaskKey]:

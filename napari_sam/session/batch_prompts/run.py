@@ -7,17 +7,11 @@ from typing import NamedTuple
 
 from psygnal import Signal
 
+from napari_sam.session.background import Background
 from napari_sam.session.batch_prompts.decode import BatchPrompt, BatchResult, decode_batch_prompts
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.embedding.current import CurrentEmbedding
-from napari_sam.session.jobs import (
-    Dispatcher,
-    Job,
-    LatestWinsExecutor,
-    user_message,
-    yield_to_foreground,
-)
-from napari_sam.session.notifier import Notifier
+from napari_sam.session.jobs import Job, user_message
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
@@ -61,28 +55,16 @@ class BatchPrompting:
         embedding: CurrentEmbedding,
         decoding: Decoding,
         editing: Editing,
-        dispatcher: Dispatcher,
-        notifier: Notifier,
+        background: Background,
     ) -> None:
         self._embedding, self._decoding, self._editing = embedding, decoding, editing
-        self._notifier = notifier
-        self._queue = LatestWinsExecutor("napari-sam-batch-prompts", dispatcher)
+        self._background, self._notifier = background, background.notifier
+        self._queue = background.executor("batch-prompts")
         self._stop = threading.Event()
         self._decoded: _DecodedBatch | None = None  # waits to be written
         self._editing.changed.connect(self._write_decoded)
         self.state: BatchPromptsState | None = None
         """The progress; None without a batch."""
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether there is no batch."""
-        return self._queue.is_idle and self._decoded is None
-
-    def close(self) -> None:
-        """Stop at once; nothing more is written."""
-        self._editing.changed.disconnect(self._write_decoded)
-        self._decoded = None
-        self._queue.close()
 
     def start(self, prompts: Sequence[BatchPrompt]) -> None:
         """Segment one object per prompt on the current plane, and write them into the target.
@@ -138,11 +120,7 @@ class BatchPrompting:
 
     def _report(self, job: Job, share: float) -> bool:
         job.report(share)
-        yield_to_foreground(
-            job,
-            lambda: not (self._embedding.is_idle and self._decoding.is_idle),
-            self._stop.is_set,
-        )
+        self._background.yield_to_foreground(job, self._stop.is_set)
         return not self._stop.is_set()
 
     def _show(self, state: BatchPromptsState | None) -> None:

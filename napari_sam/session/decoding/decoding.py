@@ -7,6 +7,7 @@ from typing import Final
 from psygnal import Signal
 
 from napari_sam.engine.spec import SAM_SPEC, ModelSpec
+from napari_sam.session.background import Background
 from napari_sam.session.decoding.candidates import Candidates, decode
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.preview import HoverPreview
@@ -15,7 +16,6 @@ from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
-from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor
 from napari_sam.session.prompts.prompts import Prompts
 
 _LEAST_DRAG: Final = 1 / 200
@@ -44,11 +44,11 @@ class Decoding:
     def __init__(
         self,
         embedding: CurrentEmbedding,
-        dispatcher: Dispatcher,
+        background: Background,
         accepted_examples: Callable[[], AcceptedExamples],
     ) -> None:
         self._embedding, self._accepted_examples = embedding, accepted_examples
-        self._executor = LatestWinsExecutor("napari-sam-decode", dispatcher)
+        self._executor = background.executor("decode", is_foreground=True)
         self.preview = HoverPreview(self._executor, self.changed.emit, accepted_examples)
         self._pyramid = TilePyramid((1, 1), SAM_SPEC)
         self.in_sight: Tile = self._pyramid.whole
@@ -59,11 +59,6 @@ class Decoding:
         self._slip: Box | None = None  # the box of a click without a drag
         self.use_feedback = True
         """Whether a decode starts from the mask chosen before the last click of the object."""
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no job is pending."""
-        return self._executor.is_idle
 
     @property
     def is_pending(self) -> bool:
@@ -87,10 +82,6 @@ class Decoding:
         """The candidates and the index of the shown one."""
         candidates, chosen = self.candidates, self.chosen
         return None if candidates is None or chosen is None else (candidates, chosen)
-
-    def close(self) -> None:
-        """Stop all work."""
-        self._executor.close()
 
     # The tile -------------------------------------------------------------------------------
 

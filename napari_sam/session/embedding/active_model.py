@@ -5,10 +5,10 @@ from typing import Final
 
 from psygnal import Signal
 
+from napari_sam.session.background import Background
 from napari_sam.session.embedding.embeddings import Embedder
-from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, is_out_of_memory, user_message
+from napari_sam.session.jobs import is_out_of_memory, user_message
 from napari_sam.session.models.model_choice import ModelChoice, Runtime, check
-from napari_sam.session.notifier import Notifier
 
 _SMALLER: Final = "choose a smaller model"
 
@@ -28,12 +28,11 @@ class ActiveModel:
         self,
         make_embedder: Callable[[ModelChoice], Embedder],
         choice: ModelChoice,
-        dispatcher: Dispatcher,
-        notifier: Notifier,
+        background: Background,
     ) -> None:
-        self._notifier = notifier
+        self._notifier = background.notifier
         # Not the executor of the model in use, which goes on meanwhile.
-        self._executor = LatestWinsExecutor("napari-sam-check", dispatcher)
+        self._executor = background.executor("check", is_foreground=True)
         self._make_embedder = make_embedder
         self._followed = choice  # the request that the model in use follows
         self._last_working: tuple[ModelChoice, ModelChoice] | None = None  # request, model
@@ -69,15 +68,6 @@ class ActiveModel:
     def is_confirmed(self) -> bool:
         """Whether the model in use is known to load."""
         return self._last_working == (self._followed, self.choice)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no job is pending."""
-        return self._executor.is_idle
-
-    def close(self) -> None:
-        """Stop all work."""
-        self._executor.close()
 
     def request(self, choice: ModelChoice) -> None:
         """Use another model once it has passed its check."""

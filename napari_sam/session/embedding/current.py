@@ -5,13 +5,13 @@ from typing import Final
 
 from psygnal import Signal
 
+from napari_sam.session.background import Background
 from napari_sam.session.embedding.active_model import ActiveModel
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Tile
-from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
-from napari_sam.session.notifier import Notifier
+from napari_sam.session.jobs import user_message
 
 _MOMENT_S: Final = 0.02
 """How long to wait for an embedding that was computed before; a user does not notice it."""
@@ -32,11 +32,11 @@ class CurrentEmbedding:
     completed = Signal(EmbeddedTile)
     """The tile is embedded."""
 
-    def __init__(self, model: ActiveModel, dispatcher: Dispatcher, notifier: Notifier) -> None:
+    def __init__(self, model: ActiveModel, background: Background) -> None:
         self.model = model
         """The model in use, and the requested one."""
-        self._notifier = notifier
-        self._executor = LatestWinsExecutor("napari-sam-encode", dispatcher)
+        self._notifier = background.notifier
+        self._executor = background.executor("encode", is_foreground=True)
         self._is_announced = False
         self._refusal = ""
         self._pixels: Hashable = None
@@ -58,19 +58,9 @@ class CurrentEmbedding:
         return self.model.embedder
 
     @property
-    def is_idle(self) -> bool:
-        """Whether no job is pending."""
-        return self._executor.is_idle and self.model.is_idle
-
-    @property
     def is_working(self) -> bool:
         """Whether the embedding is on its way."""
         return self.phase in (Phase.LOADING, Phase.EMBEDDING)
-
-    def close(self) -> None:
-        """Stop all work."""
-        self._executor.close()
-        self.model.close()
 
     # The image -------------------------------------------------------------------------------
 

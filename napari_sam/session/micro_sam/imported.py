@@ -5,18 +5,17 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 from psygnal import Signal
 
 from napari_sam.catalogue.table import MODELS
+from napari_sam.session.background import Background
 from napari_sam.session.embedding.current import CurrentEmbedding
-from napari_sam.session.jobs import Dispatcher, Job, LatestWinsExecutor, user_message
+from napari_sam.session.jobs import Job, user_message
 from napari_sam.session.micro_sam.embeddings import MicroSamEmbeddings, MicroSamError
 from napari_sam.session.micro_sam.plane_embeddings import PlaneEmbeddings
 from napari_sam.session.micro_sam.verification import is_of_model, open_for
 from napari_sam.session.models.model_choice import ModelChoice
-from napari_sam.session.notifier import Notifier
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -58,20 +57,15 @@ class ImportedEmbeddings:
     """`of_plane` returns something else: planes have to be built again."""
 
     def __init__(
-        self,
-        path: Path,
-        image: Any,
-        embedding: CurrentEmbedding,
-        dispatcher: Dispatcher,
-        notifier: Notifier,
+        self, path: Path, image: Any, embedding: CurrentEmbedding, background: Background
     ) -> None:
-        self._notifier = notifier
         self._path, self._image = path, image
-        self._embedding, self._dispatcher = embedding, dispatcher
+        self._embedding, self._notifier = embedding, background.notifier
+        self._dispatcher = background.dispatcher
         self._stored: MicroSamEmbeddings | None = None
         self._model: ModelChoice | None = None  # the one that they match
         self._is_damage_reported = False
-        self._queue = LatestWinsExecutor("napari-sam-micro-sam", dispatcher)
+        self._queue = background.executor("micro-sam")
         self._embedding.model_left.connect(self._on_model_left)
         self.state = ImportState(
             ImportPhase.COMPARING, f"Comparing the image with the embeddings in {path.name} …"
@@ -82,11 +76,6 @@ class ImportedEmbeddings:
             self._on_refused,
             self._on_progress,
         )
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no job is pending."""
-        return self._queue.is_idle
 
     def close(self) -> None:
         """Stop using them; planes that were built with them keep them."""
@@ -209,31 +198,3 @@ def _catalogue_name(micro_sam_name: str) -> str:
     """Return the catalogue's name of a model of micro-sam; its own name if it is not listed."""
     listed = (model for model in MODELS if micro_sam_name in (model.micro_sam_name, model.name))
     return next((model.name for model in listed), micro_sam_name)
-
-
-class EmbeddingImports:
-    """All imports of a session."""
-
-    def __init__(
-        self, embedding: CurrentEmbedding, dispatcher: Dispatcher, notifier: Notifier
-    ) -> None:
-        self._embedding, self._dispatcher, self._notifier = embedding, dispatcher, notifier
-        self._all: WeakSet[ImportedEmbeddings] = WeakSet()
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no job is pending."""
-        return all(imported.is_idle for imported in self._all)
-
-    def close(self) -> None:
-        """Stop using all of them."""
-        for imported in self._all:
-            imported.close()
-
-    def import_embeddings(self, path: Path, image: Any) -> ImportedEmbeddings:
-        """Use embeddings that micro-sam stored of an image in place of computing them."""
-        imported = ImportedEmbeddings(
-            path, image, self._embedding, self._dispatcher, self._notifier
-        )
-        self._all.add(imported)
-        return imported

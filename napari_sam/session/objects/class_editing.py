@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from napari_sam.session.background import Notifier
 from napari_sam.session.classes.classes import (
     Classes,
     ClassStep,
@@ -10,7 +11,6 @@ from napari_sam.session.classes.classes import (
     renamed,
     with_classes,
 )
-from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.records import ObjectRecord, RecordChange, counted
 

@@ -8,12 +8,12 @@ from weakref import WeakSet
 
 from psygnal import Signal
 
+from napari_sam.session.background import Background
 from napari_sam.session.classes.classes import ClassStep, ClassTable
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState
-from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
-from napari_sam.session.notifier import Notifier
+from napari_sam.session.jobs import user_message
 from napari_sam.session.objects.edits import Direction, LabelsEdit, Overlap
 from napari_sam.session.objects.history import Edit, History
 from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
@@ -43,9 +43,9 @@ class Editing:
     target_needed = Signal()
     """Sent when an object has no target: a listener may set one."""
 
-    def __init__(self, decoding: Decoding, dispatcher: Dispatcher, notifier: Notifier) -> None:
-        self._decoding, self._notifier = decoding, notifier
-        self.executor = LatestWinsExecutor("napari-sam-write", dispatcher)
+    def __init__(self, decoding: Decoding, background: Background) -> None:
+        self._decoding, self._notifier = decoding, background.notifier
+        self.executor = background.executor("write")
         """Writes what takes seconds; closed, it still completes what it is writing."""
         self.history = History()
         self.classes = ClassTable()

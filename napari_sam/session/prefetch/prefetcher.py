@@ -3,23 +3,18 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from psygnal import Signal
 
+from napari_sam.session.background import Background
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Tile
-from napari_sam.session.jobs import (
-    Dispatcher,
-    Job,
-    LatestWinsExecutor,
-    user_message,
-    yield_to_foreground,
-)
-from napari_sam.session.notifier import Notifier
+from napari_sam.session.jobs import Job, user_message
 from napari_sam.session.prefetch.queue import PrefetchQueue, PrefetchState, PrefetchTile
 
 _MAX_NAMED: Final = 3
@@ -38,14 +33,11 @@ class Prefetcher:
     """`state` changed."""
 
     def __init__(
-        self,
-        embedding: CurrentEmbedding,
-        decoding: Decoding,
-        dispatcher: Dispatcher,
-        notifier: Notifier,
+        self, embedding: CurrentEmbedding, decoding: Decoding, background: Background
     ) -> None:
-        self._embedding, self._decoding, self._notifier = embedding, decoding, notifier
-        self._executor = LatestWinsExecutor("napari-sam-prefetch", dispatcher)
+        self._embedding, self._decoding = embedding, decoding
+        self._background, self._notifier = background, background.notifier
+        self._executor = background.executor("prefetch")
         self._is_on = True
         self._next_planes: tuple[ImagePlane, ...] = ()
         self._likely: list[tuple[ImagePlane, Tile]] = []
@@ -53,19 +45,9 @@ class Prefetcher:
         self._is_on_queue = False  # whether the tile under way is a requested one
 
     @property
-    def is_idle(self) -> bool:
-        """Whether nothing is being embedded, as while the queue is paused."""
-        return self._executor.is_idle
-
-    @property
     def state(self) -> PrefetchState | None:
         """The progress of the requested tiles; None if none are requested."""
         return None if self._queue is None else self._queue.state
-
-    def close(self) -> None:
-        """Stop all work."""
-        self._likely, self._queue = [], None
-        self._executor.close()
 
     # The likely next tiles ---------------------------------------------------------------------
 
@@ -211,15 +193,15 @@ class Prefetcher:
 
     def _embed(self, embedder: Embedder, plane: ImagePlane, tile: Tile, job: Job) -> float | None:
         """Embed a tile; return how long that took, or None if it was found."""
-        self._yield_to_foreground(job)
+        rest = partial(self._background.yield_to_foreground, job)
+        rest()
         embedder.load()
         # Including the time spent yielding: it will be spent again.
         start_s = time.monotonic()
-        embedded = embedder.embed(plane, tile, job, lambda _: self._yield_to_foreground(job))
+        embedded = embedder.embed(
+            plane, tile, job, lambda _: self._background.yield_to_foreground(job)
+        )
         return time.monotonic() - start_s if embedded.is_new else None
-
-    def _yield_to_foreground(self, job: Job) -> None:
-        yield_to_foreground(job, lambda: not (self._embedding.is_idle and self._decoding.is_idle))
 
     def _on_likely_failed(self, error: BaseException) -> None:
         # Nobody has requested it; when the user comes to it, it fails with a message.

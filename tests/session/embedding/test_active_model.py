@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from napari_sam.session import ModelChoice
+from napari_sam.session.background import Background
 from napari_sam.session.embedding.active_model import ActiveModel
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.jobs import CallbackQueue
 from napari_sam.session.models.model_choice import Runtime
-from napari_sam.session.notifier import Notifier
 
 OUT_OF_MEMORY = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
@@ -23,18 +23,17 @@ def warnings():
 @pytest.fixture
 def model(remembering_predictor, warnings):
     """Return the model on an accelerator that has run out of memory; it runs on the processor."""
-    notifier = Notifier()
-    notifier.warned.connect(warnings.append)
+    background = Background(CallbackQueue())
+    background.notifier.warned.connect(warnings.append)
     model = ActiveModel(
         lambda choice: Embedder(choice, lambda *_: remembering_predictor),
         ModelChoice("own", Path("own.pth")),
-        CallbackQueue(),
-        notifier,
+        background,
     )
     model.embedder.runtime = Runtime("cuda", "float16", "float16", ("cuda", "cpu"))
     assert model.step_down(OUT_OF_MEMORY)
     yield model
-    model.close()
+    background.close()
 
 
 def test_another_error_meanwhile_does_not_hide_where_the_model_runs(model, warnings):

@@ -67,7 +67,7 @@ def import_folder(session, predictor, listen):
     heard = listen(session)
 
     def import_folder(path, image):
-        imported = session.micro_sam.import_embeddings(path, image)
+        imported = session.import_embeddings(path, image)
         session.wait_until_idle(TIMEOUT_S)
         predictor.encoded.clear()
         return imported, heard.warnings
@@ -229,7 +229,7 @@ def test_another_model_waits_for_the_right_one(stores, predictor, near_relative,
     )
     heard, changes = listen(session), []
     try:
-        imported = session.micro_sam.import_embeddings(stores / "plane.zarr", COINS)
+        imported = session.import_embeddings(stores / "plane.zarr", COINS)
         imported.usable_changed.connect(lambda: changes.append(imported.of_plane()))
         session.wait_until_idle(TIMEOUT_S)
         assert imported.state.phase is ImportPhase.OTHER_MODEL
@@ -334,7 +334,7 @@ def test_comparing_can_be_given_up(session, stores, listen):
             reached.append(region)
             return STACK[region]
 
-    imported = session.micro_sam.import_embeddings(stores / "stack.zarr", Endless())
+    imported = session.import_embeddings(stores / "stack.zarr", Endless())
     assert imported.state.is_working
     imported.close()
     session.wait_until_idle(TIMEOUT_S)

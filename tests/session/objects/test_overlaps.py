@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from napari_sam.session import ArrayLabels, ArrayPlane, ObjectRecord, Overlap, TargetError
+from napari_sam.session.background import Background
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.jobs import CallbackQueue, run_until
 from napari_sam.session.journal.replaying import read_journal, replay
-from napari_sam.session.notifier import Notifier
 from napari_sam.session.objects.editing import MAX_BLOCKS_AT_ONCE, Editing
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.measuring import find_objects, remeasured
@@ -29,7 +29,7 @@ TIMEOUT_S = 60
 @pytest.fixture
 def editing():
     """Return what writes objects into 40 x 40 pixels, taking those of others."""
-    editing = Editing(SimpleNamespace(state=ObjectState()), CallbackQueue(), Notifier())
+    editing = Editing(SimpleNamespace(state=ObjectState()), Background(CallbackQueue()))
     editing.target = ArrayPlane(np.zeros((40, 40), np.uint8))
     editing.overlap = Overlap.REPLACE
     yield editing

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import ImagePlane, Phase, Prompts
-from napari_sam.session.image.tiles import TilePyramid
 from napari_sam.session.jobs import run_until
 
 TIMEOUT_S = 120
@@ -79,17 +77,17 @@ def test_a_failure_is_not_told_until_somebody_asks(session, held, listen, planes
 def test_it_stands_back_in_the_middle_of_a_tile(session, held, planes):
     polls = []
 
-    class Decoding:
+    class Decode:
         """Busy with a click that takes as long as the test likes."""
 
-        in_sight, likely_tiles, is_over = TilePyramid(planes[0].shape, SAM_SPEC).whole, [], False
+        is_over = False
 
         @property
         def is_idle(self):
             polls.append(len(session.embedding.embedder._cache))
             return self.is_over
 
-    session.prefetch._decoding = decoding = Decoding()
+    session._background._foreground.append(decoding := Decode())
     session.prefetch.expect(planes[1:2])
     run_until(lambda: len(polls) > 3, session._dispatcher, TIMEOUT_S, "test")
     assert len(held.encoded) == 1  # the plane that is shown
@@ -103,7 +101,7 @@ def test_it_stands_back_in_the_middle_of_a_tile(session, held, planes):
     run_until(lambda: len(polls) > before + 3, session._dispatcher, TIMEOUT_S, "test")
     assert polls[-1] == 1
     decoding.is_over = True
-    run_until(lambda: session.prefetch.is_idle, session._dispatcher, TIMEOUT_S, "test")
+    run_until(lambda: session.is_idle, session._dispatcher, TIMEOUT_S, "test")
     assert len(session.embedding.embedder._cache) == 2
 
 

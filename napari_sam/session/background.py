@@ -1,0 +1,65 @@
+"""The threads that the parts of a session work on, and the way their messages take to the user."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+from weakref import WeakSet
+
+from psygnal import Signal
+
+from napari_sam.session.jobs import Dispatcher, Job, LatestWinsExecutor
+
+_REST_S: Final = 0.01
+
+
+class Notifier:
+    """Collects messages that the user should not miss; a widget shows them, a script may listen.
+
+    All methods belong to the owner's thread.
+    """
+
+    warned = Signal(str)
+    """A message that should not be missed."""
+
+    def warn(self, message: str) -> None:
+        """Send a message."""
+        self.warned.emit(message)
+
+
+class Background:
+    """Makes the executors of a session's parts, waits for all of them and closes them.
+
+    All methods but `yield_to_foreground` belong to the owner's thread.
+    """
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.dispatcher = dispatcher
+        self.notifier = Notifier()
+        self._executors: WeakSet[LatestWinsExecutor] = WeakSet()
+        self._foreground: list[LatestWinsExecutor] = []
+
+    def executor(self, name: str, *, is_foreground: bool = False) -> LatestWinsExecutor:
+        """Return a new executor; the user waits for what one in the foreground computes."""
+        executor = LatestWinsExecutor(f"napari-sam-{name}", self.dispatcher)
+        self._executors.add(executor)
+        if is_foreground:
+            self._foreground.append(executor)
+        return executor
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job is pending."""
+        return all(executor.is_idle for executor in self._executors)
+
+    def close(self) -> None:
+        """Stop all work; nothing is delivered any more."""
+        for executor in self._executors:
+            executor.close()
+        self.dispatcher.close()
+
+    def yield_to_foreground(self, job: Job, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Wait, inside a job, while an executor in the foreground needs its resources."""
+        job.check()
+        while not (is_over() or all(executor.is_idle for executor in self._foreground)):
+            time.sleep(_REST_S)
+            job.check()
