@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -134,7 +133,3 @@ def dock_widget(viewer: Viewer, choice: ModelChoice | None = None) -> SamWidget:
     if images:
         widget.binding.prompts.start_points()
     return widget
-
-
-if __name__ == "__main__":
-    sys.exit(main())

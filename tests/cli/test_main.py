@@ -1,5 +1,7 @@
 """The napari-sam command; windows are real, only napari's event loop is not entered."""
 
+import subprocess
+import sys
 from importlib import metadata
 
 import napari
@@ -51,6 +53,15 @@ def test_help_has_examples_and_the_options():
     assert result.exit_code == 0
     for text in ("napari-sam image.tif", "--sample", "--reader", "--version"):
         assert text in result.output
+
+
+def test_the_package_runs_as_a_module():
+    command = [sys.executable, "-m", "napari_sam.cli", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    usage, help_text = shown.split("\n", 1)
+    assert usage.endswith("-m napari_sam.cli [OPTIONS] [FILE]...")
+    result = CliRunner().invoke(main, ["--help"], terminal_width=78)
+    assert help_text == result.output.split("\n", 1)[1]
 
 
 def test_version():
