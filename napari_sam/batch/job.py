@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -11,7 +12,15 @@ import xxhash
 
 if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
+    from napari_sam.formats.annotations import ExportObject
     from napari_sam.session.models.model_choice import ModelChoice
+
+OVERLAPS: Final[dict[str, Callable[[ExportObject], float]]] = {
+    "smaller": lambda obj: -obj.area_px,
+    "larger": lambda obj: obj.area_px,
+    "better": lambda obj: 0.0 if obj.score is None else obj.score,
+}
+"""Which mask wins where two overlap in a label image: the one with the larger key."""
 
 _BLOCK_BYTES: Final = 2**22
 _WITHOUT_EFFECT: Final = ("points_per_batch", "output_mode")
@@ -26,7 +35,7 @@ class BatchJob:
     settings: AutomaticSettings
     max_share: float  # masks that cover a larger share of the image are dropped
     formats: tuple[str, ...]  # keys of `napari_sam.batch.outputs.FORMAT_KEYS`
-    overlap: str  # a key of `napari_sam.batch.outputs.OVERLAPS`
+    overlap: str  # a key of `OVERLAPS`
     proposals: bool  # also write proposals
     edges: bool  # also write edges
     model: ModelChoice

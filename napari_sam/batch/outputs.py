@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +11,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from napari_sam.batch.job import OVERLAPS, BatchJob
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.files import export_file, table_text, write_json, write_text
 from napari_sam.formats.image import ImageInfo, plane_name
@@ -18,16 +19,8 @@ from napari_sam.formats.label_images import labels_from_objects, objects_from_la
 from napari_sam.formats.registry import FORMATS
 
 if TYPE_CHECKING:
-    from napari_sam.batch.job import BatchJob
     from napari_sam.model.automatic.by_products import Proposals
     from napari_sam.model.automatic.mask_set import MaskRecord
-
-OVERLAPS: Final[dict[str, Callable[[ExportObject], float]]] = {
-    "smaller": lambda obj: -obj.area_px,
-    "larger": lambda obj: obj.area_px,
-    "better": lambda obj: 0.0 if obj.score is None else obj.score,
-}
-"""Which mask wins where two overlap in a label image: the one with the larger key."""
 
 _PUBLISHED: Final = "sam"
 # Without classes there is nothing to write into a semantic image.

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from napari_sam.batch.job import OVERLAPS, BatchJob, ImageResult, digest
 from napari_sam.cli.automatic_options import AutomaticCommand, published_settings
 from napari_sam.cli.exit_codes import CAN_CONTINUE, FAILED, end_stopped, print_error, usage_errors
 from napari_sam.cli.model_option import checked_choice, load_chosen
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
-from napari_sam.cli.options import LazyChoice, json_option, model_options, reader_option
+from napari_sam.cli.options import json_option, model_options, reader_option
 
 if TYPE_CHECKING:
     from napari_sam.batch.images import ImageFile
-    from napari_sam.batch.job import BatchJob, ImageResult
     from napari_sam.model import Predictor
     from napari_sam.session.models.model_choice import ModelChoice
 
@@ -51,13 +51,6 @@ Exit codes:
   2    wrong call, or FOLDER holds results of other settings
   130  stopped with Ctrl-C; run the same command again to continue
 """
-
-
-def overlap_names() -> Sequence[str]:
-    """Return the names of the ways to resolve overlaps."""
-    from napari_sam.batch.outputs import OVERLAPS
-
-    return list(OVERLAPS)
 
 
 def _formats(context: click.Context, option: click.Parameter, value: str) -> tuple[str, ...]:
@@ -98,7 +91,7 @@ def _formats(context: click.Context, option: click.Parameter, value: str) -> tup
 )
 @click.option(
     "--overlap",
-    type=LazyChoice(overlap_names),
+    type=click.Choice(list(OVERLAPS)),
     default="smaller",
     help="Which mask wins where masks overlap (label images only).",
     show_default=True,
@@ -135,8 +128,6 @@ def automatic(
     all workers have to see the images and FOLDER under the same paths.
     """
     hide_progress_of_napari()
-    from napari_sam.batch.job import BatchJob
-
     settings, max_share = published_settings(**published)
     choice = checked_choice(model, device if scheduler is None else "auto")
     if scheduler is not None:
@@ -154,7 +145,6 @@ def automatic(
 
 
 def _weights(choice: ModelChoice) -> str:
-    from napari_sam.batch.job import digest
     from napari_sam.catalogue.table import EMBEDDED
 
     file = choice.checkpoint or EMBEDDED.embedded

@@ -1,20 +1,13 @@
 """`napari-sam bench` measures the speed here; `napari-sam export-onnx` writes ONNX files."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import click
 
-from napari_sam.cli.options import LazyChoice, device_option, examples, json_option
-
-
-def _peers() -> Sequence[str]:
-    from napari_sam.bench.options import PEERS
-
-    return PEERS
-
+from napari_sam.bench.options import PEERS, BenchError, Options
+from napari_sam.cli.options import device_option, examples, json_option
 
 _INTERFACE: Final = """\b
 Examples:
@@ -90,7 +83,7 @@ def _origin(checkpoint: Path | None) -> dict[str, str]:
     "--peer",
     "peers",
     multiple=True,
-    type=LazyChoice(_peers),
+    type=click.Choice(PEERS),
     help="Also measure this software, in alternation; repeatable.",
 )
 @click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True)
@@ -113,7 +106,6 @@ def bench(
     Takes a minute or two; do not use the computer meanwhile. Prints a table that can be pasted
     into an issue.
     """
-    from napari_sam.bench.options import BenchError, Options
     from napari_sam.bench.run import run
 
     options = Options(

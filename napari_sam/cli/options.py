@@ -1,6 +1,6 @@
 """Options that several commands have, and the examples in their help."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
@@ -24,20 +24,3 @@ device_option = click.option(
 )
 reader_option = click.option("--reader", metavar="PLUGIN", help="napari reader plugin to use.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-class LazyChoice(click.ParamType[str]):
-    """One of several names, which are imported from where they are defined when needed."""
-
-    name = "choice"
-
-    def __init__(self, names: Callable[[], Sequence[str]]) -> None:
-        self.names = names
-
-    def get_metavar(self, *args: Any, **kwargs: Any) -> str:
-        """Return the names for the help."""
-        return f"[{'|'.join(self.names())}]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Refuse other names."""
-        return click.Choice(self.names()).convert(value, param, ctx)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from napari_sam.cli.automatic import overlap_names
+from napari_sam.batch.job import OVERLAPS
 from napari_sam.cli.exit_codes import (
     FAILED,
     NOTHING_WRITTEN,
@@ -22,7 +22,7 @@ from napari_sam.cli.exit_codes import (
 )
 from napari_sam.cli.model_option import checked_choice, load_chosen
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
-from napari_sam.cli.options import LazyChoice, json_option, model_options, reader_option
+from napari_sam.cli.options import json_option, model_options, reader_option
 
 if TYPE_CHECKING:
     from napari_sam.batch.open_images import OpenedPlane
@@ -115,7 +115,7 @@ _BOX: Final = _Numbers("X0,Y0,X1,Y1", 4)
 @click.option("--layer", metavar="NAME", help="Which image of a file that contains several.")
 @click.option(
     "--overlap",
-    type=LazyChoice(overlap_names),
+    type=click.Choice(list(OVERLAPS)),
     default="better",
     show_default=True,
     help="Which object wins where objects overlap (label images only).",

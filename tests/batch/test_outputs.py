@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from napari_sam.batch.outputs import OVERLAPS, without_overlaps
+from napari_sam.batch.job import OVERLAPS
+from napari_sam.batch.outputs import without_overlaps
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.label_images import labels_from_objects

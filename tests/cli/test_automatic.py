@@ -16,7 +16,7 @@ import pytest
 import tifffile
 from click.testing import CliRunner
 
-from napari_sam.batch import outputs
+from napari_sam.batch import job, outputs
 from napari_sam.cli.automatic import automatic
 from napari_sam.cli.automatic_options import published_settings
 from napari_sam.cli.main import main
@@ -197,7 +197,7 @@ def test_the_help_lists_the_choices_of_the_code():
     presets = "|".join(preset.name.replace(" ", "-") for preset in PRESETS)
     assert f"--preset [{presets}]" in text
     assert f"--output-mode [{'|'.join(OUTPUT_MODES)}]" in " ".join(text.split())
-    assert f"--overlap [{'|'.join(outputs.OVERLAPS)}]" in text
+    assert f"--overlap [{'|'.join(job.OVERLAPS)}]" in text
     formats = text.partition("Formats")[2].replace(",", " ").split()
     assert set(outputs.FORMAT_KEYS) <= set(formats)
 
