@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_sam.formats.image import ImageInfo
     from napari_sam.session.image.image_plane import ImagePlane
 
 
@@ -33,6 +34,13 @@ class OpenedImage:
     scale: tuple[float, ...]  # step along each of these axes
     units: tuple[Any, ...]  # one for each of these axes, as in napari
     axis_labels: tuple[str, ...]  # one for each of these axes, as in napari
+
+    def info(self, name: str, first_axis: int = 0) -> ImageInfo:
+        """Describe the image, or with -2 one of its planes, under this name."""
+        from napari_sam.session.annotations import image_info
+
+        along: tuple[Any, ...] = (self.shape, self.scale, self.units, self.axis_labels)
+        return image_info(name, *(values[first_axis:] for values in along))
 
 
 ImageOpener = Callable[[str], list[OpenedImage]]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_sam.batch.job import OVERLAPS, BatchJob
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.files import export_file, table_text, write_json, write_text
+from napari_sam.formats.files import export_file, write_json, write_table
 from napari_sam.formats.image import ImageInfo, plane_name
 from napari_sam.formats.label_images import labels_from_objects, objects_from_labels
 from napari_sam.formats.registry import FORMATS
@@ -78,11 +78,7 @@ def write_objects(path: Path, name: str, annotations: Annotations, overlap: str)
 
 
 def write_results(
-    folder: Path,
-    stem: str,
-    image: ImageInfo,
-    planes: Sequence[PlaneMasks],
-    job: BatchJob,
+    folder: Path, stem: str, image: ImageInfo, planes: Sequence[PlaneMasks], job: BatchJob
 ) -> None:
     """Write everything that the job asks for, under names that begin with `stem`."""
     annotations = annotations_of(image, planes)
@@ -95,7 +91,7 @@ def write_results(
             file = folder / f"{stem}{chosen.distinction}{chosen.suffixes[0]}"
             write_objects(file, name, annotations, job.overlap)
     if any(plane.proposals is not None for plane in planes):
-        write_text(folder / f"{stem}_proposals.csv", table_text(_proposal_rows(image, planes)))
+        write_table(folder / f"{stem}_proposals.csv", _proposal_rows(image, planes))
     edges = [plane.edges for plane in planes if plane.edges is not None]
     if edges:
         with export_file(folder / f"{stem}_edges.tif") as partial:

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 from napari_sam.batch.images import ImageFile
 from napari_sam.batch.job import BatchJob, ImageResult, digest
 from napari_sam.batch.manifest import RunError, RunManifest
-from napari_sam.batch.open_images import ImageOpener, OpenedImage, OpenedPlane
+from napari_sam.batch.open_images import ImageOpener, OpenedPlane
 from napari_sam.batch.outputs import PlaneMasks, write_results
 from napari_sam.engine.automatic_presets import PROPOSAL_SETTINGS
-from napari_sam.formats.image import ImageInfo
-from napari_sam.session.annotations import image_info
 from napari_sam.session.image.whole_plane import read_whole
 from napari_sam.session.jobs import is_out_of_memory
 
@@ -78,14 +76,10 @@ def process(
             stem, name = Path(image.name).name, Path(image.path).name
             if len(opened) > 1:
                 stem, name = f"{stem}_{number + 1}", opened_image.name
-            write_results(results.folder, stem, _info(opened_image, name), planes, job)
+            write_results(results.folder, stem, opened_image.info(name), planes, job)
     record = manifest.of(image)
     files = () if record is None else tuple(record["files"])
     return ImageResult(image.path, "done", results.masks, files)
-
-
-def _info(image: OpenedImage, name: str) -> ImageInfo:
-    return image_info(name, image.shape, image.scale, image.units, image.axis_labels)
 
 
 def _part_of(on_progress: Progress, number: int, count: int) -> Progress:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -147,10 +146,11 @@ def predict(
     hide_progress_of_napari()
     from napari_sam.batch.prompted import read_start, segment_prompts, write_prompted
     from napari_sam.session.embedding.embeddings import Embedder
+    from napari_sam.session.jobs import user_message
 
     _check_prompts(points, background, boxes, mask)
     _check_output(output, image)
-    with _errors_explained(image):
+    try:
         choice = checked_choice(model, device)
         predictor = load_chosen(choice)
         opened, info = _opened(image, reader, layer, position)
@@ -162,23 +162,15 @@ def predict(
         embedder = Embedder(choice, lambda *_: predictor)
         masks = segment_prompts(embedder, opened.plane, prompts, start, multimask)
         files = [] if output is None else write_prompted(output, info, masks, overlap)
-    _print_results(image, info, masks, files, as_json)
-    if not all(mask.area_px for mask in masks):
-        sys.exit(FAILED)
-
-
-@contextmanager
-def _errors_explained(image: str) -> Iterator[None]:
-    from napari_sam.session.jobs import user_message
-
-    try:
-        yield
     except KeyboardInterrupt:
         end_stopped(NOTHING_WRITTEN)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     except (RuntimeError, MemoryError, OSError) as error:
         raise click.ClickException(user_message(error, f"{image} cannot be segmented")) from error
+    _print_results(image, info, masks, files, as_json)
+    if not all(mask.area_px for mask in masks):
+        sys.exit(FAILED)
 
 
 def _check_prompts(
@@ -206,8 +198,6 @@ def _opened(
     file: str, reader: str | None, layer: str | None, position: str | None
 ) -> tuple[OpenedPlane, ImageInfo]:
     """Open the chosen plane, and describe it."""
-    from napari_sam.session.annotations import image_info
-
     images = NapariOpener(reader)(file)
     chosen = images
     if layer is not None or len(images) > 1:
@@ -224,14 +214,7 @@ def _opened(
         last = ",".join(str(length - 1) for length in stack_shape)
         msg = f"{file} has {len(image.planes)} slices: choose one with --slice, up to {last}."
         raise click.UsageError(msg)
-    info = image_info(
-        Path(file).name,
-        image.shape[-2:],
-        image.scale[-2:],
-        image.units[-2:],
-        image.axis_labels[-2:],
-    )
-    return planes[0], info
+    return planes[0], image.info(Path(file).name, first_axis=-2)
 
 
 def _prompts(
@@ -262,11 +245,7 @@ def _prompts(
 
 
 def _print_results(
-    image: str,
-    info: ImageInfo,
-    masks: Sequence[PromptedMask],
-    files: Sequence[Path],
-    as_json: bool,
+    image: str, info: ImageInfo, masks: Sequence[PromptedMask], files: Sequence[Path], as_json: bool
 ) -> None:
     if as_json:
         objects = [

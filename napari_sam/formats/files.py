@@ -78,16 +78,11 @@ def write_text(path: str | Path, text: str, encoding: str = "utf-8") -> None:
         partial.write_text(text, encoding=encoding, errors="replace", newline="")
 
 
-def table_text(rows: Iterable[Iterable[Any]]) -> str:
-    """Return CSV with one line for each row."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
-
-
 def write_table(path: str | Path, rows: Iterable[Iterable[Any]]) -> None:
     """Write CSV in UTF-8, with a byte order mark only if Excel needs it to show a name."""
-    content = table_text(rows)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    content = text.getvalue()
     write_text(path, content, "utf-8" if content.isascii() else "utf-8-sig")
 
 

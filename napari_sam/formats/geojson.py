@@ -63,10 +63,7 @@ def write_geojson(
 
 
 def _feature(
-    obj: ExportObject,
-    image: ImageInfo,
-    colors: dict[str, tuple[int, int, int]],
-    object_type: str,
+    obj: ExportObject, image: ImageInfo, colors: dict[str, tuple[int, int, int]], object_type: str
 ) -> dict[str, Any]:
     polygons = [_coordinates(piece) for piece in trace_outlines(obj.mask, obj.top, obj.left)]
     geometry: dict[str, Any] = {"type": "MultiPolygon", "coordinates": polygons}

@@ -82,13 +82,10 @@ def read_label_png(path: str | Path) -> NDArray[Any]:
     return as_small_labels(pixels)
 
 
-def read_png_details(path: str | Path) -> str:
-    """Return the details that `write_label_png` was given; "" without them."""
-    with reading(path, "PNG", ValueError, SyntaxError), PngImageFile(path) as image:
-        return str(image.info.get(DETAILS_KEY, ""))
+def read_png_details(path: str | Path) -> tuple[str, list[int]]:
+    """Return the details that `write_label_png` was given, or "", and the colours of a palette.
 
-
-def read_png_palette(path: str | Path) -> list[int]:
-    """Return red, green and blue of each palette entry in turn; empty without a palette."""
+    These are red, green and blue of each entry in turn; there are none without a palette.
+    """
     with reading(path, "PNG", ValueError, SyntaxError), PngImageFile(path) as image:
-        return image.getpalette() or []
+        return str(image.info.get(DETAILS_KEY, "")), image.getpalette() or []

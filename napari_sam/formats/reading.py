@@ -17,7 +17,7 @@ from napari_sam.formats.imagej_rois import read_imagej_rois
 from napari_sam.formats.json_files import read_json_objects
 from napari_sam.formats.label_images import objects_from_labels
 from napari_sam.formats.numpy_files import read_label_npy, read_npz
-from napari_sam.formats.png import read_label_png, read_png_details, read_png_palette
+from napari_sam.formats.png import read_label_png, read_png_details
 from napari_sam.formats.semantic import (
     SEMANTIC_MARK,
     legend_path,
@@ -35,9 +35,9 @@ def _read_tiff(path: Path, _: ImageInfo) -> Annotations:
 
 
 def _read_png(path: Path, image: ImageInfo) -> Annotations:
-    labels, details = read_label_png(path), read_png_details(path)
-    image = _image_of(labels, path, image)
-    return _with_details_or_legend(image, labels, details, path, read_png_palette(path))
+    labels = read_label_png(path)
+    details, palette = read_png_details(path)
+    return _with_details_or_legend(_image_of(labels, path, image), labels, details, path, palette)
 
 
 def _read_npy(path: Path, image: ImageInfo) -> Annotations:
@@ -57,11 +57,7 @@ def _image_of(labels: NDArray[Any], path: Path, image: ImageInfo) -> ImageInfo:
 
 
 def _with_details_or_legend(
-    image: ImageInfo,
-    labels: NDArray[Any],
-    details: str,
-    path: Path,
-    palette: Sequence[int] = (),
+    image: ImageInfo, labels: NDArray[Any], details: str, path: Path, palette: Sequence[int] = ()
 ) -> Annotations:
     legend = _legend_of(details, path, palette)
     # The legend of another image in the folder does not name all values of this one.
