@@ -50,3 +50,34 @@ def extent(mask: npt.NDArray[np.bool_], axis: int) -> tuple[int, int]:
     """Return the half-open range along `axis` that holds every True; there is at least one."""
     flags = np.asarray(mask.any(axis=1 - axis))
     return int(flags.argmax()), len(flags) - int(flags[::-1].argmax())
+
+
+def run_counts(crop: MaskCrop, size: tuple[int, int]) -> npt.NDArray[np.int64]:
+    """Return the lengths of a mask's runs, column after column, as COCO counts them.
+
+    Parameters
+    ----------
+    crop : MaskCrop
+        The mask.
+    size : tuple of int
+        (H, W) of the image.
+
+    Returns
+    -------
+    ndarray
+        (n,) int64; background and mask in turn. The first run is background and may be 0 long.
+    """
+    height, width = size
+    rows, columns = crop.mask.shape
+    begins_or_ends = np.empty((rows + 1, columns), bool)
+    if rows > 0:
+        begins_or_ends[[0, -1]] = crop.mask[[0, -1]]
+        np.not_equal(crop.mask[1:], crop.mask[:-1], out=begins_or_ends[1:-1])
+    # Rather a sort of these few than all pixels in the order of columns.
+    row, column = np.divmod(np.flatnonzero(begins_or_ends), columns)
+    changes = np.sort((crop.left + column) * height + crop.top + row)
+    # A run that reaches the bottom goes on at the top of the next column.
+    same = np.flatnonzero(changes[1:] == changes[:-1])
+    changes = np.delete(changes, np.concatenate([same, same + 1]))
+    counts = np.diff(changes, prepend=0, append=height * width)
+    return counts[:-1] if counts[-1] == 0 else counts

@@ -14,10 +14,11 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from napari_sam.engine.masks import MaskCrop, run_counts
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.classes import PALETTE, ObjectClass, class_named
 from napari_sam.formats.clipping import clipped_polygon
-from napari_sam.formats.coco_rle import counts_of_mask, counts_of_text, mask_of_counts
+from napari_sam.formats.coco_rle import counts_of_text, mask_of_counts
 from napari_sam.formats.files import ExportError, naming_errors, read_json, write_json
 from napari_sam.formats.image import ImageInfo, image_from_json, plane_name
 from napari_sam.formats.label_ids import with_unique_ids
@@ -117,7 +118,7 @@ def _image_entry(image: ImageInfo, number: int, slice_index: tuple[int, ...]) ->
 def _annotation_entry(
     obj: ExportObject, shape: tuple[int, int], segmentation: Literal["rle", "polygon"]
 ) -> dict[str, Any]:
-    counts = counts_of_mask(obj.mask, obj.top, obj.left, shape)
+    counts = run_counts(MaskCrop(obj.mask, obj.top, obj.left), shape).tolist()
     runs = _mask_api().frPyObjects({"counts": counts, "size": list(shape)}, *shape)
     entry = {
         "segmentation": {"size": list(shape), "counts": runs["counts"].decode("ascii")},
@@ -173,21 +174,20 @@ def coco_in(content: Any, name: str) -> list[Annotations]:
     try:
         with naming_errors():
             names, classes = _read_categories(content.get("categories", []))
-            infos, planes = _read_images(content["images"])
+            contents, planes = _read_images(content["images"])
             entries = list(content["annotations"])
-        contents = [_ImageContent() for _ in infos]
         for number, entry in enumerate(entries, start=1):
             with naming_errors(f"annotation {number}"):
-                _read_annotation(entry, names, planes, contents)
+                _read_annotation(entry, names, planes)
         with naming_errors():
             return [
                 Annotations(
-                    info,
-                    with_unique_ids(part.objects, part.label_ids),
+                    image.info,
+                    with_unique_ids(image.objects, image.label_ids),
                     classes,
-                    part.n_without_mask,
+                    image.n_without_mask,
                 )
-                for info, part in zip(infos, contents, strict=True)
+                for image in contents
             ]
     except ExportError as error:
         raise ExportError(f"This is not a COCO file of instances, {error}: {name}") from error
@@ -195,26 +195,27 @@ def coco_in(content: Any, name: str) -> list[Annotations]:
 
 @dataclass
 class _ImageContent:
-    """The objects of an image, and their label_ids in the file, by their position."""
+    """An image or stack, its objects, and their label_ids in the file, by their position."""
 
+    info: ImageInfo
     objects: list[ExportObject] = field(default_factory=list)
     label_ids: dict[int, int] = field(default_factory=dict)
     n_without_mask: int = 0
 
 
+_Plane = tuple[_ImageContent, tuple[int, ...], tuple[int, int]]
+"""The image or stack, the index of the slice in it, and its height and width."""
+
+
 def _read_annotation(
-    entry: dict[str, Any],
-    names: dict[int, str | None],
-    planes: dict[int, _Plane],
-    contents: list[_ImageContent],
+    entry: dict[str, Any], names: dict[int, str | None], planes: dict[int, _Plane]
 ) -> None:
     """Add an object to the content of its image, unless it has no pixel."""
     if entry["image_id"] not in planes:
         raise ExportError(f"there is no image {entry['image_id']}")
     if entry["category_id"] not in names:
         raise ExportError(f"there is no category {entry['category_id']}")
-    number, slice_index, shape = planes[entry["image_id"]]
-    content = contents[number]
+    content, slice_index, shape = planes[entry["image_id"]]
     if not entry.get("segmentation"):
         content.n_without_mask += 1
         return
@@ -258,14 +259,11 @@ def _read_categories(
     return names, classes
 
 
-_Plane = tuple[int, tuple[int, ...], tuple[int, int]]
-"""The number of the image or stack, the index of the slice in it, and its height and width."""
-
-
-def _read_images(entries: Iterable[dict[str, Any]]) -> tuple[list[ImageInfo], dict[int, _Plane]]:
-    """Return the images or stacks, and the planes by image id."""
-    infos: dict[Any, ImageInfo] = {}
-    numbers: dict[Any, int] = {}
+def _read_images(
+    entries: Iterable[dict[str, Any]],
+) -> tuple[list[_ImageContent], dict[int, _Plane]]:
+    """Return the images or stacks, without objects, and the planes by image id."""
+    contents: dict[Any, _ImageContent] = {}
     planes: dict[int, _Plane] = {}
     for position, entry in enumerate(entries, start=1):
         with naming_errors(f"image {position}"):
@@ -273,12 +271,12 @@ def _read_images(entries: Iterable[dict[str, Any]]) -> tuple[list[ImageInfo], di
             source = _source(entry)
             slice_index = tuple(source.pop("slice_index", ()))
             key = source.pop("number", ("image", entry["id"]))
-            if key not in infos:
+            if key not in contents:
                 name = str(entry.get("file_name", entry["id"]))
-                numbers[key] = len(infos)
-                infos[key] = image_from_json(source or {"shape": shape, "name": name})
-            planes[entry["id"]] = (numbers[key], slice_index, shape)
-    return list(infos.values()), planes
+                info = image_from_json(source or {"shape": shape, "name": name})
+                contents[key] = _ImageContent(info)
+            planes[entry["id"]] = (contents[key], slice_index, shape)
+    return list(contents.values()), planes
 
 
 def _source(entry: dict[str, Any]) -> dict[str, Any]:

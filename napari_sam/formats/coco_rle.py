@@ -1,4 +1,4 @@
-"""COCO's run-length encoding of crops, without a mask of the whole image.
+"""Read COCO's run-length encoding as crops, without a mask of the whole image.
 
 pycocotools decodes whole images only, which takes a gigabyte for each object of a large one.
 
@@ -13,25 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.formats.files import ExportError
-
-
-def counts_of_mask(
-    mask: NDArray[np.bool_], top: int, left: int, shape: tuple[int, int]
-) -> list[int]:
-    """Return the lengths of an object's runs in an image of this height and width."""
-    height, width = shape
-    changes = np.diff(np.pad(mask.T.astype(np.int8), ((0, 0), (1, 1))), axis=1)
-    first_column, first_row = np.nonzero(changes > 0)
-    last_column, last_row = np.nonzero(changes < 0)
-    starts = (left + first_column) * height + top + first_row
-    stops = (left + last_column) * height + top + last_row
-    # A run down to the last row continues at the top of the next column.
-    continues = stops[:-1] == starts[1:]
-    starts, stops = starts[np.r_[True, ~continues]], stops[np.r_[~continues, True]]
-    ends = np.stack([starts, stops], axis=1).ravel()
-    counts: list[int] = np.diff(ends, prepend=0).tolist()
-    remaining = height * width - int(ends[-1])
-    return [*counts, remaining] if remaining else counts
 
 
 def counts_of_text(text: str) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ import pytest
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
+from napari_sam.engine.masks import MaskCrop, run_counts
 from napari_sam.formats import (
     Annotations,
     ExportError,
@@ -15,7 +16,7 @@ from napari_sam.formats import (
     read_prompts,
     write_coco,
 )
-from napari_sam.formats.coco_rle import counts_of_mask, counts_of_text, mask_of_counts
+from napari_sam.formats.coco_rle import counts_of_text, mask_of_counts
 from tests.formats.cases import NAMES, assert_same, random_objects
 
 FORMS = ("rle", "polygon")
@@ -233,7 +234,7 @@ def test_runs_are_those_of_pycocotools():
     shape = (23, 31)
     for obj in random_objects(200, shape, seed=9):
         encoded = coco_mask.encode(np.asfortranarray(placed(obj, shape)))
-        counts = counts_of_mask(obj.mask, obj.top, obj.left, shape)
+        counts = run_counts(MaskCrop(obj.mask, obj.top, obj.left), shape).tolist()
         assert counts_of_text(encoded["counts"].decode()).tolist() == counts
         mask, top, left = mask_of_counts(counts, shape)
         found = ExportObject(obj.label_id, mask, top, left)

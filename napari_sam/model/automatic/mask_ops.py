@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from skimage.measure import label
 
-from napari_sam.engine.masks import MaskCrop, PixelBox, tight_crop
+from napari_sam.engine.masks import MaskCrop, PixelBox, run_counts, tight_crop
 from napari_sam.engine.spec import Size
 from napari_sam.engine.upscaling import AxisFilter, region_above
 from napari_sam.model.prediction import upscale_strips
@@ -95,20 +95,7 @@ class RunLengths:
 
 def run_lengths(crop: MaskCrop, size: Size) -> RunLengths:
     """Encode a mask of an image of (H, W) pixels."""
-    height, width = size
-    rows, columns = crop.mask.shape
-    begins_or_ends = np.empty((rows + 1, columns), bool)
-    if rows > 0:
-        begins_or_ends[[0, -1]] = crop.mask[[0, -1]]
-        np.not_equal(crop.mask[1:], crop.mask[:-1], out=begins_or_ends[1:-1])
-    # Rather a sort of these few than all pixels in the order of columns.
-    row, column = np.divmod(np.flatnonzero(begins_or_ends), columns)
-    changes = np.sort((crop.left + column) * height + crop.top + row)
-    # A run that reaches the bottom goes on at the top of the next column.
-    same = np.flatnonzero(changes[1:] == changes[:-1])
-    changes = np.delete(changes, np.concatenate([same, same + 1]))
-    counts = np.diff(changes, prepend=0, append=height * width)
-    return RunLengths((counts[:-1] if counts[-1] == 0 else counts).astype(np.uint32), size)
+    return RunLengths(run_counts(crop, size).astype(np.uint32), size)
 
 
 def _as_text(counts: list[int]) -> str:
