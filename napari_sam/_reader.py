@@ -10,8 +10,8 @@ from napari.utils.notifications import show_warning
 
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.files import ExportError
-from napari_sam.formats.json_files import json_reader
 from napari_sam.formats.label_images import labels_from_objects
+from napari_sam.formats.reading import json_reader
 from napari_sam.layers.target_features import CLASSES_KEY
 from napari_sam.session.annotations import used_classes
 from napari_sam.session.classes.classes import classes_to_json

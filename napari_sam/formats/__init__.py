@@ -17,7 +17,6 @@ from napari_sam.formats.image import ImageInfo as ImageInfo
 from napari_sam.formats.image import plane_name as plane_name
 from napari_sam.formats.imagej_rois import read_imagej_rois as read_imagej_rois
 from napari_sam.formats.imagej_rois import write_imagej_rois as write_imagej_rois
-from napari_sam.formats.json_files import json_reader as json_reader
 from napari_sam.formats.label_images import labels_from_objects as labels_from_objects
 from napari_sam.formats.label_images import objects_from_labels as objects_from_labels
 from napari_sam.formats.measurements import write_measurements as write_measurements
@@ -32,6 +31,7 @@ from napari_sam.formats.prompt_files import FilePrompt as FilePrompt
 from napari_sam.formats.prompt_files import PromptKind as PromptKind
 from napari_sam.formats.prompt_files import read_prompts as read_prompts
 from napari_sam.formats.reading import READ_SUFFIXES as READ_SUFFIXES
+from napari_sam.formats.reading import json_reader as json_reader
 from napari_sam.formats.reading import read_objects as read_objects
 from napari_sam.formats.registry import FORMATS as FORMATS
 from napari_sam.formats.registry import Format as Format

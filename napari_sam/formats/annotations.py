@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -147,3 +147,25 @@ class Annotations:
             replace(obj, slice_index=()) for obj in self.objects if obj.slice_index == slice_index
         ]
         return Annotations(image, objects, self.classes)
+
+
+def with_unique_ids(
+    objects: Iterable[ExportObject], label_ids: Mapping[int, int]
+) -> list[ExportObject]:
+    """Return objects with the label_ids of their file, such that no two objects become one.
+
+    Objects come with their position in the file, from 1, as label_id; the mapping is by position.
+    Parts in several slices belong together if they have the same label_id. In one slice we write
+    each object as a whole, so a second part there is a copy or a piece that somebody made an
+    object; it gets the largest label_id of the file plus its position, like an object without one.
+    """
+    largest = max((0, *label_ids.values()))
+    taken: set[tuple[int, tuple[int, ...]]] = set()
+    numbered = []
+    for obj in objects:
+        label_id = label_ids.get(obj.label_id, 0)
+        if label_id < 1 or (label_id, obj.slice_index) in taken:
+            label_id = largest + obj.label_id
+        taken.add((label_id, obj.slice_index))
+        numbered.append(replace(obj, label_id=label_id))
+    return numbered

@@ -15,14 +15,12 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from napari_sam.engine.masks import MaskCrop, run_counts
-from napari_sam.formats.annotations import Annotations, ExportObject
+from napari_sam.formats.annotations import Annotations, ExportObject, with_unique_ids
 from napari_sam.formats.classes import PALETTE, ObjectClass, class_named
-from napari_sam.formats.clipping import clipped_polygon
 from napari_sam.formats.coco_rle import counts_of_text, mask_of_counts
 from napari_sam.formats.files import ExportError, naming_errors, read_json, write_json
 from napari_sam.formats.image import ImageInfo, image_from_json, plane_name
-from napari_sam.formats.label_ids import with_unique_ids
-from napari_sam.formats.outlines import joined_ring, trace_outlines
+from napari_sam.formats.outlines import clipped_polygon, joined_ring, trace_outlines
 
 # The category of objects without a class, because every annotation needs one.
 _UNCLASSIFIED: Final = "object"

@@ -13,11 +13,10 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.formats.annotations import Annotations, ExportObject
+from napari_sam.formats.annotations import Annotations, ExportObject, with_unique_ids
 from napari_sam.formats.classes import ObjectClass, class_named, classes_of
 from napari_sam.formats.files import ExportError, naming_errors, read_json, write_json
 from napari_sam.formats.image import ImageInfo, image_from_json
-from napari_sam.formats.label_ids import with_unique_ids
 from napari_sam.formats.outlines import PixelPolygon, fill_rings, trace_outlines
 
 _PLANE_KEYS: Final = {"Z": "z", "T": "t", "C": "c"}

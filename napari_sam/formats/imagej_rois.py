@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from roifile import ROI_COLOR_NONE, ROI_TYPE, ImagejRoi, roiread, roiwrite
 
-from napari_sam.formats.annotations import Annotations, ExportObject
+from napari_sam.formats.annotations import Annotations, ExportObject, with_unique_ids
 from napari_sam.formats.classes import ObjectClass, classes_of
 from napari_sam.formats.files import ExportError, export_file, reading
 from napari_sam.formats.image import ImageInfo
-from napari_sam.formats.label_ids import with_unique_ids
 from napari_sam.formats.outlines import fill_rings, trace_outlines
 from napari_sam.storage.text import single_line
 

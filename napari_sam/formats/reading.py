@@ -1,5 +1,6 @@
 """Read the objects of an image from a file of any format."""
 
+import mmap
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
@@ -10,11 +11,12 @@ from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.classes import ObjectClass
+from napari_sam.formats.coco import coco_in, is_coco
 from napari_sam.formats.details import annotations_with_details
-from napari_sam.formats.files import ExportError, unreadable
+from napari_sam.formats.files import ExportError, read_json, reading, unreadable
+from napari_sam.formats.geojson import describes_its_image, geojson_in
 from napari_sam.formats.image import ImageInfo, stack_stem
 from napari_sam.formats.imagej_rois import read_imagej_rois
-from napari_sam.formats.json_files import read_json_objects
 from napari_sam.formats.label_images import objects_from_labels
 from napari_sam.formats.numpy_files import read_label_npy, read_npz
 from napari_sam.formats.png import read_label_png, read_png_details
@@ -27,6 +29,12 @@ from napari_sam.formats.semantic import (
 )
 from napari_sam.formats.tiff import read_label_tiff, read_tiff_details
 from napari_sam.formats.yolo import read_yolo, read_yolo_classes
+
+_KEYS: Final = (
+    (b'"images"', b'"annotations"', b'"categories"'),
+    (b'"FeatureCollection"', b'"image"', b'"shape"'),
+)
+"""Keys in every COCO file, and in GeoJSON that gives the size of its image."""
 
 
 def _read_tiff(path: Path, _: ImageInfo) -> Annotations:
@@ -50,6 +58,14 @@ def _read_yolo(path: Path, image: ImageInfo) -> Annotations:
     files = (path.with_suffix(".yaml"), path.with_name(f"{stack_stem(path.stem)}.yaml"))
     classes = next((read_yolo_classes(file) for file in files if file.exists()), ())
     return read_yolo(path, ImageInfo(image.plane_shape, image.name), classes)
+
+
+def _read_json(path: Path, image: ImageInfo) -> list[Annotations]:
+    """Read COCO, or GeoJSON, which is about the given image unless it describes its own."""
+    content, name = read_json(path), path.name
+    if is_coco(content):
+        return coco_in(content, name)
+    return [geojson_in(content, name, None if describes_its_image(content) else image)]
 
 
 def _image_of(labels: NDArray[Any], path: Path, image: ImageInfo) -> ImageInfo:
@@ -85,8 +101,8 @@ _READERS: Final[dict[str, _Reader]] = {
     ".png": _read_png,
     ".npy": _read_npy,
     ".npz": lambda path, _: read_npz(path),
-    ".json": read_json_objects,
-    ".geojson": read_json_objects,
+    ".json": _read_json,
+    ".geojson": _read_json,
     ".zip": read_imagej_rois,
     ".roi": read_imagej_rois,
     ".txt": _read_yolo,
@@ -159,3 +175,43 @@ def _fits(file_image: ImageInfo, image: ImageInfo) -> bool:
         return True
     is_one_plane = prod(file_image.stack_shape) == prod(image.stack_shape) == 1
     return is_one_plane and file_image.plane_shape == image.plane_shape
+
+
+def json_reader(path: str | Path) -> Callable[[], list[Annotations]] | None:
+    """Return the reader of a COCO file, or of GeoJSON that gives the size of its image.
+
+    Parameters
+    ----------
+    path : str or Path
+        Any file.
+
+    Returns
+    -------
+    callable
+        Returns the objects of each image, or raises an ExportError. None if the file is something
+        else; most such files are not parsed for that.
+
+    Raises
+    ------
+    ExportError
+        If there is no such file.
+    """
+    if not _may_describe_images(path):
+        return None
+    name = Path(path).name
+    try:
+        content = read_json(path)
+    except ExportError:
+        # Let the reader raise the reason, so that napari does not show "no plugin was found".
+        return lambda: coco_in(read_json(path), name)
+    if is_coco(content):
+        return lambda: coco_in(content, name)
+    return (lambda: [geojson_in(content, name)]) if describes_its_image(content) else None
+
+
+def _may_describe_images(path: str | Path) -> bool:
+    with reading(path), Path(path).open("rb") as file:
+        if not file.seek(0, 2):
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return any(all(content.find(key) >= 0 for key in keys) for keys in _KEYS)

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 import shapely
 
-from napari_sam.formats.clipping import clipped_polygon
 from napari_sam.formats.files import ExportError
-from napari_sam.formats.outlines import fill_rings, joined_ring, trace_outlines
+from napari_sam.formats.outlines import clipped_polygon, fill_rings, joined_ring, trace_outlines
 
 SHAPE = (14, 15)
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from skimage.measure import approximate_polygon
 
-from napari_sam.formats.clipping import clipped_polygon
+from napari_sam.formats.outlines import clipped_polygon
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.prompts.shapes import Outline
 
