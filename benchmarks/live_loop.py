@@ -25,7 +25,7 @@ import numpy as np
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from skimage import data
 
-from napari_sam.bench.instruments import (
+from napari_sam.bench.window import (
     TIMEOUT_S,
     Screen,
     previews_per_second,

@@ -21,7 +21,7 @@ from qtpy.QtCore import Qt
 
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam._qt.object_table import ObjectTable
-from napari_sam.bench.instruments import TIMEOUT_S, Screen, wait_until
+from napari_sam.bench.window import TIMEOUT_S, Screen, wait_until
 from napari_sam.session import Prompts
 from napari_sam.widget import SamWidget
 

@@ -4,7 +4,7 @@ import platform
 import re
 from pathlib import Path
 
-from napari_sam.bench.process import options_of_process, report
+from napari_sam.bench.options import Options
 
 
 def peak_bytes() -> int:
@@ -23,11 +23,11 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def main() -> None:
-    """Load, encode, decode once; report the peak and the size of the weights, in bytes."""
+def measure(options: Options) -> dict[str, int]:
+    """Load, encode, decode once; return the peak and the size of the weights, in bytes."""
     import numpy as np
 
-    model, predictor = options_of_process().load()
+    model, predictor = options.load()
     import torch
 
     # No sample image: the imports for reading one would count.
@@ -38,8 +38,4 @@ def main() -> None:
     result = {"peak": peak_bytes(), "weights": weights}
     if predictor.device.startswith("cuda"):
         result["gpu"] = torch.cuda.max_memory_allocated(predictor.device)
-    report(result)
-
-
-if __name__ == "__main__":
-    main()
+    return result

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict
+from importlib import import_module
 from typing import Any
 
 from napari_sam.bench.options import BenchError, Options
@@ -12,8 +13,8 @@ _TIMEOUT_S = 600
 
 
 def run_apart(module: str, options: Options) -> dict[str, Any]:
-    """Run a module of this package with options; return its `report`."""
-    command = [sys.executable, "-m", module, json.dumps(asdict(options))]
+    """Call `measure` of a module with options, in a process; return what it returns."""
+    command = [sys.executable, "-m", __name__, module, json.dumps(asdict(options))]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
@@ -24,15 +25,9 @@ def run_apart(module: str, options: Options) -> dict[str, Any]:
     if done.returncode or not lines:
         errors = done.stderr.strip().splitlines()
         raise BenchError(errors[-1] if errors else f"exit code {done.returncode}")
-    result: dict[str, Any] = json.loads(lines[-1])
-    return result
+    return dict(json.loads(lines[-1]))
 
 
-def options_of_process() -> Options:
-    """Return the options that `run_apart` passed to this process."""
-    return Options(**json.loads(sys.argv[1]))
-
-
-def report(result: dict[str, Any]) -> None:
-    """Return the result to `run_apart`."""
-    sys.stdout.write(f"\n{json.dumps(result)}\n")
+if __name__ == "__main__":
+    measured = import_module(sys.argv[1]).measure(Options(**json.loads(sys.argv[2])))
+    sys.stdout.write(f"\n{json.dumps(measured)}\n")

@@ -1,5 +1,7 @@
 """All measurements of `napari-sam bench`."""
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,6 @@ from napari_sam.bench.peers import OnnxRuntime, Transformers
 from napari_sam.bench.process import run_apart
 from napari_sam.bench.report import Report, Row
 from napari_sam.bench.timing import Subject, median_times
-from napari_sam.bench.window import has_display
 from napari_sam.bench.workloads import Workload, our_subjects
 from napari_sam.model.checkpoints.variants import detect_variant
 from napari_sam.model.sam.sam import Sam
@@ -125,3 +126,11 @@ def _window_rows(options: Options, say: Callable[[str], None]) -> list[Row]:
     return [
         Row(name, unit, value, note=note) for (name, unit), value in zip(units, values, strict=True)
     ]
+
+
+def has_display() -> bool:
+    """Return whether a visible window can be opened."""
+    if os.environ.get("QT_QPA_PLATFORM", "") in ("offscreen", "minimal"):
+        return False
+    on_linux = sys.platform.startswith("linux")
+    return not on_linux or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))

@@ -17,9 +17,14 @@ import click
 from napari_sam.batch.job import OVERLAPS, BatchJob, ImageResult, digest
 from napari_sam.cli.automatic_options import AutomaticCommand, published_settings
 from napari_sam.cli.exit_codes import CAN_CONTINUE, FAILED, end_stopped, print_error, usage_errors
-from napari_sam.cli.model_option import checked_choice, load_chosen
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
-from napari_sam.cli.options import json_option, model_options, reader_option
+from napari_sam.cli.options import (
+    checked_choice,
+    json_option,
+    load_chosen,
+    model_options,
+    reader_option,
+)
 
 if TYPE_CHECKING:
     from napari_sam.batch.images import ImageFile

@@ -14,9 +14,8 @@ import click
 
 from napari_sam.batch.open_images import OpenError
 from napari_sam.cli.exit_codes import CAN_CONTINUE, FAILED, end_stopped, print_error
-from napari_sam.cli.model_option import checked_choice
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
-from napari_sam.cli.options import json_option, model_options, reader_option
+from napari_sam.cli.options import checked_choice, json_option, model_options, reader_option
 
 if TYPE_CHECKING:
     from napari_sam.batch.open_images import ImageOpener, OpenedImage

@@ -13,10 +13,9 @@ from napari_sam.batch.open_images import OpenError
 from napari_sam.cli.automatic import automatic
 from napari_sam.cli.bench import COMMANDS as BENCH_COMMANDS
 from napari_sam.cli.embed import embed
-from napari_sam.cli.model_option import choose_model
 from napari_sam.cli.models import COMMANDS
 from napari_sam.cli.open_images import check_exists, open_file
-from napari_sam.cli.options import examples, model_options, reader_option
+from napari_sam.cli.options import choose_model, examples, model_options, reader_option
 from napari_sam.cli.predict import predict
 from napari_sam.cli.request import request
 

@@ -1,9 +1,19 @@
-"""Options that several commands have, and the examples in their help."""
+"""Options that several commands have, the model they choose, and the examples in the help."""
 
+from __future__ import annotations
+
+import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from napari_sam.cli.exit_codes import usage_errors
+
+if TYPE_CHECKING:
+    from napari_sam.model import Predictor
+    from napari_sam.session.models.model_choice import ModelChoice
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -14,7 +24,7 @@ def examples(*lines: str) -> str:
 
 
 def model_options(command: Command) -> Command:
-    """Add the options that `napari_sam.cli.model_option` resolves."""
+    """Add the options that `choose_model` resolves."""
     text = "A model listed by `napari-sam models`, or a checkpoint file."
     return click.option("--model", metavar="NAME|FILE", help=text)(device_option(command))
 
@@ -24,3 +34,70 @@ device_option = click.option(
 )
 reader_option = click.option("--reader", metavar="PLUGIN", help="napari reader plugin to use.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def find_checkpoint(name: str) -> Path | None:
+    """Return the file of a published model on this computer, or the file called `name`.
+
+    A published name goes before a file of that name; ``./name`` means the file. None stands for
+    the model inside the package.
+    """
+    from napari_sam.catalogue.local_files import locate
+    from napari_sam.catalogue.table import EMBEDDED, find_model
+
+    if not name:
+        raise click.UsageError("The model name is empty; see `napari-sam models`.")
+    try:
+        model = find_model(name)
+    except ValueError as error:
+        if Path(name).exists():
+            return Path(name).absolute()
+        msg = f"{name} is not a file, and {str(error)[0].lower()}{str(error)[1:]}"
+        raise click.ClickException(msg) from error
+    path = locate(model)
+    if path is None:
+        msg = f"{name} is not on this computer: run `napari-sam download {name}`."
+        if Path(name).exists():
+            msg += f" To use the file of that name, give --model .{os.sep}{name}."
+        raise click.ClickException(msg)
+    return None if path == EMBEDDED.embedded else path
+
+
+def choose_model(name: str | None, device: str) -> ModelChoice:
+    """Return the choice of a model and a device."""
+    from napari_sam.session.models.model_choice import AUTO, ModelChoice, check_device
+
+    checkpoint = None if name is None else find_checkpoint(name)
+    if device != AUTO:  # imports torch, which takes a while
+        try:
+            check_device(device)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from error
+    choice = ModelChoice(device=device)
+    if checkpoint is None or name is None:
+        return choice
+    is_file = checkpoint == Path(name).absolute()
+    return choice.with_weights(checkpoint.name if is_file else name, checkpoint)
+
+
+def checked_choice(name: str | None, device: str) -> ModelChoice:
+    """Return the choice of a model and a device after checking the file; imports torch."""
+    from napari_sam.session.models.model_choice import check
+
+    with usage_errors():
+        choice = choose_model(name, device)
+        check(choice)
+        return choice
+
+
+def load_chosen(choice: ModelChoice) -> Predictor:
+    """Load a checked model."""
+    from napari_sam.session.jobs import user_message
+    from napari_sam.session.models.model_choice import find_runtime, load_predictor
+
+    try:
+        return load_predictor(choice, find_runtime(choice))
+    except (ValueError, RuntimeError, MemoryError, OSError) as error:
+        failure = f"The model {choice.name} cannot be loaded"
+        message = user_message(error, failure, "choose a smaller model")
+        raise click.ClickException(message) from error

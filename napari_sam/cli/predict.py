@@ -19,9 +19,14 @@ from napari_sam.cli.exit_codes import (
     print_error,
     usage_errors,
 )
-from napari_sam.cli.model_option import checked_choice, load_chosen
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
-from napari_sam.cli.options import json_option, model_options, reader_option
+from napari_sam.cli.options import (
+    checked_choice,
+    json_option,
+    load_chosen,
+    model_options,
+    reader_option,
+)
 
 if TYPE_CHECKING:
     from napari_sam.batch.open_images import OpenedPlane

@@ -8,8 +8,7 @@ from typing import Any, Final
 import click
 
 from napari_sam.cli.exit_codes import FAILED, NOTHING_WRITTEN, end_stopped, print_error
-from napari_sam.cli.model_option import checked_choice, load_chosen
-from napari_sam.cli.options import model_options
+from napari_sam.cli.options import checked_choice, load_chosen, model_options
 
 _EXAMPLES: Final = """\b
 Examples:

@@ -6,7 +6,7 @@ import pytest
 
 from napari_sam.bench.options import Options
 from napari_sam.bench.process import run_apart
-from napari_sam.bench.window import has_display
+from napari_sam.bench.run import has_display
 
 pytestmark = pytest.mark.slow
 

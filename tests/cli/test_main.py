@@ -15,7 +15,7 @@ from napari.utils.notifications import notification_manager
 from napari_sam import __version__
 from napari_sam.catalogue.table import EMBEDDED
 from napari_sam.cli.main import DISTRIBUTION, DOCK_NAME, dock_widget, main
-from napari_sam.cli.model_option import choose_model
+from napari_sam.cli.options import choose_model
 from napari_sam.session import ModelChoice
 
 pytestmark = pytest.mark.slow
