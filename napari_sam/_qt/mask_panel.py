@@ -40,7 +40,7 @@ class MaskPanel(QGroupBox):
 
     def show_state(self, state: SessionState) -> None:
         """Show the candidates and the chosen one."""
-        candidates, count = state.candidates, state.active_model.spec.candidate_count
+        candidates, count = state.candidates, state.spec.candidate_count
         if self._shown == (candidates, state.chosen, count):  # candidates compare by identity
             return
         self._shown = candidates, state.chosen, count

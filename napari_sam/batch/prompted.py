@@ -85,7 +85,7 @@ def segment_prompts(
     ImageError
         If all pixels of the plane look the same to the model.
     """
-    pyramid = plane.pyramid(embedder.spec)
+    pyramid = plane.pyramid(embedder.load().encoder.spec)
 
     @cache
     def embed(tile: Tile) -> EmbeddedTile:

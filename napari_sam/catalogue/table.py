@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 import napari_sam
+from napari_sam.engine.spec import SAM_SPEC, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class PublishedModel:
     size_bytes: int | None = None  # of the file
     hugging_face: str | None = None  # repository with the same weights in another layout
     embedded: Path | None = None  # the file inside the package
+    spec: ModelSpec = SAM_SPEC  # its sizes
 
     @property
     def known_hash(self) -> str | None:

@@ -126,7 +126,7 @@ class _Run:
     def embed(self, file: str) -> _FileResult:
         """Embed all slices of all images in a file."""
         try:
-            tiles = list(_tiles(self._open_images(file), self._session.state.active_model.spec))
+            tiles = list(_tiles(self._open_images(file), self._session.state.spec))
         except OpenError as error:
             return _FileResult(file, 0, 0, 0, (str(error),))
         except ValueError as error:

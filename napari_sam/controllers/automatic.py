@@ -140,7 +140,7 @@ class AutomaticController:
             self._generator.start_edges(request)
 
     def _whole(self, plane: ImagePlane) -> Tile:
-        return TilePyramid(plane.shape, self._session.state.active_model.spec).whole
+        return TilePyramid(plane.shape, self._session.state.spec).whole
 
     def _on_edges_detected(self, request: AutomaticRequest, edges: NDArray[np.float32]) -> None:
         shown = self._edges_plane
@@ -172,7 +172,7 @@ class AutomaticController:
             elsewhere = f"another slice or view of '{self._masks_plane.image.name}'"
             if self._binding.plane.image is not self._masks_plane.image:
                 elsewhere = f"'{self._masks_plane.image.name}'"
-        self.panel.show_plane(shape, elsewhere, self._session.state.active_model.spec.input_side)
+        self.panel.show_plane(shape, elsewhere, self._session.state.spec.input_side)
         self._show_count()
 
     def _show(self) -> None:

@@ -12,6 +12,7 @@ from napari_sam.catalogue.table import PublishedModel
 from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.models.fetching import ModelFetcher
+from napari_sam.session.models.model_choice import ModelChoice
 from napari_sam.session.session import AnnotationSession
 
 
@@ -64,13 +65,15 @@ class ModelController:
     def _own_offers(self) -> list[Offer]:
         return [offer for offer in list_offers(self._opened) if offer.model is None]
 
-    def _use(self, name: str, path: Path | None) -> None:
+    def _use(self, choice: ModelChoice) -> None:
         self._refresh()
-        self._session.set_model(self._session.state.requested_model.with_weights(name, path))
+        self._session.set_model(choice)
 
     def _use_published(self, model: PublishedModel, path: Path) -> None:
         self._awaited = None
-        self._use(model.name, None if path == model.embedded else path)
+        checkpoint = None if path == model.embedded else path
+        requested = self._session.state.requested_model
+        self._use(requested.with_weights(model.name, checkpoint, model.spec))
 
     def _on_fetch_found(self, model: PublishedModel, path: Path) -> None:
         if model == self._awaited:
@@ -99,7 +102,8 @@ class ModelController:
     def _on_panel_file_requested(self, path: Path) -> None:
         self._awaited = None
         self.fetcher.cancel_find()
-        self._use(self._offer_file(path), path)
+        requested = self._session.state.requested_model
+        self._use(requested.with_weights(self._offer_file(path), path))
 
     def _on_panel_device_requested(self, device: str) -> None:
         self._session.set_model(

@@ -40,7 +40,7 @@ class CandidateBinding:
         self._prompts = prompts
         self.is_making = self._is_closed = False
         """Whether a layer is still to be made."""
-        count = session.state.active_model.spec.candidate_count
+        count = session.state.spec.candidate_count
         self.candidate_layers = CandidateLayers(layers, self._add, shortcuts.run, count)
         self._cursor = CursorTracker(viewer, self._on_cursor_moved)
         prompts.drawing_started.connect(self._make_soon)

@@ -18,7 +18,7 @@ from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder, LoadPredictor
 from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.image.image_plane import ImagePlane
-from napari_sam.session.image.tiles import Box
+from napari_sam.session.image.tiles import Box, Tile
 from napari_sam.session.jobs import CallbackQueue, Dispatcher, run_until
 from napari_sam.session.micro_sam.imported import ImportedEmbeddings
 from napari_sam.session.models.model_choice import ModelChoice, load_predictor
@@ -125,6 +125,7 @@ class AnnotationSession:
     def _connect(self) -> None:
         self.embedding.changed.connect(self._publish)
         self.embedding.model_left.connect(self._on_model_left)
+        self.embedding.model_loaded.connect(self._on_model_loaded)
         self.embedding.completed.connect(self._on_embedded)
         self._editing.done.connect(self._on_edited)
         self._editing.target_needed.connect(self.target_needed.emit)
@@ -252,7 +253,7 @@ class AnnotationSession:
         plane, embedding = request.plane, self.embedding
         self.object_in_progress.leave_plane()
         self.prefetch.leave_plane()
-        pyramid = None if plane is None else plane.pyramid(embedding.model.choice.spec)
+        pyramid = None if plane is None else plane.pyramid(embedding.embedder.spec)
         tile = self._decoding.set_plane(pyramid, request.view)
         embedding.set_plane(plane, tile, request.pixels)
         self.object_in_progress.enter_plane(request)
@@ -265,17 +266,22 @@ class AnnotationSession:
 
     def _on_model_left(self) -> None:
         self.object_in_progress.forget_masks()
-        self._plan_tiles()
+        if tile := self._plan_tiles():
+            self.embedding.set_tile(tile)
         self.prefetch.leave_model()
         self.automatic.leave_model()
         self.batch_prompts.abort("Another model was chosen")
 
-    def _plan_tiles(self) -> None:
-        """Divide the plane again if the model has other sizes than the one before."""
-        plane, spec = self.embedding.plane, self.embedding.model.choice.spec
-        if plane is not None and spec != self._decoding.spec:
-            tile = self._decoding.replan(plane.pyramid(spec), self.request.view)
-            self.embedding.set_tile(tile)
+    def _on_model_loaded(self) -> None:
+        if tile := self._plan_tiles():
+            self.embedding.want(tile)
+
+    def _plan_tiles(self) -> Tile | None:
+        """Divide the plane again if the model has other sizes; return the tile to embed then."""
+        plane, spec = self.embedding.plane, self.embedding.embedder.spec
+        if plane is None or spec == self._decoding.spec:
+            return None
+        return self._decoding.replan(plane.pyramid(spec), self.request.view)
 
     def _on_embedded(self, embedded: EmbeddedTile) -> None:
         if why := uniform_reason(self.embedding):

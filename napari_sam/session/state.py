@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.spec import ModelSpec
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.embedding.current import CurrentEmbedding
@@ -48,6 +49,8 @@ class SessionState:
         Whether there is an image plane.
     active_model : ModelChoice
         The model in use, perhaps a lighter one than requested.
+    spec : ModelSpec
+        The sizes of the model in use; expected ones until it is loaded.
     requested_model : ModelChoice
         The user's last choice.
     is_checking : bool
@@ -76,6 +79,7 @@ class SessionState:
     hint: str = ""
     has_image: bool = False
     active_model: ModelChoice = field(default_factory=ModelChoice)
+    spec: ModelSpec = ModelChoice.spec
     requested_model: ModelChoice = field(default_factory=ModelChoice)
     is_checking: bool = False
     runtime: Runtime | None = None
@@ -140,6 +144,7 @@ def snapshot_of(
         or hint_for(embedding.phase, *decoding.usable(prompts)),
         has_image=embedding.plane is not None,
         active_model=embedding.model.choice,
+        spec=embedding.embedder.spec,
         requested_model=embedding.model.requested,
         is_checking=embedding.model.is_checking,
         runtime=embedding.model.runtime,

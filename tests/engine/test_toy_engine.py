@@ -235,6 +235,45 @@ def test_arrays_of_another_model_are_refused():
         ArrayEmbedding.from_arrays({"fine": np.zeros((1, 64, 64))}, (9, 9), TOY_SPEC)
 
 
+def test_tiles_are_planned_again_when_a_loaded_model_has_other_sizes(engine):
+    pixels, _ = discs((600, 700), {(300, 350): 30})
+    session = AnnotationSession(lambda *_: engine)
+    assert session.state.spec == SAM_SPEC
+    session.set_image(ImagePlane(pixels), view=(300, 250, 400, 350))
+    session.set_prompts(Prompts(points_xy=((350, 300),), point_labels=(1,)))
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.state.spec == TOY_SPEC
+    candidates, pyramid = session.state.candidates, TilePyramid(pixels.shape, TOY_SPEC)
+    assert pyramid.has(candidates.tile)
+    assert candidates.tile.side == 128 < TilePyramid(pixels.shape, SAM_SPEC).at(0, 0, 0).side
+    session.close()
+
+
+def test_undo_and_redo_across_models_of_other_sizes(remembering_predictor):
+    pixels, _ = discs((600, 700), {(300, 350): 60})
+    engine = Engine(ToyEncoder(), ToyDecoder())
+    session = AnnotationSession(
+        lambda choice, _: engine if choice.spec == TOY_SPEC else remembering_predictor
+    )
+    session.set_image(ImagePlane(pixels), view=(250, 200, 450, 400))
+    for points in (((350, 300),), ((350, 300), (340, 310))):
+        session.set_prompts(Prompts(points, (1,) * len(points)))
+        session.wait_until_idle(TIMEOUT_S)
+    session.set_model(ModelChoice(device="cpu", spec=TOY_SPEC))
+    session.wait_until_idle(TIMEOUT_S)
+    session.object_in_progress.choose(3)
+    session.wait_until_idle(TIMEOUT_S)
+    pyramid = TilePyramid(pixels.shape, TOY_SPEC)
+    session.undo()
+    session.wait_until_idle(TIMEOUT_S)
+    assert pyramid.has(session.state.candidates.tile)
+    session.redo()
+    session.wait_until_idle(TIMEOUT_S)
+    assert session.state.chosen == 3
+    assert pyramid.has(session.state.candidates.tile)
+    session.close()
+
+
 def test_another_family_of_models_is_chosen_while_an_image_is_shown(remembering_predictor):
     """Tiles and masks are those of the model in use, whatever the one before had."""
     pixels, _ = discs((600, 700), {(300, 350): 60})

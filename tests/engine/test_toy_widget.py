@@ -4,10 +4,9 @@ import numpy as np
 from napari.layers import Image
 
 from napari_sam.engine.protocols import Engine
-from napari_sam.session import ModelChoice
 from napari_sam.widget import SamWidget
 from tests.engine.test_toy_engine import MASKS, PIXELS, iou
-from tests.engine.toy_engine import TOY_SPEC, ToyDecoder, ToyEncoder
+from tests.engine.toy_engine import ToyDecoder, ToyEncoder
 
 TIMEOUT_S = 60
 
@@ -18,7 +17,6 @@ def test_the_fourth_mask_is_shown_and_accepted(make_napari_viewer):
     engine = Engine(ToyEncoder(), ToyDecoder())
     widget = SamWidget(viewer, load_predictor=lambda *_: engine)
     viewer.window.add_dock_widget(widget)
-    widget.session.set_model(ModelChoice("toy", device="cpu", spec=TOY_SPEC))
     widget.wait_until_idle(TIMEOUT_S)
     widget.binding.prompts.start_points()
     viewer.layers.selection.active.add([(60, 220)])

@@ -14,7 +14,7 @@ from napari_sam.session.automatic.settings import LOWEST_PRED_IOU, AutomaticRunS
 from napari_sam.session.automatic.similarity import ExistingObjects
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImagePlane, means
-from napari_sam.session.image.tiles import Box, Tile, TilePyramid
+from napari_sam.session.image.tiles import Box, Tile
 from napari_sam.session.jobs import Job
 from napari_sam.session.objects.labels import LabelsPlane
 
@@ -125,7 +125,7 @@ def _read(
     """Return the pixels of a tile, and its embedding if that is kept anyway."""
     plane = request.plane
     embedded = embedder.find(plane, tile)
-    if embedded is None and tile == TilePyramid(plane.shape, embedder.spec).whole:
+    if embedded is None and tile.size == plane.shape:
         embedded = embedder.embed(plane, tile, job, lambda _: yield_to_foreground())
     image = plane.read(embedder.spec.input_side, tile, yield_to_foreground)
     # An imported one may be of other pixels.

@@ -104,7 +104,7 @@ def decode_batch_prompts(
     Each prompt is decoded like a click or box of a user, on a tile that suits the size of the
     object, and yields the mask that would be preselected.
     """
-    pyramid = plane.pyramid(embedder.spec)
+    pyramid = plane.pyramid(embedder.load().encoder.spec)
     in_sight = in_sight or pyramid.whole
     items = list(_items(pyramid, prompts, in_sight))
     results: dict[int, BatchResult] = {}

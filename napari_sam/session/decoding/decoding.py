@@ -6,7 +6,7 @@ from typing import Final
 
 from psygnal import Signal
 
-from napari_sam.engine.spec import SAM_SPEC, ModelSpec
+from napari_sam.engine.spec import ModelSpec
 from napari_sam.session.background import Background
 from napari_sam.session.decoding.candidates import Candidates, decode
 from napari_sam.session.decoding.object_state import ObjectState
@@ -50,7 +50,7 @@ class Decoding:
         self._embedding, self._accepted_examples = embedding, accepted_examples
         self._executor = background.executor("decode", is_foreground=True)
         self.preview = HoverPreview(self._executor, self.changed.emit, accepted_examples)
-        self._pyramid = TilePyramid((1, 1), SAM_SPEC)
+        self._pyramid = TilePyramid((1, 1), embedding.embedder.spec)  # none yet
         self.in_sight: Tile = self._pyramid.whole
         """The tile of the visible region."""
         self._last_tile: Tile | None = None  # the next object is probably near, and similar
@@ -89,7 +89,7 @@ class Decoding:
         """Go to another plane with its tiles, or to none; return the tile to embed first."""
         self.preview.want(None)
         self.preview.allow(None)
-        self._pyramid, self._last_tile = pyramid or TilePyramid((1, 1), SAM_SPEC), None
+        self._pyramid, self._last_tile = pyramid or TilePyramid((1, 1), self.spec), None
         self.in_sight = self._pyramid.in_sight(view)
         return None if pyramid is None else self.in_sight
 
@@ -100,7 +100,6 @@ class Decoding:
 
     def replan(self, pyramid: TilePyramid, view: Box | None) -> Tile:
         """Use other tiles of the same plane; return the tile to embed first."""
-        self.state = replace(self.state, tile=None, is_raised=False)
         self._pyramid, self._last_tile = pyramid, None
         self.in_sight = pyramid.in_sight(view)
         return self.in_sight
@@ -172,6 +171,9 @@ class Decoding:
         usable, _ = self.usable(prompts)
         if usable.has_foreground:
             before = self.state.tile
+            if before is not None and not self._pyramid.has(before):
+                before = None  # planned for a model of other sizes
+                self._move(replace(self.state, tile=None, is_raised=False))
             tile = initial_tile(self._pyramid, usable, self.in_sight, before, self._last_tile)
             self._go_to(tile)
         else:
@@ -218,9 +220,12 @@ class Decoding:
     def _go_to(self, tile: Tile) -> None:
         """Decode the object on a tile, which is embedded if necessary."""
         if tile != self.state.tile:
-            before, self.state = self.state, self.state.on_tile(tile)
-            self.moved.emit(before, self.state)
+            self._move(self.state.on_tile(tile))
         self._embedding.want(tile)
+
+    def _move(self, state: ObjectState) -> None:
+        before, self.state = self.state, state
+        self.moved.emit(before, state)
 
     def improve(self) -> bool:
         """Go to another tile if the shown mask is cut off or tiny; return whether it is."""

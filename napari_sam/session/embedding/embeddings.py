@@ -107,8 +107,8 @@ class Embedder:
 
     @property
     def spec(self) -> ModelSpec:
-        """The sizes that tiles are planned with, known before the model is loaded."""
-        return self.choice.spec
+        """The sizes of the model; until it is loaded, those that its choice expects."""
+        return self.choice.spec if self._engine is None else self._engine.encoder.spec
 
     def load(self) -> Engine:
         """Load the model unless it is loaded already."""
@@ -121,7 +121,7 @@ class Embedder:
     @property
     def capacity_tiles(self) -> int:
         """Number of tiles that can be kept at the same time: on disk, or else in memory."""
-        spec = self.spec if self._engine is None else self._engine.encoder.spec
+        spec = self.spec
         if self._store is not None:
             return self._store.room_bytes() // (spec.embedding_nbytes + _HEADER_BYTES)
         return self._cache.capacity_bytes // (_IN_MEMORY * spec.embedding_nbytes)

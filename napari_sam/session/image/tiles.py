@@ -83,6 +83,13 @@ class TilePyramid:
         """The tiles that are worth prefetching, whatever the view is."""
         return (self.whole,)
 
+    def has(self, tile: Tile) -> bool:
+        """Whether a tile is one of these, and not of a model with other sizes."""
+        if tile.level >= len(self._sides):
+            return False
+        half = self._sides[tile.level] / 2
+        return tile == self.at(tile.level, tile.left + half, tile.top + half)
+
     def at(self, level: int, x: float, y: float) -> Tile:
         """Return the tile of a level whose middle is nearest to a point."""
         top, height = self._span(level, y, self.shape[0])

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from napari_sam.engine.spec import SAM_SPEC, ModelSpec
+from napari_sam.catalogue.table import EMBEDDED
+from napari_sam.engine.spec import ModelSpec
 
 if TYPE_CHECKING:
     from napari_sam.model import Predictor
@@ -34,7 +35,7 @@ class ModelChoice:
     version : tuple of int, optional
         Identifies the content of the file; from `with_weights`.
     spec : ModelSpec
-        Sizes that tiles are planned with before the model is loaded.
+        Sizes that tiles are planned with until the model is loaded and its own are known.
     """
 
     name: str = field(default="mobile_sam", compare=False)
@@ -42,16 +43,18 @@ class ModelChoice:
     device: str = AUTO
     exact: bool | None = None
     version: tuple[int, int] | None = None
-    spec: ModelSpec = SAM_SPEC
+    spec: ModelSpec = EMBEDDED.spec
 
-    def with_weights(self, name: str, checkpoint: Path | None) -> ModelChoice:
+    def with_weights(
+        self, name: str, checkpoint: Path | None, spec: ModelSpec = EMBEDDED.spec
+    ) -> ModelChoice:
         """Return the choice of other weights, as their file is now, on the same device."""
         version = None
         if checkpoint is not None:
             with suppress(OSError):  # loading the model gives a better message
                 status = checkpoint.stat()
                 version = status.st_size, status.st_mtime_ns
-        return replace(self, name=name, checkpoint=checkpoint, version=version, spec=SAM_SPEC)
+        return replace(self, name=name, checkpoint=checkpoint, version=version, spec=spec)
 
     @property
     def weights(self) -> Hashable:

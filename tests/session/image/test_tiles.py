@@ -1,5 +1,6 @@
 """The geometry of the tile pyramid."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -184,3 +185,16 @@ def test_a_few_cells_go_down_unless_it_came_from_there():
 def test_no_mask_no_better_tile():
     tile = PYRAMID.at(2, 2000, 2000)
     assert better(tile, (2000, 2000, 2000, 2000)) is None
+
+
+@pytest.mark.parametrize("shape", [(300, 400), (2300, 5000)])
+def test_a_pyramid_has_its_own_tiles_alone(shape):
+    pyramid = TilePyramid(shape, SAM_SPEC)
+    small = TilePyramid(shape, replace(SAM_SPEC, input_side=128))
+    middle = shape[1] / 2, shape[0] / 2
+    for level in range(pyramid.whole.level + 1):
+        for place in (middle, (0, 0), shape[::-1]):
+            tile = pyramid.at(level, *place)
+            assert pyramid.has(tile)
+            assert not small.has(tile)
+    assert not pyramid.has(small.whole)
