@@ -18,7 +18,7 @@ from napari_sam.formats.numpy_files import read_label_npy
 from napari_sam.formats.png import read_label_png
 from napari_sam.formats.tiff import read_label_tiff
 from napari_sam.session.decoding.mask_prompts import logits_of_region
-from napari_sam.session.decoding.segment import embed_now, segment, whole_crop
+from napari_sam.session.decoding.segment import segment, whole_crop
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.image_plane import ImageError, ImagePlane
 from napari_sam.session.image.tiles import Box, Tile
@@ -89,10 +89,10 @@ def segment_prompts(
 
     @cache
     def embed(tile: Tile) -> EmbeddedTile:
-        embedded = embed_now(embedder, plane, tile)
-        if embedded.uniform_reason and tile == pyramid.whole:
-            raise ImageError(embedded.uniform_reason)
-        if embedded.uniform_reason:
+        embedded = embedder.embed(plane, tile)
+        if embedded.content.uniform_reason and tile == pyramid.whole:
+            raise ImageError(embedded.content.uniform_reason)
+        if embedded.content.uniform_reason:
             embed(pyramid.whole)
         return embedded
 

@@ -131,7 +131,7 @@ class _Run:
             return _FileResult(file, 0, 0, 0, (str(error),))
         except ValueError as error:
             return _FileResult(file, 0, 0, 0, (f"{file}: {error}",))
-        capacity = max(0, self._session.prefetch.capacity_tiles - self._stored)
+        capacity = max(0, self._session.embedding.embedder.capacity_tiles - self._stored)
         failures = []
         if len(tiles) > capacity:
             failures = [

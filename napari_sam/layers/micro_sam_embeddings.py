@@ -8,8 +8,12 @@ from napari.layers import Image
 from psygnal import Signal
 
 from napari_sam.layers.plane_view import PlaneView, levels
-from napari_sam.session.micro_sam.imported import ImportedEmbeddings, ImportPhase, ImportState
-from napari_sam.session.micro_sam.plane_embeddings import PlaneEmbeddings
+from napari_sam.session.micro_sam.imported import (
+    ImportedEmbeddings,
+    ImportPhase,
+    ImportState,
+    PlaneEmbeddings,
+)
 from napari_sam.session.session import AnnotationSession
 
 

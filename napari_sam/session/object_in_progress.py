@@ -5,7 +5,6 @@ from dataclasses import replace
 from psygnal import Signal
 
 from napari_sam.session.background import Notifier
-from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.embedding.current import CurrentEmbedding
@@ -59,11 +58,6 @@ class ObjectInProgress:
     def state(self) -> ObjectState:
         """The prompts and the choice, with all that undo would restore."""
         return self._decoding.state
-
-    @property
-    def candidates(self) -> Candidates | None:
-        """The masks to choose from; None until there are some."""
-        return self._decoding.candidates
 
     @property
     def use_feedback(self) -> bool:
@@ -133,7 +127,7 @@ class ObjectInProgress:
     def leave_plane(self) -> None:
         """Park the object; on a plane without a key it is dropped."""
         planes = self._planes
-        planes.leave(self.state, self.candidates)
+        planes.leave(self.state, self._decoding.candidates)
         if planes.key is None:
             self._editing.history.drop_prompts_of(planes.plane_id)
 

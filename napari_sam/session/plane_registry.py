@@ -46,12 +46,9 @@ class PlaneRegistry:
     def go_to(self, key: Hashable, pixels: Hashable) -> None:
         """Go to another plane with its present pixels."""
         self.key, self._pixels = key, pixels
-        if key is None:
-            self.plane_id = next(self._ids)
-        else:
-            if key not in self._plane_ids:
-                self._plane_ids[key] = next(self._ids)
-            self.plane_id = self._plane_ids[key]
+        self.plane_id = next(self._ids)
+        if key is not None:
+            self.plane_id = self._plane_ids.setdefault(key, self.plane_id)
 
     def take(self) -> tuple[ObjectState, Candidates | None]:
         """Return the object that is parked on the current plane, with its masks.

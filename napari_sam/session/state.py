@@ -149,7 +149,7 @@ def snapshot_of(
         is_checking=embedding.model.is_checking,
         runtime=embedding.model.runtime,
         devices=embedding.model.devices,
-        thumbnail=None if embedding.embedded is None else embedding.embedded.thumbnail,
+        thumbnail=None if embedding.embedded is None else embedding.embedded.content.thumbnail,
         prefetch=prefetch.state,
     )
 
@@ -160,4 +160,4 @@ def uniform_reason(embedding: CurrentEmbedding) -> str:
     if plane is None or embedded is None:
         return ""
     is_whole = (embedded.tile.height, embedded.tile.width) == plane.shape
-    return embedded.uniform_reason if is_whole else ""
+    return embedded.content.uniform_reason if is_whole else ""

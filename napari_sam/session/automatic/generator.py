@@ -143,7 +143,7 @@ class AutomaticMaskGenerator:
             self._post(job, lambda: self._on_masks(request, tile_index, share, masks))
 
         generate_tile_masks(
-            request, embedder, job, lambda: self._background.yield_to_foreground(job), on_masks
+            request, embedder, lambda: self._background.yield_to_foreground(job), on_masks
         )
         if not request.keep_logits or last is None:
             return None

@@ -15,7 +15,6 @@ from napari_sam.session.automatic.similarity import ExistingObjects
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImagePlane, means
 from napari_sam.session.image.tiles import Box, Tile
-from napari_sam.session.jobs import Job
 from napari_sam.session.objects.labels import LabelsPlane
 
 if TYPE_CHECKING:
@@ -100,7 +99,6 @@ def _meet(box: Box, other: Box) -> bool:
 def generate_tile_masks(
     request: AutomaticRequest,
     embedder: Embedder,
-    job: Job,
     yield_to_foreground: Callable[[], None],
     on_masks: Callable[[int, float, TileMasks], None],
 ) -> None:
@@ -108,7 +106,7 @@ def generate_tile_masks(
     yield_to_foreground()
     engine = embedder.load()
     for tile_index, tile in enumerate(request.tiles):
-        image, embedding = _read(request, tile, engine, embedder, job, yield_to_foreground)
+        image, embedding = _read(request, tile, engine, embedder, yield_to_foreground)
         _generate_in_tile(
             request, tile_index, image, embedding, engine, yield_to_foreground, on_masks
         )
@@ -119,14 +117,13 @@ def _read(
     tile: Tile,
     engine: Engine,
     embedder: Embedder,
-    job: Job,
     yield_to_foreground: Callable[[], None],
 ) -> tuple[NDArray[np.uint8], ImageEmbedding | None]:
     """Return the pixels of a tile, and its embedding if that is kept anyway."""
     plane = request.plane
     embedded = embedder.find(plane, tile)
     if embedded is None and tile.size == plane.shape:
-        embedded = embedder.embed(plane, tile, job, lambda _: yield_to_foreground())
+        embedded = embedder.embed(plane, tile, lambda _: yield_to_foreground())
     image = plane.read(embedder.spec.input_side, tile, yield_to_foreground)
     # An imported one may be of other pixels.
     is_of_image = embedded is not None and embedded.embedding.original_size == image.shape[:2]

@@ -13,7 +13,6 @@ from napari_sam.session.decoding.candidates import Candidates, decode, ranked
 from napari_sam.session.decoding.mask_prompts import logits_of_region
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.ranking import AcceptedExamples
-from napari_sam.session.decoding.segment import embed_now
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile, union
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.image_plane import ImagePlane
@@ -116,7 +115,7 @@ def decode_batch_prompts(
     for turn in range(_MAX_ROUNDS):
         again: list[_Item] = []
         for tile, members in _tiles_for(pyramid, items):
-            embedded = embed_now(embedder, plane, tile, on_step)
+            embedded = embedder.embed(plane, tile, on_step)
             for first in range(0, len(members), _BATCH):
                 if not report(done / len(prompts)):
                     return [results[index] for index in sorted(results)]

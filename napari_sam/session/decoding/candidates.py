@@ -146,7 +146,7 @@ def ranked(
         prediction = _within(prediction, usable, usable.outline, embedded.tile)
     tile, has_box = embedded.tile, usable.box_xyxy is not None
     features = measure_features(
-        prediction, embedded.thumbnail, tile.height * tile.width, has_box=has_box
+        prediction, embedded.content.thumbnail, tile.height * tile.width, has_box=has_box
     )
     return Candidates(prompts, prediction, tile, embedded.weights, rank(features, examples))
 

@@ -1,7 +1,7 @@
 """Features of candidates to rank them by, measured at low resolution."""
 
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,9 @@ class MaskFeatures:
 
     # the predicted IoU of each mask with the object
     iou_predictions: NDArray[np.float64]
+    area_px: NDArray[np.float64]  # in pixels of the plane
     # 0 to 1: how little the mask depends on the threshold of the logits
     stability_score: NDArray[np.float64]
-    area_px: NDArray[np.float64]  # in pixels of the plane
     tile_share: NDArray[np.float64]  # share of the tile that is inside the mask
     border_share: NDArray[np.float64]  # share of the tile's border that is inside the mask
     # mean gray inside the mask, 0 to 255; nan if unknown
@@ -35,22 +35,11 @@ class MaskFeatures:
     elongation: NDArray[np.float64]
     # area over that of the ellipse: 1 for an ellipse, less for a ragged or fragmented mask
     fullness: NDArray[np.float64]
-    has_box: bool = False  # whether a box gave the extent of the object
+    # whether a box gave the extent of the object
+    has_box: bool = field(default=False, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.iou_predictions)
-
-
-class _OfMask(NamedTuple):
-    """The features of one mask, from its logits and the image."""
-
-    stability_score: float = 0
-    tile_share: float = 0
-    border_share: float = 0
-    brightness: float = np.nan
-    contrast: float = np.nan
-    elongation: float = 0
-    fullness: float = 0
 
 
 def measure_features(
@@ -66,17 +55,9 @@ def measure_features(
     height, width = (-(-n * low_res // prediction.input_side) for n in prediction.input_size)
     logits = prediction.low_res_logits[:, :height, :width]
     gray = None if thumbnail is None else _resampled(thumbnail, (height, width))
-    measured = [_measure(mask_logits, gray) for mask_logits in logits]
-    features = {
-        name: np.array(values, np.float64)
-        for name, values in zip(_OfMask._fields, zip(*measured, strict=True), strict=True)
-    }
-    return MaskFeatures(
-        iou_predictions=np.asarray(prediction.iou_predictions, np.float64),
-        area_px=features["tile_share"] * tile_area_px,
-        has_box=has_box,
-        **features,
-    )
+    measured = np.array([_measure(mask_logits, gray) for mask_logits in logits], np.float64).T
+    iou_predictions = np.asarray(prediction.iou_predictions, np.float64)
+    return MaskFeatures(iou_predictions, measured[1] * tile_area_px, *measured, has_box=has_box)
 
 
 def _resampled(thumbnail: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -86,19 +67,21 @@ def _resampled(thumbnail: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[
         for length, small in zip(shape, thumbnail.shape, strict=False)
     )
     rows, columns = (place.astype(np.intp) for place in places)
-    gray: NDArray[np.float32] = thumbnail.mean(axis=2, dtype=np.float32)[np.ix_(rows, columns)]
-    return gray
+    return np.asarray(thumbnail.mean(axis=2, dtype=np.float32)[np.ix_(rows, columns)])
 
 
-def _measure(logits: NDArray[np.float32], gray: NDArray[np.float32] | None) -> _OfMask:
-    """Measure one mask by its (h, w) logits and every `_EVERY`-th pixel of the image."""
+def _measure(logits: NDArray[np.float32], gray: NDArray[np.float32] | None) -> tuple[float, ...]:
+    """Measure one mask by its (h, w) logits and every `_EVERY`-th pixel of the image.
+
+    In the order of `MaskFeatures`, from `stability_score` on.
+    """
     mask = logits > 0
     area = int(np.count_nonzero(mask))
     if not area:
-        return _OfMask()
+        return 0, 0, 0, np.nan, np.nan, 0, 0
     outer = np.count_nonzero(logits > -_OFFSET)
     edges = np.concatenate((mask[0], mask[-1], mask[:, 0], mask[:, -1]))
-    return _OfMask(
+    return (
         np.count_nonzero(logits > _OFFSET) / outer,
         area / mask.size,
         np.count_nonzero(edges) / edges.size,
@@ -123,8 +106,7 @@ def _light(mask: NDArray[np.bool_], gray: NDArray[np.float32]) -> tuple[float, f
 def _spread(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
     """Return the pixels at most `reach` rows away from a mask."""
     counts = np.cumsum(np.pad(mask, ((reach + 1, reach), (0, 0))), axis=0, dtype=np.int32)
-    near: NDArray[np.bool_] = counts[2 * reach + 1 :] > counts[: -2 * reach - 1]
-    return near
+    return np.asarray(counts[2 * reach + 1 :] > counts[: -2 * reach - 1])
 
 
 def _shape(mask: NDArray[np.bool_], area: int) -> tuple[float, float]:

@@ -35,8 +35,7 @@ def logits_of_region(
     is_row, is_column = (rows >= 0) & (rows < height), (columns >= 0) & (columns < width)
     sampled = region[rows.clip(0, height - 1)][:, columns.clip(0, width - 1)]
     inside = _shares(sampled & is_row[:, None] & is_column)
-    logits: NDArray[np.float32] = ((2 * inside - 1) * _CERTAIN).astype(np.float32)
-    return logits
+    return np.asarray(((2 * inside - 1) * _CERTAIN).astype(np.float32))
 
 
 def limit_of_outline(outline: Outline, tile: Tile, low_res_side: int) -> NDArray[np.float32]:
@@ -60,8 +59,7 @@ def limit_of_outline(outline: Outline, tile: Tile, low_res_side: int) -> NDArray
         draw = ImageDraw.Draw(canvas)
         draw.polygon(line, fill=1)
         draw.line([*line, line[0]], fill=1, width=max(1, round(2 * slack)), joint="curve")
-    limit: NDArray[np.float32] = _CERTAIN * (3 * _shares(np.asarray(canvas)) - 1)
-    return limit
+    return np.asarray(_CERTAIN * (3 * _shares(np.asarray(canvas)) - 1))
 
 
 def _simplified(line: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -74,5 +72,4 @@ def _simplified(line: NDArray[np.float64]) -> NDArray[np.float64]:
 def _shares(samples: NDArray[np.bool_]) -> NDArray[np.float32]:
     side = len(samples) // _SAMPLES
     cells = samples.reshape(side, _SAMPLES, side, _SAMPLES)
-    shares: NDArray[np.float32] = cells.mean(axis=(1, 3), dtype=np.float32)
-    return shares
+    return np.asarray(cells.mean(axis=(1, 3), dtype=np.float32))

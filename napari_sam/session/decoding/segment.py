@@ -9,25 +9,12 @@ from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session.decoding.candidates import Candidates, decode
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
-from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
-from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.session.embedding.embeddings import EmbeddedTile
 from napari_sam.session.image.tiles import Tile, TilePyramid
-from napari_sam.session.jobs import CallbackQueue, Job
 from napari_sam.session.prompts.prompts import Prompts
 
 StartMask = Callable[[Tile, int], NDArray[np.float32]]
 """Returns the low-res logits of a tile, of that side, to decode from."""
-
-
-def embed_now(
-    embedder: Embedder,
-    plane: ImagePlane,
-    tile: Tile,
-    report: Callable[[float], None] = lambda share: None,
-) -> EmbeddedTile:
-    """Embed a tile on the calling thread; what `report` raises ends it."""
-    job = Job(lambda _: None, lambda _: None, lambda _: None, None, CallbackQueue())
-    return embedder.embed(plane, tile, job, report)
 
 
 def segment(

@@ -153,7 +153,7 @@ class CurrentEmbedding:
         self.phase = Phase.EMBEDDING if embedder.is_loaded else Phase.LOADING
         self.progress, self.note = 0.0, ""
         self._executor.submit(
-            lambda job: embedder.embed(plane, tile, job),
+            lambda job: embedder.embed(plane, tile, job.report),
             self._on_embedded,
             self._on_failed,
             self._on_progress,

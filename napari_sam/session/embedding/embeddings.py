@@ -19,7 +19,6 @@ from napari_sam.session.embedding.cache import EmbeddingCache
 from napari_sam.session.embedding.store import EmbeddingStore
 from napari_sam.session.image.image_plane import ImagePlane, means
 from napari_sam.session.image.tiles import Tile
-from napari_sam.session.jobs import Job
 from napari_sam.session.models.model_choice import ModelChoice, Runtime, find_runtime
 
 LoadPredictor = Callable[[ModelChoice, Runtime], Engine | PromptableModel]
@@ -46,6 +45,16 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return means(image, max(1, *factors)).copy()
 
 
+@dataclass(frozen=True)
+class TileContent:
+    """What is remembered of a tile's pixels."""
+
+    key: str
+    uniform_reason: str = ""  # why all look the same to the model; empty if they do not
+    # a small version of what the model saw; None if the embedding was imported
+    thumbnail: NDArray[np.uint8] | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class EmbeddedTile:
     """A tile of an image plane that is ready to be prompted."""
@@ -53,9 +62,7 @@ class EmbeddedTile:
     decoder: MaskDecoder
     embedding: ImageEmbedding  # for the decoder
     tile: Tile
-    uniform_reason: str  # why all its pixels look the same to the model; empty if they do not
-    # a small version of what the model saw; None if the embedding was imported
-    thumbnail: NDArray[np.uint8] | None
+    content: TileContent
     weights: Path | None = None  # the model's checkpoint; None: the one inside the package
     is_new: bool = False  # whether it was computed rather than found
 
@@ -68,17 +75,8 @@ class EmbeddedTile:
         corner = np.array([self.tile.left, self.tile.top])
         places = places_xy.astype(np.float64).reshape(-1, 2)
         # Integers are the centres of pixels, of whatever size.
-        local: NDArray[np.float64] = (places - corner) * factor + (factor - 1) / 2
-        return local.reshape(places_xy.shape)
-
-
-@dataclass(frozen=True)
-class _Content:
-    """What is remembered of a tile's pixels."""
-
-    key: str
-    uniform_reason: str = ""
-    thumbnail: NDArray[np.uint8] | None = None
+        local = (places - corner) * factor + (factor - 1) / 2
+        return np.asarray(local.reshape(places_xy.shape))
 
 
 class Embedder:
@@ -96,7 +94,7 @@ class Embedder:
         self._cache = EmbeddingCache()
         self._engine: Engine | None = None
         self._load_lock = threading.Lock()
-        self._contents: WeakKeyDictionary[ImagePlane, dict[Tile, _Content]] = WeakKeyDictionary()
+        self._contents: WeakKeyDictionary[ImagePlane, dict[Tile, TileContent]] = WeakKeyDictionary()
         self.runtime: Runtime | None = None
         """What the model runs on; None until loading begins."""
 
@@ -136,27 +134,31 @@ class Embedder:
         self.load().decoder.warm_up()
 
     def embed(
-        self, plane: ImagePlane, tile: Tile, job: Job, report: Callable[[float], None] | None = None
+        self, plane: ImagePlane, tile: Tile, report: Callable[[float], None] = lambda share: None
     ) -> EmbeddedTile:
-        """Embed a tile of a plane, or find its embedding in memory, imported or in the store."""
+        """Embed a tile of a plane, or find its embedding in memory, imported or in the store.
+
+        What `report` raises ends it.
+        """
         engine = self.load()
-        report = job.report if report is None else report
         report(0)
         if imported := self._imported(engine, plane, tile):
             return imported
         input_side = self.spec.input_side
         image = plane.read(input_side, tile, lambda: report(0))
-        job.check()
+        report(0)
         uniform_reason = ""
         if (image == image[0, 0]).all():
             uniform_reason = plane.uniform_reason(input_side, tile, lambda: report(0))
-        content = _Content(content_key(image), uniform_reason, thumbnail(image))
+        content = TileContent(content_key(image), uniform_reason, thumbnail(image))
         embedding, is_new = self._cache.get(content.key), False
         if embedding is None:
             embedding, is_new = self._stored_or_new(engine, image, content.key, report)
             self._cache.put(content.key, embedding)
         self._contents.setdefault(plane, {})[tile] = content
-        return self._embedded(engine, embedding, tile, content, is_new)
+        return EmbeddedTile(
+            engine.decoder, embedding, tile, content, self.choice.checkpoint, is_new
+        )
 
     def find(self, plane: ImagePlane, tile: Tile) -> EmbeddedTile | None:
         """Return a tile that was embedded before, if it is still in memory; reads no pixels."""
@@ -164,25 +166,7 @@ class Embedder:
         embedding = None if content is None else self._cache.get(content.key)
         if content is None or embedding is None or self._engine is None:
             return None
-        return self._embedded(self._engine, embedding, tile, content)
-
-    def _embedded(
-        self,
-        engine: Engine,
-        embedding: ImageEmbedding,
-        tile: Tile,
-        content: _Content,
-        is_new: bool = False,
-    ) -> EmbeddedTile:
-        return EmbeddedTile(
-            engine.decoder,
-            embedding,
-            tile,
-            content.uniform_reason,
-            content.thumbnail,
-            self.choice.checkpoint,
-            is_new,
-        )
+        return EmbeddedTile(self._engine.decoder, embedding, tile, content, self.choice.checkpoint)
 
     def _imported(self, engine: Engine, plane: ImagePlane, tile: Tile) -> EmbeddedTile | None:
         """Return a tile that was embedded elsewhere with this model; reads no pixels."""
@@ -194,8 +178,8 @@ class Embedder:
         if embedding is None:
             return None
         self._cache.put(key, embedding)
-        content = self._contents.setdefault(plane, {})[tile] = _Content(key)
-        return self._embedded(engine, embedding, tile, content)
+        content = self._contents.setdefault(plane, {})[tile] = TileContent(key)
+        return EmbeddedTile(engine.decoder, embedding, tile, content, self.choice.checkpoint)
 
     def _stored_or_new(
         self,

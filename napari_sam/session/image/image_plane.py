@@ -289,8 +289,7 @@ def means(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     sums = np.add.reduceat(sums, edges[1], axis=1)
     counts = [np.diff(edge, append=n) for edge, n in zip(edges, pixels.shape[:2], strict=True)]
     area = np.multiply.outer(*counts).reshape(*sums.shape[:2], *(1,) * (pixels.ndim - 2))
-    means: NDArray[np.uint8] = ((sums + area // 2) // area).astype(np.uint8)
-    return means
+    return np.asarray(((sums + area // 2) // area).astype(np.uint8))
 
 
 def _colours_to_uint8(colours: NDArray[Any]) -> NDArray[np.uint8]:
@@ -318,5 +317,4 @@ def _scale(values: NDArray[Any], limits: Limits, gamma: float = 1.0) -> NDArray[
     shares = np.nan_to_num((floats / 2 - low / 2) / span, copy=False, nan=0)
     if gamma != 1:
         np.power(shares, gamma, out=shares)
-    rounded: NDArray[np.uint8] = np.rint(255 * shares).astype(np.uint8)
-    return rounded
+    return np.asarray(np.rint(255 * shares).astype(np.uint8))

@@ -168,12 +168,7 @@ class TilePyramid:
         """Return the tile for a view of the plane; None: all of it."""
         if view is None:
             return self.whole
-        clipped = (
-            max(view[0], -0.5),
-            max(view[1], -0.5),
-            min(view[2], self.shape[1] - 0.5),
-            min(view[3], self.shape[0] - 0.5),
-        )
+        clipped = clipped_box(view, self.shape)
         extent = _extent(clipped)
         if not extent > 0:
             return self.whole
@@ -181,6 +176,13 @@ class TilePyramid:
         sides = enumerate(self._sides)
         level = next((n for n, side in sides if side >= _AROUND_VIEW * extent), self.whole.level)
         return self.at(level, (clipped[0] + clipped[2]) / 2, (clipped[1] + clipped[3]) / 2)
+
+
+def clipped_box(box: Box, shape: tuple[int, int]) -> Box:
+    """Return the part of a box inside a plane; without an extent if there is none."""
+    x0, x1 = (min(max(x, -0.5), shape[1] - 0.5) for x in box[::2])
+    y0, y1 = (min(max(y, -0.5), shape[0] - 0.5) for y in box[1::2])
+    return x0, y0, x1, y1
 
 
 def _extent(box: Box) -> float:

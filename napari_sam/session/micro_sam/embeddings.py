@@ -59,7 +59,6 @@ class MicroSamEmbeddings:
     data_signature: str  # SHA-1 of the image; see the function of this name
     ndim: int  # 2 for one plane, 3 for a stack of them; channels do not count
     slice_count: int  # number of slices; 1 for one plane
-    plane_size: Size  # (H, W) of each plane
     # tiles that the plane may be embedded in: a `TileGrid` as it was tiled, or for a plane that
     # was embedded as a whole, this and those that are usual here
     pyramid: TilePyramid
@@ -74,7 +73,7 @@ class MicroSamEmbeddings:
         The signature does not tell a transposed image of equal values from the image.
         """
         plane_shape = shape if self.ndim == 2 else shape[1:]
-        if len(plane_shape) not in (2, 3) or plane_shape[:2] != self.plane_size:
+        if len(plane_shape) not in (2, 3) or plane_shape[:2] != self.pyramid.shape:
             return False
         return self.ndim == 2 or shape[0] == self.slice_count
 
@@ -155,7 +154,6 @@ def open_embeddings(path: Path | str) -> MicroSamEmbeddings:
         data_signature=text_of(path, attributes, "data_signature"),
         ndim=source.ndim,
         slice_count=source.slice_count,
-        plane_size=pyramid.shape,
         pyramid=pyramid,
         tiles=(pyramid.whole,) if grid is None else grid.tiles,
         _group=group,

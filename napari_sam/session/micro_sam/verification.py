@@ -38,10 +38,11 @@ def open_for(path: Path, image: Any, job: Job) -> MicroSamEmbeddings:
     stored = open_embeddings(path)
     shape = tuple(int(length) for length in image.shape)
     if not stored.has_shape_of(shape):
+        height, width = stored.pyramid.shape
         slices = f"{stored.slice_count} slices of " if stored.ndim == 3 else ""
         raise MicroSamError(
-            f"The embeddings in {path} are of {slices}{stored.plane_size[0]} x "
-            f"{stored.plane_size[1]} pixels, and the image has the shape {shape}: choose the image "
+            f"The embeddings in {path} are of {slices}{height} x "
+            f"{width} pixels, and the image has the shape {shape}: choose the image "
             "that they were computed from, with its axes in the same order."
         )
     if not stored.matches(image, job.report):

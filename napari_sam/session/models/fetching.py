@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from psygnal import Signal
 
@@ -62,13 +62,7 @@ class ModelFetcher:
     def find(self, model: PublishedModel) -> None:
         """Find a model on this computer."""
         self.cancel_find()
-        self._check = Job(
-            lambda _: _find(model),
-            lambda path: self._on_found(model, path),
-            lambda error: self._on_find_failed(model, error),
-            None,
-            self._dispatcher,
-        )
+        self._check = self._job(lambda _: _find(model), model, self.cancel_find, self.found)
         self._publish(replace(self.state, checking=model))
         self._start(self._check)
 
@@ -77,12 +71,8 @@ class ModelFetcher:
         if model == self.state.downloading:
             return
         self._cancel_download()
-        self._download = Job(
-            lambda job: download(model, _reporter(job)),
-            lambda path: self._on_downloaded(model, path),
-            lambda error: self._on_download_failed(model, error),
-            self._on_progress,
-            self._dispatcher,
+        self._download = self._job(
+            lambda job: download(model, _reporter(job)), model, self._end_download, self.downloaded
         )
         self._publish(replace(self.state, downloading=model, fraction=None))
         self._download_thread = self._start(self._download)
@@ -116,10 +106,27 @@ class ModelFetcher:
         self._download = None
         self._publish(replace(self.state, downloading=None, fraction=None))
 
+    def _job(
+        self, work: Callable[[Job], Path], model: PublishedModel, end: Callable[[], None], done: Any
+    ) -> Job:
+        """Return a job that calls `end` and then emits `done` or `failed`."""
+
+        def on_done(path: Path) -> None:
+            end()
+            done.emit(model, path)
+
+        def on_failed(error: BaseException) -> None:
+            end()
+            is_for_user = isinstance(error, DownloadError)
+            what = f"{model.name} could not be fetched"
+            self.failed.emit(str(error) if is_for_user else user_message(error, what))
+
+        return Job(work, on_done, on_failed, self._on_progress, self._dispatcher)
+
     def _start(self, job: Job) -> threading.Thread:
         # Each has its own thread: the previous one may hang on a silent server for a while,
         # and must keep neither the next request nor the program's end waiting.
-        thread = threading.Thread(target=_run, args=(job, self._dispatcher), daemon=True)
+        thread = threading.Thread(target=lambda: self._dispatcher.post(job.run()), daemon=True)
         thread.start()
         return thread
 
@@ -129,22 +136,6 @@ class ModelFetcher:
 
     def _on_progress(self, fraction: float) -> None:
         self._publish(replace(self.state, fraction=fraction))
-
-    def _on_found(self, model: PublishedModel, path: Path) -> None:
-        self.cancel_find()
-        self.found.emit(model, path)
-
-    def _on_find_failed(self, model: PublishedModel, error: BaseException) -> None:
-        self.cancel_find()
-        self.failed.emit(_message(model, error))
-
-    def _on_downloaded(self, model: PublishedModel, path: Path) -> None:
-        self._end_download()
-        self.downloaded.emit(model, path)
-
-    def _on_download_failed(self, model: PublishedModel, error: BaseException) -> None:
-        self._end_download()
-        self.failed.emit(_message(model, error))
 
 
 def _find(model: PublishedModel) -> Path:
@@ -160,16 +151,6 @@ def _find(model: PublishedModel) -> Path:
         f"{named[0]} does not match its name: its checksum is not that of {model.name}. "
         f"For the published model, {how}; to use the file itself, open it as your own model."
     )
-
-
-def _message(model: PublishedModel, error: BaseException) -> str:
-    if isinstance(error, DownloadError):
-        return str(error)
-    return user_message(error, f"{model.name} could not be fetched")
-
-
-def _run(job: Job, dispatcher: Dispatcher) -> None:
-    dispatcher.post(job.run())
 
 
 def _reporter(job: Job) -> Callable[[int, int], None]:

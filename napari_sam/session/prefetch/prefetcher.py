@@ -100,11 +100,6 @@ class Prefetcher:
 
     # The requested tiles -----------------------------------------------------------------------
 
-    @property
-    def capacity_tiles(self) -> int:
-        """How many tiles can be kept at the same time."""
-        return self._embedding.embedder.capacity_tiles
-
     def start_planes(self, planes: Mapping[str, ImagePlane]) -> None:
         """Embed the visible region of many named planes in the background, in their order.
 
@@ -125,7 +120,7 @@ class Prefetcher:
         No more than can be kept at the same time; a warning says so beforehand.
         """
         self.cancel()
-        capacity = self.capacity_tiles
+        capacity = self._embedding.embedder.capacity_tiles
         if len(tiles) > capacity:
             self._notifier.warn(
                 f"There is space for the embeddings of {capacity} of {len(tiles)} slices: only the "
@@ -198,9 +193,7 @@ class Prefetcher:
         embedder.load()
         # Including the time spent yielding: it will be spent again.
         start_s = time.monotonic()
-        embedded = embedder.embed(
-            plane, tile, job, lambda _: self._background.yield_to_foreground(job)
-        )
+        embedded = embedder.embed(plane, tile, lambda _: rest())
         return time.monotonic() - start_s if embedded.is_new else None
 
     def _on_likely_failed(self, error: BaseException) -> None:

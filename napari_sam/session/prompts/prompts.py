@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.session.image.tiles import clipped_box
 from napari_sam.session.prompts.shapes import Outline, Scribble
 
 FOREGROUND: Final = 1
@@ -174,21 +176,14 @@ class Prompts:
             remarks.append(f"Ignored {points} outside the image: click on the image.")
         box = self.box_xyxy
         if box is not None:
-            box = (
-                float(np.clip(box[0], -0.5, width - 0.5)),
-                float(np.clip(box[1], -0.5, height - 0.5)),
-                float(np.clip(box[2], -0.5, width - 0.5)),
-                float(np.clip(box[3], -0.5, height - 0.5)),
-            )
+            box = clipped_box(box, shape)
             if not (box[0] < box[2] and box[1] < box[3]):
                 box = None
                 remarks.append("The box has no area inside the image: drag it around the object.")
         usable = replace(
             self,
-            points_xy=tuple(p for p, keep in zip(self.points_xy, inside, strict=True) if keep),
-            point_labels=tuple(
-                label for label, keep in zip(self.point_labels, inside, strict=True) if keep
-            ),
+            points_xy=tuple(compress(self.points_xy, inside)),
+            point_labels=tuple(compress(self.point_labels, inside)),
             box_xyxy=box,
             outline=None if box is None else self.outline,
         )

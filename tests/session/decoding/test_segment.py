@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from napari_sam.session.decoding.segment import embed_now, segment, whole_crop
+from napari_sam.session.decoding.segment import segment, whole_crop
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.models.model_choice import ModelChoice
@@ -17,7 +17,7 @@ def embedder(remembering_predictor):
 
 def candidates_of(embedder, plane, prompts, **options):
     pyramid = plane.pyramid(embedder.spec)
-    return segment(lambda tile: embed_now(embedder, plane, tile), pyramid, prompts, **options)
+    return segment(lambda tile: embedder.embed(plane, tile), pyramid, prompts, **options)
 
 
 def test_a_very_large_mask_is_put_together_from_its_blocks(embedder):

@@ -134,7 +134,7 @@ def test_all_layouts_are_read(path, image, is_tiled, zarr_format):
     assert (stored.model_type, stored.model_name) == ("vit_b", "vit_b_lm")
     assert stored.model_hash == "xxh128:fe9252a29f3f4ea53c15a06de471e186"
     assert stored.data_signature == hashlib.sha1(image.tobytes()).hexdigest()
-    assert (stored.ndim, stored.plane_size) == (image.ndim, (70, 100))
+    assert (stored.ndim, stored.pyramid.shape) == (image.ndim, (70, 100))
     assert stored.slice_count == (3 if image.ndim == 3 else 1)
     assert isinstance(stored.pyramid, TileGrid) == is_tiled
     assert stored.tiles == (BOXES if is_tiled else (TilePyramid((70, 100), SAM_SPEC).whole,))

@@ -11,8 +11,7 @@ from napari_sam.session.embedding.embeddings import content_key
 from napari_sam.session.image.image_plane import ImageError
 from napari_sam.session.image.tile_grid import TileGrid
 from napari_sam.session.micro_sam.image import formerly_normalised
-from napari_sam.session.micro_sam.imported import ImportPhase
-from napari_sam.session.micro_sam.plane_embeddings import PlaneEmbeddings
+from napari_sam.session.micro_sam.imported import ImportPhase, PlaneEmbeddings
 from napari_sam.session.micro_sam.verification import _GREATEST_ERROR, _error
 from tests.micro_sam_store import damage, write_store
 
