@@ -8,7 +8,6 @@ from napari_sam.session.background import Notifier
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.embedding.current import CurrentEmbedding
-from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.jobs import user_message
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
@@ -51,7 +50,6 @@ class ObjectInProgress:
         decoding.failed.connect(self._on_decode_failed)
         editing.done.connect(self._on_edited)
         editing.restored.connect(self._on_restored)
-        embedding.model_loaded.connect(self._on_model_loaded)
         embedding.changed.connect(self._on_embedding_changed)
 
     @property
@@ -264,12 +262,6 @@ class ObjectInProgress:
         self._is_accept_pending = False
         self._notifier.warn(user_message(error, "The masks could not be computed"))
         self.changed.emit()
-
-    def _on_model_loaded(self, embedder: Embedder) -> None:
-        self._decoding.warm_up(
-            embedder,
-            lambda error: self._notifier.warn(user_message(error, "Masks will take longer")),
-        )
 
     def _on_embedding_changed(self) -> None:
         if not self._embedding.is_working and not self._decoding.is_pending:

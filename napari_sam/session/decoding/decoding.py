@@ -16,6 +16,7 @@ from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
+from napari_sam.session.jobs import user_message
 from napari_sam.session.prompts.prompts import Prompts
 
 _LEAST_DRAG: Final = 1 / 200
@@ -48,6 +49,8 @@ class Decoding:
         accepted_examples: Callable[[], AcceptedExamples],
     ) -> None:
         self._embedding, self._accepted_examples = embedding, accepted_examples
+        self._notifier = background.notifier
+        embedding.model_loaded.connect(self._warm_up)
         self._executor = background.executor("decode", is_foreground=True)
         self.preview = HoverPreview(self._executor, self.changed.emit, accepted_examples)
         self._pyramid = TilePyramid((1, 1), embedding.embedder.spec)  # none yet
@@ -127,9 +130,13 @@ class Decoding:
 
     # The object -------------------------------------------------------------------------------
 
-    def warm_up(self, embedder: Embedder, on_failed: Callable[[BaseException], None]) -> None:
+    def _warm_up(self, embedder: Embedder) -> None:
         """Make the first decode as fast as later ones."""
-        self._executor.submit(lambda _: embedder.warm_up(), lambda _: None, on_failed)
+        self._executor.submit(
+            lambda _: embedder.load().decoder.warm_up(),
+            lambda _: None,
+            lambda error: self._notifier.warn(user_message(error, "Masks will take longer")),
+        )
 
     def forget_masks(self) -> None:
         """Drop the masks of another model."""

@@ -41,10 +41,6 @@ class ReopenedObject:
     left: int  # first column of the region in the plane
     from_region: bool  # whether the model starts from the region, for want of its own prompts
 
-    def logits(self, tile: Tile, low_res_side: int) -> NDArray[np.float32]:
-        """Return the region as low-res logits of a tile, to decode from."""
-        return logits_of_region(self.region, self.top, self.left, tile, low_res_side)
-
 
 @dataclass(frozen=True)
 class ObjectState:
@@ -123,8 +119,10 @@ class ObjectState:
             and self.prompts.extends(step.prompts)
         ]
         if not usable:
-            if outline is not None or self.reopened is None or not self.reopened.from_region:
+            reopened = self.reopened
+            if outline is not None or reopened is None or not reopened.from_region:
                 return None
-            return self.reopened.logits(tile, spec.low_res_side)
+            place = reopened.top, reopened.left, tile
+            return logits_of_region(reopened.region, *place, spec.low_res_side)
         # Of two equally large parts, the later one: max keeps the first of equals.
         return max(reversed(usable), key=lambda step: step.prompts.size).low_res_logits

@@ -129,10 +129,6 @@ class Embedder:
         """Why embeddings cannot be stored; empty if they can."""
         return "" if self._store is None else self._store.trouble
 
-    def warm_up(self) -> None:
-        """Make the first decode as fast as later ones; for the decode thread."""
-        self.load().decoder.warm_up()
-
     def embed(
         self, plane: ImagePlane, tile: Tile, report: Callable[[float], None] = lambda share: None
     ) -> EmbeddedTile:

@@ -77,15 +77,11 @@ class MicroSamEmbeddings:
             return False
         return self.ndim == 2 or shape[0] == self.slice_count
 
-    def matches(self, array: Any, on_progress: ReportProgress | None = None) -> bool:
+    def matches(self, array: Any, on_progress: ReportProgress = lambda share: None) -> bool:
         """Tell whether these are the embeddings of an image, by its shape and all its values."""
         if not self.has_shape_of(tuple(array.shape)):
             return False
         return data_signature(array, on_progress) == self.data_signature
-
-    def is_of_variant(self, variant: str) -> bool:
-        """Tell whether a model of this variant, vit_t, vit_b, vit_l or vit_h, can decode them."""
-        return self.model_type.startswith(variant)
 
     def is_of_file(self, checkpoint: Path) -> bool:
         """Tell whether the embeddings name a file as their model; False also if that is unknown.
@@ -102,7 +98,8 @@ class MicroSamEmbeddings:
 
     def tile_numbers(self, slice_index: int = 0) -> tuple[int, ...]:
         """Return the tiles of a slice that are embedded: all, or those that a mask touched."""
-        self._check_slice(slice_index)
+        if not 0 <= slice_index < self.slice_count:
+            raise IndexError(f"There is no slice {slice_index} of {self.slice_count}.")
         if self._tiling.tiles_in_mask is None:
             return tuple(range(len(self.tiles)))
         return self._tiling.tiles_in_mask[slice_index]
@@ -127,10 +124,6 @@ class MicroSamEmbeddings:
         if not values.any():  # a chunk that was not written
             raise cannot_use(self.path, f"{description} is missing")
         return StoredEmbedding(values, source.original_size, source.input_size)
-
-    def _check_slice(self, slice_index: int) -> None:
-        if not 0 <= slice_index < self.slice_count:
-            raise IndexError(f"There is no slice {slice_index} of {self.slice_count}.")
 
 
 def open_embeddings(path: Path | str) -> MicroSamEmbeddings:

@@ -15,18 +15,16 @@ _BLOCK_BYTES: Final = 64 * 2**20
 """Hashed between two reports of progress, unless one slice is larger."""
 
 
-def data_signature(array: Any, on_progress: ReportProgress | None = None) -> str:
+def data_signature(array: Any, on_progress: ReportProgress = lambda share: None) -> str:
     """Return micro-sam's signature of an image: hexadecimal SHA-1 of its bytes in C order."""
     length = array.shape[0]
     slice_bytes = np.dtype(array.dtype).itemsize * math.prod(array.shape[1:])
     step = max(1, _BLOCK_BYTES // max(1, slice_bytes))
     digest = hashlib.sha1(usedforsecurity=False)
     for start in range(0, length, step):
-        if on_progress is not None:
-            on_progress(start / length)
+        on_progress(start / length)
         digest.update(np.ascontiguousarray(array[start : start + step]).data)
-    if on_progress is not None:
-        on_progress(1.0)
+    on_progress(1.0)
     return digest.hexdigest()
 
 

@@ -57,7 +57,7 @@ def is_of_model(
     stored: MicroSamEmbeddings, image: Any, choice: ModelChoice, engine: Engine, job: Job
 ) -> bool:
     """Whether a model computed the embeddings, by the hash of its file or by recomputing one."""
-    if not stored.is_of_variant(variant_of(choice)):
+    if not stored.model_type.startswith(variant_of(choice)):
         return False
     if choice.checkpoint is not None and stored.is_of_file(choice.checkpoint):
         return True
