@@ -12,7 +12,8 @@ from napari_sam.session.automatic.request import automatic_tiles
 from napari_sam.session.automatic.settings import AutomaticRunSettings
 from napari_sam.session.image.tiles import Tile
 
-_TILES_PX: Final = (4096, 2048, 1024, 512, 256)
+_TILE_SIDES: Final = (4, 2, 1, 1 / 2, 1 / 4)
+"""In sides of the model's input."""
 _CUSTOM: Final = "custom settings"
 
 
@@ -92,19 +93,16 @@ class AutomaticRunBox(QWidget):
         return self._shape is not None and not self._is_running
 
     def show_plane(self, shape: tuple[int, int] | None, input_side: int) -> None:
-        """Offer the tile sizes that suit the shape of a plane; None: there is no image."""
-        self._input_side = input_side
-        if shape != self._shape or not self.detail.count():
-            self._shape = shape
-            longest = max(shape or (1, 1))
-            chosen = self.detail.currentData()
-            with QSignalBlocker(self.detail):
-                self.detail.clear()
-                self.detail.addItem("whole image at once", None)
-                for side in _TILES_PX:
-                    if side * 1.2 <= longest:
-                        self.detail.addItem(f"and in tiles of {side} px", side)
-                self.detail.setCurrentIndex(max(0, self.detail.findData(chosen)))
+        """Offer the tile sizes that suit the model and a plane's shape; None: there is no image."""
+        self._shape, self._input_side = shape, input_side
+        chosen = self.detail.currentData()
+        with QSignalBlocker(self.detail):
+            self.detail.clear()
+            self.detail.addItem("whole image at once", None)
+            for side in (int(input_side * factor) for factor in _TILE_SIDES):
+                if shape is not None and side * 1.2 <= max(shape):
+                    self.detail.addItem(f"and in tiles of {side} px", side)
+            self.detail.setCurrentIndex(max(0, self.detail.findData(chosen)))
         self._show_cost()
         self._enable()
 

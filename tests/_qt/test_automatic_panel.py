@@ -61,6 +61,26 @@ def test_the_tooltips_tell_the_cost(panel):
     assert "tiles" in panel.run.whole.toolTip()
 
 
+def test_sizes_follow_the_model_and_the_settings(panel):
+    detail = panel.run.detail
+    assert [detail.itemData(row) for row in range(detail.count())] == [None, 2048, 1024, 512, 256]
+    assert "smaller than about 93 pixels" in detail.toolTip()
+    panel.set_settings(panel.settings.with_values(points_per_side=10))
+    assert "smaller than about 300 pixels" in detail.toolTip()
+    detail.setCurrentIndex(detail.findData(512))
+    panel.show_plane((3000, 2000), "", 512)
+    assert [detail.itemData(row) for row in range(detail.count())] == [
+        None,
+        2048,
+        1024,
+        512,
+        256,
+        128,
+    ]
+    assert panel.run.finest_px == 512
+    assert "reduced from 3,000 to 512 pixels" in detail.toolTip()
+
+
 def test_buttons_are_enabled_when_they_have_an_effect(panel, heard):
     run, results = panel.run, panel.results
     requests = heard(run, "whole_requested", "cancel_requested")
@@ -80,8 +100,11 @@ def test_buttons_are_enabled_when_they_have_an_effect(panel, heard):
     results.show_review("1 of 3")
     assert results.accept.isEnabled()
     panel.show_plane((3000, 2000), "'other'", 1024)
-    results.show_masks(3, 1, 0)
-    assert "They belong to 'other'" in results.outcome.text()
+    results.show_masks(3, 1, 0, "Some settings take effect with the next run.")
+    assert results.outcome.text() == (
+        "3 masks, 1 of them below others. They belong to 'other': go there to accept them. "
+        "Some settings take effect with the next run."
+    )
     assert not results.accept_all.isEnabled()
     assert results.boxes.isEnabled()
     panel.show_plane(None, "", 1024)
