@@ -124,7 +124,7 @@ class Program:
         row = self.widget.controllers.restore.row
         if row.isHidden():
             return _NOTHING
-        row.restore_requested.emit()
+        row.restore.click()
         self.widget.wait_until_idle(TIMEOUT_S)
         return digest(self.labels)
 

@@ -1,6 +1,5 @@
 """The automatic masks on offer: how many there are, and what to do with them."""
 
-from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_sam._qt.building import ShortcutTexts, button, fill, row
@@ -8,16 +7,6 @@ from napari_sam._qt.building import ShortcutTexts, button, fill, row
 
 class AutomaticResultsBox(QWidget):
     """Buttons that accept, reject and discard masks, show them one by one, or derive layers."""
-
-    accept_all_requested = Signal()
-    discard_requested = Signal()
-    accept_requested = Signal()
-    reject_requested = Signal()
-    step_requested = Signal(int)
-    show_all_requested = Signal()
-    restore_rejected_requested = Signal()
-    boxes_requested = Signal()
-    edges_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +31,7 @@ class AutomaticResultsBox(QWidget):
 
     def _build_review_buttons(self) -> None:
         texts = self.texts
-        self.accept_all = button("Accept all", "", self.accept_all_requested.emit)
+        self.accept_all = button("Accept all", "")
         texts.add(
             self.accept_all.setToolTip,
             "Write all masks that pass the filters into the target as objects (undone in one step)",
@@ -52,41 +41,30 @@ class AutomaticResultsBox(QWidget):
             "Discard",
             "Stop, and remove the masks that are not accepted yet; accepted ones are kept, also "
             "those that are still being written",
-            self.discard_requested.emit,
         )
-        self.previous = button("◂", "", lambda: self.step_requested.emit(-1))
+        self.previous = button("◂", "")
         texts.add(self.previous.setToolTip, "Show the previous mask alone", "previous")
-        self.next = button("▸", "", lambda: self.step_requested.emit(1))
+        self.next = button("▸", "")
         texts.add(self.next.setToolTip, "Show the next mask alone", "next")
         for arrow in (self.previous, self.next):
             arrow.setMaximumWidth(32)
-        self.accept = button(
-            "",
-            "Write this mask into the target as an object, and show the next",
-            self.accept_requested.emit,
-        )
+        self.accept = button("", "Write this mask into the target as an object, and show the next")
         texts.add(self.accept.setText, "Accept", "accept")
-        self.reject = button(
-            "", "Leave this mask out, and show the next", self.reject_requested.emit
-        )
+        self.reject = button("", "Leave this mask out, and show the next")
         texts.add(self.reject.setText, "Reject", "reject")
-        self.show_all = button("Show all", "Show all masks again", self.show_all_requested.emit)
-        self.restore_rejected = button(
-            "", "Offer the rejected masks again", self.restore_rejected_requested.emit
-        )
+        self.show_all = button("Show all", "Show all masks again")
+        self.restore_rejected = button("", "Offer the rejected masks again")
 
     def _build_layer_buttons(self) -> None:
         self.boxes = button(
             "Boxes",
             "Add a Shapes layer with the boxes of all shown masks, ranked by score "
             "(object proposals)",
-            self.boxes_requested.emit,
         )
         self.edges = button(
             "Edges",
             "Detect edges as in the paper: 16 x 16 points, thinned edges of all their "
             "masks, as a new Image layer. Large images are processed at the overview resolution",
-            self.edges_requested.emit,
         )
 
     def show_plane(self, elsewhere: str, *, can_start: bool) -> None:

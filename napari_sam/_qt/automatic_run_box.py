@@ -21,10 +21,6 @@ class AutomaticRunBox(QWidget):
     """Preset, detail, the buttons that start a run, and the progress."""
 
     preset_chosen = Signal(AutomaticRunSettings)
-    preview_requested = Signal()
-    whole_requested = Signal()
-    remaining_requested = Signal()
-    cancel_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,16 +43,11 @@ class AutomaticRunBox(QWidget):
         self.show_state(AutomaticState())
 
     def _build_buttons(self) -> None:
-        self.preview = button(
-            "Preview in view",
-            "Try these settings on the visible region only",
-            self.preview_requested.emit,
-        )
-        self.whole = button("Whole image", "", self.whole_requested.emit)
+        self.preview = button("Preview in view", "Try these settings on the visible region only")
+        self.whole = button("Whole image", "")
         self.remaining = button(
             "Remaining objects",
             "Search the whole image, but only where the target has no objects yet",
-            self.remaining_requested.emit,
         )
         self.match_size = check_box(
             "similar size",
@@ -69,9 +60,7 @@ class AutomaticRunBox(QWidget):
             "Only masks about as bright inside as the objects of the target",
             checked=True,
         )
-        self.cancel = button(
-            "Cancel", "Stop the run; its masks so far stay", self.cancel_requested.emit
-        )
+        self.cancel = button("Cancel", "Stop the run; its masks so far stay")
 
     def _assemble(self) -> None:
         # Three buttons in a row would widen the dock.

@@ -16,8 +16,6 @@ class BatchPromptsPanel(QWidget):
     """A combo of layers, a button for files, a button to begin, and the progress."""
 
     file_chosen = Signal(Path)
-    start_requested = Signal()
-    stop_requested = Signal()
 
     def __init__(self, readable: tuple[str, ...]) -> None:
         super().__init__()
@@ -34,17 +32,13 @@ class BatchPromptsPanel(QWidget):
             lambda: ask_for_file(self, "Prompts from a file", names, self.file_chosen),
         )
         self._about = ElidingLabel()
-        self._start = button(
-            "Segment all",
-            "Segment one object per prompt in the background (undone in one step)",
-            self.start_requested.emit,
+        self.start = button(
+            "Segment all", "Segment one object per prompt in the background (undone in one step)"
         )
-        self._stop = button(
-            "Stop", "Stop, and add the objects segmented so far", self.stop_requested.emit
-        )
+        self.stop = button("Stop", "Stop, and add the objects segmented so far")
         self._progress = progress_bar("You can keep working meanwhile")
         source = row(QLabel("from"), self.combo, file, stretch=self.combo)
-        action = row(self._start, self._progress, self._stop)
+        action = row(self.start, self._progress, self.stop)
         action.setStretch(2, 0)
         fill(self, source, self._about, action)
         self.show_source("", count=0)
@@ -54,16 +48,16 @@ class BatchPromptsPanel(QWidget):
         """Describe the prompts of the layer or file; without any, nothing can be started."""
         self._about.show_text(about)
         self._about.setVisible(bool(about))
-        self._start.setEnabled(count > 0)
-        self._start.setText(f"Segment {count} objects" if count > 1 else "Segment all")
+        self.start.setEnabled(count > 0)
+        self.start.setText(f"Segment {count} objects" if count > 1 else "Segment all")
 
     def show_progress(self, state: BatchPromptsState | None) -> None:
         """Show the progress of a batch; None: there is none."""
         is_running = state is not None
-        self._start.setVisible(not is_running)
+        self.start.setVisible(not is_running)
         self._progress.setVisible(is_running)
-        self._stop.setVisible(is_running)
+        self.stop.setVisible(is_running)
         if state is not None:
             self._progress.setValue(round(100 * state.share))
             self._progress.setFormat(f"{round(state.share * state.total)} of {state.total}")
-            self._stop.setEnabled(not state.is_stopping)
+            self.stop.setEnabled(not state.is_stopping)

@@ -21,27 +21,20 @@ from qtpy.QtWidgets import (
 Part: TypeAlias = QWidget | QLayout
 
 
-def button(text: str, tooltip: str, action: Callable[[], object]) -> QPushButton:
-    """Return a button that starts an action."""
+def button(text: str, tooltip: str, action: Callable[[], object] | None = None) -> QPushButton:
+    """Return a button that starts an action, or is connected later."""
     push_button = QPushButton(text)
     push_button.setToolTip(tooltip)
-    push_button.clicked.connect(lambda: action())
+    if action is not None:
+        push_button.clicked.connect(lambda: action())
     return push_button
 
 
-def check_box(
-    text: str,
-    tooltip: str,
-    action: Callable[[bool], object] | None = None,
-    *,
-    checked: bool = False,
-) -> QCheckBox:
-    """Return a check box; it passes its state to an action, if there is one."""
+def check_box(text: str, tooltip: str, *, checked: bool = False) -> QCheckBox:
+    """Return a check box."""
     box = QCheckBox(text)
     box.setChecked(checked)
     box.setToolTip(tooltip)
-    if action is not None:
-        box.toggled.connect(action)
     return box
 
 

@@ -30,7 +30,6 @@ class ClassPanel(QWidget):
     remove_requested = Signal(str)
     open_requested = Signal(Path)
     save_requested = Signal(Path)
-    coloring_requested = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,10 +66,9 @@ class ClassPanel(QWidget):
         return row(self._rename, self._recolor, self._remove)
 
     def _build_files(self) -> QLayout:
-        self._coloring = check_box(
+        self.coloring = check_box(
             "colour by class",
             "Show the target's objects in the colours of their classes; gray without a class",
-            self.coloring_requested.emit,
         )
         tooltip = "Read classes from a file: JSON saved here, COCO, YOLO, or one name per line"
         names = name_filter("Classes", CLASS_SUFFIXES)
@@ -78,7 +76,7 @@ class ClassPanel(QWidget):
             "Open…", tooltip, lambda: ask_for_file(self, "Open classes", names, self.open_requested)
         )
         self._save = button("Save…", "Save the classes to a JSON file", self._on_save)
-        return row(self._coloring, open_file, self._save, stretch=self._coloring)
+        return row(self.coloring, open_file, self._save, stretch=self.coloring)
 
     # What is shown -----------------------------------------------------------------------------
 
@@ -123,8 +121,8 @@ class ClassPanel(QWidget):
 
     def show_coloring(self, is_on: bool) -> None:
         """Show whether objects are coloured by class."""
-        with QSignalBlocker(self._coloring):
-            self._coloring.setChecked(is_on)
+        with QSignalBlocker(self.coloring):
+            self.coloring.setChecked(is_on)
 
     # What is asked for ---------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ class EmbeddingStoreRow(QWidget):
     """The number and size of the embeddings on disk; requested whenever the row is shown."""
 
     usage_requested = Signal()
-    clear_requested = Signal()
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -22,19 +21,17 @@ class EmbeddingStoreRow(QWidget):
         self._label.setToolTip(
             f"Images with an embedding on disk are ready at once.\nFolder: {folder}"
         )
-        self._clear = button(
-            "Clear",
-            "Delete all embeddings from disk; they are computed again when needed",
-            self.clear_requested.emit,
+        self.clear = button(
+            "Clear", "Delete all embeddings from disk; they are computed again when needed"
         )
-        fill(self, row(self._label, self._clear, stretch=self._label))
+        fill(self, row(self._label, self.clear, stretch=self._label))
         self.show_usage(StoreUsage(0, 0))
 
     def show_usage(self, usage: StoreUsage) -> None:
         """Show how much is on disk."""
         noun = "embedding" if usage.count == 1 else "embeddings"
         self._label.setText(f"{usage.count} {noun} on disk, {usage.size_bytes / 1e6:.0f} MB")
-        self._clear.setEnabled(usage.count > 0)
+        self.clear.setEnabled(usage.count > 0)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Request the current numbers."""

@@ -15,7 +15,6 @@ class ImportedEmbeddingsRow(QWidget):
     """The button that imports embeddings, their state, and the button that stops using them."""
 
     folder_requested = Signal(Path)
-    stop_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,8 +27,8 @@ class ImportedEmbeddingsRow(QWidget):
         )
         self._text = ElidingLabel()
         self._progress = progress_bar("You can keep working meanwhile")
-        self._stop = button("", "", self.stop_requested.emit)
-        fill(self, self._use, self._text, row(self._progress, self._stop, stretch=self._progress))
+        self.stop = button("", "")
+        fill(self, self._use, self._text, row(self._progress, self.stop, stretch=self._progress))
         self.show_import(None)
         self.show_state(SessionState())
 
@@ -42,7 +41,7 @@ class ImportedEmbeddingsRow(QWidget):
         is_working = state is not None and state.is_working
         self._text.setVisible(state is not None)
         self._progress.setVisible(is_working)
-        self._stop.setVisible(state is not None)
+        self.stop.setVisible(state is not None)
         if state is None:
             return
         self._text.show_text(state.text)
@@ -52,8 +51,8 @@ class ImportedEmbeddingsRow(QWidget):
             text, tooltip = "Cancel", "Continue without these embeddings"
         elif state.phase is ImportPhase.REFUSED:
             text, tooltip = "Dismiss", "Hide this message"
-        self._stop.setText(text)
-        self._stop.setToolTip(tooltip)
+        self.stop.setText(text)
+        self.stop.setToolTip(tooltip)
 
     def _on_use_clicked(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, "Use micro-sam embeddings")

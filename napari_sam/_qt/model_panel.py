@@ -29,9 +29,6 @@ class ModelPanel(CollapsibleSection):
     model_requested = Signal(PublishedModel)
     download_requested = Signal(PublishedModel)
     file_requested = Signal(Path)
-    cancel_requested = Signal()
-    device_requested = Signal(str)
-    exact_requested = Signal(bool)
 
     def __init__(self, *below: QWidget) -> None:
         contents = QWidget()
@@ -42,22 +39,16 @@ class ModelPanel(CollapsibleSection):
         self._download = button("", "", self._on_download_clicked)
         self._task = ElidingLabel()
         self._progress = progress_bar("Download progress; you can keep working meanwhile")
-        self._cancel = button(
-            "Cancel", "Cancel the download and delete the partial file", self.cancel_requested.emit
-        )
+        self.cancel = button("Cancel", "Cancel the download and delete the partial file")
         self._open = button(
             "Open checkpoint…",
             "Use your own checkpoint file: SAM, MobileSAM, MedSAM, micro-sam or SamModel",
             lambda: ask_for_file(self, "Open checkpoint", _FILES, self.file_requested),
         )
-        self._device = QComboBox()
-        self._device.addItem(AUTO)
-        self._device.setToolTip("The device that the model runs on; auto takes the fastest one")
-        self._device.activated.connect(
-            lambda _: self.device_requested.emit(self._device.currentText())
-        )
-        self._exact = QCheckBox("exact (float32)")
-        self._exact.clicked.connect(self.exact_requested.emit)
+        self.device = QComboBox()
+        self.device.addItem(AUTO)
+        self.device.setToolTip("The device that the model runs on; auto takes the fastest one")
+        self.exact = QCheckBox("exact (float32)")
         self._state = SessionState()
         self._fetch = FetchState()
         self._assemble(contents, below)
@@ -65,8 +56,8 @@ class ModelPanel(CollapsibleSection):
         self._show()
 
     def _assemble(self, contents: QWidget, below: Sequence[QWidget]) -> None:
-        download = row(self._progress, self._cancel, stretch=self._progress)
-        device = row(QLabel("device"), self._device, self._exact, stretch=self._device)
+        download = row(self._progress, self.cancel, stretch=self._progress)
+        device = row(QLabel("device"), self.device, self.exact, stretch=self.device)
         choice = (self.combo, self._description, self._download, self._task, download, self._open)
         fill(contents, *choice, device, *below)
 
@@ -115,15 +106,15 @@ class ModelPanel(CollapsibleSection):
     def _show_runtime(self) -> None:
         state, runtime = self._state, self._state.runtime
         devices = dict.fromkeys([AUTO, *state.devices, state.requested_model.device])
-        with QSignalBlocker(self._device):
-            self._device.clear()
-            self._device.addItems(list(devices))
-            self._device.setCurrentText(state.requested_model.device)
+        with QSignalBlocker(self.device):
+            self.device.clear()
+            self.device.addItems(list(devices))
+            self.device.setCurrentText(state.requested_model.device)
         if runtime is not None:
-            self._exact.setChecked(runtime.precision == "float32")
+            self.exact.setChecked(runtime.precision == "float32")
             has_choice = runtime.fastest_precision != "float32"
-            self._exact.setEnabled(has_choice)
-            self._exact.setToolTip(
+            self.exact.setEnabled(has_choice)
+            self.exact.setToolTip(
                 f"Off: compute in {runtime.fastest_precision}, which is faster on this device; "
                 "masks may differ by a few pixels"
                 if has_choice
@@ -150,7 +141,7 @@ class ModelPanel(CollapsibleSection):
         self._task.show_text(task)
         self._task.setVisible(bool(task))
         self._progress.setVisible(bool(task))
-        self._cancel.setVisible(fetch.downloading is not None)
+        self.cancel.setVisible(fetch.downloading is not None)
         # Without a known fraction, the bar is indeterminate.
         self._progress.setRange(0, 1000 if fetch.fraction else 0)
         self._progress.setValue(round(1000 * (fetch.fraction or 0)))

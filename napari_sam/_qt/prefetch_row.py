@@ -13,41 +13,33 @@ class PrefetchRow(QWidget):
     Hidden where there is no stack, unless one is being embedded: that can be paused anywhere.
     """
 
-    embed_all_requested = Signal()
     pause_requested = Signal()
     resume_requested = Signal()
-    cancel_requested = Signal()
-    prefetch_requested = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__()
         self._state: PrefetchState | None = None
         self._count = 1
-        self._prefetch = check_box(
+        self.prefetch = check_box(
             "prefetch next slices",
             "Embed the next slices while idle; if off, each slice is embedded when you open it",
-            self.prefetch_requested.emit,
             checked=True,
         )
-        self._embed_all = button("Embed all slices", "", self.embed_all_requested.emit)
+        self.embed_all = button("Embed all slices", "")
         self._progress = progress_bar("Embedded slices and the time left")
         self._pause = button("Pause", "", self._on_pause_clicked)
-        self._cancel = button(
-            "Cancel",
-            "Stop embedding slices; those already embedded stay ready",
-            self.cancel_requested.emit,
-        )
+        self.cancel = button("Cancel", "Stop embedding slices; those already embedded stay ready")
         self._outcome = QLabel()
         self._outcome.setWordWrap(True)
-        buttons = row(self._pause, self._cancel)
-        fill(self, self._prefetch, self._embed_all, self._progress, buttons, self._outcome)
+        buttons = row(self._pause, self.cancel)
+        fill(self, self.prefetch, self.embed_all, self._progress, buttons, self._outcome)
         self._show(None)
 
     def show_stack(self, count: int) -> None:
         """Show the button for a stack of `count` slices, and not for a single slice."""
         self._count = count
         self._update_visibility()
-        self._embed_all.setToolTip(
+        self.embed_all.setToolTip(
             f"Embed all {count} slices in the background, the next ones first, and keep them on "
             "disk.\nYou can keep working; only the visible region of each slice is embedded."
         )
@@ -60,7 +52,7 @@ class PrefetchRow(QWidget):
     def _show(self, state: PrefetchState | None) -> None:
         self._state = state
         self._update_visibility()
-        for widget in (self._progress, self._pause, self._cancel):
+        for widget in (self._progress, self._pause, self.cancel):
             widget.setVisible(self._is_running)
         self._outcome.setVisible(state is not None and state.is_over)
         if state is None:
@@ -81,8 +73,8 @@ class PrefetchRow(QWidget):
 
     def _update_visibility(self) -> None:
         self.setVisible(self._count > 1 or self._is_running)
-        self._prefetch.setVisible(self._count > 1)
-        self._embed_all.setVisible(not self._is_running)
+        self.prefetch.setVisible(self._count > 1)
+        self.embed_all.setVisible(not self._is_running)
 
     def _on_pause_clicked(self) -> None:
         if self._state is not None and self._state.is_paused:

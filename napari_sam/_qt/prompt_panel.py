@@ -23,40 +23,35 @@ _SHAPES: Final = (
 class PromptPanel(QGroupBox):
     """Buttons for points and shapes, the polarity of the next click, and options."""
 
-    points_requested = Signal()
-    boxes_requested = Signal()
     shape_requested = Signal(str)
-    """The shape to draw: ellipse, polygon, lasso, scribble or line."""
+    """The shape to draw: rectangle, ellipse, polygon, lasso, scribble or line."""
     polarity_requested = Signal(int)
-    clear_requested = Signal()
-    feedback_requested = Signal(bool)
-    hover_requested = Signal(bool)
-    accept_on_click_requested = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__("Prompts")
         self.texts = ShortcutTexts()
-        accept_on_click = check_box(
+        self.accept_on_click = check_box(
             "accept on click",
             "For easy images: accept the preselected mask with the first click on an object;"
             "\none Undo takes back both",
-            self.accept_on_click_requested.emit,
         )
         shapes = row(*(self._shape_button(*shape) for shape in _SHAPES))
-        how = self._build_polarity(), self._build_hover(), accept_on_click
+        how = self._build_polarity(), self._build_hover(), self.accept_on_click
         fill(self, self._build_tools(), shapes, *how, self._build_options())
         self.show_polarity(FOREGROUND)
 
     def _build_tools(self) -> QLayout:
-        points = button(
-            "Click points",
-            "Click on the object in the image; masks follow each click",
-            self.points_requested.emit,
+        self.points = button(
+            "Click points", "Click on the object in the image; masks follow each click"
         )
-        boxes = button("Draw box", "Drag a rectangle around the object", self.boxes_requested.emit)
-        self._clear = button("Clear", "", self.clear_requested.emit)
-        self.texts.add(self._clear.setToolTip, "Remove the prompts of this object", "clear")
-        return row(points, boxes, self._clear)
+        box = button(
+            "Draw box",
+            "Drag a rectangle around the object",
+            lambda: self.shape_requested.emit("rectangle"),
+        )
+        self.clear = button("Clear", "")
+        self.texts.add(self.clear.setToolTip, "Remove the prompts of this object", "clear")
+        return row(self.points, box, self.clear)
 
     def _shape_button(self, shape: str, tooltip: str) -> QPushButton:
         tool = button(shape.capitalize(), tooltip, lambda: self.shape_requested.emit(shape))
@@ -78,33 +73,32 @@ class PromptPanel(QGroupBox):
 
     def _build_hover(self) -> QCheckBox:
         tooltip = "Show the mask that a click would give while the mouse moves"
-        self._hover = check_box("", tooltip, self.hover_requested.emit)
-        self.texts.add(self._hover.setText, "preview under the cursor", "hover")
-        return self._hover
+        self.hover = check_box("", tooltip)
+        self.texts.add(self.hover.setText, "preview under the cursor", "hover")
+        return self.hover
 
     def _build_options(self) -> CollapsibleSection:
         tooltip = "Read prompts from your own {} layer, which is never changed"
         self.points_combo = LayerCombo("SAM points", tooltip.format("Points"))
         self.boxes_combo = LayerCombo("SAM boxes", tooltip.format("Shapes"))
-        feedback = check_box(
+        self.feedback = check_box(
             "refine the previous mask",
             "Each click corrects the shown mask instead of starting from scratch",
-            self.feedback_requested.emit,
             checked=True,
         )
         contents = QWidget()
         layers = (("points", self.points_combo), ("boxes", self.boxes_combo))
-        form(*layers, (feedback,), parent=contents)
+        form(*layers, (self.feedback,), parent=contents)
         about = "The layers that prompts are read from"
         return CollapsibleSection(contents, about, "Prompt layers and options")
 
     def show_state(self, state: SessionState) -> None:
         """Enable *Clear* if there are prompts."""
-        self._clear.setEnabled(not state.prompts.is_empty)
+        self.clear.setEnabled(not state.prompts.is_empty)
 
     def show_hover(self, on: bool) -> None:
         """Show whether the preview under the cursor is on."""
-        self._hover.setChecked(on)
+        self.hover.setChecked(on)
 
     def show_polarity(self, label: int) -> None:
         """Show the point label of the next click."""

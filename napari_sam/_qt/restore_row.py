@@ -15,7 +15,6 @@ _DISCARD = "Discard"
 class RestoreRow(QWidget):
     """Offers the unsaved objects of the image; hidden if there are none."""
 
-    restore_requested = Signal()
     discard_requested = Signal()
     """Only after a second press."""
 
@@ -23,14 +22,13 @@ class RestoreRow(QWidget):
         super().__init__()
         self._text = ElidingLabel()
         self._progress = progress_bar("You can keep working meanwhile")
-        self._restore = button(
+        self.restore = button(
             "Restore",
             "Restore these objects, with prompts, classes and notes, into a new labels layer,\n"
             "which becomes the target",
-            self.restore_requested.emit,
         )
         self._discard = button(_DISCARD, "", self._on_discard_clicked)
-        fill(self, self._text, row(self._progress, self._restore, self._discard))
+        fill(self, self._text, row(self._progress, self.restore, self._discard))
         self.show_offer(())
 
     def show_offer(self, journals: tuple[JournalSummary, ...]) -> None:
@@ -64,7 +62,7 @@ class RestoreRow(QWidget):
 
     def _show_working(self, is_working: bool) -> None:
         self._progress.setVisible(is_working)
-        self._restore.setVisible(not is_working)
+        self.restore.setVisible(not is_working)
         self._discard.setVisible(not is_working)
 
     def _ask_again(self, is_asked: bool) -> None:

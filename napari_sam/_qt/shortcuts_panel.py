@@ -46,7 +46,6 @@ class ShortcutsPanel(QDialog):
 
     key_requested = Signal(str, object)
     """A command and its new `KeyBinding`, or None for no key."""
-    reset_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -65,15 +64,13 @@ class ShortcutsPanel(QDialog):
         self._none = button(
             "Remove key", "Leave this action without a shortcut", lambda: self._ask(None)
         )
-        self._reset = button(
-            "Reset all", "Restore the default shortcuts", self.reset_requested.emit
-        )
-        for widget in (self._change, self._none, self._reset):
+        self.reset = button("Reset all", "Restore the default shortcuts")
+        for widget in (self._change, self._none, self.reset):
             widget.setAutoDefault(False)
         layout = QVBoxLayout(self)
         layout.addWidget(self.rows, 1)
         layout.addWidget(self._note)
-        layout.addLayout(row(self._change, self._none, self._reset))
+        layout.addLayout(row(self._change, self._none, self.reset))
         self.resize(*_SIZE_PX)
         self._on_current_changed()
 
@@ -104,7 +101,7 @@ class ShortcutsPanel(QDialog):
             if shortcut.command and shortcut.command == selected:
                 self.rows.setCurrentItem(item)
         self._leave_room(groups)
-        self._reset.setEnabled(any(shortcut.is_changed for shortcut in rows))
+        self.reset.setEnabled(any(shortcut.is_changed for shortcut in rows))
 
     def _leave_room(self, headings: Iterable[str]) -> None:
         """Keep the window wide enough for the headings; other lines can be scrolled."""

@@ -79,14 +79,13 @@ class AnnotateController:
 
     def _connect_prompts(self) -> None:
         panel, prompts = self.prompt_panel, self._binding.prompts
-        panel.points_requested.connect(prompts.start_points)
-        panel.boxes_requested.connect(prompts.start_shape)
+        panel.points.clicked.connect(prompts.start_points)
         panel.shape_requested.connect(prompts.start_shape)
         panel.polarity_requested.connect(prompts.set_polarity)
-        panel.clear_requested.connect(self._session.object_in_progress.clear)
-        panel.feedback_requested.connect(self._on_feedback_requested)
-        panel.hover_requested.connect(self._binding.candidates.set_hover)
-        panel.accept_on_click_requested.connect(self._on_accept_on_click_requested)
+        panel.clear.clicked.connect(self._session.object_in_progress.clear)
+        panel.feedback.toggled.connect(self._on_feedback_toggled)
+        panel.hover.toggled.connect(self._binding.candidates.set_hover)
+        panel.accept_on_click.toggled.connect(self._on_accept_on_click_toggled)
         panel.points_combo.chosen.connect(self._on_prompt_layer_chosen)
         panel.boxes_combo.chosen.connect(self._on_prompt_layer_chosen)
         self.mask_panel.candidate_requested.connect(self._session.object_in_progress.choose)
@@ -94,10 +93,10 @@ class AnnotateController:
     def _connect_objects(self) -> None:
         panel, objects = self.object_panel, self._binding.objects
         panel.target_combo.chosen.connect(self._on_target_chosen)
-        panel.overlap_requested.connect(self._on_overlap_requested)
-        panel.accept_requested.connect(objects.accept)
-        panel.undo_requested.connect(objects.undo)
-        panel.redo_requested.connect(objects.redo)
+        panel.overlap_combo.currentTextChanged.connect(self._on_overlap_chosen)
+        panel.accept.clicked.connect(objects.accept)
+        panel.undo.clicked.connect(objects.undo)
+        panel.redo.clicked.connect(objects.redo)
 
     def _connect_layers(self) -> Connections:
         binding, layers = self._binding, self._viewer.layers.events
@@ -161,13 +160,13 @@ class AnnotateController:
 
     # From the panels ---------------------------------------------------------------------------
 
-    def _on_feedback_requested(self, use: bool) -> None:
+    def _on_feedback_toggled(self, use: bool) -> None:
         self._session.object_in_progress.use_feedback = use
 
-    def _on_accept_on_click_requested(self, on: bool) -> None:
+    def _on_accept_on_click_toggled(self, on: bool) -> None:
         self._session.object_in_progress.accept_on_click = on
 
-    def _on_overlap_requested(self, overlap: str) -> None:
+    def _on_overlap_chosen(self, overlap: str) -> None:
         self._session.objects.editing.overlap = Overlap(overlap)
 
     def _on_prompt_layer_chosen(self) -> None:

@@ -42,8 +42,8 @@ class BatchPromptsController:
         self.section = CollapsibleSection(self.panel, tooltip, "Batch prompts")
         self.panel.combo.chosen.connect(self.use_layer)
         self.panel.file_chosen.connect(self.use_file)
-        self.panel.start_requested.connect(self.start)
-        self.panel.stop_requested.connect(session.batch_prompts.stop)
+        self.panel.start.clicked.connect(self.start)
+        self.panel.stop.clicked.connect(session.batch_prompts.stop)
         self.section.toggled.connect(self._count)
         self._connections = Connections(
             (session.batch_prompts.changed, self._on_progress),

@@ -54,7 +54,7 @@ class ClassesController:
         panel.remove_requested.connect(partial(self._attempt, classes.remove))
         panel.open_requested.connect(partial(self._attempt, self._load))
         panel.save_requested.connect(partial(self._attempt, self._save))
-        panel.coloring_requested.connect(self.set_coloring)
+        panel.coloring.toggled.connect(self.set_coloring)
         self._connections = Connections(
             (classes.table.changed, self._on_classes_changed),
             (binding.target.changed, self._on_target_changed),

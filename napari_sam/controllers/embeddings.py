@@ -30,16 +30,16 @@ class EmbeddingsController:
         self.store_row = EmbeddingStoreRow(store.folder)
         self.micro_sam_row = ImportedEmbeddingsRow()
         self._activity = Activity(widget, session.embedding.cancel)
-        prefetch_row.embed_all_requested.connect(binding.plane.prefetch_stack)
+        prefetch_row.embed_all.clicked.connect(binding.plane.prefetch_stack)
         prefetch_row.pause_requested.connect(session.prefetch.pause)
         prefetch_row.resume_requested.connect(session.prefetch.resume)
-        prefetch_row.cancel_requested.connect(session.prefetch.cancel)
-        prefetch_row.prefetch_requested.connect(self._on_prefetch_requested)
+        prefetch_row.cancel.clicked.connect(lambda: session.prefetch.cancel())
+        prefetch_row.prefetch.toggled.connect(self._on_prefetch_toggled)
         imports = binding.plane.source.imported_embeddings
         self.micro_sam_row.folder_requested.connect(imports.use)
-        self.micro_sam_row.stop_requested.connect(imports.stop)
+        self.micro_sam_row.stop.clicked.connect(imports.stop)
         self.store_row.usage_requested.connect(self._show_usage)
-        self.store_row.clear_requested.connect(self._on_clear_requested)
+        self.store_row.clear.clicked.connect(self._on_clear_clicked)
         self._connections = Connections(
             (session.changed, self._on_session_changed),
             (imports.changed, self.micro_sam_row.show_import),
@@ -57,13 +57,13 @@ class EmbeddingsController:
         self.micro_sam_row.show_state(state)
         self._activity.show_state(state)
 
-    def _on_prefetch_requested(self, is_on: bool) -> None:
+    def _on_prefetch_toggled(self, is_on: bool) -> None:
         self._session.prefetch.is_on = is_on
 
     def _show_usage(self) -> None:
         self.store_row.show_usage(self._store.usage())
 
-    def _on_clear_requested(self) -> None:
+    def _on_clear_clicked(self) -> None:
         self._store.clear()
         self._show_usage()
 

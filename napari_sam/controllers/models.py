@@ -37,9 +37,9 @@ class ModelController:
             (panel.download_requested, self._on_panel_download_requested),
             (panel.file_requested, self._on_panel_file_requested),
             (panel.combo.list_requested, self._refresh),
-            (panel.cancel_requested, self.fetcher.cancel),
-            (panel.device_requested, self._on_panel_device_requested),
-            (panel.exact_requested, self._on_panel_exact_requested),
+            (panel.cancel.clicked, self.fetcher.cancel),
+            (panel.device.textActivated, self._on_device_chosen),
+            (panel.exact.clicked, self._on_exact_clicked),
         )
         panel.show_state(session.state)
         remove_leftovers()
@@ -105,10 +105,10 @@ class ModelController:
         requested = self._session.state.requested_model
         self._use(requested.with_weights(self._offer_file(path), path))
 
-    def _on_panel_device_requested(self, device: str) -> None:
+    def _on_device_chosen(self, device: str) -> None:
         self._session.set_model(
             replace(self._session.state.requested_model, device=device, exact=None)
         )
 
-    def _on_panel_exact_requested(self, exact: bool) -> None:
+    def _on_exact_clicked(self, exact: bool) -> None:
         self._session.set_model(replace(self._session.state.requested_model, exact=exact))

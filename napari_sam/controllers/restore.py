@@ -33,7 +33,7 @@ class RestoreController:
         self.lane = LatestWinsExecutor("napari-sam-restore", dispatcher)
         self._journals: tuple[JournalSummary, ...] = ()
         self.row = RestoreRow()
-        self.row.restore_requested.connect(self.restore)
+        self.row.restore.clicked.connect(self.restore)
         self.row.discard_requested.connect(self.discard)
         self._connections = Connections(
             (binding.image_changed, self.find), (recorder.deleted, self.find)

@@ -35,7 +35,7 @@ class ShortcutsController:
         self._shortcuts = binding.shortcuts
         self.panel = ShortcutsPanel(widget)
         self.panel.key_requested.connect(self._on_key_requested)
-        self.panel.reset_requested.connect(self._on_reset_requested)
+        self.panel.reset.clicked.connect(self._on_reset_clicked)
         self._help_key = QShortcut(QKeySequence("?"), widget)
         self._help_key.activated.connect(self.toggle)
         self._shortcuts.register({"help": self.toggle})
@@ -133,7 +133,7 @@ class ShortcutsController:
                 msg = f"{key_text(binding)} triggers '{name}' in napari. Choose another key."
                 raise ValueError(msg)
 
-    def _on_reset_requested(self) -> None:
+    def _on_reset_clicked(self) -> None:
         self._shortcuts.reset()
         try:
             save_shortcuts(self._shortcuts.changed_keys)

@@ -85,7 +85,7 @@ class PromptBinding:
         """Get ready for clicks: our points layer, or the user's, is selected in add mode."""
         self._start(self.image_prompts.make(self.image_prompts.points), "add")
 
-    def start_shape(self, tool: str = "rectangle") -> None:
+    def start_shape(self, tool: str) -> None:
         """Get ready to draw with one of `TOOLS` in our boxes layer, or in the user's."""
         self._start(self.image_prompts.make(self.image_prompts.boxes), TOOLS[tool])
 

@@ -1,5 +1,7 @@
 """Panels are tested alone: settings in, signals out, without a viewer."""
 
+from operator import attrgetter
+
 import pytest
 
 
@@ -19,12 +21,12 @@ def shown(qtbot):
 
 @pytest.fixture
 def heard():
-    """Collect what signals emit, as (name, arguments)."""
+    """Collect what signals of a widget or of its parts emit, as (name, arguments)."""
 
     def listen(widget, *names):
         emitted = []
         for name in names:
-            getattr(widget, name).connect(
+            attrgetter(name)(widget).connect(
                 lambda *arguments, name=name: emitted.append((name, *arguments))
             )
         return emitted

@@ -83,14 +83,14 @@ def test_sizes_follow_the_model_and_the_settings(panel):
 
 def test_buttons_are_enabled_when_they_have_an_effect(panel, heard):
     run, results = panel.run, panel.results
-    requests = heard(run, "whole_requested", "cancel_requested")
+    requests = heard(run, "whole.clicked", "cancel.clicked")
     run.whole.click()
     panel.show_state(AutomaticState(True, 1, 4, 0.25, 30))
     assert not run.whole.isEnabled()
     assert not results.edges.isEnabled()
     assert run.progress.text() == "25%, tile 1 of 4, 30 s left"
     run.cancel.click()
-    assert [name for name, *_ in requests] == ["whole_requested", "cancel_requested"]
+    assert [name for name, *_ in requests] == ["whole.clicked", "cancel.clicked"]
     panel.show_state(AutomaticState())
     results.show_masks(3, 1, 2)
     assert results.accept_all.text() == "Accept all 3"

@@ -7,17 +7,17 @@ from napari_sam.session.batch_prompts.run import BatchPromptsState
 def test_a_batch_is_started_shown_and_stopped(qtbot, heard):
     panel = BatchPromptsPanel((".csv",))
     qtbot.addWidget(panel)
-    requests = heard(panel, "start_requested", "stop_requested")
-    assert not panel._start.isEnabled()
+    requests = heard(panel, "start.clicked", "stop.clicked")
+    assert not panel.start.isEnabled()
     panel.show_source("4 objects in the layer.", count=4)
-    assert panel._start.text() == "Segment 4 objects"
-    panel._start.click()
+    assert panel.start.text() == "Segment 4 objects"
+    panel.start.click()
     panel.show_progress(BatchPromptsState(4, 0.5))
-    assert panel._start.isHidden()
+    assert panel.start.isHidden()
     assert panel._progress.text() == "2 of 4"
-    panel._stop.click()
+    panel.stop.click()
     panel.show_progress(BatchPromptsState(4, 0.5, is_stopping=True))
-    assert not panel._stop.isEnabled()
+    assert not panel.stop.isEnabled()
     panel.show_progress(None)
-    assert not panel._start.isHidden()
-    assert [name for name, *_ in requests] == ["start_requested", "stop_requested"]
+    assert not panel.start.isHidden()
+    assert [name for name, *_ in requests] == ["start.clicked", "stop.clicked"]

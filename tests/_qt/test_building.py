@@ -8,7 +8,8 @@ from napari_sam._qt.building import ShortcutTexts, button, check_box, fill, prog
 def test_buttons_and_boxes_start_their_actions(qtbot):
     calls = []
     push_button = button("Go", "starts it", lambda: calls.append("go"))
-    box = check_box("on", "switches it", calls.append, checked=True)
+    box = check_box("on", "switches it", checked=True)
+    box.toggled.connect(calls.append)
     for widget in (push_button, box):
         qtbot.addWidget(widget)
     assert (push_button.toolTip(), box.toolTip()) == ("starts it", "switches it")

@@ -40,16 +40,16 @@ def test_only_a_class_can_be_changed(panel):
 
 
 def test_showing_classes_requests_nothing(panel, heard):
-    requests = heard(panel, "choose_requested", "rename_requested", "coloring_requested")
+    requests = heard(panel, "choose_requested", "rename_requested", "coloring.toggled")
     panel.show_classes(CLASSES, "coin", {}, {})
     panel.show_coloring(True)
-    assert panel._coloring.isChecked()
+    assert panel.coloring.isChecked()
     assert requests == []
 
 
 def test_what_is_asked_for(panel, heard, qtbot):
-    names = "choose", "add", "rename", "remove", "coloring"
-    requests = heard(panel, *(f"{name}_requested" for name in names))
+    names = "choose", "add", "rename", "remove"
+    requests = heard(panel, *(f"{name}_requested" for name in names), "coloring.toggled")
     panel.show_classes(CLASSES, "coin", {}, {})
     panel.rows.setCurrentItem(panel.rows.topLevelItem(2))
     panel.rows.setCurrentItem(panel.rows.topLevelItem(0))
@@ -58,14 +58,14 @@ def test_what_is_asked_for(panel, heard, qtbot):
     panel._new.setText(" bolt ")
     panel._on_add()
     assert panel._new.text() == ""
-    panel._coloring.click()
+    panel.coloring.click()
     panel.rows.topLevelItem(1).setText(1, "money ")
     qtbot.waitUntil(lambda: len(requests) == 5)
     assert requests == [
         ("choose_requested", "ring"),
         ("choose_requested", None),
         ("add_requested", "bolt"),
-        ("coloring_requested", True),
+        ("coloring.toggled", True),
         ("rename_requested", "coin", "money"),
     ]
 

@@ -37,12 +37,12 @@ def test_a_folder_is_asked_for_when_there_is_an_image(row, heard, monkeypatch):
     ],
 )
 def test_the_state_of_an_import(row, heard, phase, text, is_working):
-    requests = heard(row, "stop_requested")
+    requests = heard(row, "stop.clicked")
     row.show_import(ImportState(phase, "what happens", 0.4))
-    assert row._stop.text() == text
+    assert row.stop.text() == text
     assert row._progress.isHidden() != is_working
     assert row._progress.value() == 40
-    row._stop.click()
-    assert requests == [("stop_requested",)]
+    row.stop.click()
+    assert requests == [("stop.clicked", False)]
     row.show_import(None)
-    assert row._stop.isHidden()
+    assert row.stop.isHidden()

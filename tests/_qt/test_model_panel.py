@@ -15,7 +15,7 @@ OFFERS = (
     Offer(MISSING.name, MISSING, None),
     Offer("mine.pt", None, Path("/models/mine.pt")),
 )
-REQUESTS = "model", "download", "file", "cancel", "device", "exact"
+REQUESTS = "model", "download", "file"
 
 
 @pytest.fixture
@@ -36,8 +36,8 @@ def test_the_model_in_use_is_shown(panel):
     assert panel.title == f"Model: {EMBEDDED.name}"
     panel.show_state(SessionState(runtime=Runtime("cpu", "float32", "bfloat16", ())))
     assert panel.title.startswith(f"Model: {EMBEDDED.name} on cpu")
-    assert panel._exact.isChecked()
-    assert panel._exact.isEnabled()
+    assert panel.exact.isChecked()
+    assert panel.exact.isEnabled()
     choice = ModelChoice().with_weights("mine.pt", Path("/models/mine.pt"))
     panel.show_state(SessionState(requested_model=choice))
     assert panel.combo.offer == OFFERS[2]
@@ -59,7 +59,7 @@ def test_each_kind_of_model_is_requested_in_its_way(panel, heard):
 
 
 def test_a_download_shows_its_progress_and_can_be_cancelled(panel, heard):
-    requests = heard(panel, "cancel_requested")
+    requests = heard(panel, "cancel.clicked")
     pick(panel.combo, 1)
     panel.show_fetch(FetchState(downloading=MISSING))
     assert panel._task.text() == f"Requesting {MISSING.name} …"
@@ -68,25 +68,26 @@ def test_a_download_shows_its_progress_and_can_be_cancelled(panel, heard):
     panel.show_fetch(FetchState(downloading=MISSING, fraction=0.25))
     assert panel._task.text() == f"Downloading {MISSING.name} …"
     assert panel._progress.value() == 250
-    panel._cancel.click()
-    assert requests == [("cancel_requested",)]
+    panel.cancel.click()
+    assert requests == [("cancel.clicked", False)]
     panel.show_fetch(FetchState())
     assert not panel._progress.isVisible()
     assert panel.combo.offer == OFFERS[0]  # what is in use again
 
 
 def test_device_and_precision_are_requested(panel, heard):
-    requests = heard(panel, "device_requested", "exact_requested")
+    requests = heard(panel, "device.textActivated", "exact.clicked")
     panel.show_state(
         SessionState(runtime=Runtime("cpu", "float32", "bfloat16", ()), devices=("cpu", "cuda:0"))
     )
-    texts = [panel._device.itemText(row) for row in range(panel._device.count())]
+    texts = [panel.device.itemText(row) for row in range(panel.device.count())]
     assert texts == ["auto", "cpu", "cuda:0"]
-    pick(panel._device, 2)
-    panel._exact.click()
-    assert requests == [("device_requested", "cuda:0"), ("exact_requested", False)]
+    panel.device.setCurrentIndex(2)
+    panel.device.textActivated.emit("cuda:0")
+    panel.exact.click()
+    assert requests == [("device.textActivated", "cuda:0"), ("exact.clicked", False)]
     panel.show_state(SessionState(runtime=Runtime("cpu", "float32", "float32", ())))
-    assert not panel._exact.isEnabled()
+    assert not panel.exact.isEnabled()
 
 
 def test_the_list_is_requested_when_it_opens(panel, heard):

@@ -5,15 +5,15 @@ from napari_sam.session.state import SessionState
 def test_buttons_follow_the_state_and_ask(qtbot, heard):
     panel = ObjectPanel()
     qtbot.addWidget(panel)
-    requests = heard(panel, "accept_requested", "undo_requested", "redo_requested")
-    for button in (panel._accept, panel._undo, panel._redo):
+    requests = heard(panel, "accept.clicked", "undo.clicked", "redo.clicked")
+    for button in (panel.accept, panel.undo, panel.redo):
         button.click()
     assert requests == []  # there is nothing to do
     panel.show_state(SessionState(is_decoding=True, can_undo=True, can_redo=True))
-    for button in (panel._accept, panel._undo, panel._redo):
+    for button in (panel.accept, panel.undo, panel.redo):
         button.click()
-    assert requests == [("accept_requested",), ("undo_requested",), ("redo_requested",)]
+    assert requests == [(f"{name}.clicked", False) for name in ("accept", "undo", "redo")]
     panel.texts.show({"accept": "J", "undo": "Ctrl+Z"})
-    assert panel._accept.text() == "Accept (J)"
-    assert panel._undo.toolTip().endswith("(Ctrl+Z)")
-    assert "(" not in panel._redo.toolTip()
+    assert panel.accept.text() == "Accept (J)"
+    assert panel.undo.toolTip().endswith("(Ctrl+Z)")
+    assert "(" not in panel.redo.toolTip()

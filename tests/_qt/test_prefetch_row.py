@@ -3,7 +3,13 @@ import pytest
 from napari_sam._qt.prefetch_row import PrefetchRow
 from napari_sam.session.prefetch.queue import PrefetchState
 
-REQUESTS = "embed_all", "pause", "resume", "cancel", "prefetch"
+REQUESTS = (
+    "embed_all.clicked",
+    "pause_requested",
+    "resume_requested",
+    "cancel.clicked",
+    "prefetch.toggled",
+)
 
 
 @pytest.fixture
@@ -15,7 +21,8 @@ def row(qtbot):
 
 def visible(row):
     names = "prefetch", "embed_all", "progress", "pause", "cancel", "outcome"
-    return {name for name in names if not getattr(row, f"_{name}").isHidden()}
+    parts = {name: getattr(row, name, None) or getattr(row, f"_{name}") for name in names}
+    return {name for name, part in parts.items() if not part.isHidden()}
 
 
 def test_a_single_slice_has_no_row(row):
@@ -23,15 +30,15 @@ def test_a_single_slice_has_no_row(row):
     row.show_stack(5)
     assert not row.isHidden()
     assert visible(row) == {"prefetch", "embed_all"}
-    assert "all 5 slices" in row._embed_all.toolTip()
+    assert "all 5 slices" in row.embed_all.toolTip()
     row.show_stack(1)
     assert row.isHidden()
 
 
 def test_progress_pause_and_outcome(row, heard):
-    requests = heard(row, *(f"{name}_requested" for name in REQUESTS))
+    requests = heard(row, *REQUESTS)
     row.show_stack(5)
-    row._embed_all.click()
+    row.embed_all.click()
     row.show_progress(PrefetchState(2, 5))
     assert visible(row) == {"prefetch", "progress", "pause", "cancel"}
     assert (row._progress.value(), row._progress.text()) == (2, "2 of 5")
@@ -39,15 +46,14 @@ def test_progress_pause_and_outcome(row, heard):
     row.show_progress(PrefetchState(2, 5, is_paused=True))
     assert row._pause.text() == "Resume"
     row._pause.click()
-    row._cancel.click()
-    row._prefetch.click()
+    row.cancel.click()
+    row.prefetch.click()
     row.show_progress(PrefetchState(4, 5, failures=("slice 3: broken",)))
     assert visible(row) == {"prefetch", "embed_all", "outcome"}
     assert row._outcome.text() == "4 of 5 slices embedded, 1 failed"
     assert row._outcome.toolTip() == "slice 3: broken"
-    names = [name.removesuffix("_requested") for name, *_ in requests]
-    assert names == ["embed_all", "pause", "resume", "cancel", "prefetch"]
-    assert requests[-1] == ("prefetch_requested", False)
+    assert [name for name, *_ in requests] == list(REQUESTS)
+    assert requests[-1] == ("prefetch.toggled", False)
 
 
 def test_a_run_can_be_paused_where_no_stack_is_shown(row):

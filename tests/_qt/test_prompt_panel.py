@@ -19,15 +19,14 @@ def button(panel, text):
 
 
 def test_every_tool_is_requested(panel, heard):
-    requests = heard(panel, "points_requested", "boxes_requested", "shape_requested")
+    requests = heard(panel, "points.clicked", "shape_requested")
     for text in ("Click points", "Draw box", "Ellipse", "Polygon", "Lasso", "Scribble", "Line"):
         button(panel, text).click()
     assert requests == [
-        ("points_requested",),
-        ("boxes_requested",),
+        ("points.clicked", False),
         *(
             ("shape_requested", shape)
-            for shape in ("ellipse", "polygon", "lasso", "scribble", "line")
+            for shape in ("rectangle", "ellipse", "polygon", "lasso", "scribble", "line")
         ),
     ]
 
@@ -43,31 +42,31 @@ def test_polarity_shows_and_is_requested(panel, heard):
 
 
 def test_options_are_requested(panel, heard):
-    requests = heard(panel, "hover_requested", "accept_on_click_requested", "feedback_requested")
-    panel._hover.click()
+    requests = heard(panel, "hover.toggled", "accept_on_click.toggled", "feedback.toggled")
+    panel.hover.click()
     button(panel, "accept on click").click()
     button(panel, "refine the previous mask").click()
     assert requests == [
-        ("hover_requested", True),
-        ("accept_on_click_requested", True),
-        ("feedback_requested", False),
+        ("hover.toggled", True),
+        ("accept_on_click.toggled", True),
+        ("feedback.toggled", False),
     ]
 
 
 def test_clear_is_there_with_prompts(panel, heard):
-    requests = heard(panel, "clear_requested")
+    requests = heard(panel, "clear.clicked")
     panel.show_state(SessionState())
-    panel._clear.click()
+    panel.clear.click()
     panel.show_state(SessionState(prompts=Prompts(((1, 2),), (1,))))
-    panel._clear.click()
-    assert requests == [("clear_requested",)]
+    panel.clear.click()
+    assert requests == [("clear.clicked", False)]
 
 
 def test_texts_name_the_keys(panel):
     panel.texts.show({"hover": "H", "flip": "T", "clear": ""})
-    assert panel._hover.text() == "preview under the cursor (H)"
+    assert panel.hover.text() == "preview under the cursor (H)"
     assert panel._background.toolTip().endswith("(T switches)")
-    assert panel._clear.toolTip() == "Remove the prompts of this object"
+    assert panel.clear.toolTip() == "Remove the prompts of this object"
 
 
 def test_every_button_has_a_tooltip(panel):

@@ -36,7 +36,7 @@ def test_the_newest_is_named(row):
 
 
 def test_discarding_takes_two_presses(row, heard):
-    requests = heard(row, "restore_requested", "discard_requested")
+    requests = heard(row, "restore.clicked", "discard_requested")
     row.show_offer((journal(3),))
     row._discard.click()
     assert requests == []
@@ -45,8 +45,8 @@ def test_discarding_takes_two_presses(row, heard):
     assert row._discard.text() == "Discard"
     row._discard.click()
     row._discard.click()
-    row._restore.click()
-    assert requests == [("discard_requested",), ("restore_requested",)]
+    row.restore.click()
+    assert requests == [("discard_requested",), ("restore.clicked", False)]
 
 
 def test_progress_takes_the_place_of_the_buttons(row):
@@ -54,5 +54,5 @@ def test_progress_takes_the_place_of_the_buttons(row):
     row.show_progress(0.4)
     assert row._progress.value() == 40
     assert not row._progress.isHidden()
-    assert row._restore.isHidden()
+    assert row.restore.isHidden()
     assert row._discard.isHidden()

@@ -31,7 +31,7 @@ def test_shortcuts_are_listed_in_groups(panel):
 
 
 def test_a_key_is_asked_for_and_taken(panel, heard, qtbot):
-    requests = heard(panel, "key_requested", "reset_requested")
+    requests = heard(panel, "key_requested", "reset.clicked")
     panel.rows.setCurrentItem(item(panel, 0, 0))
     panel._change.click()
     assert panel._note.text() == "Press the new key for 'Accept'."
@@ -41,11 +41,11 @@ def test_a_key_is_asked_for_and_taken(panel, heard, qtbot):
     qtbot.keyPress(panel.rows, Qt.Key.Key_Shift)
     qtbot.keyClick(panel.rows, Qt.Key.Key_M, Qt.KeyboardModifier.ShiftModifier)
     panel._none.click()
-    panel._reset.click()
+    panel.reset.click()
     assert requests == [
         ("key_requested", "accept", KeyBinding.from_str("Shift+M")),
         ("key_requested", "accept", None),
-        ("reset_requested",),
+        ("reset.clicked", False),
     ]
     panel.show_rows(ROWS)
     assert panel.rows.currentItem().text(1) == "Accept"  # stays selected
@@ -55,6 +55,6 @@ def test_a_fixed_key_cannot_be_changed_nor_defaults_be_reset(panel):
     panel.rows.setCurrentItem(item(panel, 1, 0))
     assert not panel._change.isEnabled()
     assert not panel._none.isEnabled()
-    assert panel._reset.isEnabled()
+    assert panel.reset.isEnabled()
     panel.show_rows(ROWS[:1])
-    assert not panel._reset.isEnabled()
+    assert not panel.reset.isEnabled()

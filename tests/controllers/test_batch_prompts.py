@@ -21,7 +21,7 @@ def shapes_layer():
 
 def run(widget):
     widget.wait_until_idle(TIMEOUT_S)
-    widget.controllers.batch_prompts.panel._start.click()
+    widget.controllers.batch_prompts.panel.start.click()
     widget.wait_until_idle(TIMEOUT_S)
     return widget.binding.target.labels.registry
 
@@ -33,11 +33,11 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     many = widget.controllers.batch_prompts
     many.section.expand()
     combo = many.panel.combo
-    assert many.panel._start.isEnabled() is False
+    assert many.panel.start.isEnabled() is False
     combo._combo.native.setCurrentText("detector")
     widget.wait_until_idle(TIMEOUT_S)
     assert many.panel._about.text() == "4 objects in the layer."
-    assert many.panel._start.text() == "Segment 4 objects"
+    assert many.panel.start.text() == "Segment 4 objects"
     registry = run(widget)
     assert [record.class_name for record in sorted(registry, key=lambda one: one.label_id)] == [
         *("a", "b", "a", "b")
@@ -54,7 +54,7 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     widget.binding.objects.undo()
     assert len(registry) == 4
     viewer.layers.remove("clicks")
-    assert many.panel._start.isEnabled() is False
+    assert many.panel.start.isEnabled() is False
 
 
 def test_files_and_labels_and_what_cannot_be_used(make_widget, tmp_path):
@@ -88,7 +88,7 @@ def test_files_and_labels_and_what_cannot_be_used(make_widget, tmp_path):
         use()
         widget.wait_until_idle(TIMEOUT_S)
         assert why in many.panel._about.text()
-        assert not many.panel._start.isEnabled()
+        assert not many.panel.start.isEnabled()
 
 
 def test_prompts_are_used_where_they_were_read_and_a_start_is_not_forgotten(make_widget, tmp_path):
@@ -134,4 +134,4 @@ def test_prompts_are_used_where_they_were_read_and_a_start_is_not_forgotten(make
     widget.binding.plane.check()
     gate.set()
     widget.wait_until_idle(TIMEOUT_S)  # an error in a callback would come out here
-    assert not many.panel._start.isEnabled()
+    assert not many.panel.start.isEnabled()

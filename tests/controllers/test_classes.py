@@ -128,7 +128,7 @@ def test_objects_have_the_colors_of_their_classes(opened):
     before = layer.colormap
     widget.session.classes.add("coin", "#ff0000")
     widget.session.objects.update([1], class_name="coin")
-    widget.controllers.classes.panel._coloring.setChecked(True)
+    widget.controllers.classes.panel.coloring.setChecked(True)
 
     def color(label_id):
         return tuple(np.round(layer.get_color(label_id), 2))

@@ -31,7 +31,7 @@ def test_an_image_is_ready_again_after_a_restart(make_widget, embeddings_folder)
     row.usage_requested.emit()
     assert row._label.text() == "1 embedding on disk, 4 MB"
     assert str(embeddings_folder) in row._label.toolTip()
-    row._clear.click()
+    row.clear.click()
     assert list(embeddings_folder.iterdir()) == []
     assert row._label.text() == "0 embeddings on disk, 0 MB"
-    assert not row._clear.isEnabled()
+    assert not row.clear.isEnabled()

@@ -115,7 +115,7 @@ def test_a_picked_model_is_downloaded_on_request_and_used(opened, server, qtbot,
     assert not server.is_asked.is_set()
     panel._download.click()
     qtbot.waitUntil(lambda: panel._progress.value() > 100, timeout=20_000)
-    assert not panel._cancel.isHidden()
+    assert not panel.cancel.isHidden()
     assert panel._task.text() == "Downloading published …"
     assert widget.session.state.active_model.name == "mobile_sam"
     server.may_go_on.set()
@@ -136,7 +136,7 @@ def test_a_download_is_cancelled(opened, server, qtbot, tmp_path):
     pick(panel, "published")
     panel._download.click()
     qtbot.waitUntil(lambda: panel._progress.value() > 100, timeout=20_000)
-    panel._cancel.click()
+    panel.cancel.click()
     widget.wait_until_idle(TIMEOUT_S)  # at once, though the server is silent
     assert panel._progress.isHidden()
     assert panel.combo.offer.name == "mobile_sam"
@@ -214,18 +214,18 @@ def test_a_hostile_file_is_refused_and_the_session_goes_on(opened, tmp_path):
 def test_device_and_precision(opened, monkeypatch):
     monkeypatch.setattr("napari_sam.model.runtime.devices._cpu_has_bfloat16", lambda: True)
     _, widget, panel, loaded = opened
-    assert panel._exact.isChecked()
-    assert [panel._device.itemText(k) for k in range(panel._device.count())][:1] == ["auto"]
-    panel._device.setCurrentText("cpu")
-    panel._device.activated.emit(panel._device.currentIndex())
+    assert panel.exact.isChecked()
+    assert [panel.device.itemText(k) for k in range(panel.device.count())][:1] == ["auto"]
+    panel.device.setCurrentText("cpu")
+    panel.device.textActivated.emit("cpu")
     widget.wait_until_idle(TIMEOUT_S)
     assert loaded[-1].device == "cpu"
-    assert panel._exact.isEnabled()
-    panel._exact.click()
+    assert panel.exact.isEnabled()
+    panel.exact.click()
     widget.wait_until_idle(TIMEOUT_S)
     assert loaded[-1].exact is False
     assert widget.session.state.runtime.precision == "bfloat16"
-    assert not panel._exact.isChecked()
+    assert not panel.exact.isChecked()
     assert panel.title == "Model: mobile_sam on cpu, bfloat16"
 
 
@@ -392,7 +392,7 @@ def test_the_wished_device_is_shown_though_it_is_not_there(make_napari_viewer):
     widget = SamWidget(viewer, model=ModelChoice(device="cuda:77"))
     viewer.window.add_dock_widget(widget)
     widget.wait_until_idle(TIMEOUT_S)
-    device = widget.controllers.models.panel._device
+    device = widget.controllers.models.panel.device
     assert widget.session.state.phase is Phase.FAILED
     assert device.currentText() == "cuda:77"
     assert [device.itemText(k) for k in range(device.count())] == ["auto", "cpu", "cuda:77"]

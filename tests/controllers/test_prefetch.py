@@ -20,7 +20,7 @@ def opened(make_widget):
 
 
 def visible(row):
-    parts = {"prepare": row._embed_all, "bar": row._progress, "pause": row._pause}
+    parts = {"prepare": row.embed_all, "bar": row._progress, "pause": row._pause}
     return {name for name, part in parts.items() if not part.isHidden()}
 
 
@@ -29,8 +29,8 @@ def test_a_stack_is_ready_to_its_ends(opened, remembering_predictor, monkeypatch
     row = widget.controllers.annotate.image_panel.prefetch_row
     assert not row.isHidden()
     assert visible(row) == {"prepare"}
-    assert "all 5 slices" in row._embed_all.toolTip()
-    row._embed_all.click()
+    assert "all 5 slices" in row.embed_all.toolTip()
+    row.embed_all.click()
     assert visible(row) == {"bar", "pause"}
     assert row._progress.maximum() == 5
     widget.wait_until_idle(TIMEOUT_S)
@@ -51,7 +51,7 @@ def test_a_stack_is_ready_to_its_ends(opened, remembering_predictor, monkeypatch
 def test_pause_resume_and_cancel(opened):
     _, widget = opened
     row = widget.controllers.annotate.image_panel.prefetch_row
-    row._embed_all.click()
+    row.embed_all.click()
     row._pause.click()
     assert row._progress.text() == "0 of 5, paused"
     assert row._pause.text() == "Resume"
@@ -59,7 +59,7 @@ def test_pause_resume_and_cancel(opened):
     assert widget.session.state.prefetch.done == 0
     row._pause.click()
     assert row._pause.text() == "Pause"
-    row._cancel.click()
+    row.cancel.click()
     assert widget.session.state.prefetch is None
     assert visible(row) == {"prepare"}
     assert row._outcome.isHidden()
@@ -70,14 +70,14 @@ def test_another_image_or_look_ends_it_and_says_so(opened, monkeypatch):
     heard = []
     widget.session.notifier.warned.connect(heard.append)
     row = widget.controllers.annotate.image_panel.prefetch_row
-    row._embed_all.click()
+    row.embed_all.click()
     row._pause.click()
     viewer.layers[0].contrast_limits = (10, 200)
     widget.wait_until_idle(TIMEOUT_S)
     ended = "embedding slices has stopped after 0 of 5."
     assert heard == [f"The appearance of the image changed: {ended}"]
 
-    row._embed_all.click()
+    row.embed_all.click()
     row._pause.click()
     image = viewer.add_image(data.coins(), name="coins")
     widget.binding.set_image(image)
@@ -89,19 +89,19 @@ def test_another_image_or_look_ends_it_and_says_so(opened, monkeypatch):
 def test_the_next_slices_wait_while_the_box_is_off(make_widget):
     viewer, widget = make_widget()
     row = widget.controllers.annotate.image_panel.prefetch_row
-    row._prefetch.click()
+    row.prefetch.click()
     viewer.add_layer(Image(stack(), name="stack", contrast_limits=(0, 255)))
     widget.wait_until_idle(TIMEOUT_S)
     embedder = widget.session.embedding.embedder
     assert len(embedder._cache) == 1
-    row._prefetch.click()
+    row.prefetch.click()
     widget.wait_until_idle(TIMEOUT_S)
     assert len(embedder._cache) == 3
 
 
 def test_the_number_of_kept_embeddings_is_never_stale(opened, qtbot):
     _, widget = opened
-    widget.controllers.annotate.image_panel.prefetch_row._embed_all.click()
+    widget.controllers.annotate.image_panel.prefetch_row.embed_all.click()
     widget.wait_until_idle(TIMEOUT_S)
     label = widget.controllers.embeddings.store_row._label
     qtbot.waitUntil(lambda: label.text() == "5 embeddings on disk, 21 MB", timeout=10_000)
@@ -111,14 +111,14 @@ def test_the_number_of_kept_embeddings_is_never_stale(opened, qtbot):
 def test_no_slice_keeps_the_contrast_of_before_a_change_that_has_not_come_to_rest(opened, step):
     viewer, widget = opened
     image, row = viewer.layers[0], widget.controllers.annotate.image_panel.prefetch_row
-    row._embed_all.click()
+    row.embed_all.click()
     row._pause.click()
     image.contrast_limits = (10, 200)
     if step == "slider":
         viewer.dims.set_current_step(0, 1)
         widget.binding.plane.check()  # long before the widget's timer
         assert widget.session.state.prefetch is None
-    row._embed_all.click()
+    row.embed_all.click()
     row._pause.click()
     planes = [tile.plane for tile in widget.session.prefetch._queue._waiting]
     planes.append(widget.session.embedding.plane)
@@ -137,13 +137,13 @@ def test_describing_a_plane_changes_nothing(opened):
 def test_a_preparation_can_be_paused_where_no_stack_is_shown(opened):
     viewer, widget = opened
     row = widget.controllers.annotate.image_panel.prefetch_row
-    row._embed_all.click()
+    row.embed_all.click()
     row._pause.click()
     viewer.dims.ndisplay = 3
     widget.wait_until_idle(TIMEOUT_S)
     assert not row.isHidden()
     assert visible(row) == {"bar", "pause"}
-    row._cancel.click()
+    row.cancel.click()
     assert row.isHidden()
     viewer.dims.ndisplay = 2
     widget.wait_until_idle(TIMEOUT_S)

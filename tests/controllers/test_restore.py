@@ -114,7 +114,7 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
     assert not row.isHidden()
     assert "4 unsaved objects on 'coins' (today" in row._text.text()
     assert "did not exit cleanly" in row._text.text()
-    row._restore.click()
+    row.restore.click()
     widget.wait_until_idle(TIMEOUT_S)
     assert row.isHidden()
     assert said[-1] == "Restored 4 objects into 'coins labels'."
@@ -160,7 +160,7 @@ def test_what_was_closed_without_being_saved_is_offered_in_other_words(
     assert row._discard.text() == "Discard"
     (path,) = journals_folder.iterdir()
     path.unlink()  # somebody else was faster
-    row._restore.click()
+    row.restore.click()
     widget.wait_until_idle(TIMEOUT_S)
     assert "Could not restore" in said[-1]
     assert row.isHidden()
@@ -176,7 +176,7 @@ def test_a_deleted_layer_is_offered_at_once_and_to_no_other_image(make_widget, o
     row = widget.controllers.restore.row
     assert "2 unsaved objects on 'coins' (today" in row._text.text()
     assert "deleted" in row._text.text()
-    row._restore.click()
+    row.restore.click()
     widget.wait_until_idle(TIMEOUT_S)
     np.testing.assert_array_equal(widget.binding.target.layer.data, labels)
     assert row.isHidden()
@@ -212,7 +212,7 @@ def test_restored_labels_have_the_name_that_they_had(make_widget):
         widget.binding.target.layer.name = name
         viewer.layers.remove(widget.binding.target.layer)
         widget.wait_until_idle(TIMEOUT_S)
-        widget.controllers.restore.row._restore.click()
+        widget.controllers.restore.row.restore.click()
         widget.wait_until_idle(TIMEOUT_S)
         assert widget.binding.target.layer.name == name
 

@@ -63,12 +63,12 @@ def test_the_list_shows_what_keys_do_and_changes_them(make_widget, qtbot):
     points.keymap[KeyBinding.from_str("S")](points)
     assert called == [1]
     assert json.loads(shortcuts_file().read_text()) == {"accept": "S"}
-    assert widget.controllers.annotate.object_panel._accept.text() == "Accept (S)"
+    assert widget.controllers.annotate.object_panel.accept.text() == "Accept (S)"
     assert widget.controllers.automatic.panel.results.accept.text() == "Accept (S)"
     assert "C" not in widget.session.state.hint.split()
     choose(panel, "Turn the preview")
     panel._none.click()
-    assert widget.controllers.annotate.prompt_panel._hover.text() == "preview under the cursor"
+    assert widget.controllers.annotate.prompt_panel.hover.text() == "preview under the cursor"
 
     widget.binding.prompts.start_shape("rectangle")  # a layer that is made later has the same keys
     assert KeyBinding.from_str("S") in viewer.layers["SAM boxes"].keymap
@@ -87,7 +87,7 @@ def test_keys_are_remembered_and_reset(make_widget):
     assert widget.binding.shortcuts.changed_keys == {"accept": "Shift+M", "previous_object": ""}
     assert KeyBinding.from_str("Shift+M") in points.keymap
     widget.controllers.shortcuts.toggle()
-    widget.controllers.shortcuts.panel._reset.click()
+    widget.controllers.shortcuts.panel.reset.click()
     assert not shortcuts_file().exists()
     assert not widget.binding.shortcuts.changed_keys
     assert listed(widget.controllers.shortcuts.panel)["Go to the previous object"] == "Shift+M"

@@ -45,7 +45,7 @@ def opened(make_widget, encoded):
 def import_folder(widget, monkeypatch, folder):
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
     widget.controllers.embeddings.micro_sam_row._use.click()
-    assert widget.controllers.embeddings.micro_sam_row._stop.text() == "Cancel"
+    assert widget.controllers.embeddings.micro_sam_row.stop.text() == "Cancel"
     widget.wait_until_idle(TIMEOUT_S)
 
 
@@ -66,10 +66,10 @@ def test_nothing_is_encoded_when_they_fit(opened, encoded, store, monkeypatch):
     viewer, widget, heard = opened
     row = widget.controllers.embeddings.micro_sam_row
     assert line(widget) == ""
-    assert row._stop.isHidden()
+    assert row.stop.isHidden()
     import_folder(widget, monkeypatch, store)
     assert line(widget) == "embeddings of 2 slices, vit_t, from stack.zarr"
-    assert row._stop.text() == "Stop using them"
+    assert row.stop.text() == "Stop using them"
     encoded.clear()
     viewer.dims.set_current_step(0, 1)
     widget.wait_until_idle(TIMEOUT_S)
@@ -89,7 +89,7 @@ def test_clicks_outlive_importing_and_stopping(opened, encoded, store, monkeypat
     prompts = widget.session.state.prompts
     assert prompts.points_xy == ((104, 68),)
     encoded.clear()
-    widget.controllers.embeddings.micro_sam_row._stop.click()
+    widget.controllers.embeddings.micro_sam_row.stop.click()
     widget.wait_until_idle(TIMEOUT_S)
     assert line(widget) == ""
     assert widget.session.state.prompts == prompts
@@ -120,7 +120,7 @@ def test_other_pixels_and_other_data(opened, encoded, store, monkeypatch):
     import_folder(widget, monkeypatch, store)
     assert "another image" in line(widget)
     assert heard == [line(widget)]
-    assert widget.controllers.embeddings.micro_sam_row._stop.text() == "Dismiss"
+    assert widget.controllers.embeddings.micro_sam_row.stop.text() == "Dismiss"
     viewer.layers[0].data = STACK
     widget.wait_until_idle(TIMEOUT_S)
     import_folder(widget, monkeypatch, store)
