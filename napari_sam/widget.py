@@ -13,6 +13,7 @@ from napari_sam._qt.dispatcher import QtDispatcher
 from napari_sam._qt.rest_timer import RestTimer
 from napari_sam._qt.workarounds import PanelColumn
 from napari_sam.controllers.assembly import Controllers
+from napari_sam.controllers.context import WidgetContext
 from napari_sam.layers import LayerBinding
 from napari_sam.layers.napari_workarounds import unwrapped
 from napari_sam.session.embedding.embeddings import LoadPredictor
@@ -39,11 +40,11 @@ class SamWidget(QWidget):
         self._viewer = unwrapped(napari_viewer)
         # Without a parent it outlives this widget's C++ side, which jobs may still post to.
         self._dispatcher = QtDispatcher()
-        self._store = EmbeddingStore()
-        self.session = AnnotationSession(load_predictor, self._dispatcher, model, self._store)
-        self.binding = LayerBinding(self._viewer, self.session, self._dispatcher.post)
+        self._store = store = EmbeddingStore()
+        self.session = session = AnnotationSession(load_predictor, self._dispatcher, model, store)
+        self.binding = LayerBinding(self._viewer, session, self._dispatcher.post)
         self.controllers = Controllers(
-            self, self._viewer, self.binding, self.session, self._store, self._dispatcher
+            WidgetContext(self, self._viewer, self._dispatcher, store, session, self.binding)
         )
         self._is_closed = False
         self._build()

@@ -3,12 +3,10 @@
 from collections.abc import Iterable
 from typing import Final
 
-from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.utils.events import Event
 from napari.utils.notifications import show_warning
 from psygnal import Signal
-from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.appearance_panel import AppearancePanel
 from napari_sam._qt.image_panel import ImagePanel
@@ -17,11 +15,11 @@ from napari_sam._qt.object_panel import ObjectPanel
 from napari_sam._qt.prompt_panel import PromptPanel
 from napari_sam._qt.rest_timer import RestTimer
 from napari_sam._qt.workarounds import CalmStatusBar, FixedHeightLabel
-from napari_sam.layers import CANDIDATE_COLORS, LayerBinding
+from napari_sam.controllers.context import WidgetContext
+from napari_sam.layers import CANDIDATE_COLORS
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.edits import Overlap
 from napari_sam.session.objects.labels import TargetError
-from napari_sam.session.session import AnnotationSession
 from napari_sam.session.state import SessionState
 
 _CAMERA_MS: Final = 300
@@ -36,14 +34,9 @@ class AnnotateController:
     user_layers_changed = Signal(list)
     """The layers of the user's that are not the target."""
 
-    def __init__(
-        self,
-        widget: QWidget,
-        viewer: ViewerModel,
-        binding: LayerBinding,
-        session: AnnotationSession,
-    ) -> None:
-        self._viewer, self._binding, self._session = viewer, binding, session
+    def __init__(self, context: WidgetContext) -> None:
+        self._binding, self._session = binding, session = context.binding, context.session
+        self._viewer, widget = context.viewer, context.widget
         self.image_panel = ImagePanel()
         self.appearance_panel = AppearancePanel()
         self.image_panel.layout().addWidget(self.appearance_panel)

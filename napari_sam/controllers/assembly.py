@@ -1,6 +1,5 @@
 """All controllers of one widget."""
 
-from napari.components import ViewerModel
 from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.model_panel import ModelPanel
@@ -8,6 +7,7 @@ from napari_sam.controllers.annotate import AnnotateController
 from napari_sam.controllers.automatic import AutomaticController
 from napari_sam.controllers.batch_prompts import BatchPromptsController
 from napari_sam.controllers.classes import ClassesController
+from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.embeddings import EmbeddingsController
 from napari_sam.controllers.journal import JournalRecorder
 from napari_sam.controllers.models import ModelController
@@ -15,43 +15,31 @@ from napari_sam.controllers.objects import ObjectTableController
 from napari_sam.controllers.restore import RestoreController
 from napari_sam.controllers.session_file import SessionFileController
 from napari_sam.controllers.shortcuts import ShortcutsController
-from napari_sam.layers import LayerBinding
-from napari_sam.session.embedding.store import EmbeddingStore
-from napari_sam.session.jobs import Dispatcher
-from napari_sam.session.session import AnnotationSession
 
 
 class Controllers:
     """Makes and closes the controllers of a widget."""
 
-    def __init__(
-        self,
-        widget: QWidget,
-        viewer: ViewerModel,
-        binding: LayerBinding,
-        session: AnnotationSession,
-        store: EmbeddingStore,
-        dispatcher: Dispatcher,
-    ) -> None:
-        self.annotate = annotate = AnnotateController(widget, viewer, binding, session)
+    def __init__(self, context: WidgetContext) -> None:
+        self.annotate = annotate = AnnotateController(context)
         self.embeddings = embeddings = EmbeddingsController(
-            widget, annotate.image_panel.prefetch_row, binding, session, store, dispatcher
+            context, annotate.image_panel.prefetch_row
         )
-        self.objects = objects = ObjectTableController(binding, session, dispatcher)
-        self.classes = ClassesController(binding, session, objects, dispatcher)
-        self.automatic = automatic = AutomaticController(viewer, binding, session)
-        self.batch_prompts = BatchPromptsController(binding, session, dispatcher)
+        self.objects = objects = ObjectTableController(context)
+        self.classes = ClassesController(context, objects)
+        self.automatic = automatic = AutomaticController(context)
+        self.batch_prompts = BatchPromptsController(context)
         annotate.user_layers_changed.connect(self.batch_prompts.offer)
-        self.journal = journal = JournalRecorder(binding, session, dispatcher)
-        self.restore = RestoreController(binding, session, journal, dispatcher)
+        self.journal = journal = JournalRecorder(context)
+        self.restore = RestoreController(context, journal)
         annotate.image_panel.layout().addWidget(self.restore.row)
-        self.session_file = SessionFileController(viewer, binding, session, journal, dispatcher)
+        self.session_file = SessionFileController(context, journal)
         objects.table.layout().addWidget(self.session_file.row)
         panels = annotate.prompt_panel, annotate.mask_panel, annotate.object_panel
         texts = [part.texts for part in (*panels, automatic.panel.results, objects.table)]
-        self.shortcuts = ShortcutsController(widget, binding, session, texts)
+        self.shortcuts = ShortcutsController(context, texts)
         model_panel = ModelPanel(embeddings.store_row, embeddings.micro_sam_row)
-        self.models = ModelController(model_panel, session, dispatcher)
+        self.models = ModelController(context, model_panel)
 
     @property
     def panels(self) -> tuple[QWidget, ...]:

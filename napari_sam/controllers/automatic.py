@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from napari.utils.events import Event
 from napari.utils.notifications import show_info, show_warning
@@ -11,8 +10,8 @@ from numpy.typing import NDArray
 
 from napari_sam._qt.automatic_panel import AutomaticPanel
 from napari_sam._qt.collapsible import CollapsibleSection
+from napari_sam.controllers.context import WidgetContext
 from napari_sam.engine.automatic_presets import EDGE_SETTINGS
-from napari_sam.layers import LayerBinding
 from napari_sam.layers.automatic_by_products import new_boxes_layer, new_edges_layer
 from napari_sam.layers.automatic_layer import AutomaticView
 from napari_sam.layers.shown_plane import ShownPlane
@@ -24,16 +23,14 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 from napari_sam.session.objects.labels import TargetError
-from napari_sam.session.session import AnnotationSession
 
 
 class AutomaticController:
     """Fulfils the requests of an `AutomaticPanel`, and shows the masks in a layer."""
 
-    def __init__(
-        self, viewer: ViewerModel, binding: LayerBinding, session: AnnotationSession
-    ) -> None:
-        self._viewer, self._binding, self._session = viewer, binding, session
+    def __init__(self, context: WidgetContext) -> None:
+        self._binding, self._session = binding, session = context.binding, context.session
+        self._viewer = viewer = context.viewer
         self._generator, self._review = session.automatic, session.automatic_review
         self.panel = AutomaticPanel()
         tooltip = "Masks of everything in the image, to choose from"

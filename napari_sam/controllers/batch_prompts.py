@@ -8,29 +8,27 @@ from napari.utils.notifications import show_info, show_warning
 
 from napari_sam._qt.batch_prompts_panel import BatchPromptsPanel
 from napari_sam._qt.collapsible import CollapsibleSection
+from napari_sam.controllers.context import WidgetContext
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.prompt_files import PROMPT_SUFFIXES, FilePrompt, PromptKind, read_prompts
-from napari_sam.layers import LayerBinding
 from napari_sam.layers.prompt_sources import ReadPrompts
 from napari_sam.layers.shown_plane import ShownPlane
 from napari_sam.session.annotations import axes_in_files
 from napari_sam.session.batch_prompts.decode import BatchPrompt
 from napari_sam.session.connections import Connections
-from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
+from napari_sam.session.jobs import LatestWinsExecutor, user_message
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import counted
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
-from napari_sam.session.session import AnnotationSession
 
 
 class BatchPromptsController:
     """Fulfils the requests of a `BatchPromptsPanel`."""
 
-    def __init__(
-        self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
-    ) -> None:
-        self._binding, self._session = binding, session
+    def __init__(self, context: WidgetContext) -> None:
+        self._binding, dispatcher = context.binding, context.dispatcher
+        self._session = session = context.session
         # Two queues, so that a count never replaces a start.
         self._counting = LatestWinsExecutor("napari-sam-count", dispatcher)
         self._starting = LatestWinsExecutor("napari-sam-prompts", dispatcher)

@@ -7,17 +7,15 @@ from pathlib import Path
 
 from napari_sam._qt.class_panel import ClassPanel
 from napari_sam._qt.collapsible import CollapsibleSection
+from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.objects import ObjectTableController
 from napari_sam.formats.classes import ClassError
-from napari_sam.layers import LayerBinding
 from napari_sam.layers.class_colors import ClassColors, ColoringError
 from napari_sam.layers.shortcuts import MAX_NUMBERED, class_command, key_text
 from napari_sam.layers.target import TargetLayer
 from napari_sam.layers.target_features import FeatureWriter, classes_in
 from napari_sam.session.classes.files import read_classes, write_classes
 from napari_sam.session.connections import Connections
-from napari_sam.session.jobs import Dispatcher
-from napari_sam.session.session import AnnotationSession
 
 
 class ClassesController:
@@ -27,15 +25,9 @@ class ClassesController:
     that of the reopened object, else the class of new objects.
     """
 
-    def __init__(
-        self,
-        binding: LayerBinding,
-        session: AnnotationSession,
-        objects: ObjectTableController,
-        dispatcher: Dispatcher,
-    ) -> None:
-        self._binding, self._session, self._objects = binding, session, objects
-        self._dispatcher = dispatcher
+    def __init__(self, context: WidgetContext, objects: ObjectTableController) -> None:
+        self._binding, self._session = binding, session = context.binding, context.session
+        self._objects, self._defer = objects, context.dispatcher.post
         self._classes = classes = session.classes
         self.panel = panel = ClassPanel()
         self.section = CollapsibleSection(panel, "Classes of objects, with colours and number keys")
@@ -117,8 +109,8 @@ class ClassesController:
         if target is not None:
             self._classes.table.ensure(classes_in(target.layer.metadata))
             target.registry.changed.connect(self._on_records_changed)
-            table, defer = self._classes.table, self._dispatcher.post
-            self._features = FeatureWriter(target.layer, target.registry, table, defer)
+            table = self._classes.table
+            self._features = FeatureWriter(target.layer, target.registry, table, self._defer)
 
     def _uncolor(self) -> None:
         if self._colors is not None:
@@ -128,9 +120,9 @@ class ClassesController:
     def _color(self) -> None:
         self._uncolor()
         if self._is_coloring and self._target is not None:
-            table, defer = self._classes.table, self._dispatcher.post
+            table, stop = self._classes.table, self._stop_coloring
             try:
-                self._colors = ClassColors(self._target, table, defer, self._stop_coloring)
+                self._colors = ClassColors(self._target, table, self._defer, stop)
             except ColoringError as error:
                 self._stop_coloring(str(error))
 

@@ -1,35 +1,24 @@
 """Connects the rows about embeddings: computed ahead, stored on disk, imported from micro-sam."""
 
-from qtpy.QtWidgets import QWidget
-
 from napari_sam._qt.embedding_store_row import EmbeddingStoreRow
 from napari_sam._qt.micro_sam_row import ImportedEmbeddingsRow
 from napari_sam._qt.prefetch_row import PrefetchRow
 from napari_sam.controllers.activity import Activity
-from napari_sam.layers import LayerBinding
+from napari_sam.controllers.context import WidgetContext
 from napari_sam.session.connections import Connections
-from napari_sam.session.embedding.store import EmbeddingStore, StoreUsage
-from napari_sam.session.jobs import Dispatcher
-from napari_sam.session.session import AnnotationSession
+from napari_sam.session.embedding.store import StoreUsage
 from napari_sam.session.state import SessionState
 
 
 class EmbeddingsController:
     """Runs prefetching, the embedding store and imported embeddings."""
 
-    def __init__(
-        self,
-        widget: QWidget,
-        prefetch_row: PrefetchRow,
-        binding: LayerBinding,
-        session: AnnotationSession,
-        store: EmbeddingStore,
-        dispatcher: Dispatcher,
-    ) -> None:
-        self._session, self._store, self._dispatcher = session, store, dispatcher
+    def __init__(self, context: WidgetContext, prefetch_row: PrefetchRow) -> None:
+        self._session, self._store = session, store = context.session, context.store
+        self._dispatcher, binding = context.dispatcher, context.binding
         self.store_row = EmbeddingStoreRow(store.folder)
         self.micro_sam_row = ImportedEmbeddingsRow()
-        self._activity = Activity(widget, session.embedding.cancel)
+        self._activity = Activity(context.widget, session.embedding.cancel)
         prefetch_row.embed_all.clicked.connect(binding.plane.prefetch_stack)
         prefetch_row.pause_requested.connect(session.prefetch.pause)
         prefetch_row.resume_requested.connect(session.prefetch.resume)

@@ -7,29 +7,26 @@ from napari.layers import Labels
 from napari.utils.notifications import show_info, show_warning
 
 from napari_sam._qt.export_row import ExportRow
+from napari_sam.controllers.context import WidgetContext
 from napari_sam.formats.classes import ObjectClass
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.reading import READ_SUFFIXES, read_objects
 from napari_sam.formats.registry import FORMATS
-from napari_sam.layers import LayerBinding
 from napari_sam.layers.image_references import file_for
 from napari_sam.layers.target import new_target_layer
 from napari_sam.session.annotations import annotations_of, image_of_labels, records_of, used_classes
-from napari_sam.session.jobs import Dispatcher, LatestWinsExecutor, user_message
+from napari_sam.session.jobs import LatestWinsExecutor, user_message
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import ObjectRecord, counted
-from napari_sam.session.session import AnnotationSession
 
 
 class ExportController:
     """Exports and imports objects as an `ExportRow` requests."""
 
-    def __init__(
-        self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
-    ) -> None:
-        self._binding, self._session = binding, session
-        self.executor = LatestWinsExecutor("napari-sam-export", dispatcher)
+    def __init__(self, context: WidgetContext) -> None:
+        self._binding, self._session = context.binding, context.session
+        self.executor = LatestWinsExecutor("napari-sam-export", context.dispatcher)
         self._formats = {file_format.title: file_format for file_format in FORMATS}
         suffixes = {title: file_format.suffixes for title, file_format in self._formats.items()}
         self.row = ExportRow(suffixes, READ_SUFFIXES, self._suggested)

@@ -9,18 +9,16 @@ from pathlib import Path
 from napari.utils.notifications import show_warning
 from psygnal import Signal
 
-from napari_sam.layers import LayerBinding
+from napari_sam.controllers.context import WidgetContext
 from napari_sam.layers.image_references import reference_of
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session.connections import Connections
-from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.objects.edits import Direction, LabelsEdit
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import RecordChange
-from napari_sam.session.session import AnnotationSession
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -31,22 +29,20 @@ class JournalRecorder:
     deleted = Signal()
     """A target was deleted; its objects can be restored."""
 
-    def __init__(
-        self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
-    ) -> None:
-        self._binding, self._dispatcher = binding, dispatcher
+    def __init__(self, context: WidgetContext) -> None:
+        self._binding, self._dispatcher = context.binding, context.dispatcher
         self._journals: dict[TargetLayer, tuple[ImageReference, Journal]] = {}
         self.deleted_paths: set[Path] = set()
         """The journals of targets that the user has deleted since the start."""
         self._target_connections: dict[TargetLayer, Connections] = {}
         self._failed: set[TargetLayer] = set()
-        self._classes = session.classes.table
+        self._classes = context.session.classes.table
         self._connections = Connections(
             (self._classes.changed, self._on_classes_changed),
-            (binding.target.changed, self._on_target_changed),
-            (binding.target.deleted, self._on_target_deleted),
+            (context.binding.target.changed, self._on_target_changed),
+            (context.binding.target.deleted, self._on_target_deleted),
         )
-        session.objects.editing.record = self._record
+        context.session.objects.editing.record = self._record
 
     def close(self) -> None:
         """Close all journals.

@@ -9,24 +9,21 @@ from napari_sam._qt.model_panel import ModelPanel
 from napari_sam.catalogue.download import remove_leftovers
 from napari_sam.catalogue.offers import Offer, list_offers
 from napari_sam.catalogue.table import PublishedModel
+from napari_sam.controllers.context import WidgetContext
 from napari_sam.session.connections import Connections
-from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.models.fetching import ModelFetcher
 from napari_sam.session.models.model_choice import ModelChoice
-from napari_sam.session.session import AnnotationSession
 
 
 class ModelController:
     """Fetches the models that a user picks, and switches the session to them."""
 
-    def __init__(
-        self, panel: ModelPanel, session: AnnotationSession, dispatcher: Dispatcher
-    ) -> None:
+    def __init__(self, context: WidgetContext, panel: ModelPanel) -> None:
         self.panel = panel
-        self._session = session
+        self._session = session = context.session
         self._opened: list[Path] = []
         self._awaited: PublishedModel | None = None  # the user's last choice while it is fetched
-        self.fetcher = ModelFetcher(dispatcher)
+        self.fetcher = ModelFetcher(context.dispatcher)
         self._connections = Connections(
             (session.changed, panel.show_state),
             (self.fetcher.changed, panel.show_fetch),

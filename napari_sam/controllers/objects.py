@@ -5,27 +5,23 @@ from typing import cast
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam._qt.object_columns import PlaneAxes
 from napari_sam._qt.object_table import ObjectTable
+from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.export import ExportController
-from napari_sam.layers import LayerBinding
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session.annotations import axes_in_files
 from napari_sam.session.connections import Connections
-from napari_sam.session.jobs import Dispatcher
 from napari_sam.session.objects.object_editing import Details
 from napari_sam.session.objects.records import counted
-from napari_sam.session.session import AnnotationSession
 from napari_sam.session.state import SessionState
 
 
 class ObjectTableController:
     """Keeps the table up to date with the target, and makes the changes requested in it."""
 
-    def __init__(
-        self, binding: LayerBinding, session: AnnotationSession, dispatcher: Dispatcher
-    ) -> None:
-        self._binding, self._session = binding, session
+    def __init__(self, context: WidgetContext) -> None:
+        self._binding, self._session = binding, session = context.binding, context.session
         self.table = ObjectTable()
-        self.files = ExportController(binding, session, dispatcher)
+        self.files = ExportController(context)
         self.table.layout().addWidget(self.files.row)
         tooltip = "All objects of the target: sort, filter, go to, edit"
         self.section = CollapsibleSection(self.table, tooltip)

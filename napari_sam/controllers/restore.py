@@ -6,37 +6,31 @@ from napari.layers import Image
 from napari.utils.notifications import show_info, show_warning
 
 from napari_sam._qt.restore_row import RestoreRow
+from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.journal import JournalRecorder
-from napari_sam.layers import LayerBinding
 from napari_sam.layers.image_references import labels_for, reference_of
 from napari_sam.session.connections import Connections
-from napari_sam.session.jobs import Dispatcher, Job, LatestWinsExecutor, user_message
+from napari_sam.session.jobs import Job, LatestWinsExecutor, user_message
 from napari_sam.session.journal.files import JournalSummary, claim, discard, find_journals
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.journal.replaying import JournalContent, read_journal, replay
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import counted
-from napari_sam.session.session import AnnotationSession
 
 
 class RestoreController:
     """Finds, restores and discards journals for a `RestoreRow`."""
 
-    def __init__(
-        self,
-        binding: LayerBinding,
-        session: AnnotationSession,
-        recorder: JournalRecorder,
-        dispatcher: Dispatcher,
-    ) -> None:
-        self._binding, self._session, self._recorder = binding, session, recorder
-        self.lane = LatestWinsExecutor("napari-sam-restore", dispatcher)
+    def __init__(self, context: WidgetContext, recorder: JournalRecorder) -> None:
+        self._binding, self._session = context.binding, context.session
+        self._recorder = recorder
+        self.lane = LatestWinsExecutor("napari-sam-restore", context.dispatcher)
         self._journals: tuple[JournalSummary, ...] = ()
         self.row = RestoreRow()
         self.row.restore.clicked.connect(self.restore)
         self.row.discard_requested.connect(self.discard)
         self._connections = Connections(
-            (binding.image_changed, self.find), (recorder.deleted, self.find)
+            (context.binding.image_changed, self.find), (recorder.deleted, self.find)
         )
 
     def close(self) -> None:

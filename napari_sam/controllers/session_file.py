@@ -5,16 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from napari.utils.notifications import show_info, show_warning
 
 from napari_sam._qt.session_file_row import SessionFileRow
+from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.journal import JournalRecorder
-from napari_sam.layers import LayerBinding
 from napari_sam.layers.image_references import file_for, labels_for, reference_of
 from napari_sam.layers.plane_view import levels
-from napari_sam.session.jobs import Dispatcher, Job, LatestWinsExecutor, user_message
+from napari_sam.session.jobs import Job, LatestWinsExecutor, user_message
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.replaying import replay
 from napari_sam.session.journal.session_file import (
@@ -28,23 +27,16 @@ from napari_sam.session.journal.session_file import (
 )
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import counted
-from napari_sam.session.session import AnnotationSession
 
 
 class SessionFileController:
     """Saves and opens the session files of a `SessionFileRow`."""
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        binding: LayerBinding,
-        session: AnnotationSession,
-        recorder: JournalRecorder,
-        dispatcher: Dispatcher,
-    ) -> None:
-        self._viewer, self._binding, self._session = viewer, binding, session
-        self._recorder, self._dispatcher = recorder, dispatcher
-        self.lane = LatestWinsExecutor("napari-sam-sessions", dispatcher)
+    def __init__(self, context: WidgetContext, recorder: JournalRecorder) -> None:
+        self._binding, self._session = context.binding, context.session
+        self._viewer, self._dispatcher = context.viewer, context.dispatcher
+        self._recorder = recorder
+        self.lane = LatestWinsExecutor("napari-sam-sessions", context.dispatcher)
         self.row = SessionFileRow(self._suggested)
         self.row.save_requested.connect(self.save)
         self.row.open_requested.connect(self.open)

@@ -6,14 +6,14 @@ from typing import Final
 from app_model.backends.qt import QKeyBindingSequence
 from app_model.types import KeyBinding
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QMenu, QShortcut, QWidget
+from qtpy.QtWidgets import QMenu, QShortcut
 
 from napari_sam._qt.building import ShortcutTexts
 from napari_sam._qt.shortcuts_panel import ShortcutRow, ShortcutsPanel
-from napari_sam.layers import SHORTCUTS, LayerBinding
+from napari_sam.controllers.context import WidgetContext
+from napari_sam.layers import SHORTCUTS
 from napari_sam.layers.shortcuts import MAX_NUMBERED, Shortcut, class_command, key_text
 from napari_sam.session.connections import Connections
-from napari_sam.session.session import AnnotationSession
 from napari_sam.storage.shortcuts import load_shortcuts, save_shortcuts
 
 _GROUPS: Final = list(dict.fromkeys(shortcut.group for shortcut in SHORTCUTS))
@@ -22,17 +22,12 @@ _GROUPS: Final = list(dict.fromkeys(shortcut.group for shortcut in SHORTCUTS))
 class ShortcutsController:
     """Shows all shortcuts, changes them, and keeps them from one start to the next."""
 
-    def __init__(
-        self,
-        widget: QWidget,
-        binding: LayerBinding,
-        session: AnnotationSession,
-        texts: Iterable[ShortcutTexts],
-    ) -> None:
+    def __init__(self, context: WidgetContext, texts: Iterable[ShortcutTexts]) -> None:
         self._texts = tuple(texts)
-        self._widget, self._binding, self._session = widget, binding, session
-        self._classes = classes = session.classes.table
-        self._shortcuts = binding.shortcuts
+        self._widget = widget = context.widget
+        self._warn = context.session.notifier.warn
+        self._classes = classes = context.session.classes.table
+        self._shortcuts = context.binding.shortcuts
         self.panel = ShortcutsPanel(widget)
         self.panel.key_requested.connect(self._on_key_requested)
         self.panel.reset.clicked.connect(self._on_reset_clicked)
@@ -63,10 +58,10 @@ class ShortcutsController:
         try:
             invalid = self._shortcuts.reset(load_shortcuts())
         except ValueError as error:
-            self._session.notifier.warn(str(error))
+            self._warn(str(error))
             return
         if invalid:
-            self._session.notifier.warn(
+            self._warn(
                 f"Ignored invalid shortcuts in your settings: {', '.join(invalid)}. Press ? to set "
                 "them again."
             )
