@@ -9,8 +9,8 @@ from qtpy.QtCore import QEvent, QEventLoop, Qt, QTimer
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_sam._distribution import old_distribution_warning
+from napari_sam._qt.building import rest_timer
 from napari_sam._qt.dispatcher import QtDispatcher
-from napari_sam._qt.rest_timer import RestTimer
 from napari_sam._qt.workarounds import PanelColumn
 from napari_sam.controllers.assembly import Controllers
 from napari_sam.controllers.context import WidgetContext
@@ -87,7 +87,7 @@ class SamWidget(QWidget):
 
         The widget takes some of the canvas; Qt settles how much only some rounds after showing.
         """
-        RestTimer(self, _LAYOUT_MS, self._viewer.reset_view).start()
+        rest_timer(self, _LAYOUT_MS, self._viewer.reset_view).start()
 
     # Scripts and tests -----------------------------------------------------------------------
 

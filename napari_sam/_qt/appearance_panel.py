@@ -1,5 +1,6 @@
 """The appearance of the image to the model: values, channels and a thumbnail."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -7,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtGui import QImage, QPixmap, QResizeEvent
-from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy, QWidget
 
-from napari_sam._qt.building import form, row
+from napari_sam._qt.building import check_box, combo_box, form, row
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.session.image.intensity import Appearance, ChannelAxis, Intensities, first_colours
 from napari_sam.session.state import SessionState
@@ -36,27 +37,24 @@ class AppearancePanel(CollapsibleSection):
         super().__init__(contents, tooltip, "Image appearance for SAM")
         self._appearance = Appearance()
         self._axes: tuple[ChannelAxis, ...] = ()
-        self._intensities = _narrow_combo()
-        for index, intensities in enumerate(Intensities):
-            self._intensities.addItem(intensities.value)
-            role = Qt.ItemDataRole.ToolTipRole
-            self._intensities.setItemData(index, _TOOLTIPS[intensities], role)
+        self._intensities = _narrow_combo("", _TOOLTIPS.items())
         self._intensities.activated.connect(self._on_intensities_activated)
-        self._pin = QCheckBox("pin contrast limits")
-        self._pin.setToolTip(
+        self._pin = check_box(
+            "pin contrast limits",
             "Keep the current contrast limits and gamma for SAM, so that you can adjust the "
-            "display without embedding the image again"
+            "display without embedding the image again",
         )
         self._pin.clicked.connect(self._on_pin_clicked)
-        self._axis = _narrow_combo()
-        self._axis.setToolTip(
+        self._axis = _narrow_combo(
             "The channel axis of the image: its slider then only changes the display, and prompts "
             "and objects belong to all channels"
         )
         self._axis.activated.connect(self._on_axis_activated)
-        self._colours = tuple(_narrow_combo() for _ in _COLOURS)
-        for combo, colour in zip(self._colours, _COLOURS, strict=True):
-            combo.setToolTip(f"The channel that SAM sees in {colour}; a single channel is gray")
+        self._colours = tuple(
+            _narrow_combo(f"The channel that SAM sees in {colour}; a single channel is gray")
+            for colour in _COLOURS
+        )
+        for combo in self._colours:
             combo.activated.connect(self._on_colour_activated)
         self._thumbnail = Thumbnail()
         self._colours_row = row(*self._colours)
@@ -132,8 +130,7 @@ class Thumbnail(QWidget):
         super().__init__()
         self.setToolTip("The model's input: the image, or the region in use of a large one")
         # In no layout: each new picture would redo the layout of the whole window.
-        self._label = QLabel(self)
-        self._label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._label = QLabel(self, alignment=Qt.AlignmentFlag.AlignCenter)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._pixels: NDArray[np.uint8] | None = None
         self.setFixedHeight(_HEIGHT_PX)
@@ -174,9 +171,9 @@ class Thumbnail(QWidget):
         self._label.setPixmap(scaled)
 
 
-def _narrow_combo() -> QComboBox:
+def _narrow_combo(tooltip: str, entries: Iterable[tuple[str, str]] = ()) -> QComboBox:
     """Make a combo that accepts any width."""
-    combo = QComboBox()
+    combo = combo_box(tooltip, entries)
     combo.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     return combo
 

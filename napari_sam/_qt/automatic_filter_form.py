@@ -4,10 +4,10 @@ from math import ceil, floor, inf, log10
 from typing import Any, Final
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QComboBox, QLabel, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 from superqt import QDoubleRangeSlider, QLabeledDoubleSlider
 
-from napari_sam._qt.building import fill, form
+from napari_sam._qt.building import combo_box, fill, form
 from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
 
 _SLIDERS: Final = (
@@ -57,13 +57,10 @@ class AutomaticFilterForm(QWidget):
         self.areas.setToolTip(f"The smallest and the largest mask, in pixels{_AT_ONCE}")
         self.areas.valueChanged.connect(self._on_areas)
         self._area_text = QLabel()
-        self.overlap_order = QComboBox()
-        for index, order in enumerate(OverlapOrder):
-            self.overlap_order.addItem(order.value)
-            self.overlap_order.setItemData(index, _TOOLTIPS[order], Qt.ItemDataRole.ToolTipRole)
-        self.overlap_order.setToolTip(
+        self.overlap_order = combo_box(
             "Which of two overlapping masks is on top, and gets the pixels when both are accepted. "
-            "For overlaps with existing objects, see 'overlaps' under 'Objects'."
+            "For overlaps with existing objects, see 'overlaps' under 'Objects'.",
+            _TOOLTIPS.items(),
         )
         self.overlap_order.currentTextChanged.connect(self._on_overlap_order)
         areas = (("area", self.areas), ("", self._area_text))

@@ -13,8 +13,7 @@ class AutomaticResultsBox(QWidget):
         self._elsewhere = ""
         self._has_masks = self._is_reviewing = self._is_running = self._can_start = False
         self.texts = ShortcutTexts()
-        self.outcome = QLabel()
-        self.outcome.setWordWrap(True)
+        self.outcome = QLabel(wordWrap=True)
         self.review = QLabel()
         self._build_review_buttons()
         self._build_layer_buttons()

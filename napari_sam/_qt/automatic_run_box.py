@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QProgressBar, QWidget
 
-from napari_sam._qt.building import button, check_box, fill, form, row
+from napari_sam._qt.building import button, check_box, combo_box, fill, form, row
 from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.request import automatic_tiles
@@ -28,15 +28,11 @@ class AutomaticRunBox(QWidget):
         self._shape: tuple[int, int] | None = None
         self._input_side = 1
         self._is_running = False
-        self.preset = QComboBox()
-        for index, preset in enumerate(PRESETS):
-            self.preset.addItem(preset.name)
-            self.preset.setItemData(index, preset.advice, Qt.ItemDataRole.ToolTipRole)
+        self.preset = combo_box("", ((preset.name, preset.advice) for preset in PRESETS))
         self.preset.activated.connect(self._on_preset)
         self.detail = QComboBox()
         self.detail.currentIndexChanged.connect(self._show_cost)
-        self.progress = QProgressBar()
-        self.progress.setRange(0, 1000)
+        self.progress = QProgressBar(minimum=0, maximum=1000)
         self._build_buttons()
         self._assemble()
         self.show_plane(None, 1)

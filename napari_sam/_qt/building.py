@@ -1,11 +1,13 @@
 """Short ways to build the widgets and layouts that all panels are made of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
+from qtpy.QtCore import QObject, Qt, QTimer
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
@@ -23,8 +25,7 @@ Part: TypeAlias = QWidget | QLayout
 
 def button(text: str, tooltip: str, action: Callable[[], object] | None = None) -> QPushButton:
     """Return a button that starts an action, or is connected later."""
-    push_button = QPushButton(text)
-    push_button.setToolTip(tooltip)
+    push_button = QPushButton(text, toolTip=tooltip)
     if action is not None:
         push_button.clicked.connect(lambda: action())
     return push_button
@@ -32,10 +33,16 @@ def button(text: str, tooltip: str, action: Callable[[], object] | None = None) 
 
 def check_box(text: str, tooltip: str, *, checked: bool = False) -> QCheckBox:
     """Return a check box."""
-    box = QCheckBox(text)
-    box.setChecked(checked)
-    box.setToolTip(tooltip)
-    return box
+    return QCheckBox(text, toolTip=tooltip, checked=checked)
+
+
+def combo_box(tooltip: str, entries: Iterable[tuple[str, str]] = ()) -> QComboBox:
+    """Return a combo box of entries, each with the tooltip after it."""
+    combo = QComboBox(toolTip=tooltip)
+    for index, (text, entry_tooltip) in enumerate(entries):
+        combo.addItem(text)
+        combo.setItemData(index, entry_tooltip, Qt.ItemDataRole.ToolTipRole)
+    return combo
 
 
 class ShortcutTexts:
@@ -60,10 +67,12 @@ class ShortcutTexts:
 
 def progress_bar(tooltip: str) -> QProgressBar:
     """Return a progress bar in percent."""
-    bar = QProgressBar()
-    bar.setRange(0, 100)
-    bar.setToolTip(tooltip)
-    return bar
+    return QProgressBar(minimum=0, maximum=100, toolTip=tooltip)
+
+
+def rest_timer(parent: QObject, rest_ms: int, on_rest: Callable[[], None]) -> QTimer:
+    """Return a timer that acts once it has not been started again for a while."""
+    return QTimer(parent, singleShot=True, interval=rest_ms, timeout=on_rest)
 
 
 def swatch(color: str, size_px: int) -> QIcon:
@@ -78,11 +87,12 @@ def swatch(color: str, size_px: int) -> QIcon:
 
 def table(*titles: str) -> QTreeWidget:
     """Return an empty table with these columns, as wide as their contents."""
-    rows = QTreeWidget()
+    rows = QTreeWidget(
+        rootIsDecorated=False,
+        uniformRowHeights=True,
+        editTriggers=QTreeWidget.EditTrigger.NoEditTriggers,
+    )
     rows.setHeaderLabels(titles)
-    rows.setRootIsDecorated(False)
-    rows.setUniformRowHeights(True)
-    rows.setEditTriggers(QTreeWidget.EditTrigger.NoEditTriggers)
     rows.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     return rows
 

@@ -51,9 +51,7 @@ class ClassPanel(QWidget):
         self.show_classes((), None, {}, {})
 
     def _build_new(self) -> QLayout:
-        self._new = QLineEdit()
-        self._new.setPlaceholderText("new class")
-        self._new.returnPressed.connect(self._on_add)
+        self._new = QLineEdit(placeholderText="new class", returnPressed=self._on_add)
         add = button("Add", "Add a class with this name (Enter)", self._on_add)
         return row(self._new, add, stretch=self._new)
 

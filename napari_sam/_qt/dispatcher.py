@@ -32,9 +32,8 @@ class QtDispatcher(QObject):
 
     def run_pending(self, timeout_s: float) -> None:
         """Run the event loop until a callback has run or `timeout_s` seconds have passed."""
-        loop, timer = QEventLoop(), QTimer()
-        timer.setSingleShot(True)
-        timer.timeout.connect(loop.quit)
+        loop = QEventLoop()
+        timer = QTimer(singleShot=True, timeout=loop.quit)
         self._posted.connect(loop.quit, Qt.ConnectionType.QueuedConnection)
         timer.start(max(1, round(timeout_s * 1000)))
         loop.exec()

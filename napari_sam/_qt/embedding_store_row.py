@@ -17,10 +17,8 @@ class EmbeddingStoreRow(QWidget):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self._label = QLabel()
-        self._label.setToolTip(
-            f"Images with an embedding on disk are ready at once.\nFolder: {folder}"
-        )
+        tooltip = f"Images with an embedding on disk are ready at once.\nFolder: {folder}"
+        self._label = QLabel(toolTip=tooltip)
         self.clear = button(
             "Clear", "Delete all embeddings from disk; they are computed again when needed"
         )

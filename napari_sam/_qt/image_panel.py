@@ -34,9 +34,7 @@ class ImagePanel(QGroupBox):
         self._status = FixedHeightLabel()
         self._started_s = self._elapsed_s = 0.0
         self._state = SessionState()
-        self._timer = QTimer(self)
-        self._timer.setInterval(_TICK_MS)
-        self._timer.timeout.connect(self._show_progress)
+        self._timer = QTimer(self, interval=_TICK_MS, timeout=self._show_progress)
         status = row(self._status, self._button, stretch=self._status)
         fill(self, self.image_combo, status, self._progress, self.prefetch_row)
         for widget in (self._button, self._progress):

@@ -45,9 +45,9 @@ class ModelPanel(CollapsibleSection):
             "Use your own checkpoint file: SAM, MobileSAM, MedSAM, micro-sam or SamModel",
             lambda: ask_for_file(self, "Open checkpoint", _FILES, self.file_requested),
         )
-        self.device = QComboBox()
+        tooltip = "The device that the model runs on; auto takes the fastest one"
+        self.device = QComboBox(toolTip=tooltip)
         self.device.addItem(AUTO)
-        self.device.setToolTip("The device that the model runs on; auto takes the fastest one")
         self.exact = QCheckBox("exact (float32)")
         self._state = SessionState()
         self._fetch = FetchState()

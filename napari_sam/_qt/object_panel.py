@@ -1,8 +1,8 @@
 """The target of accepted objects."""
 
-from qtpy.QtWidgets import QComboBox, QFormLayout, QGroupBox
+from qtpy.QtWidgets import QComboBox, QGroupBox
 
-from napari_sam._qt.building import ShortcutTexts, button, fill, row
+from napari_sam._qt.building import ShortcutTexts, button, fill, form, row
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam.session.objects.edits import Overlap
 from napari_sam.session.state import SessionState
@@ -16,12 +16,11 @@ class ObjectPanel(QGroupBox):
         self.target_combo = LayerCombo(
             "new labels layer", "The Labels layer that accepted objects are written to"
         )
-        self.overlap_combo = QComboBox()
-        self.overlap_combo.addItems([str(overlap) for overlap in Overlap])
-        self.overlap_combo.setToolTip(
-            "Where a new mask overlaps existing objects, they keep their pixels,\nthey lose their "
-            "pixels, or the mask is refused"
+        self.overlap_combo = QComboBox(
+            toolTip="Where a new mask overlaps existing objects, they keep their pixels,\nthey "
+            "lose their pixels, or the mask is refused"
         )
+        self.overlap_combo.addItems([str(overlap) for overlap in Overlap])
         self.texts = ShortcutTexts()
         self.accept = button("", "Write the shown mask into the target layer as a new object")
         self.undo = button("Undo", "")
@@ -31,10 +30,8 @@ class ObjectPanel(QGroupBox):
         self.texts.add(self.redo.setToolTip, "Redo the last undone step", "redo")
         buttons = row(self.accept, self.undo, self.redo)
         buttons.setStretch(0, 2)
-        form = QFormLayout()
-        form.addRow("write to", self.target_combo)
-        form.addRow("overlaps", self.overlap_combo)
-        fill(self, form, buttons)
+        choices = form(("write to", self.target_combo), ("overlaps", self.overlap_combo))
+        fill(self, choices, buttons)
         self.show_state(SessionState())
 
     def show_state(self, state: SessionState) -> None:

@@ -56,13 +56,10 @@ class ObjectTable(QWidget):
         return view
 
     def _build_top(self) -> QLayout:
-        text = QLineEdit()
-        text.setPlaceholderText("filter")
-        text.setClearButtonEnabled(True)
+        text = QLineEdit(placeholderText="filter", clearButtonEnabled=True)
         text.setToolTip("Show only rows that contain all of these words")
         text.textChanged.connect(self.model.set_text)
-        self._progress = QLabel()
-        self._progress.setToolTip("Objects that you have marked as reviewed")
+        self._progress = QLabel(toolTip="Objects that you have marked as reviewed")
         return row(text, self._progress, stretch=text)
 
     def _build_buttons(self) -> QLayout:
@@ -79,11 +76,8 @@ class ObjectTable(QWidget):
             "Merge the selected objects into one",
             lambda: self.merge_requested.emit(self.selected),
         )
-        self._class = QComboBox()
-        self._class.setEditable(True)
-        self._class.setToolTip(
-            "Class of the selected objects: choose one, or type a name and press Enter"
-        )
+        tooltip = "Class of the selected objects: choose one, or type a name and press Enter"
+        self._class = QComboBox(editable=True, toolTip=tooltip)
         self._class.lineEdit().setPlaceholderText("class")
         self._class.lineEdit().returnPressed.connect(self._on_class)
         self._class.activated.connect(self._on_class)

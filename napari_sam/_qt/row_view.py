@@ -22,9 +22,7 @@ class RowView(QTableView):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
         self._keeps_selection = False
-        self._click_timer = QTimer(self)
-        self._click_timer.setSingleShot(True)
-        self._click_timer.timeout.connect(self._select_current)
+        self._click_timer = QTimer(self, singleShot=True, timeout=self._select_current)
 
     def selectionCommand(
         self, index: QModelIndex, event: QEvent | None = None

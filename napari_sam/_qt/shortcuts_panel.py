@@ -48,16 +48,13 @@ class ShortcutsPanel(QDialog):
     """A command and its new `KeyBinding`, or None for no key."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setWindowTitle("SAM live: keyboard shortcuts")
-        self.setModal(False)
+        super().__init__(parent, windowTitle="SAM live: keyboard shortcuts", modal=False)
         self._command_to_change = ""
         self.rows = table("Key", "Action")
         self.rows.itemDoubleClicked.connect(self._on_change)
         self.rows.currentItemChanged.connect(self._on_current_changed)
         self.rows.installEventFilter(self)
-        self._note = QLabel(_INSTRUCTIONS)
-        self._note.setWordWrap(True)
+        self._note = QLabel(_INSTRUCTIONS, wordWrap=True)
         self._change = button(
             "Change…", "Then press the new key, or Esc to keep the current one", self._on_change
         )

@@ -37,9 +37,7 @@ class FixedHeightLabel(QWidget):
     def __init__(self, min_lines: int = 1, *, wraps: bool = True) -> None:
         super().__init__()
         # In no layout, so that there is none to be redone.
-        self._label = QLabel(self)
-        self._label.setWordWrap(wraps)
-        self._label.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._label = QLabel(self, wordWrap=wraps, alignment=Qt.AlignmentFlag.AlignTop)
         self._min_lines = min_lines
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._grow()
@@ -136,9 +134,7 @@ class CalmStatusBar(QObject):
         self._widget = widget
         self._bar: QWidget | None = None
         self._preview: Candidates | None = None
-        self._timer = QTimer(self)
-        self._timer.setInterval(_STATUS_BAR_MS)
-        self._timer.timeout.connect(self._let_paint)
+        self._timer = QTimer(self, interval=_STATUS_BAR_MS, timeout=self._let_paint)
 
     def calm(self, on: bool) -> None:
         """Start or stop holding repaints back."""

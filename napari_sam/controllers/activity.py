@@ -26,9 +26,7 @@ class Activity(QObject):
         self._widget, self._cancel = widget, cancel
         self._state = SessionState()
         self._progress: cancelable_progress | None = None
-        self._timer = QTimer(self)
-        self._timer.setInterval(_TICK_MS)
-        self._timer.timeout.connect(self._on_tick)
+        self._timer = QTimer(self, interval=_TICK_MS, timeout=self._on_tick)
 
     def show_state(self, state: SessionState) -> None:
         """Show the embedding's progress at the next tick."""

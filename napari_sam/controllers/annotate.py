@@ -9,11 +9,11 @@ from napari.utils.notifications import show_warning
 from psygnal import Signal
 
 from napari_sam._qt.appearance_panel import AppearancePanel
+from napari_sam._qt.building import rest_timer
 from napari_sam._qt.image_panel import ImagePanel
 from napari_sam._qt.mask_panel import MaskPanel
 from napari_sam._qt.object_panel import ObjectPanel
 from napari_sam._qt.prompt_panel import PromptPanel
-from napari_sam._qt.rest_timer import RestTimer
 from napari_sam._qt.workarounds import CalmStatusBar, FixedHeightLabel
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.layers import CANDIDATE_COLORS
@@ -45,8 +45,9 @@ class AnnotateController:
         self.object_panel = ObjectPanel()
         self.hint = FixedHeightLabel(min_lines=3)
         self._status_bar = CalmStatusBar(widget)
-        self._camera_timer = RestTimer(widget, _CAMERA_MS, binding.plane.update_view)
-        self._appearance_timer = RestTimer(widget, _APPEARANCE_MS, binding.plane.update_appearance)
+        plane = binding.plane
+        self._camera_timer = rest_timer(widget, _CAMERA_MS, plane.update_view)
+        self._appearance_timer = rest_timer(widget, _APPEARANCE_MS, plane.update_appearance)
         self._connect_image()
         self._connect_prompts()
         self._connect_objects()
@@ -100,9 +101,9 @@ class AnnotateController:
             (binding.prompts.polarity_changed, self.prompt_panel.show_polarity),
             (binding.candidates.hover_changed, self.prompt_panel.show_hover),
             (binding.candidates.hover_changed, self._status_bar.calm),
-            (binding.plane.appearance_changed, self._appearance_timer.restart),
+            (binding.plane.appearance_changed, lambda: self._appearance_timer.start()),
             (binding.plane.source.appearances.changed, self.appearance_panel.show_appearance),
-            (binding.plane.camera_moved, self._camera_timer.restart),
+            (binding.plane.camera_moved, lambda: self._camera_timer.start()),
             (binding.image_changed, self._refresh_combos),
             (binding.target.changed, self._refresh_combos),
             (binding.prompts.layers_changed, self._refresh_combos),

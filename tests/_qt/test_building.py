@@ -1,8 +1,17 @@
 from functools import partial
 
+from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_sam._qt.building import ShortcutTexts, button, check_box, fill, progress_bar, row
+from napari_sam._qt.building import (
+    ShortcutTexts,
+    button,
+    check_box,
+    fill,
+    progress_bar,
+    rest_timer,
+    row,
+)
 
 
 def test_buttons_and_boxes_start_their_actions(qtbot):
@@ -42,3 +51,16 @@ def test_texts_name_the_keys_that_are_in_force():
     assert said == {"button": "Accept (J)", "tip": "Delete these (Shift+X over one)"}
     texts.show({"accept": "", "remove": "X"})
     assert said == {"button": "Accept", "tip": "Delete these (X over one)"}
+
+
+def test_a_timer_waits_until_nothing_has_happened_for_a_while(qtbot):
+    parent, calls = QObject(), []
+    timer = rest_timer(parent, 200, lambda: calls.append(1))
+    assert not timer.isActive()
+    for _ in range(3):
+        timer.start()
+        qtbot.wait(20)
+    assert timer.isActive()
+    assert calls == []
+    qtbot.waitUntil(lambda: calls == [1])
+    assert not timer.isActive()
