@@ -37,11 +37,11 @@ _TOOLTIPS: Final = {
 class AutomaticFilterForm(QWidget):
     """Thresholds, the range of sizes, and which mask lies on top."""
 
-    changed = Signal(AutomaticRunSettings)
+    values_chosen = Signal(dict)
+    """Other values of settings, by name."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._settings = AutomaticRunSettings()
         self.sliders: dict[str, Any] = {}
         rows: list[tuple[str, QWidget]] = []
         for name, text, lowest, tooltip in _SLIDERS:
@@ -50,7 +50,9 @@ class AutomaticFilterForm(QWidget):
             slider.setDecimals(2)
             slider.setSingleStep(0.01)
             slider.setToolTip(f"{tooltip} ({name}){_AT_ONCE}")
-            slider.valueChanged.connect(lambda value, name=name: self._on_value(name, value))
+            slider.valueChanged.connect(
+                lambda value, name=name: self.values_chosen.emit({name: round(value, 2)})
+            )
             self.sliders[name] = slider
             rows.append((text, slider))
         self.areas = QDoubleRangeSlider(Qt.Orientation.Horizontal)
@@ -62,50 +64,35 @@ class AutomaticFilterForm(QWidget):
             "For overlaps with existing objects, see 'overlaps' under 'Objects'.",
             _TOOLTIPS.items(),
         )
-        self.overlap_order.currentTextChanged.connect(self._on_overlap_order)
+        self.overlap_order.currentTextChanged.connect(
+            lambda text: self.values_chosen.emit({"overlap_order": OverlapOrder(text)})
+        )
         areas = (("area", self.areas), ("", self._area_text))
         fill(self, form(*rows, *areas, ("overlaps", self.overlap_order)))
-        self.show_plane(1)
+        self.show_plane(1, AutomaticRunSettings())
 
-    def show_plane(self, area_px: int) -> None:
-        """Offer sizes up to that of a plane."""
+    def show_plane(self, area_px: int, settings: AutomaticRunSettings) -> None:
+        """Offer sizes up to that of a plane; nothing is emitted."""
         with QSignalBlocker(self.areas):
             self.areas.setRange(0, max(1.0, ceil(10 * log10(max(area_px, 1))) / 10))
-        self.show_settings(self._settings)
+        self.show_settings(settings)
 
     def show_settings(self, settings: AutomaticRunSettings) -> None:
         """Show settings; nothing is emitted."""
-        self._settings = settings
         for name, slider in self.sliders.items():
             with QSignalBlocker(slider):
                 slider.setValue(getattr(settings.published, name))
-        low, high = max(settings.min_area_px, 1), settings.max_area_px
-        top = self.areas.maximum()
+        low, high, top = settings.min_area_px, settings.max_area_px, self.areas.maximum()
+        upper = top if high == inf else min(top, log10(high))
         with QSignalBlocker(self.areas):
-            self.areas.setValue((log10(low), top if high == inf else min(top, log10(high))))
+            self.areas.setValue((log10(max(low, 1)), upper))
         with QSignalBlocker(self.overlap_order):
             self.overlap_order.setCurrentText(settings.overlap_order.value)
-        self._show_areas()
-
-    def _show_areas(self) -> None:
-        low, high = self._settings.min_area_px, self._settings.max_area_px
-        upper = "any size" if high == inf else f"{high:,.0f} px"
-        self._area_text.setText(f"{low:,.0f} px to {upper}" if low or high < inf else "any size")
-
-    def _on_value(self, name: str, value: float) -> None:
-        self._change(**{name: round(value, 2)})
+        most = "any size" if high == inf else f"{high:,.0f} px"
+        self._area_text.setText(f"{low:,.0f} px to {most}" if low or high < inf else "any size")
 
     def _on_areas(self, values: tuple[float, float]) -> None:
         low, high = values
-        self._change(
-            min_area_px=0 if low <= 0 else floor(10**low),
-            max_area_px=inf if high >= self.areas.maximum() else ceil(10**high),
-        )
-        self._show_areas()
-
-    def _on_overlap_order(self, text: str) -> None:
-        self._change(overlap_order=OverlapOrder(text))
-
-    def _change(self, **values: Any) -> None:
-        self._settings = self._settings.with_values(**values)
-        self.changed.emit(self._settings)
+        min_area_px = 0 if low <= 0 else floor(10**low)
+        max_area_px = inf if high >= self.areas.maximum() else ceil(10**high)
+        self.values_chosen.emit({"min_area_px": min_area_px, "max_area_px": max_area_px})

@@ -1,5 +1,7 @@
 """The panel for automatic masks: settings, runs, filters and results."""
 
+from typing import Any
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
@@ -17,6 +19,8 @@ class AutomaticPanel(QWidget):
     """Keeps the settings of its parts equal."""
 
     settings_changed = Signal(AutomaticRunSettings)
+    refused = Signal(str)
+    """Why settings cannot go together."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,8 +34,8 @@ class AutomaticPanel(QWidget):
         tooltip = "Every published setting under its published name"
         advanced = CollapsibleSection(self.form, tooltip, "all settings")
         self.run.preset_chosen.connect(self.set_settings)
-        self.filters.changed.connect(self.set_settings)
-        self.form.changed.connect(self.set_settings)
+        for part in (self.filters, self.form):
+            part.values_chosen.connect(self._on_values_chosen)
         fill(self, self.run, self.filters, self.results, advanced)
 
     def set_settings(self, settings: AutomaticRunSettings) -> None:
@@ -41,12 +45,21 @@ class AutomaticPanel(QWidget):
             part.show_settings(settings)
         self.settings_changed.emit(settings)
 
+    def _on_values_chosen(self, values: dict[str, Any]) -> None:
+        try:
+            settings = self.settings.with_values(**values)
+        except ValueError as error:
+            self.form.show_settings(self.settings)
+            self.refused.emit(str(error))
+        else:
+            self.set_settings(settings)
+
     def show_plane(self, shape: tuple[int, int] | None, elsewhere: str, input_side: int) -> None:
         """Show the sizes of plane and model, and where the masks lie if not on the plane."""
         if (shape, input_side) != self._sizes:
             self._sizes = shape, input_side
             self.run.show_plane(shape, input_side)
-            self.filters.show_plane(1 if shape is None else shape[0] * shape[1])
+            self.filters.show_plane(1 if shape is None else shape[0] * shape[1], self.settings)
         self.results.show_plane(elsewhere, can_start=self.run.can_start)
 
     def show_state(self, state: AutomaticState) -> None:

@@ -13,13 +13,11 @@ from napari_sam.session.automatic.settings import AutomaticRunSettings
 class AutomaticSettingsForm(QWidget):
     """A spin box for each setting except point_grids and output_mode, which are for scripts."""
 
-    changed = Signal(AutomaticRunSettings)
-    refused = Signal(str)
-    """Why settings cannot go together."""
+    values_chosen = Signal(dict)
+    """Other values of settings, by name."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._settings = AutomaticRunSettings()
         self.fields: dict[str, Any] = {}
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
@@ -28,27 +26,18 @@ class AutomaticSettingsForm(QWidget):
         offered = offered_settings(AutomaticSettings) | offered_settings(AutomaticRunSettings)
         for name, (_, setting) in offered.items():
             box = self.fields[name] = _spin_box(name, setting)
-            box.valueChanged.connect(lambda value, name=name: self._on_value(name, value))
+            box.valueChanged.connect(
+                lambda value, name=name: self.values_chosen.emit({name: value})
+            )
             form.addRow(name, box)
-        self.show_settings(self._settings)
+        self.show_settings(AutomaticRunSettings())
 
     def show_settings(self, settings: AutomaticRunSettings) -> None:
         """Show settings; nothing is emitted."""
-        self._settings = settings
         for name, box in self.fields.items():
             value = getattr(settings if hasattr(settings, name) else settings.published, name)
             with QSignalBlocker(box):
                 box.setValue(value if isinstance(box, QDoubleSpinBox) else int(value))
-
-    def _on_value(self, name: str, value: float) -> None:
-        try:
-            settings = self._settings.with_values(**{name: value})
-        except ValueError as error:
-            self.show_settings(self._settings)
-            self.refused.emit(str(error))
-        else:
-            self._settings = settings
-            self.changed.emit(settings)
 
 
 def _spin_box(name: str, setting: Setting) -> Any:

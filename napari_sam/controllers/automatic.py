@@ -39,14 +39,15 @@ class AutomaticController:
         self._edges_plane: ShownPlane | None = None
         self._has_nothing_to_match = False  # remaining objects were asked for without any object
         commands: dict[str, Callable[[], None]] = {
-            "undo": binding.objects.undo,
-            "redo": binding.objects.redo,
-            "accept": self._accept,
-            "reject": self._reject,
+            "accept": lambda: self._decide(self._review.accept_current),
+            "reject": lambda: self._decide(self._review.reject_current),
             "next": lambda: self._step(1),
             "previous": lambda: self._step(-1),
         }
-        self.view = AutomaticView(viewer, binding.shortcuts, commands)
+        for command, action in commands.items():
+            getattr(self.panel.results, command).clicked.connect(action)
+        history = {"undo": binding.objects.undo, "redo": binding.objects.redo}
+        self.view = AutomaticView(viewer, binding.shortcuts, commands | history)
         self._connect()
         self._review.follow_target()
         self._on_plane_changed()
@@ -59,13 +60,9 @@ class AutomaticController:
             (run.remaining.clicked, self.run_remaining),
             (run.cancel.clicked, self._generator.cancel),
             (panel.settings_changed, self._on_settings_changed),
-            (panel.form.refused, show_warning),
+            (panel.refused, show_warning),
             (results.accept_all.clicked, self.accept_all),
             (results.discard.clicked, self.discard),
-            (results.accept.clicked, self._accept),
-            (results.reject.clicked, self._reject),
-            (results.previous.clicked, lambda: self._step(-1)),
-            (results.next.clicked, lambda: self._step(1)),
             (results.show_all.clicked, self._review.show_all),
             (results.restore_rejected.clicked, self._review.restore_rejected),
             (results.boxes.clicked, self.add_boxes),
@@ -204,12 +201,6 @@ class AutomaticController:
     def _on_added(self, count: int, left_out: int) -> None:
         more = f"; {left_out:,} left out because they lie on other objects" if left_out else ""
         show_info(f"{count:,} objects added{more}.")
-
-    def _accept(self) -> None:
-        self._decide(self._review.accept_current)
-
-    def _reject(self) -> None:
-        self._decide(self._review.reject_current)
 
     def _decide(self, decide: Callable[[], None]) -> None:
         if self._review.current is None:

@@ -32,6 +32,7 @@ class ClassesController:
         self.panel = panel = ClassPanel()
         self.section = CollapsibleSection(panel, "Classes of objects, with colours and number keys")
         self._target: TargetLayer | None = None
+        self._target_connection = Connections()
         self._colors: ClassColors | None = None
         self._features: FeatureWriter | None = None
         self._is_coloring = self._is_closed = False
@@ -69,11 +70,10 @@ class ClassesController:
         if number and name is None:
             self._session.notifier.warn(f"Class {number} is not defined yet. Add it under Classes.")
             return
-        selected, reopened = self._objects.selected, self._session.objects.reopened_label_id
-        if selected:
-            self._attempt(lambda: self._session.objects.update(selected, class_name=name))
-        elif reopened is not None:
-            self._attempt(lambda: self._session.objects.update([reopened], class_name=name))
+        reopened = self._session.objects.reopened_label_id
+        label_ids = self._objects.selected or ([] if reopened is None else [reopened])
+        if label_ids:
+            self._attempt(lambda: self._session.objects.update(label_ids, class_name=name))
         else:
             self._classes.table.choose(name)
 
@@ -91,7 +91,7 @@ class ClassesController:
 
     def _attempt(self, action: Callable[..., object], *values: object) -> None:
         try:
-            self._binding.objects.attempt(lambda: action(*values))
+            self._binding.objects.attempt(action, *values)
         except ClassError as error:
             self._session.notifier.warn(str(error))
         self._show()  # also removes a refused change from the panel
@@ -100,15 +100,15 @@ class ClassesController:
 
     def _follow(self, target: TargetLayer | None) -> None:
         self._uncolor()
-        if self._target is not None:
-            self._target.registry.changed.disconnect(self._on_records_changed)
+        self._target_connection.close()
         if self._features is not None:
             self._features.close()
             self._features = None
         self._target = target
         if target is not None:
             self._classes.table.ensure(classes_in(target.layer.metadata))
-            target.registry.changed.connect(self._on_records_changed)
+            changed = target.registry.changed, self._on_records_changed
+            self._target_connection = Connections(changed)
             table = self._classes.table
             self._features = FeatureWriter(target.layer, target.registry, table, self._defer)
 

@@ -66,19 +66,16 @@ class ModelController:
         self._refresh()
         self._session.set_model(choice)
 
-    def _use_published(self, model: PublishedModel, path: Path) -> None:
-        self._awaited = None
-        checkpoint = None if path == model.embedded else path
-        requested = self._session.state.requested_model
-        self._use(requested.with_weights(model.name, checkpoint, model.spec))
-
     def _on_fetch_found(self, model: PublishedModel, path: Path) -> None:
         if model == self._awaited:
-            self._use_published(model, path)
+            self._awaited = None
+            checkpoint = None if path == model.embedded else path
+            requested = self._session.state.requested_model
+            self._use(requested.with_weights(model.name, checkpoint, model.spec))
 
     def _on_fetch_downloaded(self, model: PublishedModel, path: Path) -> None:
         if model == self._awaited:
-            self._use_published(model, path)
+            self._on_fetch_found(model, path)
         else:  # the user has chosen another model meanwhile
             self._refresh()
             show_info(f"Downloaded {model.name}. Choose it in the list of models to use it.")

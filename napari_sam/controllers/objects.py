@@ -1,5 +1,6 @@
 """Connects the table of objects with the target and the view."""
 
+from functools import partial
 from typing import cast
 
 from napari_sam._qt.collapsible import CollapsibleSection
@@ -26,13 +27,15 @@ class ObjectTableController:
         tooltip = "All objects of the target: sort, filter, go to, edit"
         self.section = CollapsibleSection(self.table, tooltip)
         self._target: TargetLayer | None = None
+        self._target_connection = Connections()
         self._axes = PlaneAxes()
         self._started: tuple[bool, int | None] = (False, None)
         table = self.table
         table.go_requested.connect(binding.objects.go_to)
         table.reopen_requested.connect(self._on_reopen)
-        table.remove_requested.connect(self._on_remove)
-        table.merge_requested.connect(self._on_merge)
+        attempt, objects = binding.objects.attempt, session.objects
+        table.remove_requested.connect(partial(attempt, objects.remove))
+        table.merge_requested.connect(partial(attempt, objects.merge))
         table.change_requested.connect(self._on_change)
         table.command_requested.connect(binding.shortcuts.run)
         self.section.toggled.connect(binding.objects.point)
@@ -55,7 +58,7 @@ class ObjectTableController:
     def close(self) -> None:
         """Disconnect the target and the view."""
         self._connections.close()
-        self._follow(None)
+        self._target_connection.close()
         self.files.executor.close()
 
     # Review --------------------------------------------------------------------------------------
@@ -114,16 +117,12 @@ class ObjectTableController:
 
     # The target ----------------------------------------------------------------------------------
 
-    def _follow(self, target: TargetLayer | None) -> None:
-        if self._target is not None:
-            self._target.registry.changed.disconnect(self._on_records_changed)
-        self._target = target
-        if target is not None:
-            target.registry.changed.connect(self._on_records_changed)
-
     def _on_target_changed(self) -> None:
-        target = self._binding.target.labels
-        self._follow(target)
+        self._target_connection.close()
+        self._target = target = self._binding.target.labels
+        if target is not None:
+            changed = target.registry.changed, self._on_records_changed
+            self._target_connection = Connections(changed)
         self._axes = self._plane_axes()
         self.table.set_records(() if target is None else target.registry, self._axes)
         self._show_count()
@@ -159,12 +158,6 @@ class ObjectTableController:
     def _on_reopen(self, label_id: int) -> None:
         self._binding.objects.go_to(label_id)
         self._binding.objects.reopen(label_id)
-
-    def _on_remove(self, label_ids: list[int]) -> None:
-        self._binding.objects.attempt(lambda: self._session.objects.remove(label_ids))
-
-    def _on_merge(self, label_ids: list[int]) -> None:
-        self._binding.objects.attempt(lambda: self._session.objects.merge(label_ids))
 
     def _on_change(self, label_ids: list[int], field: str, value: object) -> None:
         details = cast(Details, {field: value})

@@ -57,10 +57,10 @@ class ObjectsBinding:
         """Redo what was undone last."""
         self.attempt(self._session.redo)
 
-    def attempt(self, action: Callable[[], object]) -> None:
+    def attempt(self, action: Callable[..., object], *values: object) -> None:
         """Run an action on objects; a target error becomes a warning."""
         try:
-            action()
+            action(*values)
         except TargetError as error:
             self._session.notifier.warn(str(error))
 

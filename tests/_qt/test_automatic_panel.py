@@ -43,7 +43,7 @@ def test_the_form_offers_every_published_setting(panel):
 
 
 def test_settings_that_do_not_go_together_are_refused(panel, heard):
-    refusals, fields = heard(panel.form, "refused"), panel.form.fields
+    refusals, fields = heard(panel, "refused"), panel.form.fields
     fields["crop_n_layers"].setValue(2)
     fields["points_per_side"].setValue(3)
     fields["crop_n_points_downscale_factor"].setValue(8)

@@ -397,7 +397,7 @@ def test_the_wished_device_is_shown_though_it_is_not_there(make_napari_viewer):
     assert device.currentText() == "cuda:77"
     assert [device.itemText(k) for k in range(device.count())] == ["auto", "cpu", "cuda:77"]
     device.setCurrentText("auto")
-    device.activated.emit(device.currentIndex())
+    device.textActivated.emit("auto")
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.phase is Phase.NO_IMAGE
     widget.close()
