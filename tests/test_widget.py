@@ -6,7 +6,6 @@ import pytest
 from napari.layers import Image, Labels, Points, Shapes
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QEventLoop
-from qtpy.QtWidgets import QComboBox
 from skimage import data
 
 from napari_sam.session import Overlap, Phase, Prompts
@@ -372,23 +371,23 @@ def test_combos_follow_additions_removals_and_renames(make_widget, coins):
     viewer, widget = make_widget(coins)
     combo = widget.controllers.annotate.image_panel.image_combo
     coins.name = "münzen"
-    assert "münzen" in combo._combo.native.currentText()
+    assert "münzen" in combo.currentText()
     cell = viewer.add_image(data.cell(), name="cell")
-    assert cell in combo._layers
+    assert cell in combo.layers
     assert combo.layer is coins
     viewer.layers.remove(cell)
-    assert cell not in combo._layers
+    assert cell not in combo.layers
     add_point(viewer, widget, COIN_RC)
     assert (
         named(viewer, "SAM mask 1")
-        not in widget.controllers.annotate.object_panel.target_combo._layers
+        not in widget.controllers.annotate.object_panel.target_combo.layers
     )
 
 
 def test_the_entry_for_no_image_puts_the_image_away_until_it_is_chosen_again(make_widget, coins):
     viewer, widget = make_widget(coins)
     add_point(viewer, widget, COIN_RC)
-    combo = widget.controllers.annotate.image_panel.image_combo.findChild(QComboBox)
+    combo = widget.controllers.annotate.image_panel.image_combo
     combo.setCurrentText("no image")
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.binding.plane.image is None

@@ -147,10 +147,6 @@ class Thumbnail(QWidget):
         self._label.resize(event.size())
         self._fit()
 
-    def pixmap(self) -> QPixmap:
-        """Return the picture that is shown."""
-        return self._label.pixmap()
-
     def _fit(self) -> None:
         if self._pixels is None:
             self._label.clear()

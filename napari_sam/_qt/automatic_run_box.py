@@ -33,12 +33,6 @@ class AutomaticRunBox(QWidget):
         self.detail = QComboBox()
         self.detail.currentIndexChanged.connect(self._show_cost)
         self.progress = QProgressBar(minimum=0, maximum=1000)
-        self._build_buttons()
-        self._assemble()
-        self.show_plane(None, 1)
-        self.show_state(AutomaticState())
-
-    def _build_buttons(self) -> None:
         self.preview = button("Preview in view", "Try these settings on the visible region only")
         self.whole = button("Whole image", "")
         self.remaining = button(
@@ -57,14 +51,14 @@ class AutomaticRunBox(QWidget):
             checked=True,
         )
         self.cancel = button("Cancel", "Stop the run; its masks so far stay")
-
-    def _assemble(self) -> None:
         # Three buttons in a row would widen the dock.
         buttons = row(self.preview, self.whole)
         matching = row(self.match_size, self.match_brightness)
         progress = row(self.progress, self.cancel, stretch=self.progress)
         choices = form(("preset", self.preset), ("detail", self.detail))
         fill(self, choices, buttons, self.remaining, matching, progress)
+        self.show_plane(None, 1)
+        self.show_state(AutomaticState())
 
     @property
     def finest_px(self) -> int | None:

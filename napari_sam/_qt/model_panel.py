@@ -49,17 +49,14 @@ class ModelPanel(CollapsibleSection):
         self.device = QComboBox(toolTip=tooltip)
         self.device.addItem(AUTO)
         self.exact = QCheckBox("exact (float32)")
-        self._state = SessionState()
-        self._fetch = FetchState()
-        self._assemble(contents, below)
-        self._show_runtime()
-        self._show()
-
-    def _assemble(self, contents: QWidget, below: Sequence[QWidget]) -> None:
         download = row(self._progress, self.cancel, stretch=self._progress)
         device = row(QLabel("device"), self.device, self.exact, stretch=self.device)
         choice = (self.combo, self._description, self._download, self._task, download, self._open)
         fill(contents, *choice, device, *below)
+        self._state = SessionState()
+        self._fetch = FetchState()
+        self._show_runtime()
+        self._show()
 
     # What is shown ---------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QGroupBox, QLayout, QPushButton, QRadioButton, QWidget
+from qtpy.QtWidgets import QGroupBox, QLayout, QPushButton, QRadioButton, QWidget
 
 from napari_sam._qt.building import ShortcutTexts, button, check_box, fill, form, row
 from napari_sam._qt.collapsible import CollapsibleSection
@@ -30,13 +30,16 @@ class PromptPanel(QGroupBox):
     def __init__(self) -> None:
         super().__init__("Prompts")
         self.texts = ShortcutTexts()
+        tooltip = "Show the mask that a click would give while the mouse moves"
+        self.hover = check_box("", tooltip)
+        self.texts.add(self.hover.setText, "preview under the cursor", "hover")
         self.accept_on_click = check_box(
             "accept on click",
             "For easy images: accept the preselected mask with the first click on an object;"
             "\none Undo takes back both",
         )
         shapes = row(*(self._shape_button(*shape) for shape in _SHAPES))
-        how = self._build_polarity(), self._build_hover(), self.accept_on_click
+        how = self._build_polarity(), self.hover, self.accept_on_click
         fill(self, self._build_tools(), shapes, *how, self._build_options())
         self.show_polarity(FOREGROUND)
 
@@ -70,12 +73,6 @@ class PromptPanel(QGroupBox):
             self.texts.add(radio.setToolTip, text, "flip", "{} switches")
             radio.clicked.connect(lambda _, label=label: self.polarity_requested.emit(label))
         return row(self._foreground, self._background)
-
-    def _build_hover(self) -> QCheckBox:
-        tooltip = "Show the mask that a click would give while the mouse moves"
-        self.hover = check_box("", tooltip)
-        self.texts.add(self.hover.setText, "preview under the cursor", "hover")
-        return self.hover
 
     def _build_options(self) -> CollapsibleSection:
         tooltip = "Read prompts from your own {} layer, which is never changed"

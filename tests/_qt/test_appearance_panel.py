@@ -67,16 +67,16 @@ def test_the_last_picture_is_grayed_out_until_there_is_another(panel):
     assert panel._thumbnail.isEnabled()
     panel.show_state(SessionState(has_image=True))
     assert not panel._thumbnail.isEnabled()
-    assert not panel._thumbnail.pixmap().isNull()
+    assert not panel._thumbnail._label.pixmap().isNull()
     panel.show_state(SessionState())
-    assert panel._thumbnail.pixmap().isNull()
+    assert panel._thumbnail._label.pixmap().isNull()
 
 
 @pytest.mark.parametrize(("height", "width"), [(50, 500), (500, 50), (4, 4)])
 def test_a_picture_fits_in_its_proportions(shown, height, width):
     thumbnail = shown(Thumbnail(), width=200)
     thumbnail.show_pixels(np.zeros((height, width, 3), np.uint8))
-    pixmap = thumbnail.pixmap()
+    pixmap = thumbnail._label.pixmap()
     ratio = pixmap.devicePixelRatio()
     assert pixmap.width() / ratio <= 200
     assert pixmap.height() / ratio <= 96

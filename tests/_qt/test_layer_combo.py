@@ -10,14 +10,13 @@ def test_layers_of_any_names_and_none(qtbot, heard):
     emitted = heard(combo, "chosen")
     assert combo.layer is None
     combo.set_layers([first, second, third], second)
-    assert combo._layers == [None, first, second, third]
+    assert combo.layers == [None, first, second, third]
     assert combo.layer is second
-    native = combo._combo.native
-    texts = [native.itemText(row) for row in range(native.count())]
+    texts = [combo.itemText(row) for row in range(combo.count())]
     assert texts == ["no layer", "a", "b", "no layer (layer)"]
     assert emitted == []
-    native.setCurrentIndex(0)
-    native.setCurrentIndex(3)
+    combo.setCurrentIndex(0)
+    combo.setCurrentIndex(3)
     assert emitted == [("chosen", None), ("chosen", third)]
     combo.set_layers([first], third)  # one that is gone
     assert combo.layer is None

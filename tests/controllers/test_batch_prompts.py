@@ -34,7 +34,7 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     many.section.expand()
     combo = many.panel.combo
     assert many.panel.start.isEnabled() is False
-    combo._combo.native.setCurrentText("detector")
+    combo.setCurrentText("detector")
     widget.wait_until_idle(TIMEOUT_S)
     assert many.panel._about.text() == "4 objects in the layer."
     assert many.panel.start.text() == "Segment 4 objects"
@@ -46,8 +46,8 @@ def test_boxes_and_points_of_layers_become_objects(make_widget):
     assert [target.data[place] for place in CENTRES_RC] == [1, 2, 3, 4]
     assert widget.session.state.prompts.is_empty
     assert not many.panel._progress.isVisibleTo(many.panel)
-    assert target not in combo._layers
-    combo._combo.native.setCurrentText("clicks")
+    assert target not in combo.layers
+    combo.setCurrentText("clicks")
     registry = run(widget)
     assert target.data[126, 102] == 9
     assert len(registry) in (5, 6, 7, 8, 9)  # what lies on the others keeps what is left to it

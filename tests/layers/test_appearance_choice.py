@@ -34,7 +34,7 @@ def pick(widget, combo, text):
 
 def picture(panel):
     """Return the mean of the thumbnail's red, green and blue."""
-    image = panel._thumbnail.pixmap().toImage()
+    image = panel._thumbnail._label.pixmap().toImage()
     colours = [image.pixelColor(x, y) for x in range(image.width()) for y in range(image.height())]
     return np.mean([(one.red(), one.green(), one.blue()) for one in colours], axis=0)
 
@@ -46,7 +46,7 @@ def four_channels():
 
 def test_the_thumbnail_is_what_the_model_got(open_panel):
     _, widget, panel = open_panel(Image(COINS, name="coins", contrast_limits=(0, 255)))
-    pixmap = panel._thumbnail.pixmap()
+    pixmap = panel._thumbnail._label.pixmap()
     assert pixmap.height() / pixmap.devicePixelRatio() == pytest.approx(96, abs=2)
     assert pixmap.width() / pixmap.height() == pytest.approx(250 / 190, abs=0.05)
     np.testing.assert_allclose(picture(panel), COINS.mean(), atol=8)
@@ -59,7 +59,7 @@ def test_the_thumbnail_is_what_the_model_got(open_panel):
 
 def test_a_wide_image_fits_the_panel(open_panel):
     _, _, panel = open_panel(Image(np.tile(COINS, (1, 6)), name="wide"))
-    pixmap = panel._thumbnail.pixmap()
+    pixmap = panel._thumbnail._label.pixmap()
     assert pixmap.width() / pixmap.devicePixelRatio() <= panel._thumbnail.width()
     assert 10 < pixmap.height() / pixmap.devicePixelRatio() < 96
 
@@ -68,12 +68,12 @@ def test_without_an_image_there_is_nothing_to_choose(open_panel):
     viewer, widget, panel = open_panel(Image(COINS, name="coins"))
     viewer.layers.clear()
     widget.wait_until_idle(TIMEOUT_S)
-    assert panel._thumbnail.pixmap().isNull()
+    assert panel._thumbnail._label.pixmap().isNull()
     assert not panel._intensities.isEnabled()
     viewer.add_image(COINS, name="again")
     widget.wait_until_idle(TIMEOUT_S)
     assert panel._intensities.isEnabled()
-    assert not panel._thumbnail.pixmap().isNull()
+    assert not panel._thumbnail._label.pixmap().isNull()
 
 
 def test_the_pin_belongs_to_what_is_shown(open_panel):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 from napari.utils.notifications import notification_manager
-from qtpy.QtWidgets import QComboBox
 from skimage import data
 
 from napari_sam.session import ObjectRecord
@@ -78,7 +77,7 @@ def test_the_entry_for_a_new_layer_has_the_next_object_go_to_one(make_widget, co
     viewer, widget = make_widget(coins)
     old = accept_at(viewer, widget, COIN_RC)
     combo = widget.controllers.annotate.object_panel.target_combo
-    combo.findChild(QComboBox).setCurrentText("new labels layer")
+    combo.setCurrentText("new labels layer")
     assert widget.binding.target.layer is None
     new = accept_at(viewer, widget, OTHER_COIN_RC)
     assert combo.layer is new is not old
