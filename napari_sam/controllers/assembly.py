@@ -56,15 +56,13 @@ class Controllers:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no controller waits for anything."""
-        files = self.objects.files.executor, self.restore.lane, self.session_file.lane
-        runs = self.annotate, self.batch_prompts, self.models.fetcher
-        return all(part.is_idle for part in (*runs, *files))
+        """Whether no controller waits for anything but the session's background."""
+        return self.annotate.is_idle and self.models.fetcher.is_idle
 
     def close(self) -> None:
         """Close all controllers."""
         shown = self.annotate, self.embeddings, self.models, self.shortcuts
         objects = self.classes, self.batch_prompts, self.objects
-        files = self.restore, self.session_file.lane, self.journal
+        files = self.restore, self.journal
         for part in (*shown, *objects, *files, self.automatic):
             part.close()

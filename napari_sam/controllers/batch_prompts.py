@@ -27,11 +27,11 @@ class BatchPromptsController:
     """Fulfils the requests of a `BatchPromptsPanel`."""
 
     def __init__(self, context: WidgetContext) -> None:
-        self._binding, dispatcher = context.binding, context.dispatcher
+        self._binding = context.binding
         self._session = session = context.session
         # Two queues, so that a count never replaces a start.
-        self._counting = LatestWinsExecutor("napari-sam-count", dispatcher)
-        self._starting = LatestWinsExecutor("napari-sam-prompts", dispatcher)
+        self._counting = session.background.executor("count")
+        self._starting = session.background.executor("prompts")
         self._layer: Layer | None = None
         self._path: Path | None = None
         self._offered: list[Layer] = []
@@ -48,16 +48,9 @@ class BatchPromptsController:
             (session.batch_prompts.finished, show_info),
         )
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no file or layer is being read."""
-        return self._counting.is_idle and self._starting.is_idle
-
     def close(self) -> None:
         """Disconnect from the session."""
         self._connections.close()
-        self._counting.close()
-        self._starting.close()
 
     def offer(self, layers: Sequence[Layer]) -> None:
         """Offer the layers that can hold prompts."""

@@ -16,7 +16,7 @@ from napari_sam.formats.registry import FORMATS
 from napari_sam.layers.image_references import file_for
 from napari_sam.layers.target import new_target_layer
 from napari_sam.session.annotations import annotations_of, image_of_labels, records_of, used_classes
-from napari_sam.session.jobs import LatestWinsExecutor, user_message
+from napari_sam.session.jobs import user_message
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import ObjectRecord, counted
 
@@ -26,7 +26,7 @@ class ExportController:
 
     def __init__(self, context: WidgetContext) -> None:
         self._binding, self._session = context.binding, context.session
-        self.executor = LatestWinsExecutor("napari-sam-export", context.dispatcher)
+        self._executor = context.session.background.executor("export")
         self._formats = {file_format.title: file_format for file_format in FORMATS}
         suffixes = {title: file_format.suffixes for title, file_format in self._formats.items()}
         self.row = ExportRow(suffixes, READ_SUFFIXES, self._suggested)
@@ -98,7 +98,7 @@ class ExportController:
 
     def _begin(self, work: Any, on_done: Any, failure: str) -> None:
         self.row.show_busy(True)
-        self.executor.submit(work, on_done, lambda error: self._fail(error, failure))
+        self._executor.submit(work, on_done, lambda error: self._fail(error, failure))
 
     def _fail(self, error: BaseException, failure: str) -> None:
         self.row.show_busy(False)

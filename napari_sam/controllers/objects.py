@@ -59,7 +59,6 @@ class ObjectTableController:
         """Disconnect the target and the view."""
         self._connections.close()
         self._target_connection.close()
-        self.files.executor.close()
 
     # Review --------------------------------------------------------------------------------------
 

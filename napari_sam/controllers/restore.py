@@ -10,7 +10,7 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.journal import JournalRecorder
 from napari_sam.layers.image_references import labels_for, reference_of
 from napari_sam.session.connections import Connections
-from napari_sam.session.jobs import Job, LatestWinsExecutor, user_message
+from napari_sam.session.jobs import Job, user_message
 from napari_sam.session.journal.files import JournalSummary, claim, discard, find_journals
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.journal.replaying import JournalContent, read_journal, replay
@@ -24,7 +24,7 @@ class RestoreController:
     def __init__(self, context: WidgetContext, recorder: JournalRecorder) -> None:
         self._binding, self._session = context.binding, context.session
         self._recorder = recorder
-        self.lane = LatestWinsExecutor("napari-sam-restore", context.dispatcher)
+        self._executor = context.session.background.executor("restore")
         self._journals: tuple[JournalSummary, ...] = ()
         self.row = RestoreRow()
         self.row.restore.clicked.connect(self.restore)
@@ -34,9 +34,8 @@ class RestoreController:
         )
 
     def close(self) -> None:
-        """Stop; a journal that is not completely restored stays available."""
+        """Stop offering journals; one that is not completely restored stays available."""
         self._connections.close()
-        self.lane.close()
 
     def find(self) -> None:
         """Search for journals of the current image."""
@@ -50,7 +49,7 @@ class RestoreController:
             if image is self._binding.plane.image:
                 self._offer(tuple(journals))
 
-        self.lane.submit(
+        self._executor.submit(
             lambda _: find_journals(reference, done_with=deleted),
             on_found,
             lambda error: show_warning(user_message(error, "Could not search for unsaved objects")),
@@ -69,7 +68,7 @@ class RestoreController:
     def restore(self) -> None:
         """Restore the newest journal into a new layer, and continue it."""
         image = self._binding.plane.image
-        if not self._journals or image is None or not self.lane.is_idle:
+        if not self._journals or image is None or not self._executor.is_idle:
             return
         newest, self._journals = self._journals[0], self._journals[1:]
         labels = newest.header["labels"]
@@ -102,7 +101,7 @@ class RestoreController:
             self._end(image)
 
         self.row.show_progress(0)
-        self.lane.submit(work, on_done, on_failed, self.row.show_progress)
+        self._executor.submit(work, on_done, on_failed, self.row.show_progress)
 
     def _end(self, image: Image) -> None:
         if image is self._binding.plane.image:

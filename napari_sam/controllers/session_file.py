@@ -13,7 +13,7 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.journal import JournalRecorder
 from napari_sam.layers.image_references import file_for, labels_for, reference_of
 from napari_sam.layers.plane_view import levels
-from napari_sam.session.jobs import Job, LatestWinsExecutor, user_message
+from napari_sam.session.jobs import Job, user_message
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.replaying import replay
 from napari_sam.session.journal.session_file import (
@@ -36,7 +36,7 @@ class SessionFileController:
         self._binding, self._session = context.binding, context.session
         self._viewer, self._dispatcher = context.viewer, context.dispatcher
         self._recorder = recorder
-        self.lane = LatestWinsExecutor("napari-sam-sessions", context.dispatcher)
+        self._executor = context.session.background.executor("sessions")
         self.row = SessionFileRow(self._suggested)
         self.row.save_requested.connect(self.save)
         self.row.open_requested.connect(self.open)
@@ -187,7 +187,7 @@ class SessionFileController:
                 on_failed(error)
 
         self.row.show_busy(True)
-        self.lane.submit(work, on_worked, on_failed, self.row.show_progress)
+        self._executor.submit(work, on_worked, on_failed, self.row.show_progress)
 
     def _refuse(self, message: str) -> None:
         self.row.show_busy(False)

@@ -86,7 +86,8 @@ class AnnotationSession:
         store: EmbeddingStore | None = None,
     ) -> None:
         self._dispatcher = CallbackQueue() if dispatcher is None else dispatcher
-        self._background = background = Background(self._dispatcher)
+        self.background = background = Background(self._dispatcher)
+        """Runs the jobs of the session, and those of a widget around it."""
         self.notifier = notifier = background.notifier
         """Sends messages that should not be missed, on the owner's thread."""
         active_model = ActiveModel(
@@ -138,7 +139,7 @@ class AnnotationSession:
     @property
     def is_idle(self) -> bool:
         """Whether no job is pending."""
-        return self._background.is_idle
+        return self.background.is_idle
 
     def wait_until_idle(self, timeout_s: float) -> None:
         """Apply results until no job is pending.
@@ -153,7 +154,7 @@ class AnnotationSession:
     def close(self) -> None:
         """Stop all work; the session is of no use afterwards."""
         self.automatic_review.close()
-        self._background.close()
+        self.background.close()
 
     def _publish(self) -> None:
         self.state = snapshot_of(self.embedding, self._decoding, self._editing, self.prefetch)
@@ -292,7 +293,7 @@ class AnnotationSession:
 
     def import_embeddings(self, path: Path, image: Any) -> ImportedEmbeddings:
         """Use embeddings that micro-sam stored of an image in place of computing them."""
-        return ImportedEmbeddings(path, image, self.embedding, self._background)
+        return ImportedEmbeddings(path, image, self.embedding, self.background)
 
     # Objects -----------------------------------------------------------------------------------
 

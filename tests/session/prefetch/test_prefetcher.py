@@ -87,7 +87,7 @@ def test_it_stands_back_in_the_middle_of_a_tile(session, held, planes):
             polls.append(len(session.embedding.embedder._cache))
             return self.is_over
 
-    session._background._foreground.append(decoding := Decode())
+    session.background._foreground.append(decoding := Decode())
     session.prefetch.expect(planes[1:2])
     run_until(lambda: len(polls) > 3, session._dispatcher, TIMEOUT_S, "test")
     assert len(held.encoded) == 1  # the plane that is shown
