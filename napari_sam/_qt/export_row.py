@@ -1,6 +1,6 @@
 """Buttons to export objects to a file and to import them from one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from qtpy.QtCore import Signal
@@ -8,6 +8,8 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 
 from napari_sam._qt.building import button, fill, row
 from napari_sam._qt.file_names import ask_for_file, name_filter, path_with_suffix, suggested_path
+from napari_sam.formats.reading import READ_SUFFIXES
+from napari_sam.formats.registry import FORMATS
 
 _MIN_LETTERS = 8
 AS_THEY_ARE, OVERLAPPING = "labels as they are", "allow overlapping masks"
@@ -20,18 +22,12 @@ class ExportRow(QWidget):
     """Sent with the file, the title of its format, and whether masks may overlap in it."""
     import_requested = Signal(Path)
 
-    def __init__(
-        self,
-        formats: Mapping[str, tuple[str, ...]],
-        readable: tuple[str, ...],
-        suggest: Callable[[], str] = str,
-    ) -> None:
+    def __init__(self, suggest: Callable[[], str] = str) -> None:
         super().__init__()
         self._suggest = suggest
         self._last_folder: Path | None = None
-        self._formats = {name_filter(title, suffixes): title for title, suffixes in formats.items()}
-        self._suffixes = formats
-        names = name_filter("Objects", readable)
+        self._formats = {name_filter(entry.title, entry.suffixes): entry for entry in FORMATS}
+        names = name_filter("Objects", READ_SUFFIXES)
         self._last_filter = ""
         self._overlaps = QComboBox()
         self._overlaps.addItems([AS_THEY_ARE, OVERLAPPING])
@@ -69,8 +65,8 @@ class ExportRow(QWidget):
         if not name:
             return
         self._last_filter, self._last_folder = chosen, Path(name).parent
-        title = self._formats[chosen]
-        path = path_with_suffix(self, name, self._suffixes[title])
+        file_format = self._formats[chosen]
+        path = path_with_suffix(self, name, file_format.suffixes)
         if path is not None:
             overlapping = self._overlaps.currentText() == OVERLAPPING
-            self.export_requested.emit(path, title, overlapping)
+            self.export_requested.emit(path, file_format.title, overlapping)

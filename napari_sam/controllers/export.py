@@ -11,7 +11,7 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.formats.classes import ObjectClass
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo
-from napari_sam.formats.reading import READ_SUFFIXES, read_objects
+from napari_sam.formats.reading import read_objects
 from napari_sam.formats.registry import FORMATS
 from napari_sam.layers.image_references import file_for
 from napari_sam.layers.target import new_target_layer
@@ -28,8 +28,7 @@ class ExportController:
         self._binding, self._session = context.binding, context.session
         self._executor = context.session.background.executor("export")
         self._formats = {file_format.title: file_format for file_format in FORMATS}
-        suffixes = {title: file_format.suffixes for title, file_format in self._formats.items()}
-        self.row = ExportRow(suffixes, READ_SUFFIXES, self._suggested)
+        self.row = ExportRow(self._suggested)
         self.row.export_requested.connect(self.export_to)
         self.row.import_requested.connect(self.import_from)
 

@@ -16,7 +16,7 @@ def session_row():
 
 
 def file_row():
-    row = ExportRow({"NumPy": (".npz",)}, (".npz",))
+    row = ExportRow()
     return row, row.export_requested, row._export.click, ".npz"
 
 
@@ -34,7 +34,7 @@ def test_it_is_asked_about_the_name_that_the_file_gets(make, qtbot, tmp_path, mo
     monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop())
 
     def choose(name):
-        chosen = f"NumPy (*{suffix})"
+        chosen = f"NPZ (*{suffix})"
         monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(name), chosen))
         save()
 
