@@ -5,7 +5,6 @@ import pytest
 
 from napari_sam._qt.mask_panel import MaskPanel
 from napari_sam.engine.spec import SAM_SPEC
-from napari_sam.session import ModelChoice
 from napari_sam.session.state import SessionState
 
 
@@ -61,7 +60,7 @@ def test_scores_and_the_reason_of_the_choice(panel, heard):
 
 def test_there_are_as_many_rows_as_the_model_has_candidates(panel):
     spec = replace(SAM_SPEC, candidate_count=5)
-    panel.show_state(SessionState(active_model=ModelChoice(spec=spec)))
+    panel.show_state(SessionState(spec=spec))
     assert texts(panel)[3:] == ["Mask 4    -", "Mask 5    -"]
     panel.show_state(SessionState())
     assert len(texts(panel)) == 3
