@@ -1,4 +1,4 @@
-"""What importing the package costs, and who speaks to napari's notifications.
+"""What importing the package costs, who notifies napari, and who writes whose attributes.
 
 What may import what is in `.importlinter`, which `make lint` checks.
 """
@@ -6,6 +6,7 @@ What may import what is in `.importlinter`, which `make lint` checks.
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,35 @@ def _modules_after(statement: str) -> set[str]:
     code = f"import sys\n{statement}\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return {name.split(".")[0] for name in done.stdout.split()}
+
+
+def test_nobody_writes_another_objects_attributes() -> None:
+    trees = {path: ast.parse(path.read_text("utf-8")) for path in PACKAGE.rglob("*.py")}
+    own = {
+        path: {target.attr for target in _written(tree) if ast.unparse(target.value) == "self"}
+        for path, tree in trees.items()
+    }
+    everywhere = set().union(*own.values())
+    others = {
+        f"{path.name}: {ast.unparse(target)}"
+        for path, tree in trees.items()
+        for target in _written(tree)
+        if target.attr in everywhere - own[path] - _fields(tree)
+        and ast.unparse(target.value) not in ("layer", "roi")  # those of napari and roifile
+    }
+    assert not others
+
+
+def _written(tree: ast.AST) -> Iterator[ast.Attribute]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node
+
+
+def _fields(tree: ast.AST) -> set[str]:
+    """Return the names of the fields of dataclasses."""
+    annotated = (node.target for node in ast.walk(tree) if isinstance(node, ast.AnnAssign))
+    return {target.id for target in annotated if isinstance(target, ast.Name)}
 
 
 @pytest.mark.parametrize("module", ["napari_sam", "napari_sam.cli.main"])

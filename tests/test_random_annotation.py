@@ -238,7 +238,7 @@ class Annotating(RuleBasedStateMachine):
     @rule(overlap=st.sampled_from(Overlap))
     def accept(self, overlap: Overlap) -> None:
         state, place, before = self.session.state, self.place, self.prompts
-        self.session.objects.editing.overlap = overlap
+        self.session.objects.editing.set_overlap(overlap)
         reopening = self.session.object_in_progress.state.reopened
         reopened = None if reopening is None else reopening.label_id
         as_accepted = self.session.object_in_progress.state.is_as_accepted
@@ -295,7 +295,7 @@ class Annotating(RuleBasedStateMachine):
         start = (*self.plane, 0, 0)
         nd = PackedMask(start, mask.reshape((1,) * len(self.plane) + mask.shape))
         place, prompts = self.place, self.prompts
-        self.session.objects.editing.overlap = overlap
+        self.session.objects.editing.set_overlap(overlap)
         self.session.objects.add([ObjectRecord(0, (), (), 0, masks=(nd,))])
         self.settle()
         labels = self.labels[self.target]

@@ -122,7 +122,7 @@ def test_existing_objects_are_kept_unless_overwriting_is_chosen(make_widget, coi
     assert (labels.data[:, :104] == 7).all()
     assert (labels.data[:, 104:] == 8).any()
 
-    widget.session.objects.editing.overlap = Overlap.REPLACE
+    widget.session.objects.editing.set_overlap(Overlap.REPLACE)
     add_point(viewer, widget, COIN_RC)
     widget.binding.objects.accept()
     assert labels.data[68, 100] == 9
@@ -130,7 +130,7 @@ def test_existing_objects_are_kept_unless_overwriting_is_chosen(make_widget, coi
 
 def test_a_click_on_an_accepted_coin_makes_no_object_of_its_rim(make_widget, coins):
     viewer, widget = make_widget(coins)
-    widget.session.object_in_progress.accept_on_click = True
+    widget.session.object_in_progress.set_accept_on_click(True)
     for column in (104, 101, 107):
         add_point(viewer, widget, (68, column))
         widget.session.object_in_progress.clear()
@@ -255,7 +255,7 @@ def test_feedback_is_used_on_the_next_click_and_never_leaks(make_widget, coins):
     with_feedback = widget.session.state.candidates.prediction.low_res_logits
 
     widget.session.object_in_progress.clear()
-    widget.session.object_in_progress.use_feedback = False
+    widget.session.object_in_progress.set_feedback(False)
     add_point(viewer, widget, COIN_RC)
     np.testing.assert_array_equal(
         widget.session.state.candidates.prediction.low_res_logits,

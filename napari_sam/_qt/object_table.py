@@ -29,8 +29,7 @@ class ObjectTable(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.keys: Mapping[KeyBinding, str] = {}
-        """The commands to request by keys while the table has the focus."""
+        self._keys: Mapping[KeyBinding, str] = {}
         self.texts = ShortcutTexts()
         self.model = ObjectModel()
         self.model.change_requested.connect(self._on_cell_changed)
@@ -94,6 +93,10 @@ class ObjectTable(QWidget):
         """Update or add some objects; None: the object is gone."""
         self.model.update_records(records)
         self._progress.setText(self.model.progress)
+
+    def set_keys(self, keys: Mapping[KeyBinding, str]) -> None:
+        """Set the commands to request by keys while the table has the focus."""
+        self._keys = keys
 
     def highlight(self, label_id: int | None) -> None:
         """Mark the row of the object under the cursor; the selection stays."""
@@ -167,8 +170,8 @@ class ObjectTable(QWidget):
                     self.view.edit(self.model.index(current.row(), NOTE))
                 return True
             key = KeyBinding.from_int(int(qkeycombo2modelkey(event.keyCombination())))
-            if key in self.keys:
-                self.command_requested.emit(self.keys[key])
+            if key in self._keys:
+                self.command_requested.emit(self._keys[key])
                 return True
         return bool(super().eventFilter(watched, event))
 

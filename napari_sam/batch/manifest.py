@@ -168,6 +168,10 @@ class PartialResults:
         self.folder = folder
         self.masks = 0
 
+    def count(self, masks: int) -> None:
+        """Add to the number of masks."""
+        self.masks += masks
+
 
 _MEMBERS: Final = {
     "content": str,

@@ -72,7 +72,7 @@ def process(
                 _masks_of_plane(plane, job, predictor(), _part_of(of_image, position, count))
                 for position, plane in enumerate(opened_image.planes)
             ]
-            results.masks += sum(len(plane.records) for plane in planes)
+            results.count(sum(len(plane.records) for plane in planes))
             stem, name = Path(image.name).name, Path(image.path).name
             if len(opened) > 1:
                 stem, name = f"{stem}_{number + 1}", opened_image.name

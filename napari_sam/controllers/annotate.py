@@ -77,9 +77,9 @@ class AnnotateController:
         panel.shape_requested.connect(prompts.start_shape)
         panel.polarity_requested.connect(prompts.set_polarity)
         panel.clear.clicked.connect(self._session.object_in_progress.clear)
-        panel.feedback.toggled.connect(self._on_feedback_toggled)
+        panel.feedback.toggled.connect(self._session.object_in_progress.set_feedback)
         panel.hover.toggled.connect(self._binding.candidates.set_hover)
-        panel.accept_on_click.toggled.connect(self._on_accept_on_click_toggled)
+        panel.accept_on_click.toggled.connect(self._session.object_in_progress.set_accept_on_click)
         panel.points_combo.chosen.connect(self._on_prompt_layer_chosen)
         panel.boxes_combo.chosen.connect(self._on_prompt_layer_chosen)
         self.mask_panel.candidate_requested.connect(self._session.object_in_progress.choose)
@@ -154,14 +154,8 @@ class AnnotateController:
 
     # From the panels ---------------------------------------------------------------------------
 
-    def _on_feedback_toggled(self, use: bool) -> None:
-        self._session.object_in_progress.use_feedback = use
-
-    def _on_accept_on_click_toggled(self, on: bool) -> None:
-        self._session.object_in_progress.accept_on_click = on
-
     def _on_overlap_chosen(self, overlap: str) -> None:
-        self._session.objects.editing.overlap = Overlap(overlap)
+        self._session.objects.editing.set_overlap(Overlap(overlap))
 
     def _on_prompt_layer_chosen(self) -> None:
         panel = self.prompt_panel

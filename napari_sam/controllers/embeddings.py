@@ -23,7 +23,7 @@ class EmbeddingsController:
         prefetch_row.pause_requested.connect(session.prefetch.pause)
         prefetch_row.resume_requested.connect(session.prefetch.resume)
         prefetch_row.cancel.clicked.connect(lambda: session.prefetch.cancel())
-        prefetch_row.prefetch.toggled.connect(self._on_prefetch_toggled)
+        prefetch_row.prefetch.toggled.connect(session.prefetch.switch)
         imports = binding.plane.source.imported_embeddings
         self.micro_sam_row.folder_requested.connect(imports.use)
         self.micro_sam_row.stop.clicked.connect(imports.stop)
@@ -45,9 +45,6 @@ class EmbeddingsController:
     def _on_session_changed(self, state: SessionState) -> None:
         self.micro_sam_row.show_state(state)
         self._activity.show_state(state)
-
-    def _on_prefetch_toggled(self, is_on: bool) -> None:
-        self._session.prefetch.is_on = is_on
 
     def _show_usage(self) -> None:
         self.store_row.show_usage(self._store.usage())

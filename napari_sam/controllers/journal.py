@@ -42,7 +42,7 @@ class JournalRecorder:
             (context.binding.target.changed, self._on_target_changed),
             (context.binding.target.deleted, self._on_target_deleted),
         )
-        context.session.objects.editing.record = self._record
+        context.session.objects.editing.set_journal(self._record)
 
     def close(self) -> None:
         """Close all journals.

@@ -112,7 +112,7 @@ class ObjectTableController:
             self.table.view.clearSelection()
 
     def _on_shortcuts_changed(self) -> None:
-        self.table.keys = self._binding.shortcuts.table_bindings
+        self.table.set_keys(self._binding.shortcuts.table_bindings)
 
     # The target ----------------------------------------------------------------------------------
 

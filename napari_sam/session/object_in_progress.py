@@ -57,14 +57,13 @@ class ObjectInProgress:
         """The prompts and the choice, with all that undo would restore."""
         return self._decoding.state
 
-    @property
-    def use_feedback(self) -> bool:
-        """Whether a decode starts from the mask chosen before the last click of the object."""
-        return self._decoding.use_feedback
+    def set_feedback(self, is_on: bool) -> None:
+        """Set whether a decode starts from the mask chosen before the object's last click."""
+        self._decoding.set_feedback(is_on)
 
-    @use_feedback.setter
-    def use_feedback(self, use: bool) -> None:
-        self._decoding.use_feedback = use
+    def set_accept_on_click(self, is_on: bool) -> None:
+        """Set `accept_on_click`."""
+        self.accept_on_click = is_on
 
     # Prompts -----------------------------------------------------------------------------------
 

@@ -85,8 +85,8 @@ class AnnotationSession:
         model: ModelChoice | None = None,
         store: EmbeddingStore | None = None,
     ) -> None:
-        self._dispatcher = CallbackQueue() if dispatcher is None else dispatcher
-        self.background = background = Background(self._dispatcher)
+        dispatcher = CallbackQueue() if dispatcher is None else dispatcher
+        self.background = background = Background(dispatcher)
         """Runs the jobs of the session, and those of a widget around it."""
         self.notifier = notifier = background.notifier
         """Sends messages that should not be missed, on the owner's thread."""
@@ -149,7 +149,7 @@ class AnnotationSession:
         TimeoutError
             If jobs are still pending after `timeout_s` seconds.
         """
-        run_until(lambda: self.is_idle, self._dispatcher, timeout_s, "session")
+        run_until(lambda: self.is_idle, self.background.dispatcher, timeout_s, "session")
 
     def close(self) -> None:
         """Stop all work; the session is of no use afterwards."""
@@ -245,7 +245,7 @@ class AnnotationSession:
             if request.neighbours != (() if is_other else before.neighbours):
                 self.prefetch.expect(request.neighbours)
             if request.target is not before.target:
-                self._editing.target = request.target
+                self._editing.set_target(request.target)
             # Those of a parked object may have changed meanwhile: by a script, in another slice.
             if request.prompts is not None and (is_other or request.prompts != before.prompts):
                 self.set_prompts(request.prompts)

@@ -127,7 +127,7 @@ def test_steps_go_through_the_rows_as_they_are_shown(table, heard):
 
 def test_keys_ask_for_commands(table, heard, qtbot):
     requests = heard(table, "command_requested")
-    table.keys = {KeyBinding.from_str("Shift+M"): "previous_object"}
+    table.set_keys({KeyBinding.from_str("Shift+M"): "previous_object"})
     qtbot.keyClick(table.view, Qt.Key.Key_M)
     qtbot.keyClick(table.view, Qt.Key.Key_M, Qt.KeyboardModifier.ShiftModifier)
     assert requests == [("command_requested", "previous_object")]

@@ -29,7 +29,7 @@ def write(job, *files, image=IMAGE, content="digest"):
     with RunManifest(job.folder).writing(image, job, content) as results:
         for name in files:
             (results.folder / name).write_text(name)
-        results.masks = 7
+        results.count(7)
 
 
 def tree(folder):

@@ -48,10 +48,10 @@ class Annotator:
         self.labels = self.plane.labels
         self.in_progress = SimpleNamespace(state=ObjectState())
         self.editing = Editing(self.in_progress, Background(CallbackQueue()))
-        self.editing.target = self.plane
+        self.editing.set_target(self.plane)
         self.n_entries = 0
         self.journal = Journal(REFERENCE, self.labels) if journal else None
-        self.editing.record = self.record
+        self.editing.set_journal(self.record)
 
     def record(self, edit, direction):
         self.n_entries += 1
@@ -87,7 +87,7 @@ class Annotator:
         score = float(self.random.random())
         record = ObjectRecord(score=score, stability=score / 3, note="größer", state=state)
         new = NewObject([(y * y + x * x <= 1, top, left)], record)
-        self.editing.overlap = Overlap.REPLACE
+        self.editing.set_overlap(Overlap.REPLACE)
         self.in_progress.state = state
         self.do(self.editing.accept, new, (Shown(), 0))
         self.in_progress.state = ObjectState()

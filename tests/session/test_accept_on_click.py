@@ -13,7 +13,7 @@ OTHER_COIN = Prompts(((150, 68),), (1,))
 @pytest.fixture
 def quick(session, labels):
     """Return a session that accepts on click; `labels` is what it writes to."""
-    session.object_in_progress.accept_on_click = True
+    session.object_in_progress.set_accept_on_click(True)
     return session
 
 
@@ -35,12 +35,12 @@ def test_it_is_off_by_default(session, labels):
 
 
 def test_each_click_takes_the_preselected_mask(quick, labels, listen):
-    quick.object_in_progress.accept_on_click = False
+    quick.object_in_progress.set_accept_on_click(False)
     prompt(quick, COIN)
     candidates = quick.state.candidates
     quick.object_in_progress.clear()
 
-    quick.object_in_progress.accept_on_click = True
+    quick.object_in_progress.set_accept_on_click(True)
     heard = listen(quick)
     prompt(quick, COIN)
     np.testing.assert_array_equal(labels > 0, candidates.prediction.masks[candidates.best])
@@ -131,7 +131,7 @@ def test_only_a_single_foreground_click_is_accepted(quick, labels, prompts):
 
 def test_a_click_that_goes_on_with_an_object_is_not_a_new_one(session, labels):
     prompt(session, COIN)
-    session.object_in_progress.accept_on_click = True
+    session.object_in_progress.set_accept_on_click(True)
     prompt(session, OTHER_COIN)  # the point was moved
     assert not labels.any()
     assert session.state.prompts == OTHER_COIN
@@ -141,7 +141,7 @@ def test_a_click_before_the_embedding_is_ready_is_accepted_when_it_is(
     open_session, held, coins, labels
 ):
     session = open_session()
-    session.object_in_progress.accept_on_click = True
+    session.object_in_progress.set_accept_on_click(True)
     held.encode_gate.clear()
     session.set_image(coins)
     session.set_target(ArrayPlane(labels))
@@ -166,7 +166,7 @@ def test_a_click_that_was_taken_back_in_time_is_not_accepted(quick, held, labels
 def test_what_cannot_be_written_is_said_and_the_click_stays(session, listen):
     full = np.full((303, 384), 255, np.uint8)
     session.set_target(ArrayPlane(full))
-    session.object_in_progress.accept_on_click = True
+    session.object_in_progress.set_accept_on_click(True)
     heard = listen(session)
     prompt(session, COIN)
     assert len(heard.warnings) == 1
@@ -184,7 +184,7 @@ def test_what_cannot_be_written_is_said_and_the_click_stays(session, listen):
 
 def test_without_a_target_somebody_is_asked_for_one(session, listen):
     heard = listen(session)
-    session.object_in_progress.accept_on_click = True
+    session.object_in_progress.set_accept_on_click(True)
     prompt(session, COIN)
     assert "choose a Labels layer" in heard.warnings[0]
     assert session.state.prompts == COIN

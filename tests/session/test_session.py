@@ -412,7 +412,7 @@ def test_the_next_decode_starts_from_the_chosen_candidates_logits(session, held,
 
 
 def test_without_feedback_no_decode_has_a_mask_prompt(session, held):
-    session.object_in_progress.use_feedback = False
+    session.object_in_progress.set_feedback(False)
     prompt(session, COIN)
     prompt(session, COIN_AND_BACKGROUND)
     assert [decoded["mask_input"] for decoded in held.decoded] == [None, None]
@@ -606,7 +606,7 @@ def test_accept_takes_other_objects_pixels_if_allowed(session, labels):
     with pytest.raises(TargetError, match="replace the others"):
         session.accept()
     assert session.state.prompts == COIN
-    session.objects.editing.overlap = Overlap.REPLACE
+    session.objects.editing.set_overlap(Overlap.REPLACE)
     mask = masks(session)[session.state.chosen].copy()
     session.accept()
     np.testing.assert_array_equal(labels == 8, mask)
@@ -664,7 +664,7 @@ def test_an_accept_that_waits_outlives_the_model(session, held, labels, listen, 
     session.accept()
     session.set_model(ModelChoice("other", Path("other.pt")))
     while session.state.active_model.name != "other":
-        session._dispatcher.run_pending(0.05)
+        session.background.dispatcher.run_pending(0.05)
     assert heard.accepted == []
     release(session, held)
     assert len(heard.accepted) == 1

@@ -170,6 +170,10 @@ class Decoding:
         before, self.state = self.state, self.state.with_choice(index)
         return before
 
+    def set_feedback(self, is_on: bool) -> None:
+        """Set `use_feedback`."""
+        self.use_feedback = is_on
+
     def request(self) -> None:
         """Decode the object unless its masks are ready; allow previews without one."""
         if self._embedding.plane is None:

@@ -134,7 +134,7 @@ class Journal:
     def record_classes(self, classes: Classes) -> None:
         """Record the classes, in their order and with their colours."""
         with self._lock:
-            former, self._writer.classes = self._writer.classes, classes
+            former = self._writer.set_classes(classes)
             # With all objects in a file of the user's, there is nothing to restore.
             if (
                 classes != former
@@ -248,7 +248,7 @@ class Journal:
         try:
             if lines.path is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                lines.path = new_path(self._reference, self._folder)
+                lines.use_path(new_path(self._reference, self._folder))
             lines.write()
             self._is_troubled = False
         except OSError as error:

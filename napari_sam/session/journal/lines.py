@@ -19,6 +19,10 @@ class AppendedLines:
         self._sound_bytes, self._end = sound_bytes, b""
         self._waiting: deque[bytes] = deque()
 
+    def use_path(self, path: Path) -> None:
+        """Set the file, which had none yet."""
+        self.path = path
+
     def add(self, line: bytes) -> None:
         """Add a line to be written with the next `write`."""
         self._waiting.append(line)

@@ -38,6 +38,11 @@ class EntryWriter:
         self.label_ids = {record.label_id for record in self._labels.registry}
         self.classes = self._written_classes = classes
 
+    def set_classes(self, classes: Classes) -> Classes:
+        """Set the classes that are to be written next; return those before."""
+        former, self.classes = self.classes, classes
+        return former
+
     def use_file(self, path: Path | None) -> None:
         """Write to another file, or to none yet."""
         self.lines = AppendedLines(path)

@@ -50,23 +50,26 @@ class Editing:
         self.history = History()
         self.classes = ClassTable()
         """The classes; that of every object is among them."""
-        self._target: LabelsPlane | None = None
+        self.target: LabelsPlane | None = None
+        """Where objects are written."""
         self._former_labels: WeakSet[Labels] = WeakSet()
         self.plane_id = 0
         """The image plane that is annotated."""
         self.overlap = Overlap.KEEP
         """What happens where a new object overlaps existing ones."""
-        self.record: Callable[[LabelsEdit, Direction], None] | None = None
-        """Journals every edit, on the thread that makes it, so that a crash loses none."""
+        self._record: Callable[[LabelsEdit, Direction], None] | None = None
 
-    @property
-    def target(self) -> LabelsPlane | None:
-        """Where objects are written."""
-        return self._target
+    def set_journal(self, record: Callable[[LabelsEdit, Direction], None]) -> None:
+        """Pass on every edit, on the thread that makes it, so that a crash loses none."""
+        self._record = record
 
-    @target.setter
-    def target(self, target: LabelsPlane | None) -> None:
-        self._target = target
+    def set_overlap(self, overlap: Overlap) -> None:
+        """Choose what happens where a new object overlaps existing ones."""
+        self.overlap = overlap
+
+    def set_target(self, target: LabelsPlane | None) -> None:
+        """Choose where objects are written."""
+        self.target = target
         if target is not None:
             with suppress(TargetError):  # a target that no longer fits is reported when written to
                 self._former_labels.add(target.labels)
@@ -75,7 +78,7 @@ class Editing:
     def other_labels(self) -> list[Labels]:
         """The labels that were a target before, are none now, and were not deleted."""
         with suppress(TargetError):
-            current = None if self._target is None else self._target.labels
+            current = None if self.target is None else self.target.labels
             return [
                 labels
                 for labels in self._former_labels
@@ -86,7 +89,8 @@ class Editing:
     def go_to_plane(self, plane_id: int, target: LabelsPlane | None) -> None:
         """Go to another image plane and its target."""
         self.history.set_gesture(False)
-        self.target, self.plane_id = target, plane_id
+        self.set_target(target)
+        self.plane_id = plane_id
 
     def need_target(self) -> None:
         """Ask for a target unless there is one."""
@@ -232,8 +236,8 @@ class Editing:
         return written
 
     def _journal(self, labels: LabelsEdit | None, direction: Direction = Direction.MADE) -> None:
-        if self.record is not None and labels is not None:
-            self.record(labels, direction)
+        if self._record is not None and labels is not None:
+            self._record(labels, direction)
 
     # Undo and redo ---------------------------------------------------------------------------
 

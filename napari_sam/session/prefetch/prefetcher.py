@@ -51,13 +51,8 @@ class Prefetcher:
 
     # The likely next tiles ---------------------------------------------------------------------
 
-    @property
-    def is_on(self) -> bool:
-        """Whether the likely next tiles are embedded."""
-        return self._is_on
-
-    @is_on.setter
-    def is_on(self, is_on: bool) -> None:
+    def switch(self, is_on: bool) -> None:
+        """Set whether the likely next tiles are embedded."""
         self._is_on = is_on
         self.update()
 
@@ -133,14 +128,14 @@ class Prefetcher:
     def pause(self) -> None:
         """Pause the requested tiles until `resume`; one under way is given up between steps."""
         if self._queue is not None:
-            self._queue.is_paused = True
+            self._queue.pause()
             self._stop_queue()
             self.changed.emit()
 
     def resume(self) -> None:
         """Continue after `pause`."""
         if self._queue is not None:
-            self._queue.is_paused = False
+            self._queue.resume()
             self.changed.emit()
             self._continue()
 

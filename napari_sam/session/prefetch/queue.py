@@ -55,12 +55,20 @@ class PrefetchQueue:
         self._total = len(self._waiting)
         self._times_s: list[float] = []
         self._failures: list[str] = []
-        self.is_paused = False
+        self._is_paused = False
+
+    def pause(self) -> None:
+        """Offer no next tile until `resume`."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Continue after `pause`."""
+        self._is_paused = False
 
     @property
     def next(self) -> PrefetchTile | None:
         """The tile to embed next; None while the queue is paused and at its end."""
-        return None if self.is_paused or not self._waiting else self._waiting[0]
+        return None if self._is_paused or not self._waiting else self._waiting[0]
 
     @property
     def state(self) -> PrefetchState:
@@ -73,7 +81,7 @@ class PrefetchQueue:
             total=self._total,
             computed=len(self._times_s),
             left_s=left_s,
-            is_paused=self.is_paused,
+            is_paused=self._is_paused,
             failures=tuple(self._failures),
         )
 

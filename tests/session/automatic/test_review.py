@@ -51,7 +51,7 @@ class Opened:
 
     def wait(self):
         while not self.session.is_idle:
-            self.session._dispatcher.run_pending(0.05)
+            self.session.background.dispatcher.run_pending(0.05)
             self.session.wait_until_idle(TIMEOUT_S)
 
     @property
@@ -83,7 +83,7 @@ def opened():
     ],
 )
 def test_the_rule_says_which_mask_gets_the_pixels(opened, overlap, overlap_order, big, small):
-    opened.session.objects.editing.overlap = overlap
+    opened.session.objects.editing.set_overlap(overlap)
     opened.session.automatic.settings = AutomaticRunSettings(overlap_order=overlap_order)
     opened.accept(SMALL, ALONE, BIG)
     expected = {0.95: big, 0.85: 100} | ({0.9: small} if small else {})
@@ -97,14 +97,14 @@ def test_objects_that_are_there_are_treated_as_the_session_is_told(opened):
     opened.accept(ALONE)
     over = square(38, 38, 6, 0.7)
     for overlap, count in ((Overlap.REFUSE, 1), (Overlap.KEEP, 2), (Overlap.REPLACE, 2)):
-        opened.session.objects.editing.overlap = overlap
+        opened.session.objects.editing.set_overlap(overlap)
         opened.accept(over)
         assert len(opened.registry) == count
         if count == 2:
             opened.session.undo()
             opened.wait()
     assert opened.warnings == ["No masks were accepted: they lie on other objects."]
-    opened.session.objects.editing.overlap = Overlap.REFUSE
+    opened.session.objects.editing.set_overlap(Overlap.REFUSE)
     opened.accept(over, BIG, SMALL)  # of the two that overlap, that on top
     assert opened.areas() == {0.85: 100, 0.9: 36}
     assert opened.added == [(1, 2)]
@@ -113,7 +113,7 @@ def test_objects_that_are_there_are_treated_as_the_session_is_told(opened):
 def test_only_masks_that_come_near_each_other_are_compared(opened, monkeypatch):
     looked_at, overlap = [], writing._overlap
     monkeypatch.setattr(writing, "_overlap", lambda *two: looked_at.append(two) or overlap(*two))
-    opened.session.objects.editing.overlap = Overlap.REFUSE
+    opened.session.objects.editing.set_overlap(Overlap.REFUSE)
     near = square(18, 18, 5, 0.7)
     opened.accept(*(square(4 * k, 4 * n, 3, 0.9) for k in range(15) for n in range(20)), near)
     assert 0 < len(looked_at) < 20

@@ -82,7 +82,7 @@ def test_each_is_what_the_session_finds_for_it_alone(embedder, plane, batched):
     found = decode_batch_prompts(embedder, plane, [BatchPrompt(one) for one in prompts])
     assert [one.index for one in found] == [0, 1, 2, 3, 4]
     for one, wanted in zip(found, prompts, strict=True):
-        session.object_in_progress.use_feedback = False
+        session.object_in_progress.set_feedback(False)
         session.set_prompts(wanted)
         session.wait_until_idle(TIMEOUT_S)
         candidates, chosen = session.state.candidates, session.state.chosen
@@ -156,7 +156,7 @@ def test_of_two_on_one_object_the_better_one_is_kept(batched, overlap):
     session, labels = batched
     finished = []
     session.batch_prompts.finished.connect(finished.append)
-    session.objects.editing.overlap = overlap
+    session.objects.editing.set_overlap(overlap)
     # The second one is of the same coin, and cuts it in two.
     half = (BOXES[0][0], BOXES[0][1], COINS_XY[0][0], BOXES[0][3])
     session.batch_prompts.start([*BOXED[:1], BatchPrompt(Prompts(box_xyxy=half)), BOXED[1]])
@@ -300,13 +300,16 @@ def test_what_was_found_waits_while_something_else_is_written(waiting, listen):
         assert go_on.wait(TIMEOUT_S)
 
     session.batch_prompts.start(BOXED)
-    session.objects.editing.record = record
+    session.objects.editing.set_journal(record)
     there = PackedMask((200, 200), np.ones((9, 9), bool))
     session.objects.add([ObjectRecord(0, (), (), 0, masks=(there,))])
     assert is_written.wait(TIMEOUT_S)
     gate.set()
     run_until(
-        lambda: session.batch_prompts._queue.is_idle, session._dispatcher, TIMEOUT_S, "search"
+        lambda: session.batch_prompts._queue.is_idle,
+        session.background.dispatcher,
+        TIMEOUT_S,
+        "search",
     )
     assert session.batch_prompts.state is not None
     session.batch_prompts.abort("Another model was chosen")  # it is not needed any more

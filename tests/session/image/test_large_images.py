@@ -162,7 +162,7 @@ def test_a_coarser_mask_serves_until_the_finer_one_is_there(session, held, label
     session.set_prompts(Prompts(box_xyxy=around(TINY, 3)))
     assert held.encode_started.wait(TIMEOUT_S)
     while session.state.candidates is None:
-        session._dispatcher.run_pending(0.05)
+        session.background.dispatcher.run_pending(0.05)
     coarse = session.state
     assert coarse.is_decoding
     assert coarse.candidates.tile == TilePyramid(SHAPE, SAM_SPEC).whole
@@ -179,7 +179,7 @@ def test_what_was_awaited_is_taken_as_it_is_if_nothing_better_comes(session, hel
     session.set_prompts(Prompts(box_xyxy=around(TINY, 3)))
     assert held.encode_started.wait(TIMEOUT_S)
     while session.state.candidates is None:
-        session._dispatcher.run_pending(0.05)
+        session.background.dispatcher.run_pending(0.05)
     session.accept()
     session.embedding.cancel()
     held.encode_gate.set()

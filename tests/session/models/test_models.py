@@ -285,7 +285,7 @@ def test_the_image_may_go_while_a_model_is_loaded(
     heard = listen(session)
     session.set_model(ModelChoice("own", small_file))
     while not is_loading.is_set():
-        session._dispatcher.run_pending(0.05)
+        session.background.dispatcher.run_pending(0.05)
     session.set_image(None)
     may_load.set()
     session.wait_until_idle(TIMEOUT_S)

@@ -129,7 +129,7 @@ def test_strokes_on_an_object_from_elsewhere_stay(user):
 def test_a_hole_that_another_object_has_left_can_be_filled(user):
     user.accept(COIN)
     before = user.array.copy()
-    user.session.objects.editing.overlap = Overlap.REPLACE
+    user.session.objects.editing.set_overlap(Overlap.REPLACE)
     mask = np.ones((10, 10), bool)
     user.session.objects.add([ObjectRecord(2, (), (), 0, masks=(PackedMask((64, 100), mask),))])
     user.settle()

@@ -30,8 +30,8 @@ TIMEOUT_S = 60
 def editing():
     """Return what writes objects into 40 x 40 pixels, taking those of others."""
     editing = Editing(SimpleNamespace(state=ObjectState()), Background(CallbackQueue()))
-    editing.target = ArrayPlane(np.zeros((40, 40), np.uint8))
-    editing.overlap = Overlap.REPLACE
+    editing.set_target(ArrayPlane(np.zeros((40, 40), np.uint8)))
+    editing.set_overlap(Overlap.REPLACE)
     yield editing
     editing.executor.close()
 
@@ -277,7 +277,7 @@ def test_a_stroke_beside_an_object_that_is_being_written_stays():
 
 def test_many_small_objects_are_written_beside_the_owners_thread(editing):
     labels, threads = editing.target.labels, []
-    editing.record = lambda *_: threads.append(threading.get_ident())
+    editing.set_journal(lambda *_: threads.append(threading.get_ident()))
     add(editing, *((row, column, 1, 1) for row in range(0, 32, 2) for column in range(0, 30, 2)))
     pixels, n_objects = labels.array.copy(), len(labels.registry)
     assert n_objects > MAX_BLOCKS_AT_ONCE

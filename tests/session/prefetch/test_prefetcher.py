@@ -89,7 +89,7 @@ def test_it_stands_back_in_the_middle_of_a_tile(session, held, planes):
 
     session.background._foreground.append(decoding := Decode())
     session.prefetch.expect(planes[1:2])
-    run_until(lambda: len(polls) > 3, session._dispatcher, TIMEOUT_S, "test")
+    run_until(lambda: len(polls) > 3, session.background.dispatcher, TIMEOUT_S, "test")
     assert len(held.encoded) == 1  # the plane that is shown
     held.encode_gate.clear()
     held.encode_started.clear()
@@ -98,10 +98,10 @@ def test_it_stands_back_in_the_middle_of_a_tile(session, held, planes):
     decoding.is_over = False  # a click, when half of the tile is done
     held.encode_gate.set()
     before = len(polls)
-    run_until(lambda: len(polls) > before + 3, session._dispatcher, TIMEOUT_S, "test")
+    run_until(lambda: len(polls) > before + 3, session.background.dispatcher, TIMEOUT_S, "test")
     assert polls[-1] == 1
     decoding.is_over = True
-    run_until(lambda: session.is_idle, session._dispatcher, TIMEOUT_S, "test")
+    run_until(lambda: session.is_idle, session.background.dispatcher, TIMEOUT_S, "test")
     assert len(session.embedding.embedder._cache) == 2
 
 
@@ -125,11 +125,11 @@ def test_what_was_there_before_is_there_at_once(open_session, held, planes, monk
 
 
 def test_switched_off_nothing_is_embedded_until_it_is_on_again(session, held, planes):
-    session.prefetch.is_on = False
+    session.prefetch.switch(False)
     session.prefetch.expect(planes[1:2])
     wait(session)
     assert len(held.encoded) == 1
-    session.prefetch.is_on = True
+    session.prefetch.switch(True)
     wait(session)
     assert len(held.encoded) == 2
 

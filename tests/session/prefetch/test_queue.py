@@ -130,7 +130,7 @@ def test_the_time_left_is_that_of_the_median_computed():
     assert queue.state.left_s == 4.0 * 4
     assert queue.next.name == "5"
     assert (queue.state.done, queue.state.failures) == (4, ("broken",))
-    queue.is_paused = True
+    queue.pause()
     assert queue.next is None
 
 
@@ -181,7 +181,12 @@ def test_another_slice_does_not_end_it_and_goes_first(session, held, planes):
     session.set_image(planes["slice 3"])
     assert held.encode_started.wait(TIMEOUT_S)
     held.encode_gate.set()
-    run_until(lambda: session.state.phase is Phase.READY, session._dispatcher, TIMEOUT_S, "slice")
+    run_until(
+        lambda: session.state.phase is Phase.READY,
+        session.background.dispatcher,
+        TIMEOUT_S,
+        "slice",
+    )
     assert session.state.prefetch.done == 0
     wait(session)
     assert session.state.prefetch.done == 2
@@ -195,7 +200,7 @@ def test_a_click_goes_first(session, held, planes):
     session.set_prompts(Prompts(points_xy=((104, 68),), point_labels=(1,)))
     assert held.decode_started.wait(TIMEOUT_S)
     held.encode_gate.set()
-    session._dispatcher.run_pending(0)
+    session.background.dispatcher.run_pending(0)
     assert session.state.prefetch.done == 0
     held.decode_gate.set()
     wait(session)
