@@ -38,7 +38,7 @@ class ObjectTableController:
         table.merge_requested.connect(partial(attempt, objects.merge))
         table.change_requested.connect(self._on_change)
         table.command_requested.connect(binding.shortcuts.run)
-        self.section.toggled.connect(binding.objects.point)
+        self.section.toggled.connect(binding.objects.pointer.switch)
         self._connections = Connections(
             (binding.target.changed, self._on_target_changed),
             (binding.objects.object_pointed_at, table.highlight),

@@ -1,6 +1,5 @@
 """Connects a viewer's layers with an annotation session, in both directions."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from napari.components import ViewerModel
@@ -15,10 +14,10 @@ from napari_sam.layers.plane_binding import PlaneBinding
 from napari_sam.layers.plane_source import PlaneKey
 from napari_sam.layers.plane_view import PlaneView
 from napari_sam.layers.prompt_binding import PromptBinding
-from napari_sam.layers.shortcuts import ShortcutMap
 from napari_sam.layers.target_binding import TargetBinding
-from napari_sam.layers.viewer_layers import ViewerLayers
+from napari_sam.layers.workspace import Workspace
 from napari_sam.session.connections import Connections
+from napari_sam.session.jobs import Defer
 from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.session import AnnotationSession
 from napari_sam.session.state import SessionState
@@ -33,30 +32,22 @@ class LayerBinding:
     image_changed = Signal(object)
     """The image layer (or None) that is annotated now."""
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        session: AnnotationSession,
-        defer: Callable[[Callable[[], None]], None],
-    ) -> None:
+    def __init__(self, viewer: ViewerModel, session: AnnotationSession, defer: Defer) -> None:
         self._viewer, self._session, self._defer = viewer, session, defer
-        self._layers = layers = ViewerLayers(viewer.layers)
+        workspace = Workspace(viewer, session, defer)
+        self._layers = workspace.layers
         self._is_closed = False
-        self.shortcuts = ShortcutMap()
+        self.shortcuts = workspace.shortcuts
         """The keys on our layers, which the user can choose."""
-        self.plane = PlaneBinding(viewer, session, defer, self._on_plane_changed)
+        self.plane = PlaneBinding(workspace, self._on_plane_changed)
         """The image, and the plane of it that is shown."""
-        self.target = TargetBinding(layers, session, self.plane, defer)
+        self.target = TargetBinding(workspace, self.plane)
         """The layer that accepted objects go to."""
-        self.objects = ObjectsBinding(
-            viewer, layers, session, self.plane, self.target, self.is_ours, defer
-        )
+        self.objects = ObjectsBinding(workspace, self.plane, self.target, self.is_ours)
         """The accepted objects."""
-        self.prompts = PromptBinding(viewer, layers, session, self.shortcuts, defer)
+        self.prompts = PromptBinding(workspace)
         """The prompt layers."""
-        self.candidates = CandidateBinding(
-            viewer, layers, session, self.plane, self.prompts, self.shortcuts, defer
-        )
+        self.candidates = CandidateBinding(workspace, self.plane, self.prompts)
         """The candidate layers, and the preview under the cursor."""
         self._register_shortcuts()
         self._connections = Connections(
@@ -90,7 +81,7 @@ class LayerBinding:
         self._connections.close()
         self.plane.close()
         self.prompts.close()
-        self.objects.close()
+        self.objects.pointer.switch(False)
         self.target.close()
         self.candidates.close()
 
@@ -101,12 +92,10 @@ class LayerBinding:
 
     def is_ours(self, layer: Layer) -> bool:
         """Whether a layer is one of our prompt, candidate or automatic layers."""
-        if (
-            is_automatic_layer(layer)
-            or self.candidates.candidate_layers.number_of(layer) is not None
-        ):
-            return True
-        return any(layer is own for own in self.prompts.image_prompts.own_layers)
+        candidate = self.candidates.candidate_layers.number_of(layer)
+        own_prompts = self.prompts.image_prompts.own_layers
+        is_ours = candidate is not None or any(layer is own for own in own_prompts)
+        return is_ours or is_automatic_layer(layer)
 
     # The image and its planes ------------------------------------------------------------------
 

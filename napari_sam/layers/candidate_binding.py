@@ -1,10 +1,6 @@
 """Shows the candidates of the object in progress, and what a click under the cursor would give."""
 
-from collections.abc import Callable
-
 import numpy as np
-from napari.components import ViewerModel
-from napari.layers import Labels
 from numpy.typing import NDArray
 from psygnal import Signal
 
@@ -12,10 +8,8 @@ from napari_sam.layers.candidate_layers import CandidateLayers
 from napari_sam.layers.cursor import CursorTracker
 from napari_sam.layers.plane_binding import PlaneBinding
 from napari_sam.layers.prompt_binding import PromptBinding
-from napari_sam.layers.shortcuts import ShortcutMap
-from napari_sam.layers.viewer_layers import ViewerLayers
+from napari_sam.layers.workspace import Workspace
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
-from napari_sam.session.session import AnnotationSession
 from napari_sam.session.state import SessionState
 
 
@@ -25,24 +19,14 @@ class CandidateBinding:
     hover_changed = Signal(bool)
     """Whether the mask under the cursor is previewed."""
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        layers: ViewerLayers,
-        session: AnnotationSession,
-        plane: PlaneBinding,
-        prompts: PromptBinding,
-        shortcuts: ShortcutMap,
-        defer: Callable[[Callable[[], None]], None],
-    ) -> None:
-        self._viewer, self._layers, self._session = viewer, layers, session
-        self._plane, self._shortcuts, self._defer = plane, shortcuts, defer
-        self._prompts = prompts
+    def __init__(self, workspace: Workspace, plane: PlaneBinding, prompts: PromptBinding) -> None:
+        self._viewer, self._layers = workspace.viewer, workspace.layers
+        self._session, self._defer = workspace.session, workspace.defer
+        self._plane = plane
         self.is_making = self._is_closed = False
         """Whether a layer is still to be made."""
-        count = session.state.spec.candidate_count
-        self.candidate_layers = CandidateLayers(layers, self._add, shortcuts.run, count)
-        self._cursor = CursorTracker(viewer, self._on_cursor_moved)
+        self.candidate_layers = CandidateLayers(workspace, prompts.image_prompts)
+        self._cursor = CursorTracker(workspace.viewer, self._on_cursor_moved)
         prompts.drawing_started.connect(self._make_soon)
 
     def close(self) -> None:
@@ -63,10 +47,6 @@ class CandidateBinding:
         self.is_making = not self._is_closed and self.candidate_layers.make_one()
         if self.is_making:
             self._defer(self._make_next)
-
-    def _add(self, layer: Labels) -> None:
-        self._layers.add(layer, below=self._prompts.image_prompts.own_layers)
-        self._shortcuts.bind(layer)
 
     def show(self, state: SessionState) -> None:
         """Show the candidates of a state, or its preview."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from napari.layers import Labels
 from numpy.typing import NDArray
 
+from napari_sam.layers.image_prompts import ImagePrompts
 from napari_sam.layers.napari_workarounds import SessionLabels, one_color
 from napari_sam.layers.plane_view import PlaneView, set_transform
 from napari_sam.layers.shown_plane import ShownPlane
-from napari_sam.layers.viewer_layers import ViewerLayers
+from napari_sam.layers.workspace import Workspace
 from napari_sam.session.decoding.candidates import Candidates
 
 CANDIDATE_COLORS: Final = ("#29b6ff", "#ffc400", "#ff5ad2", "#8c7dff", "#ffffff")
@@ -79,14 +78,10 @@ class CandidateLayers:
     as the tile that its mask was decoded on.
     """
 
-    def __init__(
-        self,
-        layers: ViewerLayers,
-        add_layer: Callable[[Labels], None],
-        run: Callable[[str], None],
-        count: int,
-    ) -> None:
-        self._viewer_layers, self._add_layer, self._run, self._count = layers, add_layer, run, count
+    def __init__(self, workspace: Workspace, prompts: ImagePrompts) -> None:
+        self._layers, self._shortcuts = workspace.layers, workspace.shortcuts
+        self._prompts = prompts
+        self._count = workspace.session.state.spec.candidate_count
         self._slots: dict[int, _Slot] = {}
         self._shown: ShownPlane | None = None
         self._candidates: Candidates | None = None
@@ -123,7 +118,7 @@ class CandidateLayers:
             return False
         layer = SessionLabels(
             np.zeros((1,) * self._shown.image.ndim, np.uint8),
-            self._run,
+            self._shortcuts.run,
             name=f"SAM mask {number + 1}",
             opacity=0.5,
             visible=False,
@@ -136,7 +131,8 @@ class CandidateLayers:
             self._set_grid(slot, _Grid(shape), self._shown)
         if self._is_light:
             slot.lighten()
-        self._add_layer(layer)
+        self._layers.add(layer, below=self._prompts.own_layers)
+        self._shortcuts.bind(layer)
         layer.events.visible.connect(self._on_visible)
         return True
 
@@ -160,7 +156,7 @@ class CandidateLayers:
                 if layer.visible:  # napari rebuilds it even where nothing changes
                     layer.visible = False
             elif layer.visible and self._fill(slot):
-                self._viewer_layers.redraw(layer)
+                self._layers.redraw(layer)
             elif number == chosen and not layer.visible:
                 self._fill(slot)
                 layer.visible = True
@@ -196,7 +192,7 @@ class CandidateLayers:
             return
         slot.grid = grid
         shape = tuple(shown.view.spread(*grid.shape, 1))
-        with self._viewer_layers.unlisted():
+        with self._layers.unlisted():
             if slot.layer.data.shape != shape:
                 slot.layer.data = np.zeros(shape, np.uint8)
             set_transform(slot.layer, grid.placement_on(shown))
@@ -205,7 +201,7 @@ class CandidateLayers:
         """Fill a layer that the user makes visible in the layer list."""
         for slot in self._slots.values():
             if slot.layer.visible and self._fill(slot):
-                self._viewer_layers.redraw(slot.layer)
+                self._layers.redraw(slot.layer)
 
     def forget(self, layer: object) -> None:
         """Handle a layer's deletion; it is made again when needed."""
@@ -221,4 +217,4 @@ class CandidateLayers:
     def remove(self) -> None:
         """Take all the layers out of the viewer."""
         for number in list(self._slots):
-            self._viewer_layers.remove(self._release(number))
+            self._layers.remove(self._release(number))

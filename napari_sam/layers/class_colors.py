@@ -14,6 +14,7 @@ from napari_sam.layers.napari_workarounds import direct_colormap
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session.classes.classes import ClassTable
 from napari_sam.session.connections import Connections
+from napari_sam.session.jobs import Defer
 from napari_sam.session.objects.records import ObjectRecord
 
 _WITHOUT: Final = "#a0a0a0"
@@ -38,7 +39,7 @@ class ClassColors:
         self,
         target: TargetLayer,
         table: ClassTable,
-        defer: Callable[[Callable[[], None]], None],
+        defer: Defer,
         on_stopped: Callable[[str], None],
     ) -> None:
         self._target, self._table, self._defer = target, table, defer

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, Generic
 from weakref import WeakKeyDictionary
 
-from napari.components import Dims
 from napari.layers import Image, Layer, Points, Shapes
 
 from napari_sam.layers.plane_view import PlaneView, placement, set_transform
@@ -18,7 +17,8 @@ from napari_sam.layers.prompt_layers import (
     new_points_layer,
 )
 from napari_sam.layers.shape_prompts import ShapePrompts, new_shapes_layer
-from napari_sam.layers.viewer_layers import ViewerLayers, mark_for, was_made_for
+from napari_sam.layers.viewer_layers import mark_for, was_made_for
+from napari_sam.layers.workspace import Workspace
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 
 
@@ -73,13 +73,12 @@ class ImagePrompts:
 
     def __init__(
         self,
-        layers: ViewerLayers,
-        dims: Dims,
+        workspace: Workspace,
         on_changed: Callable[[], None],
         on_gesture: Callable[[bool], None],
-        on_new_layer: Callable[[Layer], None],
     ) -> None:
-        self._layers, self._dims, self._on_new_layer = layers, dims, on_new_layer
+        self._layers, self._shortcuts = workspace.layers, workspace.shortcuts
+        self._dims = workspace.viewer.dims
         self._image: Image | None = None
         self.view: PlaneView | None = None
         """The plane of the image whose prompts are read and written."""
@@ -114,6 +113,7 @@ class ImagePrompts:
         for slot in self._slots:
             slot.release()
         for layer in self.own_layers:
+            self._shortcuts.unbind(layer)
             if not len(layer.data):
                 self._layers.remove(layer)
 
@@ -128,7 +128,7 @@ class ImagePrompts:
             slot: PromptSlot[Any] = self.points if isinstance(layer, Points) else self.boxes
             if image is not None and image not in slot.own and layer.ndim == image.ndim:
                 slot.own[image] = layer
-                self._on_new_layer(layer)
+                self._shortcuts.bind(layer)
 
     # Where prompts are read ----------------------------------------------------------------
 
@@ -173,7 +173,7 @@ class ImagePrompts:
             slot.own[self._image] = layer
             layer.metadata.update(mark_for(self._image))
             self._layers.add(layer)
-            self._on_new_layer(layer)
+            self._shortcuts.bind(layer)
             slot.use(self._image)
             self.set_polarity(self.polarity)
         return slot.prompts

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from numpy.typing import ArrayLike, NDArray
 from psygnal import Signal
@@ -13,35 +12,28 @@ from napari_sam.layers.cursor import CursorTracker
 from napari_sam.layers.plane_binding import PlaneBinding
 from napari_sam.layers.prompt_sources import ReadPrompts, prompts_in_layer, region_at
 from napari_sam.layers.target_binding import TargetBinding
-from napari_sam.layers.viewer_layers import ViewerLayers
+from napari_sam.layers.workspace import Workspace
 from napari_sam.session.objects.labels import TargetError
-from napari_sam.session.session import AnnotationSession
 
 
 class ObjectsBinding:
     """Does what the user asks for with accepted objects."""
 
     object_pointed_at = Signal(object)
-    """The label_id of the accepted object under the cursor, or None, while `point` is on."""
+    """The label_id of the accepted object under the cursor, or None, while `pointer` is on."""
 
     def __init__(
         self,
-        viewer: ViewerModel,
-        layers: ViewerLayers,
-        session: AnnotationSession,
+        workspace: Workspace,
         plane: PlaneBinding,
         target: TargetBinding,
         is_ours: Callable[[Layer], bool],
-        defer: Callable[[Callable[[], None]], None],
     ) -> None:
-        self._viewer, self._layers, self._session = viewer, layers, session
-        self._plane, self._target = plane, target
-        self._is_ours, self._defer = is_ours, defer
-        self._pointer = CursorTracker(viewer, self._on_pointer_moved)
-
-    def close(self) -> None:
-        """Stop following the cursor."""
-        self._pointer.switch(False)
+        self._viewer, self._layers = workspace.viewer, workspace.layers
+        self._session, self._defer = workspace.session, workspace.defer
+        self._plane, self._target, self._is_ours = plane, target, is_ours
+        self.pointer = CursorTracker(workspace.viewer, self._on_pointer_moved)
+        """Reports which accepted object is under the cursor while it is on."""
 
     # Objects ---------------------------------------------------------------------------------
 
@@ -107,10 +99,6 @@ class ObjectsBinding:
         return label_id
 
     # Positions ---------------------------------------------------------------------------------
-
-    def point(self, on: bool) -> None:
-        """Report which accepted object is under the cursor, or stop that."""
-        self._pointer.switch(on)
 
     def _on_pointer_moved(self, world: NDArray[np.float64] | None) -> None:
         self.object_pointed_at.emit(None if world is None else self._label_id_at(world) or None)

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Final
 
-from napari.components import ViewerModel
 from napari.layers import Image
 from psygnal import Signal
 
@@ -12,13 +11,13 @@ from napari_sam.layers.plane_source import PlaneSource
 from napari_sam.layers.plane_view import PlaneView, displayed_plane, transform_events
 from napari_sam.layers.shown_plane import ShownPlane
 from napari_sam.layers.slices import stack_around, stack_size
+from napari_sam.layers.workspace import Workspace
 from napari_sam.session.connections import Connections
 from napari_sam.session.image.image_plane import ImageError
 from napari_sam.session.image.intensity import Appearance
 from napari_sam.session.image.tiles import Box
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.plane_request import PlaneRequest
-from napari_sam.session.session import AnnotationSession
 
 _NEW_APPEARANCE: Final = "The appearance of the image changed"
 
@@ -36,15 +35,12 @@ class PlaneBinding:
     """Another part of the image is visible, maybe in the middle of a drag."""
 
     def __init__(
-        self,
-        viewer: ViewerModel,
-        session: AnnotationSession,
-        defer: Callable[[Callable[[], None]], None],
-        on_changed: Callable[[PlaneRequest, PlaneView | None], None],
+        self, workspace: Workspace, on_changed: Callable[[PlaneRequest, PlaneView | None], None]
     ) -> None:
-        self._viewer, self._session = viewer, session
-        self._defer, self._on_changed = defer, on_changed
-        self.source = PlaneSource(session)
+        self._viewer = viewer = workspace.viewer
+        self._session, self._defer = workspace.session, workspace.defer
+        self._on_changed = on_changed
+        self.source = PlaneSource(workspace.session)
         """What the session gets of each image."""
         self.image: Image | None = None
         """The image layer that is annotated."""

@@ -1,9 +1,8 @@
 """Keeps the prompt layers of the shown plane and the object in progress the same."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any
 
-from napari.components import ViewerModel
 from napari.layers import Layer, Points, Shapes
 from psygnal import Signal
 
@@ -12,10 +11,8 @@ from napari_sam.layers.plane_source import PlaneKey
 from napari_sam.layers.plane_view import PlaneView
 from napari_sam.layers.prompt_layers import PromptLayer
 from napari_sam.layers.shape_prompts import TOOLS
-from napari_sam.layers.shortcuts import ShortcutMap
-from napari_sam.layers.viewer_layers import ViewerLayers
+from napari_sam.layers.workspace import Workspace
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
-from napari_sam.session.session import AnnotationSession
 
 
 class PromptBinding:
@@ -28,30 +25,19 @@ class PromptBinding:
     drawing_started = Signal()
     """A tool was activated: candidates will be needed soon."""
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        layers: ViewerLayers,
-        session: AnnotationSession,
-        shortcuts: ShortcutMap,
-        defer: Callable[[Callable[[], None]], None],
-    ) -> None:
-        self._viewer, self._layers, self._session = viewer, layers, session
-        self._shortcuts, self._defer = shortcuts, defer
+    def __init__(self, workspace: Workspace) -> None:
+        self._viewer, self._session = workspace.viewer, workspace.session
+        self._defer = workspace.defer
         self._last_read = Prompts()
         # Planes whose prompts were undone while another one was shown: their layers are outdated.
         self._undone: set[Hashable] = set()
         self._is_closed = False
-        self.image_prompts = ImagePrompts(
-            layers, viewer.dims, self._send, self._on_gesture, shortcuts.bind
-        )
+        self.image_prompts = ImagePrompts(workspace, self._send, self._on_gesture)
         """The prompt layers of the current image."""
 
     def close(self) -> None:
         """Let the layers go; those with prompts stay in the viewer."""
         self._is_closed = True
-        for layer in self.image_prompts.own_layers:
-            self._shortcuts.unbind(layer)
         self.image_prompts.close()
 
     # The plane -------------------------------------------------------------------------------

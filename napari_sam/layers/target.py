@@ -1,6 +1,5 @@
 """The user's Labels layer as the target of accepted objects."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
@@ -17,6 +16,7 @@ from napari_sam.layers.label_arrays import CHUNK_PX, write_levels
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
 from napari_sam.layers.target_features import features_of, with_features
 from napari_sam.layers.viewer_layers import OWN_MARK, mark_for
+from napari_sam.session.jobs import Defer
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.measuring import find_objects
 from napari_sam.session.objects.packed import Start
@@ -43,9 +43,7 @@ class TargetLayer:
     replaced = Signal()
     """The layer has other data: only the records of objects at the same pixels are kept."""
 
-    def __init__(
-        self, layer: Labels, defer: Callable[[Callable[[], None]], None], *, is_empty: bool = False
-    ) -> None:
+    def __init__(self, layer: Labels, defer: Defer, *, is_empty: bool = False) -> None:
         # The history keeps targets, and must not keep deleted layers in memory.
         self._layer = ref(layer)
         self.is_gone = False
@@ -54,7 +52,7 @@ class TargetLayer:
         self._registry = _REGISTRIES.setdefault(layer, ObjectRegistry())
         self._largest_painted = 0
         if not is_empty:
-            self._scan(lambda _before, _found: True)
+            self._scan()
         self._strokes = BrushStrokes(layer, self._on_stroke)
         layer.events.data.connect(self._on_data)
 
@@ -141,15 +139,15 @@ class TargetLayer:
             return 0
         return int(self.read(tuple(slice(int(n), int(n) + 1) for n in index)).item())
 
-    def _scan(self, is_same: Callable[[ObjectRecord, ObjectRecord], bool]) -> None:
+    def _scan(self, *, is_replaced: bool = False) -> None:
         """Register the objects in the layer's pixels, with what its features say of them.
 
-        Details are kept of objects that are the same as before.
+        Known objects keep their details, in other data only if they have the same pixels.
         """
         features, records = features_of(self.layer.features), []
         for found in find_objects(self):
             before = self._registry.get(found.label_id)
-            if before is not None and is_same(before, found):
+            if before is not None and (not is_replaced or _is_alike(before, found)):
                 found = replace(before, start=found.start, stop=found.stop, area_px=found.area_px)
             else:
                 found = with_features(found, features)
@@ -163,7 +161,7 @@ class TargetLayer:
         """
         self._largest_painted = 0
         self._strokes.take()
-        self._scan(_is_alike)
+        self._scan(is_replaced=True)
         self.replaced.emit()
 
     def _on_stroke(self) -> None:

@@ -1,6 +1,5 @@
 """The Labels layer that accepted objects go to: chosen by the user, or made when needed."""
 
-from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 from napari.layers import Image, Labels
@@ -9,9 +8,9 @@ from psygnal import Signal
 from napari_sam.layers.plane_binding import PlaneBinding
 from napari_sam.layers.shown_plane import ShownPlane
 from napari_sam.layers.target import TargetLayer, TargetPlane, check_target, new_target_layer
-from napari_sam.layers.viewer_layers import ViewerLayers, was_made_for
+from napari_sam.layers.viewer_layers import was_made_for
+from napari_sam.layers.workspace import Workspace
 from napari_sam.session.objects.labels import TargetError
-from napari_sam.session.session import AnnotationSession
 
 
 class TargetBinding:
@@ -22,21 +21,16 @@ class TargetBinding:
     deleted = Signal(TargetLayer)
     """What the user has deleted, whether or not objects go to it now."""
 
-    def __init__(
-        self,
-        layers: ViewerLayers,
-        session: AnnotationSession,
-        plane: PlaneBinding,
-        defer: Callable[[Callable[[], None]], None],
-    ) -> None:
-        self._layers, self._session, self._plane, self._defer = layers, session, plane, defer
+    def __init__(self, workspace: Workspace, plane: PlaneBinding) -> None:
+        self._layers, self._session, self._plane = workspace.layers, workspace.session, plane
+        self._defer = workspace.defer
         self.labels: TargetLayer | None = None
         """The target with its object records."""
         # One for each layer, also after another was chosen: edits to be undone hold on to it.
         self._followed: dict[Labels, TargetLayer] = {}
         # What the user chose, None being a new layer, or what was made.
         self._chosen: WeakKeyDictionary[Image, Labels | None] = WeakKeyDictionary()
-        session.target_needed.connect(self._make)
+        self._session.target_needed.connect(self._make)
 
     def close(self) -> None:
         """Stop following all layers; the objects stay."""

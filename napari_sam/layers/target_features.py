@@ -21,6 +21,7 @@ from napari_sam.session.classes.classes import (
     classes_from_json,
     classes_to_json,
 )
+from napari_sam.session.jobs import Defer
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 from napari_sam.storage.text import single_line
 
@@ -28,7 +29,6 @@ CLASSES_KEY: Final = "napari-sam-live classes"
 """The key of the classes with their colours in a layer's metadata."""
 _INDEX: Final = "index"
 _THEIRS: Final = " as it was"
-_COLUMNS: Final = ("class", "score", "reviewed", "note")
 _Said = dict[str, set[int]]
 _SAID: Final[WeakKeyDictionary[Labels, _Said]] = WeakKeyDictionary()
 """By column, the label_ids of cells that we have read or written."""
@@ -104,6 +104,7 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "reviewed": _truth,
     "note": _text,
 }
+_COLUMNS: Final = tuple(_READ)
 _CELL_OF: Final[dict[str, Callable[[ObjectRecord], Any]]] = {
     "class": lambda record: record.class_name or "",
     "score": lambda record: record.score,
@@ -127,11 +128,7 @@ class FeatureWriter:
     """
 
     def __init__(
-        self,
-        layer: Labels,
-        registry: ObjectRegistry,
-        table: ClassTable,
-        defer: Callable[[Callable[[], None]], None],
+        self, layer: Labels, registry: ObjectRegistry, table: ClassTable, defer: Defer
     ) -> None:
         self._layer, self._registry, self._table, self._defer = layer, registry, table, defer
         self._is_due = False

@@ -15,6 +15,8 @@ _POLL_S: Final = 0.05
 _LOGGER = logging.getLogger(__name__)
 _OUT_OF_MEMORY: Final = re.compile("out of memory|allocate memory", re.IGNORECASE)
 """The text of torch's RuntimeErrors, on an accelerator and on the processor."""
+Defer = Callable[[Callable[[], None]], None]
+"""Calls an action soon, as `Dispatcher.post` does."""
 
 
 class Cancelled(Exception):  # noqa: N818 - it is an order that was followed, not an error
