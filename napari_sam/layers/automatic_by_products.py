@@ -1,7 +1,7 @@
 """Layers derived from automatic masks: ranked boxes, and edges."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -24,20 +24,17 @@ def new_boxes_layer(shown: ShownPlane, masks: Sequence[AutomaticMask]) -> Shapes
     `stability_score`.
     """
     ranked = sorted(masks, key=lambda mask: -mask.quality)[:_MAX_BOXES]
-    rows: list[dict[str, Any]] = [
-        {
-            "rank": rank,
-            "quality": round(mask.quality, 4),
-            "predicted_iou": round(mask.record.predicted_iou, 4),
-            "stability_score": round(mask.record.stability_score, 4),
-        }
-        for rank, mask in enumerate(ranked, 1)
-    ]
+    features = {
+        "rank": range(1, len(ranked) + 1),
+        "quality": [round(mask.quality, 4) for mask in ranked],
+        "predicted_iou": [round(mask.record.predicted_iou, 4) for mask in ranked],
+        "stability_score": [round(mask.record.stability_score, 4) for mask in ranked],
+    }
     return Shapes(
         [shown.view.to_rc(_corners_xy(mask)) for mask in ranked],
         shape_type="rectangle",
         name=f"{shown.image.name}: boxes",
-        features=pd.DataFrame(rows),
+        features=pd.DataFrame(features),
         edge_color="#29b6ff",
         face_color="transparent",
         edge_width=max(1, max(shown.view.shape) / 500),

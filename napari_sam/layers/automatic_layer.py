@@ -1,6 +1,5 @@
 """A Labels layer of automatic masks, before any of them is accepted."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -8,6 +7,7 @@ import pandas as pd
 from napari.components import LayerList, ViewerModel
 from napari.layers import Layer
 from napari.utils.colormaps import label_colormap
+from numpy.typing import NDArray
 
 from napari_sam.layers.camera import show_box
 from napari_sam.layers.napari_workarounds import SessionLabels
@@ -26,10 +26,10 @@ class AutomaticLayer(SessionLabels):
     """A Labels layer of automatic masks, until it is released to the user."""
 
     def __init__(
-        self, shape: tuple[int, ...], name: str, where: Mapping[str, Any], commands: Commands
+        self, data: NDArray[np.uint16], name: str, commands: Commands, **where: Any
     ) -> None:
         super().__init__(
-            np.zeros(shape, np.uint16),
+            data,
             lambda command: commands[command](),
             name=name,
             opacity=_OPACITY,
@@ -69,36 +69,26 @@ class AutomaticView:
         if self.layer is not None and shown != self._shown:
             self.remove()
         self._shown, self._step = shown, picture.step
-        if self.layer is None:
-            if not picture.masks:
-                return
-            shape = shown.view.to_nd(picture.labels).shape
-            name = f"{shown.image.name}: automatic"
-            where = shown.layer_placement((picture.step, picture.step))
-            self.layer = AutomaticLayer(shape, name, where, self._commands)
-            self._paint(self.layer, shown, picture, alone)
-            self._shortcuts.bind(self.layer, self._commands)
-            self.layers.add(self.layer)
-            events = transform_events(shown.image)
-            self._connections = Connections(*((event, self._follow_image) for event in events))
-        else:
-            self._paint(self.layer, shown, picture, alone)
-            self.layers.redraw(self.layer)
-        self.layer.features = pd.DataFrame(picture.table)
-
-    def _paint(
-        self,
-        layer: AutomaticLayer,
-        shown: ShownPlane,
-        picture: AutomaticPicture,
-        alone: AutomaticMask | None,
-    ) -> None:
         pixels = picture.labels
         if alone is not None:
             pixels = np.zeros_like(pixels)
             region, mask = sampled(alone, picture.step)
             pixels[region][mask] = picture.label_ids[picture.masks.index(alone)]
-        layer.data[...] = shown.view.to_nd(pixels)
+        data = shown.view.to_nd(pixels)
+        if self.layer is None:
+            if not picture.masks:
+                return
+            name = f"{shown.image.name}: automatic"
+            where = shown.layer_placement((picture.step, picture.step))
+            self.layer = AutomaticLayer(data.copy(), name, self._commands, **where)
+            self._shortcuts.bind(self.layer, self._commands)
+            self.layers.add(self.layer)
+            events = transform_events(shown.image)
+            self._connections = Connections(*((event, self._follow_image) for event in events))
+        else:
+            self.layer.data[...] = data
+            self.layers.redraw(self.layer)
+        self.layer.features = pd.DataFrame(picture.table)
 
     def _follow_image(self) -> None:
         """Move the layer to where the image is."""
