@@ -105,8 +105,8 @@ class ShortcutMap:
         self._bindings: dict[str, KeyBinding | None] = {
             shortcut.command: shortcut.binding for shortcut in SHORTCUTS
         }
-        self._bound: WeakKeyDictionary[Layer, list[KeyBinding]] = WeakKeyDictionary()
-        self._commands_on: WeakKeyDictionary[Layer, Commands] = WeakKeyDictionary()
+        # By layer, the commands that it was bound to and the keys of those that are registered.
+        self._bound = WeakKeyDictionary[Layer, tuple[Commands, list[KeyBinding]]]()
 
     # On layers ---------------------------------------------------------------------------------
 
@@ -129,12 +129,9 @@ class ShortcutMap:
     def bind(self, layer: Layer, commands: Commands | None = None) -> None:
         """Bind the keys on a SAM layer, and keep them up to date; by default all commands."""
         self.unbind(layer)
-        self._commands_on[layer] = self.commands if commands is None else commands
-        self._bind(layer)
-
-    def _bind(self, layer: Layer) -> None:
-        commands = self._commands_on[layer]
-        self._bound[layer] = bound = []
+        commands = self.commands if commands is None else commands
+        bound: list[KeyBinding] = []
+        self._bound[layer] = commands, bound
         for shortcut in SHORTCUTS:
             binding, run = self._bindings[shortcut.command], commands.get(shortcut.command)
             if isinstance(layer, shortcut.layer_types) and binding is not None and run is not None:
@@ -143,17 +140,13 @@ class ShortcutMap:
 
     def unbind(self, layer: Layer) -> None:
         """Release what `bind` bound."""
-        self._commands_on.pop(layer, None)
-        self._release(layer)
-
-    def _release(self, layer: Layer) -> None:
-        for binding in self._bound.pop(layer, ()):
+        _, bindings = self._bound.pop(layer, (None, ()))
+        for binding in bindings:
             layer.keymap.pop(binding, None)
 
     def _rebind(self) -> None:
-        for layer in list(self._commands_on):
-            self._release(layer)
-            self._bind(layer)
+        for layer, (commands, _) in list(self._bound.items()):
+            self.bind(layer, commands)
         self.changed.emit()
 
     # Which keys --------------------------------------------------------------------------------
@@ -203,8 +196,10 @@ class ShortcutMap:
             return []
         types = _BY_COMMAND[command].layer_types
         classes = [cls for layer_type in types for cls in layer_type.__mro__]
-        names = [_napari_actions(cls).get(binding) for cls in (*classes, ViewerModel)]
-        return [name for name in dict.fromkeys(names) if name]
+        # In the words of the functions that napari has bound.
+        keymaps = [getattr(cls, "class_keymap", {}) for cls in (*classes, ViewerModel)]
+        names = [getattr(keymap.get(binding), "__name__", "") for keymap in keymaps]
+        return [name.replace("_", " ") for name in dict.fromkeys(names) if name]
 
     # To a file and back ------------------------------------------------------------------------
 
@@ -245,11 +240,3 @@ def _parsed(text: str) -> KeyBinding | None:
     if any(part.key in (None, KeyCode.UNKNOWN) for part in binding.parts):
         raise ValueError(f"{text} is not a key.")
     return binding
-
-
-def _napari_actions(cls: type) -> dict[KeyBinding, str]:
-    """Return what napari's keys on a class do, in the words of its functions."""
-    keymap = getattr(cls, "class_keymap", {})
-    return {
-        key: getattr(action, "__name__", "").replace("_", " ") for key, action in keymap.items()
-    }
