@@ -1,6 +1,6 @@
 """Open files of objects as Labels layers with napari's own dialogs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pandas as pd
 from napari.utils.notifications import show_warning
 
 from napari_sam.formats.annotations import Annotations, ExportObject
+from napari_sam.formats.details import details_of
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.label_images import labels_from_objects
 from napari_sam.formats.reading import json_reader
@@ -49,7 +50,7 @@ def _layer_of_session(path: Path) -> _FullLayerData:
     scale = saved.info.image.scale
     meta = {
         "name": saved.info.labels_name,
-        "features": _features({record.label_id: record for record in labels.registry}),
+        "features": _features(labels.registry),
         "metadata": {CLASSES_KEY: classes_to_json(saved.info.classes)},
     }
     if len(scale) == len(saved.shape):
@@ -76,18 +77,14 @@ def _layer(annotations: Annotations) -> _FullLayerData:
         "scale": image.pixel_size,
         "units": image.units,
         "axis_labels": tuple(image.axes.lower()),
-        "features": _features({obj.label_id: obj for obj in annotations.objects}),
+        "features": _features(annotations.objects),
         "metadata": {CLASSES_KEY: classes_to_json(used_classes(annotations))},
     }
     return labels, meta, "labels"
 
 
-def _features(objects: Mapping[int, ExportObject | ObjectRecord]) -> pd.DataFrame:
-    """Return the features of a layer with these objects, by label_id."""
-    return pd.DataFrame(
-        [
-            (label_id, found.class_name, found.score, found.reviewed, found.note)
-            for label_id, found in objects.items()
-        ],
-        columns=["index", "class", "score", "reviewed", "note"],
-    )
+def _features(objects: Iterable[ExportObject | ObjectRecord]) -> pd.DataFrame:
+    """Return the features of a layer with these objects."""
+    by_label_id = {obj.label_id: obj for obj in objects}  # objects in a stack have several parts
+    rows = [(label_id, *details_of(obj).values()) for label_id, obj in by_label_id.items()]
+    return pd.DataFrame(rows, columns=["index", "class", "score", "reviewed", "note"])

@@ -1,5 +1,6 @@
 """Write Labels layers in the formats that napari's own dialog offers."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from napari_sam.formats.annotations import Annotations
-from napari_sam.formats.details import with_details
+from napari_sam.formats.details import details_from
 from napari_sam.formats.label_images import objects_from_labels
 from napari_sam.formats.registry import find_format
 from napari_sam.layers.target_features import classes_in, features_of
@@ -36,7 +37,8 @@ def annotations_of_layer(data: Any, meta: dict[str, Any]) -> Annotations:
     shape = tuple(labels.shape[axis] for axis in axes_in_files(labels.shape))
     planes = labels if shape == tuple(labels.shape) else np.asarray(labels).reshape(shape)
     objects = [
-        with_details(obj, features.get(obj.label_id, {})) for obj in objects_from_labels(planes)
+        replace(obj, **details_from(features.get(obj.label_id, {})))
+        for obj in objects_from_labels(planes)
     ]
     return Annotations(image, objects, classes_in(meta.get("metadata", {})))
 

@@ -21,13 +21,8 @@ def details_to_text(annotations: Annotations) -> str:
     """Return classes, and class, score, review and note of objects as text; "" if none has any."""
     objects: dict[int, dict[str, Any]] = {}
     for obj in annotations.objects:
-        details = {
-            "class": obj.class_name,
-            "score": obj.score,
-            "reviewed": obj.reviewed,
-            "note": obj.note,
-        }
-        details = {key: value for key, value in details.items() if value not in (None, False, "")}
+        items = details_of(obj).items()
+        details = {key: value for key, value in items if value not in (None, False, "")}
         if details:
             objects.setdefault(obj.label_id, details)
     if not objects and not annotations.classes:
@@ -44,18 +39,22 @@ def annotations_with_details(
         details = json.loads(text)[DETAILS_KEY]
         classes = classes_from_metadata(details["classes"])
         entries = {int(label_id): entry for label_id, entry in details["objects"].items()}
-        detailed = [with_details(obj, entries.get(obj.label_id, {})) for obj in objects]
+        detailed = [replace(obj, **details_from(entries.get(obj.label_id, {}))) for obj in objects]
         return Annotations(image, detailed, classes)
     except (ValueError, TypeError, KeyError, AttributeError, ExportError):
         return Annotations(image, tuple(objects))
 
 
-def with_details(obj: ExportObject, entry: dict[str, Any]) -> ExportObject:
-    """Return an object with the class, the score, the review and the note that an entry has."""
-    return replace(
-        obj,
-        class_name=entry.get("class"),
-        score=entry.get("score"),
-        reviewed=bool(entry.get("reviewed", False)),
-        note=str(entry.get("note", "")),
-    )
+def details_of(obj: Any) -> dict[str, Any]:
+    """Return the class, the score, the review and the note of an object or of its record."""
+    return {"class": obj.class_name, "score": obj.score, "reviewed": obj.reviewed, "note": obj.note}
+
+
+def details_from(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return what an entry says as members of an object or of its record."""
+    return {
+        "class_name": entry.get("class"),
+        "score": entry.get("score"),
+        "reviewed": bool(entry.get("reviewed", False)),
+        "note": str(entry.get("note", "")),
+    }

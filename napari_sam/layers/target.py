@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from psygnal import Signal
 from zarr.storage import MemoryStore
 
+from napari_sam.formats.details import details_from
 from napari_sam.layers.brush_strokes import BrushStrokes
 from napari_sam.layers.label_arrays import CHUNK_PX, write_levels
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
-from napari_sam.layers.target_features import features_of, with_features
+from napari_sam.layers.target_features import features_of
 from napari_sam.layers.viewer_layers import OWN_MARK, mark_for
 from napari_sam.session.jobs import Defer
 from napari_sam.session.objects.labels import TargetError
@@ -150,7 +151,7 @@ class TargetLayer:
             if before is not None and (not is_replaced or _is_alike(before, found)):
                 found = replace(before, start=found.start, stop=found.stop, area_px=found.area_px)
             else:
-                found = with_features(found, features)
+                found = replace(found, **details_from(features.get(found.label_id, {})))
             records.append(found)
         self._registry.replace_all(records)
 

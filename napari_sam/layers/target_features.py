@@ -7,7 +7,6 @@ file has them.
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -15,6 +14,7 @@ import pandas as pd
 from napari.layers import Labels
 
 from napari_sam.formats.classes import ClassError
+from napari_sam.formats.details import details_of
 from napari_sam.session.classes.classes import (
     Classes,
     ClassTable,
@@ -32,20 +32,6 @@ _THEIRS: Final = " as it was"
 _Said = dict[str, set[int]]
 _SAID: Final[WeakKeyDictionary[Labels, _Said]] = WeakKeyDictionary()
 """By column, the label_ids of cells that we have read or written."""
-
-
-def with_features(record: ObjectRecord, features: dict[int, dict[str, Any]]) -> ObjectRecord:
-    """Return a record with its details from a layer's features, as `features_of` returns them."""
-    details = features.get(record.label_id)
-    if details is None:
-        return record
-    return replace(
-        record,
-        class_name=details.get("class"),
-        score=details.get("score"),
-        reviewed=details.get("reviewed", False),
-        note=details.get("note", ""),
-    )
 
 
 def features_of(table: pd.DataFrame) -> dict[int, dict[str, Any]]:
@@ -105,12 +91,6 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "note": _text,
 }
 _COLUMNS: Final = tuple(_READ)
-_CELL_OF: Final[dict[str, Callable[[ObjectRecord], Any]]] = {
-    "class": lambda record: record.class_name or "",
-    "score": lambda record: record.score,
-    "reviewed": lambda record: record.reviewed,
-    "note": lambda record: record.note,
-}
 
 
 def classes_in(metadata: Mapping[str, Any]) -> Classes:
@@ -147,8 +127,8 @@ class FeatureWriter:
     def _note_said(self) -> None:
         for label_id in self._changed:
             record = self._registry.get(label_id)
-            cells = {} if record is None else {name: of(record) for name, of in _CELL_OF.items()}
-            for name, cell in cells.items():
+            details = {} if record is None else details_of(record)
+            for name, cell in details.items():
                 if cell is not None and cell is not False and cell != "":
                     self._said[name].add(label_id)
         self._changed.clear()
@@ -175,10 +155,9 @@ def _merged(features: pd.DataFrame, records: Iterable[ObjectRecord], said: _Said
     """Return features with a row for each object that has details."""
     of_ours = set[int]().union(*said.values())
     detailed = [record for record in records if record.label_id in of_ours]
-    ours = pd.DataFrame(
-        {name: [cell_of(record) for record in detailed] for name, cell_of in _CELL_OF.items()},
-        index=pd.Index([record.label_id for record in detailed], name=_INDEX),
-    )
+    rows = [details_of(record) | {"class": record.class_name or ""} for record in detailed]
+    label_ids = pd.Index([record.label_id for record in detailed], name=_INDEX)
+    ours = pd.DataFrame({name: [row[name] for row in rows] for name in _COLUMNS}, label_ids)
     theirs = _indexed(features)
     if set(theirs.columns) <= {_INDEX}:
         return ours.reset_index()
