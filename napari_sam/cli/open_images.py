@@ -82,7 +82,6 @@ def _find_readers() -> None:
 def _opened_image(image: Any, dims: Any) -> OpenedImage:
     from napari_sam.layers.appearance import ImageAppearances
     from napari_sam.layers.plane_view import displayed_plane
-    from napari_sam.layers.slices import every_plane
 
     appearances = ImageAppearances()
     shown = displayed_plane(image, dims)
@@ -92,7 +91,7 @@ def _opened_image(image: Any, dims: Any) -> OpenedImage:
             name,
             appearances.image_plane(image, view),
         )
-        for name, view in every_plane(shown).items()
+        for name, view in shown.every_plane().items()
     ]
     axes = [*shown.axes_of_planes, shown.row_axis, shown.column_axis]
 

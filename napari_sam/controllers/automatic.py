@@ -14,7 +14,7 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.engine.automatic_presets import EDGE_SETTINGS
 from napari_sam.layers.automatic_by_products import new_boxes_layer, new_edges_layer
 from napari_sam.layers.automatic_layer import AutomaticView
-from napari_sam.layers.shown_plane import ShownPlane
+from napari_sam.layers.plane_view import ShownPlane
 from napari_sam.session.automatic.generator import AutomaticState
 from napari_sam.session.automatic.request import AutomaticRequest, automatic_tiles
 from napari_sam.session.automatic.settings import AutomaticRunSettings

@@ -11,8 +11,8 @@ from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.prompt_files import PROMPT_SUFFIXES, FilePrompt, PromptKind, read_prompts
+from napari_sam.layers.plane_view import ShownPlane
 from napari_sam.layers.prompt_sources import ReadPrompts
-from napari_sam.layers.shown_plane import ShownPlane
 from napari_sam.session.annotations import axes_in_files
 from napari_sam.session.batch_prompts.decode import BatchPrompt
 from napari_sam.session.connections import Connections

@@ -8,8 +8,7 @@ import pandas as pd
 from napari.layers import Image, Shapes
 from numpy.typing import NDArray
 
-from napari_sam.layers.plane_view import placement
-from napari_sam.layers.shown_plane import ShownPlane
+from napari_sam.layers.plane_view import ShownPlane, placement
 from napari_sam.session.automatic.masks import AutomaticMask
 from napari_sam.session.image.tiles import Tile
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from napari_sam.layers.camera import show_box
 from napari_sam.layers.napari_workarounds import SessionLabels
-from napari_sam.layers.plane_view import set_transform, transform_events
+from napari_sam.layers.plane_view import ShownPlane, set_transform, transform_events
 from napari_sam.layers.shortcuts import Commands, ShortcutMap
-from napari_sam.layers.shown_plane import ShownPlane
 from napari_sam.layers.viewer_layers import OWN_MARK, ViewerLayers
 from napari_sam.session.automatic.masks import AutomaticMask
 from napari_sam.session.automatic.picture import AutomaticPicture, sampled

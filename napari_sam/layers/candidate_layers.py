@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam.layers.image_prompts import ImagePrompts
 from napari_sam.layers.napari_workarounds import SessionLabels, one_color
-from napari_sam.layers.plane_view import PlaneView, set_transform
-from napari_sam.layers.shown_plane import ShownPlane
+from napari_sam.layers.plane_view import PlaneView, ShownPlane, set_transform
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.decoding.candidates import Candidates
 

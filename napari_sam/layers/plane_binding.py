@@ -8,9 +8,7 @@ from psygnal import Signal
 
 from napari_sam.layers.camera import visible_box
 from napari_sam.layers.plane_source import PlaneSource
-from napari_sam.layers.plane_view import PlaneView, displayed_plane, transform_events
-from napari_sam.layers.shown_plane import ShownPlane
-from napari_sam.layers.slices import stack_around, stack_size
+from napari_sam.layers.plane_view import PlaneView, ShownPlane, displayed_plane, transform_events
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.connections import Connections
 from napari_sam.session.image.image_plane import ImageError
@@ -192,7 +190,7 @@ class PlaneBinding:
         source.imported_embeddings.show(image, view)
         previous, self.view = self.view, view
         self._on_changed(request, previous)
-        self.stack_changed.emit(stack_size(view))
+        self.stack_changed.emit(1 if view is None else view.stack_size)
 
     def _request(self, image: Image, view: PlaneView) -> PlaneRequest:
         if self._is_outdated:
@@ -207,6 +205,6 @@ class PlaneBinding:
             self.check()  # at once: the planes are to look like the one that is shown
         shown = self.shown
         if shown is not None:
-            views = stack_around(shown.view).items()
-            planes = {name: self.source.image_plane(shown.image, near) for name, near in views}
+            views = shown.view.stack_around().items()
+            planes = {name: self.source.image_plane(shown.image, view) for name, view in views}
             self._session.prefetch.start_planes(planes)

@@ -5,6 +5,7 @@ Only here does napari's data order (rows, columns: `_rc`) meet SAM's (`_xy`).
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -164,6 +165,36 @@ class PlaneView:
         """Return the plane at another position along an axis."""
         return replace(self, index=(*self.index[:axis], index, *self.index[axis + 1 :]))
 
+    @property
+    def stack_size(self) -> int:
+        """The number of planes in `stack_around`."""
+        axes = self.axes_of_planes
+        return self.shape_nd[axes[-1]] if axes else 1
+
+    def stack_around(self) -> dict[str, PlaneView]:
+        """Return the planes at all positions of the slider next to the plane, by name.
+
+        The plane itself comes first, then those after it, then those before it, the nearest first.
+        """
+        axes = self.axes_of_planes
+        if not axes:
+            return {"the plane": self}
+        current = self.index[axes[-1]]
+        indices = [*range(current, self.stack_size), *reversed(range(current))]
+        return {f"slice {index}": self.at(axes[-1], index) for index in indices}
+
+    def every_plane(self) -> dict[str, PlaneView]:
+        """Return the planes at all positions of all sliders, by name."""
+        axes = self.axes_of_planes
+        if not axes:
+            return {"the plane": self}
+        planes, view = {}, self
+        for position in itertools.product(*(range(self.shape_nd[axis]) for axis in axes)):
+            for axis, index in zip(axes, position, strict=True):
+                view = view.at(axis, index)
+            planes["slice " + ", ".join(map(str, position))] = view
+        return planes
+
     def _steps_from(self, before: PlaneView) -> list[tuple[int, int]]:
         """Return each axis that has moved, and by how much; [] for a plane of another stack."""
         if replace(self, index=before.index) != before:
@@ -244,6 +275,23 @@ def placement(
         "units": layer.units,
         "axis_labels": layer.axis_labels,
     }
+
+
+@dataclass(frozen=True)
+class ShownPlane:
+    """A plane of an image layer."""
+
+    image: Image
+    view: PlaneView
+
+    def layer_placement(
+        self, pixel_size: tuple[float, float] = (1, 1), top: float = 0, left: float = 0
+    ) -> dict[str, Any]:
+        """Return keyword arguments for a layer on the plane with pixels of another size."""
+        (height, width), view = pixel_size, self.view
+        # The centre of a large pixel lies between those of the plane's.
+        offset = view.offset + view.spread(top + (height - 1) / 2, left + (width - 1) / 2, 0)
+        return placement(self.image, offset, view.pixel(height, width))
 
 
 def lies_on(layer: Layer, image: Image, view: PlaneView | None = None) -> bool:

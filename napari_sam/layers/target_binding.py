@@ -6,7 +6,7 @@ from napari.layers import Image, Labels
 from psygnal import Signal
 
 from napari_sam.layers.plane_binding import PlaneBinding
-from napari_sam.layers.shown_plane import ShownPlane
+from napari_sam.layers.plane_view import ShownPlane
 from napari_sam.layers.target import TargetLayer, TargetPlane, check_target, new_target_layer
 from napari_sam.layers.viewer_layers import was_made_for
 from napari_sam.layers.workspace import Workspace

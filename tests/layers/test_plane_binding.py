@@ -74,3 +74,11 @@ def test_prompts_changed_on_a_hidden_slice_replace_those_of_its_object(make_widg
     go(0)
     assert session.state.prompts.is_empty
     assert session.state.candidates is None
+
+
+def test_without_an_image_there_is_no_stack(make_widget):
+    _, widget = make_widget(Image(np.zeros((5, 30, 40), np.uint8)))
+    sizes = []
+    widget.binding.plane.stack_changed.connect(sizes.append)
+    widget.binding.set_image(None)
+    assert sizes == [1]

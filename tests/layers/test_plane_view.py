@@ -1,4 +1,4 @@
-"""Which planes probably follow the one that is shown."""
+"""Which planes are next to the one that is shown, and what they are called."""
 
 import pytest
 
@@ -29,3 +29,41 @@ def view(*index, shape=(9, 8, 30, 40)):
 )
 def test_following_planes(before, now, following):
     assert now.following(before) == following
+
+
+def stack_view(*index, shape=(2, 5, 30, 40)):
+    return view(*index, shape=shape)
+
+
+def test_a_stack_goes_on_from_the_plane_and_then_back():
+    stack = stack_view(1, 2).stack_around()
+    assert stack == {
+        "slice 2": stack_view(1, 2),
+        "slice 3": stack_view(1, 3),
+        "slice 4": stack_view(1, 4),
+        "slice 1": stack_view(1, 1),
+        "slice 0": stack_view(1, 0),
+    }
+    assert list(stack) == ["slice 2", "slice 3", "slice 4", "slice 1", "slice 0"]
+    assert stack_view(1, 2).stack_size == 5
+
+
+def test_an_axis_of_length_one_has_no_slider():
+    one = stack_view(1, 0, shape=(3, 1, 30, 40))
+    assert one.stack_size == 3
+    assert list(one.stack_around()) == ["slice 1", "slice 2", "slice 0"]
+
+
+@pytest.mark.parametrize(
+    "one", [PlaneView((30, 40), 0, 1, (0, 0)), stack_view(0, 0, shape=(1, 1, 3, 4))]
+)
+def test_a_single_plane_is_no_stack(one):
+    assert one.stack_size == 1
+    assert one.stack_around() == one.every_plane() == {"the plane": one}
+
+
+def test_every_plane_is_at_every_position_of_every_slider():
+    planes = stack_view(1, 2).every_plane()
+    assert len(planes) == 10
+    assert planes["slice 0, 3"] == stack_view(0, 3)
+    assert set(planes.values()) == {stack_view(t, z) for t in range(2) for z in range(5)}
