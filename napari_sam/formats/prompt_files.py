@@ -27,7 +27,7 @@ from napari_sam.formats.image import ImageInfo
 PROMPT_SUFFIXES: Final = (".csv", ".json", ".geojson")
 """How files end that `read_prompts` reads."""
 # The same as for features of layers.
-_CLASS_COLUMNS: Final = ("class_name", "class", "classes", "category", "label", "name", "type")
+CLASS_COLUMNS: Final = ("class_name", "class", "classes", "category", "label", "name", "type")
 _BOX_COLUMNS: Final = (
     ("x0", "y0", "x1", "y1"),
     ("xmin", "ymin", "xmax", "ymax"),
@@ -135,7 +135,7 @@ def _from_csv(text: str) -> Iterator[FilePrompt]:
     delimiter = max(",;\t", key=first_line.count)
     rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
     rows.fieldnames = names = [name.strip().lower() for name in rows.fieldnames or ()]
-    class_column = next((name for name in _CLASS_COLUMNS if name in names), None)
+    class_column = next((name for name in CLASS_COLUMNS if name in names), None)
     axes = sorted(
         (name for name in names if name.startswith("axis-")), key=lambda name: int(name[5:])
     )

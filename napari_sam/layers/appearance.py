@@ -32,12 +32,8 @@ class ImageAppearances:
     def __init__(self) -> None:
         self._appearances: WeakKeyDictionary[Image, Appearance] = WeakKeyDictionary()
         # The contrast limits and gamma that the model sees, which the layer may have left.
-        self._applied: WeakKeyDictionary[Image, tuple[tuple[float, float], float]] = (
-            WeakKeyDictionary()
-        )
-        self._ranges: WeakKeyDictionary[Image, dict[tuple[Intensities, int | None], ImageRange]] = (
-            WeakKeyDictionary()
-        )
+        self._applied = WeakKeyDictionary[Image, tuple[tuple[float, float], float]]()
+        self._ranges = WeakKeyDictionary[Image, dict[tuple[Intensities, int | None], ImageRange]]()
         self._shown: tuple[Appearance | None, tuple[ChannelAxis, ...]] = (None, ())
 
     def of(self, image: Image) -> Appearance:
@@ -97,33 +93,30 @@ class ImageAppearances:
         if view.channel_axis is not None and not channels:
             msg = f"Choose a channel of '{image.name}' under 'Image appearance for SAM'."
             raise ImageError(msg)
-        regions = [_Region(view, level, image.ndim, channels) for level in levels(image)]
-        limits, gamma, image_range = None, 1.0, None
-        if appearance.intensities is not Intensities.AS_SHOWN:
-            image_range = self._range(image, appearance)
-        elif not image.rgb:
-            limits, gamma = self._applied.get(image, _as_shown(image))
-        return ImagePlane(
-            regions[0],
+        finest, *coarser = (_Region(view, level, image.ndim, channels) for level in levels(image))
+        plane = ImagePlane(
+            finest,
             image.rgb,
-            limits,
+            None,
             image.name,
-            tuple(regions[1:]),
-            gamma,
-            image_range,
+            tuple(coarser),
+            1.0,
+            None,
             channels,
             appearance.colours,
         )
+        if appearance.intensities is not Intensities.AS_SHOWN:
+            return replace(plane, image_range=self._range(image, appearance))
+        if image.rgb:
+            return plane
+        limits, gamma = self._applied.get(image, _as_shown(image))
+        return replace(plane, contrast_limits=limits, gamma=gamma)
 
     def _range(self, image: Image, appearance: Appearance) -> ImageRange:
         """Return the range of all planes of an image; it is kept as long as the data."""
-        ranges = self._ranges.setdefault(image, {})
-        key = appearance.intensities, appearance.channel_axis
-        if key not in ranges:
-            ranges[key] = ImageRange(
-                appearance.intensities, levels(image)[-1], appearance.channel_axis, is_rgb=image.rgb
-            )
-        return ranges[key]
+        intensities, axis = appearance.intensities, appearance.channel_axis
+        new_range = ImageRange(intensities, levels(image)[-1], axis, is_rgb=image.rgb)
+        return self._ranges.setdefault(image, {}).setdefault((intensities, axis), new_range)
 
     def _axes(self, image: Image, dims: Dims) -> tuple[ChannelAxis, ...]:
         """Return the axes that may hold channels: those with a slider, and the last one."""

@@ -119,7 +119,6 @@ class LayerBinding:
             self.target.restore(image)
         self.image_changed.emit(image)
         self.target.announce()
-        self.prompts.announce_layers()
         if is_prompting and self.prompts.image_prompts.points.prompts is not None:
             self.prompts.start_points()  # whoever was clicking continues, with the same keys
 

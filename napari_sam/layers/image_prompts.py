@@ -189,17 +189,10 @@ class ImagePrompts:
         """Return the prompts on the displayed plane."""
         if self._image is None or self.view is None:
             return Prompts()
-        here = self._image, self.view, self._dims
-        points, drawn = (
-            Prompts() if slot.prompts is None else slot.prompts.read(*here)
-            for slot in (self.points, self.boxes)
-        )
-        return replace(
-            drawn,
-            points_xy=points.points_xy,
-            point_labels=points.point_labels,
-            slice_index=self.view.slice_index,
-        )
+        prompts = Prompts()
+        for layer in self._in_use:
+            prompts = layer.read(prompts, self._image, self.view, self._dims)
+        return replace(prompts, slice_index=self.view.slice_index)
 
     def write(self, prompts: Prompts) -> None:
         """Make the layers hold `prompts` on the displayed plane."""

@@ -18,8 +18,8 @@ from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 class PromptBinding:
     """Sends what the user draws to the session, and draws what the session changes."""
 
-    layers_changed = Signal(object, object)
-    """The user's own Points and Shapes layers that prompts are read from; None stands for ours."""
+    layers_changed = Signal()
+    """Prompts are read from other layers of the user's, or from ours."""
     polarity_changed = Signal(int)
     """The point label of the next click: 1 foreground, 0 background."""
     drawing_started = Signal()
@@ -83,22 +83,18 @@ class PromptBinding:
 
     # The user's layers -------------------------------------------------------------------------
 
-    def announce_layers(self) -> None:
-        """Send `layers_changed`."""
-        self.layers_changed.emit(*self.image_prompts.user_layers)
-
     def set_layers(self, points: Points | None, boxes: Shapes | None) -> None:
         """Read prompts from layers of the user's; None stands for ours."""
         self.image_prompts.set_user_layers(points, boxes)
         self._send()
-        self.announce_layers()
+        self.layers_changed.emit()
 
     def forget(self, layer: Layer) -> bool:
         """Handle a layer's deletion; return whether it held prompts of the current image."""
         was_used = self.image_prompts.forget(layer)
         if was_used:
             self._send()
-            self.announce_layers()
+            self.layers_changed.emit()
         return was_used
 
     # To the session and back -------------------------------------------------------------------

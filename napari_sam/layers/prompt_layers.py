@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
@@ -139,8 +140,8 @@ class PromptLayer(ABC, Generic[LayerT, MemoryT]):
         return True
 
     @abstractmethod
-    def read(self, image: Image, view: PlaneView, dims: Dims) -> Prompts:
-        """Return the prompts of the layer on the displayed plane."""
+    def read(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> Prompts:
+        """Return prompts with those of the layer on the displayed plane."""
 
     @abstractmethod
     def write(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> None:
@@ -150,8 +151,8 @@ class PromptLayer(ABC, Generic[LayerT, MemoryT]):
 class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
     """A Points layer as foreground and background clicks; remembers those that are skipped."""
 
-    def read(self, image: Image, view: PlaneView, dims: Dims) -> Prompts:
-        """Return the points on the displayed plane, except for skipped ones."""
+    def read(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> Prompts:
+        """Return prompts with the points on the displayed plane, except for skipped ones."""
         skipped = Counter(self._memory.get(view))
         points_xy, labels = [], []
         for point in self._all(image, view, dims):
@@ -160,7 +161,7 @@ class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
             else:
                 points_xy.append(point[:2])
                 labels.append(point[2])
-        return Prompts(tuple(points_xy), tuple(labels))
+        return replace(prompts, points_xy=tuple(points_xy), point_labels=tuple(labels))
 
     def write(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> None:
         """Make the layer hold exactly these points on the displayed plane."""
@@ -170,8 +171,7 @@ class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
                 surplus[x, y, label] -= 1
             self._memory[view] = tuple(surplus.elements())
             return
-        points = self.read(image, view, dims)
-        if (points.points_xy, points.point_labels) == (prompts.points_xy, prompts.point_labels):
+        if self.read(prompts, image, view, dims) == prompts:
             return
         here = view.holds(self.layer.data)
         with self.writing():
@@ -223,11 +223,10 @@ def move_along(layer: Points | Shapes, axis: int, position: float) -> None:
 
 def new_points_layer(image: Image, view: PlaneView) -> Points:
     """Make our layer for clicks, with the transform of the image."""
-    size = max(3.0, max(view.shape) / 90)
     return Points(
         ndim=image.ndim,
         name="SAM points",
-        size=size,
+        size=max(3.0, max(view.shape) / 90),
         features=polarity_table([]),
         face_color=POLARITY,
         face_color_cycle=list(POLARITY_COLORS.values()),

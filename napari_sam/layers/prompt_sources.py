@@ -1,7 +1,7 @@
 """Batch prompts from a layer of the user: one per point, shape or label."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from napari.components import Dims
@@ -9,16 +9,14 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_sam.formats.prompt_files import CLASS_COLUMNS
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on
 from napari_sam.layers.prompt_layers import points_on_plane
-from napari_sam.layers.shape_prompts import prompts_of, shapes_on_plane
+from napari_sam.layers.shape_prompts import shapes_on_plane, with_area
 from napari_sam.session.batch_prompts.decode import BatchPrompt, prompt_of_region
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Scribble
-
-_CLASS_COLUMNS: Final = ("class_name", "class", "classes", "category", "label", "name", "type")
-"""Columns that may hold the class of a point or shape; the first one that exists counts."""
 
 ReadPrompts = Callable[[], list[BatchPrompt]]
 """Returns batch prompts; may be called on any thread."""
@@ -43,7 +41,7 @@ def _of_shapes(layer: Shapes, image: Image, view: PlaneView, dims: Dims) -> list
     classes, prompts = _classes(layer), []
     for index, shape in shapes_on_plane(layer, image, view, dims):
         if not isinstance(shape, Scribble):
-            prompts.append(BatchPrompt(prompts_of(shape), classes[index]))
+            prompts.append(BatchPrompt(with_area(Prompts(), shape), classes[index]))
         elif shape.label == FOREGROUND:
             prompts.append(BatchPrompt(Prompts(scribbles=(shape,)), classes[index]))
     return prompts
@@ -106,7 +104,7 @@ def _of_points(layer: Points, image: Image, view: PlaneView, dims: Dims) -> list
 def _classes(layer: Points | Shapes) -> list[str | None]:
     """Return the class of each point or shape; None where there is none."""
     columns = {str(name).lower(): layer.features[name] for name in layer.features.columns}
-    for name in [name for name in _CLASS_COLUMNS if name in columns]:
+    for name in [name for name in CLASS_COLUMNS if name in columns]:
         values = columns[name].tolist()
         if all(isinstance(value, str) or value != value for value in values):
             return [value.strip() or None if isinstance(value, str) else None for value in values]

@@ -1,8 +1,8 @@
 """A napari Shapes layer as prompts: boxes, outlines around the object, scribbles along it."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -68,8 +68,8 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
     _unfinished: int | None = None
     """The index of the shape that is being drawn."""
 
-    def read(self, image: Image, view: PlaneView, dims: Dims) -> Prompts:
-        """Return what counts on the displayed plane."""
+    def read(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> Prompts:
+        """Return prompts with what counts on the displayed plane."""
         memory = self._memory.setdefault(view, _PlaneMemory())
         areas, scribbles, skipped = [], [], Counter(memory.skipped_scribbles)
         for _, shape in self._all(image, view, dims):
@@ -86,7 +86,7 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
             memory.current = changed[-1]
         elif memory.current not in candidates:
             memory.current = candidates[-1] if candidates else None
-        return prompts_of(memory.current, scribbles)
+        return with_area(replace(prompts, scribbles=tuple(scribbles)), memory.current)
 
     def write(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> None:
         """Make the layer hold exactly these shapes on the displayed plane."""
@@ -194,11 +194,11 @@ def shapes_on_plane(
                 yield index, shape_in_plane(view.to_xy(points_rc), kind, label)
 
 
-def prompts_of(area: Area | None, scribbles: Sequence[Scribble] = ()) -> Prompts:
-    """Return the prompts of an object with this extent."""
+def with_area(prompts: Prompts, area: Area | None) -> Prompts:
+    """Return prompts with this extent of the object."""
     if isinstance(area, Outline):
-        return Prompts(outline=area, scribbles=tuple(scribbles))
-    return Prompts(box_xyxy=area, scribbles=tuple(scribbles))
+        return replace(prompts, outline=area)
+    return replace(prompts, box_xyxy=area)
 
 
 def new_shapes_layer(image: Image, view: PlaneView) -> Shapes:
