@@ -157,8 +157,8 @@ class ClassesController:
         records = () if self._target is None else self._target.registry
         counts = Counter(record.class_name for record in records)
         names = [None, *(object_class.name for object_class in table.classes)][: MAX_NUMBERED + 1]
-        binding_of = self._binding.shortcuts.binding_of
-        keys = {name: key_text(binding_of(class_command(k))) for k, name in enumerate(names)}
+        bindings = self._binding.shortcuts.bindings
+        keys = {name: key_text(bindings[class_command(k)]) for k, name in enumerate(names)}
         self.panel.show_classes(table.classes, table.current, counts, keys)
         current = f" (new objects: {table.current})" if table.current else ""
         self.section.set_title(f"Classes: {len(table.classes) or 'none'}{current}")

@@ -74,15 +74,15 @@ class ShortcutsController:
 
     def _rows(self) -> list[ShortcutRow]:
         numbers = {class_command(number): number for number in range(1, MAX_NUMBERED + 1)}
-        binding_of = self._shortcuts.binding_of
+        bindings = self._shortcuts.bindings
         return [
             ShortcutRow(
                 shortcut.group,
-                key_text(binding_of(shortcut.command)),
+                key_text(bindings[shortcut.command]),
                 self._help(shortcut, numbers.get(shortcut.command)),
                 shortcut.command if shortcut.layer_types else "",
                 self._remark(shortcut),
-                binding_of(shortcut.command) != shortcut.binding,
+                bindings[shortcut.command] != shortcut.binding,
             )
             for shortcut in sorted(SHORTCUTS, key=lambda shortcut: _GROUPS.index(shortcut.group))
         ]

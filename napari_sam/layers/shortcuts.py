@@ -102,9 +102,10 @@ class ShortcutMap:
     def __init__(self) -> None:
         self.commands: dict[str, Callable[[], None]] = {}
         """What is registered."""
-        self._bindings: dict[str, KeyBinding | None] = {
+        self.bindings: dict[str, KeyBinding | None] = {
             shortcut.command: shortcut.binding for shortcut in SHORTCUTS
         }
+        """The key of each command; None if it has none."""
         # By layer, the commands that it was bound to and the keys of those that are registered.
         self._bound = WeakKeyDictionary[Layer, tuple[Commands, list[KeyBinding]]]()
 
@@ -133,7 +134,7 @@ class ShortcutMap:
         bound: list[KeyBinding] = []
         self._bound[layer] = commands, bound
         for shortcut in SHORTCUTS:
-            binding, run = self._bindings[shortcut.command], commands.get(shortcut.command)
+            binding, run = self.bindings[shortcut.command], commands.get(shortcut.command)
             if isinstance(layer, shortcut.layer_types) and binding is not None and run is not None:
                 layer.bind_key(binding, lambda _, run=run: run(), overwrite=True)
                 bound.append(binding)
@@ -151,14 +152,10 @@ class ShortcutMap:
 
     # Which keys --------------------------------------------------------------------------------
 
-    def binding_of(self, command: str) -> KeyBinding | None:
-        """Return the key of a command; None if it has none."""
-        return self._bindings[command]
-
     @property
     def texts(self) -> dict[str, str]:
         """The name of the key of each command; "" if it has none."""
-        return {command: key_text(binding) for command, binding in self._bindings.items()}
+        return {command: key_text(binding) for command, binding in self.bindings.items()}
 
     @property
     def table_bindings(self) -> dict[KeyBinding, str]:
@@ -166,7 +163,7 @@ class ShortcutMap:
         return {
             binding: shortcut.command
             for shortcut in SHORTCUTS
-            if (binding := self._bindings[shortcut.command]) is not None
+            if (binding := self.bindings[shortcut.command]) is not None
             and shortcut.in_table
             and shortcut.command in self.commands
         }
@@ -182,16 +179,16 @@ class ShortcutMap:
                 f"{key_text(binding)} already triggers '{_BY_COMMAND[other].help}'. Choose another "
                 "key, or change that shortcut first."
             )
-        self._bindings[command] = binding
+        self.bindings[command] = binding
         self._rebind()
 
     def command_of(self, binding: KeyBinding) -> str | None:
         """Return the command of a key; None if it has none."""
-        return next((name for name, key in self._bindings.items() if key == binding), None)
+        return next((name for name, key in self.bindings.items() if key == binding), None)
 
     def hidden_actions(self, command: str) -> list[str]:
         """Return what the key of a command does in napari on the layers that it is bound on."""
-        binding = self._bindings[command]
+        binding = self.bindings[command]
         if binding is None:
             return []
         types = _BY_COMMAND[command].layer_types
@@ -209,7 +206,7 @@ class ShortcutMap:
         return {
             shortcut.command: "" if binding is None else str(binding)
             for shortcut in SHORTCUTS
-            if (binding := self._bindings[shortcut.command]) != shortcut.binding
+            if (binding := self.bindings[shortcut.command]) != shortcut.binding
         }
 
     def reset(self, changed_keys: Mapping[str, str] | None = None) -> list[str]:
@@ -228,7 +225,7 @@ class ShortcutMap:
         for shortcut in SHORTCUTS:
             # A key that the user gave to another command is not taken back from it.
             default = None if shortcut.binding in bindings.values() else shortcut.binding
-            self._bindings[shortcut.command] = bindings.get(shortcut.command, default)
+            self.bindings[shortcut.command] = bindings.get(shortcut.command, default)
         self._rebind()
         return invalid
 

@@ -192,7 +192,7 @@ def test_a_key_goes_to_layers_of_its_type_as_long_as_its_command_is_offered():
     assert keys.changed_keys == {"accept": "W", "next": "C"}
     # One that is new to this version is not taken from what the user gave it to.
     assert keys.reset({"accept": "M"}) == []
-    assert keys.binding_of("next_object") is None
+    assert keys.bindings["next_object"] is None
 
 
 def test_keys_that_mean_something_else_on_one_layer_follow_the_choice_too():
