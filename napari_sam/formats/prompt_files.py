@@ -26,8 +26,9 @@ from napari_sam.formats.image import ImageInfo
 
 PROMPT_SUFFIXES: Final = (".csv", ".json", ".geojson")
 """How files end that `read_prompts` reads."""
-# The same as for features of layers.
 CLASS_COLUMNS: Final = ("class_name", "class", "classes", "category", "label", "name", "type")
+"""Columns that may hold the class of a prompt, in a file or in the features of a layer; the first
+that exists counts."""
 _BOX_COLUMNS: Final = (
     ("x0", "y0", "x1", "y1"),
     ("xmin", "ymin", "xmax", "ymax"),

@@ -94,16 +94,9 @@ class ImageAppearances:
             msg = f"Choose a channel of '{image.name}' under 'Image appearance for SAM'."
             raise ImageError(msg)
         finest, *coarser = (_Region(view, level, image.ndim, channels) for level in levels(image))
+        name, colours = image.name, appearance.colours
         plane = ImagePlane(
-            finest,
-            image.rgb,
-            None,
-            image.name,
-            tuple(coarser),
-            1.0,
-            None,
-            channels,
-            appearance.colours,
+            finest, image.rgb, name=name, coarser=tuple(coarser), channels=channels, colours=colours
         )
         if appearance.intensities is not Intensities.AS_SHOWN:
             return replace(plane, image_range=self._range(image, appearance))
