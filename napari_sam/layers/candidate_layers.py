@@ -52,17 +52,14 @@ class _Slot:
     content: Candidates | None = None
     opacities: tuple[float, float] | None = None  # the user's and ours, while a preview shows
 
-    def lighten(self) -> None:
-        """Halve the opacity of the layer."""
+    def lighten(self, lightly: bool) -> None:
+        """Halve the opacity of the layer, or restore it unless the user has changed it."""
         opacity = self.layer.opacity
-        self.layer.opacity = opacity / 2
-        self.opacities = opacity, self.layer.opacity
-
-    def restore_opacity(self) -> None:
-        """Restore the opacity of the layer, unless the user has changed it."""
-        if self.opacities is not None and self.layer.opacity == self.opacities[1]:
+        if lightly:
+            self.layer.opacity = opacity / 2
+            self.opacities = opacity, self.layer.opacity
+        elif self.opacities is not None and opacity == self.opacities[1]:
             self.layer.opacity = self.opacities[0]
-        self.opacities = None
 
     def region(self, view: PlaneView) -> NDArray[np.uint8]:
         """Return the pixels of the layer that are filled."""
@@ -129,7 +126,7 @@ class CandidateLayers:
         if max(shape) < _LARGEST_AT_FIRST_PX:  # most images have but one tile
             self._set_grid(slot, _Grid(shape), self._shown)
         if self._is_light:
-            slot.lighten()
+            slot.lighten(True)
         self._layers.add(layer, below=self._prompts.own_layers)
         self._shortcuts.bind(layer)
         layer.events.visible.connect(self._on_visible)
@@ -148,7 +145,10 @@ class CandidateLayers:
             self._count = max(self._count, len(candidates))
             while self.make_one():
                 pass
-            self._lighten(lightly)
+            if lightly != self._is_light:
+                self._is_light = lightly
+                for slot in self._slots.values():
+                    slot.lighten(lightly)
         for number, slot in self._slots.items():
             layer = slot.layer
             if chosen is not None and number != chosen:
@@ -159,15 +159,6 @@ class CandidateLayers:
             elif number == chosen and not layer.visible:
                 self._fill(slot)
                 layer.visible = True
-
-    def _lighten(self, lightly: bool) -> None:
-        if lightly != self._is_light:
-            self._is_light = lightly
-            for slot in self._slots.values():
-                if lightly:
-                    slot.lighten()
-                else:
-                    slot.restore_opacity()
 
     def _fill(self, slot: _Slot) -> bool:
         """Write a candidate into its layer; return whether there was anything to write."""
