@@ -141,11 +141,11 @@ class AnnotateController:
         binding = self._binding
         layers: Iterable[Layer] = reversed(self._viewer.layers)
         users = [layer for layer in layers if not binding.is_ours(layer)]
-        points, boxes = binding.prompts.image_prompts.user_layers
+        prompts = binding.prompts.image_prompts
         for combo, layer_type, chosen in (
             (self.image_panel.image_combo, Image, binding.plane.image),
-            (self.prompt_panel.points_combo, Points, points),
-            (self.prompt_panel.boxes_combo, Shapes, boxes),
+            (self.prompt_panel.points_combo, Points, prompts.points.user_layer),
+            (self.prompt_panel.boxes_combo, Shapes, prompts.boxes.user_layer),
             (self.object_panel.target_combo, Labels, binding.target.layer),
         ):
             combo.set_layers([layer for layer in users if isinstance(layer, layer_type)], chosen)

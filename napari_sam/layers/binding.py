@@ -20,7 +20,6 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import Defer
 from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.session import AnnotationSession
-from napari_sam.session.state import SessionState
 
 
 class LayerBinding:
@@ -51,7 +50,8 @@ class LayerBinding:
         """The candidate layers, and the preview under the cursor."""
         self._register_shortcuts()
         self._connections = Connections(
-            (session.changed, self._on_session_changed),
+            (session.changed, self.prompts.show),
+            (session.changed, self.candidates.show),
             (session.plane_wanted, self._go_to_plane),
             (self.plane.moved, self._on_image_moved),
             (viewer.layers.events.removed, self._on_layer_removed),
@@ -157,10 +157,6 @@ class LayerBinding:
         self.plane.go_to(view)
 
     # Events ----------------------------------------------------------------------------------
-
-    def _on_session_changed(self, state: SessionState) -> None:
-        self.prompts.show(state.prompts)
-        self.candidates.show(state)
 
     def _on_layer_removed(self, event: Event) -> None:
         layer: Layer = event.value

@@ -8,6 +8,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 
 from napari_sam.layers.plane_view import PlaneView
+from napari_sam.session.image.tiles import Box
 
 _DOT: Final = 1 / 30
 """An object smaller than this share of the window is zoomed in on."""
@@ -15,9 +16,7 @@ _SHARE: Final = 1 / 4
 """The share of the window that an object gets by that, or by zooming out."""
 
 
-def visible_box(
-    viewer: ViewerModel, layer: Image, view: PlaneView
-) -> tuple[float, float, float, float]:
+def visible_box(viewer: ViewerModel, layer: Image, view: PlaneView) -> Box:
     """Return the part of a plane that is visible in a viewer: x0, y0, x1, y1 in its pixels.
 
     It is the smallest upright rectangle around it, and may reach outside the plane.

@@ -103,11 +103,6 @@ class ImagePrompts:
         """All layers of ours, in the viewer or put away."""
         return [layer for slot in self._slots for layer in slot.own.values()]
 
-    @property
-    def user_layers(self) -> tuple[Points | None, Shapes | None]:
-        """The user's layers that prompts are read from; None stands for ours."""
-        return self.points.user_layer, self.boxes.user_layer
-
     def close(self) -> None:
         """Let the layers go; those with prompts stay in the viewer."""
         for slot in self._slots:
@@ -140,10 +135,8 @@ class ImagePrompts:
             for made_for, layer in slot.own.items():
                 if made_for is not image:
                     self._layers.remove(layer)
-        for slot in self._slots:
-            layer = None if image is None else slot.own.get(image)
-            if layer is not None and layer not in self._layers:
-                self._layers.add(layer)
+                elif layer not in self._layers:
+                    self._layers.add(layer)
             slot.use(image)
 
     def set_view(self, view: PlaneView | None) -> None:

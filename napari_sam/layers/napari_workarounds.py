@@ -17,8 +17,7 @@ def unwrapped(viewer: ViewerModel) -> ViewerModel:
     layers in events and in other widgets.
     Remove it when layers of a proxy compare equal to the real ones.
     """
-    model: ViewerModel = getattr(viewer, "__wrapped__", viewer)
-    return model
+    return getattr(viewer, "__wrapped__", viewer)
 
 
 def unlisted(layers: LayerList) -> AbstractContextManager[Any]:

@@ -184,19 +184,17 @@ class PlaneBinding:
                 if view == self.view:
                     source.imported_embeddings.show(image, view)
                     return
-                request = self._request(image, view)
+                if self._is_outdated:
+                    self._count_version(_NEW_APPEARANCE)
+                source.appearances.apply(image)
+                visible = visible_box(self._viewer, image, view)
+                request = source.request(image, view, self.view, visible)
         except ImageError as error:
             view, request = None, PlaneRequest(refusal=str(error))
         source.imported_embeddings.show(image, view)
         previous, self.view = self.view, view
         self._on_changed(request, previous)
         self.stack_changed.emit(1 if view is None else view.stack_size)
-
-    def _request(self, image: Image, view: PlaneView) -> PlaneRequest:
-        if self._is_outdated:
-            self._count_version(_NEW_APPEARANCE)
-        self.source.appearances.apply(image)
-        return self.source.request(image, view, self.view, visible_box(self._viewer, image, view))
 
     def prefetch_stack(self) -> None:
         """Embed the planes at all positions of the slider next to the one that is shown."""

@@ -50,9 +50,8 @@ class PlaneSource:
 
     def image_of(self, key: PlaneKey) -> Image | None:
         """Return the image of a plane; None if it is gone."""
-        identity, _ = key
         images = self._identities.items()
-        return next((image for image, known in images if known is identity), None)
+        return next((image for image, identity in images if identity is key[0]), None)
 
     def count_version(self, image: Image) -> None:
         """Note that the pixels or the appearance of an image have changed."""

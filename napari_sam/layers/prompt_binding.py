@@ -13,6 +13,7 @@ from napari_sam.layers.prompt_layers import PromptLayer
 from napari_sam.layers.shape_prompts import TOOLS
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
+from napari_sam.session.state import SessionState
 
 
 class PromptBinding:
@@ -113,8 +114,9 @@ class PromptBinding:
             # Only when napari has finished drawing may the box before this one be removed.
             self._defer(self._write)
 
-    def show(self, prompts: Prompts) -> None:
+    def show(self, state: SessionState) -> None:
         """Draw the prompts of the session, unless the layers hold them already."""
+        prompts = state.prompts
         if prompts != self._last_read and self.image_prompts.view is not None:
             if prompts.is_empty and self.image_prompts.polarity == BACKGROUND:
                 self.set_polarity(FOREGROUND)  # an object begins with what belongs to it

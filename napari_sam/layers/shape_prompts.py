@@ -21,10 +21,10 @@ from napari_sam.layers.prompt_layers import (
     label_of_each,
     polarity_table,
 )
+from napari_sam.session.image.tiles import Box
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble, axis_aligned_box
 
-Box = tuple[float, float, float, float]
 Area = Box | Outline
 """The extent of the object; the one that was drawn or changed last counts."""
 

@@ -39,11 +39,6 @@ class Shortcut:
     group: str = "Masks and prompts"  # the heading it is listed under
 
     @property
-    def in_table(self) -> bool:
-        """Whether it also works while the table of objects has the focus."""
-        return self.group in (_REVIEW, _CLASSES) or self.command in ("undo", "redo")
-
-    @property
     def binding(self) -> KeyBinding:
         """The default key in napari's form."""
         return KeyBinding.from_int(self.code)
@@ -164,7 +159,7 @@ class ShortcutMap:
             binding: shortcut.command
             for shortcut in SHORTCUTS
             if (binding := self.bindings[shortcut.command]) is not None
-            and shortcut.in_table
+            and (shortcut.group in (_REVIEW, _CLASSES) or shortcut.command in ("undo", "redo"))
             and shortcut.command in self.commands
         }
 

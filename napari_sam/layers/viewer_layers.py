@@ -47,13 +47,11 @@ class ViewerLayers:
         self, layer: Layer, *, above: Layer | None = None, below: list[Layer] | None = None
     ) -> None:
         """Add a layer: directly above another one, below all of some others, or on top."""
-        index = len(self._layers)
         if above is not None and above in self:
             index = self._layers.index(above) + 1
         else:
-            index = min(
-                (self._layers.index(other) for other in below or [] if other in self), default=index
-            )
+            indices = [self._layers.index(other) for other in below or [] if other in self]
+            index = min(indices, default=len(self._layers))
         with self._selection_kept():
             self._layers.insert(index, layer)
 
