@@ -74,8 +74,7 @@ class ClassColors:
 
     def _show(self) -> None:
         colors = {object_class.name: object_class.color for object_class in self._table.classes}
-        records = list(self._target.registry)
-        self._colormap = _colormap(records, colors)
+        self._colormap = _colormap(self._target.registry, colors)
         _set(self._target.layer, self._colormap)
 
 

@@ -266,14 +266,11 @@ def placement(
         scale=layer.scale, translate=layer.translate, rotate=layer.rotate, shear=layer.shear
     )
     translate = layer.translate if offset is None else before_affine(np.asarray(offset, float))
+    unchanged = ("rotate", "shear", "affine", "units", "axis_labels")
     return {
         "scale": layer.scale * np.asarray(pixel, float),
         "translate": translate,
-        "rotate": layer.rotate,
-        "shear": layer.shear,
-        "affine": layer.affine,
-        "units": layer.units,
-        "axis_labels": layer.axis_labels,
+        **{name: getattr(layer, name) for name in unchanged},
     }
 
 

@@ -41,8 +41,7 @@ def in_image(
     # Both steps are affine, and napari takes one point at a time: slow for some thousands.
     origin = point_in_image(np.zeros(layer.ndim))
     axes = np.array([point_in_image(axis) - origin for axis in np.eye(layer.ndim)])
-    positions: NDArray[np.float64] = origin + np.asarray(points_rc, float) @ axes
-    return positions
+    return np.asarray(origin + points_rc @ axes, float)
 
 
 def label_of_each(layer: Points | Shapes) -> NDArray[np.int64]:
@@ -68,8 +67,7 @@ class PromptLayer(ABC, Generic[LayerT, MemoryT]):
         on_changed: Callable[[], None],
         on_gesture: Callable[[bool], None],
     ) -> None:
-        self.layer = layer
-        self.is_own = is_own
+        self.layer, self.is_own = layer, is_own
         self._on_changed, self._on_gesture = on_changed, on_gesture
         self._is_writing = False
         # By plane: a prompt that is skipped on one may count on another.

@@ -189,8 +189,7 @@ class TargetPlane:
     """The `LabelsPlane` of a target layer for a plane of the image."""
 
     def __init__(self, target: TargetLayer, view: PlaneView) -> None:
-        self._target = target
-        self._view = view
+        self._target, self._view = target, view
 
     @property
     def labels(self) -> TargetLayer:
