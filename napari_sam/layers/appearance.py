@@ -13,14 +13,7 @@ from psygnal import Signal
 
 from napari_sam.layers.plane_view import PlaneView, levels
 from napari_sam.session.image.image_plane import ImageError, ImagePlane
-from napari_sam.session.image.intensity import (
-    MAX_CHANNELS,
-    MIN_CHANNELS,
-    Appearance,
-    ChannelAxis,
-    ImageRange,
-    Intensities,
-)
+from napari_sam.session.image.intensity import Appearance, ChannelAxis, ImageRange, Intensities
 
 
 class ImageAppearances:
@@ -42,7 +35,7 @@ class ImageAppearances:
         axis, shape = appearance.channel_axis, _shape(image)
         if axis is None:
             return appearance
-        if axis >= len(shape) or not MIN_CHANNELS <= shape[axis] <= MAX_CHANNELS:
+        if axis >= len(shape) or not ChannelAxis.can_have(shape[axis]):
             return replace(appearance, channel_axis=None)
         red, green, blue = (
             channel if channel is not None and channel < shape[axis] else None
@@ -121,7 +114,7 @@ class ImageAppearances:
         return tuple(
             ChannelAxis(axis, count, _name(image, axis))
             for axis, count in enumerate(shape)
-            if MIN_CHANNELS <= count <= MAX_CHANNELS and axis not in displayed
+            if ChannelAxis.can_have(count) and axis not in displayed
         )
 
 

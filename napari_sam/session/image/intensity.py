@@ -62,6 +62,11 @@ class ChannelAxis:
     count: int  # number of channels
     name: str = ""  # the axis label, if the user has given one
 
+    @staticmethod
+    def can_have(count: int) -> bool:
+        """Whether an axis of this length may hold channels."""
+        return MIN_CHANNELS <= count <= MAX_CHANNELS
+
 
 def first_colours(count: int) -> Colours:
     """Return the default colours of an image with so many channels."""
