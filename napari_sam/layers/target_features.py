@@ -13,14 +13,9 @@ from weakref import WeakKeyDictionary
 import pandas as pd
 from napari.layers import Labels
 
-from napari_sam.formats.classes import ClassError
+from napari_sam.formats.classes import ClassError, ObjectClass
 from napari_sam.formats.details import details_of
-from napari_sam.session.classes.classes import (
-    Classes,
-    ClassTable,
-    classes_from_json,
-    classes_to_json,
-)
+from napari_sam.session.classes.classes import ClassTable, classes_from_json, classes_to_json
 from napari_sam.session.jobs import Defer
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 from napari_sam.storage.text import single_line
@@ -93,7 +88,7 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
 _COLUMNS: Final = tuple(_READ)
 
 
-def classes_in(metadata: Mapping[str, Any]) -> Classes:
+def classes_in(metadata: Mapping[str, Any]) -> tuple[ObjectClass, ...]:
     """Return the classes in a layer's metadata; none if they are invalid."""
     try:
         return classes_from_json(metadata.get(CLASSES_KEY, []))
