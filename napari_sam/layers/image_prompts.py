@@ -6,16 +6,11 @@ from dataclasses import replace
 from typing import Any, Generic
 from weakref import WeakKeyDictionary
 
+import numpy as np
 from napari.layers import Image, Layer, Points, Shapes
 
 from napari_sam.layers.plane_view import PlaneView, placement, set_transform
-from napari_sam.layers.prompt_layers import (
-    LayerT,
-    PointPrompts,
-    PromptLayer,
-    move_along,
-    new_points_layer,
-)
+from napari_sam.layers.prompt_layers import LayerT, PointPrompts, PromptLayer, new_points_layer
 from napari_sam.layers.shape_prompts import ShapePrompts, new_shapes_layer
 from napari_sam.layers.viewer_layers import mark_for, was_made_for
 from napari_sam.layers.workspace import Workspace
@@ -231,7 +226,12 @@ class ImagePrompts:
 
 def _change_channel_axis(layer: Points | Shapes, before: int | None, view: PlaneView) -> None:
     """Move prompts to all channels, and to the shown slice of an axis that held channels."""
-    if before is not None:
-        move_along(layer, before, view.index[before])
-    if view.channel_axis is not None:
-        move_along(layer, view.channel_axis, 0)
+    is_points = isinstance(layer, Points)
+    moved = [np.array(item, float) for item in ([layer.data] if is_points else layer.data)]
+    for item in moved:
+        if before is not None:
+            item[:, before] = view.index[before]
+        if view.channel_axis is not None:
+            item[:, view.channel_axis] = 0
+    if moved:
+        layer.data = moved[0] if is_points else moved

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, Generic, TypeVar
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from napari_sam.layers.plane_view import PlaneView, placement
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 
-POLARITY: Final = "polarity"
+_POLARITY: Final = "polarity"
 """The feature column of a Points or Shapes layer with foreground or background."""
-POLARITY_NAMES: Final = {FOREGROUND: "foreground", BACKGROUND: "background"}
-POLARITY_COLORS: Final = {FOREGROUND: "#00e050", BACKGROUND: "#ff3030"}
+_NAMES: Final = {FOREGROUND: "foreground", BACKGROUND: "background"}
+_COLORS: Final = {FOREGROUND: "#00e050", BACKGROUND: "#ff3030"}
 
 LayerT = TypeVar("LayerT", Points, Shapes)
 MemoryT = TypeVar("MemoryT")
@@ -47,8 +47,8 @@ def in_image(
 def label_of_each(layer: Points | Shapes) -> NDArray[np.int64]:
     """Return the label of each point or shape in a layer: 1 foreground, 0 background."""
     labels = np.full(len(layer.data), FOREGROUND)
-    if POLARITY in layer.features:
-        labels[layer.features[POLARITY] == POLARITY_NAMES[BACKGROUND]] = BACKGROUND
+    if _POLARITY in layer.features:
+        labels[layer.features[_POLARITY] == _NAMES[BACKGROUND]] = BACKGROUND
     return labels
 
 
@@ -110,12 +110,18 @@ class PromptLayer(ABC, Generic[LayerT, MemoryT]):
     def polarity(self) -> int:
         """The label of the next point or scribble: 1 foreground, 0 background."""
         defaults = self.layer.feature_defaults
-        is_background = POLARITY in defaults and defaults[POLARITY][0] == POLARITY_NAMES[BACKGROUND]
+        is_background = _POLARITY in defaults and defaults[_POLARITY][0] == _NAMES[BACKGROUND]
         return BACKGROUND if is_background else FOREGROUND
 
     def set_polarity(self, label: int) -> None:
         """Choose the label of the next point or scribble."""
-        self.layer.feature_defaults = {POLARITY: POLARITY_NAMES[label]}
+        self.layer.feature_defaults = {_POLARITY: _NAMES[label]}
+
+    def _set_labels(self, labels: Iterable[int]) -> None:
+        """Label all points or shapes of the layer; the next one keeps its label."""
+        next_polarity = self.polarity
+        self.layer.features = polarity_table(labels)
+        self.set_polarity(next_polarity)
 
     def flip_selected(self) -> None:
         """Flip the polarity of the points or scribbles that the user has selected.
@@ -125,12 +131,10 @@ class PromptLayer(ABC, Generic[LayerT, MemoryT]):
         is_adding = str(self.layer.mode).startswith("add")
         selected = [] if is_adding else [n for n in self.layer.selected_data if self._has_side(n)]
         if selected:
-            names = self.layer.features[POLARITY].tolist()
-            for index in selected:
-                flipped = BACKGROUND if names[index] == POLARITY_NAMES[FOREGROUND] else FOREGROUND
-                names[index] = POLARITY_NAMES[flipped]
+            labels = label_of_each(self.layer)
+            labels[selected] = np.where(labels[selected] == FOREGROUND, BACKGROUND, FOREGROUND)
             with self.writing():
-                self.layer.features = polarity_table(names)
+                self._set_labels(labels)
             self._on_changed()
 
     def _has_side(self, index: int) -> bool:
@@ -176,13 +180,10 @@ class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
             if not prompts.points_xy:  # after each accepted object: one refresh, not three
                 self.layer.remove(np.flatnonzero(here).tolist())
                 return
-            polarity = self.layer.features[POLARITY][~here].tolist()
-            polarity += [POLARITY_NAMES[label] for label in prompts.point_labels]
-            next_polarity = self.polarity
+            labels = [*label_of_each(self.layer)[~here], *prompts.point_labels]
             self.layer.data = np.vstack([self.layer.data[~here], view.to_rc(prompts.points_xy)])
-            self.layer.features = polarity_table(polarity)
+            self._set_labels(labels)
             self.layer.selected_data = set()
-            self.set_polarity(next_polarity)
 
     def _all(self, image: Image, view: PlaneView, dims: Dims) -> list[tuple[float, float, int]]:
         points = points_on_plane(self.layer, image, view, dims, is_own=self.is_own)
@@ -200,23 +201,21 @@ def points_on_plane(
     return [(index, (x, y, label)) for index, (x, y), label in points]
 
 
-def polarity_table(names: list[str]) -> Any:
-    """Return the features of points or shapes with these polarities."""
+def polarity_table(labels: Iterable[int]) -> Any:
+    """Return the features of points or shapes with these labels."""
     # Imported late because it takes a quarter of a second, and napari does not need it to open.
     import pandas as pd
 
     # Fixed categories keep the two colours apart even while one of them is not used.
-    return pd.DataFrame({POLARITY: pd.Categorical(names, categories=list(POLARITY_NAMES.values()))})
+    names, categories = [_NAMES[label] for label in labels], list(_NAMES.values())
+    return pd.DataFrame({_POLARITY: pd.Categorical(names, categories=categories)})
 
 
-def move_along(layer: Points | Shapes, axis: int, position: float) -> None:
-    """Move all points or shapes of a layer to the same position along an axis."""
-    is_points = isinstance(layer, Points)
-    moved = [np.array(item, float) for item in ([layer.data] if is_points else layer.data)]
-    for item in moved:
-        item[:, axis] = position
-    if moved:
-        layer.data = moved[0] if is_points else moved
+def polarity_options(what: str) -> dict[str, Any]:
+    """Return the options of an empty layer that give its `what` the colour of the polarity."""
+    colors = list(_COLORS.values())
+    features = polarity_table([])
+    return {"features": features, f"{what}_color": _POLARITY, f"{what}_color_cycle": colors}
 
 
 def new_points_layer(image: Image, view: PlaneView) -> Points:
@@ -225,10 +224,8 @@ def new_points_layer(image: Image, view: PlaneView) -> Points:
         ndim=image.ndim,
         name="SAM points",
         size=max(3.0, max(view.shape) / 90),
-        features=polarity_table([]),
-        face_color=POLARITY,
-        face_color_cycle=list(POLARITY_COLORS.values()),
         border_color="white",
         canvas_size_limits=(8, 24),
+        **polarity_options("face"),
         **placement(image, view.labels_offset, view.prompt_pixel),
     )

@@ -12,17 +12,9 @@ from napari.utils.events import Event
 from numpy.typing import NDArray
 
 from napari_sam.layers.plane_view import PlaneView, placement
-from napari_sam.layers.prompt_layers import (
-    POLARITY,
-    POLARITY_COLORS,
-    POLARITY_NAMES,
-    PromptLayer,
-    in_image,
-    label_of_each,
-    polarity_table,
-)
+from napari_sam.layers.prompt_layers import PromptLayer, in_image, label_of_each, polarity_options
 from napari_sam.session.image.tiles import Box
-from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
+from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble, axis_aligned_box
 
 Area = Box | Outline
@@ -137,17 +129,10 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
 
     def _set_polarities(self) -> None:
         """Make boxes and outlines foreground, in whatever polarity they were drawn."""
-        if POLARITY not in self.layer.features:  # the user has replaced the features
-            return
-        names = self.layer.features[POLARITY].tolist()
-        right = [
-            name if kind in ("path", "line") else POLARITY_NAMES[FOREGROUND]
-            for name, kind in zip(names, self.layer.shape_type, strict=True)
-        ]
-        if right != names:
-            next_polarity = self.polarity
-            self.layer.features = polarity_table(right)
-            self.set_polarity(next_polarity)
+        labels = label_of_each(self.layer)
+        is_area = np.array([kind not in ("path", "line") for kind in self.layer.shape_type], bool)
+        if (labels[is_area] == BACKGROUND).any():
+            self._set_labels(np.where(is_area, FOREGROUND, labels))
 
     def _has_side(self, index: int) -> bool:
         return self.layer.shape_type[index] in ("path", "line")
@@ -206,10 +191,8 @@ def new_shapes_layer(image: Image, view: PlaneView) -> Shapes:
     return Shapes(
         ndim=image.ndim,
         name="SAM boxes",
-        features=polarity_table([]),
         face_color="transparent",
-        edge_color=POLARITY,
-        edge_color_cycle=list(POLARITY_COLORS.values()),
         edge_width=max(0.5, max(view.shape) / 300),
+        **polarity_options("edge"),
         **placement(image, view.labels_offset, view.prompt_pixel),
     )
