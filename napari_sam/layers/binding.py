@@ -53,7 +53,8 @@ class LayerBinding:
             (session.changed, self.prompts.show),
             (session.changed, self.candidates.show),
             (session.plane_wanted, self._go_to_plane),
-            (self.plane.moved, self._on_image_moved),
+            (self.plane.moved, self.candidates.candidate_layers.follow_image),
+            (self.plane.moved, self.prompts.image_prompts.follow_image),
             (viewer.layers.events.removed, self._on_layer_removed),
             (viewer.layers.selection.events.active, self.candidates.choose_active),
         )
@@ -128,10 +129,6 @@ class LayerBinding:
         images = self._layers.of_type(Image)
         chosen = [layer for layer in images if layer is active] or images
         self.set_image(chosen[-1] if chosen else None)
-
-    def _on_image_moved(self) -> None:
-        self.candidates.candidate_layers.follow_image()
-        self.prompts.image_prompts.follow_image()
 
     def _on_plane_changed(self, request: PlaneRequest, previous: PlaneView | None) -> None:
         """Complete the request for the plane that is shown, and show it to the session."""

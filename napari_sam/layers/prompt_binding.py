@@ -7,7 +7,6 @@ from napari.layers import Layer, Points, Shapes
 from psygnal import Signal
 
 from napari_sam.layers.image_prompts import ImagePrompts
-from napari_sam.layers.plane_source import PlaneKey
 from napari_sam.layers.plane_view import PlaneView
 from napari_sam.layers.prompt_layers import PromptLayer
 from napari_sam.layers.shape_prompts import TOOLS
@@ -52,7 +51,7 @@ class PromptBinding:
             return None
         return self._last_read
 
-    def note_undone(self, key: PlaneKey) -> None:
+    def note_undone(self, key: Hashable) -> None:
         """Draw the session's prompts when this plane is shown, whatever its layers hold."""
         self._undone.add(key)
 
