@@ -15,7 +15,6 @@ from napari_sam.batch.manifest import RunError, RunManifest
 from napari_sam.batch.open_images import ImageOpener, OpenedPlane
 from napari_sam.batch.outputs import PlaneMasks, write_results
 from napari_sam.engine.automatic_presets import PROPOSAL_SETTINGS
-from napari_sam.session.image.whole_plane import read_whole
 from napari_sam.session.jobs import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def _masks_of_plane(
     settings = job.settings
     masks = generate_masks(
         predictor,
-        read_whole(opened.plane),
+        opened.plane.read_whole(),
         settings,
         # Edges are drawn from all masks, good or not.
         lowest_pred_iou=0 if job.edges else None,

@@ -16,7 +16,6 @@ from PIL import Image, UnidentifiedImageError
 
 from napari_sam.request.rows import RequestError
 from napari_sam.session.image.image_plane import ImagePlane
-from napari_sam.session.image.whole_plane import read_whole
 
 # Formats that are read without starting another program.
 _FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
@@ -143,7 +142,7 @@ def _decoded(content: bytes, rules: Rules) -> NDArray[np.uint8]:
             if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
                 raise RequestError(_ONE_PLANE)
             if image.mode in _GRAY_MODES or image.mode.startswith("I;"):
-                return read_whole(ImagePlane(np.asarray(image)))
+                return ImagePlane(np.asarray(image)).read_whole()
             if image.mode in ("P", "PA"):  # palette colours may be transparent
                 return np.array(image.convert("RGBA").convert("RGB"))
             return np.array(image.convert("RGB"))
@@ -164,7 +163,7 @@ def _from_tiff(content: bytes, rules: Rules) -> NDArray[np.uint8]:
         pixels: NDArray[Any] = series.asarray()
     if series.axes == "SYX":
         pixels = np.moveaxis(pixels, 0, -1)
-    return read_whole(ImagePlane(pixels, is_rgb=pixels.ndim == 3))
+    return ImagePlane(pixels, is_rgb=pixels.ndim == 3).read_whole()
 
 
 def _check_bytes(size_bytes: int, rules: Rules) -> None:

@@ -256,11 +256,9 @@ class AnnotationSession:
         self.prefetch.leave_plane()
         pyramid = None if plane is None else plane.pyramid(embedding.embedder.spec)
         tile = self._decoding.set_plane(pyramid, request.view)
-        embedding.set_plane(plane, tile, request.pixels)
+        embedding.set_plane(plane, tile, request.pixels, request.refusal)
         self.object_in_progress.enter_plane(request)
         if plane is None:
-            if request.refusal:
-                embedding.refuse(request.refusal)
             self._publish()
         else:
             embedding.embed()

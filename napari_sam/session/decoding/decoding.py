@@ -75,16 +75,15 @@ class Decoding:
     @property
     def chosen(self) -> int | None:
         """Index of the chosen candidate, or else of the preselected one."""
-        if self.candidates is None:
-            return None
-        choice = self.state.choice
-        return self.candidates.best if choice is None else choice
+        return None if self.shown is None else self.shown[1]
 
     @property
     def shown(self) -> tuple[Candidates, int] | None:
         """The candidates and the index of the shown one."""
-        candidates, chosen = self.candidates, self.chosen
-        return None if candidates is None or chosen is None else (candidates, chosen)
+        candidates, choice = self.candidates, self.state.choice
+        if candidates is None:
+            return None
+        return candidates, candidates.best if choice is None else choice
 
     # The tile -------------------------------------------------------------------------------
 
@@ -92,9 +91,8 @@ class Decoding:
         """Go to another plane with its tiles, or to none; return the tile to embed first."""
         self.preview.want(None)
         self.preview.allow(None)
-        self._pyramid, self._last_tile = pyramid or TilePyramid((1, 1), self.spec), None
-        self.in_sight = self._pyramid.in_sight(view)
-        return None if pyramid is None else self.in_sight
+        tile = self.replan(pyramid or TilePyramid((1, 1), self.spec), view)
+        return None if pyramid is None else tile
 
     @property
     def spec(self) -> ModelSpec:

@@ -65,12 +65,15 @@ class CurrentEmbedding:
     # The image -------------------------------------------------------------------------------
 
     def set_plane(
-        self, plane: ImagePlane | None, tile: Tile | None, pixels: Hashable = None
+        self, plane: ImagePlane | None, tile: Tile | None, pixels: Hashable, refusal: str
     ) -> None:
-        """Go to a tile of another plane, not yet embedded, or to none; `pixels` identifies them."""
+        """Go to a tile of another plane, not yet embedded; `pixels` identifies them.
+
+        Or to none, with a `refusal` if there is a reason for that.
+        """
         is_loading = not self._executor.is_idle and not self.model.is_confirmed
         self._executor.cancel()
-        self.plane, self.tile, self.embedded, self._refusal = plane, tile, None, ""
+        self.plane, self.tile, self.embedded, self._refusal = plane, tile, None, refusal
         self._pixels = pixels
         self._reset()
         if is_loading and plane is None:
@@ -79,12 +82,6 @@ class CurrentEmbedding:
     def set_tile(self, tile: Tile) -> None:
         """Choose another tile, not yet embedded, for the model that is about to be used."""
         self.tile, self.embedded = tile, None
-
-    def refuse(self, reason: str) -> None:
-        """Show why there is no plane."""
-        self.set_plane(None, None)
-        self._refusal = reason
-        self._reset()
 
     def _reset(self) -> None:
         self.phase = Phase.FAILED if self._refusal else Phase.NO_IMAGE

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -18,6 +19,8 @@ _MIN_STRIP_ROWS: Final = 128
 """Chunks with fewer rows are read several at a time."""
 _MAX_STRIP_PIXELS: Final = 2**24
 """Pixels of a large image that are read at a time."""
+_BLOCK_PX: Final = 1024
+"""Side of the blocks in which all pixels are read."""
 _FLOAT32_LIMIT: Final = 1e30
 _NOTHING: Final = (np.inf, -np.inf)
 """The range of an empty set of values."""
@@ -167,6 +170,20 @@ class ImagePlane:
             pixels = self._mapped(np.asarray(data[strip, columns]), limits)
             strips.append(means(pixels, factor))
         return self._coloured(strips[0] if len(strips) == 1 else np.concatenate(strips))
+
+    def read_whole(self) -> NDArray[np.uint8]:
+        """Read all pixels at full resolution, three bytes each, for headless work.
+
+        `read` reduces a large plane to what the model can see at once. Automatic masks with crops
+        need all pixels.
+        """
+        height, width = self.shape
+        pixels = np.empty((height, width, 3), np.uint8)
+        for top, left in product(range(0, height, _BLOCK_PX), range(0, width, _BLOCK_PX)):
+            rows, columns = min(_BLOCK_PX, height - top), min(_BLOCK_PX, width - left)
+            part = self.read(_BLOCK_PX, Tile(0, top, left, rows, columns))
+            pixels[top : top + rows, left : left + columns] = part
+        return pixels
 
     def uniform_reason(
         self, input_side: int, tile: Tile, check: Callable[[], None] = lambda: None
