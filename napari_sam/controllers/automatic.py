@@ -23,6 +23,7 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.state import SessionState
 
 
 class AutomaticController:
@@ -67,6 +68,7 @@ class AutomaticController:
             (results.restore_rejected.clicked, self._review.restore_rejected),
             (results.boxes.clicked, self.add_boxes),
             (results.edges.clicked, self.run_edges),
+            (self._session.changed, self._on_session_changed),
             (self._generator.changed, self._on_state_changed),
             (self._generator.edges_detected, self._on_edges_detected),
             (self._review.changed, self._show),
@@ -158,6 +160,11 @@ class AutomaticController:
         self.panel.show_state(state)
         self._show_count()
 
+    def _on_session_changed(self, state: SessionState) -> None:
+        """Offer other tiles once the model has told its sizes, which is when it is loaded."""
+        if state.spec != self._spec:
+            self._on_plane_changed()
+
     def _on_plane_changed(self) -> None:
         shown, plane = self._binding.plane.shown, self._session.embedding.plane
         self._review.set_here(shown is not None and shown == self._masks_plane)
@@ -167,7 +174,8 @@ class AutomaticController:
             elsewhere = f"another slice or view of '{self._masks_plane.image.name}'"
             if self._binding.plane.image is not self._masks_plane.image:
                 elsewhere = f"'{self._masks_plane.image.name}'"
-        self.panel.show_plane(shape, elsewhere, self._session.state.spec.input_side)
+        self._spec = self._session.state.spec
+        self.panel.show_plane(shape, elsewhere, self._spec.input_side)
         self._show_count()
 
     def _show(self) -> None:

@@ -18,6 +18,9 @@ def test_the_fourth_mask_is_shown_and_accepted(make_napari_viewer):
     widget = SamWidget(viewer, load_predictor=lambda *_: engine)
     viewer.window.add_dock_widget(widget)
     widget.wait_until_idle(TIMEOUT_S)
+    detail = widget.controllers.automatic.panel.run.detail
+    sides = [detail.itemData(row) for row in range(detail.count())]
+    assert sides == [None, 256, 128]  # a half and a quarter of the model's side
     widget.binding.prompts.start_points()
     viewer.layers.selection.active.add([(60, 220)])
     widget.wait_until_idle(TIMEOUT_S)
