@@ -97,16 +97,13 @@ def _results(
             image = image_of.pop(future)
             if future.status == "finished":
                 yield future.result()
-            else:
-                yield ImageResult(image.path, "failed", error=_reason(future))
+                continue
+            reason = "The cluster lost this image: run the command again."
+            if future.status != "cancelled":
+                reason = failure_message(future.exception())
+            yield ImageResult(image.path, "failed", error=reason)
     finally:
         client.cancel(list(image_of))
-
-
-def _reason(future: Any) -> str:
-    if future.status == "cancelled":
-        return "The cluster lost this image: run the command again."
-    return failure_message(future.exception())
 
 
 def _process_on_worker(

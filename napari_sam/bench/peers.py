@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +26,21 @@ from napari_sam.bench.workloads import (
 from napari_sam.engine.spec import resized_size
 from napari_sam.model.checkpoints.layouts import POSITION_KEYS, to_hugging_face
 from napari_sam.model.checkpoints.variants import VARIANTS, detect_variant
-from napari_sam.model.onnx.export import OnnxExportError, OnnxFiles, export_onnx
+from napari_sam.model.onnx.export import OnnxExportError, export_onnx
 from napari_sam.model.runtime.devices import PRECISIONS
 from napari_sam.model.sam.vit import ViTConfig
 from napari_sam.model.transforms import resize_image, scale_points
 
 if TYPE_CHECKING:
     from napari_sam.model.sam.sam import Sam
+
+
+def _package(name: str, to_install: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        message = f"The package {name} is missing; run `pip install {to_install}`."
+        raise BenchError(message) from error
 
 
 class OnnxRuntime:
@@ -43,19 +52,17 @@ class OnnxRuntime:
     )
 
     def __init__(self, model: Sam) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise BenchError(
-                "The package onnxruntime is missing; run `pip install onnx onnxruntime`."
-            ) from error
+        onnxruntime = _package("onnxruntime", "onnx onnxruntime")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         self._run_options = onnxruntime.RunOptions()
         # Or every run would upscale masks too.
         self._run_options.only_execute_path_to_fetches = True
         with tempfile.TemporaryDirectory() as folder:
-            files = self._export(model, Path(folder))
+            try:
+                files = export_onnx(model, Path(folder))
+            except OnnxExportError as error:
+                raise BenchError(str(error)) from error
             self._encoder, self._decoder = (
                 onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
                 for path in (files.encoder, files.decoder)
@@ -70,13 +77,6 @@ class OnnxRuntime:
             "has_mask_input": np.zeros(1, np.float32),
             "orig_im_size": np.array(ORIGINAL_SIZE, np.float32),
         }
-
-    @staticmethod
-    def _export(model: Sam, folder: Path) -> OnnxFiles:
-        try:
-            return export_onnx(model, folder)
-        except OnnxExportError as error:
-            raise BenchError(str(error)) from error
 
     def encode(self) -> Any:
         """Resize and embed the image: (1, C, e, e)."""
@@ -115,12 +115,7 @@ class Transformers:
     """Hugging Face's SamModel with fused attention."""
 
     def __init__(self, model: Sam, device: str, precision: str) -> None:
-        try:
-            import transformers
-        except ImportError as error:
-            raise BenchError(
-                "The package transformers is missing; run `pip install transformers`."
-            ) from error
+        transformers = _package("transformers", "transformers")
         self._device, self._dtype = device, PRECISIONS[precision]
         self._sam = model
         variant, config = detect_variant(model.state_dict(), "The model")

@@ -59,7 +59,7 @@ def list_offers(opened: Sequence[Path] = ()) -> list[Offer]:
 
     This is quick: files are recognised by their names and sizes.
     """
-    published = [_published(model) for model in MODELS]
+    published = [Offer(model.name, model, next(iter(candidates(model)), None)) for model in MODELS]
     published_paths = {offer.path for offer in published}
     other_paths = [path for path in own_files() if path not in published_paths]
     paths = list(dict.fromkeys([*other_paths, *opened]))
@@ -77,10 +77,6 @@ def _distinct_names(paths: Sequence[Path], taken: set[str]) -> list[str]:
             for name, path in zip(names, paths, strict=True)
         ]
     return names
-
-
-def _published(model: PublishedModel) -> Offer:
-    return Offer(model.name, model, next(iter(candidates(model)), None))
 
 
 def _file_size_bytes(path: Path) -> int:

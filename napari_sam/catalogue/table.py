@@ -1,6 +1,6 @@
 """The table of published models; None stands for what is not published."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -49,12 +49,6 @@ _PARAMETERS: Final = {
     "vit_h": 641_090_608,
 }
 _EMBEDDED_NAME: Final = "mobile_sam"
-_SAM: Final = "Kirillov et al., Segment Anything, ICCV 2023, arXiv:2304.02643"
-_MOBILE_SAM: Final = "Zhang et al., Faster Segment Anything, 2023, arXiv:2306.14289"
-_MICRO_SAM: Final = (
-    "Archit et al., Segment Anything for Microscopy, Nature Methods 2025, "
-    "doi:10.1038/s41592-024-02580-4"
-)
 _LIGHT: Final = "cells and nuclei in light microscopy: fluorescence, phase contrast"
 _ELECTRON: Final = "mitochondria, nuclei and other organelles in electron microscopy"
 
@@ -67,7 +61,7 @@ def _meta(variant: str, file_name: str, sha256: str, size_bytes: int, size: str)
         file_name=file_name,
         good_for=f"natural images, general use; slower: {times} times {_EMBEDDED_NAME}'s weights",
         licence="Apache-2.0",
-        citation=_SAM,
+        citation="Kirillov et al., Segment Anything, ICCV 2023, arXiv:2304.02643",
         parameters=_PARAMETERS[variant],
         page="https://github.com/facebookresearch/segment-anything",
         url=f"https://dl.fbaipublicfiles.com/segment_anything/{file_name}",
@@ -86,7 +80,8 @@ def _micro_sam(name: str, place: str, xxh128: str) -> PublishedModel:
         file_name=f"{name}.pt",
         good_for=_LIGHT if name.endswith("_lm") else _ELECTRON,
         licence="CC-BY-4.0",
-        citation=_MICRO_SAM,
+        citation="Archit et al., Segment Anything for Microscopy, Nature Methods 2025, "
+        "doi:10.1038/s41592-024-02580-4",
         parameters=_PARAMETERS[variant],
         page=f"https://bioimage.io/#/?id={nickname}",
         url=(
@@ -103,7 +98,7 @@ EMBEDDED: Final = PublishedModel(
     file_name="mobile_sam.safetensors",
     good_for="anything, right away: small, fast, ships with the plugin",
     licence="Apache-2.0",
-    citation=_MOBILE_SAM,
+    citation="Zhang et al., Faster Segment Anything, 2023, arXiv:2306.14289",
     parameters=_PARAMETERS["vit_t"],
     page="https://github.com/ChaoningZhang/MobileSAM",
     embedded=Path(napari_sam.__file__).parent / "model" / "weights" / "mobile_sam.safetensors",
@@ -133,16 +128,13 @@ MODELS: Final[tuple[PublishedModel, ...]] = (
         2_564_550_879,
         "huge",
     ),
-    PublishedModel(
+    replace(
+        EMBEDDED,
+        embedded=None,
         name="mobile_sam_original",
-        variant="vit_t",
         file_name="mobile_sam.pt",
         micro_sam_name="vit_t",  # to us, that is the variant of both MobileSAMs
         good_for="natural images: MobileSAM as its authors published it",
-        licence="Apache-2.0",
-        citation=_MOBILE_SAM,
-        parameters=_PARAMETERS["vit_t"],
-        page="https://github.com/ChaoningZhang/MobileSAM",
         url="https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/mobile_sam.pt",
         sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
         size_bytes=40_728_226,

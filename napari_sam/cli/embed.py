@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,8 +18,7 @@ from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
 from napari_sam.cli.options import checked_choice, json_option, model_options, reader_option
 
 if TYPE_CHECKING:
-    from napari_sam.batch.open_images import ImageOpener, OpenedImage
-    from napari_sam.engine.spec import ModelSpec
+    from napari_sam.batch.open_images import ImageOpener
     from napari_sam.session.models.model_choice import ModelChoice
     from napari_sam.session.prefetch.queue import PrefetchTile
     from napari_sam.session.state import SessionState
@@ -125,8 +124,18 @@ class _Run:
 
     def embed(self, file: str) -> _FileResult:
         """Embed all slices of all images in a file."""
+        from napari_sam.session.prefetch.queue import PrefetchTile
+
+        spec = self._session.state.spec
         try:
-            tiles = list(_tiles(self._open_images(file), self._session.state.spec))
+            # As the widget embeds them while a user scrolls through the slices.
+            tiles = [
+                PrefetchTile(
+                    opened.plane, opened.plane.pyramid(spec).whole, f"{image.name}, {opened.name}"
+                )
+                for image in self._open_images(file)
+                for opened in image.planes
+            ]
         except OpenError as error:
             return _FileResult(file, 0, 0, 0, (str(error),))
         except ValueError as error:
@@ -169,13 +178,3 @@ class _Run:
                 self._session.wait_until_idle(math.inf)
             finally:
                 self._session.changed.disconnect(show)
-
-
-def _tiles(images: Sequence[OpenedImage], spec: ModelSpec) -> Iterator[PrefetchTile]:
-    """Yield the tiles that the widget embeds while a user scrolls through the slices."""
-    from napari_sam.session.prefetch.queue import PrefetchTile
-
-    for image in images:
-        for opened in image.planes:
-            whole = opened.plane.pyramid(spec).whole
-            yield PrefetchTile(opened.plane, whole, f"{image.name}, {opened.name}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,16 +93,6 @@ def _opened_image(image: Any, dims: Any) -> OpenedImage:
         )
         for name, view in shown.every_plane().items()
     ]
-    axes = [*shown.axes_of_planes, shown.row_axis, shown.column_axis]
-
-    def along(values: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple(values[axis] for axis in axes)
-
-    return OpenedImage(
-        image.name,
-        planes,
-        along(shown.shape_nd),
-        along(image.scale),
-        along(image.units),
-        along(image.axis_labels),
-    )
+    along = itemgetter(*shown.axes_of_planes, shown.row_axis, shown.column_axis)
+    about_axes = (shown.shape_nd, image.scale, image.units, image.axis_labels)
+    return OpenedImage(image.name, planes, *map(along, about_axes))

@@ -120,13 +120,9 @@ def classes_of(
         `classes`, then one for each other name in the order in which they first occur, with
         colours of the palette.
     """
-    classes = tuple(classes)
-    given = {known.name for known in classes}
-    missing = [name for name in dict.fromkeys(names) if name not in given]
-    return (
-        *classes,
-        *(
-            ObjectClass(name, PALETTE[number % len(PALETTE)])
-            for number, name in enumerate(missing, start=len(classes))
-        ),
-    )
+    completed = list(classes)
+    given = {known.name for known in completed}
+    for name in dict.fromkeys(names):
+        if name not in given:
+            completed.append(ObjectClass(name, PALETTE[len(completed) % len(PALETTE)]))
+    return tuple(completed)

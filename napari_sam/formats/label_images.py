@@ -129,17 +129,12 @@ def labels_from_objects(
     for obj in annotations.objects:
         index: tuple[int | slice, ...] = (*obj.slice_index, *obj.region)
         region = labels[index]
-        if overlap == "refuse":
-            _check_free(region, obj)
+        taken = region[obj.mask] if overlap == "refuse" else np.zeros(0, labels.dtype)
+        taken = taken[(taken != 0) & (taken != obj.label_id)]
+        if taken.size:
+            raise ExportError(
+                f"Object {obj.label_id} overlaps object {taken[0]}, which a label image cannot "
+                "hold; export the labels as they are, or choose COCO, GeoJSON, ImageJ ROIs or NPZ."
+            )
         region[obj.mask] = obj.label_id
     return labels
-
-
-def _check_free(region: NDArray[Any], obj: ExportObject) -> None:
-    taken = region[obj.mask]
-    taken = taken[(taken != 0) & (taken != obj.label_id)]
-    if taken.size:
-        raise ExportError(
-            f"Object {obj.label_id} overlaps object {taken[0]}, which a label image cannot hold; "
-            "export the labels as they are, or choose COCO, GeoJSON, ImageJ ROIs or NPZ."
-        )
