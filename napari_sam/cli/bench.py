@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from napari_sam.bench.options import PEERS, BenchError, Options
+from napari_sam.bench.options import PEERS, Options
 from napari_sam.cli.options import device_option, examples, json_option
 
 _INTERFACE: Final = """\b
@@ -52,15 +52,10 @@ def export_onnx(folder: Path, checkpoint: Path | None, overwrite: bool) -> None:
     All numbers are float32. The metadata of both files name the source and the licence of the
     weights.
     """
-    from napari_sam.model import CheckpointError, load_model
-    from napari_sam.model.onnx.export import OnnxExportError
+    from napari_sam.model import load_model
     from napari_sam.model.onnx.export import export_onnx as write
 
-    try:
-        model = load_model(checkpoint=checkpoint)
-        files = write(model, folder, overwrite, _origin(checkpoint))
-    except (CheckpointError, OnnxExportError) as error:
-        raise click.ClickException(str(error)) from error
+    files = write(load_model(checkpoint=checkpoint), folder, overwrite, _origin(checkpoint))
     for path in (files.encoder, files.decoder):
         click.echo(f"{path}, {path.stat().st_size / 1e6:.0f} MB")
 
@@ -116,10 +111,7 @@ def bench(
         tuple(dict.fromkeys(peers)),
         not no_window,
     )
-    try:
-        report = run(options, lambda text: click.echo(text, err=True))
-    except BenchError as error:
-        raise click.ClickException(str(error)) from error
+    report = run(options, lambda text: click.echo(text, err=True))
     click.echo(json.dumps(report.as_dict(), indent=2) if as_json else report.as_markdown())
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -40,6 +39,15 @@ class _OpenByDefault(click.Group):
         if not args or args[0] not in {*self.commands, *options}:
             args = ["open", *args]
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """End with the message of an error of ours, which says what to do."""
+        try:
+            return super().invoke(ctx)
+        except ValueError as error:
+            if not type(error).__module__.startswith("napari_sam."):
+                raise
+            raise click.ClickException(str(error)) from error
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Show the usage of `open`."""
@@ -87,21 +95,9 @@ def open_(
     files: tuple[str, ...], sample: str | None, reader: str | None, model: str | None, device: str
 ) -> None:
     """Open files or a sample in napari with the widget."""
-    try:
-        for file in files:
-            check_exists(file)
-        _open_window(files, sample, reader, choose_model(model, device))
-    except OpenError as error:
-        raise click.ClickException(str(error)) from error
-
-
-for _command in (predict, automatic, embed, request, *COMMANDS, *BENCH_COMMANDS):
-    main.add_command(_command)
-
-
-def _open_window(
-    files: Sequence[str], sample: str | None, reader: str | None, choice: ModelChoice
-) -> None:
+    for file in files:
+        check_exists(file)
+    choice = choose_model(model, device)
     import napari
 
     viewer = napari.Viewer(show=False)
@@ -116,6 +112,10 @@ def _open_window(
     dock_widget(viewer, choice).fit_view_once_laid_out()
     viewer.show()
     napari.run()
+
+
+for _command in (predict, automatic, embed, request, *COMMANDS, *BENCH_COMMANDS):
+    main.add_command(_command)
 
 
 def dock_widget(viewer: Viewer, choice: ModelChoice | None = None) -> SamWidget:

@@ -14,6 +14,7 @@ import click
 
 from napari_sam import __version__
 from napari_sam._distribution import DISTRIBUTION, installed_versions, old_distribution_warning
+from napari_sam.cli.exit_codes import usage_errors
 from napari_sam.cli.options import examples, json_option
 
 if TYPE_CHECKING:
@@ -202,13 +203,9 @@ def convert(source: Path, target: Path, overwrite: bool) -> None:
     IN may be a file from Meta, MobileSAM, MedSAM, micro-sam or Hugging Face, or a folder that
     Hugging Face's SamModel was saved to. Code inside it is never run.
     """
-    from napari_sam.model import CheckpointError
     from napari_sam.model.conversion import convert as convert_checkpoint
 
-    try:
-        done = convert_checkpoint(source, target, overwrite)
-    except CheckpointError as error:
-        raise click.ClickException(str(error)) from error
+    done = convert_checkpoint(source, target, overwrite)
     click.echo(f"{done.path} is a {done.variant}.")
     if done.decoder_path is not None:
         click.echo(f"Its instance decoder is in {done.decoder_path}.")
@@ -221,23 +218,18 @@ def download(name: str) -> None:
 
     `napari-sam models` lists the names. The file is verified before it is used.
     """
-    from napari_sam.catalogue.download import DownloadError
     from napari_sam.catalogue.download import download as download_model
     from napari_sam.catalogue.local_files import locate
     from napari_sam.catalogue.table import find_model
 
-    try:
+    with usage_errors():
         model = find_model(name)
-        path = locate(model)
-        if path is None:
-            with click.progressbar(length=1000, label=name, file=sys.stderr) as bar:
-                path = download_model(
-                    model, lambda done, total: bar.update(_thousandths(done, total) - bar.pos)
-                )
-    except DownloadError as error:
-        raise click.ClickException(str(error)) from error
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    path = locate(model)
+    if path is None:
+        with click.progressbar(length=1000, label=name, file=sys.stderr) as bar:
+            path = download_model(
+                model, lambda done, total: bar.update(_thousandths(done, total) - bar.pos)
+            )
     click.echo(str(path))
 
 

@@ -52,7 +52,7 @@ def request(
     points, boxes and labels are JSON strings, empty for none. The answer has the predictions, or
     an error, for each row.
     """
-    from napari_sam.formats.files import ExportError, write_json
+    from napari_sam.formats.files import write_json
     from napari_sam.request import RequestError, Rules, answer_request
 
     content = _read(file)
@@ -71,8 +71,6 @@ def request(
             write_json(output, answers)
     except RequestError as error:
         raise click.UsageError(str(error)) from error
-    except ExportError as error:
-        raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         end_stopped(NOTHING_WRITTEN)
     errors = [answer["error"] for answer in answers if "error" in answer]
