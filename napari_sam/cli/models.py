@@ -1,14 +1,12 @@
 """Commands about models: list, download, convert, check the installation, clear embeddings."""
 
-from __future__ import annotations
-
 import json
 import platform
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import click
 
@@ -16,9 +14,6 @@ from napari_sam import __version__
 from napari_sam._distribution import DISTRIBUTION, installed_versions, old_distribution_warning
 from napari_sam.cli.exit_codes import usage_errors
 from napari_sam.cli.options import examples, json_option
-
-if TYPE_CHECKING:
-    from napari_sam.catalogue.table import PublishedModel
 
 _PACKAGES: Final = ("napari", "torch", "numpy", "safetensors", "qtpy", "PyQt6", "PySide6")
 _MEMBERS: Final = (
@@ -35,6 +30,7 @@ _LOW_MEMORY_GIB: Final = 4
 @json_option
 def models(as_json: bool) -> None:
     """List the models, and which of them are on this computer."""
+    from napari_sam.catalogue.local_files import candidates
     from napari_sam.catalogue.offers import list_offers
     from napari_sam.catalogue.table import MODELS
     from napari_sam.storage.folders import models_folder
@@ -43,7 +39,11 @@ def models(as_json: bool) -> None:
     if as_json:
         content = {
             "folder": str(models_folder()),
-            "models": [_as_dict(model) for model in MODELS],
+            "models": [
+                {name: getattr(model, name) for name in _MEMBERS}
+                | {"paths": [str(path) for path in candidates(model)]}
+                for model in MODELS
+            ],
             "own_files": [str(offer.path) for offer in offers if offer.model is None],
         }
         click.echo(json.dumps(content, indent=2))
@@ -52,13 +52,6 @@ def models(as_json: bool) -> None:
     rows += [offer.cells for offer in offers]
     click.echo(_table(rows))
     click.echo(f"\nPut your own checkpoint files into {models_folder()}.")
-
-
-def _as_dict(model: PublishedModel) -> dict[str, Any]:
-    from napari_sam.catalogue.local_files import candidates
-
-    members = {name: getattr(model, name) for name in _MEMBERS}
-    return members | {"paths": [str(path) for path in candidates(model)]}
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

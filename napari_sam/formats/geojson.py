@@ -17,7 +17,7 @@ from napari_sam.formats.annotations import Annotations, ExportObject, with_uniqu
 from napari_sam.formats.classes import ObjectClass, class_named, classes_of
 from napari_sam.formats.files import ExportError, naming_errors, read_json, write_json
 from napari_sam.formats.image import ImageInfo, image_from_json
-from napari_sam.formats.outlines import PixelPolygon, fill_rings, trace_outlines
+from napari_sam.formats.outlines import fill_rings, trace_outlines
 
 _PLANE_KEYS: Final = {"Z": "z", "T": "t", "C": "c"}
 
@@ -64,7 +64,11 @@ def write_geojson(
 def _feature(
     obj: ExportObject, image: ImageInfo, colors: dict[str, tuple[int, int, int]], object_type: str
 ) -> dict[str, Any]:
-    polygons = [_coordinates(piece) for piece in trace_outlines(obj.mask, obj.top, obj.left)]
+    # Rings are closed, as RFC 7946 demands.
+    polygons = [
+        [[*ring, ring[0]] for ring in map(np.ndarray.tolist, (piece.shell_xy, *piece.holes_xy))]
+        for piece in trace_outlines(obj.mask, obj.top, obj.left)
+    ]
     geometry: dict[str, Any] = {"type": "MultiPolygon", "coordinates": polygons}
     if len(polygons) == 1:
         geometry = {"type": "Polygon", "coordinates": polygons[0]}
@@ -87,12 +91,6 @@ def _feature(
     if any(metadata.values()):
         properties["metadata"] = {key: text for key, text in metadata.items() if text}
     return {"type": "Feature", "geometry": geometry, "properties": properties}
-
-
-def _coordinates(piece: PixelPolygon) -> list[list[list[int]]]:
-    """Return closed rings, as RFC 7946 demands."""
-    rings = [ring.tolist() for ring in (piece.shell_xy, *piece.holes_xy)]
-    return [[*ring, ring[0]] for ring in rings]
 
 
 def read_geojson(path: str | Path, image: ImageInfo | None = None) -> Annotations:
@@ -206,7 +204,7 @@ def _class_name(classification: Any, classes: dict[str, ObjectClass]) -> str | N
         classification = {"name": classification}
     name = class_named(classification.get("name") or ": ".join(classification.get("names", ())))
     if name is not None and name not in classes:
-        default = classes_of([name], tuple(classes.values()))[-1]
+        default = classes_of([name], classes.values())[-1]
         color = classification.get("color", classification.get("colorRGB"))
         if isinstance(color, int):  # packed, as before QuPath 0.4
             color = [color >> 16 & 255, color >> 8 & 255, color & 255]

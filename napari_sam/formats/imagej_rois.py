@@ -180,7 +180,10 @@ def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
         values = _values(roi.props)
         class_name = single_line(values.get("class", "")) or None
         if class_name is not None and class_name not in classes:
-            classes[class_name] = _class(class_name, roi, tuple(classes.values()))
+            default = classes_of([class_name], classes.values())[-1]
+            has_color = roi.stroke_color != ROI_COLOR_NONE
+            color_rgb = roi.stroke_color[1:] if has_color else default.color_rgb
+            classes[class_name] = ObjectClass.from_rgb(class_name, color_rgb)
         try:
             if "label_id" in values:
                 label_ids[number] = int(values["label_id"])
@@ -233,9 +236,3 @@ def _slice_index(roi: ImagejRoi, image: ImageInfo) -> tuple[int, ...]:
     if len(axes) == 1 and roi.position > 0:
         return (roi.position - 1,)
     return tuple(max(positions.get(axis, 0) - 1, 0) for axis in axes)
-
-
-def _class(name: str, roi: ImagejRoi, classes: tuple[ObjectClass, ...]) -> ObjectClass:
-    if roi.stroke_color == ROI_COLOR_NONE:
-        return classes_of([name], classes)[-1]
-    return ObjectClass.from_rgb(name, roi.stroke_color[1:])

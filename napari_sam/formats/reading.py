@@ -10,9 +10,7 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations
-from napari_sam.formats.classes import ObjectClass
 from napari_sam.formats.coco import coco_in, is_coco
-from napari_sam.formats.details import annotations_with_details
 from napari_sam.formats.files import ExportError, read_json, reading, unreadable
 from napari_sam.formats.geojson import describes_its_image, geojson_in
 from napari_sam.formats.image import ImageInfo, stack_stem
@@ -20,13 +18,7 @@ from napari_sam.formats.imagej_rois import read_imagej_rois
 from napari_sam.formats.label_images import objects_from_labels
 from napari_sam.formats.numpy_files import read_label_npy, read_npz
 from napari_sam.formats.png import read_label_png, read_png_details
-from napari_sam.formats.semantic import (
-    SEMANTIC_MARK,
-    legend_path,
-    objects_of_classes,
-    palette_of,
-    read_legend,
-)
+from napari_sam.formats.semantic import objects_in
 from napari_sam.formats.tiff import read_label_tiff, read_tiff_details
 from napari_sam.formats.yolo import read_yolo, read_yolo_classes
 
@@ -39,13 +31,13 @@ _KEYS: Final = (
 
 def _read_tiff(path: Path, _: ImageInfo) -> Annotations:
     labels, image = read_label_tiff(path)
-    return _with_details_or_legend(image, labels, read_tiff_details(path), path)
+    return objects_in(image, labels, read_tiff_details(path), path)
 
 
 def _read_png(path: Path, image: ImageInfo) -> Annotations:
     labels = read_label_png(path)
     details, palette = read_png_details(path)
-    return _with_details_or_legend(_image_of(labels, path, image), labels, details, path, palette)
+    return objects_in(_image_of(labels, path, image), labels, details, path, palette)
 
 
 def _read_npy(path: Path, image: ImageInfo) -> Annotations:
@@ -70,28 +62,6 @@ def _read_json(path: Path, image: ImageInfo) -> list[Annotations]:
 
 def _image_of(labels: NDArray[Any], path: Path, image: ImageInfo) -> ImageInfo:
     return image if labels.shape == image.shape else ImageInfo(labels.shape, path.name)
-
-
-def _with_details_or_legend(
-    image: ImageInfo, labels: NDArray[Any], details: str, path: Path, palette: Sequence[int] = ()
-) -> Annotations:
-    legend = _legend_of(details, path, palette)
-    # The legend of another image in the folder does not name all values of this one.
-    if legend and labels.max(initial=0) <= len(legend):
-        return objects_of_classes(image, labels, legend)
-    return annotations_with_details(image, objects_from_labels(labels), details)
-
-
-def _legend_of(details: str, path: Path, palette: Sequence[int]) -> tuple[ObjectClass, ...]:
-    """Return the legend of a semantic image; nothing for a label image, whatever lies beside it.
-
-    PNGs of earlier versions are recognised by the colours of their legend, which no label image
-    has. TIFFs of earlier versions cannot be told from label images, and are read as such.
-    """
-    is_marked = details == SEMANTIC_MARK
-    legend = read_legend(legend_path(path)) if is_marked or palette else ()
-    colors = palette_of(legend)
-    return legend if is_marked or palette[: len(colors)] == colors else ()
 
 
 _Reader = Callable[[Path, ImageInfo], Annotations | list[Annotations]]

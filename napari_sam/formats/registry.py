@@ -1,6 +1,6 @@
 """The one list of formats: their names, their files, and what writes them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations
-from napari_sam.formats.classes import ObjectClass
 from napari_sam.formats.coco import write_coco
 from napari_sam.formats.details import details_to_text
 from napari_sam.formats.geojson import write_geojson
@@ -20,13 +19,7 @@ from napari_sam.formats.label_images import labels_from_objects
 from napari_sam.formats.measurements import write_measurements
 from napari_sam.formats.numpy_files import write_label_npy, write_npz
 from napari_sam.formats.png import write_label_png
-from napari_sam.formats.semantic import (
-    SEMANTIC_MARK,
-    legend_path,
-    semantic_labels,
-    write_legend,
-    write_semantic_png,
-)
+from napari_sam.formats.semantic import write_semantic_png_planes, write_semantic_tiff
 from napari_sam.formats.tiff import write_imagej_tiff, write_ome_tiff
 from napari_sam.formats.yolo import write_yolo, write_yolo_classes
 
@@ -95,24 +88,6 @@ def _write_png_planes(path: Path, annotations: Annotations) -> list[Path]:
     return [file for file, _ in planes]
 
 
-def _write_semantic_tiff(path: Path, annotations: Annotations) -> list[Path]:
-    """Write class numbers as OME-TIFF, and their legend beside it."""
-    labels, legend = semantic_labels(annotations)
-    write_ome_tiff(path, labels, annotations.image, SEMANTIC_MARK)
-    return [path, _write_legend(path, legend)]
-
-
-def _write_semantic_png_planes(path: Path, annotations: Annotations) -> list[Path]:
-    """Write class numbers as one PNG for each plane, and their legend beside them."""
-    labels, legend = semantic_labels(annotations)
-    image = replace(annotations.image, name=path.name)
-    files = []
-    for slice_index in np.ndindex(image.stack_shape):
-        files.append(path.with_name(plane_name(image, slice_index)))
-        write_semantic_png(files[-1], labels[slice_index], legend)
-    return [*files, _write_legend(path, legend)]
-
-
 def _write_yolo_planes(path: Path, annotations: Annotations) -> list[Path]:
     """Write one text for each plane, and the names of the classes beside them."""
     planes = _planes(path, annotations)
@@ -136,12 +111,6 @@ def _planes(path: Path, annotations: Annotations) -> list[tuple[Path, Annotation
     ]
 
 
-def _write_legend(path: Path, legend: Sequence[ObjectClass]) -> Path:
-    file = legend_path(path)
-    write_legend(file, legend)
-    return file
-
-
 _labels = partial(Format, is_label_image=True)
 _semantic = partial(Format, is_label_image=True, is_semantic=True)
 _write_npy = _label_image(lambda path, labels, *_: write_label_npy(path, labels))
@@ -152,8 +121,8 @@ FORMATS: Final = (
     _labels("tiff", "TIFF for ImageJ", (".tif", ".tiff"), _label_image(write_imagej_tiff)),
     _labels("ome-tiff", "OME-TIFF", _OME, _label_image(write_ome_tiff), "OME-TIFF"),
     _labels("png", "PNG", (".png",), _write_png_planes),
-    _semantic("semantic-ome-tiff", "Semantic OME-TIFF", _OME, _write_semantic_tiff),
-    _semantic("semantic-png", "Semantic PNG", (".png",), _write_semantic_png_planes),
+    _semantic("semantic-ome-tiff", "Semantic OME-TIFF", _OME, write_semantic_tiff),
+    _semantic("semantic-png", "Semantic PNG", (".png",), write_semantic_png_planes),
     _labels("npy", "NumPy", (".npy",), _write_npy),
     Format("npz", "NPZ", (".npz",), _single_file(write_npz), "NumPy archive of objects"),
     Format("coco", "COCO RLE", (".json",), _single_file(write_coco), "COCO"),

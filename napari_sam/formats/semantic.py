@@ -14,10 +14,12 @@ from scipy import ndimage
 
 from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.classes import ObjectClass
+from napari_sam.formats.details import annotations_with_details
 from napari_sam.formats.files import ExportError, naming_errors, read_text, write_table
-from napari_sam.formats.image import ImageInfo, stack_stem
+from napari_sam.formats.image import ImageInfo, plane_name, stack_stem
 from napari_sam.formats.label_images import labels_from_objects, objects_from_labels
 from napari_sam.formats.png import save_png
+from napari_sam.formats.tiff import write_ome_tiff
 
 SEMANTIC_MARK: Final = '{"semantic": true}'
 """Stands in the metadata of semantic labels, in place of the details of objects."""
@@ -75,11 +77,11 @@ def write_semantic_png(
     if len(legend) > _MAX_PALETTE:
         raise ExportError(f"PNG holds {_MAX_PALETTE} classes, not {len(legend)}; write OME-TIFF.")
     image = Image.fromarray(labels)
-    image.putpalette(palette_of(legend))
+    image.putpalette(_palette_of(legend))
     save_png(path, image, SEMANTIC_MARK)
 
 
-def palette_of(legend: Sequence[ObjectClass]) -> list[int]:
+def _palette_of(legend: Sequence[ObjectClass]) -> list[int]:
     """Return red, green and blue of each value in turn; the background is black."""
     return [0, 0, 0, *(value for entry in legend for value in entry.color_rgb)]
 
@@ -103,12 +105,32 @@ def write_legend(path: str | Path, legend: Sequence[ObjectClass]) -> None:
     write_table(path, [_COLUMNS, (0, "background", "#000000"), *rows])
 
 
+def write_semantic_tiff(path: Path, annotations: Annotations) -> list[Path]:
+    """Write class numbers as OME-TIFF, and their legend beside it."""
+    labels, legend = semantic_labels(annotations)
+    write_ome_tiff(path, labels, annotations.image, SEMANTIC_MARK)
+    write_legend(legend_path(path), legend)
+    return [path, legend_path(path)]
+
+
+def write_semantic_png_planes(path: Path, annotations: Annotations) -> list[Path]:
+    """Write class numbers as one PNG for each plane, and their legend beside them."""
+    labels, legend = semantic_labels(annotations)
+    image = replace(annotations.image, name=path.name)
+    files = []
+    for slice_index in np.ndindex(image.stack_shape):
+        files.append(path.with_name(plane_name(image, slice_index)))
+        write_semantic_png(files[-1], labels[slice_index], legend)
+    write_legend(legend_path(path), legend)
+    return [*files, legend_path(path)]
+
+
 def legend_path(path: Path) -> Path:
     """Return the file of the legend beside a semantic image; slices of a stack share it."""
     return path.with_name(f"{stack_stem(path.stem.removesuffix('.ome'))}_classes.csv")
 
 
-def read_legend(path: Path) -> tuple[ObjectClass, ...]:
+def _read_legend(path: Path) -> tuple[ObjectClass, ...]:
     """Return the classes of a legend from value 1 on; empty if it is missing or another table."""
     if not path.exists():
         return ()
@@ -128,7 +150,26 @@ def read_legend(path: Path) -> tuple[ObjectClass, ...]:
     return tuple(classes[1:])
 
 
-def objects_of_classes(
+def objects_in(
+    image: ImageInfo, labels: NDArray[Any], details: str, path: Path, palette: Sequence[int] = ()
+) -> Annotations:
+    """Return the objects of a label image, or the pieces of the classes of a semantic image.
+
+    A file without our mark is a label image, whatever lies beside it. PNGs of earlier versions are
+    recognised by the colours of their legend, which no label image has. TIFFs of earlier versions
+    cannot be told from label images, and are read as such.
+    """
+    is_marked = details == SEMANTIC_MARK
+    legend = _read_legend(legend_path(path)) if is_marked or palette else ()
+    colors = _palette_of(legend)
+    is_semantic = is_marked or palette[: len(colors)] == colors
+    # The legend of another image in the folder does not name all values of this one.
+    if is_semantic and legend and labels.max(initial=0) <= len(legend):
+        return _objects_of_classes(image, labels, legend)
+    return annotations_with_details(image, objects_from_labels(labels), details)
+
+
+def _objects_of_classes(
     image: ImageInfo, labels: NDArray[Any], legend: Sequence[ObjectClass]
 ) -> Annotations:
     """Make an object of each connected piece of a semantic image.
