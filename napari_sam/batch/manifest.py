@@ -75,14 +75,9 @@ class RunManifest:
             return None
         is_same = record["conditions"] == job.conditions and record["content"] == content
         has_all = set(job.outputs) <= set(record["outputs"])
-        if is_same and has_all and all(map(self._is_there, record["files"].items())):
-            return record
-        return None
-
-    def _is_there(self, file: tuple[str, int]) -> bool:
-        name, size_bytes = file
-        path = self.folder / name
-        return path.is_file() and path.stat().st_size == size_bytes
+        sizes = {self.folder / name: size_bytes for name, size_bytes in record["files"].items()}
+        are_there = (path.is_file() and path.stat().st_size == sizes[path] for path in sizes)
+        return record if is_same and has_all and all(are_there) else None
 
     @contextmanager
     def writing(self, image: ImageFile, job: BatchJob, content: str) -> Iterator[PartialResults]:

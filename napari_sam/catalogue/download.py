@@ -30,7 +30,7 @@ class DownloadError(ValueError):
 
 def download(
     model: PublishedModel,
-    on_progress: ProgressCallback | None = None,
+    on_progress: ProgressCallback = lambda done_bytes, total_bytes: None,
     folder: Path | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> Path:
@@ -44,7 +44,6 @@ def download(
             f"it as {model.file_name} into {folder}, or open it from where it is."
         )
     target = folder / model.file_name
-    transfer = _Transfer(on_progress, timeout_s, model.size_bytes)
     try:
         if _is_downloaded(model, target):
             return target
@@ -52,7 +51,7 @@ def download(
         with scratch_folder(_scratch(folder, threading.get_ident())) as scratch:
             fetched = scratch / model.file_name
             # Without retries: a user who sees the error can decide better than a loop.
-            transfer(model.url, fetched)
+            _fetch(model, fetched, on_progress, timeout_s)
             if not has_hash(fetched, model.known_hash):
                 reason = "the file that arrived is not the published one: its checksum differs"
                 raise DownloadError(_advice(model, folder, reason))
@@ -60,9 +59,9 @@ def download(
                 fetched.replace(target)
     except requests.RequestException as error:
         raise DownloadError(_advice(model, folder, _reason(error))) from error
+    except _StoppedError as stop:
+        raise stop.reason from None
     except OSError as error:
-        if transfer.stopped_by is error:
-            raise
         reason = f"the file cannot be written: {error}"
         raise DownloadError(_advice(model, folder, reason)) from error
     return target
@@ -106,38 +105,35 @@ def remove_leftovers(folder: Path | None = None) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-class _Transfer:
-    """Writes what a url holds to a file, and remembers if the caller stopped it by raising."""
+class _StoppedError(Exception):
+    """The caller stopped the download by an error that is not about the network or the file."""
 
-    def __init__(
-        self, on_progress: ProgressCallback | None, timeout_s: float, size_bytes: int | None
-    ) -> None:
-        self._on_progress = on_progress
-        self._timeout_s = timeout_s
-        self._size_bytes = size_bytes
-        self.stopped_by: BaseException | None = None
+    def __init__(self, reason: OSError) -> None:
+        self.reason = reason
 
-    def __call__(self, url: str, path: Path) -> None:
-        with (
-            requests.get(url, stream=True, timeout=self._timeout_s) as response,
-            path.open("wb") as file,
-        ):
-            response.raise_for_status()
-            total = int(response.headers.get("content-length") or self._size_bytes or 0)
-            self._report(0, total)
-            done = 0
-            for chunk in response.iter_content(CHUNK_BYTES):
-                done += file.write(chunk)
-                self._report(done, total)
 
-    def _report(self, done: int, total: int) -> None:
-        if self._on_progress is None:
-            return
+def _fetch(
+    model: PublishedModel, path: Path, on_progress: ProgressCallback, timeout_s: float
+) -> None:
+    """Write what the url of a model holds to a file."""
+
+    def report(done: int) -> None:
         try:
-            self._on_progress(done, total)
-        except BaseException as error:
-            self.stopped_by = error
-            raise
+            on_progress(done, total)
+        except OSError as error:
+            raise _StoppedError(error) from error
+
+    with (
+        requests.get(str(model.url), stream=True, timeout=timeout_s) as response,
+        path.open("wb") as file,
+    ):
+        response.raise_for_status()
+        total = int(response.headers.get("content-length") or model.size_bytes or 0)
+        report(0)
+        done = 0
+        for chunk in response.iter_content(CHUNK_BYTES):
+            done += file.write(chunk)
+            report(done)
 
 
 def _reason(error: requests.RequestException) -> str:

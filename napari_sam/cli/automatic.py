@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from napari_sam.batch.images import ImageFile, find_images, paths_of_equal_names
 from napari_sam.batch.job import OVERLAPS, BatchJob, ImageResult, digest
 from napari_sam.cli.automatic_options import AutomaticCommand, published_settings
 from napari_sam.cli.exit_codes import CAN_CONTINUE, FAILED, end_stopped, print_error, usage_errors
@@ -27,7 +28,6 @@ from napari_sam.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from napari_sam.batch.images import ImageFile
     from napari_sam.model import Predictor
     from napari_sam.session.models.model_choice import ModelChoice
 
@@ -161,7 +161,6 @@ def _weights(choice: ModelChoice) -> str:
 
 
 def _checked_images(inputs: Sequence[str], job: BatchJob) -> list[ImageFile]:
-    from napari_sam.batch.images import find_images, paths_of_equal_names
     from napari_sam.batch.manifest import RunManifest
 
     images = find_images(inputs, job.folder)

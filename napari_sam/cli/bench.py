@@ -52,25 +52,20 @@ def export_onnx(folder: Path, checkpoint: Path | None, overwrite: bool) -> None:
     All numbers are float32. The metadata of both files name the source and the licence of the
     weights.
     """
+    from napari_sam.catalogue.table import EMBEDDED
     from napari_sam.model import load_model
     from napari_sam.model.onnx.export import export_onnx as write
 
-    files = write(load_model(checkpoint=checkpoint), folder, overwrite, _origin(checkpoint))
-    for path in (files.encoder, files.decoder):
-        click.echo(f"{path}, {path.stat().st_size / 1e6:.0f} MB")
-
-
-def _origin(checkpoint: Path | None) -> dict[str, str]:
-    """Return the source, licence and citation of the weights, as far as known."""
-    from napari_sam.catalogue.table import EMBEDDED
-
-    if checkpoint is not None:
-        return {"source": checkpoint.name}
-    return {
+    origin = {
         "source": f"{EMBEDDED.name}, {EMBEDDED.page}",
         "licence": EMBEDDED.licence,
         "citation": EMBEDDED.citation,
     }
+    if checkpoint is not None:
+        origin = {"source": checkpoint.name}
+    files = write(load_model(checkpoint=checkpoint), folder, overwrite, origin)
+    for path in (files.encoder, files.decoder):
+        click.echo(f"{path}, {path.stat().st_size / 1e6:.0f} MB")
 
 
 @click.command(epilog=examples("napari-sam bench", "napari-sam bench --peer onnxruntime"))

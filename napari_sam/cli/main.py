@@ -20,7 +20,6 @@ from napari_sam.cli.request import request
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Image
 
     from napari_sam.session.models.model_choice import ModelChoice
     from napari_sam.widget import SamWidget

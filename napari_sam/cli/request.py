@@ -55,7 +55,12 @@ def request(
     from napari_sam.formats.files import write_json
     from napari_sam.request import RequestError, Rules, answer_request
 
-    content = _read(file)
+    try:
+        content = json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise click.UsageError(f"The request is not JSON ({error}).") from error
+    except OSError as error:
+        raise click.UsageError(f"The request cannot be read ({error.strerror}).") from error
     try:
         predictor = load_chosen(checked_choice(model, device))
         with click.progressbar(length=1, label="rows", show_pos=True, file=sys.stderr) as bar:
@@ -78,12 +83,3 @@ def request(
         print_error(f"row {row_error['row']}: {row_error['message']}")
     if errors:
         sys.exit(FAILED)
-
-
-def _read(file: Any) -> Any:
-    try:
-        return json.load(file)
-    except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"The request is not JSON ({error}).") from error
-    except OSError as error:
-        raise click.UsageError(f"The request cannot be read ({error.strerror}).") from error

@@ -51,11 +51,8 @@ def write_yolo(path: str | Path, annotations: Annotations) -> None:
     if annotations.image.stack_shape:
         msg = "YOLO has one text file for each 2-D image; write each slice, see Annotations.plane."
         raise ExportError(msg)
-    numbers: dict[str | None, int] = {
-        entry.name: number for number, entry in enumerate(annotations.classes)
-    }
-    if not numbers:
-        numbers[None] = 0
+    names: list[str | None] = [entry.name for entry in annotations.classes] or [None]
+    numbers = {name: number for number, name in enumerate(names)}
     if any(obj.class_name not in numbers for obj in annotations.objects):
         raise ExportError(
             "In YOLO either all objects have a class or none; give the others a class."
