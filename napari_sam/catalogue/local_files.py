@@ -58,9 +58,7 @@ def has_hash(path: Path, known_hash: str) -> bool:
     algorithm, digits = known_hash.split(":")
     key = _state_of(path, algorithm)
     if key not in _DIGESTS:
-        digest = algorithm
-        if algorithm in xxhash.algorithms_available:
-            digest = getattr(xxhash, algorithm)
+        digest = getattr(xxhash, algorithm, algorithm)
         with path.open("rb") as file:
             _DIGESTS[key] = hashlib.file_digest(file, digest).hexdigest()
     return _DIGESTS[key] == digits

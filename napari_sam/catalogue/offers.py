@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,8 +29,9 @@ class Offer:
     @property
     def size_text(self) -> str:
         """Size of the file, for example ``375 MB``."""
-        if self.path is not None and (size_bytes := _file_size_bytes(self.path)):
-            return _megabytes(size_bytes)
+        with suppress(OSError):
+            if self.path is not None and (size_bytes := self.path.stat().st_size):
+                return _megabytes(size_bytes)
         if self.model is None:
             return ""
         if self.model.size_bytes:
@@ -77,13 +79,6 @@ def _distinct_names(paths: Sequence[Path], taken: set[str]) -> list[str]:
             for name, path in zip(names, paths, strict=True)
         ]
     return names
-
-
-def _file_size_bytes(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _megabytes(size_bytes: int) -> str:

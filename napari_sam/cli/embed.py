@@ -69,8 +69,15 @@ def embed(
     is_stopped = False
     try:
         for file in files:
-            results.append(run.embed(file))
-            _print_result(results[-1], as_json)
+            result = run.embed(file)
+            results.append(result)
+            if not as_json and (result.embeddings or not result.failures):
+                click.echo(
+                    f"{result.path}: {result.embeddings} embeddings, {result.computed} computed, "
+                    f"{result.found} already there"
+                )
+            for failure in result.failures:
+                print_error(failure)
     except KeyboardInterrupt:
         is_stopped = True
     trouble = run.close()
@@ -88,16 +95,6 @@ def embed(
         end_stopped(CAN_CONTINUE)
     if trouble or any(result.failures for result in results):
         sys.exit(FAILED)
-
-
-def _print_result(result: _FileResult, as_json: bool) -> None:
-    if not as_json and (result.embeddings or not result.failures):
-        click.echo(
-            f"{result.path}: {result.embeddings} embeddings, {result.computed} computed, "
-            f"{result.found} already there"
-        )
-    for failure in result.failures:
-        print_error(failure)
 
 
 class _Run:

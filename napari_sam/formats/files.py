@@ -100,11 +100,10 @@ def read_text(path: str | Path) -> str:
 
 def read_json(path: str | Path) -> Any:
     """Return the content of a JSON file."""
+    text = read_text(path)
     try:
-        return json.loads(read_text(path))
+        return json.loads(text)
     except RecursionError as error:
         raise ExportError(f"The file is nested too deeply: {Path(path).name}") from error
-    except ExportError:
-        raise
     except ValueError as error:  # also a number with thousands of digits
         raise ExportError(f"The file is not JSON ({error}): {Path(path).name}") from error

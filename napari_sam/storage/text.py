@@ -20,11 +20,7 @@ def single_line(text: str) -> str:
 
 def is_encodable(text: str) -> bool:
     """Whether UTF-8 can encode a text; a lone surrogate cannot be written to any file."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return text == text.encode(errors="ignore").decode()
 
 
 def duration(seconds: float) -> str:
