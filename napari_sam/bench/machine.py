@@ -12,20 +12,22 @@ import torch
 from napari_sam import __version__
 from napari_sam._distribution import DISTRIBUTION, installed_versions
 
-_QT = ("qtpy", "PyQt6", "PySide6")
-_PACKAGES = ("torch", "numpy", "napari", *_QT, "onnxruntime", "transformers")
+_PACKAGES = ("torch", "numpy", "napari", "qtpy", "PyQt6", "PySide6", "onnxruntime", "transformers")
 
 
 def describe_machine(device: str) -> dict[str, str]:
     """Describe this computer, without anything that identifies its owner."""
     logical = psutil.cpu_count()
     physical = psutil.cpu_count(logical=False) or logical
+    gpu = "none usable by torch" if device == "cpu" else device
+    if torch.cuda.is_available():
+        gpu = torch.cuda.get_device_name(device if device.startswith("cuda") else None)
     return {
         "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
         "processor": _processor(),
         "cores": f"{physical} ({logical} logical)",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
-        "gpu": _gpu(device),
+        "gpu": gpu,
     }
 
 
@@ -46,11 +48,3 @@ def _processor() -> str:
         command = ["sysctl", "-n", "machdep.cpu.brand_string"]
         name = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     return name or platform.processor() or platform.machine()
-
-
-def _gpu(device: str) -> str:
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name(device if device.startswith("cuda") else None)
-    if device != "cpu":
-        return device
-    return "none usable by torch"

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +16,6 @@ import click
 
 from napari_sam.batch.images import ImageFile, find_images, paths_of_equal_names
 from napari_sam.batch.job import OVERLAPS, BatchJob, ImageResult, digest
-from napari_sam.cli.automatic_options import AutomaticCommand, published_settings
 from napari_sam.cli.exit_codes import CAN_CONTINUE, FAILED, end_stopped, print_error, usage_errors
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
 from napari_sam.cli.options import (
@@ -28,6 +27,7 @@ from napari_sam.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from napari_sam.engine.automatic_settings import AutomaticSettings
     from napari_sam.model import Predictor
     from napari_sam.session.models.model_choice import ModelChoice
 
@@ -70,6 +70,54 @@ def _formats(context: click.Context, option: click.Parameter, value: str) -> tup
         msg = "COCO files need pycocotools: pip install 'napari-sam-live[export]'"
         raise click.BadParameter(msg)
     return names
+
+
+class AutomaticCommand(click.Command):
+    """A command with the published settings as options, under their names.
+
+    They are made when they are asked for: their list needs numpy, which other commands do not.
+    """
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the options of the command, the published ones before its own."""
+        arguments = [param for param in self.params if isinstance(param, click.Argument)]
+        options = [param for param in super().get_params(ctx) if param not in arguments]
+        return [*arguments, *self._published, *options]
+
+    @cached_property
+    def _published(self) -> list[click.Parameter]:
+        from napari_sam.engine.automatic_presets import MAX_SHARE, PRESETS
+        from napari_sam.engine.automatic_settings import (
+            OUTPUT_MODES,
+            AutomaticSettings,
+            offered_settings,
+        )
+
+        names = [_key(preset.name) for preset in PRESETS]
+        settings = offered_settings(AutomaticSettings) | {"max_share": (float, MAX_SHARE)}
+        file = click.Path(exists=True, dir_okay=False, path_type=Path)
+        return [
+            click.Option(
+                ["--preset"], type=click.Choice(names), help="Settings for a kind of image."
+            ),
+            *(
+                click.Option([f"--{name.replace('_', '-')}"], type=kind, help=setting.help)
+                for name, (kind, setting) in settings.items()
+            ),
+            click.Option(
+                ["--point-grids"],
+                type=file,
+                help="JSON file of points from 0 to 1, for each layer [[x, y], ...].",
+            ),
+            click.Option(
+                ["--output-mode"],
+                type=click.Choice(OUTPUT_MODES),
+                metavar=f"[{'|'.join(OUTPUT_MODES)}]",
+                default="coco_rle",
+                show_default=True,
+                help="How the format sam stores masks.",
+            ),
+        ]
 
 
 @click.command(
@@ -147,6 +195,28 @@ def automatic(
         end_stopped(CAN_CONTINUE)
     if any(result.status == "failed" for result in results):
         sys.exit(FAILED)
+
+
+def _key(name: str) -> str:
+    return name.replace(" ", "-")
+
+
+def published_settings(
+    preset: str | None = None, max_share: float | None = None, **options: Any
+) -> tuple[AutomaticSettings, float]:
+    """Return the settings that the options of an `AutomaticCommand` mean, and `max_share`."""
+    from napari_sam.engine.automatic_presets import PRESETS
+
+    start = next(item for item in PRESETS if preset in (None, _key(item.name)))
+    changes = {name: value for name, value in options.items() if value is not None}
+    try:
+        if "point_grids" in changes:
+            changes["point_grids"] = json.loads(changes["point_grids"].read_text())
+            changes.setdefault("points_per_side", None)
+        settings = replace(start.settings, **changes)
+    except (ValueError, TypeError, RecursionError, OSError) as error:
+        raise click.UsageError(str(error)) from error
+    return settings, start.max_share if max_share is None else max_share
 
 
 def _weights(choice: ModelChoice) -> str:

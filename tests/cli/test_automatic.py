@@ -17,8 +17,7 @@ import tifffile
 from click.testing import CliRunner
 
 from napari_sam.batch import job, outputs
-from napari_sam.cli.automatic import automatic
-from napari_sam.cli.automatic_options import published_settings
+from napari_sam.cli.automatic import automatic, published_settings
 from napari_sam.cli.main import main
 from napari_sam.engine.automatic_presets import PRESETS
 from napari_sam.engine.automatic_settings import OUTPUT_MODES, AutomaticSettings
