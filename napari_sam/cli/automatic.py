@@ -18,13 +18,7 @@ from napari_sam.batch.images import ImageFile, find_images, paths_of_equal_names
 from napari_sam.batch.job import OVERLAPS, BatchJob, ImageResult, digest
 from napari_sam.cli.exit_codes import CAN_CONTINUE, FAILED, end_stopped, print_error, usage_errors
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
-from napari_sam.cli.options import (
-    checked_choice,
-    json_option,
-    load_chosen,
-    model_options,
-    reader_option,
-)
+from napari_sam.cli.options import checked_choice, json_option, load, model_options, reader_option
 
 if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
@@ -302,7 +296,7 @@ def _results(
     @cache
     def predictor() -> Predictor:
         try:
-            return load_chosen(job.model)
+            return load(job.model)
         except click.ClickException as error:
             raise RunError(error.message) from error
 

@@ -90,7 +90,7 @@ def checked_choice(name: str | None, device: str) -> ModelChoice:
         return choice
 
 
-def load_chosen(choice: ModelChoice) -> Predictor:
+def load(choice: ModelChoice) -> Predictor:
     """Load a checked model."""
     from napari_sam.session.jobs import user_message
     from napari_sam.session.models.model_choice import find_runtime, load_predictor

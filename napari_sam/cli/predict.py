@@ -20,13 +20,7 @@ from napari_sam.cli.exit_codes import (
     usage_errors,
 )
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
-from napari_sam.cli.options import (
-    checked_choice,
-    json_option,
-    load_chosen,
-    model_options,
-    reader_option,
-)
+from napari_sam.cli.options import checked_choice, json_option, load, model_options, reader_option
 
 if TYPE_CHECKING:
     from napari_sam.batch.open_images import OpenedPlane
@@ -157,7 +151,7 @@ def predict(
     _check_output(output, image)
     try:
         choice = checked_choice(model, device)
-        predictor = load_chosen(choice)
+        predictor = load(choice)
         opened, info = _opened(image, reader, layer, position)
         start = None
         if mask is not None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from napari_sam.cli.exit_codes import FAILED, NOTHING_WRITTEN, end_stopped, print_error
-from napari_sam.cli.options import checked_choice, load_chosen, model_options
+from napari_sam.cli.options import checked_choice, load, model_options
 
 _EXAMPLES: Final = """\b
 Examples:
@@ -62,7 +62,7 @@ def request(
     except OSError as error:
         raise click.UsageError(f"The request cannot be read ({error.strerror}).") from error
     try:
-        predictor = load_chosen(checked_choice(model, device))
+        predictor = load(checked_choice(model, device))
         with click.progressbar(length=1, label="rows", show_pos=True, file=sys.stderr) as bar:
 
             def show(done: int, total: int) -> None:
