@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -42,13 +43,11 @@ class WorkerModel(WorkerPlugin):
     def setup(self, worker: Any) -> None:
         """Start on a worker."""
         self.lock = threading.Lock()
-        self._predictor: Predictor | None = None
 
+    @cached_property
     def predictor(self) -> Predictor:
-        """Return the model; the caller holds the lock."""
-        if self._predictor is None:
-            self._predictor = load_predictor(self._choice, find_runtime(self._choice))
-        return self._predictor
+        """The model; who asks for it holds the lock."""
+        return load_predictor(self._choice, find_runtime(self._choice))
 
 
 def run_on_cluster(
@@ -113,7 +112,7 @@ def _process_on_worker(
     # A worker may have several threads, but has one model and the memory for one image.
     with model.lock, dask.config.set(scheduler="synchronous"):
         try:
-            return process(job, image, open_images, model.predictor)
+            return process(job, image, open_images, lambda: model.predictor)
         except Exception as error:
             # Readers' own exception classes may not exist where they would be raised again.
             raise RunError(failure_message(error)) from None

@@ -125,7 +125,7 @@ class Transformers:
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self._model = self._build(transformers)
+            self._model = self._build(transformers, config.image_encoder)
             self._processor = _image_processor(transformers)
         self._image = example_image()
         self._size = resized_size(ORIGINAL_SIZE, model.image_size)
@@ -134,10 +134,10 @@ class Transformers:
         noise = torch.randn(1, channels, side, side, generator=torch.Generator().manual_seed(0))
         self._embedding = self.encode() if self._has_encoder else self._place(noise)
 
-    def _build(self, transformers: Any) -> Any:
+    def _build(self, transformers: Any, encoder: Any) -> Any:
         state = to_hugging_face(self._sam.state_dict())
         state[POSITION_KEYS[1]] = state[POSITION_KEYS[0]]
-        config = _hugging_face_config(transformers, self._sam)
+        config = _hugging_face_config(transformers, encoder, self._sam.image_size)
         with torch.device("meta"):
             model = transformers.AutoModel.from_config(config, attn_implementation="sdpa")
         if not self._has_encoder:
@@ -197,10 +197,8 @@ def _image_processor(transformers: Any) -> Any:
     return getattr(transformers, name if hasattr(transformers, name) else "SamImageProcessor")()
 
 
-def _hugging_face_config(transformers: Any, model: Sam) -> Any:
+def _hugging_face_config(transformers: Any, encoder: Any, image_size: int) -> Any:
     """Return the Hugging Face config of a model; of ViT-B for a TinyViT, which it does not have."""
-    _, config = detect_variant(model.state_dict(), "The model")
-    encoder = config.image_encoder
     if not isinstance(encoder, ViTConfig):
         encoder = VARIANTS["vit_b"].image_encoder
     assert isinstance(encoder, ViTConfig)
@@ -212,7 +210,7 @@ def _hugging_face_config(transformers: Any, model: Sam) -> Any:
             "global_attn_indexes": list(encoder.global_blocks),
             "window_size": encoder.window,
             "mlp_dim": encoder.dim * encoder.mlp_ratio,
-            "image_size": model.image_size,
+            "image_size": image_size,
         },
-        prompt_encoder_config={"image_size": model.image_size},
+        prompt_encoder_config={"image_size": image_size},
     )

@@ -22,13 +22,12 @@ def median_times(
     subjects: Mapping[TimingKey, Subject],
     rounds: int,
     clock: Callable[[], float] = time.perf_counter,
-    on_round: Callable[[int, int], None] | None = None,
+    on_round: Callable[[int, int], None] = lambda number, last: None,
 ) -> dict[TimingKey, float]:
     """Return the median time of each subject; the first round does not count."""
     times_s: dict[TimingKey, list[float]] = {key: [] for key in subjects}
     for number in range(rounds + 1):
-        if on_round is not None:
-            on_round(number, rounds)
+        on_round(number, rounds)
         for key, subject in subjects.items():
             for _ in range(subject.repeats):
                 start_s = clock()

@@ -83,32 +83,31 @@ def _label_image(write: Callable[[Path, NDArray[Any], ImageInfo, str], None]) ->
 def _write_png_planes(path: Path, annotations: Annotations) -> list[Path]:
     """Write one PNG for each plane."""
     planes = _planes(path, annotations)
-    for file, plane in planes:
+    for file, plane in planes.items():
         write_label_png(file, labels_from_objects(plane), details_to_text(plane))
-    return [file for file, _ in planes]
+    return list(planes)
 
 
 def _write_yolo_planes(path: Path, annotations: Annotations) -> list[Path]:
     """Write one text for each plane, and the names of the classes beside them."""
     planes = _planes(path, annotations)
-    for file, plane in planes:
+    for file, plane in planes.items():
         write_yolo(file, plane)
-    files = [file for file, _ in planes]
     names = path.with_suffix(".yaml")
     # An old file of names would give classes to objects without one.
     if annotations.classes or names.exists():
         write_yolo_classes(names, annotations.classes)
-        files.append(names)
-    return files
+        return [*planes, names]
+    return list(planes)
 
 
-def _planes(path: Path, annotations: Annotations) -> list[tuple[Path, Annotations]]:
+def _planes(path: Path, annotations: Annotations) -> dict[Path, Annotations]:
     """Return a file for each plane: `path` itself if there is only one."""
     image = replace(annotations.image, name=path.name)
-    return [
-        (path.with_name(plane_name(image, slice_index)), annotations.plane(slice_index))
+    return {
+        path.with_name(plane_name(image, slice_index)): annotations.plane(slice_index)
         for slice_index in np.ndindex(image.stack_shape)
-    ]
+    }
 
 
 _labels = partial(Format, is_label_image=True)
