@@ -18,6 +18,7 @@ from napari_sam.engine.masks import MaskCrop, run_counts
 from napari_sam.formats.annotations import Annotations, ExportObject, with_unique_ids
 from napari_sam.formats.classes import PALETTE, ObjectClass, class_named
 from napari_sam.formats.coco_rle import counts_of_text, mask_of_counts
+from napari_sam.formats.details import details_from
 from napari_sam.formats.files import ExportError, naming_errors, read_json, write_json
 from napari_sam.formats.image import ImageInfo, image_from_json, plane_name
 from napari_sam.formats.outlines import clipped_polygon, joined_ring, trace_outlines
@@ -223,17 +224,8 @@ def _read_annotation(
     position = len(content.objects) + 1
     if entry.get("label_id") is not None:
         content.label_ids[position] = int(entry["label_id"])
-    content.objects.append(
-        ExportObject(
-            position,
-            *mask,
-            slice_index,
-            names[entry["category_id"]],
-            entry.get("score"),
-            bool(entry.get("reviewed", False)),
-            str(entry.get("note", "")),
-        )
-    )
+    details = details_from({**entry, "class": names[entry["category_id"]]})
+    content.objects.append(ExportObject(position, *mask, slice_index, **details))
 
 
 def _read_categories(
