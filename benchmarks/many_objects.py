@@ -6,7 +6,7 @@ A plane of 4096 x 4096 pixels has 5,000 discs in its Labels layer, and in its mi
 window shows, some more that are only in the image. Each figure is from the call until the event
 loop has nothing left to do and the window is painted: the median, the longest, and the median as a
 multiple of only repainting the window. What is accepted was decoded before the clock starts;
-reopening includes decoding, on a tile that is embedded.
+re-editing includes decoding, on a tile that is embedded.
 """
 
 import argparse
@@ -135,9 +135,9 @@ def main() -> None:
             click(centre)
             yield binding.objects.accept
 
-    def reopens(label_ids: Iterable[int]) -> Iterator[Callable[[], object]]:
+    def reedits(label_ids: Iterable[int]) -> Iterator[Callable[[], object]]:
         for label_id in label_ids:
-            yield lambda one=label_id: session.objects.reopen(one)
+            yield lambda one=label_id: session.objects.reedit(one)
             start_again()
 
     def sorts() -> Iterator[Callable[[], object]]:
@@ -156,8 +156,8 @@ def main() -> None:
     nearby = np.unique(labels[1500:2600, 1800:2300])[1 : times + 1].tolist()
     print(f"{arguments.objects} objects                          median     longest  / repaint")
     watch.report("accept", accepts())
-    watch.report("reopen one made here", reopens(made))
-    watch.report("reopen one from elsewhere", reopens(nearby))
+    watch.report("re-edit one made here", reedits(made))
+    watch.report("re-edit one from elsewhere", reedits(nearby))
     removals = [lambda label_id=label_id: session.objects.remove([label_id]) for label_id in made]
     watch.report("delete", removals)
     watch.report("undo a deletion", [binding.objects.undo] * times)

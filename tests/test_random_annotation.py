@@ -239,8 +239,8 @@ class Annotating(RuleBasedStateMachine):
     def accept(self, overlap: Overlap) -> None:
         state, place, before = self.session.state, self.place, self.prompts
         self.session.objects.editing.set_overlap(overlap)
-        reopening = self.session.object_in_progress.state.reopened
-        reopened = None if reopening is None else reopening.label_id
+        reediting = self.session.object_in_progress.state.reedited
+        reedited = None if reediting is None else reediting.label_id
         as_accepted = self.session.object_in_progress.state.is_as_accepted
         try:
             self.session.accept()
@@ -252,7 +252,7 @@ class Annotating(RuleBasedStateMachine):
         assert self.prompts.is_empty
         labels = self.labels[self.target]
         step = Step(place, before, self.prompts, self.target)
-        if as_accepted and reopened is not None and pixels_of(self.target, reopened):
+        if as_accepted and reedited is not None and pixels_of(self.target, reedited):
             self.push(Step(place, before, self.prompts))
             return
         mask = mask_of(state.candidates, state.chosen, self.target.data.shape[-2:])
@@ -261,7 +261,7 @@ class Annotating(RuleBasedStateMachine):
             (label_id,) = new
             step.made = int(label_id)
         else:
-            label_id = reopened
+            label_id = reedited
         mask = self.whole(mask)
         if not new:
             mask = (mask | self.brushed(label_id, "painted")) & ~self.brushed(label_id, "erased")
@@ -324,12 +324,12 @@ class Annotating(RuleBasedStateMachine):
             self.push(Step(self.place, self.prompts, self.prompts))
 
     @rule(number=ANY)
-    def reopen(self, number: int) -> None:
+    def reedit(self, number: int) -> None:
         label_id, before = self.pick(number), self.prompts
         if label_id is None:
             return
         try:
-            self.session.objects.reopen(label_id)
+            self.session.objects.reedit(label_id)
         except TargetError:
             return
         self.settle()

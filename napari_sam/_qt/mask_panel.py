@@ -78,7 +78,7 @@ class MaskPanel(QGroupBox):
         best = f"Mask {candidates.best + 1}: {candidates.ranking.reason}"
         if chosen == candidates.best:
             self._reason.set_text(best)
-        elif chosen == state.reopened_choice:
+        elif chosen == state.reedited_choice:
             self._reason.set_text(f"Mask {chosen + 1}: the mask you accepted before")
         else:
             self._reason.set_text(f"Mask {chosen + 1}: your choice")

@@ -19,7 +19,7 @@ class ObjectTable(QWidget):
     """Shows the records of the target's objects, and requests changes of them."""
 
     go_requested = Signal(int)
-    reopen_requested = Signal(int)
+    reedit_requested = Signal(int)
     remove_requested = Signal(list)
     merge_requested = Signal(list)
     change_requested = Signal(list, str, object)
@@ -63,10 +63,10 @@ class ObjectTable(QWidget):
 
     def _build_buttons(self) -> QLayout:
         """Make what acts on the selected rows."""
-        self._reopen = button("Re-edit", "", lambda: self.reopen_requested.emit(self.selected[0]))
+        self._reedit = button("Re-edit", "", lambda: self.reedit_requested.emit(self.selected[0]))
         self._delete = button("Delete", "", lambda: self.remove_requested.emit(self.selected))
         for widget, tooltip, command in (
-            (self._reopen, "Re-edit this object from its original prompts", "reopen"),
+            (self._reedit, "Re-edit this object from its original prompts", "reedit"),
             (self._delete, "Delete the selected objects", "remove"),
         ):
             self.texts.add(widget.setToolTip, tooltip, command, "{} with the cursor on it")
@@ -80,7 +80,7 @@ class ObjectTable(QWidget):
         self._class.lineEdit().setPlaceholderText("class")
         self._class.lineEdit().returnPressed.connect(self._on_class)
         self._class.activated.connect(self._on_class)
-        return row(self._reopen, self._delete, self._merge, self._class, stretch=self._class)
+        return row(self._reedit, self._delete, self._merge, self._class, stretch=self._class)
 
     # What is shown -----------------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class ObjectTable(QWidget):
 
     def _on_selection_changed(self) -> None:
         count = len(self._selected_rows)
-        self._reopen.setEnabled(count == 1)
+        self._reedit.setEnabled(count == 1)
         self._delete.setEnabled(count > 0)
         self._merge.setEnabled(count > 1)
         self._class.setEnabled(count > 0)

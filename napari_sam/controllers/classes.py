@@ -22,7 +22,7 @@ class ClassesController:
     """Keeps the panel up to date, and makes the changes requested in it and by number keys.
 
     A number key sets the class of the rows selected in the table of objects; if there are none,
-    that of the reopened object, else the class of new objects.
+    that of the re-edited object, else the class of new objects.
     """
 
     def __init__(self, context: WidgetContext, objects: ObjectTableController) -> None:
@@ -70,8 +70,8 @@ class ClassesController:
         if number and name is None:
             self._session.notifier.warn(f"Class {number} is not defined yet. Add it under Classes.")
             return
-        reopened = self._session.objects.reopened_label_id
-        label_ids = self._objects.selected or ([] if reopened is None else [reopened])
+        reedited = self._session.objects.reedited_label_id
+        label_ids = self._objects.selected or ([] if reedited is None else [reedited])
         if label_ids:
             self._attempt(lambda: self._session.objects.update(label_ids, class_name=name))
         else:

@@ -32,7 +32,7 @@ class ObjectTableController:
         self._started: tuple[bool, int | None] = (False, None)
         table = self.table
         table.go_requested.connect(binding.objects.go_to)
-        table.reopen_requested.connect(self._on_reopen)
+        table.reedit_requested.connect(self._on_reedit)
         attempt, objects = binding.objects.attempt, session.objects
         table.remove_requested.connect(partial(attempt, objects.remove))
         table.merge_requested.connect(partial(attempt, objects.merge))
@@ -102,12 +102,12 @@ class ObjectTableController:
 
     def _on_session_changed(self, state: SessionState) -> None:
         """Deselect all rows when another object is started, so that number keys apply to it."""
-        reopened = self._session.objects.reopened_label_id
-        before, self._started = self._started, (not state.prompts.is_empty, reopened)
+        reedited = self._session.objects.reedited_label_id
+        before, self._started = self._started, (not state.prompts.is_empty, reedited)
         if (
             self._started != before
             and not state.prompts.is_empty
-            and self.table.selected != [reopened]
+            and self.table.selected != [reedited]
         ):
             self.table.view.clearSelection()
 
@@ -154,9 +154,9 @@ class ObjectTableController:
         count = 0 if self._target is None else len(self._target.registry)
         self.section.set_title(f"Object table: {counted(count)}")
 
-    def _on_reopen(self, label_id: int) -> None:
+    def _on_reedit(self, label_id: int) -> None:
         self._binding.objects.go_to(label_id)
-        self._binding.objects.reopen(label_id)
+        self._binding.objects.reedit(label_id)
 
     def _on_change(self, label_ids: list[int], field: str, value: object) -> None:
         details = cast(Details, {field: value})

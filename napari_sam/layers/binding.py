@@ -69,7 +69,7 @@ class LayerBinding:
                 "previous": lambda: in_progress.choose_next(-1),
                 "flip": self.prompts.flip_polarity,
                 "hover": self.candidates.toggle_hover,
-                "reopen": objects.reopen_under_cursor,
+                "reedit": objects.reedit_under_cursor,
                 "remove": objects.remove_under_cursor,
                 "undo": objects.undo,
                 "redo": objects.redo,

@@ -1,4 +1,4 @@
-"""Accepts, reopens, removes and shows accepted objects in a viewer."""
+"""Accepts, re-edits, removes and shows accepted objects in a viewer."""
 
 from collections.abc import Callable
 
@@ -61,14 +61,14 @@ class ObjectsBinding:
         shown = self._plane.require()
         return prompts_in_layer(layer, shown.image, shown.view, self._viewer.dims)
 
-    def reopen_under_cursor(self) -> None:
-        """Reopen the accepted object under the cursor.
+    def reedit_under_cursor(self) -> None:
+        """Re-edit the accepted object under the cursor.
 
         Without one, start a new object from that of another visible Labels layer.
         """
-        self.attempt(self._reopen_or_improve)
+        self.attempt(self._reedit_or_improve)
 
-    def _reopen_or_improve(self) -> None:
+    def _reedit_or_improve(self) -> None:
         shown, position = self._plane.shown, self._viewer.cursor.position
         if self._label_id_at(position) == 0 and shown is not None:
             for layer in reversed(self._layers.of_type(Labels)):
@@ -77,11 +77,11 @@ class ObjectsBinding:
                     if region is not None:
                         self._session.objects.improve(*region)
                         return
-        self._session.objects.reopen(self._object_under_cursor())
+        self._session.objects.reedit(self._object_under_cursor())
 
-    def reopen(self, label_id: int) -> None:
-        """Reopen an accepted object, once its slice is shown."""
-        self._defer(lambda: self.attempt(lambda: self._session.objects.reopen(label_id)))
+    def reedit(self, label_id: int) -> None:
+        """Re-edit an accepted object, once its slice is shown."""
+        self._defer(lambda: self.attempt(lambda: self._session.objects.reedit(label_id)))
 
     def remove_under_cursor(self) -> None:
         """Delete the accepted object under the cursor."""

@@ -60,7 +60,7 @@ SHORTCUTS: Final = (
     # In napari, T selects a drawing tool of Shapes layers, for which the panel has a button.
     Shortcut(KeyCode.KeyT, "flip", "Toggle foreground and background", _PROMPTS),
     Shortcut(KeyCode.KeyH, "hover", "Turn the preview under the cursor on or off"),
-    Shortcut(KeyCode.KeyO, "reopen", "Re-edit the object under the cursor", _ALL, _OBJECTS),
+    Shortcut(KeyCode.KeyO, "reedit", "Re-edit the object under the cursor", _ALL, _OBJECTS),
     Shortcut(_SHIFT | KeyCode.KeyX, "remove", "Delete the object under the cursor", _ALL, _OBJECTS),
     Shortcut(_CTRL | KeyCode.KeyZ, "undo", "Undo", _PROMPTS, _OBJECTS),
     Shortcut(_CTRL | _SHIFT | KeyCode.KeyZ, "redo", "Redo", _PROMPTS, _OBJECTS),
@@ -76,6 +76,8 @@ SHORTCUTS: Final = (
     Shortcut(_SHIFT | KeyCode.Slash, "help", "Show or hide this list", (), "In the whole window"),
 )
 _BY_COMMAND: Final = {shortcut.command: shortcut for shortcut in SHORTCUTS}
+_FORMER_COMMANDS: Final = {"reopen": "reedit"}
+"""Commands by the names that older files of shortcuts have for them."""
 
 
 def key_text(binding: KeyBinding | None) -> str:
@@ -208,7 +210,8 @@ class ShortcutMap:
         """Restore the defaults, except for `changed_keys`; return the commands not understood."""
         bindings: dict[str, KeyBinding | None] = {}
         invalid = []
-        for command, text in (changed_keys or {}).items():
+        for stored, text in (changed_keys or {}).items():
+            command = _FORMER_COMMANDS.get(stored, stored)
             try:
                 binding = _parsed(text)
                 if not _BY_COMMAND[command].layer_types or binding in {*bindings.values()} - {None}:

@@ -14,7 +14,7 @@ from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import ObjectRecord, score_of
-from napari_sam.session.objects.reopening import current_record
+from napari_sam.session.objects.reediting import current_record
 from napari_sam.session.objects.writing import NewObject, warnings_of_remains
 from napari_sam.session.plane_registry import PlaneRegistry
 from napari_sam.session.plane_request import PlaneRequest
@@ -107,7 +107,7 @@ class ObjectInProgress:
         self._decoding.preview.want(prompts)
 
     def continue_with(self, state: ObjectState) -> None:
-        """Replace the object by another one, such as a reopened one; can be undone."""
+        """Replace the object by another one, such as a re-edited one; can be undone."""
         state = state.on_slice(self._slice_index)
         edit = Edit(self._decoding.state, state, self._editing.plane_id)
         self._editing.history.push(edit)
@@ -174,14 +174,14 @@ class ObjectInProgress:
     def accept(self) -> LabelsEdit | None:
         """Write the chosen candidate into the target as a new object, and start the next one.
 
-        A reopened object is replaced, with what a brush has done to it since. If masks for the
+        A re-edited object is replaced, with what a brush has done to it since. If masks for the
         newest prompts are still on their way, this happens when they come.
 
         Returns
         -------
         LabelsEdit or None
             What was written; None if that has to wait, or is done in the background because the
-            object is very large, or if a reopened object stays as it was.
+            object is very large, or if a re-edited object stays as it was.
 
         Raises
         ------
@@ -209,7 +209,7 @@ class ObjectInProgress:
             score=score_of(candidates.iou_predictions[chosen]),
             stability=None if ranking is None else float(ranking.features.stability_score[chosen]),
             reviewed=False,
-            state=replace(state.with_choice(chosen), reopened=None),
+            state=replace(state.with_choice(chosen), reedited=None),
         )
         new = NewObject(candidates.blocks(chosen), record, replaced)
         edit = editing.accept(new, shown, with_click=self._is_click_accepted)

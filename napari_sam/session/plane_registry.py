@@ -59,7 +59,7 @@ class PlaneRegistry:
         if parked is None:
             return ObjectState(), None
         if parked.pixels is None or parked.pixels != self._pixels:
-            return ObjectState(parked.state.prompts, reopened=parked.state.reopened), None
+            return ObjectState(parked.state.prompts, reedited=parked.state.reedited), None
         return parked.state, parked.candidates
 
     def key_of(self, plane_id: int) -> Hashable:

@@ -107,7 +107,7 @@ class AnnotationSession:
         self.classes = ClassEditing(editing, notifier)
         """The classes of objects: adds, renames, chooses."""
         self.objects = ObjectEditing(editing, decoding, self.object_in_progress.continue_with)
-        """The accepted objects: removes, merges, notes, adds, reopens."""
+        """The accepted objects: removes, merges, notes, adds, re-edits."""
         self.prefetch = Prefetcher(embedding, decoding, background)
         """Embeds the likely next slices, and all slices on request."""
         self.automatic = AutomaticMaskGenerator(embedding, background)

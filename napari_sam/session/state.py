@@ -33,8 +33,8 @@ class SessionState:
         The masks to choose from; None until the object has some.
     chosen : int, optional
         Index of the candidate that would be accepted.
-    reopened_choice : int, optional
-        Index of the candidate that a reopened object was accepted as; None for a new object.
+    reedited_choice : int, optional
+        Index of the candidate that a re-edited object was accepted as; None for a new object.
     preview : Candidates, optional
         The masks of a click under the cursor; only while the object has no prompts.
     is_decoding : bool
@@ -70,7 +70,7 @@ class SessionState:
     prompts: Prompts = field(default_factory=Prompts)
     candidates: Candidates | None = None
     chosen: int | None = None
-    reopened_choice: int | None = None
+    reedited_choice: int | None = None
     preview: Candidates | None = None
     is_decoding: bool = False
     is_writing: bool = False
@@ -133,7 +133,7 @@ def snapshot_of(
         prompts=prompts,
         candidates=decoding.candidates,
         chosen=decoding.chosen,
-        reopened_choice=decoding.state.reopened_choice,
+        reedited_choice=decoding.state.reedited_choice,
         preview=decoding.preview.shown,
         is_decoding=decoding.is_pending,
         is_writing=not editing.executor.is_idle,

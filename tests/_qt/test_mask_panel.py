@@ -47,7 +47,7 @@ def test_scores_and_the_reason_of_the_choice(panel, heard):
     assert "about 1,200 pixels" in panel._rows.item(0).toolTip()
     panel.show_state(SessionState(candidates=candidates, chosen=0))
     assert panel._reason.text() == "Mask 1: your choice"
-    panel.show_state(SessionState(candidates=three(), chosen=2, reopened_choice=2))
+    panel.show_state(SessionState(candidates=three(), chosen=2, reedited_choice=2))
     assert panel._reason.text() == "Mask 3: the mask you accepted before"
     assert "highest score" in panel._reason.toolTip()
     assert requests == []

@@ -7,7 +7,7 @@ from napari_sam._qt.object_model import ObjectModel
 from napari_sam._qt.object_table import ObjectTable
 from napari_sam.session.objects.records import ObjectRecord
 
-REQUESTS = "go", "reopen", "remove", "merge", "change", "command"
+REQUESTS = "go", "reedit", "remove", "merge", "change", "command"
 
 
 def record(label_id, area_px=10, **details):
@@ -75,12 +75,12 @@ def test_the_selection_stays_with_its_objects(table):
 
 def test_buttons_act_on_the_selection(table, heard):
     requests = heard(table, *(f"{name}_requested" for name in REQUESTS))
-    assert not any(b.isEnabled() for b in (table._reopen, table._delete, table._merge))
+    assert not any(b.isEnabled() for b in (table._reedit, table._delete, table._merge))
     select(table, 2)
-    table._reopen.click()
+    table._reedit.click()
     table._merge.click()  # takes two
     select(table, 1, 3)
-    table._reopen.click()  # takes one
+    table._reedit.click()  # takes one
     table._merge.click()
     table._delete.click()
     table._class.setEditText(" ring ")
@@ -88,7 +88,7 @@ def test_buttons_act_on_the_selection(table, heard):
     table._class.setEditText("")
     table._on_class()
     assert requests == [
-        ("reopen_requested", 2),
+        ("reedit_requested", 2),
         ("merge_requested", [1, 3]),
         ("remove_requested", [1, 3]),
         ("change_requested", [1, 3], "class_name", "ring"),
@@ -131,8 +131,8 @@ def test_keys_ask_for_commands(table, heard, qtbot):
     qtbot.keyClick(table.view, Qt.Key.Key_M)
     qtbot.keyClick(table.view, Qt.Key.Key_M, Qt.KeyboardModifier.ShiftModifier)
     assert requests == [("command_requested", "previous_object")]
-    table.texts.show({"reopen": "O", "remove": ""})
-    assert table._reopen.toolTip().endswith("(O with the cursor on it)")
+    table.texts.show({"reedit": "O", "remove": ""})
+    assert table._reedit.toolTip().endswith("(O with the cursor on it)")
     assert "(" not in table._delete.toolTip()
 
 

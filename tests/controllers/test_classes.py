@@ -42,7 +42,7 @@ def reviewed(widget):
     return {one.label_id for one in widget.binding.target.labels.registry if one.reviewed}
 
 
-def test_number_keys_are_about_rows_then_a_reopened_object_then_the_next_one(opened, qtbot):
+def test_number_keys_are_about_rows_then_a_reedited_object_then_the_next_one(opened, qtbot):
     viewer, widget, _ = opened
     objects, panel = widget.controllers.objects, widget.controllers.classes.panel
     points = viewer.layers["SAM points"]
@@ -78,7 +78,7 @@ def test_number_keys_are_about_rows_then_a_reopened_object_then_the_next_one(ope
     assert classes_of(widget)[5] == "Münze"
 
     objects.table.select(2)
-    widget.session.objects.reopen(5)
+    widget.session.objects.reedit(5)
     widget.wait_until_idle(TIMEOUT_S)
     assert objects.selected == []
     press(viewer, "1")

@@ -86,7 +86,7 @@ def test_a_row_leads_to_another_slice(make_widget):
     table = widget.controllers.objects.table
     assert cells(table, 0) == [7]
     assert cells(table, 6) == ["3"]
-    table.reopen_requested.emit(7)
+    table.reedit_requested.emit(7)
     widget.wait_until_idle(TIMEOUT_S)
     assert viewer.dims.current_step[0] == 3
     assert widget.session.state.prompts.box_xyxy == (39.5, 19.5, 49.5, 29.5)
@@ -152,7 +152,7 @@ def test_the_object_under_the_cursor_marks_its_row(opened):
 def test_keys_act_on_the_object_under_the_cursor(opened):
     viewer, widget, _ = opened
     viewer.cursor.position = (68 * 0.5, 104 * 0.25)
-    widget.binding.objects.reopen_under_cursor()
+    widget.binding.objects.reedit_under_cursor()
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.prompts.points_xy == ((104, 68),)
     widget.session.object_in_progress.clear()

@@ -64,7 +64,7 @@ def test_the_reason_follows_what_was_accepted(opened):
     widget.session.object_in_progress.choose(other)
     widget.binding.objects.accept()
     assert reasons(widget) == []
-    widget.session.objects.reopen(1)
+    widget.session.objects.reedit(1)
     widget.wait_until_idle(TIMEOUT_S)
     assert reasons(widget) == [f"Mask {other + 1}: the mask you accepted before"]
     widget.session.object_in_progress.choose(third := (best + 2) % 3)

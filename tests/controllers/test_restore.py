@@ -123,7 +123,7 @@ def test_after_a_crash_everything_is_offered_and_restored_exactly(
     assert widget.session.classes.table.classes == classes
     assert binding.target.layer.scale.tolist() == [0.5, 0.25]
 
-    binding.objects.reopen(1)  # with its prompts, and what is done next goes into the same journal
+    binding.objects.reedit(1)  # with its prompts, and what is done next goes into the same journal
     widget.wait_until_idle(TIMEOUT_S)
     np.testing.assert_allclose(viewer.layers["SAM points"].data, [PLACES[0]])
     widget.session.object_in_progress.clear()

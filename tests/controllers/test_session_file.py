@@ -72,7 +72,7 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     accept_at(viewer, widget, *PLACES)
     widget.session.objects.update([2], class_name="Münze", note="oben", reviewed=True)
     widget.session.classes.load((ObjectClass("Ring", "#00aa00"), ObjectClass("Münze", "#ff8800")))
-    widget.binding.objects.reopen(1)
+    widget.binding.objects.reedit(1)
     widget.wait_until_idle(TIMEOUT_S)
     click_at(viewer, widget, (60, 100))
     widget.session.object_in_progress.choose(1)
@@ -107,7 +107,7 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     assert widget.session.state.prompts == prompts
     assert widget.session.state.chosen == 1
     assert len(viewer.layers["SAM points"].data) == 2
-    widget.binding.objects.accept()  # replaces the object that was reopened on the other computer
+    widget.binding.objects.accept()  # replaces the object that was re-edited on the other computer
     assert [one.label_id for one in widget.binding.target.labels.registry] == [2, 1]
     widget.binding.objects.undo()
     np.testing.assert_array_equal(widget.binding.target.layer.data, pixels)
@@ -248,7 +248,7 @@ def test_an_object_begun_from_another_labels_layer_is_restored(make_widget, said
     viewer, widget = make_widget(Image(coins, name="coins"), Labels(labels, name="cellpose"))
     accept_at(viewer, widget, PLACES[0])
     viewer.cursor.position = (51, 155)
-    widget.binding.objects.reopen_under_cursor()
+    widget.binding.objects.reedit_under_cursor()
     widget.wait_until_idle(TIMEOUT_S)
     prompts = widget.session.state.prompts
     assert not prompts.is_empty

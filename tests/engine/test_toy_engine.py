@@ -136,12 +136,12 @@ def test_no_mask_prompt_for_a_model_that_takes_none(session, engine, monkeypatch
     assert [prompt["mask"] for prompt in engine.decoder.prompts] == [None, None]
 
 
-def test_a_reopened_object_starts_from_its_region(session, labels, engine):
+def test_a_reedited_object_starts_from_its_region(session, labels, engine):
     labels[MASKS[2]] = 5
     target = ArrayPlane(labels)
     target.labels.registry.replace_all(find_objects(target.labels))
     session.set_target(target)
-    session.objects.reopen(5)
+    session.objects.reedit(5)
     session.wait_until_idle(TIMEOUT_S)
     assert engine.decoder.prompts[-1]["mask"].shape == (128, 128)
     candidates = session.state.candidates

@@ -96,7 +96,7 @@ def test_an_ellipse_with_scribbles_in_both_polarities(job):
     assert shapes.data == []
     assert widget.session.state.prompts.is_empty
     assert 1400 < (widget.binding.target.layer.data == 1).sum() < 2000
-    widget.binding.objects.reopen(1)
+    widget.binding.objects.reedit(1)
     assert prompts_of(widget) == drawn
     assert sorted(shapes.shape_type) == ["ellipse", "line", "path"]
     names = dict(zip(shapes.shape_type, shapes.features["polarity"], strict=True))
@@ -137,7 +137,7 @@ def test_o_over_another_labels_layer_begins_with_its_object(make_widget):
     )
     widget.binding.prompts.start_points()
     viewer.cursor.position = CENTRE_RC
-    widget.binding.objects.reopen_under_cursor()
+    widget.binding.objects.reedit_under_cursor()
     assert prompts_of(widget).box_xyxy == (136.5, 32.5, 172.5, 68.5)
     widget.binding.objects.accept()
     widget.wait_until_idle(TIMEOUT_S)
@@ -145,12 +145,12 @@ def test_o_over_another_labels_layer_begins_with_its_object(make_widget):
     made = widget.binding.target.layer.data == 1
     assert made.sum() > 1100
     # Now the accepted one is under the cursor, too: it is the one that opens.
-    widget.binding.objects.reopen_under_cursor()
+    widget.binding.objects.reedit_under_cursor()
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.session.object_in_progress.state.reopened.label_id == 1
+    assert widget.session.object_in_progress.state.reedited.label_id == 1
     viewer.layers["cellpose"].visible = False
     viewer.cursor.position = (290, 10)
     heard = []
     widget.session.notifier.warned.connect(heard.append)
-    widget.binding.objects.reopen_under_cursor()
+    widget.binding.objects.reedit_under_cursor()
     assert "no accepted object under the cursor" in heard[0]

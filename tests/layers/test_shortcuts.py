@@ -195,6 +195,13 @@ def test_a_key_goes_to_layers_of_its_type_as_long_as_its_command_is_offered():
     assert keys.bindings["next_object"] is None
 
 
+def test_a_key_that_was_stored_under_a_former_name_is_still_read():
+    shortcuts = ShortcutMap()
+    assert shortcuts.reset({"reopen": "J"}) == []
+    assert shortcuts.bindings["reedit"] == KeyBinding.from_str("J")
+    assert shortcuts.changed_keys == {"reedit": "J"}
+
+
 def test_keys_that_mean_something_else_on_one_layer_follow_the_choice_too():
     keys, masks, found = ShortcutMap(), Labels(np.zeros((2, 2), int)), Labels(np.zeros((2, 2), int))
     done = []

@@ -26,7 +26,7 @@ def test_prompts_get_the_slice_that_is_shown(open_session, coins):
     assert session.state.prompts == COIN.on_slice(3)
 
 
-def test_an_object_of_an_older_file_reopens_on_the_slice_that_is_shown(open_session, coins):
+def test_an_object_of_an_older_file_reedits_on_the_slice_that_is_shown(open_session, coins):
     session = open_session()
     target = ArrayPlane(np.zeros(coins.shape, np.uint16))
     session.show(PlaneRequest(coins, key="third", slice_index=3, target=target))
@@ -35,7 +35,7 @@ def test_an_object_of_an_older_file_reopens_on_the_slice_that_is_shown(open_sess
     session.wait_until_idle(TIMEOUT_S)
     label_id = session.accept().label_id
     record = target.labels.registry.get(label_id)
-    session.objects.reopen(label_id)
+    session.objects.reedit(label_id)
     assert session.object_in_progress.state.is_as_accepted
     session.wait_until_idle(TIMEOUT_S)
     assert session.accept() is None  # as it was

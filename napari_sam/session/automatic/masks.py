@@ -118,7 +118,7 @@ class AutomaticMask:
         )
 
     def object_state(self) -> ObjectState:
-        """Return the click that it was decoded from, so that it can be reopened like any object."""
+        """Return the click that it was decoded from, so that it can be re-edited like others."""
         prompts = Prompts(points_xy=(self.point_xy,), point_labels=(FOREGROUND,))
         height, width = self.size
         if self.record.crop_box_xyxy != (0, 0, width, height):

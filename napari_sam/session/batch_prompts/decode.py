@@ -59,7 +59,7 @@ class BatchResult:
     stability: float  # the stability score of its mask
     masks: tuple[PackedMask, ...]  # its pixels in the plane, in parts that do not overlap
     class_name: str | None = None
-    # its prompts, with which it is reopened; None if it started from a region
+    # its prompts, with which it is re-edited; None if it started from a region
     state: ObjectState | None = None
 
     def record(
@@ -242,6 +242,6 @@ def _result(item: _Item, candidates: Candidates) -> BatchResult:
         stability,
         tuple(mask for mask in masks if mask.area_px),
         item.prompt.class_name,
-        # The initial region is not kept: reopened, the object starts from its own pixels.
+        # The initial region is not kept: re-edited, the object starts from its own pixels.
         None if item.prompt.region is not None else item.state.with_choice(index),
     )

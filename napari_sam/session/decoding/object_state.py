@@ -30,13 +30,13 @@ class FeedbackStep:
 
 
 @dataclass(frozen=True, eq=False)
-class ReopenedObject:
+class ReeditedObject:
     """The accepted object that the object in progress will replace."""
 
     label_id: int  # 0: none; a new object starts from the region
     uid: int  # that of its record
     accepted: ObjectState | None  # as it was accepted; None for an object from elsewhere
-    region: NDArray[np.bool_]  # its pixels when it was reopened
+    region: NDArray[np.bool_]  # its pixels when it was re-edited
     top: int  # first row of the region in the plane
     left: int  # first column of the region in the plane
     from_region: bool  # whether the model starts from the region, for want of its own prompts
@@ -54,7 +54,7 @@ class ObjectState:
     tile: Tile | None = None
     # whether the tile was replaced by a coarser one, which does not cut the mask off
     is_raised: bool = False
-    reopened: ReopenedObject | None = None
+    reedited: ReeditedObject | None = None
 
     def with_prompts(self, prompts: Prompts, shown: tuple[Candidates, int] | None) -> ObjectState:
         """Return the object with other prompts; the shown mask becomes feedback if they extend."""
@@ -73,25 +73,25 @@ class ObjectState:
 
     def on_slice(self, slice_index: int) -> ObjectState:
         """Return the object with its prompts on another slice: older files do not know it."""
-        reopened = self.reopened
-        if reopened is not None and reopened.accepted is not None:
-            accepted = reopened.accepted.on_slice(slice_index)
-            reopened = replace(reopened, accepted=accepted)
-        return replace(self, prompts=self.prompts.on_slice(slice_index), reopened=reopened)
+        reedited = self.reedited
+        if reedited is not None and reedited.accepted is not None:
+            accepted = reedited.accepted.on_slice(slice_index)
+            reedited = replace(reedited, accepted=accepted)
+        return replace(self, prompts=self.prompts.on_slice(slice_index), reedited=reedited)
 
     @property
     def is_as_accepted(self) -> bool:
-        """Whether it is a reopened object with the very prompts it was accepted with."""
-        reopened = self.reopened
-        if reopened is None or reopened.from_region or reopened.accepted is None:
+        """Whether it is a re-edited object with the very prompts it was accepted with."""
+        reedited = self.reedited
+        if reedited is None or reedited.from_region or reedited.accepted is None:
             return False
-        accepted = reopened.accepted
+        accepted = reedited.accepted
         return (self.prompts, self.choice) == (accepted.prompts, accepted.choice)
 
     @property
-    def reopened_choice(self) -> int | None:
-        """The candidate that a reopened object was accepted as, if known."""
-        accepted = None if self.reopened is None else self.reopened.accepted
+    def reedited_choice(self) -> int | None:
+        """The candidate that a re-edited object was accepted as, if known."""
+        accepted = None if self.reedited is None else self.reedited.accepted
         return None if accepted is None else accepted.choice
 
     def on_tile(self, tile: Tile) -> ObjectState:
@@ -107,7 +107,7 @@ class ObjectState:
 
         Only those that a model with these weights made, as others may be of another size, and
         made on this tile; and not from before an outline was drawn. Without any, the region of a
-        reopened object counts, unless something else was drawn around it.
+        re-edited object counts, unless something else was drawn around it.
         """
         if Capability.MASK_PROMPT not in spec.capabilities:
             return None
@@ -119,10 +119,10 @@ class ObjectState:
             and self.prompts.extends(step.prompts)
         ]
         if not usable:
-            reopened = self.reopened
-            if outline is not None or reopened is None or not reopened.from_region:
+            reedited = self.reedited
+            if outline is not None or reedited is None or not reedited.from_region:
                 return None
-            place = reopened.top, reopened.left, tile
-            return logits_of_region(reopened.region, *place, spec.low_res_side)
+            place = reedited.top, reedited.left, tile
+            return logits_of_region(reedited.region, *place, spec.low_res_side)
         # Of two equally large parts, the later one: max keeps the first of equals.
         return max(reversed(usable), key=lambda step: step.prompts.size).low_res_logits

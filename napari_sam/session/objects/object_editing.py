@@ -15,7 +15,7 @@ from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.planning import plan_merge, plan_records, plan_removal
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
-from napari_sam.session.objects.reopening import begin_with, current_record, reopen
+from napari_sam.session.objects.reediting import begin_with, current_record, reedit
 from napari_sam.storage.text import is_encodable
 
 
@@ -28,7 +28,7 @@ class Details(TypedDict, total=False):
 
 
 class ObjectEditing:
-    """Deletes, merges, describes, adds and reopens objects of the target; each can be undone."""
+    """Deletes, merges, describes, adds and re-edits objects of the target; each can be undone."""
 
     def __init__(
         self,
@@ -79,17 +79,17 @@ class ObjectEditing:
 
     # The object in progress -------------------------------------------------------------------
 
-    def reopen(self, label_id: int) -> None:
+    def reedit(self, label_id: int) -> None:
         """Re-edit an accepted object from its prompts; can be undone.
 
         It stays in the target as it is until it is accepted again. An object from elsewhere starts
         from its pixels.
         """
         target = self.editing.check_free()
-        self._continue_with(reopen(target, self._record(label_id)))
+        self._continue_with(reedit(target, self._record(label_id)))
 
     @property
-    def reopened_label_id(self) -> int | None:
+    def reedited_label_id(self) -> int | None:
         """The accepted object that is being re-edited; None if there is none."""
         target, record = self.editing.target, None
         if target is not None:
@@ -105,7 +105,7 @@ class ObjectEditing:
         """Resume an object that was in progress before, maybe in another program."""
         if label_id is not None:
             target = self.editing.check_free()
-            state = replace(state, reopened=reopen(target, self._record(label_id)).reopened)
+            state = replace(state, reedited=reedit(target, self._record(label_id)).reedited)
         self._continue_with(state)
 
     def _record(self, label_id: int) -> ObjectRecord:

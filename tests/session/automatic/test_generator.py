@@ -118,7 +118,7 @@ def test_kept_masks_are_objects_like_any_other(opened):
     assert len(records) == len(np.unique(labels)) - 1
     assert {r.score for r in records} <= {min(p.record.predicted_iou, 1) for p in inner}
     assert all(record.stability >= 0.95 for record in records)
-    session.objects.reopen(records[0].label_id)
+    session.objects.reedit(records[0].label_id)
     session.wait_until_idle(TIMEOUT_S)
     state = session.state
     assert state.prompts.points_xy == (inner[0].point_xy,)

@@ -146,7 +146,7 @@ def test_a_corrected_or_merged_object_is_still_that_of_its_mask(opened):
     opened.accept(BIG, ALONE)
     both = {BIG.key, ALONE.key}
     alone, big = sorted(opened.registry, key=lambda one: one.score)
-    # As when it is reopened and accepted: other prompts, another mask, the same number.
+    # As when it is re-edited and accepted: other prompts, another mask, the same number.
     mask = PackedMask((40, 40), np.ones((9, 9), bool))
     again = replace(alone, state=replace(alone.state, choice=0), masks=(mask,))
     step = RecordChange(alone, again)
@@ -277,7 +277,7 @@ def test_an_enlarged_plane_never_loses_a_mask():
     assert rows.stop - rows.start == columns.stop - columns.start == 1
 
 
-def test_a_state_for_reopening_is_that_of_the_click():
+def test_a_state_for_reediting_is_that_of_the_click():
     state = BIG.object_state()
     assert (state.prompts.points_xy, state.choice, state.tile) == (((10, 10),), 1, WHOLE)
     cropped = replace(BIG, record=replace(BIG.record, crop_box_xyxy=(0, 0, 40, 30)))

@@ -140,7 +140,7 @@ def test_all_are_written_with_their_scores_and_classes_and_undone_as_one(batched
         assert 0.7 < record.score <= 1
         assert 0.7 < record.stability <= 1
         assert record.state.prompts.box_xyxy == BOXES[n]
-    session.objects.reopen(3)
+    session.objects.reedit(3)
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.prompts.box_xyxy == BOXES[2]
     session.undo()

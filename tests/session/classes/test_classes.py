@@ -119,7 +119,7 @@ def test_adding_recoloring_and_loading_can_be_undone(session):
         session.classes.table.choose("a")
 
 
-def test_a_new_object_gets_the_current_class_and_a_reopened_one_keeps_its_own(session):
+def test_a_new_object_gets_the_current_class_and_a_reedited_one_keeps_its_own(session):
     session.classes.load(TEAM)
     session.classes.table.choose("nucleus")
     box = Prompts(box_xyxy=(18.0, 2.0, 27.0, 11.0))
@@ -129,7 +129,7 @@ def test_a_new_object_gets_the_current_class_and_a_reopened_one_keeps_its_own(se
     registry = session._editing.target.labels.registry
     assert registry.get(made).class_name == "nucleus"
     session.classes.table.choose("Zellkern 核")
-    session.objects.reopen(made)
+    session.objects.reedit(made)
     session.set_prompts(Prompts(box_xyxy=(18.0, 2.0, 26.0, 10.0)))
     session.wait_until_idle(120)
     session.accept()

@@ -115,12 +115,12 @@ def test_a_box_of_few_screen_pixels_is_no_box_while_it_is_being_drawn(session):
     session.object_in_progress.end_gesture()
 
 
-def test_an_object_without_prompts_is_reopened_however_small_it_is(session, labels):
+def test_an_object_without_prompts_is_reedited_however_small_it_is(session, labels):
     labels[disc(*DOT)] = 7
     target = ArrayPlane(labels)
     target.labels.registry.replace_all(list(find_objects(target.labels)))
     session.set_target(target)
-    session.objects.reopen(7)
+    session.objects.reedit(7)
     session.wait_until_idle(TIMEOUT_S)
     session.accept()
     assert iou(labels == 7, DOT) > 0.8

@@ -36,8 +36,8 @@ class Person:
         self.session.accept()
         self.settle()
 
-    def reopen(self, label_id, *places):
-        self.session.objects.reopen(label_id)
+    def reedit(self, label_id, *places):
+        self.session.objects.reedit(label_id)
         self.settle()
         if places:
             self.click(*places)
@@ -78,19 +78,19 @@ def painted_on(user):
     user.check()
 
 
-def test_strokes_survive_being_reopened_again_and_again(user):
+def test_strokes_survive_being_reedited_again_and_again(user):
     user.accept(COIN)
     user.brush(FAR, 1)
     user.brush(INSIDE, 0)
     for n in range(3):
-        user.reopen(1, COIN, (100 + n, 60))
+        user.reedit(1, COIN, (100 + n, 60))
         user.accept()
         painted_on(user)
 
 
-def test_strokes_made_while_an_object_is_reopened_stay(user):
+def test_strokes_made_while_an_object_is_reedited_stay(user):
     user.accept(COIN)
-    user.reopen(1, COIN, (100, 60))
+    user.reedit(1, COIN, (100, 60))
     user.brush(FAR, 1)
     user.brush(INSIDE, 0)
     user.accept()
@@ -100,7 +100,7 @@ def test_strokes_made_while_an_object_is_reopened_stay(user):
 def test_a_half_that_was_erased_does_not_come_back(user):
     user.accept(COIN)
     user.brush(np.s_[0:303, 0:104], 0)
-    user.reopen(1, COIN, (110, 70))
+    user.reedit(1, COIN, (110, 70))
     user.accept()
     assert user.registry.get(1).start[1] == 104
     user.check()
@@ -110,7 +110,7 @@ def test_what_is_painted_over_again_is_not_erased(user):
     user.accept(COIN)
     user.brush(INSIDE, 0)
     user.brush(INSIDE, 1)
-    user.reopen(1, COIN, (100, 60))
+    user.reedit(1, COIN, (100, 60))
     user.accept()
     assert (user.array[INSIDE] == 1).all()
 
@@ -121,7 +121,7 @@ def test_strokes_on_an_object_from_elsewhere_stay(user):
     user.brush(FAR, 1)
     user.brush(INSIDE, 0)
     for _ in range(2):
-        user.reopen(1, COIN)
+        user.reedit(1, COIN)
         user.accept()
         painted_on(user)
 
@@ -136,7 +136,7 @@ def test_a_hole_that_another_object_has_left_can_be_filled(user):
     user.session.objects.remove([2])
     user.settle()
     assert user.array[68, 104] == 0
-    user.reopen(1, COIN, (100, 60))
+    user.reedit(1, COIN, (100, 60))
     user.accept()
     assert (user.array[before == 1] == 1).mean() > 0.95
     assert user.array[68, 104] == 1
@@ -145,7 +145,7 @@ def test_a_hole_that_another_object_has_left_can_be_filled(user):
 
 def test_what_a_brush_has_erased_stays_erased_when_the_accept_is_undone_and_redone(user):
     user.accept(COIN)
-    user.reopen(1, COIN, (100, 60))
+    user.reedit(1, COIN, (100, 60))
     user.accept()
     user.brush(INSIDE, 0)
     for step in (user.session.undo, user.session.redo, user.session.undo):
@@ -155,7 +155,7 @@ def test_what_a_brush_has_erased_stays_erased_when_the_accept_is_undone_and_redo
         user.check()
     user.session.redo()
     user.settle()
-    user.reopen(1, COIN, (100, 61))
+    user.reedit(1, COIN, (100, 61))
     user.accept()
     assert not user.array[INSIDE].any()
 
@@ -189,19 +189,19 @@ def test_erased_pixels_are_not_exported_though_another_object_has_them(user):
 # Numbers ------------------------------------------------------------------------------------
 
 
-def test_a_reopened_object_that_was_deleted_is_made_anew_beside_the_one_with_its_number(
+def test_a_reedited_object_that_was_deleted_is_made_anew_beside_the_one_with_its_number(
     user,
 ):
     session = user.session
     user.accept(COIN)
-    user.reopen(1, COIN)
+    user.reedit(1, COIN)
     session.objects.remove([1])
     user.settle()
     mask = PackedMask((200, 200), np.ones((9, 9), bool))
     session.objects.add([ObjectRecord(1, (), (), 0, masks=(mask,))])
     user.settle()
     assert user.registry.get(1).area_px == 81
-    assert session.objects.reopened_label_id is None
+    assert session.objects.reedited_label_id is None
     user.click(COIN, (100, 60))
     user.accept()
     assert user.registry.get(1).area_px == 81

@@ -1,4 +1,4 @@
-"""Accepted objects: reopened, deleted, merged, noted; and everything taken back."""
+"""Accepted objects: re-edited, deleted, merged, noted; and everything taken back."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.objects import editing
 from napari_sam.session.objects.measuring import find_objects, remeasured
-from napari_sam.session.objects.reopening import reopen
+from napari_sam.session.objects.reediting import reedit
 
 TIMEOUT_S = 120
 COIN, OTHER = (104, 68), (166, 73)
@@ -90,11 +90,11 @@ def test_records_follow_undo_and_redo(session, target, registry):
     check_registry(target)
 
 
-def test_an_object_reopens_with_its_prompts_and_is_replaced_in_place(session, target, array):
+def test_an_object_reedits_with_its_prompts_and_is_replaced_in_place(session, target, array):
     accept(session, COIN)
     accept(session, OTHER)
     before = array.copy()
-    session.objects.reopen(1)
+    session.objects.reedit(1)
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.prompts.points_xy == (COIN,)
     assert len(session.state.candidates) == 3
@@ -111,11 +111,11 @@ def test_an_object_reopens_with_its_prompts_and_is_replaced_in_place(session, ta
     check_registry(target)
 
 
-def test_a_reopened_object_left_alone_stays_as_it_was(session, target, array):
+def test_a_reedited_object_left_alone_stays_as_it_was(session, target, array):
     accept(session, COIN)
     before = array.copy()
     for leave in (session.accept, session.object_in_progress.clear, session.undo):
-        session.objects.reopen(1)
+        session.objects.reedit(1)
         session.wait_until_idle(TIMEOUT_S)
         leave()
         session.wait_until_idle(TIMEOUT_S)
@@ -128,7 +128,7 @@ def test_a_second_accept_of_the_choice_that_was_made_chooses_it_again(session, t
     click(session, COIN)
     session.object_in_progress.choose(2)
     session.accept()
-    session.objects.reopen(1)
+    session.objects.reedit(1)
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.chosen == 2
 
@@ -141,7 +141,7 @@ def test_an_object_from_elsewhere_opens_with_its_region(session, target, array, 
     # As somebody might have painted it, roughly.
     array[rows.min() + 3 : rows.max() - 2, columns.min() + 3 : columns.max() - 2] = 9
     registry.replace_all(find_objects(target.labels))
-    session.objects.reopen(9)
+    session.objects.reedit(9)
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.prompts.box_xyxy is not None
     session.accept()
@@ -152,12 +152,12 @@ def test_an_object_from_elsewhere_opens_with_its_region(session, target, array, 
     check_registry(target)
 
 
-def test_the_region_of_a_reopened_object_becomes_logits_of_its_tile():
+def test_the_region_of_a_reedited_object_becomes_logits_of_its_tile():
     array = np.zeros((600, 900), np.uint8)
     array[100:200, 300:500] = 3
     plane = ArrayPlane(array)
     plane.labels.registry.replace_all(find_objects(plane.labels))
-    state = reopen(plane, plane.labels.registry.get(3))
+    state = reedit(plane, plane.labels.registry.get(3))
     logits = state.mask_prompt(None, Tile(0, 0, 0, 600, 900), SAM_SPEC)
     inside = logits > 0
     cell = 900 / 256
@@ -217,10 +217,10 @@ def test_notes_of_many_objects_at_once(session, target, registry):
     assert all(record.class_name == "coin" for record in registry)
 
 
-def test_a_deleted_object_that_is_reopened_becomes_a_new_one(session, target, array):
+def test_a_deleted_object_that_is_reedited_becomes_a_new_one(session, target, array):
     accept(session, COIN)
     accept(session, OTHER)
-    session.objects.reopen(1)
+    session.objects.reedit(1)
     session.wait_until_idle(TIMEOUT_S)
     session.objects.remove([1])
     session.accept()
@@ -231,7 +231,7 @@ def test_a_deleted_object_that_is_reopened_becomes_a_new_one(session, target, ar
 
 def test_what_is_not_there_cannot_be_changed(session, target):
     for action in (
-        session.objects.reopen,
+        session.objects.reedit,
         lambda n: session.objects.remove([n]),
         lambda n: session.objects.update([n]),
     ):
@@ -242,7 +242,7 @@ def test_what_is_not_there_cannot_be_changed(session, target):
         session.objects.merge([1, 1])
     target.labels.array[:] = 0
     with pytest.raises(TargetError, match="no pixels left"):
-        session.objects.reopen(1)
+        session.objects.reedit(1)
 
 
 def test_only_on_background_refuses_a_mask_that_touches_another(session, target, array):
@@ -377,7 +377,7 @@ def test_an_object_written_while_another_slice_is_shown_does_not_come_back(
     assert session.state.prompts.is_empty
 
 
-def test_an_object_state_without_a_reopened_object_is_never_as_accepted():
+def test_an_object_state_without_a_reedited_object_is_never_as_accepted():
     assert not ObjectState().is_as_accepted
     record = ObjectRecord(1, (0, 0), (1, 1), 1)
     assert record.shape == (1, 1)

@@ -19,7 +19,7 @@ from napari_sam.session.objects.measuring import find_objects, remeasured
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.planning import plan_records, plan_removal
 from napari_sam.session.objects.records import RecordChange
-from napari_sam.session.objects.reopening import reopen
+from napari_sam.session.objects.reediting import reedit
 from napari_sam.session.objects.writing import NewObject, plan_object
 from tests.session.annotating import Annotator, Shown
 
@@ -95,7 +95,7 @@ def test_who_loses_pixels_has_less_and_who_loses_all_is_gone_until_undo(editing)
     check(editing.target.labels)
 
 
-def test_a_reopened_object_takes_pixels_as_a_new_one_does(editing):
+def test_a_reedited_object_takes_pixels_as_a_new_one_does(editing):
     labels = editing.target.labels
     first, other = accept(editing, 0, 0, 5, 5), accept(editing, 0, 10, 5, 5)
     new = NewObject([(np.ones((8, 20), bool), 0, 0)], labels.registry.get(first))
@@ -153,8 +153,8 @@ def test_a_painted_object_gets_another_label_id_where_redo_needs_its_own(editing
     made = accept(editing, 0, 10, 6, 6, note="made")
     update(editing, made, "noted")
     taker = accept(editing, 4, 12, 6, 6, note="taker")
-    reopened = reopen(editing.target, labels.registry.get(made))
-    editing.history.push(Edit(ObjectState(), reopened, 0))
+    reedited = reedit(editing.target, labels.registry.get(made))
+    editing.history.push(Edit(ObjectState(), reedited, 0))
     remove(editing, [labels.registry.get(made)])
     add(editing, (20, 20, 5, 5), (22, 22, 5, 5))
     pixels = labels.array.copy()
@@ -167,7 +167,7 @@ def test_a_painted_object_gets_another_label_id_where_redo_needs_its_own(editing
     for _ in range(6):
         editing.redo()
         check(labels)
-    assert states[3].reopened.label_id == made
+    assert states[3].reedited.label_id == made
     painted = 6  # the first label_id that was never given
     assert {record.label_id: record.note for record in labels.registry} == {**notes, painted: ""}
     assert notes == {1: "", taker: "taker", 4: "", 5: ""}

@@ -164,7 +164,7 @@ def test_masks_end_at_the_outline_unless_a_click_lies_beyond_it(session, labels)
     assert np.flatnonzero(mask_of(session).any(1)).max() > bottom + 3
 
 
-def test_undo_redo_and_reopening_find_the_same_masks_of_an_outline(session, labels):
+def test_undo_redo_and_reediting_find_the_same_masks_of_an_outline(session, labels):
     drawn = Prompts(outline=around_coin(), scribbles=(Scribble(((147, 45), (163, 57))),))
     session.set_prompts(drawn)
     session.wait_until_idle(TIMEOUT_S)
@@ -176,7 +176,7 @@ def test_undo_redo_and_reopening_find_the_same_masks_of_an_outline(session, labe
     np.testing.assert_array_equal(mask_of(session), before)
     session.accept()
     np.testing.assert_array_equal(labels == 1, before)
-    session.objects.reopen(1)
+    session.objects.reedit(1)
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.prompts == drawn
     np.testing.assert_array_equal(mask_of(session), before)

@@ -1,11 +1,11 @@
-"""Reopen an accepted object, to re-edit it from its prompts or its pixels."""
+"""Re-edit an accepted object, from its prompts or its pixels."""
 
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.decoding.object_state import ObjectState, ReopenedObject
+from napari_sam.session.decoding.object_state import ObjectState, ReeditedObject
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 from napari_sam.session.prompts.prompts import Prompts
@@ -13,12 +13,12 @@ from napari_sam.session.prompts.prompts import Prompts
 
 def current_record(state: ObjectState, registry: ObjectRegistry) -> ObjectRecord | None:
     """Return the record of the object that is re-edited; None without one, or if it is gone."""
-    reopened = state.reopened
-    record = None if reopened is None else registry.get(reopened.label_id)
-    return record if record and reopened and record.uid == reopened.uid else None
+    reedited = state.reedited
+    record = None if reedited is None else registry.get(reedited.label_id)
+    return record if record and reedited and record.uid == reedited.uid else None
 
 
-def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
+def reedit(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
     """Return the state in which an accepted object is re-edited."""
     box = plane.to_plane(record.start, record.stop)
     if box is None:
@@ -31,7 +31,7 @@ def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
     if not region.any():
         raise TargetError(f"Object {record.label_id} has no pixels left to re-edit.")
     has_prompts = record.state is not None and bool(record.masks)
-    reopened = ReopenedObject(
+    reedited = ReeditedObject(
         record.label_id,
         record.uid,
         record.state,
@@ -41,7 +41,7 @@ def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
         from_region=not has_prompts,
     )
     if record.state is not None and has_prompts:
-        return replace(record.state, reopened=reopened)
+        return replace(record.state, reedited=reedited)
     ys, xs = np.nonzero(region)
     box_xyxy = (
         columns.start + int(xs.min()) - 0.5,
@@ -49,13 +49,13 @@ def reopen(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
         columns.start + int(xs.max()) + 0.5,
         rows.start + int(ys.max()) + 0.5,
     )
-    return ObjectState(Prompts(box_xyxy=box_xyxy), reopened=reopened)
+    return ObjectState(Prompts(box_xyxy=box_xyxy), reedited=reedited)
 
 
 def begin_with(region: NDArray[np.bool_], top: int, left: int) -> ObjectState:
     """Return the state in which a new object starts from given pixels."""
     none = ObjectRecord()  # no object has this label_id: nothing is replaced
-    reopened = ReopenedObject(0, none.uid, None, region, top, left, from_region=True)
+    reedited = ReeditedObject(0, none.uid, None, region, top, left, from_region=True)
     height, width = region.shape
     box = left - 0.5, top - 0.5, left + width - 0.5, top + height - 0.5
-    return ObjectState(Prompts(box_xyxy=box), reopened=reopened)
+    return ObjectState(Prompts(box_xyxy=box), reedited=reedited)
