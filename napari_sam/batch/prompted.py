@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.batch.outputs import FORMATS_BY_SUFFIX, LABEL_FORMATS, write_objects
-from napari_sam.engine.masks import MaskCrop, extent
+from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo
@@ -38,15 +38,14 @@ class MaskStart:
         """The edges of the mask's pixels; None for logits."""
         if self.mask is None:
             return None
-        (y0, y1), (x0, x1) = extent(self.mask, 0), extent(self.mask, 1)
-        return x0 - 0.5, y0 - 0.5, x1 - 0.5, y1 - 0.5
+        return tight_crop(self.mask).edges_xyxy
 
     def on_tile(self, tile: Tile, low_res_side: int) -> NDArray[np.float32]:
         """Return the low-res logits of a tile; there are logits only of the whole plane."""
         if self.mask is None:
             assert self.logits is not None
             return self.logits
-        return logits_of_region(self.mask, 0, 0, tile, low_res_side)
+        return logits_of_region(MaskCrop(self.mask, 0, 0), tile, low_res_side)
 
 
 @dataclass(frozen=True, eq=False)

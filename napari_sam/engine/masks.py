@@ -24,6 +24,12 @@ class MaskCrop(NamedTuple):
     top: int
     left: int
 
+    @property
+    def edges_xyxy(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 in the image, where pixels have their centres at whole numbers."""
+        height, width = self.mask.shape
+        return self.left - 0.5, self.top - 0.5, self.left + width - 0.5, self.top + height - 0.5
+
 
 def tight_crop(mask: npt.NDArray[np.bool_], top: int = 0, left: int = 0) -> MaskCrop:
     """Cut a mask down to its bounding box.

@@ -42,9 +42,7 @@ def new_boxes_layer(shown: ShownPlane, masks: Sequence[AutomaticMask]) -> Shapes
 
 
 def _corners_xy(mask: AutomaticMask) -> NDArray[np.float64]:
-    rows, columns = mask.span
-    x0, x1 = columns.start - 0.5, columns.stop - 0.5
-    y0, y1 = rows.start - 0.5, rows.stop - 0.5
+    x0, y0, x1, y1 = mask.edges_xyxy
     return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
 
 

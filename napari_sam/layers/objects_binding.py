@@ -75,7 +75,7 @@ class ObjectsBinding:
                 if layer.visible and layer is not self._target.layer and not self._is_ours(layer):
                     region = region_at(layer, shown.image, shown.view, position)
                     if region is not None:
-                        self._session.objects.improve(*region)
+                        self._session.objects.improve(region)
                         return
         self._session.objects.reedit(self._object_under_cursor())
 

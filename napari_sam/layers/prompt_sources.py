@@ -9,6 +9,7 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.formats.prompt_files import CLASS_COLUMNS
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on
 from napari_sam.layers.prompt_layers import points_on_plane
@@ -51,7 +52,7 @@ def _of_labels(labels: NDArray[Any]) -> list[BatchPrompt]:
     values, inverse = np.unique(labels, return_inverse=True)
     indices = inverse.reshape(labels.shape) + (0 if values[0] == 0 else 1)
     return [
-        prompt_of_region(indices[box] == index, box[0].start, box[1].start)
+        prompt_of_region(MaskCrop(indices[box] == index, box[0].start, box[1].start))
         for index, box in enumerate(ndimage.find_objects(indices), start=1)
         if box is not None
     ]
@@ -74,7 +75,7 @@ def labels_on_plane(layer: Labels, image: Image, view: PlaneView) -> Callable[[]
 
 def region_at(
     layer: Labels, image: Image, view: PlaneView, world: tuple[float, ...]
-) -> tuple[NDArray[np.bool_], int, int] | None:
+) -> MaskCrop | None:
     """Return the object of a Labels layer at a position, in pixels of a plane of an image."""
     try:
         read = labels_on_plane(layer, image, view)
@@ -89,7 +90,7 @@ def region_at(
         return None
     ((rows, columns),) = ndimage.find_objects((labels == labels[row, column]).astype(np.uint8))
     mask = labels[rows, columns] == labels[row, column]
-    return mask, rows.start, columns.start
+    return MaskCrop(mask, rows.start, columns.start)
 
 
 def _of_points(layer: Points, image: Image, view: PlaneView, dims: Dims) -> list[BatchPrompt]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sam.engine.embeddings import ArrayEmbedding
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.engine.protocols import Engine
 from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import (
@@ -198,7 +199,7 @@ def test_batch_prompts(session, labels):
     prompts = [BatchPrompt(Prompts(box_xyxy=box)) for box in boxes[:3]]
     top, left = 155, 225
     region = MASKS[3][top:210, left:280]
-    session.batch_prompts.start([*prompts, prompt_of_region(region, top, left)])
+    session.batch_prompts.start([*prompts, prompt_of_region(MaskCrop(region, top, left))])
     session.wait_until_idle(TIMEOUT_S)
     assert len(np.unique(labels)) == 1 + 4
     for mask in MASKS:

@@ -14,7 +14,7 @@ from napari_sam.session.automatic.request import TileMasks
 from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
 from napari_sam.session.automatic.similarity import SimilarityLimits, mean_inside
 from napari_sam.session.decoding.object_state import ObjectState
-from napari_sam.session.image.tiles import Tile, TilePyramid
+from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 from napari_sam.session.objects.labels import LabelsPlane, parts
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import ObjectRecord, score_of
@@ -96,6 +96,18 @@ class AutomaticMask:
         sampled: NDArray[np.bool_] = mask[r[:, None], c]
         return sampled
 
+    @property
+    def edges_xyxy(self) -> Box:
+        """x0, y0, x1, y1 of its bounding box, in the plane."""
+        rows, columns = self.span
+        return columns.start - 0.5, rows.start - 0.5, columns.stop - 0.5, rows.stop - 0.5
+
+    def labels_below(self, plane: LabelsPlane) -> Iterator[NDArray[Any]]:
+        """Yield the labels of the pixels of a plane that it covers, part by part."""
+        for mask, top, left in self.blocks():
+            height, width = mask.shape
+            yield plane.read(slice(top, top + height), slice(left, left + width))[mask]
+
     def blocks(self) -> Iterator[tuple[NDArray[np.bool_], int, int]]:
         """Yield the mask in parts that do not overlap: (h, w) bool, first row, first column."""
         rows, columns = self.span
@@ -144,7 +156,7 @@ def choose_masks(
         mask
         for tile_masks in tiles
         for mask in _masks_of_tile(tile_masks, settings)
-        if tile_masks.tile == pyramid.whole or not pyramid.cuts(tile_masks.tile, _edges(mask))
+        if tile_masks.tile == pyramid.whole or not pyramid.cuts(tile_masks.tile, mask.edges_xyxy)
     ]
     if len(tiles) > 1:
         masks = _without_similar(masks, settings.published.crop_nms_thresh)
@@ -195,18 +207,13 @@ def _published(settings: AutomaticRunSettings, mask_set: MaskSet) -> AutomaticSe
     )
 
 
-def _edges(mask: AutomaticMask) -> tuple[float, float, float, float]:
-    rows, columns = mask.span
-    return columns.start - 0.5, rows.start - 0.5, columns.stop - 0.5, rows.stop - 0.5
-
-
 def _without_similar(masks: list[AutomaticMask], iou_thresh: float) -> list[AutomaticMask]:
     """Of masks with similar boxes keep that of the smallest tile, as published for crops."""
     from napari_sam.model.automatic.mask_ops import non_maximum_suppression
 
     if not masks:
         return []
-    boxes = np.array([_edges(mask) for mask in masks])
+    boxes = np.array([mask.edges_xyxy for mask in masks])
     # Between tiles of one size, the better mask stays: a predicted IoU is about 1 at most.
     scores = np.array([-mask.tile.height * mask.tile.width * 2 for mask in masks], float)
     scores += np.array([mask.record.predicted_iou for mask in masks])
@@ -215,9 +222,7 @@ def _without_similar(masks: list[AutomaticMask], iou_thresh: float) -> list[Auto
 
 def _labelled_share(mask: AutomaticMask, plane: LabelsPlane) -> float:
     labelled = total = 0
-    for pixels, top, left in mask.blocks():
-        height, width = pixels.shape
-        labels = plane.read(slice(top, top + height), slice(left, left + width))
-        labelled += int(np.count_nonzero(labels[pixels]))
-        total += int(np.count_nonzero(pixels))
+    for labels in mask.labels_below(plane):
+        labelled += int(np.count_nonzero(labels))
+        total += labels.size
     return labelled / max(1, total)

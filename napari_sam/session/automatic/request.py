@@ -19,8 +19,6 @@ from napari_sam.session.objects.labels import LabelsPlane
 
 if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
-    from napari_sam.engine.embeddings import ImageEmbedding
-    from napari_sam.engine.protocols import Engine
     from napari_sam.model.automatic.mask_set import MaskSet
 
 _OVERLAP: Final = 1 / 4
@@ -104,44 +102,27 @@ def generate_tile_masks(
 ) -> None:
     """Generate masks in one tile after the other."""
     yield_to_foreground()
-    engine = embedder.load()
-    for tile_index, tile in enumerate(request.tiles):
-        image, embedding = _read(request, tile, engine, embedder, yield_to_foreground)
-        _generate_in_tile(
-            request, tile_index, image, embedding, engine, yield_to_foreground, on_masks
-        )
+    embedder.load()
+    for tile_index in range(len(request.tiles)):
+        _generate_in_tile(request, tile_index, embedder, yield_to_foreground, on_masks)
 
 
-def _read(
+def _generate_in_tile(
     request: AutomaticRequest,
-    tile: Tile,
-    engine: Engine,
+    tile_index: int,
     embedder: Embedder,
     yield_to_foreground: Callable[[], None],
-) -> tuple[NDArray[np.uint8], ImageEmbedding | None]:
-    """Return the pixels of a tile, and its embedding if that is kept anyway."""
-    plane = request.plane
+    on_masks: Callable[[int, float, TileMasks], None],
+) -> None:
+    from napari_sam.model.automatic.generate import generate_masks
+
+    plane, tile, settings = request.plane, request.tiles[tile_index], request.settings.published
     embedded = embedder.find(plane, tile)
     if embedded is None and tile.size == plane.shape:
         embedded = embedder.embed(plane, tile, lambda _: yield_to_foreground())
     image = plane.read(embedder.spec.input_side, tile, yield_to_foreground)
     # An imported one may be of other pixels.
     is_of_image = embedded is not None and embedded.embedding.original_size == image.shape[:2]
-    return image, embedded.embedding if embedded is not None and is_of_image else None
-
-
-def _generate_in_tile(
-    request: AutomaticRequest,
-    tile_index: int,
-    image: NDArray[np.uint8],
-    embedding: ImageEmbedding | None,
-    engine: Engine,
-    yield_to_foreground: Callable[[], None],
-    on_masks: Callable[[int, float, TileMasks], None],
-) -> None:
-    from napari_sam.model.automatic.generate import generate_masks
-
-    tile, settings = request.tiles[tile_index], request.settings.published
     gray = _small_gray(image)
     factor = np.array([tile.width / image.shape[1], tile.height / image.shape[0]])
     corner = np.array([tile.left, tile.top])
@@ -154,10 +135,10 @@ def _generate_in_tile(
         yield_to_foreground()
 
     complete = generate_masks(
-        engine,
+        embedder.load(),
         image,
         settings,
-        embedding=embedding,
+        embedding=embedded.embedding if embedded is not None and is_of_image else None,
         lowest_pred_iou=LOWEST_PRED_IOU,
         keep_logits=request.keep_logits,
         is_wanted=lambda xy: request.is_wanted(xy * factor + (factor - 1) / 2 + corner),

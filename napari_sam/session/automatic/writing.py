@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_sam.session.automatic.accepted import AcceptedMasks
@@ -149,27 +148,17 @@ def _records(batch: _Batch, overlap: Overlap) -> list[ObjectRecord]:
 def _on_background(masks: Sequence[AutomaticMask], target: LabelsPlane) -> list[AutomaticMask]:
     """Return the masks that lie neither on labels nor on a mask before them."""
     free: list[AutomaticMask] = []
-    boxes = np.empty((len(masks), 4), int)
+    boxes = np.empty((len(masks), 4))
     for mask in masks:
-        box = _box(mask)
+        box = np.array(mask.edges_xyxy)
         free_boxes = boxes[: len(free)]
         meets = ((free_boxes[:, :2] < box[2:]) & (box[:2] < free_boxes[:, 2:])).all(axis=1)
         if any(_overlap(mask, free[index]) for index in np.flatnonzero(meets)):
             continue
-        for pixels, top, left in mask.blocks():
-            height, width = pixels.shape
-            if target.read(slice(top, top + height), slice(left, left + width))[pixels].any():
-                break
-        else:
+        if not any(labels.any() for labels in mask.labels_below(target)):
             boxes[len(free)] = box
             free.append(mask)
     return free
-
-
-def _box(mask: AutomaticMask) -> NDArray[np.int_]:
-    """Return first row and column, and those after the last."""
-    rows, columns = mask.span
-    return np.array((rows.start, columns.start, rows.stop, columns.stop))
 
 
 def _overlap(mask: AutomaticMask, other: AutomaticMask) -> bool:

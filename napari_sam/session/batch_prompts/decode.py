@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.decoding.candidates import Candidates, decode, ranked
 from napari_sam.session.decoding.mask_prompts import logits_of_region
 from napari_sam.session.decoding.object_state import ObjectState
@@ -37,17 +38,12 @@ class BatchPrompt:
 
     prompts: Prompts
     class_name: str | None = None
-    # pixels to start from, which the model refines, and the row and column of their first pixel
-    region: tuple[NDArray[np.bool_], int, int] | None = None
+    region: MaskCrop | None = None  # pixels to start from, which the model refines
 
 
-def prompt_of_region(
-    mask: NDArray[np.bool_], top: int, left: int, class_name: str | None = None
-) -> BatchPrompt:
+def prompt_of_region(region: MaskCrop, class_name: str | None = None) -> BatchPrompt:
     """Return a prompt that refines a region."""
-    height, width = mask.shape
-    box = left - 0.5, top - 0.5, left + width - 0.5, top + height - 0.5
-    return BatchPrompt(Prompts(box_xyxy=box), class_name, (mask, top, left))
+    return BatchPrompt(Prompts(box_xyxy=region.edges_xyxy), class_name, region)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +184,7 @@ def _decode_batch(
         region, usable = item.prompt.region, item.usable
         if region is not None:
             side = embedded.decoder.spec.low_res_side
-            mask = logits_of_region(*region, embedded.tile, side)
+            mask = logits_of_region(region, embedded.tile, side)
             results[item.index] = decode(
                 embedded, item.prompt.prompts, usable, mask, None, examples
             )

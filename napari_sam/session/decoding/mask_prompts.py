@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from skimage.measure import approximate_polygon
 
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.formats.outlines import clipped_polygon
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.prompts.shapes import Outline
@@ -21,19 +22,17 @@ _SLACK: Final = 0.02
 """How far an object may exceed an outline, in sides of its box: outlines are drawn roughly."""
 
 
-def logits_of_region(
-    region: NDArray[np.bool_], top: int, left: int, tile: Tile, low_res_side: int
-) -> NDArray[np.float32]:
-    """Return the mask prompt of a region: its pixels, with row and column of the first."""
+def logits_of_region(region: MaskCrop, tile: Tile, low_res_side: int) -> NDArray[np.float32]:
+    """Return the mask prompt of a region of the plane."""
     # The model's input is a square of which the tile fills the longer side.
     samples = low_res_side * _SAMPLES
     step = tile.side / samples
     offsets = (np.arange(samples) + 0.5) * step - 0.5
-    rows = np.rint(offsets + tile.top - top).astype(int)
-    columns = np.rint(offsets + tile.left - left).astype(int)
-    height, width = region.shape
+    rows = np.rint(offsets + tile.top - region.top).astype(int)
+    columns = np.rint(offsets + tile.left - region.left).astype(int)
+    height, width = region.mask.shape
     is_row, is_column = (rows >= 0) & (rows < height), (columns >= 0) & (columns < width)
-    sampled = region[rows.clip(0, height - 1)][:, columns.clip(0, width - 1)]
+    sampled = region.mask[rows.clip(0, height - 1)][:, columns.clip(0, width - 1)]
     inside = _shares(sampled & is_row[:, None] & is_column)
     return np.asarray(((2 * inside - 1) * _CERTAIN).astype(np.float32))
 

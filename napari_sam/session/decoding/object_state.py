@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.engine.spec import Capability, ModelSpec
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.mask_prompts import logits_of_region
@@ -36,9 +37,7 @@ class ReeditedObject:
     label_id: int  # 0: none; a new object starts from the region
     uid: int  # that of its record
     accepted: ObjectState | None  # as it was accepted; None for an object from elsewhere
-    region: NDArray[np.bool_]  # its pixels when it was re-edited
-    top: int  # first row of the region in the plane
-    left: int  # first column of the region in the plane
+    region: MaskCrop  # its pixels in the plane when it was re-edited
     from_region: bool  # whether the model starts from the region, for want of its own prompts
 
 
@@ -122,7 +121,6 @@ class ObjectState:
             reedited = self.reedited
             if outline is not None or reedited is None or not reedited.from_region:
                 return None
-            place = reedited.top, reedited.left, tile
-            return logits_of_region(reedited.region, *place, spec.low_res_side)
+            return logits_of_region(reedited.region, tile, spec.low_res_side)
         # Of two equally large parts, the later one: max keeps the first of equals.
         return max(reversed(usable), key=lambda step: step.prompts.size).low_res_logits

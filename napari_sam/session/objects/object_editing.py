@@ -5,9 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
-import numpy as np
-from numpy.typing import NDArray
-
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects.editing import Editing
@@ -97,9 +95,9 @@ class ObjectEditing:
                 record = current_record(self._decoding.state, target.labels.registry)
         return None if record is None else record.label_id
 
-    def improve(self, region: NDArray[np.bool_], top: int, left: int) -> None:
+    def improve(self, region: MaskCrop) -> None:
         """Begin a new object from existing pixels; can be undone."""
-        self._continue_with(begin_with(region, top, left))
+        self._continue_with(begin_with(region))
 
     def resume(self, state: ObjectState, label_id: int | None = None) -> None:
         """Resume an object that was in progress before, maybe in another program."""

@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
+from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session.decoding.object_state import ObjectState, ReeditedObject
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
@@ -27,35 +25,21 @@ def reedit(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
             "span several slices cannot be re-edited."
         )
     rows, columns = box
-    region = plane.read(rows, columns) == record.label_id
-    if not region.any():
+    pixels = MaskCrop(plane.read(rows, columns) == record.label_id, rows.start, columns.start)
+    if not pixels.mask.any():
         raise TargetError(f"Object {record.label_id} has no pixels left to re-edit.")
     has_prompts = record.state is not None and bool(record.masks)
     reedited = ReeditedObject(
-        record.label_id,
-        record.uid,
-        record.state,
-        region,
-        rows.start,
-        columns.start,
-        from_region=not has_prompts,
+        record.label_id, record.uid, record.state, pixels, from_region=not has_prompts
     )
     if record.state is not None and has_prompts:
         return replace(record.state, reedited=reedited)
-    ys, xs = np.nonzero(region)
-    box_xyxy = (
-        columns.start + int(xs.min()) - 0.5,
-        rows.start + int(ys.min()) - 0.5,
-        columns.start + int(xs.max()) + 0.5,
-        rows.start + int(ys.max()) + 0.5,
-    )
+    box_xyxy = tight_crop(*pixels).edges_xyxy
     return ObjectState(Prompts(box_xyxy=box_xyxy), reedited=reedited)
 
 
-def begin_with(region: NDArray[np.bool_], top: int, left: int) -> ObjectState:
+def begin_with(region: MaskCrop) -> ObjectState:
     """Return the state in which a new object starts from given pixels."""
     none = ObjectRecord()  # no object has this label_id: nothing is replaced
-    reedited = ReeditedObject(0, none.uid, None, region, top, left, from_region=True)
-    height, width = region.shape
-    box = left - 0.5, top - 0.5, left + width - 0.5, top + height - 0.5
-    return ObjectState(Prompts(box_xyxy=box), reedited=reedited)
+    reedited = ReeditedObject(0, none.uid, None, region, from_region=True)
+    return ObjectState(Prompts(box_xyxy=region.edges_xyxy), reedited=reedited)

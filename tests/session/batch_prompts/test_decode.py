@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from skimage import data
 
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import (
     AnnotationSession,
@@ -109,7 +110,7 @@ def dotted():
 def test_what_is_small_beside_the_whole_image_is_found(embedder, dotted):
     plane, dot, top, left = dotted
     wanted = [
-        prompt_of_region(dot, top, left),
+        prompt_of_region(MaskCrop(dot, top, left)),
         BatchPrompt(Prompts(box_xyxy=(left - 0.5, top - 0.5, left + 8.5, top + 8.5))),
         BatchPrompt(Prompts(box_xyxy=(left - 2, top - 2, left + 10, top + 10))),
     ]
@@ -204,7 +205,8 @@ def test_what_lies_outside_is_told(batched):
 
 
 def test_an_existing_segmentation_is_made_better(embedder, plane):
-    objects = [prompt_of_region(np.ones((36, 36), bool), y - 18, x - 18, "x") for x, y in COINS_XY]
+    square = np.ones((36, 36), bool)
+    objects = [prompt_of_region(MaskCrop(square, y - 18, x - 18), "x") for x, y in COINS_XY]
     found = decode_batch_prompts(embedder, plane, objects)
     boxed = decode_batch_prompts(embedder, plane, BOXED)
     for refined, good in zip(found, boxed, strict=True):
@@ -389,7 +391,7 @@ def test_objects_of_every_size_in_a_large_image_come_out_whole(embedder):
 def test_an_object_begun_with_somebody_elses_region_is_a_new_one(batched):
     session, labels = batched
     x, y = COINS_XY[0]
-    session.objects.improve(np.ones((36, 36), bool), y - 18, x - 18)
+    session.objects.improve(MaskCrop(np.ones((36, 36), bool), y - 18, x - 18))
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.prompts.box_xyxy == (x - 18.5, y - 18.5, x + 17.5, y + 17.5)
     labels[200:204, 200:204] = 5  # nothing else is touched
