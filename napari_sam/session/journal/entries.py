@@ -1,4 +1,40 @@
-"""The entries of a journal as lines of JSON: pixels, records, and a checksum."""
+"""The entries of a journal as lines of JSON: pixels, records, and a checksum.
+
+A journal is one file of JSON lines, in UTF-8, only ever appended to; one per target and program,
+in the folder of `journals_folder`. Each line is an object whose last key, `crc`, is the CRC-32 of
+all before it in the line, so that a line that is torn by a crash, or damaged, is recognised. Each
+has `at`, the seconds since the epoch.
+
+The first line, the header, has `format` (1), `image` (an `ImageReference`) and `labels` (`shape`,
+`dtype` and `name`). Each other line is an entry:
+
+- `direction`: a `Direction`;
+- `patches`: the pixels *as they are afterwards*, so that an entry means the same whatever was there
+  before. Each is `[start, shape, mask, values]`: a box in the labels; which of its pixels, null
+  for all; their labels. `mask` is base64 of zlib of the box's bits (C order, most significant
+  first), `values` one integer or base64 of zlib of one integer per pixel, in the labels' type,
+  little-endian;
+- `records`: the object records that are new or changed. A missing key stands for None, False or
+  empty, a missing `slice_index`, the position of the prompts in a stack, for 0; `masks` has
+  `[start, shape, area_px, mask]` each, and so have `painted` and `erased`, the pixels that a brush
+  added to the object beyond its mask and erased of it;
+- `gone`: the label_ids whose records are gone;
+- `n_objects`: the number of objects afterwards;
+- `labels_name`: the name of the labels, only if it has changed.
+
+An entry of direction `classes` changes no object; its key `classes` lists all classes in the order
+of their numbers, `{"name": ..., "color": "#rrggbb"}` each. The last such entry is valid.
+
+The last entry of a program that was closed, rather than killed, is one of direction `closed`, or
+`saved` if all objects are in a file of the user's. Neither changes anything.
+
+Files are named after the image, the time they were begun, and the program that writes to them:
+`<key>.<time>.<host>-<pid>-<start>.sam-journal.jsonl`, where `start` is `<boot>_<ticks since then>`
+on Linux, elsewhere seconds since the epoch: it shows whether that program is still running. A
+program that continues a journal renames it first. Every line is handed to the operating system at
+once: a killed program loses nothing but the edits of the second or less in which existing objects
+are read.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +58,8 @@ from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
 
+FORMAT: Final = 1
+"""The version of the format."""
 _CHECKSUM: Final = b',"crc":"%08x"}\n'
 _CHECKSUM_BYTES: Final = len(_CHECKSUM % 0)
 
@@ -37,15 +75,15 @@ class Patch:
     values: int | bytes
 
     @classmethod
-    def of(cls, labels: NDArray[Any], start: Start, mask: PackedMask | None) -> Patch:
-        """Return the patch of the pixels of a box that are in a mask on the same box."""
-        pixels = labels.ravel() if mask is None else labels[mask.mask]
+    def of(cls, labels: NDArray[Any], mask: PackedMask, *, is_full: bool = False) -> Patch:
+        """Return the patch of the pixels in a mask, given those of its box; `is_full`: of all."""
+        pixels = labels.ravel() if is_full else labels[mask.mask]
         first = pixels[:1]
         values: int | bytes = int(first[0])
         if (pixels != first).any():
             little = pixels.astype(pixels.dtype.newbyteorder("<"))
             values = zlib.compress(little.tobytes(), FASTEST)
-        return cls(start, labels.shape, None if mask is None else mask.packed, values)
+        return cls(mask.start, mask.shape, None if is_full else mask.packed, values)
 
     def to_json(self) -> list[Any]:
         """Return it as JSON."""
@@ -72,7 +110,7 @@ def patches_of(labels: Labels, record: ObjectRecord) -> list[Patch]:
         pixels = labels.read(region_of(start, shape))
         mask = pixels == record.label_id
         if mask.any():
-            patches.append(Patch.of(pixels, start, PackedMask(start, mask)))
+            patches.append(Patch.of(pixels, PackedMask(start, mask)))
     return patches
 
 
@@ -83,7 +121,7 @@ def entry(
     gone: Iterable[int],
     n_objects: int,
 ) -> dict[str, Any]:
-    """Return an entry, made now, as JSON; see `journal.format`."""
+    """Return an entry, made now, as JSON, in the format of journals."""
     return {
         "direction": direction,
         "at": time.time(),

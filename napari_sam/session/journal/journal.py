@@ -1,6 +1,6 @@
 """The journal of a target: every edit of its labels, on disk as it is made, so that none is lost.
 
-The format of its file is described in `journal.format`.
+The format of its file is described in `journal.entries`.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Journal:
         changes = edit.effects(is_undone=direction is Direction.UNDONE)
         with self._lock:
             patches = [
-                Patch.of(self._labels.read(block.mask.region), block.mask.start, block.mask)
+                Patch.of(self._labels.read(block.mask.region), block.mask)
                 for stroke in edit.strokes
                 for block in stroke.blocks
             ]
@@ -122,11 +122,7 @@ class Journal:
         """Record pixels that the user painted, and the changes of the records."""
         with self._lock:
             patches = [
-                Patch.of(
-                    self._labels.read(mask.region),
-                    mask.start,
-                    None if mask.area_px == prod(mask.shape) else mask,
-                )
+                Patch.of(self._labels.read(mask.region), mask, is_full=mask.is_full)
                 for mask in masks
             ]
             self._add(Direction.PAINTED, patches, changes)

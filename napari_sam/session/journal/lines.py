@@ -14,8 +14,6 @@ class AppendedLines:
 
     def __init__(self, path: Path | None = None, sound_bytes: int = 0) -> None:
         self.path = path
-        self.waiting_bytes = 0
-        """Number of bytes that are not written yet."""
         self._sound_bytes, self._end = sound_bytes, b""
         self._waiting: deque[bytes] = deque()
 
@@ -26,12 +24,15 @@ class AppendedLines:
     def add(self, line: bytes) -> None:
         """Add a line to be written with the next `write`."""
         self._waiting.append(line)
-        self.waiting_bytes += len(line)
 
     def clear(self) -> None:
         """Drop the lines that are not written yet."""
         self._waiting.clear()
-        self.waiting_bytes = 0
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Number of bytes that are not written yet."""
+        return sum(map(len, self._waiting))
 
     @property
     def is_lost(self) -> bool:
@@ -61,6 +62,5 @@ class AppendedLines:
                 while line:
                     line = line[file.write(line) :]
                 written = self._waiting.popleft()
-                n_bytes, self._end = len(written), written[-_END_BYTES:]
-                self._sound_bytes += n_bytes
-                self.waiting_bytes -= n_bytes
+                self._end = written[-_END_BYTES:]
+                self._sound_bytes += len(written)

@@ -1,5 +1,6 @@
 """Read a journal, and replay it into labels."""
 
+import json
 import marshal
 import zlib
 from collections import OrderedDict
@@ -12,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.classes.classes import Classes, classes_from_json
-from napari_sam.session.journal.entries import Patch, from_line, is_sound, record_from_json
-from napari_sam.session.journal.format import FORMAT
+from napari_sam.session.journal.entries import FORMAT, Patch, is_sound, record_from_json
 from napari_sam.session.objects.labels import Labels, TargetError
 from napari_sam.session.objects.packed import PackedMask, Start
 from napari_sam.session.objects.pixel_sets import tile_shape, tiles_of
@@ -38,16 +38,16 @@ class JournalContent:
     def classes(self) -> Classes:
         """The last classes that were recorded; empty without any."""
         for line in reversed(self.lines):
-            if line.startswith(_CLASSES) and (content := from_line(line)) is not None:
-                return classes_from_json(content["classes"])
+            if line.startswith(_CLASSES):
+                return classes_from_json(json.loads(line)["classes"])
         return ()
 
     @property
     def labels_name(self) -> str:
         """The last name of the labels; empty if it was never recorded."""
         for line in reversed(self.lines):
-            if _NAME in line and (content := from_line(line)) is not None:
-                return str(content["labels_name"])
+            if _NAME in line:
+                return str(json.loads(line)["labels_name"])
         return str(self.header["labels"].get("name", ""))
 
     def entries(self, report: Callable[[float], None] = lambda _: None) -> Iterator[dict[str, Any]]:
@@ -58,9 +58,7 @@ class JournalContent:
         for number, line in enumerate(self.lines):
             if number % _REPORT_EVERY == 0:
                 report(number / len(self.lines))
-            content = from_line(line)
-            if content is not None:
-                yield content
+            yield json.loads(line)
 
 
 def read_journal(path: Path) -> JournalContent:
@@ -92,8 +90,8 @@ def read_lines(path: Path) -> JournalContent:
                 break
             lines.append(line)
             sound_bytes += len(line)
-    header = from_line(lines[0]) if lines else None
-    return JournalContent(header or {}, lines[1:], sound_bytes, warning)
+    header = json.loads(lines[0]) if lines else {}
+    return JournalContent(header, lines[1:], sound_bytes, warning)
 
 
 def replay(entries: Iterable[dict[str, Any]], labels: Labels) -> None:
@@ -140,9 +138,9 @@ class _Canvas:
         mask = None
         if patch.mask is not None:
             mask = PackedMask.from_packed(patch.start, patch.shape, 0, patch.mask).mask
-        values: NDArray[Any] | int
+        values: NDArray[Any]
         if isinstance(patch.values, int):
-            values = patch.values
+            values = np.broadcast_to(np.array(patch.values), patch.shape)
         else:
             pixels = np.frombuffer(zlib.decompress(patch.values), self._wire_type)
             values = np.zeros(patch.shape, self._labels.dtype)
@@ -151,9 +149,8 @@ class _Canvas:
             )
         for index, in_tile, in_box in tiles_of(patch.start, patch.shape):
             pixels = self._block(index)[in_tile]
-            part = values if isinstance(values, int) else values[in_box]
             where = True if mask is None else mask[in_box]
-            np.copyto(pixels, part, casting="unsafe", where=where)
+            np.copyto(pixels, values[in_box], casting="unsafe", where=where)
 
     def _block(self, index: Start) -> NDArray[Any]:
         block = self._blocks.get(index)

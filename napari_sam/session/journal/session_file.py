@@ -1,7 +1,7 @@
 """A whole session in one file, which can be continued on another computer.
 
-A session file, `<name>.sam-session.jsonl`, is written as a journal is (see `journal.format`): lines
-of JSON with a checksum each. Its first line, the header, has
+A session file, `<name>.sam-session.jsonl`, is written as a journal is (see `journal.entries`):
+lines of JSON with a checksum each. Its first line, the header, has
 
 - `format` (1) and `kind` ("napari-sam-live session"), and `program`, the version that wrote it;
 - `image`: an `ImageReference`, and `beside`, its path relative to the folder of the file, or null;
@@ -162,14 +162,7 @@ def _header(path: Path, info: SessionInfo, labels: Labels) -> dict[str, Any]:
             "dtype": str(labels.dtype),
         },
         "classes": classes_to_json(info.classes),
-        "being_made": None
-        if unfinished is None
-        else {
-            "state": state_to_json(unfinished.state),
-            "index": list(unfinished.index),
-            "axes": list(unfinished.axes),
-            "label_id": unfinished.label_id,
-        },
+        "being_made": unfinished and {**vars(unfinished), "state": state_to_json(unfinished.state)},
         "at": time.time(),
     }
 

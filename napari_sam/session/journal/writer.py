@@ -6,9 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from napari_sam.session.classes.classes import Classes, classes_to_json
-from napari_sam.session.journal.entries import Patch, entry, to_line
+from napari_sam.session.journal.entries import FORMAT, Patch, entry, to_line
 from napari_sam.session.journal.files import ImageReference
-from napari_sam.session.journal.format import FORMAT
 from napari_sam.session.journal.lines import AppendedLines
 from napari_sam.session.objects.edits import Direction
 from napari_sam.session.objects.labels import Labels

@@ -61,8 +61,14 @@ class Stroke:
 
         Returns the pixels that were written: the stroke itself if that is all of them.
         """
-        masks = [self._write(block, labels, is_undone) for block in self.blocks]
-        parts = list(zip(self.blocks, masks, strict=True))
+        parts: list[tuple[Block, NDArray[np.bool_]]] = []
+        for block in self.blocks:
+            pixels = labels.read(block.mask.region)
+            old, new = block.before.labels, self.value
+            written = block.mask.mask & (pixels == (new if is_undone else old))
+            np.copyto(pixels, old if is_undone else new, where=written)
+            labels.write(block.mask.region, pixels, written)
+            parts.append((block, written))
         if all(np.count_nonzero(mask) == block.mask.area_px for block, mask in parts):
             return self
         blocks = (
@@ -71,14 +77,6 @@ class Stroke:
             if mask.any()
         )
         return replace(self, blocks=tuple(blocks))
-
-    def _write(self, block: Block, labels: Labels, is_undone: bool) -> NDArray[np.bool_]:
-        pixels = labels.read(block.mask.region)
-        before, after = block.before.labels, self.value
-        written: NDArray[np.bool_] = block.mask.mask & (pixels == (after if is_undone else before))
-        np.copyto(pixels, before if is_undone else after, where=written)
-        labels.write(block.mask.region, pixels, written)
-        return written
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,6 +57,11 @@ class PackedMask:
         return len(self.packed)
 
     @property
+    def is_full(self) -> bool:
+        """Whether all of its pixels are True."""
+        return self.area_px == prod(self.shape)
+
+    @property
     def region(self) -> tuple[slice, ...]:
         """Where it lies, as an index."""
         return region_of(self.start, self.shape)
