@@ -81,7 +81,7 @@ class Job:
         work: Callable[[Job], Any],
         on_done: Callable[[Any], None],
         on_failed: Callable[[BaseException], None],
-        on_progress: Callable[[float], None] | None,
+        on_progress: Callable[[Any], None] | None,
         dispatcher: Dispatcher,
     ) -> None:
         self.work = work
@@ -109,10 +109,10 @@ class Job:
         if self.is_cancelled:
             raise Cancelled
 
-    def report(self, fraction: float) -> None:
-        """Report the share that is done (0 to 1) to the owner's thread; raise if cancelled."""
+    def report(self, progress: Any) -> None:
+        """Report what `on_progress` takes to the owner's thread; raise if cancelled."""
         self.check()
-        self._dispatcher.post(lambda: self._deliver_progress(fraction))
+        self._dispatcher.post(lambda: self._deliver_progress(progress))
 
     def run(self) -> Callable[[], None]:
         """Do the work, on any thread; return a function that delivers its response.
@@ -129,9 +129,9 @@ class Job:
             return lambda: None if self.is_cancelled else self.on_failed(failure)
         return lambda: None if self.is_cancelled else self.on_done(result)
 
-    def _deliver_progress(self, fraction: float) -> None:
+    def _deliver_progress(self, progress: Any) -> None:
         if self._on_progress is not None and not (self.is_cancelled or self.is_applied):
-            self._on_progress(fraction)
+            self._on_progress(progress)
 
 
 def _deliver_nothing() -> None:
@@ -170,7 +170,7 @@ class LatestWinsExecutor:
         work: Callable[[Job], Any],
         on_done: Callable[[Any], None],
         on_failed: Callable[[BaseException], None],
-        on_progress: Callable[[float], None] | None = None,
+        on_progress: Callable[[Any], None] | None = None,
     ) -> None:
         """Compute `work(job)` on the worker, in place of any request that still waits."""
         if self._is_closed:

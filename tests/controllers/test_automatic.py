@@ -49,7 +49,7 @@ def when_some_masks_exist(widget, action):
     done = []
 
     def on_changed(state):
-        if state.is_running and state.mask_count and not done:
+        if state.is_running and state.fraction and not done:
             done.append(True)
             widget._dispatcher.post(action)
 

@@ -1,7 +1,7 @@
 """Automatic masks in the background: the run, its masks, and those that are offered."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,7 +30,6 @@ class AutomaticState:
     tile_count: int = 1
     fraction: float = 0.0  # share that is done, 0 to 1
     left_s: float | None = None  # estimated remaining time
-    mask_count: int = 0  # masks so far, before any are filtered
 
     @property
     def summary(self) -> str:
@@ -50,8 +49,8 @@ class AutomaticMaskGenerator:
 
     changed = Signal(AutomaticState)
     """The progress."""
-    picture_changed = Signal(object)
-    """The new `AutomaticPicture`, or None."""
+    picture_changed = Signal()
+    """`picture` changed."""
     edges_detected = Signal(object, object)
     """The `AutomaticRequest`, and the edges as (h, w) float32 ndarray."""
 
@@ -90,17 +89,14 @@ class AutomaticMaskGenerator:
 
     def _submit(self, request: AutomaticRequest) -> None:
         self._start_s = time.monotonic()
-        self._set_state(AutomaticState(True, 1, len(request.tiles), mask_count=self._mask_count))
+        self._set_state(AutomaticState(True, 1, len(request.tiles)))
         embedder = self._embedding.embedder
         self._run_queue.submit(
             lambda job: self._run(request, embedder, job),
             lambda edges: self._on_done(request, edges),
             self._on_failed,
+            lambda news: self._on_masks(request, *news),
         )
-
-    @property
-    def _mask_count(self) -> int:
-        return sum(len(tile_masks.mask_set.masks) for tile_masks in self._tiles.values())
 
     def cancel(self) -> None:
         """Stop the run; its masks so far stay."""
@@ -129,18 +125,16 @@ class AutomaticMaskGenerator:
         self, request: AutomaticRequest, embedder: Embedder, job: Job
     ) -> NDArray[np.float32] | None:
         """Generate masks, on the run's thread; return edges if they were asked for."""
+        limits: SimilarityLimits | None = None
         if request.existing is not None:
-            limits = similarity_limits(
-                request.existing, request.plane.read(embedder.spec.input_side)
-            )
-            self._post(job, lambda: self._set_limits(limits))
+            image = request.plane.read(embedder.spec.input_side)
+            limits = similarity_limits(request.existing, image)
         last: TileMasks | None = None
 
         def on_masks(tile_index: int, share: float, masks: TileMasks) -> None:
             nonlocal last
-            job.check()
             last = masks
-            self._post(job, lambda: self._on_masks(request, tile_index, share, masks))
+            job.report((tile_index, share, masks, limits))
 
         generate_tile_masks(
             request, embedder, lambda: self._background.yield_to_foreground(job), on_masks
@@ -151,28 +145,21 @@ class AutomaticMaskGenerator:
 
         return detect_edges(last.mask_set)
 
-    def _post(self, job: Job, callback: Callable[[], None]) -> None:
-        def deliver() -> None:
-            if not job.is_cancelled:
-                callback()
-
-        self._background.dispatcher.post(deliver)
-
-    def _set_limits(self, limits: SimilarityLimits) -> None:
-        self._limits = limits
-
     def _on_masks(
-        self, request: AutomaticRequest, tile_index: int, share: float, masks: TileMasks
+        self,
+        request: AutomaticRequest,
+        tile_index: int,
+        share: float,
+        masks: TileMasks,
+        limits: SimilarityLimits | None,
     ) -> None:
         is_offered = request is self.request
         if is_offered:
-            self._tiles[tile_index] = masks
+            self._tiles[tile_index], self._limits = masks, limits
         tile_count = len(request.tiles)
         fraction = (tile_index + share) / tile_count
         left_s = (time.monotonic() - self._start_s) * (1 / fraction - 1)
-        self._set_state(
-            AutomaticState(True, tile_index + 1, tile_count, fraction, left_s, self._mask_count)
-        )
+        self._set_state(AutomaticState(True, tile_index + 1, tile_count, fraction, left_s))
         if is_offered:
             self._choose()
 
@@ -225,7 +212,7 @@ class AutomaticMaskGenerator:
 
     def _show(self, picture: AutomaticPicture | None) -> None:
         self.picture = picture
-        self.picture_changed.emit(picture)
+        self.picture_changed.emit()
 
     def _on_not_chosen(self, error: BaseException) -> None:
         self._notifier.warn(user_message(error, "The automatic masks could not be filtered"))

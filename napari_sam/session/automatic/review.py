@@ -6,7 +6,6 @@ from psygnal import Signal
 
 from napari_sam.session.automatic.generator import AutomaticMaskGenerator
 from napari_sam.session.automatic.masks import AutomaticMask, MaskKey
-from napari_sam.session.automatic.picture import AutomaticPicture
 from napari_sam.session.automatic.writing import MaskWriter
 from napari_sam.session.background import Background
 from napari_sam.session.objects.editing import Editing
@@ -26,10 +25,7 @@ class AutomaticReview:
     """Other masks are on offer, another one is shown alone, or their plane is shown or left."""
 
     def __init__(
-        self,
-        generator: AutomaticMaskGenerator,
-        editing: Editing,
-        background: Background,
+        self, generator: AutomaticMaskGenerator, editing: Editing, background: Background
     ) -> None:
         self._generator, self._editing = generator, editing
         self._notifier = background.notifier
@@ -39,7 +35,7 @@ class AutomaticReview:
         self._is_here = False
         self.writer = MaskWriter(editing, background)
         """Writes accepted masks into the target."""
-        generator.picture_changed.connect(self._on_picture_changed)
+        generator.picture_changed.connect(self.changed.emit)
         self.writer.changed.connect(self._update)
 
     def close(self) -> None:
@@ -136,9 +132,6 @@ class AutomaticReview:
         following = masks[(masks.index(current) + 1) % len(masks)]
         self._current_key = None if following is current else following.key
         self._update()
-        self.changed.emit()
-
-    def _on_picture_changed(self, _: AutomaticPicture | None) -> None:
         self.changed.emit()
 
     # Writing -------------------------------------------------------------------------------

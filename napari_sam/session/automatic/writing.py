@@ -41,11 +41,7 @@ class MaskWriter:
     added = Signal(int, int)
     """Number of objects added at once, and of masks left out because nothing of them remained."""
 
-    def __init__(
-        self,
-        editing: Editing,
-        background: Background,
-    ) -> None:
+    def __init__(self, editing: Editing, background: Background) -> None:
         self._editing, self._notifier = editing, background.notifier
         self._executor = background.executor("automatic-accept")
         self._waiting: deque[_Batch] = deque()

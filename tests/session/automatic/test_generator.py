@@ -23,7 +23,7 @@ class Heard:
         automatic = session.automatic
         self.states, self.pictures, self.warnings, self.edges = [], [], [], []
         automatic.changed.connect(self.states.append)
-        automatic.picture_changed.connect(self.pictures.append)
+        automatic.picture_changed.connect(lambda: self.pictures.append(automatic.picture))
         session.notifier.warned.connect(self.warnings.append)
         automatic.edges_detected.connect(lambda _, edges: self.edges.append(edges))
 
@@ -175,9 +175,9 @@ def test_masks_stay_when_the_run_is_stopped(opened, stopped_by):
     automatic = session.automatic
 
     def stop(state):
-        if state.mask_count and stopped_by == "cancel":
+        if state.fraction and stopped_by == "cancel":
             automatic.cancel()
-        elif state.mask_count:
+        elif state.fraction:
             session.set_model(ModelChoice(device="cpu"))
 
     automatic.changed.connect(stop)
@@ -194,7 +194,7 @@ def test_a_click_is_answered_while_masks_are_found(opened):
     automatic, answered = session.automatic, []
 
     def click(state):
-        if state.mask_count and session.state.prompts.is_empty:
+        if state.fraction and session.state.prompts.is_empty:
             session.set_prompts(Prompts(((104, 68),), (1,)))
 
     def note(state):
