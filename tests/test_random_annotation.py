@@ -296,7 +296,7 @@ class Annotating(RuleBasedStateMachine):
         nd = PackedMask(start, mask.reshape((1,) * len(self.plane) + mask.shape))
         place, prompts = self.place, self.prompts
         self.session.objects.editing.set_overlap(overlap)
-        self.session.objects.add([ObjectRecord(0, (), (), 0, masks=(nd,))])
+        self.session.objects.editing.add([ObjectRecord(masks=(nd,))])
         self.settle()
         labels = self.labels[self.target]
         whole = self.whole(mask)

@@ -187,17 +187,17 @@ class AutomaticController:
         self._on_plane_changed()
 
     def _show_count(self) -> None:
-        picture, generator = self._generator.picture, self._generator
+        picture, generator, review = self._generator.picture, self._generator, self._review
         count, covered = (0, 0) if picture is None else (len(picture.masks), picture.covered_count)
         remark = ""
         if generator.request is not None and not generator.state.is_running:
             if self.panel.settings.needs_another_run(generator.request.settings):
                 remark = "Some settings take effect with the next run."
-            elif count == 0 and not self._review.has_decisions:
+            elif count == 0 and not (review.writer.accepted or review.rejected):
                 remark = "No mask passes: lower the thresholds."
             elif self._has_nothing_to_match:
                 remark = "Masks of any size and brightness are shown, as there are no objects yet."
-        self.panel.results.show_masks(count, covered, self._review.rejected_count, remark)
+        self.panel.results.show_masks(count, covered, len(review.rejected), remark)
 
     def accept_all(self) -> None:
         """Write all shown masks into the target (undone in one step)."""

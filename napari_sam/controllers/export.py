@@ -128,7 +128,7 @@ class ExportController:
         self._session.classes.table.ensure(classes)
         try:
             # Objects that are tiny in the file were exported as such.
-            self._session.objects.add(records, on_added, keep_remains=True)
+            self._session.objects.editing.add(records, on_added, keep_remains=True)
         except TargetError as error:
             show_warning(str(error))
 

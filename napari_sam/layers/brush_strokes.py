@@ -71,14 +71,14 @@ class BrushStrokes:
             lost, gained = counts_of(before), counts_of(np.broadcast_to(after, before.shape))
             n_gained.update(gained)
             n_gained.subtract(lost)
-            label_ids = {*lost, *gained}
+            self._painted.touch((*lost, *gained))
             if isinstance(where[0], slice):  # a box, and which of its pixels; None: all
                 start = tuple(int(span.start) for span in where)
                 changed = mask[0] if mask else None
                 if changed is None:
                     changed = np.ones([int(span.stop - span.start) for span in where], np.bool_)
-                self._painted.add(start, changed, label_ids)
+                self._painted.add(start, changed)
             else:
-                self._painted.add_places([np.asarray(axis) for axis in where], label_ids)
+                self._painted.add_places([np.asarray(axis) for axis in where])
         self._painted.count(n_gained if is_known else None)
         self._on_stroke()

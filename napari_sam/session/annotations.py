@@ -148,7 +148,7 @@ def _accepted_masks(record: ObjectRecord) -> list[tuple[tuple[int, ...], NDArray
     masks = [(packed.start, packed.mask) for packed in record.masks]
     for start, mask in masks:
         for erased in record.brushed.erased:
-            subtract_mask(mask, start, erased.mask, erased.start)
+            subtract_mask(mask, start, erased)
     return masks
 
 
@@ -176,7 +176,7 @@ def _add_covered(
 
 
 def records_of(annotations: Annotations, shape: Sequence[int]) -> list[ObjectRecord]:
-    """Return annotations as records with masks, as `ObjectEditing.add` takes them."""
+    """Return annotations as records with masks, as `Editing.add` takes them."""
     parts = defaultdict(list)
     for part in annotations.objects:
         parts[part.label_id].append(part)

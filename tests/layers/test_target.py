@@ -123,7 +123,7 @@ def test_objects_that_are_being_written_when_the_widget_is_closed_are_known(make
         for y in range(200, 290, 5)
         for x in range(0, 300, 5)
     ]
-    widget.session.objects.add(records)
+    widget.session.objects.editing.add(records)
     followed = widget.binding.target.labels
     widget.close()
     known = {one.label_id: one.class_name for one in followed.registry}

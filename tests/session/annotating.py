@@ -119,7 +119,8 @@ class Annotator:
         painted = PaintedPixels()
         mask = np.zeros((9, 9), np.bool_)
         mask[::2] = True
-        painted.add(start, mask, {*touched, new})
+        painted.add(start, mask)
+        painted.touch({*touched, new})
         masks = painted.masks()
         changes = updated_records(self.labels, registry, masks, painted.label_ids)
         registry.apply(tuple(changes))

@@ -29,7 +29,8 @@ class AutomaticReview:
     ) -> None:
         self._generator, self._editing = generator, editing
         self._notifier = background.notifier
-        self._rejected: set[MaskKey] = set()
+        self.rejected: set[MaskKey] = set()
+        """The masks that were rejected."""
         self._current_key: MaskKey | None = None
         self._registry: ObjectRegistry | None = None
         self._is_here = False
@@ -45,7 +46,7 @@ class AutomaticReview:
     def reset(self) -> None:
         """Start on the masks of another run; what was accepted of this one is still written."""
         self.writer.start_run()
-        self._rejected.clear()
+        self.rejected.clear()
         self._current_key = None
 
     def set_here(self, is_here: bool) -> None:
@@ -83,16 +84,6 @@ class AutomaticReview:
             return ""
         return "Accept or reject this mask to move on to the next one; Show all ends the review."
 
-    @property
-    def rejected_count(self) -> int:
-        """Number of rejected masks."""
-        return len(self._rejected)
-
-    @property
-    def has_decisions(self) -> bool:
-        """Whether any mask was accepted or rejected."""
-        return bool(self.writer.accepted or self._rejected)
-
     def step(self, step: int) -> None:
         """Show the next mask alone, or another one, around the end; at first the best."""
         masks, current = self._masks, self.current
@@ -119,12 +110,12 @@ class AutomaticReview:
         """Leave out the mask that is shown alone, and show the next."""
         current = self.current
         if current is not None:
-            self._rejected.add(current.key)
+            self.rejected.add(current.key)
             self._leave(current)
 
     def restore_rejected(self) -> None:
         """Offer rejected masks again."""
-        self._rejected.clear()
+        self.rejected.clear()
         self._update()
 
     def _leave(self, current: AutomaticMask) -> None:
@@ -175,7 +166,7 @@ class AutomaticReview:
             registry.changed.connect(self._update)
 
     def _update(self) -> None:
-        done = self._rejected | self.writer.pending_keys
+        done = self.rejected | self.writer.pending_keys
         if self._registry is not None:
             done |= set(self.writer.accepted.existing(self._registry))
         self._generator.exclude(done)

@@ -7,7 +7,6 @@ from itertools import product
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.decoding.candidates import Candidates, decode, ranked
@@ -197,22 +196,15 @@ def _decode_batch(
         boxes_xyxy = [prompts.box_xyxy for prompts in group_prompts]
         predictions = embedded.decoder.decode_batch(
             embedded.embedding,
-            points_xy=_pixels(embedded, points_xy) if n_points else None,
+            points_xy=embedded.to_pixels(np.array(points_xy, np.float32) if n_points else None),
             point_labels=np.array(point_labels) if n_points else None,
-            boxes_xyxy=_pixels(embedded, boxes_xyxy) if has_box else None,
+            boxes_xyxy=embedded.to_pixels(np.array(boxes_xyxy, np.float32) if has_box else None),
         )
         for item, prediction in zip(group, predictions, strict=True):
             results[item.index] = ranked(
                 embedded, item.prompt.prompts, item.usable, prediction, examples
             )
     return [results[item.index] for item in batch]
-
-
-def _pixels(embedded: EmbeddedTile, coordinates: Sequence[object]) -> NDArray[np.float64]:
-    """Return points (B, N, 2) or boxes (B, 4) in the plane as pixels of a tile."""
-    pixels = embedded.to_pixels(np.array(coordinates, np.float32))
-    assert pixels is not None
-    return pixels
 
 
 def _moved(

@@ -52,8 +52,8 @@ from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
 from napari_sam.session.objects.edits import Direction
-from napari_sam.session.objects.labels import Labels, parts
-from napari_sam.session.objects.packed import FASTEST, PackedMask, Start, region_of
+from napari_sam.session.objects.labels import Labels, masks_of
+from napari_sam.session.objects.packed import FASTEST, PackedMask, Start
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
@@ -105,13 +105,11 @@ class Patch:
 
 def patches_of(labels: Labels, record: ObjectRecord) -> list[Patch]:
     """Return the pixels that an object has now, in parts that are read at once."""
-    patches = []
-    for start, shape in parts(record.start, record.shape):
-        pixels = labels.read(region_of(start, shape))
-        mask = pixels == record.label_id
-        if mask.any():
-            patches.append(Patch.of(pixels, PackedMask(start, mask)))
-    return patches
+    return [
+        Patch(start, mask.shape, PackedMask(start, mask).packed, int(record.label_id))
+        for start, mask in masks_of(labels, record.label_id, record.start, record.shape)
+        if mask.any()
+    ]
 
 
 def entry(

@@ -138,8 +138,7 @@ class Journal:
                 and not self._writer.is_saved
                 and self._ensure_file()
             ):
-                if self._writer.has_new_classes:
-                    self._writer.append_classes()
+                self._writer.append_classes()
                 if self.path is not None:
                     self._write()
 

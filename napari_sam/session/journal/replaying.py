@@ -37,18 +37,17 @@ class JournalContent:
     @property
     def classes(self) -> Classes:
         """The last classes that were recorded; empty without any."""
-        for line in reversed(self.lines):
-            if line.startswith(_CLASSES):
-                return classes_from_json(json.loads(line)["classes"])
-        return ()
+        return classes_from_json(self._last(_CLASSES, "classes", []))
 
     @property
     def labels_name(self) -> str:
         """The last name of the labels; empty if it was never recorded."""
-        for line in reversed(self.lines):
-            if _NAME in line:
-                return str(json.loads(line)["labels_name"])
-        return str(self.header["labels"].get("name", ""))
+        return str(self._last(_NAME, "labels_name", self.header["labels"].get("name", "")))
+
+    def _last(self, marker: bytes, key: str, default: Any) -> Any:
+        """Return what the last line that contains a marker says."""
+        line = next((line for line in reversed(self.lines) if marker in line), None)
+        return default if line is None else json.loads(line)[key]
 
     def entries(self, report: Callable[[float], None] = lambda _: None) -> Iterator[dict[str, Any]]:
         """Yield the entries, and report the progress now and then (0 to 1).

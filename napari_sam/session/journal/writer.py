@@ -46,11 +46,6 @@ class EntryWriter:
         """Write to another file, or to none yet."""
         self.lines = AppendedLines(path)
 
-    @property
-    def has_new_classes(self) -> bool:
-        """Whether the classes are other ones than the last that were written."""
-        return self.classes != self._written_classes
-
     def begin(self, entries: Iterable[Entry]) -> None:
         """Append the header, the classes, and entries for the objects that exist already."""
         labels = self._labels
@@ -67,8 +62,8 @@ class EntryWriter:
         }
         self.label_ids.clear()
         self.lines.add(to_line(header))
-        if self.classes:
-            self.append_classes()
+        self._written_classes = ()
+        self.append_classes()
         for found in entries:
             self.append(*found)
 
@@ -76,7 +71,7 @@ class EntryWriter:
         self, direction: Direction, patches: Iterable[Patch], changes: Iterable[RecordChange]
     ) -> None:
         """Append an entry."""
-        if self.is_saved and self.has_new_classes:
+        if self.is_saved:
             self.append_classes()
         effect = net_effect(changes)
         gone = [label_id for label_id, record in effect.items() if record is None]
@@ -91,7 +86,8 @@ class EntryWriter:
         self.is_saved = direction is Direction.SAVED
 
     def append_classes(self) -> None:
-        """Append an entry with the classes."""
-        content = entry(Direction.CLASSES, (), (), (), len(self.label_ids))
-        self.lines.add(to_line({**content, "classes": classes_to_json(self.classes)}))
-        self._written_classes = self.classes
+        """Append an entry with the classes if they are not the last that were written."""
+        if self.classes != self._written_classes:
+            content = entry(Direction.CLASSES, (), (), (), len(self.label_ids))
+            self.lines.add(to_line({**content, "classes": classes_to_json(self.classes)}))
+            self._written_classes = self.classes

@@ -170,6 +170,8 @@ class Editing:
 
         They go to the target unless other labels are given. See `add_objects`.
         """
+        if into is None:
+            self.need_target()
         self._check_idle()
         labels, overlap = (into or self.check_free()).labels, self.overlap
         registry = labels.registry

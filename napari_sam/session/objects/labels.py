@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.objects.packed import Start
+from napari_sam.session.objects.packed import Start, region_of
 from napari_sam.session.objects.records import ObjectRegistry
 
 _MAX_SIDE: Final = 2048
@@ -101,6 +101,14 @@ def parts(start: Start, shape: Start) -> Iterator[tuple[Start, Start]]:
         spans = zip(offset, sides, shape, strict=True)
         corner = tuple(a + first for a, first in zip(start, offset, strict=True))
         yield corner, tuple(min(side, n - first) for first, side, n in spans)
+
+
+def masks_of(
+    labels: Labels, label_id: int, start: Start, shape: Start
+) -> Iterator[tuple[Start, NDArray[np.bool_]]]:
+    """Yield the pixels of an object in a box, in parts that are read at once: start and mask."""
+    for corner, extent in parts(start, shape):
+        yield corner, labels.read(region_of(corner, extent)) == label_id
 
 
 class ArrayLabels:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam.session.objects.labels import Labels, parts
+from napari_sam.session.objects.labels import Labels, masks_of, parts
 from napari_sam.session.objects.packed import Start, region_of
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
@@ -70,8 +70,7 @@ def measure(labels: Labels, boxes: Mapping[int, Bounds]) -> dict[int, ObjectReco
             add_parts(found, find_in_array(labels.read(region_of(corner, shape)), corner))
         return {label_id: found[label_id] for label_id in boxes if label_id in found}
     for label_id, (first, last) in boxes.items():
-        for corner, shape in parts(first, _extent(first, last)):
-            mask = labels.read(region_of(corner, shape)) == label_id
+        for corner, mask in masks_of(labels, label_id, first, _extent(first, last)):
             add_parts(found, part_of(label_id, mask, corner))
     return found
 

@@ -5,15 +5,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypedDict, Unpack
 
-from napari_sam.engine.masks import MaskCrop
+from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session.decoding.decoding import Decoding
-from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.decoding.object_state import ObjectState, ReeditedObject
 from napari_sam.session.objects.editing import Editing
-from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.planning import plan_merge, plan_records, plan_removal
-from napari_sam.session.objects.records import ObjectRecord, RecordChange
-from napari_sam.session.objects.reediting import begin_with, current_record, reedit
+from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
+from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.storage.text import is_encodable
 
 
@@ -26,16 +25,13 @@ class Details(TypedDict, total=False):
 
 
 class ObjectEditing:
-    """Deletes, merges, describes, adds and re-edits objects of the target; each can be undone."""
+    """Deletes, merges, describes and re-edits objects of the target; each can be undone."""
 
     def __init__(
-        self,
-        editing: Editing,
-        decoding: Decoding,
-        continue_with: Callable[[ObjectState], None],
+        self, editing: Editing, decoding: Decoding, continue_with: Callable[[ObjectState], None]
     ) -> None:
         self.editing, self._decoding = editing, decoding
-        """Writes the edits into the target."""
+        """Writes the edits into the target, and adds objects from elsewhere."""
         self._continue_with = continue_with
 
     def remove(self, label_ids: Sequence[int]) -> None:
@@ -62,19 +58,6 @@ class ObjectEditing:
         if changes:
             self.editing.edit(lambda labels: plan_records(labels, changes))
 
-    def add(
-        self,
-        records: Sequence[ObjectRecord],
-        on_added: Callable[[LabelsEdit], None] = lambda _: None,
-        into: LabelsPlane | None = None,
-        *,
-        keep_remains: bool = False,
-    ) -> None:
-        """Add objects from elsewhere to the target, in the background; undone as one."""
-        if into is None:
-            self.editing.need_target()
-        self.editing.add(records, on_added, into, keep_remains=keep_remains)
-
     # The object in progress -------------------------------------------------------------------
 
     def reedit(self, label_id: int) -> None:
@@ -97,7 +80,9 @@ class ObjectEditing:
 
     def improve(self, region: MaskCrop) -> None:
         """Begin a new object from existing pixels; can be undone."""
-        self._continue_with(begin_with(region))
+        none = ObjectRecord()  # no object has this label_id: nothing is replaced
+        reedited = ReeditedObject(0, none.uid, None, region, from_region=True)
+        self._continue_with(ObjectState(Prompts(box_xyxy=region.edges_xyxy), reedited=reedited))
 
     def resume(self, state: ObjectState, label_id: int | None = None) -> None:
         """Resume an object that was in progress before, maybe in another program."""
@@ -111,3 +96,32 @@ class ObjectEditing:
         if record is None:
             raise TargetError(f"There is no object {label_id} in the target.")
         return record
+
+
+def current_record(state: ObjectState, registry: ObjectRegistry) -> ObjectRecord | None:
+    """Return the record of the object that is re-edited; None without one, or if it is gone."""
+    reedited = state.reedited
+    record = None if reedited is None else registry.get(reedited.label_id)
+    return record if record and reedited and record.uid == reedited.uid else None
+
+
+def reedit(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:
+    """Return the state in which an accepted object is re-edited."""
+    box = plane.to_plane(record.start, record.stop)
+    if box is None:
+        raise TargetError(
+            f"Object {record.label_id} is not on this slice alone: go to its slice. Objects that "
+            "span several slices cannot be re-edited."
+        )
+    rows, columns = box
+    pixels = MaskCrop(plane.read(rows, columns) == record.label_id, rows.start, columns.start)
+    if not pixels.mask.any():
+        raise TargetError(f"Object {record.label_id} has no pixels left to re-edit.")
+    has_prompts = record.state is not None and bool(record.masks)
+    reedited = ReeditedObject(
+        record.label_id, record.uid, record.state, pixels, from_region=not has_prompts
+    )
+    if record.state is not None and has_prompts:
+        return replace(record.state, reedited=reedited)
+    box_xyxy = tight_crop(*pixels).edges_xyxy
+    return ObjectState(Prompts(box_xyxy=box_xyxy), reedited=reedited)

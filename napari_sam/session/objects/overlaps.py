@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
-from napari_sam.session.objects.labels import Labels, parts
+from napari_sam.session.objects.labels import Labels, masks_of
 from napari_sam.session.objects.measuring import (
     add_parts,
     part_of,
@@ -14,7 +14,7 @@ from napari_sam.session.objects.measuring import (
     updated,
     with_extent,
 )
-from napari_sam.session.objects.packed import Block, PackedMask, region_of, subtract_mask
+from napari_sam.session.objects.packed import Block, PackedMask, subtract_mask
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
 _Strokes = tuple[BrushEdits, BrushEdits]
@@ -43,11 +43,9 @@ def _without(
 ) -> ObjectRecord | None:
     """Return an object without some pixels; None if nothing is left."""
     remains: dict[int, ObjectRecord] = {}
-    unpacked = [(packed.start, packed.mask) for packed in masks]
-    for start, shape in parts(record.start, record.shape):
-        pixels = labels.read(region_of(start, shape)) == record.label_id
-        for mask_start, mask in unpacked:
-            subtract_mask(pixels, start, mask, mask_start)
+    for start, pixels in masks_of(labels, record.label_id, record.start, record.shape):
+        for mask in masks:
+            subtract_mask(pixels, start, mask)
         add_parts(remains, part_of(record.label_id, pixels, start))
     return updated(record, remains.get(record.label_id))
 

@@ -22,17 +22,15 @@ def region_of(start: Start, shape: Start) -> tuple[slice, ...]:
     return tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
 
 
-def subtract_mask(
-    pixels: NDArray[np.bool_], start: Start, mask: NDArray[np.bool_], mask_start: Start
-) -> None:
-    """Clear the pixels of a box where a mask on another box is True."""
-    low = np.maximum(start, mask_start)
-    high = np.minimum(np.add(start, pixels.shape), np.add(mask_start, mask.shape))
+def subtract_mask(pixels: NDArray[np.bool_], start: Start, packed: PackedMask) -> None:
+    """Clear the pixels of a box where a mask is True; unpack that only if it meets the box."""
+    low = np.maximum(start, packed.start)
+    high = np.minimum(np.add(start, pixels.shape), np.add(packed.start, packed.shape))
     if (low < high).all():
         in_box, in_mask = (
-            tuple(map(slice, low - first, high - first)) for first in (start, mask_start)
+            tuple(map(slice, low - first, high - first)) for first in (start, packed.start)
         )
-        pixels[in_box] &= ~mask[in_mask]
+        pixels[in_box] &= ~packed.mask[in_mask]
 
 
 class PackedMask:

@@ -30,18 +30,18 @@ _Strokes = Sequence[tuple[PackedMask, NDArray[Any]]]
 """The painted pixels, and the labels in the box of each mask."""
 
 
-class PaintedPixels:
+class PaintedPixels(PixelSet):
     """Pixels that were painted since the last time, and the objects that they may belong to.
 
     However many dabs a stroke has, and however they overlap, each pixel is held once.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.label_ids: set[int] = set()
         """The objects that may have lost or gained pixels."""
         self.n_gained: Counter[int] | None = Counter()
         """How many pixels each has gained, less those it has lost; None if unknown."""
-        self._pixels = PixelSet()
 
     def count(self, n_gained: Mapping[int, int] | None) -> None:
         """Count how many pixels objects gain with those that are added; None if unknown."""
@@ -50,19 +50,9 @@ class PaintedPixels:
         else:
             self.n_gained.update(n_gained)
 
-    def add(self, start: Start, mask: NDArray[np.bool_], label_ids: Iterable[int]) -> None:
-        """Add pixels of a box."""
+    def touch(self, label_ids: Iterable[int]) -> None:
+        """Note which labels the pixels that are added had, or have now."""
         self.label_ids.update(label_id for label_id in label_ids if label_id > 0)
-        self._pixels.add(start, mask)
-
-    def add_places(self, places: Sequence[NDArray[Any]], label_ids: Iterable[int]) -> None:
-        """Add pixels by their indices, one array for each axis; they may lie far apart."""
-        self.label_ids.update(label_id for label_id in label_ids if label_id > 0)
-        self._pixels.add_places(places)
-
-    def masks(self) -> tuple[PackedMask, ...]:
-        """Return the pixels, in parts that do not overlap, each within its smallest box."""
-        return self._pixels.masks()
 
 
 def counts_of(labels: NDArray[Any]) -> dict[int, int]:
@@ -170,12 +160,10 @@ def _updated_by_strokes(record: ObjectRecord, strokes: _Strokes) -> BrushEdits:
 
 
 def _covered(masks: Iterable[PackedMask], start: Start, shape: Start) -> NDArray[np.bool_]:
-    """Return which pixels of a box are in some masks; only those that meet it are unpacked."""
+    """Return which pixels of a box are in some masks."""
     uncovered = np.ones(shape, np.bool_)
-    stop = np.add(start, shape)
     for mask in masks:
-        if (np.maximum(start, mask.start) < np.minimum(stop, np.add(mask.start, mask.shape))).all():
-            subtract_mask(uncovered, start, mask.mask, mask.start)
+        subtract_mask(uncovered, start, mask)
     return ~uncovered
 
 

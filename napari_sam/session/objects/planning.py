@@ -7,8 +7,8 @@ import numpy as np
 
 from napari_sam.session.objects.brush_edits import merged_strokes
 from napari_sam.session.objects.edits import LabelsEdit, Stroke
-from napari_sam.session.objects.labels import Labels, TargetError, parts
-from napari_sam.session.objects.packed import Block, region_of
+from napari_sam.session.objects.labels import Labels, TargetError, masks_of
+from napari_sam.session.objects.packed import Block
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
 
@@ -62,12 +62,11 @@ def plan_records(labels: Labels, changes: Sequence[RecordChange]) -> LabelsEdit:
 
 def blocks_of(labels: Labels, record: ObjectRecord) -> tuple[Block, ...]:
     """Return the pixels that an object has now, in parts that are read at once."""
-    blocks = []
-    for start, shape in parts(record.start, record.shape):
-        mask = labels.read(region_of(start, shape)) == record.label_id
-        if mask.any():
-            blocks.append(Block.of(start, mask, record.label_id, labels.dtype))
-    return tuple(blocks)
+    return tuple(
+        Block.of(start, mask, record.label_id, labels.dtype)
+        for start, mask in masks_of(labels, record.label_id, record.start, record.shape)
+        if mask.any()
+    )
 
 
 def free_label_ids(labels: Labels, registry: ObjectRegistry, count: int = 1) -> int:

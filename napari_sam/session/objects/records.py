@@ -117,9 +117,6 @@ class ObjectRegistry:
     def __iter__(self) -> Iterator[ObjectRecord]:
         return iter(tuple(self._records.values()))
 
-    def __contains__(self, label_id: object) -> bool:
-        return label_id in self._records
-
     def get(self, label_id: int) -> ObjectRecord | None:
         """Return the record of an object; None if it does not exist."""
         return self._records.get(label_id)

@@ -79,11 +79,10 @@ def _left_over(labels: Labels, replaced: ObjectRecord, written: Stroke) -> tuple
     later erasure by a brush, and would restore what the brush erased.
     """
     blocks = []
-    written_masks = [(block.mask.start, block.mask.mask) for block in written.blocks]
     for block in blocks_of(labels, replaced):
         left_over = block.mask.mask
-        for start, mask in written_masks:
-            subtract_mask(left_over, block.mask.start, mask, start)
+        for written_block in written.blocks:
+            subtract_mask(left_over, block.mask.start, written_block.mask)
         if left_over.any():
             blocks.append(Block.of(block.mask.start, left_over, replaced.label_id, labels.dtype))
     return tuple(blocks)

@@ -112,7 +112,7 @@ def test_kept_masks_are_objects_like_any_other(opened):
     picture = generate(session, whole(settings=FEW.with_values(max_share=0.1)))
     target = session._editing.target
     inner = in_overlap_order(picture.masks, OverlapOrder.SMALLER)
-    session.objects.add([one.object_record(target, one.object_state()) for one in inner])
+    session.objects.editing.add([one.object_record(target, one.object_state()) for one in inner])
     session.wait_until_idle(TIMEOUT_S)
     records = list(target.labels.registry)
     assert len(records) == len(np.unique(labels)) - 1

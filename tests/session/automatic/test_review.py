@@ -171,7 +171,7 @@ def test_a_corrected_or_merged_object_is_still_that_of_its_mask(opened):
     opened.wait()
     assert opened.done == set()
     made = ObjectRecord(0, (), (), 0, masks=(mask,))
-    opened.session.objects.add([made])
+    opened.session.objects.editing.add([made])
     opened.wait()
     assert len(opened.registry) == 1  # another object, whatever its label_id
     assert opened.done == set()

@@ -304,7 +304,7 @@ def test_what_was_found_waits_while_something_else_is_written(waiting, listen):
     session.batch_prompts.start(BOXED)
     session.objects.editing.set_journal(record)
     there = PackedMask((200, 200), np.ones((9, 9), bool))
-    session.objects.add([ObjectRecord(0, (), (), 0, masks=(there,))])
+    session.objects.editing.add([ObjectRecord(0, (), (), 0, masks=(there,))])
     assert is_written.wait(TIMEOUT_S)
     gate.set()
     run_until(

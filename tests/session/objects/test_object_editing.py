@@ -16,7 +16,7 @@ from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.objects import editing
 from napari_sam.session.objects.measuring import find_objects, remeasured
-from napari_sam.session.objects.reediting import reedit
+from napari_sam.session.objects.object_editing import reedit
 
 TIMEOUT_S = 120
 COIN, OTHER = (104, 68), (166, 73)

@@ -16,10 +16,10 @@ from napari_sam.session.journal.replaying import read_journal, replay
 from napari_sam.session.objects.editing import MAX_BLOCKS_AT_ONCE, Editing
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.measuring import find_objects, remeasured
+from napari_sam.session.objects.object_editing import reedit
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.planning import plan_records, plan_removal
 from napari_sam.session.objects.records import RecordChange
-from napari_sam.session.objects.reediting import reedit
 from napari_sam.session.objects.writing import NewObject, plan_object
 from tests.session.annotating import Annotator, Shown
 

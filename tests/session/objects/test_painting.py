@@ -46,7 +46,8 @@ def stroke(labels, painted, start, mask, value):
     region = tuple(slice(a, a + n) for a, n in zip(start, mask.shape, strict=True))
     part = labels.array[region]
     mask = mask & (part != value)
-    painted.add(start, mask, {*np.unique(part[mask]).tolist(), *np.ravel(value).tolist()})
+    painted.add(start, mask)
+    painted.touch({*np.unique(part[mask]).tolist(), *np.ravel(value).tolist()})
     part[mask] = value[mask] if isinstance(value, np.ndarray) else value
 
 
@@ -100,7 +101,8 @@ def test_places_far_apart_in_a_volume(dtype):
     where = np.array([0, 4, 4]), np.array([3, 699, 698]), np.array([899, 0, 513])
     labels.array[where] = 2**30
     painted = PaintedPixels()
-    painted.add_places(where, {0, 2**30})
+    painted.add_places(where)
+    painted.touch({0, 2**30})
     assert len(painted.masks()) == 3
     changes = updated_records(labels, labels.registry, painted.masks(), painted.label_ids)
     labels.registry.apply(tuple(changes))
