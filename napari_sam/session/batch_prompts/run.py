@@ -166,7 +166,9 @@ class BatchPrompting:
         best_first = sorted(batch.results, key=lambda result: result.predicted_iou, reverse=True)
         if self._editing.overlap is Overlap.REPLACE:
             best_first.reverse()  # the last one keeps all of its pixels
-        class_name = self._existing_class(batch.class_name)
+        classes, class_name = self._editing.classes, batch.class_name
+        if class_name not in (None, *(entry.name for entry in classes.classes)):
+            class_name = classes.current  # that of the start is gone
         records = [
             result.record(target, first_label_id + result.index, class_name)
             for result in best_first
@@ -176,13 +178,6 @@ class BatchPrompting:
             self.finished.emit(_summary(batch, edit.n_made, is_elsewhere))
 
         self._editing.add(records, on_added, into=target)
-
-    def _existing_class(self, name: str | None) -> str | None:
-        """Return the class that was current at the start, or the current one if it is gone."""
-        classes = self._editing.classes
-        if name is None or any(item.name == name for item in classes.classes):
-            return name
-        return classes.current
 
 
 def _summary(batch: _DecodedBatch, added: int, is_elsewhere: bool) -> str:

@@ -132,12 +132,8 @@ class Journal:
         with self._lock:
             former = self._writer.set_classes(classes)
             # With all objects in a file of the user's, there is nothing to restore.
-            if (
-                classes != former
-                and self._has_begun
-                and not self._writer.is_saved
-                and self._ensure_file()
-            ):
+            is_due = classes != former and self._has_begun and not self._writer.is_saved
+            if is_due and self._ensure_file():
                 self._writer.append_classes()
                 if self.path is not None:
                     self._write()
