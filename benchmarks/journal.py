@@ -20,7 +20,7 @@ from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.journal.replaying import read_journal, replay
 from napari_sam.session.objects.edits import Direction
-from napari_sam.session.objects.writing import NewObject, plan_object
+from napari_sam.session.objects.planning import NewObject, plan_object
 
 SIDE_PX = 8000
 

@@ -14,8 +14,8 @@ from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.object_editing import current_record
+from napari_sam.session.objects.planning import NewObject, warnings_of_remains
 from napari_sam.session.objects.records import ObjectRecord, score_of
-from napari_sam.session.objects.writing import NewObject, warnings_of_remains
 from napari_sam.session.plane_registry import PlaneRegistry
 from napari_sam.session.plane_request import PlaneRequest
 from napari_sam.session.prompts.prompts import Prompts

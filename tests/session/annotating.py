@@ -21,9 +21,8 @@ from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.painting import PaintedPixels, updated_records
-from napari_sam.session.objects.planning import plan_merge, plan_records, plan_removal
+from napari_sam.session.objects.planning import NewObject, plan_merge, plan_records, plan_removal
 from napari_sam.session.objects.records import RecordChange
-from napari_sam.session.objects.writing import NewObject
 
 SHAPE = 256, 300
 REFERENCE = ImageReference("cells", None, SHAPE, "uint8", (1.0, 1.0))

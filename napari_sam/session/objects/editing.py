@@ -18,12 +18,14 @@ from napari_sam.session.objects.edits import Direction, LabelsEdit, Overlap
 from napari_sam.session.objects.history import Edit, History
 from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
 from napari_sam.session.objects.planning import (
+    NewObject,
+    add_objects,
     free_label_ids,
     plan_label_id,
+    plan_object,
     plan_records,
 )
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
-from napari_sam.session.objects.writing import NewObject, add_objects, plan_object
 
 MAX_AREA_AT_ONCE_PX: Final = 2**23
 """Edits of more pixels are written in the background."""

@@ -1,15 +1,217 @@
-"""Edits of accepted objects, planned from the pixels that the objects have."""
+"""Edits of the objects in labels, planned from the pixels that they have."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.objects.brush_edits import merged_strokes
-from napari_sam.session.objects.edits import LabelsEdit, Stroke
-from napari_sam.session.objects.labels import Labels, TargetError, masks_of
-from napari_sam.session.objects.packed import Block
+from napari_sam.session.objects.edits import LabelsEdit, Overlap, Stroke
+from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError, masks_of
+from napari_sam.session.objects.measuring import add_parts, part_of, with_extent
+from napari_sam.session.objects.overlaps import GetRecord, pixels_lost
+from napari_sam.session.objects.packed import (
+    Block,
+    PackedLabels,
+    PackedMask,
+    Start,
+    region_of,
+    subtract_mask,
+)
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
+
+LEAST_SHARE: Final = 0.05
+"""Share of its mask that an object must get. Two masks of the same object differ by a rim of a few
+pixels: what an accepted object leaves of another mask of it is no object."""
+
+
+class _RefusedError(TargetError):
+    """Too little of an object may be written."""
+
+
+@dataclass(frozen=True, eq=False)
+class NewObject:
+    """An object to be accepted."""
+
+    # its pixels in the plane, in parts that do not overlap: each (h, w) bool, with the row and
+    # the column of its first pixel
+    mask: Iterable[MaskCrop]
+    record: ObjectRecord  # its record, without label_id and bounding box
+    replaced: ObjectRecord | None = None  # the object that it replaces
+
+
+def plan_object(
+    plane: LabelsPlane, new: NewObject, overlap: Overlap, registry: ObjectRegistry | None = None
+) -> LabelsEdit:
+    """Plan to write an object, without writing it yet."""
+    labels, replaced = plane.labels, new.replaced
+    registry = labels.registry if registry is None else registry
+    label_id = free_label_ids(labels, registry) if replaced is None else replaced.label_id
+    masks: Iterable[tuple[NDArray[np.bool_], Start]]
+    masks = (plane.to_nd(part, top, left) for part, top, left in new.mask)
+    if replaced is not None:
+        masks = replaced.brushed.corrected(masks)
+    record = replace(new.record, label_id=label_id)
+    edit = _plan_masks(labels, record, masks, overlap, registry.get)
+    if replaced is None:
+        return edit
+    (written,) = edit.strokes
+    *lost, added = edit.changes
+    return replace(
+        edit,
+        strokes=(Stroke(0, _left_over(labels, replaced, written)), written),
+        changes=(*lost, RecordChange(replaced, added.after)),
+    )
+
+
+def _left_over(labels: Labels, replaced: ObjectRecord, written: Stroke) -> tuple[Block, ...]:
+    """Return the pixels that an object loses when it is replaced.
+
+    Not those that are written again: were they erased first, undo could not tell that from a
+    later erasure by a brush, and would restore what the brush erased.
+    """
+    blocks = []
+    for block in blocks_of(labels, replaced):
+        left_over = block.mask.mask
+        for written_block in written.blocks:
+            subtract_mask(left_over, block.mask.start, written_block.mask)
+        if left_over.any():
+            blocks.append(Block.of(block.mask.start, left_over, replaced.label_id, labels.dtype))
+    return tuple(blocks)
+
+
+def _plan_masks(
+    labels: Labels,
+    record: ObjectRecord,
+    masks: Iterable[tuple[NDArray[np.bool_], Start]],
+    overlap: Overlap,
+    get_record: GetRecord,
+    least_share: float = LEAST_SHARE,
+) -> LabelsEdit:
+    """Plan to write an object; raise _RefusedError if too little of it may be written."""
+    accepted, blocks, asked_px = [], [], 0
+    extent: dict[int, ObjectRecord] = {}
+    for mask, start in masks:
+        asked_px += int(np.count_nonzero(mask))
+        pixels = labels.read(region_of(start, mask.shape))
+        is_free = (pixels == 0) | (pixels == record.label_id)
+        written = _allowed(mask, is_free, overlap)
+        if written.any():
+            accepted.append(PackedMask(start, mask))
+            blocks.append(Block(PackedMask(start, written), PackedLabels(pixels)))
+            add_parts(extent, part_of(record.label_id, written, start))
+    stroke = Stroke(record.label_id, tuple(blocks))
+    if not blocks or stroke.area_px < least_share * asked_px:
+        if asked_px == 0:
+            raise _RefusedError(
+                "Nothing to accept: this mask is empty. Choose another mask or add a click."
+            )
+        raise _RefusedError(
+            "Nothing to accept: (almost) all pixels of this mask already belong to other objects. "
+            "Choose another mask, or set 'overlaps' to 'replace the others'."
+        )
+    record = replace(with_extent(record, extent[record.label_id]), masks=tuple(accepted))
+    lost = pixels_lost(labels, blocks, get_record, to=record.label_id)
+    changes = (*lost, RecordChange(None, record))
+    return LabelsEdit(labels, (stroke,), changes, record.label_id)
+
+
+def add_objects(
+    labels: Labels,
+    records: Sequence[ObjectRecord],
+    overlap: Overlap,
+    registry: ObjectRegistry,
+    *,
+    keep_remains: bool = False,
+) -> LabelsEdit:
+    """Write objects from elsewhere, one after the other; may run on any thread.
+
+    The objects keep their label_ids if all of these fit and are larger than those of the labels;
+    otherwise they get the next ones.
+    """
+    changed: dict[int, ObjectRecord | None] = {}
+
+    def get_record(label_id: int) -> ObjectRecord | None:
+        return changed.get(label_id, registry.get(label_id))
+
+    least_share = 0.0 if keep_remains else LEAST_SHARE
+    edits: list[LabelsEdit] = []
+    try:
+        for record in _with_label_ids(labels, records, registry):
+            masks = ((mask.mask, mask.start) for mask in record.masks)
+            with suppress(_RefusedError):
+                edit = _plan_masks(labels, record, masks, overlap, get_record, least_share)
+                edits.append(edit.write())
+                changed.update((change.label_id, change.after) for change in edit.changes)
+    except BaseException:
+        for edit in reversed(edits):
+            edit.write(is_undone=True)
+        raise
+    if not edits:
+        msg = "Nothing was added: the pixels belong to other objects, or there are no objects."
+        raise TargetError(msg)
+    changes = _net(change for edit in edits for change in edit.changes)
+    label_id = min(change.label_id for change in changes if change.before is None)
+    strokes = tuple(stroke for edit in edits for stroke in edit.strokes)
+    is_exact = all(edit.is_exact for edit in edits)
+    return LabelsEdit(labels, strokes, changes, label_id, is_exact)
+
+
+def _with_label_ids(
+    labels: Labels, records: Sequence[ObjectRecord], registry: ObjectRegistry
+) -> list[ObjectRecord]:
+    """Return records with label_ids that are free."""
+    label_ids = [record.label_id for record in records]
+    largest, limit = labels.max_label_id(), np.iinfo(labels.dtype).max
+    if largest < min(label_ids, default=0) <= max(label_ids) <= limit:
+        return list(records)
+    first = free_label_ids(labels, registry, len(records))
+    return [replace(record, label_id=first + n) for n, record in enumerate(records)]
+
+
+def _net(changes: Iterable[RecordChange]) -> tuple[RecordChange, ...]:
+    """Return one change for each object, in the order of the last ones.
+
+    Objects that are new, but wholly covered by a later one, are left out.
+    """
+    net: dict[int, RecordChange] = {}
+    for change in changes:
+        first = net.pop(change.label_id, change)
+        net[change.label_id] = RecordChange(first.before, change.after)
+    return tuple(change for change in net.values() if change.before or change.after)
+
+
+def warnings_of_remains(edit: LabelsEdit) -> Iterator[str]:
+    """Yield a warning for each other object of which the edit leaves next to nothing visible."""
+    for change in edit.changes:
+        before, after = change.before, change.after
+        if before is None or after is None or after.label_id == edit.label_id:
+            continue
+        if after.area_px < LEAST_SHARE * before.area_px:
+            yield (
+                f"Object {after.label_id} has only {after.area_px} of its {before.area_px} "
+                "pixels left. Delete it, too, or undo."
+            )
+
+
+def _allowed(
+    mask: NDArray[np.bool_], is_free: NDArray[np.bool_], overlap: Overlap
+) -> NDArray[np.bool_]:
+    if overlap is Overlap.REPLACE:
+        return mask
+    free: NDArray[np.bool_] = mask & is_free
+    if overlap is Overlap.REFUSE and (free != mask).any():
+        raise _RefusedError(
+            "Not accepted: this mask overlaps another object. Correct the mask, or change "
+            "'overlaps'."
+        )
+    return free
 
 
 def plan_removal(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:

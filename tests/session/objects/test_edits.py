@@ -3,8 +3,8 @@ import pytest
 
 from napari_sam.session import ArrayPlane, TargetError
 from napari_sam.session.objects.edits import Overlap
+from napari_sam.session.objects.planning import NewObject, plan_object
 from napari_sam.session.objects.records import ObjectRecord
-from napari_sam.session.objects.writing import NewObject, plan_object
 
 MASK = np.array([[True, False, True], [True, True, False]])
 

@@ -5,7 +5,7 @@ from napari_sam.session import ArrayPlane, ObjectRecord, Overlap, Prompts
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects import history as history_module
 from napari_sam.session.objects.history import Edit, History
-from napari_sam.session.objects.writing import NewObject, plan_object
+from napari_sam.session.objects.planning import NewObject, plan_object
 
 
 def edit(plane_id=1, labels=None):

@@ -18,9 +18,8 @@ from napari_sam.session.objects.history import Edit
 from napari_sam.session.objects.measuring import find_objects, remeasured
 from napari_sam.session.objects.object_editing import reedit
 from napari_sam.session.objects.packed import PackedMask
-from napari_sam.session.objects.planning import plan_records, plan_removal
+from napari_sam.session.objects.planning import NewObject, plan_object, plan_records, plan_removal
 from napari_sam.session.objects.records import RecordChange
-from napari_sam.session.objects.writing import NewObject, plan_object
 from tests.session.annotating import Annotator, Shown
 
 TIMEOUT_S = 60
