@@ -20,7 +20,7 @@ from napari_sam.layers.viewer_layers import OWN_MARK, mark_for
 from napari_sam.session.jobs import Defer
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.measuring import find_objects
-from napari_sam.session.objects.packed import Start
+from napari_sam.session.objects.packed import Mask, Region, Start
 from napari_sam.session.objects.painting import updated_records
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 
@@ -101,16 +101,11 @@ class TargetLayer:
         dtype: np.dtype[Any] = levels(self.layer)[0].dtype
         return dtype
 
-    def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
+    def read(self, region: Region) -> NDArray[Any]:
         """Return a copy of a region."""
         return np.array(levels(self.layer)[0][region])
 
-    def write(
-        self,
-        region: tuple[slice, ...],
-        labels: NDArray[Any],
-        where: NDArray[np.bool_] | None = None,
-    ) -> None:
+    def write(self, region: Region, labels: NDArray[Any], where: Mask | None = None) -> None:
         """Replace a region, or those pixels of it that are True, at every resolution."""
         self._strokes.mistrust()
         write_levels(levels(self.layer), region, labels, where)
@@ -208,9 +203,7 @@ class TargetPlane:
         """Return a copy of a region of the plane."""
         return self.to_2d(self.labels.read(tuple(self._view.region_at(rows, columns))))
 
-    def to_nd(
-        self, mask: NDArray[np.bool_], top: int, left: int
-    ) -> tuple[NDArray[np.bool_], Start]:
+    def to_nd(self, mask: Mask, top: int, left: int) -> tuple[Mask, Start]:
         """Bring a mask of the plane to the layer's axes."""
         return self._view.to_nd(mask), tuple(self._view.index_at(top, left))
 

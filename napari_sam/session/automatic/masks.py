@@ -189,8 +189,7 @@ def _masks_of_tile(tile_masks: TileMasks, settings: AutomaticRunSettings) -> lis
     if published not in tile_masks.chosen:
         masks = []
         for record in mask_set.select(published):
-            crop = record.crop
-            brightness = mean_inside(tile_masks.gray, size, crop.mask, crop.top, crop.left)
+            brightness = mean_inside(tile_masks.gray, size, record.crop)
             masks.append(AutomaticMask(record, tile_masks.tile, size, brightness))
         tile_masks.chosen.clear()
         tile_masks.chosen[published] = masks

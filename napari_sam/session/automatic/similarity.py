@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.objects.labels import LabelsPlane
 from napari_sam.session.objects.records import ObjectRecord
 
@@ -48,9 +49,9 @@ def similarity_limits(existing: ExistingObjects, image: NDArray[np.uint8]) -> Si
     for record in existing.records:
         box = target.to_plane(record.start, record.stop)
         if box is not None:
-            mask = target.read(*box) == record.label_id
+            mask = MaskCrop(target.read(*box) == record.label_id, box[0].start, box[1].start)
             areas.append(record.area_px)
-            means.append(mean_inside(gray, target.shape, mask, box[0].start, box[1].start))
+            means.append(mean_inside(gray, target.shape, mask))
     limits = SimilarityLimits()
     if areas and existing.match_size:
         limits = limits._replace(area_px=(min(areas) / _SIZE_FACTOR, max(areas) * _SIZE_FACTOR))
@@ -61,12 +62,10 @@ def similarity_limits(existing: ExistingObjects, image: NDArray[np.uint8]) -> Si
     return limits
 
 
-def mean_inside(
-    gray: NDArray[np.uint8], size: tuple[int, int], mask: NDArray[np.bool_], top: int, left: int
-) -> float:
+def mean_inside(gray: NDArray[np.uint8], size: tuple[int, int], crop: MaskCrop) -> float:
     """Return the mean of a gray image inside a mask, which has pixels of an image of `size`."""
-    indices = []
-    for length, small, first, extent in zip(size, gray.shape, (top, left), mask.shape, strict=True):
+    indices, (mask, *corner) = [], crop
+    for length, small, first, extent in zip(size, gray.shape, corner, mask.shape, strict=True):
         step = max(1, length // (2 * small))  # finer steps would tell no more
         index = np.arange(0, extent, step)
         indices.append((index, ((first + index + 0.5) * small / length).astype(int)))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from napari_sam.session.classes.classes import Classes, classes_from_json
 from napari_sam.session.journal.entries import FORMAT, Patch, is_sound, record_from_json
 from napari_sam.session.objects.labels import Labels, TargetError
-from napari_sam.session.objects.packed import PackedMask, Start
+from napari_sam.session.objects.packed import PackedMask, Region, Start
 from napari_sam.session.objects.pixel_sets import tile_shape, tiles_of
 from napari_sam.session.objects.records import RecordChange
 
@@ -161,7 +161,7 @@ class _Canvas:
             self._blocks.move_to_end(index)
         return block
 
-    def _region(self, index: Start) -> tuple[slice, ...]:
+    def _region(self, index: Start) -> Region:
         return tuple(
             slice(number * side, min((number + 1) * side, length))
             for number, side, length in zip(index, self._sides, self._labels.shape, strict=True)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_sam.session.objects.packed import PackedMask, Start
+from napari_sam.session.objects.packed import Mask, PackedMask, Start
 from napari_sam.session.objects.pixel_sets import PixelSet
 
 
@@ -25,9 +24,7 @@ class BrushEdits:
         """Memory that the pixels take."""
         return sum(mask.size_bytes for mask in (*self.painted, *self.erased))
 
-    def corrected(
-        self, masks: Iterable[tuple[NDArray[np.bool_], Start]]
-    ) -> Iterator[tuple[NDArray[np.bool_], Start]]:
+    def corrected(self, masks: Iterable[tuple[Mask, Start]]) -> Iterator[tuple[Mask, Start]]:
         """Yield a new mask of the object, in parts that do not overlap, with the brush edits."""
         if not self.painted and not self.erased:
             yield from masks

@@ -7,11 +7,10 @@ from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.overlaps import reconcile
-from napari_sam.session.objects.packed import Block, PackedMask
+from napari_sam.session.objects.packed import Block, Mask, PackedMask
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
 
 
@@ -61,7 +60,7 @@ class Stroke:
 
         Returns the pixels that were written: the stroke itself if that is all of them.
         """
-        parts: list[tuple[Block, NDArray[np.bool_]]] = []
+        parts: list[tuple[Block, Mask]] = []
         for block in self.blocks:
             pixels = labels.read(block.mask.region)
             old, new = block.before.labels, self.value

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.session.objects.packed import Start, region_of
+from napari_sam.session.objects.packed import Mask, Region, Start, region_of
 from napari_sam.session.objects.records import ObjectRegistry
 
 _MAX_SIDE: Final = 2048
@@ -44,15 +44,10 @@ class Labels(Protocol):
     def dtype(self) -> np.dtype[Any]:
         """The integer type."""
 
-    def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
+    def read(self, region: Region) -> NDArray[Any]:
         """Return a copy of a region; may be called on any thread."""
 
-    def write(
-        self,
-        region: tuple[slice, ...],
-        labels: NDArray[Any],
-        where: NDArray[np.bool_] | None = None,
-    ) -> None:
+    def write(self, region: Region, labels: NDArray[Any], where: Mask | None = None) -> None:
         """Replace a region, or those pixels of it that are True; may be called on any thread.
 
         The user may paint on the other pixels in the meantime.
@@ -76,9 +71,7 @@ class LabelsPlane(Protocol):
     def shape(self) -> tuple[int, int]:
         """Height and width in pixels."""
 
-    def to_nd(
-        self, mask: NDArray[np.bool_], top: int, left: int
-    ) -> tuple[NDArray[np.bool_], Start]:
+    def to_nd(self, mask: Mask, top: int, left: int) -> tuple[Mask, Start]:
         """Return a mask (h, w), whose first pixel is at (top, left), with the labels' axes."""
 
     def to_2d(self, array: NDArray[Any]) -> NDArray[Any]:
@@ -105,7 +98,7 @@ def parts(start: Start, shape: Start) -> Iterator[tuple[Start, Start]]:
 
 def masks_of(
     labels: Labels, label_id: int, start: Start, shape: Start
-) -> Iterator[tuple[Start, NDArray[np.bool_]]]:
+) -> Iterator[tuple[Start, Mask]]:
     """Yield the pixels of an object in a box, in parts that are read at once: start and mask."""
     for corner, extent in parts(start, shape):
         yield corner, labels.read(region_of(corner, extent)) == label_id
@@ -134,16 +127,11 @@ class ArrayLabels:
         self.registry = ObjectRegistry()
         self.is_gone = False
 
-    def read(self, region: tuple[slice, ...]) -> NDArray[Any]:
+    def read(self, region: Region) -> NDArray[Any]:
         """Return a copy of a region."""
         return self.array[region].copy()
 
-    def write(
-        self,
-        region: tuple[slice, ...],
-        labels: NDArray[Any],
-        where: NDArray[np.bool_] | None = None,
-    ) -> None:
+    def write(self, region: Region, labels: NDArray[Any], where: Mask | None = None) -> None:
         """Replace a region, or those pixels of it that are True."""
         np.copyto(self.array[region], labels, where=True if where is None else where)
 
@@ -180,9 +168,7 @@ class ArrayPlane:
         """Return a copy of a region."""
         return self.labels.read((rows, columns))
 
-    def to_nd(
-        self, mask: NDArray[np.bool_], top: int, left: int
-    ) -> tuple[NDArray[np.bool_], Start]:
+    def to_nd(self, mask: Mask, top: int, left: int) -> tuple[Mask, Start]:
         """Return the mask as it is."""
         return mask, (top, left)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.session.objects.labels import Labels, masks_of, parts
-from napari_sam.session.objects.packed import Start, region_of
+from napari_sam.session.objects.packed import Mask, Start, region_of
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
 _FAR: Final = np.iinfo(np.int64).max
@@ -127,7 +127,7 @@ def _n_px(start: Start, stop: Start) -> int:
     return prod(_extent(start, stop))
 
 
-def part_of(label_id: int, mask: NDArray[np.bool_], corner: Start) -> list[ObjectRecord]:
+def part_of(label_id: int, mask: Mask, corner: Start) -> list[ObjectRecord]:
     """Return the extent of a part of an object, given as a mask; empty if that is."""
     return [
         ObjectRecord(

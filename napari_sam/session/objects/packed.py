@@ -12,17 +12,21 @@ from numpy.typing import NDArray
 
 Start = tuple[int, ...]
 """One index per axis."""
+Region = tuple[slice, ...]
+"""One slice per axis."""
+Mask = NDArray[np.bool_]
+"""Which pixels of a box; of any number of axes."""
 
 FASTEST: Final = 1
 """The level of compression."""
 
 
-def region_of(start: Start, shape: Start) -> tuple[slice, ...]:
+def region_of(start: Start, shape: Start) -> Region:
     """Return the index of a box."""
     return tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
 
 
-def subtract_mask(pixels: NDArray[np.bool_], start: Start, packed: PackedMask) -> None:
+def subtract_mask(pixels: Mask, start: Start, packed: PackedMask) -> None:
     """Clear the pixels of a box where a mask is True; unpack that only if it meets the box."""
     low = np.maximum(start, packed.start)
     high = np.minimum(np.add(start, pixels.shape), np.add(packed.start, packed.shape))
@@ -36,7 +40,7 @@ def subtract_mask(pixels: NDArray[np.bool_], start: Start, packed: PackedMask) -
 class PackedMask:
     """A bool array and where it lies."""
 
-    def __init__(self, start: Start, mask: NDArray[np.bool_]) -> None:
+    def __init__(self, start: Start, mask: Mask) -> None:
         self.start: Start = start
         self.shape: Start = mask.shape
         self.area_px = int(np.count_nonzero(mask))
@@ -60,12 +64,12 @@ class PackedMask:
         return self.area_px == prod(self.shape)
 
     @property
-    def region(self) -> tuple[slice, ...]:
+    def region(self) -> Region:
         """Where it lies, as an index."""
         return region_of(self.start, self.shape)
 
     @property
-    def mask(self) -> NDArray[np.bool_]:
+    def mask(self) -> Mask:
         """The array."""
         bits = np.frombuffer(zlib.decompress(self.packed), np.uint8)
         return np.unpackbits(bits, count=prod(self.shape)).reshape(self.shape).view(bool)
@@ -99,9 +103,7 @@ class Block:
     before: PackedLabels
 
     @classmethod
-    def of(
-        cls, start: Start, mask: NDArray[np.bool_], label_id: int, dtype: np.dtype[Any]
-    ) -> Block:
+    def of(cls, start: Start, mask: Mask, label_id: int, dtype: np.dtype[Any]) -> Block:
         """Return pixels that all had the same label."""
         labels = np.where(mask, label_id, 0).astype(dtype)
         return cls(PackedMask(start, mask), PackedLabels(labels))

@@ -19,7 +19,7 @@ from napari_sam.session.objects.measuring import (
     tight_bounds,
     updated,
 )
-from napari_sam.session.objects.packed import PackedMask, Start, subtract_mask
+from napari_sam.session.objects.packed import Mask, PackedMask, Start, subtract_mask
 from napari_sam.session.objects.pixel_sets import PixelSet
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
 
@@ -159,7 +159,7 @@ def _updated_by_strokes(record: ObjectRecord, strokes: _Strokes) -> BrushEdits:
     return BrushEdits(painted.masks(), erased.masks())
 
 
-def _covered(masks: Iterable[PackedMask], start: Start, shape: Start) -> NDArray[np.bool_]:
+def _covered(masks: Iterable[PackedMask], start: Start, shape: Start) -> Mask:
     """Return which pixels of a box are in some masks."""
     uncovered = np.ones(shape, np.bool_)
     for mask in masks:
@@ -167,7 +167,7 @@ def _covered(masks: Iterable[PackedMask], start: Start, shape: Start) -> NDArray
     return ~uncovered
 
 
-def _in_box(start: Start, shape: Start, record: ObjectRecord) -> NDArray[np.bool_]:
+def _in_box(start: Start, shape: Start, record: ObjectRecord) -> Mask:
     """Return which pixels of a box lie in that of an object."""
     inside = np.zeros(shape, np.bool_)
     first, stop = (np.maximum(np.subtract(end, start), 0) for end in (record.start, record.stop))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_sam.session.objects.packed import PackedMask, Start
+from napari_sam.session.objects.packed import Mask, PackedMask, Region, Start
 
 TILE_PX: Final = 512
 """The side of a chunk of a sparse target, so that each chunk is read and written once."""
@@ -18,11 +18,11 @@ class PixelSet:
     """Pixels, held in tiles: each once, however often it is added."""
 
     def __init__(self, masks: Iterable[PackedMask] = ()) -> None:
-        self._tiles: dict[Start, NDArray[np.bool_]] = {}
+        self._tiles: dict[Start, Mask] = {}
         for packed in masks:
             self.add(packed.start, packed.mask)
 
-    def add(self, start: Start, mask: NDArray[np.bool_]) -> None:
+    def add(self, start: Start, mask: Mask) -> None:
         """Add the pixels of a box where a mask is True."""
         for index, in_tile, in_box in tiles_of(start, mask.shape):
             if mask[in_box].any():
@@ -43,14 +43,14 @@ class PixelSet:
             in_tile = tuple(pixels[:, part] - index[:, None] * sides)
             self._tile(tuple(index.tolist()))[in_tile] = True
 
-    def discard(self, start: Start, mask: NDArray[np.bool_]) -> None:
+    def discard(self, start: Start, mask: Mask) -> None:
         """Remove the pixels of a box where a mask is True."""
         for index, in_tile, in_box in tiles_of(start, mask.shape):
             tile = self._tiles.get(index)
             if tile is not None:
                 tile[in_tile] &= ~mask[in_box]
 
-    def read(self, start: Start, shape: Start) -> NDArray[np.bool_]:
+    def read(self, start: Start, shape: Start) -> Mask:
         """Return which pixels of a box are in the set."""
         read = np.zeros(shape, np.bool_)
         for index, in_tile, in_box in tiles_of(start, shape):
@@ -70,7 +70,7 @@ class PixelSet:
                 packed.append(PackedMask(start, tile[box]))
         return tuple(packed)
 
-    def _tile(self, index: Start) -> NDArray[np.bool_]:
+    def _tile(self, index: Start) -> Mask:
         tile = self._tiles.get(index)
         if tile is None:
             tile = self._tiles[index] = np.zeros(tile_shape(len(index)), np.bool_)
@@ -82,9 +82,7 @@ def tile_shape(n_axes: int) -> Start:
     return (*(1,) * (n_axes - 2), TILE_PX, TILE_PX)[-n_axes:]
 
 
-def tiles_of(
-    start: Start, shape: Start
-) -> Iterator[tuple[Start, tuple[slice, ...], tuple[slice, ...]]]:
+def tiles_of(start: Start, shape: Start) -> Iterator[tuple[Start, Region, Region]]:
     """Yield the tiles that a box meets: the index of each, and their overlap within both."""
     sides = tile_shape(len(shape))
     ranges = [

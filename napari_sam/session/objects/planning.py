@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.objects.brush_edits import merged_strokes
@@ -18,6 +17,7 @@ from napari_sam.session.objects.measuring import add_parts, part_of, with_extent
 from napari_sam.session.objects.overlaps import GetRecord, pixels_lost
 from napari_sam.session.objects.packed import (
     Block,
+    Mask,
     PackedLabels,
     PackedMask,
     Start,
@@ -53,7 +53,7 @@ def plan_object(
     labels, replaced = plane.labels, new.replaced
     registry = labels.registry if registry is None else registry
     label_id = free_label_ids(labels, registry) if replaced is None else replaced.label_id
-    masks: Iterable[tuple[NDArray[np.bool_], Start]]
+    masks: Iterable[tuple[Mask, Start]]
     masks = (plane.to_nd(part, top, left) for part, top, left in new.mask)
     if replaced is not None:
         masks = replaced.brushed.corrected(masks)
@@ -89,7 +89,7 @@ def _left_over(labels: Labels, replaced: ObjectRecord, written: Stroke) -> tuple
 def _plan_masks(
     labels: Labels,
     record: ObjectRecord,
-    masks: Iterable[tuple[NDArray[np.bool_], Start]],
+    masks: Iterable[tuple[Mask, Start]],
     overlap: Overlap,
     get_record: GetRecord,
     least_share: float = LEAST_SHARE,
@@ -200,12 +200,10 @@ def warnings_of_remains(edit: LabelsEdit) -> Iterator[str]:
             )
 
 
-def _allowed(
-    mask: NDArray[np.bool_], is_free: NDArray[np.bool_], overlap: Overlap
-) -> NDArray[np.bool_]:
+def _allowed(mask: Mask, is_free: Mask, overlap: Overlap) -> Mask:
     if overlap is Overlap.REPLACE:
         return mask
-    free: NDArray[np.bool_] = mask & is_free
+    free: Mask = mask & is_free
     if overlap is Overlap.REFUSE and (free != mask).any():
         raise _RefusedError(
             "Not accepted: this mask overlaps another object. Correct the mask, or change "
