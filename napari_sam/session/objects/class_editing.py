@@ -4,13 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from napari_sam.session.background import Notifier
-from napari_sam.session.classes.classes import (
-    Classes,
-    ClassStep,
-    recolored,
-    renamed,
-    with_classes,
-)
+from napari_sam.session.classes.classes import Classes, ClassStep, recolored, renamed, with_classes
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.records import ObjectRecord, RecordChange, counted
 

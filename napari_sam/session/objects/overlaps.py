@@ -87,10 +87,7 @@ def _strokes_since(expected: ObjectRecord | None, record: ObjectRecord | None) -
 
 
 def _corrected(
-    labels: Labels,
-    registry: ObjectRegistry,
-    versions: Sequence[ObjectRecord],
-    strokes: _Strokes,
+    labels: Labels, registry: ObjectRegistry, versions: Sequence[ObjectRecord], strokes: _Strokes
 ) -> list[RecordChange]:
     """Return the changes that correct an object's record, within the boxes of its versions."""
     first = versions[0]

@@ -239,10 +239,7 @@ def plan_merge(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
             [block.mask for record in records for block in blocks[record]],
         ),
     )
-    changes = (
-        *(RecordChange(record, None) for record in others),
-        RecordChange(first, merged),
-    )
+    changes = (*(RecordChange(record, None) for record in others), RecordChange(first, merged))
     stroke = Stroke(first.label_id, tuple(block for record in others for block in blocks[record]))
     return LabelsEdit(labels, (stroke,), changes, first.label_id)
 
