@@ -49,9 +49,9 @@ def similarity_limits(existing: ExistingObjects, image: NDArray[np.uint8]) -> Si
     for record in existing.records:
         box = target.to_plane(record.start, record.stop)
         if box is not None:
-            mask = MaskCrop(target.read(*box) == record.label_id, box[0].start, box[1].start)
+            crop = MaskCrop(target.read(*box) == record.label_id, box[0].start, box[1].start)
             areas.append(record.area_px)
-            means.append(mean_inside(gray, target.shape, mask))
+            means.append(mean_inside(gray, target.shape, crop))
     limits = SimilarityLimits()
     if areas and existing.match_size:
         limits = limits._replace(area_px=(min(areas) / _SIZE_FACTOR, max(areas) * _SIZE_FACTOR))
