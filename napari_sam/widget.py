@@ -28,7 +28,7 @@ _LAYOUT_MS: Final = 500
 
 
 class SamWidget(QWidget):
-    """Click on something in an image, see three masks, keep one."""
+    """Click on an object in an image, compare the masks offered, keep one."""
 
     def __init__(
         self,

@@ -93,9 +93,9 @@ def _ranking_text(candidates: Candidates, row: int) -> str:
     """Return what the candidate of a row is ranked by; empty without one."""
     if candidates.ranking is None or row >= len(candidates):
         return ""
-    traits = candidates.ranking.features
+    features = candidates.ranking.features
     return (
-        f"predicted IoU {traits.iou_predictions[row]:.2f}, "
-        f"stability {traits.stability_score[row]:.2f}, "
-        f"about {traits.area_px[row]:,.0f} pixels"
+        f"predicted IoU {features.iou_predictions[row]:.2f}, "
+        f"stability {features.stability_score[row]:.2f}, "
+        f"about {features.area_px[row]:,.0f} pixels"
     )

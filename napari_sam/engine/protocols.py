@@ -28,7 +28,7 @@ class ImageEncoder(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Tells its embeddings from those of all others: weights, precision, preprocessing."""
+        """Identifies its embeddings: weights, precision, preprocessing."""
 
     def encode(
         self, image: npt.NDArray[np.uint8], on_block: ProgressCallback | None = None

@@ -23,9 +23,9 @@ from napari_sam.storage.text import single_line
 CLASSES_KEY: Final = "napari-sam-live classes"
 """The key of the classes with their colours in a layer's metadata."""
 _INDEX: Final = "index"
-_THEIRS: Final = " as it was"
-_Said = dict[str, set[int]]
-_SAID: Final[WeakKeyDictionary[Labels, _Said]] = WeakKeyDictionary()
+_USERS_SUFFIX: Final = " as it was"
+_Cells = dict[str, set[int]]
+_FILLED_CELLS: Final[WeakKeyDictionary[Labels, _Cells]] = WeakKeyDictionary()
 """By column, the label_ids of cells that we have read or written."""
 
 
@@ -42,8 +42,8 @@ def features_of(table: pd.DataFrame) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
     for row, label_id in enumerate(_number(cell) for cell in table[_INDEX]):
         if label_id is not None and label_id.is_integer() and label_id > 0:
-            said = {name: cells[name][row] for name in columns if cells[name][row] is not None}
-            found[int(label_id)] = said
+            filled = {name: cells[name][row] for name in columns if cells[name][row] is not None}
+            found[int(label_id)] = filled
     return found
 
 
@@ -55,8 +55,8 @@ def _indexed(features: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text(cell: Any) -> str | None:
-    is_said = isinstance(cell, str) or (pd.api.types.is_scalar(cell) and not pd.isna(cell))
-    return str(cell) if is_said else None
+    is_filled = isinstance(cell, str) or (pd.api.types.is_scalar(cell) and not pd.isna(cell))
+    return str(cell) if is_filled else None
 
 
 def _name(cell: Any) -> str | None:
@@ -107,9 +107,9 @@ class FeatureWriter:
     ) -> None:
         self._layer, self._registry, self._table, self._defer = layer, registry, table, defer
         self._is_due = False
-        self._said = _SAID.setdefault(layer, {name: set() for name in _COLUMNS})
+        self._filled_cells = _FILLED_CELLS.setdefault(layer, {name: set() for name in _COLUMNS})
         self._changed = {record.label_id for record in registry}
-        self._note_said()
+        self._note_filled_cells()
         registry.changed.connect(self._on_records_changed)
         table.changed.connect(self._on_changed)
 
@@ -119,13 +119,13 @@ class FeatureWriter:
         self._table.changed.disconnect(self._on_changed)
         self._write()
 
-    def _note_said(self) -> None:
+    def _note_filled_cells(self) -> None:
         for label_id in self._changed:
             record = self._registry.get(label_id)
             details = {} if record is None else details_of(record)
             for name, cell in details.items():
                 if cell is not None and cell is not False and cell != "":
-                    self._said[name].add(label_id)
+                    self._filled_cells[name].add(label_id)
         self._changed.clear()
 
     def _on_records_changed(self, label_ids: frozenset[int]) -> None:
@@ -141,14 +141,16 @@ class FeatureWriter:
         if not self._is_due:
             return
         self._is_due = False
-        self._note_said()
-        self._layer.features = _merged(self._layer.features, self._registry, self._said)
+        self._note_filled_cells()
+        self._layer.features = _merged(self._layer.features, self._registry, self._filled_cells)
         self._layer.metadata[CLASSES_KEY] = classes_to_json(self._table.classes)
 
 
-def _merged(features: pd.DataFrame, records: Iterable[ObjectRecord], said: _Said) -> pd.DataFrame:
+def _merged(
+    features: pd.DataFrame, records: Iterable[ObjectRecord], filled: _Cells
+) -> pd.DataFrame:
     """Return features with a row for each object that has details."""
-    of_ours = set[int]().union(*said.values())
+    of_ours = set[int]().union(*filled.values())
     detailed = [record for record in records if record.label_id in of_ours]
     rows = [details_of(record) | {"class": record.class_name or ""} for record in detailed]
     label_ids = pd.Index([record.label_id for record in detailed], name=_INDEX)
@@ -156,10 +158,10 @@ def _merged(features: pd.DataFrame, records: Iterable[ObjectRecord], said: _Said
     theirs = _indexed(features)
     if set(theirs.columns) <= {_INDEX}:
         return ours.reset_index()
-    shared = {name: name + _THEIRS for name in _COLUMNS if name in theirs}
+    shared = {name: name + _USERS_SUFFIX for name in _COLUMNS if name in theirs}
     joined = theirs.rename(columns=shared).set_index(_INDEX).join(ours, how="outer")
     for name, kept in shared.items():
-        is_ours = joined.index.isin(said[name])
+        is_ours = joined.index.isin(filled[name])
         cells = joined[name].astype(object).where(is_ours, joined[kept].astype(object))
         joined[name] = cells.infer_objects()
     return joined.drop(columns=list(shared.values())).reset_index()

@@ -230,6 +230,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or bool(_OUT_OF_MEMORY.search(str(error)))
 
 
+def log_failure(error: BaseException, what: str) -> None:
+    """Log the traceback of an exception that the user need not know of."""
+    _LOGGER.warning("%s", what, exc_info=error)
+
+
 def user_message(error: BaseException, what: str, advice: str = "use a smaller image") -> str:
     """Turn an exception of a job into a message for the user, and log its traceback."""
     if is_out_of_memory(error):

@@ -38,8 +38,8 @@ from napari_sam.session.state import SessionState, snapshot_of, uniform_reason
 class AnnotationSession:
     """Image plane and prompts in, candidates and labels out; Qt-free, drives the model in threads.
 
-    All methods belong to one thread, the owner's. Work runs on two threads of the session's own,
-    and its results come back through the `dispatcher`.
+    All methods belong to one thread, the owner's. Work runs on threads of the session's own, and
+    its results come back through the `dispatcher`.
 
     Parameters
     ----------

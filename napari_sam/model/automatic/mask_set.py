@@ -34,7 +34,7 @@ class MaskLogits(NamedTuple):
     Attributes
     ----------
     low_res_logits : ndarray
-        (256, 256) float16.
+        (low_res_side, low_res_side) float16.
     rows, columns : AxisFilter
         For the height and the width of the crop.
     """

@@ -166,7 +166,7 @@ def _unfinished(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _exporting() -> Iterator[None]:
-    """Have the networks compute what a graph can hold, without torch's remarks on tracing."""
+    """Make the networks compute what a graph can hold, without torch's remarks on tracing."""
     token = EXPORTING.set(True)
     try:
         with torch.no_grad(), warnings.catch_warnings():

@@ -57,8 +57,8 @@ class AutomaticMaskGenerator:
     def __init__(self, embedding: CurrentEmbedding, background: Background) -> None:
         self._embedding, self._background = embedding, background
         self._notifier = background.notifier
-        self._run_queue = background.executor("automatic")
-        self._choice_queue = background.executor("automatic-choose")
+        self._run_executor = background.executor("automatic")
+        self._choice_executor = background.executor("automatic-choose")
         self._tiles: dict[int, TileMasks] = {}
         self._limits: SimilarityLimits | None = None
         self._painter: Painter | None = None
@@ -91,7 +91,7 @@ class AutomaticMaskGenerator:
         self._start_s = time.monotonic()
         self._set_state(AutomaticState(True, 1, len(request.tiles)))
         embedder = self._embedding.embedder
-        self._run_queue.submit(
+        self._run_executor.submit(
             lambda job: self._run(request, embedder, job),
             lambda edges: self._on_done(request, edges),
             self._on_failed,
@@ -101,7 +101,7 @@ class AutomaticMaskGenerator:
     def cancel(self) -> None:
         """Stop the run; its masks so far stay."""
         if self.state.is_running:
-            self._run_queue.cancel()
+            self._run_executor.cancel()
             self._end()
 
     def leave_model(self) -> None:
@@ -114,8 +114,8 @@ class AutomaticMaskGenerator:
 
     def discard(self) -> None:
         """Stop the run and drop its masks."""
-        self._run_queue.cancel()
-        self._choice_queue.cancel()
+        self._run_executor.cancel()
+        self._choice_executor.cancel()
         self._tiles, self._excluded, self._limits = {}, frozenset(), None
         self.request = self._painter = None
         self._set_state(AutomaticState())
@@ -208,7 +208,7 @@ class AutomaticMaskGenerator:
             masks = choose_masks(tiles, pyramid, settings, limits, target, excluded)
             return painter.paint(masks, settings.overlap_order)
 
-        self._choice_queue.submit(work, self._show, self._on_not_chosen)
+        self._choice_executor.submit(work, self._show, self._on_not_chosen)
 
     def _show(self, picture: AutomaticPicture | None) -> None:
         self.picture = picture

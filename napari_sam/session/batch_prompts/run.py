@@ -59,7 +59,7 @@ class BatchPrompting:
     ) -> None:
         self._embedding, self._decoding, self._editing = embedding, decoding, editing
         self._background, self._notifier = background, background.notifier
-        self._queue = background.executor("batch-prompts")
+        self._executor = background.executor("batch-prompts")
         self._stop = threading.Event()
         self._decoded: _DecodedBatch | None = None  # waits to be written
         self._editing.changed.connect(self._write_decoded)
@@ -96,7 +96,7 @@ class BatchPrompting:
                 report=lambda share: self._report(job, share),
             )
 
-        self._queue.submit(
+        self._executor.submit(
             work,
             lambda results: self._on_decoded(
                 _DecodedBatch(results, target, class_name, len(prompts), self._stop.is_set())
@@ -114,7 +114,7 @@ class BatchPrompting:
     def abort(self, reason: str) -> None:
         """Stop and write nothing, unless all objects are segmented; warn with the reason."""
         if self.state is not None and self._decoded is None:
-            self._queue.cancel()
+            self._executor.cancel()
             self._show(None)
             self._notifier.warn(f"{reason}: no objects were added. Start again.")
 

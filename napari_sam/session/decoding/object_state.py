@@ -17,7 +17,7 @@ from napari_sam.session.image.tiles import Tile
 from napari_sam.session.prompts.prompts import Prompts
 
 _MAX_STEPS: Final = 32
-"""Feedback steps kept per object; each holds low-res logits, of 256 KB for SAM."""
+"""Feedback steps kept per object; each holds low-res logits."""
 
 
 @dataclass(frozen=True, eq=False)

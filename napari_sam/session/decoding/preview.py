@@ -5,7 +5,7 @@ from collections.abc import Callable
 from napari_sam.session.decoding.candidates import Candidates, decode
 from napari_sam.session.decoding.ranking import AcceptedExamples
 from napari_sam.session.embedding.embeddings import EmbeddedTile
-from napari_sam.session.jobs import LatestWinsExecutor, user_message
+from napari_sam.session.jobs import LatestWinsExecutor, log_failure
 from napari_sam.session.prompts.prompts import Prompts
 
 FindTile = Callable[[Prompts], EmbeddedTile | None]
@@ -67,7 +67,7 @@ class HoverPreview:
     def _on_failed(self, error: BaseException) -> None:
         if not self._is_failure_logged:  # it would be logged at each move of the mouse
             self._is_failure_logged = True
-            user_message(error, "The preview could not be computed")
+            log_failure(error, "The preview could not be computed")
         self._drop()
 
     def _on_decoded(self, candidates: Candidates) -> None:

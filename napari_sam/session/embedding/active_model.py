@@ -7,7 +7,7 @@ from psygnal import Signal
 
 from napari_sam.session.background import Background
 from napari_sam.session.embedding.embeddings import Embedder
-from napari_sam.session.jobs import is_out_of_memory, user_message
+from napari_sam.session.jobs import is_out_of_memory, log_failure, user_message
 from napari_sam.session.models.model_choice import ModelChoice, Runtime, check
 
 _SMALLER: Final = "choose a smaller model"
@@ -102,7 +102,7 @@ class ActiveModel:
         lighter = self.choice.lighter(runtime) if runtime and is_possible else None
         if lighter is None:
             return False
-        user_message(error, f"{self.choice.name} on {runtime}")
+        log_failure(error, f"{self.choice.name} on {runtime}")
         self._out_of_memory_on = self._out_of_memory_on or runtime
         self._replace(self._followed, lighter)
         return True

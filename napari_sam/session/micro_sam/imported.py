@@ -107,12 +107,12 @@ class ImportedEmbeddings:
         self._stored: MicroSamEmbeddings | None = None
         self._model: ModelChoice | None = None  # the one that they match
         self._is_damage_reported = False
-        self._queue = background.executor("micro-sam")
+        self._executor = background.executor("micro-sam")
         self._embedding.model_left.connect(self._on_model_left)
         self.state = ImportState(
             ImportPhase.COMPARING, f"Comparing the image with the embeddings in {path.name} …"
         )
-        self._queue.submit(
+        self._executor.submit(
             lambda job: open_for(path, image, job),
             self._on_matched,
             self._on_refused,
@@ -122,7 +122,7 @@ class ImportedEmbeddings:
     def close(self) -> None:
         """Stop using them; planes that were built with them keep them."""
         self._embedding.model_left.disconnect(self._on_model_left, missing_ok=True)
-        self._queue.close()
+        self._executor.close()
         self._stored = self._model = self._image = None
 
     @property
@@ -147,7 +147,7 @@ class ImportedEmbeddings:
             self._model is not None and self._embedding.model.choice.weights == self._model.weights
         )
         if self._stored is not None and not still_matches:
-            self._queue.cancel()
+            self._executor.cancel()
             self._verify_model()
 
     def _verify_model(self) -> None:
@@ -162,7 +162,7 @@ class ImportedEmbeddings:
         def work(job: Job) -> bool:
             return is_of_model(stored, image, choice, embedder.load(), job)
 
-        self._queue.submit(
+        self._executor.submit(
             work,
             lambda matches: self._on_verified(choice, matches),
             lambda error: self._on_not_verified(choice, error),

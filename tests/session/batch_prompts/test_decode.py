@@ -308,7 +308,7 @@ def test_what_was_found_waits_while_something_else_is_written(waiting, listen):
     assert is_written.wait(TIMEOUT_S)
     gate.set()
     run_until(
-        lambda: session.batch_prompts._queue.is_idle,
+        lambda: session.batch_prompts._executor.is_idle,
         session.background.dispatcher,
         TIMEOUT_S,
         "search",
