@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.engine.spec import Size
-from napari_sam.engine.upscaling import AxisFilter, Region, axis_filter, matrices, region_above
+from napari_sam.engine.upscaling import Region, ScaledLogits, axis_filter
 
 MAX_BLOCK = 2048
 """Longest side, in pixels, of the parts in which a very large mask is computed."""
@@ -51,8 +51,7 @@ class MaskPrediction:
         """
         k = range(len(self))[k]
         if k not in self._crops:
-            filters = self.axis_filters(self.original_size)
-            self._crops[k] = self._crop(self.low_res_logits[k], *filters)
+            self._crops[k] = self._crop(k)
         return self._crops[k]
 
     def mask_blocks(self, k: int, size: Size) -> Iterator[MaskCrop]:
@@ -80,46 +79,37 @@ class MaskPrediction:
         if size == self.original_size and max(crop.mask.shape) <= MAX_BLOCK:
             yield crop
             return
-        logits = self.low_res_logits[k]
-        filters = self.axis_filters(size)
-        region = region_above(logits, *filters, 0)
+        logits = self.scaled_logits(k, size)
+        region = logits.region_above(0)
         if region is None:
             return
         for top, bottom in _pieces(region.top, region.bottom):
             for left, right in _pieces(region.left, region.right):
-                mask = self._positive(logits, *filters, Region(top, bottom, left, right))
+                mask = self._positive(logits, Region(top, bottom, left, right))
                 if mask.any():
                     yield MaskCrop(mask, top, left)
 
-    def axis_filters(self, size: Size) -> tuple[AxisFilter, AxisFilter]:
-        """Return what upscales rows and columns of the logits to an image of (H, W) pixels."""
-        low_res = self.low_res_logits.shape[-1]
+    def scaled_logits(self, k: int, size: Size) -> ScaledLogits:
+        """Return the logits of mask `k` with what upscales them to an image of (H, W) pixels."""
+        logits = self.low_res_logits[k]
         rows, columns = (
-            axis_filter(low_res, self.input_side, inner, outer)
+            axis_filter(len(logits), self.input_side, inner, outer)
             for inner, outer in zip(self.input_size, size, strict=True)
         )
-        return rows, columns
+        return ScaledLogits(logits, rows, columns)
 
-    def _crop(
-        self, logits: npt.NDArray[np.float32], rows: AxisFilter, columns: AxisFilter
-    ) -> MaskCrop:
+    def _crop(self, k: int) -> MaskCrop:
         """Upscale one mask within its bounding box."""
-        region = region_above(logits, rows, columns, 0)
+        logits = self.scaled_logits(k, self.original_size)
+        region = logits.region_above(0)
         if region is None:
             return tight_crop(np.zeros((0, 0), bool))
-        mask = self._positive(logits, rows, columns, region)
-        return tight_crop(mask, region.top, region.left)
+        return tight_crop(self._positive(logits, region), region.top, region.left)
 
-    def _positive(
-        self,
-        logits: npt.NDArray[np.float32],
-        rows: AxisFilter,
-        columns: AxisFilter,
-        region: Region,
-    ) -> npt.NDArray[np.bool_]:
+    def _positive(self, logits: ScaledLogits, region: Region) -> npt.NDArray[np.bool_]:
         """Return where in a region upscaled logits are positive; for faster ways to override."""
         mask = np.empty(region.shape, bool)
-        for strip, tall, block in matrices(logits, rows, columns, region):
+        for strip, tall, block in logits.products(region):
             np.greater(tall @ block.T, 0, out=mask[:, strip])
         return mask
 

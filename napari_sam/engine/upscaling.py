@@ -117,67 +117,61 @@ def axis_filter(low_res: int, input_side: int, input_length: int, length: int) -
     return AxisFilter(starts, weights.astype(np.float32))
 
 
-def region_above(
-    logits: npt.NDArray[np.float32], rows: AxisFilter, columns: AxisFilter, threshold: float
-) -> Region | None:
-    """Find where in the image logits can exceed a threshold once they are upscaled.
+class ScaledLogits(NamedTuple):
+    """The low-resolution logits of a mask, and what upscales them to its image.
 
-    Parameters
+    Attributes
     ----------
-    logits : ndarray
-        (low_res, low_res) float32.
+    low_res_logits : ndarray
+        (low_res, low_res) float.
     rows, columns : AxisFilter
         For the height and the width of the image.
-    threshold : float
-        In units of the logits.
-
-    Returns
-    -------
-    Region or None
-        None if they exceed it nowhere.
     """
-    above = logits > threshold
-    if not above.any():
-        return None
-    (y0, y1), (x0, x1) = extent(above, 0), extent(above, 1)
-    top, bottom = rows.reach(y0, y1 - 1)
-    left, right = columns.reach(x0, x1 - 1)
-    if top == bottom or left == right:
-        return None
-    return Region(top, bottom, left, right)
 
+    low_res_logits: npt.NDArray[np.floating]
+    rows: AxisFilter
+    columns: AxisFilter
 
-def matrices(
-    logits: npt.NDArray[np.float32], rows: AxisFilter, columns: AxisFilter, region: Region
-) -> Iterator[tuple[slice, npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
-    """Cut the upscaling of a region into products of two matrices.
+    def region_above(self, threshold: float) -> Region | None:
+        """Find where in the image the upscaled logits can exceed a threshold; None if nowhere."""
+        above = self.low_res_logits > threshold
+        if not above.any():
+            return None
+        (y0, y1), (x0, x1) = extent(above, 0), extent(above, 1)
+        top, bottom = self.rows.reach(y0, y1 - 1)
+        left, right = self.columns.reach(x0, x1 - 1)
+        if top == bottom or left == right:
+            return None
+        return Region(top, bottom, left, right)
 
-    The filter is a narrow band, so it is applied block by block rather than as one matrix that is
-    nearly all zeros.
+    def products(
+        self, region: Region
+    ) -> Iterator[tuple[slice, npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
+        """Cut the upscaling of a region into products of two matrices.
 
-    Parameters
-    ----------
-    logits : ndarray
-        (low_res, low_res) float32.
-    rows, columns : AxisFilter
-        For the height and the width of the image.
-    region : Region
-        Not empty.
+        The filter is a narrow band, so it is applied block by block rather than as one matrix that
+        is nearly all zeros.
 
-    Yields
-    ------
-    tuple of slice, ndarray and ndarray
-        Some columns, counted from the left of the region, and two factors, (height, n) and
-        (columns, n): the values are the first times the second transposed.
-    """
-    place = int(columns.starts[region.left])
-    last = int(columns.starts[region.right - 1]) + TAPS
-    tall = rows.apply(logits[:, place:last], region.top, region.bottom)
-    begin = region.left
-    while begin < region.right:
-        limit = int(columns.starts[begin]) + BLOCK
-        end = min(int(np.searchsorted(columns.starts, limit)), region.right)
-        block, first = columns.matrix(begin, end)
-        within = slice(first - place, first - place + block.shape[1])
-        yield slice(begin - region.left, end - region.left), tall[:, within], block
-        begin = end
+        Parameters
+        ----------
+        region : Region
+            Not empty.
+
+        Yields
+        ------
+        tuple of slice, ndarray and ndarray
+            Some columns, counted from the left of the region, and two factors, (height, n) and
+            (columns, n): the values are the first times the second transposed.
+        """
+        starts = self.columns.starts
+        place, last = int(starts[region.left]), int(starts[region.right - 1]) + TAPS
+        values = self.low_res_logits[:, place:last].astype(np.float32, copy=False)
+        tall = self.rows.apply(values, region.top, region.bottom)
+        begin = region.left
+        while begin < region.right:
+            limit = int(starts[begin]) + BLOCK
+            end = min(int(np.searchsorted(starts, limit)), region.right)
+            block, first = self.columns.matrix(begin, end)
+            within = slice(first - place, first - place + block.shape[1])
+            yield slice(begin - region.left, end - region.left), tall[:, within], block
+            begin = end

@@ -8,20 +8,16 @@ import torch
 from torch import Tensor
 
 from napari_sam.engine.prediction import MaskPrediction
-from napari_sam.engine.upscaling import AxisFilter, Region, matrices
+from napari_sam.engine.upscaling import Region, ScaledLogits
 
 
-def upscale_strips(
-    logits: npt.NDArray[np.float32], rows: AxisFilter, columns: AxisFilter, region: Region
-) -> Iterator[tuple[slice, Tensor]]:
+def upscale_strips(logits: ScaledLogits, region: Region) -> Iterator[tuple[slice, Tensor]]:
     """Upscale logits within a region, some columns at a time.
 
     Parameters
     ----------
-    logits : ndarray
-        (low_res, low_res) float32.
-    rows, columns : AxisFilter
-        For the height and the width of the image.
+    logits : ScaledLogits
+        Of one mask.
     region : Region
         Not empty.
 
@@ -30,22 +26,16 @@ def upscale_strips(
     tuple of slice and Tensor
         Some columns, counted from the left of the region, and their values (height, columns).
     """
-    for strip, tall, block in matrices(logits, rows, columns, region):
+    for strip, tall, block in logits.products(region):
         yield strip, torch.from_numpy(tall) @ torch.from_numpy(block).T
 
 
 class TorchPrediction(MaskPrediction):
     """A `MaskPrediction` that upscales with torch."""
 
-    def _positive(
-        self,
-        logits: npt.NDArray[np.float32],
-        rows: AxisFilter,
-        columns: AxisFilter,
-        region: Region,
-    ) -> npt.NDArray[np.bool_]:
+    def _positive(self, logits: ScaledLogits, region: Region) -> npt.NDArray[np.bool_]:
         mask = np.empty(region.shape, bool)
         out = torch.from_numpy(mask)
-        for strip, values in upscale_strips(logits, rows, columns, region):
+        for strip, values in upscale_strips(logits, region):
             torch.gt(values, 0, out=out[:, strip])
         return mask

@@ -94,7 +94,6 @@ def _outline(mask: GeneratedMask) -> tuple[Region, npt.NDArray[np.float32]]:
     """Return how steeply the probability of a mask falls just outside it, and the region."""
     if mask.logits is None:
         raise ValueError("The masks have no logits; generate them with keep_logits=True.")
-    logits, rows, columns = mask.logits
     left, top, right, bottom = mask.crop_box_xyxy
     x0, y0, x1, y1 = mask.box_xyxy
     region = Region(
@@ -105,7 +104,7 @@ def _outline(mask: GeneratedMask) -> tuple[Region, npt.NDArray[np.float32]]:
     )
     in_crop = Region(region.top - top, region.bottom - top, region.left - left, region.right - left)
     probabilities = np.empty(region.shape, np.float32)
-    for strip, values in upscale_strips(logits.astype(np.float32), rows, columns, in_crop):
+    for strip, values in upscale_strips(mask.logits, in_crop):
         probabilities[:, strip] = values.sigmoid().numpy()
     pixels = mask.run_lengths.mask((region.left, region.top, region.right - 1, region.bottom - 1))
     outer_boundary = dilation(pixels, np.ones((3, 3), bool)) & ~pixels

@@ -24,7 +24,6 @@ from napari_sam.model.automatic.mask_ops import (
 )
 from napari_sam.model.automatic.mask_set import (
     GeneratedMask,
-    MaskLogits,
     MaskSet,
     passes_pred_iou,
     published_form,
@@ -169,9 +168,8 @@ def _measure(
     keep_logits: bool,
 ) -> GeneratedMask | None:
     """Upscale mask `k` of a crop and place it in the image of (H, W) pixels."""
-    logits = prediction.low_res_logits[k]
-    rows, columns = prediction.axis_filters(prediction.original_size)
-    crop, stability_score = stable_mask(logits, rows, columns, settings.stability_score_offset)
+    logits = prediction.scaled_logits(k, prediction.original_size)
+    crop, stability_score = stable_mask(logits, settings.stability_score_offset)
     if crop.mask.size == 0:
         return None
     x0, y0, _, _ = crop_box_xyxy
@@ -186,7 +184,9 @@ def _measure(
         stability_score,
         (float(point_xy[0]) + x0, float(point_xy[1]) + y0),
         crop_box_xyxy,
-        MaskLogits(logits.astype(np.float16), rows, columns) if keep_logits else None,
+        logits._replace(low_res_logits=prediction.low_res_logits[k].astype(np.float16))
+        if keep_logits
+        else None,
         k,
     )
 

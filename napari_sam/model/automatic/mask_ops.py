@@ -17,7 +17,7 @@ from skimage.measure import label
 
 from napari_sam.engine.masks import MaskCrop, PixelBox, run_counts, tight_crop
 from napari_sam.engine.spec import Size
-from napari_sam.engine.upscaling import AxisFilter, region_above
+from napari_sam.engine.upscaling import ScaledLogits
 from napari_sam.model.prediction import upscale_strips
 
 
@@ -182,17 +182,13 @@ def near_crop_edge(
     )
 
 
-def stable_mask(
-    logits: npt.NDArray[np.float32], rows: AxisFilter, columns: AxisFilter, offset: float
-) -> StableMask:
+def stable_mask(logits: ScaledLogits, offset: float) -> StableMask:
     """Upscale one mask and tell how stable it is.
 
     Parameters
     ----------
-    logits : ndarray
-        (low_res, low_res) float32.
-    rows, columns : AxisFilter
-        For the height and the width of the image.
+    logits : ScaledLogits
+        Of the mask.
     offset : float
         How far the threshold is shifted up and down, at least 0.
 
@@ -202,12 +198,12 @@ def stable_mask(
         Its score is the intersection over union of the masks at both thresholds, that is the
         ratio of their areas; 0 if both are empty.
     """
-    region = region_above(logits, rows, columns, -offset)
+    region = logits.region_above(-offset)
     if region is None:
         return StableMask(tight_crop(np.zeros((0, 0), bool)), 0.0)
     mask = np.empty(region.shape, bool)
     inner = outer = 0
-    for strip, values in upscale_strips(logits, rows, columns, region):
+    for strip, values in upscale_strips(logits, region):
         strip_logits = values.numpy()
         np.greater(strip_logits, 0, out=mask[:, strip])
         inner += int(np.count_nonzero(strip_logits > offset))

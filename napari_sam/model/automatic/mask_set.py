@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from napari_sam.engine.automatic_settings import OUTPUT_MODES, AutomaticSettings
 from napari_sam.engine.masks import MaskCrop, PixelBox
 from napari_sam.engine.spec import Size
-from napari_sam.engine.upscaling import AxisFilter
+from napari_sam.engine.upscaling import ScaledLogits
 from napari_sam.model.automatic.mask_ops import (
     RunLengths,
     box_areas,
@@ -26,22 +26,6 @@ from napari_sam.model.automatic.mask_ops import (
     remove_small_regions,
     run_lengths,
 )
-
-
-class MaskLogits(NamedTuple):
-    """Low-resolution logits of a crop, and what upscales them to its size.
-
-    Attributes
-    ----------
-    low_res_logits : ndarray
-        (low_res_side, low_res_side) float16.
-    rows, columns : AxisFilter
-        For the height and the width of the crop.
-    """
-
-    low_res_logits: npt.NDArray[np.float16]
-    rows: AxisFilter
-    columns: AxisFilter
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +44,8 @@ class GeneratedMask:
         (x, y) of its point, in pixels of the image.
     crop_box_xyxy : tuple of int
         The crop of the image that it was decoded in, the last pixel excluded.
-    logits : MaskLogits or None
-        If they were asked for.
+    logits : ScaledLogits or None
+        In float16, for the size of the crop; if they were asked for.
     candidate : int
         Which of the point's masks it is.
     """
@@ -72,7 +56,7 @@ class GeneratedMask:
     stability_score: float
     point_xy: tuple[float, float]
     crop_box_xyxy: PixelBox
-    logits: MaskLogits | None = None
+    logits: ScaledLogits | None = None
     candidate: int = 0
 
 

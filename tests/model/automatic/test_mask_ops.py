@@ -176,9 +176,7 @@ def test_stability_as_published(size, offset):
                 threshold: two_steps(prediction_of(prediction.low_res_logits - threshold, size))[k]
                 for threshold in (-offset, 0, offset)
             }
-            found = stable_mask(
-                prediction.low_res_logits[k], *prediction.axis_filters(size), offset
-            )
+            found = stable_mask(prediction.scaled_logits(k, size), offset)
             assert (paste(found.crop, size) ^ shifted[0]).sum() <= 2
             union = shifted[-offset].sum()
             expected = shifted[offset].sum() / union if union else 0
@@ -187,8 +185,8 @@ def test_stability_as_published(size, offset):
 
 def test_stability_of_nothing():
     prediction = prediction_of(np.full((2, 256, 256), [[[-5]], [[-0.5]]]), (30, 40))
-    for logits in prediction.low_res_logits:
-        crop, score = stable_mask(logits, *prediction.axis_filters((30, 40)), 1)
+    for k in range(2):
+        crop, score = stable_mask(prediction.scaled_logits(k, (30, 40)), 1)
         assert crop.mask.shape == (0, 0)
         assert score == 0
 

@@ -122,8 +122,10 @@ def prediction(real_predictor):
 def test_the_stability_score_is_that_of_automatic_masks(prediction):
     """It is counted in low-res pixels instead of the image's, hence the tolerance."""
     found = measure_features(prediction, None, 250 * 380)
-    filters = prediction.axis_filters(prediction.original_size)
-    expected = [stable_mask(one, *filters, 1.0) for one in prediction.low_res_logits]
+    expected = [
+        stable_mask(prediction.scaled_logits(k, prediction.original_size), 1.0)
+        for k in range(len(prediction))
+    ]
     np.testing.assert_allclose(
         found.stability_score, [one.stability_score for one in expected], atol=0.03
     )
