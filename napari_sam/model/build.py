@@ -6,12 +6,7 @@ import torch
 from torch import nn
 
 from napari_sam.model.checkpoints.files import CheckpointError
-from napari_sam.model.checkpoints.state_dicts import (
-    Checkpoint,
-    check_keys,
-    load_strictly,
-    read_checkpoint,
-)
+from napari_sam.model.checkpoints.state_dicts import Checkpoint, check_keys, read_checkpoint
 from napari_sam.model.checkpoints.variants import VARIANTS, SamConfig, detect_variant
 from napari_sam.model.sam.common import fold_batch_norms
 from napari_sam.model.sam.mask_decoder import MaskDecoder
@@ -83,7 +78,7 @@ def load_model(variant: str | None = None, checkpoint: str | Path | None = None)
             f"{path} is a {found}, not a {variant}. Omit the variant to detect it."
         )
     model = build_model(config)
-    load_strictly(model, state_dict, path, config.ignored_prefixes)
+    model.load_state_dict(check_keys(model, state_dict, path, config.ignored_prefixes))
     fold_batch_norms(model)
     return model.eval().requires_grad_(False)
 

@@ -109,12 +109,12 @@ class PlainEncoder(nn.Module):
         encoder = self.encoder
         x = encoder.patch_embed.seq[2](F.gelu(encoder.patch_embed.seq[0](x)))
         for i, stage in enumerate(encoder.layers):
-            for block in stage.blocks:
+            for block in stage["blocks"]:
                 x = self.transformer_block(block, x) if i else self.conv_block(block, x)
-            if stage.downsample is not None:
-                x = F.gelu(stage.downsample.conv1(x))
-                x = F.gelu(stage.downsample.conv2(x))
-                x = stage.downsample.conv3(x)
+            if "downsample" in stage:
+                x = F.gelu(stage["downsample"].conv1(x))
+                x = F.gelu(stage["downsample"].conv2(x))
+                x = stage["downsample"].conv3(x)
         x = channels_norm(encoder.neck[1], encoder.neck[0](x))
         return channels_norm(encoder.neck[3], encoder.neck[2](x))
 

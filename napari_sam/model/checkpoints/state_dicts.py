@@ -1,4 +1,4 @@
-"""The content of a checkpoint, and loading it strictly."""
+"""The content of a checkpoint, and whether it fits a model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -98,32 +98,12 @@ def _describe(value: object) -> str:
     return f"an object of type {type(value).__name__}"
 
 
-def load_strictly(
-    model: nn.Module,
-    state_dict: Mapping[str, Tensor],
-    source: str | Path,
-    ignored_prefixes: tuple[str, ...] = (),
-) -> None:
-    """Copy a state dict into a model; every key and every shape must match.
-
-    The parameters are those of `check_keys`; the model is unchanged if an error is raised.
-
-    Raises
-    ------
-    CheckpointError
-        If keys are missing, unexpected, or of another shape.
-    """
-    check_keys(model, state_dict, source, ignored_prefixes)
-    given = {k: v for k, v in state_dict.items() if not k.startswith(ignored_prefixes)}
-    model.load_state_dict(given, strict=True)
-
-
 def check_keys(
     model: nn.Module,
     state_dict: Mapping[str, Tensor],
     source: str | Path,
     ignored_prefixes: tuple[str, ...] = (),
-) -> None:
+) -> dict[str, Tensor]:
     """Compare a state dict with a model; every key and every shape must match.
 
     Parameters
@@ -136,6 +116,11 @@ def check_keys(
         Named in messages.
     ignored_prefixes : tuple of str
         Ignore unexpected keys with these prefixes.
+
+    Returns
+    -------
+    dict of str to Tensor
+        What to load into the model: the state dict without the ignored keys.
 
     Raises
     ------
@@ -166,6 +151,7 @@ def check_keys(
             "It may be a modified model, such as HQ-SAM or a model with adapters, which is not "
             "supported; choose a checkpoint of SAM itself."
         )
+    return given
 
 
 def _fits(given: Tensor, expected: Tensor) -> bool:

@@ -38,6 +38,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 
@@ -191,7 +192,7 @@ def _write(
             graph.eval(),
             graph.example(),
             str(raw / path.name),  # with a Path it refuses what is larger than two gigabytes
-            input_names=list(graph.inputs),
+            input_names=list(signature(graph.forward).parameters),
             output_names=list(graph.outputs),
             dynamic_axes=graph.free_axes,
             opset_version=OPSET,

@@ -22,7 +22,6 @@ class EncoderGraph(nn.Module):
     pixel_mean: Tensor
     pixel_std: Tensor
 
-    inputs = ("input_image",)
     outputs = ("image_embeddings",)
     free_axes = {"input_image": {0: "image_height", 1: "image_width"}}  # noqa: RUF012
 
@@ -61,14 +60,6 @@ class DecoderGraph(nn.Module):
 
     image_pe: Tensor
 
-    inputs = (
-        "image_embeddings",
-        "point_coords",
-        "point_labels",
-        "mask_input",
-        "has_mask_input",
-        "orig_im_size",
-    )
     outputs = ("masks", "iou_predictions", "low_res_masks")
     free_axes = {  # noqa: RUF012
         "point_coords": {1: "num_points"},

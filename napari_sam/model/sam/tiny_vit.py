@@ -275,21 +275,6 @@ class TinyViTBlock(nn.Module):
         return result
 
 
-class Stage(nn.Module):
-    """Blocks of one resolution and, except in the last stage, the step to the next."""
-
-    def __init__(self, blocks: list[nn.Module], downsample: nn.Module | None) -> None:
-        super().__init__()
-        self.blocks = nn.ModuleList(blocks)
-        self.downsample = downsample
-
-    def steps(self) -> Iterator[Callable[[Tensor], Tensor]]:
-        """Yield what the stage does, in order."""
-        yield from self.blocks
-        if self.downsample is not None:
-            yield self.downsample
-
-
 class TinyViT(nn.Module):
     """The encoder: (1, 3, S, S) to (1, out_channels, S / 16, S / 16).
 
@@ -309,17 +294,20 @@ class TinyViT(nn.Module):
                 TinyViTBlock(dim, config.heads[i], config.windows[i]) if i else MBConv(dim)
                 for _ in range(depth)
             ]
-            last = i == len(dims) - 1
-            downsample = None if last else PatchMerging(dim, dims[i + 1], config.strides[i])
-            self.layers.append(Stage(blocks, downsample))
+            stage = nn.ModuleDict({"blocks": nn.ModuleList(blocks)})
+            if i < len(config.strides):  # the step into the next stage
+                stage["downsample"] = PatchMerging(dim, dims[i + 1], config.strides[i])
+            self.layers.append(stage)
         self.neck = make_neck(dims[-1], config.out_channels)
 
     def steps(self) -> Iterator[Callable[[Tensor], Tensor]]:
         """Yield the steps of the encoder, in order; progress is reported between them."""
         yield self.patch_embed
         for stage in self.layers:
-            assert isinstance(stage, Stage)
-            yield from stage.steps()
+            assert isinstance(stage, nn.ModuleDict)
+            yield from stage["blocks"].children()
+            if "downsample" in stage:
+                yield stage["downsample"]
         yield self.neck
 
     def forward(self, image: Tensor, on_block: ProgressCallback | None = None) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,33 +15,11 @@ from napari_sam.model.sam.prompt_encoder import FOREGROUND, PADDING, PromptEncod
 from napari_sam.model.sam.transformer import ImageTokens
 
 
-class ThreeMasksCall(Protocol):
-    """The three masks of one prompt: what a `MaskDecoder` does for a batch of one."""
-
-    def __call__(
-        self,
-        tokens: Tensor,
-        first_keys: Tensor,
-        first_values: Tensor,
-        first_queries: Tensor,
-        image_pe: Tensor,
-        positions_xy: Tensor,
-        kinds: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """Return ``low_res_logits`` (1, 3, 4 e, 4 e) and ``iou_predictions`` (1, 3)."""
-
-
-class MaskPromptCall(Protocol):
-    """The image tokens of an image with a mask prompt: what `MaskDecoder.prepare` does."""
-
-    def __call__(
-        self, image_embedding: Tensor, mask_input: Tensor, image_pe: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return what `ImageTokens` consists of."""
-
-
 class _ThreeMasks(nn.Module):
-    """A prompt encoder and a mask decoder with nothing but tensors going in and out."""
+    """The three masks of one prompt: what a `MaskDecoder` does for a batch of one.
+
+    Only tensors go in and out: ``low_res_logits`` (1, 3, 4 e, 4 e) and ``iou_predictions`` (1, 3).
+    """
 
     def __init__(self, encoder: PromptEncoder, decoder: MaskDecoder) -> None:
         super().__init__()
@@ -64,7 +42,7 @@ class _ThreeMasks(nn.Module):
 
 
 class _MaskPrompt(nn.Module):
-    """The same of a mask prompt."""
+    """The parts of `ImageTokens` for an image with a mask prompt, from `MaskDecoder.prepare`."""
 
     def __init__(self, encoder: PromptEncoder, decoder: MaskDecoder) -> None:
         super().__init__()
@@ -95,8 +73,8 @@ class TracedDecoder:
         For a mask prompt, whose image tokens `three_masks` takes.
     """
 
-    three_masks: ThreeMasksCall
-    mask_prompt: MaskPromptCall
+    three_masks: Callable[..., tuple[Tensor, Tensor]]
+    mask_prompt: Callable[..., tuple[Tensor, Tensor, Tensor, Tensor]]
 
     @classmethod
     def of(
@@ -126,13 +104,11 @@ class TracedDecoder:
         kinds = torch.tensor([[FOREGROUND, PADDING]], device=image_pe.device)
         side = encoder.mask_input_size
         mask_input = image_pe.new_zeros(1, 1, side, side, dtype=torch.float32)
-        three_masks: ThreeMasksCall = _traced(
-            _ThreeMasks(encoder, decoder), *vars(image).values(), image_pe, positions_xy, kinds
+        parts, tokens = (encoder, decoder), vars(image).values()
+        return cls(
+            _traced(_ThreeMasks(*parts), *tokens, image_pe, positions_xy, kinds),
+            _traced(_MaskPrompt(*parts), image_embedding, mask_input, image_pe),
         )
-        mask_prompt: MaskPromptCall = _traced(
-            _MaskPrompt(encoder, decoder), image_embedding, mask_input, image_pe
-        )
-        return cls(three_masks, mask_prompt)
 
 
 def _traced(module: nn.Module, *example: Tensor) -> Any:
