@@ -102,8 +102,8 @@ class SessionFileController:
             paths = (path for path in saved.image_paths if path.exists())
             return saved, next(matches, None), next(paths, None)
 
-        def on_done(found: tuple[SavedSession, Image | None, Path | None]) -> None:
-            saved, image, path = found
+        def on_done(content: tuple[SavedSession, Image | None, Path | None]) -> None:
+            saved, image, path = content
             if image is None:
                 on_unknown(saved, path)
             else:

@@ -83,7 +83,9 @@ class ObjectClass:
 
 def classes_to_metadata(classes: Iterable[ObjectClass]) -> list[dict[str, Any]]:
     """Return classes as the metadata of label images and ``.npz`` files has them."""
-    return [{"name": known.name, "color_rgb": known.color_rgb} for known in classes]
+    return [
+        {"name": object_class.name, "color_rgb": object_class.color_rgb} for object_class in classes
+    ]
 
 
 def classes_from_metadata(entries: Iterable[dict[str, Any]]) -> list[ObjectClass]:
@@ -121,7 +123,7 @@ def classes_of(
         colours of the palette.
     """
     completed = list(classes)
-    given = {known.name for known in completed}
+    given = {object_class.name for object_class in completed}
     for name in dict.fromkeys(names):
         if name not in given:
             completed.append(ObjectClass(name, PALETTE[len(completed) % len(PALETTE)]))

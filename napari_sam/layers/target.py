@@ -141,13 +141,15 @@ class TargetLayer:
         Known objects keep their details, in other data only if they have the same pixels.
         """
         features, records = features_of(self.layer.features), []
-        for found in find_objects(self):
-            before = self._registry.get(found.label_id)
-            if before is not None and (not is_replaced or _is_alike(before, found)):
-                found = replace(before, start=found.start, stop=found.stop, area_px=found.area_px)
+        for record in find_objects(self):
+            before = self._registry.get(record.label_id)
+            if before is not None and (not is_replaced or _is_alike(before, record)):
+                record = replace(
+                    before, start=record.start, stop=record.stop, area_px=record.area_px
+                )
             else:
-                found = replace(found, **details_from(features.get(found.label_id, {})))
-            records.append(found)
+                record = replace(record, **details_from(features.get(record.label_id, {})))
+            records.append(record)
         self._registry.replace_all(records)
 
     def _on_data(self) -> None:

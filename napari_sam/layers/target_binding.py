@@ -113,8 +113,8 @@ class TargetBinding:
         """Return the target in use, that of the image, and those made for it, the newest first."""
         if self.layer is None and self._chosen.get(image, image) is None:
             return []  # the user wants a new one
-        made = [layer for layer in self._layers.of_type(Labels) if was_made_for(layer, image)]
-        layers = [self.layer, self._chosen.get(image), *reversed(made)]
+        own_layers = [layer for layer in self._layers.of_type(Labels) if was_made_for(layer, image)]
+        layers = [self.layer, self._chosen.get(image), *reversed(own_layers)]
         return [layer for layer in dict.fromkeys(layers) if layer is not None]
 
     def announce(self, message: str = "") -> None:
@@ -139,9 +139,9 @@ class TargetBinding:
         """Add a layer, as it is followed, to the viewer, and write objects of an image into it."""
         self._followed[layer] = target
         beneath = [
-            known
-            for known in self._layers.of_type(Image, Labels)
-            if known is image or was_made_for(known, image)
+            other
+            for other in self._layers.of_type(Image, Labels)
+            if other is image or was_made_for(other, image)
         ]
         self._layers.add(layer, above=beneath[-1] if beneath else None)
         if image is self._plane.image:

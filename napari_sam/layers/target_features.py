@@ -39,12 +39,12 @@ def features_of(table: pd.DataFrame) -> dict[int, dict[str, Any]]:
     if not columns:
         return {}
     cells = {name: [_READ[name](cell) for cell in table[name]] for name in columns}
-    found: dict[int, dict[str, Any]] = {}
+    filled_rows: dict[int, dict[str, Any]] = {}
     for row, label_id in enumerate(_number(cell) for cell in table[_INDEX]):
         if label_id is not None and label_id.is_integer() and label_id > 0:
             filled = {name: cells[name][row] for name in columns if cells[name][row] is not None}
-            found[int(label_id)] = filled
-    return found
+            filled_rows[int(label_id)] = filled
+    return filled_rows
 
 
 def _indexed(features: pd.DataFrame) -> pd.DataFrame:

@@ -72,10 +72,10 @@ def load_model(variant: str | None = None, checkpoint: str | Path | None = None)
         )
     path = Path(checkpoint) if checkpoint is not None else _embedded(variant or DEFAULT_VARIANT)
     state_dict = read_checkpoint(path).state_dict
-    found, config = detect_variant(state_dict, path)
-    if variant not in (None, found):
+    detected, config = detect_variant(state_dict, path)
+    if variant not in (None, detected):
         raise CheckpointError(
-            f"{path} is a {found}, not a {variant}. Omit the variant to detect it."
+            f"{path} is a {detected}, not a {variant}. Omit the variant to detect it."
         )
     model = build_model(config)
     model.load_state_dict(check_keys(model, state_dict, path, config.ignored_prefixes))

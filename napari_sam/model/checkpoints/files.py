@@ -41,8 +41,8 @@ def find_weights(path: Path) -> Path:
     if path.is_file():
         return path
     candidates = [path / name for name in FOLDER_FILES]
-    if found := next(filter(Path.is_file, candidates), None):
-        return found
+    if weights := next(filter(Path.is_file, candidates), None):
+        return weights
     if path.is_dir():
         raise CheckpointError(
             f"There is no checkpoint file in the folder {path}, that is, none of "

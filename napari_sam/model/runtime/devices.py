@@ -13,15 +13,15 @@ EXACT = "float32"
 
 def available_devices() -> tuple[str, ...]:
     """Return the devices that torch can use here, the fastest first and "cpu" last."""
-    found: list[str] = []
+    accelerators: list[str] = []
     if torch.cuda.is_available():
         count = torch.cuda.device_count()
-        found += ["cuda"] if count == 1 else [f"cuda:{index}" for index in range(count)]
+        accelerators += ["cuda"] if count == 1 else [f"cuda:{index}" for index in range(count)]
     if torch.backends.mps.is_available():
-        found.append("mps")
+        accelerators.append("mps")
     if torch.xpu.is_available():
-        found.append("xpu")
-    return (*found, "cpu")
+        accelerators.append("xpu")
+    return (*accelerators, "cpu")
 
 
 def fastest_precision(device: str) -> str:

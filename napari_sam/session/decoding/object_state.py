@@ -95,8 +95,8 @@ class ObjectState:
 
     def on_tile(self, tile: Tile) -> ObjectState:
         """Return the object to be decoded on this tile."""
-        before = self.tile
-        is_raised = before is not None and (self.is_raised or tile.level > before.level)
+        former = self.tile
+        is_raised = former is not None and (self.is_raised or tile.level > former.level)
         return replace(self, tile=tile, is_raised=is_raised)
 
     def mask_prompt(

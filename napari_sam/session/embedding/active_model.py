@@ -88,10 +88,10 @@ class ActiveModel:
     def confirm(self) -> None:
         """Note that the model in use was loaded; warn, once, if it runs elsewhere than chosen."""
         self._last_working = self._followed, self.choice
-        before, self._out_of_memory_on = self._out_of_memory_on, None
-        if before is not None and self.runtime is not None:
+        runtime, self._out_of_memory_on = self._out_of_memory_on, None
+        if runtime is not None and self.runtime is not None:
             self._notifier.warn(
-                f"There was not enough memory for {self.choice.name} on {before}: it runs on "
+                f"There was not enough memory for {self.choice.name} on {runtime}: it runs on "
                 f"{self.runtime} now. Masks may differ a little or take longer."
             )
 

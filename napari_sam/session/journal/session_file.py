@@ -135,8 +135,8 @@ def write_session(
         with atomic_write(path) as partial, partial.open("wb") as file:
             file.write(to_line(_header(path, info, labels)))
             for number, record in enumerate(records, start=1):
-                found = entry(Direction.FOUND, patches_of(labels, record), (record,), (), number)
-                file.write(to_line(found))
+                content = entry(Direction.FOUND, patches_of(labels, record), (record,), (), number)
+                file.write(to_line(content))
                 if number % _REPORT_EVERY == 0:
                     report(number / len(records))
             file.write(to_line(entry(Direction.SAVED, (), (), (), len(records))))

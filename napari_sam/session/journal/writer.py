@@ -64,8 +64,8 @@ class EntryWriter:
         self.lines.add(to_line(header))
         self._written_classes = ()
         self.append_classes()
-        for found in entries:
-            self.append(*found)
+        for content in entries:
+            self.append(*content)
 
     def append(
         self, direction: Direction, patches: Iterable[Patch], changes: Iterable[RecordChange]

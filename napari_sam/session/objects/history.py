@@ -67,7 +67,7 @@ class History:
         edits of their own, as if they had been made before the click.
         """
         edits = reversed(self._done)
-        later = list(takewhile(lambda one: one.before.prompts == one.after.prompts, edits))[::-1]
+        later = list(takewhile(lambda step: step.before.prompts == step.after.prompts, edits))[::-1]
         click = self._done[-1 - len(later)] if len(later) < len(self._done) else None
         if click is None or click.labels is not None or click.after.prompts != edit.before.prompts:
             self.push(edit)
@@ -108,7 +108,7 @@ class History:
     def replace(self, edit: Edit, replacement: Edit) -> None:
         """Replace an edit, wherever it is, if it is still there."""
         for edits in (self._done, self._undone):
-            edits[:] = [replacement if known is edit else known for known in edits]
+            edits[:] = [replacement if entry is edit else entry for entry in edits]
 
     @property
     def last(self) -> Edit | None:

@@ -24,13 +24,13 @@ def find_objects(labels: Labels) -> list[ObjectRecord]:
 
     Negative labels are no objects.
     """
-    found = [
+    segment_arrays = [
         _find_in_array(labels.read(region_of(corner, shape)), corner)
         for corner, shape in parts((0,) * len(labels.shape), labels.shape)
     ]
-    if not found:
+    if not segment_arrays:
         return []
-    segments = (np.concatenate(arrays, axis=-1) for arrays in zip(*found, strict=True))
+    segments = (np.concatenate(arrays, axis=-1) for arrays in zip(*segment_arrays, strict=True))
     return _records(_by_object(_Segments(*segments)))
 
 
@@ -64,15 +64,15 @@ def measure(labels: Labels, boxes: Mapping[int, Bounds]) -> dict[int, ObjectReco
         return {}
     start = tuple(map(min, zip(*(first for first, _ in boxes.values()), strict=True)))
     stop = tuple(map(max, zip(*(last for _, last in boxes.values()), strict=True)))
-    found: dict[int, ObjectRecord] = {}
+    objects: dict[int, ObjectRecord] = {}
     if len(boxes) > 1 and _n_px(start, stop) < sum(_n_px(*box) for box in boxes.values()):
         for corner, shape in parts(start, _extent(start, stop)):
-            add_parts(found, find_in_array(labels.read(region_of(corner, shape)), corner))
-        return {label_id: found[label_id] for label_id in boxes if label_id in found}
+            add_parts(objects, find_in_array(labels.read(region_of(corner, shape)), corner))
+        return {label_id: objects[label_id] for label_id in boxes if label_id in objects}
     for label_id, (first, last) in boxes.items():
         for corner, mask in masks_of(labels, label_id, first, _extent(first, last)):
-            add_parts(found, part_of(label_id, mask, corner))
-    return found
+            add_parts(objects, part_of(label_id, mask, corner))
+    return objects
 
 
 def tight_bounds(
@@ -143,8 +143,8 @@ def part_of(label_id: int, mask: Mask, corner: Start) -> list[ObjectRecord]:
 def add_parts(objects: dict[int, ObjectRecord], records: Sequence[ObjectRecord]) -> None:
     """Add parts of objects to those of the same label_id."""
     for record in records:
-        known = objects.get(record.label_id)
-        objects[record.label_id] = record if known is None else _union(known, record)
+        former = objects.get(record.label_id)
+        objects[record.label_id] = record if former is None else _union(former, record)
 
 
 def _union(record: ObjectRecord, other: ObjectRecord) -> ObjectRecord:

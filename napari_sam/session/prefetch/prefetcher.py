@@ -141,13 +141,13 @@ class Prefetcher:
 
     def cancel(self, reason: str = "") -> None:
         """Drop the requested tiles; those already embedded stay ready."""
-        before, self._queue = self.state, None
+        state, self._queue = self.state, None
         self._stop_queue()
-        if before is None:
+        if state is None:
             return
-        if reason and not before.is_over:
+        if reason and not state.is_over:
             self._notifier.warn(
-                f"{reason}: embedding slices has stopped after {before.done} of {before.total}."
+                f"{reason}: embedding slices has stopped after {state.done} of {state.total}."
             )
         self.changed.emit()
 
