@@ -70,6 +70,7 @@ class SamWidget(QWidget):
         below = QVBoxLayout()
         below.setContentsMargins(margins.left(), 0, margins.right(), 0)
         below.addWidget(self.controllers.annotate.object_panel)
+        column.wheel_guard.watch(self.controllers.annotate.object_panel)
         layout.addLayout(below)
         self._help_button = QPushButton("?")
         self._help_button.setFixedSize(28, 28)

@@ -1,6 +1,6 @@
 """Work-arounds for what Qt and napari do to a window, each with what would make it go.
 
-All of them are about one cost: without a GPU Qt recomposes the whole window, canvas included, for
+Most of them are about one cost: without a GPU Qt recomposes the whole window, canvas included, for
 every repaint in it, on the processor cores that the model needs. tests/test_calm_window.py and
 benchmarks/live_loop.py show what they are good for.
 """
@@ -10,7 +10,18 @@ from typing import Final
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QResizeEvent, QShowEvent
-from qtpy.QtWidgets import QLabel, QMainWindow, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QLabel,
+    QMainWindow,
+    QScrollArea,
+    QScrollBar,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.state import SessionState
@@ -73,6 +84,28 @@ class FixedHeightLabel(QWidget):
             self.setFixedHeight(height)
 
 
+class WheelGuard(QObject):
+    """Keeps the mouse wheel from changing values: it scrolls what is around them.
+
+    Reason: whoever scrolls a dock changes the settings that pass under the mouse.
+    Remove it when Qt's combo boxes, spin boxes and sliders ignore the wheel without the focus.
+    """
+
+    def watch(self, panel: QWidget) -> None:
+        """Guard all values in a panel; to be called again when it has others."""
+        for kind in (QComboBox, QAbstractSpinBox, QAbstractSlider):
+            for field in panel.findChildren(kind):
+                if not isinstance(field, QScrollBar):
+                    field.installEventFilter(self)
+
+    def eventFilter(self, _: QObject, event: QEvent) -> bool:
+        """Pass the wheel on to the widget around."""
+        if event.type() != QEvent.Type.Wheel:
+            return False
+        event.ignore()
+        return True
+
+
 class PanelColumn(QScrollArea):
     """Panels below each other that scroll vertically, and are never cut off at the right.
 
@@ -89,6 +122,7 @@ class PanelColumn(QScrollArea):
         self.panels = QVBoxLayout(contents)
         self.panels.addStretch(1)
         self._last_hint = QSize()
+        self.wheel_guard = WheelGuard(self)
         self.setWidget(contents)
 
     def add(self, panel: QWidget) -> None:
@@ -115,9 +149,10 @@ class PanelColumn(QScrollArea):
             self.updateGeometry()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Handle that a panel needs another width."""
+        """Handle that a panel needs another width, or has other widgets."""
         if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
             self._update_hint()
+            self.wheel_guard.watch(self.widget())
         return bool(super().eventFilter(watched, event))
 
 
