@@ -1,22 +1,25 @@
 """Unsaved objects of an earlier session, and the buttons to restore or discard them."""
 
 from datetime import datetime
+from typing import Final
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QEvent, QObject, Signal
 from qtpy.QtWidgets import QWidget
 
-from napari_sam._qt.building import button, fill, progress_bar, row
+from napari_sam._qt.building import button, fill, progress_bar, rest_timer, row
 from napari_sam._qt.collapsible import ElidingLabel
 from napari_sam.session.journal.files import JournalSummary
 
-_DISCARD = "Discard"
+_DISCARD: Final = "Discard"
+_CONFIRM_MS: Final = 5000
+"""How long the second press is awaited."""
 
 
 class RestoreRow(QWidget):
     """Offers the unsaved objects of the image; hidden if there are none."""
 
     discard_requested = Signal()
-    """Only after a second press."""
+    """Only after a second press, soon after the first and with the mouse still there."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,6 +31,8 @@ class RestoreRow(QWidget):
             "which becomes the target",
         )
         self._discard = button(_DISCARD, "", self._on_discard_clicked)
+        self._discard.installEventFilter(self)
+        self._confirm_timer = rest_timer(self, _CONFIRM_MS, lambda: self._ask_again(False))
         fill(self, self._text, row(self._progress, self.restore, self._discard))
         self.show_offer(())
 
@@ -74,8 +79,15 @@ class RestoreRow(QWidget):
     def _on_discard_clicked(self) -> None:
         if self._discard.text() == _DISCARD:
             self._ask_again(True)
+            self._confirm_timer.start()
         else:
             self.discard_requested.emit()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Take the question back when the mouse leaves the button."""
+        if event.type() == QEvent.Type.Leave:
+            self._ask_again(False)
+        return bool(super().eventFilter(watched, event))
 
 
 def _when(seconds: float) -> str:

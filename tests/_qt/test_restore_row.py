@@ -2,6 +2,8 @@ import time
 from pathlib import Path
 
 import pytest
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication
 
 from napari_sam._qt.restore_row import RestoreRow
 from napari_sam.session.journal.files import JournalSummary
@@ -47,6 +49,19 @@ def test_discarding_takes_two_presses(row, heard):
     row._discard.click()
     row.restore.click()
     assert requests == [("discard_requested",), ("restore.clicked", False)]
+
+
+def test_the_second_press_is_not_awaited_for_long(row, heard, qtbot):
+    requests = heard(row, "discard_requested")
+    row.show_offer((journal(3),))
+    row._discard.click()
+    QApplication.sendEvent(row._discard, QEvent(QEvent.Type.Leave))
+    assert row._discard.text() == "Discard"
+    row._confirm_timer.setInterval(1)
+    row._discard.click()
+    qtbot.waitUntil(lambda: row._discard.text() == "Discard")
+    row._discard.click()
+    assert requests == []
 
 
 def test_progress_takes_the_place_of_the_buttons(row):
