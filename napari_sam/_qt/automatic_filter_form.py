@@ -4,10 +4,11 @@ from math import ceil, floor, inf, log10
 from typing import Any, Final
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QWidget
 from superqt import QDoubleRangeSlider, QLabeledDoubleSlider
 
 from napari_sam._qt.building import combo_box, fill, form
+from napari_sam._qt.collapsible import ElidingLabel
 from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
 
 _SLIDERS: Final = (
@@ -58,7 +59,7 @@ class AutomaticFilterForm(QWidget):
         self.areas = QDoubleRangeSlider(Qt.Orientation.Horizontal)
         self.areas.setToolTip(f"The smallest and the largest mask, in pixels{_AT_ONCE}")
         self.areas.valueChanged.connect(self._on_areas)
-        self._area_text = QLabel()
+        self._area_text = ElidingLabel()
         self.overlap_order = combo_box(
             "Which of two overlapping masks is on top, and gets the pixels when both are accepted. "
             "For overlaps with existing objects, see 'overlaps' under 'Objects'.",
@@ -89,7 +90,7 @@ class AutomaticFilterForm(QWidget):
         with QSignalBlocker(self.overlap_order):
             self.overlap_order.setCurrentText(settings.overlap_order.value)
         most = "any size" if high == inf else f"{high:,.0f} px"
-        self._area_text.setText(f"{low:,.0f} px to {most}" if low or high < inf else "any size")
+        self._area_text.show_text(f"{low:,.0f} px to {most}" if low or high < inf else "any size")
 
     def _on_areas(self, values: tuple[float, float]) -> None:
         low, high = values

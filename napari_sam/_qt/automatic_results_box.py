@@ -1,8 +1,9 @@
 """The automatic masks on offer: how many there are, and what to do with them."""
 
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.building import ShortcutTexts, button, fill, row
+from napari_sam._qt.collapsible import ElidingLabel
 
 
 class AutomaticResultsBox(QWidget):
@@ -13,8 +14,7 @@ class AutomaticResultsBox(QWidget):
         self._elsewhere = ""
         self._has_masks = self._is_reviewing = self._is_running = self._can_start = False
         self.texts = ShortcutTexts()
-        self.outcome = QLabel(wordWrap=True)
-        self.review = QLabel()
+        self.outcome, self.review = ElidingLabel(), ElidingLabel()
         self._build_review_buttons()
         self._build_layer_buttons()
         fill(
@@ -22,7 +22,8 @@ class AutomaticResultsBox(QWidget):
             self.outcome,
             row(self.accept_all, self.discard),
             row(self.previous, self.next, self.accept, self.reject),
-            row(self.review, self.show_all, self.restore_rejected),
+            self.review,
+            row(self.show_all, self.restore_rejected),
             row(self.boxes, self.edges),
         )
         self.show_masks(0, 0, 0)
@@ -85,7 +86,7 @@ class AutomaticResultsBox(QWidget):
             text += f", {covered:,} of them below others"
         if self._elsewhere:
             text += f". They belong to {self._elsewhere}: go there to accept them"
-        self.outcome.setText(f"{text}. {remark}" if remark else text)
+        self.outcome.show_text(f"{text}. {remark}" if remark else text)
         self.outcome.setVisible(count > 0 or bool(remark))
         self.restore_rejected.setText(f"Restore {rejected} rejected")
         self.restore_rejected.setVisible(rejected > 0)
@@ -93,7 +94,7 @@ class AutomaticResultsBox(QWidget):
 
     def show_review(self, text: str) -> None:
         """Show which mask is shown alone; empty: none."""
-        self.review.setText(text)
+        self.review.show_text(text)
         self.review.setVisible(bool(text))
         self.show_all.setVisible(bool(text))
         self._is_reviewing = bool(text)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox, QProgressBar, QWidget
+from qtpy.QtWidgets import QProgressBar, QWidget
 
 from napari_sam._qt.building import button, check_box, combo_box, fill, form, row
 from napari_sam.engine.automatic_presets import PRESETS
@@ -30,7 +30,7 @@ class AutomaticRunBox(QWidget):
         self._is_running = False
         self.preset = combo_box("", ((preset.name, preset.advice) for preset in PRESETS))
         self.preset.activated.connect(self._on_preset)
-        self.detail = QComboBox()
+        self.detail = combo_box("")
         self.detail.currentIndexChanged.connect(self._show_cost)
         self.progress = QProgressBar(minimum=0, maximum=1000)
         self.preview = button("Preview in view", "Try these settings on the visible region only")

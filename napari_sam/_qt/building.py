@@ -1,7 +1,7 @@
 """Short ways to build the widgets and layouts that all panels are made of."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from qtpy.QtCore import QObject, Qt, QTimer
 from qtpy.QtGui import QColor, QIcon, QPixmap
@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 Part: TypeAlias = QWidget | QLayout
+_COMBO_LETTERS: Final = 3
 
 
 def button(text: str, tooltip: str, action: Callable[[], object] | None = None) -> QPushButton:
@@ -37,8 +38,10 @@ def check_box(text: str, tooltip: str, *, checked: bool = False) -> QCheckBox:
 
 
 def combo_box(tooltip: str, entries: Iterable[tuple[str, str]] = ()) -> QComboBox:
-    """Return a combo box of entries, each with the tooltip after it."""
-    combo = QComboBox(toolTip=tooltip)
+    """Return a combo box of entries, each with the tooltip after it; none of them widens it."""
+    combo = QComboBox(toolTip=tooltip, minimumContentsLength=_COMBO_LETTERS)
+    policies = QComboBox.SizeAdjustPolicy
+    combo.setSizeAdjustPolicy(policies.AdjustToMinimumContentsLengthWithIcon)
     for index, (text, entry_tooltip) in enumerate(entries):
         combo.addItem(text)
         combo.setItemData(index, entry_tooltip, Qt.ItemDataRole.ToolTipRole)

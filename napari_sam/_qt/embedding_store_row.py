@@ -4,9 +4,10 @@ from pathlib import Path
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_sam._qt.building import button, fill, row
+from napari_sam._qt.collapsible import ElidingLabel
 from napari_sam.session.embedding.store import StoreUsage
 
 
@@ -17,8 +18,10 @@ class EmbeddingStoreRow(QWidget):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        tooltip = f"Images with an embedding on disk are ready at once.\nFolder: {folder}"
-        self._label = QLabel(toolTip=tooltip)
+        self._label = ElidingLabel()
+        self._label.setToolTip(
+            f"Images with an embedding on disk are ready at once.\nFolder: {folder}"
+        )
         self.clear = button(
             "Clear", "Delete all embeddings from disk; they are computed again when needed"
         )

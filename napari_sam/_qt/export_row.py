@@ -4,14 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_sam._qt.building import button, fill, row
+from napari_sam._qt.building import button, combo_box, fill, row
 from napari_sam._qt.file_names import ask_for_file, name_filter, path_with_suffix, suggested_path
 from napari_sam.formats.reading import READ_SUFFIXES
 from napari_sam.formats.registry import FORMATS
 
-_MIN_LETTERS = 8
 AS_THEY_ARE, OVERLAPPING = "labels as they are", "allow overlapping masks"
 
 
@@ -29,17 +28,11 @@ class ExportRow(QWidget):
         self._formats = {name_filter(entry.title, entry.suffixes): entry for entry in FORMATS}
         names = name_filter("Objects", READ_SUFFIXES)
         self._last_filter = ""
-        self._overlaps = QComboBox()
-        self._overlaps.addItems([AS_THEY_ARE, OVERLAPPING])
-        # Elided, because the longer choice would widen the whole dock.
-        self._overlaps.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
-        self._overlaps.setMinimumContentsLength(_MIN_LETTERS)
-        self._overlaps.setToolTip(
+        self._overlaps = combo_box(
             "Export the pixels of each object in the labels, or its whole accepted mask with the\n"
             "pixels that other objects have taken (for COCO, GeoJSON, ROIs, YOLO and NPZ)"
         )
+        self._overlaps.addItems([AS_THEY_ARE, OVERLAPPING])
         self._export = button(
             "Export…",
             "Export all objects of the target to a file for other programs",

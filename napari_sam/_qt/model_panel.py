@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QWidget
+from qtpy.QtWidgets import QCheckBox, QLabel, QWidget
 
-from napari_sam._qt.building import button, fill, progress_bar, row
+from napari_sam._qt.building import button, combo_box, fill, progress_bar, row
 from napari_sam._qt.collapsible import CollapsibleSection, ElidingLabel
 from napari_sam._qt.file_names import ask_for_file
 from napari_sam._qt.model_combo import ModelCombo
@@ -46,7 +46,7 @@ class ModelPanel(CollapsibleSection):
             lambda: ask_for_file(self, "Open checkpoint", _FILES, self.file_requested),
         )
         tooltip = "The device that the model runs on; auto takes the fastest one"
-        self.device = QComboBox(toolTip=tooltip)
+        self.device = combo_box(tooltip)
         self.device.addItem(AUTO)
         self.exact = QCheckBox("exact (float32)")
         download = row(self._progress, self.cancel, stretch=self._progress)

@@ -1,8 +1,8 @@
 """The target of accepted objects."""
 
-from qtpy.QtWidgets import QComboBox, QGroupBox
+from qtpy.QtWidgets import QGroupBox
 
-from napari_sam._qt.building import ShortcutTexts, button, fill, form, row
+from napari_sam._qt.building import ShortcutTexts, button, combo_box, fill, form, row
 from napari_sam._qt.layer_combo import LayerCombo
 from napari_sam.session.objects.edits import Overlap
 from napari_sam.session.state import SessionState
@@ -16,8 +16,8 @@ class ObjectPanel(QGroupBox):
         self.target_combo = LayerCombo(
             "new labels layer", "The Labels layer that accepted objects are written to"
         )
-        self.overlap_combo = QComboBox(
-            toolTip="Where a new mask overlaps existing objects, they keep their pixels,\nthey "
+        self.overlap_combo = combo_box(
+            "Where a new mask overlaps existing objects, they keep their pixels,\nthey "
             "lose their pixels, or the mask is refused"
         )
         self.overlap_combo.addItems([str(overlap) for overlap in Overlap])

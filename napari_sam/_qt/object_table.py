@@ -6,9 +6,9 @@ from app_model.backends.qt import qkeycombo2modelkey
 from app_model.types import KeyBinding
 from qtpy.QtCore import QEvent, QItemSelectionModel, QModelIndex, QObject, Qt, Signal
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QComboBox, QHeaderView, QLabel, QLayout, QLineEdit, QWidget
+from qtpy.QtWidgets import QHeaderView, QLabel, QLayout, QLineEdit, QWidget
 
-from napari_sam._qt.building import ShortcutTexts, button, fill, row
+from napari_sam._qt.building import ShortcutTexts, button, combo_box, fill, row
 from napari_sam._qt.object_columns import NOTE, PlaneAxes
 from napari_sam._qt.object_model import ObjectModel
 from napari_sam._qt.row_view import RowView
@@ -76,7 +76,8 @@ class ObjectTable(QWidget):
             lambda: self.merge_requested.emit(self.selected),
         )
         tooltip = "Class of the selected objects: choose one, or type a name and press Enter"
-        self._class = QComboBox(editable=True, toolTip=tooltip)
+        self._class = combo_box(tooltip)
+        self._class.setEditable(True)
         self._class.lineEdit().setPlaceholderText("class")
         self._class.lineEdit().returnPressed.connect(self._on_class)
         self._class.activated.connect(self._on_class)

@@ -109,3 +109,17 @@ def test_buttons_are_enabled_when_they_have_an_effect(panel, heard):
     assert results.boxes.isEnabled()
     panel.show_plane(None, "", 1024)
     assert not run.whole.isEnabled()
+
+
+def test_what_the_results_say_does_not_widen_the_dock(panel, shown):
+    shown(panel)
+    for part in (panel.results, panel.filters):
+        part.layout().activate()
+    widths = [part.minimumSizeHint().width() for part in (panel.results, panel.filters)]
+    panel.results.show_masks(12345, 678, 90, "Some settings take effect with the next run.")
+    panel.results.show_review("12344 of 12345: predicted IoU 0.99")
+    panel.filters.sliders["pred_iou_thresh"].setValue(0.9)
+    panel.filters._on_areas((1, 6))
+    for part in (panel.results, panel.filters):
+        part.layout().activate()
+    assert [part.minimumSizeHint().width() for part in (panel.results, panel.filters)] == widths

@@ -7,6 +7,7 @@ from napari_sam._qt.building import (
     ShortcutTexts,
     button,
     check_box,
+    combo_box,
     fill,
     progress_bar,
     rest_timer,
@@ -64,3 +65,11 @@ def test_a_timer_waits_until_nothing_has_happened_for_a_while(qtbot):
     assert calls == []
     qtbot.waitUntil(lambda: calls == [1])
     assert not timer.isActive()
+
+
+def test_an_entry_does_not_widen_a_combo_box(qtbot):
+    combo = combo_box("", [("short", "")])
+    qtbot.addWidget(combo)
+    width = combo.minimumSizeHint().width()
+    combo.addItem("an entry that is much longer than the dock is wide")
+    assert combo.minimumSizeHint().width() == width
