@@ -6,12 +6,12 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_sam._qt.building import button, combo_box, fill, row
+from napari_sam._qt.building import button, combo_box, fill, form, row
 from napari_sam._qt.file_names import ask_for_file, name_filter, path_with_suffix, suggested_path
 from napari_sam.formats.reading import READ_SUFFIXES
-from napari_sam.formats.registry import FORMATS
+from napari_sam.formats.registry import FORMATS, Format
 
-AS_THEY_ARE, OVERLAPPING = "labels as they are", "allow overlapping masks"
+AS_THEY_ARE, OVERLAPPING = "labels as they are", "overlapping masks"
 
 
 class ExportRow(QWidget):
@@ -29,8 +29,9 @@ class ExportRow(QWidget):
         names = name_filter("Objects", READ_SUFFIXES)
         self._last_filter = ""
         self._overlaps = combo_box(
-            "Export the pixels of each object in the labels, or its whole accepted mask with the\n"
-            "pixels that other objects have taken (for COCO, GeoJSON, ROIs, YOLO and NPZ)"
+            "What Export… writes: the pixels of each object in the labels, or its whole accepted "
+            "mask with the\npixels that other objects have taken (for COCO, GeoJSON, ROIs, YOLO "
+            "and NPZ)"
         )
         self._overlaps.addItems([AS_THEY_ARE, OVERLAPPING])
         self._export = button(
@@ -43,7 +44,7 @@ class ExportRow(QWidget):
             "Add the objects of a file to the target (undone in one step)",
             lambda: ask_for_file(self, "Import objects", names, self.import_requested),
         )
-        fill(self, row(self._overlaps, self._export, self._import, stretch=self._overlaps))
+        fill(self, form(("export", self._overlaps)), row(self._export, self._import))
 
     def show_busy(self, is_busy: bool) -> None:
         """Disable the buttons while a file is being written or read."""
@@ -58,8 +59,17 @@ class ExportRow(QWidget):
         if not name:
             return
         self._last_filter, self._last_folder = chosen, Path(name).parent
-        file_format = self._formats[chosen]
+        file_format = _format_of(name, self._formats[chosen])
         path = path_with_suffix(self, name, file_format.suffixes)
         if path is not None:
             overlapping = self._overlaps.currentText() == OVERLAPPING
             self.export_requested.emit(path, file_format.title, overlapping)
+
+
+def _format_of(name: str, chosen: Format) -> Format:
+    """Return the format whose suffix was typed, else the one chosen in the dialog."""
+
+    def typed(entry: Format) -> int:
+        return max((len(end) for end in entry.suffixes if name.lower().endswith(end)), default=0)
+
+    return max((chosen, *FORMATS), key=typed)  # the first of equals

@@ -53,3 +53,25 @@ def test_it_is_asked_about_the_name_that_the_file_gets(make, qtbot, tmp_path, mo
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: ("", ""))
     save()
     assert written == []
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen", "title"),
+    [
+        ("a.geojson", "TIFF for ImageJ (*.tif *.tiff)", "GeoJSON"),
+        ("a.ome.tif", "TIFF for ImageJ (*.tif *.tiff)", "OME-TIFF"),
+        ("a.tif", "OME-TIFF (*.ome.tif *.ome.tiff)", "TIFF for ImageJ"),
+        ("a.png", "Semantic PNG (*.png)", "Semantic PNG"),
+        ("a.json", "COCO polygons (*.json)", "COCO polygons"),
+        ("a.JSON", "PNG (*.png)", "COCO RLE"),
+    ],
+)
+def test_a_typed_suffix_wins_over_the_chosen_format(
+    qtbot, heard, monkeypatch, tmp_path, name, chosen, title
+):
+    row = ExportRow()
+    qtbot.addWidget(row)
+    requests, path = heard(row, "export_requested"), tmp_path / name
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), chosen))
+    row._export.click()
+    assert requests == [("export_requested", path, title, False)]
