@@ -33,7 +33,7 @@ class MaskPanel(QGroupBox):
         self._rows.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._colors = colors
         self._rows.currentRowChanged.connect(self._on_rows_current_row_changed)
-        self._reason = FixedHeightLabel(wraps=False)  # the tooltip holds a reason that is too long
+        self._reason = FixedHeightLabel(min_lines=2)
         fill(self, self._rows, self._reason)
         self._shown: tuple[Candidates | None, int | None, int] | None = None
         self.show_state(SessionState())

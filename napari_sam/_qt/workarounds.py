@@ -45,10 +45,10 @@ class FixedHeightLabel(QWidget):
     Remove it when Qt no longer redoes layouts for a text of the same height.
     """
 
-    def __init__(self, min_lines: int = 1, *, wraps: bool = True) -> None:
+    def __init__(self, min_lines: int = 1) -> None:
         super().__init__()
         # In no layout, so that there is none to be redone.
-        self._label = QLabel(self, wordWrap=wraps, alignment=Qt.AlignmentFlag.AlignTop)
+        self._label = QLabel(self, wordWrap=True, alignment=Qt.AlignmentFlag.AlignTop)
         self._min_lines = min_lines
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._grow()

@@ -69,3 +69,13 @@ def test_there_are_as_many_rows_as_the_model_has_candidates(panel):
 def test_the_tooltip_names_the_key(panel):
     panel.texts.show({"next": "J"})
     assert "(J shows the next mask)" in panel._rows.toolTip()
+
+
+def test_a_long_reason_is_shown_whole_and_moves_nothing(panel, shown):
+    shown(panel, width=300)
+    height = panel._reason.height()
+    candidates = three()
+    candidates.ranking.reason = "mask 2 resembles the masks you passed over"
+    panel.show_state(SessionState(candidates=candidates, chosen=1))
+    label = panel._reason._label
+    assert height == panel._reason.height() >= label.heightForWidth(label.width())
