@@ -80,7 +80,9 @@ class ImagePanel(QGroupBox):
         if state.phase is Phase.CANCELLED:
             return "Embedding cancelled"
         if state.phase is Phase.FAILED:
-            return "Could not embed the image; see below"
+            if state.has_image:
+                return "Could not embed the image; see below"
+            return state.hint.partition(". ")[0]  # the rest is what to do
         return f"Model ready{on_device}" if runtime else "No image selected"
 
     def _on_button_clicked(self) -> None:

@@ -212,7 +212,7 @@ def displayed_plane(layer: Image, dims: Dims, channel_axis: int | None = None) -
     """Return the plane of `layer` that a viewer with these `dims` shows."""
     name, shape = layer.name, tuple(int(length) for length in levels(layer)[0].shape)
     if dims.ndisplay != 2:
-        raise ImageError("Annotation is paused in 3-D view. Switch to 2-D (Ctrl-Y) to continue.")
+        raise ImageError("Paused while the viewer shows 3-D. Switch to 2-D (Ctrl+Y) to continue.")
     shape = shape[: layer.ndim]
     row_axis, column_axis = (axis - dims.ndim + layer.ndim for axis in dims.displayed)
     if min(row_axis, column_axis) < 0:

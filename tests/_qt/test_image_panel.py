@@ -41,6 +41,13 @@ def test_a_failure_is_named_and_can_be_tried_again(panel):
     assert panel._button.text() == "Embed"
 
 
+def test_a_view_that_cannot_be_embedded_is_no_failure(panel):
+    hint = "Paused while the viewer shows 3-D. Switch to 2-D (Ctrl+Y) to continue."
+    panel.show_state(SessionState(Phase.FAILED, hint=hint))
+    assert panel._status.text() == "Paused while the viewer shows 3-D"
+    assert not panel._button.isVisible()
+
+
 def test_button_and_bar_keep_their_place_when_hidden(panel):
     heights = []
     for phase in (Phase.EMBEDDING, Phase.READY, Phase.EMBEDDING):
