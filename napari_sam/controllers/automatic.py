@@ -1,6 +1,7 @@
 """Connects the panel for automatic masks with the session and the viewer."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from napari.layers import Image, Layer
@@ -47,8 +48,11 @@ class AutomaticController:
         }
         for command, action in commands.items():
             getattr(self.panel.results, command).clicked.connect(action)
+        shortcuts = binding.shortcuts
+        prompting = {key: partial(self._or_hint, shortcuts.commands.get(key)) for key in commands}
+        shortcuts.register(prompting)
         history = {"undo": binding.objects.undo, "redo": binding.objects.redo}
-        self.view = AutomaticView(viewer, binding.shortcuts, commands | history)
+        self.view = AutomaticView(viewer, shortcuts, commands | history)
         self._connect()
         self._review.follow_target()
         self._on_plane_changed()
@@ -121,6 +125,12 @@ class AutomaticController:
 
     def discard(self) -> None:
         """Stop, and remove the masks that are not accepted yet; accepted ones are still written."""
+        is_selected = self.view.is_selected
+        self._forget_masks()
+        if is_selected:
+            self._binding.prompts.start_points()  # else no layer would be, and no key work
+
+    def _forget_masks(self) -> None:
         self._generator.discard()
         self._review.reset()
         self.view.remove()
@@ -210,6 +220,15 @@ class AutomaticController:
         more = f"; {left_out:,} left out because they lie on other objects" if left_out else ""
         show_info(f"{count:,} objects added{more}.")
 
+    def _or_hint(self, action: Callable[[], None] | None) -> None:
+        """Do what a key of the prompt layers does; without a mask there, tell how to review."""
+        state = self._session.state
+        hint = "" if state.can_accept or not state.prompts.is_empty else self._review.hint
+        if hint:
+            self._session.notifier.warn(hint)
+        elif action is not None:
+            action()
+
     def _decide(self, decide: Callable[[], None]) -> None:
         if self._review.current is None:
             self._step(1)
@@ -231,9 +250,9 @@ class AutomaticController:
         layer: Layer = event.value
         if layer is self.view.layer and not self.view.layers.is_changing:
             self.view.forget()
-            self.discard()
+            self._forget_masks()
         elif isinstance(layer, Image):
             if self._masks_plane is not None and layer is self._masks_plane.image:
-                self.discard()
+                self._forget_masks()
             if self._edges_plane is not None and layer is self._edges_plane.image:
                 self._edges_plane = None

@@ -102,6 +102,11 @@ class AutomaticView:
             stop = view.spread(-(-rows.stop // step), -(-columns.stop // step), 1)
             show_box(self._viewer, self.layer, start, stop)
 
+    @property
+    def is_selected(self) -> bool:
+        """Whether the layer is the active one."""
+        return self.layer is not None and self._viewer.layers.selection.active is self.layer
+
     def activate(self) -> None:
         """Select the layer, so that its keys work."""
         if self.layer is not None:

@@ -64,7 +64,10 @@ SHORTCUTS: Final = (
     Shortcut(_SHIFT | KeyCode.KeyX, "remove", "Delete the object under the cursor", _ALL, _OBJECTS),
     Shortcut(_CTRL | KeyCode.KeyZ, "undo", "Undo", _PROMPTS, _OBJECTS),
     Shortcut(_CTRL | _SHIFT | KeyCode.KeyZ, "redo", "Redo", _PROMPTS, _OBJECTS),
-    Shortcut(KeyCode.KeyX, "reject", "Reject the shown automatic mask", (Labels,), _AUTOMATIC),
+    # In napari, X removes vertices from Shapes layers.
+    Shortcut(
+        KeyCode.KeyX, "reject", "Reject the shown automatic mask", (Points, Labels), _AUTOMATIC
+    ),
     Shortcut(KeyCode.KeyM, "next_object", "Go to the next object", _ALL, _REVIEW),
     Shortcut(_SHIFT | KeyCode.KeyM, "previous_object", "Go to the previous object", _ALL, _REVIEW),
     Shortcut(KeyCode.KeyY, "reviewed", "Mark as reviewed and go on, or unmark", _ALL, _REVIEW),

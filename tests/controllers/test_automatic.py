@@ -118,7 +118,14 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     assert count >= 3
     one, *_ = widget.session.automatic.picture.masks
     assert record.area_px / 2 <= one.area_px <= record.area_px * 2
-    assert "Click points" in widget.controllers.annotate.hint.text()
+    invitation = f"To review the {count} automatic masks one by one, press ▸ under Automatic masks."
+    assert widget.controllers.annotate.hint.text() == invitation
+    widget.binding.prompts.start_points()
+    warnings = []
+    widget.session.notifier.warned.connect(warnings.append)
+    for key in ("C", "W", "X"):
+        press_key(viewer.layers.selection.active, key)
+    assert warnings == [invitation] * 3
     press_key(layer, "W")
     assert widget.controllers.annotate.hint.text().startswith("Accept or reject this mask")
     assert viewer.layers.selection.active is layer
@@ -137,8 +144,11 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     press(widget, panel.results.restore_rejected)
     assert len(layer.features) == count - 1
     press(widget, panel.results.show_all)
-    assert "Click points" in widget.controllers.annotate.hint.text()
+    assert "one by one, press ▸" in widget.controllers.annotate.hint.text()
     assert len(np.unique(layer.data)) > 2
+    press(widget, panel.results.discard)
+    assert viewer.layers.selection.active.name == "SAM points"
+    assert "Click points" in widget.controllers.annotate.hint.text()
     panel.run.whole.click()
     widget.close()  # in the middle of a run
 

@@ -79,9 +79,7 @@ def test_keys_are_bound_on_our_layers_alone(make_widget):
         ours = {
             shortcut.binding
             for shortcut in SHORTCUTS
-            if isinstance(layer, shortcut.layer_types)
-            and not shortcut.command.startswith("class")
-            and shortcut.command != "reject"  # that is for what was found
+            if isinstance(layer, shortcut.layer_types) and not shortcut.command.startswith("class")
         }
         expected = ours if layer.name.startswith("SAM ") else set()
         assert set(layer.keymap) == expected, layer.name
@@ -231,10 +229,9 @@ def test_keys_are_written_as_on_the_platform(monkeypatch):
 def test_every_command_of_the_list_is_registered(make_widget):
     _, widget = make_widget(wait=False)
     widget.session.classes.add("coin")
-    on_automatic_masks = {"reject"}
     missing = {
         shortcut.command
         for shortcut in SHORTCUTS
         if shortcut.command not in widget.binding.shortcuts.commands
     }
-    assert missing == on_automatic_masks
+    assert missing == set()

@@ -79,9 +79,13 @@ class AutomaticReview:
 
     @property
     def hint(self) -> str:
-        """What to do with the mask that is shown alone; empty if none is."""
-        if self.current is None or not self._is_here:
+        """What to do with the mask that is shown alone, or with all; empty if there are none."""
+        count = len(self._masks)
+        if count == 0 or not self._is_here:
             return ""
+        if self.current is None:
+            masks = "automatic mask" if count == 1 else f"{count:,} automatic masks"
+            return f"To review the {masks} one by one, press ▸ under Automatic masks."
         return "Accept or reject this mask to move on to the next one; Show all ends the review."
 
     def step(self, step: int) -> None:

@@ -202,7 +202,9 @@ def test_accepted_quickly_one_after_the_other(opened):
 
 def test_the_hint_goes_and_comes_with_the_plane_of_the_masks(opened):
     hints = []
+    assert opened.review.hint == ""
     opened.session.automatic._show(Painter(SIZE).paint([BIG, ALONE], OverlapOrder.SMALLER))
+    assert "review the 2 automatic masks" in opened.review.hint
     opened.review.step(1)
     opened.review.changed.connect(lambda: hints.append(opened.review.hint))
     opened.review.set_here(False)
