@@ -1,4 +1,4 @@
-"""Open files of objects as Labels layers with napari's own dialogs."""
+"""Open files of objects as Labels layers, and DICOM files, with napari's own dialogs."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from napari.utils.notifications import show_warning
 
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.details import details_of
+from napari_sam.formats.dicom import DICOM_SUFFIX, read_dicom
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.label_images import labels_from_objects
 from napari_sam.formats.reading import json_reader
@@ -25,13 +26,15 @@ _FullLayerData = tuple[Any, dict[str, Any], str]
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[str], list[_FullLayerData]] | None:
-    """Return the reader of COCO, of GeoJSON with the size of its image, or of a session file.
+    """Return the reader of COCO, GeoJSON with the size of its image, session files or DICOM.
 
     Other files can be imported into the labels of their image with the widget. The reader opens
     only the labels of a session file; the widget's *Open session* restores the whole session.
     """
     if not isinstance(path, str):
         return None
+    if path.lower().endswith(DICOM_SUFFIX):
+        return lambda name: [_image_of_dicom(Path(name))]
     if path.lower().endswith(SESSION_SUFFIX):
         return lambda name: [_layer_of_session(Path(name))]
     try:
@@ -41,6 +44,11 @@ def get_reader(path: str | Sequence[str]) -> Callable[[str], list[_FullLayerData
     except ExportError:
         return None
     return None
+
+
+def _image_of_dicom(path: Path) -> _FullLayerData:
+    pixels, meta = read_dicom(path)
+    return pixels, {"name": path.stem, **meta}, "image"
 
 
 def _layer_of_session(path: Path) -> _FullLayerData:

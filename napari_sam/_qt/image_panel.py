@@ -31,17 +31,28 @@ class ImagePanel(QGroupBox):
         self._progress.setTextVisible(False)
         self._progress.setFixedHeight(6)
         self._button = button("Cancel", "", self._on_button_clicked)
+        self.convert = button(
+            "Convert to an image", "Replace the layer with an image of its pixels"
+        )
+        self.convert.hide()
+        self._convertible = ""
         self._status = FixedHeightLabel()
         self._started_s = self._elapsed_s = 0.0
         self._state = SessionState()
         self._timer = QTimer(self, interval=_TICK_MS, timeout=self._show_progress)
         status = row(self._status, self._button, stretch=self._status)
-        fill(self, self.image_combo, status, self._progress, self.prefetch_row)
+        fill(self, self.image_combo, self.convert, status, self._progress, self.prefetch_row)
         for widget in (self._button, self._progress):
             # They are shown for a moment with each tile: the panels below must not jump.
             policy = widget.sizePolicy()
             policy.setRetainSizeWhenHidden(True)
             widget.setSizePolicy(policy)
+
+    def offer_conversion(self, name: str) -> None:
+        """Offer to convert the layer of this name, which is no image; "" hides the offer."""
+        self._convertible = name
+        self.convert.setVisible(bool(name))
+        self._show_progress()
 
     def show_state(self, state: SessionState) -> None:
         """Show the progress of the image."""
@@ -83,6 +94,8 @@ class ImagePanel(QGroupBox):
             if state.has_image:
                 return "Could not embed the image; see below"
             return state.hint.partition(". ")[0]  # the rest is what to do
+        if self._convertible:
+            return f"'{self._convertible}' was opened as labels, not as an image"
         return f"Model ready{on_device}" if runtime else "No image selected"
 
     def _on_button_clicked(self) -> None:

@@ -41,6 +41,7 @@ class BatchJob:
     model: ModelChoice
     weights: str  # digest of the model's file, from `digest`
     reader: str | None = None  # the napari plugin that reads the images
+    intensities: str = "as shown"  # how values map to what the model sees
     overwrite: bool = False  # replace results of other jobs, and unrelated files
 
     @property
@@ -48,6 +49,8 @@ class BatchJob:
         """Everything that the pixels of the results depend on, as JSON has it."""
         settings = {k: v for k, v in asdict(self.settings).items() if k not in _WITHOUT_EFFECT}
         rest = {name: getattr(self, name) for name in ("max_share", "overlap", "reader", "weights")}
+        if self.intensities != BatchJob.intensities:  # the records of earlier versions lack it
+            rest["intensities"] = self.intensities
         return dict(json.loads(json.dumps({**settings, **rest})))
 
     @property
@@ -68,6 +71,7 @@ class ImageResult:
     masks: int = 0  # their count
     files: tuple[str, ...] = ()  # names in the folder of results
     error: str = ""  # why it failed
+    warning: str = ""  # what makes the masks doubtful
 
 
 def digest(path: str | Path) -> str:

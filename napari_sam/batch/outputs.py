@@ -48,6 +48,7 @@ class PlaneMasks:
     records: list[MaskRecord]
     proposals: Proposals | None = None
     edges: NDArray[np.float32] | None = None
+    warning: str = ""  # what makes the masks doubtful
 
 
 def annotations_of(image: ImageInfo, planes: Sequence[PlaneMasks]) -> Annotations:

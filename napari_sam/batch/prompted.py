@@ -1,6 +1,6 @@
 """Segment the prompted objects in one plane of an image, and write them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -76,8 +76,11 @@ def segment_prompts(
     prompts: Sequence[Prompts],
     start: MaskStart | None = None,
     multimask: str = "best",
+    warn: Callable[[str], None] = lambda message: None,
 ) -> list[PromptedMask]:
     """Segment one object for each of the prompts, with the masks that the widget preselects.
+
+    `warn` is called with what makes the masks doubtful.
 
     Raises
     ------
@@ -93,6 +96,8 @@ def segment_prompts(
             raise ImageError(embedded.content.uniform_reason)
         if embedded.content.uniform_reason:
             embed(pyramid.whole)
+        if embedded.content.contrast_warning:
+            warn(embedded.content.contrast_warning)
         return embedded
 
     masks = []

@@ -62,7 +62,7 @@ def process(
     record = manifest.complete(image, job, content)
     if record is not None:
         return ImageResult(image.path, "skipped", record["masks"], tuple(record["files"]))
-    opened = open_images(image.path)
+    opened, warning = open_images(image.path), ""
     with manifest.writing(image, job, content) as results:
         for number, opened_image in enumerate(opened):
             of_image = _part_of(on_progress, number, len(opened))
@@ -71,6 +71,7 @@ def process(
                 _masks_of_plane(plane, job, predictor(), _part_of(of_image, position, count))
                 for position, plane in enumerate(opened_image.planes)
             ]
+            warning = next((plane.warning for plane in planes if plane.warning), warning)
             results.count(sum(len(plane.records) for plane in planes))
             stem, name = Path(image.name).name, Path(image.path).name
             if len(opened) > 1:
@@ -78,7 +79,7 @@ def process(
             write_results(results.folder, stem, opened_image.info(name), planes, job)
     record = manifest.of(image)
     files = () if record is None else tuple(record["files"])
-    return ImageResult(image.path, "done", results.masks, files)
+    return ImageResult(image.path, "done", results.masks, files, warning=warning)
 
 
 def _part_of(on_progress: Progress, number: int, count: int) -> Progress:
@@ -92,10 +93,10 @@ def _masks_of_plane(
     from napari_sam.model.automatic.by_products import detect_edges, object_proposals
     from napari_sam.model.automatic.generate import generate_masks
 
-    settings = job.settings
+    settings, image = job.settings, opened.plane.read_whole()
     masks = generate_masks(
         predictor,
-        opened.plane.read_whole(),
+        image,
         settings,
         # Edges are drawn from all masks, good or not.
         lowest_pred_iou=0 if job.edges else None,
@@ -111,4 +112,5 @@ def _masks_of_plane(
         edges = detect_edges(replace(masks, settings=all_pass))
     height, width = opened.plane.shape
     records = [mask for mask in masks.select() if mask.area <= job.max_share * height * width]
-    return PlaneMasks(opened.slice_index, records, proposals, edges)
+    warning = opened.plane.contrast_warning(image)
+    return PlaneMasks(opened.slice_index, records, proposals, edges, warning)

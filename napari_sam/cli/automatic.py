@@ -16,9 +16,23 @@ import click
 
 from napari_sam.batch.images import ImageFile, find_images, paths_of_equal_names
 from napari_sam.batch.job import OVERLAPS, BatchJob, ImageResult, digest
-from napari_sam.cli.exit_codes import CAN_CONTINUE, FAILED, end_stopped, print_error, usage_errors
+from napari_sam.cli.exit_codes import (
+    CAN_CONTINUE,
+    FAILED,
+    end_stopped,
+    print_error,
+    print_warning,
+    usage_errors,
+)
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
-from napari_sam.cli.options import checked_choice, json_option, load, model_options, reader_option
+from napari_sam.cli.options import (
+    checked_choice,
+    json_option,
+    load,
+    model_options,
+    reader_option,
+    values_option,
+)
 
 if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
@@ -151,6 +165,7 @@ class AutomaticCommand(click.Command):
 @click.option("--scheduler", metavar="ADDRESS", help="Run on this dask scheduler.")
 @model_options
 @reader_option
+@values_option
 @json_option
 def automatic(
     images: tuple[str, ...],
@@ -164,6 +179,7 @@ def automatic(
     model: str | None,
     device: str,
     reader: str | None,
+    intensities: str,
     as_json: bool,
     **published: Any,
 ) -> None:
@@ -181,7 +197,7 @@ def automatic(
         choice = replace(choice, device=device)  # which only the workers need to have
     job = BatchJob(
         *(output.absolute(), settings, max_share, formats, overlap, proposals, edges),
-        *(choice, _weights(choice), reader, overwrite),
+        *(choice, _weights(choice), reader, intensities, overwrite),
     )
     results, is_stopped = _run(job, _checked_images(images, job), scheduler)
     _print_results(results, job, is_stopped, as_json)
@@ -282,7 +298,7 @@ def _results(
     from napari_sam.batch.manifest import RunError
     from napari_sam.batch.run import run_here
 
-    opener = NapariOpener(job.reader)
+    opener = NapariOpener(job.reader, job.intensities)
     if scheduler is not None:
         if find_spec("distributed") is None:
             msg = "--scheduler needs distributed: pip install 'napari-sam-live[distributed]'"
@@ -330,3 +346,5 @@ def _print_results(
     for result in results:
         if result.status == "failed":
             print_error(f"{result.path}: {result.error}")
+        if result.warning:
+            print_warning(f"{result.path}: {result.warning}")

@@ -15,7 +15,13 @@ import click
 from napari_sam.batch.open_images import OpenError
 from napari_sam.cli.exit_codes import CAN_CONTINUE, FAILED, end_stopped, print_error
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
-from napari_sam.cli.options import checked_choice, json_option, model_options, reader_option
+from napari_sam.cli.options import (
+    checked_choice,
+    json_option,
+    model_options,
+    reader_option,
+    values_option,
+)
 
 if TYPE_CHECKING:
     from napari_sam.batch.open_images import ImageOpener
@@ -53,9 +59,15 @@ class _FileResult:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @model_options
 @reader_option
+@values_option
 @json_option
 def embed(
-    files: tuple[str, ...], model: str | None, device: str, reader: str | None, as_json: bool
+    files: tuple[str, ...],
+    model: str | None,
+    device: str,
+    reader: str | None,
+    intensities: str,
+    as_json: bool,
 ) -> None:
     """Embed all slices of FILEs, so that they are ready when napari opens them.
 
@@ -64,7 +76,7 @@ def embed(
     are kept.
     """
     hide_progress_of_napari()
-    run = _Run(checked_choice(model, device), NapariOpener(reader))
+    run = _Run(checked_choice(model, device), NapariOpener(reader, intensities))
     results = []
     is_stopped = False
     try:

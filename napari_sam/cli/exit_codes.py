@@ -32,6 +32,11 @@ def print_error(message: str) -> None:
     click.echo(f"Error: {message}", err=True)
 
 
+def print_warning(message: str) -> None:
+    """Print what makes results doubtful."""
+    click.echo(f"Warning: {message}", err=True)
+
+
 def end_stopped(consequence: str) -> NoReturn:
     """End a command that was stopped with Ctrl-C."""
     click.echo(f"Stopped. {consequence}", err=True)

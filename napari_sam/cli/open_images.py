@@ -9,6 +9,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sam._distribution import DISTRIBUTION
 from napari_sam.batch.open_images import OpenedImage, OpenedPlane, OpenError
 from napari_sam.storage.text import single_line
 
@@ -21,11 +22,14 @@ class NapariOpener:
     """An `ImageOpener`: opens files as napari does, and leaves lazy pixels unread."""
 
     reader: str | None = None  # the napari plugin that reads the files
+    intensities: str = "as shown"  # a value of `Intensities`
 
     def __call__(self, file: str) -> list[OpenedImage]:
         """Open a file."""
         from napari.components import ViewerModel
         from napari.layers import Image
+
+        from napari_sam.layers.conversion import as_image, is_gray_with_alpha, is_opened_as_labels
 
         _find_readers()
         check_exists(file)
@@ -33,10 +37,14 @@ class NapariOpener:
             raise OpenError(f"{file} is a Python script, not an image.")
         viewer = ViewerModel()
         open_file(viewer, file, self.reader)
-        images = [layer for layer in viewer.layers if isinstance(layer, Image)]
+        layers = list(viewer.layers)
+        images = [layer for layer in layers if isinstance(layer, Image)]
+        # Where there is an image, labels beside it are its objects.
+        images = images or [as_image(layer) for layer in layers if is_opened_as_labels(layer)]
         if not images:
             raise OpenError(f"{file} contains no image.")
-        return [_opened_image(image, viewer.dims) for image in images]
+        images = [as_image(image) if is_gray_with_alpha(image) else image for image in images]
+        return [_opened_image(image, viewer.dims, self.intensities) for image in images]
 
 
 def hide_progress_of_napari() -> None:
@@ -54,6 +62,10 @@ def open_file(viewer: ViewerModel, file: str, reader: str | None) -> None:
     """Add a file to a viewer, as napari's plugins read it."""
     from napari.errors import MultipleReaderError, ReaderPluginError
 
+    if Path(file).suffix.lower() == ".dcm":  # napari's own reads the first series of the folder
+        if reader == "napari":
+            raise OpenError(f"napari's own reader may read another DICOM file than {file}.")
+        reader = reader or DISTRIBUTION
     try:
         viewer.open(file, plugin=reader)
     except MultipleReaderError as error:
@@ -79,11 +91,13 @@ def _find_readers() -> None:
     manager.discover()
 
 
-def _opened_image(image: Any, dims: Any) -> OpenedImage:
+def _opened_image(image: Any, dims: Any, intensities: str) -> OpenedImage:
     from napari_sam.layers.appearance import ImageAppearances
     from napari_sam.layers.plane_view import displayed_plane
+    from napari_sam.session.image.intensity import Appearance, Intensities
 
     appearances = ImageAppearances()
+    appearances.choose(image, Appearance(Intensities(intensities)))
     shown = displayed_plane(image, dims)
     planes = [
         OpenedPlane(

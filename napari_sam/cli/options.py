@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -33,6 +33,18 @@ device_option = click.option(
     "--device", default="auto", help="Device that runs the model, for example cpu or cuda:1."
 )
 reader_option = click.option("--reader", metavar="PLUGIN", help="napari reader plugin to use.")
+_VALUES: Final = {"shown": "as shown", "robust": "robust percentiles", "full": "full range"}
+"""The choices of `values_option`, and the `Intensities` that they mean."""
+values_option = click.option(
+    "--values",
+    "intensities",
+    type=click.Choice(list(_VALUES)),
+    default="shown",
+    show_default=True,
+    callback=lambda context, option, value: _VALUES[value],
+    help="Values that the model sees as black and white: as napari shows the image; without the "
+    "darkest and brightest thousandth; or all that the data type can hold.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

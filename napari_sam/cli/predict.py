@@ -17,13 +17,21 @@ from napari_sam.cli.exit_codes import (
     NOTHING_WRITTEN,
     end_stopped,
     print_error,
+    print_warning,
     usage_errors,
 )
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
-from napari_sam.cli.options import checked_choice, json_option, load, model_options, reader_option
+from napari_sam.cli.options import (
+    checked_choice,
+    json_option,
+    load,
+    model_options,
+    reader_option,
+    values_option,
+)
 
 if TYPE_CHECKING:
-    from napari_sam.batch.open_images import OpenedPlane
+    from napari_sam.batch.open_images import ImageOpener, OpenedPlane
     from napari_sam.batch.prompted import MaskStart, PromptedMask
     from napari_sam.formats.image import ImageInfo
     from napari_sam.session.prompts.prompts import Prompts
@@ -120,6 +128,7 @@ _BOX: Final = _Numbers("X0,Y0,X1,Y1", 4)
 )
 @model_options
 @reader_option
+@values_option
 @json_option
 def predict(
     image: str,
@@ -135,6 +144,7 @@ def predict(
     model: str | None,
     device: str,
     reader: str | None,
+    intensities: str,
     as_json: bool,
 ) -> None:
     """Segment an object in IMAGE from points, a box or a mask; several boxes mean several objects.
@@ -152,14 +162,14 @@ def predict(
     try:
         choice = checked_choice(model, device)
         predictor = load(choice)
-        opened, info = _opened(image, reader, layer, position)
+        opened, info = _opened(image, NapariOpener(reader, intensities), layer, position)
         start = None
         if mask is not None:
             with usage_errors():
                 start = read_start(mask, info.plane_shape, predictor.spec.low_res_side)
         prompts = _prompts(points, background, boxes, start, info.plane_shape)
         embedder = Embedder(choice, lambda *_: predictor)
-        masks = segment_prompts(embedder, opened.plane, prompts, start, multimask)
+        masks = segment_prompts(embedder, opened.plane, prompts, start, multimask, print_warning)
         files = [] if output is None else write_prompted(output, info, masks, overlap)
     except KeyboardInterrupt:
         end_stopped(NOTHING_WRITTEN)
@@ -194,10 +204,10 @@ def _check_output(output: Path | None, image: str) -> None:
 
 
 def _opened(
-    file: str, reader: str | None, layer: str | None, position: str | None
+    file: str, open_images: ImageOpener, layer: str | None, position: str | None
 ) -> tuple[OpenedPlane, ImageInfo]:
     """Open the chosen plane, and describe it."""
-    images = NapariOpener(reader)(file)
+    images = open_images(file)
     chosen = images
     if layer is not None or len(images) > 1:
         chosen = [image for image in images if image.name == layer]

@@ -17,6 +17,7 @@ from napari_sam._qt.prompt_panel import PromptPanel
 from napari_sam._qt.workarounds import CalmStatusBar, FixedHeightLabel
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.layers import CANDIDATE_COLORS
+from napari_sam.layers.conversion import as_image, is_gray_with_alpha, is_opened_as_labels
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.edits import Overlap
 from napari_sam.session.objects.labels import TargetError
@@ -67,6 +68,7 @@ class AnnotateController:
     def _connect_image(self) -> None:
         image, session = self.image_panel, self._session
         image.image_combo.chosen.connect(self._binding.set_image)
+        image.convert.clicked.connect(self._convert)
         image.cancel_requested.connect(session.embedding.cancel)
         image.embed_requested.connect(session.embedding.embed)
         self.appearance_panel.appearance_requested.connect(self._binding.plane.set_appearance)
@@ -149,8 +151,28 @@ class AnnotateController:
             (self.object_panel.target_combo, Labels, binding.target.layer),
         ):
             combo.set_layers([layer for layer in users if isinstance(layer, layer_type)], chosen)
+        convertible = self._convertible
+        self.image_panel.offer_conversion("" if convertible is None else convertible.name)
         others = [layer for layer in users if layer is not binding.target.layer]
         self.user_layers_changed.emit(others)
+
+    @property
+    def _convertible(self) -> Layer | None:
+        """A layer that the user probably wants to annotate, but that is no image as it is."""
+        image, layers = self._binding.plane.image, list(self._viewer.layers)
+        if image is not None:
+            return image if is_gray_with_alpha(image) else None
+        if any(isinstance(layer, Image) for layer in layers):
+            return None
+        return next(filter(is_opened_as_labels, layers), None)
+
+    def _convert(self) -> None:
+        layer = self._convertible
+        if layer is not None:
+            image, index = as_image(layer), self._viewer.layers.index(layer)
+            self._viewer.layers.remove(layer)  # first, so that its name is free
+            self._viewer.layers.insert(index, image)
+            self._binding.set_image(image)
 
     # From the panels ---------------------------------------------------------------------------
 

@@ -141,6 +141,7 @@ def snapshot_of(
         can_redo=editing.history.redoable is not None,
         hint=embedding.note
         or uniform_reason(embedding)
+        or _contrast_warning(embedding)
         or hint_for(embedding.phase, *decoding.usable(prompts)),
         has_image=embedding.plane is not None,
         active_model=embedding.model.choice,
@@ -161,3 +162,9 @@ def uniform_reason(embedding: CurrentEmbedding) -> str:
         return ""
     is_whole = (embedded.tile.height, embedded.tile.width) == plane.shape
     return embedded.content.uniform_reason if is_whole else ""
+
+
+def _contrast_warning(embedding: CurrentEmbedding) -> str:
+    """Return why nearly all of what is shown looks the same to the model; else ""."""
+    embedded = embedding.embedded
+    return "" if embedded is None else embedded.content.contrast_warning

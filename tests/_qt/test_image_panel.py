@@ -54,3 +54,12 @@ def test_button_and_bar_keep_their_place_when_hidden(panel):
         panel.show_state(SessionState(phase, has_image=True))
         heights.append(panel.sizeHint().height())
     assert len(set(heights)) == 1
+
+
+def test_a_layer_that_is_no_image_can_be_converted(panel):
+    panel.offer_conversion("counts")
+    assert panel.convert.isVisible()
+    assert panel._status.text() == "'counts' was opened as labels, not as an image"
+    panel.offer_conversion("")
+    assert not panel.convert.isVisible()
+    assert panel._status.text() == "No image selected"

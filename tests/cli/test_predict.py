@@ -140,3 +140,17 @@ def test_what_cannot_be_read_or_written(image_file, tmp_path):
     unwritable = run(image_file, "--point", "25,40", "-o", image_file / "below.png")
     assert unwritable.exit_code == 1
     assert "cannot be written" in unwritable.stderr
+
+
+def test_extreme_values_are_told_and_cured_by_robust_percentiles(image_file, tmp_path):
+    pixels = imageio.imread(image_file)[..., 0].astype(np.float32)
+    pixels += np.random.default_rng(0).random(pixels.shape, np.float32)
+    pixels[2, 110] = 1e30
+    tifffile.imwrite(tmp_path / "hot.tif", pixels)
+    arguments = (tmp_path / "hot.tif", "--point", "25,40", "--json")
+    plain, robust = run(*arguments), run(*arguments, "--values", "robust")
+    assert "Warning: Nearly all pixels of 'hot' look the same to SAM" in plain.stderr
+    assert "Warning" not in robust.stderr
+    areas = [json.loads(result.stdout)["objects"][0]["area"] for result in (plain, robust)]
+    assert areas[0] > 9000
+    assert abs(areas[1] - 1200) < 100

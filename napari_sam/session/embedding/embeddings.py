@@ -53,6 +53,7 @@ class TileContent:
     uniform_reason: str = ""  # why all look the same to the model; empty if they do not
     # a small version of what the model saw; None if the embedding was imported
     thumbnail: NDArray[np.uint8] | None = None
+    contrast_warning: str = ""  # why nearly all pixels look the same to the model
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,10 +144,12 @@ class Embedder:
         input_side = self.spec.input_side
         image = plane.read(input_side, tile, lambda: report(0))
         report(0)
-        uniform_reason = ""
+        uniform_reason = warning = ""
         if (image == image[0, 0]).all():
             uniform_reason = plane.uniform_reason(input_side, tile, lambda: report(0))
-        content = TileContent(content_key(image), uniform_reason, thumbnail(image))
+        else:
+            warning = plane.contrast_warning(image, tile, lambda: report(0))
+        content = TileContent(content_key(image), uniform_reason, thumbnail(image), warning)
         embedding, is_new = self._cache.get(content.key), False
         if embedding is None:
             embedding, is_new = self._stored_or_new(engine, image, content.key, report)

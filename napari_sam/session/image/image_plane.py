@@ -1,5 +1,6 @@
 """An image plane, and how its data become the (H, W, 3) uint8 pixels that the model sees."""
 
+import math
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,13 @@ from numpy.typing import NDArray
 from napari_sam.engine.embeddings import ImageEmbedding
 from napari_sam.engine.protocols import MaskDecoder
 from napari_sam.engine.spec import ModelSpec
-from napari_sam.session.image.intensity import Colours, ImageRange, Limits, finite_range
+from napari_sam.session.image.intensity import (
+    Colours,
+    ImageRange,
+    Limits,
+    finite_range,
+    robust_range,
+)
 from napari_sam.session.image.tiles import Tile, TilePyramid
 
 _MIN_STRIP_ROWS: Final = 128
@@ -21,6 +28,10 @@ _MAX_STRIP_PIXELS: Final = 2**24
 """Pixels of a large image that are read at a time."""
 _BLOCK_PX: Final = 1024
 """Side of the blocks in which all pixels are read."""
+_NEARLY_ALL: Final = 0.999
+"""Share of pixels of one colour from which on the contrast is called into question."""
+_SAMPLE: Final = 2**20
+"""Values of a tile that are looked at for that, at most four times as many."""
 _FLOAT32_LIMIT: Final = 1e30
 _NOTHING: Final = (np.inf, -np.inf)
 """The range of an empty set of values."""
@@ -215,6 +226,43 @@ class ImagePlane:
         return (
             f"All pixels of '{self.name}' look the same to SAM, although their values differ: "
             "change the layer's contrast limits or the appearance of the image."
+        )
+
+    def contrast_warning(
+        self,
+        image: NDArray[np.uint8],
+        tile: Tile | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> str:
+        """Return a warning if a few extreme values hide the differences of all others; else "".
+
+        Parameters
+        ----------
+        image : (h, w, 3) uint8 ndarray
+            What `read` returned of the tile. If nearly all of it looks the same, the tile is read
+            once more.
+        tile : Tile, optional
+            The whole plane by default.
+        check : callable, optional
+            Called between two reads from the disk; an exception it raises ends the read.
+        """
+        most_common = [np.bincount(image[..., colour].ravel()).max() for colour in range(3)]
+        if min(most_common) < _NEARLY_ALL * image[..., 0].size:
+            return ""
+        data, rows, columns = self._source(tile or self.whole, min(image.shape[:2]))
+        samples = []
+        step = 1 + math.isqrt((rows.stop - rows.start) * (columns.stop - columns.start) // _SAMPLE)
+        for strip in _strips(data, rows, columns):
+            check()
+            pixels = np.asarray(data[strip, columns])[::step, ::step].astype(np.float64)
+            samples.append(pixels[np.isfinite(pixels)])
+        low, high = robust_range(np.concatenate(samples))
+        if not low < high:
+            return ""
+        return (
+            f"Nearly all pixels of '{self.name}' look the same to SAM, because a few extreme "
+            "values set the contrast: choose 'robust percentiles' under 'Image appearance for SAM' "
+            "(--values robust on the command line)."
         )
 
     def _source(self, tile: Tile, input_side: int) -> tuple[Any, slice, slice]:

@@ -112,9 +112,9 @@ class ImageRange:
         low, high = float(sample.min()), float(sample.max())
         if is_full:
             return low, high
-        robust_low, robust_high = np.percentile(sample, _PERCENTILES)
+        robust_low, robust_high = robust_range(sample)
         # Where nearly all values are the same, the few others are what matters.
-        return (float(robust_low), float(robust_high)) if robust_low < robust_high else (low, high)
+        return (robust_low, robust_high) if robust_low < robust_high else (low, high)
 
     def _sample(self, channel: int, check: Callable[[], None]) -> NDArray[Any]:
         """Read values from slices spread over the image.
@@ -140,6 +140,14 @@ class ImageRange:
                 parts.append(values[np.isfinite(values)])
         # Neither float16 nor the widest integers have exact percentiles.
         return np.concatenate(parts).astype(np.float64)
+
+
+def robust_range(values: NDArray[np.float64]) -> Limits:
+    """Return the range without the darkest and the brightest thousandth; (0, 0) of no values."""
+    if not values.size:
+        return 0, 0
+    low, high = np.percentile(values, _PERCENTILES)
+    return float(low), float(high)
 
 
 def _places(lengths: list[int]) -> list[tuple[int, ...]]:

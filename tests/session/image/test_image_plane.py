@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from napari_sam.session import ImageError, ImagePlane
+from napari_sam.session.image.intensity import ImageRange, Intensities
 
 INF, NAN = np.inf, np.nan
 
@@ -157,3 +158,25 @@ def test_building_reads_no_pixels():
 def test_what_cannot_be_segmented_is_refused_by_name(data, is_rgb, message):
     with pytest.raises(ImageError, match=f"'my image'.*{message}"):
         ImagePlane(data, is_rgb=is_rgb, name="my image")
+
+
+@pytest.mark.parametrize("shape", [(60, 80), (2500, 1800)])
+def test_a_few_extreme_values_that_hide_all_others_are_told(shape):
+    pixels = np.random.default_rng(1).normal(100, 20, shape).astype(np.float32)
+    pixels[5, 7] = 1e30
+    plane = ImagePlane(pixels, name="radiograph")
+    warning = plane.contrast_warning(plane.read(1024))
+    assert warning.startswith("Nearly all pixels of 'radiograph' look the same to SAM")
+    assert "--values robust" in warning
+    range_of_most = ImageRange(Intensities.PERCENTILES, pixels)
+    robust = ImagePlane(pixels, image_range=range_of_most)
+    assert robust.contrast_warning(robust.read(1024)) == ""
+
+
+def test_few_bright_pixels_on_an_empty_ground_are_no_fault():
+    pixels = np.zeros((200, 300), np.uint16)
+    pixels[50:54, 60:64] = 900
+    plane = ImagePlane(pixels)
+    assert plane.contrast_warning(plane.read(1024)) == ""
+    colours = ImagePlane(np.zeros((20, 30, 3), np.uint8), is_rgb=True)
+    assert colours.contrast_warning(colours.read(1024)) == ""

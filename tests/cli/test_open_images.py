@@ -1,0 +1,60 @@
+"""Files as the command line opens them: what was asked for, whatever napari takes it for."""
+
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import tifffile
+
+from napari_sam.batch.open_images import OpenError
+from napari_sam.cli.open_images import NapariOpener
+from napari_sam.session.image.intensity import Intensities
+
+DICOM_FOLDER = Path(__file__).parents[1] / "data" / "dicom"
+
+
+def squares():
+    image = np.full((40, 60), 20, np.uint8)
+    image[10:30, 20:50] = 200
+    return image
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint32", "int64", "uint64"])
+def test_integers_are_an_image_though_napari_takes_them_for_labels(tmp_path, dtype):
+    tifffile.imwrite(tmp_path / "counts.tif", squares().astype(dtype) * 7)
+    (image,) = NapariOpener()(str(tmp_path / "counts.tif"))
+    assert image.name == "counts"
+    assert image.shape == (40, 60)
+    seen = image.planes[0].plane.read_whole()[..., 0]
+    np.testing.assert_array_equal(np.unique(seen), [0, 255])
+
+
+def test_the_alpha_of_a_gray_png_is_dropped(tmp_path):
+    pixels = np.dstack([squares(), np.full((40, 60), 90, np.uint8)])
+    imageio.imwrite(tmp_path / "gray.png", pixels)
+    (image,) = NapariOpener()(str(tmp_path / "gray.png"))
+    assert image.shape == (40, 60)
+    np.testing.assert_array_equal(image.planes[0].plane.read_whole()[..., 0], squares())
+
+
+@pytest.mark.parametrize(("name", "shape"), [("part_1", (120, 160)), ("part_2", (60, 80))])
+def test_a_dicom_file_is_not_another_one_of_its_folder(name, shape):
+    file = str(DICOM_FOLDER / f"{name}.dcm")
+    (image,) = NapariOpener()(file)
+    assert (image.name, image.shape, image.scale) == (name, shape, (0.5, 0.5))
+    with pytest.raises(OpenError, match="may read another DICOM file"):
+        NapariOpener("napari")(file)
+
+
+def test_values_are_mapped_as_asked_for(tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = squares() + rng.random((40, 60), np.float32)
+    pixels[3, 3] = 1e30
+    tifffile.imwrite(tmp_path / "hot.tif", pixels)
+    (plain,), (robust,) = (
+        NapariOpener(intensities=intensities)(str(tmp_path / "hot.tif"))
+        for intensities in (Intensities.AS_SHOWN, Intensities.PERCENTILES)
+    )
+    assert np.median(plain.planes[0].plane.read_whole()[10:30, 20:50]) == 0
+    assert np.median(robust.planes[0].plane.read_whole()[10:30, 20:50]) > 250

@@ -1,0 +1,23 @@
+"""The image combo, and what is offered where there is no image."""
+
+import numpy as np
+from napari.layers import Image, Labels
+from napari.layers._source import layer_source
+
+
+def test_integers_opened_as_labels_are_converted(make_widget, tmp_path):
+    viewer, widget = make_widget()
+    panel = widget.findChild(type(widget.controllers.annotate.image_panel))
+    counts = np.arange(1200, dtype=np.int32).reshape(30, 40)
+    viewer.add_labels(counts, name="drawn by hand")
+    assert not panel.convert.isVisibleTo(panel)
+    with layer_source(path=str(tmp_path / "counts.tif")):
+        viewer.add_layer(Labels(counts, name="counts", scale=(2, 3)))
+    assert panel.convert.isVisibleTo(panel)
+    panel.convert.click()
+    image = widget.binding.plane.image
+    assert isinstance(image, Image)
+    assert (image.name, image.source.path) == ("counts", str(tmp_path / "counts.tif"))
+    np.testing.assert_array_equal(image.data, counts)
+    np.testing.assert_array_equal(image.scale, (2, 3))
+    assert not panel.convert.isVisibleTo(panel)
