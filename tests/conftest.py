@@ -1,8 +1,10 @@
 import gc
+import os
 from contextlib import suppress
 
 import numpy as np
 import pytest
+import torch
 from napari.utils.notifications import notification_manager
 
 from napari_sam.model import Predictor, SamEmbedding, load_model
@@ -12,6 +14,14 @@ from napari_sam.widget import SamWidget
 TIMEOUT_S = 120
 SLOW_FIXTURES = frozenset({"make_napari_viewer", "predictor", "remembering_predictor"})
 """Tests that ask for these open a window or run the embedded model."""
+
+
+def pytest_configure():
+    """Share the cores among the suite's processes: threads that wait for a core cost time."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    torch.set_num_threads(threads)
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # for the processes that tests start
 
 
 def pytest_collection_modifyitems(items):
