@@ -30,7 +30,7 @@ class BetterThanPerfect:
 
     def __init__(self, predictor):
         self._predictor = predictor
-        self.encode = predictor.encode
+        self.spec, self.encode = predictor.spec, predictor.encode
 
     def decode(self, *args, **kwargs):
         prediction = self._predictor.decode(*args, **kwargs)
