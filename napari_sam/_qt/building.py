@@ -52,20 +52,26 @@ class ShortcutTexts:
     """Texts, each with the command whose key it names, if the command has one."""
 
     def __init__(self) -> None:
-        self._texts: list[tuple[Callable[[str], object], str, str, str]] = []
+        self._texts: dict[Callable[[str], object], tuple[str, str, str]] = {}
+        self._keys: Mapping[str, str] = {}
 
     def add(
         self, set_text: Callable[[str], object], text: str, command: str, form: str = "{}"
     ) -> None:
-        """Add a text; `form` says how the key is named in brackets."""
-        self._texts.append((set_text, text, command, form))
-        set_text(text)
+        """Add a text, or replace it; `form` says how the key is named in brackets."""
+        self._texts[set_text] = text, command, form
+        self._show(set_text)
 
     def show(self, keys: Mapping[str, str]) -> None:
         """Show these keys, by command; "" stands for no key."""
-        for set_text, text, command, form in self._texts:
-            key = keys.get(command, "")
-            set_text(f"{text} ({form.format(key)})" if key else text)
+        self._keys = keys
+        for set_text in self._texts:
+            self._show(set_text)
+
+    def _show(self, set_text: Callable[[str], object]) -> None:
+        text, command, form = self._texts[set_text]
+        key = self._keys.get(command, "")
+        set_text(f"{text} ({form.format(key)})" if key else text)
 
 
 def progress_bar(tooltip: str) -> QProgressBar:

@@ -22,10 +22,9 @@ class ObjectPanel(QGroupBox):
         )
         self.overlap_combo.addItems([str(overlap) for overlap in Overlap])
         self.texts = ShortcutTexts()
-        self.accept = button("", "Write the shown mask into the target layer as a new object")
+        self.accept = button("", "")
         self.undo = button("Undo", "")
         self.redo = button("Redo", "")
-        self.texts.add(self.accept.setText, "Accept", "accept")
         self.texts.add(self.undo.setToolTip, "Undo the last prompt or change of objects", "undo")
         self.texts.add(self.redo.setToolTip, "Redo the last undone step", "redo")
         buttons = row(self.accept, self.undo, self.redo)
@@ -36,6 +35,12 @@ class ObjectPanel(QGroupBox):
 
     def show_state(self, state: SessionState) -> None:
         """Enable the buttons that have something to do."""
+        text, tooltip = "Accept", "Write the shown mask into the target layer as a new object"
+        if state.reedited_label_id is not None:
+            text = f"Replace object {state.reedited_label_id}"
+            tooltip = "Write the shown mask into the target layer in place of this object"
+        self.texts.add(self.accept.setText, text, "accept")
+        self.accept.setToolTip(tooltip)
         self.accept.setEnabled(state.can_accept)
         self.undo.setEnabled(state.can_undo)
         self.redo.setEnabled(state.can_redo)

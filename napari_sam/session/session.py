@@ -120,7 +120,7 @@ class AnnotationSession:
         """What is shown."""
         self._is_applying = self._is_publishing_due = False
         self._connect()
-        self.state = snapshot_of(embedding, decoding, editing, self.prefetch)
+        self.state = snapshot_of(embedding, decoding, self.objects, self.prefetch)
         """The newest snapshot."""
 
     def _connect(self) -> None:
@@ -157,7 +157,7 @@ class AnnotationSession:
         self.background.close()
 
     def _publish(self) -> None:
-        self.state = snapshot_of(self.embedding, self._decoding, self._editing, self.prefetch)
+        self.state = snapshot_of(self.embedding, self._decoding, self.objects, self.prefetch)
         if self._is_applying:
             self._is_publishing_due = True
         else:

@@ -11,7 +11,7 @@ from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.models.model_choice import ModelChoice, Runtime
-from napari_sam.session.objects.editing import Editing
+from napari_sam.session.objects.object_editing import ObjectEditing
 from napari_sam.session.prefetch.prefetcher import Prefetcher
 from napari_sam.session.prefetch.queue import PrefetchState
 from napari_sam.session.prompts.prompts import Prompts
@@ -33,6 +33,8 @@ class SessionState:
         The masks to choose from; None until the object has some.
     chosen : int, optional
         Index of the candidate that would be accepted.
+    reedited_label_id : int, optional
+        The accepted object that is being re-edited; None for a new object.
     reedited_choice : int, optional
         Index of the candidate that a re-edited object was accepted as; None for a new object.
     preview : Candidates, optional
@@ -70,6 +72,7 @@ class SessionState:
     prompts: Prompts = field(default_factory=Prompts)
     candidates: Candidates | None = None
     chosen: int | None = None
+    reedited_label_id: int | None = None
     reedited_choice: int | None = None
     preview: Candidates | None = None
     is_decoding: bool = False
@@ -103,8 +106,10 @@ class SessionState:
         return self.candidates is not None or self.is_decoding
 
 
-def hint_for(phase: Phase, usable: Prompts, remarks: tuple[str, ...]) -> str:
-    """Return one sentence on the next step."""
+def hint_for(
+    phase: Phase, usable: Prompts, remarks: tuple[str, ...], reedited_label_id: int | None
+) -> str:
+    """Return what to do next."""
     if phase is Phase.NO_IMAGE:
         return "Choose an image to begin."
     if phase is Phase.CANCELLED:
@@ -119,20 +124,26 @@ def hint_for(phase: Phase, usable: Prompts, remarks: tuple[str, ...]) -> str:
         return "Press Click points and click on an object, or Draw box and drag around it."
     if not usable.has_foreground:
         return "Background points only exclude regions: add a foreground point."
+    if reedited_label_id is not None:
+        return (
+            f"Re-editing object {reedited_label_id}: correct it with more clicks and press "
+            "Replace. Clear cancels."
+        )
     return "Accept the shown mask, choose another one under Masks, or correct it with more clicks."
 
 
 def snapshot_of(
-    embedding: CurrentEmbedding, decoding: Decoding, editing: Editing, prefetch: Prefetcher
+    embedding: CurrentEmbedding, decoding: Decoding, objects: ObjectEditing, prefetch: Prefetcher
 ) -> SessionState:
     """Return the state of a session with these parts."""
-    prompts = decoding.state.prompts
+    prompts, editing, label_id = decoding.state.prompts, objects.editing, objects.reedited_label_id
     return SessionState(
         phase=embedding.phase,
         progress=embedding.progress,
         prompts=prompts,
         candidates=decoding.candidates,
         chosen=decoding.chosen,
+        reedited_label_id=label_id,
         reedited_choice=decoding.state.reedited_choice,
         preview=decoding.preview.shown,
         is_decoding=decoding.is_pending,
@@ -142,7 +153,7 @@ def snapshot_of(
         hint=embedding.note
         or uniform_reason(embedding)
         or _contrast_warning(embedding)
-        or hint_for(embedding.phase, *decoding.usable(prompts)),
+        or hint_for(embedding.phase, *decoding.usable(prompts), label_id),
         has_image=embedding.plane is not None,
         active_model=embedding.model.choice,
         spec=embedding.embedder.spec,

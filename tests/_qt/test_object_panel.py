@@ -17,3 +17,13 @@ def test_buttons_follow_the_state_and_ask(qtbot, heard):
     assert panel.accept.text() == "Accept (J)"
     assert panel.undo.toolTip().endswith("(Ctrl+Z)")
     assert "(" not in panel.redo.toolTip()
+
+
+def test_a_reedited_object_is_replaced(qtbot):
+    panel = ObjectPanel()
+    qtbot.addWidget(panel)
+    panel.texts.show({"accept": "C"})
+    panel.show_state(SessionState(reedited_label_id=12))
+    assert panel.accept.text() == "Replace object 12 (C)"
+    panel.show_state(SessionState())
+    assert panel.accept.text() == "Accept (C)"

@@ -73,7 +73,7 @@ class ObjectEditing:
     def reedited_label_id(self) -> int | None:
         """The accepted object that is being re-edited; None if there is none."""
         target, record = self.editing.target, None
-        if target is not None:
+        if target is not None and self._decoding.state.reedited is not None:
             with suppress(TargetError):  # a target that no longer fits is reported when written to
                 record = current_record(self._decoding.state, target.labels.registry)
         return None if record is None else record.label_id

@@ -98,10 +98,13 @@ def test_an_object_reedits_with_its_prompts_and_is_replaced_in_place(session, ta
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.prompts.points_xy == (COIN,)
     assert len(session.state.candidates) == 3
+    assert session.state.reedited_label_id == 1
+    assert session.state.hint.startswith("Re-editing object 1: ")
     np.testing.assert_array_equal(array, before)  # until it is accepted again
     session.object_in_progress.choose_next()
     session.accept()
     session.wait_until_idle(TIMEOUT_S)
+    assert session.state.reedited_label_id is None
     assert set(np.unique(array)) == {0, 1, 2}
     assert not np.array_equal(array, before)
     np.testing.assert_array_equal(array == 2, before == 2)
