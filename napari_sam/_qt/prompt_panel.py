@@ -20,6 +20,18 @@ _SHAPES: Final = (
 )
 
 
+TOOL_HINTS: Final = {
+    "points": "Click on an object.",
+    "rectangle": "Drag a rectangle around an object.",
+    "ellipse": "Drag an ellipse around an object.",
+    "polygon": "Click the corners of an outline around an object, then double-click.",
+    "lasso": "Draw an outline around an object with the mouse button pressed.",
+    "scribble": "Scribble on an object.",
+    "line": "Drag a line along an object.",
+}
+"""What to do next, by the tool in use."""
+
+
 class PromptPanel(QGroupBox):
     """Buttons for points and shapes, the polarity of the next click, and options."""
 
@@ -38,9 +50,12 @@ class PromptPanel(QGroupBox):
             "For easy images: accept the preselected mask with the first click on an object;"
             "\none Undo takes back both",
         )
+        tools = self._build_tools()
         shapes = row(*(self._shape_button(*shape) for shape in _SHAPES))
+        for tool in self._tools.values():
+            tool.setCheckable(True)
         how = self._build_polarity(), self.hover, self.accept_on_click
-        fill(self, self._build_tools(), shapes, *how, self._build_options())
+        fill(self, tools, shapes, *how, self._build_options())
         self.show_polarity(FOREGROUND)
 
     def _build_tools(self) -> QLayout:
@@ -52,6 +67,7 @@ class PromptPanel(QGroupBox):
             "Drag a rectangle around the object",
             lambda: self.shape_requested.emit("rectangle"),
         )
+        self._tools = {"points": self.points, "rectangle": box}
         self.clear = button("Clear", "")
         self.texts.add(self.clear.setToolTip, "Remove the prompts of this object", "clear")
         return row(self.points, box, self.clear)
@@ -60,6 +76,7 @@ class PromptPanel(QGroupBox):
         tool = button(shape.capitalize(), tooltip, lambda: self.shape_requested.emit(shape))
         # As wide as the word: five in a row must not widen the dock.
         tool.setStyleSheet("padding-left: 2px; padding-right: 2px;")
+        self._tools[shape] = tool
         return tool
 
     def _build_polarity(self) -> QLayout:
@@ -92,6 +109,11 @@ class PromptPanel(QGroupBox):
     def show_state(self, state: SessionState) -> None:
         """Enable *Clear* if there are prompts."""
         self.clear.setEnabled(not state.prompts.is_empty)
+
+    def show_tool(self, name: str) -> None:
+        """Show which tool is in use; "": none."""
+        for tool_name, tool in self._tools.items():
+            tool.setChecked(tool_name == name)
 
     def show_hover(self, on: bool) -> None:
         """Show whether the preview under the cursor is on."""

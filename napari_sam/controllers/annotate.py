@@ -13,7 +13,7 @@ from napari_sam._qt.building import rest_timer
 from napari_sam._qt.image_panel import ImagePanel
 from napari_sam._qt.mask_panel import MaskPanel
 from napari_sam._qt.object_panel import ObjectPanel
-from napari_sam._qt.prompt_panel import PromptPanel
+from napari_sam._qt.prompt_panel import TOOL_HINTS, PromptPanel
 from napari_sam._qt.workarounds import CalmStatusBar, FixedHeightLabel
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.layers import CANDIDATE_COLORS
@@ -21,7 +21,7 @@ from napari_sam.layers.conversion import as_image, is_gray_with_alpha, is_opened
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.edits import Overlap
 from napari_sam.session.objects.labels import TargetError
-from napari_sam.session.state import SessionState
+from napari_sam.session.state import EARLY_HINT, START_HINT, SessionState
 
 _CAMERA_MS: Final = 300
 """How long the camera has to rest before the visible part of a large image is embedded."""
@@ -54,6 +54,7 @@ class AnnotateController:
         self._connect_objects()
         self._connections = self._connect_layers()
         self._on_session_changed(session.state)
+        self._on_tool_changed(binding.prompts.tool)
 
     def close(self) -> None:
         """Disconnect from session, layers and viewer."""
@@ -101,6 +102,7 @@ class AnnotateController:
             (self._session.automatic_review.changed, self._show_hint),
             (self._session.notifier.warned, show_warning),
             (binding.prompts.polarity_changed, self.prompt_panel.show_polarity),
+            (binding.prompts.tool_changed, self._on_tool_changed),
             (binding.candidates.hover_changed, self.prompt_panel.show_hover),
             (binding.candidates.hover_changed, self._status_bar.calm),
             (binding.plane.appearance_changed, lambda: self._appearance_timer.start()),
@@ -123,12 +125,21 @@ class AnnotateController:
             part.show_state(state)
         self._show_hint()
 
+    def _on_tool_changed(self, tool: str) -> None:
+        self.prompt_panel.show_tool(tool)
+        self._show_hint()
+
     def _show_hint(self) -> None:
         """Show what the user can do next: with a new object, or in the review of masks."""
         state = self._session.state
         # Prompts during a review start an object of their own.
         of_review = self._session.automatic_review.hint if state.prompts.is_empty else ""
-        self.hint.set_text(of_review or state.hint)
+        tool_hint = TOOL_HINTS.get(self._binding.prompts.tool, "")
+        if tool_hint and state.hint == EARLY_HINT:
+            tool_hint += " Masks appear once the image is embedded."
+        elif state.hint != START_HINT:
+            tool_hint = ""
+        self.hint.set_text(of_review or tool_hint or state.hint)
 
     def _on_layer_inserted(self, event: Event) -> None:
         """Start on the first image that is added, as if it had been there from the beginning.

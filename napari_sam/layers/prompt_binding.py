@@ -11,6 +11,7 @@ from napari_sam.layers.plane_view import PlaneView
 from napari_sam.layers.prompt_layers import PromptLayer
 from napari_sam.layers.shape_prompts import TOOLS
 from napari_sam.layers.workspace import Workspace
+from napari_sam.session.connections import Connections
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 from napari_sam.session.state import SessionState
 
@@ -24,6 +25,8 @@ class PromptBinding:
     """The point label of the next click: 1 foreground, 0 background."""
     drawing_started = Signal()
     """A tool was activated: candidates will be needed soon."""
+    tool_changed = Signal(str)
+    """What the next click or drag draws: "points" or one of `TOOLS`; "" for no prompt."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._viewer, self._session = workspace.viewer, workspace.session
@@ -32,12 +35,18 @@ class PromptBinding:
         # Planes whose prompts were undone while another one was shown: their layers are outdated.
         self._undone: set[Hashable] = set()
         self._is_closed = False
+        self._active = workspace.viewer.layers.selection.events.active
+        self._active.connect(self._on_active_changed)
+        self._mode_connection = Connections()
         self.image_prompts = ImagePrompts(workspace, self._send, self._on_gesture)
         """The prompt layers of the current image."""
+        self._on_active_changed()
 
     def close(self) -> None:
         """Let the layers go; those with prompts stay in the viewer."""
         self._is_closed = True
+        self._active.disconnect(self._on_active_changed)
+        self._mode_connection.close()
         self.image_prompts.close()
 
     # The plane -------------------------------------------------------------------------------
@@ -80,6 +89,30 @@ class PromptBinding:
             self._viewer.layers.selection.active = prompts.layer
             prompts.layer.mode = mode
             self.drawing_started.emit()
+        self._announce_tool()
+
+    @property
+    def tool(self) -> str:
+        """What the next click or drag draws: "points" or one of `TOOLS`; "" for no prompt."""
+        active, image_prompts = self._viewer.layers.selection.active, self.image_prompts
+        for prompts, tools in (
+            (image_prompts.points.prompts, {"points": "add"}),
+            (image_prompts.boxes.prompts, TOOLS),
+        ):
+            if prompts is not None and prompts.layer is active:
+                return next((tool for tool, mode in tools.items() if mode == active.mode), "")
+        return ""
+
+    def _on_active_changed(self) -> None:
+        """Follow the mode of the selected layer, which napari's own buttons and keys change."""
+        self._mode_connection.close()
+        active = self._viewer.layers.selection.active
+        if isinstance(active, Points | Shapes):
+            self._mode_connection = Connections((active.events.mode, self._announce_tool))
+        self._announce_tool()
+
+    def _announce_tool(self) -> None:
+        self.tool_changed.emit(self.tool)
 
     # The user's layers -------------------------------------------------------------------------
 

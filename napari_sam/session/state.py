@@ -1,6 +1,7 @@
 """The frozen snapshot that a session publishes, with everything that a view shows."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +107,12 @@ class SessionState:
         return self.candidates is not None or self.is_decoding
 
 
+START_HINT: Final = "Press Click points and click on an object, or Draw box and drag around it."
+EARLY_HINT: Final = (
+    "Press Click points and start clicking; masks appear once the image is embedded."
+)
+
+
 def hint_for(
     phase: Phase, usable: Prompts, remarks: tuple[str, ...], reedited_label_id: int | None
 ) -> str:
@@ -118,10 +125,10 @@ def hint_for(
         return " ".join(remarks)
     if phase is not Phase.READY:
         if usable.is_empty:  # and perhaps there is no layer to click on
-            return "Press Click points and start clicking; masks appear once the image is embedded."
+            return EARLY_HINT
         return "Masks appear once the image is embedded."
     if usable.is_empty:
-        return "Press Click points and click on an object, or Draw box and drag around it."
+        return START_HINT
     if not usable.has_foreground:
         return "Background points only exclude regions: add a foreground point."
     if reedited_label_id is not None:

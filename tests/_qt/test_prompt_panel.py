@@ -23,12 +23,23 @@ def test_every_tool_is_requested(panel, heard):
     for text in ("Click points", "Draw box", "Ellipse", "Polygon", "Lasso", "Scribble", "Line"):
         button(panel, text).click()
     assert requests == [
-        ("points.clicked", False),
+        ("points.clicked", True),
         *(
             ("shape_requested", shape)
             for shape in ("rectangle", "ellipse", "polygon", "lasso", "scribble", "line")
         ),
     ]
+
+
+def test_the_tool_in_use_is_pressed(panel, heard):
+    requests = heard(panel, "points.clicked", "shape_requested")
+    for name, text in (("points", "Click points"), ("rectangle", "Draw box"), ("line", "Line")):
+        panel.show_tool(name)
+        pressed = [part.text() for part in panel.findChildren(QPushButton) if part.isChecked()]
+        assert pressed == [text]
+    panel.show_tool("")
+    assert not button(panel, "Line").isChecked()
+    assert requests == []
 
 
 def test_polarity_shows_and_is_requested(panel, heard):

@@ -148,7 +148,7 @@ def test_remaining_objects_are_reviewed_with_keys(opened):
     assert len(np.unique(layer.data)) > 2
     press(widget, panel.results.discard)
     assert viewer.layers.selection.active.name == "SAM points"
-    assert "Click points" in widget.controllers.annotate.hint.text()
+    assert widget.controllers.annotate.hint.text() == "Click on an object."
     panel.run.whole.click()
     widget.close()  # in the middle of a run
 

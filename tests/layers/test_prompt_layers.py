@@ -154,3 +154,21 @@ def test_o_over_another_labels_layer_begins_with_its_object(make_widget):
     widget.session.notifier.warned.connect(heard.append)
     widget.binding.objects.reedit_under_cursor()
     assert "no accepted object under the cursor" in heard[0]
+
+
+def test_the_tool_in_use_is_that_of_the_selected_layer(make_widget):
+    viewer, widget = make_widget(Image(np.zeros((40, 40), np.uint8), name="dark"), wait=False)
+    prompts, tools = widget.binding.prompts, []
+    prompts.tool_changed.connect(tools.append)
+    for tool in ("rectangle", "scribble"):
+        prompts.start_shape(tool)
+        assert tools[-1] == prompts.tool == tool
+    viewer.layers["SAM boxes"].mode = "add_ellipse"  # with napari's own button
+    assert tools[-1] == "ellipse"
+    prompts.start_points()
+    assert tools[-1] == "points"
+    viewer.layers["SAM points"].mode = "select"
+    assert tools[-1] == ""
+    prompts.start_points()
+    viewer.layers.selection.active = viewer.layers["dark"]
+    assert tools[-1] == ""
