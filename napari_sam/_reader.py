@@ -1,6 +1,7 @@
 """Open files of objects as Labels layers, and DICOM files, with napari's own dialogs."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from napari.utils.notifications import show_warning
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.details import details_of
 from napari_sam.formats.dicom import DICOM_SUFFIX, read_dicom
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import ExportError, file_reader
 from napari_sam.formats.label_images import labels_from_objects
 from napari_sam.formats.reading import json_reader
 from napari_sam.layers.target_features import CLASSES_KEY
@@ -40,7 +41,7 @@ def get_reader(path: str | Sequence[str]) -> Callable[[str], list[_FullLayerData
     try:
         if path.lower().endswith((".json", ".geojson")):
             read = json_reader(path)
-            return None if read is None else lambda _: [_layer(image) for image in read()]
+            return None if read is None else partial(_layers, read=read)
     except ExportError:
         return None
     return None
@@ -64,6 +65,11 @@ def _layer_of_session(path: Path) -> _FullLayerData:
     if len(scale) == len(saved.shape):
         meta["scale"] = scale
     return labels.array, meta, "labels"
+
+
+@file_reader()
+def _layers(path: str, read: Callable[[], list[Annotations]]) -> list[_FullLayerData]:
+    return [_layer(annotations) for annotations in read()]
 
 
 def _layer(annotations: Annotations) -> _FullLayerData:

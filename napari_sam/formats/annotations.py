@@ -50,6 +50,10 @@ class ExportObject:
     note: str = ""
 
     def __post_init__(self) -> None:
+        numbers = (self.label_id, self.top, self.left, *self.slice_index)
+        if not all(isinstance(number, int | np.integer) for number in numbers):
+            msg = f"Label_id and position of an object must be whole numbers, not {numbers}."
+            raise ExportError(msg)
         if self.label_id < 1:
             raise ExportError(f"A label_id must be 1 or more, not {self.label_id}.")
         if self.mask.ndim != 2 or self.mask.dtype != np.bool_ or not self.mask.any():
@@ -57,8 +61,9 @@ class ExportObject:
                 f"The mask of object {self.label_id} must be a 2-D bool array with at least one "
                 f"True, not {self.mask.dtype} of shape {self.mask.shape}."
             )
-        if self.score is not None and not math.isfinite(self.score):
-            msg = f"The score of object {self.label_id} is {self.score}; give a number or None."
+        is_number = isinstance(self.score, int | float | np.number)
+        if self.score is not None and not (is_number and math.isfinite(self.score)):
+            msg = f"The score of object {self.label_id} is {self.score!r}; give a number or None."
             raise ExportError(msg)
 
     @property

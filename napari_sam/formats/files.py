@@ -3,12 +3,26 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar, cast
+
+import psutil
+import yaml
 
 from napari_sam.storage.atomic import atomic_write
+from napari_sam.storage.regular_files import require_regular_file
+
+_LITTLE_BYTES: Final = 2**26
+"""Memory that is taken without a look at how much is free."""
+_unchecked_bytes = 0
+MAX_YAML_BYTES: Final = 2**17
+"""YAML takes seconds for more."""
+_LOGGER = logging.getLogger(__name__)
+_Reader = TypeVar("_Reader", bound=Callable[..., Any])
 
 
 class ExportError(ValueError):
@@ -18,10 +32,25 @@ class ExportError(ValueError):
     screen.
     """
 
+    file_name = ""
+    """Of the file that the message names."""
+
 
 def reason(error: BaseException) -> str:
     """Return why something failed, without the path that an OSError repeats."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if isinstance(error, MemoryError):
+        return "there is not enough memory"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        package = error.name.partition(".")[0]
+        return f"{package} is missing; run `pip install {package}`"
+    text = getattr(error, "strerror", None) or str(error)
+    return text if text and isinstance(error, OSError | ValueError) else _named(error, text)
+
+
+def _named(error: BaseException, text: str) -> str:
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def unreadable(path: str | Path, error: BaseException, kind: str = "") -> ExportError:
@@ -31,13 +60,60 @@ def unreadable(path: str | Path, error: BaseException, kind: str = "") -> Export
 
 
 @contextmanager
-def reading(path: str | Path, kind: str = "", *errors: type[Exception]) -> Iterator[None]:
-    """Turn what a decoder raises for a damaged file, and what the system raises, into our error."""
-    damages: tuple[type[Exception], ...] = (OSError, *errors)
+def reading(path: str | Path, kind: str = "") -> Iterator[None]:
+    """Turn whatever is raised for a file, by us or by a decoder, into our error.
+
+    Decoders raise anything for a damaged file. What may be a fault of ours is logged with its
+    traceback; a NameError can be nothing else.
+    """
     try:
+        require_regular_file(path)
         yield
-    except damages as error:
+    except NameError:
+        raise
+    except ExportError as error:
+        if not error.file_name:
+            error.file_name = Path(path).name
+            message = str(error)
+            if error.file_name not in message:
+                error.args = (f"{message.removesuffix('.')}: {error.file_name}",)
+        raise
+    except Exception as error:
+        if not isinstance(error, OSError | ValueError | MemoryError):
+            _LOGGER.info("%s cannot be read", path, exc_info=error)
         raise unreadable(path, error, kind) from error
+
+
+def file_reader(kind: str = "") -> Callable[[_Reader], _Reader]:
+    """Let nothing but our error leave a function that reads the file that it is given first."""
+
+    def decorate(read: _Reader) -> _Reader:
+        @wraps(read)
+        def read_or_refuse(path: str | Path, *args: Any, **kwargs: Any) -> Any:
+            with reading(path, kind):
+                return read(path, *args, **kwargs)
+
+        return cast(_Reader, read_or_refuse)
+
+    return decorate
+
+
+def require_memory(size_bytes: int, content: str) -> None:
+    """Raise our error before something is made that does not fit into the free memory.
+
+    Small things are only counted: there may be many of them.
+    """
+    global _unchecked_bytes
+    _unchecked_bytes += size_bytes
+    if _unchecked_bytes < _LITTLE_BYTES:
+        return
+    _unchecked_bytes = 0
+    free_bytes = psutil.virtual_memory().available
+    if size_bytes + _LITTLE_BYTES > free_bytes:
+        raise ExportError(
+            f"{content} would take {size_bytes / 2**30:.1f} GiB of memory, but only "
+            f"{free_bytes / 2**30:.1f} GiB are free; close other programs, or use a smaller image."
+        )
 
 
 @contextmanager
@@ -92,12 +168,13 @@ def write_json(path: str | Path, content: Any) -> None:
     write_text(path, text)
 
 
+@file_reader()
 def read_text(path: str | Path) -> str:
     """Return the content of a UTF-8 file, with or without a byte order mark."""
-    with reading(path, "", UnicodeDecodeError):
-        return Path(path).read_text(encoding="utf-8-sig")
+    return Path(path).read_text(encoding="utf-8-sig")
 
 
+@file_reader()
 def read_json(path: str | Path) -> Any:
     """Return the content of a JSON file."""
     text = read_text(path)
@@ -107,3 +184,35 @@ def read_json(path: str | Path) -> Any:
         raise ExportError(f"The file is nested too deeply: {Path(path).name}") from error
     except ValueError as error:  # also a number with thousands of digits
         raise ExportError(f"The file is not JSON ({error}): {Path(path).name}") from error
+
+
+class _PlainYaml(yaml.SafeLoader):  # type: ignore[misc]
+    """Loads YAML without references to lists, by which a few lines can mean billions of names."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        is_reference = self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        if is_reference and not isinstance(node, yaml.ScalarNode):
+            raise yaml.YAMLError("it has references (*) to lists; write them out")
+        return node
+
+
+def load_yaml(text: str) -> Any:
+    """Return the content of YAML, or raise a YAMLError."""
+    return yaml.load(text, _PlainYaml)
+
+
+@file_reader()
+def read_yaml(path: str | Path) -> Any:
+    """Return the content of a YAML file."""
+    size_bytes = Path(path).stat().st_size
+    if size_bytes > MAX_YAML_BYTES:
+        raise ExportError(
+            f"The file has {size_bytes // 1024} KiB, but YAML is read up to "
+            f"{MAX_YAML_BYTES // 1024} KiB; remove what is not needed: {Path(path).name}"
+        )
+    try:
+        return load_yaml(read_text(path))
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise ExportError(f"The file is not YAML ({problem}): {Path(path).name}") from error

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject, with_unique_ids
 from napari_sam.formats.classes import ObjectClass, class_named, classes_of
-from napari_sam.formats.files import ExportError, naming_errors, read_json, write_json
+from napari_sam.formats.files import (
+    ExportError,
+    file_reader,
+    naming_errors,
+    read_json,
+    write_json,
+)
 from napari_sam.formats.image import ImageInfo, image_from_json
 from napari_sam.formats.outlines import fill_rings, trace_outlines
 
@@ -93,6 +99,7 @@ def _feature(
     return {"type": "Feature", "geometry": geometry, "properties": properties}
 
 
+@file_reader()
 def read_geojson(path: str | Path, image: ImageInfo | None = None) -> Annotations:
     """Read polygons, ours, QuPath's or others', as the pixels whose centres they contain.
 

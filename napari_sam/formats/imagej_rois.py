@@ -17,12 +17,14 @@ from roifile import ROI_COLOR_NONE, ROI_TYPE, ImagejRoi, roiread, roiwrite
 
 from napari_sam.formats.annotations import Annotations, ExportObject, with_unique_ids
 from napari_sam.formats.classes import ObjectClass, classes_of
-from napari_sam.formats.files import ExportError, export_file, reading
+from napari_sam.formats.files import ExportError, export_file, file_reader
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.outlines import fill_rings, trace_outlines
 from napari_sam.storage.text import single_line
 
 _MAX_COORDINATE: Final = 60535
+_MAX_BYTES: Final = 2**29
+"""Of all ROIs in a zip, which may be a thousandth of that; it takes seconds."""
 _AREAS: Final = (ROI_TYPE.POLYGON, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED, ROI_TYPE.RECT)
 
 # Segments of a java.awt.geom.PathIterator.
@@ -147,6 +149,7 @@ def _set_position(roi: ImagejRoi, image: ImageInfo, slice_index: tuple[int, ...]
         roi.z_position, roi.t_position, roi.c_position = (positions.get(axis, 0) for axis in "ZTC")
 
 
+@file_reader("ImageJ ROIs")
 def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
     """Read area ROIs as the pixels whose centres they contain.
 
@@ -168,8 +171,13 @@ def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
     ExportError
         If the file cannot be read, or has lines, points or curves.
     """
-    with reading(path, "ImageJ ROIs", ValueError, TypeError, struct.error, zipfile.BadZipFile):
-        rois = roiread(path)
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size_bytes = sum(entry.file_size for entry in archive.infolist())
+        if size_bytes > _MAX_BYTES:
+            msg = f"it has ROIs of {size_bytes >> 20:,} MiB; {_MAX_BYTES >> 20} are the most"
+            raise ValueError(msg)
+    rois = roiread(path)
     classes: dict[str, ObjectClass] = {}
     objects: list[ExportObject] = []
     label_ids: dict[int, int] = {}

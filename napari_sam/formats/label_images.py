@@ -1,13 +1,15 @@
 """Convert objects, which may overlap, to an array with one integer per pixel, and back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import ExportError, require_memory
 
 
 def smallest_dtype(max_label_id: int) -> np.dtype[Any]:
@@ -29,6 +31,18 @@ def as_small_labels(labels: NDArray[Any]) -> NDArray[Any]:
         msg = f"Labels must not be negative, but one is {labels.min()}; renumber them from 1."
         raise ExportError(msg)
     return labels.astype(smallest_dtype(int(labels.max(initial=0))), copy=False)
+
+
+def check_size(
+    path: str | Path, shape: Sequence[int], itemsize: int, expected: Sequence[int] | None
+) -> None:
+    """Raise our error for a label image, not read yet, that is too large for its image or here."""
+    if expected is not None and prod(shape) > prod(expected):
+        raise ExportError(
+            f"The file is about an image of shape {tuple(shape)}, not {tuple(expected)}; choose "
+            f"the image that it belongs to: {Path(path).name}"
+        )
+    require_memory(prod(shape) * itemsize, f"The label image {Path(path).name}")
 
 
 def objects_from_labels(
@@ -125,7 +139,9 @@ def labels_from_objects(
         If objects overlap and that is refused, or a label_id needs more than 32 bits.
     """
     largest = max((obj.label_id for obj in annotations.objects), default=0)
-    labels = np.zeros(annotations.image.shape, smallest_dtype(largest))
+    dtype = smallest_dtype(largest)
+    require_memory(prod(annotations.image.shape) * dtype.itemsize, "The label image")
+    labels = np.zeros(annotations.image.shape, dtype)
     for obj in annotations.objects:
         index: tuple[int | slice, ...] = (*obj.slice_index, *obj.region)
         region = labels[index]

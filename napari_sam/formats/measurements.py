@@ -68,7 +68,8 @@ def write_measurements(
         msg = f"Height and width are in {image.units[-2]} and {image.units[-1]}; use one unit."
         raise ExportError(msg)
     heading = _heading(image, with_intensity=intensity is not None)
-    rows = (_row(obj, image, intensity) for obj in annotations.objects)
+    with np.errstate(all="ignore"):  # of pixels as large as stars
+        rows = [_row(obj, image, intensity) for obj in annotations.objects]
     write_table(path, [heading, *rows])
 
 

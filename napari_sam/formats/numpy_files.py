@@ -5,18 +5,28 @@ Source of the format: numpy.lib.format. Nothing is ever pickled.
 
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import asdict
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.classes import ObjectClass, classes_from_metadata, classes_to_metadata
-from napari_sam.formats.files import ExportError, export_file, reading
+from napari_sam.formats.files import export_file, file_reader, require_memory
 from napari_sam.formats.image import image_from_json
-from napari_sam.formats.label_images import as_small_labels
+from napari_sam.formats.label_images import as_small_labels, check_size
+
+_TABLES: Final = (
+    *("label_ids", "boxes_rc", "slice_indices", "class_indices", "scores"),
+    "metadata",
+)
+_MAX_TABLE_BYTES: Final = 2**28
+"""Of what there is of each object beside its mask; millions have less."""
+_NPY_HEADER_BYTES: Final = 2**12
 
 
 def write_label_npy(path: str | Path, labels: NDArray[Any]) -> None:
@@ -39,13 +49,16 @@ def write_label_npy(path: str | Path, labels: NDArray[Any]) -> None:
         np.save(file, labels, allow_pickle=False)
 
 
-def read_label_npy(path: str | Path) -> NDArray[Any]:
+@file_reader(".npy")
+def read_label_npy(path: str | Path, shape: Sequence[int] | None = None) -> NDArray[Any]:
     """Read a label image or stack.
 
     Parameters
     ----------
     path : str or Path
         A ``.npy`` file of integers.
+    shape : tuple of int, optional
+        That of the image that the labels belong to; larger labels are refused unread.
 
     Returns
     -------
@@ -55,11 +68,28 @@ def read_label_npy(path: str | Path) -> NDArray[Any]:
     Raises
     ------
     ExportError
-        If the file cannot be read or does not hold label_ids.
+        If the file cannot be read, is too large, or does not hold label_ids.
     """
-    with reading(path, ".npy", ValueError, EOFError), Path(path).open("rb") as file:
+    with Path(path).open("rb") as file:
+        size_bytes = Path(path).stat().st_size
+        declared_shape, dtype = npy_header(file, size_bytes)
+        check_size(path, declared_shape, dtype.itemsize, shape)
+        file.seek(0)
         labels = np.lib.format.read_array(file, allow_pickle=False)
     return as_small_labels(labels)
+
+
+def npy_header(file: IO[bytes], size_bytes: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return the shape and the type of the array in an open ``.npy`` file of that size.
+
+    Raise a ValueError if the file is shorter than the array: NumPy would take the memory first.
+    """
+    version = np.lib.format.read_magic(file)
+    read_header = {(1, 0): np.lib.format.read_array_header_1_0}
+    shape, _, dtype = read_header.get(version, np.lib.format.read_array_header_2_0)(file)
+    if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize > size_bytes:
+        raise ValueError(f"it is too short for an array of shape {shape}")
+    return shape, dtype
 
 
 def write_npz(path: str | Path, annotations: Annotations) -> None:
@@ -113,13 +143,16 @@ def write_npz(path: str | Path, annotations: Annotations) -> None:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def read_npz(path: str | Path) -> Annotations:
+@file_reader("annotations of write_npz")
+def read_npz(path: str | Path, shape: Sequence[int] | None = None) -> Annotations:
     """Read a file of `write_npz`.
 
     Parameters
     ----------
     path : str or Path
         A ``.npz`` file.
+    shape : tuple of int, optional
+        That of the image that the objects belong to; masks of larger images are refused unread.
 
     Returns
     -------
@@ -129,32 +162,48 @@ def read_npz(path: str | Path) -> Annotations:
     Raises
     ------
     ExportError
-        If the file cannot be read or holds something else.
+        If the file cannot be read, is too large, or holds something else.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-        metadata = json.loads(str(arrays["metadata"]))
+    with zipfile.ZipFile(path) as archive:
+        tables = {name: _member(archive, name, _MAX_TABLE_BYTES) for name in _TABLES}
+        # Files of earlier versions have neither this nor notes.
+        if "reviewed.npy" in archive.namelist():
+            tables["reviewed"] = _member(archive, "reviewed", _MAX_TABLE_BYTES)
+        metadata = json.loads(str(tables["metadata"]))
         image = image_from_json(metadata["image"])
-        classes = classes_from_metadata(metadata["classes"])
-        objects = _objects(arrays, classes, metadata.get("notes", {}))
-    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        msg = f"The file does not hold annotations from write_npz: {Path(path).name}"
-        raise ExportError(msg) from error
-    return Annotations(image, objects, classes)
+        boxes, (height, width) = tables["boxes_rc"].tolist(), image.plane_shape
+        if not all(0 <= y < y + h <= height and 0 <= x < x + w <= width for y, x, h, w in boxes):
+            raise ValueError("an object is outside the image")
+        areas = [h * w for *_, h, w in boxes]
+        check_size(path, image.shape, 0, shape)
+        require_memory(sum(areas), f"The masks in {Path(path).name}")
+        masks = _member(archive, "masks", sum(areas) // 8 + _NPY_HEADER_BYTES)
+    classes = classes_from_metadata(metadata["classes"])
+    bits = np.unpackbits(masks, count=sum(areas)).view(np.bool_)
+    pixels = np.split(bits, np.cumsum(areas)[:-1]) if areas else []
+    return Annotations(image, _objects(tables, pixels, classes, metadata.get("notes", {})), classes)
+
+
+def _member(archive: zipfile.ZipFile, name: str, max_bytes: int) -> NDArray[Any]:
+    """Return an array of an archive, unless it expands to more than it may."""
+    entry = archive.getinfo(f"{name}.npy")
+    if entry.file_size > max_bytes:
+        raise ValueError(f"{name} has {entry.file_size:,} bytes, and {max_bytes:,} are the most")
+    with archive.open(entry) as file:
+        npy_header(file, entry.file_size)
+    with archive.open(entry) as file:
+        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 
 
 def _objects(
-    arrays: dict[str, NDArray[Any]], classes: list[ObjectClass], notes: dict[str, str]
+    tables: dict[str, NDArray[Any]],
+    masks: list[NDArray[np.bool_]],
+    classes: list[ObjectClass],
+    notes: dict[str, str],
 ) -> list[ExportObject]:
-    boxes = arrays["boxes_rc"]
-    ends = np.cumsum(boxes[:, 2] * boxes[:, 3])
-    bits = np.unpackbits(arrays["masks"], count=int(ends[-1]) if len(ends) else 0).view(np.bool_)
-    # Files of earlier versions have neither this nor notes.
-    reviewed = arrays.get("reviewed", np.zeros(len(ends), np.bool_))
-    columns = [arrays[name] for name in ("label_ids", "slice_indices", "class_indices", "scores")]
-    rows = zip(*(column.tolist() for column in (*columns, reviewed, boxes)), strict=True)
-    masks = np.split(bits, ends[:-1]) if len(ends) else []
+    names = ("label_ids", "slice_indices", "class_indices", "scores", "boxes_rc")
+    columns = [tables[name].tolist() for name in names]
+    reviewed = tables.get("reviewed", np.zeros(len(masks), np.bool_)).tolist()
     return [
         ExportObject(
             label_id,
@@ -168,7 +217,8 @@ def _objects(
             notes.get(str(number), ""),
         )
         for number, (
-            (label_id, slice_index, class_index, score, is_reviewed, (top, left, height, width)),
+            (label_id, slice_index, class_index, score, (top, left, height, width)),
+            is_reviewed,
             pixels,
-        ) in enumerate(zip(rows, masks, strict=True))
+        ) in enumerate(zip(zip(*columns, strict=True), reviewed, masks, strict=True))
     ]

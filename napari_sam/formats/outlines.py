@@ -5,7 +5,7 @@ ImageJ, QuPath and COCO: the pixel at row r and column c covers x from c to c + 
 r + 1.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -13,10 +13,17 @@ from numpy.typing import NDArray
 from skimage.measure import label as connected_components
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import ExportError, require_memory
 
-# Differences of such numbers are still finite.
+# Differences of such numbers are still finite, or even their products.
 _FARTHEST: Final = 1e300
+_FAR: Final = 1e150
+
+_MAX_CROSSINGS: Final = 2**24
+"""Several times the outline of a whole slide; it takes seconds."""
+_MAX_PER_EDGE: Final = 2**10
+"""Of an outline with many corners, whose pieces may be joined across the image."""
+_AT_ONCE: Final = 2**20
 
 
 class PixelPolygon(NamedTuple):
@@ -172,33 +179,61 @@ def fill_rings(rings_xy: Iterable[NDArray[Any]], shape: tuple[int, int]) -> Mask
     ends = np.concatenate([np.zeros((0, 2)), *(np.roll(ring, -1, axis=0) for ring in rings)])
     if not np.isfinite(starts).all():
         raise ExportError("A polygon has coordinates that are not finite; remove it.")
-    rows, x = _crossings(starts, ends, shape[0])
-    if not rows.size:
+    starts, ends = (np.clip(corners, -_FAR, _FAR) for corners in (starts, ends))
+    # From top to bottom, so that an edge crosses at the same x in either direction.
+    is_up = (ends[:, 1] < starts[:, 1])[:, None]
+    upper, lower = np.where(is_up, ends, starts), np.where(is_up, starts, ends)
+    firsts = np.clip(np.ceil(upper[:, 1] - 0.5), 0, shape[0]).astype(np.int64)
+    lasts = np.clip(np.ceil(lower[:, 1] - 0.5), 0, shape[0]).astype(np.int64)
+
+    def crossing(edge: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the first column whose centre is not left of an edge."""
+        start_xy, step_xy = upper[edge], (lower - upper)[edge]
+        x = start_xy[:, 0] + (row + 0.5 - start_xy[:, 1]) * step_xy[:, 0] / step_xy[:, 1]
+        return np.asarray(np.clip(np.ceil(x - 0.5), 0, shape[1]), np.int64)
+
+    xs = np.clip(np.concatenate([[0.0], starts[:, 0]])[1:], 0, shape[1])
+    low, high = (int(xs.min()), int(np.ceil(xs.max()))) if xs.size else (0, 0)
+    inside = fill_crossings(firsts, lasts, low, high, crossing)
+    if inside is None:
         return None
-    columns = np.clip(np.ceil(x - 0.5), 0, shape[1]).astype(np.int64)
-    top, left = int(rows.min()), int(columns.min())
-    toggles = np.zeros((int(rows.max()) - top + 1, int(columns.max()) - left + 1), np.uint8)
-    np.bitwise_xor.at(toggles, (rows - top, columns - left), 1)
-    inside = np.bitwise_xor.accumulate(toggles, axis=1).view(np.bool_)
-    crop = tight_crop(inside, top, left)
+    crop = tight_crop(*inside)
     return crop if crop.mask.size else None
 
 
-def _crossings(
-    starts_xy: NDArray[np.float64], ends_xy: NDArray[np.float64], height: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return row and x of all crossings of edges with the middle of a row."""
-    # From top to bottom, so that an edge crosses at the same x in either direction.
-    is_up = (ends_xy[:, 1] < starts_xy[:, 1])[:, None]
-    upper, lower = np.where(is_up, ends_xy, starts_xy), np.where(is_up, starts_xy, ends_xy)
-    first = np.clip(np.ceil(upper[:, 1] - 0.5), 0, height).astype(np.int64)
-    last = np.clip(np.ceil(lower[:, 1] - 0.5), 0, height).astype(np.int64)
-    counts = np.maximum(last - first, 0)
-    edge = np.repeat(np.arange(len(counts)), counts)
-    rows = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + first[edge]
-    step_xy = (lower - upper)[edge]
-    x = upper[edge, 0] + (rows + 0.5 - upper[edge, 1]) * step_xy[:, 0] / step_xy[:, 1]
-    return rows, x
+def fill_crossings(
+    firsts: NDArray[np.int64],
+    lasts: NDArray[np.int64],
+    low: int,
+    high: int,
+    crossing: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.int64]],
+) -> MaskCrop | None:
+    """Return the pixels of lines that lie behind an odd number of edges; None without edges.
+
+    Edges cross the lines from `firsts` to before `lasts`; where, between `low` and `high`,
+    `crossing` returns for arrays of edges and lines. Lines are the mask's rows.
+    """
+    counts = np.maximum(lasts - firsts, 0)
+    n_crossings = int(counts.sum())
+    if not n_crossings:
+        return None
+    if n_crossings > max(_MAX_CROSSINGS, _MAX_PER_EDGE * len(counts)):
+        raise ExportError(
+            f"An outline of {len(counts):,} corners is {n_crossings:,} pixels long; simplify it."
+        )
+    top, bottom = int(firsts[counts > 0].min()), int(lasts[counts > 0].max())
+    size = bottom - top, high - low + 1
+    require_memory(size[0] * size[1], "The mask of an object")
+    toggles = np.zeros(size[0] * size[1], np.uint8)
+    ends = np.cumsum(counts)
+    for begin in range(0, n_crossings, _AT_ONCE):
+        number = np.arange(begin, min(begin + _AT_ONCE, n_crossings))
+        edge = np.searchsorted(ends, number, side="right")
+        line = number - (ends - counts)[edge] + firsts[edge]
+        position = np.clip(crossing(edge, line), low, high)
+        np.bitwise_xor.at(toggles, (line - top) * size[1] + position - low, 1)
+    inside = np.bitwise_xor.accumulate(toggles.reshape(size), axis=1).view(np.bool_)
+    return MaskCrop(inside, top, low)
 
 
 def clipped_polygon(

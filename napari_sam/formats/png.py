@@ -3,8 +3,9 @@
 ``PngImageFile`` opens them, because ``Image.open`` refuses more than 179 million pixels.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from napari_sam.formats.details import DETAILS_KEY
-from napari_sam.formats.files import ExportError, export_file, reading
-from napari_sam.formats.label_images import as_small_labels
+from napari_sam.formats.files import ExportError, export_file, file_reader
+from napari_sam.formats.label_images import as_small_labels, check_size
+
+_MAX_PIXEL_BYTES: Final = 4
 
 
 def write_label_png(path: str | Path, labels: NDArray[Any], details: str = "") -> None:
@@ -54,13 +57,16 @@ def save_png(path: str | Path, image: Image.Image, details: str) -> None:
         image.save(partial, format="PNG", pnginfo=metadata)
 
 
-def read_label_png(path: str | Path) -> NDArray[Any]:
+@file_reader("PNG")
+def read_label_png(path: str | Path, shape: Sequence[int] | None = None) -> NDArray[Any]:
     """Read a label image from gray values or palette indices.
 
     Parameters
     ----------
     path : str or Path
         A ``.png`` file.
+    shape : tuple of int, optional
+        That of the image that the labels belong to; larger labels are refused unread.
 
     Returns
     -------
@@ -70,9 +76,10 @@ def read_label_png(path: str | Path) -> NDArray[Any]:
     Raises
     ------
     ExportError
-        If the file cannot be read, or has colours.
+        If the file cannot be read, is too large, or has colours.
     """
-    with reading(path, "PNG", SyntaxError), PngImageFile(path) as image:
+    with PngImageFile(path) as image:
+        check_size(path, image.size[::-1], _MAX_PIXEL_BYTES, shape)
         pixels = np.asarray(image)
     if pixels.ndim != 2:
         raise ExportError(
@@ -82,10 +89,11 @@ def read_label_png(path: str | Path) -> NDArray[Any]:
     return as_small_labels(pixels)
 
 
+@file_reader("PNG")
 def read_png_details(path: str | Path) -> tuple[str, list[int]]:
     """Return the details that `write_label_png` was given, or "", and the colours of a palette.
 
     These are red, green and blue of each entry in turn; there are none without a palette.
     """
-    with reading(path, "PNG", ValueError, SyntaxError), PngImageFile(path) as image:
+    with PngImageFile(path) as image:
         return str(image.info.get(DETAILS_KEY, "")), image.getpalette() or []

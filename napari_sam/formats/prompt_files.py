@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from napari_sam.formats.classes import class_named
-from napari_sam.formats.files import ExportError, read_json, read_text
+from napari_sam.formats.files import ExportError, file_reader, read_json, read_text
 from napari_sam.formats.image import ImageInfo
 
 PROMPT_SUFFIXES: Final = (".csv", ".json", ".geojson")
@@ -81,6 +81,7 @@ class FilePrompt:
             raise ValueError(f"{self.vertices_xy} has a coordinate that is not a number")
 
 
+@file_reader("prompts")
 def read_prompts(path: str | Path, image: ImageInfo) -> list[FilePrompt]:
     """Read the prompts for one image.
 
@@ -105,27 +106,10 @@ def read_prompts(path: str | Path, image: ImageInfo) -> list[FilePrompt]:
     if path.suffix.lower() not in PROMPT_SUFFIXES:
         msg = f"{path} has no prompts; choose a file that ends in {', '.join(PROMPT_SUFFIXES)}."
         raise ExportError(msg)
-    try:
-        if path.suffix.lower() == ".csv":
-            return list(_from_csv(read_text(path)))
-        content = read_json(path)
-        if _is_coco(content):
-            return list(_from_coco(content, image))
-        return list(_from_geojson(content, image))
-    except ExportError:
-        raise
-    except RecursionError as error:
-        raise ExportError(f"{path} has no prompts: it is nested too deeply.") from error
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        TypeError,
-        ValueError,
-        csv.Error,
-    ) as error:
-        msg = f"{path} has no prompts that can be read ({type(error).__name__}: {error})."
-        raise ExportError(msg) from error
+    if path.suffix.lower() == ".csv":
+        return list(_from_csv(read_text(path)))
+    content = read_json(path)
+    return list((_from_coco if _is_coco(content) else _from_geojson)(content, image))
 
 
 # CSV -------------------------------------------------------------------------------------------

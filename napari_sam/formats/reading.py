@@ -3,6 +3,7 @@
 import mmap
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any, Final
@@ -10,8 +11,8 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations
-from napari_sam.formats.coco import coco_in, is_coco
-from napari_sam.formats.files import ExportError, read_json, reading, unreadable
+from napari_sam.formats.coco import coco_in, is_coco, read_coco
+from napari_sam.formats.files import ExportError, file_reader, read_json
 from napari_sam.formats.geojson import describes_its_image, geojson_in
 from napari_sam.formats.image import ImageInfo, stack_stem
 from napari_sam.formats.imagej_rois import read_imagej_rois
@@ -29,19 +30,19 @@ _KEYS: Final = (
 """Keys in every COCO file, and in GeoJSON that gives the size of its image."""
 
 
-def _read_tiff(path: Path, _: ImageInfo) -> Annotations:
-    labels, image = read_label_tiff(path)
-    return objects_in(image, labels, read_tiff_details(path), path)
+def _read_tiff(path: Path, image: ImageInfo) -> Annotations:
+    labels, file_image = read_label_tiff(path, image.shape)
+    return objects_in(file_image, labels, read_tiff_details(path), path)
 
 
 def _read_png(path: Path, image: ImageInfo) -> Annotations:
-    labels = read_label_png(path)
+    labels = read_label_png(path, image.shape)
     details, palette = read_png_details(path)
     return objects_in(_image_of(labels, path, image), labels, details, path, palette)
 
 
 def _read_npy(path: Path, image: ImageInfo) -> Annotations:
-    labels = read_label_npy(path)
+    labels = read_label_npy(path, image.shape)
     return Annotations(_image_of(labels, path, image), objects_from_labels(labels))
 
 
@@ -70,7 +71,7 @@ _READERS: Final[dict[str, _Reader]] = {
     ".tiff": _read_tiff,
     ".png": _read_png,
     ".npy": _read_npy,
-    ".npz": lambda path, _: read_npz(path),
+    ".npz": lambda path, image: read_npz(path, image.shape),
     ".json": _read_json,
     ".geojson": _read_json,
     ".zip": read_imagej_rois,
@@ -81,6 +82,7 @@ READ_SUFFIXES: Final = tuple(_READERS)
 """How files end that `read_objects` reads."""
 
 
+@file_reader()
 def read_objects(path: str | Path, image: ImageInfo) -> Annotations:
     """Read the objects of one image from a file of any format that can be read.
 
@@ -131,12 +133,7 @@ def _read(path: Path, image: ImageInfo) -> Sequence[Annotations]:
     if read is None:
         msg = f"Choose a file that ends in {', '.join(READ_SUFFIXES)}, not {path.name}."
         raise ExportError(msg)
-    try:
-        content = read(path, image)
-    except (ExportError, ImportError, MemoryError):
-        raise
-    except Exception as error:  # decoders raise anything for a damaged file
-        raise unreadable(path, error) from error
+    content = read(path, image)
     return [content] if isinstance(content, Annotations) else content
 
 
@@ -168,19 +165,26 @@ def json_reader(path: str | Path) -> Callable[[], list[Annotations]] | None:
     """
     if not _may_describe_images(path):
         return None
-    name = Path(path).name
     try:
         content = read_json(path)
     except ExportError:
         # Let the reader raise the reason, so that napari does not show "no plugin was found".
-        return lambda: coco_in(read_json(path), name)
-    if is_coco(content):
-        return lambda: coco_in(content, name)
-    return (lambda: [geojson_in(content, name)]) if describes_its_image(content) else None
+        return partial(read_coco, path)
+    if is_coco(content) or describes_its_image(content):
+        return partial(_described_in, path, content)
+    return None
 
 
+@file_reader()
+def _described_in(path: str | Path, content: Any) -> list[Annotations]:
+    """Return the objects of each image that a JSON file with this content describes."""
+    name = Path(path).name
+    return coco_in(content, name) if is_coco(content) else [geojson_in(content, name)]
+
+
+@file_reader()
 def _may_describe_images(path: str | Path) -> bool:
-    with reading(path), Path(path).open("rb") as file:
+    with Path(path).open("rb") as file:
         if not file.seek(0, 2):
             return False
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:

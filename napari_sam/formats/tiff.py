@@ -4,8 +4,12 @@ Sources of the formats: the ImageJ description and OME-XML as tifffile writes th
 https://docs.openmicroscopy.org/ome-model/latest/ome-tiff/.
 """
 
+import lzma
 import re
+import zlib
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from math import inf, prod
 from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
@@ -15,13 +19,16 @@ import tifffile
 from numpy.typing import NDArray
 
 from napari_sam.formats.details import DETAILS_KEY
-from napari_sam.formats.files import ExportError, export_file, reading
+from napari_sam.formats.files import ExportError, export_file, file_reader
 from napari_sam.formats.image import ImageInfo
-from napari_sam.formats.label_images import as_small_labels
+from napari_sam.formats.label_images import as_small_labels, check_size
 from napari_sam.formats.units import UNIT_SYMBOLS, unit_name
 
 _OME_SIZES: Final = {**{axis: f"PhysicalSize{axis}" for axis in "XYZ"}, "T": "TimeIncrement"}
 _IMAGEJ_AXES: Final = "TZCYX"
+
+# TIFF has fractions of 32-bit integers.
+_MAX_STEP: Final = 2**31
 
 # ImageJ counts time in seconds.
 _SECONDS: Final = {
@@ -35,8 +42,13 @@ _SECONDS: Final = {
 # Control characters, which XML cannot even escape.
 _NOT_IN_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-# What tifffile and the parser of OME-XML raise for damaged files.
-_DAMAGES: Final = (tifffile.TiffFileError, IndexError, ElementTree.ParseError)
+# Compressions without a limit of their own to what they expand to, and the best that they reach.
+_DECOMPRESSORS: Final[dict[int, Callable[[], Any]]] = {
+    **dict.fromkeys((8, 32946, 50013), zlib.decompressobj),
+    34925: lzma.LZMADecompressor,
+}
+_MAX_EXPANSION: Final = 10_000
+_LITTLE_BYTES: Final = 2**26
 
 # Both formats drop axes of length one, so this key of the metadata names all axes.
 _AXES_KEY: Final = "label_axes"
@@ -74,6 +86,11 @@ def write_imagej_tiff(
         raise ExportError(f"ImageJ has the axes TZCYX in this order, not {image.axes}.")
     lengths = dict(zip(image.axes, image.shape, strict=True))
     sizes = dict(zip(image.axes, image.pixel_size, strict=True))
+    if not all(1 / _MAX_STEP <= sizes[axis] <= _MAX_STEP for axis in "YX"):
+        raise ExportError(
+            f"ImageJ's TIFF cannot hold pixels of {sizes['Y']:g} x {sizes['X']:g}; choose "
+            "OME-TIFF, or other units."
+        )
     metadata = _imagej_metadata(image) | {"max": max(int(labels.max()), 1)}
     if details:
         metadata["Info"] = details
@@ -156,13 +173,18 @@ def write_ome_tiff(
         )
 
 
-def read_label_tiff(path: str | Path) -> tuple[NDArray[Any], ImageInfo]:
+@file_reader("TIFF")
+def read_label_tiff(
+    path: str | Path, shape: Sequence[int] | None = None
+) -> tuple[NDArray[Any], ImageInfo]:
     """Read a label image and its metadata.
 
     Parameters
     ----------
     path : str or Path
         A TIFF file of one channel, with metadata of ImageJ or OME, or without.
+    shape : tuple of int, optional
+        That of the image that the labels belong to; larger labels are refused unread.
 
     Returns
     -------
@@ -174,11 +196,13 @@ def read_label_tiff(path: str | Path) -> tuple[NDArray[Any], ImageInfo]:
     Raises
     ------
     ExportError
-        If the file cannot be read or does not hold integers.
+        If the file cannot be read, is too large, or does not hold integers.
     """
     path = Path(path)
-    with reading(path, "TIFF", *_DAMAGES), tifffile.TiffFile(path) as tiff:
+    with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
+        check_size(path, series.shape, series.dtype.itemsize, shape)
+        _check_segments(path, tiff, series)
         labels = as_small_labels(np.atleast_2d(series.asarray()))
         details = _ome_details(tiff) or _imagej_details(tiff)
         axes = series.axes
@@ -191,7 +215,9 @@ def read_label_tiff(path: str | Path) -> tuple[NDArray[Any], ImageInfo]:
         labels = labels.reshape([lengths.get(axis, 1) for axis in axes])
     if len(axes) != labels.ndim or axes[-2:] != "YX":
         raise ExportError(f"A label image needs axes that end in YX, not {axes}: {path.name}")
-    steps = [details.get(axis, (1.0, "pixel")) for axis in axes]
+    steps = [details.get(axis, (0.0, "pixel")) for axis in axes]
+    # Some programs write 0 or NaN where they do not know the size.
+    steps = [step if 0 < step[0] < inf else (1.0, "pixel") for step in steps]
     return labels, ImageInfo(
         labels.shape,
         details.get("name") or path.name,
@@ -201,9 +227,31 @@ def read_label_tiff(path: str | Path) -> tuple[NDArray[Any], ImageInfo]:
     )
 
 
+def _check_segments(path: Path, tiff: tifffile.TiffFile, series: Any) -> None:
+    """Raise our error for a strip or tile that expands to more than its part of the image.
+
+    Without imagecodecs, tifffile takes the memory for whatever a segment expands to.
+    """
+    for page in series.pages:
+        if page is None or page.keyframe.compression not in _DECOMPRESSORS:
+            continue
+        allowed_bytes = prod(page.keyframe.chunks) * page.keyframe.dtype.itemsize
+        for offset, size_bytes in zip(page.dataoffsets, page.databytecounts, strict=True):
+            if size_bytes * _MAX_EXPANSION <= allowed_bytes + _LITTLE_BYTES:
+                continue
+            tiff.filehandle.seek(offset)
+            content = tiff.filehandle.read(size_bytes)
+            decompressor = _DECOMPRESSORS[page.keyframe.compression]()
+            expanded = decompressor.decompress(content, allowed_bytes + 1)
+            if len(expanded) > allowed_bytes:
+                msg = f"A part of the file is larger than it says; it is damaged: {path.name}"
+                raise ExportError(msg)
+
+
+@file_reader("TIFF")
 def read_tiff_details(path: str | Path) -> str:
     """Return the details that the label image was written with; "" without them."""
-    with reading(path, "TIFF", *_DAMAGES), tifffile.TiffFile(path) as tiff:
+    with tifffile.TiffFile(path) as tiff:
         metadata = _ome_details(tiff) or tiff.imagej_metadata or {}
         return str(metadata.get(DETAILS_KEY, metadata.get("Info", "")))
 
@@ -254,8 +302,7 @@ def _imagej_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
         if tag in tags and tags[tag].value[0]:
             count, steps = tags[tag].value
             details[axis] = (steps / count, unit)
-    if "spacing" in metadata:
-        details["Z"] = (float(metadata["spacing"]), unit)
-    if metadata.get("finterval"):
-        details["T"] = (float(metadata["finterval"]), "second")
+    with suppress(TypeError, ValueError):
+        details["Z"] = (float(metadata.get("spacing", 0)), unit)
+        details["T"] = (float(metadata.get("finterval", 0)), "second")
     return details

@@ -16,7 +16,14 @@ import yaml
 
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.classes import ObjectClass, classes_of
-from napari_sam.formats.files import ExportError, read_text, write_text
+from napari_sam.formats.files import (
+    MAX_YAML_BYTES,
+    ExportError,
+    file_reader,
+    read_text,
+    read_yaml,
+    write_text,
+)
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.outlines import fill_rings, joined_ring, trace_outlines
 from napari_sam.storage.text import single_line
@@ -72,6 +79,7 @@ def _polygon(obj: ExportObject, image: ImageInfo) -> str:
     return " ".join(f"{fraction:.8f}".rstrip("0").rstrip(".") for fraction in fractions)
 
 
+@file_reader()
 def read_yolo(
     path: str | Path, image: ImageInfo, classes: Sequence[ObjectClass] = ()
 ) -> Annotations:
@@ -161,6 +169,8 @@ def _quoted(name: str) -> str:
 def _without_names(path: str | Path) -> tuple[str, bool]:
     """Return a data set's text without its classes, and whether it also had their count."""
     text = read_text(path)
+    if len(text) > MAX_YAML_BYTES:
+        raise _no_data_set(path)
     try:
         root = yaml.compose(text, yaml.SafeLoader)
     except yaml.YAMLError as error:
@@ -184,6 +194,7 @@ def _no_data_set(path: str | Path) -> ExportError:
     )
 
 
+@file_reader("the data.yaml of YOLO")
 def read_yolo_classes(path: str | Path) -> tuple[ObjectClass, ...]:
     """Read the classes of a data set.
 
@@ -203,15 +214,9 @@ def read_yolo_classes(path: str | Path) -> tuple[ObjectClass, ...]:
     ExportError
         If the file cannot be read or has no names.
     """
-    try:
-        text = read_text(path)
-        if text.endswith(_UNCLASSIFIED):
-            return ()
-        names = yaml.safe_load(text)["names"]
-        if isinstance(names, dict):
-            names = [names[number] for number in range(len(names))]
-        return classes_of(single_line(str(name)) for name in names)
-    except (yaml.YAMLError, TypeError, KeyError) as error:
-        raise ExportError(
-            f"Classes are not named as in YOLO's data.yaml: {Path(path).name}"
-        ) from error
+    if read_text(path).endswith(_UNCLASSIFIED):
+        return ()
+    names = read_yaml(path)["names"]
+    if isinstance(names, dict):
+        names = [names[number] for number in range(len(names))]
+    return classes_of(single_line(str(name)) for name in names)

@@ -148,14 +148,18 @@ def test_coco_boxes_of_the_image_that_is_meant(tmp_path):
         (
             "a.csv",
             "index,shape-type,vertex-index,axis-0,axis-1,axis-2\n0,line,0,inf,1,2\n",
-            "no prompts that can be read",
+            "cannot be read as prompts",
         ),
-        ("a.csv", "index,shape-type,vertex-index,axis-0,axis-1\n0,blob,0,1,2\n", "can be read"),
+        (
+            "a.csv",
+            "index,shape-type,vertex-index,axis-0,axis-1\n0,blob,0,1,2\n",
+            "cannot be read as prompts",
+        ),
         ("a.json", "{", "not JSON"),
         ("a.json", "[]", None),
-        ("a.json", '{"annotations": [{"bbox": [1, 2]}]}', "can be read"),
+        ("a.json", '{"annotations": [{"bbox": [1, 2]}]}', "cannot be read as prompts"),
         ("a.geojson", '{"type": "Surface", "coordinates": []}', "Surface is not a prompt"),
-        ("a.geojson", '{"features": [{"geometry": null}]}', "can be read"),
+        ("a.geojson", '{"features": [{"geometry": null}]}', "cannot be read as prompts"),
         ("a.tif", "", "ends in .csv"),
     ],
 )

@@ -10,11 +10,11 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from napari_sam.formats.classes import ClassError
+from napari_sam.formats.files import load_yaml
 from napari_sam.session.classes.classes import Classes, classes_from_json, classes_to_json
 from napari_sam.storage.atomic import atomic_write
+from napari_sam.storage.regular_files import require_regular_file
 
 CLASS_SUFFIXES: Final = (".json", ".yaml", ".yml", ".txt", ".names")
 """Suffixes of files that `read_classes` reads; the first one is that of our own."""
@@ -58,6 +58,7 @@ def _content(path: Path) -> Any:
     """Return the list of classes in a file, whatever its entries are."""
     suffix = path.suffix.lower()
     limit = _MAX_JSON_BYTES if suffix == ".json" else _MAX_TEXT_BYTES
+    require_regular_file(path)
     if path.stat().st_size > limit:
         raise ClassError(f"it is larger than {limit // 1024} KiB.")
     try:
@@ -76,7 +77,7 @@ def _parsed(text: str, suffix: str) -> Any:
     if suffix == ".json":
         return json.loads(text)
     if suffix in (".yaml", ".yml"):
-        return yaml.safe_load(text)
+        return load_yaml(text)
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
