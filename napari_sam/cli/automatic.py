@@ -74,9 +74,6 @@ def _formats(context: click.Context, option: click.Parameter, value: str) -> tup
         if name not in FORMAT_KEYS:
             msg = f"unknown format {name!r}; choose from {', '.join(FORMAT_KEYS)}."
             raise click.BadParameter(msg)
-    if find_spec("pycocotools") is None and any(name.startswith("coco") for name in names):
-        msg = "COCO files need pycocotools: pip install 'napari-sam-live[export]'"
-        raise click.BadParameter(msg)
     return names
 
 
@@ -216,12 +213,13 @@ def published_settings(
 ) -> tuple[AutomaticSettings, float]:
     """Return the settings that the options of an `AutomaticCommand` mean, and `max_share`."""
     from napari_sam.engine.automatic_presets import PRESETS
+    from napari_sam.formats.files import read_json
 
     start = next(item for item in PRESETS if preset in (None, _key(item.name)))
     changes = {name: value for name, value in options.items() if value is not None}
     try:
         if "point_grids" in changes:
-            changes["point_grids"] = json.loads(changes["point_grids"].read_text())
+            changes["point_grids"] = read_json(changes["point_grids"])
             changes.setdefault("points_per_side", None)
         settings = replace(start.settings, **changes)
     except (ValueError, TypeError, RecursionError, OSError) as error:

@@ -101,11 +101,7 @@ class ExportController:
 
     def _fail(self, error: BaseException, failure: str) -> None:
         self.row.show_busy(False)
-        if isinstance(error, ImportError) and error.name:
-            package = error.name.partition(".")[0]
-            show_warning(f"{failure}: {package} is missing. Run `pip install {package}`.")
-        else:
-            show_warning(user_message(error, failure, "choose another format"))
+        show_warning(user_message(error, failure, "choose another format"))
 
     def _add(
         self,

@@ -87,3 +87,33 @@ def run_counts(crop: MaskCrop, size: tuple[int, int]) -> npt.NDArray[np.int64]:
     changes = np.delete(changes, np.concatenate([same, same + 1]))
     counts = np.diff(changes, prepend=0, append=height * width)
     return counts[:-1] if counts[-1] == 0 else counts
+
+
+def run_text(counts: npt.NDArray[np.integer]) -> str:
+    """Write the lengths of runs as text, as COCO's files have them.
+
+    From the fourth on, each is the difference from the last but one, the run before it of the
+    same kind. It goes into groups of five bits, the lowest first, the last of which carries the
+    sign; a sixth bit says that another group follows, and 48 makes it a printable character.
+
+    Parameters
+    ----------
+    counts : ndarray
+        (n,) integers, from `run_counts`.
+
+    Returns
+    -------
+    str
+        ASCII.
+    """
+    values: list[int] = counts.tolist()
+    text = bytearray()
+    for index, count in enumerate(values):
+        value = count - values[index - 2] if index > 2 else count
+        while True:
+            group, value = value & 31, value >> 5
+            if value == (-1 if group & 16 else 0):
+                text.append(48 + group)
+                break
+            text.append(48 + group + 32)
+    return text.decode("ascii")

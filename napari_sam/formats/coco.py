@@ -14,14 +14,21 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from napari_sam.engine.masks import MaskCrop, run_counts
+from napari_sam.engine.masks import MaskCrop, run_counts, run_text, tight_crop
 from napari_sam.formats.annotations import Annotations, ExportObject, with_unique_ids
 from napari_sam.formats.classes import PALETTE, ObjectClass, class_named
+from napari_sam.formats.coco_polygons import fill_polygons
 from napari_sam.formats.coco_rle import counts_of_text, mask_of_counts
 from napari_sam.formats.details import details_from
-from napari_sam.formats.files import ExportError, naming_errors, read_json, write_json
+from napari_sam.formats.files import (
+    ExportError,
+    file_reader,
+    naming_errors,
+    read_json,
+    write_json,
+)
 from napari_sam.formats.image import ImageInfo, image_from_json, plane_name
-from napari_sam.formats.outlines import clipped_polygon, joined_ring, trace_outlines
+from napari_sam.formats.outlines import joined_ring, trace_outlines
 
 # The category of objects without a class, because every annotation needs one.
 _UNCLASSIFIED: Final = "object"
@@ -49,13 +56,13 @@ def write_coco(
     Raises
     ------
     ExportError
-        If pycocotools is missing, a class is called "object" although some objects have no class,
-        or the file cannot be written.
+        If a class is called "object" although some objects have no class, or the file cannot be
+        written.
 
     Notes
     -----
-    pycocotools computes ``area`` (pixels) and ``bbox`` (x, y, width, height). All slices are
-    listed, also those without objects.
+    All slices are listed, also those without objects. pycocotools reads images of up to 2**32
+    pixels; ours are read whatever their size.
     """
     sources = [images] if isinstance(images, Annotations) else list(images)
     category_ids, categories = _categories(sources)
@@ -95,15 +102,6 @@ def _categories(
     return ids, categories
 
 
-def _mask_api() -> Any:
-    try:
-        from pycocotools import mask
-    except ImportError as error:
-        msg = "COCO files need pycocotools: pip install 'napari-sam-live[export]'"
-        raise ExportError(msg) from error
-    return mask
-
-
 def _image_entry(image: ImageInfo, number: int, slice_index: tuple[int, ...]) -> dict[str, Any]:
     height, width = image.plane_shape
     return {
@@ -117,12 +115,12 @@ def _image_entry(image: ImageInfo, number: int, slice_index: tuple[int, ...]) ->
 def _annotation_entry(
     obj: ExportObject, shape: tuple[int, int], segmentation: Literal["rle", "polygon"]
 ) -> dict[str, Any]:
-    counts = run_counts(MaskCrop(obj.mask, obj.top, obj.left), shape).tolist()
-    runs = _mask_api().frPyObjects({"counts": counts, "size": list(shape)}, *shape)
+    crop = tight_crop(obj.mask, obj.top, obj.left)
+    height, width = crop.mask.shape
     entry = {
-        "segmentation": {"size": list(shape), "counts": runs["counts"].decode("ascii")},
-        "area": int(_mask_api().area(runs)),
-        "bbox": _mask_api().toBbox(runs).tolist(),
+        "segmentation": {"size": list(shape), "counts": run_text(run_counts(crop, shape))},
+        "area": obj.area_px,
+        "bbox": [float(crop.left), float(crop.top), float(width), float(height)],
         "iscrowd": 0,
         "label_id": obj.label_id,
     }
@@ -140,6 +138,7 @@ def _annotation_entry(
     return entry
 
 
+@file_reader()
 def read_coco(path: str | Path) -> list[Annotations]:
     """Read a COCO file, ours or another's.
 
@@ -158,7 +157,7 @@ def read_coco(path: str | Path) -> list[Annotations]:
     Raises
     ------
     ExportError
-        If pycocotools is missing or the file is not COCO.
+        If the file is not COCO.
     """
     return coco_in(read_json(path), Path(path).name)
 
@@ -218,7 +217,7 @@ def _read_annotation(
     if not entry.get("segmentation"):
         content.n_without_mask += 1
         return
-    mask = mask_of_counts(_counts(entry["segmentation"], shape), shape)
+    mask = _mask(entry["segmentation"], shape)
     if mask is None:
         return
     position = len(content.objects) + 1
@@ -277,33 +276,12 @@ def _source(entry: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _counts(segmentation: Any, shape: tuple[int, int]) -> Any:
-    """Return the runs of a compressed, uncompressed or polygonal segmentation."""
+def _mask(segmentation: Any, shape: tuple[int, int]) -> MaskCrop | None:
+    """Return the mask of a compressed, uncompressed or polygonal segmentation."""
     if isinstance(segmentation, list):
-        api = _mask_api()
-        clipped = [_near_image(polygon, shape) for polygon in segmentation]
-        # Some tools write polygons with fewer than three corners, which have no area.
-        polygons = [polygon for polygon in clipped if len(polygon) >= 6]
-        if not polygons:
-            return [shape[0] * shape[1]]
-        return counts_of_text(api.merge(api.frPyObjects(polygons, *shape))["counts"].decode())
+        return fill_polygons(segmentation, shape)
     size = segmentation.get("size", shape)
     if tuple(size) != shape:
         raise ExportError(f"a run-length encoding is of an image of {size}, not {list(shape)}")
     counts = segmentation["counts"]
-    return counts_of_text(counts) if isinstance(counts, str) else counts
-
-
-def _near_image(polygon: Any, shape: tuple[int, int]) -> list[float]:
-    """Return a polygon, clipped far outside its image.
-
-    pycocotools takes memory for each step along the edges, and crashes if there are too many. The
-    margin leaves polygons unchanged that merely extend beyond the image.
-    """
-    corners_xy = np.array(polygon[: len(polygon) // 2 * 2], np.float64).reshape(-1, 2)
-    if not np.isfinite(corners_xy).all():
-        raise ExportError("a polygon has coordinates that are not finite; remove it")
-    height, width = shape
-    clipped_xy = clipped_polygon(corners_xy, (-width, -height), (2 * width, 2 * height))
-    flat: list[float] = clipped_xy.ravel().tolist()
-    return flat
+    return mask_of_counts(counts_of_text(counts) if isinstance(counts, str) else counts, shape)

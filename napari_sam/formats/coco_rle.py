@@ -1,6 +1,7 @@
 """Read COCO's run-length encoding as crops, without a mask of the whole image.
 
-pycocotools decodes whole images only, which takes a gigabyte for each object of a large one.
+pycocotools decodes whole images only, which takes a gigabyte for each object of a large one, and
+none of more than 2**32 pixels.
 
 Runs go down the columns; background and object alternate, background first. Files hold them
 compressed as in the C code of https://github.com/cocodataset/cocoapi (``rleToString``): each
@@ -8,11 +9,16 @@ count, from the fourth on its difference to the count two before, in groups of f
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.formats.files import ExportError
+from napari_sam.engine.masks import MaskCrop
+from napari_sam.formats.files import ExportError, require_memory
+
+_MAX_GROUPS: Final = 12
+"""Groups of five bits that an integer of 64 bits holds."""
 
 
 def counts_of_text(text: str) -> NDArray[np.int64]:
@@ -29,6 +35,8 @@ def counts_of_text(text: str) -> NDArray[np.int64]:
         raise ExportError(f"The run-length encoding {text[:20]!r}... is cut off.")
     firsts = np.flatnonzero(np.r_[True, is_last[:-1]])
     positions = np.arange(values.size) - np.repeat(firsts, np.diff(firsts, append=values.size))
+    if positions.max(initial=0) >= _MAX_GROUPS or (values >> 6).any():
+        raise ExportError(f"The run-length encoding {text[:20]!r}... is damaged.")
     differences = np.add.reduceat((values & 0x1F) << (5 * positions), firsts)
     # The highest bit of the last group is the sign.
     differences -= ((values[is_last] & 0x10) << 1) << (5 * positions[is_last])
@@ -40,15 +48,16 @@ def counts_of_text(text: str) -> NDArray[np.int64]:
 
 def mask_of_counts(
     counts: Sequence[int] | NDArray[np.int64], shape: tuple[int, int]
-) -> tuple[NDArray[np.bool_], int, int] | None:
+) -> MaskCrop | None:
     """Return an object's mask within its box, its top and its left; None if it has no pixel."""
     lengths = np.asarray(counts, np.int64)
-    if lengths.sum() != shape[0] * shape[1] or (lengths < 0).any():
+    bounds = np.cumsum(lengths)
+    # Sums beyond 64 bits come out negative.
+    if not bounds.size or bounds[-1] != shape[0] * shape[1] or min(lengths.min(), bounds.min()) < 0:
         raise ExportError(
-            f"A run-length encoding has {lengths.sum()} pixels, but its image has {shape[0]} x "
+            f"A run-length encoding has {bounds[-1:].sum()} pixels, but its image has {shape[0]} x "
             f"{shape[1]}."
         )
-    bounds = np.cumsum(lengths)
     starts, stops = bounds[: lengths.size // 2 * 2 : 2], bounds[1::2]
     is_run = stops > starts
     starts, lasts = starts[is_run], stops[is_run] - 1
@@ -61,9 +70,10 @@ def mask_of_counts(
     top, height = int(first_rows.min()), int(last_rows.max() - first_rows.min()) + 1
     if (first_columns < last_columns).any():
         top, height = 0, shape[0]
+    require_memory(width * height, "The mask of an object")
     toggles = np.zeros(width * height + 1, np.uint8)
     toggles[(first_columns - left) * height + first_rows - top] ^= 1
     # In a second step, because a run may begin where another one ends.
     toggles[(last_columns - left) * height + last_rows - top + 1] ^= 1
     inside = np.bitwise_xor.accumulate(toggles[:-1]).view(np.bool_)
-    return np.ascontiguousarray(inside.reshape(width, height).T), top, left
+    return MaskCrop(np.ascontiguousarray(inside.reshape(width, height).T), top, left)

@@ -1,5 +1,4 @@
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -13,11 +12,13 @@ from napari_sam.formats import (
     ExportObject,
     ImageInfo,
     read_coco,
+    read_objects,
     read_prompts,
     write_coco,
 )
+from napari_sam.formats.coco_polygons import fill_polygons
 from napari_sam.formats.coco_rle import counts_of_text, mask_of_counts
-from tests.formats.cases import NAMES, assert_same, random_objects
+from tests.formats.cases import NAMES, RING, assert_same, random_objects
 
 FORMS = ("rle", "polygon")
 
@@ -224,10 +225,33 @@ def test_what_is_not_coco_is_refused(tmp_path, content):
         read_coco(tmp_path / "a.json")
 
 
-def test_without_pycocotools_it_says_what_to_install(tmp_path, annotations, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pycocotools", None)
-    with pytest.raises(ExportError, match=r"pip install 'napari-sam-live\[export\]'"):
-        write_coco(tmp_path / "a.json", annotations)
+@decodes
+def test_polygons_are_filled_as_by_pycocotools():
+    rng = np.random.default_rng(4)
+    for number in range(400):
+        height, width = (int(side) for side in rng.integers(1, 60, 2))
+        polygons = []
+        for _ in range(rng.integers(1, 4)):
+            corners = rng.random((rng.integers(3, 12), 2)) * (width, height) * 1.4
+            corners -= rng.integers(0, 9, 2)
+            corners = np.clip(corners, (-width, -height), (2 * width, 2 * height))
+            # Whole numbers, halves, tenths, and any.
+            corners = [np.round(corners * step) / step for step in (1, 2, 10, 2**20)][number % 4]
+            polygons.append(corners.ravel().tolist())
+        encoded = coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+        crop = fill_polygons(polygons, (height, width))
+        filled = np.zeros((height, width), np.uint8)
+        if crop is not None:
+            rows, columns = crop.mask.shape
+            filled[crop.top : crop.top + rows, crop.left : crop.left + columns] = crop.mask
+        np.testing.assert_array_equal(filled, coco_mask.decode(encoded))
+
+
+def test_a_polygon_that_would_end_pycocotools_is_refused(tmp_path):
+    side = 10**6
+    ring = [value for at in range(1500) for value in (0, 0, side - 1, side - 1 - 2 * at)]
+    with pytest.raises(ExportError, match=r"annotation 1: An outline .* simplify it: a\.json"):
+        read_polygon(tmp_path, *ring, shape=(side, side))
 
 
 def test_runs_are_those_of_pycocotools():
@@ -248,7 +272,7 @@ def test_long_runs_are_read():
     assert counts_of_text(text).tolist() == counts
 
 
-@pytest.mark.parametrize("counts", [[5, 2], [5, -2, 21], [30]])
+@pytest.mark.parametrize("counts", [[], [5, 2], [5, -2, 21], [30], [2**62] * 4 + [24]])
 def test_runs_must_fill_the_image(counts):
     with pytest.raises(ExportError, match="4 x 6"):
         mask_of_counts(counts, (4, 6))
@@ -257,3 +281,19 @@ def test_runs_must_fill_the_image(counts):
 def test_text_that_is_cut_off_is_refused():
     with pytest.raises(ExportError, match="cut off"):
         counts_of_text("5R")
+
+
+@pytest.mark.parametrize("text", ["o" * 50 + "0", "5\x1f0", "\x7f0"])
+def test_text_that_means_no_numbers_is_refused(text):
+    with pytest.raises(ExportError, match=r"damaged|cut off"):
+        counts_of_text(text)
+
+
+def test_coco_of_a_large_image_comes_back(tmp_path):
+    for side in (65_535, 65_537, 100_000):
+        obj = ExportObject(1, RING, 100, side - 5)
+        for form in ("rle", "polygon"):
+            write_coco(tmp_path / "a.json", Annotations(ImageInfo((side, side)), [obj]), form)
+            (read,) = read_objects(tmp_path / "a.json", ImageInfo((side, side))).objects
+            assert (read.top, read.left) == (100, side - 5)
+            np.testing.assert_array_equal(read.cropped().mask, RING)

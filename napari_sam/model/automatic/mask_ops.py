@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from skimage.measure import label
 
-from napari_sam.engine.masks import MaskCrop, PixelBox, run_counts, tight_crop
+from napari_sam.engine.masks import MaskCrop, PixelBox, run_counts, run_text, tight_crop
 from napari_sam.engine.spec import Size
 from napari_sam.engine.upscaling import ScaledLogits
 from napari_sam.model.prediction import upscale_strips
@@ -43,12 +43,12 @@ class RunLengths:
     Attributes
     ----------
     counts : ndarray
-        (n,) uint32; the first run is background and may be 0 long.
+        (n,) integers; the first run is background and may be 0 long.
     size : tuple of int
         (H, W) of the image.
     """
 
-    counts: npt.NDArray[np.uint32]
+    counts: npt.NDArray[np.integer[Any]]
     size: Size
 
     @property
@@ -89,32 +89,14 @@ class RunLengths:
         compressed : bool
             ``counts`` as COCO's text instead of a list.
         """
-        counts = self.counts.tolist()
-        return {"size": list(self.size), "counts": _as_text(counts) if compressed else counts}
+        counts = run_text(self.counts) if compressed else self.counts.tolist()
+        return {"size": list(self.size), "counts": counts}
 
 
 def run_lengths(crop: MaskCrop, size: Size) -> RunLengths:
     """Encode a mask of an image of (H, W) pixels."""
-    return RunLengths(run_counts(crop, size).astype(np.uint32), size)
-
-
-def _as_text(counts: list[int]) -> str:
-    """Write run lengths as text, as pycocotools does.
-
-    From the fourth on, each is the difference from the last but one, the run before it of the
-    same kind. It goes into groups of five bits, the lowest first, the last of which carries the
-    sign; a sixth bit says that another group follows, and 48 makes it a printable character.
-    """
-    text = bytearray()
-    for index, count in enumerate(counts):
-        value = count - counts[index - 2] if index > 2 else count
-        while True:
-            group, value = value & 31, value >> 5
-            if value == (-1 if group & 16 else 0):
-                text.append(48 + group)
-                break
-            text.append(48 + group + 32)
-    return text.decode("ascii")
+    dtype = np.uint32 if size[0] * size[1] < 2**32 else np.int64
+    return RunLengths(run_counts(crop, size).astype(dtype), size)
 
 
 def box_of(crop: MaskCrop) -> PixelBox:
