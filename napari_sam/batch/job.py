@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import xxhash
 
+from napari_sam.storage.regular_files import require_regular_file
+
 if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
     from napari_sam.formats.annotations import ExportObject
@@ -78,8 +80,9 @@ def digest(path: str | Path) -> str:
     """Return a hash of the content of a file, or of all files in a folder."""
     path = Path(path)
     hasher = xxhash.xxh128()
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-    for file in files:
+    files = sorted(file for file in path.rglob("*") if file.exists() and not file.is_dir())
+    for file in files if path.is_dir() else [path]:
+        require_regular_file(file)
         if file != path:
             hasher.update(file.relative_to(path).as_posix().encode())
         with file.open("rb") as stream:

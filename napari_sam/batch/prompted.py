@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from napari_sam.batch.outputs import FORMATS_BY_SUFFIX, LABEL_FORMATS, write_objects
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import ExportError, file_reader
 from napari_sam.formats.image import ImageInfo
-from napari_sam.formats.numpy_files import read_label_npy
+from napari_sam.formats.numpy_files import npy_header, read_label_npy
 from napari_sam.formats.png import read_label_png
 from napari_sam.formats.tiff import read_label_tiff
 from napari_sam.session.decoding.mask_prompts import logits_of_region
@@ -129,22 +129,25 @@ def read_start(path: Path, shape: tuple[int, int], low_res_side: int) -> MaskSta
     if suffix == ".npy" and (logits := _logits_in(path, low_res_side)) is not None:
         return MaskStart(logits)
     readers: dict[str, Any] = {".npy": read_label_npy, ".png": read_label_png}
-    mask = readers[suffix](path) if suffix in readers else read_label_tiff(path)[0]
+    read = readers.get(suffix, lambda *args: read_label_tiff(*args)[0])
+    mask = read(path, shape)
     if mask.shape != shape or not mask.any():
         fault = "is empty" if mask.shape == shape else f"is of shape {mask.shape}"
         raise ExportError(f"The mask {path} {fault}; give one of {shape} pixels with an object.")
     return MaskStart(mask=mask != 0)
 
 
+@file_reader(".npy")
 def _logits_in(path: Path, low_res_side: int) -> NDArray[np.float32] | None:
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise ExportError(f"{path} cannot be read as .npy ({error}).") from error
-    is_logits = isinstance(values, np.ndarray) and values.dtype.kind == "f"
-    if is_logits and values.squeeze().shape == (low_res_side, low_res_side):
-        return np.asarray(values.squeeze(), np.float32)
-    return None
+    with path.open("rb") as file:
+        shape, dtype = npy_header(file, path.stat().st_size)
+        if dtype.kind != "f" or [side for side in shape if side > 1] != [low_res_side] * 2:
+            return None
+        file.seek(0)
+        logits = np.lib.format.read_array(file, allow_pickle=False).squeeze()
+    if not np.isfinite(logits).all():
+        raise ValueError("its logits must be finite")
+    return np.asarray(logits, np.float32)
 
 
 def format_of(path: Path) -> str:

@@ -15,6 +15,7 @@ from napari_sam.batch.manifest import RunError, RunManifest
 from napari_sam.batch.open_images import ImageOpener, OpenedPlane
 from napari_sam.batch.outputs import PlaneMasks, write_results
 from napari_sam.engine.automatic_presets import PROPOSAL_SETTINGS
+from napari_sam.formats.files import reason
 from napari_sam.session.jobs import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -58,7 +59,10 @@ def process(
     manifest = RunManifest(job.folder)
     if not Path(image.path).exists():
         raise RunError(f"There is no such file on {platform.node() or 'this computer'}.")
-    content = digest(image.path)
+    try:
+        content = digest(image.path)
+    except OSError as error:
+        raise RunError(f"The image cannot be read ({reason(error)}).") from error
     record = manifest.complete(image, job, content)
     if record is not None:
         return ImageResult(image.path, "skipped", record["masks"], tuple(record["files"]))

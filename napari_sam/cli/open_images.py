@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam._distribution import DISTRIBUTION
 from napari_sam.batch.open_images import OpenedImage, OpenedPlane, OpenError
+from napari_sam.storage.regular_files import require_regular_file
 from napari_sam.storage.text import single_line
 
 if TYPE_CHECKING:
@@ -53,9 +54,16 @@ def hide_progress_of_napari() -> None:
 
 
 def check_exists(file: str) -> None:
-    """Raise `OpenError` for a path at which there is nothing; addresses are not checked."""
-    if "://" not in file and not Path(file).exists():
+    """Raise `OpenError` unless there is a file or a folder; addresses are not checked."""
+    if "://" in file:
+        return
+    if not Path(file).exists():
         raise OpenError(f"Cannot open {file}: there is no such file.")
+    if not Path(file).is_dir():
+        try:
+            require_regular_file(file)
+        except OSError as error:
+            raise OpenError(f"Cannot open {file}: {error.strerror}.") from error
 
 
 def open_file(viewer: ViewerModel, file: str, reader: str | None) -> None:

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.classes import classes_from_metadata, classes_to_metadata
-from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo
 
 DETAILS_KEY: Final = "label_details"
@@ -41,7 +40,7 @@ def annotations_with_details(
         entries = {int(label_id): entry for label_id, entry in details["objects"].items()}
         detailed = [replace(obj, **details_from(entries.get(obj.label_id, {}))) for obj in objects]
         return Annotations(image, detailed, classes)
-    except (ValueError, TypeError, KeyError, AttributeError, ExportError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Annotations(image, tuple(objects))
 
 

@@ -202,7 +202,7 @@ def read_label_tiff(
     with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
         check_size(path, series.shape, series.dtype.itemsize, shape)
-        _check_segments(path, tiff, series)
+        check_segments(tiff, series)
         labels = as_small_labels(np.atleast_2d(series.asarray()))
         details = _ome_details(tiff) or _imagej_details(tiff)
         axes = series.axes
@@ -227,8 +227,8 @@ def read_label_tiff(
     )
 
 
-def _check_segments(path: Path, tiff: tifffile.TiffFile, series: Any) -> None:
-    """Raise our error for a strip or tile that expands to more than its part of the image.
+def check_segments(tiff: tifffile.TiffFile, series: Any) -> None:
+    """Raise a ValueError for a strip or tile that expands to more than its part of the image.
 
     Without imagecodecs, tifffile takes the memory for whatever a segment expands to.
     """
@@ -242,10 +242,8 @@ def _check_segments(path: Path, tiff: tifffile.TiffFile, series: Any) -> None:
             tiff.filehandle.seek(offset)
             content = tiff.filehandle.read(size_bytes)
             decompressor = _DECOMPRESSORS[page.keyframe.compression]()
-            expanded = decompressor.decompress(content, allowed_bytes + 1)
-            if len(expanded) > allowed_bytes:
-                msg = f"A part of the file is larger than it says; it is damaged: {path.name}"
-                raise ExportError(msg)
+            if len(decompressor.decompress(content, allowed_bytes + 1)) > allowed_bytes:
+                raise ValueError("a part of it is larger than it says")
 
 
 @file_reader("TIFF")

@@ -14,6 +14,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from napari_sam.formats.tiff import check_segments
 from napari_sam.request.rows import RequestError
 from napari_sam.session.image.image_plane import ImagePlane
 
@@ -81,10 +82,10 @@ def _unknown(image: str, rules: Rules) -> str:
 def _existing(image: str) -> Path | None:
     if len(image) > _LONGEST_PATH or "\0" in image:
         return None
-    path = Path(image).expanduser()
     try:
+        path = Path(image).expanduser()
         return path if path.exists() else None
-    except OSError:  # names that no file can have
+    except (OSError, RuntimeError):  # names that no file can have, or no user
         return None
 
 
@@ -160,6 +161,7 @@ def _from_tiff(content: bytes, rules: Rules) -> NDArray[np.uint8]:
         _check_px(lengths["Y"] * lengths["X"], rules)
         if lengths.get("S", 3) not in (3, 4):
             raise RequestError(_ONE_PLANE)
+        check_segments(tiff, series)
         pixels: NDArray[Any] = series.asarray()
     if series.axes == "SYX":
         pixels = np.moveaxis(pixels, 0, -1)

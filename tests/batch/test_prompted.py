@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sam.batch.prompted import MaskStart, read_start, segment_prompts
+from napari_sam.formats.files import ExportError
 from napari_sam.session.embedding.embeddings import Embedder
 from napari_sam.session.image.image_plane import ImageError, ImagePlane
 from napari_sam.session.models.model_choice import ModelChoice
@@ -85,3 +86,12 @@ def test_logits_start_on_the_whole_plane(plane, remembering_predictor, tmp_path)
 def test_prompts_outside_the_plane_are_an_error(plane, remembering_predictor):
     with pytest.raises(ValueError, match="no area inside the image"):
         segment_prompts(embedder_of(remembering_predictor), plane, [Prompts(box_xyxy=(5, 5, 5, 9))])
+
+
+def test_starts_that_make_no_sense_are_refused(tmp_path):
+    np.save(tmp_path / "nan.npy", np.full((1, 256, 256), np.nan, np.float32))
+    with pytest.raises(ExportError, match=r"must be finite\): nan\.npy"):
+        read_start(tmp_path / "nan.npy", (100, 140), 256)
+    np.save(tmp_path / "large.npy", np.ones((1000, 1000), bool))
+    with pytest.raises(ExportError, match=r"shape \(1000, 1000\), not \(100, 140\)"):
+        read_start(tmp_path / "large.npy", (100, 140), 256)

@@ -1,5 +1,6 @@
 """Files as the command line opens them: what was asked for, whatever napari takes it for."""
 
+import os
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -8,7 +9,7 @@ import pytest
 import tifffile
 
 from napari_sam.batch.open_images import OpenError
-from napari_sam.cli.open_images import NapariOpener
+from napari_sam.cli.open_images import NapariOpener, check_exists
 from napari_sam.session.image.intensity import Intensities
 
 DICOM_FOLDER = Path(__file__).parents[1] / "data" / "dicom"
@@ -58,3 +59,17 @@ def test_values_are_mapped_as_asked_for(tmp_path):
     )
     assert np.median(plain.planes[0].plane.read_whole()[10:30, 20:50]) == 0
     assert np.median(robust.planes[0].plane.read_whole()[10:30, 20:50]) > 250
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_pipes_and_devices_are_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", "/dev/zero"):
+        for open_image in (check_exists, NapariOpener()):
+            with pytest.raises(OpenError, match="a pipe or a device, not a file"):
+                open_image(str(path))
+
+
+def test_folders_and_addresses_are_left_to_the_readers(tmp_path):
+    check_exists(str(tmp_path))
+    check_exists("https://example.org/image.png")

@@ -311,6 +311,12 @@ def test_a_strip_of_a_tiff_is_no_larger_than_its_part_of_the_image(tmp_path):
     refused_in_little_memory(lambda: read_label_tiff(tmp_path / "a.tif"), "larger than it says")
 
 
+def test_notes_of_other_programs_may_be_anything(tmp_path):
+    labels = np.ones((17, 19), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", labels, imagej=True, metadata={"Info": "[" * 100_000})
+    assert len(read_objects(tmp_path / "a.tif", IMAGE).objects) == 1
+
+
 def test_rois_that_expand_to_gigabytes_are_not_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(imagej_rois, "_MAX_BYTES", 2**20)
     with (

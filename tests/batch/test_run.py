@@ -1,0 +1,35 @@
+import os
+
+import pytest
+
+from napari_sam.batch.images import ImageFile
+from napari_sam.batch.job import BatchJob, digest
+from napari_sam.batch.run import run_here
+from napari_sam.engine.automatic_settings import AutomaticSettings
+from napari_sam.session.models.model_choice import ModelChoice
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("name", ["pipe.png", "store.zarr"])
+def test_a_pipe_among_the_images_fails_without_being_opened(tmp_path, name):
+    path = tmp_path / name
+    if path.suffix == ".zarr":
+        path.mkdir()
+        os.mkfifo(path / "chunk")
+    else:
+        os.mkfifo(path)
+    job = BatchJob(
+        *(tmp_path / "masks", AutomaticSettings(), 1.0, ("tiff",), "smaller", False, False),
+        *(ModelChoice(), "digest of weights"),
+    )
+    (result,) = run_here(job, [ImageFile(str(path), "image")], pytest.fail, pytest.fail)
+    assert result.status == "failed"
+    assert "a pipe or a device, not a file" in result.error
+
+
+def test_links_to_nothing_are_no_part_of_an_image(tmp_path):
+    (tmp_path / "store.zarr").mkdir()
+    (tmp_path / "store.zarr" / "chunk").write_text("pixels")
+    before = digest(tmp_path / "store.zarr")
+    (tmp_path / "store.zarr" / "link").symlink_to(tmp_path / "nothing")
+    assert digest(tmp_path / "store.zarr") == before
