@@ -46,17 +46,10 @@ def reason(error: BaseException) -> str:
         package = error.name.partition(".")[0]
         return f"{package} is missing; run `pip install {package}`"
     text = getattr(error, "strerror", None) or str(error)
-    return text if text and isinstance(error, OSError | ValueError) else _named(error, text)
-
-
-def _named(error: BaseException, text: str) -> str:
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def unreadable(path: str | Path, error: BaseException, kind: str = "") -> ExportError:
-    """Return the error for a file that cannot be read at all, or not as its kind."""
-    as_kind = f" as {kind}" if kind else ""
-    return ExportError(f"The file cannot be read{as_kind} ({reason(error)}): {Path(path).name}")
+    kind = type(error).__name__
+    if not text:
+        return kind
+    return text if isinstance(error, OSError | ValueError) else f"{kind}: {text}"
 
 
 @contextmanager
@@ -81,7 +74,9 @@ def reading(path: str | Path, kind: str = "") -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, OSError | ValueError | MemoryError):
             _LOGGER.info("%s cannot be read", path, exc_info=error)
-        raise unreadable(path, error, kind) from error
+        as_kind = f" as {kind}" if kind else ""
+        msg = f"The file cannot be read{as_kind} ({reason(error)}): {Path(path).name}"
+        raise ExportError(msg) from error
 
 
 def file_reader(kind: str = "") -> Callable[[_Reader], _Reader]:

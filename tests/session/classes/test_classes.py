@@ -1,6 +1,7 @@
 """Classes: their table, what the user does to them, and their files."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -301,3 +302,10 @@ def test_the_current_class_follows_a_change_only_where_it_is_still_there():
     assert table.current is None
     assert table.name_of(1) == "Zellkern 核"
     assert table.name_of(2) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_no_file_of_classes(tmp_path):
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(ClassError, match="a pipe or a device"):
+        read_classes(tmp_path / "a.json")
