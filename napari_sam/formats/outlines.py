@@ -174,12 +174,16 @@ def fill_rings(rings_xy: Iterable[NDArray[Any]], shape: tuple[int, int]) -> Mask
     The rings (N, 2) are shells and holes alike, with or without their first corner repeated.
     Returned are the mask in its smallest box, its top and its left; None if it has no pixel.
     """
-    rings = [np.asarray(ring, np.float64) for ring in rings_xy]
-    starts = np.concatenate([np.zeros((0, 2)), *rings])
-    ends = np.concatenate([np.zeros((0, 2)), *(np.roll(ring, -1, axis=0) for ring in rings)])
-    if not np.isfinite(starts).all():
+    rings = [np.asarray(ring, np.float64) for ring in rings_xy if len(ring)]
+    if not rings:
+        return None
+    starts = np.concatenate(rings)
+    ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
+    bounds = np.array([starts.min(axis=0), starts.max(axis=0)])
+    if not np.isfinite(bounds).all():
         raise ExportError("A polygon has coordinates that are not finite; remove it.")
-    starts, ends = (np.clip(corners, -_FAR, _FAR) for corners in (starts, ends))
+    if abs(bounds).max() > _FAR:
+        starts, ends = (np.clip(corners, -_FAR, _FAR) for corners in (starts, ends))
     # From top to bottom, so that an edge crosses at the same x in either direction.
     is_up = (ends[:, 1] < starts[:, 1])[:, None]
     upper, lower = np.where(is_up, ends, starts), np.where(is_up, starts, ends)
@@ -192,8 +196,7 @@ def fill_rings(rings_xy: Iterable[NDArray[Any]], shape: tuple[int, int]) -> Mask
         x = start_xy[:, 0] + (row + 0.5 - start_xy[:, 1]) * step_xy[:, 0] / step_xy[:, 1]
         return np.asarray(np.clip(np.ceil(x - 0.5), 0, shape[1]), np.int64)
 
-    xs = np.clip(np.concatenate([[0.0], starts[:, 0]])[1:], 0, shape[1])
-    low, high = (int(xs.min()), int(np.ceil(xs.max()))) if xs.size else (0, 0)
+    low, high = np.clip([bounds[0, 0], bounds[1, 0] + 1], 0, shape[1]).astype(int).tolist()
     inside = fill_crossings(firsts, lasts, low, high, crossing)
     if inside is None:
         return None
