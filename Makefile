@@ -10,7 +10,9 @@ help:
 	@echo 'make lint       check style, types and import rules'
 	@echo 'make clean      remove the virtual environment, the demo and all caches'
 
-run: setup
+run:
+	@sh scripts/system_libraries.sh
+	@sh scripts/setup.sh all
 	@sh scripts/run.sh
 
 # One process for each core, each with a virtual screen of its own where there is Xvfb.

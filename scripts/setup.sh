@@ -1,5 +1,6 @@
 #!/bin/sh
-# Make .venv and install the package with one of its extras ("test" by default) into it.
+# Make .venv and install the package with an extra into it: "all", "test" (the default) or "dev",
+# each of which holds those before it.
 # Done again only when what it is made from has changed.
 set -eu
 cd "$(dirname "$0")/.."
@@ -28,13 +29,20 @@ has_stamp() {
     [ "$(cat "$venv/installed-$1" 2>/dev/null)" = "$wanted" ]
 }
 
-if is_new_enough "$venv/bin/python" && { has_stamp "$extra" || has_stamp dev; }; then
-    exit 0
-fi
+case $extra in
+    all) enough="all test dev" ;;
+    test) enough="test dev" ;;
+    *) enough=$extra ;;
+esac
+for stamp in $enough; do
+    if has_stamp "$stamp" && is_new_enough "$venv/bin/python"; then
+        exit 0
+    fi
+done
 
 python=$(find_python)
 # Installed over an environment with other contents, pip would leave behind what is needed no more.
-if ! has_stamp test && ! has_stamp dev; then
+if ! has_stamp all && ! has_stamp test && ! has_stamp dev; then
     echo "Making a virtual environment in $venv ..."
     if ! "$python" -m venv --clear "$venv"; then
         echo "$python cannot make virtual environments: install its venv package." >&2
@@ -42,6 +50,6 @@ if ! has_stamp test && ! has_stamp dev; then
     fi
 fi
 echo "Installing into $venv (the first time takes some minutes) ..."
-"$venv/bin/python" -m pip install --disable-pip-version-check --no-input --quiet \
+"$venv/bin/python" -m pip install --disable-pip-version-check --no-input \
     --constraint constraints.txt --editable ".[$extra]" </dev/null
 echo "$wanted" > "$venv/installed-$extra"

@@ -128,7 +128,7 @@ def test_a_click_without_a_drag_is_no_box(job):
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.session.state.prompts.box_xyxy is not None
     assert widget.session.state.candidates is None
-    assert widget.session.state.hint.startswith("The box is too small")
+    assert widget.session.state.hint.startswith("The shape is too small")
 
 
 def test_resizing_the_box_decodes_again(job):

@@ -34,8 +34,9 @@ class AutomaticResultsBox(QWidget):
         self.accept_all = button("Accept all", "")
         texts.add(
             self.accept_all.setToolTip,
-            "Write all masks that pass the filters into the target as objects (undone in one step)",
+            "Write all masks that pass the filters into the target as objects",
             "undo",
+            "one {} removes them all",
         )
         self.discard = button(
             "Discard",

@@ -113,13 +113,13 @@ class AutomaticRunBox(QWidget):
             widget.setEnabled(self.can_start)
 
     def _show_cost(self) -> None:
-        """Show how many points the whole image takes."""
+        """Show how many clicks the whole image takes."""
         if self._shape is None:
             return
         tile_count = len(automatic_tiles(Tile(0, 0, 0, *self._shape), self.finest_px))
         points = tile_count * (self._settings.published.points_per_side or 0) ** 2
         in_tiles = "" if tile_count == 1 else f" in {tile_count:,} tiles"
-        self.whole.setToolTip(f"Generate masks from {points:,} points{in_tiles}")
+        self.whole.setToolTip(f"Generate masks from {points:,} clicks{in_tiles}")
         longest = max(self._shape)
         text = "The model sees the whole image at once"
         if longest > self._input_side:
@@ -129,7 +129,7 @@ class AutomaticRunBox(QWidget):
                 f"about {missed_px} pixels may be missed. With tiles, each tile is processed as "
                 "well, which takes as many times longer"
             )
-        self.detail.setToolTip(f"{text}.\nNow: {points:,} points{in_tiles}")
+        self.detail.setToolTip(f"{text}.\nNow: {points:,} clicks{in_tiles}")
 
     def _on_preset(self, index: int) -> None:
         if index < len(PRESETS):

@@ -33,7 +33,8 @@ class BatchPromptsPanel(QWidget):
         )
         self._about = ElidingLabel()
         self.start = button(
-            "Segment all", "Segment one object per prompt in the background (undone in one step)"
+            "Segment all",
+            "Segment one object per prompt in the background; one Undo removes them all",
         )
         self.stop = button("Stop", "Stop, and add the objects segmented so far")
         self._progress = progress_bar("You can keep working meanwhile")

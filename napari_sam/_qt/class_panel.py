@@ -57,7 +57,7 @@ class ClassPanel(QWidget):
 
     def _build_buttons(self) -> QLayout:
         self._rename = button("Rename", "Rename the class (also on its objects)", self._on_rename)
-        self._recolor = button("Colour…", "Choose another colour for the class", self._on_recolor)
+        self._recolor = button("Color…", "Choose another color for the class", self._on_recolor)
         self._remove = button(
             "Delete", "Delete the class; its objects remain, without a class", self._on_remove
         )
@@ -65,8 +65,8 @@ class ClassPanel(QWidget):
 
     def _build_files(self) -> QLayout:
         self.coloring = check_box(
-            "colour by class",
-            "Show the target's objects in the colours of their classes; gray without a class",
+            "color by class",
+            "Show the target's objects in the colors of their classes; gray without a class",
         )
         tooltip = "Read classes from a file: JSON saved here, COCO, YOLO, or one name per line"
         names = name_filter("Classes", CLASS_SUFFIXES)
@@ -151,7 +151,7 @@ class ClassPanel(QWidget):
     def _on_recolor(self) -> None:
         icon = self.rows.currentItem().icon(_NAME)
         current = icon.pixmap(_SWATCH_PX, _SWATCH_PX).toImage().pixelColor(1, 1)
-        color = QColorDialog.getColor(current, self, f"Colour of '{self._current}'")
+        color = QColorDialog.getColor(current, self, f"Color of '{self._current}'")
         if color.isValid():
             self.recolor_requested.emit(self._current, color.name())
 

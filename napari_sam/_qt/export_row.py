@@ -41,7 +41,7 @@ class ExportRow(QWidget):
         )
         self._import = button(
             "Import…",
-            "Add the objects of a file to the target (undone in one step)",
+            "Add the objects of a file to the target; one Undo removes them all",
             lambda: ask_for_file(self, "Import objects", names, self.import_requested),
         )
         fill(self, form(("export", self._overlaps)), row(self._export, self._import))

@@ -87,7 +87,7 @@ class ImagePanel(QGroupBox):
             task = "Loading the model" if state.phase is Phase.LOADING else f"Embedding{on_device}"
             return f"{task} … {elapsed_s:.1f} s"
         if state.phase is Phase.READY:
-            return f"Ready{on_device}, embedded in {self._elapsed_s:.1f} s"
+            return f"Ready (embedded in {self._elapsed_s:.1f} s{on_device})"
         if state.phase is Phase.CANCELLED:
             return "Embedding cancelled"
         if state.phase is Phase.FAILED:

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QTreeView
 
 from napari_sam.catalogue.offers import Offer
 
-_COLUMNS: Final = ("Model", "Size", "On disk", "Licence", "Good for")
+_COLUMNS: Final = ("Model", "Size", "On disk", "License", "Good for")
 _COLUMN_MARGIN_PX: Final = 24
 
 

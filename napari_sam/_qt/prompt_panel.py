@@ -42,7 +42,7 @@ class PromptPanel(QGroupBox):
     def __init__(self) -> None:
         super().__init__("Prompts")
         self.texts = ShortcutTexts()
-        tooltip = "Show the mask that a click would give while the mouse moves"
+        tooltip = "While you move the mouse, show the mask that a click there would give"
         self.hover = check_box("", tooltip)
         self.texts.add(self.hover.setText, "preview under the cursor", "hover")
         self.accept_on_click = check_box(

@@ -31,7 +31,7 @@ class SessionFileRow(QWidget):
         )
         self._open = button(
             "Open session…",
-            "Continue a session in a new labels layer. Its image is searched among the open "
+            "Continue a session in a new labels layer. It looks for the image among the open "
             "layers,\nbeside the session file and at its old path.",
             lambda: ask_for_file(self, "Open session", _FILTER, self.open_requested),
         )

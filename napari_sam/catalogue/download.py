@@ -148,7 +148,7 @@ def _reason(error: requests.RequestException) -> str:
 
 def _advice(model: PublishedModel, folder: Path, reason: str) -> str:
     return (
-        f"Could not download {model.name}: {reason}. Try again later, or download {model.url} in "
-        f"another way and put it as {model.file_name} into {folder}. Until then use "
+        f"Could not download {model.name}: {reason}. Try again later, or download {model.url} "
+        f"yourself and save it as {model.file_name} in {folder}. Until then use "
         f"{EMBEDDED.name}, which ships with the plugin and works without a network."
     )

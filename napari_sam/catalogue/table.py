@@ -59,7 +59,8 @@ def _meta(variant: str, file_name: str, sha256: str, size_bytes: int, size: str)
         name=variant,
         variant=variant,
         file_name=file_name,
-        good_for=f"natural images, general use; slower: {times} times {_EMBEDDED_NAME}'s weights",
+        good_for=f"natural images, general use; {times} times as large as {_EMBEDDED_NAME}, "
+        "and slower",
         licence="Apache-2.0",
         citation="Kirillov et al., Segment Anything, ICCV 2023, arXiv:2304.02643",
         parameters=_PARAMETERS[variant],

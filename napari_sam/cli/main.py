@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -95,7 +96,12 @@ def open_(
 ) -> None:
     """Open files or a sample in napari with the widget."""
     for file in files:
-        check_exists(file)
+        try:
+            check_exists(file)
+        except OpenError as error:
+            similar = get_close_matches(file, main.commands, n=1)
+            hint = f" Did you mean `napari-sam {similar[0]}`?" if similar else ""
+            raise OpenError(f"{error}{hint}") from error
     choice = choose_model(model, device)
     import napari
 

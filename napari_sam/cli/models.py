@@ -48,7 +48,7 @@ def models(as_json: bool) -> None:
         }
         click.echo(json.dumps(content, indent=2))
         return
-    rows: list[Sequence[str]] = [("NAME", "SIZE", "ON DISK", "LICENCE", "GOOD FOR")]
+    rows: list[Sequence[str]] = [("NAME", "SIZE", "ON DISK", "LICENSE", "GOOD FOR")]
     rows += [offer.cells for offer in offers]
     click.echo(_table(rows))
     click.echo(f"\nPut your own checkpoint files into {models_folder()}.")

@@ -109,7 +109,7 @@ class BatchPromptsController:
         image, view = shown.image, shown.view
         axes = axes_in_files(view.shape_nd)
         if (view.row_axis, view.column_axis) != axes[-2:]:
-            msg = "Prompts in files mean rows and columns: roll the axes (Ctrl-E) to show these."
+            msg = "Prompts in files mean rows and columns: roll the axes (Ctrl+E) to show these."
             raise TargetError(msg)
         path, info = self._path, ImageInfo(tuple(view.shape_nd[n] for n in axes), image.name)
         slice_index = tuple(view.index[n] for n in axes[:-2])

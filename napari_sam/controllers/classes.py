@@ -30,7 +30,7 @@ class ClassesController:
         self._objects, self._defer = objects, context.dispatcher.post
         self._classes = classes = session.classes
         self.panel = panel = ClassPanel()
-        self.section = CollapsibleSection(panel, "Classes of objects, with colours and number keys")
+        self.section = CollapsibleSection(panel, "Classes of objects, with colors and number keys")
         self._target: TargetLayer | None = None
         self._target_connection = Connections()
         self._colors: ClassColors | None = None

@@ -158,7 +158,7 @@ class SessionFileController:
         if view is None or unfinished.axes != (view.row_axis, view.column_axis):
             show_warning(
                 f"The unfinished object was not restored: it lies on axes {unfinished.axes}. Roll "
-                "the axes (Ctrl-E) until these are displayed, then open the session again."
+                "the axes (Ctrl+E) until these are displayed, then open the session again."
             )
             return
         self._binding.plane.go_to(replace(view, index=unfinished.index))

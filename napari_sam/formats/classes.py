@@ -57,7 +57,7 @@ class ObjectClass:
             )
         object.__setattr__(self, "color", self.color.lower())
         if not _COLOR.fullmatch(self.color):
-            raise ClassError(f"The colour of {self.name} must be like #e69f00, not {self.color!r}.")
+            raise ClassError(f"The color of {self.name} must be like #e69f00, not {self.color!r}.")
 
     @classmethod
     def from_rgb(cls, name: str, color_rgb: Iterable[int]) -> ObjectClass:
@@ -70,7 +70,7 @@ class ObjectClass:
         """
         red_green_blue = tuple(color_rgb)
         if len(red_green_blue) != 3 or not all(0 <= value <= 255 for value in red_green_blue):
-            msg = f"The colour of {name} must be three numbers 0 to 255, not {red_green_blue}."
+            msg = f"The color of {name} must be three numbers 0 to 255, not {red_green_blue}."
             raise ClassError(msg)
         return cls(name, "#" + bytes(map(int, red_green_blue)).hex())
 

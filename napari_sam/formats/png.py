@@ -83,7 +83,7 @@ def read_label_png(path: str | Path, shape: Sequence[int] | None = None) -> NDAr
         pixels = np.asarray(image)
     if pixels.ndim != 2:
         raise ExportError(
-            "The image has colours, but a label image has gray values, the label_ids: "
+            "The image has colors, but a label image has gray values, the label_ids: "
             f"{Path(path).name}"
         )
     return as_small_labels(pixels)

@@ -81,7 +81,7 @@ class ImportedEmbeddingsLayers:
         is_unused = view is not None and ndim is not None and not _is_shown_as_embedded(view, ndim)
         if state is not None and is_unused:
             text = (
-                "Not used in this view: roll the axes (Ctrl-E) until the image is shown as it was "
+                "Not used in this view: roll the axes (Ctrl+E) until the image is shown as it was "
                 f"embedded, with all its channels ({state.text})."
             )
             state = replace(state, text=text)

@@ -216,11 +216,11 @@ def displayed_plane(layer: Image, dims: Dims, channel_axis: int | None = None) -
     shape = shape[: layer.ndim]
     row_axis, column_axis = (axis - dims.ndim + layer.ndim for axis in dims.displayed)
     if min(row_axis, column_axis) < 0:
-        msg = f"'{name}' lacks a displayed axis. Roll the axes (Ctrl-E) until all of it shows."
+        msg = f"'{name}' lacks a displayed axis. Roll the axes (Ctrl+E) until all of it shows."
         raise ImageError(msg)
     if channel_axis in (row_axis, column_axis):
         raise ImageError(
-            f"Axis {channel_axis} of '{name}' holds its channels. Roll the axes (Ctrl-E) until it "
+            f"Axis {channel_axis} of '{name}' holds its channels. Roll the axes (Ctrl+E) until it "
             "has a slider, or choose another channel axis."
         )
     _check_channels(layer, shape, row_axis, column_axis)
@@ -247,13 +247,13 @@ def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_
     if shape[-1] > MAX_CHANNELS or min(shape[-3:-1]) < 4 * shape[-1]:
         return
     cure = (
-        "If the last axis is colour, add the image with rgb=True"
+        "If the last axis is color, add the image with rgb=True"
         if shape[-1] in (3, 4)
         else "If the last axis is channels, add the image with channel_axis=-1"
     )
     raise ImageError(
         f"'{layer.name}' has shape {shape}, so napari shows slices of {shape[-2]} x {shape[-1]} "
-        f"pixels. {cure}, or roll the axes (Ctrl-E) until the whole image shows and choose its "
+        f"pixels. {cure}, or roll the axes (Ctrl+E) until the whole image shows and choose its "
         "channels under 'Image appearance for SAM'."
     )
 

@@ -54,7 +54,7 @@ def test_settings_that_do_not_go_together_are_refused(panel, heard):
 
 
 def test_the_tooltips_tell_the_cost(panel):
-    assert "1,024 points" in panel.run.whole.toolTip()
+    assert "1,024 clicks" in panel.run.whole.toolTip()
     assert "reduced from 3,000 to 1024 pixels" in panel.run.detail.toolTip()
     panel.run.detail.setCurrentIndex(panel.run.detail.findData(1024))
     assert panel.run.finest_px == 1024

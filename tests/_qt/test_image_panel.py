@@ -30,7 +30,7 @@ def test_the_way_of_an_image(panel, heard):
     assert panel._button.text() == "Embed"
     panel._button.click()
     panel.show_state(SessionState(Phase.READY, has_image=True))
-    assert panel._status.text().startswith("Ready, embedded in ")
+    assert panel._status.text().startswith("Ready (embedded in ")
     assert not panel._button.isVisible()
     assert requests == [("cancel_requested",), ("embed_requested",)]
 

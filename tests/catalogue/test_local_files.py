@@ -50,7 +50,7 @@ def test_the_table_names_each_model_once():
             built = build_model(VARIANTS[model.variant])
         assert sum(weights.numel() for weights in built.parameters()) == model.parameters
         assert model.url is None or model.known_hash is not None
-    assert find_model("vit_h").good_for.endswith("slower: 65 times mobile_sam's weights")
+    assert find_model("vit_h").good_for.endswith("65 times as large as mobile_sam, and slower")
     assert {model.name for model in MODELS} >= {"vit_b", "vit_h", "vit_l_lm", "medsam"}
 
 

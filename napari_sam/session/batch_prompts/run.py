@@ -182,7 +182,9 @@ class BatchPrompting:
 
 def _summary(batch: _DecodedBatch, added: int, is_elsewhere: bool) -> str:
     total, count = batch.total, len(batch.results)
-    text = f"{added} of {total} objects added (undone in one step)."
+    text = f"{added} of {total} objects added."
+    if added > 1:
+        text += " One Undo removes them all."
     if is_elsewhere:
         text += " They are in the labels layer that was the target at the start."
     if count > added:

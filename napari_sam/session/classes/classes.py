@@ -56,7 +56,7 @@ def classes_to_json(classes: Iterable[ObjectClass]) -> list[dict[str, str]]:
 def classes_from_json(content: Any) -> Classes:
     """Return classes from JSON; entries may also be mere names, or have no colour."""
     if not isinstance(content, list):
-        msg = "These are no classes: a list of names, or of names with colours, is needed."
+        msg = "These are no classes: a list of names, or of names with colors, is needed."
         raise ClassError(msg)
     return with_classes((), map(_name_and_color, content))
 
@@ -76,7 +76,7 @@ def _hex_color(color: Any) -> str | None:
     if isinstance(color, list) and [type(value) for value in color] == [int] * 3:
         return "#" + bytes(value & 255 for value in color).hex()
     if color and not isinstance(color, str):
-        raise ClassError("A colour must be like #e69f00, or three whole numbers.")
+        raise ClassError("A color must be like #e69f00, or three whole numbers.")
     return color or None
 
 

@@ -123,7 +123,7 @@ class Decoding:
         usable, remarks = prompts.within(self._pyramid.shape)
         if usable.box_xyxy is not None and prompts.box_xyxy == self._slip:
             usable = replace(usable, box_xyxy=None, outline=None)
-            remarks += ("The box is too small: drag it around the object, or zoom in first.",)
+            remarks += ("The shape is too small: draw it around the object, or zoom in first.",)
         return usable, remarks
 
     # The object -------------------------------------------------------------------------------

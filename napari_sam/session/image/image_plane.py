@@ -115,7 +115,7 @@ class ImagePlane:
                 "of real numbers, for example the magnitude (numpy.abs) of complex values."
             )
         if self.is_rgb and (len(shape) != 3 or shape[-1] not in (3, 4)):
-            msg = f"'{self.name}' has shape {shape}: a colour plane is (H, W, 3) or (H, W, 4)."
+            msg = f"'{self.name}' has shape {shape}: a color plane is (H, W, 3) or (H, W, 4)."
             raise ImageError(msg)
         if self.channels and (len(shape) != 3 or shape[-1] != len(self.channels)):
             msg = f"'{self.name}' has shape {shape}: its channels are (H, W, {len(self.channels)})."
@@ -123,7 +123,7 @@ class ImagePlane:
         if not (self.is_rgb or self.channels) and len(shape) != 2:
             raise ImageError(
                 f"'{self.name}' has shape {shape}: a gray plane is (H, W). Choose one slice, or "
-                "give is_rgb=True for colours in the last axis."
+                "give is_rgb=True for colors in the last axis."
             )
         if self.embeddings is not None and self.embeddings.pyramid.shape != shape[:2]:
             raise ImageError(f"The embeddings are not of the shape of '{self.name}', {shape[:2]}.")

@@ -228,7 +228,9 @@ class Editing:
             return labels
 
         def on_failed(error: BaseException) -> None:
-            self._notifier.warn(user_message(error, "The object could not be written"))
+            is_explained = isinstance(error, TargetError)
+            failure = "The object could not be written"
+            self._notifier.warn(str(error) if is_explained else user_message(error, failure))
             self.changed.emit()
 
         if is_large:

@@ -154,8 +154,10 @@ def add_objects(
             edit.write(is_undone=True)
         raise
     if not edits:
-        msg = "Nothing was added: the pixels belong to other objects, or there are no objects."
-        raise TargetError(msg)
+        raise TargetError(
+            "Nothing was added: these pixels already belong to other objects. Change 'overlaps' to "
+            "replace them."
+        )
     changes = _net(change for edit in edits for change in edit.changes)
     label_id = min(change.label_id for change in changes if change.before is None)
     strokes = tuple(stroke for edit in edits for stroke in edit.strokes)

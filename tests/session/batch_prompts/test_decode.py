@@ -133,7 +133,7 @@ def test_all_are_written_with_their_scores_and_classes_and_undone_as_one(batched
     registry = session._editing.target.labels.registry
     assert session.batch_prompts.state is None
     assert heard.warnings == []
-    assert finished == ["5 of 5 objects added (undone in one step)."]
+    assert finished == ["5 of 5 objects added. One Undo removes them all."]
     for n, (x, y) in enumerate(COINS_XY):
         record = registry.get(int(labels[y, x]))
         assert record.label_id == n + 1  # as in the list, whatever was written first
@@ -198,7 +198,7 @@ def test_what_lies_outside_is_told(batched):
     outside = BatchPrompt(Prompts(box_xyxy=(900, 900, 950, 950)))
     session.batch_prompts.start([BOXED[0], outside])
     session.wait_until_idle(TIMEOUT_S)
-    assert finished == ["1 of 2 objects added (undone in one step). 1 not found."]
+    assert finished == ["1 of 2 objects added. 1 not found."]
     session.batch_prompts.start([outside])
     session.wait_until_idle(TIMEOUT_S)
     assert labels.max() == 1

@@ -56,7 +56,7 @@ def test_a_name_is_one_line_and_a_color_is_hexadecimal():
     for wrong in ("", " a", "a\nb", "a\ud83d"):
         with pytest.raises(ClassError, match="cannot be called"):
             ObjectClass(wrong, "#000000")
-    with pytest.raises(ClassError, match="colour"):
+    with pytest.raises(ClassError, match="color"):
         ObjectClass("a", "red")
 
 
@@ -175,7 +175,7 @@ def test_files_of_ours_and_of_others(tmp_path):
         ("tag.yaml", "names: [!!timestamp x]", "groupdict"),
         ("half.json", r'["a\ud83d"]', "valid characters"),
         ("nested.json", '[["a"]]', "needs a name"),
-        ("color.json", '[{"name": "a", "color": [1, 2, null]}]', "colour"),
+        ("color.json", '[{"name": "a", "color": [1, 2, null]}]', "color"),
         ("log.txt", "".join(f"line {number}\n" for number in range(8000)), "8000 names"),
         ("large.txt", "a" * 2**18, "larger"),
     ],
@@ -230,7 +230,7 @@ def test_half_a_character_comes_into_no_class(session):
         ('{"format": "napari-sam-live classes", "version": null}', "cannot be read"),
         ('{"other": 1}', "list of names"),
         ('["a", "a"]', "already"),
-        ('[{"name": "a", "color": "red"}]', "colour"),
+        ('[{"name": "a", "color": "red"}]', "color"),
         ('[{"color": "#000000"}]', "needs a name"),
         ('{"format": "napari-sam-live classes", "version": 9, "classes": ["a"]}', "update"),
     ],

@@ -150,7 +150,7 @@ def test_building_reads_no_pixels():
         (np.zeros(4), False, r"\(4,\).*Choose one slice"),
         (np.zeros((4, 4, 4)), False, r"\(4, 4, 4\).*is_rgb=True"),
         (np.zeros((4, 4, 10)), True, r"\(4, 4, 10\)"),
-        (np.zeros((4, 4)), True, r"\(4, 4\).*colour plane"),
+        (np.zeros((4, 4)), True, r"\(4, 4\).*color plane"),
         (np.zeros((0, 4)), False, "empty"),
         (np.zeros((4, 0, 3)), True, "empty"),
     ],

@@ -108,7 +108,7 @@ def test_a_box_of_few_screen_pixels_is_no_box_while_it_is_being_drawn(session):
     session.set_prompts(Prompts(box_xyxy=around(DOT, 2)))
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.candidates is None
-    assert session.state.hint.startswith("The box is too small")
+    assert session.state.hint.startswith("The shape is too small")
     session.set_prompts(Prompts(box_xyxy=around(DOT, 10)))
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.candidates is not None
