@@ -12,6 +12,7 @@ from typing import Any, Final
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.classes import classes_from_metadata, classes_to_metadata
 from napari_sam.formats.image import ImageInfo
+from napari_sam.storage.text import says_something
 
 DETAILS_KEY: Final = "label_details"
 
@@ -21,7 +22,7 @@ def details_to_text(annotations: Annotations) -> str:
     objects: dict[int, dict[str, Any]] = {}
     for obj in annotations.objects:
         items = details_of(obj).items()
-        details = {key: value for key, value in items if value not in (None, False, "")}
+        details = {key: value for key, value in items if says_something(value)}
         if details:
             objects.setdefault(obj.label_id, details)
     if not objects and not annotations.classes:

@@ -18,6 +18,17 @@ def single_line(text: str) -> str:
     return joined.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "replace")
 
 
+def says_something(value: object) -> bool:
+    """Whether a value is worth writing: None, False and what is empty say nothing, but 0 does.
+
+    Examples
+    --------
+    >>> [says_something(value) for value in (0.0, 0, None, False, "", [])]
+    [True, True, False, False, False, False]
+    """
+    return bool(value) or (isinstance(value, (int, float)) and value is not False)
+
+
 def is_encodable(text: str) -> bool:
     """Whether UTF-8 can encode a text; a lone surrogate cannot be written to any file."""
     return text == text.encode(errors="ignore").decode()

@@ -33,7 +33,7 @@ def annotated():
     objects = [
         ExportObject(1, SQUARE, 0, 0, (0,), NAMES[0], 0.5, True, f"{NAMES[1]}\n= 3"),
         ExportObject(2, SQUARE, 2, 2, (1,), NAMES[4], None, False, ""),
-        ExportObject(9, SQUARE, 4, 4, (1,)),
+        ExportObject(9, SQUARE, 4, 4, (1,), score=0.0),
     ]
     return Annotations(ImageInfo((2, 6, 7), "a.tif"), objects, CLASSES)
 

@@ -57,6 +57,7 @@ from napari_sam.session.objects.packed import FASTEST, PackedMask, Start
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
+from napari_sam.storage.text import says_something
 
 FORMAT: Final = 1
 """The version of the format."""
@@ -147,7 +148,7 @@ def record_to_json(record: ObjectRecord) -> dict[str, Any]:
         "painted": _masks_to_json(record.brushed.painted),
         "erased": _masks_to_json(record.brushed.erased),
     }
-    return {name: value for name, value in content.items() if value not in (None, False, "", [])}
+    return {name: value for name, value in content.items() if says_something(value)}
 
 
 def record_from_json(content: dict[str, Any]) -> ObjectRecord:
