@@ -6,16 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-_SUFFIXES: Final = frozenset(
-    {
-        *(".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".webp"),
-        *(".czi", ".lif", ".lsm", ".nd2", ".ndpi", ".stk", ".svs", ".tif", ".tiff", ".vsi"),
-        *(".dcm", ".exr", ".mha", ".mhd", ".mrc", ".nii", ".npy", ".nrrd", ".zarr"),
-    }
-)
-"""Endings of images in a folder; a file that is named is tried whatever its ending."""
+from napari_sam.storage.named_files import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -80,5 +72,5 @@ def _images_below(folder: Path, results: Path) -> Iterator[Path]:
             folders[:] = []
             continue
         for name in sorted([*files, *stores]):
-            if Path(name).suffix.lower() in _SUFFIXES and not name.startswith("."):
+            if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith("."):
                 yield parent / name

@@ -19,6 +19,7 @@ from napari_sam.batch.images import ImageFile
 from napari_sam.batch.job import BatchJob
 from napari_sam.formats.files import ExportError, read_json, reason, write_json
 from napari_sam.storage.atomic import PARTIAL_SUFFIX, scratch_folder
+from napari_sam.storage.named_files import is_below
 
 FOLDER: Final = ".napari-sam"
 """Within the folder of results."""
@@ -42,8 +43,12 @@ class RunManifest:
             record = read_json(self._path(image))
         except ExportError:
             return None
-        is_whole = isinstance(record, dict) and all(
-            isinstance(record.get(name), kind) for name, kind in _MEMBERS.items()
+        is_whole = (
+            isinstance(record, dict)
+            and all(isinstance(record.get(name), kind) for name, kind in _MEMBERS.items())
+            and all(isinstance(output, str) for output in record["outputs"])
+            # These files are removed when others replace them.
+            and all(is_below(name) for name in record["files"])
         )
         return record if is_whole else None
 

@@ -60,6 +60,23 @@ def test_when_results_are_not_complete(job):
     assert manifest.complete(IMAGE, job, "digest") is None
 
 
+@pytest.mark.parametrize(
+    "name", ["../mine.tif", "/mine.tif", "deep/../../mine.tif", "..\\mine.tif"]
+)
+def test_a_record_that_names_files_elsewhere_removes_none(job, name):
+    write(job, "cells.tif")
+    mine = job.folder.parent / "mine.tif"
+    mine.touch()
+    path = job.folder / ".napari-sam" / "deep" / "cells.json"
+    record = json.loads(path.read_text())
+    for changes in ({"files": {**record["files"], name: 0}}, {"outputs": [[]]}):
+        path.write_text(json.dumps({**record, **changes}))
+        assert RunManifest(job.folder).of(IMAGE) is None
+        assert RunManifest(job.folder).complete(IMAGE, job, "digest") is None
+    write(replace(job, overwrite=True), "cells.json")
+    assert mine.exists()
+
+
 @pytest.mark.parametrize("damage", ["", "[]", "{}", '{"content": 1}', "\0"])
 def test_a_damaged_record_is_none(job, damage):
     write(job, "cells.tif")
