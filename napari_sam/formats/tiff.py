@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import inf, prod
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Final
 from xml.etree import ElementTree
 
@@ -23,6 +23,7 @@ from napari_sam.formats.files import ExportError, export_file, file_reader
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.label_images import as_small_labels, check_size
 from napari_sam.formats.units import UNIT_SYMBOLS, unit_name
+from napari_sam.storage.named_files import is_image
 
 _OME_SIZES: Final = {**{axis: f"PhysicalSize{axis}" for axis in "XYZ"}, "T": "TimeIncrement"}
 _IMAGEJ_AXES: Final = "TZCYX"
@@ -200,6 +201,7 @@ def read_label_tiff(
     """
     path = Path(path)
     with tifffile.TiffFile(path) as tiff:
+        _check_parts(tiff, path)
         series = tiff.series[0]
         check_size(path, series.shape, series.dtype.itemsize, shape)
         check_segments(tiff, series)
@@ -244,6 +246,19 @@ def check_segments(tiff: tifffile.TiffFile, series: Any) -> None:
             decompressor = _DECOMPRESSORS[page.keyframe.compression]()
             if len(decompressor.decompress(content, allowed_bytes + 1)) > allowed_bytes:
                 raise ValueError("a part of it is larger than it says")
+
+
+def _check_parts(tiff: tifffile.TiffFile, path: Path) -> None:
+    """Refuse a file that has tifffile open others for its pixels, unless these lie beside it."""
+    root = ElementTree.fromstring(tiff.ome_metadata or "<OME/>")
+    names = {element.get("FileName", "") for element in root.iterfind(".//{*}UUID")}
+    for name in names - {"", path.name}:
+        beside = path.parent / PureWindowsPath(name).name
+        if beside.name != name or (beside.exists() and not is_image(beside)):
+            raise ExportError(
+                f"The file takes its pixels from {name!r}, which is no image beside it; save it as "
+                f"one file: {path.name}"
+            )
 
 
 @file_reader("TIFF")

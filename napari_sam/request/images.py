@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from napari_sam.formats.tiff import check_segments
 from napari_sam.request.rows import RequestError
 from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.storage.named_files import is_local
 
 # Formats that are read without starting another program.
 _FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "PPM", "JPEG2000")
@@ -80,7 +81,7 @@ def _unknown(image: str, rules: Rules) -> str:
 
 
 def _existing(image: str) -> Path | None:
-    if len(image) > _LONGEST_PATH or "\0" in image:
+    if len(image) > _LONGEST_PATH or "\0" in image or not is_local(image):
         return None
     try:
         path = Path(image).expanduser()

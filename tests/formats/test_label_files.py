@@ -1,4 +1,5 @@
 import itertools
+import os
 
 import numpy as np
 import pytest
@@ -204,3 +205,35 @@ def test_npz_loses_nothing(tmp_path, annotations, stack):
         assert_same(read, written)
         assert read.image == written.image
         assert read.classes == written.classes
+
+
+def ome_naming(part):
+    """Return OME metadata by which the second plane lies in another file."""
+    planes = "".join(
+        f'<TiffData FirstZ="{z}" IFD="0"><UUID FileName="{name}">{z}</UUID></TiffData>'
+        for z, name in enumerate(("a.ome.tif", part))
+    )
+    return (
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="0"><Image ID="I">'
+        '<Pixels ID="P" DimensionOrder="XYCZT" Type="uint8" SizeX="5" SizeY="4" SizeZ="2" '
+        f'SizeC="1" SizeT="1"><Channel ID="C" SamplesPerPixel="1"/>{planes}</Pixels></Image></OME>'
+    )
+
+
+def test_pixels_come_from_no_other_folder_and_no_pipe(tmp_path):
+    path = tmp_path / "deep" / "a.ome.tif"
+    path.parent.mkdir()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(path.with_name("pipe.tif"))
+    path.with_name("script.py").touch()
+    other = np.full((4, 5), 7, np.uint8)
+    for name in (path.with_name("b.ome.tif"), tmp_path / "b.ome.tif"):
+        tifffile.imwrite(name, other)
+    for part in ("b.ome.tif", "../b.ome.tif", str(tmp_path / "b.ome.tif"), "pipe.tif", "script.py"):
+        description = ome_naming(part)
+        tifffile.imwrite(path, other // 7, description=description, metadata=None)
+        if part == "b.ome.tif":
+            assert np.unique(read_label_tiff(path)[0]).tolist() == [1, 7]
+        elif (path.parent / part).exists():
+            with pytest.raises(ExportError, match="takes its pixels from"):
+                read_label_tiff(path)
