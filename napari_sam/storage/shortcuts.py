@@ -3,9 +3,12 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from napari_sam.storage.atomic import atomic_write
 from napari_sam.storage.folders import settings_folder
+
+_MAX_BYTES: Final = 2**16
 
 
 def shortcuts_file() -> Path:
@@ -17,10 +20,12 @@ def load_shortcuts() -> dict[str, str]:
     """Return the user's shortcuts by command; empty without a file."""
     path = shortcuts_file()
     try:
+        if not path.exists():
+            return {}
+        if not path.is_file() or path.stat().st_size > _MAX_BYTES:  # pipes may never end
+            raise ValueError("it is no such file")
         content = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         msg = f"Could not read your shortcuts from {path} ({error}); using the defaults."
         raise ValueError(msg) from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content.values()):

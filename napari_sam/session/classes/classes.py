@@ -74,7 +74,7 @@ def _name_and_color(entry: Any) -> tuple[str, str | None]:
 def _hex_color(color: Any) -> str | None:
     """Return a colour as "#rrggbb", which COCO gives as three numbers."""
     if isinstance(color, list) and [type(value) for value in color] == [int] * 3:
-        return "#" + bytes(value & 255 for value in color).hex()
+        return ObjectClass.from_rgb("a class", color).color
     if color and not isinstance(color, str):
         raise ClassError("A color must be like #e69f00, or three whole numbers.")
     return color or None

@@ -211,6 +211,14 @@ def test_many_classes_take_no_more_time_each_than_few():
     assert table.classes[len(PALETTE)].color == PALETTE[0]
 
 
+@pytest.mark.parametrize("color", [[300, 0, 0], [-1, 0, 0], [10**30, 0, 0], [True, 0, 0], 3])
+def test_colors_out_of_range_are_refused(tmp_path, color):
+    path = tmp_path / "classes.json"
+    path.write_text(json.dumps([{"name": "a", "color": color}]))
+    with pytest.raises(ClassError, match="colour"):
+        read_classes(path)
+
+
 def test_half_a_character_comes_into_no_class(session):
     with pytest.raises(ClassError, match="valid characters"):
         session.classes.add("n\ud83d")
