@@ -146,7 +146,7 @@ class Run:
         if not n_reported <= n_entries <= n_reported + 2:
             return f"{n_reported} entries were reported, {n_entries} are there"
         # The last action may be done but no longer reported.
-        shape, dtype = content.header["labels"]["shape"], content.header["labels"]["dtype"]
+        shape, dtype = content.header.shape, content.header.dtype
         reported = ArrayLabels(np.zeros(shape, dtype))
         entries = list(content.entries())
         replay(entries[:n_reported], reported)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import psutil
 from napari.utils.notifications import show_warning
 
 from napari_sam.formats.annotations import Annotations, ExportObject
@@ -19,7 +21,7 @@ from napari_sam.layers.target_features import CLASSES_KEY
 from napari_sam.session.annotations import used_classes
 from napari_sam.session.classes.classes import classes_to_json
 from napari_sam.session.journal.replaying import replay
-from napari_sam.session.journal.session_file import SESSION_SUFFIX, read_session
+from napari_sam.session.journal.session_file import SESSION_SUFFIX, SessionFileError, read_session
 from napari_sam.session.objects.labels import ArrayLabels
 from napari_sam.session.objects.records import ObjectRecord, counted
 
@@ -54,6 +56,10 @@ def _image_of_dicom(path: Path) -> _FullLayerData:
 
 def _layer_of_session(path: Path) -> _FullLayerData:
     saved = read_session(path)
+    size_bytes = prod(saved.shape) * saved.dtype.itemsize
+    if size_bytes > psutil.virtual_memory().total:
+        msg = f"{path} cannot be opened: its labels take {size_bytes >> 30} GiB of memory."
+        raise SessionFileError(msg)
     labels = ArrayLabels(np.zeros(saved.shape, saved.dtype))
     replay(saved.content.entries(), labels)
     scale = saved.info.image.scale

@@ -47,14 +47,14 @@ class RestoreRow(QWidget):
         left = "widget closed or layer deleted"
         end = left if newest.is_closed else "napari did not exit cleanly"
         more = f" {len(older)} older {'set' if len(older) == 1 else 'sets'} can be restored next."
-        image = newest.header["image"]
+        image = newest.header.image
         objects = "unsaved object" if newest.n_objects == 1 else "unsaved objects"
         self._text.show_text(
-            f"{newest.n_objects} {objects} on '{image['name']}' ({_when(newest.ended)}; {end})."
+            f"{newest.n_objects} {objects} on '{image.name}' ({_when(newest.ended)}; {end})."
             f"{more if older else ''}"
         )
         self._text.setToolTip(
-            f"Image: {image['source'] or image['name']}\n"
+            f"Image: {image.source or image.name}\n"
             "Accepted objects are journalled as you go; the 100 most recent journals are kept.\n"
             "Discard these if you have exported them or saved the labels layer, and do not need "
             "their prompts."

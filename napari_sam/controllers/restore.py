@@ -71,8 +71,8 @@ class RestoreController:
         if not self._journals or image is None or not self._executor.is_idle:
             return
         newest, self._journals = self._journals[0], self._journals[1:]
-        labels = newest.header["labels"]
-        layer = labels_for(image, self._binding.plane.view, tuple(labels["shape"]), labels["dtype"])
+        header = newest.header
+        layer = labels_for(image, self._binding.plane.view, header.shape, header.dtype)
         target = self._binding.target.follow(layer)
 
         def work(job: Job) -> tuple[JournalContent, Path]:

@@ -1,16 +1,18 @@
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_sam._qt.restore_row import RestoreRow
-from napari_sam.session.journal.files import JournalSummary
+from napari_sam.session.journal.files import ImageReference, JournalHeader, JournalSummary
 
 
 def journal(n_objects, is_closed=False, age_s=0.0):
-    header = {"image": {"name": "coins", "source": "/data/coins.tif"}}
+    image = ImageReference("coins", "/data/coins.tif", (9, 9), "uint8")
+    header = JournalHeader(image, (9, 9), np.dtype(np.uint8))
     return JournalSummary(Path("a"), header, n_objects, time.time() - age_s, is_closed)
 
 

@@ -63,6 +63,13 @@ class Candidates:
             return int(np.argmax(self.prediction.iou_predictions))
         return self.ranking.order[0]
 
+    def chosen(self, choice: int | None) -> int:
+        """Return the index that the user chose; the preselected one if there is no such mask.
+
+        A choice from a file may be of a model with more masks, or of none.
+        """
+        return self.best if choice is None or choice >= len(self) else choice
+
     @property
     def grid_shape(self) -> tuple[int, int]:
         """Height and width of the tile in the pixels of its masks."""
@@ -130,7 +137,7 @@ def decode(
         multimask_output=multimask,
     )
     candidates = ranked(embedded, prompts, usable, prediction, examples)
-    candidates.crop(candidates.best if choice is None else choice)
+    candidates.crop(candidates.chosen(choice))
     return candidates
 
 

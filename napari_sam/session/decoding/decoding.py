@@ -80,10 +80,8 @@ class Decoding:
     @property
     def shown(self) -> tuple[Candidates, int] | None:
         """The candidates and the index of the shown one."""
-        candidates, choice = self.candidates, self.state.choice
-        if candidates is None:
-            return None
-        return candidates, candidates.best if choice is None else choice
+        candidates = self.candidates
+        return None if candidates is None else (candidates, candidates.chosen(self.state.choice))
 
     # The tile -------------------------------------------------------------------------------
 

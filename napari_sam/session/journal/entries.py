@@ -153,18 +153,26 @@ def record_to_json(record: ObjectRecord) -> dict[str, Any]:
 
 def record_from_json(content: dict[str, Any]) -> ObjectRecord:
     """Return the record that `record_to_json` was given; its state has no logits."""
-    values = dict(content)
-    state = values.pop("state", None)
+    state, get = content.get("state"), content.get
+    score, stability = (
+        None if get(name) is None else float(content[name]) for name in ("score", "stability")
+    )
     masks, painted, erased = (
-        _masks_from_json(values.pop(name, ())) for name in ("masks", "painted", "erased")
+        _masks_from_json(get(name, ())) for name in ("masks", "painted", "erased")
     )
     return ObjectRecord(
-        start=tuple(values.pop("start")),
-        stop=tuple(values.pop("stop")),
+        label_id=content["label_id"],
+        start=tuple(content["start"]),
+        stop=tuple(content["stop"]),
+        area_px=get("area_px", 0),
+        score=score,
+        stability=stability,
+        class_name=get("class_name"),
+        reviewed=get("reviewed", False),
+        note=get("note", ""),
         state=None if state is None else state_from_json(state),
         masks=masks,
         brushed=BrushEdits(painted, erased) if painted or erased else NOT_BRUSHED,
-        **values,
     )
 
 
@@ -231,11 +239,12 @@ def is_sound(line: bytes) -> bool:
 
 
 def from_line(line: bytes) -> dict[str, Any] | None:
-    """Return the content of a line; None if it is torn or damaged."""
-    if not is_sound(line):
+    """Return the content of a line; None if it is torn, damaged or no JSON."""
+    try:
+        content = json.loads(line) if is_sound(line) else None
+    except (ValueError, RecursionError):
         return None
-    content: dict[str, Any] = json.loads(line)
-    return content
+    return content if isinstance(content, dict) else None
 
 
 def _text(packed: bytes) -> str:

@@ -1,5 +1,7 @@
 """The files of journals: the image and the program of each, and how long they are kept."""
 
+from __future__ import annotations
+
 import json
 import os
 import platform
@@ -9,14 +11,19 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import psutil
 import xxhash
 
+from napari_sam.session.journal import checks
+from napari_sam.session.journal.checks import JournalError
 from napari_sam.session.journal.entries import from_line
 from napari_sam.session.objects.edits import Direction
+from napari_sam.session.objects.packed import Start
 from napari_sam.storage.folders import journals_folder
 
 MAX_JOURNALS: Final = 100
@@ -38,6 +45,8 @@ _START_FIELD: Final = 22 - 3
 _OTHER_HOST_S: Final = 24 * 3600.0
 """A program on another machine counts as ended after so long without an entry."""
 _TAIL_BYTES: Final = 2**20
+_LATEST_S: Final = 2.0**33
+"""A time that every calendar knows, 2242."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +76,54 @@ class ImageReference:
             content["fingerprint"] = self.fingerprint
         return xxhash.xxh64(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def is_other_scene(self, image: dict[str, Any]) -> bool:
+    def is_other_scene(self, image: ImageReference) -> bool:
         """Whether the image in the header of a journal is another one in the same file.
 
         An image that was only renamed has the same pixels, one that only changed the same name.
         """
-        fingerprint = image.get("fingerprint")
-        is_known = fingerprint is not None and self.fingerprint is not None
-        return is_known and fingerprint != self.fingerprint and image.get("name") != self.name
+        is_known = image.fingerprint is not None and self.fingerprint is not None
+        return is_known and image.fingerprint != self.fingerprint and image.name != self.name
+
+
+@dataclass(frozen=True)
+class JournalHeader:
+    """What the first line of a journal or a session file says."""
+
+    image: ImageReference
+    shape: Start  # of the labels
+    dtype: np.dtype[Any]  # of the labels
+    labels_name: str = ""  # of their layer; empty if unknown
+
+
+def header_from_json(content: dict[str, Any]) -> JournalHeader:
+    """Return the header of a journal or a session file; raise `JournalError` if it has no sense."""
+    with checks.naming("line 1"):
+        image = _reference_from_json(checks.members(content["image"], "the image"))
+        labels = checks.members(content["labels"], "the labels")
+        shape = checks.shape_of(labels["shape"], "the labels")
+        dtype = np.dtype(checks.text(labels["dtype"], "the type of the labels"))
+        if dtype.kind not in "iu" or prod(shape) > prod(image.shape):
+            raise JournalError(
+                f"labels of shape {shape} and type {dtype} do not fit an image of shape "
+                f"{image.shape}"
+            )
+        name = checks.text(labels.get("name", ""), "the name of the labels")
+        return JournalHeader(image, shape, dtype, name)
+
+
+def _reference_from_json(content: dict[str, Any]) -> ImageReference:
+    source, fingerprint = content.get("source"), content.get("fingerprint")
+    shape = checks.shape_of(content["shape"], "the image")
+    scale, axes = (checks.items(content.get(name, []), name) for name in ("scale", "axes"))
+    return ImageReference(
+        checks.text(content["name"], "the name of the image"),
+        None if source is None else checks.text(source, "the path of the image"),
+        shape,
+        checks.text(content["dtype"], "the type of the image"),
+        tuple(checks.number(size, "the scale of the image") for size in scale),
+        tuple(checks.text(axis, "the name of an axis") for axis in axes),
+        None if fingerprint is None else checks.text(fingerprint, "the fingerprint"),
+    )
 
 
 @dataclass(frozen=True)
@@ -82,7 +131,7 @@ class JournalSummary:
     """A journal that is no longer written to."""
 
     path: Path  # its file
-    header: dict[str, Any]  # its first line
+    header: JournalHeader  # its first line
     n_objects: int  # number of objects in the end
     ended: float  # when its last line was written, in seconds since the epoch
     is_closed: bool = False  # whether its program was closed, rather than ended by a crash
@@ -110,7 +159,8 @@ def find_journals(
         if _may_be_of(path, reference) and (path in done_with or not is_in_use(path))
         if (summary := _summary(path)) is not None
         and summary.n_objects
-        and not reference.is_other_scene(summary.header["image"])
+        and not reference.is_other_scene(summary.header.image)
+        and prod(summary.header.shape) <= prod(reference.shape)
     ]
     return sorted(journals, key=lambda summary: summary.ended, reverse=True)
 
@@ -121,14 +171,20 @@ def _may_be_of(path: Path, reference: ImageReference) -> bool:
         return True
     if reference.fingerprint is None:
         return False
+    header = _header(path)
+    if header is None:
+        return False
+    image, pixels = header.image, (reference.fingerprint, reference.shape, reference.dtype)
+    return (image.fingerprint, image.shape, image.dtype) == pixels
+
+
+def _header(path: Path) -> JournalHeader | None:
+    """Return the first line of a journal; None if it is no header."""
     try:
         with path.open("rb") as file:
-            header = from_line(file.readline()) or {}
-    except OSError:
-        return False
-    image = header.get("image", {})
-    pixels = reference.fingerprint, list(reference.shape), reference.dtype
-    return (image.get("fingerprint"), image.get("shape"), image.get("dtype")) == pixels
+            return header_from_json(from_line(file.readline(checks.MAX_LINE_BYTES)) or {})
+    except (OSError, JournalError):
+        return None
 
 
 def claim(path: Path) -> Path | None:
@@ -173,7 +229,7 @@ def is_in_use(path: Path) -> bool:
 def _journals(folder: Path) -> Iterator[Path]:
     with suppress(OSError):
         for path in folder.glob(f"*.*.*-*-*{_SUFFIX}"):
-            if _NAME.fullmatch(path.name):
+            if _NAME.fullmatch(path.name) and path.is_file():
                 yield path
 
 
@@ -189,23 +245,37 @@ def _summary(path: Path) -> JournalSummary | None:
 
     Objects that were saved to a file are not counted.
     """
+    header = _header(path)
+    if header is None:
+        return None
     try:
         with path.open("rb") as file:
-            header = from_line(file.readline())
-            if header is None or not {"image", "labels"} <= header.keys():
-                return None
-            size, length = path.stat().st_size, _TAIL_BYTES
-            last = None
-            while last is None:
+            size, length, last = path.stat().st_size, _TAIL_BYTES, None
+            while last is None and length < 2 * max(size, _TAIL_BYTES):
                 file.seek(max(0, size - length))
                 lines = file.read().splitlines(keepends=True)
-                last = next((entry for line in reversed(lines) if (entry := from_line(line))), None)
+                last = next((end for line in reversed(lines) if (end := _end(line))), None)
                 length *= 2
     except OSError:
         return None
-    direction = last.get("direction")
-    n_objects = 0 if direction == Direction.SAVED else last.get("n_objects", 0)
-    return JournalSummary(path, header, n_objects, last["at"], direction == Direction.CLOSED)
+    if last is None:
+        return None
+    direction, n_objects, ended = last
+    n_unsaved = 0 if direction == Direction.SAVED else n_objects
+    return JournalSummary(path, header, n_unsaved, ended, direction == Direction.CLOSED)
+
+
+def _end(line: bytes) -> tuple[Any, int, float] | None:
+    """Return direction, number of objects and time of an entry; None if it is not sound."""
+    content = from_line(line)
+    if content is None:
+        return None
+    try:
+        n_objects = checks.whole(content.get("n_objects", 0), "n_objects")
+        ended = max(0.0, checks.number(content.get("at"), "at", _LATEST_S))
+        return content.get("direction"), n_objects, ended
+    except JournalError:
+        return None
 
 
 @cache

@@ -13,8 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.classes.classes import Classes, classes_from_json
-from napari_sam.session.journal.entries import FORMAT, Patch, is_sound, record_from_json
-from napari_sam.session.objects.labels import Labels, TargetError
+from napari_sam.session.journal.checks import MAX_LINE_BYTES, JournalError, check_entry, naming
+from napari_sam.session.journal.entries import (
+    FORMAT,
+    Patch,
+    from_line,
+    is_sound,
+    record_from_json,
+)
+from napari_sam.session.journal.files import JournalHeader, header_from_json
+from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask, Region, Start
 from napari_sam.session.objects.pixel_sets import tile_shape, tiles_of
 from napari_sam.session.objects.records import RecordChange
@@ -27,12 +35,17 @@ _NAME: Final = b'"labels_name":'
 
 @dataclass(frozen=True, eq=False)
 class JournalContent:
-    """The content of a journal."""
+    """The content of a journal or a session file."""
 
-    header: dict[str, Any]  # its first line
+    raw_header: dict[str, Any]  # its first line
     lines: list[bytes]  # the other lines, as far as they are sound
     sound_bytes: int  # where the sound lines end
     warning: str = ""  # says that the rest is damaged; empty if nothing is
+
+    @property
+    def header(self) -> JournalHeader:
+        """Its first line; raises `JournalError` if that is none."""
+        return header_from_json(self.raw_header)
 
     @property
     def classes(self) -> Classes:
@@ -42,12 +55,12 @@ class JournalContent:
     @property
     def labels_name(self) -> str:
         """The last name of the labels; empty if it was never recorded."""
-        return str(self._last(_NAME, "labels_name", self.header["labels"].get("name", "")))
+        return str(self._last(_NAME, "labels_name", self.header.labels_name))
 
     def _last(self, marker: bytes, key: str, default: Any) -> Any:
         """Return what the last line that contains a marker says."""
         line = next((line for line in reversed(self.lines) if marker in line), None)
-        return default if line is None else json.loads(line)[key]
+        return default if line is None else json.loads(line).get(key, default)
 
     def entries(self, report: Callable[[float], None] = lambda _: None) -> Iterator[dict[str, Any]]:
         """Yield the entries, and report the progress now and then (0 to 1).
@@ -59,27 +72,53 @@ class JournalContent:
                 report(number / len(self.lines))
             yield json.loads(line)
 
+    def check(self) -> tuple[int, JournalError] | None:
+        """Check every entry; return how many come before the first that is wrong, and why it is."""
+        header = self.header
+        for number, line in enumerate(self.lines):
+            try:
+                with naming(f"line {number + 2}"):
+                    content = from_line(line)
+                    if content is None:
+                        raise JournalError("it is not JSON")
+                    check_entry(content, header.shape, header.dtype)
+            except JournalError as error:
+                return number, error
+        return None
+
 
 def read_journal(path: Path) -> JournalContent:
     """Read a journal as far as it is sound.
 
-    A last line that was torn by a crash is no damage: its edit was not complete.
+    A last line that was torn by a crash is no damage: its edit was not complete. Raises
+    `JournalError` if it cannot be read or is no journal.
     """
     try:
         content = read_lines(path)
     except OSError as error:
-        raise TargetError(f"The journal cannot be read: {error}") from error
-    if content.header.get("format") != FORMAT:
-        raise TargetError(f"{path} is not a journal that this version can read.")
-    return content
+        raise JournalError(f"The journal cannot be read: {error}") from error
+    if content.raw_header.get("format") != FORMAT:
+        raise JournalError(f"{path} is not a journal that this version can read.")
+    fault = content.check()
+    if fault is None:
+        return content
+    number, reason = fault
+    warning = (
+        f"The journal is damaged after entry {number} ({reason}): later edits could not be "
+        "restored."
+    )
+    sound_bytes = content.sound_bytes - sum(map(len, content.lines[number:]))
+    return JournalContent(content.raw_header, content.lines[:number], sound_bytes, warning)
 
 
 def read_lines(path: Path) -> JournalContent:
     """Read a file of lines as far as it is sound; without a sound line, the header is empty."""
+    if path.exists() and not path.is_file():  # devices and pipes may never end
+        raise OSError(f"{path.name} is not a file")
     lines: list[bytes] = []
     sound_bytes, warning = 0, ""
     with path.open("rb") as file:
-        for line in file:
+        while line := file.readline(MAX_LINE_BYTES):
             if not is_sound(line):
                 if file.read(1):
                     warning = (
@@ -89,12 +128,12 @@ def read_lines(path: Path) -> JournalContent:
                 break
             lines.append(line)
             sound_bytes += len(line)
-    header = json.loads(lines[0]) if lines else {}
-    return JournalContent(header, lines[1:], sound_bytes, warning)
+    header = from_line(lines[0]) if lines else None
+    return JournalContent(header or {}, lines[1:], sound_bytes, warning)
 
 
 def replay(entries: Iterable[dict[str, Any]], labels: Labels) -> None:
-    """Apply the entries of a journal to labels and their records.
+    """Apply the entries of a journal, which were checked, to labels and their records.
 
     If nothing shows the labels or listens to their records, this may be called on any thread.
     """

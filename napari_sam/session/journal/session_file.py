@@ -22,8 +22,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
-from math import prod
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +32,15 @@ import xxhash
 from napari_sam import __version__
 from napari_sam.session.classes.classes import Classes, classes_from_json, classes_to_json
 from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.journal.checks import (
+    JournalError,
+    check_state,
+    items,
+    members,
+    naming,
+    text,
+    whole,
+)
 from napari_sam.session.journal.entries import (
     entry,
     from_line,
@@ -48,6 +56,7 @@ from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import Start
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.storage.atomic import atomic_write
+from napari_sam.storage.named_files import is_local
 
 FORMAT: Final = 1
 KIND: Final = "napari-sam-live session"
@@ -90,18 +99,9 @@ class SavedSession:
     shape: Start  # of the labels
     dtype: np.dtype[Any]  # of the labels
     n_objects: int  # number of objects
+    # where the file says that the image is, the most likely path first; nothing was looked for yet
+    image_paths: tuple[Path, ...]
     content: JournalContent  # their pixels and records
-
-    @property
-    def image_paths(self) -> tuple[Path, ...]:
-        """Where the image may be, the most likely path first."""
-        folder, source = self.path.absolute().parent, self.info.image.source
-        beside = self.content.header["image"].get("beside")
-        paths = [] if beside is None else [folder / beside]
-        if source is not None:
-            # A path from another system has another separator.
-            paths += [folder / source.replace("\\", "/").rsplit("/", 1)[-1], Path(source)]
-        return tuple(dict.fromkeys(Path(os.path.normpath(path)) for path in paths))
 
 
 def write_session(
@@ -179,7 +179,7 @@ def read_session(path: Path) -> SavedSession:
         content = read_lines(path)
     except OSError as error:
         raise SessionFileError(f"{path} cannot be read ({error}).") from error
-    header = content.header
+    header = content.raw_header
     if header.get("kind") != KIND:
         msg = f"{path} is not a session file: choose one that ends in {SESSION_SUFFIX}."
         raise SessionFileError(msg)
@@ -193,10 +193,10 @@ def read_session(path: Path) -> SavedSession:
         raise SessionFileError(msg)
     try:
         return _parsed(path, content)
-    except SessionFileError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SessionFileError(f"{path} has invalid content ({error!r}).") from error
+    except JournalError as error:
+        raise SessionFileError(
+            f"{path} has invalid content ({error}): use another copy of it, or save it again."
+        ) from error
 
 
 def _is_complete(path: Path, content: JournalContent) -> bool:
@@ -210,49 +210,50 @@ def _is_complete(path: Path, content: JournalContent) -> bool:
 
 
 def _parsed(path: Path, content: JournalContent) -> SavedSession:
-    header = content.header
-    names = {field.name for field in fields(ImageReference)}
-    image: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in header["image"].items()
-        if name in names
-    }
-    unfinished, reference = header["being_made"], ImageReference(**image)
-    info = SessionInfo(
-        reference,
-        header["labels"]["name"],
-        classes_from_json(header["classes"]),
-        None if unfinished is None else _unfinished(unfinished),
-    )
-    shape, dtype = tuple(header["labels"]["shape"]), np.dtype(header["labels"]["dtype"])
-    if not _are_labels(shape, dtype, reference):
-        raise SessionFileError(
-            f"{path} cannot be opened: labels of shape {shape} and type {dtype} do not fit an "
-            f"image of shape {reference.shape}."
+    header, raw = content.header, content.raw_header
+    with naming("line 1"):
+        unfinished = raw["being_made"]
+        info = SessionInfo(
+            header.image,
+            header.labels_name,
+            classes_from_json(raw["classes"]),
+            None if unfinished is None else _unfinished(unfinished, header.image.shape),
         )
-    paths = reference.source, header["image"].get("beside")
-    if not all(source is None or isinstance(source, str) for source in paths):
-        raise SessionFileError(f"{path} cannot be opened: the paths of its image are {paths}.")
-    return SavedSession(path, info, shape, dtype, len(content.lines) - 1, content)
+        paths = _image_paths(path, header.image.source, raw["image"].get("beside"))
+    fault = content.check()
+    if fault is not None:
+        raise fault[1]
+    n_objects = len(content.lines) - 1
+    return SavedSession(path, info, header.shape, header.dtype, n_objects, paths, content)
 
 
-def _are_labels(shape: Start, dtype: np.dtype[Any], image: ImageReference) -> bool:
-    """Whether an image can have such labels: they have some or all of its axes."""
-    return (
-        dtype.kind in "bui"
-        and len(shape) >= 2
-        and all(type(length) is int and length > 0 for length in shape)
-        and prod(shape) <= prod(image.shape)
+def _image_paths(path: Path, source: str | None, beside: Any) -> tuple[Path, ...]:
+    folder = path.absolute().parent
+    names = [] if beside is None else [text(beside, "the path of the image beside the file")]
+    if source is not None:
+        # A path from another system has another separator.
+        names += [source.replace("\\", "/").rsplit("/", 1)[-1], source]
+    paths = (Path(os.path.normpath(folder / name)) for name in names if is_local(name))
+    return tuple(dict.fromkeys(paths))
+
+
+def _unfinished(content: Any, shape: Start) -> UnfinishedObject:
+    unfinished = members(content, "the unfinished object")
+    check_state(unfinished["state"])
+    index = tuple(whole(position, "its index") for position in items(unfinished["index"], "index"))
+    row_axis, column_axis = (
+        whole(axis, "its axis", high=len(index) - 1)
+        for axis in items(unfinished["axes"], "its axes", 2)
     )
-
-
-def _unfinished(content: dict[str, Any]) -> UnfinishedObject:
-    row_axis, column_axis = content["axes"]
+    is_within = all(position < length for position, length in zip(index, shape, strict=False))
+    if len(index) > len(shape) or not is_within or row_axis == column_axis:
+        raise JournalError(f"no plane of the image is at {index}, {(row_axis, column_axis)}")
+    label_id = unfinished["label_id"]
     return UnfinishedObject(
-        state_from_json(content["state"]),
-        tuple(content["index"]),
+        state_from_json(unfinished["state"]),
+        index,
         (row_axis, column_axis),
-        content["label_id"],
+        None if label_id is None else whole(label_id, "its label_id", low=1),
     )
 
 

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_sam.session import ArrayLabels, ObjectClass, ObjectRecord, TargetError
+from napari_sam.session import ArrayLabels, ObjectClass, ObjectRecord
 from napari_sam.session.journal import files
 from napari_sam.session.journal import journal as journal_module
+from napari_sam.session.journal.checks import JournalError
 from napari_sam.session.journal.entries import to_line
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.journal import Journal
@@ -148,9 +149,9 @@ def test_a_damaged_line_ends_the_replay_and_says_so():
 def test_a_file_that_is_no_journal_is_refused(tmp_path):
     path = tmp_path / "notes.jsonl"
     path.write_text('{"format": 1}\n')
-    with pytest.raises(TargetError, match="not a journal"):
+    with pytest.raises(JournalError, match="not a journal"):
         read_journal(path)
-    with pytest.raises(TargetError, match="cannot be read"):
+    with pytest.raises(JournalError, match="cannot be read"):
         read_journal(tmp_path / "missing")
 
 
@@ -253,7 +254,7 @@ def test_journals_of_an_image_are_found_newest_first(other_program):
         len(second.labels.registry),
         len(first.labels.registry),
     ]
-    assert found[0].header["image"]["name"] == "cells"
+    assert found[0].header.image.name == "cells"
     assert abs(found[0].ended - time.time()) < 60
     claimed = files.claim(found[0].path)
     assert files.claim(found[0].path) is None  # only one can be first
