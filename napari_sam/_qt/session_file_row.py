@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from napari_sam._qt.building import button, fill, progress_bar, row
 from napari_sam._qt.file_names import ask_for_file, path_with_suffix, suggested_path
@@ -32,12 +32,21 @@ class SessionFileRow(QWidget):
         self._open = button(
             "Open session…",
             "Continue a session in a new labels layer. It looks for the image among the open "
-            "layers,\nbeside the session file and at its old path.",
+            "layers,\nbeside the session file and, if you agree, at its old path.",
             lambda: ask_for_file(self, "Open session", _FILTER, self.open_requested),
         )
         self._progress = progress_bar("You can keep working meanwhile")
         fill(self, row(self._save, self._open), self._progress)
         self.show_busy(False)
+
+    def may_open(self, image: Path) -> bool:
+        """Ask whether to open an image, which does not lie beside the session file."""
+        box = QMessageBox(self)
+        box.setTextFormat(Qt.TextFormat.PlainText)  # whatever the path is
+        box.setWindowTitle("Open the image?")
+        box.setText(f"The session file names an image in another folder. Open it?\n\n{image}")
+        box.setStandardButtons(QMessageBox.StandardButton.Open | QMessageBox.StandardButton.Cancel)
+        return bool(box.exec() == QMessageBox.StandardButton.Open)
 
     def show_busy(self, is_busy: bool) -> None:
         """Show whether a file is being written or read, one at a time."""

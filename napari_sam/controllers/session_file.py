@@ -27,6 +27,7 @@ from napari_sam.session.journal.session_file import (
 )
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import counted
+from napari_sam.storage.named_files import is_image, is_within
 
 
 class SessionFileController:
@@ -99,7 +100,7 @@ class SessionFileController:
         def work(_: Job) -> tuple[SavedSession, Image | None, Path | None]:
             saved = read_session(path)
             matches = (image for image, *array in arrays if _is_same(saved.info.image, *array))
-            paths = (path for path in saved.image_paths if path.exists())
+            paths = (path for path in saved.image_paths if is_image(path))
             return saved, next(matches, None), next(paths, None)
 
         def on_done(content: tuple[SavedSession, Image | None, Path | None]) -> None:
@@ -112,7 +113,8 @@ class SessionFileController:
         self._begin(work, on_done, "Could not open the session")
 
     def _open_image_of(self, saved: SavedSession, path: Path | None) -> None:
-        if path is None:
+        is_near = path is not None and is_within(path, saved.path.parent)
+        if path is None or not (is_near or self.row.may_open(path)):
             self._refuse(_what_to_open(saved))
             return
         layers_before = list(self._viewer.layers)
@@ -155,7 +157,8 @@ class SessionFileController:
 
     def _continue(self, unfinished: UnfinishedObject, image: Image) -> None:
         view = self._binding.plane.view
-        if view is None or unfinished.axes != (view.row_axis, view.column_axis):
+        is_shown = view is not None and unfinished.axes == (view.row_axis, view.column_axis)
+        if view is None or not is_shown or len(unfinished.index) != len(view.index):
             show_warning(
                 f"The unfinished object was not restored: it lies on axes {unfinished.axes}. Roll "
                 "the axes (Ctrl+E) until these are displayed, then open the session again."

@@ -1,23 +1,28 @@
 """A whole session to a file, and on with it in another window, on another computer."""
 
+import copy
 import json
+import os
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from napari.layers import Image, Labels
+from qtpy.QtWidgets import QMessageBox
 from skimage import data
 
 from napari_sam._reader import get_reader
 from napari_sam.controllers import journal as journal_keeper
 from napari_sam.controllers import session_file as session_files
 from napari_sam.layers.target_features import classes_in
-from napari_sam.session import ObjectClass, Prompts
+from napari_sam.session import ArrayLabels, ObjectClass, Prompts, write_session
 from napari_sam.session.journal import files as journal_files
 from napari_sam.session.journal.entries import to_line
-from napari_sam.session.journal.session_file import SESSION_SUFFIX
+from napari_sam.session.journal.session_file import SESSION_SUFFIX, SessionInfo
 from tests.comparable import comparable
+from tests.session.annotating import REFERENCE, SHAPE
 
 TIMEOUT_S = 120
 PLACES = [(68, 104), (70, 228)]
@@ -92,12 +97,24 @@ def test_a_second_person_goes_on_beside_a_copy_of_the_image(
     assert (row["class"], row["reviewed"], row["note"]) == ("Münze", True, "oben")
     assert [one.color for one in classes_in(meta["metadata"])] == ["#00aa00", "#ff8800"]
 
+    asked = []
+
+    def answer(button):
+        return lambda box: asked.append(box.text().rsplit("\n", 1)[-1]) or button
+
     # Another computer: the same two folders somewhere else, and nothing where they were.
     moved = tmp_path.rename(tmp_path.with_name(f"{tmp_path.name} moved"))
     viewer, widget = make_widget(Image(data.coins() // 2, name="coins"))
     assert widget.controllers.restore.row.isHidden()
+    # The image lies in another folder: it is opened only if the user agrees.
+    monkeypatch.setattr(QMessageBox, "exec", answer(QMessageBox.StandardButton.Cancel))
     widget.controllers.session_file.open(moved / "sessions" / path.name)
     widget.wait_until_idle(TIMEOUT_S)
+    assert "Could not find the image of this session" in said[-1]
+    monkeypatch.setattr(QMessageBox, "exec", answer(QMessageBox.StandardButton.Open))
+    widget.controllers.session_file.open(moved / "sessions" / path.name)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert asked == [str(moved / "images" / "coins.tif")] * 2
     assert said[-1] == f"Loaded 2 objects from {path.name} into 'coins labels'."
     assert widget.binding.plane.image.source.path == str(moved / "images" / "coins.tif")
     np.testing.assert_array_equal(widget.binding.target.layer.data, pixels)
@@ -183,9 +200,66 @@ def test_what_cannot_be_opened_is_told_and_changes_nothing(make_widget, said, pa
     )
     tifffile.imwrite(path.parent / "cells.tif", data.coins()[:99])
     assert "now holds another image" in refusal(with_header(image=elsewhere), *lines)
-    (path.parent / "cells.unknown").touch()
-    elsewhere["source"] = "cells.unknown"
+    (path.parent / "cells.png").touch()
+    elsewhere["source"] = "cells.png"
     assert "Could not open" in refusal(with_header(image=elsewhere), *lines)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["picture.py", "../picture.py", "picture.PY", "pipe.png", "device.png", "deep.zarr/a.png"],
+)
+def test_what_a_session_names_is_never_run_nor_waited_for(
+    make_widget, said, path, monkeypatch, name
+):
+    mark = path.parent / "ran"
+    for script in (path.with_name("picture.py"), path.parents[1] / "picture.py"):
+        script.write_text(f"open({str(mark)!r}, 'w').close()\n")
+    (path.parent / "deep.zarr").mkdir()
+    (path.parent / "deep.zarr" / "a.png").touch()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(path.parent / "pipe.png")
+        (path.parent / "device.png").symlink_to("/dev/zero")
+    image = {**asdict(REFERENCE), "source": str(path.parent / name), "beside": name}
+    write_session(
+        path, SessionInfo(REFERENCE, "labels"), ArrayLabels(np.zeros(SHAPE, np.uint8)), ()
+    )
+    header, *lines = path.read_bytes().splitlines(keepends=True)
+    content = {**json.loads(header), "image": image}
+    del content["crc"]
+    path.write_bytes(b"".join([to_line(content), *lines]))
+    monkeypatch.setattr(QMessageBox, "exec", lambda _: QMessageBox.StandardButton.Open)
+    viewer, widget = make_widget()
+    widget.controllers.session_file.open(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert "Could not find the image of this session" in said[-1]
+    assert not mark.exists()
+    assert not any(isinstance(layer, Image) for layer in viewer.layers)
+
+
+def test_an_object_in_progress_without_sense_is_told_of(make_widget, said, path):
+    viewer, widget = make_widget(Image(data.coins(), name="coins"))
+    accept_at(viewer, widget, PLACES[0])
+    click_at(viewer, widget, HALF_MADE)
+    widget.controllers.session_file.save(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    header, *lines = path.read_bytes().splitlines(keepends=True)
+    good = json.loads(header)
+    del good["crc"]
+    for change, prompts in (
+        ({"choice": 99}, 1),
+        ({"tile": [0, 10**12, 10**12, 1, 10**12]}, 1),
+        ({"points_xy": [[1e14, -1e14]]}, 0),
+    ):
+        content = copy.deepcopy(good)
+        content["being_made"]["state"].update(change)
+        path.write_bytes(b"".join([to_line(content), *lines]))
+        widget.controllers.session_file.open(path)
+        widget.wait_until_idle(TIMEOUT_S)
+        widget.wait_until_idle(TIMEOUT_S)
+        assert "Loaded 1 object from" in said[-1]
+        assert (widget.session.state.candidates is not None) == bool(prompts)
+        widget.binding.objects.go_to(1)
 
 
 def test_only_objects_that_are_there_are_told_of(make_widget, said, path):
