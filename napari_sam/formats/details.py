@@ -41,7 +41,7 @@ def annotations_with_details(
         entries = {int(label_id): entry for label_id, entry in details["objects"].items()}
         detailed = [replace(obj, **details_from(entries.get(obj.label_id, {}))) for obj in objects]
         return Annotations(image, detailed, classes)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return Annotations(image, tuple(objects))
 
 

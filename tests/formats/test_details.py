@@ -1,6 +1,7 @@
 """Notes, reviews and classes in label images, and labels that say which class a pixel has."""
 
 import csv
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from napari_sam.formats import (
     read_objects,
     semantic_labels,
 )
+from napari_sam.formats.details import annotations_with_details
 from tests.formats.cases import NAMES, assert_same
 
 SQUARE = np.ones((2, 2), bool)
@@ -48,6 +50,22 @@ def test_label_images_keep_what_is_known_of_objects(tmp_path, annotated, key):
     bare = replace(annotated, objects=[ExportObject(3, SQUARE, 0, 0, (0,))], classes=())
     find_format(key).write(path, bare)
     assert_same(read_objects(path, annotated.image), bare)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[" * 10**5, '{"label_details": 1}'),
+        *(
+            json.dumps({"label_details": {"classes": [], "objects": {"1": details}}})
+            for details in ({"score": 10**400}, {"score": "x"}, {"class": []}, {"class": 5}, 3)
+        ),
+    ],
+)
+def test_details_of_another_form_are_not_read(text):
+    image, objects = ImageInfo((6, 7)), (ExportObject(1, SQUARE, 0, 0),)
+    annotations = annotations_with_details(image, objects, text)
+    assert annotations.objects == objects
 
 
 def test_png_keeps_it_for_each_slice(tmp_path, annotated):

@@ -115,7 +115,7 @@ def check_entry(content: dict[str, Any], shape: Start, dtype: np.dtype[Any]) -> 
         whole(label_id, "a label_id", 1, limits.max)
     whole(content["n_objects"], "n_objects")
     text(content.get("labels_name", ""), "labels_name")
-    if direction == Direction.CLASSES:
+    if direction == Direction.CLASSES or "classes" in content:
         classes_from_json(content["classes"])
 
 
