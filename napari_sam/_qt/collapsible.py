@@ -97,6 +97,7 @@ class ElidingLabel(QElidingLabel):
         policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
+        self.setTextFormat(Qt.TextFormat.PlainText)  # names in files may look like HTML
         self.show_text("")
 
     def show_text(self, text: str) -> None:

@@ -49,6 +49,7 @@ class FixedHeightLabel(QWidget):
         super().__init__()
         # In no layout, so that there is none to be redone.
         self._label = QLabel(self, wordWrap=True, alignment=Qt.AlignmentFlag.AlignTop)
+        self._label.setTextFormat(Qt.TextFormat.PlainText)  # names in files may look like HTML
         self._min_lines = min_lines
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._grow()

@@ -31,6 +31,15 @@ def test_contents_that_wrap_are_whole(shown, qtbot):
     qtbot.waitUntil(lambda: section.content().height() == 0)
 
 
+def test_text_that_looks_like_html_is_shown_as_it_is(shown):
+    label = shown(ElidingLabel(), width=400)
+    label.show_text("one line")
+    height = label.heightForWidth(400)
+    label.show_text("<br>" * 5 + "<img src='//server/share/a.png'>")
+    assert label.heightForWidth(400) == height
+    assert "<br>" in label.text()
+
+
 def test_a_click_scrolls_to_the_section_and_expanding_alone_does_not(shown, qtbot):
     contents = QWidget()
     column = QVBoxLayout(contents)

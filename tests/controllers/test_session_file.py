@@ -200,8 +200,8 @@ def test_what_cannot_be_opened_is_told_and_changes_nothing(make_widget, said, pa
     )
     tifffile.imwrite(path.parent / "cells.tif", data.coins()[:99])
     assert "now holds another image" in refusal(with_header(image=elsewhere), *lines)
-    (path.parent / "cells.png").touch()
-    elsewhere["source"] = "cells.png"
+    (path.parent / "cells.npy").touch()
+    elsewhere["source"] = "cells.npy"
     assert "Could not open" in refusal(with_header(image=elsewhere), *lines)
 
 
@@ -249,7 +249,7 @@ def test_an_object_in_progress_without_sense_is_told_of(make_widget, said, path)
     for change, prompts in (
         ({"choice": 99}, 1),
         ({"tile": [0, 10**12, 10**12, 1, 10**12]}, 1),
-        ({"points_xy": [[1e14, -1e14]]}, 0),
+        ({"points_xy": [[4e8, -4e8]]}, 0),
     ):
         content = copy.deepcopy(good)
         content["being_made"]["state"].update(change)

@@ -24,7 +24,8 @@ MAX_LINE_BYTES: Final = 2**27
 """Longer lines are not read: the pixels of one object take some megabytes at the most."""
 _LARGEST: Final = 2**48
 """No array has as many pixels."""
-_FARTHEST_PX: Final = 1e15
+_FARTHEST_PX: Final = 4e8
+"""Of prompts, from the first pixel: napari's sliders fail if they have 10**9 steps."""
 _MAX_AXES: Final = 32
 _DIRECTIONS: Final = frozenset(Direction)
 
@@ -104,15 +105,16 @@ def check_entry(content: dict[str, Any], shape: Start, dtype: np.dtype[Any]) -> 
     direction = text(content["direction"], "the direction")
     if direction not in _DIRECTIONS:
         raise JournalError(f"the direction is {shortened(direction)}")
-    limits = np.iinfo(dtype)
     for patch in items(content["patches"], "patches"):
         _check_patch(patch, shape, dtype)
     for record in items(content["records"], "records"):
-        label_id = whole(members(record, "a record")["label_id"], "a label_id", 1, limits.max)
+        label_id = _label_of(members(record, "a record")["label_id"], dtype)
+        if label_id == 0:
+            raise JournalError("the background is no object")
         with naming(f"object {label_id}"):
             _check_record(record, shape)
     for label_id in items(content["gone"], "gone"):
-        whole(label_id, "a label_id", 1, limits.max)
+        _label_of(label_id, dtype)
     whole(content["n_objects"], "n_objects")
     text(content.get("labels_name", ""), "labels_name")
     if direction == Direction.CLASSES or "classes" in content:
@@ -127,8 +129,13 @@ def _check_patch(content: Any, shape: Start, dtype: np.dtype[Any]) -> None:
     if isinstance(values, str):
         _unpacked(values, n_pixels * dtype.itemsize)
     else:
-        limits = np.iinfo(dtype)
-        whole(values, "a label", int(limits.min), int(limits.max))
+        _label_of(values, dtype)
+
+
+def _label_of(value: Any, dtype: np.dtype[Any]) -> int:
+    """Return a label of this type; a user's own ones may be negative."""
+    limits = np.iinfo(dtype)
+    return whole(value, "a label", int(limits.min), int(limits.max))
 
 
 def _check_record(content: dict[str, Any], shape: Start) -> None:

@@ -94,6 +94,10 @@ class JournalHeader:
     dtype: np.dtype[Any]  # of the labels
     labels_name: str = ""  # of their layer; empty if unknown
 
+    def fits(self, image: ImageReference) -> bool:
+        """Whether the labels may be of an image: they have some or all of its axes."""
+        return prod(self.shape) <= prod(image.shape)
+
 
 def header_from_json(content: dict[str, Any]) -> JournalHeader:
     """Return the header of a journal or a session file; raise `JournalError` if it has no sense."""
@@ -102,11 +106,8 @@ def header_from_json(content: dict[str, Any]) -> JournalHeader:
         labels = checks.members(content["labels"], "the labels")
         shape = checks.shape_of(labels["shape"], "the labels")
         dtype = np.dtype(checks.text(labels["dtype"], "the type of the labels"))
-        if dtype.kind not in "iu" or prod(shape) > prod(image.shape):
-            raise JournalError(
-                f"labels of shape {shape} and type {dtype} do not fit an image of shape "
-                f"{image.shape}"
-            )
+        if dtype.kind not in "iu":
+            raise JournalError(f"labels of type {dtype} are none")
         name = checks.text(labels.get("name", ""), "the name of the labels")
         return JournalHeader(image, shape, dtype, name)
 
@@ -160,7 +161,7 @@ def find_journals(
         if (summary := _summary(path)) is not None
         and summary.n_objects
         and not reference.is_other_scene(summary.header.image)
-        and prod(summary.header.shape) <= prod(reference.shape)
+        and summary.header.fits(reference)
     ]
     return sorted(journals, key=lambda summary: summary.ended, reverse=True)
 

@@ -220,6 +220,10 @@ def _parsed(path: Path, content: JournalContent) -> SavedSession:
             None if unfinished is None else _unfinished(unfinished, header.image.shape),
         )
         paths = _image_paths(path, header.image.source, raw["image"].get("beside"))
+    if not header.fits(header.image):
+        raise JournalError(
+            f"labels of shape {header.shape} do not fit an image of shape {header.image.shape}"
+        )
     fault = content.check()
     if fault is not None:
         raise fault[1]

@@ -180,7 +180,8 @@ def test_labels_of_more_dimensions_are_replayed():
     labels.registry.replace_all(find_objects(labels))
     annotator = Annotator(0, journal=False)
     edit = next(annotator.work()) and annotator.editing.history.last.labels
-    journal.record(replace(edit, strokes=()), "made")
+    changes = (RecordChange(None, next(iter(labels.registry))),)
+    journal.record(replace(edit, strokes=(), changes=changes), "made")
     journal.record_paint([PackedMask((0, 500, 10), np.ones((3, 30, 20), bool))], ())
     again, _ = restored(journal.path, labels.shape, labels.dtype)
     np.testing.assert_array_equal(again.array, labels.array)
