@@ -7,6 +7,7 @@ from typing import Final
 
 from napari_sam.storage.atomic import atomic_write
 from napari_sam.storage.folders import settings_folder
+from napari_sam.storage.regular_files import require_regular_file
 
 _MAX_BYTES: Final = 2**16
 
@@ -22,8 +23,9 @@ def load_shortcuts() -> dict[str, str]:
     try:
         if not path.exists():
             return {}
-        if not path.is_file() or path.stat().st_size > _MAX_BYTES:  # pipes may never end
-            raise ValueError("it is no such file")
+        require_regular_file(path)
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError("it is too large")
         content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         msg = f"Could not read your shortcuts from {path} ({error}); using the defaults."

@@ -26,6 +26,7 @@ from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask, Region, Start
 from napari_sam.session.objects.pixel_sets import tile_shape, tiles_of
 from napari_sam.session.objects.records import RecordChange
+from napari_sam.storage.regular_files import require_regular_file
 
 _MAX_BLOCKS: Final = 512
 _REPORT_EVERY: Final = 500
@@ -113,8 +114,7 @@ def read_journal(path: Path) -> JournalContent:
 
 def read_lines(path: Path) -> JournalContent:
     """Read a file of lines as far as it is sound; without a sound line, the header is empty."""
-    if path.exists() and not path.is_file():  # devices and pipes may never end
-        raise OSError(f"{path.name} is not a file")
+    require_regular_file(path)
     lines: list[bytes] = []
     sound_bytes, warning = 0, ""
     with path.open("rb") as file:
