@@ -12,7 +12,7 @@ from napari_sam._qt.collapsible import ElidingLabel
 from napari_sam.session.automatic.settings import AutomaticRunSettings, OverlapOrder
 
 _SLIDERS: Final = (
-    ("pred_iou_thresh", "predicted IoU", 0.5, "The model's own estimate of how well a mask fits"),
+    ("pred_iou_thresh", "score", 0.5, "The model's own estimate of how well a mask fits"),
     (
         "stability_score_thresh",
         "stability",

@@ -25,7 +25,8 @@ class MaskPanel(QGroupBox):
         self.texts = ShortcutTexts()
         self.texts.add(
             self._rows.setToolTip,
-            "The candidate masks, with the model's own estimate of how well each fits",
+            "The masks to choose from, each with its score: how well it fits, as the model "
+            "estimates (predicted IoU)",
             "next",
             "{} shows the next mask",
         )
@@ -49,7 +50,7 @@ class MaskPanel(QGroupBox):
         with QSignalBlocker(self._rows):
             for row in range(self._rows.count()):
                 item = self._rows.item(row)
-                score = f"predicted IoU {min(scores[row], 1):.2f}" if row < len(scores) else "-"
+                score = f"score {min(scores[row], 1):.2f}" if row < len(scores) else "-"
                 item.setText(f"Mask {row + 1}    {score}")
                 item.setToolTip("" if candidates is None else _ranking_text(candidates, row))
             self._rows.setEnabled(bool(scores))
@@ -95,7 +96,7 @@ def _ranking_text(candidates: Candidates, row: int) -> str:
         return ""
     features = candidates.ranking.features
     return (
-        f"predicted IoU {features.iou_predictions[row]:.2f}, "
+        f"score {features.iou_predictions[row]:.2f}, "
         f"stability {features.stability_score[row]:.2f}, "
         f"about {features.area_px[row]:,.0f} pixels"
     )

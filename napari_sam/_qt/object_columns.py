@@ -55,7 +55,7 @@ COLUMNS: Final = (
     Column("class", "Class of the object", lambda r, _: r.class_name or "", False, "class_name"),
     Column("✓", "Whether you have reviewed the object", lambda r, _: r.reviewed, False),
     Column("area", "Area in pixels, or in square units of the layer", lambda r, a: a.area_of(r)),
-    Column("score", "IoU predicted by the model, at most 1", lambda r, _: r.score),
+    Column("score", "How well the mask fits, as the model estimates", lambda r, _: r.score),
     Column("stability", "How little the mask depends on its threshold", lambda r, _: r.stability),
     Column("slice", "First slice of the object", lambda r, axes: axes.slice_of(r)),
     Column("note", "Your note on the object", lambda r, _: r.note, False, "note"),

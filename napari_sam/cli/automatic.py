@@ -268,7 +268,7 @@ def _run(
     is_stopped = False
     with click.progressbar(
         length=_STEPS * len(images),
-        label=f"{len(images)} images",
+        label="1 image" if len(images) == 1 else f"{len(images)} images",
         item_show_func=lambda text: text,
         file=sys.stderr,
     ) as bar:

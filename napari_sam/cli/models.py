@@ -245,7 +245,8 @@ def cache(clear: bool) -> None:
     if clear:
         store.clear()
     usage = store.usage()
-    click.echo(f"{usage.count} embeddings, {usage.size_bytes / _MIB:.0f} MiB, in {store.folder}")
+    noun = "embedding" if usage.count == 1 else "embeddings"
+    click.echo(f"{usage.count} {noun}, {usage.size_bytes / _MIB:.0f} MiB, in {store.folder}")
 
 
 COMMANDS: Final = (models, download, doctor, cache, convert)

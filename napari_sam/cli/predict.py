@@ -271,7 +271,7 @@ def _print_results(
         content = {"image": image, "size": info.plane_shape, "objects": objects, "files": names}
         click.echo(json.dumps(content, indent=2))
     for mask in masks:
-        name = f"object {mask.label_id}, candidate {mask.candidate}"
+        name = f"object {mask.label_id}, mask {mask.candidate}"
         if mask.box_xyxy is None:
             print_error(f"{name}: the mask is empty; try other prompts.")
         elif not as_json:

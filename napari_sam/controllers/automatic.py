@@ -24,6 +24,7 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.records import counted
 from napari_sam.session.state import SessionState
 
 
@@ -218,7 +219,7 @@ class AutomaticController:
 
     def _on_added(self, count: int, left_out: int) -> None:
         more = f"; {left_out:,} left out because they lie on other objects" if left_out else ""
-        show_info(f"{count:,} objects added{more}.")
+        show_info(f"{counted(count)} added{more}.")
 
     def _or_hint(self, action: Callable[[], None] | None) -> None:
         """Do what a key of the prompt layers does; without a mask there, tell how to review."""

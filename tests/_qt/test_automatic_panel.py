@@ -117,7 +117,7 @@ def test_what_the_results_say_does_not_widen_the_dock(panel, shown):
         part.layout().activate()
     widths = [part.minimumSizeHint().width() for part in (panel.results, panel.filters)]
     panel.results.show_masks(12345, 678, 90, "Some settings take effect with the next run.")
-    panel.results.show_review("12344 of 12345: predicted IoU 0.99")
+    panel.results.show_review("12344 of 12345: score 0.99")
     panel.filters.sliders["pred_iou_thresh"].setValue(0.9)
     panel.filters._on_areas((1, 6))
     for part in (panel.results, panel.filters):

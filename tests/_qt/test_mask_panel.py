@@ -41,7 +41,7 @@ def test_scores_and_the_reason_of_the_choice(panel, heard):
     candidates = three()
     assert not panel._rows.isEnabled()
     panel.show_state(SessionState(candidates=candidates, chosen=1))
-    assert texts(panel)[:2] == ["Mask 1    predicted IoU 0.90", "Mask 2    predicted IoU 1.00"]
+    assert texts(panel)[:2] == ["Mask 1    score 0.90", "Mask 2    score 1.00"]
     assert panel._rows.currentRow() == 1
     assert panel._reason.text() == "Mask 2: highest score"
     assert "about 1,200 pixels" in panel._rows.item(0).toolTip()

@@ -45,7 +45,7 @@ def test_table_of_models(folder):
     result = _run("models")
     assert result.exit_code == 0
     lines = result.output.splitlines()
-    assert lines[0].split() == ["NAME", "SIZE", "ON", "DISK", "LICENCE", "GOOD", "FOR"]
+    assert lines[0].split() == ["NAME", "SIZE", "ON", "DISK", "LICENSE", "GOOD", "FOR"]
     assert [line.split()[0] for line in lines[1 : 1 + len(MODELS)]] == [m.name for m in MODELS]
     assert lines[1].split()[:5] == ["mobile_sam", "39", "MB", "yes", "Apache-2.0"]
     assert lines[2].split()[:5] == ["vit_b", "375", "MB", "no", "Apache-2.0"]

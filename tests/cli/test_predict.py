@@ -69,7 +69,7 @@ def test_points_a_mask_and_all_candidates(image_file, tmp_path):
     assert result.exit_code == 0, result.output
     first = tifffile.imread(tmp_path / "a.tif")
     assert iou(first == 1, mask_of(LEFT)) > 0.9
-    assert "object 1, candidate 1: score" in result.stdout
+    assert "object 1, mask 1: score" in result.stdout
 
     result = run(image_file, "--mask", tmp_path / "a.tif", "-o", tmp_path / "b.npy")
     assert result.exit_code == 0, result.output

@@ -45,7 +45,7 @@ def test_the_panel_says_why_and_gives_the_numbers(opened):
         area = candidates.ranking.features.area_px[number]
         score = candidates.iou_predictions[number]
         tooltip = rows.item(number).toolTip()
-        assert tooltip.startswith(f"predicted IoU {score:.2f}, stability ")
+        assert tooltip.startswith(f"score {score:.2f}, stability ")
         assert tooltip.endswith(f"about {area:,.0f} pixels")
 
     widget.session.object_in_progress.clear()

@@ -75,7 +75,7 @@ class AutomaticReview:
             return ""
         position = self._masks.index(current) + 1
         iou = score_of(current.record.predicted_iou)
-        return f"{position} of {len(self._masks)}: predicted IoU {iou:.2f}"
+        return f"{position} of {len(self._masks)}: score {iou:.2f}"
 
     @property
     def hint(self) -> str:

@@ -78,7 +78,7 @@ def rank(features: MaskFeatures, examples: AcceptedExamples) -> Ranking:
     order = tuple(int(index) for index in np.argsort(-worth, kind="stable"))
     first, highest = order[0], int(np.argmax(features.iou_predictions))
     if first == highest:
-        reason = "highest predicted IoU"
+        reason = "highest score"
     elif first != int(np.argmax(at_first)):
         reason = _reason_of_examples(features, examples, first, highest)
     elif fills[highest]:

@@ -152,4 +152,4 @@ class ObjectRegistry:
 
 def counted(n_objects: int) -> str:
     """Return a number of objects in words."""
-    return "1 object" if n_objects == 1 else f"{n_objects} objects"
+    return "1 object" if n_objects == 1 else f"{n_objects:,} objects"

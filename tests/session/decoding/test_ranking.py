@@ -138,7 +138,7 @@ def test_the_stability_score_is_that_of_automatic_masks(prediction):
 def test_with_nothing_to_tell_masks_apart_the_score_does():
     ranking = rank(traits(iou_predictions=(0.8, 0.95, 0.9)), ())
     assert ranking.order == (1, 0, 2)
-    assert ranking.reason == "highest predicted IoU"
+    assert ranking.reason == "highest score"
 
 
 def test_the_whole_field_is_preselected_only_far_ahead():
@@ -262,7 +262,7 @@ def accept_nucleus(session, number):
 def test_the_session_learns_what_is_meant_and_unlearns_it_exactly(cells):
     first = click(cells, 0)
     assert first.best == np.argmax(first.iou_predictions)
-    assert first.ranking.reason == "highest predicted IoU"
+    assert first.ranking.reason == "highest score"
     assert area_of(first, first.best) > 1200
     cells.object_in_progress.clear()
 
