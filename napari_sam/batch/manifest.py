@@ -8,6 +8,7 @@ results are recognised and replaced by the next run.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -18,11 +19,12 @@ from typing import Any, Final
 from napari_sam.batch.images import ImageFile
 from napari_sam.batch.job import BatchJob
 from napari_sam.formats.files import ExportError, read_json, reason, write_json
-from napari_sam.storage.atomic import PARTIAL_SUFFIX, scratch_folder
+from napari_sam.storage.atomic import PARTIAL_SUFFIX, publish, scratch_folder
 from napari_sam.storage.named_files import is_below
 
 FOLDER: Final = ".napari-sam"
 """Within the folder of results."""
+_UNFINISHED: Final = re.compile(rf".+\.[0-9a-f]{{8}}{re.escape(PARTIAL_SUFFIX)}")
 _LITTLE_BYTES: Final = 2**26
 
 
@@ -58,7 +60,8 @@ class RunManifest:
     def clear_up(self) -> None:
         """Remove leftovers of stopped runs; no run may be under way."""
         for folder in list(self._records.rglob(f"*{PARTIAL_SUFFIX}")):
-            shutil.rmtree(folder, ignore_errors=True)
+            if _UNFINISHED.fullmatch(folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def check(self, images: Sequence[ImageFile], job: BatchJob) -> None:
         """Raise `RunError` if results of other settings are in the way."""
@@ -121,9 +124,12 @@ class RunManifest:
         write_json(self._path(image), {**record, "files": {**old_sizes, **sizes}})
         for name in sizes:
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (results.folder / Path(name).name).replace(self.folder / name)
+            publish(results.folder / Path(name).name, self.folder / name)
         for name in set(old_sizes) - set(sizes):
-            (self.folder / name).unlink(missing_ok=True)
+            path = self.folder / name
+            # Unless a file of the user's has taken the place of the result.
+            if path.is_file() and path.lstat().st_size == old_sizes[name]:
+                path.unlink()
         write_json(self._path(image), {**record, "is_complete": True})
 
     @contextmanager

@@ -1,6 +1,7 @@
 """Download a model; the file gets its name only once its checksum has been verified."""
 
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import requests
 
 from napari_sam.catalogue.local_files import has_hash
 from napari_sam.catalogue.table import EMBEDDED, PublishedModel
-from napari_sam.storage.atomic import scratch_folder
+from napari_sam.storage.atomic import publish, scratch_folder
 from napari_sam.storage.folders import models_folder
 
 ProgressCallback = Callable[[int, int], None]
@@ -22,6 +23,7 @@ ProgressCallback = Callable[[int, int], None]
 CHUNK_BYTES: Final = 2**18
 TIMEOUT_S: Final = 20.0
 _SCRATCH: Final = ".download-"
+_SCRATCH_NAME: Final = re.compile(rf"{re.escape(_SCRATCH)}(\d+)-\d+")
 
 
 class DownloadError(ValueError):
@@ -48,6 +50,7 @@ def download(
         if _is_downloaded(model, target):
             return target
         remove_leftovers(folder)
+        discard(threading.current_thread(), folder)  # of a program that had the same id
         with scratch_folder(_scratch(folder, threading.get_ident())) as scratch:
             fetched = scratch / model.file_name
             # Without retries: a user who sees the error can decide better than a loop.
@@ -56,7 +59,7 @@ def download(
                 reason = "the file that arrived is not the published one: its checksum differs"
                 raise DownloadError(_advice(model, folder, reason))
             if not _is_downloaded(model, target):
-                fetched.replace(target)
+                publish(fetched, target)
     except requests.RequestException as error:
         raise DownloadError(_advice(model, folder, _reason(error))) from error
     except _StoppedError as stop:
@@ -100,8 +103,8 @@ def remove_leftovers(folder: Path | None = None) -> None:
     folder = models_folder() if folder is None else folder
     with suppress(OSError):  # no folder, no leftovers
         for path in folder.glob(f"{_SCRATCH}*"):
-            owner = path.name.removeprefix(_SCRATCH).partition("-")[0]
-            if not (owner.isdigit() and psutil.pid_exists(int(owner))):
+            owner = _SCRATCH_NAME.fullmatch(path.name)
+            if owner is not None and not psutil.pid_exists(int(owner[1])):
                 shutil.rmtree(path, ignore_errors=True)
 
 

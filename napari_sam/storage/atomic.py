@@ -1,7 +1,11 @@
 """Write files so that no name ever belongs to half a file."""
 
+import errno
+import os
+import re
 import secrets
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,37 +15,72 @@ from typing import Final
 
 PARTIAL_SUFFIX: Final = ".part"
 _PREFIX: Final = ".napari-sam-"
+_NAME: Final = re.compile(rf"{re.escape(_PREFIX)}[0-9a-f]{{12}}{re.escape(PARTIAL_SUFFIX)}")
 _ABANDONED_S: Final = 24 * 3600.0
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder, and rename it once the block has succeeded.
+    """Yield a temporary path in the folder of the file, and rename it once the block has succeeded.
 
-    Partial files that killed programs left in the folder are removed after a day.
+    Where the path is a link, it stays one, and the file that it leads to is written. Partial files
+    that killed programs left in the folder are removed after a day.
     """
+    target = _target(path)
     # Short, because a name that is itself as long as the file system allows has to work.
-    partial = path.with_name(f"{_PREFIX}{secrets.token_hex(6)}{PARTIAL_SUFFIX}")
-    _remove_abandoned_once(path.parent.absolute())
+    partial = target.with_name(f"{_PREFIX}{secrets.token_hex(6)}{PARTIAL_SUFFIX}")
+    _remove_abandoned_once(target.parent.absolute())
     try:
         yield partial
-        partial.replace(path)
+        partial.replace(target)
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _target(path: Path) -> Path:
+    """Return the file that a path means, links followed; raise OSError if it is no regular file."""
+    with suppress(FileNotFoundError):
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is a device or a pipe, not a file", str(path))
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 @contextmanager
 def scratch_folder(folder: Path) -> Iterator[Path]:
     """Make a folder for unfinished files, and remove it with whatever is left in it.
 
-    The block renames the finished files to where they belong.
+    The block gives the finished files their names with `publish`.
     """
+    folder.mkdir(parents=True)
     try:
-        folder.mkdir(parents=True)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(finished: Path, path: Path) -> None:
+    """Give a finished file its name, as `atomic_write` does."""
+    target = _target(path)
+    try:
+        finished.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # a link may lead to another disk
+            raise
+        with atomic_write(target) as partial:
+            shutil.copyfile(finished, partial)
+        finished.unlink()
+
+
+def is_own_file(path: Path, name: re.Pattern[str]) -> bool:
+    """Whether a path has a name that only we give, and is a regular file rather than a link."""
+    try:
+        return name.fullmatch(path.name) is not None and stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
 
 
 def remove_abandoned(folder: Path, age_s: float = _ABANDONED_S) -> None:
@@ -49,7 +88,7 @@ def remove_abandoned(folder: Path, age_s: float = _ABANDONED_S) -> None:
     oldest = time.time() - age_s
     with suppress(OSError):
         for path in folder.glob(f"{_PREFIX}*{PARTIAL_SUFFIX}"):
-            if path.stat().st_mtime < oldest:
+            if is_own_file(path, _NAME) and path.stat().st_mtime < oldest:
                 path.unlink()
 
 

@@ -126,16 +126,40 @@ def test_what_was_written_before_goes_with_the_record(job):
     assert tree(job.folder) == [".napari-sam/deep/cells.json", "deep/cells.tif"]
 
 
+def test_a_file_that_took_the_place_of_a_result_stays(job):
+    write(job, "cells.tif", "cells_2.tif", "cells_3.tif")
+    edited, link = job.folder / "deep" / "cells_2.tif", job.folder / "deep" / "cells_3.tif"
+    edited.write_text("edited by hand")
+    link.unlink()
+    link.symlink_to(edited)
+    write(job, "cells.tif")
+    assert edited.read_text() == "edited by hand"
+    assert link.is_symlink()
+
+
+def test_results_go_where_links_lead(job, tmp_path):
+    write(job, "cells.tif")
+    result, elsewhere = job.folder / "deep" / "cells.tif", tmp_path / "cells.tif"
+    result.rename(elsewhere)
+    result.symlink_to(elsewhere)
+    write(job, "cells.tif", content="of another image")
+    assert result.is_symlink()
+    assert elsewhere.read_text() == "cells.tif"
+
+
 def test_what_was_begun_is_replaced(job):
     write(job, "cells.tif", "cells.json")
     path = job.folder / ".napari-sam" / "deep" / "cells.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "is_complete": False}))
     (job.folder / "deep" / "cells.json").unlink()
-    left = job.folder / ".napari-sam" / "deep" / "cells.0123.part"
-    left.mkdir()
+    left = job.folder / ".napari-sam" / "deep" / "cells.01234567.part"
+    records_of_images = job.folder / ".napari-sam" / "slides.part"
+    for folder in (left, records_of_images):
+        folder.mkdir()
     manifest = RunManifest(job.folder)
     manifest.clear_up()
     assert not left.exists()
+    assert records_of_images.exists()
     assert manifest.complete(IMAGE, job, "digest") is None
     write(job, "cells.tif", "cells.json")
     assert manifest.complete(IMAGE, job, "digest") is not None

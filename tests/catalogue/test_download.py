@@ -224,8 +224,10 @@ def test_leftovers_go_without_a_download(tmp_path):
     dead, living = tmp_path / ".download-999999999-1", tmp_path / f".download-{os.getpid()}-1"
     dead.mkdir()
     living.mkdir()
+    foreign = tmp_path / ".download-notes"
+    foreign.mkdir()
     remove_leftovers(tmp_path)
-    assert list(tmp_path.iterdir()) == [living]
+    assert sorted(tmp_path.iterdir()) == sorted([living, foreign])
     remove_leftovers(tmp_path / "none")
 
 

@@ -1,11 +1,15 @@
 """Files that have their name only when they are complete."""
 
+import errno
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-from napari_sam.storage.atomic import atomic_write
+import pytest
+
+from napari_sam.storage.atomic import atomic_write, publish, scratch_folder
 
 KILLED = """
 import os, signal, sys
@@ -31,3 +35,71 @@ def test_what_a_killed_program_has_left_goes_after_a_day_and_nothing_of_others(t
         partial.write_text("whole")
     assert set(tmp_path.iterdir()) == {path, just_now, foreign}
     assert path.read_text() == "whole"
+
+
+def write(path, text):
+    with atomic_write(path) as partial:
+        partial.write_text(text)
+
+
+def publish_text(path, text):
+    with scratch_folder(path.parent / "scratch") as scratch:
+        (scratch / "finished").write_text(text)
+        publish(scratch / "finished", path)
+
+
+@pytest.mark.parametrize("give", [write, publish_text])
+def test_a_link_stays_and_its_file_is_written(tmp_path, give):
+    target, link, chain = (tmp_path / name for name in ("deep/target", "link", "chain"))
+    target.parent.mkdir()
+    link.symlink_to("deep/target")
+    chain.symlink_to(link)
+    for text in ("new", "newer"):  # while the link leads nowhere yet, and then to a file
+        give(chain, text)
+        assert target.read_text() == text
+    assert link.is_symlink()
+    assert chain.is_symlink()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["chain", "deep", "link", "target"]
+
+
+def test_a_link_may_lead_to_another_disk(tmp_path, monkeypatch):
+    (tmp_path / "target").write_text("old")
+    (tmp_path / "link").symlink_to("target")
+    replace = Path.replace
+
+    def across_disks(path, target):
+        if path.parent.name == "scratch":
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", across_disks)
+    publish_text(tmp_path / "link", "new")
+    assert (tmp_path / "target").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "target"]
+
+
+@pytest.mark.parametrize("give", [write, publish_text])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "circle"])
+def test_what_is_no_file_is_refused_and_stays(tmp_path, give, kind):
+    path, link = tmp_path / "there", tmp_path / "link"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/null" if kind == "device" else "link")
+    link.symlink_to("there")
+    status = path.lstat()
+    for name in (path, link):
+        with pytest.raises(OSError, match=r"it is a|symbolic links"):
+            give(name, "text")
+    assert path.lstat() == status
+    assert link.is_symlink()
+    assert sorted(tmp_path.iterdir()) == [link, path]
+
+
+def test_a_folder_that_was_there_is_no_scratch_folder(tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    with pytest.raises(FileExistsError), scratch_folder(tmp_path):
+        raise AssertionError
+    assert (tmp_path / "notes").read_text() == "mine"

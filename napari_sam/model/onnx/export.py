@@ -33,6 +33,7 @@ other two outputs alone, with the run option ``only_execute_path_to_fetches``.
 """
 
 import os
+import secrets
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -49,7 +50,7 @@ from napari_sam.model.checkpoints.variants import detect_variant
 from napari_sam.model.onnx.graphs import DecoderGraph, EncoderGraph
 from napari_sam.model.sam.common import EXPORTING
 from napari_sam.model.sam.sam import PIXEL_MEAN, PIXEL_STD, Sam
-from napari_sam.storage.atomic import PARTIAL_SUFFIX, scratch_folder
+from napari_sam.storage.atomic import PARTIAL_SUFFIX, publish, scratch_folder
 
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
 OPSET = 17  # the first with layer normalisation, and old enough for most software
@@ -110,7 +111,8 @@ def export_onnx(
     files = OnnxFiles(folder / ENCODER, folder / DECODER)
     if folder.exists() and not folder.is_dir():
         raise OnnxExportError(f"{folder} is a file; choose a folder.")
-    for path in (files.encoder, files.decoder):
+    graphs = (files.encoder, files.decoder)
+    for path in (*graphs, *map(_weights_beside, graphs)):
         if path.exists() and not overwrite:
             raise OnnxExportError(f"{path} already exists; choose another folder, or overwrite it.")
     entries = _metadata(model) | dict(metadata or {})
@@ -118,7 +120,7 @@ def export_onnx(
         with _unfinished(folder) as partial:
             _write(onnx, EncoderGraph(model), partial / ENCODER, entries)
             _write(onnx, DecoderGraph(model), partial / DECODER, entries)
-            for path in (files.encoder, files.decoder):
+            for path in graphs:
                 _move(partial / path.name, path)
     except OSError as error:
         raise OnnxExportError(
@@ -157,7 +159,8 @@ def _unfinished(folder: Path) -> Iterator[Path]:
     is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with scratch_folder(folder / f".onnx.{os.getpid()}{PARTIAL_SUFFIX}") as partial:
+        name = f".onnx.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL_SUFFIX}"
+        with scratch_folder(folder / name) as partial:
             yield partial
     finally:
         if is_new:
@@ -217,7 +220,7 @@ def _move(source: Path, target: Path) -> None:
     """Give a finished graph its name, after the weights that it refers to."""
     weights, old_weights = _weights_beside(source), _weights_beside(target)
     if weights.exists():
-        weights.replace(old_weights)
+        publish(weights, old_weights)
     else:
         old_weights.unlink(missing_ok=True)
-    source.replace(target)
+    publish(source, target)

@@ -181,7 +181,7 @@ def known_tiny(tiny_model):
 def test_plain_vit_and_files_of_any_size(known_tiny, tmp_path, monkeypatch, limit):
     (tmp_path / "encoder.onnx.data").write_bytes(b"of another model")
     monkeypatch.setattr(onnx_export, "MAX_FILE_BYTES", limit)
-    files = export_onnx(known_tiny, tmp_path)
+    files = export_onnx(known_tiny, tmp_path, overwrite=True)
     assert (tmp_path / "encoder.onnx.data").exists() == (limit == 1000)
     image = np.random.default_rng(0).uniform(0, 255, (224, 150, 3)).astype(np.float32)
     (embedding,) = _session(files.encoder).run(None, {"input_image": image})
@@ -238,12 +238,12 @@ def test_networks_compute_the_same_while_exporting(sam):
 
 
 def test_nothing_is_replaced_unasked(known_tiny, tmp_path):
-    (tmp_path / "decoder.onnx").write_text("mine")
-    with pytest.raises(
-        OnnxExportError, match=r"decoder.onnx already exists; choose another folder"
-    ):
-        export_onnx(known_tiny, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["decoder.onnx"]
+    for name in ("encoder.onnx.data", "decoder.onnx"):
+        (tmp_path / name).write_text("mine")
+        with pytest.raises(OnnxExportError, match=f"{name} already exists; choose another folder"):
+            export_onnx(known_tiny, tmp_path)
+        assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+        (tmp_path / name).rename(tmp_path / "decoder.onnx")
     export_onnx(known_tiny, tmp_path, overwrite=True)
     onnx.checker.check_model(onnx.load(tmp_path / "decoder.onnx"))
 
