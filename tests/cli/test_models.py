@@ -171,7 +171,7 @@ def test_a_download_of_unknown_size_does_not_look_done():
 
 def test_cache(embeddings_folder):
     store = EmbeddingStore()
-    store.put("a", {"image_embedding": np.ones(2**20, np.float32)})
+    store.put(f"{0:032x}-encoder", {"image_embedding": np.ones(2**20, np.float32)})
     store.flush()
     store.close()
     assert _run("cache").output == f"1 embeddings, 4 MiB, in {embeddings_folder}\n"

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,13 +18,17 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_sam.engine.embeddings import EmbeddingArrays
-from napari_sam.storage.atomic import atomic_write, remove_abandoned
+from napari_sam.storage.atomic import atomic_write, is_own_file, remove_abandoned
 from napari_sam.storage.folders import embeddings_folder
 
 DEFAULT_CAPACITY_BYTES: Final = 4 * 2**30
 """About a thousand embeddings of SAM in float32."""
 
 _SUFFIX: Final = ".safetensors"
+_NAME: Final = re.compile(rf"[0-9a-f]{{32}}-.+{re.escape(_SUFFIX)}")
+"""The `content_key` of an image, and the fingerprint of an encoder."""
+_CHECKSUM: Final = re.compile("[0-9a-f]{32}")
+_MAX_HEADER_BYTES: Final = 2**16
 _ABANDONED_S: Final = 3600.0
 _DTYPES: Final = {
     "F32": np.float32,
@@ -47,7 +52,8 @@ class EmbeddingStore:
     """A folder of embeddings, one file each, that several programs may share.
 
     A file gets its name when it is complete; a damaged one is removed when it is read. A disk that
-    is full or read-only raises nothing: then nothing is stored.
+    is full or read-only raises nothing: then nothing is stored. Other files in the folder are left
+    alone: those of another name or header, and links.
 
     Parameters
     ----------
@@ -73,7 +79,7 @@ class EmbeddingStore:
     def get(self, key: str) -> EmbeddingArrays | None:
         """Read the embedding of `key`; None if there is none, or it is damaged."""
         path = self._path(key)
-        if not path.is_file():
+        if not is_own_file(path, _NAME):
             return None
         try:
             arrays = _read(path)
@@ -115,7 +121,7 @@ class EmbeddingStore:
         """Remove all embeddings."""
         for path, _, _ in list(self._files()):
             with suppress(OSError):
-                path.unlink(missing_ok=True)
+                _remove(path)
 
     def close(self) -> None:
         """Accept nothing more; pending embeddings are still written."""
@@ -132,13 +138,16 @@ class EmbeddingStore:
             return
         for path in paths:
             with suppress(OSError):  # another program may have removed it just now
-                status = path.stat()
-                yield path, status.st_size, status.st_mtime
+                if is_own_file(path, _NAME):
+                    status = path.stat()
+                    yield path, status.st_size, status.st_mtime
 
     def _write(self, key: str, arrays: EmbeddingArrays) -> None:
         path = self._path(key)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            if path.is_symlink():
+                raise FileExistsError(f"{path} is a link")
             with atomic_write(path) as partial:
                 _save(arrays, partial)
             self.changed.emit(self._make_room())
@@ -154,8 +163,8 @@ class EmbeddingStore:
         for path, size, _ in files[:-1]:
             if size_bytes <= self._capacity_bytes:
                 break
-            path.unlink(missing_ok=True)
-            count, size_bytes = count - 1, size_bytes - size
+            if _remove(path):
+                count, size_bytes = count - 1, size_bytes - size
         remove_abandoned(self.folder, _ABANDONED_S)
         return StoreUsage(count, size_bytes)
 
@@ -167,16 +176,42 @@ def _save(arrays: EmbeddingArrays, path: Path) -> None:
     save_file(contents, path, metadata={"checksum": _checksum(contents)})
 
 
+def _header(path: Path) -> tuple[dict[str, Any], str, int]:
+    """Return the entries of the arrays, their checksum, and where the arrays begin.
+
+    A file is the length of a JSON header, the header, and the arrays. Of a damaged file, or one
+    that is not of a store, it raises some exception.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > _MAX_HEADER_BYTES:
+            raise ValueError("its header is too long")
+        header = json.loads(file.read(length))
+    checksum = header.pop("__metadata__")["checksum"]
+    if not _CHECKSUM.fullmatch(checksum):
+        raise ValueError("it has no checksum")
+    return header, checksum, 8 + length
+
+
+def _remove(path: Path) -> bool:
+    """Remove a file of a store; return whether it was one."""
+    try:
+        _header(path)
+    except FileNotFoundError:  # another program has removed it
+        return True
+    except Exception:  # of another file
+        return False
+    path.unlink(missing_ok=True)
+    return True
+
+
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     """Read a file; a damaged one raises some exception.
 
-    Without safetensors, which has no bfloat16 for NumPy. A file is the length of a JSON header, the
-    header, and the arrays.
+    Without safetensors, which has no bfloat16 for NumPy.
     """
+    header, expected, start = _header(path)
     content = bytearray(path.read_bytes())  # so that the arrays can be written to
-    start = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:start])
-    expected = header.pop("__metadata__")["checksum"]
     arrays = {}
     for name, entry in header.items():
         first, last = (start + offset for offset in entry["data_offsets"])

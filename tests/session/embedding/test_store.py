@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import xxhash
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from napari_sam.engine.embeddings import as_float32
 from napari_sam.model import Predictor, load_model
@@ -21,6 +21,8 @@ from napari_sam.session import AnnotationSession, EmbeddingStore, ImagePlane, Ph
 pytestmark = pytest.mark.slow
 
 TIMEOUT_S = 120
+A, B, C, D, E = (f"{letter * 32}-encoder" for letter in "abcde")
+"""Keys of a store."""
 ARRAYS = {"image_embedding": np.arange(256 * 16, dtype=np.float32).reshape(256, 4, 4)}
 
 
@@ -39,48 +41,77 @@ def put(store, key, arrays=ARRAYS):
 @pytest.mark.parametrize("dtype", ["float32", "float16", "uint16"])
 def test_what_is_put_is_got(store, dtype):
     arrays = {"b": ARRAYS["image_embedding"].astype(dtype), "a": np.ones((2, 3, 1), np.float32)}
-    put(store, "a", arrays)
-    found = store.get("a")
+    put(store, A, arrays)
+    found = store.get(A)
     assert found.keys() == arrays.keys()
     for name, array in arrays.items():
         assert found[name].dtype == array.dtype
         np.testing.assert_array_equal(found[name], array)
-    assert store.get("b") is None
+    assert store.get(B) is None
     assert store.usage().count == 1
-    assert [path.name for path in store.folder.iterdir()] == ["a.safetensors"]
+    assert [path.name for path in store.folder.iterdir()] == [f"{A}.safetensors"]
     store.clear()
     assert store.usage().count == store.usage().size_bytes == 0
-    assert store.get("a") is None
+    assert store.get(A) is None
+
+
+def test_files_of_others_are_never_removed(tmp_path):
+    store = EmbeddingStore(tmp_path / "embeddings", capacity_bytes=1)
+    store.folder.mkdir()
+    model = {"weight": torch.zeros(10_000)}
+    outside = tmp_path / "model.safetensors"
+    save_file(model, outside)
+    others = {store.folder / name for name in ("my_model.safetensors", f"{B}.safetensors")}
+    for path in others:
+        save_file(model, path)
+    link, folder = (store.folder / f"{key}.safetensors" for key in (C, D))
+    link.symlink_to(outside)
+    folder.mkdir()
+    leftovers = {store.folder / ".download.part", store.folder / ".napari-sam-notes.part"}
+    for path in leftovers:
+        path.touch()
+    others |= {link, folder} | leftovers
+    for path in others:
+        os.utime(path, (0, 0))
+    put(store, A)
+    put(store, E)
+    assert set(store.folder.iterdir()) == others | {store.folder / f"{E}.safetensors"}
+    put(store, C)
+    assert "is a link" in store.trouble
+    store.clear()
+    store.close()
+    assert set(store.folder.iterdir()) == others
+    assert load_file(outside).keys() == model.keys()
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "other"])
 def test_a_damaged_file_is_not_used_and_is_replaced(store, damage):
-    put(store, "a")
-    path = store.folder / "a.safetensors"
+    put(store, A)
+    path = store.folder / f"{A}.safetensors"
     content = bytearray(path.read_bytes())
     if damage == "flipped":
         content[-100] ^= 1
     path.write_bytes(
         {"truncated": content[:-10], "flipped": content, "empty": b"", "other": b"x" * 99}[damage]
     )
-    assert store.get("a") is None
+    assert store.get(A) is None
     assert not path.exists()
-    put(store, "a")
-    np.testing.assert_array_equal(store.get("a")["image_embedding"], ARRAYS["image_embedding"])
+    put(store, A)
+    np.testing.assert_array_equal(store.get(A)["image_embedding"], ARRAYS["image_embedding"])
 
 
 def test_the_least_recently_used_go(tmp_path):
     size = ARRAYS["image_embedding"].nbytes + 200
     store = EmbeddingStore(tmp_path, capacity_bytes=3 * size)
-    for age, key in enumerate("abc"):
+    for age, key in enumerate((A, B, C)):
         put(store, key)
         os.utime(tmp_path / f"{key}.safetensors", (age, age))
-    store.get("a")
-    put(store, "d")
-    assert sorted(path.stem for path in tmp_path.iterdir()) == ["a", "c", "d"]
+    store.get(A)
+    put(store, D)
+    assert sorted(path.stem for path in tmp_path.iterdir()) == [A, C, D]
     tiny = EmbeddingStore(tmp_path, capacity_bytes=1)
-    put(tiny, "e")
-    assert [path.stem for path in tmp_path.iterdir()] == ["e"], "the newest always stays"
+    put(tiny, E)
+    assert [path.stem for path in tmp_path.iterdir()] == [E], "the newest always stays"
     tiny.close()
     store.close()
 
@@ -88,9 +119,9 @@ def test_the_least_recently_used_go(tmp_path):
 def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path, caplog):
     (tmp_path / "file").write_text("")
     store = EmbeddingStore(tmp_path / "file" / "embeddings")
-    put(store, "a")
-    put(store, "b")
-    assert store.get("a") is None
+    put(store, A)
+    put(store, B)
+    assert store.get(A) is None
     assert store.usage().count == 0
     assert (
         len([record for record in caplog.records if "Could not store embeddings" in record.message])
@@ -110,7 +141,7 @@ def test_a_full_disk_leaves_nothing(store, monkeypatch):
             full.write(b"x" * 10_000)
 
     monkeypatch.setattr("napari_sam.session.embedding.store._save", save)
-    put(store, "a")
+    put(store, A)
     assert list(store.folder.iterdir()) == []
 
 
@@ -122,19 +153,19 @@ def test_a_kill_in_the_middle_of_a_write(store):
         "def die(self, target): os.kill(os.getpid(), signal.SIGKILL)\n"
         "Path.replace = die\n"
         "store = EmbeddingStore(Path(sys.argv[1]))\n"
-        "store.put('a', {'a': numpy.ones(9, 'float32')})\n"
+        "store.put(sys.argv[2], {'a': numpy.ones(9, 'float32')})\n"
         "store.flush()\n"
     )
-    done = subprocess.run([sys.executable, "-c", script, str(store.folder)], check=False)
+    done = subprocess.run([sys.executable, "-c", script, str(store.folder), A], check=False)
     assert done.returncode == -signal.SIGKILL
     (left,) = store.folder.iterdir()
     assert left.suffix == ".part"
-    assert store.get("a") is None
-    put(store, "b")
+    assert store.get(A) is None
+    put(store, B)
     assert left.exists(), "it might be another program's, at work"
     old = time.time() - 7200
     os.utime(left, (old, old))
-    put(store, "c")
+    put(store, C)
     assert not left.exists()
 
 
@@ -145,10 +176,10 @@ def test_two_stores_share_a_folder(tmp_path):
     def work(store, seed):
         order = np.random.default_rng(seed).integers(0, 30, 150)
         for number in order:
-            expected = ARRAYS["image_embedding"] + np.float32(number)
-            found = store.get(str(number))
+            expected, key = ARRAYS["image_embedding"] + np.float32(number), f"{number:032x}-encoder"
+            found = store.get(key)
             if found is None:
-                put(store, str(number), {"image_embedding": expected})
+                put(store, key, {"image_embedding": expected})
             elif not np.array_equal(found["image_embedding"], expected):
                 wrong.append(number)
 
@@ -248,9 +279,9 @@ def test_files_of_earlier_versions_are_read(store, dtype):
     tensor = torch.from_numpy(ARRAYS["image_embedding"]).to(dtype)
     checksum = xxhash.xxh128(tensor.flatten().view(torch.uint8).numpy()).hexdigest()
     store.folder.mkdir()
-    path = store.folder / "a.safetensors"
+    path = store.folder / f"{A}.safetensors"
     save_file({"image_embedding": tensor}, path, metadata={"checksum": checksum})
-    (array,) = store.get("a").values()
+    (array,) = store.get(A).values()
     np.testing.assert_array_equal(as_float32(array), tensor.float().numpy())
 
 
