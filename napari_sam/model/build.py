@@ -6,7 +6,12 @@ import torch
 from torch import nn
 
 from napari_sam.model.checkpoints.files import CheckpointError
-from napari_sam.model.checkpoints.state_dicts import Checkpoint, check_keys, read_checkpoint
+from napari_sam.model.checkpoints.state_dicts import (
+    Checkpoint,
+    check_keys,
+    check_values,
+    read_checkpoint,
+)
 from napari_sam.model.checkpoints.variants import VARIANTS, SamConfig, detect_variant
 from napari_sam.model.sam.common import fold_batch_norms
 from napari_sam.model.sam.mask_decoder import MaskDecoder
@@ -63,7 +68,8 @@ def load_model(variant: str | None = None, checkpoint: str | Path | None = None)
     ValueError
         If the variant is unknown.
     CheckpointError
-        If the checkpoint is missing, unreadable, or of another model.
+        If the checkpoint is missing, unreadable, of another model, or has values that are no
+        numbers.
     """
     if variant is not None and variant not in VARIANTS:
         raise ValueError(
@@ -80,6 +86,7 @@ def load_model(variant: str | None = None, checkpoint: str | Path | None = None)
     model = build_model(config)
     model.load_state_dict(check_keys(model, state_dict, path, config.ignored_prefixes))
     fold_batch_norms(model)
+    check_values(model.state_dict(), path)
     return model.eval().requires_grad_(False)
 
 
@@ -99,7 +106,7 @@ def check_complete(checkpoint: Checkpoint, source: str | Path) -> str:
     Raises
     ------
     CheckpointError
-        If it is of no known variant, or keys are missing, unexpected, or of another shape.
+        If it is of no known variant, or keys are missing, unexpected, or of another shape or type.
     """
     variant, config = detect_variant(checkpoint.state_dict, source)
     with torch.device("meta"):

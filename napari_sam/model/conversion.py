@@ -9,7 +9,7 @@ from torch import Tensor
 
 from napari_sam.model.build import check_complete
 from napari_sam.model.checkpoints.files import CheckpointError
-from napari_sam.model.checkpoints.state_dicts import read_checkpoint
+from napari_sam.model.checkpoints.state_dicts import check_values, read_checkpoint
 from napari_sam.storage.atomic import atomic_write
 
 
@@ -59,17 +59,25 @@ def convert(source: str | Path, target: str | Path, overwrite: bool = False) -> 
         raise CheckpointError(f"{target} does not end in .safetensors; choose a name that does.")
     checkpoint = read_checkpoint(source)
     variant = check_complete(checkpoint, source)
+    check_values(checkpoint.state_dict, source)
     written = {target: checkpoint.state_dict}
     decoder_path = None
     if checkpoint.decoder_state:
         decoder_path = target.with_name(f"{target.stem}_decoder.safetensors")
         written[decoder_path] = checkpoint.decoder_state
     for path in written:
-        if path.exists() and not overwrite:
+        if not overwrite and _exists(path):
             raise CheckpointError(f"{path} already exists; choose another name, or overwrite it.")
     for path, tensors in written.items():
         _write(tensors, path)
     return Conversion(variant, target, decoder_path)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be written ({error.strerror}).") from error
 
 
 def _write(tensors: dict[str, Tensor], path: Path) -> None:

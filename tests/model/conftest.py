@@ -10,7 +10,7 @@ import pytest
 import skimage.data
 import torch
 
-from napari_sam.model import Predictor, SamConfig, load_model
+from napari_sam.model import VARIANTS, Predictor, SamConfig, load_model
 from napari_sam.model.build import build_model
 from napari_sam.model.checkpoints.layouts import to_hugging_face
 from napari_sam.model.sam.vit import ViTConfig
@@ -86,6 +86,13 @@ def tiny_model():
         for parameter in model.parameters():
             parameter.normal_(std=0.3)
     return model.eval().requires_grad_(False)
+
+
+@pytest.fixture
+def tiny(monkeypatch, tiny_model):
+    """Weights of a variant that is in the table for the time of a test."""
+    monkeypatch.setitem(VARIANTS, "vit_tiny", TINY_CONFIG)
+    return tiny_model.state_dict()
 
 
 @pytest.fixture(scope="session")

@@ -2,16 +2,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from napari_sam.model import VARIANTS, CheckpointError
+from napari_sam.model import CheckpointError
 from napari_sam.model.checkpoints.layouts import to_hugging_face
 from napari_sam.model.conversion import convert
-from tests.model.conftest import TINY_CONFIG, Hostile, as_micro_sam
-
-
-@pytest.fixture
-def tiny(monkeypatch, tiny_model):
-    monkeypatch.setitem(VARIANTS, "vit_tiny", TINY_CONFIG)
-    return tiny_model.state_dict()
+from tests.model.conftest import Hostile, as_micro_sam
 
 
 def assert_same(path, tensors):
@@ -70,7 +64,13 @@ def test_refusals_write_nothing(tiny, tmp_path):
     save_file(incomplete, tmp_path / "incomplete.safetensors")
     with pytest.raises(CheckpointError, match=r"1 missing keys: image_encoder\.neck\.0\.weight"):
         convert(tmp_path / "incomplete.safetensors", target)
+    nan = tiny | {"image_encoder.neck.0.weight": tiny["image_encoder.neck.0.weight"] * torch.nan}
+    save_file(nan, tmp_path / "nan.safetensors")
+    with pytest.raises(CheckpointError, match="no numbers"):
+        convert(tmp_path / "nan.safetensors", target)
     torch.save(tiny, tmp_path / "in.pt")
+    with pytest.raises(CheckpointError, match="File name too long"):
+        convert(tmp_path / "in.pt", tmp_path / ("x" * 300 + ".safetensors"))
     with pytest.raises(CheckpointError, match="does not end in"):
         convert(tmp_path / "in.pt", tmp_path / "out.pth")
     assert not target.exists()

@@ -5,13 +5,15 @@ import pickle
 import re
 import warnings
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path, PureWindowsPath
 from typing import Any
-from zipfile import is_zipfile
+from zipfile import ZipFile, is_zipfile
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
+
+from napari_sam.storage.text import single_line
 
 SHOWN_KEYS = 5  # enough to recognise the wrong model, few enough to read
 FOLDER_FILES = (
@@ -22,6 +24,7 @@ FOLDER_FILES = (
 )
 """Hugging Face's names for the weights in a folder, or their index; the first one found is read."""
 DOWNLOAD_AGAIN = "Download the checkpoint again."
+_KEY_LENGTH = 160
 _CALL = re.compile(r"reduce|instantiate|Can only|operand 14[679]\b")
 """Messages of torch about calls, and opcodes of newer pickles: NEWOBJ_EX, STACK_GLOBAL, FRAME."""
 
@@ -38,16 +41,21 @@ def find_weights(path: Path) -> Path:
     CheckpointError
         If there is none.
     """
-    if path.is_file():
-        return path
-    candidates = [path / name for name in FOLDER_FILES]
-    if weights := next(filter(Path.is_file, candidates), None):
-        return weights
-    if path.is_dir():
-        raise CheckpointError(
-            f"There is no checkpoint file in the folder {path}, that is, none of "
-            f"{', '.join(FOLDER_FILES)}. Choose the file itself, or a folder saved by SamModel."
-        )
+    try:
+        if path.is_file():
+            return path
+        candidates = [path / name for name in FOLDER_FILES]
+        if weights := next(filter(Path.is_file, candidates), None):
+            return weights
+        if path.is_dir():
+            raise CheckpointError(
+                f"There is no checkpoint file in the folder {path}, that is, none of "
+                f"{', '.join(FOLDER_FILES)}. Choose the file itself, or a folder saved by SamModel."
+            )
+        if path.exists():
+            raise CheckpointError(f"{path} is a device or a pipe. Choose a checkpoint file.")
+    except OSError as error:
+        raise _unreadable(path, error) from error
     raise CheckpointError(f"There is no checkpoint file {path}. Check the path.")
 
 
@@ -77,7 +85,8 @@ def read_content(path: Path, lazily: bool = False) -> object:
 
 def name_some(keys: Iterable[object]) -> str:
     """Return the first few keys for a message."""
-    shown = [str(key) for key in keys]
+    shown = [single_line(str(key)) for key in islice(keys, SHOWN_KEYS + 1)]
+    shown = [f"{key[:_KEY_LENGTH]}..." if len(key) > _KEY_LENGTH else key for key in shown]
     return ", ".join(shown[:SHOWN_KEYS]) + ", ..." * (len(shown) > SHOWN_KEYS)
 
 
@@ -98,8 +107,8 @@ def _weight_map(index: Path) -> dict[str, str]:
     """Read the index of the tensors and their files."""
     try:
         content = json.loads(index.read_bytes())
-    except OSError as error:
-        raise CheckpointError(f"{index} cannot be read ({error}).") from error
+    except (OSError, MemoryError) as error:
+        raise _unreadable(index, error) from error
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{index} is not valid JSON ({error}). {DOWNLOAD_AGAIN}") from error
     weight_map = content.get("weight_map") if isinstance(content, dict) else None
@@ -123,12 +132,15 @@ def _shard(index: Path, name: str) -> Path:
             "you trust its source."
         )
     shard = index.with_name(name)
-    if not shard.is_file():
-        raise CheckpointError(
-            f"{shard}, which {index.name} lists, is missing. Add it, or download the whole "
-            "checkpoint again."
-        )
-    return shard
+    try:
+        if shard.is_file():
+            return shard
+    except OSError as error:
+        raise _unreadable(shard, error) from error
+    raise CheckpointError(
+        f"{shard}, which {index.name} lists, is missing. Add it, or download the whole "
+        "checkpoint again."
+    )
 
 
 def _check_shard(shard: Path, content: Mapping[str, Any], listed: list[str]) -> None:
@@ -154,24 +166,32 @@ def _read_file(path: Path, lazily: bool) -> object:
 def _read_safetensors(path: Path) -> object:
     try:
         return load_file(path)
-    except SafetensorError as error:
+    except (OSError, MemoryError) as error:
+        raise _unreadable(path, error) from error
+    except Exception as error:  # for unknown types of numbers, others than its own
         raise CheckpointError(
             f"{path} is not a valid safetensors file, or is truncated or damaged. {DOWNLOAD_AGAIN}"
         ) from error
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error}).") from error
 
 
 def _read_torch(path: Path, lazily: bool) -> object:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns about files that are refused below
-            mapped = lazily and is_zipfile(path)  # unlike files of torch before 1.6
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except PermissionError as error:
-        raise CheckpointError(f"{path} cannot be read: permission denied.") from error
+            is_archive = is_zipfile(path)  # unlike files of torch before 1.6
+            if is_archive:
+                _check_archive(path)
+            return torch.load(
+                path, map_location="cpu", weights_only=True, mmap=lazily and is_archive
+            )
+    except CheckpointError:
+        raise
+    except (PermissionError, MemoryError) as error:
+        raise _unreadable(path, error) from error
     # Damaged files raise almost any exception of the unpickler or the archive reader.
     except Exception as error:
+        if "allocate memory" in str(error):
+            raise _unreadable(path, MemoryError()) from error
         if wanted := _code_wanted(error):
             raise CheckpointError(
                 f"{path} contains more than tensors, and reading it would run code ({wanted}), "
@@ -181,6 +201,24 @@ def _read_torch(path: Path, lazily: bool) -> object:
         raise CheckpointError(
             f"{path} is not a PyTorch checkpoint, or is truncated or damaged. {DOWNLOAD_AGAIN}"
         ) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Reject an archive that would take more memory than its size, which PyTorch never writes."""
+    with ZipFile(path) as archive:
+        unpacked_bytes = sum(entry.file_size for entry in archive.infolist())
+    if unpacked_bytes > path.stat().st_size:
+        raise CheckpointError(
+            f"{path} is compressed: it would take {unpacked_bytes / 2**30:.1f} GiB of memory. Do "
+            "not use this checkpoint unless you trust its source; if you do, load it in PyTorch "
+            "and save it again."
+        )
+
+
+def _unreadable(path: Path, error: OSError | MemoryError) -> CheckpointError:
+    if isinstance(error, MemoryError):
+        return CheckpointError(f"There is not enough memory for {path}. Close other programs.")
+    return CheckpointError(f"{path} cannot be read ({error.strerror or error}).")
 
 
 def _code_wanted(error: Exception) -> str:

@@ -9,8 +9,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-MICRO_SAM_PREFIX = "sam."
-"""The prefix of all names in checkpoints of micro-sam's training."""
+PREFIXES = ("module.", "_orig_mod.", "model.", "sam.")
+"""What training puts before all names: data parallelism, compilation, Lightning, micro-sam."""
+_MAX_PREFIXES = 8
 
 POSITION_KEYS = (
     "shared_image_embedding.positional_embedding",
@@ -48,7 +49,7 @@ _OUR_NORM = re.compile(_BLOCK + r"norm(\d)\.")
 _THEIR_NORM = re.compile(_BLOCK + r"layer_norm(\d)\.")
 # The MLPs of the decoder: Hugging Face names the first and last layers, Meta numbers all.
 _MLP = r"(mask_decoder\.(?:iou_prediction_head|output_hypernetworks_mlps\.\d+))\."
-_NUMBERED = re.compile(_MLP + r"layers\.(\d+)\.")
+_NUMBERED = re.compile(_MLP + r"layers\.(\d{1,4})\.")
 _FIRST = re.compile(_MLP + r"proj_in\.")
 _LAST = re.compile(_MLP + r"proj_out\.")
 
@@ -58,11 +59,6 @@ def is_hugging_face(names: Iterable[str]) -> bool:
     return any(name.startswith("vision_encoder.") for name in names)
 
 
-def is_micro_sam(names: Iterable[str]) -> bool:
-    """Whether these are names of micro-sam's training."""
-    return any(name.startswith(f"{MICRO_SAM_PREFIX}image_encoder.") for name in names)
-
-
 def to_published(state: Mapping[str, T]) -> dict[str, T]:
     """Return the entries under their published names, from any known layout.
 
@@ -70,21 +66,29 @@ def to_published(state: Mapping[str, T]) -> dict[str, T]:
     --------
     >>> to_published({"vision_encoder.layers.0.layer_norm1.bias": 1})
     {'image_encoder.blocks.0.norm1.bias': 1}
-    >>> to_published({"sam.image_encoder.pos_embed": 1})
+    >>> to_published({"module.sam.image_encoder.pos_embed": 1})
     {'image_encoder.pos_embed': 1}
     >>> to_published({"image_encoder.pos_embed": 1})
     {'image_encoder.pos_embed': 1}
     """
-    if is_micro_sam(state):
-        return from_micro_sam(state)
+    state = without_prefixes(state)
     if is_hugging_face(state):
         return from_hugging_face(state)
     return dict(state)
 
 
-def from_micro_sam(state: Mapping[str, T]) -> dict[str, T]:
-    """Remove micro-sam's prefix."""
-    return {name.removeprefix(MICRO_SAM_PREFIX): value for name, value in state.items()}
+def without_prefixes(state: Mapping[str, T]) -> Mapping[str, T]:
+    """Remove the prefixes that all names have."""
+    for _ in range(_MAX_PREFIXES):
+        prefix = next((prefix for prefix in PREFIXES if _all_begin_with(prefix, state)), "")
+        if not prefix:
+            break
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
+    return state
+
+
+def _all_begin_with(prefix: str, names: Iterable[str]) -> bool:
+    return all(name.startswith(prefix) for name in names)
 
 
 def from_hugging_face(state: Mapping[str, T]) -> dict[str, T]:

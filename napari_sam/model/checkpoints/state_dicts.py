@@ -1,5 +1,6 @@
 """The content of a checkpoint, and whether it fits a model."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,11 @@ from napari_sam.model.checkpoints.files import (
     name_some,
     read_content,
 )
-from napari_sam.model.checkpoints.layouts import POSITION_KEYS, to_published
+from napari_sam.model.checkpoints.layouts import POSITION_KEYS, to_published, without_prefixes
+
+WRAPPERS = ("model_state", "model_state_dict", "state_dict", "model")
+"""Under which names training saves the state dict, beside the state of the optimiser."""
+_MAX_WRAPPERS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +45,8 @@ def read_checkpoint(path: str | Path, *, lazily: bool = False) -> Checkpoint:
     path : str or Path
         A ``.safetensors`` file, a PyTorch file of any other name, a folder saved by Hugging Face's
         ``SamModel``, with its weights in one file or several, or the index of several files. The
-        names may be those of Meta, Hugging Face, or micro-sam.
+        names may be those of Meta, Hugging Face, or micro-sam; the state dict may be one of the
+        `WRAPPERS`, and all its names may have prefixes that training puts before them.
     lazily : bool
         Read tensors only when they are accessed, where the format allows it: for names and shapes
         this is fast and takes no memory, but damage inside a tensor goes unnoticed.
@@ -58,19 +64,27 @@ def read_checkpoint(path: str | Path, *, lazily: bool = False) -> Checkpoint:
     """
     path = find_weights(Path(path))
     content = read_content(path, lazily)
-    decoder: object = {}
-    if isinstance(content, Mapping) and "model_state" in content:  # as micro-sam saves them
-        decoder = content.get("decoder_state") or {}
-        content = content["model_state"]
-    state_dict = _checked_tensors(content, path)
+    decoder: object = None
+    for _ in range(_MAX_WRAPPERS):
+        if not isinstance(content, Mapping):
+            break
+        parts = [content[name] for name in WRAPPERS if isinstance(content.get(name), Mapping)]
+        if not parts:
+            break
+        decoder = content.get("decoder_state", decoder)  # as micro-sam saves it
+        content = parts[0]
+    state_dict = without_prefixes(_checked_tensors(content, path))
     _check_positions(state_dict, path)
-    return Checkpoint(to_published(state_dict), _checked_tensors(decoder, path) if decoder else {})
+    has_decoder = decoder is not None and decoder != {}
+    return Checkpoint(
+        to_published(state_dict), _checked_tensors(decoder, path) if has_decoder else {}
+    )
 
 
 def _check_positions(state_dict: Mapping[str, Tensor], path: Path) -> None:
     """Reject two different positional encodings; Hugging Face stores the same one twice."""
     first, second = (state_dict.get(key) for key in POSITION_KEYS)
-    if first is not None and second is not None and not torch.equal(first, second):
+    if first is not None and second is not None and not torch.equal(first.float(), second.float()):
         raise CheckpointError(
             f"{path} contains two different positional encodings, {' and '.join(POSITION_KEYS)}; "
             "SAM has only one. Choose a checkpoint of SAM itself."
@@ -84,12 +98,31 @@ def _checked_tensors(state_dict: object, path: Path) -> dict[str, Tensor]:
             "Choose a file that maps names to tensors, as the published checkpoints do."
         )
     for key, value in state_dict.items():
+        name = repr(name_some([key]))
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise CheckpointError(
-                f"{path} is not a state dict: entry {key!r} is {_describe(value)}, not a tensor. "
+                f"{path} is not a state dict: entry {name} is {_describe(value)}, not a tensor. "
                 "If it is a training checkpoint, save only the model's state dict."
             )
+        if fault := _fault(value):
+            raise CheckpointError(
+                f"{path} cannot be used: entry {name} {fault}. Save the model's weights as plain "
+                "float32 tensors."
+            )
     return dict(state_dict)
+
+
+def _fault(tensor: Tensor) -> str:
+    """Return what keeps a tensor from being an array of numbers; empty if it is one."""
+    if tensor.layout != torch.strided or tensor.is_nested:
+        return f"is sparse or nested ({str(tensor.layout).removeprefix('torch.')})"
+    if tensor.is_quantized or tensor.is_complex():
+        return f"consists of {str(tensor.dtype).removeprefix('torch.')}"
+    if tensor.is_meta:
+        return "has a shape but no values"
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        return f"has the shape {tuple(tensor.shape)}, but fewer values"
+    return ""
 
 
 def _describe(value: object) -> str:
@@ -125,7 +158,7 @@ def check_keys(
     Raises
     ------
     CheckpointError
-        If keys are missing, unexpected, or of another shape.
+        If keys are missing, unexpected, or of another shape or type.
     """
     given = {k: v for k, v in state_dict.items() if not k.startswith(ignored_prefixes)}
     expected = model.state_dict()
@@ -136,12 +169,18 @@ def check_keys(
         for key, tensor in expected.items()
         if key in given and not _fits(given[key], tensor)
     ]
+    whole = [
+        f"{key} {str(given[key].dtype).removeprefix('torch.')}"
+        for key, tensor in expected.items()
+        if key in given and tensor.is_floating_point() and not given[key].is_floating_point()
+    ]
     problems = [
         f"{len(keys)} {kind}: {name_some(keys)}"
         for kind, keys in (
             ("missing keys", missing),
             ("unexpected keys", unexpected),
             ("keys of another shape", misshapen),
+            ("keys of another type", whole),
         )
         if keys
     ]
@@ -152,6 +191,30 @@ def check_keys(
             "supported; choose a checkpoint of SAM itself."
         )
     return given
+
+
+def check_values(state_dict: Mapping[str, Tensor], source: str | Path) -> None:
+    """Reject weights that are no numbers, one after the other; makes no copy of them.
+
+    Raises
+    ------
+    CheckpointError
+        If there is NaN or infinity among them.
+    """
+    wrong = [key for key, tensor in state_dict.items() if not _is_finite(tensor)]
+    if wrong:
+        raise CheckpointError(
+            f"{source} has {len(wrong)} weights with values that are no numbers (NaN or infinite): "
+            f"{name_some(wrong)}. Its training may have failed: choose an earlier checkpoint."
+        )
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    # Unlike `isfinite` and `all`, it makes no tensor of the same size.
+    limits = torch.aminmax(tensor if tensor.element_size() > 1 else tensor.float())
+    return all(map(math.isfinite, (limits.min.item(), limits.max.item())))
 
 
 def _fits(given: Tensor, expected: Tensor) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from napari_sam.model.checkpoints.files import CheckpointError
+from napari_sam.model.checkpoints.files import CheckpointError, name_some
 from napari_sam.model.sam.tiny_vit import TinyViTConfig
 from napari_sam.model.sam.vit import ViTConfig
 
@@ -99,11 +99,10 @@ def detect_variant(state_dict: Mapping[str, Tensor], source: str | Path) -> tupl
         return "vit_t", VARIANTS["vit_t"]
     patches = state_dict.get("image_encoder.patch_embed.proj.weight")
     if patches is None or patches.ndim != 4:
-        shown = ", ".join(list(state_dict)[:3])
         raise CheckpointError(
             f"{source} is not a Segment Anything model: it has no known image encoder (its first "
-            f"keys are {shown}). Choose a checkpoint of SAM, MobileSAM, MedSAM or micro-sam; "
-            "separate decoders and SAM 2 are not supported."
+            f"keys are {name_some(state_dict)}). Choose a checkpoint of SAM, MobileSAM, MedSAM or "
+            "micro-sam; separate decoders and SAM 2 are not supported."
         )
     for name, config in VARIANTS.items():
         encoder = config.image_encoder
@@ -119,4 +118,6 @@ def _image_size(state_dict: Mapping[str, Tensor], config: SamConfig) -> int:
     positions = state_dict.get("image_encoder.pos_embed")
     if positions is None or positions.ndim != 4:
         return config.image_size  # loading names the missing key
-    return positions.shape[1] * config.patch_px
+    rows, columns = positions.shape[1:3]
+    # Otherwise loading names the misshapen key.
+    return rows * config.patch_px if rows == columns > 0 else config.image_size

@@ -1,6 +1,7 @@
 """Checkpoints in several files, as Hugging Face saves what is large."""
 
 import json
+import os
 import pickle
 import warnings
 import zipfile
@@ -9,19 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from napari_sam.model import VARIANTS, CheckpointError, load_model
+from napari_sam.model import CheckpointError, load_model
 from napari_sam.model.checkpoints.state_dicts import read_checkpoint
-from tests.model.conftest import TINY_CONFIG, Hostile
+from tests.model.conftest import Hostile
 
 pytestmark = pytest.mark.slow
 
 INDEX = "model.safetensors.index.json"
-
-
-@pytest.fixture
-def tiny(monkeypatch, tiny_model):
-    monkeypatch.setitem(VARIANTS, "vit_tiny", TINY_CONFIG)
-    return tiny_model.state_dict()
 
 
 @pytest.fixture
@@ -75,6 +70,37 @@ def test_folder_and_index(tiny, folder):
 def test_files_of_pytorch(tiny, pickled):
     for path in (pickled, pickled / "pytorch_model.bin.index.json"):
         assert_same(load_model(checkpoint=path).state_dict(), tiny)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "long name", "shard of a long name"])
+def test_what_is_no_file_is_refused(tmp_path, kind):
+    path, name = tmp_path / "model.safetensors", "x" * 300 + ".safetensors"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "long name":
+        path = tmp_path / name
+    else:
+        path = tmp_path / INDEX
+        path.write_text(json.dumps({"weight_map": {"weight": name}}))
+    assert_refused(path, "pipe" if kind == "pipe" else "cannot be read (File name too long)")
+
+
+def test_an_archive_is_not_unpacked_beyond_its_size(tmp_path):
+    path, bomb = tmp_path / "model.pt", tmp_path / "bomb.pt"
+    torch.save({"weight": torch.zeros(10_000)}, path)
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as out:
+        for entry in archive.infolist():
+            out.writestr(entry.filename, archive.read(entry))
+    assert_refused(bomb, "is compressed")
+
+
+@pytest.mark.parametrize("dtype", ["F4", "I3"])
+def test_unknown_types_of_numbers_are_refused(tmp_path, dtype):
+    header = json.dumps({"w": {"dtype": dtype, "shape": [2], "data_offsets": [0, 1]}}).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0")
+    with pytest.raises(CheckpointError):
+        load_model(checkpoint=path)
 
 
 def test_the_cache_of_hugging_face_holds_links(tiny, folder, tmp_path_factory):

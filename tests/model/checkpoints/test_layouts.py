@@ -11,20 +11,12 @@ from napari_sam.model.build import build_model, check_complete
 from napari_sam.model.checkpoints.layouts import (
     POSITION_KEYS,
     from_hugging_face,
-    from_micro_sam,
     to_hugging_face,
     to_published,
 )
 from napari_sam.model.checkpoints.state_dicts import Checkpoint, read_checkpoint
 from napari_sam.model.sam.vit import ViTConfig
 from tests.model.conftest import TINY_CONFIG, as_micro_sam
-
-
-@pytest.fixture
-def tiny(monkeypatch, tiny_model):
-    """Weights of a variant that is in the table for the time of a test."""
-    monkeypatch.setitem(VARIANTS, "vit_tiny", TINY_CONFIG)
-    return tiny_model.state_dict()
 
 
 def assert_same(state, other):
@@ -45,10 +37,36 @@ def test_hugging_face_and_back(tiny):
     assert_same(to_published(theirs), tiny)
 
 
-def test_micro_sam_names_become_published_ones(tiny):
-    theirs = as_micro_sam(tiny)
-    assert_same(from_micro_sam(theirs), tiny)
+@pytest.mark.parametrize("layout", [dict, to_hugging_face])
+@pytest.mark.parametrize("prefix", ["sam.", "module.", "_orig_mod.", "model.", "module.model.sam."])
+def test_prefixes_of_all_names_are_removed(tiny, layout, prefix):
+    theirs = {f"{prefix}{name}": value for name, value in layout(tiny).items()}
     assert_same(to_published(theirs), tiny)
+    some = theirs | {"other": torch.zeros(1)}
+    assert to_published(some).keys() == some.keys()
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {"model": state},
+        lambda state: {"state_dict": state, "epoch": 3, "optimizer": {"state": {}}},
+        lambda state: {"model_state_dict": {f"module.{name}": state[name] for name in state}},
+        lambda state: {"state_dict": {"model": state}},
+    ],
+)
+def test_state_dicts_in_training_checkpoints(tiny, tmp_path, wrap):
+    torch.save(wrap(tiny), tmp_path / "best.pt")
+    assert_loads(tmp_path / "best.pt", tiny)
+
+
+def test_wrappers_and_prefixes_have_an_end(tmp_path):
+    nested = {}
+    nested["model"] = nested
+    for state in (nested, {"module." * 10_000: torch.zeros(1)}, {"module.": torch.zeros(1)}):
+        torch.save(state, tmp_path / "model.pt")
+        with pytest.raises(CheckpointError):
+            load_model(checkpoint=tmp_path / "model.pt")
 
 
 def test_published_names_stay(tiny):

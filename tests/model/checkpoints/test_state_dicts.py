@@ -107,7 +107,7 @@ def test_no_state_dict(save):
     assert_refused(save([1, 2]), "list")
     assert_refused(save({}), "empty")
     assert_refused(
-        save({"model": {"weight": torch.zeros(1)}}), "'model'", "only the model's state dict"
+        save({"network": {"weight": torch.zeros(1)}}), "'network'", "only the model's state dict"
     )
     assert_refused(save({1: torch.zeros(1)}), "not a state dict")
 
@@ -124,6 +124,57 @@ def test_missing_unexpected_and_misshapen_keys_are_all_named(state_dict, save):
         "image_encoder.neck.1.bias (255,) instead of (256,)",
         "variant",
     )
+
+
+DIGITS = f"mask_decoder.iou_prediction_head.layers.{'9' * 5000}.weight"
+TOKEN = "mask_decoder.iou_token.weight"
+PATCHES = {"image_encoder.patch_embed.proj.weight": torch.zeros(768, 3, 16, 16)}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda token: token.to_sparse(), "is sparse"),
+        (lambda token: torch.quantize_per_tensor(token, 0.1, 0, torch.quint8), "of quint8"),
+        (lambda token: token.to("meta"), "no values"),
+        (lambda token: torch.nested.nested_tensor([token[0]]), "nested"),
+        (lambda token: torch.zeros(1).expand(token.shape), "but fewer values"),
+        (lambda token: token.to(torch.complex64), "of complex64"),
+        (lambda token: token > 0, f"another type: {TOKEN} bool"),
+        (lambda token: token.to(torch.int8), f"another type: {TOKEN} int8"),
+        (lambda token: token.index_fill(1, torch.tensor(3), torch.nan), "no numbers"),
+        (lambda token: token.index_fill(1, torch.tensor(3), torch.inf), "no numbers"),
+        (lambda token: token.double() + 1e300, "no numbers"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:torch.quantize", "ignore:The PyTorch API of nested")
+def test_weights_that_are_no_numbers_are_refused(tiny, save, change, words):
+    path = save(tiny | {TOKEN: change(tiny[TOKEN])})
+    assert_refused(path, str(path), words, TOKEN)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_any_precision_is_taken(tiny, save, dtype):
+    path = save({name: tensor.to(dtype) for name, tensor in tiny.items()})
+    loaded = load_model(checkpoint=path).state_dict()
+    assert all(torch.equal(loaded[name], tiny[name].to(dtype).float()) for name in tiny)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        dict.fromkeys(("vision_encoder.x", DIGITS), torch.zeros(1)),
+        {**PATCHES, "image_encoder.pos_embed": torch.zeros(1).expand(1, 10**5, 10**5, 768)},
+        {**PATCHES, "image_encoder.pos_embed": torch.zeros(1, 10**6, 1, 1)},
+        {**PATCHES, "image_encoder.pos_embed": torch.zeros(1, 0, 0, 768)},
+        {"model_state": PATCHES, "decoder_state": torch.zeros(3)},
+        {"\ud800\n" + "x" * 10_000: torch.zeros(1)},
+    ],
+)
+def test_sizes_and_names_without_sense_are_refused(save, state):
+    with pytest.raises(CheckpointError) as caught:
+        load_model(checkpoint=save(state))
+    assert len(str(caught.value).encode()) < 1500
 
 
 def test_long_lists_of_keys_are_cut(save):
