@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from napari_sam.formats.tiff import check_segments
 from napari_sam.request.rows import RequestError
 from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.storage.folders import expand_user
 from napari_sam.storage.named_files import is_local
 
 # Formats that are read without starting another program.
@@ -83,10 +84,10 @@ def _unknown(image: str, rules: Rules) -> str:
 def _existing(image: str) -> Path | None:
     if len(image) > _LONGEST_PATH or "\0" in image or not is_local(image):
         return None
+    path = expand_user(image)
     try:
-        path = Path(image).expanduser()
         return path if path.exists() else None
-    except (OSError, RuntimeError):  # names that no file can have, or no user
+    except OSError:  # names that no file can have
         return None
 
 

@@ -41,11 +41,19 @@ def shared_model_folders() -> dict[str, Path]:
     hugging_face = _folder("HF_HOME", cache / "huggingface")
     return {
         "micro-sam": micro_sam / "models",
-        "napari-segment-anything": Path("~/.cache/napari-segment-anything").expanduser(),
+        "napari-segment-anything": expand_user("~/.cache/napari-segment-anything"),
         "torch hub": _folder("TORCH_HOME", cache / "torch") / "hub" / "checkpoints",
         "Hugging Face": _folder("HF_HUB_CACHE", hugging_face / "hub"),
     }
 
 
 def _folder(variable: str, default: Path) -> Path:
-    return Path(os.environ.get(variable) or default).expanduser()
+    return expand_user(os.environ.get(variable) or default)
+
+
+def expand_user(path: str | Path) -> Path:
+    """Return a path with the home folder for ~, or as it is where there is none."""
+    try:
+        return Path(path).expanduser()
+    except (RuntimeError, ValueError):  # no such user, or none that has this name
+        return Path(path)

@@ -195,6 +195,8 @@ def bad_images(tmp_path_factory):
         ("file:///etc/passwd", "needs --allow-urls"),
         ("http://127.0.0.1/secret", "--allow-urls"),
         ("/dev/zero", "is not a file"),
+        ("~nosuchuser/x", "neither a file on this computer nor a base64"),
+        ("~\ud800/x", "neither"),
         ("{tmp}", "is not a file"),
         ("{tmp}/stack.tif", "give one plane"),
         ("{tmp}/huge.png", "million pixels"),

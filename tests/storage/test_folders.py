@@ -52,3 +52,16 @@ def test_the_folders_of_other_tools(home, monkeypatch):
     assert shared["micro-sam"].parts[-2:] == ("micro_sam", "models")
     monkeypatch.setenv("HF_HUB_CACHE", str(home / "hub"))
     assert folders.shared_model_folders()["Hugging Face"] == home / "hub"
+
+
+def test_a_home_that_does_not_exist_ends_nothing(monkeypatch):
+    monkeypatch.setenv("NAPARI_SAM_MODELS", "~nosuchuser/models")
+    assert folders.models_folder() == Path("~nosuchuser/models")
+    assert folders.expand_user("~\ud800/x") == Path("~\ud800/x")
+    monkeypatch.setattr(Path, "home", Path.cwd)
+
+    def no_home(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    assert folders.shared_model_folders()["torch hub"].parts[-2:] == ("hub", "checkpoints")
