@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -33,6 +32,7 @@ from napari_sam.cli.options import (
     reader_option,
     values_option,
 )
+from napari_sam.cli.output import print_json, readers_on_stderr
 
 if TYPE_CHECKING:
     from napari_sam.engine.automatic_settings import AutomaticSettings
@@ -196,7 +196,9 @@ def automatic(
         *(output.absolute(), settings, max_share, formats, overlap, proposals, edges),
         *(choice, _weights(choice), reader, intensities, overwrite),
     )
-    results, is_stopped = _run(job, _checked_images(images, job), scheduler)
+    files = _checked_images(images, job)
+    with readers_on_stderr():
+        results, is_stopped = _run(job, files, scheduler)
     _print_results(results, job, is_stopped, as_json)
     if is_stopped:
         end_stopped(CAN_CONTINUE)
@@ -212,7 +214,8 @@ def published_settings(
     preset: str | None = None, max_share: float | None = None, **options: Any
 ) -> tuple[AutomaticSettings, float]:
     """Return the settings that the options of an `AutomaticCommand` mean, and `max_share`."""
-    from napari_sam.engine.automatic_presets import PRESETS
+    from napari_sam.engine.automatic_presets import MAX_SHARE, PRESETS
+    from napari_sam.engine.automatic_settings import check_number
     from napari_sam.formats.files import read_json
 
     start = next(item for item in PRESETS if preset in (None, _key(item.name)))
@@ -222,9 +225,11 @@ def published_settings(
             changes["point_grids"] = read_json(changes["point_grids"])
             changes.setdefault("points_per_side", None)
         settings = replace(start.settings, **changes)
+        max_share = start.max_share if max_share is None else max_share
+        check_number("max_share", max_share, float, MAX_SHARE.lowest)
     except (ValueError, TypeError, RecursionError, OSError) as error:
         raise click.UsageError(str(error)) from error
-    return settings, start.max_share if max_share is None else max_share
+    return settings, max_share
 
 
 def _weights(choice: ModelChoice) -> str:
@@ -334,7 +339,7 @@ def _print_results(
             "conditions": job.conditions,
             "images": [asdict(result) for result in results],
         }
-        click.echo(json.dumps(content, indent=2))
+        print_json(content)
     else:
         masks = sum(result.masks for result in results)
         click.echo(

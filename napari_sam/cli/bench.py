@@ -1,6 +1,5 @@
 """`napari-sam bench` measures the speed here; `napari-sam export-onnx` writes ONNX files."""
 
-import json
 from pathlib import Path
 from typing import Final
 
@@ -8,6 +7,7 @@ import click
 
 from napari_sam.bench.options import PEERS, Options
 from napari_sam.cli.options import device_option, examples, json_option
+from napari_sam.cli.output import print_json, readers_on_stderr
 
 _INTERFACE: Final = """\b
 Examples:
@@ -106,8 +106,12 @@ def bench(
         tuple(dict.fromkeys(peers)),
         not no_window,
     )
-    report = run(options, lambda text: click.echo(text, err=True))
-    click.echo(json.dumps(report.as_dict(), indent=2) if as_json else report.as_markdown())
+    with readers_on_stderr():
+        report = run(options, lambda text: click.echo(text, err=True))
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        click.echo(report.as_markdown())
 
 
 COMMANDS: Final = (export_onnx, bench)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from napari_sam.cli.options import (
     reader_option,
     values_option,
 )
+from napari_sam.cli.output import print_json, readers_on_stderr
 
 if TYPE_CHECKING:
     from napari_sam.batch.open_images import ImageOpener
@@ -81,7 +81,8 @@ def embed(
     is_stopped = False
     try:
         for file in files:
-            result = run.embed(file)
+            with readers_on_stderr():
+                result = run.embed(file)
             results.append(result)
             if not as_json and (result.embeddings or not result.failures):
                 click.echo(
@@ -92,7 +93,8 @@ def embed(
                 print_error(failure)
     except KeyboardInterrupt:
         is_stopped = True
-    trouble = run.close()
+    with readers_on_stderr():
+        trouble = run.close()
     if as_json:
         content = {
             "folder": str(run.folder),
@@ -100,7 +102,7 @@ def embed(
             "trouble": trouble,
             "files": [asdict(result) for result in results],
         }
-        click.echo(json.dumps(content, indent=2))
+        print_json(content)
     if trouble:
         print_error(trouble)
     if is_stopped:

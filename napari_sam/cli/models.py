@@ -1,6 +1,5 @@
 """Commands about models: list, download, convert, check the installation, clear embeddings."""
 
-import json
 import platform
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from napari_sam import __version__
 from napari_sam._distribution import DISTRIBUTION, installed_versions, old_distribution_warning
 from napari_sam.cli.exit_codes import usage_errors
 from napari_sam.cli.options import examples, json_option
+from napari_sam.cli.output import print_json
 
 _PACKAGES: Final = ("napari", "torch", "numpy", "safetensors", "qtpy", "PyQt6", "PySide6")
 _MEMBERS: Final = (
@@ -46,7 +46,7 @@ def models(as_json: bool) -> None:
             ],
             "own_files": [str(offer.path) for offer in offers if offer.model is None],
         }
-        click.echo(json.dumps(content, indent=2))
+        print_json(content)
         return
     rows: list[Sequence[str]] = [("NAME", "SIZE", "ON DISK", "LICENSE", "GOOD FOR")]
     rows += [offer.cells for offer in offers]

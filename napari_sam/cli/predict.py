@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Sequence
@@ -29,6 +28,7 @@ from napari_sam.cli.options import (
     reader_option,
     values_option,
 )
+from napari_sam.cli.output import print_json, readers_on_stderr
 
 if TYPE_CHECKING:
     from napari_sam.batch.open_images import ImageOpener, OpenedPlane
@@ -162,14 +162,17 @@ def predict(
     try:
         choice = checked_choice(model, device)
         predictor = load(choice)
-        opened, info = _opened(image, NapariOpener(reader, intensities), layer, position)
-        start = None
-        if mask is not None:
-            with usage_errors():
-                start = read_start(mask, info.plane_shape, predictor.spec.low_res_side)
-        prompts = _prompts(points, background, boxes, start, info.plane_shape)
-        embedder = Embedder(choice, lambda *_: predictor)
-        masks = segment_prompts(embedder, opened.plane, prompts, start, multimask, print_warning)
+        with readers_on_stderr():
+            opened, info = _opened(image, NapariOpener(reader, intensities), layer, position)
+            start = None
+            if mask is not None:
+                with usage_errors():
+                    start = read_start(mask, info.plane_shape, predictor.spec.low_res_side)
+            prompts = _prompts(points, background, boxes, start, info.plane_shape)
+            embedder = Embedder(choice, lambda *_: predictor)
+            masks = segment_prompts(
+                embedder, opened.plane, prompts, start, multimask, print_warning
+            )
         files = [] if output is None else write_prompted(output, info, masks, overlap)
     except KeyboardInterrupt:
         end_stopped(NOTHING_WRITTEN)
@@ -269,7 +272,7 @@ def _print_results(
         ]
         names = [str(file) for file in files]
         content = {"image": image, "size": info.plane_shape, "objects": objects, "files": names}
-        click.echo(json.dumps(content, indent=2))
+        print_json(content)
     for mask in masks:
         name = f"object {mask.label_id}, mask {mask.candidate}"
         if mask.box_xyxy is None:

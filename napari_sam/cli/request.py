@@ -9,6 +9,7 @@ import click
 
 from napari_sam.cli.exit_codes import FAILED, NOTHING_WRITTEN, end_stopped, print_error
 from napari_sam.cli.options import checked_choice, load, model_options
+from napari_sam.cli.output import print_json, readers_on_stderr
 
 _EXAMPLES: Final = """\b
 Examples:
@@ -63,7 +64,10 @@ def request(
         raise click.UsageError(f"The request cannot be read ({error.strerror}).") from error
     try:
         predictor = load(checked_choice(model, device))
-        with click.progressbar(length=1, label="rows", show_pos=True, file=sys.stderr) as bar:
+        with (
+            readers_on_stderr(),
+            click.progressbar(length=1, label="rows", show_pos=True, file=sys.stderr) as bar,
+        ):
 
             def show(done: int, total: int) -> None:
                 bar.length = total
@@ -71,7 +75,7 @@ def request(
 
             answers = answer_request(content, predictor, Rules(allow_urls=allow_urls), show)
         if output is None:
-            click.echo(json.dumps(answers, allow_nan=False))
+            print_json(answers, indent=None)
         else:
             write_json(output, answers)
     except RequestError as error:

@@ -143,7 +143,7 @@ class AutomaticSettings:
         for name, (kind, setting) in _SETTINGS.items():
             value = getattr(self, name)
             if name != "points_per_side" or value is not None:
-                _check_number(name, value, kind, None if name in _UNBOUNDED else setting.lowest)
+                check_number(name, value, kind, None if name in _UNBOUNDED else setting.lowest)
         if not self.crop_overlap_ratio < 1:
             raise ValueError(
                 f"crop_overlap_ratio is {self.crop_overlap_ratio}; choose less than 1."
@@ -216,7 +216,8 @@ _UNBOUNDED = ("pred_iou_thresh", "stability_score_thresh")
 """A model may predict less than 0."""
 
 
-def _check_number(name: str, value: Any, kind: type, lowest: float | None) -> None:
+def check_number(name: str, value: Any, kind: type, lowest: float | None) -> None:
+    """Raise ValueError unless a setting is a finite number of its kind that is large enough."""
     try:
         is_good = math.isfinite(value) and (lowest is None or value >= lowest)
         is_good = is_good and (kind is float or value == int(value))

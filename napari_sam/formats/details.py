@@ -12,7 +12,7 @@ from typing import Any, Final
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.classes import classes_from_metadata, classes_to_metadata
 from napari_sam.formats.image import ImageInfo
-from napari_sam.storage.text import says_something
+from napari_sam.storage.text import json_text, says_something
 
 DETAILS_KEY: Final = "label_details"
 
@@ -28,7 +28,7 @@ def details_to_text(annotations: Annotations) -> str:
     if not objects and not annotations.classes:
         return ""
     classes = classes_to_metadata(annotations.classes)
-    return json.dumps({DETAILS_KEY: {"classes": classes, "objects": objects}})
+    return json_text({DETAILS_KEY: {"classes": classes, "objects": objects}})
 
 
 def annotations_with_details(

@@ -15,6 +15,7 @@ import yaml
 
 from napari_sam.storage.atomic import atomic_write
 from napari_sam.storage.regular_files import require_regular_file
+from napari_sam.storage.text import json_text
 
 _LITTLE_BYTES: Final = 2**26
 """Memory that is taken without a look at how much is free."""
@@ -159,8 +160,7 @@ def write_table(path: str | Path, rows: Iterable[Iterable[Any]]) -> None:
 
 def write_json(path: str | Path, content: Any) -> None:
     """Write compact JSON in UTF-8, with names in any script left readable."""
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    write_text(path, text)
+    write_text(path, json_text(content, ensure_ascii=False, separators=(",", ":")))
 
 
 @file_reader()

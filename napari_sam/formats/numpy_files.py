@@ -19,6 +19,7 @@ from napari_sam.formats.classes import ObjectClass, classes_from_metadata, class
 from napari_sam.formats.files import export_file, file_reader, require_memory
 from napari_sam.formats.image import image_from_json
 from napari_sam.formats.label_images import as_small_labels, check_size
+from napari_sam.storage.text import json_text
 
 _TABLES: Final = (
     *("label_ids", "boxes_rc", "slice_indices", "class_indices", "scores"),
@@ -137,7 +138,7 @@ def write_npz(path: str | Path, annotations: Annotations) -> None:
         "boxes_rc": np.array(boxes, np.int64).reshape(-1, 4),
         "slice_indices": np.array(slice_indices, np.int64).reshape(len(objects), n_axes),
         "masks": np.packbits(np.concatenate([np.zeros(0, np.bool_), *masks])),
-        "metadata": np.array(json.dumps(metadata, ensure_ascii=False)),
+        "metadata": np.array(json_text(metadata, ensure_ascii=False)),
     }
     with export_file(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)

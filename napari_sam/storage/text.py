@@ -1,6 +1,8 @@
 """Text for files and messages."""
 
-from typing import Final
+import json
+import math
+from typing import Any, Final
 
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
@@ -32,6 +34,31 @@ def says_something(value: object) -> bool:
 def is_encodable(text: str) -> bool:
     """Whether UTF-8 can encode a text; a lone surrogate cannot be written to any file."""
     return text == text.encode(errors="ignore").decode()
+
+
+def json_text(content: Any, **options: Any) -> str:
+    """Return JSON, with null for the numbers that it does not have: NaN and infinity.
+
+    Examples
+    --------
+    >>> json_text({"score": float("nan")})
+    '{"score": null}'
+    """
+    try:
+        return json.dumps(content, allow_nan=False, **options)
+    except ValueError:
+        return json.dumps(without_nan(content), allow_nan=False, **options)
+
+
+def without_nan(content: Any) -> Any:
+    """Return content for JSON with None in place of numbers that are not finite."""
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, dict):
+        return {name: without_nan(value) for name, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [without_nan(value) for value in content]
+    return content
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,5 @@
 import inspect
+import os
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from napari_sam.formats import (
     ImageInfo,
     read_objects,
 )
-from napari_sam.formats.files import export_file, read_text, write_text
+from napari_sam.formats.files import export_file, read_text, write_json, write_text
 from napari_sam.formats.units import UNIT_SYMBOLS, unit_name
 
 
@@ -55,6 +56,19 @@ def test_halves_of_characters_keep_no_format_from_being_written(tmp_path):
         (first, *_) = entry.write(tmp_path / f"{number}{entry.suffixes[0]}", annotations)
         if first.name.endswith(READ_SUFFIXES):
             assert len(read_objects(first, annotations.image).objects) == 1
+
+
+def test_json_has_null_for_what_is_no_number(tmp_path):
+    write_json(tmp_path / "a.json", [{"score": float("nan")}, (float("inf"), 0.5)])
+    assert (tmp_path / "a.json").read_text() == '[{"score":null},[null,0.5]]'
+
+
+@pytest.mark.parametrize("target", ["/dev/null", "pipe"])
+def test_devices_and_pipes_are_refused_in_words(tmp_path, target):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "a.json").symlink_to(target)
+    with pytest.raises(ExportError, match="a device or a pipe"):
+        write_json(tmp_path / "a.json", [])
 
 
 def test_folders_that_do_not_exist_are_reported(tmp_path):

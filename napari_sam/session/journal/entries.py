@@ -57,7 +57,7 @@ from napari_sam.session.objects.packed import FASTEST, PackedMask, Start
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
-from napari_sam.storage.text import says_something
+from napari_sam.storage.text import json_text, says_something
 
 FORMAT: Final = 1
 """The version of the format."""
@@ -229,7 +229,7 @@ def state_from_json(content: dict[str, Any]) -> ObjectState:
 
 def to_line(content: dict[str, Any]) -> bytes:
     """Return a line: a JSON object whose last key is the checksum of all before it."""
-    body = json.dumps(content, separators=(",", ":")).encode()[:-1]
+    body = json_text(content, separators=(",", ":")).encode()[:-1]
     return body + _CHECKSUM % zlib.crc32(body)
 
 
