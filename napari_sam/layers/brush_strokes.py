@@ -33,6 +33,9 @@ class BrushStrokes:
 
     def take(self) -> PaintedPixels:
         """Return what was painted since the last call."""
+        layer = self._layer()
+        if layer is not None:
+            self._note_moved(layer)  # napari sends nothing for a layer that is hidden
         painted, self._painted = self._painted, PaintedPixels()
         return painted
 
@@ -59,8 +62,11 @@ class BrushStrokes:
 
     def _on_shown(self, event: Event) -> None:
         """Note the strokes whose undo or redo may have made napari show the data again."""
-        for stroke in self._history.moved_strokes(event.source):
-            # It writes its stored pixels over whatever is in the layer by now.
+        self._note_moved(event.source)
+
+    def _note_moved(self, layer: Labels) -> None:
+        for stroke in self._history.moved_strokes(layer):
+            # It wrote its stored pixels over whatever was in the layer by then.
             self._note(stroke, is_known=False)
 
     def _note(self, stroke: Any, *, is_known: bool) -> None:

@@ -22,7 +22,7 @@ from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.measuring import find_objects
 from napari_sam.session.objects.packed import Mask, Region, Start
 from napari_sam.session.objects.painting import updated_records
-from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
+from napari_sam.session.objects.records import ObjectRegistry
 
 _MAX_DENSE_BYTES: Final = 2**30
 _MAX_DRAWN_PX: Final = 8192
@@ -143,7 +143,7 @@ class TargetLayer:
         features, records = features_of(self.layer.features), []
         for record in find_objects(self):
             before = self._registry.get(record.label_id)
-            if before is not None and (not is_replaced or _is_alike(before, record)):
+            if before is not None and (not is_replaced or before.is_alike(record)):
                 record = replace(
                     before, start=record.start, stop=record.stop, area_px=record.area_px
                 )
@@ -176,10 +176,6 @@ class TargetLayer:
         changes = updated_records(self, self._registry, masks, painted.label_ids, painted.n_gained)
         self._registry.apply(tuple(changes))
         self.painted.emit(tuple(masks), tuple(changes))
-
-
-def _is_alike(record: ObjectRecord, other: ObjectRecord) -> bool:
-    return (record.start, record.stop, record.area_px) == (other.start, other.stop, other.area_px)
 
 
 class TargetPlane:

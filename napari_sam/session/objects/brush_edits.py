@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +35,16 @@ class BrushEdits:
             missing.discard(start, np.ones_like(mask))
         for packed in missing.masks():
             yield packed.mask, packed.start
+
+    def with_pixels(self, read: Callable[[PackedMask], Mask]) -> BrushEdits:
+        """Return the edits of an object that has some pixels: those are not erased."""
+        own = [(mask.start, mask.mask & read(mask)) for mask in self.erased]
+        if not any(pixels.any() for _, pixels in own):
+            return self
+        erased = PixelSet(self.erased)
+        for start, pixels in own:
+            erased.discard(start, pixels)
+        return BrushEdits(self.painted, erased.masks())
 
     def with_strokes_since(self, earlier: BrushEdits, later: BrushEdits) -> BrushEdits:
         """Return the edits with what was painted and erased between two others."""

@@ -102,14 +102,13 @@ def _corrected(
             if change.after is not None
         ]
     brushed = record.brushed.with_strokes_since(*strokes)
+    if brushed.erased:  # undo gives back what another object had taken, and a brush erased of that
+        label_id = record.label_id
+        brushed = brushed.with_pixels(lambda mask: labels.read(mask.region) == label_id)
     return [
         RecordChange(change.before, change.after and replace(change.after, brushed=brushed))
         for change in changes
         if change.after is None
-        or _extent(change.after) != _extent(record)
+        or not change.after.is_alike(record)
         or brushed is not record.brushed
     ]
-
-
-def _extent(record: ObjectRecord) -> tuple[object, ...]:
-    return record.start, record.stop, record.area_px

@@ -1,8 +1,9 @@
 """Strokes of a brush, polygon or fill tool: their pixels, and how they change the records."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from math import prod
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from napari_sam.session.objects.measuring import (
     measure,
     tight_bounds,
     updated,
+    with_extent,
 )
 from napari_sam.session.objects.packed import Mask, PackedMask, Start, subtract_mask
 from napari_sam.session.objects.pixel_sets import PixelSet
@@ -73,17 +75,26 @@ def updated_records(
     label_ids: Iterable[int],
     n_gained: Mapping[int, int] | None = None,
 ) -> list[RecordChange]:
-    """Return the changes of the records of objects that were painted on."""
+    """Return the changes of the records of objects that were painted on.
+
+    Without `n_gained`, others than those of `label_ids` may have lost pixels: a stroke that is
+    undone writes its stored pixels over whatever is there by now.
+    """
     gained: dict[int, ObjectRecord] = {}
     strokes = [(mask, labels.read(mask.region)) for mask in masks]
     for mask, pixels in strokes:
         add_parts(gained, find_in_array(np.where(mask.mask, pixels, 0), mask.start))
     boxes: dict[int, Bounds] = {}
     changes = []
-    for label_id in sorted({*label_ids, *gained}):
+    label_ids = {*label_ids, *gained}
+    for label_id in sorted(label_ids):
         record, added = registry.get(label_id), gained.get(label_id)
         if record is None and added is not None:
-            # All pixels of an object without a record were painted just now.
+            # All pixels of an object without a record were painted just now, or given back.
+            former = registry.former(label_id) if n_gained is None else None
+            if former is not None:
+                brushed = _updated_by_strokes(former, strokes)
+                added = replace(with_extent(former, added), brushed=brushed)
             changes.append(RecordChange(None, added))
         elif record is not None:
             box = _union_box(record, added or record)
@@ -92,11 +103,29 @@ def updated_records(
                 boxes[label_id] = box
             else:
                 changes.append(RecordChange(record, record_after))
+    if n_gained is None:
+        beneath = _objects_beneath(registry, masks)
+        boxes |= {r.label_id: (r.start, r.stop) for r in beneath if r.label_id not in label_ids}
     measured = measure(labels, boxes)
     for label_id in boxes:
-        record = registry.get(label_id)
-        changes.append(RecordChange(record, updated(record, measured.get(label_id))))
+        record, found = registry.get(label_id), measured.get(label_id)
+        if label_id in label_ids or record is None or found is None or not record.is_alike(found):
+            changes.append(RecordChange(record, updated(record, found)))
     return [_with_strokes(change, strokes) for change in changes]
+
+
+def _objects_beneath(
+    registry: ObjectRegistry, masks: Sequence[PackedMask]
+) -> Iterator[ObjectRecord]:
+    """Yield the objects whose boxes meet those of some masks."""
+    records = tuple(registry)
+    starts, stops = (
+        np.array([getattr(record, end) for record in records]) for end in ("start", "stop")
+    )
+    is_met = np.zeros(len(records), np.bool_)
+    for mask in masks if records else ():
+        is_met |= ((starts < np.add(mask.start, mask.shape)) & (stops > mask.start)).all(axis=1)
+    return compress(records, is_met)
 
 
 def _union_box(record: ObjectRecord, other: ObjectRecord) -> Bounds:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
+from typing import Final
 
 from psygnal import Signal
 
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.objects.brush_edits import NOT_BRUSHED, BrushEdits
 from napari_sam.session.objects.packed import PackedMask, Start
+
+_MAX_FORMER: Final = 1000
+"""Records of objects that are gone; the masks of one take a kilobyte."""
 
 
 def score_of(predicted_iou: float) -> float:
@@ -69,6 +73,11 @@ class ObjectRecord:
         """Extent of its bounding box."""
         return tuple(b - a for a, b in zip(self.start, self.stop, strict=True))
 
+    def is_alike(self, other: ObjectRecord) -> bool:
+        """Whether another one has the same box and area."""
+        sides = self.start, self.stop, self.area_px
+        return sides == (other.start, other.stop, other.area_px)
+
 
 @dataclass(frozen=True, eq=False)
 class RecordChange:
@@ -87,6 +96,17 @@ class RecordChange:
         """The object's label_id, which stays the same."""
         record = self.before or self.after
         return 0 if record is None else record.label_id
+
+    def renumbered(self, record: ObjectRecord, label_id: int) -> RecordChange:
+        """Return the change with the label_id that an object has now; itself for another one."""
+        sides = self.before, self.after
+        new_sides = [
+            replace(side, label_id=label_id)
+            if side and (side.uid, side.label_id) == (record.uid, record.label_id)
+            else side
+            for side in sides
+        ]
+        return self if tuple(new_sides) == sides else RecordChange(*new_sides)
 
 
 def net_effect(changes: Iterable[RecordChange]) -> dict[int, ObjectRecord | None]:
@@ -108,6 +128,7 @@ class ObjectRegistry:
 
     def __init__(self) -> None:
         self._records: dict[int, ObjectRecord] = {}
+        self._former: dict[int, ObjectRecord] = {}  # the last of each label_id, the newest last
         self.reserved_label_id = 0
         """The largest label_id that an object has, or had: new objects get larger ones."""
 
@@ -120,6 +141,12 @@ class ObjectRegistry:
     def get(self, label_id: int) -> ObjectRecord | None:
         """Return the record of an object; None if it does not exist."""
         return self._records.get(label_id)
+
+    def former(self, label_id: int) -> ObjectRecord | None:
+        """Return the last record of an object that is gone; None if it is not, or is forgotten."""
+        record = self._former.get(label_id)
+        is_back = record is not None and any(other.uid == record.uid for other in self)
+        return None if is_back else record  # maybe with another label_id
 
     @property
     def largest_label_id(self) -> int:
@@ -135,9 +162,14 @@ class ObjectRegistry:
         effect = net_effect(changes)
         for label_id, record in effect.items():
             # Always the last one, so that a journal restores the same order.
-            self._records.pop(label_id, None)
+            gone = self._records.pop(label_id, None)
             if record is not None:
                 self._records[label_id] = record
+            elif gone is not None:
+                self._former.pop(label_id, None)
+                self._former[label_id] = gone
+                if len(self._former) > _MAX_FORMER:
+                    del self._former[next(iter(self._former))]
         if effect:
             self.reserve(max(effect))
             self.changed.emit(frozenset(effect))
@@ -146,6 +178,7 @@ class ObjectRegistry:
         """Replace all records."""
         label_ids = frozenset(self._records) | {record.label_id for record in records}
         self._records = {record.label_id: record for record in records}
+        self._former.clear()
         self.reserved_label_id = self.largest_label_id
         self.changed.emit(label_ids)
 
