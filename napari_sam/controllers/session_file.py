@@ -80,8 +80,7 @@ class SessionFileController:
         state, view = self._session.object_in_progress.state, self._binding.plane.view
         if state.prompts.is_empty or view is None:
             return None
-        # A label_id of 0: begun from an object of another layer, of which the target knows nothing.
-        label_id = (state.reedited and state.reedited.label_id) or None
+        label_id = self._session.objects.reedited_label_id
         return UnfinishedObject(state, view.index, (view.row_axis, view.column_axis), label_id)
 
     # Opening -------------------------------------------------------------------------------

@@ -290,6 +290,7 @@ class Editing:
             renumbering = plan_label_id(labels, record, label_id).write()
             self._journal(renumbering)
             self._journal(renumbering.apply_records())
+            self.history.renumber(record, label_id)
             self._notifier.warn(
                 f"The painted object {record.label_id} was renumbered to {label_id}, so that "
                 f"{verb} can restore the original object {record.label_id}."
@@ -299,8 +300,11 @@ class Editing:
         def on_written(written: LabelsEdit) -> None:
             # Undone or redone again, it restores exactly what was there before.
             rebased = written.rebased(is_undone=is_undone)
+            corrections = written.apply_records(is_undone=is_undone)
+            if corrections is not None:  # and more may change until it is written again
+                rebased = replace(rebased, is_exact=False)
             self.history.replace(edit, replace(edit, labels=rebased))
-            self._journal(written.apply_records(is_undone=is_undone))
+            self._journal(corrections)
             changes = labels.effects(is_undone=is_undone)
             self.classes.ensure(_class_names(change.after for change in changes))
             self.changed.emit()

@@ -77,6 +77,11 @@ class Stroke:
         )
         return replace(self, blocks=tuple(blocks))
 
+    def renumbered(self, former: int, label_id: int) -> Stroke:
+        """Return the stroke with another label_id in place of a former one."""
+        blocks = (block.renumbered(former, label_id) for block in self.blocks)
+        return Stroke(label_id if self.value == former else self.value, tuple(blocks))
+
 
 @dataclass(frozen=True, eq=False)
 class LabelsEdit:
@@ -93,7 +98,8 @@ class LabelsEdit:
     label_id : int
         The object that is edited; the first one if there are several.
     is_exact : bool
-        Whether all pixels were written that were planned.
+        Whether all pixels were always written that were planned, so that the records need not be
+        measured again.
     """
 
     target: Labels
@@ -147,10 +153,10 @@ class LabelsEdit:
             stroke.write(self.target, is_undone=is_undone) for stroke in self.strokes[order]
         ][order]
         is_exact = all(done is stroke for done, stroke in zip(strokes, self.strokes, strict=True))
-        if is_exact and self.is_exact:
+        if is_exact:
             return self
         written = tuple(stroke for stroke in strokes if stroke.blocks)
-        return replace(self, strokes=written, is_exact=is_exact)
+        return replace(self, strokes=written, is_exact=False)
 
     def apply_records(self, *, is_undone: bool = False) -> LabelsEdit | None:
         """Update or restore the records and show the pixels, on the owner's thread.
@@ -194,3 +200,16 @@ class LabelsEdit:
                 label_ids.add(change.label_id)
         records = (registry.get(label_id) for label_id in sorted(label_ids))
         return [record for record in records if record is not None and record.uid not in uids]
+
+    def renumbered(self, record: ObjectRecord, label_id: int) -> LabelsEdit:
+        """Return the edit with the label_id that an object has now, if it is about that object.
+
+        The pixels that it takes or gives back are only recognised by their label_ids.
+        """
+        former = record.label_id
+        changes = tuple(change.renumbered(record, label_id) for change in self.changes)
+        if changes == self.changes:
+            return self
+        strokes = tuple(stroke.renumbered(former, label_id) for stroke in self.strokes)
+        edited = label_id if self.label_id == former else self.label_id
+        return replace(self, strokes=strokes, changes=changes, label_id=edited)

@@ -8,6 +8,7 @@ from napari_sam.session.classes.classes import ClassStep
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.ranking import MAX_EXAMPLES, AcceptedExamples, Example
 from napari_sam.session.objects.edits import LabelsEdit
+from napari_sam.session.objects.records import ObjectRecord
 
 _MAX_EDITS: Final = 1000
 _MAX_BYTES: Final = 2**28
@@ -109,6 +110,13 @@ class History:
         """Replace an edit, wherever it is, if it is still there."""
         for edits in (self._done, self._undone):
             edits[:] = [replacement if entry is edit else entry for entry in edits]
+
+    def renumber(self, record: ObjectRecord, label_id: int) -> None:
+        """Follow an object that has another label_id from now on, whatever edits it is in."""
+        for edit in (*self._done, *self._undone):
+            labels = edit.labels and edit.labels.renumbered(record, label_id)
+            if labels is not edit.labels:
+                self.replace(edit, replace(edit, labels=labels))
 
     @property
     def last(self) -> Edit | None:

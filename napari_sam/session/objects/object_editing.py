@@ -102,7 +102,9 @@ def current_record(state: ObjectState, registry: ObjectRegistry) -> ObjectRecord
     """Return the record of the object that is re-edited; None without one, or if it is gone."""
     reedited = state.reedited
     record = None if reedited is None else registry.get(reedited.label_id)
-    return record if record and reedited and record.uid == reedited.uid else None
+    if reedited is None or (record is not None and record.uid == reedited.uid):
+        return record
+    return next((record for record in registry if record.uid == reedited.uid), None)  # renumbered
 
 
 def reedit(plane: LabelsPlane, record: ObjectRecord) -> ObjectState:

@@ -107,3 +107,11 @@ class Block:
         """Return pixels that all had the same label."""
         labels = np.where(mask, label_id, 0).astype(dtype)
         return cls(PackedMask(start, mask), PackedLabels(labels))
+
+    def renumbered(self, former: int, label_id: int) -> Block:
+        """Return the block with another label_id in place of a former one."""
+        labels = self.before.labels
+        is_former = labels == former
+        if not is_former.any():
+            return self
+        return Block(self.mask, PackedLabels(np.where(is_former, label_id, labels)))
