@@ -72,6 +72,7 @@ class JournalRecorder:
         self._target_connections[target] = Connections(
             (target.painted, partial(self._on_painted, target)),
             (target.replaced, partial(self._on_replaced, target)),
+            (target.grown, partial(self._on_grown, target)),
         )
 
     def mark_saved(self, target: TargetLayer) -> None:
@@ -115,6 +116,14 @@ class JournalRecorder:
         reference, _ = self._journals[target]
         self._release(target)
         self.keep(target, reference)
+
+    def _on_grown(self, target: TargetLayer) -> None:
+        """Let the journal be found for the image as it is now."""
+        image, (_, journal) = self._binding.plane.image, self._journals[target]
+        if image is not None:
+            reference = reference_of(image)
+            self._journals[target] = reference, journal
+            self._write(target, lambda journal: journal.follow_image(reference))
 
     def _write(self, target: TargetLayer, action: Callable[[Journal], None]) -> None:
         """Write to a journal, on any thread; failures do not reach the edit."""

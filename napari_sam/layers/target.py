@@ -1,6 +1,7 @@
 """The user's Labels layer as the target of accepted objects."""
 
 from dataclasses import replace
+from threading import Lock
 from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
 
@@ -41,6 +42,8 @@ class TargetLayer:
 
     painted = Signal(tuple, tuple)
     """The pixels that a brush has painted, as `PackedMask`s, and their `RecordChange`s."""
+    grown = Signal()
+    """The layer has more slices, as its image has."""
     replaced = Signal()
     """The layer has other data: only the records of objects at the same pixels are kept."""
 
@@ -52,6 +55,8 @@ class TargetLayer:
         self._defer = defer
         self._registry = _REGISTRIES.setdefault(layer, ObjectRegistry())
         self._largest_painted = 0
+        self._room: NDArray[Any] | None = None  # for the slices to come
+        self._lock = Lock()
         if not is_empty:
             self._scan()
         self._strokes = BrushStrokes(layer, self._on_stroke)
@@ -108,7 +113,41 @@ class TargetLayer:
     def write(self, region: Region, labels: NDArray[Any], where: Mask | None = None) -> None:
         """Replace a region, or those pixels of it that are True, at every resolution."""
         self._strokes.mistrust()
-        write_levels(levels(self.layer), region, labels, where)
+        with self._lock:
+            write_levels(levels(self.layer), region, labels, where)
+
+    def grow(self, shape: tuple[int, ...]) -> None:
+        """Add empty slices at the ends of axes; the objects stay as they are."""
+        layer, before = self.layer, self.shape
+        with self._lock, layer.events.data.blocker(self._on_data):
+            arrays = [
+                self._grown(
+                    array,
+                    tuple(
+                        length if n == m else m
+                        for n, m, length in zip(before, shape, array.shape, strict=True)
+                    ),
+                )
+                for array in levels(layer)
+            ]
+            layer.data = arrays if layer.multiscale else arrays[0]
+        self.grown.emit()
+
+    def _grown(self, array: Any, shape: tuple[int, ...]) -> Any:
+        """Return labels of a larger shape; there is room for as many slices again."""
+        if isinstance(array, zarr.Array):
+            array.resize(shape)
+            return array
+        if np.prod(shape, dtype=float) * array.itemsize > _MAX_DENSE_BYTES:
+            sparse = _sparse(shape, array.dtype)
+            sparse[tuple(map(slice, array.shape))] = array
+            return sparse
+        room = self._room
+        if room is None or array.base is not room or np.greater(shape, room.shape).any():
+            sides = (n if n == m else 2 * m for n, m in zip(array.shape, shape, strict=True))
+            self._room = room = np.zeros(tuple(sides), array.dtype)
+            room[tuple(map(slice, array.shape))] = array
+        return room[tuple(map(slice, shape))]
 
     def show(self) -> None:
         """Show what was written."""
@@ -271,13 +310,26 @@ def _sparse(shape: tuple[int, ...], dtype: np.dtype[Any]) -> zarr.Array[Any]:
     )
 
 
+def grown_shape(layer: Labels, image: Image, view: PlaneView) -> tuple[int, ...] | None:
+    """Return the shape of labels for an image with more slices by now; None if it has none."""
+    own, shown = tuple(levels(layer)[0].shape), view.for_labels(layer.ndim)
+    if own == shown.shape_nd or len(own) != len(shown.shape_nd) or not _is_writable(layer):
+        return None
+    pairs = enumerate(zip(own, shown.shape_nd, strict=True))
+    has_room = all(n == m or (n < m and axis in shown.sliced_axes) for axis, (n, m) in pairs)
+    return shown.shape_nd if has_room and lies_on(layer, image, view) else None
+
+
+def _is_writable(layer: Labels) -> bool:
+    # How the levels of other multiscale layers belong together is unknown.
+    is_known = not layer.multiscale or OWN_MARK in layer.metadata
+    return is_known and _can_be_written(levels(layer)[0])
+
+
 def check_target(layer: Labels, image: Image, view: PlaneView) -> None:
     """Raise a TargetError if objects of `image` cannot be written into `layer`."""
     shape = tuple(levels(layer)[0].shape)
-    # How the levels of other multiscale layers belong together is unknown.
-    if (layer.multiscale and OWN_MARK not in layer.metadata) or not _can_be_written(
-        levels(layer)[0]
-    ):
+    if not _is_writable(layer):
         raise TargetError(f"'{layer.name}' is read-only. Choose another target, or a new layer.")
     if shape != view.for_labels(layer.ndim).shape_nd:
         image_has = "the image" if view.channel_axis is None else "the image without its channels"

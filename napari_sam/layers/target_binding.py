@@ -7,7 +7,13 @@ from psygnal import Signal
 
 from napari_sam.layers.plane_binding import PlaneBinding
 from napari_sam.layers.plane_view import ShownPlane
-from napari_sam.layers.target import TargetLayer, TargetPlane, check_target, new_target_layer
+from napari_sam.layers.target import (
+    TargetLayer,
+    TargetPlane,
+    check_target,
+    grown_shape,
+    new_target_layer,
+)
 from napari_sam.layers.viewer_layers import was_made_for
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.objects.labels import TargetError
@@ -59,6 +65,8 @@ class TargetBinding:
             return
         image, view = self._plane.image, self._plane.view
         if layer is not None and image is not None and view is not None:
+            if was_made_for(layer, image):
+                self._grow(layer, ShownPlane(image, view))
             check_target(layer, image, view)
         if image is not None:
             self._chosen[image] = layer
@@ -73,9 +81,18 @@ class TargetBinding:
         return self.labels
 
     def _use(self, layer: Labels | None) -> None:
-        if layer is not None and layer not in self._followed:
+        self.labels = None if layer is None else self._follow(layer)
+
+    def _follow(self, layer: Labels) -> TargetLayer:
+        if layer not in self._followed:
             self._followed[layer] = TargetLayer(layer, self._defer)
-        self.labels = None if layer is None else self._followed[layer]
+        return self._followed[layer]
+
+    def _grow(self, layer: Labels, shown: ShownPlane) -> None:
+        """Add slices to labels of an image that has more by now."""
+        shape = grown_shape(layer, shown.image, shown.view)
+        if shape is not None:
+            self._follow(layer).grow(shape)
 
     # Another image or plane ----------------------------------------------------------------------
 
@@ -90,6 +107,7 @@ class TargetBinding:
         """
         before, reason, fitting = self.layer, "", None
         for layer in self._candidates_for(shown.image):
+            self._grow(layer, shown)
             try:
                 check_target(layer, shown.image, shown.view)
             except TargetError as error:

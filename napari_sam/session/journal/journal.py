@@ -139,6 +139,12 @@ class Journal:
             if self.path is not None or self._buffer:
                 self._add(Direction.SAVED, (), ())
 
+    def follow_image(self, reference: ImageReference) -> None:
+        """Go on with the next edit in a file of its own, as image and labels have more slices."""
+        with self._lock:
+            self._reference = self._writer.reference = reference
+            self._has_gap, self._next_try_s = self._has_begun, 0.0
+
     def close(self) -> None:
         """Record that the program is closed; without objects to restore, remove the file."""
         if self._buffer and not self._prepared.wait(_PREPARED_WITHIN_S):

@@ -21,7 +21,8 @@ class EntryWriter:
     """Appends entries to the lines of a journal, and knows what these say so far."""
 
     def __init__(self, reference: ImageReference, labels: Labels) -> None:
-        self._reference, self._labels = reference, labels
+        self.reference, self._labels = reference, labels
+        """The image that the labels belong to."""
         self.lines = AppendedLines()
         self.classes: Classes = ()
         self._written_classes: Classes = ()
@@ -52,7 +53,7 @@ class EntryWriter:
         self._written_name = labels.name
         header = {
             "format": FORMAT,
-            "image": asdict(self._reference),
+            "image": asdict(self.reference),
             "labels": {
                 "shape": list(labels.shape),
                 "dtype": str(labels.dtype),
