@@ -152,7 +152,7 @@ class AutomaticController:
 
     def _on_edges_detected(self, request: AutomaticRequest, edges: NDArray[np.float32]) -> None:
         shown = self._edges_plane
-        if shown is not None and shown.image in self.view.layers:
+        if shown is not None and shown.is_possible and shown.image in self.view.layers:
             self.view.layers.add(new_edges_layer(shown, request.tiles[0], edges))
 
     def add_boxes(self) -> None:
@@ -177,6 +177,8 @@ class AutomaticController:
             self._on_plane_changed()
 
     def _on_plane_changed(self) -> None:
+        if self._masks_plane is not None and not self._masks_plane.is_possible:
+            self.discard()
         shown, plane = self._binding.plane.shown, self._session.embedding.plane
         self._review.set_here(shown is not None and shown == self._masks_plane)
         shape = None if shown is None or plane is None else plane.shape

@@ -75,6 +75,10 @@ class ImageAppearances:
         if appearance.intensities is Intensities.AS_SHOWN and not image.rgb and not is_kept:
             self._applied[image] = _as_shown(image)
 
+    def depends_on_others(self, image: Image) -> bool:
+        """Whether the values of other planes decide what the model sees of one."""
+        return self.of(image).intensities is not Intensities.AS_SHOWN
+
     def forget_values(self, image: Image) -> None:
         """Handle that the image has other data."""
         self._ranges.pop(image, None)

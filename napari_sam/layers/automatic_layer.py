@@ -91,7 +91,7 @@ class AutomaticView:
 
     def _follow_image(self) -> None:
         """Move the layer to where the image is."""
-        if self.layer is not None and self._shown is not None:
+        if self.layer is not None and self._shown is not None and self._shown.is_possible:
             set_transform(self.layer, self._shown.layer_placement((self._step, self._step)))
 
     def fly_to(self, mask: AutomaticMask, step: int) -> None:

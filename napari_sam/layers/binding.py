@@ -12,7 +12,7 @@ from napari_sam.layers.candidate_binding import CandidateBinding
 from napari_sam.layers.objects_binding import ObjectsBinding
 from napari_sam.layers.plane_binding import PlaneBinding
 from napari_sam.layers.plane_source import PlaneKey
-from napari_sam.layers.plane_view import PlaneView
+from napari_sam.layers.plane_view import PlaneView, ShownPlane
 from napari_sam.layers.prompt_binding import PromptBinding
 from napari_sam.layers.target_binding import TargetBinding
 from napari_sam.layers.workspace import Workspace
@@ -107,8 +107,7 @@ class LayerBinding:
         """
         if image is self.plane.image:
             return
-        active = self._viewer.layers.selection.active
-        is_prompting = active is not None and self.is_ours(active)
+        is_prompting = self._is_prompting
         self._session.prefetch.cancel("Another image was chosen")
         self._session.batch_prompts.abort("Another image was chosen")
         self.plane.follow(image)
@@ -123,6 +122,11 @@ class LayerBinding:
         if is_prompting and self.prompts.image_prompts.points.prompts is not None:
             self.prompts.start_points()  # whoever was clicking continues, with the same keys
 
+    @property
+    def _is_prompting(self) -> bool:
+        active = self._viewer.layers.selection.active
+        return active is not None and self.is_ours(active)
+
     def choose_image(self) -> None:
         """Annotate the image that is selected, else the topmost, if there is one."""
         active = self._viewer.layers.selection.active
@@ -132,7 +136,7 @@ class LayerBinding:
 
     def _on_plane_changed(self, request: PlaneRequest, previous: PlaneView | None) -> None:
         """Complete the request for the plane that is shown, and show it to the session."""
-        shown, message = self.plane.shown, None
+        shown, message, is_prompting = self.plane.shown, None, self._is_prompting
         prompts = self.prompts.go_to_plane(request.key, self.plane.view)
         self.candidates.candidate_layers.move_to(shown)
         if shown is not None and (previous is None or previous.shape_nd != shown.view.shape_nd):
@@ -140,17 +144,19 @@ class LayerBinding:
         self._session.show(replace(request, target=self.target.labels_plane, prompts=prompts))
         if message is not None:
             self.target.announce(message)
+        if is_prompting and not self._is_prompting:  # its layer did not fit
+            self.prompts.start_points()
 
     def _go_to_plane(self, key: PlaneKey, message: str) -> None:
         """Show a plane on which something was undone; if its image is gone, report the change."""
         self.prompts.note_undone(key)
-        image = self.plane.source.image_of(key)
-        if image is None or image not in self._layers:
+        image, (_, view) = self.plane.source.image_of(key), key
+        is_gone = image is None or image not in self._layers
+        if image is None or is_gone or not ShownPlane(image, view).is_possible:
             if message:
                 self._session.notifier.warn(message)
             return
         self.set_image(image)
-        _, view = key
         self.plane.go_to(view)
 
     # Events ----------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ class CandidateLayers:
     def move_to(self, shown: ShownPlane | None) -> None:
         """Move to another plane, if there is one; masks shown before are gone."""
         if shown is not None:
-            view, before = shown.view, None if self._shown is None else self._shown.view
+            view, before = shown.view.unsized, self._shown and self._shown.view.unsized
             if before and (view.shape_nd, view.shape) != (before.shape_nd, before.shape):
                 self.remove()
             self._shown = shown
@@ -101,7 +101,7 @@ class CandidateLayers:
     def follow_image(self) -> None:
         """Take the transform of the image."""
         for slot in self._slots.values():
-            if self._shown is not None:
+            if self._shown is not None and self._shown.is_possible:
                 set_transform(slot.layer, slot.grid.placement_on(self._shown))
 
     def make_one(self) -> bool:

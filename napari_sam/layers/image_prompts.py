@@ -134,11 +134,19 @@ class ImagePrompts:
                     self._layers.add(layer)
             slot.use(image)
 
-    def set_view(self, view: PlaneView | None) -> None:
-        """Read from and write to another plane of the image."""
+    def set_view(self, view: PlaneView | None) -> bool:
+        """Read from and write to another plane of the image; return whether prompts are lost.
+
+        They are if the image has another number of axes.
+        """
         self.view = view
         if view is None or self._image is None:
-            return
+            return False
+        misfits = [layer for layer in self._own_layers_of_image if layer.ndim != self._image.ndim]
+        for layer in misfits:
+            self._shortcuts.unbind(layer)
+            self.forget(layer)
+            self._layers.remove(layer)
         before = self._channel_axes.get(self._image)
         self._channel_axes[self._image] = view.channel_axis
         with ExitStack() as stack:
@@ -148,6 +156,7 @@ class ImagePrompts:
                 for layer in self._own_layers_of_image:
                     _change_channel_axis(layer, before, view)
             self.follow_image()
+        return any(len(layer.data) for layer in misfits)
 
     def set_user_layers(self, points: Points | None, boxes: Shapes | None) -> None:
         """Read prompts from layers of the user's; None: from ours."""

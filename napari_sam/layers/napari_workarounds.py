@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy as np
 from napari.components import LayerList, ViewerModel
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from numpy.typing import NDArray
 
@@ -29,6 +30,19 @@ def unlisted(layers: LayerList) -> AbstractContextManager[Any]:
     """
     blocker: AbstractContextManager[Any] = layers.events.blocker()
     return blocker
+
+
+def shown_pixels(image: Image) -> NDArray[Any] | None:
+    """Return the pixels that napari has read to show an image; None if it does not show it now.
+
+    Of a multiscale image, those of the whole plane at the coarsest level.
+    Reason: reading lazy data again to see whether they changed would make the window wait.
+    Remove it when layers tell what they show.
+    """
+    if not (image.visible and image.loaded):
+        return None
+    shown = image._slice
+    return np.asarray((shown.thumbnail if image.multiscale else shown.image).raw)
 
 
 class SessionLabels(Labels):

@@ -7,6 +7,7 @@ from napari.layers import Image
 from psygnal import Signal
 
 from napari_sam.layers.camera import visible_box
+from napari_sam.layers.fingerprints import Fingerprint
 from napari_sam.layers.plane_source import PlaneSource
 from napari_sam.layers.plane_view import PlaneView, ShownPlane, displayed_plane, transform_events
 from napari_sam.layers.workspace import Workspace
@@ -44,7 +45,8 @@ class PlaneBinding:
         """The image layer that is annotated."""
         self.view: PlaneView | None = None
         """The plane of the image that is annotated; None without one."""
-        self.is_check_due = self._is_closed = False
+        self._pixels = Fingerprint()
+        self.is_check_due = self._is_closed = self._is_replaced = False
         self._image_connections = Connections()
         self._connections = Connections(
             (self.source.imported_embeddings.usable_changed, self._on_embeddings_changed),
@@ -69,7 +71,8 @@ class PlaneBinding:
         """The plane that is annotated, with its image; None without one."""
         if self.image is None or self.view is None:
             return None
-        return ShownPlane(self.image, self.view)
+        shown = ShownPlane(self.image, self.view)
+        return shown if shown.is_possible else None
 
     def require(self) -> ShownPlane:
         """Return the plane that is shown."""
@@ -101,7 +104,8 @@ class PlaneBinding:
         if image is not None:
             self._image_connections = Connections(
                 *((event, self._on_image_moved) for event in transform_events(image)),
-                (image.events.data, self._on_image_data_changed),
+                (image.events.data, self._on_data_replaced),
+                (image.events.set_data, self._check_soon),
                 (image.events.contrast_limits, self._on_image_appearance_changed),
                 (image.events.gamma, self._on_image_appearance_changed),
             )
@@ -119,7 +123,13 @@ class PlaneBinding:
         if self._is_outdated:
             self.appearance_changed.emit()
 
-    def _on_image_data_changed(self) -> None:
+    def _on_data_replaced(self) -> None:
+        """Look at other data, of which the shown plane may be the same: a stack that grows."""
+        self._is_replaced, self.view = True, None
+        self._forget_values()
+        self._check_soon()
+
+    def _forget_values(self) -> None:
         if self.image is not None:
             self.source.appearances.forget_values(self.image)
             if self.source.imported_embeddings.stop():
@@ -127,7 +137,6 @@ class PlaneBinding:
                     f"The pixels of '{self.image.name}' changed, so the imported embeddings no "
                     "longer apply; new ones are computed."
                 )
-        self._embed_again(_NEW_APPEARANCE)
 
     def _on_embeddings_changed(self) -> None:
         self._embed_again("Other embeddings are in use now")
@@ -181,20 +190,38 @@ class PlaneBinding:
             if image is not None:
                 axis = source.appearances.of(image).channel_axis
                 view = displayed_plane(image, self._viewer.dims, axis)
-                if view == self.view:
+                pixels = source.fingerprint(image, view)
+                if view == self.view and not self._is_edited(pixels):
                     source.imported_embeddings.show(image, view)
                     return
-                if self._is_outdated:
+                if self._is_outdated or self._is_other(image, pixels):
                     self._count_version(_NEW_APPEARANCE)
                 source.appearances.apply(image)
                 visible = visible_box(self._viewer, image, view)
-                request = source.request(image, view, self.view, visible)
+                request = source.request(image, view, self.view, visible, pixels.digest)
+                self._pixels, self._is_replaced = pixels, False
         except ImageError as error:
             view, request = None, PlaneRequest(refusal=str(error))
         source.imported_embeddings.show(image, view)
         previous, self.view = self.view, view
         self._on_changed(request, previous)
         self.stack_changed.emit(1 if view is None else view.stack_size)
+
+    def _is_edited(self, pixels: Fingerprint) -> bool:
+        """Whether the pixels of the shown plane are others by now, edited in place."""
+        before = self._pixels
+        if pixels.digest is None or pixels == before:
+            return False
+        self._pixels = pixels
+        if before.digest is None:
+            return False
+        self._forget_values()
+        return True
+
+    def _is_other(self, image: Image, pixels: Fingerprint) -> bool:
+        """Whether the plane may look different after its data were replaced."""
+        depends = self.source.appearances.depends_on_others(image)
+        return self._is_replaced and (depends or not pixels.is_whole)
 
     def prefetch_stack(self) -> None:
         """Embed the planes at all positions of the slider next to the one that is shown."""

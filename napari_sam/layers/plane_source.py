@@ -1,11 +1,13 @@
 """What a session gets of image layers: image planes, their keys and versions."""
 
+from collections.abc import Hashable
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 from napari.layers import Image
 
 from napari_sam.layers.appearance import ImageAppearances
+from napari_sam.layers.fingerprints import Fingerprint, fingerprint_of
 from napari_sam.layers.micro_sam_embeddings import ImportedEmbeddingsLayers
 from napari_sam.layers.plane_view import PlaneView
 from napari_sam.session.image.image_plane import ImagePlane
@@ -35,14 +37,23 @@ class PlaneSource:
         plane = self.appearances.image_plane(image, view)
         return replace(plane, embeddings=self.imported_embeddings.of(image, view))
 
+    def fingerprint(self, image: Image, view: PlaneView) -> Fingerprint:
+        """Return the fingerprint of a plane that is shown."""
+        return fingerprint_of(image, self.appearances.image_plane(image, view))
+
     def request(
-        self, image: Image, view: PlaneView, previous: PlaneView | None, visible: Box
+        self,
+        image: Image,
+        view: PlaneView,
+        previous: PlaneView | None,
+        visible: Box,
+        digest: Hashable = None,
     ) -> PlaneRequest:
         """Return the request that shows a plane; target and prompts are added by their bindings."""
         return PlaneRequest(
             plane=self.image_plane(image, view),
-            key=(self._identities.setdefault(image, object()), view),
-            version=self._versions.get(image, 0),
+            key=(self._identities.setdefault(image, object()), view.unsized),
+            version=(self._versions.get(image, 0), digest),
             view=visible,
             slice_index=view.slice_index,
             neighbours=tuple(self.image_plane(image, near) for near in view.following(previous)),

@@ -43,6 +43,11 @@ class PlaneView:
         return self.shape_nd[self.row_axis], self.shape_nd[self.column_axis]
 
     @property
+    def unsized(self) -> PlaneView:
+        """The plane, however many others there are: a stack grows while it is acquired."""
+        return replace(self, shape_nd=tuple(self.spread(*self.shape, 1)))
+
+    @property
     def is_transposed(self) -> bool:
         """Whether the plane shows the array's axes in reverse order."""
         return self.row_axis > self.column_axis
@@ -274,12 +279,27 @@ def placement(
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ShownPlane:
-    """A plane of an image layer."""
+    """A plane of an image layer; the same one when its stack has grown."""
 
     image: Image
     view: PlaneView
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ShownPlane) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> tuple[int, PlaneView]:
+        return id(self.image), self.view.unsized
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the image still has as many axes: its data may be replaced by any others."""
+        return len(self.view.shape_nd) == int(self.image.ndim)
 
     def layer_placement(
         self, pixel_size: tuple[float, float] = (1, 1), top: float = 0, left: float = 0

@@ -53,7 +53,10 @@ class PromptBinding:
 
     def go_to_plane(self, key: Hashable, view: PlaneView | None) -> Prompts | None:
         """Read the prompts of another plane; None if those of the session are to be drawn."""
-        self.image_prompts.set_view(view)
+        if self.image_prompts.set_view(view):
+            self._session.notifier.warn(
+                "The image has another number of axes now: its prompts were removed. Click again."
+            )
         self._last_read = self.image_prompts.read()
         if key is None or key in self._undone:
             self._undone.discard(key)

@@ -155,7 +155,7 @@ class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
 
     def read(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> Prompts:
         """Return prompts with the points on the displayed plane, except for skipped ones."""
-        skipped = Counter(self._memory.get(view))
+        skipped = Counter(self._memory.get(view.unsized))
         points_xy, labels = [], []
         for point in self._all(image, view, dims):
             if skipped[point]:
@@ -171,7 +171,7 @@ class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
             surplus = Counter(self._all(image, view, dims))
             for (x, y), label in zip(prompts.points_xy, prompts.point_labels, strict=True):
                 surplus[x, y, label] -= 1
-            self._memory[view] = tuple(surplus.elements())
+            self._memory[view.unsized] = tuple(surplus.elements())
             return
         if self.read(prompts, image, view, dims) == prompts:
             return

@@ -62,7 +62,7 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
 
     def read(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> Prompts:
         """Return prompts with what counts on the displayed plane."""
-        memory = self._memory.setdefault(view, _PlaneMemory())
+        memory = self._memory.setdefault(view.unsized, _PlaneMemory())
         areas, scribbles, skipped = [], [], Counter(memory.skipped_scribbles)
         for _, shape in self._all(image, view, dims):
             if not isinstance(shape, Scribble):
@@ -84,7 +84,7 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
         """Make the layer hold exactly these shapes on the displayed plane."""
         if self._unfinished is not None:  # napari relies on its index
             return
-        memory = self._memory.setdefault(view, _PlaneMemory())
+        memory = self._memory.setdefault(view.unsized, _PlaneMemory())
         here = list(self._all(image, view, dims))
         wanted = prompts.outline or prompts.box_xyxy
         if not self.is_own:

@@ -46,6 +46,12 @@ def test_the_same_plane_has_the_same_request_until_its_image_changes(source):
     other = Image(PIXELS, name="stack")
     assert not request.is_same_plane(source.request(other, shown(other, 2), None, VISIBLE))
     assert source.image_of(request.key) is image
+    edited = source.request(image, shown(image, 2), None, VISIBLE, "other pixels")
+    assert edited.key == request.key
+    assert not request.is_same_plane(edited)
+    longer = Image(np.concatenate([PIXELS, PIXELS]), name="longer")
+    image.data = longer.data
+    assert request.is_same_plane(source.request(image, shown(image, 2), None, VISIBLE))
     source.count_version(image)
     changed = source.request(image, shown(image, 2), None, VISIBLE)
     assert changed.key == request.key
