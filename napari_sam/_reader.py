@@ -23,13 +23,13 @@ from napari_sam.session.classes.classes import classes_to_json
 from napari_sam.session.journal.replaying import replay
 from napari_sam.session.journal.session_file import SESSION_SUFFIX, SessionFileError, read_session
 from napari_sam.session.objects.labels import ArrayLabels
-from napari_sam.session.objects.records import ObjectRecord, counted
+from napari_sam.session.objects.records import ObjectRecord
 
 _FullLayerData = tuple[Any, dict[str, Any], str]
 
 
 def get_reader(path: str | Sequence[str]) -> Callable[[str], list[_FullLayerData]] | None:
-    """Return the reader of COCO, GeoJSON with the size of its image, session files or DICOM.
+    """Return the reader of COCO, SAM, labelme, session files, DICOM, or GeoJSON with a size.
 
     Other files can be imported into the labels of their image with the widget. The reader opens
     only the labels of a session file; the widget's *Open session* restores the whole session.
@@ -88,10 +88,8 @@ def _layer(annotations: Annotations) -> _FullLayerData:
             f"Objects in {image.name} overlap. A Labels layer cannot show that, so pixels that "
             "several objects share belong to the last of them."
         )
-    if annotations.n_without_mask:
-        show_warning(
-            f"Skipped {counted(annotations.n_without_mask)} without a mask in {image.name}."
-        )
+    if annotations.left_out:
+        show_warning(f"{image.name}: {annotations.left_out}.")
     meta = {
         "name": image.name,
         "scale": image.pixel_size,

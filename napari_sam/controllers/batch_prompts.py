@@ -10,6 +10,7 @@ from napari_sam._qt.batch_prompts_panel import BatchPromptsPanel
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.prompt_files import PROMPT_SUFFIXES, FilePrompt, PromptKind, read_prompts
 from napari_sam.layers.plane_view import ShownPlane
 from napari_sam.layers.prompt_sources import ReadPrompts
@@ -34,6 +35,7 @@ class BatchPromptsController:
         self._starting = session.background.executor("prompts")
         self._layer: Layer | None = None
         self._path: Path | None = None
+        self._left_out = LeftOut()  # of the file, when it was last read
         self._offered: list[Layer] = []
         self.panel = BatchPromptsPanel(PROMPT_SUFFIXES)
         tooltip = "Segment one object per point, shape or label of a layer, or prompt of a file"
@@ -112,8 +114,9 @@ class BatchPromptsController:
             msg = "Prompts in files mean rows and columns: roll the axes (Ctrl+E) to show these."
             raise TargetError(msg)
         path, info = self._path, ImageInfo(tuple(view.shape_nd[n] for n in axes), image.name)
+        left_out = self._left_out = LeftOut()
         slice_index = tuple(view.index[n] for n in axes[:-2])
-        return lambda: batch_prompts_of(read_prompts(path, info), slice_index)
+        return lambda: batch_prompts_of(read_prompts(path, info, left_out), slice_index)
 
     def _refuse(self, reason: str) -> None:
         self.panel.show_source(reason, count=0)
@@ -129,7 +132,9 @@ class BatchPromptsController:
             return
         where = self._path.name if self._path is not None else "the layer"
         on_slice = "on this slice " if shown.view.axes_of_planes else ""
-        self.panel.show_source(f"{counted(len(prompts))} {on_slice}in {where}.", count=len(prompts))
+        without = f"; {self._left_out}" if self._path is not None and self._left_out else ""
+        text = f"{counted(len(prompts))} {on_slice}in {where}{without}."
+        self.panel.show_source(text, count=len(prompts))
 
     def _start(self, prompts: list[BatchPrompt], read_plane: ShownPlane) -> None:
         if self._binding.plane.shown != read_plane:

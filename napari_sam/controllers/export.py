@@ -11,6 +11,7 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.formats.classes import ObjectClass
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.reading import read_objects
 from napari_sam.formats.registry import FORMATS
 from napari_sam.layers.image_references import file_for
@@ -81,12 +82,12 @@ class ExportController:
             show_warning(str(error))
             return
 
-        def work(_: object) -> tuple[list[ObjectRecord], list[ObjectClass], int]:
+        def work(_: object) -> tuple[list[ObjectRecord], list[ObjectClass], LeftOut]:
             annotations = read_objects(path, image)
             records, classes = records_of(annotations, shape), used_classes(annotations)
-            return records, classes, annotations.n_without_mask
+            return records, classes, annotations.left_out
 
-        def on_done(content: tuple[list[ObjectRecord], list[ObjectClass], int]) -> None:
+        def on_done(content: tuple[list[ObjectRecord], list[ObjectClass], LeftOut]) -> None:
             self.row.show_busy(False)
             if shown.image is not source or self._binding.target.labels is not target:
                 show_warning(f"The target changed during the import; import {path.name} again.")
@@ -107,19 +108,19 @@ class ExportController:
         self,
         records: list[ObjectRecord],
         classes: list[ObjectClass],
-        n_without_mask: int,
+        left_out: LeftOut,
         path: Path,
     ) -> None:
-        without_mask = f"; skipped {n_without_mask} without a mask" if n_without_mask else ""
+        without = f"; {left_out}" if left_out else ""
         if not records:
-            show_warning(f"No objects in {path.name}{without_mask}.")
+            show_warning(f"No objects in {path.name}{without}.")
             return
 
         def on_added(labels: Any) -> None:
             count = labels.n_made
             n_covered = len(records) - count
             covered = f"; skipped {n_covered} that other objects cover" if n_covered else ""
-            show_info(f"Imported {counted(count)} from {path.name}{covered}{without_mask}.")
+            show_info(f"Imported {counted(count)} from {path.name}{covered}{without}.")
 
         self._session.classes.table.ensure(classes)
         try:

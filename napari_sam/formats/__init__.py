@@ -19,6 +19,7 @@ from napari_sam.formats.imagej_rois import read_imagej_rois as read_imagej_rois
 from napari_sam.formats.imagej_rois import write_imagej_rois as write_imagej_rois
 from napari_sam.formats.label_images import labels_from_objects as labels_from_objects
 from napari_sam.formats.label_images import objects_from_labels as objects_from_labels
+from napari_sam.formats.left_out import LeftOut as LeftOut
 from napari_sam.formats.measurements import write_measurements as write_measurements
 from napari_sam.formats.numpy_files import read_label_npy as read_label_npy
 from napari_sam.formats.numpy_files import read_npz as read_npz

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from napari_sam.engine.masks import tight_crop
 from napari_sam.formats.classes import ObjectClass, classes_of
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo, plane_name
+from napari_sam.formats.left_out import OUTSIDE, LeftOut
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +96,8 @@ class Annotations:
     classes : sequence of ObjectClass
         In the order of their numbers in formats that number them. Other classes of objects are
         added at the end, with colours of the palette.
-    n_without_mask : int
-        Number of objects that the file had without a mask, with a box at most.
+    left_out : LeftOut
+        What the file also has, but a reader could not read.
 
     Raises
     ------
@@ -107,7 +108,7 @@ class Annotations:
     image: ImageInfo
     objects: Sequence[ExportObject]
     classes: Sequence[ObjectClass] = ()
-    n_without_mask: int = 0
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objects", tuple(self.objects))
@@ -116,16 +117,11 @@ class Annotations:
         if len({object_class.name for object_class in self.classes}) < len(self.classes):
             raise ExportError("Two classes have the same name; rename one of them.")
         for obj in self.objects:
-            start = (*obj.slice_index, obj.top, obj.left)
-            extent = (*(1 for _ in obj.slice_index), *obj.mask.shape)
-            inside = len(start) == len(self.image.shape) and all(
-                first >= 0 and first + length <= size
-                for first, length, size in zip(start, extent, self.image.shape, strict=True)
-            )
-            if not inside:
+            if not _is_inside(obj, self.image):
                 raise ExportError(
-                    f"Object {obj.label_id} at {start}, {obj.mask.shape} pixels large, is outside "
-                    f"the image of shape {self.image.shape}."
+                    f"Object {obj.label_id} at {(*obj.slice_index, obj.top, obj.left)}, "
+                    f"{obj.mask.shape} pixels large, is outside the image of shape "
+                    f"{self.image.shape}."
                 )
 
     def plane(self, slice_index: tuple[int, ...]) -> Annotations:
@@ -154,7 +150,37 @@ class Annotations:
         return Annotations(image, objects, self.classes)
 
 
-def with_unique_ids(
+def _is_inside(obj: ExportObject, image: ImageInfo) -> bool:
+    start = (*obj.slice_index, obj.top, obj.left)
+    extent = (*(1 for _ in obj.slice_index), *obj.mask.shape)
+    return len(start) == len(image.shape) and all(
+        first >= 0 and first + length <= size
+        for first, length, size in zip(start, extent, image.shape, strict=True)
+    )
+
+
+def annotations_read(
+    image: ImageInfo,
+    objects: Iterable[ExportObject],
+    classes: Sequence[ObjectClass],
+    left_out: LeftOut,
+    label_ids: Mapping[int, int] | None = None,
+) -> Annotations:
+    """Return what was read of a file; objects outside the image are left out.
+
+    The mapping is that of `_with_unique_ids`; without it objects keep their label_ids.
+    """
+    inside = []
+    for obj in objects:
+        if _is_inside(obj, image):
+            inside.append(obj)
+        else:
+            left_out.add(OUTSIDE)
+    numbered = inside if label_ids is None else _with_unique_ids(inside, label_ids)
+    return Annotations(image, numbered, classes, left_out)
+
+
+def _with_unique_ids(
     objects: Iterable[ExportObject], label_ids: Mapping[int, int]
 ) -> list[ExportObject]:
     """Return objects with the label_ids of their file, such that no two objects become one.

@@ -88,9 +88,41 @@ def classes_to_metadata(classes: Iterable[ObjectClass]) -> list[dict[str, Any]]:
     ]
 
 
-def classes_from_metadata(entries: Iterable[dict[str, Any]]) -> list[ObjectClass]:
-    """Return classes from the entries that `classes_to_metadata` makes."""
-    return [ObjectClass.from_rgb(entry["name"], entry["color_rgb"]) for entry in entries]
+def classes_from_metadata(entries: Iterable[Any]) -> list[ObjectClass]:
+    """Return classes from the entries that `classes_to_metadata` makes, if they have names."""
+    classes: dict[str, ObjectClass] = {}
+    for position, entry in enumerate(entries):
+        details = entry if isinstance(entry, dict) else {}
+        name = class_named(details.get("name"))
+        if name is not None:
+            color = color_for(details.get("color_rgb"), position)
+            classes.setdefault(name, ObjectClass(name, color))
+    return list(classes.values())
+
+
+def color_in(value: Any) -> str | None:
+    """Return the colour, "#rrggbb", that a value of a file means; None if it means none.
+
+    Examples
+    --------
+    >>> color_in("#E69F00"), color_in([1, 2, 3.0]), color_in(-3670006), color_in("red")
+    ('#e69f00', '#010203', '#c8000a', None)
+    """
+    if isinstance(value, int) and not isinstance(value, bool):  # packed, as QuPath once did
+        return f"#{value & 0xFFFFFF:06x}"
+    if isinstance(value, str):
+        color = value.strip().lower()[:7]  # without opacity
+        return color if _COLOR.fullmatch(color) else None
+    try:
+        red_green_blue = [float(part) for part in value][:3]
+        return ObjectClass.from_rgb("class", map(round, red_green_blue)).color
+    except (OverflowError, TypeError, ValueError):
+        return None
+
+
+def color_for(value: Any, position: int) -> str:
+    """Return the colour that a value of a file means, or that of the palette at a position."""
+    return color_in(value) or PALETTE[position % len(PALETTE)]
 
 
 def class_named(text: Any) -> str | None:
@@ -101,7 +133,7 @@ def class_named(text: Any) -> str | None:
     >>> class_named(" cell\n"), class_named("mitotic\ncell"), class_named(" "), class_named(None)
     ('cell', 'mitotic cell', None, None)
     """
-    return None if text is None else single_line(str(text)) or None
+    return None if text is None or isinstance(text, dict | list) else single_line(str(text)) or None
 
 
 def classes_of(

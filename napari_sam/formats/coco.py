@@ -15,11 +15,11 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from napari_sam.engine.masks import MaskCrop, run_counts, run_text, tight_crop
-from napari_sam.formats.annotations import Annotations, ExportObject, with_unique_ids
-from napari_sam.formats.classes import PALETTE, ObjectClass, class_named
+from napari_sam.formats.annotations import Annotations, ExportObject, annotations_read
+from napari_sam.formats.classes import ObjectClass, class_named, color_for
 from napari_sam.formats.coco_polygons import fill_polygons
 from napari_sam.formats.coco_rle import counts_of_text, mask_of_counts
-from napari_sam.formats.details import details_from
+from napari_sam.formats.details import details_from, label_id_in
 from napari_sam.formats.files import (
     ExportError,
     file_reader,
@@ -28,10 +28,12 @@ from napari_sam.formats.files import (
     write_json,
 )
 from napari_sam.formats.image import ImageInfo, image_from_json, plane_name
+from napari_sam.formats.left_out import OUTSIDE, LeftOut
 from napari_sam.formats.outlines import joined_ring, trace_outlines
 
 # The category of objects without a class, because every annotation needs one.
 _UNCLASSIFIED: Final = "object"
+_INTRO: Final = "This is not a COCO file of instances"
 
 
 def write_coco(
@@ -151,44 +153,55 @@ def read_coco(path: str | Path) -> list[Annotations]:
     -------
     list of Annotations
         One for each image, or for each stack in our own files. Objects without a ``label_id``,
-        and copies with the same one, get new label_ids in each image. Objects without a pixel are
-        left out; those without a segmentation are counted.
+        and copies with the same one, get new label_ids in each image. What cannot be read is left
+        out and counted, so are objects without a segmentation or without a pixel.
 
     Raises
     ------
     ExportError
-        If the file is not COCO.
+        If the file is not COCO, or nothing in it can be read.
     """
     return coco_in(read_json(path), Path(path).name)
 
 
 def is_coco(content: Any) -> bool:
     """Return whether the content of a JSON file is COCO."""
-    return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
+    return isinstance(content, dict) and all(
+        isinstance(content.get(key), list) for key in ("images", "annotations")
+    )
 
 
-def coco_in(content: Any, name: str) -> list[Annotations]:
-    """Return the objects in the content of a JSON file, as `read_coco` does."""
+def coco_in(content: Any, name: str, image: ImageInfo | None = None) -> list[Annotations]:
+    """Return the objects in the content of a JSON file, as `read_coco` does.
+
+    Images without a size have that of their masks, or else of the image that is given.
+    """
+    left_out = LeftOut()
     try:
         with naming_errors():
-            names, classes = _read_categories(content.get("categories", []))
-            contents, planes = _read_images(content["images"])
             entries = list(content["annotations"])
-        for number, entry in enumerate(entries, start=1):
-            with naming_errors(f"annotation {number}"):
-                _read_annotation(entry, names, planes)
-        with naming_errors():
-            return [
-                Annotations(
-                    image.info,
-                    with_unique_ids(image.objects, image.label_ids),
-                    classes,
-                    image.n_without_mask,
-                )
-                for image in contents
-            ]
+            contents, planes = _read_images(
+                content["images"], _sizes_of_masks(entries), image, left_out
+            )
+            names, classes = read_categories(content.get("categories") or (), left_out)
     except ExportError as error:
-        raise ExportError(f"This is not a COCO file of instances, {error}: {name}") from error
+        raise ExportError(f"{_INTRO}, {error}: {name}") from error
+    for number, entry in enumerate(entries, start=1):
+        with left_out.unreadable(f"annotation {number}"):
+            plane = planes.get(str(entry["image_id"]))
+            if plane is None:
+                raise ExportError(f"there is no image {entry['image_id']}")
+            with plane[0].left_out.unreadable(f"annotation {number}"):
+                _read_annotation(entry, number, names, plane)
+    left_out.require(contents, _INTRO, name)
+    objects = [obj for image_content in contents for obj in image_content.objects]
+    for image_content in contents:
+        image_content.left_out.include(left_out)
+        image_content.left_out.require(objects, _INTRO, name)
+    return [
+        annotations_read(one.info, one.objects, classes, one.left_out, one.label_ids)
+        for one in contents
+    ]
 
 
 @dataclass
@@ -198,7 +211,7 @@ class _ImageContent:
     info: ImageInfo
     objects: list[ExportObject] = field(default_factory=list)
     label_ids: dict[int, int] = field(default_factory=dict)
-    n_without_mask: int = 0
+    left_out: LeftOut = field(default_factory=LeftOut)
 
 
 _Plane = tuple[_ImageContent, tuple[int, ...], tuple[int, int]]
@@ -206,66 +219,82 @@ _Plane = tuple[_ImageContent, tuple[int, ...], tuple[int, int]]
 
 
 def _read_annotation(
-    entry: dict[str, Any], names: dict[int, str | None], planes: dict[int, _Plane]
+    entry: dict[str, Any], number: int, names: dict[str, str | None], plane: _Plane
 ) -> None:
     """Add an object to the content of its image, unless it has no pixel."""
-    if entry["image_id"] not in planes:
-        raise ExportError(f"there is no image {entry['image_id']}")
-    if entry["category_id"] not in names:
-        raise ExportError(f"there is no category {entry['category_id']}")
-    content, slice_index, shape = planes[entry["image_id"]]
+    content, slice_index, shape = plane
     if not entry.get("segmentation"):
-        content.n_without_mask += 1
+        reason = f"annotation {number} has no mask; *Batch prompts* reads its box"
+        content.left_out.add("annotation without a mask", reason)
         return
-    mask = _mask(entry["segmentation"], shape)
+    mask = mask_in(entry["segmentation"], shape)
     if mask is None:
+        content.left_out.add(OUTSIDE)
         return
     position = len(content.objects) + 1
-    if entry.get("label_id") is not None:
-        content.label_ids[position] = int(entry["label_id"])
-    details = details_from({**entry, "class": names[entry["category_id"]]})
+    label_id = label_id_in(entry.get("label_id"))
+    if label_id is not None:
+        content.label_ids[position] = label_id
+    # Other programs leave out categories that nobody asked for.
+    details = details_from({**entry, "class": names.get(str(entry.get("category_id")))})
     content.objects.append(ExportObject(position, *mask, slice_index, **details))
 
 
-def _read_categories(
-    entries: Iterable[dict[str, Any]],
-) -> tuple[dict[int, str | None], list[ObjectClass]]:
+def read_categories(
+    entries: Iterable[Any], left_out: LeftOut
+) -> tuple[dict[str, str | None], list[ObjectClass]]:
     """Return class names by category id, and the classes."""
-    names: dict[int, str | None] = {}
-    classes: list[ObjectClass] = []
-    for number, entry in enumerate(entries):
-        # Our own classes have a colour; without it, this category stands for no class.
-        with naming_errors(f"category {number + 1}"):
-            name = class_named(entry["name"])
+    names: dict[str, str | None] = {}
+    classes: dict[str, ObjectClass] = {}
+    for position, entry in enumerate(entries):
+        with left_out.unreadable(f"category {position + 1}"):
+            name = class_named(entry.get("name"))
+            # Our own classes have a colour; without it, this category stands for no class.
             if name == _UNCLASSIFIED and "color" not in entry:
                 name = None
-            if name is not None and name not in names.values():
-                if "color" in entry:
-                    classes.append(ObjectClass.from_rgb(name, entry["color"]))
-                else:
-                    classes.append(ObjectClass(name, PALETTE[number % len(PALETTE)]))
-            names[entry["id"]] = name
-    return names, classes
+            if name is not None and name not in classes:
+                classes[name] = ObjectClass(name, color_for(entry.get("color"), position))
+            names[str(entry["id"])] = name
+    return names, list(classes.values())
 
 
 def _read_images(
-    entries: Iterable[dict[str, Any]],
-) -> tuple[list[_ImageContent], dict[int, _Plane]]:
+    entries: Iterable[Any],
+    sizes: dict[str, Any],
+    image: ImageInfo | None,
+    left_out: LeftOut,
+) -> tuple[list[_ImageContent], dict[str, _Plane]]:
     """Return the images or stacks, without objects, and the planes by image id."""
     contents: dict[Any, _ImageContent] = {}
-    planes: dict[int, _Plane] = {}
+    planes: dict[str, _Plane] = {}
     for position, entry in enumerate(entries, start=1):
-        with naming_errors(f"image {position}"):
-            shape = (int(entry["height"]), int(entry["width"]))
+        with left_out.unreadable(f"image {position}"):
+            image_id = str(entry["id"])
+            size = (entry.get("height"), entry.get("width"))
+            if None in size:
+                size = sizes.get(image_id) or (image.plane_shape if image else size)
+            if None in size:
+                raise ExportError("its height and width are missing; import it into its image")
+            shape = (int(size[0]), int(size[1]))
             source = _source(entry)
             slice_index = tuple(source.pop("slice_index", ()))
-            key = source.pop("number", ("image", entry["id"]))
+            key = source.pop("number", ("image", image_id))
             if key not in contents:
-                name = str(entry.get("file_name", entry["id"]))
+                name = str(entry.get("file_name") or image_id)
                 info = image_from_json(source or {"shape": shape, "name": name})
                 contents[key] = _ImageContent(info)
-            planes[entry["id"]] = (contents[key], slice_index, shape)
+            planes[image_id] = (contents[key], slice_index, shape)
     return list(contents.values()), planes
+
+
+def _sizes_of_masks(entries: Iterable[Any]) -> dict[str, Any]:
+    """Return height and width by image id, as run-length encodings have them."""
+    masks = [
+        (entry.get("image_id"), entry.get("segmentation"))
+        for entry in entries
+        if isinstance(entry, dict)
+    ]
+    return {str(image_id): mask.get("size") for image_id, mask in masks if isinstance(mask, dict)}
 
 
 def _source(entry: dict[str, Any]) -> dict[str, Any]:
@@ -276,12 +305,28 @@ def _source(entry: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _mask(segmentation: Any, shape: tuple[int, int]) -> MaskCrop | None:
-    """Return the mask of a compressed, uncompressed or polygonal segmentation."""
+def mask_in(segmentation: Any, shape: tuple[int, int]) -> MaskCrop | None:
+    """Return the mask of a segmentation; None if it has no pixel.
+
+    It is compressed or uncompressed runs, polygons, or rows of 0 and 1 as SAM has them.
+    """
     if isinstance(segmentation, list):
-        return fill_polygons(segmentation, shape)
+        if len(segmentation) == shape[0] and np.shape(segmentation[0]) == shape[1:]:
+            pixels = np.array(segmentation)
+            if pixels.shape == shape and np.isin(pixels, (0, 1)).all():
+                crop = tight_crop(pixels.astype(bool))
+                return crop if crop.mask.size else None
+        return fill_polygons(_flat_polygons(segmentation), shape)
     size = segmentation.get("size", shape)
     if tuple(size) != shape:
         raise ExportError(f"a run-length encoding is of an image of {size}, not {list(shape)}")
     counts = segmentation["counts"]
     return mask_of_counts(counts_of_text(counts) if isinstance(counts, str) else counts, shape)
+
+
+def _flat_polygons(segmentation: list[Any]) -> list[Any]:
+    """Return polygons [x, y, x, y, ...], also of a bare one, and of corners in pairs."""
+    is_bare = not isinstance(segmentation[0], list)
+    is_of_pairs = len(segmentation) > 2 and all(np.shape(part) == (2,) for part in segmentation)
+    polygons = [segmentation] if is_bare or is_of_pairs else segmentation
+    return [np.ravel(polygon) for polygon in polygons]

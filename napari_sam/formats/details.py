@@ -5,16 +5,18 @@ The text is JSON in ASCII: ``{"label_details": {"classes": [{"name", "color_rgb"
 """
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Final
 
 from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.classes import classes_from_metadata, classes_to_metadata
+from napari_sam.formats.classes import class_named, classes_from_metadata, classes_to_metadata
 from napari_sam.formats.image import ImageInfo
 from napari_sam.storage.text import json_text, says_something
 
 DETAILS_KEY: Final = "label_details"
+_MAX_LABEL_ID: Final = 2**32
 
 
 def details_to_text(annotations: Annotations) -> str:
@@ -38,11 +40,11 @@ def annotations_with_details(
     try:
         details = json.loads(text)[DETAILS_KEY]
         classes = classes_from_metadata(details["classes"])
-        entries = {int(label_id): entry for label_id, entry in details["objects"].items()}
-        detailed = [replace(obj, **details_from(entries.get(obj.label_id, {}))) for obj in objects]
-        return Annotations(image, detailed, classes)
+        entries = {str(label_id): entry for label_id, entry in details["objects"].items()}
     except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return Annotations(image, tuple(objects))
+    detailed = [replace(obj, **details_from(entries.get(str(obj.label_id)))) for obj in objects]
+    return Annotations(image, detailed, classes)
 
 
 def details_of(obj: Any) -> dict[str, Any]:
@@ -50,11 +52,35 @@ def details_of(obj: Any) -> dict[str, Any]:
     return {"class": obj.class_name, "score": obj.score, "reviewed": obj.reviewed, "note": obj.note}
 
 
-def details_from(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return what an entry says as members of an object or of its record."""
+def details_from(entry: Any) -> dict[str, Any]:
+    """Return what an entry of a file says as members of an object, as far as it can be read."""
+    details = entry if isinstance(entry, dict) else {}
+    note = details.get("note")
     return {
-        "class_name": entry.get("class"),
-        "score": entry.get("score"),
-        "reviewed": bool(entry.get("reviewed", False)),
-        "note": str(entry.get("note", "")),
+        "class_name": class_named(details.get("class")),
+        "score": number_in(details.get("score")),
+        "reviewed": str(details.get("reviewed")).lower() in ("true", "1", "1.0"),
+        "note": note if isinstance(note, str) else "",
     }
+
+
+def number_in(value: Any) -> float | None:
+    """Return the finite number that a value of a file means; None if it means none.
+
+    Examples
+    --------
+    >>> number_in(1), number_in("0.93"), number_in("high"), number_in(float("nan"))
+    (1.0, 0.93, None, None)
+    """
+    try:
+        number = float(value)
+    except (OverflowError, TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) and not isinstance(value, bool) else None
+
+
+def label_id_in(value: Any) -> int | None:
+    """Return the label_id that a value of a file means; None if it means none."""
+    number = number_in(value)
+    is_label_id = number is not None and number.is_integer() and 1 <= number < _MAX_LABEL_ID
+    return int(number) if number is not None and is_label_id else None

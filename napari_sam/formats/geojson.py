@@ -5,7 +5,7 @@ put the plane beside the coordinates, and class, name and measurements into the 
 Coordinates are (x, y) in pixels from the outer corner of the first pixel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -13,8 +13,9 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.formats.annotations import Annotations, ExportObject, with_unique_ids
-from napari_sam.formats.classes import ObjectClass, class_named, classes_of
+from napari_sam.formats.annotations import Annotations, ExportObject, annotations_read
+from napari_sam.formats.classes import ObjectClass, class_named, color_for
+from napari_sam.formats.details import details_from, label_id_in
 from napari_sam.formats.files import (
     ExportError,
     file_reader,
@@ -23,9 +24,19 @@ from napari_sam.formats.files import (
     write_json,
 )
 from napari_sam.formats.image import ImageInfo, image_from_json
-from napari_sam.formats.outlines import fill_rings, trace_outlines
+from napari_sam.formats.labelme import feature_of_shapes, image_of_labelme, is_labelme, shape_groups
+from napari_sam.formats.left_out import OUTSIDE, LeftOut
+from napari_sam.formats.outlines import closed_polygons, fill_rings
 
 _PLANE_KEYS: Final = {"Z": "z", "T": "t", "C": "c"}
+_WITHOUT_AREA: Final = {
+    "Point": "point",
+    "MultiPoint": "point",
+    "LineString": "line",
+    "MultiLineString": "line",
+}
+UNLOCATED: Final = "feature without a geometry"
+_INTRO: Final = "This is not GeoJSON of polygons"
 
 # A "foreign member" of RFC 7946, which QuPath ignores.
 _IMAGE_KEY: Final = "image"
@@ -70,11 +81,7 @@ def write_geojson(
 def _feature(
     obj: ExportObject, image: ImageInfo, colors: dict[str, tuple[int, int, int]], object_type: str
 ) -> dict[str, Any]:
-    # Rings are closed, as RFC 7946 demands.
-    polygons = [
-        [[*ring, ring[0]] for ring in map(np.ndarray.tolist, (piece.shell_xy, *piece.holes_xy))]
-        for piece in trace_outlines(obj.mask, obj.top, obj.left)
-    ]
+    polygons = closed_polygons(obj.mask, obj.top, obj.left)
     geometry: dict[str, Any] = {"type": "MultiPolygon", "coordinates": polygons}
     if len(polygons) == 1:
         geometry = {"type": "Polygon", "coordinates": polygons[0]}
@@ -103,6 +110,8 @@ def _feature(
 def read_geojson(path: str | Path, image: ImageInfo | None = None) -> Annotations:
     """Read polygons, ours, QuPath's or others', as the pixels whose centres they contain.
 
+    Files of labelme are read too.
+
     Parameters
     ----------
     path : str or Path
@@ -114,106 +123,154 @@ def read_geojson(path: str | Path, image: ImageInfo | None = None) -> Annotation
     -------
     Annotations
         Objects without a ``label_id``, and copies with the same one, get new label_ids. Objects
-        are clipped to the image; those without a pixel are left out.
+        are clipped to the image. Those without a pixel, lines, points, and what cannot be read
+        are left out and counted.
 
     Raises
     ------
     ExportError
-        If the file is not GeoJSON, has lines or points, or lacks the size of the image.
+        If the file is not GeoJSON, lacks the size of the image, or has no polygon.
     """
     return geojson_in(read_json(path), Path(path).name, image)
 
 
-def describes_its_image(content: Any) -> bool:
-    """Return whether the content of a JSON file is GeoJSON with the size of its image."""
-    image = content.get(_IMAGE_KEY) if isinstance(content, dict) else None
-    return isinstance(image, dict) and "shape" in image and "features" in content
+def described_image(content: Any) -> dict[str, Any]:
+    """Return the fields of the image whose size is in the content of a JSON file; else nothing."""
+    if is_labelme(content):
+        return image_of_labelme(content)
+    image = _mapping(content, _IMAGE_KEY) if isinstance(content, dict) else {}
+    return image if "shape" in image and "features" in content else {}
+
+
+def features_in(content: Any) -> list[Any]:
+    """Return the features in the content of a JSON file, which `as_feature` reads."""
+    if is_labelme(content):
+        return shape_groups(content)
+    if isinstance(content, dict):
+        content = content.get("features", content.get("geometries", [content]))
+    return list(content)  # QuPath also writes a bare list, or one feature alone
+
+
+def as_feature(entry: Any) -> dict[str, Any]:
+    """Return a feature, also of a bare geometry or of shapes of labelme."""
+    if "shapes" in entry:
+        return feature_of_shapes(entry["shapes"])
+    return dict(entry) if "geometry" in entry else {"geometry": entry}
 
 
 def geojson_in(content: Any, name: str, image: ImageInfo | None = None) -> Annotations:
     """Return the objects in the content of a JSON file, as `read_geojson` does."""
+    left_out = LeftOut()
     try:
         with naming_errors():
-            if image is None and not describes_its_image(content):
+            if image is None and not described_image(content):
                 raise ExportError("it lacks the size of its image; give the image")
-            image = image or image_from_json(content[_IMAGE_KEY])
-            # QuPath also writes a bare list, or one feature alone.
-            features = content if isinstance(content, list) else content.get("features", [content])
-            features = list(features)
-        classes: dict[str, ObjectClass] = {}
-        objects: list[ExportObject] = []
-        label_ids: dict[int, int] = {}
-        for number, feature in enumerate(features, start=1):
-            with naming_errors(f"feature {number}"):
-                obj, label_id = _object(feature, number, image, classes)
-            if obj is not None:
-                objects.append(obj)
+            image = image or image_from_json(described_image(content))
+            features = features_in(content)
+    except ExportError as error:
+        raise ExportError(f"{_INTRO}, {error}: {name}") from error
+    classes: dict[str, ObjectClass] = {}
+    objects: list[ExportObject] = []
+    label_ids: dict[int, int] = {}
+    for number, entry in enumerate(features, start=1):
+        with left_out.unreadable(f"feature {number}"):
+            feature = as_feature(entry)
+            measurements = _measurements(feature)
+            label_id = label_id_in(measurements.get("label_id"))
             if label_id is not None:
                 label_ids[number] = label_id
-        with naming_errors():
-            return Annotations(image, with_unique_ids(objects, label_ids), tuple(classes.values()))
-    except ExportError as error:
-        raise ExportError(f"This is not GeoJSON of polygons, {error}: {name}") from error
+            obj = _object(feature, number, image, classes, left_out)
+            if obj is not None:
+                objects.append(obj)
+    left_out.require(objects, _INTRO, name)
+    return annotations_read(image, objects, tuple(classes.values()), left_out, label_ids)
 
 
 def _object(
-    feature: dict[str, Any], number: int, image: ImageInfo, classes: dict[str, ObjectClass]
-) -> tuple[ExportObject | None, int | None]:
-    """Return an object, if it has a pixel, and its label_id in the file, if any."""
+    feature: dict[str, Any],
+    number: int,
+    image: ImageInfo,
+    classes: dict[str, ObjectClass],
+    left_out: LeftOut,
+) -> ExportObject | None:
+    """Return an object; None if it has no pixel."""
     geometry = feature["geometry"]
-    mask = fill_rings(_rings(geometry), image.plane_shape)
-    properties = feature.get("properties") or {}
-    measurements = _measurements(properties)
-    label_id = measurements.get("label_id")
-    label_id = None if label_id is None else int(label_id)
+    if geometry is None:
+        left_out.add(UNLOCATED, f"feature {number} has no geometry")
+        return None
+    rings = []
+    for kind, coordinates in parts_of(geometry):
+        if kind in _WITHOUT_AREA:
+            reason = f"feature {number} is a {kind}, which encloses no pixels"
+            left_out.add(_WITHOUT_AREA[kind], reason)
+        else:
+            rings += _rings(kind, coordinates)
+    if not rings:
+        return None
+    mask = fill_rings(rings, image.plane_shape)
     if mask is None:
-        return None, label_id
-    metadata = properties.get("metadata") or {}
-    plane = geometry.get("plane") or {}
-    obj = ExportObject(
-        number,
-        *mask,
-        # -1, all channels, becomes the first channel.
-        tuple(max(int(plane.get(_PLANE_KEYS.get(axis), 0)), 0) for axis in image.axes[:-2]),
-        _class_name(properties.get("classification"), classes),
-        measurements.get("score"),
-        str(metadata.get("reviewed", "")).lower() == "true",
-        str(metadata.get("note", "")),
+        left_out.add(OUTSIDE)
+        return None
+    properties, plane = _mapping(feature, "properties"), _mapping(geometry, "plane")
+    details = {
+        **_mapping(properties, "metadata"),
+        "score": _measurements(feature).get("score"),
+        "class": _class_of(feature, classes),
+    }
+    # -1, all channels, becomes the first channel.
+    slice_index = (
+        max(int(plane.get(_PLANE_KEYS.get(axis, "")) or 0), 0) for axis in image.axes[:-2]
     )
-    return obj, label_id
+    return ExportObject(number, *mask, tuple(slice_index), **details_from(details))
 
 
-def _measurements(properties: dict[str, Any]) -> dict[str, Any]:
-    measurements = properties.get("measurements") or {}
+def _mapping(members: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return a member that should be a mapping; nothing if it is anything else."""
+    value = members.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _measurements(feature: dict[str, Any]) -> dict[str, Any]:
+    measurements = _mapping(feature, "properties").get("measurements")
     if isinstance(measurements, list):  # as QuPath wrote them before its version 0.4
-        return {entry["name"]: entry["value"] for entry in measurements}
-    return dict(measurements)
+        entries = [entry for entry in measurements if isinstance(entry, dict)]
+        return {str(entry.get("name")): entry.get("value") for entry in entries}
+    return measurements if isinstance(measurements, dict) else {}
 
 
-def _rings(geometry: dict[str, Any]) -> list[NDArray[np.float64]]:
-    if geometry["type"] == "GeometryCollection":
-        return [ring for part in geometry["geometries"] for ring in _rings(part)]
-    polygons: Sequence[Any] = geometry["coordinates"]
-    if geometry["type"] == "Polygon":
+def parts_of(geometry: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the type and the coordinates of a geometry, or of all in a collection."""
+    kind = geometry["type"]
+    if kind == "GeometryCollection":
+        for part in geometry["geometries"]:
+            yield from parts_of(part)
+    else:
+        yield str(kind), geometry["coordinates"]
+
+
+def _rings(kind: str, polygons: Any) -> list[NDArray[np.float64]]:
+    if kind == "Polygon":
         polygons = [polygons]
-    elif geometry["type"] != "MultiPolygon":
-        msg = f"a {geometry['type']} encloses no pixels; keep only polygons and multipolygons"
-        raise ExportError(msg)
+    elif kind != "MultiPolygon":
+        raise ExportError(f"a {kind} is not known; keep only polygons and multipolygons")
     # A position may have a third number, its height.
     return [np.array([xyz[:2] for xyz in ring], np.float64) for rings in polygons for ring in rings]
 
 
-def _class_name(classification: Any, classes: dict[str, ObjectClass]) -> str | None:
-    """Return the name of a classification, and add its class to the classes."""
-    if not classification:
-        return None
-    if isinstance(classification, str):
-        classification = {"name": classification}
-    name = class_named(classification.get("name") or ": ".join(classification.get("names", ())))
+def classification_in(feature: dict[str, Any]) -> str | None:
+    """Return the name of a feature's class."""
+    properties = _mapping(feature, "properties")
+    name = properties.get("classification") or properties.get("class_name")
+    if isinstance(name, dict):
+        name = name.get("name") or ": ".join(map(str, name.get("names") or ()))
+    return class_named(name)
+
+
+def _class_of(feature: dict[str, Any], classes: dict[str, ObjectClass]) -> str | None:
+    """Return the name of a feature's class, and add it to the classes."""
+    name = classification_in(feature)
+    classification = _mapping(_mapping(feature, "properties"), "classification")
     if name is not None and name not in classes:
-        default = classes_of([name], classes.values())[-1]
-        color = classification.get("color", classification.get("colorRGB"))
-        if isinstance(color, int):  # packed, as before QuPath 0.4
-            color = [color >> 16 & 255, color >> 8 & 255, color & 255]
-        classes[name] = ObjectClass.from_rgb(name, color[:3]) if color else default
+        color = classification.get("color") or classification.get("colorRGB")
+        classes[name] = ObjectClass(name, color_for(color, len(classes)))
     return name

@@ -7,25 +7,34 @@ Coordinates are (x, y) in pixels from the outer corner of the first pixel.
 import re
 import struct
 import zipfile
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from roifile import ROI_COLOR_NONE, ROI_TYPE, ImagejRoi, roiread, roiwrite
+from roifile import ROI_COLOR_NONE, ROI_SUBTYPE, ROI_TYPE, ImagejRoi, roiwrite
 
-from napari_sam.formats.annotations import Annotations, ExportObject, with_unique_ids
+from napari_sam.formats.annotations import Annotations, ExportObject, annotations_read
 from napari_sam.formats.classes import ObjectClass, classes_of
-from napari_sam.formats.files import ExportError, export_file, file_reader
+from napari_sam.formats.details import details_from, label_id_in
+from napari_sam.formats.files import ExportError, export_file, file_reader, reason
 from napari_sam.formats.image import ImageInfo
-from napari_sam.formats.outlines import fill_rings, trace_outlines
-from napari_sam.storage.text import single_line
+from napari_sam.formats.left_out import OUTSIDE, LeftOut
+from napari_sam.formats.outlines import ellipse_ring, fill_rings, trace_outlines
 
 _MAX_COORDINATE: Final = 60535
 _MAX_BYTES: Final = 2**29
 """Of all ROIs in a zip, which may be a thousandth of that; it takes seconds."""
-_AREAS: Final = (ROI_TYPE.POLYGON, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED, ROI_TYPE.RECT)
+_WITHOUT_AREA: Final = {
+    ROI_TYPE.LINE: "line",
+    ROI_TYPE.FREELINE: "line",
+    ROI_TYPE.POLYLINE: "line",
+    ROI_TYPE.ANGLE: "angle",
+    ROI_TYPE.POINT: "point",
+}
+_RECTANGLES_WITHOUT_AREA: Final = {ROI_SUBTYPE.TEXT: "text", ROI_SUBTYPE.IMAGE: "image"}
 
 # Segments of a java.awt.geom.PathIterator.
 _MOVE_TO, _LINE_TO, _CLOSE = 0.0, 1.0, 4.0
@@ -164,61 +173,86 @@ def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
     -------
     Annotations
         ROIs without a ``label_id``, and copies with the same one, get new label_ids. Objects are
-        clipped to the image; those without a pixel are left out.
+        clipped to the image. Those without a pixel, lines, points, texts, and what cannot be read
+        are left out and counted.
 
     Raises
     ------
     ExportError
-        If the file cannot be read, or has lines, points or curves.
+        If the file cannot be read, or no ROI in it can.
     """
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            size_bytes = sum(entry.file_size for entry in archive.infolist())
+    path = Path(path)
+    if not zipfile.is_zipfile(path):
+        return rois_in([(path.name, path.read_bytes)], image, path.name)
+    with zipfile.ZipFile(path) as archive:
+        members = [entry for entry in archive.infolist() if not _is_foreign(entry.filename)]
+        size_bytes = sum(entry.file_size for entry in members)
         if size_bytes > _MAX_BYTES:
             msg = f"it has ROIs of {size_bytes >> 20:,} MiB; {_MAX_BYTES >> 20} are the most"
             raise ValueError(msg)
-    rois = roiread(path)
+        rois = [(entry.filename, partial(archive.read, entry)) for entry in members]
+        return rois_in(rois, image, path.name)
+
+
+def _is_foreign(name: str) -> bool:
+    """Return whether a file in a zip is a folder, or one that macOS has added."""
+    return name.endswith("/") or PurePosixPath(name).name.startswith((".", "__MACOSX"))
+
+
+def rois_in(
+    rois: Iterable[tuple[str, Callable[[], bytes]]], image: ImageInfo, name: str
+) -> Annotations:
+    """Return ROIs as objects, as `read_imagej_rois` does; each has a name and a function."""
+    left_out = LeftOut()
     classes: dict[str, ObjectClass] = {}
     objects: list[ExportObject] = []
     label_ids: dict[int, int] = {}
-    for number, roi in enumerate(rois if isinstance(rois, list) else [rois], start=1):
-        mask = fill_rings(_rings(roi), image.plane_shape)
-        if mask is None:
-            continue
-        values = _values(roi.props)
-        class_name = single_line(values.get("class", "")) or None
-        if class_name is not None and class_name not in classes:
-            default = classes_of([class_name], classes.values())[-1]
-            has_color = roi.stroke_color != ROI_COLOR_NONE
-            color_rgb = roi.stroke_color[1:] if has_color else default.color_rgb
-            classes[class_name] = ObjectClass.from_rgb(class_name, color_rgb)
-        try:
-            if "label_id" in values:
-                label_ids[number] = int(values["label_id"])
-            score = float(values["score"]) if "score" in values else None
-        except ValueError as error:
-            raise ExportError(f"The ROI {roi.name} has invalid properties ({error}).") from error
-        reviewed, note = values.get("reviewed") == "true", values.get("note", "")
-        slice_index = _slice_index(roi, image)
-        objects.append(ExportObject(number, *mask, slice_index, class_name, score, reviewed, note))
-    return Annotations(image, with_unique_ids(objects, label_ids), tuple(classes.values()))
+    for number, (file_name, read) in enumerate(rois, start=1):
+        with left_out.unreadable(f"the ROI {file_name}"):
+            roi = _roi_in(read)
+            type_name = roi.roitype.name.lower()
+            kind = _RECTANGLES_WITHOUT_AREA.get(roi.subtype) or _WITHOUT_AREA.get(roi.roitype)
+            if kind is not None:
+                left_out.add(kind, f"the ROI {roi.name or file_name} is a {type_name}, no area")
+                continue
+            mask = fill_rings(_rings(roi), image.plane_shape)
+            if mask is None:
+                left_out.add(OUTSIDE)
+                continue
+            values = _values(roi.props)
+            details = details_from(values)
+            _add_class(classes, details["class_name"], roi)
+            label_id = label_id_in(values.get("label_id"))
+            if label_id is not None:
+                label_ids[number] = label_id
+            objects.append(ExportObject(number, *mask, _slice_index(roi, image), **details))
+    left_out.require(objects, "No object can be read", name)
+    return annotations_read(image, objects, tuple(classes.values()), left_out, label_ids)
+
+
+def _roi_in(read: Callable[[], bytes]) -> ImagejRoi:
+    try:
+        return ImagejRoi.frombytes(read())
+    except Exception as error:  # roifile and zipfile raise anything for a damaged file
+        raise ExportError(f"cannot be read ({reason(error)})") from error
+
+
+def _add_class(classes: dict[str, ObjectClass], name: str | None, roi: ImagejRoi) -> None:
+    if name is not None and name not in classes:
+        default = classes_of([name], classes.values())[-1]
+        has_color = roi.stroke_color != ROI_COLOR_NONE
+        color_rgb = roi.stroke_color[1:] if has_color else default.color_rgb
+        classes[name] = ObjectClass.from_rgb(name, color_rgb)
 
 
 def _rings(roi: ImagejRoi) -> list[NDArray[Any]]:
     if roi.roitype == ROI_TYPE.OVAL:
-        # Enough corners that no pixel centre lies between them and the ellipse.
-        angles = np.linspace(0, 2 * np.pi, 64 + 4 * (roi.right - roi.left + roi.bottom - roi.top))
-        center = np.array([roi.left + roi.right, roi.top + roi.bottom]) / 2
-        radii = np.array([roi.right - roi.left, roi.bottom - roi.top]) / 2
-        return [center + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1)]
-    if roi.roitype not in _AREAS:
-        msg = f"The ROI {roi.name} is a {roi.roitype.name.lower()}, not an area; remove it."
-        raise ExportError(msg)
+        center = (roi.left + roi.right) / 2, (roi.top + roi.bottom) / 2
+        return [ellipse_ring(center, ((roi.right - roi.left) / 2, (roi.bottom - roi.top) / 2))]
     try:
         rings = roi.coordinates(multi=True)
     except (NotImplementedError, RuntimeError) as error:
-        msg = f"The ROI {roi.name} has curves ({error}); make it a polygon in ImageJ."
-        raise ExportError(msg) from error
+        raise ExportError(f"it has curves ({error}); make it a polygon in ImageJ") from error
     return list(rings)
 
 

@@ -24,13 +24,26 @@ def smallest_dtype(max_label_id: int) -> np.dtype[Any]:
 
 
 def as_small_labels(labels: NDArray[Any]) -> NDArray[Any]:
-    """Return labels, integer or bool, in the smallest unsigned type that holds them."""
+    """Return labels, whole numbers or bool, in the smallest unsigned type that holds them."""
+    if labels.dtype.kind == "f":
+        labels = _whole_numbers(labels)
     if labels.dtype.kind not in "iub":
         raise ExportError(f"Labels must be integers, not {labels.dtype}; convert them first.")
     if labels.size and labels.min() < 0:
         msg = f"Labels must not be negative, but one is {labels.min()}; renumber them from 1."
         raise ExportError(msg)
     return labels.astype(smallest_dtype(int(labels.max(initial=0))), copy=False)
+
+
+def _whole_numbers(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Return labels that were written as fractions, as in 32-bit images of ImageJ."""
+    exact = 2.0 ** (np.finfo(labels.dtype).nmant + 1)
+    if not ((labels == np.rint(labels)) & (np.abs(labels) <= exact)).all():
+        raise ExportError(
+            f"Labels must be whole numbers, but these are {labels.dtype} with fractions, as in an "
+            "image; choose a file of labels."
+        )
+    return labels.astype(np.int64)
 
 
 def check_size(

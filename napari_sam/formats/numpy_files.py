@@ -5,7 +5,7 @@ Source of the format: numpy.lib.format. Nothing is ever pickled.
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from math import prod
 from pathlib import Path
@@ -14,11 +14,13 @@ from typing import IO, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.formats.annotations import Annotations, ExportObject
-from napari_sam.formats.classes import ObjectClass, classes_from_metadata, classes_to_metadata
+from napari_sam.formats.annotations import Annotations, ExportObject, annotations_read
+from napari_sam.formats.classes import classes_from_metadata, classes_to_metadata
+from napari_sam.formats.details import details_from
 from napari_sam.formats.files import export_file, file_reader, require_memory
 from napari_sam.formats.image import image_from_json
 from napari_sam.formats.label_images import as_small_labels, check_size
+from napari_sam.formats.left_out import LeftOut
 from napari_sam.storage.text import json_text
 
 _TABLES: Final = (
@@ -88,6 +90,11 @@ def npy_header(file: IO[bytes], size_bytes: int) -> tuple[tuple[int, ...], np.dt
     version = np.lib.format.read_magic(file)
     read_header = {(1, 0): np.lib.format.read_array_header_1_0}
     shape, _, dtype = read_header.get(version, np.lib.format.read_array_header_2_0)(file)
+    if dtype.hasobject:
+        raise ValueError(
+            "it has Python objects, which can run programs; for Cellpose's _seg.npy, open it in "
+            "Cellpose and save the masks as PNG or TIFF"
+        )
     if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize > size_bytes:
         raise ValueError(f"it is too short for an array of shape {shape}")
     return shape, dtype
@@ -179,10 +186,13 @@ def read_npz(path: str | Path, shape: Sequence[int] | None = None) -> Annotation
         check_size(path, image.shape, 0, shape)
         require_memory(sum(areas), f"The masks in {Path(path).name}")
         masks = _member(archive, "masks", sum(areas) // 8 + _NPY_HEADER_BYTES)
-    classes = classes_from_metadata(metadata["classes"])
     bits = np.unpackbits(masks, count=sum(areas)).view(np.bool_)
     pixels = np.split(bits, np.cumsum(areas)[:-1]) if areas else []
-    return Annotations(image, _objects(tables, pixels, classes, metadata.get("notes", {})), classes)
+    left_out = LeftOut()
+    objects = list(_objects(tables, pixels, metadata, left_out))
+    left_out.require(objects, "No object can be read", Path(path).name)
+    classes = classes_from_metadata(metadata["classes"])
+    return annotations_read(image, objects, classes, left_out)
 
 
 def _member(archive: zipfile.ZipFile, name: str, max_bytes: int) -> NDArray[Any]:
@@ -199,27 +209,23 @@ def _member(archive: zipfile.ZipFile, name: str, max_bytes: int) -> NDArray[Any]
 def _objects(
     tables: dict[str, NDArray[Any]],
     masks: list[NDArray[np.bool_]],
-    classes: list[ObjectClass],
-    notes: dict[str, str],
-) -> list[ExportObject]:
+    metadata: dict[str, Any],
+    left_out: LeftOut,
+) -> Iterator[ExportObject]:
     names = ("label_ids", "slice_indices", "class_indices", "scores", "boxes_rc")
     columns = [tables[name].tolist() for name in names]
-    reviewed = tables.get("reviewed", np.zeros(len(masks), np.bool_)).tolist()
-    return [
-        ExportObject(
-            label_id,
-            pixels.reshape(height, width),
-            top,
-            left,
-            tuple(slice_index),
-            classes[class_index].name if class_index >= 0 else None,
-            None if np.isnan(score) else score,
-            is_reviewed,
-            notes.get(str(number), ""),
-        )
-        for number, (
-            (label_id, slice_index, class_index, score, (top, left, height, width)),
-            is_reviewed,
-            pixels,
-        ) in enumerate(zip(zip(*columns, strict=True), reviewed, masks, strict=True))
-    ]
+    columns.append(tables.get("reviewed", np.zeros(len(masks), np.bool_)).tolist())
+    notes = metadata.get("notes", {})
+    for number, (row, pixels) in enumerate(zip(zip(*columns, strict=True), masks, strict=True)):
+        label_id, slice_index, class_index, score, (top, left, height, width), reviewed = row
+        with left_out.unreadable(f"object {number + 1}"):
+            entry = metadata["classes"][class_index] if class_index >= 0 else {}
+            details = {"class": entry.get("name"), "score": score, "reviewed": reviewed}
+            yield ExportObject(
+                label_id,
+                pixels.reshape(height, width),
+                top,
+                left,
+                tuple(slice_index),
+                **details_from({**details, "note": notes.get(str(number))}),
+            )

@@ -24,6 +24,7 @@ _MAX_CROSSINGS: Final = 2**24
 _MAX_PER_EDGE: Final = 2**10
 """Of an outline with many corners, whose pieces may be joined across the image."""
 _AT_ONCE: Final = 2**20
+_MAX_CORNERS: Final = 2**20
 
 
 class PixelPolygon(NamedTuple):
@@ -151,6 +152,24 @@ def _cycles(following: NDArray[np.intp]) -> list[list[int]]:
         if cycle:
             cycles.append(cycle)
     return cycles
+
+
+def closed_polygons(mask: NDArray[np.bool_], top: int, left: int) -> list[list[list[Any]]]:
+    """Return the pieces of a mask as GeoJSON has them, with rings closed as RFC 7946 demands."""
+    return [
+        [[*ring, ring[0]] for ring in map(np.ndarray.tolist, (piece.shell_xy, *piece.holes_xy))]
+        for piece in trace_outlines(mask, top, left)
+    ]
+
+
+def ellipse_ring(
+    center_xy: Sequence[float] | NDArray[Any], radii_xy: Sequence[float] | NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return an ellipse by so many corners that no pixel's centre is between them and it."""
+    angles = np.linspace(0, 2 * np.pi, 64 + int(min(8 * sum(radii_xy), _MAX_CORNERS)))
+    return np.asarray(
+        center_xy + np.multiply(radii_xy, np.stack([np.cos(angles), np.sin(angles)], axis=1))
+    )
 
 
 def joined_ring(rings_xy: Sequence[NDArray[Any]]) -> NDArray[Any]:

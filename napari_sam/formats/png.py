@@ -17,6 +17,7 @@ from napari_sam.formats.files import ExportError, export_file, file_reader
 from napari_sam.formats.label_images import as_small_labels, check_size
 
 _MAX_PIXEL_BYTES: Final = 4
+_MAX_COLORS: Final = 256
 
 
 def write_label_png(path: str | Path, labels: NDArray[Any], details: str = "") -> None:
@@ -59,7 +60,7 @@ def save_png(path: str | Path, image: Image.Image, details: str) -> None:
 
 @file_reader("PNG")
 def read_label_png(path: str | Path, shape: Sequence[int] | None = None) -> NDArray[Any]:
-    """Read a label image from gray values or palette indices.
+    """Read a label image from gray values, palette indices, or a colour for each class.
 
     Parameters
     ----------
@@ -71,22 +72,35 @@ def read_label_png(path: str | Path, shape: Sequence[int] | None = None) -> NDAr
     Returns
     -------
     (H, W) uint8 or uint16 ndarray
-        0 is background.
+        0 is background: black, or transparent.
 
     Raises
     ------
     ExportError
-        If the file cannot be read, is too large, or has colours.
+        If the file cannot be read, is too large, or has more than 255 colours.
     """
     with PngImageFile(path) as image:
         check_size(path, image.size[::-1], _MAX_PIXEL_BYTES, shape)
         pixels = np.asarray(image)
-    if pixels.ndim != 2:
+    return as_small_labels(pixels if pixels.ndim == 2 else _labels_of_colors(pixels, path))
+
+
+def _labels_of_colors(pixels: NDArray[np.uint8], path: str | Path) -> NDArray[Any]:
+    """Return one label for each colour of a mask, 0 for black and for what is transparent."""
+    has_opacity = pixels.shape[-1] in (2, 4)
+    colors = (pixels[..., :-1] if has_opacity else pixels).astype(np.uint32)
+    if has_opacity:
+        colors[pixels[..., -1] == 0] = 0
+    if (colors == colors[..., :1]).all():
+        return np.asarray(colors[..., 0])
+    packed = colors @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    values, labels = np.unique(np.concatenate([[0], packed.ravel()]), return_inverse=True)
+    if len(values) > _MAX_COLORS:
         raise ExportError(
-            "The image has colors, but a label image has gray values, the label_ids: "
-            f"{Path(path).name}"
+            f"The image has {len(values):,} colors, but a label image has gray values, or one "
+            f"color for each class: {Path(path).name}"
         )
-    return as_small_labels(pixels)
+    return labels[1:].reshape(packed.shape)
 
 
 @file_reader("PNG")

@@ -2,13 +2,17 @@
 
 The formats are
 
-- CSV with a header: ``x0,y0,x1,y1`` (or ``xmin,ymin,xmax,ymax``) or ``x,y``, and napari's own files
-  of points and shapes; a column ``class``, ``class_name``, ``category`` or ``label`` names classes;
-- GeoJSON of points, lines and polygons; a rectangular polygon is a box;
-- COCO: annotations with ``bbox``, or a bare list of a detector's results.
+- CSV with a header: corners of boxes, as ``x0,y0,x1,y1`` or ``xmin,ymin,xmax,ymax``; a corner or
+  the centre with the size, as ``x,y,width,height`` or ``cx,cy,w,h``; points as ``x,y``; and
+  napari's own files of points and shapes. A column ``class``, ``class_name``, ``category`` or
+  ``label`` names classes;
+- GeoJSON of points, lines and polygons, and labelme; a rectangular polygon is a box;
+- COCO and SAM: annotations with ``bbox``, or with a mask, whose box it is then; or a bare list of a
+  detector's results;
+- YOLO: boxes and polygons.
 
-Boxes, GeoJSON and COCO have their origin at the outer corner of the first pixel; points in CSV, and
-napari's files, have it at the centre of that pixel.
+Boxes, GeoJSON, COCO and YOLO have their origin at the outer corner of the first pixel; points in
+CSV, and napari's files, have it at the centre of that pixel.
 """
 
 import csv
@@ -21,19 +25,39 @@ from pathlib import Path
 from typing import Any, Final
 
 from napari_sam.formats.classes import class_named
+from napari_sam.formats.coco import mask_in, read_categories
+from napari_sam.formats.coco_layouts import as_coco
+from napari_sam.formats.details import number_in
 from napari_sam.formats.files import ExportError, file_reader, read_json, read_text
+from napari_sam.formats.geojson import (
+    UNLOCATED,
+    as_feature,
+    classification_in,
+    features_in,
+    parts_of,
+)
 from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.left_out import LeftOut
+from napari_sam.formats.yolo import classes_beside, lines_in, name_of_class
 
-PROMPT_SUFFIXES: Final = (".csv", ".json", ".geojson")
+PROMPT_SUFFIXES: Final = (".csv", ".json", ".geojson", ".txt")
 """How files end that `read_prompts` reads."""
 CLASS_COLUMNS: Final = ("class_name", "class", "classes", "category", "label", "name", "type")
 """Columns that may hold the class of a prompt, in a file or in the features of a layer; the first
 that exists counts."""
-_BOX_COLUMNS: Final = (
-    ("x0", "y0", "x1", "y1"),
-    ("xmin", "ymin", "xmax", "ymax"),
-    ("x_min", "y_min", "x_max", "y_max"),
-    ("x1", "y1", "x2", "y2"),
+_CORNERS: Final = (
+    *(("x0", "y0", "x1", "y1"), ("x1", "y1", "x2", "y2"), ("left", "top", "right", "bottom")),
+    *(("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max")),
+    ("bbox-1", "bbox-0", "bbox-3", "bbox-2"),  # of scikit-image
+)
+_CORNER_AND_SIZE: Final = (
+    *(("bx", "by", "width", "height"), ("left", "top", "width", "height")),  # first: of ImageJ
+    *(("x", "y", "width", "height"), ("x", "y", "w", "h")),
+    *(("xmin", "ymin", "width", "height"), ("x_min", "y_min", "width", "height")),
+)
+_CENTER_AND_SIZE: Final = (
+    *(("cx", "cy", "width", "height"), ("cx", "cy", "w", "h")),
+    *(("x_center", "y_center", "width", "height"), ("xc", "yc", "w", "h")),
 )
 _NAPARI_KINDS: Final = {
     "rectangle": "box",
@@ -82,7 +106,9 @@ class FilePrompt:
 
 
 @file_reader("prompts")
-def read_prompts(path: str | Path, image: ImageInfo) -> list[FilePrompt]:
+def read_prompts(
+    path: str | Path, image: ImageInfo, left_out: LeftOut | None = None
+) -> list[FilePrompt]:
     """Read the prompts for one image.
 
     Parameters
@@ -91,6 +117,8 @@ def read_prompts(path: str | Path, image: ImageInfo) -> list[FilePrompt]:
         A file that ends in one of `PROMPT_SUFFIXES`.
     image : ImageInfo
         The image. Its name or its size selects an image of a COCO file.
+    left_out : LeftOut, optional
+        Gets what cannot be read, if something else can.
 
     Returns
     -------
@@ -102,20 +130,35 @@ def read_prompts(path: str | Path, image: ImageInfo) -> list[FilePrompt]:
     ExportError
         If the file cannot be read, or has no prompts in a known form.
     """
-    path = Path(path)
-    if path.suffix.lower() not in PROMPT_SUFFIXES:
+    path, left_out = Path(path), LeftOut() if left_out is None else left_out
+    suffix = path.suffix.lower()
+    if suffix not in PROMPT_SUFFIXES:
         msg = f"{path} has no prompts; choose a file that ends in {', '.join(PROMPT_SUFFIXES)}."
         raise ExportError(msg)
-    if path.suffix.lower() == ".csv":
-        return list(_from_csv(read_text(path)))
-    content = read_json(path)
-    return list((_from_coco if _is_coco(content) else _from_geojson)(content, image))
+    if suffix == ".csv":
+        prompts = list(_from_csv(read_text(path), left_out))
+    elif suffix == ".txt":
+        prompts = list(_from_yolo(path, image, left_out))
+    else:
+        content = read_json(path)
+        coco = as_coco(content)
+        found = _from_geojson if coco is None else _from_coco
+        prompts = list(found(content if coco is None else coco, image, left_out))
+    left_out.require(prompts, "The file cannot be read as prompts", path.name)
+    return prompts
+
+
+def _box(x0: float, y0: float, x1: float, y1: float, class_name: str | None) -> FilePrompt:
+    """Return the prompt of a box, whose origin is the outer corner of the first pixel."""
+    if x0 == x1 or y0 == y1:
+        raise ExportError("the box has no area")
+    return FilePrompt(PromptKind.BOX, ((x0 - 0.5, y0 - 0.5), (x1 - 0.5, y1 - 0.5)), (), class_name)
 
 
 # CSV -------------------------------------------------------------------------------------------
 
 
-def _from_csv(text: str) -> Iterator[FilePrompt]:
+def _from_csv(text: str, left_out: LeftOut) -> Iterator[FilePrompt]:
     first_line, _, _ = text.partition("\n")
     delimiter = max(",;\t", key=first_line.count)
     rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
@@ -125,9 +168,9 @@ def _from_csv(text: str) -> Iterator[FilePrompt]:
         (name for name in names if name.startswith("axis-")), key=lambda name: int(name[5:])
     )
     if len(axes) >= 2 and "shape-type" in names:
-        yield from _napari_shapes(rows, axes, class_column)
+        yield from _napari_shapes(rows, axes, class_column, left_out)
         return
-    boxes = next((columns for columns in _BOX_COLUMNS if set(columns) <= set(names)), None)
+    boxes = _box_columns(names)
     if boxes is None and len(axes) < 2:
         axes = ["y", "x"]
     for number, row in enumerate(rows, start=2):
@@ -135,68 +178,99 @@ def _from_csv(text: str) -> Iterator[FilePrompt]:
             continue
         if boxes is None and not set(axes) <= set(names):
             raise ExportError(
-                "The first line of the CSV file must name its columns: x0,y0,x1,y1 for boxes, x,y "
-                "for points, or those of napari's own files of points and shapes."
+                "The first line of the CSV file must name its columns: x0,y0,x1,y1 or "
+                "x,y,width,height for boxes, x,y for points, or those of napari's own files of "
+                "points and shapes."
             )
-        try:
+        with left_out.unreadable(f"line {number}"):
             class_name = class_named(row.get(class_column)) if class_column else None
             if boxes is not None:
-                x0, y0, x1, y1 = (float(row[name]) - 0.5 for name in boxes)
-                yield FilePrompt(PromptKind.BOX, ((x0, y0), (x1, y1)), (), class_name)
+                yield _box(*_corners(row, *boxes), class_name)
             else:
-                *indices, y, x = (float(row[name]) for name in axes)
+                *indices, y, x = (_number(row, name) for name in axes)
                 yield FilePrompt(PromptKind.POINT, ((x, y),), _rounded(indices), class_name)
-        except (OverflowError, TypeError, ValueError) as error:
-            msg = f"Line {number} of the CSV file has a value that is not a number ({error})."
-            raise ExportError(msg) from error
+
+
+def _box_columns(names: Sequence[str]) -> tuple[Sequence[str], float | None] | None:
+    """Return the columns of boxes, and which share of its size lies before the point of a box.
+
+    That share is None for corners. In files of points, there are no columns of boxes.
+    """
+    if "bbox-4" in names:  # a box in three dimensions
+        return None
+    for layouts, share in ((_CORNERS, None), (_CORNER_AND_SIZE, 0.0), (_CENTER_AND_SIZE, 0.5)):
+        for columns in layouts:
+            if set(columns) <= set(names):
+                return columns, share
+    return None
+
+
+def _corners(
+    row: dict[str, Any], columns: Sequence[str], share: float | None
+) -> tuple[float, float, float, float]:
+    x, y, right, bottom = (_number(row, name) for name in columns)
+    if share is None:
+        return x, y, right, bottom
+    width, height = right, bottom
+    x, y = x - share * width, y - share * height
+    return x, y, x + width, y + height
+
+
+def _number(row: dict[str, Any], name: str) -> float:
+    value = row[name]
+    # Where numbers have a comma, columns are separated by something else.
+    number = number_in(value.replace(",", ".") if isinstance(value, str) else value)
+    if number is None:
+        raise ExportError(f"{value!r} in the column {name} is not a number")
+    return number
 
 
 def _napari_shapes(
-    rows: Iterable[dict[str, Any]], axes: Sequence[str], class_column: str | None
+    rows: Iterable[dict[str, Any]],
+    axes: Sequence[str],
+    class_column: str | None,
+    left_out: LeftOut,
 ) -> Iterator[FilePrompt]:
     shapes: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         shapes.setdefault(row["index"], []).append(row)
-    for vertices in shapes.values():
-        positions = [[float(row[name]) for name in axes] for row in vertices]
-        class_name = class_named(vertices[0].get(class_column)) if class_column else None
-        kind = PromptKind(_NAPARI_KINDS[vertices[0]["shape-type"].strip().lower()])
-        corners = tuple((position[-1], position[-2]) for position in positions)
-        if kind is PromptKind.BOX and not _is_upright(corners):
-            kind = PromptKind.POLYGON
-        yield FilePrompt(kind, corners, _rounded(positions[0][:-2]), class_name)
+    for index, vertices in shapes.items():
+        with left_out.unreadable(f"shape {index}"):
+            positions = [[_number(row, name) for name in axes] for row in vertices]
+            class_name = class_named(vertices[0].get(class_column)) if class_column else None
+            kind = PromptKind(_NAPARI_KINDS[vertices[0]["shape-type"].strip().lower()])
+            corners = tuple((position[-1], position[-2]) for position in positions)
+            if kind is PromptKind.BOX and not _is_upright(corners):
+                kind = PromptKind.POLYGON
+            yield FilePrompt(kind, corners, _rounded(positions[0][:-2]), class_name)
 
 
 def _rounded(indices: Iterable[float]) -> tuple[int, ...]:
     return tuple(round(index) for index in indices)
 
 
-# COCO ------------------------------------------------------------------------------------------
+# COCO and YOLO ---------------------------------------------------------------------------------
 
 
-def _is_coco(content: Any) -> bool:
-    if isinstance(content, dict):
-        return "annotations" in content
-    return bool(content) and all(
-        isinstance(result, dict) and "bbox" in result for result in content
-    )
-
-
-def _from_coco(content: Any, image: ImageInfo) -> Iterator[FilePrompt]:
-    entries = content if isinstance(content, list) else content["annotations"]
-    names: dict[Any, str | None] = {}
-    if isinstance(content, dict):
-        names = {entry["id"]: class_named(entry["name"]) for entry in content.get("categories", ())}
-        image_id = _coco_image_id(content.get("images", ()), image)
-        entries = [entry for entry in entries if image_id is None or entry["image_id"] == image_id]
-    elif len({entry.get("image_id") for entry in entries}) > 1:
-        msg = "These results are about several images; choose a file with those of this image only."
-        raise ExportError(msg)
-    for entry in entries:
-        x, y, width, height = (float(value) for value in entry["bbox"])
-        corners = ((x - 0.5, y - 0.5), (x + width - 0.5, y + height - 0.5))
-        category = entry.get("category_id")
-        yield FilePrompt(PromptKind.BOX, corners, (), names.get(category))
+def _from_coco(
+    content: dict[str, Any], image: ImageInfo, left_out: LeftOut
+) -> Iterator[FilePrompt]:
+    names, _ = read_categories(content.get("categories") or (), left_out)
+    image_id = _coco_image_id(content["images"], image)
+    for number, entry in enumerate(content["annotations"], start=1):
+        with left_out.unreadable(f"annotation {number}"):
+            if image_id is not None and str(entry["image_id"]) != str(image_id):
+                continue
+            class_name = names.get(str(entry.get("category_id")))
+            if entry.get("bbox"):
+                x, y, width, height = (float(value) for value in entry["bbox"])
+                yield _box(x, y, x + width, y + height, class_name)
+            else:
+                crop = mask_in(entry["segmentation"], image.plane_shape)
+                if crop is None:
+                    raise ExportError("its mask is empty")
+                x0, y0, x1, y1 = crop.edges_xyxy
+                yield FilePrompt(PromptKind.BOX, ((x0, y0), (x1, y1)), (), class_name)
 
 
 def _coco_image_id(entries: Sequence[dict[str, Any]], image: ImageInfo) -> Any:
@@ -216,48 +290,56 @@ def _coco_image_id(entries: Sequence[dict[str, Any]], image: ImageInfo) -> Any:
     return fitting[0]["id"]
 
 
+def _from_yolo(path: Path, image: ImageInfo, left_out: LeftOut) -> Iterator[FilePrompt]:
+    classes = classes_beside(path, left_out)
+    for line in lines_in(path, image, left_out):
+        class_name = name_of_class(line.class_number, classes)
+        corners = line.corners_xy.tolist()
+        if line.is_box:
+            (x0, y0), _, (x1, y1), _ = corners
+            yield _box(x0, y0, x1, y1, class_name)
+        else:
+            yield FilePrompt(PromptKind.POLYGON, _centred(corners), (), class_name)
+
+
 # GeoJSON ---------------------------------------------------------------------------------------
 
 
-def _from_geojson(content: Any, image: ImageInfo) -> Iterator[FilePrompt]:
-    features = content if isinstance(content, list) else content.get("features", [content])
-    for feature in features:
-        geometry = feature.get("geometry", feature)
-        properties = feature.get("properties") or {}
-        name = properties.get("classification") or properties.get("class_name")
-        if isinstance(name, dict):
-            name = name.get("name") or ": ".join(name.get("names", ()))
-        plane = geometry.get("plane", {})
-        slice_index: tuple[int, ...] = ()
-        if plane:
-            slice_index = tuple(int(plane.get(axis.lower(), 0)) for axis in image.axes[:-2])
-        for kind, vertices in _shapes(geometry):
-            yield FilePrompt(kind, vertices, slice_index, class_named(name))
+def _from_geojson(content: Any, image: ImageInfo, left_out: LeftOut) -> Iterator[FilePrompt]:
+    for number, entry in enumerate(features_in(content), start=1):
+        with left_out.unreadable(f"feature {number}"):
+            feature = as_feature(entry)
+            geometry = feature["geometry"]
+            if geometry is None:
+                left_out.add(UNLOCATED, f"feature {number} has no geometry")
+                continue
+            plane = geometry.get("plane")
+            slice_index: tuple[int, ...] = ()
+            if plane:
+                slice_index = tuple(int(plane.get(axis.lower(), 0)) for axis in image.axes[:-2])
+            for kind, vertices in _shapes(geometry):
+                yield FilePrompt(kind, vertices, slice_index, classification_in(feature))
 
 
 def _shapes(
     geometry: dict[str, Any],
 ) -> Iterator[tuple[PromptKind, tuple[tuple[float, float], ...]]]:
-    kind: str = geometry["type"]
-    coordinates: Any = geometry.get("coordinates")
-    if kind == "GeometryCollection":
-        for part in geometry["geometries"]:
-            yield from _shapes(part)
-    elif kind in ("Point", "MultiPoint"):
-        for position in [coordinates] if kind == "Point" else coordinates:
-            yield PromptKind.POINT, _centred([position])
-    elif kind in ("LineString", "MultiLineString"):
-        for line in [coordinates] if kind == "LineString" else coordinates:
-            yield PromptKind.LINE, _centred(line)
-    elif kind in ("Polygon", "MultiPolygon"):
-        for rings in [coordinates] if kind == "Polygon" else coordinates:
-            vertices = _centred(rings[0])
-            if vertices[0] == vertices[-1]:
-                vertices = vertices[:-1]
-            is_box = len(vertices) == 4 and _is_upright(vertices)
-            yield (PromptKind.BOX if is_box else PromptKind.POLYGON), vertices
-    else:
-        raise ExportError(f"A {kind} is not a prompt; keep only points, lines and polygons.")
+    for kind, coordinates in parts_of(geometry):
+        if kind in ("Point", "MultiPoint"):
+            for position in [coordinates] if kind == "Point" else coordinates:
+                yield PromptKind.POINT, _centred([position])
+        elif kind in ("LineString", "MultiLineString"):
+            for line in [coordinates] if kind == "LineString" else coordinates:
+                yield PromptKind.LINE, _centred(line)
+        elif kind in ("Polygon", "MultiPolygon"):
+            for rings in [coordinates] if kind == "Polygon" else coordinates:
+                vertices = _centred(rings[0])
+                if vertices[0] == vertices[-1]:
+                    vertices = vertices[:-1]
+                is_box = len(vertices) == 4 and _is_upright(vertices)
+                yield (PromptKind.BOX if is_box else PromptKind.POLYGON), vertices
+        else:
+            raise ExportError(f"A {kind} is not a prompt; keep only points, lines and polygons.")
 
 
 def _centred(positions: Iterable[Sequence[float]]) -> tuple[tuple[float, float], ...]:

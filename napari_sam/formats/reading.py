@@ -11,23 +11,27 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations
-from napari_sam.formats.coco import coco_in, is_coco, read_coco
+from napari_sam.formats.coco import coco_in
+from napari_sam.formats.coco_layouts import as_coco
 from napari_sam.formats.files import ExportError, file_reader, read_json
-from napari_sam.formats.geojson import describes_its_image, geojson_in
-from napari_sam.formats.image import ImageInfo, stack_stem
+from napari_sam.formats.geojson import described_image, geojson_in
+from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.imagej_rois import read_imagej_rois
 from napari_sam.formats.label_images import objects_from_labels
+from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.numpy_files import read_label_npy, read_npz
 from napari_sam.formats.png import read_label_png, read_png_details
 from napari_sam.formats.semantic import objects_in
 from napari_sam.formats.tiff import read_label_tiff, read_tiff_details
-from napari_sam.formats.yolo import read_yolo, read_yolo_classes
+from napari_sam.formats.yolo import classes_beside, read_yolo
 
 _KEYS: Final = (
-    (b'"images"', b'"annotations"', b'"categories"'),
+    (b'"annotations"', b'"image'),
+    (b'"segmentation"', b'"counts"'),
+    (b'"shapes"', b'"imageHeight"'),
     (b'"FeatureCollection"', b'"image"', b'"shape"'),
 )
-"""Keys in every COCO file, and in GeoJSON that gives the size of its image."""
+"""Keys in COCO, SAM's and labelme's files, and in GeoJSON that gives the size of its image."""
 
 
 def _read_tiff(path: Path, image: ImageInfo) -> Annotations:
@@ -47,18 +51,27 @@ def _read_npy(path: Path, image: ImageInfo) -> Annotations:
 
 
 def _read_yolo(path: Path, image: ImageInfo) -> Annotations:
-    """Read the polygons of a plane, with the names of their classes if these lie beside them."""
-    files = (path.with_suffix(".yaml"), path.with_name(f"{stack_stem(path.stem)}.yaml"))
-    classes = next((read_yolo_classes(file) for file in files if file.exists()), ())
-    return read_yolo(path, ImageInfo(image.plane_shape, image.name), classes)
+    """Read the objects of a plane, with the names of their classes if these lie beside them."""
+    left_out = LeftOut()
+    classes = classes_beside(path, left_out)
+    annotations = read_yolo(path, ImageInfo(image.plane_shape, image.name), classes)
+    annotations.left_out.include(left_out)
+    return annotations
 
 
 def _read_json(path: Path, image: ImageInfo) -> list[Annotations]:
-    """Read COCO, or GeoJSON, which is about the given image unless it describes its own."""
-    content, name = read_json(path), path.name
-    if is_coco(content):
-        return coco_in(content, name)
-    return [geojson_in(content, name, None if describes_its_image(content) else image)]
+    return _objects_in(read_json(path), path.name, image)
+
+
+def _objects_in(content: Any, name: str, image: ImageInfo | None = None) -> list[Annotations]:
+    """Return the objects of each image in the content of a JSON file.
+
+    GeoJSON is about the given image unless it describes its own.
+    """
+    coco = as_coco(content)
+    if coco is not None:
+        return coco_in(coco, name, image)
+    return [geojson_in(content, name, None if described_image(content) else image)]
 
 
 def _image_of(labels: NDArray[Any], path: Path, image: ImageInfo) -> ImageInfo:
@@ -145,7 +158,7 @@ def _fits(file_image: ImageInfo, image: ImageInfo) -> bool:
 
 
 def json_reader(path: str | Path) -> Callable[[], list[Annotations]] | None:
-    """Return the reader of a COCO file, or of GeoJSON that gives the size of its image.
+    """Return the reader of a COCO, SAM or labelme file, or of GeoJSON with the size of its image.
 
     Parameters
     ----------
@@ -169,17 +182,16 @@ def json_reader(path: str | Path) -> Callable[[], list[Annotations]] | None:
         content = read_json(path)
     except ExportError:
         # Let the reader raise the reason, so that napari does not show "no plugin was found".
-        return partial(read_coco, path)
-    if is_coco(content) or describes_its_image(content):
+        return partial(_described_in, path)
+    if as_coco(content) is not None or described_image(content):
         return partial(_described_in, path, content)
     return None
 
 
 @file_reader()
-def _described_in(path: str | Path, content: Any) -> list[Annotations]:
-    """Return the objects of each image that a JSON file with this content describes."""
-    name = Path(path).name
-    return coco_in(content, name) if is_coco(content) else [geojson_in(content, name)]
+def _described_in(path: str | Path, content: Any = None) -> list[Annotations]:
+    """Return the objects of each image that a JSON file, with this content, describes."""
+    return _objects_in(read_json(path) if content is None else content, Path(path).name)
 
 
 @file_reader()

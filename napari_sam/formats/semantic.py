@@ -13,11 +13,12 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_sam.formats.annotations import Annotations
-from napari_sam.formats.classes import ObjectClass
+from napari_sam.formats.classes import ObjectClass, color_for
 from napari_sam.formats.details import annotations_with_details
-from napari_sam.formats.files import ExportError, naming_errors, read_text, write_table
+from napari_sam.formats.files import ExportError, read_text, write_table
 from napari_sam.formats.image import ImageInfo, plane_name, stack_stem
 from napari_sam.formats.label_images import labels_from_objects, objects_from_labels
+from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.png import save_png
 from napari_sam.formats.tiff import write_ome_tiff
 
@@ -25,6 +26,7 @@ SEMANTIC_MARK: Final = '{"semantic": true}'
 """Stands in the metadata of semantic labels, in place of the details of objects."""
 _WITHOUT: Final = ObjectClass("without class", "#a0a0a0")
 _MAX_PALETTE: Final = 255
+_MAX_VALUE: Final = 2**16
 _COLUMNS: Final = ["value", "class", "color"]
 
 
@@ -130,24 +132,24 @@ def legend_path(path: Path) -> Path:
     return path.with_name(f"{stack_stem(path.stem.removesuffix('.ome'))}_classes.csv")
 
 
-def _read_legend(path: Path) -> tuple[ObjectClass, ...]:
-    """Return the classes of a legend from value 1 on; empty if it is missing or another table."""
+def _read_legend(path: Path, left_out: LeftOut) -> tuple[ObjectClass, ...]:
+    """Return the classes of a legend from value 1 on; empty if it is missing or another table.
+
+    Values that no line names are "without class".
+    """
     if not path.exists():
         return ()
     rows = [row for row in csv.reader(io.StringIO(read_text(path), newline="")) if row]
     if rows[:1] != [_COLUMNS]:
         return ()
-    classes: list[ObjectClass] = []
-    try:
-        for line, row in enumerate(rows[1:], start=2):
-            with naming_errors(f"Line {line}"):
-                value, name, color = row
-                if int(value) != line - 2:
-                    raise ExportError(f"the value {line - 2} is missing")
-                classes.append(ObjectClass(name, "#" + color.removeprefix("#")))
-    except ExportError as error:
-        raise ExportError(f"{error}: {path.name}") from error
-    return tuple(classes[1:])
+    legend: dict[int, ObjectClass] = {}
+    for line, row in enumerate(rows[1:], start=2):
+        with left_out.unreadable(f"line {line} of {path.name}"):
+            value, name, color = row
+            if not 0 <= int(value) <= _MAX_VALUE:
+                raise ExportError(f"{value} is no value of a class")
+            legend[int(value)] = ObjectClass(name, color_for(f"#{color.removeprefix('#')}", line))
+    return tuple(legend.get(value, _WITHOUT) for value in range(1, max(legend, default=0) + 1))
 
 
 def objects_in(
@@ -160,12 +162,15 @@ def objects_in(
     cannot be told from label images, and are read as such.
     """
     is_marked = details == SEMANTIC_MARK
-    legend = _read_legend(legend_path(path)) if is_marked or palette else ()
+    left_out = LeftOut()
+    legend = _read_legend(legend_path(path), left_out) if is_marked or palette else ()
+    if left_out:  # lines that cannot be read may be about the last values
+        legend = (*legend, *[_WITHOUT] * (int(labels.max(initial=0)) - len(legend)))
     colors = _palette_of(legend)
     is_semantic = is_marked or palette[: len(colors)] == colors
     # The legend of another image in the folder does not name all values of this one.
     if is_semantic and legend and labels.max(initial=0) <= len(legend):
-        return _objects_of_classes(image, labels, legend)
+        return replace(_objects_of_classes(image, labels, legend), left_out=left_out)
     return annotations_with_details(image, objects_from_labels(labels), details)
 
 

@@ -1,21 +1,24 @@
-"""Segmentation labels for training Ultralytics' YOLO.
+"""Labels for training Ultralytics' YOLO, and what its models predict.
 
-Source of the format: https://docs.ultralytics.com/datasets/segment/. An image has a text file with
-one line per object: the number of its class, from 0, and the corners of a polygon, x and y in turn,
-as fractions of the image's width and height.
+Source of the format: https://docs.ultralytics.com/datasets/segment/, and detect/ and obb/ there. An
+image has a text file with one line per object: the number of its class, from 0, and the corners of
+a polygon, x and y in turn, or centre, width and height of a box, as fractions of the image's width
+and height. Predictions end with a score.
 """
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
-from napari_sam.formats.annotations import Annotations, ExportObject
+from napari_sam.formats.annotations import Annotations, ExportObject, annotations_read
 from napari_sam.formats.classes import ObjectClass, classes_of
+from napari_sam.formats.details import number_in
 from napari_sam.formats.files import (
     MAX_YAML_BYTES,
     ExportError,
@@ -24,12 +27,15 @@ from napari_sam.formats.files import (
     read_yaml,
     write_text,
 )
-from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.image import ImageInfo, stack_stem
+from napari_sam.formats.left_out import OUTSIDE, LeftOut
 from napari_sam.formats.outlines import fill_rings, joined_ring, trace_outlines
 from napari_sam.storage.text import single_line
 
 # A data set needs at least one class, also if objects have none.
 _UNCLASSIFIED: Final = '  0: "object"  # without class\n'
+_MAX_FRACTION: Final = 2
+"""Polygons may extend beyond their image; pixels are far larger numbers."""
 _NOT_IN_YAML: Final = re.compile("[^ -~\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -92,50 +98,78 @@ def read_yolo(
     image : ImageInfo
         The image that it belongs to.
     classes : sequence of ObjectClass, optional
-        In the order of their numbers, as from `read_yolo_classes`. Without them objects have no
-        class.
+        In the order of their numbers, as from `read_yolo_classes`. Objects of other classes have
+        no class.
 
     Returns
     -------
     Annotations
-        The line of an object is its label_id. Objects without a pixel are left out.
+        The line of an object is its label_id. A box is an object that fills it. Objects without a
+        pixel, and lines that cannot be read, are left out and counted.
 
     Raises
     ------
     ExportError
-        If a line is not a polygon, or its class is unknown.
+        If the file cannot be read, or no line in it can.
     """
-    objects = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not line.strip():
+    left_out, objects = LeftOut(), []
+    for line in lines_in(path, image, left_out):
+        mask = fill_rings([line.corners_xy], image.plane_shape)
+        if mask is None:
+            left_out.add(OUTSIDE)
             continue
-        try:
-            class_number = int(line.split()[0])
-            if class_number < 0:
-                raise ValueError("a class is numbered from 0")
-            corners = np.array(line.split()[1:], np.float64).reshape(-1, 2)
-            if len(corners) < 3:
-                raise ValueError(f"{len(corners)} corners")
-            class_name = classes[class_number].name if classes else None
-        except (ValueError, IndexError) as error:
-            msg = f"Line {number} {_problem(line, classes)}: {Path(path).name}"
-            raise ExportError(msg) from error
-        mask = fill_rings([corners * image.plane_shape[::-1]], image.plane_shape)
-        if mask is not None:
-            objects.append(ExportObject(number, *mask, class_name=class_name))
-    return Annotations(image, objects, classes)
+        class_name = name_of_class(line.class_number, classes)
+        obj = ExportObject(line.number, *mask, class_name=class_name, score=line.score)
+        objects.append(obj)
+    left_out.require(objects, "No object can be read", Path(path).name)
+    return annotations_read(image, objects, classes, left_out)
 
 
-def _problem(line: str, classes: Sequence[ObjectClass]) -> str:
-    """Return what is wrong with a line that is not a polygon of a known class."""
-    first, *rest = line.split()
-    if not first.isdecimal():
-        return f"begins with {first!r} instead of the number of a class"
-    if len(rest) < 6 or len(rest) % 2:
-        return f"has {len(rest)} coordinates, not the even number of 6 or more of a polygon"
-    if classes and int(first) >= len(classes):
-        return f"has the class {first}, but only {len(classes)} are named in the .yaml beside it"
-    return "has a coordinate that is not a number"
+class YoloLine(NamedTuple):
+    """An object, with corners in pixels from the outer corner of the first pixel."""
+
+    number: int  # of the line, from 1
+    class_number: int
+    corners_xy: NDArray[np.float64]  # (N, 2)
+    is_box: bool
+    score: float | None
+
+
+def lines_in(path: str | Path, image: ImageInfo, left_out: LeftOut) -> Iterator[YoloLine]:
+    """Yield what the lines of a file mean."""
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if line.strip():
+            with left_out.unreadable(f"line {number}"):
+                parsed = _parsed(number, line.split(), image.plane_shape)
+                yield parsed
+
+
+def name_of_class(number: int, classes: Sequence[ObjectClass]) -> str | None:
+    """Return the name of a class; None if it has none."""
+    return classes[number].name if number < len(classes) else None
+
+
+def _parsed(number: int, words: Sequence[str], shape: tuple[int, int]) -> YoloLine:
+    first, *rest = words
+    class_number = number_in(first)
+    if class_number is None or class_number < 0 or not class_number.is_integer():
+        raise ExportError(f"it begins with {first!r} instead of the number of a class")
+    values = [value for value in map(number_in, rest) if value is not None]
+    if len(values) < len(rest):
+        raise ExportError("it has a coordinate that is not a number")
+    # Predictions have a score at the end.
+    score = values.pop() if len(values) > 4 and len(values) % 2 else None
+    if len(values) != 4 and (len(values) < 6 or len(values) % 2):
+        raise ExportError(f"it has {len(values)} coordinates, too few for a polygon or a box")
+    if max(map(abs, values)) > _MAX_FRACTION:
+        raise ExportError("its coordinates are not fractions of the image's width and height")
+    is_box = len(values) == 4
+    if is_box:
+        x, y, width, height = values
+        x0, y0, x1, y1 = x - width / 2, y - height / 2, x + width / 2, y + height / 2
+        values = [x0, y0, x1, y0, x1, y1, x0, y1]
+    corners_xy = np.reshape(values, (-1, 2)) * shape[::-1]
+    return YoloLine(number, int(class_number), corners_xy, is_box, score)
 
 
 def write_yolo_classes(path: str | Path, classes: Sequence[ObjectClass]) -> None:
@@ -220,3 +254,13 @@ def read_yolo_classes(path: str | Path) -> tuple[ObjectClass, ...]:
     if isinstance(names, dict):
         names = [names[number] for number in range(len(names))]
     return classes_of(single_line(str(name)) for name in names)
+
+
+def classes_beside(path: Path, left_out: LeftOut) -> tuple[ObjectClass, ...]:
+    """Return the classes that are named in a ``.yaml`` file beside the text file of an image."""
+    files = (path.with_suffix(".yaml"), path.with_name(f"{stack_stem(path.stem)}.yaml"))
+    for file in dict.fromkeys(files):
+        with left_out.unreadable(file.name):
+            if file.exists():
+                return read_yolo_classes(file)
+    return ()

@@ -111,9 +111,11 @@ def test_objects_without_a_mask_are_told(opened, said, tmp_path, monkeypatch):
     widget.session.objects.remove([3, 7])
     files.import_from(path)
     widget.wait_until_idle(TIMEOUT_S)
-    assert said[-1] == "Imported 1 object from objects.json; skipped 1 without a mask."
+    assert said[-1] == (
+        "Imported 1 object from objects.json; 1 annotation without a mask left out."
+    )
     assert len(get_reader(str(path))(str(path))) == 1
-    assert said[-1] == "Skipped 1 object without a mask in mine."
+    assert said[-1] == "mine: 1 annotation without a mask left out."
 
 
 def test_an_import_keeps_also_what_is_tiny_where_others_are(opened, said, tmp_path):

@@ -158,7 +158,7 @@ def test_members_of_others_are_not_taken_for_ours(tmp_path, source):
     assert read.image == ImageInfo((4, 6), "a.png")
     assert [obj.class_name for obj in read.objects] == ["cell", "cell"]
     assert [entry.name for entry in read.classes] == ["cell"]
-    assert read.n_without_mask == 2
+    assert read.left_out.counts == {"annotation without a mask": 2}
 
 
 def test_runs_of_another_image_are_refused(tmp_path):

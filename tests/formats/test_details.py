@@ -131,9 +131,10 @@ def test_pieces_of_a_semantic_image_become_objects_with_the_classes_of_its_legen
     assert [(obj.top, obj.left) for obj in read.objects] == [(0, 0), (0, 5), (3, 2)]
     assert list(read.classes) == classes
     legend = tmp_path / "a_classes.csv"
-    legend.write_text("value,class,color\n0,background,#000000\n1,cell,blue\n")
-    with pytest.raises(ExportError, match=r"Line 3: .*: a_classes\.csv"):
-        read_objects(tmp_path / name, image)
+    legend.write_text("value,class,color\n0,background,#000000\n1,cell,blue\n2\n3,\n")
+    read = read_objects(tmp_path / name, image)
+    assert [obj.class_name for obj in read.objects] == ["cell", "cell", None]
+    assert "2 entries left out (line 4 of a_classes.csv" in str(read.left_out)
     legend.write_text("another,table\n")
     assert [obj.label_id for obj in read_objects(tmp_path / name, image).objects] == [1, 3]
 

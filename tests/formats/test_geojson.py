@@ -141,3 +141,12 @@ def test_planes_that_qupath_does_not_have_are_refused(tmp_path):
     obj = ExportObject(1, np.ones((1, 1), bool), 0, 0, (1,))
     with pytest.raises(ExportError, match="Z, T and C"):
         write_geojson(tmp_path / "a.geojson", Annotations(image, [obj]))
+
+
+def test_bare_geometries_are_objects(tmp_path):
+    square = {"type": "Polygon", "coordinates": [SQUARE]}
+    pieces = {"type": "MultiPolygon", "coordinates": [[SQUARE], [[[4, 4], [5, 4], [5, 5]]]]}
+    collection = {"type": "GeometryCollection", "geometries": [square, pieces]}
+    for content, areas in ((square, [4]), (pieces, [5]), (collection, [4, 5]), ([square], [4])):
+        objects = read_geojson(write(tmp_path, content), ImageInfo((5, 6))).objects
+        assert [obj.area_px for obj in objects] == areas

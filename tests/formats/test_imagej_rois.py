@@ -98,7 +98,7 @@ def test_what_is_no_area_is_refused(tmp_path):
     whole = ImagejRoi.frompoints([[0, 0], [4, 0], [0, 4]], name="whole").tobytes()
     (tmp_path / "half.roi").write_bytes(whole[:70])
     image = ImageInfo((5, 5))
-    with pytest.raises(ExportError, match="axon is a polyline"):
+    with pytest.raises(ExportError, match="axon is a polyline, no area"):
         read_imagej_rois(tmp_path / "line.zip", image)
     for name in ("text.zip", "half.roi", "missing.zip"):
         with pytest.raises(ExportError, match="cannot be read"):

@@ -139,19 +139,29 @@ def test_frames_without_a_time_stay_without(tmp_path):
 
 
 def test_what_is_no_label_image_is_refused(tmp_path):
-    tifffile.imwrite(tmp_path / "float.tif", np.zeros((4, 5), np.float32))
+    for value, name in ((0.5, "half"), (np.nan, "nan"), (2.0**25, "large")):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.full((4, 5), value, np.float32))
     tifffile.imwrite(tmp_path / "color.tif", np.zeros((4, 5, 3), np.uint8), photometric="rgb")
     (tmp_path / "text.tif").write_text("no image")
     tifffile.imwrite(
         tmp_path / "ome.tif", np.zeros((4, 5), np.uint8), description="<OME><Image></OME>"
     )
-    Image.new("RGB", (4, 5)).save(tmp_path / "color.png")
+    photograph = np.random.default_rng(1).integers(0, 256, (40, 50, 3), np.uint8)
+    Image.fromarray(photograph).save(tmp_path / "color.png")
     (tmp_path / "text.png").write_text("no image")
-    np.save(tmp_path / "float.npy", np.zeros((4, 5)))
+    np.save(tmp_path / "float.npy", np.full((4, 5), 0.5))
     np.save(tmp_path / "pickle.npy", np.array([{}]), allow_pickle=True)
-    for name in ("float.tif", "color.tif", "text.tif", "ome.tif", "missing.tif"):
+    for name in (
+        "half.tif",
+        "nan.tif",
+        "large.tif",
+        "color.tif",
+        "text.tif",
+        "ome.tif",
+        "missing.tif",
+    ):
         with pytest.raises(ExportError):
-            read_label_tiff(tmp_path / name)
+            read_label_tiff(tmp_path / f"{name}.tif")
     for name in ("color.png", "text.png", "missing.png"):
         with pytest.raises(ExportError):
             read_label_png(tmp_path / name)
@@ -237,3 +247,44 @@ def test_pixels_come_from_no_other_folder_and_no_pipe(tmp_path):
         elif (path.parent / part).exists():
             with pytest.raises(ExportError, match="takes its pixels from"):
                 read_label_tiff(path)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["a.tif", "a.npy"])
+def test_whole_numbers_of_programs_without_integers_are_labels(tmp_path, dtype, name):
+    labels = np.array([[0, 1, 1], [0, 70_000, 2]], dtype)
+    if name == "a.tif":
+        tifffile.imwrite(tmp_path / name, labels, imagej=dtype is np.float32)
+    else:
+        np.save(tmp_path / name, labels)
+    objects = read_objects(tmp_path / name, ImageInfo((2, 3))).objects
+    assert [(obj.label_id, obj.area_px) for obj in objects] == [(1, 2), (2, 1), (70_000, 1)]
+
+
+def test_files_of_cellpose_are_refused_in_words(tmp_path):
+    np.save(tmp_path / "a_seg.npy", {"masks": np.ones((2, 3), np.uint16)}, allow_pickle=True)
+    with pytest.raises(ExportError, match=r"run programs; .* Cellpose .*PNG or TIFF.*a_seg\.npy"):
+        read_objects(tmp_path / "a_seg.npy", ImageInfo((2, 3)))
+
+
+RED, BLUE, CLEAR = (255, 0, 0, 255), (0, 0, 200, 255), (9, 9, 9, 0)
+
+
+@pytest.mark.parametrize(
+    ("mode", "pixels"),
+    [
+        ("RGB", [[(0, 0, 0), RED[:3], BLUE[:3]]]),
+        ("RGBA", [[CLEAR, RED, BLUE]]),
+        ("RGB", [[(0, 0, 0), (2, 2, 2), (1, 1, 1)]]),
+        ("RGBA", [[(2, 2, 2, 0), (2, 2, 2, 255), (1, 1, 1, 255)]]),
+        ("LA", [[(2, 0), (2, 255), (1, 255)]]),
+    ],
+)
+def test_each_colour_of_a_mask_of_classes_is_an_object(tmp_path, mode, pixels):
+    Image.fromarray(np.array(pixels, np.uint8)).convert(mode).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_label_png(tmp_path / "a.png"), [[0, 2, 1]])
+
+
+def test_a_mask_of_two_values_is_one_object(tmp_path):
+    Image.fromarray(np.array([[0, 255, 255]], np.uint8)).convert("1").save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_label_png(tmp_path / "a.png"), [[0, 1, 1]])

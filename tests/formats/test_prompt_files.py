@@ -142,9 +142,9 @@ def test_coco_boxes_of_the_image_that_is_meant(tmp_path):
     ("name", "text", "message"),
     [
         ("a.csv", "a,b\n1,2\n", "must name its columns"),
-        ("a.csv", "x,y\n1,two\n", "Line 2 .* not a number"),
-        ("a.csv", "x,y\n1\n", "Line 2 .* not a number"),
-        ("a.csv", "axis-0,axis-1,axis-2\ninf,1,2\n", "Line 2 .* not a number"),
+        ("a.csv", "x,y\n1,two\n", "line 2: .* not a number"),
+        ("a.csv", "x,y\n1\n", "line 2: .* not a number"),
+        ("a.csv", "axis-0,axis-1,axis-2\ninf,1,2\n", "line 2: .* not a number"),
         (
             "a.csv",
             "index,shape-type,vertex-index,axis-0,axis-1,axis-2\n0,line,0,inf,1,2\n",
@@ -200,3 +200,30 @@ def test_a_column_without_a_name_is_not_the_class(tmp_path):
     path = write(tmp_path / "a.csv", ",x,y\n0,1,2\n")
     (prompt,) = read_prompts(path, IMAGE)
     assert (prompt.vertices_xy, prompt.class_name) == (((1, 2),), None)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("x,y,width,height", "180,60,60,50"),
+        ("id;X;Y;W;H", "1;180;60;60;50"),
+        ("X,Y,BX,BY,Width,Height", "210,85,180,60,60,50"),
+        ("left,top,right,bottom", "180,60,240,110"),
+        ("cx,cy,w,h", "210,85,60,50"),
+        ("label,bbox-0,bbox-1,bbox-2,bbox-3", "1,60,180,110,240"),
+        ("x;y;width;height", "180,0;60,0;60,0;50,0"),
+    ],
+)
+def test_boxes_by_their_size(tmp_path, header, row):
+    (prompt,) = read_prompts(write(tmp_path / "a.csv", f"{header}\n{row}\n"), IMAGE)
+    assert prompt.kind is PromptKind.BOX
+    assert prompt.vertices_xy == ((179.5, 59.5), (239.5, 109.5))
+
+
+def test_boxes_and_polygons_of_yolo(tmp_path):
+    (tmp_path / "a.yaml").write_text("names: [coin, hole]")
+    text = "1 0.5 0.5 0.25 0.5\n0 0 0 0.5 0 0 1\n0 0.5 0.5 0.25 0.5 0.93\n"
+    box, polygon, predicted = read_prompts(write(tmp_path / "a.txt", text), ImageInfo((40, 80)))
+    assert (box.kind, box.class_name, polygon.kind) == ("box", "hole", "polygon")
+    assert box.vertices_xy == predicted.vertices_xy == ((29.5, 9.5), (49.5, 29.5))
+    assert polygon.vertices_xy == ((-0.5, -0.5), (39.5, -0.5), (-0.5, 39.5))

@@ -71,11 +71,12 @@ def test_all_objects_have_a_class_or_none(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", ["0 0.1 0.1 0.2 0.2", "0 0.1 0.2 0.3", "a 0 0 1 0 1 1", "5 0 0 1 0 1 1"]
+    "line",
+    ["0 0.1 0.2 0.3", "a 0 0 1 0 1 1", "-1 0 0 1 0 1 1", "0 0 nan 1 0 1 1", "0 10 10 40 10 40 40"],
 )
-def test_lines_that_are_no_polygons_are_refused(tmp_path, line):
+def test_lines_that_are_no_objects_are_refused(tmp_path, line):
     (tmp_path / "a.txt").write_text(f"\n{line}\n")
-    with pytest.raises(ExportError, match="Line 2"):
+    with pytest.raises(ExportError, match="line 2: it"):
         read_yolo(tmp_path / "a.txt", ImageInfo((9, 9)), classes_of(["a"]))
 
 
