@@ -10,6 +10,7 @@ from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.objects import ObjectTableController
 from napari_sam.formats.classes import ClassError
+from napari_sam.formats.left_out import LeftOut
 from napari_sam.layers.class_colors import ClassColors, ColoringError
 from napari_sam.layers.shortcuts import MAX_NUMBERED, class_command, key_text
 from napari_sam.layers.target import TargetLayer
@@ -84,7 +85,10 @@ class ClassesController:
         self.panel.show_coloring(self._is_coloring)
 
     def _load(self, path: Path) -> None:
-        self._classes.load(read_classes(path))
+        left_out = LeftOut()
+        self._classes.load(read_classes(path, left_out))
+        if left_out:
+            self._session.notifier.warn(f"{path.name}: {left_out}.")
 
     def _save(self, path: Path) -> None:
         write_classes(path, self._classes.table.classes)

@@ -55,9 +55,9 @@ def details_of(obj: Any) -> dict[str, Any]:
 def details_from(entry: Any) -> dict[str, Any]:
     """Return what an entry of a file says as members of an object, as far as it can be read."""
     details = entry if isinstance(entry, dict) else {}
-    note = details.get("note")
+    class_name, note = details.get("class"), details.get("note")
     return {
-        "class_name": class_named(details.get("class")),
+        "class_name": class_named(class_name) if isinstance(class_name, str) else None,
         "score": number_in(details.get("score")),
         "reviewed": str(details.get("reviewed")).lower() in ("true", "1", "1.0"),
         "note": note if isinstance(note, str) else "",

@@ -64,8 +64,16 @@ def test_label_images_keep_what_is_known_of_objects(tmp_path, annotated, key):
 )
 def test_details_of_another_form_are_not_read(text):
     image, objects = ImageInfo((6, 7)), (ExportObject(1, SQUARE, 0, 0),)
-    annotations = annotations_with_details(image, objects, text)
-    assert annotations.objects == objects
+    assert_same(annotations_with_details(image, objects, text), Annotations(image, objects))
+
+
+def test_an_entry_of_another_form_leaves_the_details_of_the_others(tmp_path):
+    entries = {"1": {"score": "x", "class": "a", "note": 5}, "2": 3, "x": {}, "3": {"score": 0.5}}
+    text = json.dumps({"label_details": {"classes": [None, {"name": "a"}], "objects": entries}})
+    objects = [ExportObject(at, SQUARE, 0, 0) for at in (1, 2, 3)]
+    read = annotations_with_details(ImageInfo((6, 7)), objects, text)
+    details = [(obj.class_name, obj.score, obj.note) for obj in read.objects]
+    assert details == [("a", None, ""), (None, None, ""), (None, 0.5, "")]
 
 
 def test_png_keeps_it_for_each_slice(tmp_path, annotated):

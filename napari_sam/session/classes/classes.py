@@ -10,6 +10,7 @@ from typing import Any
 from psygnal import Signal
 
 from napari_sam.formats.classes import PALETTE, ClassError, ObjectClass
+from napari_sam.formats.left_out import LeftOut
 from napari_sam.storage.text import single_line
 
 Classes = tuple[ObjectClass, ...]
@@ -53,12 +54,24 @@ def classes_to_json(classes: Iterable[ObjectClass]) -> list[dict[str, str]]:
     return [{"name": entry.name, "color": entry.color} for entry in classes]
 
 
-def classes_from_json(content: Any) -> Classes:
-    """Return classes from JSON; entries may also be mere names, or have no colour."""
+def classes_from_json(content: Any, left_out: LeftOut | None = None) -> Classes:
+    """Return classes from JSON; entries may also be mere names, or have no colour.
+
+    An entry that cannot be read is left out if there is something to count it in.
+    """
     if not isinstance(content, list):
         msg = "These are no classes: a list of names, or of names with colors, is needed."
         raise ClassError(msg)
-    return with_classes((), map(_name_and_color, content))
+    if left_out is None:
+        return with_classes((), map(_name_and_color, content))
+    read: dict[str, str | None] = {}
+    for number, entry in enumerate(content, start=1):
+        with left_out.unreadable(f"class {number}"):
+            name, color = _name_and_color(entry)
+            if name in read:
+                raise _name_taken(name)
+            read[ObjectClass(name, color or PALETTE[0]).name] = color
+    return with_classes((), read.items())
 
 
 def _name_and_color(entry: Any) -> tuple[str, str | None]:

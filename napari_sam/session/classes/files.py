@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from napari_sam.formats.classes import ClassError
 from napari_sam.formats.files import load_yaml
+from napari_sam.formats.left_out import LeftOut
 from napari_sam.session.classes.classes import Classes, classes_from_json, classes_to_json
 from napari_sam.storage.atomic import atomic_write
 from napari_sam.storage.regular_files import require_regular_file
@@ -40,11 +41,13 @@ def write_classes(path: str | Path, classes: Classes) -> None:
         raise ClassError(msg) from error
 
 
-def read_classes(path: str | Path) -> Classes:
-    """Read classes."""
-    path = Path(path)
+def read_classes(path: str | Path, left_out: LeftOut | None = None) -> Classes:
+    """Read classes; those that cannot be read are counted, unless there are no others."""
+    path, left_out = Path(path), LeftOut() if left_out is None else left_out
     try:
-        classes = classes_from_json(_content(path))
+        classes = classes_from_json(_content(path), left_out)
+        if not classes and left_out:
+            raise ClassError(f"{left_out}.")
     except OSError as error:
         raise ClassError(f"{path} cannot be read as classes ({error}).") from error
     except ClassError as error:

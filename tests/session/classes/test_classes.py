@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_sam.formats.classes import PALETTE, ClassError
+from napari_sam.formats.left_out import LeftOut
 from napari_sam.session import (
     AnnotationSession,
     ArrayPlane,
@@ -215,7 +216,7 @@ def test_many_classes_take_no_more_time_each_than_few():
 def test_colors_out_of_range_are_refused(tmp_path, color):
     path = tmp_path / "classes.json"
     path.write_text(json.dumps([{"name": "a", "color": color}]))
-    with pytest.raises(ClassError, match="colour"):
+    with pytest.raises(ClassError, match="color"):
         read_classes(path)
 
 
@@ -237,7 +238,6 @@ def test_half_a_character_comes_into_no_class(session):
         ("9" * 5000, "4300 digits"),
         ('{"format": "napari-sam-live classes", "version": null}', "cannot be read"),
         ('{"other": 1}', "list of names"),
-        ('["a", "a"]', "already"),
         ('[{"name": "a", "color": "red"}]', "color"),
         ('[{"color": "#000000"}]', "needs a name"),
         ('{"format": "napari-sam-live classes", "version": 9, "classes": ["a"]}', "update"),
@@ -249,6 +249,15 @@ def test_files_that_are_no_classes_are_refused(tmp_path, text, why):
         read_classes(tmp_path / "a.json")
     with pytest.raises(ClassError, match="cannot be written"):
         write_classes(tmp_path / "missing" / "a.json", TEAM)
+
+
+def test_a_class_that_cannot_be_read_does_not_refuse_the_others(tmp_path):
+    entries = ["a", None, "a", {"name": "b", "color": "red"}, {"name": "c", "color": "#010203"}]
+    (tmp_path / "a.json").write_text(json.dumps(entries))
+    left_out = LeftOut()
+    read = read_classes(tmp_path / "a.json", left_out)
+    assert [(entry.name, entry.color) for entry in read] == [("a", PALETTE[0]), ("c", "#010203")]
+    assert str(left_out) == ("3 entries left out (class 2: A class needs a name, and one has none)")
 
 
 def test_numbers_and_texts_do_not_number_classes_together(tmp_path):
