@@ -5,10 +5,12 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from napari.utils.notifications import show_warning
 from psygnal import Signal
 
+from napari_sam._qt.building import rest_timer
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.layers.image_references import reference_of
 from napari_sam.layers.target import TargetLayer
@@ -21,6 +23,8 @@ from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import RecordChange
 
 _LOGGER = logging.getLogger(__name__)
+_GROWTH_MS: Final = 2000
+"""How long a stack has not grown when the journal of its objects follows it without an edit."""
 
 
 class JournalRecorder:
@@ -36,6 +40,8 @@ class JournalRecorder:
         """The journals of targets that the user has deleted since the start."""
         self._target_connections: dict[TargetLayer, Connections] = {}
         self._failed: set[TargetLayer] = set()
+        self._grown: set[TargetLayer] = set()
+        self._growth_timer = rest_timer(context.widget, _GROWTH_MS, self._catch_up)
         self._classes = context.session.classes.table
         self._connections = Connections(
             (self._classes.changed, self._on_classes_changed),
@@ -50,6 +56,7 @@ class JournalRecorder:
         An edit that is still being written in the background is recorded even then.
         """
         self._connections.close()
+        self._growth_timer.stop()
         for target in self._journals:
             target.recount()  # include the last brush stroke
             self._release(target)
@@ -124,6 +131,15 @@ class JournalRecorder:
             reference = reference_of(image)
             self._journals[target] = reference, journal
             self._write(target, lambda journal: journal.follow_image(reference))
+            self._grown.add(target)
+            self._growth_timer.start()
+
+    def _catch_up(self) -> None:
+        """Have no crash lose the objects of stacks that have grown, without delaying an edit."""
+        for target in self._grown & self._journals.keys():
+            catch_up = partial(self._write, target, Journal.catch_up)
+            threading.Thread(target=catch_up, daemon=True).start()
+        self._grown.clear()
 
     def _write(self, target: TargetLayer, action: Callable[[Journal], None]) -> None:
         """Write to a journal, on any thread; failures do not reach the edit."""

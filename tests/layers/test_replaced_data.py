@@ -106,7 +106,7 @@ def test_a_stack_that_grows_keeps_labels_objects_and_prompts(make_widget, monkey
     ]
     _, journal = widget.controllers.journal._journals[target]
     content = read_journal(journal.path)
-    assert content.header["labels"]["shape"] == content.header["image"]["shape"] == [9, 303, 384]
+    assert content.header.shape == content.header.image.shape == (9, 303, 384)
     restored = ArrayLabels(np.zeros(pixels.shape, pixels.dtype))
     replay(content.entries(), restored)
     np.testing.assert_array_equal(restored.array, pixels)

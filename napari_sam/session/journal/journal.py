@@ -140,10 +140,19 @@ class Journal:
                 self._add(Direction.SAVED, (), ())
 
     def follow_image(self, reference: ImageReference) -> None:
-        """Go on with the next edit in a file of its own, as image and labels have more slices."""
+        """Go on in another file, as image and labels have more slices: with the next edit.
+
+        Or with `catch_up`, which any thread may call once there are no more slices for a while.
+        """
         with self._lock:
             self._reference = self._writer.reference = reference
             self._has_gap, self._next_try_s = self._has_begun, 0.0
+
+    def catch_up(self) -> None:
+        """Begin the file that is due, with everything as it is now."""
+        with self._lock:
+            if self._has_gap and not self._writer.is_saved and self._ensure_file():
+                self._write()
 
     def close(self) -> None:
         """Record that the program is closed; without objects to restore, remove the file."""

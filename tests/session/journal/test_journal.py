@@ -625,3 +625,33 @@ def test_label_ids_that_a_journal_knows_are_not_given_again():
     labels, _ = restored(annotator.journal.path)
     assert [record.label_id for record in labels.registry] == [1]
     assert free_label_ids(labels, labels.registry) == 3
+
+
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_a_journal_goes_on_in_a_file_for_the_image_as_it_is_now(is_edited):
+    array = np.zeros((2, 30, 40), np.uint16)
+    labels = ArrayLabels(array)
+    journal = Journal(replace(REFERENCE, shape=array.shape), labels)
+    mask = np.ones((1, 5, 5), np.bool_)
+
+    def paint(label_id, start):
+        labels.array[start[0], start[1] : start[1] + 5, start[2] : start[2] + 5] = label_id
+        record = ObjectRecord(label_id, start, (start[0] + 1, start[1] + 5, start[2] + 5), 25)
+        labels.registry.apply((RecordChange(None, record),))
+        journal.record_paint([PackedMask(start, mask)], [RecordChange(None, record)])
+
+    paint(1, (1, 3, 4))
+    former = journal.path
+    labels.array = np.concatenate([array, np.zeros((1, 30, 40), np.uint16)])
+    labels.shape = labels.array.shape
+    grown = replace(REFERENCE, shape=labels.shape)
+    journal.follow_image(grown)
+    assert journal.path == former
+    if is_edited:
+        paint(2, (2, 3, 4))
+    journal.catch_up()
+    assert journal.path.name.startswith(grown.key)
+    assert not former.exists()
+    again, content = restored(journal.path, labels.shape)
+    assert content.header.shape == content.header.image.shape == (3, 30, 40)
+    check_same(again, labels)
