@@ -174,6 +174,6 @@ def test_cache(embeddings_folder):
     store.put(f"{0:032x}-encoder", {"image_embedding": np.ones(2**20, np.float32)})
     store.flush()
     store.close()
-    assert _run("cache").output == f"1 embeddings, 4 MiB, in {embeddings_folder}\n"
+    assert _run("cache").output == f"1 embedding, 4 MiB, in {embeddings_folder}\n"
     assert "0 embeddings" in _run("cache", "--clear").output
     assert list(embeddings_folder.iterdir()) == []
