@@ -13,6 +13,7 @@ from napari_sam._qt.automatic_panel import AutomaticPanel
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.engine.automatic_presets import EDGE_SETTINGS
+from napari_sam.engine.spec import ModelSpec
 from napari_sam.layers.automatic_by_products import new_boxes_layer, new_edges_layer
 from napari_sam.layers.automatic_layer import AutomaticView
 from napari_sam.layers.plane_view import ShownPlane
@@ -120,7 +121,9 @@ class AutomaticController:
             return
         self.discard()
         self._masks_plane = shown
-        tiles = automatic_tiles(self._whole(plane), self.panel.run.finest_px, view)
+        tiles = automatic_tiles(
+            _whole(plane, self._session.state.spec), self.panel.run.finest_px, view
+        )
         self._generator.start(AutomaticRequest(plane, tiles, self.panel.settings, view, existing))
         self._show()
 
@@ -144,11 +147,10 @@ class AutomaticController:
         if shown is not None and plane is not None:
             self._edges_plane = shown
             settings = AutomaticRunSettings.of_published(EDGE_SETTINGS)
-            request = AutomaticRequest(plane, (self._whole(plane),), settings, keep_logits=True)
+            request = AutomaticRequest(
+                plane, (_whole(plane, self._session.state.spec),), settings, keep_logits=True
+            )
             self._generator.start_edges(request)
-
-    def _whole(self, plane: ImagePlane) -> Tile:
-        return TilePyramid(plane.shape, self._session.state.spec).whole
 
     def _on_edges_detected(self, request: AutomaticRequest, edges: NDArray[np.float32]) -> None:
         shown = self._edges_plane
@@ -259,3 +261,8 @@ class AutomaticController:
                 self._forget_masks()
             if self._edges_plane is not None and layer is self._edges_plane.image:
                 self._edges_plane = None
+
+
+def _whole(plane: ImagePlane, spec: ModelSpec) -> Tile:
+    """Return the tile that is the whole plane, embedded by us whatever was imported."""
+    return TilePyramid(plane.shape, spec).whole
