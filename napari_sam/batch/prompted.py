@@ -175,11 +175,21 @@ def write_prompted(
     files: list[Path] = []
     for candidate in candidates:
         chosen = [mask for mask in masks if mask.candidate == candidate]
-        ending = _ending(path)
-        file = path.with_name(f"{path.name.removesuffix(ending)}_{candidate}{ending}")
+        file = _of_candidate(path, candidate)
         annotations = _annotations(image, chosen, [mask.label_id for mask in chosen])
         files += write_objects(file, name, annotations, overlap)
     return files
+
+
+def _of_candidate(path: Path, candidate: int | str) -> Path:
+    ending = _ending(path)
+    return path.with_name(f"{path.name.removesuffix(ending)}_{candidate}{ending}")
+
+
+def is_of_candidate(file: Path, path: Path) -> bool:
+    """Whether `write_prompted` might write a file of this name for one of several candidates."""
+    number = file.name.removesuffix(_ending(path)).rpartition("_")[2]
+    return number.isdecimal() and file.name == _of_candidate(path, number).name
 
 
 def _annotations(

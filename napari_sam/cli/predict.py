@@ -158,7 +158,7 @@ def predict(
     from napari_sam.session.jobs import user_message
 
     _check_prompts(points, background, boxes, mask)
-    _check_output(output, image)
+    _check_output(output, image, multimask)
     try:
         choice = checked_choice(model, device)
         predictor = load(choice)
@@ -195,15 +195,18 @@ def _check_prompts(
         raise click.UsageError(msg)
 
 
-def _check_output(output: Path | None, image: str) -> None:
-    from napari_sam.batch.prompted import format_of
+def _check_output(output: Path | None, image: str, multimask: str) -> None:
+    from napari_sam.batch.prompted import format_of, is_of_candidate
 
     if output is None:
         return
     with usage_errors():
         format_of(output)
-    if output.exists() and Path(image).exists() and output.samefile(image):
-        raise click.UsageError(f"{output} is the image: choose another name for the masks.")
+        files = [output] if output.exists() else []
+        if multimask == "all" and output.parent.is_dir():
+            files += [file for file in output.parent.iterdir() if is_of_candidate(file, output)]
+    if Path(image).exists() and any(file.samefile(image) for file in files):
+        raise click.UsageError(f"{output} would replace the image: choose another name.")
 
 
 def _opened(

@@ -23,6 +23,7 @@ def image_file(tmp_path_factory):
         image[y0 : y1 + 1, x0 : x1 + 1] = colour
     path = tmp_path_factory.mktemp("predict") / "squares.png"
     imageio.imwrite(path, np.dstack([image, np.full((80, 120), 90, np.uint8)]))
+    (path.parent / "link_2.png").symlink_to(path)
     return path
 
 
@@ -107,7 +108,8 @@ def test_one_slice_of_a_stack(tmp_path):
         (("--point", "500,3"), "lies outside the image, which is 120 wide and 80 high"),
         (("--box", "1,1,5,5", "--box", "1,1,5,5", "--point", "3,3"), "several objects"),
         (("--point", "3,3", "-o", "masks.bmp"), "choose one of .tif"),
-        (("--point", "3,3", "-o", "{image}"), "is the image"),
+        (("--point", "3,3", "-o", "{image}"), "would replace the image"),
+        (("--point", "3,3", "--multimask", "all", "-o", "{folder}/link.png"), "would replace"),
         (("--point", "3,3", "--slice", "1"), "one plane and no slices"),
         (("--point", "3,3", "--layer", "other"), "with --layer: squares"),
         (("--mask", "{folder}/small.npy"), "is of shape (5, 5)"),
