@@ -39,6 +39,13 @@ def save_shortcuts(shortcuts: Mapping[str, str]) -> None:
     """Write the user's shortcuts; remove the file if there are none."""
     path = shortcuts_file()
     try:
+        load_shortcuts()
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is no file of shortcuts and stays as it is: rename it. Until then, your "
+            "shortcuts apply until you close napari."
+        ) from error
+    try:
         if not shortcuts:
             path.unlink(missing_ok=True)
             return
