@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import xxhash
@@ -176,27 +176,27 @@ def _save(arrays: EmbeddingArrays, path: Path) -> None:
     save_file(contents, path, metadata={"checksum": _checksum(contents)})
 
 
-def _header(path: Path) -> tuple[dict[str, Any], str, int]:
-    """Return the entries of the arrays, their checksum, and where the arrays begin.
+def _header(file: BinaryIO) -> tuple[dict[str, Any], str]:
+    """Return the entries of the arrays, which follow, and their checksum.
 
     A file is the length of a JSON header, the header, and the arrays. Of a damaged file, or one
     that is not of a store, it raises some exception.
     """
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > _MAX_HEADER_BYTES:
-            raise ValueError("its header is too long")
-        header = json.loads(file.read(length))
+    length = int.from_bytes(file.read(8), "little")
+    if length > _MAX_HEADER_BYTES:
+        raise ValueError("its header is too long")
+    header = json.loads(file.read(length))
     checksum = header.pop("__metadata__")["checksum"]
     if not _CHECKSUM.fullmatch(checksum):
         raise ValueError("it has no checksum")
-    return header, checksum, 8 + length
+    return header, checksum
 
 
 def _remove(path: Path) -> bool:
     """Remove a file of a store; return whether it was one."""
     try:
-        _header(path)
+        with path.open("rb") as file:
+            _header(file)
     except FileNotFoundError:  # another program has removed it
         return True
     except Exception:  # of another file
@@ -210,11 +210,12 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
 
     Without safetensors, which has no bfloat16 for NumPy.
     """
-    header, expected, start = _header(path)
-    content = bytearray(path.read_bytes())  # so that the arrays can be written to
+    with path.open("rb") as file:
+        header, expected = _header(file)
+        content = bytearray(file.read())  # so that the arrays can be written to
     arrays = {}
     for name, entry in header.items():
-        first, last = (start + offset for offset in entry["data_offsets"])
+        first, last = entry["data_offsets"]
         values = np.frombuffer(memoryview(content)[first:last], _DTYPES[entry["dtype"]])
         arrays[name] = values.reshape(entry["shape"])
     if _checksum(arrays) != expected:
