@@ -63,12 +63,20 @@ def test_json_has_null_for_what_is_no_number(tmp_path):
     assert (tmp_path / "a.json").read_text() == '[{"score":null},[null,0.5]]'
 
 
-@pytest.mark.parametrize("target", ["/dev/null", "pipe"])
-def test_devices_and_pipes_are_refused_in_words(tmp_path, target):
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "a.json").symlink_to(target)
+@pytest.mark.parametrize("entry", FORMATS, ids=lambda entry: entry.key)
+def test_every_format_is_written_through_links_but_not_to_devices(tmp_path, entry):
+    obj = ExportObject(1, np.ones((2, 2), bool), 1, 1, (), "cell")
+    annotations = Annotations(ImageInfo((9, 9), "a"), [obj])
+    path, target = tmp_path / f"a{entry.suffixes[0]}", tmp_path / "target"
+    path.symlink_to(target)
+    entry.write(path, annotations)
+    assert path.is_symlink()
+    assert target.stat().st_size
+    target.unlink()
+    os.mkfifo(target)
     with pytest.raises(ExportError, match="a device or a pipe"):
-        write_json(tmp_path / "a.json", [])
+        entry.write(path, annotations)
+    assert target.is_fifo()
 
 
 def test_folders_that_do_not_exist_are_reported(tmp_path):

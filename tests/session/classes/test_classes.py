@@ -249,6 +249,8 @@ def test_files_that_are_no_classes_are_refused(tmp_path, text, why):
         read_classes(tmp_path / "a.json")
     with pytest.raises(ClassError, match="cannot be written"):
         write_classes(tmp_path / "missing" / "a.json", TEAM)
+    with pytest.raises(ClassError, match="a device or a pipe"):
+        write_classes("/dev/null", TEAM)
 
 
 def test_a_class_that_cannot_be_read_does_not_refuse_the_others(tmp_path):

@@ -155,6 +155,8 @@ def test_a_file_that_cannot_be_written_leaves_the_one_before(annotator, path, mo
     assert list(path.parent.iterdir()) == [path]
     with pytest.raises(SessionFileError, match="cannot be written"):
         write_session(path.parent / "missing" / "x", INFO, annotator.labels, ())
+    with pytest.raises(SessionFileError, match="a device or a pipe"):
+        write_session(Path("/dev/null"), INFO, annotator.labels, ())
 
 
 def test_the_image_is_looked_for_beside_the_file_then_where_it_was(annotator, tmp_path):
