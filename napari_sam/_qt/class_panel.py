@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, QTimer, Signal
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QColorDialog, QFileDialog, QLayout, QLineEdit, QTreeWidgetItem, QWidget
 
 from napari_sam._qt.building import button, check_box, fill, row, swatch, table
@@ -17,6 +18,8 @@ _ROW_PX: Final = 22
 _SWATCH_PX: Final = 14
 _NO_CLASS: Final = "no class"
 _KEY, _NAME, _COUNT = range(3)
+_Content = tuple[str, str | None, int, str | None]
+"""What a row shows: key, class, number of objects, colour."""
 
 
 class ClassPanel(QWidget):
@@ -33,6 +36,9 @@ class ClassPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self._names: list[str | None] = []
+        self._contents: list[_Content | None] = []
+        self._icons: dict[str, QIcon] = {}
         self.rows = table("key", "class", "objects")
         self.rows.setIconSize(QSize(_SWATCH_PX, _SWATCH_PX))
         self.rows.setToolTip(
@@ -86,36 +92,57 @@ class ClassPanel(QWidget):
         keys: Mapping[str | None, str],
     ) -> None:
         """Show the classes; `counts` and `keys` by class name, None for no class."""
+        colors: dict[str | None, str | None] = {None: None}
+        colors.update((entry.name, entry.color) for entry in classes)
+        contents = [
+            (keys.get(name, ""), name, counts.get(name, 0), color) for name, color in colors.items()
+        ]
+        names = list(colors)
         with QSignalBlocker(self.rows):
-            # Rows are reused: this may be called by a click on one of them.
-            while self.rows.topLevelItemCount() > len(classes) + 1:
-                self.rows.takeTopLevelItem(len(classes) + 1)
-            for number, object_class in enumerate((None, *classes)):
-                item = self._item(number)
-                name = None if object_class is None else object_class.name
-                item.setText(_KEY, keys.get(name, ""))
-                item.setText(_NAME, name or _NO_CLASS)
-                item.setText(_COUNT, str(counts.get(name, 0)))
-                item.setData(_NAME, Qt.ItemDataRole.UserRole, name)
-                if object_class is not None:
-                    item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
-                    item.setIcon(_NAME, swatch(object_class.color, _SWATCH_PX))
-                if name == current:
-                    self.rows.setCurrentItem(item)
+            self._fit_rows(names, contents)
+            # There may be thousands of classes: only rows that differ are touched.
+            for number, (content, shown) in enumerate(zip(contents, self._contents, strict=True)):
+                if content != shown:
+                    self._fill(self.rows.topLevelItem(number), content)
+            self._contents = list(contents)
+            self.rows.setCurrentItem(self.rows.topLevelItem(names.index(current)))
         for widget in (self._rename, self._recolor, self._remove):
             widget.setEnabled(current is not None)
         self._save.setEnabled(bool(classes))
 
-    def _item(self, number: int) -> QTreeWidgetItem:
-        """Return the item of a row; append one if the row is new."""
-        item = self.rows.topLevelItem(number)
-        if item is None:
-            item = QTreeWidgetItem()
-            item.setSizeHint(_NAME, QSize(0, _ROW_PX))
-            flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-            item.setTextAlignment(_COUNT, flags)
-            self.rows.addTopLevelItem(item)
+    def _fit_rows(self, names: list[str | None], contents: list[_Content]) -> None:
+        """Insert or remove rows where the names change; others stay, as one may be clicked on."""
+        n_more = len(names) - len(self._names)
+        pairs = enumerate(zip(names, self._names, strict=False))
+        n_same = min(len(names), len(self._names))
+        first = next((number for number, (name, former) in pairs if name != former), n_same)
+        for number in reversed(range(first, first - n_more)):
+            self.rows.takeTopLevelItem(number)
+        added = contents[first : first + max(0, n_more)]
+        self.rows.insertTopLevelItems(first, [self._item(content) for content in added])
+        self._contents[first : first + max(0, -n_more)] = added
+        self._names = names
+
+    def _item(self, content: _Content) -> QTreeWidgetItem:
+        """Return a new item, filled before the table shows it, which takes far less time."""
+        item = QTreeWidgetItem()
+        item.setSizeHint(_NAME, QSize(0, _ROW_PX))
+        flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        item.setTextAlignment(_COUNT, flags)
+        self._fill(item, content)
         return item
+
+    def _fill(self, item: QTreeWidgetItem, content: _Content) -> None:
+        key, name, count, color = content
+        item.setText(_KEY, key)
+        item.setText(_NAME, name or _NO_CLASS)
+        item.setText(_COUNT, str(count))
+        item.setData(_NAME, Qt.ItemDataRole.UserRole, name)
+        if color is not None:
+            if color not in self._icons:
+                self._icons[color] = swatch(color, _SWATCH_PX)
+            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
+            item.setIcon(_NAME, self._icons[color])
 
     def show_coloring(self, is_on: bool) -> None:
         """Show whether objects are coloured by class."""
@@ -138,6 +165,7 @@ class ClassPanel(QWidget):
 
     def _on_item_changed(self, item: QTreeWidgetItem) -> None:
         name, new_name = item.data(_NAME, Qt.ItemDataRole.UserRole), item.text(_NAME).strip()
+        self._contents[self.rows.indexOfTopLevelItem(item)] = None  # it shows something else now
         if name is not None:
             # After the editor in the row is gone.
             QTimer.singleShot(0, lambda: self.rename_requested.emit(name, new_name))

@@ -30,6 +30,7 @@ class ObjectTable(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._keys: Mapping[KeyBinding, str] = {}
+        self._colors: dict[str, str] = {}
         self.texts = ShortcutTexts()
         self.model = ObjectModel()
         self.model.change_requested.connect(self._on_cell_changed)
@@ -108,11 +109,14 @@ class ObjectTable(QWidget):
 
     def set_classes(self, colors: Mapping[str, str]) -> None:
         """List these classes and show their colours, "#rrggbb" by name."""
-        self.model.set_colors(colors)
-        typed = self._class.currentText()
-        self._class.clear()
-        self._class.addItems(list(colors))
-        self._class.setEditText(typed)
+        before, self._colors = self._colors, dict(colors)
+        if self._colors != before:
+            self.model.set_colors(colors)
+        if list(colors) != list(before):
+            typed = self._class.currentText()
+            self._class.clear()
+            self._class.addItems(list(colors))
+            self._class.setEditText(typed)
 
     def neighbour(self, step: int) -> int | None:
         """Return the object `step` rows after the selected ones, as sorted and filtered.

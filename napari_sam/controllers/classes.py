@@ -147,12 +147,14 @@ class ClassesController:
 
     def _on_classes_changed(self) -> None:
         table, shortcuts = self._classes.table, self._binding.shortcuts
-        if table.classes:
+        is_registered = self._commands.keys() <= shortcuts.commands.keys()
+        if table.classes and not is_registered:
             shortcuts.register(self._commands)
-        else:
+        elif is_registered and not table.classes:
             shortcuts.unregister(self._commands)  # until there are classes, the digits are napari's
         colors = {object_class.name: object_class.color for object_class in table.classes}
         self._objects.table.set_classes(colors)
+        self._show()
 
     def _show(self) -> None:
         if self._is_closed:

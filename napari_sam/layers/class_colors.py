@@ -1,6 +1,7 @@
 """Colours the objects of a target layer by class."""
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -85,8 +86,8 @@ def _set(layer: Labels, colormap: Any) -> None:
 
 def _colormap(records: Iterable[ObjectRecord], colors: dict[str, str]) -> Any:
     """Return a colormap with each object in the colour of its class."""
-    rgba = {name: transform_color(color)[0] for name, color in colors.items()}
-    without = transform_color(_WITHOUT)[0]
+    rgba = {name: _rgba(color) for name, color in colors.items()}
+    without = _rgba(_WITHOUT)
     by_label = {record.label_id: rgba.get(record.class_name or "", without) for record in records}
     if max(by_label, default=0) > _LARGEST:
         return _mapping(by_label, without)
@@ -95,6 +96,12 @@ def _colormap(records: Iterable[ObjectRecord], colors: dict[str, str]) -> Any:
     if by_label:
         table[list(by_label)] = list(by_label.values())
     return CyclicLabelColormap(colors=table)
+
+
+@cache
+def _rgba(color: str) -> NDArray[Any]:
+    rgba: NDArray[Any] = transform_color(color)[0]
+    return rgba
 
 
 def _mapping(by_label: dict[int, NDArray[Any]], without: NDArray[Any]) -> DirectLabelColormap:

@@ -83,3 +83,31 @@ def test_the_swatch_has_the_colour_of_the_class(panel, heard, monkeypatch):
     panel._on_recolor()
     assert seen == ["#00ff00"]
     assert requests == [("recolor_requested", "ring", "#102030")]
+
+
+def test_only_rows_that_differ_are_touched(panel):
+    classes = [ObjectClass(f"class {number}", "#ff0000") for number in range(6)]
+    panel.show_classes(classes, None, {"class 2": 1}, {})
+    items = [panel.rows.topLevelItem(row) for row in range(7)]
+    touched = []
+    panel.rows.model().dataChanged.connect(lambda first, _: touched.append(first.row()))
+    panel.show_classes(classes, "class 4", {"class 2": 1}, {})
+    assert touched == []
+    assert panel.rows.currentItem() is items[5]
+    panel.show_classes(classes, None, {"class 2": 2}, {})
+    assert set(touched) == {3}
+    touched.clear()
+    del classes[3], items[4]
+    panel.show_classes(classes, None, {"class 2": 2}, {})
+    classes.append(ObjectClass("new", "#00ff00"))
+    panel.show_classes(classes, "new", {"class 2": 2}, {})
+    assert touched == []
+    assert [panel.rows.topLevelItem(row) for row in range(6)] == items
+    assert cells(panel, 1) == ["no class", *(entry.name for entry in classes)]
+
+
+def test_a_refused_name_does_not_stay_in_its_row(panel):
+    panel.show_classes(CLASSES, "coin", {}, {})
+    panel.rows.topLevelItem(1).setText(1, "ring")
+    panel.show_classes(CLASSES, "coin", {}, {})
+    assert cells(panel, 1) == ["no class", "coin", "ring"]

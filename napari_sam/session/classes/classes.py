@@ -160,9 +160,10 @@ class ClassTable:
         """Add the classes, or names of classes, that are missing, at the end."""
         names = {entry.name for entry in self._classes}
         missing: dict[str, str | None] = {}
-        for entry in classes:
+        for entry in dict.fromkeys(classes):  # thousands of objects have few classes
             color = entry.color if isinstance(entry, ObjectClass) else None
             name = single_line(entry.name if isinstance(entry, ObjectClass) else entry or "")
             if name and name not in names:
                 missing.setdefault(name, color)
-        self.replace_all(with_classes(self._classes, missing.items()))
+        if missing:
+            self.replace_all(with_classes(self._classes, missing.items()))
