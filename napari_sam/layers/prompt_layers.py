@@ -158,7 +158,7 @@ class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
         skipped = Counter(self._memory.get(view.unsized))
         points_xy, labels = [], []
         for point in self._all(image, view, dims):
-            if skipped[point]:
+            if skipped and skipped[point]:
                 skipped[point] -= 1
             else:
                 points_xy.append(point[:2])

@@ -135,3 +135,17 @@ def test_prompts_are_used_where_they_were_read_and_a_start_is_not_forgotten(make
     gate.set()
     widget.wait_until_idle(TIMEOUT_S)  # an error in a callback would come out here
     assert not many.panel.start.isEnabled()
+
+
+def test_more_points_than_one_object_may_have_lead_to_batch_prompts(make_widget):
+    many = Points(np.random.default_rng(0).uniform(0, 300, (500, 2)), name="many")
+    _, widget = make_widget(Image(data.coins(), name="coins"), many)
+    widget.binding.prompts.set_layers(many, None)
+    widget.wait_until_idle(TIMEOUT_S)
+    state, title = widget.session.state, widget.controllers.batch_prompts.section.title
+    assert state.candidates is None
+    assert state.hint.startswith("500 points are too many for one object")
+    assert title in state.hint
+    many.data = [CENTRES_RC[0]]
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.candidates is not None

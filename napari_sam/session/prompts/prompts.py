@@ -15,6 +15,8 @@ from napari_sam.session.prompts.shapes import Outline, Scribble
 
 FOREGROUND: Final = 1
 BACKGROUND: Final = 0
+MAX_POINTS: Final = 200
+"""Points of one object: each takes a model milliseconds and a megabyte, and a dozen suffice."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ class Prompts:
         -------
         usable : Prompts
             Points inside the plane, those along scribbles included, and the part of the box inside
-            it.
+            it; empty if there are more than `MAX_POINTS` points.
         remarks : tuple of str
             One sentence for each kind of prompt that was left out; empty if all are used.
         """
@@ -171,6 +173,11 @@ class Prompts:
         remarks = []
         inside = [-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5 for x, y in self.points_xy]
         outside = inside.count(False)
+        if len(inside) - outside > MAX_POINTS:
+            return Prompts(), (
+                f"{len(inside) - outside:,} points are too many for one object (at most "
+                f"{MAX_POINTS}): remove some, or use Batch prompts for one object per point.",
+            )
         if outside:
             points = "1 point" if outside == 1 else f"{outside} points"
             remarks.append(f"Ignored {points} outside the image: click on the image.")

@@ -1,9 +1,11 @@
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from napari_sam.session import Prompts, Scribble
+from napari_sam.session.prompts.prompts import MAX_POINTS
 
 A, B = (10.0, 20.0), (30.0, 40.0)
 SHAPE = (50, 60)
@@ -148,3 +150,16 @@ def test_within_keeps_a_box_of_any_area():
 def test_within_keeps_a_box_around_the_whole_image_and_around_its_only_pixel():
     assert Prompts(box_xyxy=(-99, -99, 99, 99)).within(SHAPE)[0].box_xyxy == WHOLE_IMAGE
     assert Prompts(box_xyxy=(-9, -9, 9, 9)).within((1, 1))[0].box_xyxy == (-0.5, -0.5, 0.5, 0.5)
+
+
+def test_an_object_has_no_more_points_than_a_model_can_take():
+    outside = ((-9.0, 0.0),)
+    points = tuple((float(n % 60), float(n // 60)) for n in range(MAX_POINTS))
+    most = Prompts((*points, *outside), (1,) * (MAX_POINTS + 1), (0, 0, 9, 9))
+    assert len(most.within(SHAPE)[0].points_xy) == MAX_POINTS
+    more = replace(most, points_xy=(*points, B))
+    usable, (remark,) = more.within(SHAPE)
+    assert usable.is_empty
+    assert remark.startswith(f"{MAX_POINTS + 1} points are too many for one object")
+    lines = Prompts(scribbles=(Scribble(((0, 0), (9, 9))),) * (MAX_POINTS // 5 + 1))
+    assert lines.within(SHAPE)[0].is_empty
