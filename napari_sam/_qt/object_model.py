@@ -1,9 +1,8 @@
 """The rows of the table of objects."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, Final
 
-import numpy as np
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
 from qtpy.QtGui import QColor
 
@@ -61,13 +60,12 @@ class ObjectModel(QAbstractTableModel):
 
     def update_records(self, records: Mapping[int, ObjectRecord | None]) -> None:
         """Update or add some records; None: the object is gone."""
-        for label_id, record in records.items():
-            if record is None:
-                self._records.pop(label_id, None)
-            else:
-                self._records[label_id] = record
-        passing = set(filter(self._passes, records.keys() & self._records.keys()))
+        present = {label_id: record for label_id, record in records.items() if record is not None}
+        self._records.update(present)
+        passing = set(filter(self._passes, present))
         self._show_changes(gone=records.keys() - passing, passing=passing)
+        for label_id in records.keys() - present.keys():
+            self._records.pop(label_id, None)
 
     def set_axes(self, axes: PlaneAxes) -> None:
         """Describe the records by other axes."""
@@ -103,18 +101,22 @@ class ObjectModel(QAbstractTableModel):
         def key(label_id: int) -> Any:
             return column.sort_key(self._records[label_id], self._axes)
 
+        if column is COLUMNS[0]:
+            return sorted(label_ids, reverse=is_largest_first)
         return sorted(sorted(label_ids), key=key, reverse=is_largest_first)
 
-    def _show_changes(self, gone: Iterable[int], passing: set[int]) -> None:
+    def _show_changes(self, gone: Set[int], passing: set[int]) -> None:
         """Remove rows, append new ones, and sort."""
-        rows = np.array(sorted(self.rows[label_id] for label_id in gone if label_id in self.rows))
-        for run in reversed(np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)):
-            if run.size:
-                first, last = int(run[0]), int(run[-1])
-                self.beginRemoveRows(_ROOT, first, last)
-                del self.shown[first : last + 1]
-                self.endRemoveRows()
-        self._set_order(self.shown)
+        if removed := self.rows.keys() & gone:
+            kept = [label_id for label_id in self.shown if label_id not in removed]
+            first = min(self.rows[label_id] for label_id in removed)
+            if not removed.issuperset(self.shown[first : first + len(removed)]):
+                # Next to each other, they are removed at once: one by one, thousands take seconds.
+                first = len(kept)
+                self._reorder([*kept, *(n for n in self.shown if n in removed)])
+            self.beginRemoveRows(_ROOT, first, first + len(removed) - 1)
+            self._set_order(kept)
+            self.endRemoveRows()
         if new := sorted(passing - self.rows.keys()):
             first = len(self.shown)
             self.beginInsertRows(_ROOT, first, first + len(new) - 1)
@@ -127,17 +129,20 @@ class ObjectModel(QAbstractTableModel):
         self._sort()
 
     def _sort(self) -> None:
-        ordered = self._sorted(self.shown)
+        self._reorder(self._sorted(self.shown))
+
+    def _reorder(self, ordered: list[int]) -> None:
         if ordered == self.shown:
             return
-        self.layoutAboutToBeChanged.emit()
+        hint = self.LayoutChangeHint.VerticalSortHint  # selected rows take one index each
+        self.layoutAboutToBeChanged.emit([], hint)
         # The selection is made of these indexes, among others.
         before = self.persistentIndexList()
         cells = [(self.shown[index.row()], index.column()) for index in before]
         self._set_order(ordered)
         after = [self.index(self.rows[label_id], column) for label_id, column in cells]
         self.changePersistentIndexList(before, after)
-        self.layoutChanged.emit()
+        self.layoutChanged.emit([], hint)
 
     def _set_order(self, shown: list[int]) -> None:
         self.shown = shown

@@ -57,7 +57,8 @@ class Controllers:
     @property
     def is_idle(self) -> bool:
         """Whether no controller waits for anything but the session's background."""
-        return self.annotate.is_idle and self.models.fetcher.is_idle
+        parts = self.annotate, self.models.fetcher, self.objects
+        return all(part.is_idle for part in parts)
 
     def close(self) -> None:
         """Close all controllers."""

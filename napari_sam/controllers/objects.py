@@ -1,8 +1,9 @@
 """Connects the table of objects with the target and the view."""
 
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
+from napari_sam._qt.building import rest_timer
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam._qt.object_columns import PlaneAxes
 from napari_sam._qt.object_table import ObjectTable
@@ -14,6 +15,9 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.objects.object_editing import Details
 from napari_sam.session.objects.records import counted
 from napari_sam.session.state import SessionState
+
+_MANY: Final = 500
+"""So many rows are updated in a round of the event loop of their own."""
 
 
 class ObjectTableController:
@@ -30,6 +34,8 @@ class ObjectTableController:
         self._target_connection = Connections()
         self._axes = PlaneAxes()
         self._started: tuple[bool, int | None] = (False, None)
+        self._changed: set[int] = set()
+        self._many_timer = rest_timer(context.widget, 0, self._update_rows)
         table = self.table
         table.go_requested.connect(binding.objects.go_to)
         table.reedit_requested.connect(self._on_reedit)
@@ -57,8 +63,14 @@ class ObjectTableController:
 
     def close(self) -> None:
         """Disconnect the target and the view."""
+        self._many_timer.stop()
         self._connections.close()
         self._target_connection.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the table shows all objects as they are."""
+        return not self._many_timer.isActive()
 
     # Review --------------------------------------------------------------------------------------
 
@@ -123,8 +135,11 @@ class ObjectTableController:
             changed = target.registry.changed, self._on_records_changed
             self._target_connection = Connections(changed)
         self._axes = self._plane_axes()
-        self.table.set_records(() if target is None else target.registry, self._axes)
-        self._show_count()
+        self.table.set_records((), self._axes)
+        self._changed.clear()
+        self._on_records_changed(
+            frozenset() if target is None else frozenset(r.label_id for r in target.registry)
+        )
 
     def _on_plane_changed(self) -> None:
         axes = self._plane_axes()
@@ -145,10 +160,18 @@ class ObjectTableController:
         return PlaneAxes(tuple(sliced), *target.pixel_area(row_axis, column_axis))
 
     def _on_records_changed(self, label_ids: frozenset[int]) -> None:
+        self._changed |= label_ids
+        if len(self._changed) > _MANY:
+            self._many_timer.start()
+        else:
+            self._update_rows()
+
+    def _update_rows(self) -> None:
+        changed, self._changed = self._changed, set()
         if self._target is not None:
             registry = self._target.registry
-            self.table.update_records({label_id: registry.get(label_id) for label_id in label_ids})
-            self._show_count()
+            self.table.update_records({label_id: registry.get(label_id) for label_id in changed})
+        self._show_count()
 
     def _show_count(self) -> None:
         count = 0 if self._target is None else len(self._target.registry)

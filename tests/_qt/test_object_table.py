@@ -165,3 +165,14 @@ def test_runs_of_rows_are_removed_with_their_signals(qtbot, gone):
     assert sum(removed) == len(gone)
     assert cells(model, 0) == [label_id for label_id in (1, 2, 3) if label_id not in gone]
     assert model.progress == f"0 of {model.rowCount()} reviewed"
+
+
+def test_scattered_rows_are_removed_at_once_and_others_stay_selected(table):
+    table.set_records([record(label_id) for label_id in range(1, 100)], PlaneAxes())
+    select(table, 3, 4, 50)
+    removed = []
+    table.model.rowsRemoved.connect(lambda *rows: removed.append(rows))
+    table.update_records(dict.fromkeys(range(2, 100, 2)))
+    assert len(removed) == 1
+    assert ids(table) == list(range(1, 100, 2))
+    assert table.selected == [3]
