@@ -47,7 +47,9 @@ class TargetLayer:
     replaced = Signal()
     """The layer has other data: only the records of objects at the same pixels are kept."""
 
-    def __init__(self, layer: Labels, defer: Defer, *, is_empty: bool = False) -> None:
+    def __init__(
+        self, layer: Labels, defer: Defer, *, is_empty: bool = False, is_scanned_later: bool = False
+    ) -> None:
         # The history keeps targets, and must not keep deleted layers in memory.
         self._layer = ref(layer)
         self.is_gone = False
@@ -57,8 +59,9 @@ class TargetLayer:
         self._largest_painted = 0
         self._room: NDArray[Any] | None = None  # for the slices to come
         self._lock = Lock()
-        if not is_empty:
-            self._scan()
+        self._is_scanned_later = is_scanned_later
+        if not (is_empty or is_scanned_later):
+            self._registry.replace_all(self.scan())
         self._strokes = BrushStrokes(layer, self._on_stroke)
         layer.events.data.connect(self._on_data)
 
@@ -174,10 +177,11 @@ class TargetLayer:
             return 0
         return int(self.read(tuple(slice(int(n), int(n) + 1) for n in index)).item())
 
-    def _scan(self, *, is_replaced: bool = False) -> None:
-        """Register the objects in the layer's pixels, with what its features say of them.
+    def scan(self, *, is_replaced: bool = False) -> list[ObjectRecord]:
+        """Return the objects in the layer's pixels, with what its features say of them.
 
-        Known objects keep their details, in other data only if they have the same pixels.
+        Known objects keep their details, in other data only if they have the same pixels. May be
+        called on any thread.
         """
         features, records = features_of(self.layer.features), []
         for record in find_objects(self):
@@ -186,10 +190,18 @@ class TargetLayer:
                 record = replace(
                     before, start=record.start, stop=record.stop, area_px=record.area_px
                 )
-            else:
-                record = replace(record, **details_from(features.get(record.label_id, {})))
+            elif record.label_id in features:
+                record = replace(record, **details_from(features[record.label_id]))
             records.append(record)
-        self._registry.replace_all(records)
+        return records
+
+    def register(self, records: list[ObjectRecord]) -> None:
+        """Register what `scan` found, unless the layer got other data meanwhile."""
+        if self._is_scanned_later:
+            self._is_scanned_later = False
+            self._registry.replace_all(records)
+            self._strokes.mistrust()  # what was painted meanwhile may have been found already
+            self.recount()
 
     def _on_data(self) -> None:
         """Register the objects in other data; records of objects at the same pixels stay.
@@ -198,7 +210,8 @@ class TargetLayer:
         """
         self._largest_painted = 0
         self._strokes.take()
-        self._scan(is_replaced=True)
+        self._is_scanned_later = False
+        self._registry.replace_all(self.scan(is_replaced=True))
         self.replaced.emit()
 
     def _on_stroke(self) -> None:
@@ -208,6 +221,8 @@ class TargetLayer:
 
     def recount(self) -> None:
         """Update the records of objects that a brush has changed since the last time."""
+        if self._is_scanned_later:
+            return
         painted = self._strokes.take()
         masks = painted.masks()
         if not masks:

@@ -1,12 +1,14 @@
 """The Labels layer that accepted objects go to: chosen by the user, or made when needed."""
 
+from math import prod
+from typing import Final
 from weakref import WeakKeyDictionary
 
 from napari.layers import Image, Labels
 from psygnal import Signal
 
 from napari_sam.layers.plane_binding import PlaneBinding
-from napari_sam.layers.plane_view import ShownPlane
+from napari_sam.layers.plane_view import ShownPlane, levels
 from napari_sam.layers.target import (
     TargetLayer,
     TargetPlane,
@@ -16,7 +18,12 @@ from napari_sam.layers.target import (
 )
 from napari_sam.layers.viewer_layers import was_made_for
 from napari_sam.layers.workspace import Workspace
+from napari_sam.session.jobs import user_message
 from napari_sam.session.objects.labels import TargetError
+from napari_sam.session.objects.records import ObjectRecord
+
+_MAX_SCANNED_PX: Final = 2**21
+"""Labels with more pixels are read in the background."""
 
 
 class TargetBinding:
@@ -36,6 +43,7 @@ class TargetBinding:
         self._followed: dict[Labels, TargetLayer] = {}
         # What the user chose, None being a new layer, or what was made.
         self._chosen: WeakKeyDictionary[Image, Labels | None] = WeakKeyDictionary()
+        self._wanted: Labels | None = None
         self._session.target_needed.connect(self._make)
 
     def close(self) -> None:
@@ -59,8 +67,40 @@ class TargetBinding:
             return None
         return TargetPlane(self.labels, view.for_labels(self.labels.layer.ndim))
 
+    def choose(self, layer: Labels | None) -> None:
+        """Do as `set_layer` once the objects in the layer are found; until then, none is edited."""
+        shown, executor = self._plane.shown, self._session.objects.editing.executor
+        if (
+            layer is None
+            or shown is None
+            or layer in self._followed
+            or prod(levels(layer)[0].shape) <= _MAX_SCANNED_PX
+            or not executor.is_idle
+        ):
+            self.set_layer(layer)
+            return
+        check_target(layer, shown.image, shown.view)
+        self._wanted = layer
+        target = TargetLayer(layer, self._defer, is_scanned_later=True)
+
+        def on_found(records: list[ObjectRecord]) -> None:
+            if layer not in self._layers or layer in self._followed:
+                target.close()
+                return
+            target.register(records)
+            self._followed[layer] = target
+            if self._wanted is layer and self._plane.image is shown.image:
+                self.set_layer(layer)
+
+        def on_failed(error: BaseException) -> None:
+            target.close()
+            self._session.notifier.warn(user_message(error, f"'{layer.name}' could not be read"))
+
+        executor.submit(lambda _: target.scan(), on_found, on_failed)
+
     def set_layer(self, layer: Labels | None) -> None:
         """Choose the layer that accepted objects go to; None: a new one named after the image."""
+        self._wanted = layer
         if layer is self.layer:
             return
         image, view = self._plane.image, self._plane.view

@@ -1,12 +1,16 @@
 """Which layer accepted objects go to, as widgets, layers and views come and go."""
 
+import threading
+
 import numpy as np
 import pytest
 from napari.layers import Image, Labels
 from napari.utils.notifications import notification_manager
 from skimage import data
 
-from napari_sam.session import ObjectRecord
+from napari_sam.layers import target_binding
+from napari_sam.layers.target import TargetLayer
+from napari_sam.session import ObjectRecord, TargetError
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.widget import SamWidget
 
@@ -149,3 +153,52 @@ def test_a_target_chosen_in_3d_is_looked_at_when_the_plane_is_shown(make_widget)
         widget.wait_until_idle(TIMEOUT_S)
         assert widget.binding.target.layer is kept
     assert "'bad' does not lie on the image" in messages()[-1]
+
+
+def test_a_large_layer_is_a_target_once_its_objects_are_found(make_widget, coins, monkeypatch):
+    viewer, widget = make_widget(coins)
+    labels = np.zeros((303, 384), np.uint16)
+    labels[200:210, 10:20], labels[250:260, 10:20] = 3, 7
+    features = {"index": [7], "class": ["cell"]}
+    layer = viewer.add_labels(labels, name="large", features=features)
+    monkeypatch.setattr(target_binding, "_MAX_SCANNED_PX", 0)
+    gate, scan = threading.Event(), TargetLayer.scan
+
+    def held_scan(target):
+        records = scan(target)
+        assert gate.wait(TIMEOUT_S)
+        return records
+
+    monkeypatch.setattr(TargetLayer, "scan", held_scan)
+    combo = widget.controllers.annotate.object_panel.target_combo
+    combo.setCurrentText("large")
+    assert widget.binding.target.layer is None
+    with pytest.raises(TargetError, match="still being written"):
+        widget.session.undo()
+    layer.data_setitem((np.array([205, 300]), np.array([15, 300])), np.array([0, 9]))
+    gate.set()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.binding.target.layer is layer is combo.layer
+    records = {record.label_id: record for record in widget.binding.target.labels.registry}
+    assert {label_id: record.area_px for label_id, record in records.items()} == {
+        3: 99,
+        7: 100,
+        9: 1,
+    }
+    assert records[7].class_name == "cell"
+    assert widget.controllers.objects.section.title == "Object table: 3 objects"
+
+
+def test_another_choice_meanwhile_wins_over_a_large_layer(make_widget, coins, monkeypatch):
+    viewer, widget = make_widget(coins)
+    layers = [viewer.add_labels(np.ones((303, 384), np.uint8), name=name) for name in "abc"]
+    monkeypatch.setattr(target_binding, "_MAX_SCANNED_PX", 0)
+    widget.binding.target.choose(layers[0])
+    widget.binding.target.choose(layers[1])  # while the other one is read
+    assert widget.binding.target.layer is layers[1]
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.binding.target.layer is layers[1]
+    widget.binding.target.choose(layers[2])
+    viewer.layers.remove(layers[2])
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.binding.target.layer is layers[1]
