@@ -23,7 +23,7 @@ from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.measuring import find_objects
 from napari_sam.session.objects.packed import Mask, Region, Start
 from napari_sam.session.objects.painting import updated_records
-from napari_sam.session.objects.records import ObjectRegistry
+from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 
 _MAX_DENSE_BYTES: Final = 2**30
 _MAX_DRAWN_PX: Final = 8192

@@ -1,12 +1,11 @@
 """Edits of the classes by the user; each can be undone."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from napari_sam.session.background import Notifier
 from napari_sam.session.classes.classes import Classes, ClassStep, recolored, renamed, with_classes
 from napari_sam.session.objects.editing import Editing
-from napari_sam.session.objects.records import ObjectRecord, RecordChange, counted
+from napari_sam.session.objects.records import ObjectRecord, counted
 
 
 class ClassEditing:
@@ -52,14 +51,10 @@ class ClassEditing:
 
     def _change(self, classes: Classes, old: str | None = None, new: str | None = None) -> None:
         """Replace the classes, and move the objects of one class to another or to none."""
-        changes = [
-            RecordChange(record, replace(record, class_name=new))
-            for record in self._records()
-            if old and record.class_name == old
-        ]
-        if changes or classes != self.table.classes:
+        records = [record for record in self._records() if old and record.class_name == old]
+        if records or classes != self.table.classes:
             step = ClassStep(self.table.classes, classes, (old, new) if old and new else None)
-            self._editing.change_classes(step, changes)
+            self._editing.change_classes(step, records, new)
             self._warn_of_other_targets(old)
 
     def _warn_of_other_targets(self, name: str | None) -> None:

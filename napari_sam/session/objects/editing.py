@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 from weakref import WeakSet
 
 from psygnal import Signal
@@ -31,6 +31,8 @@ MAX_AREA_AT_ONCE_PX: Final = 2**23
 """Edits of more pixels are written in the background."""
 MAX_BLOCKS_AT_ONCE: Final = 200
 """So are edits of more parts or objects, each of which takes its time."""
+MAX_RECORDS_AT_ONCE: Final = 1000
+"""And changes of more records, for the time that it takes to journal them."""
 
 
 class Editing:
@@ -47,7 +49,7 @@ class Editing:
 
     def __init__(self, decoding: Decoding, background: Background) -> None:
         self._decoding, self._notifier = decoding, background.notifier
-        self.executor = background.executor("write")
+        self.executor = background.executor("write", is_bulky=True)
         """Writes what takes seconds; closed, it still completes what it is writing."""
         self.history = History()
         self.classes = ClassTable()
@@ -147,17 +149,28 @@ class Editing:
         push = self.history.push
         self._run_edit(self._edit(), lambda: plan(labels).write(), push, is_large=is_large)
 
-    def change_classes(self, step: ClassStep, changes: Sequence[RecordChange]) -> None:
-        """Change the classes, and the records of their objects; undone as one."""
-        edit = replace(self._edit(), classes=step)
-        if changes:
-            labels = self.check_free().labels
-            step.apply(self.classes)
-            planned = plan_records(labels, changes)
-            self._run_edit(edit, planned.write, self.history.push)
+    def change_records(
+        self, records: Sequence[ObjectRecord], step: ClassStep | None = None, **values: Any
+    ) -> None:
+        """Change values of records in the target, and maybe the classes; undone as one."""
+        labels, edit = self.check_free().labels, replace(self._edit(), classes=step)
+        is_large = len(records) > MAX_RECORDS_AT_ONCE
+
+        def work() -> LabelsEdit:
+            changes = [RecordChange(record, replace(record, **values)) for record in records]
+            return plan_records(labels, changes).write()
+
+        self._run_edit(edit, work, self.history.push, is_large=is_large)
+
+    def change_classes(
+        self, step: ClassStep, records: Sequence[ObjectRecord], class_name: str | None
+    ) -> None:
+        """Change the classes, and the class of objects; undone as one."""
+        if records:
+            self.change_records(records, step, class_name=class_name)
         else:
             step.apply(self.classes)
-            self.history.push(edit)
+            self.history.push(replace(self._edit(), classes=step))
             self.changed.emit()
 
     def add(
@@ -203,6 +216,8 @@ class Editing:
         """Plan and write an edit, at once or in the background, and add it to the history."""
 
         def on_written(labels: LabelsEdit) -> None:
+            if edit.classes is not None:
+                edit.classes.apply(self.classes)
             self._journal(labels.apply_records())
             self.classes.ensure(_class_names(change.after for change in labels.changes))
             written_edit = replace(edit, labels=labels)
@@ -225,6 +240,7 @@ class Editing:
         def write() -> LabelsEdit:
             labels = work()
             self._journal(labels, direction)
+            _ = labels.size_bytes  # known from here on, for the history
             return labels
 
         def on_failed(error: BaseException) -> None:
@@ -267,15 +283,18 @@ class Editing:
             self._notifier.warn("Nothing was changed: the Labels layer of this step was deleted.")
             self.changed.emit()
             return
-        if classes is not None:
-            (classes.inverse if is_undone else classes).apply(self.classes)
         if labels is not None:
             self._restore(edit, labels, is_undone)
-        if classes is not None and self.target is not None:
-            with suppress(TargetError):  # a target that no longer fits is reported elsewhere
-                self.classes.ensure(_class_names(self.target.labels.registry))
+        elif classes is not None:
+            (classes.inverse if is_undone else classes).apply(self.classes)
+            self._keep_classes_of_target()
         self.restored.emit(edit, edit.before if is_undone else edit.after)
         self.changed.emit()
+
+    def _keep_classes_of_target(self) -> None:
+        if self.target is not None:
+            with suppress(TargetError):  # a target that no longer fits is reported elsewhere
+                self.classes.ensure(_class_names(self.target.labels.registry))
 
     def _renumber_conflicts(self, edit: Edit | None, is_undone: bool) -> None:
         """Give painted objects whose label_ids an edit needs other ones, so that none is lost."""
@@ -300,6 +319,8 @@ class Editing:
         def on_written(written: LabelsEdit) -> None:
             # Undone or redone again, it restores exactly what was there before.
             rebased = written.rebased(is_undone=is_undone)
+            if classes is not None:
+                (classes.inverse if is_undone else classes).apply(self.classes)
             corrections = written.apply_records(is_undone=is_undone)
             if corrections is not None:  # and more may change until it is written again
                 rebased = replace(rebased, is_exact=False)
@@ -307,10 +328,16 @@ class Editing:
             self._journal(corrections)
             changes = labels.effects(is_undone=is_undone)
             self.classes.ensure(_class_names(change.after for change in changes))
+            if classes is not None:
+                self._keep_classes_of_target()
             self.changed.emit()
 
-        direction = Direction.UNDONE if is_undone else Direction.REDONE
-        is_large = labels.area_px > MAX_AREA_AT_ONCE_PX or labels.n_blocks > MAX_BLOCKS_AT_ONCE
+        classes, direction = edit.classes, Direction.UNDONE if is_undone else Direction.REDONE
+        is_large = (
+            labels.area_px > MAX_AREA_AT_ONCE_PX
+            or labels.n_blocks > MAX_BLOCKS_AT_ONCE
+            or len(labels.changes) > MAX_RECORDS_AT_ONCE
+        )
         try:
             self._write(
                 lambda: labels.write(is_undone=is_undone), on_written, direction, is_large=is_large

@@ -138,9 +138,11 @@ class LabelsEdit:
 
     def effects(self, *, is_undone: bool) -> tuple[RecordChange, ...]:
         """Return the changes of the records when it is written or undone, in their order."""
-        if is_undone:
-            return tuple(change.inverse for change in reversed(self.changes))
-        return self.changes
+        return self._inverse_changes if is_undone else self.changes
+
+    @cached_property
+    def _inverse_changes(self) -> tuple[RecordChange, ...]:
+        return tuple(change.inverse for change in reversed(self.changes))
 
     def write(self, *, is_undone: bool = False) -> LabelsEdit:
         """Write or restore the pixels, on any thread; `apply_records` must follow.
@@ -177,6 +179,9 @@ class LabelsEdit:
         The history does not know brush strokes; this way it restores them with the edit.
         """
         registry = self.target.registry
+        ends = (change.after if is_undone else change.before for change in self.changes)
+        if all(record is None or registry.get(record.label_id) is record for record in ends):
+            return self
         changes = []
         for change in self.changes:
             before, after = change.before, change.after

@@ -1,6 +1,6 @@
 """Edits of accepted objects by the user, on the shown plane or elsewhere in the target."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypedDict, Unpack
@@ -10,8 +10,8 @@ from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState, ReeditedObject
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
-from napari_sam.session.objects.planning import plan_merge, plan_records, plan_removal
-from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
+from napari_sam.session.objects.planning import plan_merge, plan_removal
+from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.storage.text import is_encodable
 
@@ -36,13 +36,13 @@ class ObjectEditing:
 
     def remove(self, label_ids: Sequence[int]) -> None:
         """Delete objects of the target, on any slice; can be undone."""
-        records = [self._record(label_id) for label_id in label_ids]
+        records = self._records(label_ids)
         if records:
             self.editing.edit(lambda labels: plan_removal(labels, records), records)
 
     def merge(self, label_ids: Sequence[int]) -> None:
         """Merge several objects into the first one, which keeps its label_id; can be undone."""
-        records = [self._record(label_id) for label_id in dict.fromkeys(label_ids)]
+        records = self._records(dict.fromkeys(label_ids))
         if len(records) < 2:
             raise TargetError("There is nothing to merge: choose two objects or more.")
         self.editing.edit(lambda labels: plan_merge(labels, records), records)
@@ -53,10 +53,9 @@ class ObjectEditing:
             if text is not None and not is_encodable(text):
                 msg = f"{text!r} contains an invalid Unicode character (lone surrogate)."
                 raise TargetError(msg)
-        records = [self._record(label_id) for label_id in label_ids]
-        changes = [RecordChange(record, replace(record, **details)) for record in records]
-        if changes:
-            self.editing.edit(lambda labels: plan_records(labels, changes))
+        records = self._records(label_ids)
+        if records:
+            self.editing.change_records(records, **details)
 
     # The object in progress -------------------------------------------------------------------
 
@@ -92,10 +91,17 @@ class ObjectEditing:
         self._continue_with(state)
 
     def _record(self, label_id: int) -> ObjectRecord:
-        record = self.editing.check_free().labels.registry.get(label_id)
-        if record is None:
-            raise TargetError(f"There is no object {label_id} in the target.")
-        return record
+        return self._records([label_id])[0]
+
+    def _records(self, label_ids: Collection[int]) -> list[ObjectRecord]:
+        records: list[ObjectRecord] = []
+        registry = self.editing.check_free().labels.registry if label_ids else ObjectRegistry()
+        for label_id in label_ids:
+            record = registry.get(label_id)
+            if record is None:
+                raise TargetError(f"There is no object {label_id} in the target.")
+            records.append(record)
+        return records
 
 
 def current_record(state: ObjectState, registry: ObjectRegistry) -> ObjectRecord | None:

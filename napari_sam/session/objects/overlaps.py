@@ -59,16 +59,17 @@ def reconcile(
     planned has other pixels than they say. Such objects are measured again.
     """
     registry = labels.registry
-    versions: dict[int, list[ObjectRecord]] = {}
     stale: dict[int, _Strokes] = {}
-    for change in changes:
-        label_id = change.label_id
-        if label_id not in versions:
-            record = registry.get(label_id)
+    versions: dict[int, list[ObjectRecord]] = {}
+    for label_id, change in {change.label_id: change for change in reversed(changes)}.items():
+        record = registry.get(label_id)
+        if not is_exact or record is not change.before:
+            stale[label_id] = _strokes_since(change.before, record)
             versions[label_id] = [] if record is None else [record]
-            if not is_exact or record is not change.before:
-                stale[label_id] = _strokes_since(change.before, record)
-        versions[label_id] += [record for record in (change.before, change.after) if record]
+    for change in changes if stale else ():
+        if change.label_id in stale:
+            records = change.before, change.after
+            versions[change.label_id] += [record for record in records if record]
     registry.apply(tuple(changes))
     corrections = tuple(
         correction

@@ -24,6 +24,7 @@ from napari_sam.session.classes.classes import (
     with_classes,
 )
 from napari_sam.session.classes.files import read_classes, write_classes
+from napari_sam.session.objects import editing
 from napari_sam.session.objects.measuring import find_objects
 from napari_sam.session.objects.records import RecordChange
 
@@ -328,3 +329,36 @@ def test_a_pipe_is_no_file_of_classes(tmp_path):
     os.mkfifo(tmp_path / "a.json")
     with pytest.raises(ClassError, match="a pipe or a device"):
         read_classes(tmp_path / "a.json")
+
+
+def test_objects_and_classes_change_together_in_the_background(session, monkeypatch):
+    monkeypatch.setattr(editing, "MAX_RECORDS_AT_ONCE", 1)
+    session.classes.add("cell", "#112233")
+    session.classes.add("debris")
+    for details in ({"class_name": "cell"}, {"note": "old"}):
+        session.objects.update([1, 2], **details)
+        with pytest.raises(TargetError, match="still being written"):
+            session.objects.update([3], reviewed=True)
+        session.wait_until_idle(60)
+    before = session.classes.table.classes
+    session.classes.rename("cell", "nucleus")
+    session.wait_until_idle(60)
+    assert (names(session), classes_of(session)) == (
+        ["nucleus", "debris"],
+        ["nucleus", "nucleus", None],
+    )
+    session.undo()
+    session.wait_until_idle(60)
+    assert session.classes.table.classes == before
+    assert classes_of(session) == ["cell", "cell", None]
+    session.redo()
+    session.wait_until_idle(60)
+    assert names(session) == ["nucleus", "debris"]
+    session.classes.remove("nucleus")
+    session.wait_until_idle(60)
+    assert (names(session), classes_of(session)) == (["debris"], [None] * 3)
+    for _ in range(3):
+        session.undo()
+        session.wait_until_idle(60)
+    assert classes_of(session) == ["cell", "cell", None]
+    assert [record.note for record in session._editing.target.labels.registry] == [""] * 3
