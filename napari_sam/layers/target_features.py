@@ -14,7 +14,6 @@ import pandas as pd
 from napari.layers import Labels
 
 from napari_sam.formats.classes import ClassError, ObjectClass
-from napari_sam.formats.details import details_of
 from napari_sam.session.classes.classes import ClassTable, classes_from_json, classes_to_json
 from napari_sam.session.jobs import Defer
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
@@ -86,6 +85,7 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "note": _text,
 }
 _COLUMNS: Final = tuple(_READ)
+_EMPTY: Final = {"class": "", "score": None, "reviewed": False, "note": ""}
 
 
 def classes_in(metadata: Mapping[str, Any]) -> tuple[ObjectClass, ...]:
@@ -107,6 +107,7 @@ class FeatureWriter:
     ) -> None:
         self._layer, self._registry, self._table, self._defer = layer, registry, table, defer
         self._is_due = False
+        self._written: pd.DataFrame | None = None  # what it wrote last, if nothing else is in it
         self._filled_cells = _FILLED_CELLS.setdefault(layer, {name: set() for name in _COLUMNS})
         self._changed = {record.label_id for record in registry}
         self._note_filled_cells()
@@ -122,10 +123,16 @@ class FeatureWriter:
     def _note_filled_cells(self) -> None:
         for label_id in self._changed:
             record = self._registry.get(label_id)
-            details = {} if record is None else details_of(record)
-            for name, cell in details.items():
-                if cell is not None and cell is not False and cell != "":
-                    self._filled_cells[name].add(label_id)
+            if record is None:
+                continue
+            if record.class_name:
+                self._filled_cells["class"].add(label_id)
+            if record.score is not None:
+                self._filled_cells["score"].add(label_id)
+            if record.reviewed:
+                self._filled_cells["reviewed"].add(label_id)
+            if record.note:
+                self._filled_cells["note"].add(label_id)
         self._changed.clear()
 
     def _on_records_changed(self, label_ids: frozenset[int]) -> None:
@@ -142,8 +149,24 @@ class FeatureWriter:
             return
         self._is_due = False
         self._note_filled_cells()
-        self._layer.features = _merged(self._layer.features, self._registry, self._filled_cells)
+        layer, filled = self._layer, self._filled_cells
+        is_untouched = self._written is not None and self._written.equals(layer.features)
+        features = pd.DataFrame() if is_untouched else layer.features
+        layer.features = _merged(features, self._registry, filled)
+        is_ours = is_untouched or _is_ours(layer.features, filled)
+        self._written = layer.features.copy() if is_ours else None
         self._layer.metadata[CLASSES_KEY] = classes_to_json(self._table.classes)
+
+
+def _is_ours(features: pd.DataFrame, filled: _Cells) -> bool:
+    """Return whether no cell is of another program."""
+    if set(features.columns) != {_INDEX, *_COLUMNS}:
+        return False
+    for name, empty in _EMPTY.items():
+        others = features[name][~features[_INDEX].isin(filled[name])]
+        if not (others.isna() | (others == empty)).all():
+            return False
+    return True
 
 
 def _merged(
@@ -151,10 +174,20 @@ def _merged(
 ) -> pd.DataFrame:
     """Return features with a row for each object that has details."""
     of_ours = set[int]().union(*filled.values())
-    detailed = [record for record in records if record.label_id in of_ours]
-    rows = [details_of(record) | {"class": record.class_name or ""} for record in detailed]
+    detailed = sorted(
+        (record for record in records if record.label_id in of_ours),
+        key=lambda record: record.label_id,
+    )
     label_ids = pd.Index([record.label_id for record in detailed], name=_INDEX)
-    ours = pd.DataFrame({name: [row[name] for row in rows] for name in _COLUMNS}, label_ids)
+    ours = pd.DataFrame(
+        {
+            "class": [record.class_name or "" for record in detailed],
+            "score": [record.score for record in detailed],
+            "reviewed": [record.reviewed for record in detailed],
+            "note": [record.note for record in detailed],
+        },
+        label_ids,
+    )
     theirs = _indexed(features)
     if set(theirs.columns) <= {_INDEX}:
         return ours.reset_index()
