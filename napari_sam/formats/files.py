@@ -15,7 +15,7 @@ import yaml
 
 from napari_sam.storage.atomic import atomic_write
 from napari_sam.storage.regular_files import require_regular_file
-from napari_sam.storage.text import json_text
+from napari_sam.storage.text import compact_json
 
 _LITTLE_BYTES: Final = 2**26
 """Memory that is taken without a look at how much is free."""
@@ -153,14 +153,16 @@ def write_text(path: str | Path, text: str, encoding: str = "utf-8") -> None:
 def write_table(path: str | Path, rows: Iterable[Iterable[Any]]) -> None:
     """Write CSV in UTF-8, with a byte order mark only if Excel needs it to show a name."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    writer = csv.writer(text, lineterminator="\n")
+    for row in rows:  # all at once, they would keep other threads waiting
+        writer.writerow(row)
     content = text.getvalue()
     write_text(path, content, "utf-8" if content.isascii() else "utf-8-sig")
 
 
 def write_json(path: str | Path, content: Any) -> None:
     """Write compact JSON in UTF-8, with names in any script left readable."""
-    write_text(path, json_text(content, ensure_ascii=False, separators=(",", ":")))
+    write_text(path, compact_json(content, ensure_ascii=False))
 
 
 @file_reader()
@@ -174,7 +176,8 @@ def read_json(path: str | Path) -> Any:
     """Return the content of a JSON file."""
     text = read_text(path)
     try:
-        return json.loads(text)
+        # A function is called for each object, so that other threads need not wait for the last.
+        return json.loads(text, object_hook=lambda entry: entry)
     except RecursionError as error:
         raise ExportError(f"The file is nested too deeply: {Path(path).name}") from error
     except ValueError as error:  # also a number with thousands of digits

@@ -1,4 +1,5 @@
 import inspect
+import json
 import os
 
 import numpy as np
@@ -14,7 +15,7 @@ from napari_sam.formats import (
     ImageInfo,
     read_objects,
 )
-from napari_sam.formats.files import export_file, read_text, write_json, write_text
+from napari_sam.formats.files import export_file, read_json, read_text, write_json, write_text
 from napari_sam.formats.units import UNIT_SYMBOLS, unit_name
 
 
@@ -113,3 +114,16 @@ def test_no_format_replaces_a_file_that_it_cannot_write(tmp_path, annotations, n
 def test_units_are_known_by_name_and_by_symbol(unit):
     name = unit_name(unit)
     assert unit == name or unit in UNIT_SYMBOLS[name]
+
+
+def test_json_is_the_same_entry_by_entry(tmp_path):
+    content = {
+        "list": [{"a": [1, 2.5]}, "Zellkern 核", None],
+        "empty": [],
+        "b": {"c": True},
+        '"': 1,
+    }
+    path = tmp_path / "a.json"
+    write_json(path, content)
+    assert path.read_text("utf-8") == json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    assert read_json(path) == content
