@@ -27,7 +27,7 @@ class ExportController:
 
     def __init__(self, context: WidgetContext) -> None:
         self._binding, self._session = context.binding, context.session
-        self._executor = context.session.background.executor("export")
+        self._executor = context.session.background.executor("export", is_bulky=True)
         self._formats = {file_format.title: file_format for file_format in FORMATS}
         self.row = ExportRow(self._suggested)
         self.row.export_requested.connect(self.export_to)

@@ -15,6 +15,7 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.layers.image_references import reference_of
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session.connections import Connections
+from napari_sam.session.jobs import collector_paused
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.objects.edits import Direction, LabelsEdit
@@ -74,13 +75,16 @@ class JournalRecorder:
         self._write(target, lambda journal: journal.record_classes(self._classes.classes))
         if is_new:
             self._write(target, Journal.buffer)
-            prepare = partial(self._write, target, Journal.prepare)
-            threading.Thread(target=prepare, daemon=True).start()
+            threading.Thread(target=self._prepare, args=[target], daemon=True).start()
         self._target_connections[target] = Connections(
             (target.painted, partial(self._on_painted, target)),
             (target.replaced, partial(self._on_replaced, target)),
             (target.grown, partial(self._on_grown, target)),
         )
+
+    def _prepare(self, target: TargetLayer) -> None:
+        with collector_paused():
+            self._write(target, Journal.prepare)
 
     def mark_saved(self, target: TargetLayer) -> None:
         """Record that all objects of a target are in a session file."""

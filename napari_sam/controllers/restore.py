@@ -24,7 +24,7 @@ class RestoreController:
     def __init__(self, context: WidgetContext, recorder: JournalRecorder) -> None:
         self._binding, self._session = context.binding, context.session
         self._recorder = recorder
-        self._executor = context.session.background.executor("restore")
+        self._executor = context.session.background.executor("restore", is_bulky=True)
         self._journals: tuple[JournalSummary, ...] = ()
         self.row = RestoreRow()
         self.row.restore.clicked.connect(self.restore)

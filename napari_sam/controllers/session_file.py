@@ -37,7 +37,7 @@ class SessionFileController:
         self._binding, self._session = context.binding, context.session
         self._viewer, self._dispatcher = context.viewer, context.dispatcher
         self._recorder = recorder
-        self._executor = context.session.background.executor("sessions")
+        self._executor = context.session.background.executor("sessions", is_bulky=True)
         self.row = SessionFileRow(self._suggested)
         self.row.save_requested.connect(self.save)
         self.row.open_requested.connect(self.open)

@@ -38,9 +38,14 @@ class Background:
         self._executors: WeakSet[LatestWinsExecutor] = WeakSet()
         self._foreground: list[LatestWinsExecutor] = []
 
-    def executor(self, name: str, *, is_foreground: bool = False) -> LatestWinsExecutor:
-        """Return a new executor; the user waits for what one in the foreground computes."""
-        executor = LatestWinsExecutor(f"napari-sam-{name}", self.dispatcher)
+    def executor(
+        self, name: str, *, is_foreground: bool = False, is_bulky: bool = False
+    ) -> LatestWinsExecutor:
+        """Return a new executor; the user waits for what one in the foreground computes.
+
+        The jobs of a bulky one make very many objects: the garbage collector pauses meanwhile.
+        """
+        executor = LatestWinsExecutor(f"napari-sam-{name}", self.dispatcher, is_bulky=is_bulky)
         self._executors.add(executor)
         if is_foreground:
             self._foreground.append(executor)

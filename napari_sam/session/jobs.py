@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import queue
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final, Protocol
 
 _POLL_S: Final = 0.05
@@ -17,6 +19,35 @@ _OUT_OF_MEMORY: Final = re.compile("out of memory|allocate memory", re.IGNORECAS
 """The text of torch's RuntimeErrors, on an accelerator and on the processor."""
 Defer = Callable[[Callable[[], None]], None]
 """Calls an action soon, as `Dispatcher.post` does."""
+
+
+class _Pauses:
+    """How many parts of the program need the garbage collector to pause."""
+
+    lock = threading.Lock()
+    count = 0
+    was_on = False
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Pause Python's garbage collector while very many objects are made and freed again.
+
+    A full collection looks at all objects of torch and napari, and stops all threads meanwhile, for
+    a quarter of a second. What is freed before the next one costs nothing.
+    """
+    with _Pauses.lock:
+        if _Pauses.count == 0:
+            _Pauses.was_on = gc.isenabled()
+            gc.disable()
+        _Pauses.count += 1
+    try:
+        yield
+    finally:
+        with _Pauses.lock:
+            _Pauses.count -= 1
+            if _Pauses.count == 0 and _Pauses.was_on:
+                gc.enable()
 
 
 class Cancelled(Exception):  # noqa: N818 - it is an order that was followed, not an error
@@ -147,9 +178,10 @@ class LatestWinsExecutor:
     it was cancelled.
     """
 
-    def __init__(self, name: str, dispatcher: Dispatcher) -> None:
+    def __init__(self, name: str, dispatcher: Dispatcher, *, is_bulky: bool = False) -> None:
         self._dispatcher = dispatcher
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._is_bulky = is_bulky
         self._running: Job | None = None
         self._waiting: Job | None = None
         self._is_closed = False
@@ -208,7 +240,8 @@ class LatestWinsExecutor:
         self._executor.submit(self._run, job)
 
     def _run(self, job: Job) -> None:
-        job.deliver = job.run()
+        with collector_paused() if self._is_bulky else nullcontext():
+            job.deliver = job.run()
         job.ended.set()
         self._dispatcher.post(lambda: self._finish(job))
 

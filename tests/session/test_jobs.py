@@ -1,8 +1,15 @@
+import gc
 import threading
 
 import pytest
 
-from napari_sam.session.jobs import CallbackQueue, LatestWinsExecutor, user_message
+from napari_sam.session.jobs import (
+    CallbackQueue,
+    LatestWinsExecutor,
+    collector_paused,
+    run_until,
+    user_message,
+)
 
 TIMEOUT_S = 60
 
@@ -281,3 +288,32 @@ def test_what_helps_where_memory_lacks():
     assert user_message(error, "No mask").endswith("Close other programs or use a smaller image.")
     advice = user_message(error, "No model", "choose a smaller model")
     assert advice.endswith("Close other programs or choose a smaller model.")
+
+
+def test_the_garbage_collector_pauses_until_the_last_bulky_job_ends():
+    queue, gate, was_on = CallbackQueue(), threading.Event(), []
+    executors = [LatestWinsExecutor("bulky", queue, is_bulky=True) for _ in range(2)]
+
+    def work(job):
+        was_on.append(gc.isenabled())
+        assert gate.wait(TIMEOUT_S)
+
+    executors[0].submit(work, lambda _: None, pytest.fail)
+    with collector_paused():
+        assert not gc.isenabled()
+    executors[1].submit(lambda _: was_on.append(gc.isenabled()), lambda _: None, pytest.fail)
+    run_until(lambda: executors[1].is_idle, queue, TIMEOUT_S, "job")
+    assert not gc.isenabled()
+    gate.set()
+    run_until(lambda: executors[0].is_idle, queue, TIMEOUT_S, "job")
+    assert gc.isenabled()
+    assert was_on == [False, False]
+    gc.disable()
+    try:
+        with collector_paused():
+            pass
+        assert not gc.isenabled()  # as it was
+    finally:
+        gc.enable()
+    for executor in executors:
+        executor.close()

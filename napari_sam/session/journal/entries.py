@@ -42,7 +42,7 @@ import json
 import time
 import zlib
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -57,7 +57,7 @@ from napari_sam.session.objects.packed import FASTEST, PackedMask, Start
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
-from napari_sam.storage.text import json_text, says_something
+from napari_sam.storage.text import compact_json, says_something
 
 FORMAT: Final = 1
 """The version of the format."""
@@ -120,12 +120,16 @@ def entry(
     gone: Iterable[int],
     n_objects: int,
 ) -> dict[str, Any]:
-    """Return an entry, made now, as JSON, in the format of journals."""
+    """Return an entry, made now, for `to_line`, in the format of journals.
+
+    Patches and records are converted one by one: thousands at a time would have the garbage
+    collector look at all objects of the program.
+    """
     return {
         "direction": direction,
         "at": time.time(),
-        "patches": [patch.to_json() for patch in patches],
-        "records": [record_to_json(record) for record in records],
+        "patches": map(Patch.to_json, patches),
+        "records": map(record_to_json, records),
         "gone": list(gone),
         "n_objects": n_objects,
     }
@@ -229,7 +233,7 @@ def state_from_json(content: dict[str, Any]) -> ObjectState:
 
 def to_line(content: dict[str, Any]) -> bytes:
     """Return a line: a JSON object whose last key is the checksum of all before it."""
-    body = json_text(content, separators=(",", ":")).encode()[:-1]
+    body = compact_json(content).encode()[:-1]
     return body + _CHECKSUM % zlib.crc32(body)
 
 
