@@ -3,6 +3,7 @@
 import gc
 import os
 from dataclasses import dataclass, field
+from itertools import count
 
 import napari
 import numpy as np
@@ -58,6 +59,11 @@ class Stroke:
         self.where = self.where & (labels == self.before)
         labels[self.where] = self.value
 
+    def renumber(self, former: int, label_id: int) -> None:
+        self.before[self.before == former] = label_id
+        if self.value == former:
+            self.value = label_id
+
     def revert(self, labels: np.ndarray) -> None:
         self.where = self.where & (labels == self.value)
         labels[self.where] = self.before[self.where]
@@ -73,6 +79,7 @@ class Step:
     target: Labels | None = None
     strokes: list[Stroke] = field(default_factory=list)
     made: int | None = None
+    number: int = field(default_factory=count().__next__)
 
 
 class Annotating(RuleBasedStateMachine):
@@ -91,6 +98,9 @@ class Annotating(RuleBasedStateMachine):
         self.named: dict[tuple[int, int], str | None] = {}
         self.done: list[Step] = []
         self.undone: list[Step] = []
+        self.repainted: dict[tuple[Labels, int], int] = {}
+        """The last step before a brush began an object, for each layer and label_id."""
+        self.renumbered: list[tuple[Labels, int, int]] = []
         self.open_widget()
         self.widget.binding.set_image(self.images[0])
         self.settle()
@@ -406,7 +416,14 @@ class Annotating(RuleBasedStateMachine):
                 one.label_id for one in edit.labels.target.registry if one.uid == record.uid
             ]
             assert label_id not in labels
-            labels[labels == record.label_id] = label_id
+            former = record.label_id
+            labels[labels == former] = label_id
+            self.renumbered.append((target, former, label_id))
+            first = self.repainted.pop((target, former), 0)
+            for step in (*self.done, *self.undone):
+                if step.target is target and step.number > first:
+                    for one in step.strokes:
+                        one.renumber(former, label_id)
 
     @rule(row=ROWS, column=COLUMNS)
     @precondition(lambda self: self.undone)
@@ -424,8 +441,11 @@ class Annotating(RuleBasedStateMachine):
         """What is undone and redone is as if nothing had been."""
         if self.done:
             before = {layer: labels.copy() for layer, labels in self.labels.items()}
+            self.renumbered.clear()
             self.undo()
             self.redo()
+            for layer, former, label_id in self.renumbered:
+                before[layer][before[layer] == former] = label_id
             for layer, labels in before.items():
                 np.testing.assert_array_equal(layer.data, labels)
 
@@ -436,6 +456,9 @@ class Annotating(RuleBasedStateMachine):
             self.paint_with(int(known[number % len(known)]), row, column, size)
 
     def paint_with(self, label_id: int, row: int, column: int, size: int) -> None:
+        if label_id not in self.labels[self.target]:
+            latest = [step.number for step in (*self.done, *self.undone)]
+            self.repainted[self.target, label_id] = max(latest, default=-1)
         self.target.brush_size = size
         self.target.paint((*self.plane, row, column), label_id)
         self.labels[self.target] = np.array(self.target.data)
@@ -621,6 +644,32 @@ ONCE_WRONG = {
         user.undo_and_redo(),
         user.redo(),
         user.undo(),
+    ),
+    "a stroke with the number of what was deleted is covered, and redone": lambda user: (
+        user.add(10, 10, 9, Overlap.KEEP),
+        user.delete(0),
+        user.paint_with(1, 60, 60, 6),
+        user.add(55, 55, 12, Overlap.REPLACE),
+        user.undo(),
+        user.undo(),
+        user.the_labels_are_those_of_the_model(),
+        user.every_object_is_known_exactly_once(),
+        user.redo(),
+        user.redo(),
+    ),
+    "napari takes a stroke back where another object is by now, and gives one back": lambda user: (
+        user.add(10, 10, 9, Overlap.KEEP),
+        user.paint_with(50, 60, 60, 6),
+        user.delete(1),
+        user.add(55, 55, 12, Overlap.KEEP),
+        user.take_a_stroke_back(),
+        user.every_object_is_known_exactly_once(),
+        user.name_class(0, "nucleus"),
+        user.paint_with(0, 14, 14, 30),
+        user.every_object_is_known_exactly_once(),
+        user.take_a_stroke_back(),
+        user.every_object_is_known_exactly_once(),
+        user.undo_and_redo(),
     ),
     "a brush takes the number of what is redone, and more follows": lambda user: (
         user.add(10, 10, 9, Overlap.KEEP),
