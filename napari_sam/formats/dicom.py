@@ -6,11 +6,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam.formats.files import ExportError
+from napari_sam.formats.files import ExportError, file_reader, require_memory
 
 DICOM_SUFFIX: Final = ".dcm"
 
 
+@file_reader("DICOM")
 def read_dicom(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
     """Read the image of a DICOM file.
 
@@ -37,6 +38,9 @@ def read_dicom(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
         ) from error
     try:
         dataset = pydicom.dcmread(path)
+        size_px = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1)
+        size_bytes = size_px * int(dataset.SamplesPerPixel) * int(dataset.BitsAllocated) // 8
+        require_memory(size_bytes, "The image")
         pixels = dataset.pixel_array
         if "RescaleSlope" in dataset and (dataset.RescaleSlope, dataset.RescaleIntercept) != (1, 0):
             pixels = apply_rescale(pixels, dataset)

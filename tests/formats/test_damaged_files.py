@@ -10,6 +10,7 @@ import tracemalloc
 import zipfile
 import zlib
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,11 +39,13 @@ from napari_sam.formats import (
     read_yolo_classes,
     write_npz,
 )
+from napari_sam.formats.dicom import read_dicom
 from napari_sam.formats.files import file_reader
 from napari_sam.formats.outlines import fill_rings
 from napari_sam.session.classes.files import read_classes, write_classes
 from tests.formats.cases import KNOT, RING
 
+DATA = Path(__file__).parents[1] / "data"
 IMAGE = ImageInfo((17, 19), "cells.tif", pixel_size=(0.5, 0.25), units=("um", "um"))
 ANNOTATIONS = Annotations(
     IMAGE,
@@ -114,6 +117,9 @@ def small_files(folder):
         (folder / name).write_text(json.dumps(content))
         yield folder / name, partial(read_objects, image=IMAGE)
         yield folder / name, partial(read_prompts, image=IMAGE)
+    dicom = folder / "image.dcm"
+    dicom.write_bytes((DATA / "dicom" / "part_2.dcm").read_bytes())
+    yield dicom, read_dicom
     write_classes(folder / "classes.json", classes_of(["a", "b"]))
     yield folder / "classes.json", read_classes
 
