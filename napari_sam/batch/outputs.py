@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from napari_sam.batch.job import OVERLAPS, BatchJob
 from napari_sam.formats.annotations import Annotations, ExportObject
+from napari_sam.formats.coco import image_entry
 from napari_sam.formats.files import export_file, write_json, write_table
-from napari_sam.formats.image import ImageInfo, plane_name
+from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.label_images import labels_from_objects, objects_from_labels
 from napari_sam.formats.registry import FORMATS
 
@@ -110,14 +111,12 @@ def _published(
     """Return the masks of each plane as published SAM and its data set SA-1B have them."""
     from napari_sam.model.automatic.mask_set import published_form
 
-    height, width = image.plane_shape
+    entries = [image_entry(image, 0, plane.slice_index) for plane in planes]
+    if not image.stack_shape:  # the published form has no such member
+        entries = [{key: entry[key] for key in entry if key != "source"} for entry in entries]
     return [
         {
-            "image": {
-                "file_name": plane_name(image, plane.slice_index),
-                "height": height,
-                "width": width,
-            },
+            "image": entry,
             "annotations": [
                 {"id": number, **form, "segmentation": _as_json(form["segmentation"])}
                 for number, form in enumerate(
@@ -125,7 +124,7 @@ def _published(
                 )
             ],
         }
-        for plane in planes
+        for entry, plane in zip(entries, planes, strict=True)
     ]
 
 

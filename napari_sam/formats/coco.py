@@ -72,7 +72,7 @@ def write_coco(
     for number, source in enumerate(sources):
         ids = {}
         for slice_index in np.ndindex(source.image.stack_shape):
-            entry = _image_entry(source.image, number, slice_index)
+            entry = image_entry(source.image, number, slice_index)
             ids[slice_index] = entry["id"] = len(content["images"]) + 1
             content["images"].append(entry)
         for obj in source.objects:
@@ -104,7 +104,8 @@ def _categories(
     return ids, categories
 
 
-def _image_entry(image: ImageInfo, number: int, slice_index: tuple[int, ...]) -> dict[str, Any]:
+def image_entry(image: ImageInfo, number: int, slice_index: tuple[int, ...]) -> dict[str, Any]:
+    """Return the entry of an image, or of a slice of the stack that has this number in the file."""
     height, width = image.plane_shape
     return {
         "file_name": plane_name(image, slice_index),

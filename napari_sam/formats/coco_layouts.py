@@ -40,14 +40,19 @@ def _is_result(entry: Any) -> bool:
 
 def _coco_of_sam(planes: list[dict[str, Any]]) -> dict[str, Any]:
     annotations = [
-        {"score": entry.get("predicted_iou"), **entry, "image_id": number}
-        if isinstance(entry, dict)
-        else entry
+        _annotation_of_sam(entry, number) if isinstance(entry, dict) else entry
         for number, plane in enumerate(planes)
         for entry in plane["annotations"]
     ]
     images = [{**plane["image"], "id": number} for number, plane in enumerate(planes)]
     return {"images": images, "annotations": annotations}
+
+
+def _annotation_of_sam(entry: dict[str, Any], image_id: int) -> dict[str, Any]:
+    annotation = {"score": entry.get("predicted_iou"), **entry, "image_id": image_id}
+    if entry.get("segmentation"):
+        annotation["bbox"] = None  # its width is from the first to the last pixel
+    return annotation
 
 
 def _coco_of_results(entries: list[Any]) -> dict[str, Any]:

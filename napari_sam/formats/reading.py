@@ -2,6 +2,7 @@
 
 import mmap
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -16,13 +17,13 @@ from napari_sam.formats.coco_layouts import as_coco
 from napari_sam.formats.files import ExportError, file_reader, read_json
 from napari_sam.formats.geojson import described_image, geojson_in
 from napari_sam.formats.image import ImageInfo
-from napari_sam.formats.imagej_rois import read_imagej_rois
+from napari_sam.formats.imagej_rois import read_imagej_rois, rois_in
 from napari_sam.formats.label_images import objects_from_labels
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.numpy_files import read_label_npy, read_npz
 from napari_sam.formats.png import read_label_png, read_png_details
 from napari_sam.formats.semantic import objects_in
-from napari_sam.formats.tiff import read_label_tiff, read_tiff_details
+from napari_sam.formats.tiff import read_label_tiff, read_overlay, read_tiff_details
 from napari_sam.formats.yolo import classes_beside, read_yolo
 
 _KEYS: Final = (
@@ -35,6 +36,14 @@ _KEYS: Final = (
 
 
 def _read_tiff(path: Path, image: ImageInfo) -> Annotations:
+    """Read a label image, or the ROIs that ImageJ keeps in the file of the image below them."""
+    overlay, plane_shape = read_overlay(path)
+    rois = [
+        (f"{number} of the overlay", partial(bytes, roi)) for number, roi in enumerate(overlay, 1)
+    ]
+    with suppress(ExportError):  # notes without an area may lie on a label image
+        if rois and plane_shape == image.plane_shape:
+            return rois_in(rois, image, path.name)
     labels, file_image = read_label_tiff(path, image.shape)
     return objects_in(file_image, labels, read_tiff_details(path), path)
 
@@ -122,10 +131,11 @@ def read_objects(path: str | Path, image: ImageInfo) -> Annotations:
     fitting = [annotations for annotations in contents if _fits(annotations.image, image)]
     if not fitting:
         shapes = ", ".join(str(annotations.image.shape) for annotations in contents)
-        raise ExportError(
-            f"The file is about an image of shape {shapes}, not {image.shape}; choose the image "
-            f"that it belongs to: {path.name}"
-        )
+        advice = "choose the image that it belongs to"
+        if any(entry.image.plane_shape == image.plane_shape[::-1] for entry in contents):
+            advice = "if a photograph is shown turned elsewhere (EXIF), save it turned"
+        msg = f"The file is about an image of shape {shapes}, not {image.shape}; {advice}"
+        raise ExportError(f"{msg}: {path.name}")
     if len(fitting) > 1:
         fitting = [annotations for annotations in fitting if annotations.image.name == image.name]
     if len(fitting) != 1:

@@ -269,6 +269,21 @@ def read_tiff_details(path: str | Path) -> str:
         return str(metadata.get(DETAILS_KEY, metadata.get("Info", "")))
 
 
+@file_reader("TIFF")
+def read_overlay(path: str | Path) -> tuple[list[bytes], tuple[int, int]]:
+    """Return the ROIs of ImageJ in a file, and the height and width of its image.
+
+    There are none in label images of ours.
+    """
+    with tifffile.TiffFile(path) as tiff:
+        first, metadata = tiff.pages.first, tiff.imagej_metadata or {}
+        rois: list[bytes] = []
+        for key in () if _AXES_KEY in metadata else ("Overlays", "ROI"):
+            value = metadata.get(key, [])
+            rois += [value] if isinstance(value, bytes) else value
+        return list(dict.fromkeys(rois)), (first.imagelength, first.imagewidth)
+
+
 def _checked(labels: NDArray[Any], image: ImageInfo) -> NDArray[Any]:
     if labels.shape != image.shape:
         msg = f"The labels have the shape {labels.shape}, but the image has {image.shape}."

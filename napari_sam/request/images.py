@@ -5,6 +5,7 @@ import binascii
 import io
 import re
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from napari_sam.formats.tiff import check_segments
 from napari_sam.request.rows import RequestError
@@ -142,6 +143,8 @@ def _decoded(content: bytes, rules: Rules) -> NDArray[np.uint8]:
             raise
         with image:
             _check_px(image.width * image.height, rules)
+            with suppress(Exception):  # of damaged metadata; pixels are looked at below
+                ImageOps.exif_transpose(image, in_place=True)
             if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
                 raise RequestError(_ONE_PLANE)
             if image.mode in _GRAY_MODES or image.mode.startswith("I;"):

@@ -1,13 +1,17 @@
-"""Which mask wins where masks overlap."""
+"""Which mask wins where masks overlap, and what files of the published form hold."""
 
 import numpy as np
 import pytest
 
 from napari_sam.batch.job import OVERLAPS
-from napari_sam.batch.outputs import without_overlaps
+from napari_sam.batch.outputs import PlaneMasks, _published, without_overlaps
+from napari_sam.engine.masks import MaskCrop
 from napari_sam.formats.annotations import Annotations, ExportObject
+from napari_sam.formats.files import write_json
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.label_images import labels_from_objects
+from napari_sam.formats.reading import read_objects
+from napari_sam.model.automatic.mask_set import MaskRecord
 
 
 @pytest.mark.parametrize(
@@ -27,3 +31,16 @@ def test_whose_the_pixels_of_several_are(overlap, expected):
     flat = without_overlaps(whole, overlap)
     np.testing.assert_array_equal(labels_from_objects(flat), expected)
     assert {obj.label_id: obj.score for obj in flat.objects}[1] == 0.5
+
+
+def test_the_published_form_of_a_stack_is_read_back(tmp_path):
+    record = MaskRecord(
+        MaskCrop(np.ones((2, 3), bool), 1, 2), (2, 1, 4, 2), 6, 0.75, 0.9, (3.0, 1.0), (0, 0, 8, 6)
+    )
+    for shape in ((6, 8), (3, 6, 8)):
+        image = ImageInfo(shape, "a.tif")
+        planes = [PlaneMasks(index, [record]) for index in np.ndindex(image.stack_shape)]
+        write_json(tmp_path / "a_sam.json", _published(image, planes, "uncompressed_rle"))
+        objects = read_objects(tmp_path / "a_sam.json", image).objects
+        assert [obj.slice_index for obj in objects] == [plane.slice_index for plane in planes]
+        assert {(obj.area_px, obj.top, obj.left, obj.score) for obj in objects} == {(6, 1, 2, 0.75)}

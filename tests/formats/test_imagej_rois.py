@@ -2,6 +2,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import tifffile
 from roifile import ROI_OPTIONS, ROI_TYPE, ImagejRoi, roiread, roiwrite
 
 from napari_sam.formats import (
@@ -10,6 +11,7 @@ from napari_sam.formats import (
     ExportObject,
     ImageInfo,
     read_imagej_rois,
+    read_objects,
     write_imagej_rois,
 )
 from tests.formats.cases import NAMES, RING, assert_same
@@ -113,3 +115,17 @@ def test_images_that_rois_cannot_describe_are_refused(tmp_path):
     far = Annotations(ImageInfo((60_535, 60_535)), [ExportObject(1, DOT, 60_534, 60_534)])
     write_imagej_rois(tmp_path / "a.zip", far)
     assert_same(read_imagej_rois(tmp_path / "a.zip", far.image), far)
+
+
+def test_the_overlay_of_an_image_is_read_instead_of_its_gray_values(tmp_path):
+    rectangle = ImagejRoi(roitype=ROI_TYPE.RECT, top=1, left=2, bottom=3, right=6).tobytes()
+    line = ImagejRoi(roitype=ROI_TYPE.LINE).tobytes()
+    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8) // 32
+    for overlay, areas in (([rectangle, line], [8]), ([line], [32])):
+        metadata = {"Overlays": overlay, "ROI": overlay[0]}
+        tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, metadata=metadata)
+        read = read_objects(tmp_path / "a.tif", ImageInfo((8, 8)))
+        assert [obj.area_px for obj in read.objects] == areas
+        assert str(read.left_out) == ("1 line left out" if areas == [8] else "")
+    with pytest.raises(ExportError, match="shape"):
+        read_objects(tmp_path / "a.tif", ImageInfo((9, 9)))

@@ -94,3 +94,9 @@ def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path):
 def test_files_of_others_are_not_read(tmp_path, text):
     (tmp_path / "a.json").write_text(text)
     assert json_reader(tmp_path / "a.json") is None
+
+
+def test_a_file_about_an_image_whose_sides_are_swapped_tells_of_turned_photographs(tmp_path):
+    write_coco(tmp_path / "a.json", Annotations(ImageInfo((4, 9)), ()))
+    with pytest.raises(ExportError, match=r"\(4, 9\), not \(9, 4\); if a photograph .*EXIF"):
+        read_objects(tmp_path / "a.json", ImageInfo((9, 4)))
