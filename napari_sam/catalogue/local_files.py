@@ -90,7 +90,7 @@ def _in_hugging_face(model: PublishedModel) -> Iterator[Path]:
     snapshots = shared_model_folders()["Hugging Face"] / repository / "snapshots"
     with suppress(OSError):
         for path in sorted(snapshots.glob(f"*/{_HUGGING_FACE_FILES[0]}")):
-            if safetensors_elements(path) >= model.parameters:
+            if path.is_file() and safetensors_elements(path) >= model.parameters:
                 yield path
         for path in sorted(snapshots.glob(f"*/{_HUGGING_FACE_FILES[1]}")):
             if path.is_file() and path.stat().st_size >= 4 * model.parameters:

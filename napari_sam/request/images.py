@@ -96,7 +96,10 @@ def _from_path(path: Path, rules: Rules) -> bytes:
     if not path.is_file():  # devices and pipes may never end
         raise RequestError(f"{path} is not a file.")
     try:
-        _check_bytes(path.stat().st_size, rules)
+        size_bytes = path.stat().st_size
+        if not size_bytes:  # files of the kernel's may never end, either
+            raise RequestError(f"{path} is empty.")
+        _check_bytes(size_bytes, rules)
         return path.read_bytes()
     except OSError as error:
         raise RequestError(f"{path} cannot be read ({error.strerror}).") from error

@@ -1,4 +1,5 @@
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,6 +130,9 @@ def test_hugging_face_cache(home, model):
     assert locate(small) == path
     assert locate(replace(small, parameters=13)) is None
     path.write_bytes(path.read_bytes()[:-1])
+    assert locate(small) is None
+    path.unlink()
+    os.mkfifo(path)
     assert locate(small) is None
 
 

@@ -181,6 +181,7 @@ def bad_images(tmp_path_factory):
     tifffile.imwrite(folder / "stack.tif", stack, photometric="minisblack")
     Image.new("1", (3000, 2000)).save(folder / "huge.png")
     Image.new("1", (20_000, 20_000)).save(folder / "bomb.png")
+    (folder / "empty.png").touch()
     (folder / "heavy.png").write_bytes(b"\x89PNG" + bytes(2**21))
     return folder
 
@@ -198,6 +199,7 @@ def bad_images(tmp_path_factory):
         ("~nosuchuser/x", "neither a file on this computer nor a base64"),
         ("~\ud800/x", "neither"),
         ("{tmp}", "is not a file"),
+        ("{tmp}/empty.png", "is empty"),
         ("{tmp}/stack.tif", "give one plane"),
         ("{tmp}/huge.png", "million pixels"),
         ("{tmp}/bomb.png", "million pixels"),
