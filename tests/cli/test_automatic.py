@@ -159,6 +159,7 @@ def test_a_folder(folder, tmp_path):
         ("--format", "jpg"),
         ("--points-per-side", 0),
         ("--crop-overlap-ratio", 2),
+        ("--max-share", "nan"),
         ("--preset", "dogs"),
         ("--model", "no-such-model"),
         ("--point-grids", "{folder}/broken.tif"),
