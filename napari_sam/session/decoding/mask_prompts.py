@@ -20,6 +20,8 @@ _CERTAIN: Final = 10.0
 """The logit of a cell entirely inside an object, or outside if negated; about what SAM gives."""
 _SLACK: Final = 0.02
 """How far an object may exceed an outline, in sides of its box: outlines are drawn roughly."""
+_MAX_SIMPLIFIED: Final = 2**13
+"""Vertices that are simplified: that takes the square of their count where they run to and fro."""
 
 
 def logits_of_region(region: MaskCrop, tile: Tile, low_res_side: int) -> NDArray[np.float32]:
@@ -62,7 +64,12 @@ def limit_of_outline(outline: Outline, tile: Tile, low_res_side: int) -> NDArray
 
 
 def _simplified(line: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a polygon (N, 2) with fewer vertices, at most a sample off."""
+    """Return a polygon (N, 2) with fewer vertices, hardly more than a sample off."""
+    # Vertices that share half a sample with the one before, of which there may be a million.
+    is_elsewhere = (np.diff(np.rint(2 * line), axis=0, prepend=np.nan) != 0).any(axis=1)
+    line = line[is_elsewhere] if np.count_nonzero(is_elsewhere) > 2 else line
+    if len(line) > _MAX_SIMPLIFIED:
+        return line
     closed = np.concatenate([line, line[:1]])
     simpler: NDArray[np.float64] = approximate_polygon(closed, tolerance=1)[:-1]
     return simpler if len(simpler) > 2 else line

@@ -139,6 +139,15 @@ def test_a_lasso_of_many_vertices_is_the_curve_that_it_follows():
     assert len(_simplified(line)) < 100
 
 
+def test_an_outline_that_runs_to_and_fro_is_not_simplified():
+    # Which would take the square of the count.
+    zigzag = np.stack([np.linspace(0, 200, 20_000), np.arange(20_000) % 2 * 150.0], axis=1)
+    assert len(_simplified(zigzag)) == len(zigzag)
+    limit = limit_of_outline(Outline(tuple(map(tuple, zigzag))), Tile(0, 0, 0, 400, 400), 256)
+    assert (limit[1:90, 1:120] > 0).all()
+    assert (limit[120:] < 0).all()
+
+
 def test_the_journal_keeps_what_was_drawn():
     prompts = Prompts(((1, 2),), (0,), outline=ROUND, scribbles=(LINE, Scribble(((1, 1),), 0)))
     record = ObjectRecord(3, (0, 0), (5, 5), 9, state=ObjectState(prompts, 1))
