@@ -45,6 +45,7 @@ _START_FIELD: Final = 22 - 3
 _OTHER_HOST_S: Final = 24 * 3600.0
 """A program on another machine counts as ended after so long without an entry."""
 _TAIL_BYTES: Final = 2**20
+_LARGEST_PIXEL: Final = 1e30
 _LATEST_S: Final = 2.0**33
 """A time that every calendar knows, 2242."""
 
@@ -121,10 +122,18 @@ def _reference_from_json(content: dict[str, Any]) -> ImageReference:
         None if source is None else checks.text(source, "the path of the image"),
         shape,
         checks.text(content["dtype"], "the type of the image"),
-        tuple(checks.number(size, "the scale of the image") for size in scale),
+        tuple(map(_pixel_size, scale)),
         tuple(checks.text(axis, "the name of an axis") for axis in axes),
         None if fingerprint is None else checks.text(fingerprint, "the fingerprint"),
     )
+
+
+def _pixel_size(value: Any) -> float:
+    """Return the size of a pixel along an axis, which napari must be able to square and invert."""
+    size = checks.number(value, "a pixel size", _LARGEST_PIXEL)
+    if abs(size) < 1 / _LARGEST_PIXEL:
+        raise JournalError(f"a pixel size is {size}, which no image has")
+    return size
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ lines of JSON with a checksum each. Its first line, the header, has
 Then comes one entry of direction `found` for each object, with its pixels and its record (prompts,
 class, note, scores, whether it is reviewed, the mask as accepted), and in the end one of direction
 `saved`, whose `n_objects` is their number: a file without it is incomplete.
-The pixels of the image are not in the file.
+The pixels of the image are not in the file. Others may have written it: `journal.checks` judges
+what it says before it is used, and its paths are only opened as `storage.named_files` allows.
 """
 
 import os

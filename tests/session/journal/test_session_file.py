@@ -135,6 +135,17 @@ def test_labels_that_no_image_has_are_refused(path, labels):
         read_session(path)
 
 
+@pytest.mark.parametrize("size", [0, 1e-300, 1e300, "1"])
+def test_pixel_sizes_that_no_image_has_are_refused(path, size):
+    first, *lines = path.read_bytes().splitlines(keepends=True)
+    header = json.loads(first)
+    del header["crc"]
+    header["image"]["scale"] = [1.0, size]
+    path.write_bytes(to_line(header) + b"".join(lines))
+    with pytest.raises(SessionFileError, match="pixel size"):
+        read_session(path)
+
+
 @pytest.mark.parametrize("where", ["source", "beside"])
 def test_an_image_that_is_nowhere_is_refused(path, where):
     first, *lines = path.read_bytes().splitlines(keepends=True)
