@@ -19,7 +19,7 @@ from napari_sam.formats.annotations import Annotations, ExportObject, annotation
 from napari_sam.formats.classes import ObjectClass, class_named, color_for
 from napari_sam.formats.coco_polygons import fill_polygons
 from napari_sam.formats.coco_rle import counts_of_text, mask_of_counts
-from napari_sam.formats.details import details_from, label_id_in
+from napari_sam.formats.details import details_from, whole_number_in
 from napari_sam.formats.files import (
     ExportError,
     file_reader,
@@ -184,7 +184,7 @@ def coco_in(content: Any, name: str, image: ImageInfo | None = None) -> list[Ann
             contents, planes = _read_images(
                 content["images"], _sizes_of_masks(entries), image, left_out
             )
-            names, classes = read_categories(content.get("categories") or (), left_out)
+            names, classes = read_categories(content.get("categories"), left_out)
     except ExportError as error:
         raise ExportError(f"{_INTRO}, {error}: {name}") from error
     for number, entry in enumerate(entries, start=1):
@@ -233,7 +233,7 @@ def _read_annotation(
         content.left_out.add(OUTSIDE)
         return
     position = len(content.objects) + 1
-    label_id = label_id_in(entry.get("label_id"))
+    label_id = whole_number_in(entry.get("label_id"))
     if label_id is not None:
         content.label_ids[position] = label_id
     # Other programs leave out categories that nobody asked for.
@@ -242,12 +242,12 @@ def _read_annotation(
 
 
 def read_categories(
-    entries: Iterable[Any], left_out: LeftOut
+    entries: Any, left_out: LeftOut
 ) -> tuple[dict[str, str | None], list[ObjectClass]]:
-    """Return class names by category id, and the classes."""
+    """Return class names by category id, and the classes; none without a list of entries."""
     names: dict[str, str | None] = {}
     classes: dict[str, ObjectClass] = {}
-    for position, entry in enumerate(entries):
+    for position, entry in enumerate(entries if isinstance(entries, list) else []):
         with left_out.unreadable(f"category {position + 1}"):
             name = class_named(entry.get("name"))
             # Our own classes have a colour; without it, this category stands for no class.
@@ -271,7 +271,7 @@ def _read_images(
     for position, entry in enumerate(entries, start=1):
         with left_out.unreadable(f"image {position}"):
             image_id = str(entry["id"])
-            size = (entry.get("height"), entry.get("width"))
+            size: Any = tuple(whole_number_in(entry.get(side)) for side in ("height", "width"))
             if None in size:
                 size = sizes.get(image_id) or (image.plane_shape if image else size)
             if None in size:

@@ -12,7 +12,7 @@ from napari_sam.formats.coco import is_coco
 
 def as_coco(content: Any) -> dict[str, Any] | None:
     """Return the content of a JSON file in COCO's layout; None if it is something else."""
-    if is_coco(content):
+    if is_coco(content) and (content["images"] or not content["annotations"]):
         return dict(content)
     entries = content if isinstance(content, list) else [content]
     if any(_is_of_sam(entry) for entry in entries):

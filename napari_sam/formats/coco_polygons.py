@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
-from napari_sam.formats.files import ExportError, require_memory
-from napari_sam.formats.outlines import clipped_polygon, fill_crossings
+from napari_sam.formats.files import ExportError
+from napari_sam.formats.outlines import clipped_polygon, fill_crossings, union_of
 
 _SCALE: Final = 5
 
@@ -29,19 +29,7 @@ def fill_polygons(polygons: Iterable[Sequence[float]], shape: tuple[int, int]) -
     near = [_near_image(polygon, shape) for polygon in polygons]
     # Some tools write polygons with fewer than three corners, which have no area.
     filled = [_filled(corners_xy, shape) for corners_xy in near if len(corners_xy) > 2]
-    crops = [crop for crop in filled if crop is not None]
-    if len(crops) < 2:
-        return crops[0] if crops else None
-    top, left = min(crop.top for crop in crops), min(crop.left for crop in crops)
-    height = max(crop.top + crop.mask.shape[0] for crop in crops) - top
-    width = max(crop.left + crop.mask.shape[1] for crop in crops) - left
-    require_memory(height * width, "The mask of an object")
-    mask = np.zeros((height, width), np.bool_)
-    for crop in crops:
-        rows, columns = crop.mask.shape
-        y, x = crop.top - top, crop.left - left
-        mask[y : y + rows, x : x + columns] |= crop.mask
-    return MaskCrop(mask, top, left)
+    return union_of(crop for crop in filled if crop is not None)
 
 
 def _near_image(polygon: Sequence[float], shape: tuple[int, int]) -> NDArray[np.float64]:

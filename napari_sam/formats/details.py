@@ -16,7 +16,7 @@ from napari_sam.formats.image import ImageInfo
 from napari_sam.storage.text import json_text, says_something
 
 DETAILS_KEY: Final = "label_details"
-_MAX_LABEL_ID: Final = 2**32
+_MAX_WHOLE: Final = 2**32
 
 
 def details_to_text(annotations: Annotations) -> str:
@@ -79,8 +79,8 @@ def number_in(value: Any) -> float | None:
     return number if math.isfinite(number) and not isinstance(value, bool) else None
 
 
-def label_id_in(value: Any) -> int | None:
-    """Return the label_id that a value of a file means; None if it means none."""
+def whole_number_in(value: Any) -> int | None:
+    """Return the label_id, or the size, that a value of a file means; None if it means none."""
     number = number_in(value)
-    is_label_id = number is not None and number.is_integer() and 1 <= number < _MAX_LABEL_ID
-    return int(number) if number is not None and is_label_id else None
+    is_whole = number is not None and number.is_integer() and 1 <= number < _MAX_WHOLE
+    return int(number) if number is not None and is_whole else None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject, annotations_read
 from napari_sam.formats.classes import ObjectClass, class_named, color_for
-from napari_sam.formats.details import details_from, label_id_in
+from napari_sam.formats.details import details_from, whole_number_in
 from napari_sam.formats.files import (
     ExportError,
     file_reader,
@@ -26,7 +26,7 @@ from napari_sam.formats.files import (
 from napari_sam.formats.image import ImageInfo, image_from_json
 from napari_sam.formats.labelme import feature_of_shapes, image_of_labelme, is_labelme, shape_groups
 from napari_sam.formats.left_out import OUTSIDE, LeftOut
-from napari_sam.formats.outlines import closed_polygons, fill_rings
+from napari_sam.formats.outlines import closed_polygons, fill_rings, union_of
 
 _PLANE_KEYS: Final = {"Z": "z", "T": "t", "C": "c"}
 _WITHOUT_AREA: Final = {
@@ -176,7 +176,7 @@ def geojson_in(content: Any, name: str, image: ImageInfo | None = None) -> Annot
         with left_out.unreadable(f"feature {number}"):
             feature = as_feature(entry)
             measurements = _measurements(feature)
-            label_id = label_id_in(measurements.get("label_id"))
+            label_id = whole_number_in(measurements.get("label_id"))
             if label_id is not None:
                 label_ids[number] = label_id
             obj = _object(feature, number, image, classes, left_out)
@@ -198,16 +198,16 @@ def _object(
     if geometry is None:
         left_out.add(UNLOCATED, f"feature {number} has no geometry")
         return None
-    rings = []
+    masks = []
     for kind, coordinates in parts_of(geometry):
         if kind in _WITHOUT_AREA:
             reason = f"feature {number} is a {kind}, which encloses no pixels"
             left_out.add(_WITHOUT_AREA[kind], reason)
         else:
-            rings += _rings(kind, coordinates)
-    if not rings:
+            masks.append(fill_rings(_rings(kind, coordinates), image.plane_shape))
+    if not masks:
         return None
-    mask = fill_rings(rings, image.plane_shape)
+    mask = union_of(mask for mask in masks if mask is not None)
     if mask is None:
         left_out.add(OUTSIDE)
         return None

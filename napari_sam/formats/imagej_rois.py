@@ -18,7 +18,7 @@ from roifile import ROI_COLOR_NONE, ROI_SUBTYPE, ROI_TYPE, ImagejRoi, roiwrite
 
 from napari_sam.formats.annotations import Annotations, ExportObject, annotations_read
 from napari_sam.formats.classes import ObjectClass, classes_of
-from napari_sam.formats.details import details_from, label_id_in
+from napari_sam.formats.details import details_from, whole_number_in
 from napari_sam.formats.files import ExportError, export_file, file_reader, reason
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.left_out import OUTSIDE, LeftOut
@@ -222,7 +222,7 @@ def rois_in(
             values = _values(roi.props)
             details = details_from(values)
             _add_class(classes, details["class_name"], roi)
-            label_id = label_id_in(values.get("label_id"))
+            label_id = whole_number_in(values.get("label_id"))
             if label_id is not None:
                 label_ids[number] = label_id
             objects.append(ExportObject(number, *mask, _slice_index(roi, image), **details))

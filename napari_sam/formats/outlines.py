@@ -187,6 +187,23 @@ def joined_ring(rings_xy: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return joined
 
 
+def union_of(masks: Iterable[MaskCrop]) -> MaskCrop | None:
+    """Return the pixels that are in at least one mask; None without a mask."""
+    crops = list(masks)
+    if len(crops) < 2:
+        return crops[0] if crops else None
+    top, left = min(crop.top for crop in crops), min(crop.left for crop in crops)
+    height = max(crop.top + crop.mask.shape[0] for crop in crops) - top
+    width = max(crop.left + crop.mask.shape[1] for crop in crops) - left
+    require_memory(height * width, "The mask of an object")
+    mask = np.zeros((height, width), np.bool_)
+    for crop in crops:
+        rows, columns = crop.mask.shape
+        y, x = crop.top - top, crop.left - left
+        mask[y : y + rows, x : x + columns] |= crop.mask
+    return MaskCrop(mask, top, left)
+
+
 def fill_rings(rings_xy: Iterable[NDArray[Any]], shape: tuple[int, int]) -> MaskCrop | None:
     """Return the pixels of an image whose centres are inside rings, by the even-odd rule.
 

@@ -255,7 +255,7 @@ def _rounded(indices: Iterable[float]) -> tuple[int, ...]:
 def _from_coco(
     content: dict[str, Any], image: ImageInfo, left_out: LeftOut
 ) -> Iterator[FilePrompt]:
-    names, _ = read_categories(content.get("categories") or (), left_out)
+    names, _ = read_categories(content.get("categories"), left_out)
     image_id = _coco_image_id(content["images"], image)
     for number, entry in enumerate(content["annotations"], start=1):
         with left_out.unreadable(f"annotation {number}"):

@@ -97,11 +97,14 @@ def test_prompts_are_used_where_they_were_read_and_a_start_is_not_forgotten(make
     viewer, widget = make_widget(Image(stack, name="coins"))
     viewer.dims.set_current_step(0, 0)
     file = tmp_path / "points.csv"
-    file.write_text("index,axis-0,axis-1,axis-2\n0,0,51,65\n1,0,56,10\n")
+    file.write_text("index,axis-0,axis-1,axis-2\n0,0,51,65\n1,0,56,10\n2,0,x,10\n")
     many, gate, warned = widget.controllers.batch_prompts, threading.Event(), []
     many.use_file(file)
     widget.wait_until_idle(TIMEOUT_S)
-    assert many.panel._about.text() == "2 objects on this slice in points.csv."
+    assert many.panel._about.text() == (
+        "2 objects on this slice in points.csv; 1 entry left out "
+        "(line 4: 'x' in the column axis-1 is not a number)."
+    )
     reader = many._reader
 
     def slow_reader():

@@ -24,6 +24,7 @@ OF_SAM = {"image": {"file_name": "a.jpg", "height": 24, "width": 32}, "annotatio
         ([{"image_id": 4, "category_id": 2, "segmentation": RUNS, "score": 0.7}], 0.7),
         ([{"segmentation": RUNS, "score": 0.7}, None], 0.7),
         ({"annotations": [{"segmentation": RUNS, "score": 0.7}]}, 0.7),
+        ({"images": [], "annotations": [{"image_id": 1, "segmentation": RUNS}]}, None),
         ({"images": [{"id": 1}], "annotations": [{"image_id": 1, "segmentation": RUNS}]}, None),
     ],
 )

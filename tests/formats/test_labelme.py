@@ -71,9 +71,9 @@ def test_the_file_opens_without_its_image(path):
 def test_shapes_of_one_group_and_label_are_one_object(tmp_path):
     pieces = [
         {"label": label, "group_id": 1, "points": [[x, 1], [x + 4, 1], [x + 4, 5], [x, 5]]}
-        for label, x in (("a", 0), ("a", 10), ("b", 20))
+        for label, x in (("a", 0), ("a", 2), ("b", 20))
     ]
     (tmp_path / "a.json").write_text(json.dumps({"shapes": pieces}))
     assert json_reader(tmp_path / "a.json") is None  # nothing says how large its image is
     objects = read_objects(tmp_path / "a.json", IMAGE).objects
-    assert [(obj.class_name, obj.area_px) for obj in objects] == [("a", 32), ("b", 16)]
+    assert [(obj.class_name, obj.area_px) for obj in objects] == [("a", 24), ("b", 16)]

@@ -129,7 +129,7 @@ def test_an_object_is_read_without_the_details_that_make_no_sense(tmp_path):
     assert str(annotations.left_out).startswith("1 entry left out (category 3 has")
 
 
-@pytest.mark.parametrize("members", [{}, {"height": None, "width": None}, {"height": 24}])
+@pytest.mark.parametrize("members", [{}, {"height": None, "width": "x"}, {"height": 24}])
 def test_an_image_without_a_size_is_the_one_that_is_given(tmp_path, members):
     images = [{"id": 1, "file_name": "scene.png", **members}]
     path = write(tmp_path, coco({"segmentation": [FLAT]}, images=images))
