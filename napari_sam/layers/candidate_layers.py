@@ -206,5 +206,4 @@ class CandidateLayers:
 
     def remove(self) -> None:
         """Take all the layers out of the viewer."""
-        for number in list(self._slots):
-            self._layers.remove(self._release(number))
+        self._layers.remove(*[self._release(number) for number in list(self._slots)])

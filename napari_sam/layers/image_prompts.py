@@ -104,8 +104,7 @@ class ImagePrompts:
             slot.release()
         for layer in self.own_layers:
             self._shortcuts.unbind(layer)
-            if not len(layer.data):
-                self._layers.remove(layer)
+        self._layers.remove(*[layer for layer in self.own_layers if not len(layer.data)])
 
     def _adopt(self) -> None:
         """Take over the layers that an earlier widget left in the viewer.
@@ -127,11 +126,12 @@ class ImagePrompts:
         self._image, self.view = image, None
         for slot in self._slots:
             slot.release()
-            for made_for, layer in slot.own.items():
-                if made_for is not image:
-                    self._layers.remove(layer)
-                elif layer not in self._layers:
-                    self._layers.add(layer)
+        own = [item for slot in self._slots for item in slot.own.items()]
+        self._layers.remove(*[layer for made_for, layer in own if made_for is not image])
+        for slot in self._slots:
+            layer = None if image is None else slot.own.get(image)
+            if layer is not None and layer not in self._layers:
+                self._layers.add(layer)
             slot.use(image)
 
     def set_view(self, view: PlaneView | None) -> bool:

@@ -55,11 +55,16 @@ class ViewerLayers:
         with self._selection_kept():
             self._layers.insert(index, layer)
 
-    def remove(self, layer: Layer | None) -> None:
-        """Remove a layer, if it is there."""
-        if layer is not None and layer in self:
-            with self._selection_kept():
-                self._layers.remove(layer)
+    def remove(self, *layers: Layer | None) -> None:
+        """Remove layers, as far as they are there.
+
+        Together: napari collects garbage and rebuilds the scene once for a batch, else for each.
+        """
+        present = [layer for layer in layers if layer is not None and layer in self]
+        if present:
+            with self._selection_kept(), self._layers.batched_update():
+                for layer in present:
+                    self._layers.remove(layer)
 
     def redraw(self, layer: Layer) -> None:
         """Redraw a layer's data on the canvas, and nothing else."""
