@@ -42,7 +42,9 @@ class SamWidget(QWidget):
         self._dispatcher = QtDispatcher()
         self._store = store = EmbeddingStore()
         self.session = session = AnnotationSession(load_predictor, self._dispatcher, model, store)
-        self.binding = LayerBinding(self._viewer, session, self._dispatcher.post)
+        self.binding = LayerBinding(
+            self._viewer, session, self._dispatcher.post, self._dispatcher.post_later
+        )
         self.controllers = Controllers(
             WidgetContext(self, self._viewer, self._dispatcher, store, session, self.binding)
         )

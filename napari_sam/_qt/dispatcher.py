@@ -25,6 +25,13 @@ class QtDispatcher(QObject):
             if not self._is_closed:
                 self._posted.emit(callback)
 
+    def post_later(self, callback: Callable[[], None]) -> None:
+        """Call `callback` in the next round of the event loop, after what the user did; no thread.
+
+        Callbacks that post each other would be called in one round, without time for the user.
+        """
+        QTimer.singleShot(0, lambda: self._run(callback))
+
     @Slot(object)
     def _run(self, callback: Callable[[], None]) -> None:
         if not self._is_closed:

@@ -31,9 +31,11 @@ class LayerBinding:
     image_changed = Signal(object)
     """The image layer (or None) that is annotated now."""
 
-    def __init__(self, viewer: ViewerModel, session: AnnotationSession, defer: Defer) -> None:
+    def __init__(
+        self, viewer: ViewerModel, session: AnnotationSession, defer: Defer, defer_longer: Defer
+    ) -> None:
         self._viewer, self._session, self._defer = viewer, session, defer
-        workspace = Workspace(viewer, session, defer)
+        workspace = Workspace(viewer, session, defer, defer_longer)
         self._layers = workspace.layers
         self._is_closed = False
         self.shortcuts = workspace.shortcuts

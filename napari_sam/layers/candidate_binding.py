@@ -21,7 +21,7 @@ class CandidateBinding:
 
     def __init__(self, workspace: Workspace, plane: PlaneBinding, prompts: PromptBinding) -> None:
         self._viewer, self._layers = workspace.viewer, workspace.layers
-        self._session, self._defer = workspace.session, workspace.defer
+        self._session, self._defer = workspace.session, workspace.defer_longer
         self._plane = plane
         self.is_making = self._is_closed = False
         """Whether a layer is still to be made."""
