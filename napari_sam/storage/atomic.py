@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from napari_sam.storage.regular_files import require_regular_file
+
 PARTIAL_SUFFIX: Final = ".part"
 _PREFIX: Final = ".napari-sam-"
 _NAME: Final = re.compile(rf"{re.escape(_PREFIX)}[0-9a-f]{{12}}{re.escape(PARTIAL_SUFFIX)}")
@@ -41,11 +43,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 def _target(path: Path) -> Path:
     """Return the file that a path means, links followed; raise OSError if it is no regular file."""
     with suppress(FileNotFoundError):
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "it is a device or a pipe, not a file", str(path))
+        require_regular_file(path)
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 

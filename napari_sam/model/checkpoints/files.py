@@ -13,6 +13,7 @@ from zipfile import ZipFile, is_zipfile
 import torch
 from safetensors.torch import load_file
 
+from napari_sam.storage.regular_files import require_regular_file
 from napari_sam.storage.text import single_line
 
 SHOWN_KEYS = 5  # enough to recognise the wrong model, few enough to read
@@ -53,7 +54,7 @@ def find_weights(path: Path) -> Path:
                 f"{', '.join(FOLDER_FILES)}. Choose the file itself, or a folder saved by SamModel."
             )
         if path.exists():
-            raise CheckpointError(f"{path} is a device or a pipe. Choose a checkpoint file.")
+            require_regular_file(path)
     except OSError as error:
         raise _unreadable(path, error) from error
     raise CheckpointError(f"There is no checkpoint file {path}. Check the path.")

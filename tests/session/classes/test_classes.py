@@ -250,7 +250,7 @@ def test_files_that_are_no_classes_are_refused(tmp_path, text, why):
         read_classes(tmp_path / "a.json")
     with pytest.raises(ClassError, match="cannot be written"):
         write_classes(tmp_path / "missing" / "a.json", TEAM)
-    with pytest.raises(ClassError, match="a device or a pipe"):
+    with pytest.raises(ClassError, match="a pipe or a device"):
         write_classes("/dev/null", TEAM)
 
 

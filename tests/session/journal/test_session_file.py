@@ -166,7 +166,7 @@ def test_a_file_that_cannot_be_written_leaves_the_one_before(annotator, path, mo
     assert list(path.parent.iterdir()) == [path]
     with pytest.raises(SessionFileError, match="cannot be written"):
         write_session(path.parent / "missing" / "x", INFO, annotator.labels, ())
-    with pytest.raises(SessionFileError, match="a device or a pipe"):
+    with pytest.raises(SessionFileError, match="a pipe or a device"):
         write_session(Path("/dev/null"), INFO, annotator.labels, ())
 
 
