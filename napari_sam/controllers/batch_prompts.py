@@ -116,7 +116,7 @@ class BatchPromptsController:
         path, info = self._path, ImageInfo(tuple(view.shape_nd[n] for n in axes), image.name)
         left_out = self._left_out = LeftOut()
         slice_index = tuple(view.index[n] for n in axes[:-2])
-        return lambda: batch_prompts_of(read_prompts(path, info, left_out), slice_index)
+        return lambda: batch_prompts_of(read_prompts(path, info, left_out=left_out), slice_index)
 
     def _refuse(self, reason: str) -> None:
         self.panel.show_source(reason, count=0)

@@ -21,7 +21,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Final
 
 from napari_sam.formats.classes import class_named
@@ -45,6 +45,7 @@ PROMPT_SUFFIXES: Final = (".csv", ".json", ".geojson", ".txt")
 CLASS_COLUMNS: Final = ("class_name", "class", "classes", "category", "label", "name", "type")
 """Columns that may hold the class of a prompt, in a file or in the features of a layer; the first
 that exists counts."""
+_FILE_COLUMNS: Final = ("filename", "file_name", "image", "image_name", "image_path", "image_id")
 _CORNERS: Final = (
     *(("x0", "y0", "x1", "y1"), ("x1", "y1", "x2", "y2"), ("left", "top", "right", "bottom")),
     *(("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max")),
@@ -107,7 +108,7 @@ class FilePrompt:
 
 @file_reader("prompts")
 def read_prompts(
-    path: str | Path, image: ImageInfo, left_out: LeftOut | None = None
+    path: str | Path, image: ImageInfo, *, left_out: LeftOut | None = None
 ) -> list[FilePrompt]:
     """Read the prompts for one image.
 
@@ -136,7 +137,7 @@ def read_prompts(
         msg = f"{path} has no prompts; choose a file that ends in {', '.join(PROMPT_SUFFIXES)}."
         raise ExportError(msg)
     if suffix == ".csv":
-        prompts = list(_from_csv(read_text(path), left_out))
+        prompts = list(_from_csv(read_text(path), image, left_out))
     elif suffix == ".txt":
         prompts = list(_from_yolo(path, image, left_out))
     else:
@@ -158,7 +159,7 @@ def _box(x0: float, y0: float, x1: float, y1: float, class_name: str | None) -> 
 # CSV -------------------------------------------------------------------------------------------
 
 
-def _from_csv(text: str, left_out: LeftOut) -> Iterator[FilePrompt]:
+def _from_csv(text: str, image: ImageInfo, left_out: LeftOut) -> Iterator[FilePrompt]:
     first_line, _, _ = text.partition("\n")
     delimiter = max(",;\t", key=first_line.count)
     rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
@@ -173,7 +174,7 @@ def _from_csv(text: str, left_out: LeftOut) -> Iterator[FilePrompt]:
     boxes = _box_columns(names)
     if boxes is None and len(axes) < 2:
         axes = ["y", "x"]
-    for number, row in enumerate(rows, start=2):
+    for number, row in _rows_of_image(rows, names, image):
         if not any(value.strip() for value in row.values() if isinstance(value, str)):
             continue
         if boxes is None and not set(axes) <= set(names):
@@ -189,6 +190,26 @@ def _from_csv(text: str, left_out: LeftOut) -> Iterator[FilePrompt]:
             else:
                 *indices, y, x = (_number(row, name) for name in axes)
                 yield FilePrompt(PromptKind.POINT, ((x, y),), _rounded(indices), class_name)
+
+
+def _rows_of_image(
+    rows: Iterable[dict[str, Any]], names: Sequence[str], image: ImageInfo
+) -> list[tuple[int, dict[str, Any]]]:
+    """Return the rows about an image, with their lines in a file that may be about several."""
+    numbered = list(enumerate(rows, start=2))
+    column = next((name for name in _FILE_COLUMNS if name in names), "")
+    files = {row.get(column) or "" for _, row in numbered}
+    if len(files) < 2:
+        return numbered
+    stem = Path(image.name).stem
+    own = [row for row in numbered if PureWindowsPath(row[1].get(column) or "").stem == stem]
+    if not own:
+        some = ", ".join(sorted(files)[:5])
+        raise ExportError(
+            f"The file is about several images ({some}), none of them called {image.name}; rename "
+            "the layer to one of their names."
+        )
+    return own
 
 
 def _box_columns(names: Sequence[str]) -> tuple[Sequence[str], float | None] | None:

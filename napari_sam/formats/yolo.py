@@ -140,8 +140,7 @@ def lines_in(path: str | Path, image: ImageInfo, left_out: LeftOut) -> Iterator[
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if line.strip():
             with left_out.unreadable(f"line {number}"):
-                parsed = _parsed(number, line.split(), image.plane_shape)
-                yield parsed
+                yield _parsed(number, line.replace(",", " ").split(), image.plane_shape)
 
 
 def name_of_class(number: int, classes: Sequence[ObjectClass]) -> str | None:

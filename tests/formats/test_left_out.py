@@ -223,7 +223,7 @@ def test_npz(tmp_path):
 )
 def test_prompts(tmp_path, name, content, left_out):
     collected = LeftOut()
-    prompts = read_prompts(write(tmp_path, content, name), IMAGE, collected)
+    prompts = read_prompts(write(tmp_path, content, name), IMAGE, left_out=collected)
     assert len(prompts) == 1
     assert str(collected).startswith(left_out)
 

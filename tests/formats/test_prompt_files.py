@@ -227,3 +227,13 @@ def test_boxes_and_polygons_of_yolo(tmp_path):
     assert (box.kind, box.class_name, polygon.kind) == ("box", "hole", "polygon")
     assert box.vertices_xy == predicted.vertices_xy == ((29.5, 9.5), (49.5, 29.5))
     assert polygon.vertices_xy == ((-0.5, -0.5), (39.5, -0.5), (-0.5, 39.5))
+
+
+def test_a_table_of_several_images_gives_the_boxes_of_this_one(tmp_path):
+    rows = ["a\\other.png,640,480,x,1,1,2,2", "b\\coins.png,384,303,x,10,20,30,40"]
+    path = tmp_path / "a.csv"
+    write(path, "\n".join(["filename,width,height,class,xmin,ymin,xmax,ymax", *rows]))
+    (prompt,) = read_prompts(path, IMAGE)
+    assert prompt.vertices_xy == ((9.5, 19.5), (29.5, 39.5))
+    with pytest.raises(ExportError, match=r"several images .*none of them called third"):
+        read_prompts(path, ImageInfo((303, 384), "third"))
