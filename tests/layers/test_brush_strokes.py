@@ -134,3 +134,23 @@ def test_what_is_written_while_a_stroke_goes_on_is_counted_once(monkeypatch):
         action()
     assert target.registry.get(1).area_px == np.count_nonzero(layer.data == 1)
     target.close()
+
+
+def test_undo_of_a_stroke_in_a_hidden_layer_or_one_that_has_grown_is_followed():
+    layer = Labels(np.zeros((2, 60, 70), np.uint16))
+    target = TargetLayer(layer, lambda _: None)
+    layer.brush_size = 9
+    for place, label_id in (((1, 20, 20), 3), ((1, 40, 40), 4)):
+        layer.paint(place, label_id)
+    for step in (
+        lambda: target.grow((5, 60, 70)),
+        layer.undo,
+        layer.redo,
+        lambda: setattr(layer, "visible", False),
+        layer.undo,
+        layer.undo,
+        layer.redo,
+    ):
+        step()
+        assert places(target.registry) == places(find_objects(ArrayLabels(layer.data)))
+    target.close()
