@@ -10,6 +10,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
+import numpy as np
 import psutil
 import yaml
 
@@ -62,7 +63,9 @@ def reading(path: str | Path, kind: str = "") -> Iterator[None]:
     """
     try:
         require_regular_file(path)
-        yield
+        # Numbers that are too large become infinite, which is refused where it matters.
+        with np.errstate(all="ignore"):
+            yield
     except NameError:
         raise
     except ExportError as error:
@@ -107,7 +110,7 @@ def require_memory(size_bytes: int, content: str) -> None:
     free_bytes = psutil.virtual_memory().available
     if size_bytes + _LITTLE_BYTES > free_bytes:
         raise ExportError(
-            f"{content} would take {size_bytes / 2**30:.1f} GiB of memory, but only "
+            f"{content} would take {min(size_bytes, 2**60) >> 30:,} GiB of memory, but only "
             f"{free_bytes / 2**30:.1f} GiB are free; close other programs, or use a smaller image."
         )
 

@@ -24,7 +24,7 @@ _MAX_CROSSINGS: Final = 2**24
 _MAX_PER_EDGE: Final = 2**10
 """Of an outline with many corners, whose pieces may be joined across the image."""
 _AT_ONCE: Final = 2**20
-_MAX_CORNERS: Final = 2**20
+_MAX_CORNERS: Final = 2**17
 
 
 class PixelPolygon(NamedTuple):

@@ -9,6 +9,7 @@ import re
 import tracemalloc
 import zipfile
 import zlib
+from base64 import b64encode
 from functools import partial
 from pathlib import Path
 
@@ -46,6 +47,14 @@ from napari_sam.session.classes.files import read_classes, write_classes
 from tests.formats.cases import KNOT, RING
 
 DATA = Path(__file__).parents[1] / "data"
+
+
+def png_of(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG")
+    return file.getvalue()
+
+
 IMAGE = ImageInfo((17, 19), "cells.tif", pixel_size=(0.5, 0.25), units=("um", "um"))
 ANNOTATIONS = Annotations(
     IMAGE,
@@ -56,7 +65,9 @@ ANNOTATIONS = Annotations(
 )
 POLYGON = [1, 1, 3.3, 1, 3, 3.7, 1, 3]
 RING_XY = [[1, 1], [5, 1], [5, 5], [1, 5], [1, 1]]
+MASK = b64encode(png_of(np.ones((2, 3), np.uint8))).decode()
 TEXTS = {
+    "boxes.txt": "0 0.5 0.5 0.2 0.2\n1 0.1 0.1 0.5 0.1 0.5 0.5\n",
     "boxes.csv": "x0,y0,x1,y1,class\n1,2,5,6,a\n3,4,9,9,b\n",
     "shapes.csv": "index,shape-type,vertex-index,axis-0,axis-1\n0,path,0,1,1\n0,path,1,2,2\n",
     "data.yaml": "path: /x\nnc: 2\nnames:\n  0: a\n  1: b\n",
@@ -70,6 +81,28 @@ CONTENTS = {
             | {"segmentation": {"size": [17, 19], "counts": [5, 2, 316]}},
         ],
         "categories": [{"id": 1, "name": "cell", "color": [1, 2, 3]}],
+    },
+    "results.json": [
+        {"image_id": 1, "category_id": 1, "score": 0.9, "bbox": [1, 2, 3, 4]}
+        | {"segmentation": {"size": [17, 19], "counts": [5, 2, 316]}}
+    ],
+    "sam.json": {
+        "image": {"image_id": 1, "width": 19, "height": 17, "file_name": "cells.png"},
+        "annotations": [
+            {"bbox": [1, 2, 3, 4], "area": 2, "predicted_iou": 0.9, "point_coords": [[1, 2]]}
+            | {"segmentation": {"size": [17, 19], "counts": [5, 2, 316]}}
+        ],
+    },
+    "labelme.json": {
+        "imagePath": "cells.png",
+        "imageHeight": 17,
+        "imageWidth": 19,
+        "shapes": [
+            {"label": "a", "points": [[1, 1], [5, 1], [5, 5]], "shape_type": "polygon"},
+            {"label": "a", "points": [[7, 1], [9, 5]], "group_id": 1, "shape_type": "rectangle"},
+            {"label": "b", "points": [[7, 9], [9, 9]], "group_id": None, "shape_type": "circle"},
+            {"label": "b", "points": [[1, 1], [3, 2]], "shape_type": "mask", "mask": MASK},
+        ],
     },
     "others.geojson": {
         "type": "FeatureCollection",
@@ -111,6 +144,8 @@ def small_files(folder):
     for name, text in TEXTS.items():
         (folder / name).write_text(text)
         is_yaml = name.endswith(".yaml")
+        if name.endswith(".txt"):
+            yield folder / name, partial(read_objects, image=IMAGE)
         yield folder / name, read_yolo_classes if is_yaml else partial(read_prompts, image=IMAGE)
     yield folder / "data.yaml", read_classes
     for name, content in CONTENTS.items():
@@ -302,6 +337,19 @@ def test_what_does_not_fit_into_the_memory_is_not_read(tmp_path, monkeypatch):
     content["images"] = [{"id": 1, "file_name": "a", "height": 10**6, "width": 10**6}]
     (tmp_path / "a.json").write_text(json.dumps(content))
     refused_in_little_memory(partial(opened, tmp_path / "a.json"), "GiB are free")
+
+
+def test_circles_and_images_larger_than_any_number_are_refused(tmp_path):
+    content = {**CONTENTS["labelme.json"]}
+    content["shapes"] = [{"shape_type": "circle", "points": [[1, 1], [1.7e308, -1.7e308]]}]
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(ExportError, match="not finite"):
+        read_objects(tmp_path / "a.json", IMAGE)
+    content = {**CONTENTS["others.json"], "annotations": []}
+    content["images"] = [{"id": 1, "file_name": "a", "height": 10**400, "width": 9}]
+    (tmp_path / "b.json").write_text(json.dumps(content))
+    with pytest.raises(ExportError, match="GiB are free"):
+        opened(tmp_path / "b.json")
 
 
 def test_a_strip_of_a_tiff_is_no_larger_than_its_part_of_the_image(tmp_path):
