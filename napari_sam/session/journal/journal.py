@@ -145,7 +145,8 @@ class Journal:
         Or with `catch_up`, which any thread may call once there are no more slices for a while.
         """
         with self._lock:
-            self._reference = self._writer.reference = reference
+            self._reference = reference
+            self._writer.follow_image(reference)
             self._has_gap, self._next_try_s = self._has_begun, 0.0
 
     def catch_up(self) -> None:

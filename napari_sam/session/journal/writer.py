@@ -21,7 +21,7 @@ class EntryWriter:
     """Appends entries to the lines of a journal, and knows what these say so far."""
 
     def __init__(self, reference: ImageReference, labels: Labels) -> None:
-        self.reference, self._labels = reference, labels
+        self._reference, self._labels = reference, labels
         """The image that the labels belong to."""
         self.lines = AppendedLines()
         self.classes: Classes = ()
@@ -43,6 +43,10 @@ class EntryWriter:
         former, self.classes = self.classes, classes
         return former
 
+    def follow_image(self, reference: ImageReference) -> None:
+        """Name another image in the next header: the same one with more slices."""
+        self._reference = reference
+
     def use_file(self, path: Path | None) -> None:
         """Write to another file, or to none yet."""
         self.lines = AppendedLines(path)
@@ -53,7 +57,7 @@ class EntryWriter:
         self._written_name = labels.name
         header = {
             "format": FORMAT,
-            "image": asdict(self.reference),
+            "image": asdict(self._reference),
             "labels": {
                 "shape": list(labels.shape),
                 "dtype": str(labels.dtype),
