@@ -198,8 +198,10 @@ def _object(
     if geometry is None:
         left_out.add(UNLOCATED, f"feature {number} has no geometry")
         return None
-    masks = []
-    for kind, coordinates in parts_of(geometry):
+    masks, parts = [], list(parts_of(geometry))
+    if not parts:
+        left_out.add(UNLOCATED, f"feature {number} is an empty collection")
+    for kind, coordinates in parts:
         if kind in _WITHOUT_AREA:
             reason = f"feature {number} is a {kind}, which encloses no pixels"
             left_out.add(_WITHOUT_AREA[kind], reason)

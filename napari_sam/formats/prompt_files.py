@@ -18,6 +18,7 @@ CSV, and napari's files, have it at the centre of that pixel.
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -60,6 +61,8 @@ _CENTER_AND_SIZE: Final = (
     *(("cx", "cy", "width", "height"), ("cx", "cy", "w", "h")),
     *(("x_center", "y_center", "width", "height"), ("xc", "yc", "w", "h")),
 )
+_AXIS: Final = re.compile(r"axis-\d{1,3}")
+"""A column of positions in tables of napari."""
 _NAPARI_KINDS: Final = {
     "rectangle": "box",
     "ellipse": "ellipse",
@@ -165,9 +168,7 @@ def _from_csv(text: str, image: ImageInfo, left_out: LeftOut) -> Iterator[FilePr
     rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
     rows.fieldnames = names = [name.strip().lower() for name in rows.fieldnames or ()]
     class_column = next((name for name in CLASS_COLUMNS if name in names), None)
-    axes = sorted(
-        (name for name in names if name.startswith("axis-")), key=lambda name: int(name[5:])
-    )
+    axes = sorted(filter(_AXIS.fullmatch, names), key=lambda name: int(name[5:]))
     if len(axes) >= 2 and "shape-type" in names:
         yield from _napari_shapes(rows, axes, class_column, left_out)
         return
@@ -314,13 +315,14 @@ def _coco_image_id(entries: Sequence[dict[str, Any]], image: ImageInfo) -> Any:
 def _from_yolo(path: Path, image: ImageInfo, left_out: LeftOut) -> Iterator[FilePrompt]:
     classes = classes_beside(path, left_out)
     for line in lines_in(path, image, left_out):
-        class_name = name_of_class(line.class_number, classes)
-        corners = line.corners_xy.tolist()
-        if line.is_box:
-            (x0, y0), _, (x1, y1), _ = corners
-            yield _box(x0, y0, x1, y1, class_name)
-        else:
-            yield FilePrompt(PromptKind.POLYGON, _centred(corners), (), class_name)
+        with left_out.unreadable(f"line {line.number}"):
+            class_name = name_of_class(line.class_number, classes)
+            corners = line.corners_xy.tolist()
+            if line.is_box:
+                (x0, y0), _, (x1, y1), _ = corners
+                yield _box(x0, y0, x1, y1, class_name)
+            else:
+                yield FilePrompt(PromptKind.POLYGON, _centred(corners), (), class_name)
 
 
 # GeoJSON ---------------------------------------------------------------------------------------

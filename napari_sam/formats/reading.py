@@ -128,6 +128,8 @@ def read_objects(path: str | Path, image: ImageInfo) -> Annotations:
     """
     path = Path(path)
     contents = _read(path, image)
+    if not contents:
+        raise ExportError(f"The file names no image, and has no objects: {path.name}")
     fitting = [annotations for annotations in contents if _fits(annotations.image, image)]
     if not fitting:
         shapes = ", ".join(str(annotations.image.shape) for annotations in contents)

@@ -148,6 +148,8 @@ def _read_legend(path: Path, left_out: LeftOut) -> tuple[ObjectClass, ...]:
             value, name, color = row
             if not 0 <= int(value) <= _MAX_VALUE:
                 raise ExportError(f"{value} is no value of a class")
+            if any(entry.name == name for entry in legend.values()):
+                raise ExportError(f"another class is called '{name}'")
             legend[int(value)] = ObjectClass(name, color_for(f"#{color.removeprefix('#')}", line))
     return tuple(legend.get(value, _WITHOUT) for value in range(1, max(legend, default=0) + 1))
 
@@ -164,12 +166,13 @@ def objects_in(
     is_marked = details == SEMANTIC_MARK
     left_out = LeftOut()
     legend = _read_legend(legend_path(path), left_out) if is_marked or palette else ()
-    if left_out:  # lines that cannot be read may be about the last values
-        legend = (*legend, *[_WITHOUT] * (int(labels.max(initial=0)) - len(legend)))
+    last = int(labels.max(initial=0))
+    if left_out and last <= _MAX_VALUE:  # lines that cannot be read may be about the last values
+        legend = (*legend, *[_WITHOUT] * (last - len(legend)))
     colors = _palette_of(legend)
     is_semantic = is_marked or palette[: len(colors)] == colors
     # The legend of another image in the folder does not name all values of this one.
-    if is_semantic and legend and labels.max(initial=0) <= len(legend):
+    if is_semantic and legend and last <= len(legend):
         return replace(_objects_of_classes(image, labels, legend), left_out=left_out)
     return annotations_with_details(image, objects_from_labels(labels), details)
 

@@ -114,13 +114,14 @@ def read_yolo(
     """
     left_out, objects = LeftOut(), []
     for line in lines_in(path, image, left_out):
-        mask = fill_rings([line.corners_xy], image.plane_shape)
-        if mask is None:
-            left_out.add(OUTSIDE)
-            continue
-        class_name = name_of_class(line.class_number, classes)
-        obj = ExportObject(line.number, *mask, class_name=class_name, score=line.score)
-        objects.append(obj)
+        with left_out.unreadable(f"line {line.number}"):
+            mask = fill_rings([line.corners_xy], image.plane_shape)
+            if mask is None:
+                left_out.add(OUTSIDE)
+                continue
+            class_name = name_of_class(line.class_number, classes)
+            obj = ExportObject(line.number, *mask, class_name=class_name, score=line.score)
+            objects.append(obj)
     left_out.require(objects, "No object can be read", Path(path).name)
     return annotations_read(image, objects, classes, left_out)
 

@@ -65,6 +65,10 @@ def roi(kind, subtype=ROI_SUBTYPE.UNDEFINED, **members):
         ),
         ([None], "1 feature without a geometry left out"),
         (
+            [{"type": "GeometryCollection", "geometries": []}],
+            "1 feature without a geometry left out",
+        ),
+        (
             [{"type": "Polygon", "coordinates": [[[99, 99], [120, 99], [99, 120]]]}],
             "1 object without a pixel in the image left out",
         ),
@@ -219,6 +223,12 @@ def test_npz(tmp_path):
         ("a.geojson", geojson(None), "1 feature without a geometry left out"),
         ("a.geojson", geojson({"type": "Curve", "coordinates": []}), "1 entry left out (feature 2"),
         ("a.txt", "0 0.5 0.5 0.2 0.2\n0 0.5\n", "1 entry left out (line 2: it has 1"),
+        (
+            "a.txt",
+            "0 0.5 0.5 0.2 0.2\n0 0.5 0.5 0 0.2\n",
+            "1 entry left out (line 2: the box has no",
+        ),
+        ("a.csv", "x,y,axis-foo\n1,2,3\n1,two,3\n", "1 entry left out (line 3: 'two'"),
     ],
 )
 def test_prompts(tmp_path, name, content, left_out):
