@@ -1,5 +1,6 @@
 """Connects a viewer's layers with an annotation session, in both directions."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 from napari.components import ViewerModel
@@ -83,10 +84,13 @@ class LayerBinding:
         self._is_closed = True
         self._connections.close()
         self.plane.close()
-        self.prompts.close()
         self.objects.pointer.switch(False)
         self.target.close()
-        self.candidates.close()
+        image_prompts = self.prompts.image_prompts
+        has_layers = bool(image_prompts.own_layers) or self.candidates.candidate_layers.exist
+        with self._layers.removed_together() if has_layers else nullcontext():
+            self.prompts.close()
+            self.candidates.close()
 
     @property
     def is_idle(self) -> bool:

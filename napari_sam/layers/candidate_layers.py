@@ -83,6 +83,11 @@ class CandidateLayers:
         self._candidates: Candidates | None = None
         self._is_light = False
 
+    @property
+    def exist(self) -> bool:
+        """Whether any layer was made."""
+        return bool(self._slots)
+
     def number_of(self, layer: object) -> int | None:
         """Return the index of the candidate that a layer shows; None for another layer."""
         return next((slot.number for slot in self._slots.values() if slot.layer is layer), None)
