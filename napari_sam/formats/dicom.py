@@ -39,10 +39,14 @@ def read_dicom(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
     try:
         dataset = pydicom.dcmread(path)
         size_px = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("NumberOfFrames") or 1)
-        size_bytes = size_px * int(dataset.SamplesPerPixel) * int(dataset.BitsAllocated) // 8
-        require_memory(size_bytes, "The image")
+        is_rescaled = "RescaleSlope" in dataset and (
+            (dataset.RescaleSlope, dataset.RescaleIntercept) != (1, 0)
+        )
+        # Single bits become bytes, rescaled values float64.
+        value_bytes = 8 if is_rescaled else max(1, int(dataset.BitsAllocated) // 8)
+        require_memory(size_px * int(dataset.SamplesPerPixel) * value_bytes, "The image")
         pixels = dataset.pixel_array
-        if "RescaleSlope" in dataset and (dataset.RescaleSlope, dataset.RescaleIntercept) != (1, 0):
+        if is_rescaled:
             pixels = apply_rescale(pixels, dataset)
         spacing = [float(size_mm) for size_mm in dataset.get("PixelSpacing") or ()]
         is_rgb = int(dataset.SamplesPerPixel) == 3

@@ -83,6 +83,9 @@ class PromptKind(StrEnum):
     LINE = "line"
 
 
+_MIN_VERTICES: Final = {PromptKind.BOX: 2, PromptKind.ELLIPSE: 4, PromptKind.POLYGON: 3}
+
+
 @dataclass(frozen=True)
 class FilePrompt:
     """A prompt for one object.
@@ -105,6 +108,12 @@ class FilePrompt:
     class_name: str | None = None
 
     def __post_init__(self) -> None:
+        least = _MIN_VERTICES.get(self.kind, 1)
+        if len(self.vertices_xy) < least:
+            raise ExportError(
+                f"a prompt of kind {self.kind} has at least {least} vertices, not "
+                f"{len(self.vertices_xy)}"
+            )
         if not all(math.isfinite(value) for vertex in self.vertices_xy for value in vertex):
             raise ValueError(f"{self.vertices_xy} has a coordinate that is not a number")
 

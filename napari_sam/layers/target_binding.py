@@ -95,6 +95,7 @@ class TargetBinding:
         def on_failed(error: BaseException) -> None:
             target.close()
             self._session.notifier.warn(user_message(error, f"'{layer.name}' could not be read"))
+            self.changed.emit(self.layer)  # what shows the layer as chosen shows the former again
 
         executor.submit(lambda _: target.scan(), on_found, on_failed)
 

@@ -72,7 +72,7 @@ def compact_json(content: Any, *, ensure_ascii: bool = True) -> str:
         return json_text(value, ensure_ascii=ensure_ascii, separators=(",", ":"))
 
     if isinstance(content, dict):
-        members = (f"{encode_entry(name)}:{encode(value)}" for name, value in content.items())
+        members = (f"{encode_entry(str(name))}:{encode(value)}" for name, value in content.items())
         return f"{{{','.join(members)}}}"
     return encode(content)
 

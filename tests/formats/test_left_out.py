@@ -220,6 +220,11 @@ def test_npz(tmp_path):
             "1 entry left out (shape 0 has no 'blob')",
         ),
         ("a.json", coco({"bbox": [1, 2, 3, 4]}, {"bbox": [1, 2]}), "1 entry left out (annotation"),
+        (
+            "a.geojson",
+            geojson({"type": "Polygon", "coordinates": [[[1, 1], [2, 2]]]}),
+            "1 entry left out (feature 2",
+        ),
         ("a.geojson", geojson(None), "1 feature without a geometry left out"),
         ("a.geojson", geojson({"type": "Curve", "coordinates": []}), "1 entry left out (feature 2"),
         ("a.txt", "0 0.5 0.5 0.2 0.2\n0 0.5\n", "1 entry left out (line 2: it has 1"),

@@ -83,6 +83,9 @@ class EmbeddingStore:
             return None
         try:
             arrays = _read(path)
+        except (OSError, MemoryError) as error:  # the file may be whole
+            _LOGGER.info("The stored embedding %s cannot be read: %s", path, error)
+            return None
         except Exception as error:
             # A damaged file can raise anything.
             _LOGGER.info("The stored embedding %s is damaged: %s", path, error)

@@ -100,6 +100,18 @@ def test_a_damaged_file_is_not_used_and_is_replaced(store, damage):
     np.testing.assert_array_equal(store.get(A)["image_embedding"], ARRAYS["image_embedding"])
 
 
+@pytest.mark.parametrize("error", [MemoryError, OSError(24, "Too many open files")])
+def test_a_whole_file_that_cannot_be_read_now_is_kept(store, monkeypatch, error):
+    def fail(path):
+        raise error
+
+    put(store, A)
+    with monkeypatch.context() as patched:
+        patched.setattr("napari_sam.session.embedding.store._read", fail)
+        assert store.get(A) is None
+    assert store.get(A) is not None
+
+
 def test_the_least_recently_used_go(tmp_path):
     size = ARRAYS["image_embedding"].nbytes + 200
     store = EmbeddingStore(tmp_path, capacity_bytes=3 * size)
