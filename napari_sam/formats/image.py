@@ -2,14 +2,19 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from napari_sam.formats.files import ExportError
-from napari_sam.formats.units import unit_name
+from napari_sam.formats.units import is_length, is_time, unit_name
 
-_AXES: Final = {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TCZYX"}
+_AXIS_NAMES: Final = {
+    **dict.fromkeys(("t", "time", "timepoint", "timestep", "frame"), "T"),
+    **dict.fromkeys(("c", "ch", "channel", "wavelength", "colour", "color"), "C"),
+    **dict.fromkeys(("z", "slice", "plane", "depth", "section"), "Z"),
+}
+"""What the first word of an axis's name means, in the singular."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +28,13 @@ class ImageInfo:
     name : str
         The image's file name or title, in any script.
     axes : str
-        One letter for each axis, such as "ZYX". By default YX, ZYX, TZYX or TCZYX.
+        One letter for each axis, such as "ZYX". By default YX, ZYX, TZYX or TCZYX, and T wherever
+        the unit is one of time.
     pixel_size : tuple of float
         Step along each axis, in its unit; 1 by default.
     units : tuple of str
-        Name or symbol of each axis's unit, such as "micrometer" or "um"; pixels by default.
+        Name or symbol of each axis's unit, such as "micrometer" or "um"; pixels by default, and
+        where the axis is a time and the unit is not, or the other way round.
 
     Raises
     ------
@@ -43,11 +50,13 @@ class ImageInfo:
 
     def __post_init__(self) -> None:
         count = len(self.shape)
+        units = tuple(unit_name(unit) for unit in self.units) or ("pixel",) * count
+        axes = self.axes or axis_letters(("",) * count, units)
         given = {
             "shape": tuple(int(size) for size in self.shape),
-            "axes": self.axes or _AXES.get(count, ""),
+            "axes": axes,
             "pixel_size": tuple(float(size) for size in self.pixel_size) or (1.0,) * count,
-            "units": tuple(unit_name(unit) for unit in self.units) or ("pixel",) * count,
+            "units": (*map(_fitting_unit, axes, units), *units[len(axes) :]),
         }
         for field, value in given.items():
             object.__setattr__(self, field, value)
@@ -73,6 +82,74 @@ class ImageInfo:
     def stack_shape(self) -> tuple[int, ...]:
         """Sizes of the axes before height and width; empty for a 2-D image."""
         return self.shape[:-2]
+
+
+def axis_letters(names: Sequence[str], units: Sequence[str]) -> str:
+    """Return a letter for each axis; the last two are rows and columns.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The name of each axis, in any form that programs use, or "".
+    units : sequence of str
+        The unit of each axis, a key of `UNIT_SYMBOLS`.
+
+    Returns
+    -------
+    str
+        T, C, Z or the axis's own letter by its name, else T or Z by its unit, else what is left of
+        T, C and Z in this order; "" if that is not enough.
+
+    Examples
+    --------
+    >>> axis_letters(("Time", "y", "x"), ("pixel",) * 3)
+    'TYX'
+    >>> axis_letters(("", "", "", ""), ("micrometer", "second", "micrometer", "micrometer"))
+    'ZTYX'
+    """
+    stack_units = units[:-2]
+    words = [_first_word(name) for name in names[:-2]]
+    letters: dict[int, str] = {}
+
+    def claim(wishes: Iterable[tuple[int, str]]) -> None:
+        for axis, letter in wishes:
+            if letter and axis not in letters and letter not in letters.values():
+                letters[axis] = letter
+
+    by_name = [
+        # Whatever it is called, an axis in seconds is no depth.
+        "" if letter == "Z" and is_time(unit) else letter
+        for letter, unit in zip(map(_letter_of, words), stack_units, strict=False)
+    ]
+    claim((axis, letter) for axis, letter in enumerate(by_name) if len(words[axis]) == 1)
+    claim(enumerate(by_name))
+    claim((axis, "T") for axis, unit in enumerate(stack_units) if is_time(unit))
+    # Beside the plane: whoever gives one unit for all axes has a time or channels before it.
+    claim((axis, "Z") for axis, unit in reversed([*enumerate(stack_units)]) if is_length(unit))
+    free = [letter for letter in "ZTC" if letter not in letters.values()]
+    n_unnamed = len(stack_units) - len(letters)
+    if n_unnamed > len(free):
+        return ""
+    rest = iter(sorted(free[:n_unnamed], key="TCZ".index))
+    return "".join(letters.get(axis) or next(rest) for axis in range(len(stack_units))) + "YX"
+
+
+def _first_word(name: str) -> str:
+    word = re.search(r"[^\W\d_]+", name)
+    return word[0].casefold() if word else ""
+
+
+def _letter_of(word: str) -> str:
+    """Return the letter that the first word of an axis's name means, "" without one."""
+    is_letter = len(word) == 1 and word.isascii() and word not in "xy"
+    singular = word if len(word) < 3 else word.removesuffix("s")
+    return _AXIS_NAMES.get(singular, word.upper() if is_letter else "")
+
+
+def _fitting_unit(axis: str, unit: str) -> str:
+    """Return a unit of an axis, pixels in place of a length along T or of a time along Z."""
+    is_other = is_length(unit) if axis == "T" else axis == "Z" and is_time(unit)
+    return "pixel" if is_other else unit
 
 
 def plane_name(image: ImageInfo, slice_index: tuple[int, ...]) -> str:

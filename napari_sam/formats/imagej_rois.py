@@ -9,6 +9,7 @@ import struct
 import zipfile
 from collections.abc import Callable, Iterable
 from functools import partial
+from math import prod
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -275,6 +276,15 @@ def _slice_index(roi: ImagejRoi, image: ImageInfo) -> tuple[int, ...]:
     """Return the index of the slice, 0 along axes for which the ROI has no position."""
     axes = image.axes[:-2]
     positions = {"Z": roi.z_position, "T": roi.t_position, "C": roi.c_position}
-    if len(axes) == 1 and roi.position > 0:
-        return (roi.position - 1,)
-    return tuple(max(positions.get(axis, 0) - 1, 0) for axis in axes)
+    if not axes or roi.position < 1 or any(position > 0 for position in positions.values()):
+        return tuple(max(positions.get(axis, 0) - 1, 0) for axis in axes)
+    if roi.position > prod(image.stack_shape):
+        raise ExportError(
+            f"The ROI {roi.name} is at position {roi.position}, but the image has "
+            f"{prod(image.stack_shape)} slices; choose the image that it belongs to."
+        )
+    # A position alone counts all slices of ImageJ's stack, in which channels come first.
+    lengths = dict(zip(axes, image.stack_shape, strict=True))
+    order = sorted(axes, key="TZC".find)
+    index = np.unravel_index(roi.position - 1, [lengths[axis] for axis in order])
+    return tuple(int(index[order.index(axis)]) for axis in axes)

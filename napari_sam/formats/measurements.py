@@ -11,7 +11,7 @@ from skimage.measure import regionprops
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.files import ExportError, write_table
 from napari_sam.formats.image import ImageInfo
-from napari_sam.formats.units import UNIT_SYMBOLS
+from napari_sam.formats.units import UNIT_SYMBOLS, converted
 
 # The power of length that each is measured in.
 _PROPERTIES: Final = {
@@ -47,12 +47,12 @@ def write_measurements(
     Raises
     ------
     ExportError
-        If the image has another shape, height and width have different units, or the file cannot
-        be written.
+        If the image has another shape, the units of rows and columns cannot be converted, or the
+        file cannot be written.
 
     Notes
     -----
-    Lengths and areas are in the unit of the image, which the heading names, as in
+    Lengths and areas are in the unit of the columns, which the heading names, as in
     ``area [um^2]``; ``area_px``, ``top_px`` and the like count pixels. Centroids are relative to
     the centre of the image's first pixel, wherever a layer is moved, rotated or mirrored to in
     napari. Orientation is in radians, between the axis of rows and the major axis. Fields of
@@ -64,12 +64,16 @@ def write_measurements(
     if intensity is not None and intensity.shape != image.shape:
         msg = f"The intensities have the shape {intensity.shape}; give an image of {image.shape}."
         raise ExportError(msg)
-    if image.units[-1] != image.units[-2]:
-        msg = f"Height and width are in {image.units[-2]} and {image.units[-1]}; use one unit."
-        raise ExportError(msg)
+    height = converted(image.pixel_size[-2], *image.units[-2:])
+    if height is None:
+        raise ExportError(
+            f"Rows are in {image.units[-2]} and columns in {image.units[-1]}; give both axes of "
+            "the layer units of length, or none."
+        )
+    spacing = (height, image.pixel_size[-1])
     heading = _heading(image, with_intensity=intensity is not None)
     with np.errstate(all="ignore"):  # of pixels as large as stars
-        rows = [_row(obj, image, intensity) for obj in annotations.objects]
+        rows = [_row(obj, spacing, intensity) for obj in annotations.objects]
     write_table(path, [heading, *rows])
 
 
@@ -91,10 +95,11 @@ def _heading(image: ImageInfo, *, with_intensity: bool) -> list[str]:
     ]
 
 
-def _row(obj: ExportObject, image: ImageInfo, intensity: NDArray[Any] | None) -> list[Any]:
+def _row(
+    obj: ExportObject, spacing: tuple[float, float], intensity: NDArray[Any] | None
+) -> list[Any]:
     obj = obj.cropped()
     index: tuple[int | slice, ...] = (*obj.slice_index, *obj.region)
-    spacing = image.pixel_size[-2:]
     (region,) = regionprops(
         obj.mask.astype(np.uint8),
         intensity_image=None if intensity is None else np.asarray(intensity[index]),

@@ -22,7 +22,7 @@ from napari_sam.formats.details import DETAILS_KEY
 from napari_sam.formats.files import ExportError, export_file, file_reader
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.label_images import as_small_labels, check_size
-from napari_sam.formats.units import UNIT_SYMBOLS, unit_name
+from napari_sam.formats.units import UNIT_SYMBOLS, converted, is_length, is_time, unit_name
 from napari_sam.storage.named_files import is_image
 
 _OME_SIZES: Final = {**{axis: f"PhysicalSize{axis}" for axis in "XYZ"}, "T": "TimeIncrement"}
@@ -30,15 +30,6 @@ _IMAGEJ_AXES: Final = "TZCYX"
 
 # TIFF has fractions of 32-bit integers.
 _MAX_STEP: Final = 2**31
-
-# ImageJ counts time in seconds.
-_SECONDS: Final = {
-    "microsecond": 1e-6,
-    "millisecond": 1e-3,
-    "second": 1.0,
-    "minute": 60.0,
-    "hour": 3600.0,
-}
 
 # Control characters, which XML cannot even escape.
 _NOT_IN_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -67,15 +58,16 @@ def write_imagej_tiff(
     labels : (..., H, W) integer ndarray
         0 is background. Written as uint8 if that is enough, else as uint16.
     image : ImageInfo
-        Axes, in the order TZCYX, with sizes and units.
+        Axes T, Z, C, Y and X in any order, with sizes and units. The file has them in ImageJ's
+        order, and lengths in the unit of X as far as they can be converted.
     details : str
         ASCII text from `details_to_text`; ImageJ shows it as the image's info.
 
     Raises
     ------
     ExportError
-        If there are label_ids above 65535, which ImageJ cannot open as integers, axes that it
-        does not have, or lengths in different units, or if the file cannot be written.
+        If there are label_ids above 65535, which ImageJ cannot open as integers, or axes that it
+        does not have, or if the file cannot be written.
     """
     labels = _checked(labels, image)
     if labels.dtype == np.uint32:
@@ -83,46 +75,55 @@ def write_imagej_tiff(
             f"ImageJ's TIFF holds label_ids up to 65535, but there is object {labels.max()}; write "
             "OME-TIFF, which holds 32 bits, or renumber the objects."
         )
-    if "".join(axis for axis in _IMAGEJ_AXES if axis in image.axes) != image.axes:
-        raise ExportError(f"ImageJ has the axes TZCYX in this order, not {image.axes}.")
+    if not set(image.axes) <= set(_IMAGEJ_AXES):
+        raise ExportError(f"ImageJ has the axes T, Z, C, Y and X, not {image.axes}; rename them.")
     lengths = dict(zip(image.axes, image.shape, strict=True))
-    sizes = dict(zip(image.axes, image.pixel_size, strict=True))
-    if not all(1 / _MAX_STEP <= sizes[axis] <= _MAX_STEP for axis in "YX"):
+    steps = _imagej_steps(image)
+    if not all(1 / _MAX_STEP <= steps[axis][0] <= _MAX_STEP for axis in "YX"):
         raise ExportError(
-            f"ImageJ's TIFF cannot hold pixels of {sizes['Y']:g} x {sizes['X']:g}; choose "
+            f"ImageJ's TIFF cannot hold pixels of {steps['Y'][0]:g} x {steps['X'][0]:g}; choose "
             "OME-TIFF, or other units."
         )
-    metadata = _imagej_metadata(image) | {"max": max(int(labels.max()), 1)}
+    metadata = _imagej_metadata(image.axes, steps) | {"max": max(int(labels.max()), 1)}
+    order = [image.axes.index(axis) for axis in _IMAGEJ_AXES if axis in image.axes]
     if details:
         metadata["Info"] = details
     with export_file(path) as partial:
         tifffile.imwrite(
             partial,
             # With an axis of one sample, so that a width of one is not taken for it.
-            labels.reshape([*(lengths.get(axis, 1) for axis in _IMAGEJ_AXES), 1]),
+            labels.transpose(order).reshape([*(lengths.get(axis, 1) for axis in _IMAGEJ_AXES), 1]),
             imagej=True,
             photometric="minisblack",
-            resolution=(1 / sizes["X"], 1 / sizes["Y"]),
+            resolution=(1 / steps["X"][0], 1 / steps["Y"][0]),
             metadata=metadata,
         )
 
 
-def _imagej_metadata(image: ImageInfo) -> dict[str, Any]:
-    sizes = dict(zip(image.axes, image.pixel_size, strict=True))
-    units = dict(zip(image.axes, image.units, strict=True))
-    if len({units[axis] for axis in "ZYX" if axis in units}) > 1:
-        msg = f"ImageJ has one unit for all lengths, but the axes have {image.units}; use one unit."
-        raise ExportError(msg)
+def _imagej_steps(image: ImageInfo) -> dict[str, tuple[float, str]]:
+    """Return size and unit by axis: in the unit of X, and in seconds, where that can be."""
+    steps = {}
+    for axis, size, unit in zip(image.axes, image.pixel_size, image.units, strict=True):
+        in_file = "second" if axis == "T" else image.units[-1]
+        size_in_file = converted(size, unit, in_file)
+        steps[axis] = (size, unit) if size_in_file is None else (size_in_file, in_file)
+    return steps
+
+
+def _imagej_metadata(axes: str, steps: dict[str, tuple[float, str]]) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "axes": f"{_IMAGEJ_AXES}S",
-        "unit": UNIT_SYMBOLS[units["X"]].ascii,
+        "unit": UNIT_SYMBOLS[steps["X"][1]].ascii,
         "min": 0,
-        _AXES_KEY: image.axes,
+        _AXES_KEY: axes,
     }
-    if "Z" in sizes:
-        metadata["spacing"] = sizes["Z"]
-    if units.get("T") in _SECONDS:
-        metadata["finterval"] = sizes["T"] * _SECONDS[units["T"]]
+    for axis in "YZ":
+        if axis in steps and steps[axis][1] != steps["X"][1]:
+            metadata[f"{axis.lower()}unit"] = UNIT_SYMBOLS[steps[axis][1]].ascii
+    if "Z" in steps:
+        metadata["spacing"] = steps["Z"][0]
+    if "T" in steps and is_time(steps["T"][1]):
+        metadata["finterval"] = steps["T"][0]
     return metadata
 
 
@@ -158,8 +159,8 @@ def write_ome_tiff(
     if details:
         metadata["MapAnnotation"][DETAILS_KEY] = details
     for axis, size, unit in zip(image.axes, image.pixel_size, image.units, strict=True):
-        # A time step has no unit "pixel" in the schema, and a length without one says nothing.
-        if axis in _OME_SIZES and unit != "pixel":
+        # The schema has units of time for time steps, and of length for the other axes.
+        if axis in _OME_SIZES and (is_time(unit) if axis == "T" else is_length(unit)):
             metadata[_OME_SIZES[axis]] = size
             metadata[f"{_OME_SIZES[axis]}Unit"] = UNIT_SYMBOLS[unit].ome
     with export_file(path) as partial:
@@ -213,6 +214,8 @@ def read_label_tiff(
     lengths = dict(zip(axes, labels.shape, strict=False)) | {"Y": height, "X": width}
     all_axes = details.get(_AXES_KEY, axes)
     if set(axes) <= set(all_axes):
+        # ImageJ has its own order of axes.
+        labels = labels.transpose(sorted(range(len(axes)), key=lambda n: all_axes.index(axes[n])))
         axes = all_axes
         labels = labels.reshape([lengths.get(axis, 1) for axis in axes])
     if len(axes) != labels.ndim or axes[-2:] != "YX":
@@ -322,15 +325,17 @@ def _imagej_details(tiff: tifffile.TiffFile) -> dict[str, Any]:
     if not metadata:
         return {}
     details = {key: value for key, value in metadata.items() if key == _AXES_KEY}
-    unit = "pixel"
-    with suppress(ExportError):
-        unit = unit_name(str(metadata.get("unit", "pixel")))
+    units = dict.fromkeys("XYZ", "pixel")
+    for axis, keys in {"X": ["unit"], "Y": ["yunit", "unit"], "Z": ["zunit", "unit"]}.items():
+        with suppress(ExportError):
+            unit = next((metadata[key] for key in keys if key in metadata), "pixel")
+            units[axis] = unit_name(str(unit))
     tags = tiff.pages.first.tags
     for axis, tag in (("X", "XResolution"), ("Y", "YResolution")):
         if tag in tags and tags[tag].value[0]:
             count, steps = tags[tag].value
-            details[axis] = (steps / count, unit)
+            details[axis] = (steps / count, units[axis])
     with suppress(TypeError, ValueError):
-        details["Z"] = (float(metadata.get("spacing", 0)), unit)
+        details["Z"] = (float(metadata.get("spacing", 0)), units["Z"])
         details["T"] = (float(metadata.get("finterval", 0)), "second")
     return details

@@ -1,4 +1,4 @@
-"""Units: their names in the annotations, and their symbols in each program."""
+"""Units: their names in the annotations, their sizes, and their symbols in each program."""
 
 from typing import Final, NamedTuple
 
@@ -27,6 +27,23 @@ UNIT_SYMBOLS: Final = {
     "second": UnitSymbols("sec", "s"),
     "minute": UnitSymbols("min", "min"),
     "hour": UnitSymbols("h", "h"),
+}
+# Lengths in nanometers and times in microseconds: whole numbers lose nothing in a quotient.
+_LENGTHS: Final = {
+    "angstrom": 0.1,
+    "nanometer": 1,
+    "micrometer": 1e3,
+    "millimeter": 1e6,
+    "centimeter": 1e7,
+    "meter": 1e9,
+    "inch": 25.4e6,
+}
+_TIMES: Final = {
+    "microsecond": 1,
+    "millisecond": 1e3,
+    "second": 1e6,
+    "minute": 60e6,
+    "hour": 3600e6,
 }
 _ALIASES: Final = {
     **{symbol: name for name, symbols in UNIT_SYMBOLS.items() for symbol in symbols},
@@ -57,3 +74,29 @@ def unit_name(unit: str) -> str:
     if name is None:
         raise ExportError(f"The unit {unit!r} is unknown; use one of {', '.join(UNIT_SYMBOLS)}.")
     return name
+
+
+def is_length(unit: str) -> bool:
+    """Return whether lengths have this unit, a key of `UNIT_SYMBOLS`."""
+    return unit in _LENGTHS
+
+
+def is_time(unit: str) -> bool:
+    """Return whether times have this unit, a key of `UNIT_SYMBOLS`."""
+    return unit in _TIMES
+
+
+def converted(size: float, unit: str, to_unit: str) -> float | None:
+    """Return a size in another unit; None if the units do not measure the same.
+
+    Examples
+    --------
+    >>> converted(500, "nanometer", "micrometer")
+    0.5
+    """
+    if unit == to_unit:
+        return size
+    for sizes in (_LENGTHS, _TIMES):
+        if unit in sizes and to_unit in sizes:
+            return size * sizes[unit] / sizes[to_unit]
+    return None

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.classes import ObjectClass
 from napari_sam.formats.files import ExportError
-from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.image import ImageInfo, axis_letters
+from napari_sam.formats.units import unit_name
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask, region_of, subtract_mask
 from napari_sam.session.objects.records import ObjectRecord
@@ -64,23 +65,16 @@ def image_info(
     axis_labels: Sequence[str] = (),
 ) -> ImageInfo:
     """Describe an image whose last two axes are rows and columns, as far as napari knows it."""
-    axes = "".join(axis_labels).upper()
-    is_named = len(axes) == len(set(axes)) == len(shape) and axes.endswith("YX")
     steps = [_step(abs(float(size)), unit) for size, unit in zip(scale, units, strict=True)]
-    return ImageInfo(
-        tuple(shape),
-        name,
-        axes if is_named and axes.isalpha() else "",
-        tuple(size for size, _ in steps),
-        tuple(unit for _, unit in steps),
-    )
+    unit_names = tuple(unit for _, unit in steps)
+    axes = axis_letters(axis_labels, unit_names) if axis_labels else ""
+    return ImageInfo(tuple(shape), name, axes, tuple(size for size, _ in steps), unit_names)
 
 
 def _step(size: float, unit: Any) -> tuple[float, str]:
     """Return a pixel's size in a unit that the formats know."""
     with suppress(ExportError):
-        ImageInfo((1, 1), units=(str(unit),) * 2)
-        return size, str(unit)
+        return size, unit_name(str(unit))
     for common in _CONVERTED_TO:
         with suppress(pint.DimensionalityError, pint.UndefinedUnitError):
             return pint.Quantity(size, str(unit)).to(common).magnitude, common

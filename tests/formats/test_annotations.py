@@ -11,6 +11,7 @@ from napari_sam.formats import (
     objects_from_labels,
     plane_name,
 )
+from napari_sam.formats.image import axis_letters
 from tests.formats.cases import random_objects
 
 DOT = np.ones((1, 1), bool)
@@ -84,6 +85,51 @@ def test_objects_must_be_inside_the_image(place):
     top, left, slice_index = place
     with pytest.raises(ExportError, match="outside"):
         Annotations(ImageInfo((2, 3, 4)), [ExportObject(1, DOT, top, left, slice_index)])
+
+
+@pytest.mark.parametrize(
+    ("names", "units", "axes"),
+    [
+        (("time",), ("pixel",), "T"),
+        (("Frames",), ("pixel",), "T"),
+        (("time (min)",), ("pixel",), "T"),
+        (("Channel",), ("pixel",), "C"),
+        (("slice",), ("pixel",), "Z"),
+        (("Depth [um]",), ("pixel",), "Z"),
+        (("q",), ("pixel",), "Q"),
+        (("position",), ("pixel",), "Z"),
+        (("axis -3",), ("second",), "T"),
+        (("z",), ("second",), "T"),
+        (("axis -4", "axis -3"), ("pixel", "pixel"), "TZ"),
+        (("axis -4", "axis -3"), ("micrometer", "micrometer"), "TZ"),
+        (("axis -4", "axis -3"), ("micrometer", "second"), "ZT"),
+        (("channels", "axis -3"), ("pixel", "pixel"), "CZ"),
+        (("axis -4", "plane"), ("pixel", "pixel"), "TZ"),
+        (("t", "z"), ("second", "second"), "TZ"),
+        (("slice", "z"), ("pixel", "pixel"), "TZ"),
+        (("axis -5", "axis -4", "time"), ("pixel",) * 3, "CZT"),
+        (("t", "c", "z"), ("second", "pixel", "nanometer"), "TCZ"),
+        (("a", "b", "c", "d"), ("pixel",) * 4, "ABCD"),
+        (("", "", "", ""), ("pixel",) * 4, None),
+    ],
+)
+def test_axes_keep_their_meaning_by_name_and_by_unit(names, units, axes):
+    letters = axis_letters((*names, "y", "x"), (*units, "pixel", "pixel"))
+    assert letters == (f"{axes}YX" if axes else "")
+
+
+@pytest.mark.parametrize(
+    ("axes", "units", "expected"),
+    [
+        ("", ("s", "um", "um"), ("TYX", ("second", "micrometer", "micrometer"))),
+        ("ZYX", ("s", "um", "um"), ("ZYX", ("pixel", "micrometer", "micrometer"))),
+        ("TYX", ("um", "um", "um"), ("TYX", ("pixel", "micrometer", "micrometer"))),
+        ("TYX", ("min", "px", "px"), ("TYX", ("minute", "pixel", "pixel"))),
+    ],
+)
+def test_no_depth_is_a_time_and_no_time_a_length(axes, units, expected):
+    image = ImageInfo((2, 3, 4), axes=axes, units=units)
+    assert (image.axes, image.units) == expected
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,27 @@ def test_positions_count_from_one(tmp_path, shape, axes, slice_index, expected):
     assert_same(read_imagej_rois(tmp_path / "a.zip", image), written)
 
 
+@pytest.mark.parametrize(
+    ("axes", "shape", "position", "slice_index"),
+    [
+        ("TZYX", (2, 3, 9, 9), 5, (1, 1)),
+        ("TZYX", (2, 3, 9, 9), 1, (0, 0)),
+        ("ZTYX", (3, 2, 9, 9), 5, (1, 1)),
+        ("CZYX", (2, 3, 9, 9), 4, (1, 1)),
+        ("TCZYX", (2, 4, 3, 9, 9), 12 + 4 + 3 + 1, (1, 3, 1)),
+        ("TCZYX", (1, 1, 3, 9, 9), 2, (0, 0, 1)),
+        ("YX", (9, 9), 7, ()),
+    ],
+)
+def test_a_position_alone_counts_channels_first_then_slices_then_frames(
+    tmp_path, axes, shape, position, slice_index
+):
+    roi = ImagejRoi(roitype=ROI_TYPE.RECT, top=1, left=2, bottom=3, right=6, position=position)
+    roi.tofile(tmp_path / "a.roi")
+    (obj,) = read_imagej_rois(tmp_path / "a.roi", ImageInfo(shape, axes=axes)).objects
+    assert obj.slice_index == slice_index
+
+
 def test_rois_of_others_are_read(tmp_path):
     rectangle = ImagejRoi(roitype=ROI_TYPE.RECT, top=1, left=2, bottom=3, right=6)
     oval = ImagejRoi(roitype=ROI_TYPE.OVAL, top=0, left=0, bottom=20, right=10)

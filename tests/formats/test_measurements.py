@@ -83,6 +83,15 @@ def test_a_byte_order_mark_comes_only_with_names_that_need_it(tmp_path, name, ma
 def test_what_cannot_be_measured_is_refused(tmp_path):
     with pytest.raises(ExportError, match="intensities have the shape"):
         write_measurements(tmp_path / "a.csv", Annotations(SQUARE_UM, ()), np.zeros((30, 40)))
-    mixed = ImageInfo((3, 3), units=("um", "nm"))
-    with pytest.raises(ExportError, match="one unit"):
+    mixed = ImageInfo((3, 3), units=("s", "um"))
+    with pytest.raises(ExportError, match="Rows are in second and columns in micrometer"):
         write_measurements(tmp_path / "a.csv", Annotations(mixed, ()))
+
+
+def test_rows_in_another_unit_are_converted(tmp_path):
+    dot = ExportObject(1, np.ones((2, 3), bool), 4, 0)
+    image = ImageInfo((9, 9), pixel_size=(500, 0.2), units=("nm", "um"))
+    write_measurements(tmp_path / "a.csv", Annotations(image, [dot]))
+    (row,) = pd.read_csv(tmp_path / "a.csv").to_dict("records")
+    assert row["area [um^2]"] == pytest.approx(2 * 3 * 0.5 * 0.2)
+    assert row["centroid_y [um]"] == pytest.approx(4.5 * 0.5)

@@ -28,15 +28,21 @@ def test_masks_overlap_only_if_that_is_wanted():
 
 def test_sizes_and_units_are_those_of_the_layer():
     layer = Labels(
-        np.zeros((2, 3, 4), int),
-        scale=(2, -0.5, 0.5),
-        units=("inch", "foot", "um"),
-        axis_labels=("t", "y", "x"),
+        np.zeros((2, 2, 3, 4), int),
+        scale=(2, 2, -0.5, 0.5),
+        units=("day", "inch", "foot", "um"),
+        axis_labels=("Time", "depth", "y", "x"),
     )
     info = image_info("a", layer.data.shape, layer.scale, layer.units, layer.axis_labels)
-    assert info.axes == "TYX"
-    assert info.units == ("inch", "micrometer", "micrometer")
-    assert info.pixel_size == pytest.approx((2, 152400, 0.5))
+    assert info.axes == "TZYX"
+    assert info.units == ("second", "inch", "micrometer", "micrometer")
+    assert info.pixel_size == pytest.approx((172800, 2, 152400, 0.5))
+
+
+def test_a_unit_of_time_makes_an_axis_without_a_name_a_time():
+    layer = Labels(np.zeros((2, 3, 4), int), scale=(30, 0.5, 0.5), units=("second", "um", "um"))
+    info = image_of_labels("a", layer.data.shape, layer.scale, layer.units, layer.axis_labels)
+    assert (info.axes, info.units[0]) == ("TYX", "second")
 
 
 @pytest.mark.parametrize(
