@@ -16,12 +16,16 @@ from napari_sam.catalogue.local_files import has_hash
 from napari_sam.catalogue.table import EMBEDDED, PublishedModel
 from napari_sam.storage.atomic import publish, scratch_folder
 from napari_sam.storage.folders import models_folder
+from napari_sam.storage.web import open_address
 
 ProgressCallback = Callable[[int, int], None]
 """Called as ``on_progress(done_bytes, total_bytes)``; raising stops the download."""
 
 CHUNK_BYTES: Final = 2**18
 TIMEOUT_S: Final = 20.0
+_MAX_BYTES: Final = 2**33
+"""Of a model whose size is not known; the largest one has 2.5 GB."""
+_SIZE: Final = re.compile("[0-9]{1,15}")
 _SCRATCH: Final = ".download-"
 _SCRATCH_NAME: Final = re.compile(rf"{re.escape(_SCRATCH)}(\d+)-\d+")
 
@@ -127,16 +131,24 @@ def _fetch(
             raise _StoppedError(error) from error
 
     with (
-        requests.get(str(model.url), stream=True, timeout=timeout_s) as response,
+        open_address(str(model.url), timeout_s) as response,
         path.open("wb") as file,
     ):
         response.raise_for_status()
-        total = int(response.headers.get("content-length") or model.size_bytes or 0)
+        total = _size_bytes(response) or model.size_bytes or 0
         report(0)
         done = 0
         for chunk in response.iter_content(CHUNK_BYTES):
             done += file.write(chunk)
             report(done)
+            if done > (model.size_bytes or _MAX_BYTES):  # an endless file would fill the disk
+                break
+
+
+def _size_bytes(response: requests.Response) -> int | None:
+    """Return the size that a server announces; None if that is no number."""
+    text = response.headers.get("content-length", "")
+    return int(text) if _SIZE.fullmatch(text) else None
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -27,8 +27,6 @@ _TIFF: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GRAY_MODES: Final = ("I", "F")
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _LONGEST_PATH: Final = 4096
-_TIMEOUT_S: Final = 30
-_BLOCK_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,8 @@ def _content(image: str, rules: Rules) -> bytes:
 
 
 def _unknown(image: str, rules: Rules) -> str:
-    if image.startswith("data:") or (rules.allow_paths and _existing(image)):
+    is_file = image.startswith("data:") or _ADDRESS.match(image)
+    if is_file or (rules.allow_paths and _existing(image)):
         return f"The image {_named(image)} has an unknown format."
     if rules.allow_paths:
         return f"The image {_named(image)} is neither a file on this computer nor a base64 image."
@@ -119,18 +118,9 @@ def _from_address(url: str, rules: Rules) -> bytes:
         raise RequestError(f"The image {_named(url)} is an address, which needs --allow-urls.")
     if not url.lower().startswith(("http://", "https://")):
         raise RequestError(f"The image {_named(url)} is neither an http nor an https address.")
-    import requests
+    from napari_sam.request.addresses import read_address
 
-    content = bytearray()
-    try:
-        with requests.get(url, stream=True, timeout=_TIMEOUT_S) as response:
-            response.raise_for_status()
-            for block in response.iter_content(_BLOCK_BYTES):
-                content += block
-                _check_bytes(len(content), rules)
-    except (requests.RequestException, OSError, UnicodeError) as error:
-        raise RequestError(f"{_named(url)} cannot be opened ({error}).") from error
-    return bytes(content)
+    return read_address(url, _named(url), lambda count: _check_bytes(count, rules))
 
 
 def _decoded(content: bytes, rules: Rules) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -69,6 +70,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         self.server.released.wait(30)
 
+    def _unreadable(self):
+        self._begin("many")
+        self.wfile.write(CONTENT)
+
+    def _endless(self):
+        self._begin(None)
+        with suppress(OSError):  # until the other side hangs up
+            while not self.server.released.is_set():
+                self.wfile.write(CONTENT)
+
     def _vanishing(self):
         self._begin()
         self.wfile.write(CONTENT[:HALF])
@@ -111,7 +122,7 @@ def model(server):
     return model
 
 
-@pytest.mark.parametrize("path", ["good", "lengthless", "ranged"])
+@pytest.mark.parametrize("path", ["good", "lengthless", "unreadable", "ranged"])
 def test_a_file_arrives_and_progress_is_told(model, tmp_path, path):
     calls = []
     done = download(model(path), lambda *call: calls.append(call), tmp_path / "new")
@@ -141,6 +152,7 @@ def test_what_is_there_is_not_fetched_again(model, tmp_path):
     ("path", "reason"),
     [
         ("wrong", "checksum differs"),
+        ("endless", "checksum differs"),
         ("short", "checksum differs"),
         ("truncated", "broke off"),
         ("vanishing", "broke off"),

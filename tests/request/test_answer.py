@@ -294,11 +294,12 @@ def test_what_is_no_request(small_predictor, asked):
 
 class Pages(BaseHTTPRequestHandler):
     def do_GET(self):
-        is_there = self.path == "/coins.png"
+        is_there = self.path in ("/coins.png", "/page.html")
         self.send_response(200 if is_there else 404)
         self.end_headers()
         if is_there:
-            self.wfile.write(base64.b64decode(SMALL))
+            is_page = self.path.endswith("html")
+            self.wfile.write(b"<html>" if is_page else base64.b64decode(SMALL))
 
     def log_message(self, *args):
         pass
@@ -311,15 +312,20 @@ def test_addresses_if_they_are_allowed(small_predictor):
         address = f"http://127.0.0.1:{server.server_port}"
         rows = [
             [url, "[[10, 20]]", "", "", True]
-            for url in (f"{address}/coins.png", f"{address}/none.png", "ftp://a/b", SMALL)
+            for url in (
+                *(f"{address}/{name}" for name in ("coins.png", "none.png", "page.html")),
+                "ftp://a/b",
+                SMALL,
+            )
         ]
-        found, missing, other, expected = answer_request(
+        found, missing, page, other, expected = answer_request(
             request(*rows), small_predictor, Rules(allow_urls=True)
         )
         server.shutdown()
         thread.join()
     assert found == expected
     assert "404" in missing["error"]["message"]
+    assert "has an unknown format" in page["error"]["message"]
     assert "neither an http nor an https" in other["error"]["message"]
 
 
