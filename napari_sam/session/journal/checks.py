@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from napari_sam.session.classes.classes import classes_from_json
-from napari_sam.session.journal.entries import state_from_json
+from napari_sam.session.journal.entries import FARTHEST_PX, state_from_json
 from napari_sam.session.objects.edits import Direction
 from napari_sam.session.objects.packed import Start
 
@@ -24,8 +24,6 @@ MAX_LINE_BYTES: Final = 2**27
 """Longer lines are not read: the pixels of one object take some megabytes at the most."""
 _LARGEST: Final = 2**48
 """No array has as many pixels."""
-_FARTHEST_PX: Final = 4e8
-"""Of prompts, from the first pixel: napari's sliders fail if they have 10**9 steps."""
 _MAX_AXES: Final = 32
 _DIRECTIONS: Final = frozenset(Direction)
 
@@ -170,7 +168,7 @@ def check_state(content: Any) -> None:
         whole(label, "a point label", high=1)
     if state["box_xyxy"] is not None:
         for value in items(state["box_xyxy"], "the box", 4):
-            number(value, "the box", _FARTHEST_PX)
+            number(value, "the box", FARTHEST_PX)
     whole(state.get("slice_index", 0), "slice_index")
     if state.get("outline") is not None:
         kind, vertices = items(state["outline"], "the outline", 2)
@@ -194,7 +192,7 @@ def check_state(content: Any) -> None:
 def _check_vertices(content: Any, what: str) -> None:
     for vertex in items(content, what):
         for value in items(vertex, what, 2):
-            number(value, what, _FARTHEST_PX)
+            number(value, what, FARTHEST_PX)
 
 
 def _check_box(start: Any, extent: Any, shape: Sequence[int]) -> int:

@@ -42,7 +42,7 @@ import json
 import time
 import zlib
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -61,6 +61,8 @@ from napari_sam.storage.text import compact_json, says_something
 
 FORMAT: Final = 1
 """The version of the format."""
+FARTHEST_PX: Final = 4e8
+"""Of prompts, from the first pixel: napari's sliders fail if they have 10**9 steps."""
 _CHECKSUM: Final = b',"crc":"%08x"}\n'
 _CHECKSUM_BYTES: Final = len(_CHECKSUM % 0)
 
@@ -198,18 +200,28 @@ def state_to_json(state: ObjectState) -> dict[str, Any]:
     prompts, tile, outline = state.prompts, state.tile, state.prompts.outline
     optional = {  # few objects have these keys, and older journals lack them
         "slice_index": int(prompts.slice_index),
-        "outline": None if outline is None else [str(outline.kind), outline.vertices_xy],
-        "scribbles": [[scribble.label, scribble.vertices_xy] for scribble in prompts.scribbles],
+        "outline": None if outline is None else [str(outline.kind), _near(outline.vertices_xy)],
+        "scribbles": [
+            [scribble.label, _near(scribble.vertices_xy)] for scribble in prompts.scribbles
+        ],
     }
     return {
-        "points_xy": prompts.points_xy,
+        "points_xy": _near(prompts.points_xy),
         "point_labels": prompts.point_labels,
-        "box_xyxy": prompts.box_xyxy,
+        "box_xyxy": None if prompts.box_xyxy is None else _near([prompts.box_xyxy])[0],
         **{name: value for name, value in optional.items() if value},
         "choice": None if state.choice is None else int(state.choice),
         "tile": None if tile is None else _whole((tile.level, tile.top, tile.left, *tile.size)),
         "is_raised": bool(state.is_raised),
     }
+
+
+def _near(vertices: Iterable[Sequence[float]]) -> list[list[float]]:
+    """Return coordinates within the bounds of what is read."""
+    return [
+        [min(max(float(value), -FARTHEST_PX), FARTHEST_PX) for value in vertex]
+        for vertex in vertices
+    ]
 
 
 def state_from_json(content: dict[str, Any]) -> ObjectState:

@@ -60,6 +60,7 @@ class Journal:
         self._lock, self._prepared = threading.Lock(), threading.Event()
         self._has_begun = self._is_troubled = self._has_gap = False
         self._next_try_s = 0.0
+        self._former_paths: list[Path] = []  # removed once another file says the same
 
     @classmethod
     def resume(
@@ -166,6 +167,7 @@ class Journal:
             else:
                 if self.path is not None:
                     discard(self.path)
+                self._discard_former()
                 # An edit that is still being written in the background begins another file.
                 self._writer.use_file(None)
                 self._has_begun = self._has_gap = False
@@ -241,7 +243,7 @@ class Journal:
         found = self._found()
         self._begin(found)
         if former_path is not None and (found or not self._registry):
-            discard(former_path)
+            self._former_paths.append(former_path)
         return True
 
     def _write(self) -> None:
@@ -253,6 +255,7 @@ class Journal:
                 lines.use_path(new_path(self._reference, self._folder))
             lines.write()
             self._is_troubled = False
+            self._discard_former()
         except OSError as error:
             if lines.waiting_bytes > _MAX_WAITING_BYTES:
                 # Later entries would be of no use without these: everything is journalled again
@@ -260,6 +263,10 @@ class Journal:
                 lines.clear()
                 self._has_gap = True
             self._report_trouble(error)
+
+    def _discard_former(self) -> None:
+        while self._former_paths:
+            discard(self._former_paths.pop())
 
     def _report_trouble(self, error: OSError) -> None:
         if not self._is_troubled:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 from napari_sam.session.classes.classes import Classes, classes_to_json
 from napari_sam.session.journal.entries import FORMAT, Patch, entry, to_line
@@ -13,6 +14,8 @@ from napari_sam.session.objects.edits import Direction
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.records import RecordChange, net_effect
 
+_LONG_LINE_BYTES: Final = 2**24
+"""Entries with longer lines are divided."""
 Entry = tuple[Direction, Sequence[Patch], Sequence[RecordChange]]
 """What was done, the pixels afterwards, and the changes of the records."""
 
@@ -75,7 +78,8 @@ class EntryWriter:
     def append(
         self, direction: Direction, patches: Iterable[Patch], changes: Iterable[RecordChange]
     ) -> None:
-        """Append an entry."""
+        """Append an entry; a very large one in parts, as long lines are not read."""
+        patches, changes = list(patches), list(changes)
         if self.is_saved:
             self.append_classes()
         effect = net_effect(changes)
@@ -86,8 +90,15 @@ class EntryWriter:
         content = entry(direction, patches, records, gone, len(self.label_ids))
         name = self._labels.name
         if name not in ("", self._written_name):
-            content["labels_name"] = self._written_name = name
-        self.lines.add(to_line(content))
+            content["labels_name"] = name
+        line = to_line(content)
+        if len(line) > _LONG_LINE_BYTES and (len(patches) > 1 or len(changes) > 1):
+            half, rest = len(patches) // 2, len(changes) // 2
+            self.append(direction, patches[:half], changes[:rest])
+            self.append(direction, patches[half:], changes[rest:])
+            return
+        self._written_name = name or self._written_name
+        self.lines.add(line)
         self.is_saved = direction is Direction.SAVED
 
     def append_classes(self) -> None:

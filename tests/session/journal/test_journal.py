@@ -1,5 +1,6 @@
 """Everything done to objects is on disk as it is done, and comes back exactly."""
 
+import errno
 import json
 import os
 import random
@@ -17,17 +18,25 @@ import numpy as np
 import pytest
 
 from napari_sam.session import ArrayLabels, ObjectClass, ObjectRecord
-from napari_sam.session.journal import files
+from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.journal import files, writer
 from napari_sam.session.journal import journal as journal_module
-from napari_sam.session.journal.checks import JournalError
-from napari_sam.session.journal.entries import to_line
+from napari_sam.session.journal.checks import JournalError, check_state
+from napari_sam.session.journal.entries import (
+    FARTHEST_PX,
+    state_from_json,
+    state_to_json,
+    to_line,
+)
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.journal import Journal
+from napari_sam.session.journal.lines import AppendedLines
 from napari_sam.session.journal.replaying import read_journal, replay
 from napari_sam.session.objects.measuring import find_objects
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.planning import free_label_ids
 from napari_sam.session.objects.records import RecordChange
+from napari_sam.session.prompts.prompts import Prompts
 from tests.session.annotating import REFERENCE, SHAPE, Annotator
 
 N_KILLS = 50
@@ -655,3 +664,37 @@ def test_a_journal_goes_on_in_a_file_for_the_image_as_it_is_now(is_edited):
     again, content = restored(journal.path, labels.shape)
     assert content.header.shape == content.header.image.shape == (3, 30, 40)
     check_same(again, labels)
+
+
+def test_the_former_journal_stays_until_another_one_is_written(monkeypatch):
+    annotator = annotated(12)
+    former = annotator.journal.path
+    expected, _ = restored(former)
+    annotator.journal.follow_image(replace(REFERENCE, name="grown"))
+    with monkeypatch.context() as patched:
+
+        def fail(lines):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patched.setattr(AppendedLines, "write", fail)
+        annotator.journal.catch_up()
+    check_same(restored(former)[0], expected)
+    annotator.journal.mark_saved()
+    assert not former.exists()
+    check_same(restored(annotator.journal.path)[0], expected)
+
+
+def test_very_large_edits_are_written_in_lines_that_are_read(monkeypatch):
+    monkeypatch.setattr(writer, "_LONG_LINE_BYTES", 1000)
+    annotator = annotated(30)
+    lines = annotator.journal.path.read_bytes().splitlines()
+    many = [line for line in lines if line.count(b'"label_id"') > 1]
+    assert all(len(line) < 1200 for line in many)
+    check_same(restored(annotator.journal.path)[0], annotator.labels)
+
+
+def test_prompts_far_outside_are_restored_within_the_bounds_of_what_is_read():
+    far = Prompts(box_xyxy=(0, 0, 1e9, 10), outline=None)
+    content = state_to_json(ObjectState(far))
+    check_state(json.loads(json.dumps(content)))
+    assert state_from_json(content).prompts.box_xyxy == (0, 0, FARTHEST_PX, 10)
