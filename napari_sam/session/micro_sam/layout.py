@@ -7,8 +7,9 @@ tile, with the sizes of the tile in its attributes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from napari_sam.engine.spec import SAM_SPEC, Size
 from napari_sam.session.image.tile_grid import TileGrid
+from napari_sam.storage.regular_files import require_regular_file
 
 if TYPE_CHECKING:
     import zarr
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 FEATURES: Final = "features"
 _VARIANTS: Final = ("vit_t", "vit_b", "vit_l", "vit_h")
 _EMBEDDING_SHAPE: Final = SAM_SPEC.arrays[0].shape
+_MAX_TILES: Final = 2**18
+"""A plane of 130,000 x 130,000 pixels in tiles of 256 x 256 has fewer."""
+_MAX_CHUNKS: Final = 2**12
+"""Of one embedding; micro-sam writes one, zarr's own choice would be a few."""
 _INSTEAD: Final = (
     "Compute them again in micro-sam, or continue without them: then the image is embedded here."
 )
@@ -94,11 +100,20 @@ def open_group(path: Path) -> zarr.Group:
     import zarr
     from zarr.storage import LocalStore
 
+    class _RegularFiles(LocalStore):
+        """The files of a folder; reading a pipe or a device may never end."""
+
+        async def get(self, key: str, *arguments: Any, **options: Any) -> Any:
+            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                require_regular_file(self.root / key)
+            return await super().get(key, *arguments, **options)
+
     if not path.is_dir():
         raise MicroSamError(f"There is no folder {path}; choose the folder of a micro-sam zarr.")
     with reading(path, "the folder is not a zarr group that can be read"):
         # Version 2 or 3; consolidated metadata may be outdated.
-        return zarr.open_group(LocalStore(path, read_only=True), mode="r", use_consolidated=False)
+        store = _RegularFiles(path, read_only=True)
+        return zarr.open_group(store, mode="r", use_consolidated=False)
 
 
 def read_attributes(path: Path, group: zarr.Group) -> dict[str, Any]:
@@ -140,6 +155,9 @@ def find_source(path: Path, group: zarr.Group, name: str) -> Source:
             f"{name} is {node.shape} {node.dtype}, but image embeddings are "
             f"{(1, *_EMBEDDING_SHAPE)} float32, after the slices if there are any",
         )
+    pieces = map(math.ceil, np.divide(_EMBEDDING_SHAPE, np.maximum(node.chunks[-3:], 1)))
+    if math.prod(pieces) > _MAX_CHUNKS:
+        raise cannot_use(path, f"{name} is in too many chunks, of shape {node.chunks}")
     # Each tile has sizes of its own; where there are none, they are those of the image.
     attributes = (group if name == FEATURES else node).attrs.asdict()
     original_size = _size(path, attributes, "original_size")
@@ -155,11 +173,17 @@ def read_tiling(path: Path, group: zarr.Group) -> tuple[Tiling, Source]:
     plane_size = _size(path, attributes, "shape")
     tile_shape = _size(path, attributes, "tile_shape")
     halo = _size(path, attributes, "halo", least=0)
+    sides = zip(plane_size, tile_shape, strict=True)
+    count = math.prod(-(-length // inner) for length, inner in sides)
+    if count > _MAX_TILES:
+        raise cannot_use(path, f"they have {count} tiles, and {_MAX_TILES} is the most")
     grid = TileGrid(plane_size, tile_shape, halo, SAM_SPEC)
     tiles_in_mask = _tiles_in_mask(attributes.get("tiles_in_mask"))
     embedded = {n for tiles in tiles_in_mask or [range(len(grid.tiles))] for n in tiles}
     if not embedded:
         raise cannot_use(path, "they hold no tile, as their mask was empty")
+    if min(embedded) < 0:
+        raise cannot_use(path, f"tiles_in_mask has {min(embedded)} in place of a tile")
     # Versions of micro-sam that write input_size first write the tiles after it, in their order.
     last = max(embedded)
     source = find_source(path, group, array_name(last, grid))

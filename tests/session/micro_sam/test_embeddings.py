@@ -1,6 +1,7 @@
 """micro-sam's embeddings in real zarr stores of both versions, sound and damaged."""
 
 import hashlib
+import os
 import shutil
 from itertools import product
 from types import SimpleNamespace
@@ -323,6 +324,48 @@ def test_tiles_that_are_not_where_the_attributes_say(path):
             stored.embedding(0, number)
     tiles["5"].attrs["original_size"] = [38, 37]
     with pytest.raises(MicroSamError, match="tile 5 is of another size"):
+        open_embeddings(path)
+
+
+def test_more_tiles_than_any_plane_has(path):
+    write(path, STACK, is_tiled=True)
+    attributes = zarr.open_group(path)["features"].attrs
+    attributes.update({"shape": [10**6, 10**6], "tile_shape": [1, 1]})
+    with pytest.raises(MicroSamError, match="they have 1000000000000 tiles"):
+        open_embeddings(path)
+
+
+def test_chunks_of_one_value(path):
+    write(path, PLANE)
+    features = zarr.open_group(path)["features"]
+    attributes, shape = features.attrs.asdict(), features.shape
+    zarr.open_group(path).create_array(
+        "features", shape=shape, dtype="float32", chunks=(1,) * 4, overwrite=True
+    ).attrs.put(attributes)
+    with pytest.raises(MicroSamError, match="too many chunks"):
+        open_embeddings(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes are files on POSIX only")
+def test_pipes_and_devices_in_the_folder_are_not_read(path, zarr_format):
+    write(path, PLANE, zarr_format=zarr_format)
+    (chunk,) = chunks_of(path)
+    chunk.unlink()
+    os.mkfifo(chunk)
+    with pytest.raises(MicroSamError, match="a pipe or a device"):
+        open_embeddings(path).embedding()
+    metadata = path / ("zarr.json" if zarr_format == 3 else ".zattrs")
+    metadata.unlink()
+    metadata.symlink_to("/dev/zero")
+    with pytest.raises(MicroSamError, match="a pipe or a device"):
+        open_embeddings(path)
+
+
+@pytest.mark.parametrize("masked", [{"0": [-2, 5]}, {"0": [0], "1": [-1]}])
+def test_tiles_before_the_first(path, masked):
+    write(path, STACK, is_tiled=True)
+    zarr.open_group(path)["features"].attrs["tiles_in_mask"] = masked
+    with pytest.raises(MicroSamError, match="in place of a tile"):
         open_embeddings(path)
 
 
