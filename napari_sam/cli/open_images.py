@@ -34,8 +34,6 @@ class NapariOpener:
 
         _find_readers()
         check_exists(file)
-        if Path(file).suffix == ".py":  # which napari would run
-            raise OpenError(f"{file} is a Python script, not an image.")
         viewer = ViewerModel()
         open_file(viewer, file, self.reader)
         layers = list(viewer.layers)
@@ -59,6 +57,8 @@ def check_exists(file: str) -> None:
         return
     if not Path(file).exists():
         raise OpenError(f"Cannot open {file}: there is no such file.")
+    if Path(file).suffix.lower() == ".py":  # which napari would run
+        raise OpenError(f"{file} is a Python script, not an image.")
     if not Path(file).is_dir():
         try:
             require_regular_file(file)

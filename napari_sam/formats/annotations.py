@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,9 @@ from napari_sam.formats.classes import ObjectClass, classes_of
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo, plane_name
 from napari_sam.formats.left_out import OUTSIDE, LeftOut
+
+_LABEL_ID_BOUND: Final = 2**32
+"""Label images have at most 32 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,14 +194,19 @@ def _with_unique_ids(
     Parts in several slices belong together if they have the same label_id. In one slice we write
     each object as a whole, so a second part there is a copy or a piece that somebody made an
     object; it gets the largest label_id of the file plus its position, like an object without one.
+    Where that is more than a label can be, it gets a free one.
     """
-    largest = max((0, *label_ids.values()))
+    used = {0, *label_ids.values()}
+    largest = max(used)
+    free = (label_id for label_id in count(1) if label_id not in used)
     taken: set[tuple[int, tuple[int, ...]]] = set()
     numbered = []
     for obj in objects:
         label_id = label_ids.get(obj.label_id, 0)
         if label_id < 1 or (label_id, obj.slice_index) in taken:
             label_id = largest + obj.label_id
+            if label_id >= _LABEL_ID_BOUND:
+                label_id = next(free)
         taken.add((label_id, obj.slice_index))
         numbered.append(replace(obj, label_id=label_id))
     return numbered

@@ -198,7 +198,7 @@ def coco_in(content: Any, name: str, image: ImageInfo | None = None) -> list[Ann
     objects = [obj for image_content in contents for obj in image_content.objects]
     for image_content in contents:
         image_content.left_out.include(left_out)
-        image_content.left_out.require(objects, _INTRO, name)
+        image_content.left_out.require(objects, "No object can be read", name)
     return [
         annotations_read(one.info, one.objects, classes, one.left_out, one.label_ids)
         for one in contents
@@ -225,7 +225,7 @@ def _read_annotation(
     """Add an object to the content of its image, unless it has no pixel."""
     content, slice_index, shape = plane
     if not entry.get("segmentation"):
-        reason = f"annotation {number} has no mask; *Batch prompts* reads its box"
+        reason = f"annotation {number} has no mask; use Batch prompts to read its box"
         content.left_out.add("annotation without a mask", reason)
         return
     mask = mask_in(entry["segmentation"], shape)
@@ -275,7 +275,9 @@ def _read_images(
             if None in size:
                 size = sizes.get(image_id) or (image.plane_shape if image else size)
             if None in size:
-                raise ExportError("its height and width are missing; import it into its image")
+                raise ExportError(
+                    "its height and width are missing or too large; import it into its image"
+                )
             shape = (int(size[0]), int(size[1]))
             source = _source(entry)
             slice_index = tuple(source.pop("slice_index", ()))

@@ -110,7 +110,7 @@ def require_memory(size_bytes: int, content: str) -> None:
     free_bytes = psutil.virtual_memory().available
     if size_bytes + _LITTLE_BYTES > free_bytes:
         raise ExportError(
-            f"{content} would take {min(size_bytes, 2**60) >> 30:,} GiB of memory, but only "
+            f"{content} would take {min(size_bytes, 2**60) / 2**30:,.1f} GiB of memory, but only "
             f"{free_bytes / 2**30:.1f} GiB are free; close other programs, or use a smaller image."
         )
 

@@ -214,7 +214,9 @@ def rois_in(
             type_name = roi.roitype.name.lower()
             kind = _RECTANGLES_WITHOUT_AREA.get(roi.subtype) or _WITHOUT_AREA.get(roi.roitype)
             if kind is not None:
-                left_out.add(kind, f"the ROI {roi.name or file_name} is a {type_name}, no area")
+                left_out.add(
+                    kind, f"the ROI {roi.name or file_name} is a {type_name} and encloses no area"
+                )
                 continue
             mask = fill_rings(_rings(roi), image.plane_shape)
             if mask is None:
@@ -279,10 +281,7 @@ def _slice_index(roi: ImagejRoi, image: ImageInfo) -> tuple[int, ...]:
     if not axes or roi.position < 1 or any(position > 0 for position in positions.values()):
         return tuple(max(positions.get(axis, 0) - 1, 0) for axis in axes)
     if roi.position > prod(image.stack_shape):
-        raise ExportError(
-            f"The ROI {roi.name} is at position {roi.position}, but the image has "
-            f"{prod(image.stack_shape)} slices; choose the image that it belongs to."
-        )
+        return image.stack_shape  # beyond its end as well
     # A position alone counts all slices of ImageJ's stack, in which channels come first.
     lengths = dict(zip(axes, image.stack_shape, strict=True))
     order = sorted(axes, key="TZC".find)

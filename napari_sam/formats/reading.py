@@ -43,7 +43,9 @@ def _read_tiff(path: Path, image: ImageInfo) -> Annotations:
     ]
     with suppress(ExportError):  # notes without an area may lie on a label image
         if rois and plane_shape == image.plane_shape:
-            return rois_in(rois, image, path.name)
+            annotations = rois_in(rois, image, path.name)
+            if annotations.objects:
+                return annotations
     labels, file_image = read_label_tiff(path, image.shape)
     return objects_in(file_image, labels, read_tiff_details(path), path)
 

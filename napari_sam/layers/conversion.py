@@ -25,6 +25,7 @@ def as_image(layer: Layer) -> Image:
     data, place = layer.data, placement(layer)
     if is_gray_with_alpha(layer):
         data = data[..., 0]
-        place = {"name": layer.name}
+        # The first two axes remain; rotations are of the three that a PNG file has not.
+        place = {name: place[name][:2] for name in ("scale", "translate", "units", "axis_labels")}
     with layer_source(path=layer.source.path, reader_plugin=layer.source.reader_plugin):
-        return Image(data, **{"name": layer.name, "multiscale": layer.multiscale, **place})
+        return Image(data, name=layer.name, multiscale=layer.multiscale, **place)

@@ -42,7 +42,7 @@ def save_shortcuts(shortcuts: Mapping[str, str]) -> None:
         load_shortcuts()
     except ValueError as error:
         raise ValueError(
-            f"{path} is no file of shortcuts and stays as it is: rename it. Until then, your "
+            f"{path} is not a shortcuts file, so it was not overwritten: rename or remove it. Your "
             "shortcuts apply until you close napari."
         ) from error
     try:

@@ -95,6 +95,6 @@ def test_keys_are_remembered_and_reset(make_widget):
     shortcuts_file().write_text("[1]")
     widget.controllers.shortcuts._load()
     assert "contains no shortcuts; using the defaults" in said[-1]
-    with pytest.raises(ValueError, match="stays as it is"):
+    with pytest.raises(ValueError, match="was not overwritten"):
         save_shortcuts({})
     assert shortcuts_file().read_text() == "[1]"

@@ -137,6 +137,9 @@ def test_files_of_others_are_read(tmp_path):
         (1, 1, (2, 1)),
     ]
     assert [obj.label_id for obj in read.objects] == [1, 2, 3]
+    content["annotations"][0]["label_id"] = 2**32 - 1  # the others cannot come after it
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert [obj.label_id for obj in read_coco(tmp_path / "a.json")[0].objects] == [2**32 - 1, 1, 2]
     assert {obj.class_name for obj in read.objects} == {"cell"}
 
 

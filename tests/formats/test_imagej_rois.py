@@ -121,7 +121,7 @@ def test_what_is_no_area_is_refused(tmp_path):
     whole = ImagejRoi.frompoints([[0, 0], [4, 0], [0, 4]], name="whole").tobytes()
     (tmp_path / "half.roi").write_bytes(whole[:70])
     image = ImageInfo((5, 5))
-    with pytest.raises(ExportError, match="axon is a polyline, no area"):
+    with pytest.raises(ExportError, match="axon is a polyline and encloses no area"):
         read_imagej_rois(tmp_path / "line.zip", image)
     for name in ("text.zip", "half.roi", "missing.zip"):
         with pytest.raises(ExportError, match="cannot be read"):
@@ -142,7 +142,8 @@ def test_the_overlay_of_an_image_is_read_instead_of_its_gray_values(tmp_path):
     rectangle = ImagejRoi(roitype=ROI_TYPE.RECT, top=1, left=2, bottom=3, right=6).tobytes()
     line = ImagejRoi(roitype=ROI_TYPE.LINE).tobytes()
     pixels = np.arange(64, dtype=np.uint8).reshape(8, 8) // 32
-    for overlay, areas in (([rectangle, line], [8]), ([line], [32])):
+    outside = ImagejRoi(roitype=ROI_TYPE.RECT, top=20, left=2, bottom=23, right=6).tobytes()
+    for overlay, areas in (([rectangle, line], [8]), ([line], [32]), ([outside], [32])):
         metadata = {"Overlays": overlay, "ROI": overlay[0]}
         tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, metadata=metadata)
         read = read_objects(tmp_path / "a.tif", ImageInfo((8, 8)))

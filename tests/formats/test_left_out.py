@@ -248,5 +248,5 @@ def test_a_file_of_which_nothing_can_be_read_is_refused_with_the_first_reason(tm
     content = {"type": "FeatureCollection", "features": [{"geometry": line}] * 3}
     with pytest.raises(ExportError, match=r"feature 1 is a LineString.*: a\.json"):
         read(write(tmp_path, content))
-    with pytest.raises(ExportError, match=r"annotation 1 has no mask; \*Batch prompts\* reads"):
+    with pytest.raises(ExportError, match=r"annotation 1 has no mask; use Batch prompts"):
         read(write(tmp_path, coco({"bbox": [1, 1, 4, 4]})))

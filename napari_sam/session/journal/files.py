@@ -108,7 +108,7 @@ def header_from_json(content: dict[str, Any]) -> JournalHeader:
         shape = checks.shape_of(labels["shape"], "the labels")
         dtype = np.dtype(checks.text(labels["dtype"], "the type of the labels"))
         if dtype.kind not in "iu":
-            raise JournalError(f"labels of type {dtype} are none")
+            raise JournalError(f"labels are integers, not {dtype}")
         name = checks.text(labels.get("name", ""), "the name of the labels")
         return JournalHeader(image, shape, dtype, name)
 
