@@ -12,6 +12,7 @@ from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.details import details_from
 from napari_sam.formats.label_images import objects_from_labels
 from napari_sam.formats.registry import find_format
+from napari_sam.layers.image_references import IMAGE_KEY
 from napari_sam.layers.target_features import classes_in, features_of
 from napari_sam.session.annotations import axes_in_files, image_of_labels
 
@@ -27,8 +28,9 @@ def annotations_of_layer(data: Any, meta: dict[str, Any]) -> Annotations:
     """Return the objects of a Labels layer as napari hands it to a writer."""
     labels = data[0] if meta.get("multiscale") else data
     features = features_of(pd.DataFrame(meta.get("features")))
+    metadata = meta.get("metadata", {})
     image = image_of_labels(
-        meta.get("name", "labels"),
+        str(metadata.get(IMAGE_KEY) or meta.get("name", "labels")),
         labels.shape,
         meta.get("scale", (1,) * labels.ndim),
         meta.get("units") or ("pixel",) * labels.ndim,
@@ -40,7 +42,7 @@ def annotations_of_layer(data: Any, meta: dict[str, Any]) -> Annotations:
         replace(obj, **details_from(features.get(obj.label_id, {})))
         for obj in objects_from_labels(planes)
     ]
-    return Annotations(image, objects, classes_in(meta.get("metadata", {})))
+    return Annotations(image, objects, classes_in(metadata))
 
 
 def _write(key: str, path: str, data: Any, meta: dict[str, Any]) -> list[str]:

@@ -1,6 +1,6 @@
 """Buttons to export objects to a file and to import them from one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from qtpy.QtCore import Signal
@@ -20,10 +20,16 @@ class ExportRow(QWidget):
     export_requested = Signal(Path, str, bool)
     """Sent with the file, the title of its format, and whether masks may overlap in it."""
     import_requested = Signal(Path)
+    image_chosen = Signal(int)
+    """Sent with the index of the image in a file whose objects are wanted."""
 
-    def __init__(self, suggest: Callable[[], str] = str) -> None:
+    def __init__(
+        self,
+        suggest: Callable[[], str] = str,
+        is_image: Callable[[Path], bool] = lambda path: False,
+    ) -> None:
         super().__init__()
-        self._suggest = suggest
+        self._suggest, self._is_image = suggest, is_image
         self._last_folder: Path | None = None
         self._formats = {name_filter(entry.title, entry.suffixes): entry for entry in FORMATS}
         names = name_filter("Objects", READ_SUFFIXES)
@@ -44,12 +50,25 @@ class ExportRow(QWidget):
             "Add the objects of a file to the target; one Undo removes them all",
             lambda: ask_for_file(self, "Import objects", names, self.import_requested),
         )
-        fill(self, form(("export", self._overlaps)), row(self._export, self._import))
+        self._images = combo_box("The image in the file whose objects are imported")
+        self._images.activated.connect(self._on_image_chosen)
+        self._images.hide()
+        fill(self, form(("export", self._overlaps)), row(self._export, self._import), self._images)
 
     def show_busy(self, is_busy: bool) -> None:
         """Disable the buttons while a file is being written or read."""
         self._export.setEnabled(not is_busy)
         self._import.setEnabled(not is_busy)
+
+    def offer_images(self, names: Sequence[str]) -> None:
+        """Let the user choose one of several images in a file; without names, no longer."""
+        self._images.clear()
+        self._images.addItems([f"Choose your image in the file ({len(names)})…", *names])
+        self._images.setVisible(bool(names))
+
+    def _on_image_chosen(self, entry: int) -> None:
+        if entry > 0:
+            self.image_chosen.emit(entry - 1)
 
     def _on_export_clicked(self) -> None:
         start = suggested_path(self._suggest(), self._last_folder)
@@ -60,6 +79,9 @@ class ExportRow(QWidget):
             return
         self._last_filter, self._last_folder = chosen, Path(name).parent
         file_format = _format_of(name, self._formats[chosen])
+        suffix = file_format.suffixes[0]
+        if not name.lower().endswith(file_format.suffixes) and self._is_image(Path(name + suffix)):
+            name += " labels"
         path = path_with_suffix(self, name, file_format.suffixes)
         if path is not None:
             overlapping = self._overlaps.currentText() == OVERLAPPING

@@ -9,12 +9,12 @@ from napari.utils.notifications import show_info, show_warning
 from napari_sam._qt.batch_prompts_panel import BatchPromptsPanel
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.controllers.context import WidgetContext
-from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.prompt_files import PROMPT_SUFFIXES, FilePrompt, PromptKind, read_prompts
+from napari_sam.layers.image_references import name_in_files, names_in_files
 from napari_sam.layers.plane_view import ShownPlane
 from napari_sam.layers.prompt_sources import ReadPrompts
-from napari_sam.session.annotations import axes_in_files
+from napari_sam.session.annotations import axes_in_files, image_of_labels
 from napari_sam.session.batch_prompts.decode import BatchPrompt
 from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import LatestWinsExecutor, user_message
@@ -113,10 +113,14 @@ class BatchPromptsController:
         if (view.row_axis, view.column_axis) != axes[-2:]:
             msg = "Prompts in files mean rows and columns: roll the axes (Ctrl+E) to show these."
             raise TargetError(msg)
-        path, info = self._path, ImageInfo(tuple(view.shape_nd[n] for n in axes), image.name)
+        path, names = self._path, names_in_files(image)
+        about_axes = view.shape_nd, image.scale, image.units, image.axis_labels
+        info = image_of_labels(name_in_files(image), *about_axes)
         left_out = self._left_out = LeftOut()
         slice_index = tuple(view.index[n] for n in axes[:-2])
-        return lambda: batch_prompts_of(read_prompts(path, info, left_out=left_out), slice_index)
+        return lambda: batch_prompts_of(
+            read_prompts(path, info, names, left_out=left_out), slice_index
+        )
 
     def _refuse(self, reason: str) -> None:
         self.panel.show_source(reason, count=0)

@@ -1,25 +1,44 @@
 """Export the target's objects to files and import objects from files, in the background."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari.layers import Labels
+from napari.layers import Image, Labels
 from napari.utils.notifications import show_info, show_warning
 
 from napari_sam._qt.export_row import ExportRow
 from napari_sam.controllers.context import WidgetContext
+from napari_sam.formats.annotations import Annotations
 from napari_sam.formats.classes import ObjectClass
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.left_out import LeftOut
-from napari_sam.formats.reading import read_objects
+from napari_sam.formats.reading import read_choices
 from napari_sam.formats.registry import FORMATS
-from napari_sam.layers.image_references import file_for
-from napari_sam.layers.target import new_target_layer
+from napari_sam.layers.image_references import (
+    file_for,
+    is_file_of,
+    name_in_files,
+    names_in_files,
+    stem_for,
+)
+from napari_sam.layers.target import TargetLayer, new_target_layer
 from napari_sam.session.annotations import annotations_of, image_of_labels, records_of, used_classes
 from napari_sam.session.jobs import user_message
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import ObjectRecord, counted
+
+
+@dataclass(frozen=True)
+class _Import:
+    """A file whose objects go to the target of an image, as long as both stay."""
+
+    path: Path
+    source: Image
+    target: TargetLayer | None  # None: one is made
+    shape: tuple[int, ...]  # of the target
 
 
 class ExportController:
@@ -29,13 +48,20 @@ class ExportController:
         self._binding, self._session = context.binding, context.session
         self._executor = context.session.background.executor("export", is_bulky=True)
         self._formats = {file_format.title: file_format for file_format in FORMATS}
-        self.row = ExportRow(self._suggested)
+        self._choose: Callable[[int], None] = lambda index: None
+        self.row = ExportRow(self._suggested, self._is_image)
         self.row.export_requested.connect(self.export_to)
         self.row.import_requested.connect(self.import_from)
+        self.row.image_chosen.connect(self.choose_image)
 
     def _suggested(self) -> str:
-        target = self._binding.target.layer
-        return "" if target is None else file_for(self._binding.plane.image, target.name)
+        image, target = self._binding.plane.image, self._binding.target.layer
+        if target is None:
+            return ""
+        return file_for(image, target.name if image is None else stem_for(image))
+
+    def _is_image(self, path: Path) -> bool:
+        return is_file_of(self._binding.plane.image, path)
 
     def export_to(self, path: Path, title: str, overlapping: bool) -> None:
         """Write all objects of the target to a file, in the background."""
@@ -45,8 +71,11 @@ class ExportController:
                 "No objects to export. Accept an object, or choose a target layer that has some."
             )
             return
+        if self._is_image(path):
+            show_warning(f"{path.name} is the image itself. Choose another name.")
+            return
         try:
-            image = _image_of(target.layer, target.shape)
+            image = _image_of(target.layer, target.shape, self._binding.plane.image)
         except ExportError as error:
             show_warning(str(error))
             return
@@ -70,6 +99,7 @@ class ExportController:
         """Add the objects of a file to the target, in the background and in one undoable step."""
         target, shown = self._binding.target.labels, self._binding.plane
         source, view = shown.image, shown.view
+        self.row.offer_images(())
         if source is None or view is None:
             show_warning("First open the image that the objects belong to and select it.")
             return
@@ -77,22 +107,49 @@ class ExportController:
             # A missing target layer is only added to the viewer once the file has been read.
             layer = new_target_layer(source, view) if target is None else target.layer
             shape = view.shape_nd if target is None else target.shape
-            image = _image_of(layer, shape)
+            image, names = _image_of(layer, shape, source), names_in_files(source)
         except ExportError as error:
             show_warning(str(error))
             return
+        task = _Import(path, source, target, shape)
+        self._begin(
+            lambda _: read_choices(path, image, names),
+            lambda choices: self._on_read(task, choices),
+            "Import failed",
+        )
 
-        def work(_: object) -> tuple[list[ObjectRecord], list[ObjectClass], LeftOut]:
-            annotations = read_objects(path, image)
-            records, classes = records_of(annotations, shape), used_classes(annotations)
-            return records, classes, annotations.left_out
+    def _on_read(self, task: _Import, choices: list[tuple[str, Annotations]]) -> None:
+        """Import the objects of the image in a file, or ask which of its images it is."""
+        self.row.show_busy(False)
+        if len(choices) == 1:
+            self._take(task, choices[0][1])
+            return
+        self._choose = lambda index: self._take(task, choices[index][1])
+        self.row.offer_images([name for name, _ in choices])
+        show_info(
+            f"{task.path.name} is about {len(choices)} images of this size. Choose yours below "
+            "Import… in the object table."
+        )
 
-        def on_done(content: tuple[list[ObjectRecord], list[ObjectClass], LeftOut]) -> None:
+    def choose_image(self, index: int) -> None:
+        """Import the objects of one of the images that the file is about."""
+        self.row.offer_images(())
+        choose, self._choose = self._choose, lambda index: None
+        choose(index)
+
+    def _take(self, task: _Import, annotations: Annotations) -> None:
+        def on_done(content: tuple[list[ObjectRecord], list[ObjectClass]]) -> None:
             self.row.show_busy(False)
-            if shown.image is not source or self._binding.target.labels is not target:
-                show_warning(f"The target changed during the import; import {path.name} again.")
+            image, target = self._binding.plane.image, self._binding.target.labels
+            if image is not task.source or target is not task.target:
+                show_warning(
+                    f"The target changed during the import; import {task.path.name} again."
+                )
             else:
-                self._add(*content, path)
+                self._add(*content, annotations.left_out, task.path)
+
+        def work(_: object) -> tuple[list[ObjectRecord], list[ObjectClass]]:
+            return records_of(annotations, task.shape), used_classes(annotations)
 
         self._begin(work, on_done, "Import failed")
 
@@ -130,5 +187,7 @@ class ExportController:
             show_warning(str(error))
 
 
-def _image_of(layer: Labels, shape: tuple[int, ...]) -> ImageInfo:
-    return image_of_labels(layer.name, shape, layer.scale, layer.units, layer.axis_labels)
+def _image_of(layer: Labels, shape: tuple[int, ...], image: Image | None) -> ImageInfo:
+    """Describe the image that some labels lie on, by its own name if it is there."""
+    name = layer.name if image is None else name_in_files(image)
+    return image_of_labels(name, shape, layer.scale, layer.units, layer.axis_labels)

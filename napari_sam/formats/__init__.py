@@ -33,6 +33,7 @@ from napari_sam.formats.prompt_files import PromptKind as PromptKind
 from napari_sam.formats.prompt_files import read_prompts as read_prompts
 from napari_sam.formats.reading import READ_SUFFIXES as READ_SUFFIXES
 from napari_sam.formats.reading import json_reader as json_reader
+from napari_sam.formats.reading import read_choices as read_choices
 from napari_sam.formats.reading import read_objects as read_objects
 from napari_sam.formats.registry import FORMATS as FORMATS
 from napari_sam.formats.registry import Format as Format

@@ -38,6 +38,7 @@ from napari_sam.formats.geojson import (
     parts_of,
 )
 from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.image_names import images_meant
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.yolo import classes_beside, lines_in, name_of_class
 
@@ -120,7 +121,11 @@ class FilePrompt:
 
 @file_reader("prompts")
 def read_prompts(
-    path: str | Path, image: ImageInfo, *, left_out: LeftOut | None = None
+    path: str | Path,
+    image: ImageInfo,
+    names: Sequence[str] = (),
+    *,
+    left_out: LeftOut | None = None,
 ) -> list[FilePrompt]:
     """Read the prompts for one image.
 
@@ -130,6 +135,8 @@ def read_prompts(
         A file that ends in one of `PROMPT_SUFFIXES`.
     image : ImageInfo
         The image. Its name or its size selects an image of a COCO file.
+    names : sequence of str, optional
+        Other names than `image.name` that the image may have in the file, such as its path.
     left_out : LeftOut, optional
         Gets what cannot be read, if something else can.
 
@@ -155,8 +162,10 @@ def read_prompts(
     else:
         content = read_json(path)
         coco = as_coco(content)
-        found = _from_geojson if coco is None else _from_coco
-        prompts = list(found(content if coco is None else coco, image, left_out))
+        if coco is None:
+            prompts = list(_from_geojson(content, image, left_out))
+        else:
+            prompts = list(_from_coco(coco, image, names, left_out))
     left_out.require(prompts, "The file cannot be read as prompts", path.name)
     return prompts
 
@@ -284,10 +293,10 @@ def _rounded(indices: Iterable[float]) -> tuple[int, ...]:
 
 
 def _from_coco(
-    content: dict[str, Any], image: ImageInfo, left_out: LeftOut
+    content: dict[str, Any], image: ImageInfo, image_names: Sequence[str], left_out: LeftOut
 ) -> Iterator[FilePrompt]:
     names, _ = read_categories(content.get("categories"), left_out)
-    image_id = _coco_image_id(content["images"], image)
+    image_id = _coco_image_id(content["images"], (image.name, *image_names), image)
     for number, entry in enumerate(content["annotations"], start=1):
         with left_out.unreadable(f"annotation {number}"):
             if image_id is not None and str(entry["image_id"]) != str(image_id):
@@ -304,20 +313,21 @@ def _from_coco(
                 yield FilePrompt(PromptKind.BOX, ((x0, y0), (x1, y1)), (), class_name)
 
 
-def _coco_image_id(entries: Sequence[dict[str, Any]], image: ImageInfo) -> Any:
+def _coco_image_id(
+    entries: Sequence[dict[str, Any]], names: Sequence[str], image: ImageInfo
+) -> Any:
     """Return the id of the image that is meant; None if the file has at most one."""
     if len(entries) < 2:
         return None
-    stem = Path(image.name).stem
-    fitting = [
-        entry for entry in entries if Path(str(entry.get("file_name", ""))).stem == stem
-    ] or [
+    file_names = [str(entry.get("file_name", "")) for entry in entries]
+    fitting = [entries[n] for n in images_meant(file_names, names)] or [
         entry for entry in entries if (entry.get("height"), entry.get("width")) == image.plane_shape
     ]
     if len(fitting) != 1:
-        names = ", ".join(str(entry.get("file_name")) for entry in entries[:5])
-        msg = f"The file is about several images; rename the layer to one of their names ({names})."
-        raise ExportError(msg)
+        raise ExportError(
+            "The file is about several images; rename the layer of the image to one of their names "
+            f"({', '.join(file_names[:5])})."
+        )
     return fitting[0]["id"]
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from math import prod
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from napari_sam.formats.coco_layouts import as_coco
 from napari_sam.formats.files import ExportError, file_reader, read_json
 from napari_sam.formats.geojson import described_image, geojson_in
 from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.image_names import images_meant
 from napari_sam.formats.imagej_rois import read_imagej_rois, rois_in
 from napari_sam.formats.label_images import objects_from_labels
 from napari_sam.formats.left_out import LeftOut
@@ -106,8 +106,7 @@ READ_SUFFIXES: Final = tuple(_READERS)
 """How files end that `read_objects` reads."""
 
 
-@file_reader()
-def read_objects(path: str | Path, image: ImageInfo) -> Annotations:
+def read_objects(path: str | Path, image: ImageInfo, names: Sequence[str] = ()) -> Annotations:
     """Read the objects of one image from a file of any format that can be read.
 
     Parameters
@@ -116,43 +115,63 @@ def read_objects(path: str | Path, image: ImageInfo) -> Annotations:
         The file; its suffix tells the format.
     image : ImageInfo
         The image that the objects belong to.
+    names : sequence of str, optional
+        Other names than `image.name` that the image may have in the file, such as its path.
 
     Returns
     -------
     Annotations
         Those of `image`. Axes of length one before height and width may be more or fewer in the
-        file.
+        file, and axes may have another order.
 
     Raises
     ------
     ExportError
-        If the file cannot be read, is about an image of another size, or about several images.
+        If the file cannot be read, is about an image of another size, or about several images of
+        this size, and none or more than one of them has the name of the image.
     """
-    path = Path(path)
-    contents = _read(path, image)
+    choices = read_choices(path, image, names)
+    if len(choices) > 1:
+        files = ", ".join(name for name, _ in choices[:5])
+        raise ExportError(
+            f"The file is about {len(choices)} images of the shape {image.shape}; give the name of "
+            f"one of them ({files}): {Path(path).name}"
+        )
+    return choices[0][1]
+
+
+@file_reader()
+def read_choices(
+    path: str | Path, image: ImageInfo, names: Sequence[str] = ()
+) -> list[tuple[str, Annotations]]:
+    """Read the objects of all images in a file that may be the one that is meant.
+
+    Parameters and errors are those of `read_objects`, but for files about several images.
+
+    Returns
+    -------
+    list of (str, Annotations)
+        The image's name in the file, and its objects. Several only if neither sizes nor names
+        tell which one is meant.
+    """
+    contents = _read(Path(path), image)
     if not contents:
-        raise ExportError(f"The file names no image, and has no objects: {path.name}")
-    fitting = [annotations for annotations in contents if _fits(annotations.image, image)]
-    if not fitting:
-        shapes = ", ".join(str(annotations.image.shape) for annotations in contents)
+        raise ExportError(f"The file names no image, and has no objects: {Path(path).name}")
+    file_names = [annotations.image.name for annotations in contents]
+    choices = {
+        index: (file_names[index], aligned)
+        for index, annotations in enumerate(contents)
+        if (aligned := _aligned(annotations, image)) is not None
+    }
+    meant = images_meant(file_names, (image.name, *names)) if len(contents) > 1 else []
+    if not choices or (meant and choices.keys().isdisjoint(meant)):
+        shapes = dict.fromkeys(str(contents[n].image.shape) for n in meant or range(len(contents)))
         advice = "choose the image that it belongs to"
         if any(entry.image.plane_shape == image.plane_shape[::-1] for entry in contents):
             advice = "if a photograph is shown turned elsewhere (EXIF), save it turned"
-        msg = f"The file is about an image of shape {shapes}, not {image.shape}; {advice}"
-        raise ExportError(f"{msg}: {path.name}")
-    if len(fitting) > 1:
-        fitting = [annotations for annotations in fitting if annotations.image.name == image.name]
-    if len(fitting) != 1:
-        names = ", ".join(annotations.image.name for annotations in contents[:5])
-        raise ExportError(
-            f"The file is about {len(contents)} images, several of them of the shape "
-            f"{image.shape}; rename the layer to one of their names ({names})."
-        )
-    objects = fitting[0].objects
-    if fitting[0].image.shape != image.shape:
-        only_index = (0,) * len(image.stack_shape)
-        objects = [replace(obj, slice_index=only_index) for obj in objects]
-    return replace(fitting[0], image=image, objects=objects)
+        msg = f"The file is about an image of shape {', '.join([*shapes][:5])}, not {image.shape}"
+        raise ExportError(f"{msg}; {advice}: {Path(path).name}")
+    return [choices[n] for n in meant if n in choices] or list(choices.values())
 
 
 def _read(path: Path, image: ImageInfo) -> Sequence[Annotations]:
@@ -164,11 +183,36 @@ def _read(path: Path, image: ImageInfo) -> Sequence[Annotations]:
     return [content] if isinstance(content, Annotations) else content
 
 
-def _fits(file_image: ImageInfo, image: ImageInfo) -> bool:
-    if file_image.shape == image.shape:
-        return True
-    is_one_plane = prod(file_image.stack_shape) == prod(image.stack_shape) == 1
-    return is_one_plane and file_image.plane_shape == image.plane_shape
+def _aligned(annotations: Annotations, image: ImageInfo) -> Annotations | None:
+    """Return annotations with the axes of an image; None if they are about another size."""
+    in_file = annotations.image
+    if in_file.shape == image.shape:
+        return replace(annotations, image=image)
+    file_axes, axes = _long_axes(in_file), _long_axes(image)
+    if [in_file.shape[n] for n in file_axes] != [image.shape[n] for n in axes]:
+        file_axes.sort(key=lambda n: image.axes.find(in_file.axes[n]))
+        if [(in_file.axes[n], in_file.shape[n]) for n in file_axes] != [
+            (image.axes[n], image.shape[n]) for n in axes
+        ]:
+            return None
+    if in_file.plane_shape != image.plane_shape:
+        return None
+    axis_in_file = dict(zip(axes, file_axes, strict=True))
+    objects = [
+        replace(
+            obj,
+            slice_index=tuple(
+                obj.slice_index[axis_in_file[n]] if n in axis_in_file else 0
+                for n in range(len(image.stack_shape))
+            ),
+        )
+        for obj in annotations.objects
+    ]
+    return replace(annotations, image=image, objects=objects)
+
+
+def _long_axes(image: ImageInfo) -> list[int]:
+    return [n for n, length in enumerate(image.stack_shape) if length > 1]
 
 
 def json_reader(path: str | Path) -> Callable[[], list[Annotations]] | None:

@@ -3,15 +3,21 @@
 import os
 import re
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 import numpy as np
 from napari.layers import Image, Labels
 from numpy.typing import DTypeLike
 
+from napari_sam.formats.image_names import stem_of
 from napari_sam.layers.plane_view import PlaneView, levels
 from napari_sam.layers.target import new_target_layer
 from napari_sam.session.journal.files import ImageReference
 from napari_sam.session.journal.session_file import fingerprint_of
+
+IMAGE_KEY: Final = "napari-sam-live image"
+"""The key of the image's name in the metadata of a layer with its objects."""
 
 
 def reference_of(image: Image) -> ImageReference:
@@ -27,6 +33,30 @@ def reference_of(image: Image) -> ImageReference:
         axes=tuple(str(name) for name in image.axis_labels),
         fingerprint=fingerprint_of(finest) if isinstance(finest, np.ndarray) else None,
     )
+
+
+def name_in_files(image: Image) -> str:
+    """Return the name of an image in files of annotations: that of its file, else of its layer."""
+    path = str(image.source.path or "")
+    if "://" in path:
+        path = urlsplit(path).path
+    return Path(path).name or str(image.name)
+
+
+def names_in_files(image: Image) -> tuple[str, ...]:
+    """Return all names by which files of annotations may mean an image, its path among them."""
+    return (str(image.source.path or ""), str(image.name))
+
+
+def stem_for(image: Image) -> str:
+    """Return the name of files about an image, without a suffix."""
+    return stem_of(name_in_files(image)) if image.source.path else str(image.name)
+
+
+def is_file_of(image: Image | None, path: Path) -> bool:
+    """Return whether a path is that of the image itself, which must not be replaced."""
+    source = "" if image is None else str(image.source.path or "")
+    return bool(source) and "://" not in source and Path(source).resolve() == path.resolve()
 
 
 def file_for(image: Image | None, name: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
+import pint
 import zarr
 from napari.layers import Image, Labels
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -162,11 +163,11 @@ class TargetLayer:
 
     def pixel_area(self, row_axis: int, column_axis: int) -> tuple[float, str]:
         """Return the area of a pixel along two axes, and its unit; 1 and "" without a unit."""
-        axes = [row_axis, column_axis]
-        units = {f"{self.layer.units[axis]:~P}" for axis in axes}
-        if units <= {"px", "pixel"} or len(units) > 1:
+        row_unit, unit = self.layer.units[row_axis], self.layer.units[column_axis]
+        if f"{unit:~P}" in ("px", "pixel") or not unit.is_compatible_with(row_unit):
             return 1.0, ""
-        return float(np.prod(self.layer.scale[axes])), units.pop()
+        height = pint.Quantity(self.layer.scale[row_axis], row_unit).to(unit).magnitude
+        return float(height * self.layer.scale[column_axis]), f"{unit:~P}"
 
     def label_id_at(self, world: ArrayLike) -> int:
         """Return the label at a position in world coordinates; 0 outside the layer."""

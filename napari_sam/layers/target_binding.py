@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 from napari.layers import Image, Labels
 from psygnal import Signal
 
+from napari_sam.layers.image_references import IMAGE_KEY, name_in_files
 from napari_sam.layers.plane_binding import PlaneBinding
 from napari_sam.layers.plane_view import ShownPlane, levels
 from napari_sam.layers.target import (
@@ -123,6 +124,9 @@ class TargetBinding:
 
     def _use(self, layer: Labels | None) -> None:
         self.labels = None if layer is None else self._follow(layer)
+        if layer is not None and self._plane.image is not None:
+            # napari's own dialog hands only this layer to the writers.
+            layer.metadata[IMAGE_KEY] = name_in_files(self._plane.image)
 
     def _follow(self, layer: Labels) -> TargetLayer:
         if layer not in self._followed:

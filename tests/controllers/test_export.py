@@ -115,7 +115,7 @@ def test_objects_without_a_mask_are_told(opened, said, tmp_path, monkeypatch):
         "Imported 1 object from objects.json; 1 annotation without a mask left out."
     )
     assert len(get_reader(str(path))(str(path))) == 1
-    assert said[-1] == "mine: 1 annotation without a mask left out."
+    assert said[-1] == "coins: 1 annotation without a mask left out."
 
 
 def test_an_import_keeps_also_what_is_tiny_where_others_are(opened, said, tmp_path):
@@ -214,7 +214,7 @@ def test_dialogs_suggest_a_name_beside_the_image(make_widget, said, tmp_path, mo
 
     assert started(row._export) == ""
     widget.binding.target.require()
-    assert started(row._export) == str(folder / "coins 1_2 labels")
+    assert started(row._export) == str(folder / "coins")
     assert started(session._save) == str(folder / "coins 1_2")
     widget.binding.set_image(viewer.add_image(data.coins(), name="in memory"))
     widget.wait_until_idle(TIMEOUT_S)
@@ -280,3 +280,54 @@ def test_naparis_own_dialogs_keep_what_is_known_of_objects(opened, tmp_path, nam
     assert (records[3].reviewed, records[3].note) == (False, "n")
     assert (records[7].reviewed, records[7].note) == (True, "nochmal\nansehen 核")
     assert [entry.color for entry in widget.session.classes.table.classes] == ["#102030"]
+
+
+def test_files_are_about_the_image_and_never_replace_it(make_widget, said, tmp_path):
+    PillowImage.fromarray(data.coins()).save(tmp_path / "gray16.png")
+    viewer, widget = make_widget()
+    viewer.open(tmp_path / "gray16.png", plugin="napari")
+    widget.wait_until_idle(TIMEOUT_S)
+    files, layer = widget.controllers.objects.files, widget.binding.target.require().layer
+    layer.data[10:30, 20:50] = 3
+    layer.refresh()
+    files.export_to(tmp_path / "a.json", "COCO RLE", False)
+    widget.wait_until_idle(TIMEOUT_S)
+    viewer.layers.selection = {layer}
+    viewer.layers.save(str(tmp_path / "b.json"), selected=True, plugin=PLUGIN)
+    for name in ("a.json", "b.json"):
+        (entry,) = json.loads((tmp_path / name).read_text())["images"]
+        assert entry["file_name"] == "gray16.png"
+    before = (tmp_path / "gray16.png").read_bytes()
+    files.export_to(tmp_path / "gray16.png", "PNG", False)
+    assert said[-1] == "gray16.png is the image itself. Choose another name."
+    assert (tmp_path / "gray16.png").read_bytes() == before
+
+
+def test_the_user_chooses_among_images_that_names_do_not_tell_apart(make_widget, said, tmp_path):
+    _, widget = make_widget(Image(data.coins(), name="scene"))
+    height, width = data.coins().shape
+    names = ["train/scene.png", "val/scene.png", "other.png"]
+    content = {
+        "images": [
+            {"id": n, "file_name": name, "height": height, "width": width}
+            for n, name in enumerate(names)
+        ],
+        "categories": [{"id": 1, "name": "coin"}],
+        "annotations": [
+            {
+                "image_id": n,
+                "category_id": 1,
+                "segmentation": [[9, 9, 19 + n, 9, 19 + n, 19, 9, 19]],
+            }
+            for n in range(3)
+        ],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    files = widget.controllers.objects.files
+    files.import_from(tmp_path / "a.json")
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1].startswith("a.json is about 2 images of this size. Choose yours")
+    files.row.image_chosen.emit(1)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert said[-1] == "Imported 1 object from a.json."
+    assert np.count_nonzero(widget.binding.target.layer.data) == 110

@@ -255,11 +255,11 @@ READERS = [name for name in dir(formats) if name.startswith("read_")]
 @pytest.mark.parametrize("name", [*READERS, "json_reader"])
 def test_no_reader_waits_for_a_pipe(tmp_path, name):
     read = getattr(formats, name)
-    suffix = {"read_prompts": ".csv", "read_objects": ".tif"}.get(name, ".json")
+    suffixes = {"read_prompts": ".csv", "read_objects": ".tif", "read_choices": ".tif"}
+    suffix = suffixes.get(name, ".json")
     os.mkfifo(tmp_path / f"pipe{suffix}")
-    more = (
-        [IMAGE] if name in ("read_objects", "read_prompts", "read_yolo", "read_imagej_rois") else []
-    )
+    with_image = *suffixes, "read_yolo", "read_imagej_rois"
+    more = [IMAGE] if name in with_image else []
     with pytest.raises(ExportError, match="a pipe or a device"):
         read(tmp_path / f"pipe{suffix}", *more)
 

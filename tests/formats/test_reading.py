@@ -11,6 +11,7 @@ from napari_sam.formats import (
     ExportObject,
     ImageInfo,
     json_reader,
+    read_choices,
     read_objects,
     write_coco,
     write_geojson,
@@ -58,6 +59,71 @@ def test_many_slices_of_ours_are_known_as_coco(tmp_path):
     dots = [ExportObject(at + 1, np.ones((1, 1), bool), 4, 4, (at,)) for at in range(400)]
     write_coco(tmp_path / "a.json", Annotations(image, dots))
     assert len(read_objects(tmp_path / "a.json", image).objects) == 400
+
+
+def several(*names, size=9):
+    """Return COCO with images of one size, of which each has a square of another width."""
+    images = [
+        {"id": n, "height": size, "width": size, "file_name": name}
+        for n, name in enumerate(names, start=1)
+    ]
+    squares = [[[1, 1, 1 + n, 1, 1 + n, 2, 1, 2]] for n in range(1, len(names) + 1)]
+    annotations = [
+        {"image_id": n, "category_id": 1, "segmentation": square}
+        for n, square in enumerate(squares, start=1)
+    ]
+    return coco(images=images, annotations=annotations)
+
+
+@pytest.mark.parametrize(
+    ("image", "names", "width"),
+    [("b", (), 2), ("labels", ("b",), 2), ("image", ("/data/x/c.png", "image"), 3)],
+)
+def test_one_of_several_images_of_a_size_is_found_by_its_names(tmp_path, image, names, width):
+    path = write(tmp_path, several("x/a_png.rf.5c1.jpg", "x/b.png", "x/c_png.rf.5c2.jpg"))
+    (obj,) = read_objects(path, ImageInfo((9, 9), image), names).objects
+    assert obj.mask.shape == (1, width)
+
+
+def test_images_that_names_do_not_tell_apart_are_offered(tmp_path):
+    path = write(tmp_path, several("train/a.png", "val/a.png", "val/b.png"))
+    with pytest.raises(
+        ExportError, match=r"give the name of one of them \(train/a.png, val/a.png\)"
+    ):
+        read_objects(path, IMAGE)
+    assert [name for name, _ in read_choices(path, IMAGE)] == ["train/a.png", "val/a.png"]
+    names = ["train/a.png", "val/a.png", "val/b.png"]
+    assert [name for name, _ in read_choices(path, ImageInfo((9, 9), "c"))] == names
+
+
+def test_the_objects_of_an_image_of_another_name_do_not_come_for_those_of_another_size(tmp_path):
+    content = several("a.png", "b.png")
+    content["images"][0] |= {"height": 20, "width": 20}
+    with pytest.raises(ExportError, match=r"shape \(20, 20\), not \(9, 9\)"):
+        read_objects(write(tmp_path, content), IMAGE)
+    (obj,) = read_objects(write(tmp_path, content), ImageInfo((9, 9), "c")).objects
+    assert obj.mask.shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "in_file", "shape_in_file", "slice_in_file", "expected"),
+    [
+        ("TCZYX", (2, 3, 4, 9, 9), "TZCYX", (2, 4, 3, 9, 9), (1, 3, 2), (1, 2, 3)),
+        ("ZTYX", (3, 2, 9, 9), "TZYX", (2, 3, 9, 9), (1, 2), (2, 1)),
+        ("ZYX", (3, 9, 9), "TCZYX", (1, 1, 3, 9, 9), (0, 0, 2), (2,)),
+        ("TZYX", (3, 1, 9, 9), "ZYX", (3, 9, 9), (2,), (2, 0)),
+        ("YX", (9, 9), "ZYX", (1, 9, 9), (0,), ()),
+    ],
+)
+def test_axes_of_a_file_come_in_the_order_of_the_image(
+    tmp_path, axes, shape, in_file, shape_in_file, slice_in_file, expected
+):
+    dot = ExportObject(1, np.ones((1, 1), bool), 4, 4, slice_in_file)
+    info = ImageInfo(shape_in_file, "a", in_file)
+    write_geojson(tmp_path / "a.json", Annotations(info, [dot]))
+    (obj,) = read_objects(tmp_path / "a.json", ImageInfo(shape, "a", axes)).objects
+    assert obj.slice_index == expected
+    assert obj.top == 4
 
 
 @pytest.mark.parametrize("image", [{"id": 4}, {"path": "x.svs"}])
