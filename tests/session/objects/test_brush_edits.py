@@ -50,10 +50,10 @@ class Person:
         start = tuple(one.start for one in region)
         painted.add(start, changed)
         painted.touch({label_id, *np.unique(before).tolist()})
-        masks = painted.masks()
-        self.registry.apply(
-            tuple(updated_records(self.plane.labels, self.registry, masks, painted.label_ids))
-        )
+        lost = {former: -np.count_nonzero(before == former) for former in np.unique(before)}
+        painted.count({**lost, label_id: np.count_nonzero(changed)})
+        content = painted.masks(), painted.label_ids, painted.n_gained
+        self.registry.apply(tuple(updated_records(self.plane.labels, self.registry, *content)))
 
     def check(self):
         """Every record says what is in the labels, and every object has one."""
