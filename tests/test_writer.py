@@ -6,11 +6,18 @@ import pandas as pd
 import pytest
 import zarr
 from napari.layers import Labels
+from npe2 import PluginManager
 
 from napari_sam._writer import NotSavedError
 from napari_sam.formats import ImageInfo, labels_from_objects, read_objects
 
 PLUGIN = "napari-sam-live"
+
+
+@pytest.fixture(autouse=True)
+def plugins():
+    """Find the plugins, as a viewer does."""
+    PluginManager.instance().discover()
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.geojson", "a.npz", "a.csv", "a.txt", "a.ome.tif"])
