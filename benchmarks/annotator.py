@@ -95,7 +95,7 @@ class Annotator:
     def _one(self, true: Mask) -> Annotated:
         """Annotate one object."""
         session, ious = self._session, []
-        ious.append(self._prompt(_deepest(true), FOREGROUND, true))
+        ious.append(self._prompt(deepest(true), FOREGROUND, true))
         while ious[-1] < GOOD_IOU and len(ious) < MAX_ACTIONS - 1:
             overlaps = self._overlaps(true)
             better = int(np.argmax(overlaps))
@@ -106,7 +106,7 @@ class Annotator:
             mask = self._mask(self._chosen)
             missing, excess = true & ~mask, mask & ~true
             is_missing = _depth(missing).max() >= _depth(excess).max()
-            place = _deepest(missing if is_missing else excess)
+            place = deepest(missing if is_missing else excess)
             ious.append(self._prompt(place, FOREGROUND if is_missing else BACKGROUND, true))
         if ious[-1] < LEAST_IOU:
             session.object_in_progress.clear()
@@ -162,7 +162,7 @@ def _depth(mask: Mask) -> NDArray[np.float64]:
     return depth
 
 
-def _deepest(mask: Mask) -> tuple[float, float]:
+def deepest(mask: Mask) -> tuple[float, float]:
     """Return x, y of the pixel deepest inside a mask."""
     row, column = np.unravel_index(_depth(mask).argmax(), mask.shape)
     return float(column), float(row)
