@@ -200,7 +200,7 @@ def measure_objects(rows: Rows, watch: LoopWatch, options: argparse.Namespace) -
         for number in range(times):
             layer = ours.viewer.add_labels(labels.copy(), features=table, name=f"labels {number}")
             ours.wait()
-            chosen.append(ours.gap(lambda layer=layer: ours.widget.binding.target.choose(layer)))
+            chosen.append(ours.gap(lambda layer=layer: ours.widget.binding.target.set_layer(layer)))
             if number + 1 < times:
                 ours.viewer.layers.remove(layer)
                 ours.wait()

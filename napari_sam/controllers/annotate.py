@@ -196,7 +196,7 @@ class AnnotateController:
 
     def _on_target_chosen(self, layer: Labels | None) -> None:
         try:
-            self._binding.target.choose(layer)
+            self._binding.target.set_layer(layer)
         except TargetError as error:
             self._session.notifier.warn(str(error))
             self._refresh_combos()

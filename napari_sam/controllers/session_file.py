@@ -51,7 +51,11 @@ class SessionFileController:
     def save(self, path: Path) -> None:
         """Write image reference, objects and the unfinished object to a file, in the background."""
         binding = self._binding
-        image, target = binding.plane.image, binding.target.require()
+        try:
+            image, target = binding.plane.image, binding.target.require()
+        except TargetError as error:
+            show_warning(str(error))
+            return
         if image is None or target is None:
             show_warning("There is nothing to save yet: open an image first.")
             return

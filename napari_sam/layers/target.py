@@ -1,5 +1,6 @@
 """The user's Labels layer as the target of accepted objects."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from threading import Lock
 from typing import Any, Final
@@ -55,13 +56,14 @@ class TargetLayer:
         self._layer = ref(layer)
         self.is_gone = False
         """Whether the user deleted the layer."""
+        self.is_scanned = not is_scanned_later
+        """Whether the objects in the layer are known."""
         self._defer = defer
         self._registry = _REGISTRIES.setdefault(layer, ObjectRegistry())
         self._largest_painted = 0
         self._room: NDArray[Any] | None = None  # for the slices to come
         self._lock = Lock()
-        self._is_scanned_later = is_scanned_later
-        if not (is_empty or is_scanned_later):
+        if self.is_scanned and not is_empty:
             self._registry.replace_all(self.scan())
         self._strokes = BrushStrokes(layer, self._on_stroke)
         layer.events.data.connect(self._on_data)
@@ -178,14 +180,16 @@ class TargetLayer:
             return 0
         return int(self.read(tuple(slice(int(n), int(n) + 1) for n in index)).item())
 
-    def scan(self, *, is_replaced: bool = False) -> list[ObjectRecord]:
+    def scan(
+        self, check: Callable[[], None] = lambda: None, *, is_replaced: bool = False
+    ) -> list[ObjectRecord]:
         """Return the objects in the layer's pixels, with what its features say of them.
 
         Known objects keep their details, in other data only if they have the same pixels. May be
-        called on any thread.
+        called on any thread; `check` is called now and then, and may raise to stop it.
         """
         features, records = features_of(self.layer.features), []
-        for record in find_objects(self):
+        for record in find_objects(self, check):
             before = self._registry.get(record.label_id)
             if before is not None and (not is_replaced or before.is_alike(record)):
                 record = replace(
@@ -198,8 +202,8 @@ class TargetLayer:
 
     def register(self, records: list[ObjectRecord]) -> None:
         """Register what `scan` found, unless the layer got other data meanwhile."""
-        if self._is_scanned_later:
-            self._is_scanned_later = False
+        if not self.is_scanned:
+            self.is_scanned = True
             self._registry.replace_all(records)
             self._strokes.mistrust()  # what was painted meanwhile may have been found already
             self.recount()
@@ -211,7 +215,7 @@ class TargetLayer:
         """
         self._largest_painted = 0
         self._strokes.take()
-        self._is_scanned_later = False
+        self.is_scanned = True
         self._registry.replace_all(self.scan(is_replaced=True))
         self.replaced.emit()
 
@@ -222,7 +226,7 @@ class TargetLayer:
 
     def recount(self) -> None:
         """Update the records of objects that a brush has changed since the last time."""
-        if self._is_scanned_later:
+        if not self.is_scanned:
             return
         painted = self._strokes.take()
         masks = painted.masks()
@@ -245,6 +249,8 @@ class TargetPlane:
         if self._target.shape != self._view.shape_nd:
             msg = f"'{self._target.layer.name}' no longer has the image's shape. Choose a target."
             raise TargetError(msg)
+        if not self._target.is_scanned:
+            raise TargetError(f"'{self._target.name}' is still being read: try again in a moment.")
         return self._target
 
     @property

@@ -38,13 +38,14 @@ class TargetBinding:
     def __init__(self, workspace: Workspace, plane: PlaneBinding) -> None:
         self._layers, self._session, self._plane = workspace.layers, workspace.session, plane
         self._defer = workspace.defer
-        self.labels: TargetLayer | None = None
-        """The target with its object records."""
+        self._executor = workspace.session.background.executor("scan", is_bulky=True)
+        self._target: TargetLayer | None = None
         # One for each layer, also after another was chosen: edits to be undone hold on to it.
         self._followed: dict[Labels, TargetLayer] = {}
         # What the user chose, None being a new layer, or what was made.
         self._chosen: WeakKeyDictionary[Image, Labels | None] = WeakKeyDictionary()
-        self._wanted: Labels | None = None
+        # What is the target again if a layer cannot be read.
+        self._former: dict[Labels, Labels | None] = {}
         self._session.target_needed.connect(self._make)
 
     def close(self) -> None:
@@ -58,54 +59,29 @@ class TargetBinding:
     @property
     def layer(self) -> Labels | None:
         """The layer that accepted objects go to; None: a new one will be made."""
-        return None if self.labels is None else self.labels.layer
+        return None if self._target is None else self._target.layer
+
+    @property
+    def labels(self) -> TargetLayer | None:
+        """The target with its object records; None until these are known, too."""
+        return self._target if self._target is not None and self._target.is_scanned else None
 
     @property
     def labels_plane(self) -> TargetPlane | None:
         """The plane of the target that is shown."""
         view = self._plane.view
-        if self.labels is None or view is None:
+        if self._target is None or view is None:
             return None
-        return TargetPlane(self.labels, view.for_labels(self.labels.layer.ndim))
-
-    def choose(self, layer: Labels | None) -> None:
-        """Do as `set_layer` once the objects in the layer are found; until then, none is edited."""
-        shown, executor = self._plane.shown, self._session.objects.editing.executor
-        if (
-            layer is None
-            or shown is None
-            or layer in self._followed
-            or prod(levels(layer)[0].shape) <= _MAX_SCANNED_PX
-            or not executor.is_idle
-        ):
-            self.set_layer(layer)
-            return
-        check_target(layer, shown.image, shown.view)
-        self._wanted = layer
-        target = TargetLayer(layer, self._defer, is_scanned_later=True)
-
-        def on_found(records: list[ObjectRecord]) -> None:
-            if layer not in self._layers or layer in self._followed:
-                target.close()
-                return
-            target.register(records)
-            self._followed[layer] = target
-            if self._wanted is layer and self._plane.image is shown.image:
-                self.set_layer(layer)
-
-        def on_failed(error: BaseException) -> None:
-            target.close()
-            self._session.notifier.warn(user_message(error, f"'{layer.name}' could not be read"))
-            self.changed.emit(self.layer)  # what shows the layer as chosen shows the former again
-
-        executor.submit(lambda _: target.scan(), on_found, on_failed)
+        return TargetPlane(self._target, view.for_labels(self._target.layer.ndim))
 
     def set_layer(self, layer: Labels | None) -> None:
-        """Choose the layer that accepted objects go to; None: a new one named after the image."""
-        self._wanted = layer
+        """Choose the layer that accepted objects go to; None: a new one named after the image.
+
+        A large layer is read in the background; until its objects are known, none is edited.
+        """
         if layer is self.layer:
             return
-        image, view = self._plane.image, self._plane.view
+        former, image, view = self.layer, self._plane.image, self._plane.view
         if layer is not None and image is not None and view is not None:
             if was_made_for(layer, image):
                 self._grow(layer, ShownPlane(image, view))
@@ -113,25 +89,66 @@ class TargetBinding:
         if image is not None:
             self._chosen[image] = layer
         self._use(layer)
+        if layer is not None and self.labels is None:
+            self._former[layer] = former
         self._session.set_target(self.labels_plane)
         self.changed.emit(layer)
 
     def require(self) -> TargetLayer | None:
-        """Return the target, a new one if there was none; None without an image."""
-        if self.labels is None:
+        """Return the target, a new one if there was none; None without an image.
+
+        Raises TargetError until the objects of a large layer are known.
+        """
+        if self._target is None:
             self._make()
-        return self.labels
+        plane = self.labels_plane
+        return None if plane is None else plane.labels
 
     def _use(self, layer: Labels | None) -> None:
-        self.labels = None if layer is None else self._follow(layer)
+        self._target = None if layer is None else self._follow(layer)
         if layer is not None and self._plane.image is not None:
             # napari's own dialog hands only this layer to the writers.
             layer.metadata[IMAGE_KEY] = name_in_files(self._plane.image)
 
     def _follow(self, layer: Labels) -> TargetLayer:
         if layer not in self._followed:
-            self._followed[layer] = TargetLayer(layer, self._defer)
+            is_large = prod(levels(layer)[0].shape) > _MAX_SCANNED_PX
+            target = TargetLayer(layer, self._defer, is_scanned_later=is_large)
+            self._followed[layer] = target
+            self._scan_next()
         return self._followed[layer]
+
+    def _scan_next(self) -> None:
+        """Find the objects of large layers in the background, of one after the other."""
+        unread = [target for target in self._followed.values() if not target.is_scanned]
+        target = self._target if self._target in unread else next(iter(unread), None)
+        if target is None or not self._executor.is_idle:
+            return
+        layer = target.layer
+
+        def on_found(records: list[ObjectRecord]) -> None:
+            target.register(records)
+            self._former.pop(layer, None)
+            if target is self._target:
+                self._session.set_target(self.labels_plane)
+                self.changed.emit(layer)
+            self._scan_next()
+
+        def on_failed(error: BaseException) -> None:
+            if layer in self._followed:  # else it was deleted
+                self._session.notifier.warn(
+                    user_message(error, f"'{target.name}' could not be read")
+                )
+                self._give_up(layer)
+            self._scan_next()
+
+        self._executor.submit(lambda job: target.scan(job.check), on_found, on_failed)
+
+    def _give_up(self, layer: Labels) -> None:
+        """Return to the target before a layer that cannot be read."""
+        self._followed.pop(layer).close()
+        former = self._former.pop(layer, None)
+        self._choose_instead_of(layer, former if former in self._layers else None)
 
     def _grow(self, layer: Labels, shown: ShownPlane) -> None:
         """Add slices to labels of an image that has more by now."""
@@ -218,7 +235,15 @@ class TargetBinding:
             gone = self._followed.pop(layer)
             gone.mark_gone()
             self.deleted.emit(gone)
+        self._former.pop(layer, None)
+        self._choose_instead_of(layer, None)
+
+    def _choose_instead_of(self, layer: Labels, other: Labels | None) -> None:
+        """Choose another target wherever a layer is the target."""
         if layer is self.layer:
-            self.set_layer(None)
+            try:
+                self.set_layer(other)
+            except TargetError:  # it no longer fits
+                self.set_layer(None)
         for image in [image for image, chosen in self._chosen.items() if chosen is layer]:
-            self._chosen[image] = None
+            self._chosen[image] = other

@@ -164,17 +164,21 @@ def test_a_large_layer_is_a_target_once_its_objects_are_found(make_widget, coins
     monkeypatch.setattr(target_binding, "_MAX_SCANNED_PX", 0)
     gate, scan = threading.Event(), TargetLayer.scan
 
-    def held_scan(target):
-        records = scan(target)
+    def held_scan(target, check):
+        records = scan(target, check)
         assert gate.wait(TIMEOUT_S)
         return records
 
     monkeypatch.setattr(TargetLayer, "scan", held_scan)
     combo = widget.controllers.annotate.object_panel.target_combo
     combo.setCurrentText("large")
-    assert widget.binding.target.layer is None
-    with pytest.raises(TargetError, match="still being written"):
-        widget.session.undo()
+    assert widget.binding.target.layer is layer is combo.layer
+    assert widget.binding.target.labels is None
+    for edit in (widget.session.objects.remove, widget.session.objects.reedit):
+        with pytest.raises(TargetError, match="'large' is still being read"):
+            edit([3])
+    with pytest.raises(TargetError, match="'large' is still being read"):
+        widget.binding.target.require()
     layer.data_setitem((np.array([205, 300]), np.array([15, 300])), np.array([0, 9]))
     gate.set()
     widget.wait_until_idle(TIMEOUT_S)
@@ -193,12 +197,70 @@ def test_another_choice_meanwhile_wins_over_a_large_layer(make_widget, coins, mo
     viewer, widget = make_widget(coins)
     layers = [viewer.add_labels(np.ones((303, 384), np.uint8), name=name) for name in "abc"]
     monkeypatch.setattr(target_binding, "_MAX_SCANNED_PX", 0)
-    widget.binding.target.choose(layers[0])
-    widget.binding.target.choose(layers[1])  # while the other one is read
-    assert widget.binding.target.layer is layers[1]
+    target = widget.binding.target
+    target.set_layer(layers[0])
+    target.set_layer(layers[1])  # while the other one is read
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.target.layer is layers[1]
-    widget.binding.target.choose(layers[2])
+    assert target.layer is layers[1]
+    assert len(target.labels.registry) == 1
+    target.set_layer(layers[2])
     viewer.layers.remove(layers[2])
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.target.layer is layers[1]
+    assert target.layer is None
+    target.set_layer(layers[0])  # it was read meanwhile
+    assert len(target.labels.registry) == 1
+
+
+def test_a_large_layer_is_still_the_target_after_another_image_was_shown(
+    make_widget, coins, monkeypatch
+):
+    viewer, widget = make_widget(coins)
+    viewer.add_image(255 - data.coins(), name="other")
+    layer = viewer.add_labels(np.ones((303, 384), np.uint8), name="large")
+    monkeypatch.setattr(target_binding, "_MAX_SCANNED_PX", 0)
+    widget.binding.target.set_layer(layer)
+    widget.binding.set_image(viewer.layers["other"])  # while it is read
+    widget.wait_until_idle(TIMEOUT_S)
+    widget.binding.set_image(coins)
+    assert widget.binding.target.layer is layer
+    assert len(widget.binding.target.labels.registry) == 1
+
+
+def test_a_large_layer_that_cannot_be_read_leaves_the_former_target(
+    make_widget, coins, monkeypatch
+):
+    viewer, widget = make_widget(coins)
+    combo = widget.controllers.annotate.object_panel.target_combo
+    former, broken = (
+        viewer.add_labels(np.ones((303, 384), np.uint8), name=name) for name in ("former", "broken")
+    )
+    widget.binding.target.set_layer(former)
+    monkeypatch.setattr(target_binding, "_MAX_SCANNED_PX", 0)
+    monkeypatch.setattr(TargetLayer, "read", lambda *_: (_ for _ in ()).throw(OSError("no disk")))
+    combo.setCurrentText("broken")
+    assert widget.binding.target.layer is broken
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.binding.target.layer is former is combo.layer
+    assert any("'broken' could not be read" in message for message in messages())
+
+
+def test_large_layers_are_never_read_on_the_thread_of_the_window(make_widget, coins, monkeypatch):
+    viewer, widget = make_widget(coins)
+    layers = [viewer.add_labels(np.ones((303, 384), np.uint8), name=name) for name in "ab"]
+    monkeypatch.setattr(target_binding, "_MAX_SCANNED_PX", 0)
+    threads, read = set(), TargetLayer.read
+
+    def noting_read(target, region):
+        threads.add(threading.get_ident())
+        return read(target, region)
+
+    monkeypatch.setattr(TargetLayer, "read", noting_read)
+    gate = threading.Event()
+    writer = widget.session.objects.editing.executor
+    writer.submit(lambda _: gate.wait(TIMEOUT_S), lambda _: None, lambda _: None)
+    for layer in layers:  # while something is written
+        widget.binding.target.set_layer(layer)
+    gate.set()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert threads
+    assert threading.get_ident() not in threads

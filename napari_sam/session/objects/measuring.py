@@ -1,6 +1,6 @@
 """Measure the objects in existing labels, and re-measure them after brush edits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Any, Final, NamedTuple
@@ -19,15 +19,15 @@ Bounds = tuple[Start, Start]
 """The first index of a box, and the one after its last."""
 
 
-def find_objects(labels: Labels) -> list[ObjectRecord]:
+def find_objects(labels: Labels, check: Callable[[], None] = lambda: None) -> list[ObjectRecord]:
     """Return a record of each object in some labels, read block by block.
 
-    Negative labels are no objects.
+    Negative labels are no objects. `check` is called before each block, and may raise.
     """
-    segment_arrays = [
-        _find_in_array(labels.read(region_of(corner, shape)), corner)
-        for corner, shape in parts((0,) * len(labels.shape), labels.shape)
-    ]
+    segment_arrays = []
+    for corner, shape in parts((0,) * len(labels.shape), labels.shape):
+        check()
+        segment_arrays.append(_find_in_array(labels.read(region_of(corner, shape)), corner))
     if not segment_arrays:
         return []
     segments = (np.concatenate(arrays, axis=-1) for arrays in zip(*segment_arrays, strict=True))
