@@ -10,10 +10,10 @@ from napari_sam._qt.batch_prompts_panel import BatchPromptsPanel
 from napari_sam._qt.collapsible import CollapsibleSection
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.formats.left_out import LeftOut
-from napari_sam.formats.prompt_files import PROMPT_SUFFIXES, FilePrompt, PromptKind, read_prompts
+from napari_sam.formats.prompt_files import PROMPT_SUFFIXES, read_prompts
+from napari_sam.formats.prompts import FilePrompt, PromptKind
 from napari_sam.layers.image_references import name_in_files, names_in_files
 from napari_sam.layers.plane_view import ShownPlane
-from napari_sam.layers.prompt_sources import ReadPrompts
 from napari_sam.session.annotations import axes_in_files, image_of_labels
 from napari_sam.session.batch_prompts.decode import BatchPrompt
 from napari_sam.session.connections import Connections
@@ -22,6 +22,9 @@ from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import counted
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
+
+_ReadPrompts = tuple[list[BatchPrompt], LeftOut]
+"""The prompts of a layer or a file, and what was left out of it."""
 
 
 class BatchPromptsController:
@@ -35,7 +38,6 @@ class BatchPromptsController:
         self._starting = session.background.executor("prompts")
         self._layer: Layer | None = None
         self._path: Path | None = None
-        self._left_out = LeftOut()  # of the file, when it was last read
         self._offered: list[Layer] = []
         self.panel = BatchPromptsPanel(PROMPT_SUFFIXES)
         tooltip = "Segment one object per point, shape or label of a layer, or prompt of a file"
@@ -89,7 +91,7 @@ class BatchPromptsController:
             self._read(self._counting, self._show)
 
     def _read(
-        self, queue: LatestWinsExecutor, on_read: Callable[[list[BatchPrompt], ShownPlane], None]
+        self, queue: LatestWinsExecutor, on_read: Callable[[_ReadPrompts, ShownPlane], None]
     ) -> None:
         try:
             shown, read = self._binding.plane.require(), self._reader()
@@ -98,13 +100,14 @@ class BatchPromptsController:
             return
         queue.submit(
             lambda _: read(),
-            lambda prompts: on_read(prompts, shown),
+            lambda content: on_read(content, shown),
             lambda error: self._refuse(user_message(error, "The prompts could not be read")),
         )
 
-    def _reader(self) -> ReadPrompts:
+    def _reader(self) -> Callable[[], _ReadPrompts]:
         if self._layer is not None:
-            return self._binding.objects.prompts_in(self._layer)
+            read_layer = self._binding.objects.prompts_in(self._layer)
+            return lambda: (read_layer(), LeftOut())
         if self._path is None:
             raise TargetError("Choose the layer or file with the prompts first.")
         shown = self._binding.plane.require()
@@ -116,18 +119,21 @@ class BatchPromptsController:
         path, names = self._path, names_in_files(image)
         about_axes = view.shape_nd, image.scale, image.units, image.axis_labels
         info = image_of_labels(name_in_files(image), *about_axes)
-        left_out = self._left_out = LeftOut()
         slice_index = tuple(view.index[n] for n in axes[:-2])
-        return lambda: batch_prompts_of(
-            read_prompts(path, info, names, left_out=left_out), slice_index
-        )
+
+        def read_file() -> _ReadPrompts:
+            left_out = LeftOut()
+            prompts = read_prompts(path, info, names, left_out=left_out)
+            return batch_prompts_of(prompts, slice_index), left_out
+
+        return read_file
 
     def _refuse(self, reason: str) -> None:
         self.panel.show_source(reason, count=0)
         show_warning(reason)
 
-    def _show(self, prompts: list[BatchPrompt], read_plane: ShownPlane) -> None:
-        shown = self._binding.plane.shown
+    def _show(self, content: _ReadPrompts, read_plane: ShownPlane) -> None:
+        (prompts, left_out), shown = content, self._binding.plane.shown
         if shown is None:
             self.panel.show_source("", count=0)
             return
@@ -136,17 +142,17 @@ class BatchPromptsController:
             return
         where = self._path.name if self._path is not None else "the layer"
         on_slice = "on this slice " if shown.view.axes_of_planes else ""
-        without = f"; {self._left_out}" if self._path is not None and self._left_out else ""
+        without = f"; {left_out}" if left_out else ""
         text = f"{counted(len(prompts))} {on_slice}in {where}{without}."
         self.panel.show_source(text, count=len(prompts))
 
-    def _start(self, prompts: list[BatchPrompt], read_plane: ShownPlane) -> None:
+    def _start(self, content: _ReadPrompts, read_plane: ShownPlane) -> None:
         if self._binding.plane.shown != read_plane:
             # The prompts lie on a slice that is no longer shown.
             show_warning("Another slice was chosen meanwhile: nothing was started. Start again.")
             return
         try:
-            self._session.batch_prompts.start(prompts)
+            self._session.batch_prompts.start(content[0])
         except TargetError as error:
             show_warning(str(error))
 
@@ -170,7 +176,7 @@ def batch_prompts_of(
 def _prompts(file_prompt: FilePrompt) -> Prompts:
     kind, vertices = file_prompt.kind, file_prompt.vertices_xy
     if kind is PromptKind.POINT:
-        return Prompts(vertices, (FOREGROUND,))
+        return Prompts(vertices, (FOREGROUND,) * len(vertices))
     if kind is PromptKind.BOX:
         xs, ys = zip(*vertices, strict=True)
         return Prompts(box_xyxy=(min(xs), min(ys), max(xs), max(ys)))

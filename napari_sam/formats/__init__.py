@@ -28,9 +28,9 @@ from napari_sam.formats.numpy_files import write_npz as write_npz
 from napari_sam.formats.png import read_label_png as read_label_png
 from napari_sam.formats.png import write_label_png as write_label_png
 from napari_sam.formats.prompt_files import PROMPT_SUFFIXES as PROMPT_SUFFIXES
-from napari_sam.formats.prompt_files import FilePrompt as FilePrompt
-from napari_sam.formats.prompt_files import PromptKind as PromptKind
 from napari_sam.formats.prompt_files import read_prompts as read_prompts
+from napari_sam.formats.prompts import FilePrompt as FilePrompt
+from napari_sam.formats.prompts import PromptKind as PromptKind
 from napari_sam.formats.reading import READ_SUFFIXES as READ_SUFFIXES
 from napari_sam.formats.reading import json_reader as json_reader
 from napari_sam.formats.reading import read_choices as read_choices

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam.engine.masks import MaskCrop
-from napari_sam.formats.prompt_files import CLASS_COLUMNS
+from napari_sam.formats.prompt_tables import CLASS_COLUMNS
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on
 from napari_sam.layers.prompt_layers import points_on_plane
 from napari_sam.layers.shape_prompts import shapes_on_plane, with_area

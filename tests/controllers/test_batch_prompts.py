@@ -6,6 +6,10 @@ import numpy as np
 from napari.layers import Image, Labels, Points, Shapes
 from skimage import data
 
+from napari_sam.controllers import batch_prompts
+from napari_sam.formats import read_prompts
+from napari_sam.session.jobs import run_until
+
 TIMEOUT_S = 240
 CENTRES_RC = [(51, 155), (51, 215), (53, 276), (56, 100)]
 
@@ -138,6 +142,34 @@ def test_prompts_are_used_where_they_were_read_and_a_start_is_not_forgotten(make
     gate.set()
     widget.wait_until_idle(TIMEOUT_S)  # an error in a callback would come out here
     assert not many.panel.start.isEnabled()
+
+
+def test_a_count_says_what_it_left_out_itself_while_a_start_reads(
+    make_widget, tmp_path, monkeypatch
+):
+    _, widget = make_widget(Image(data.coins(), name="coins"))
+    many, counted, started = widget.controllers.batch_prompts, threading.Event(), threading.Event()
+    file = tmp_path / "points.csv"
+    file.write_text("x,y\n155,51\n1,x\n")
+
+    def held_read(*arguments, **options):
+        is_start = threading.current_thread().name.startswith("napari-sam-prompts")
+        if is_start:
+            assert started.wait(TIMEOUT_S)
+        prompts = read_prompts(*arguments, **options)
+        if not is_start:
+            assert counted.wait(TIMEOUT_S)
+        return prompts
+
+    monkeypatch.setattr(batch_prompts, "read_prompts", held_read)
+    many.use_file(file)
+    many.start()
+    counted.set()
+    dispatcher = widget.session.background.dispatcher
+    run_until(lambda: many.panel.start.isEnabled(), dispatcher, TIMEOUT_S, "count")
+    assert "1 entry left out (line 3" in many.panel._about.text()
+    started.set()
+    widget.wait_until_idle(TIMEOUT_S)
 
 
 def test_more_points_than_one_object_may_have_lead_to_batch_prompts(make_widget):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from napari_sam.formats import ImageInfo, json_reader, read_objects, read_prompts
+from napari_sam.formats import ImageInfo, LeftOut, json_reader, read_objects, read_prompts
 
 IMAGE = ImageInfo((24, 32), "scene")
 
@@ -77,3 +77,29 @@ def test_shapes_of_one_group_and_label_are_one_object(tmp_path):
     assert json_reader(tmp_path / "a.json") is None  # nothing says how large its image is
     objects = read_objects(tmp_path / "a.json", IMAGE).objects
     assert [(obj.class_name, obj.area_px) for obj in objects] == [("a", 24), ("b", 16)]
+
+
+def test_shapes_of_one_group_and_label_are_one_prompt(tmp_path):
+    def shape(label, group, x, **kind):
+        points = [[x, 1], [x + 4, 1], [x + 4, 5], [x, 5]]
+        return {"label": label, "group_id": group, "points": points, **kind}
+
+    shapes = [
+        *(shape("a", 1, 0), shape("a", 1, 12), shape("a", 1, 0, shape_type="line")),
+        *(shape("b", 1, 20), shape("a", None, 24)),
+        *(shape("c", 2, 0, shape_type="points"), shape("c", 2, 6, shape_type="line")),
+        *(shape("d", 3, 90), shape("d", 3, 100)),
+    ]
+    (tmp_path / "a.json").write_text(json.dumps({"shapes": shapes}))
+    left_out = LeftOut()
+    prompts = read_prompts(tmp_path / "a.json", IMAGE, left_out=left_out)
+    assert [(prompt.kind, prompt.class_name) for prompt in prompts] == [
+        ("polygon", "a"),
+        ("box", "b"),
+        ("box", "a"),
+        ("point", "c"),
+    ]
+    xs = [x for x, _ in prompts[0].vertices_xy]
+    assert (min(xs), max(xs)) == (-0.5, 15.5)
+    assert len(prompts[3].vertices_xy) == 8
+    assert str(left_out) == "1 entry left out (feature 5: it has no pixel in the image)"

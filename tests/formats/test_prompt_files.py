@@ -237,3 +237,25 @@ def test_a_table_of_several_images_gives_the_boxes_of_this_one(tmp_path):
     assert prompt.vertices_xy == ((9.5, 19.5), (29.5, 39.5))
     with pytest.raises(ExportError, match=r"several images .*none of them called third"):
         read_prompts(path, ImageInfo((303, 384), "third"))
+
+
+@pytest.mark.parametrize("layer", ["exp1.0_t2", "exp1.0_t2.tif", "img", "img.ome"])
+def test_names_with_dots_are_found_in_a_table(tmp_path, layer):
+    files = "exp1.0_t1.tif", "exp1.0_t2.tif", "img.ome.tif", "img2.ome.tif"
+    rows = [f"{name},{number},0" for number, name in enumerate(files)]
+    path = write(tmp_path / "a.csv", "\n".join(["filename,x,y", *rows]))
+    (prompt,) = read_prompts(path, ImageInfo((303, 384), layer))
+    assert prompt.vertices_xy == ((1 if layer.startswith("exp") else 2, 0),)
+
+
+def test_pieces_of_one_object_are_one_prompt(tmp_path):
+    pieces = [[[[x, 1], [x + 4, 1], [x + 4, 5], [x, 5], [x, 1]]] for x in (0, 2, 20)]
+    content = {"type": "MultiPolygon", "coordinates": pieces}
+    (prompt,) = read_prompts(write(tmp_path / "a.geojson", json.dumps(content)), IMAGE)
+    assert prompt.kind is PromptKind.POLYGON
+    xs, ys = zip(*prompt.vertices_xy, strict=True)
+    assert (min(xs), max(xs), min(ys), max(ys)) == (-0.5, 23.5, 0.5, 4.5)
+    content["coordinates"] = pieces[:2]
+    (prompt,) = read_prompts(write(tmp_path / "a.geojson", json.dumps(content)), IMAGE)
+    assert prompt.kind is PromptKind.BOX
+    assert {(-0.5, 0.5), (5.5, 4.5)} <= set(prompt.vertices_xy)

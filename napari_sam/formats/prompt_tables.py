@@ -1,0 +1,153 @@
+"""Prompts in tables: boxes and points of detectors, and napari's own files of points and shapes."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from napari_sam.formats.classes import class_named
+from napari_sam.formats.details import number_in
+from napari_sam.formats.files import ExportError
+from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.image_names import images_meant
+from napari_sam.formats.left_out import LeftOut
+from napari_sam.formats.prompts import FilePrompt, PromptKind, box_prompt, is_upright
+
+CLASS_COLUMNS: Final = ("class_name", "class", "classes", "category", "label", "name", "type")
+"""Columns that may hold the class of a prompt, in a file or in the features of a layer; the first
+that exists counts."""
+_FILE_COLUMNS: Final = ("filename", "file_name", "image", "image_name", "image_path", "image_id")
+_CORNERS: Final = (
+    *(("x0", "y0", "x1", "y1"), ("x1", "y1", "x2", "y2"), ("left", "top", "right", "bottom")),
+    *(("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max")),
+    ("bbox-1", "bbox-0", "bbox-3", "bbox-2"),  # of scikit-image
+)
+_CORNER_AND_SIZE: Final = (
+    *(("bx", "by", "width", "height"), ("left", "top", "width", "height")),  # first: of ImageJ
+    *(("x", "y", "width", "height"), ("x", "y", "w", "h")),
+    *(("xmin", "ymin", "width", "height"), ("x_min", "y_min", "width", "height")),
+)
+_CENTER_AND_SIZE: Final = (
+    *(("cx", "cy", "width", "height"), ("cx", "cy", "w", "h")),
+    *(("x_center", "y_center", "width", "height"), ("xc", "yc", "w", "h")),
+)
+_AXIS: Final = re.compile(r"axis-\d{1,3}")
+"""A column of positions in tables of napari."""
+_NAPARI_KINDS: Final = {
+    "rectangle": "box",
+    "ellipse": "ellipse",
+    "polygon": "polygon",
+    "path": "line",
+    "line": "line",
+}
+
+
+def prompts_in_table(
+    text: str, image: ImageInfo, names: Sequence[str], left_out: LeftOut
+) -> Iterator[FilePrompt]:
+    """Yield the prompts for an image, which may have several names."""
+    first_line, _, _ = text.partition("\n")
+    delimiter = max(",;\t", key=first_line.count)
+    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+    rows.fieldnames = columns = [name.strip().lower() for name in rows.fieldnames or ()]
+    class_column = next((name for name in CLASS_COLUMNS if name in columns), None)
+    axes = sorted(filter(_AXIS.fullmatch, columns), key=lambda name: int(name[5:]))
+    if len(axes) >= 2 and "shape-type" in columns:
+        yield from _napari_shapes(rows, axes, class_column, left_out)
+        return
+    boxes = _box_columns(columns)
+    if boxes is None and len(axes) < 2:
+        axes = ["y", "x"]
+    for number, row in _rows_of_image(rows, columns, (image.name, *names)):
+        if not any(value.strip() for value in row.values() if isinstance(value, str)):
+            continue
+        if boxes is None and not set(axes) <= set(columns):
+            raise ExportError(
+                "The first line of the CSV file must name its columns: x0,y0,x1,y1 or "
+                "x,y,width,height for boxes, x,y for points, or those of napari's own files of "
+                "points and shapes."
+            )
+        with left_out.unreadable(f"line {number}"):
+            class_name = class_named(row.get(class_column)) if class_column else None
+            if boxes is not None:
+                yield box_prompt(*_corners(row, *boxes), class_name)
+            else:
+                *indices, y, x = (_number(row, name) for name in axes)
+                yield FilePrompt(PromptKind.POINT, ((x, y),), _rounded(indices), class_name)
+
+
+def _rows_of_image(
+    rows: Iterable[dict[str, Any]], columns: Sequence[str], names: Sequence[str]
+) -> list[tuple[int, dict[str, Any]]]:
+    """Return the rows about an image, with their lines in a file that may be about several."""
+    numbered = list(enumerate(rows, start=2))
+    column = next((name for name in _FILE_COLUMNS if name in columns), "")
+    files = sorted({row.get(column) or "" for _, row in numbered})
+    if len(files) < 2:
+        return numbered
+    meant = {files[n] for n in images_meant(files, names)}
+    if not meant:
+        raise ExportError(
+            f"The file is about several images ({', '.join(files[:5])}), none of them called "
+            f"{names[0]}; rename the layer to one of their names."
+        )
+    return [row for row in numbered if (row[1].get(column) or "") in meant]
+
+
+def _box_columns(names: Sequence[str]) -> tuple[Sequence[str], float | None] | None:
+    """Return the columns of boxes, and which share of its size lies before the point of a box.
+
+    That share is None for corners. In files of points, there are no columns of boxes.
+    """
+    if "bbox-4" in names:  # a box in three dimensions
+        return None
+    for layouts, share in ((_CORNERS, None), (_CORNER_AND_SIZE, 0.0), (_CENTER_AND_SIZE, 0.5)):
+        for columns in layouts:
+            if set(columns) <= set(names):
+                return columns, share
+    return None
+
+
+def _corners(
+    row: dict[str, Any], columns: Sequence[str], share: float | None
+) -> tuple[float, float, float, float]:
+    x, y, right, bottom = (_number(row, name) for name in columns)
+    if share is None:
+        return x, y, right, bottom
+    width, height = right, bottom
+    x, y = x - share * width, y - share * height
+    return x, y, x + width, y + height
+
+
+def _number(row: dict[str, Any], name: str) -> float:
+    value = row[name]
+    # Where numbers have a comma, columns are separated by something else.
+    number = number_in(value.replace(",", ".") if isinstance(value, str) else value)
+    if number is None:
+        raise ExportError(f"{value!r} in the column {name} is not a number")
+    return number
+
+
+def _napari_shapes(
+    rows: Iterable[dict[str, Any]],
+    axes: Sequence[str],
+    class_column: str | None,
+    left_out: LeftOut,
+) -> Iterator[FilePrompt]:
+    shapes: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        shapes.setdefault(row["index"], []).append(row)
+    for index, vertices in shapes.items():
+        with left_out.unreadable(f"shape {index}"):
+            positions = [[_number(row, name) for name in axes] for row in vertices]
+            class_name = class_named(vertices[0].get(class_column)) if class_column else None
+            kind = PromptKind(_NAPARI_KINDS[vertices[0]["shape-type"].strip().lower()])
+            corners = tuple((position[-1], position[-2]) for position in positions)
+            if kind is PromptKind.BOX and not is_upright(corners):
+                kind = PromptKind.POLYGON
+            yield FilePrompt(kind, corners, _rounded(positions[0][:-2]), class_name)
+
+
+def _rounded(indices: Iterable[float]) -> tuple[int, ...]:
+    return tuple(round(index) for index in indices)
