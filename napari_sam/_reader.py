@@ -8,20 +8,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import psutil
 from napari.utils.notifications import show_warning
 
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.details import details_of
 from napari_sam.formats.dicom import DICOM_SUFFIX, read_dicom
-from napari_sam.formats.files import ExportError, file_reader
+from napari_sam.formats.files import ExportError, file_reader, require_memory
 from napari_sam.formats.label_images import labels_from_objects
 from napari_sam.formats.reading import json_reader
 from napari_sam.layers.target_features import CLASSES_KEY
 from napari_sam.session.annotations import used_classes
 from napari_sam.session.classes.classes import classes_to_json
 from napari_sam.session.journal.replaying import replay
-from napari_sam.session.journal.session_file import SESSION_SUFFIX, SessionFileError, read_session
+from napari_sam.session.journal.session_file import SESSION_SUFFIX, read_session
 from napari_sam.session.objects.labels import ArrayLabels
 from napari_sam.session.objects.records import ObjectRecord
 
@@ -56,10 +55,7 @@ def _image_of_dicom(path: Path) -> _FullLayerData:
 
 def _layer_of_session(path: Path) -> _FullLayerData:
     saved = read_session(path)
-    size_bytes = prod(saved.shape) * saved.dtype.itemsize
-    if size_bytes > psutil.virtual_memory().total:
-        msg = f"{path} cannot be opened: its labels take {size_bytes >> 30} GiB of memory."
-        raise SessionFileError(msg)
+    require_memory(prod(saved.shape) * saved.dtype.itemsize, f"The label image {path.name}")
     labels = ArrayLabels(np.zeros(saved.shape, saved.dtype))
     replay(saved.content.entries(), labels)
     scale = saved.info.image.scale

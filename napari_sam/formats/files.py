@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -20,10 +21,17 @@ from napari_sam.storage.text import compact_json
 
 _LITTLE_BYTES: Final = 2**26
 """Memory that is taken without a look at how much is free."""
-_unchecked_bytes = 0
 MAX_YAML_BYTES: Final = 2**17
 """YAML takes seconds for more."""
 _LOGGER = logging.getLogger(__name__)
+
+
+class _Unchecked(threading.local):
+    size_bytes = 0
+
+
+_UNCHECKED: Final = _Unchecked()
+"""What each thread has taken since it last looked at how much is free."""
 _Reader = TypeVar("_Reader", bound=Callable[..., Any])
 
 
@@ -102,11 +110,10 @@ def require_memory(size_bytes: int, content: str) -> None:
 
     Small things are only counted: there may be many of them.
     """
-    global _unchecked_bytes
-    _unchecked_bytes += size_bytes
-    if _unchecked_bytes < _LITTLE_BYTES:
+    _UNCHECKED.size_bytes += size_bytes
+    if _UNCHECKED.size_bytes < _LITTLE_BYTES:
         return
-    _unchecked_bytes = 0
+    _UNCHECKED.size_bytes = 0
     free_bytes = psutil.virtual_memory().available
     if size_bytes + _LITTLE_BYTES > free_bytes:
         raise ExportError(

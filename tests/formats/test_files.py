@@ -1,6 +1,8 @@
 import inspect
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +17,14 @@ from napari_sam.formats import (
     ImageInfo,
     read_objects,
 )
-from napari_sam.formats.files import export_file, read_json, read_text, write_json, write_text
+from napari_sam.formats.files import (
+    export_file,
+    read_json,
+    read_text,
+    require_memory,
+    write_json,
+    write_text,
+)
 from napari_sam.formats.units import UNIT_SYMBOLS, unit_name
 
 
@@ -127,3 +136,17 @@ def test_json_is_the_same_entry_by_entry(tmp_path):
     write_json(path, content)
     assert path.read_text("utf-8") == json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     assert read_json(path) == content
+
+
+def test_each_thread_counts_the_little_memory_that_it_takes(monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=0))
+
+    def take(sizes_bytes):
+        for size_bytes in sizes_bytes:
+            require_memory(size_bytes, "A mask")
+
+    for sizes_bytes in ([2**26 - 1], [2**25]):
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(take, sizes_bytes).result()
+    with ThreadPoolExecutor(1) as thread, pytest.raises(ExportError, match="GiB are free"):
+        thread.submit(take, [2**25, 2**25]).result()
