@@ -21,7 +21,7 @@ from napari_sam.session.journal.session_file import (
     SessionFileError,
     SessionInfo,
     UnfinishedObject,
-    fingerprint_of,
+    image_fingerprint,
     read_session,
     write_session,
 )
@@ -66,7 +66,7 @@ class SessionFileController:
         )
 
         def work(job: Job) -> None:
-            reference = replace(info.image, fingerprint=fingerprint_of(finest))
+            reference = replace(info.image, fingerprint=image_fingerprint(finest))
             write_session(path, replace(info, image=reference), target, records, job.report)
 
         def on_done(_: None) -> None:
@@ -204,7 +204,7 @@ def _is_same(expected: ImageReference, actual: ImageReference, array: Any) -> bo
     """Return whether an open image has the expected pixels; its name may differ."""
     if (expected.shape, expected.dtype) != (actual.shape, actual.dtype):
         return False
-    return expected.fingerprint is None or expected.fingerprint == fingerprint_of(array)
+    return expected.fingerprint is None or expected.fingerprint == image_fingerprint(array)
 
 
 def _what_to_open(saved: SavedSession) -> str:

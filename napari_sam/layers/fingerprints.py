@@ -24,7 +24,7 @@ class Fingerprint(NamedTuple):
     is_whole: bool = False  # whether all pixels of all channels count
 
 
-def fingerprint_of(image: Image, plane: ImagePlane) -> Fingerprint:
+def plane_fingerprint(image: Image, plane: ImagePlane) -> Fingerprint:
     """Return the fingerprint of a plane that is shown; reads no lazy data."""
     is_in_memory = isinstance(levels(image)[0], np.ndarray) and not image.multiscale
     pixels: NDArray[Any] | None = None

@@ -14,7 +14,7 @@ from napari_sam.formats.image_names import stem_of
 from napari_sam.layers.plane_view import PlaneView, levels
 from napari_sam.layers.target import new_target_layer
 from napari_sam.session.journal.files import ImageReference
-from napari_sam.session.journal.session_file import fingerprint_of
+from napari_sam.session.journal.session_file import image_fingerprint
 
 IMAGE_KEY: Final = "napari-sam-live image"
 """The key of the image's name in the metadata of a layer with its objects."""
@@ -31,7 +31,7 @@ def reference_of(image: Image) -> ImageReference:
         dtype=str(finest.dtype),
         scale=tuple(float(size) for size in image.scale),
         axes=tuple(str(name) for name in image.axis_labels),
-        fingerprint=fingerprint_of(finest) if isinstance(finest, np.ndarray) else None,
+        fingerprint=image_fingerprint(finest) if isinstance(finest, np.ndarray) else None,
     )
 
 

@@ -191,7 +191,7 @@ class PlaneBinding:
                 axis = source.appearances.of(image).channel_axis
                 view = displayed_plane(image, self._viewer.dims, axis)
                 pixels = source.fingerprint(image, view)
-                if view == self.view and not self._is_edited(pixels):
+                if view == self.view and not self._is_edited(image, view, pixels):
                     source.imported_embeddings.show(image, view)
                     return
                 if self._is_outdated or self._is_other(image, pixels):
@@ -207,13 +207,13 @@ class PlaneBinding:
         self._on_changed(request, previous)
         self.stack_changed.emit(1 if view is None else view.stack_size)
 
-    def _is_edited(self, pixels: Fingerprint) -> bool:
+    def _is_edited(self, image: Image, view: PlaneView, pixels: Fingerprint) -> bool:
         """Whether the pixels of the shown plane are others by now, edited in place."""
         before = self._pixels
         if pixels.digest is None or pixels == before:
             return False
         self._pixels = pixels
-        if before.digest is None:
+        if before.digest is None and self.source.has_late_digest(image, view, pixels.digest):
             return False
         self._forget_values()
         return True

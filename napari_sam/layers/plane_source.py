@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 from napari.layers import Image
 
 from napari_sam.layers.appearance import ImageAppearances
-from napari_sam.layers.fingerprints import Fingerprint, fingerprint_of
+from napari_sam.layers.fingerprints import Fingerprint, plane_fingerprint
 from napari_sam.layers.micro_sam_embeddings import ImportedEmbeddingsLayers
 from napari_sam.layers.plane_view import PlaneView
 from napari_sam.session.image.image_plane import ImagePlane
@@ -31,6 +31,10 @@ class PlaneSource:
         # Ids of layers that are gone are given to others.
         self._identities: WeakKeyDictionary[Image, object] = WeakKeyDictionary()
         self._versions: WeakKeyDictionary[Image, int] = WeakKeyDictionary()
+        # What the pixels of planes turned out to be that were first shown without a digest.
+        self._late_digests: WeakKeyDictionary[Image, dict[PlaneView, Hashable]] = (
+            WeakKeyDictionary()
+        )
 
     def image_plane(self, image: Image, view: PlaneView) -> ImagePlane:
         """Describe the pixels of a plane, without reading them."""
@@ -39,7 +43,7 @@ class PlaneSource:
 
     def fingerprint(self, image: Image, view: PlaneView) -> Fingerprint:
         """Return the fingerprint of a plane that is shown."""
-        return fingerprint_of(image, self.appearances.image_plane(image, view))
+        return plane_fingerprint(image, self.appearances.image_plane(image, view))
 
     def request(
         self,
@@ -50,6 +54,8 @@ class PlaneSource:
         digest: Hashable = None,
     ) -> PlaneRequest:
         """Return the request that shows a plane; target and prompts are added by their bindings."""
+        if digest == self._late_digests.get(image, {}).get(view.unsized):
+            digest = None  # as when the plane was first shown
         return PlaneRequest(
             plane=self.image_plane(image, view),
             key=(self._identities.setdefault(image, object()), view.unsized),
@@ -67,6 +73,11 @@ class PlaneSource:
     def count_version(self, image: Image) -> None:
         """Note that the pixels or the appearance of an image have changed."""
         self._versions[image] = self._versions.get(image, 0) + 1
+        self._late_digests.pop(image, None)
+
+    def has_late_digest(self, image: Image, view: PlaneView, digest: Hashable) -> bool:
+        """Whether these are the pixels of a plane that was shown before they were known."""
+        return self._late_digests.setdefault(image, {}).setdefault(view.unsized, digest) == digest
 
     def set_appearance(self, image: Image, appearance: Appearance) -> bool:
         """Choose what the model sees of an image; return whether that changes its planes."""

@@ -8,7 +8,7 @@ from numpy.random import default_rng
 
 from napari_sam.layers import fingerprints
 from napari_sam.layers.appearance import ImageAppearances
-from napari_sam.layers.fingerprints import Fingerprint, fingerprint_of
+from napari_sam.layers.fingerprints import Fingerprint, plane_fingerprint
 from napari_sam.layers.plane_view import displayed_plane, levels
 from napari_sam.session.image.intensity import Appearance
 
@@ -35,7 +35,7 @@ def shown(*data, appearance=None, **options):
 
     def fingerprint():
         view = displayed_plane(layer, viewer.dims, appearances.of(layer).channel_axis)
-        return fingerprint_of(layer, appearances.image_plane(layer, view))
+        return plane_fingerprint(layer, appearances.image_plane(layer, view))
 
     return viewer, layer, fingerprint
 

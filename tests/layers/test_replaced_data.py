@@ -68,6 +68,31 @@ def test_masks_of_a_slice_edited_while_another_one_shows_are_decoded_again(make_
     assert widget.session.state.candidates is not masks
 
 
+def test_a_slice_first_shown_while_the_image_is_hidden_keeps_its_masks(make_widget):
+    pixels = zarr.array(np.stack([COINS, COINS]), chunks=(1, 64, 64))
+    viewer, widget = make_widget(Image(pixels, name="lazy"))
+    layer, session = widget.binding.plane.image, widget.session
+
+    def go(number):
+        viewer.dims.set_current_step(0, number)
+        widget.wait_until_idle(TIMEOUT_S)
+
+    go(1)
+    layer.visible = False
+    go(0)
+    layer.visible = True
+    layer.refresh()
+    click(widget, 0, *COIN_RC)
+    masks = session.state.candidates
+    go(1)
+    go(0)
+    assert session.state.candidates is masks
+    pixels[0] = 255 - COINS
+    layer.refresh()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert session.state.candidates is not masks
+
+
 @pytest.mark.parametrize("is_sparse", [False, True])
 def test_a_stack_that_grows_keeps_labels_objects_and_prompts(make_widget, monkeypatch, is_sparse):
     if is_sparse:

@@ -15,7 +15,7 @@ from napari_sam.session.jobs import Job, user_message
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
-from napari_sam.session.objects.planning import free_label_ids
+from napari_sam.session.objects.planning import first_free_label_id
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class BatchPrompting:
             raise TargetError(msg)
         current = self._editing.target
         is_elsewhere = current is None or current.labels is not labels
-        first_label_id = free_label_ids(labels, labels.registry)
+        first_label_id = first_free_label_id(labels, labels.registry)
         best_first = sorted(batch.results, key=lambda result: result.predicted_iou, reverse=True)
         if self._editing.overlap is Overlap.REPLACE:
             best_first.reverse()  # the last one keeps all of its pixels

@@ -60,7 +60,7 @@ class ImageReference:
     dtype: str  # the type of its pixels
     scale: tuple[float, ...] = ()  # the size of its pixels along each axis
     axes: tuple[str, ...] = ()  # the names of its axes
-    fingerprint: str | None = None  # of some of its pixels; see `fingerprint_of`
+    fingerprint: str | None = None  # of some of its pixels; see `image_fingerprint`
 
     @property
     def key(self) -> str:

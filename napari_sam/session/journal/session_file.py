@@ -262,7 +262,7 @@ def _unfinished(content: Any, shape: Start) -> UnfinishedObject:
     )
 
 
-def fingerprint_of(array: Any) -> str | None:
+def image_fingerprint(array: Any) -> str | None:
     """Return what identifies the pixels of an image; None if they cannot be read."""
     region = []
     for axis, length in enumerate(array.shape):

@@ -20,7 +20,7 @@ from napari_sam.session.objects.labels import Labels, LabelsPlane, TargetError
 from napari_sam.session.objects.planning import (
     NewObject,
     add_objects,
-    free_label_ids,
+    first_free_label_id,
     plan_label_id,
     plan_object,
     plan_records,
@@ -303,7 +303,7 @@ class Editing:
         labels, verb = edit.labels.target, "undo" if is_undone else "redo"
         for record in edit.labels.conflicts(is_undone=is_undone):
             try:
-                label_id = free_label_ids(labels, labels.registry)
+                label_id = first_free_label_id(labels, labels.registry)
             except TargetError as error:
                 raise TargetError(f"Cannot {verb}: {error}") from error
             renumbering = plan_label_id(labels, record, label_id).write()

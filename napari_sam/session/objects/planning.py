@@ -52,7 +52,7 @@ def plan_object(
     """Plan to write an object, without writing it yet."""
     labels, replaced = plane.labels, new.replaced
     registry = labels.registry if registry is None else registry
-    label_id = free_label_ids(labels, registry) if replaced is None else replaced.label_id
+    label_id = first_free_label_id(labels, registry) if replaced is None else replaced.label_id
     masks: Iterable[tuple[Mask, Start]]
     masks = (plane.to_nd(part, top, left) for part, top, left in new.mask)
     if replaced is not None:
@@ -173,7 +173,7 @@ def _with_label_ids(
     largest, limit = labels.max_label_id(), np.iinfo(labels.dtype).max
     if largest < min(label_ids, default=0) <= max(label_ids) <= limit:
         return list(records)
-    first = free_label_ids(labels, registry, len(records))
+    first = first_free_label_id(labels, registry, len(records))
     return [replace(record, label_id=first + n) for n, record in enumerate(records)]
 
 
@@ -268,7 +268,7 @@ def blocks_of(labels: Labels, record: ObjectRecord) -> tuple[Block, ...]:
     )
 
 
-def free_label_ids(labels: Labels, registry: ObjectRegistry, count: int = 1) -> int:
+def first_free_label_id(labels: Labels, registry: ObjectRegistry, count: int = 1) -> int:
     """Return the first of `count` consecutive label_ids that no object has or had.
 
     Those of objects that are gone are given again only where the type has no others left.

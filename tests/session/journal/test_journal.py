@@ -34,7 +34,7 @@ from napari_sam.session.journal.lines import AppendedLines
 from napari_sam.session.journal.replaying import read_journal, replay
 from napari_sam.session.objects.measuring import find_objects
 from napari_sam.session.objects.packed import PackedMask
-from napari_sam.session.objects.planning import free_label_ids
+from napari_sam.session.objects.planning import first_free_label_id
 from napari_sam.session.objects.records import RecordChange
 from napari_sam.session.prompts.prompts import Prompts
 from tests.session.annotating import REFERENCE, SHAPE, Annotator
@@ -633,7 +633,7 @@ def test_label_ids_that_a_journal_knows_are_not_given_again():
     annotator.editing.undo()
     labels, _ = restored(annotator.journal.path)
     assert [record.label_id for record in labels.registry] == [1]
-    assert free_label_ids(labels, labels.registry) == 3
+    assert first_free_label_id(labels, labels.registry) == 3
 
 
 @pytest.mark.parametrize("is_edited", [False, True])

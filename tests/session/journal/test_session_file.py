@@ -18,7 +18,7 @@ from napari_sam.session.journal.session_file import (
     SessionFileError,
     SessionInfo,
     UnfinishedObject,
-    fingerprint_of,
+    image_fingerprint,
 )
 from tests.session.annotating import REFERENCE, SHAPE, Annotator
 from tests.session.journal.test_journal import check_same
@@ -194,10 +194,10 @@ def test_the_image_is_looked_for_beside_the_file_then_where_it_was(annotator, tm
 
 def test_an_image_is_known_by_some_of_its_pixels():
     image = np.random.default_rng(0).integers(0, 9, (5, 600, 700, 3))
-    assert fingerprint_of(image) == fingerprint_of(image.astype(">i8"))
+    assert image_fingerprint(image) == image_fingerprint(image.astype(">i8"))
     other = image.copy()
     other[2, 300, 350, 1] += 1
-    assert fingerprint_of(image[2, ..., 1]) != fingerprint_of(other[2, ..., 1])
+    assert image_fingerprint(image[2, ..., 1]) != image_fingerprint(other[2, ..., 1])
 
     class Unreadable:
         shape = 3, 4
@@ -205,7 +205,7 @@ def test_an_image_is_known_by_some_of_its_pixels():
         def __getitem__(self, _):
             raise RuntimeError
 
-    assert fingerprint_of(Unreadable()) is None
+    assert image_fingerprint(Unreadable()) is None
     keys = [
         ImageReference(name, source, (3, 4), "uint8", fingerprint=pixels).key
         for name, source, pixels in (
