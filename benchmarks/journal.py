@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_sam.session import ArrayLabels, ArrayPlane, ObjectRecord, Overlap, Prompts
 from napari_sam.session.decoding.object_state import ObjectState
-from napari_sam.session.journal.files import ImageReference
+from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.journal.replaying import read_journal, replay
 from napari_sam.session.objects.edits import Direction

@@ -127,7 +127,7 @@ class SamWidget(QWidget):
             return
         self._is_closed = True
         # While everything still listens: labels, their features and the journal say the same.
-        self.session.objects.editing.executor.settle(_LAST_WRITE_S)
+        self.session.editing.executor.settle(_LAST_WRITE_S)
         self.controllers.close()
         self.binding.close()
         self.session.close()

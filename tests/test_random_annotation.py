@@ -248,7 +248,7 @@ class Annotating(RuleBasedStateMachine):
     @rule(overlap=st.sampled_from(Overlap))
     def accept(self, overlap: Overlap) -> None:
         state, place, before = self.session.state, self.place, self.prompts
-        self.session.objects.editing.set_overlap(overlap)
+        self.session.editing.set_overlap(overlap)
         reediting = self.session.object_in_progress.state.reedited
         reedited = None if reediting is None else reediting.label_id
         as_accepted = self.session.object_in_progress.state.is_as_accepted
@@ -305,8 +305,8 @@ class Annotating(RuleBasedStateMachine):
         start = (*self.plane, 0, 0)
         nd = PackedMask(start, mask.reshape((1,) * len(self.plane) + mask.shape))
         place, prompts = self.place, self.prompts
-        self.session.objects.editing.set_overlap(overlap)
-        self.session.objects.editing.add([ObjectRecord(masks=(nd,))])
+        self.session.editing.set_overlap(overlap)
+        self.session.editing.add([ObjectRecord(masks=(nd,))])
         self.settle()
         labels = self.labels[self.target]
         whole = self.whole(mask)
@@ -315,7 +315,7 @@ class Annotating(RuleBasedStateMachine):
             if not free.any() or (overlap is Overlap.REFUSE and (free != whole).any()):
                 return
             whole = free
-        made = self.session._editing.history.last.labels.label_id
+        made = self.session.editing.history.last.labels.label_id
         step = Step(place, prompts, prompts, self.target, made=made)
         step.strokes.append(stroke(made, whole, labels))
         step.strokes[-1].apply(labels)
@@ -378,7 +378,7 @@ class Annotating(RuleBasedStateMachine):
 
     @rule()
     def undo(self) -> None:
-        edit = self.session._editing.history.last
+        edit = self.session.editing.history.last
         conflicts = conflicts_of(edit, is_undone=True)
         self.widget.binding.objects.undo()
         self.settle()
@@ -394,7 +394,7 @@ class Annotating(RuleBasedStateMachine):
 
     @rule()
     def redo(self) -> None:
-        edit = self.session._editing.history.redoable
+        edit = self.session.editing.history.redoable
         conflicts = conflicts_of(edit, is_undone=False)
         self.widget.binding.objects.redo()
         self.settle()

@@ -8,7 +8,7 @@ import pytest
 from napari_sam._reader import get_reader
 from napari_sam.formats import ExportError
 from napari_sam.session import ArrayLabels, write_session
-from napari_sam.session.journal.files import ImageReference
+from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.session_file import SESSION_SUFFIX, SessionInfo
 
 

@@ -122,7 +122,7 @@ def test_existing_objects_are_kept_unless_overwriting_is_chosen(make_widget, coi
     assert (labels.data[:, :104] == 7).all()
     assert (labels.data[:, 104:] == 8).any()
 
-    widget.session.objects.editing.set_overlap(Overlap.REPLACE)
+    widget.session.editing.set_overlap(Overlap.REPLACE)
     add_point(viewer, widget, COIN_RC)
     widget.binding.objects.accept()
     assert labels.data[68, 100] == 9

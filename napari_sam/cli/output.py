@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from napari_sam.storage.text import json_text
+from napari_sam.storage.json_text import json_text
 
 _STDOUT: Final = 1
 _STDERR: Final = 2

@@ -188,7 +188,7 @@ class AnnotateController:
     # From the panels ---------------------------------------------------------------------------
 
     def _on_overlap_chosen(self, overlap: str) -> None:
-        self._session.objects.editing.set_overlap(Overlap(overlap))
+        self._session.editing.set_overlap(Overlap(overlap))
 
     def _on_prompt_layer_chosen(self) -> None:
         panel = self.prompt_panel

@@ -25,7 +25,7 @@ from napari_sam.session.connections import Connections
 from napari_sam.session.image.image_plane import ImagePlane
 from napari_sam.session.image.tiles import Box, Tile, TilePyramid
 from napari_sam.session.objects.labels import TargetError
-from napari_sam.session.objects.records import counted
+from napari_sam.session.objects.records import counted, covered_left_out
 from napari_sam.session.state import SessionState
 
 
@@ -102,7 +102,7 @@ class AutomaticController:
 
     def run_remaining(self) -> None:
         """Generate masks where the target has no objects yet."""
-        run, target = self.panel.run, self._session.objects.editing.target
+        run, target = self.panel.run, self._session.editing.target
         existing = None
         if target is not None:
             try:
@@ -222,7 +222,7 @@ class AutomaticController:
             self._review.accept(picture.masks)
 
     def _on_added(self, count: int, left_out: int) -> None:
-        more = f"; {left_out:,} left out because they lie on other objects" if left_out else ""
+        more = f"; {covered_left_out(left_out)}" if left_out else ""
         show_info(f"{counted(count)} added{more}.")
 
     def _or_hint(self, action: Callable[[], None] | None) -> None:

@@ -28,7 +28,7 @@ from napari_sam.layers.target import TargetLayer, new_target_layer
 from napari_sam.session.annotations import annotations_of, image_of_labels, records_of, used_classes
 from napari_sam.session.jobs import user_message
 from napari_sam.session.objects.labels import TargetError
-from napari_sam.session.objects.records import ObjectRecord, counted
+from napari_sam.session.objects.records import ObjectRecord, counted, covered_left_out
 
 
 @dataclass(frozen=True)
@@ -176,13 +176,13 @@ class ExportController:
         def on_added(labels: Any) -> None:
             count = labels.n_made
             n_covered = len(records) - count
-            covered = f"; skipped {n_covered} that other objects cover" if n_covered else ""
+            covered = f"; {covered_left_out(n_covered)}" if n_covered else ""
             show_info(f"Imported {counted(count)} from {path.name}{covered}{without}.")
 
         self._session.classes.table.ensure(classes)
         try:
             # Objects that are tiny in the file were exported as such.
-            self._session.objects.editing.add(records, on_added, keep_remains=True)
+            self._session.editing.add(records, on_added, keep_remains=True)
         except TargetError as error:
             show_warning(str(error))
 

@@ -16,7 +16,7 @@ from napari_sam.layers.image_references import reference_of
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session.connections import Connections
 from napari_sam.session.jobs import collector_paused
-from napari_sam.session.journal.files import ImageReference
+from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.objects.edits import Direction, LabelsEdit
 from napari_sam.session.objects.labels import TargetError
@@ -49,7 +49,7 @@ class JournalRecorder:
             (context.binding.target.changed, self._on_target_changed),
             (context.binding.target.deleted, self._on_target_deleted),
         )
-        context.session.objects.editing.set_journal(self._record)
+        context.session.editing.set_journal(self._record)
 
     def close(self) -> None:
         """Close all journals.

@@ -14,7 +14,7 @@ from napari_sam.controllers.journal import JournalRecorder
 from napari_sam.layers.image_references import file_for, labels_for, reference_of
 from napari_sam.layers.plane_view import levels
 from napari_sam.session.jobs import Job, user_message
-from napari_sam.session.journal.files import ImageReference
+from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.replaying import replay
 from napari_sam.session.journal.session_file import (
     SavedSession,

@@ -13,10 +13,11 @@ from typing import Any, Final
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.classes import class_named, classes_from_metadata, classes_to_metadata
 from napari_sam.formats.image import ImageInfo
-from napari_sam.storage.text import json_text, says_something
+from napari_sam.storage.json_text import json_text, says_something
 
 DETAILS_KEY: Final = "label_details"
 _MAX_WHOLE: Final = 2**32
+_YES: Final = frozenset({"true", "yes", "1", "1.0"})
 
 
 def details_to_text(annotations: Annotations) -> str:
@@ -59,7 +60,7 @@ def details_from(entry: Any) -> dict[str, Any]:
     return {
         "class_name": class_named(class_name) if isinstance(class_name, str) else None,
         "score": number_in(details.get("score")),
-        "reviewed": str(details.get("reviewed")).lower() in ("true", "1", "1.0"),
+        "reviewed": str(details.get("reviewed")).strip().lower() in _YES,
         "note": note if isinstance(note, str) else "",
     }
 

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -16,13 +17,18 @@ import psutil
 import yaml
 
 from napari_sam.storage.atomic import atomic_write
+from napari_sam.storage.json_text import compact_json
 from napari_sam.storage.regular_files import require_regular_file
-from napari_sam.storage.text import compact_json
 
 _LITTLE_BYTES: Final = 2**26
 """Memory that is taken without a look at how much is free."""
 MAX_YAML_BYTES: Final = 2**17
 """YAML takes seconds for more."""
+_OF_ANOTHER_FORM: Final = (
+    *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+    zlib.error,
+)
+"""What content of another form raises."""
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -123,19 +129,19 @@ def require_memory(size_bytes: int, content: str) -> None:
 
 
 @contextmanager
-def naming_errors(part: str = "") -> Iterator[None]:
+def naming_errors(part: str = "", error_type: type[ValueError] = ExportError) -> Iterator[None]:
     """Turn what content of another form raises into errors that name the part of the file."""
     try:
         yield
-    except ExportError as error:
+    except (error_type, ExportError) as error:
         message = str(error).removesuffix(".")
-        raise ExportError(f"{part}: {message}" if part else message) from error
+        raise error_type(f"{part}: {message}" if part else message) from error
     except KeyError as error:
-        raise ExportError(f"{part or 'the content'} has no {error}") from error
+        raise error_type(f"{part or 'the content'} has no {error}") from error
     except RecursionError as error:
-        raise ExportError(f"{part or 'the content'} is nested too deeply") from error
-    except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
-        raise ExportError(
+        raise error_type(f"{part or 'the content'} is nested too deeply") from error
+    except _OF_ANOTHER_FORM as error:
+        raise error_type(
             f"{part or 'the content'} has a value of another form than the format's"
         ) from error
 
@@ -205,22 +211,28 @@ class _PlainYaml(yaml.SafeLoader):  # type: ignore[misc]
         return node
 
 
-def load_yaml(text: str) -> Any:
-    """Return the content of YAML, or raise a YAMLError."""
-    return yaml.load(text, _PlainYaml)
+def compose_yaml(text: str) -> yaml.Node | None:
+    """Return YAML as nodes, which know where in the text they are, or raise a YAMLError."""
+    return yaml.compose(text, _PlainYaml)
 
 
 @file_reader()
-def read_yaml(path: str | Path) -> Any:
-    """Return the content of a YAML file."""
+def read_yaml_text(path: str | Path) -> str:
+    """Return the content of a YAML file that is short enough to be parsed."""
     size_bytes = Path(path).stat().st_size
     if size_bytes > MAX_YAML_BYTES:
         raise ExportError(
             f"The file has {size_bytes // 1024} KiB, but YAML is read up to "
             f"{MAX_YAML_BYTES // 1024} KiB; remove what is not needed: {Path(path).name}"
         )
+    return read_text(path)
+
+
+@file_reader()
+def read_yaml(path: str | Path) -> Any:
+    """Return the content of a YAML file."""
     try:
-        return load_yaml(read_text(path))
+        return yaml.load(read_yaml_text(path), _PlainYaml)
     except yaml.YAMLError as error:
         problem = " ".join(str(error).split())
         raise ExportError(f"The file is not YAML ({problem}): {Path(path).name}") from error

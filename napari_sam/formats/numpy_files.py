@@ -21,7 +21,7 @@ from napari_sam.formats.files import export_file, file_reader, require_memory
 from napari_sam.formats.image import image_from_json
 from napari_sam.formats.label_images import as_small_labels, check_size
 from napari_sam.formats.left_out import LeftOut
-from napari_sam.storage.text import json_text
+from napari_sam.storage.json_text import json_text
 
 _TABLES: Final = (
     *("label_ids", "boxes_rc", "slice_indices", "class_indices", "scores"),

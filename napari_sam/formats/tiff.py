@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import inf, prod
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any, Final
 from xml.etree import ElementTree
 
@@ -23,7 +23,7 @@ from napari_sam.formats.files import ExportError, export_file, file_reader
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.label_images import as_small_labels, check_size
 from napari_sam.formats.units import UNIT_SYMBOLS, converted, is_length, is_time, unit_name
-from napari_sam.storage.named_files import is_image
+from napari_sam.storage.named_files import is_beside, is_image
 
 _OME_SIZES: Final = {**{axis: f"PhysicalSize{axis}" for axis in "XYZ"}, "T": "TimeIncrement"}
 _IMAGEJ_AXES: Final = "TZCYX"
@@ -256,8 +256,8 @@ def _check_parts(tiff: tifffile.TiffFile, path: Path) -> None:
     root = ElementTree.fromstring(tiff.ome_metadata or "<OME/>")
     names = {element.get("FileName", "") for element in root.iterfind(".//{*}UUID")}
     for name in names - {"", path.name}:
-        beside = path.parent / PureWindowsPath(name).name
-        if beside.name != name or (beside.exists() and not is_image(beside)):
+        beside = path.with_name(name) if is_beside(name) else None
+        if beside is None or (beside.exists() and not is_image(beside)):
             raise ExportError(
                 f"The file takes its pixels from {name!r}, which is no image beside it; save it as "
                 f"one file: {path.name}"

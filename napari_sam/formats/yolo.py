@@ -20,11 +20,12 @@ from napari_sam.formats.annotations import Annotations, ExportObject, annotation
 from napari_sam.formats.classes import ObjectClass, classes_of
 from napari_sam.formats.details import number_in
 from napari_sam.formats.files import (
-    MAX_YAML_BYTES,
     ExportError,
+    compose_yaml,
     file_reader,
     read_text,
     read_yaml,
+    read_yaml_text,
     write_text,
 )
 from napari_sam.formats.image import ImageInfo, stack_stem
@@ -202,12 +203,10 @@ def _quoted(name: str) -> str:
 
 def _without_names(path: str | Path) -> tuple[str, bool]:
     """Return a data set's text without its classes, and whether it also had their count."""
-    text = read_text(path)
-    if len(text) > MAX_YAML_BYTES:
-        raise _no_data_set(path)
     try:
-        root = yaml.compose(text, yaml.SafeLoader)
-    except yaml.YAMLError as error:
+        text = read_yaml_text(path)
+        root = compose_yaml(text)
+    except (ExportError, yaml.YAMLError) as error:
         raise _no_data_set(path) from error
     if root is None:
         return text, False

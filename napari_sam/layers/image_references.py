@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from napari_sam.formats.image_names import stem_of
 from napari_sam.layers.plane_view import PlaneView, levels
 from napari_sam.layers.target import new_target_layer
-from napari_sam.session.journal.files import ImageReference
+from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.session_file import image_fingerprint
 
 IMAGE_KEY: Final = "napari-sam-live image"

@@ -30,8 +30,8 @@ class PlaneView:
 
     # the array's shape, without a colour axis; 1 along the channel axis
     shape_nd: tuple[int, ...]
-    row_axis: int  # the displayed axes, in the order in which they are displayed
-    column_axis: int  # the displayed axes, in the order in which they are displayed
+    row_axis: int  # the axis that is displayed from top to bottom
+    column_axis: int  # the axis that is displayed from left to right
     # position along every axis; 0 along the displayed axes and the channel axis
     index: tuple[int, ...]
     channel_axis: int | None = None  # None without one

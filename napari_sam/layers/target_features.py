@@ -4,9 +4,7 @@ napari's own save dialog writes them and the status bar shows them; a layer that
 file has them.
 """
 
-import math
-import numbers
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -14,10 +12,10 @@ import pandas as pd
 from napari.layers import Labels
 
 from napari_sam.formats.classes import ClassError, ObjectClass
+from napari_sam.formats.details import number_in
 from napari_sam.session.classes.classes import ClassTable, classes_from_json, classes_to_json
 from napari_sam.session.jobs import Defer
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
-from napari_sam.storage.text import single_line
 
 CLASSES_KEY: Final = "napari-sam-live classes"
 """The key of the classes with their colours in a layer's metadata."""
@@ -29,21 +27,21 @@ _FILLED_CELLS: Final[WeakKeyDictionary[Labels, _Cells]] = WeakKeyDictionary()
 
 
 def features_of(table: pd.DataFrame) -> dict[int, dict[str, Any]]:
-    """Return the details of objects in a layer's features, by label_id.
-
-    Cells of other programs under the same names are ignored if they make no sense here.
-    """
+    """Return what a layer's features say of objects, by label_id, for `details_from`."""
     table = _indexed(table)
     columns = [name for name in _COLUMNS if name in table]
     if not columns:
         return {}
-    cells = {name: [_READ[name](cell) for cell in table[name]] for name in columns}
-    filled_rows: dict[int, dict[str, Any]] = {}
-    for row, label_id in enumerate(_number(cell) for cell in table[_INDEX]):
+    cells = {name: table[name].tolist() for name in columns}
+    rows: dict[int, dict[str, Any]] = {}
+    for row, cell in enumerate(table[_INDEX]):
+        label_id = number_in(cell)
         if label_id is not None and label_id.is_integer() and label_id > 0:
-            filled = {name: cells[name][row] for name in columns if cells[name][row] is not None}
-            filled_rows[int(label_id)] = filled
-    return filled_rows
+            rows[int(label_id)] = {
+                name: _text(cells[name][row]) if name in _TEXTS else cells[name][row]
+                for name in columns
+            }
+    return rows
 
 
 def _indexed(features: pd.DataFrame) -> pd.DataFrame:
@@ -58,33 +56,8 @@ def _text(cell: Any) -> str | None:
     return str(cell) if is_filled else None
 
 
-def _name(cell: Any) -> str | None:
-    """Return a cell as the name of a class; None if it is empty."""
-    return single_line(_text(cell) or "") or None
-
-
-def _number(cell: Any) -> float | None:
-    """Return a cell as a finite number, even if a file has turned it into text."""
-    try:
-        number = float(cell) if isinstance(cell, str | numbers.Real) else math.nan
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _truth(cell: Any) -> bool | None:
-    """Return True if a cell says yes, else None."""
-    return str(cell).strip().lower() in _YES or None
-
-
-_YES: Final = {"true", "yes", "1", "1.0"}
-_READ: Final[dict[str, Callable[[Any], Any]]] = {
-    "class": _name,
-    "score": _number,
-    "reviewed": _truth,
-    "note": _text,
-}
-_COLUMNS: Final = tuple(_READ)
+_TEXTS: Final = frozenset({"class", "note"})
+_COLUMNS: Final = ("class", "score", "reviewed", "note")
 _EMPTY: Final = {"class": "", "score": None, "reviewed": False, "note": ""}
 
 

@@ -98,9 +98,10 @@ class AnnotationSession:
         self.embedding = embedding = CurrentEmbedding(active_model, background)
         """The embedding of the current image plane, and the model in use."""
         self._decoding = decoding = Decoding(
-            embedding, background, lambda: self._editing.history.accepted_examples
+            embedding, background, lambda: self.editing.history.accepted_examples
         )
-        self._editing = editing = Editing(decoding, background)
+        self.editing = editing = Editing(decoding, background)
+        """Writes edits into the target, and undoes them."""
         editing.changed.connect(self._publish)  # before the parts that write what waits
         self.object_in_progress = ObjectInProgress(embedding, decoding, editing, notifier)
         """The object that the user is making: its prompts, candidates, choice and acceptance."""
@@ -120,7 +121,7 @@ class AnnotationSession:
         """What is shown."""
         self._is_applying = self._is_publishing_due = False
         self._connect()
-        self.state = snapshot_of(embedding, decoding, self.objects, self.prefetch)
+        self.state = snapshot_of(embedding, decoding, editing, self.objects, self.prefetch)
         """The newest snapshot."""
 
     def _connect(self) -> None:
@@ -128,8 +129,8 @@ class AnnotationSession:
         self.embedding.model_left.connect(self._on_model_left)
         self.embedding.model_loaded.connect(self._on_model_loaded)
         self.embedding.completed.connect(self._on_embedded)
-        self._editing.done.connect(self._on_edited)
-        self._editing.target_needed.connect(self.target_needed.emit)
+        self.editing.done.connect(self._on_edited)
+        self.editing.target_needed.connect(self.target_needed.emit)
         self.object_in_progress.changed.connect(self._publish)
         self.object_in_progress.plane_wanted.connect(self.plane_wanted.emit)
         self.prefetch.changed.connect(self._publish)
@@ -157,7 +158,8 @@ class AnnotationSession:
         self.background.close()
 
     def _publish(self) -> None:
-        self.state = snapshot_of(self.embedding, self._decoding, self.objects, self.prefetch)
+        parts = self.embedding, self._decoding, self.editing, self.objects, self.prefetch
+        self.state = snapshot_of(*parts)
         if self._is_applying:
             self._is_publishing_due = True
         else:
@@ -245,7 +247,7 @@ class AnnotationSession:
             if request.neighbours != (() if is_other else before.neighbours):
                 self.prefetch.expect(request.neighbours)
             if request.target is not before.target:
-                self._editing.set_target(request.target)
+                self.editing.set_target(request.target)
             # Those of a parked object may have changed meanwhile: by a script, in another slice.
             if request.prompts is not None and (is_other or request.prompts != before.prompts):
                 self.set_prompts(request.prompts)
@@ -307,7 +309,7 @@ class AnnotationSession:
         TargetError
             If objects are still being written.
         """
-        self._editing.undo()
+        self.editing.undo()
 
     def redo(self) -> None:
         """Repeat what was undone last.
@@ -317,7 +319,7 @@ class AnnotationSession:
         TargetError
             If objects are still being written.
         """
-        self._editing.redo()
+        self.editing.redo()
 
     def _on_edited(self, edit: Edit) -> None:
         self._publish()

@@ -12,6 +12,7 @@ from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.phase import Phase
 from napari_sam.session.models.model_choice import ModelChoice, Runtime
+from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.object_editing import ObjectEditing
 from napari_sam.session.prefetch.prefetcher import Prefetcher
 from napari_sam.session.prefetch.queue import PrefetchState
@@ -140,10 +141,14 @@ def hint_for(
 
 
 def snapshot_of(
-    embedding: CurrentEmbedding, decoding: Decoding, objects: ObjectEditing, prefetch: Prefetcher
+    embedding: CurrentEmbedding,
+    decoding: Decoding,
+    editing: Editing,
+    objects: ObjectEditing,
+    prefetch: Prefetcher,
 ) -> SessionState:
     """Return the state of a session with these parts."""
-    prompts, editing, label_id = decoding.state.prompts, objects.editing, objects.reedited_label_id
+    prompts, label_id = decoding.state.prompts, objects.reedited_label_id
     return SessionState(
         phase=embedding.phase,
         progress=embedding.progress,

@@ -1,1 +1,1 @@
-"""Files that are written whole or not at all, folders and text."""
+"""Files that are written whole or not at all, folders, names of files, web, text and JSON."""

@@ -23,6 +23,11 @@ def is_local(name: str) -> bool:
     return "://" not in name and not name.replace("\\", "/").startswith("//")
 
 
+def is_beside(name: str) -> bool:
+    """Whether a name, put after that of a folder, is that of a file right in it; see `is_below`."""
+    return name not in ("", "..") and PureWindowsPath(name).name == name
+
+
 def is_below(name: str) -> bool:
     """Whether a name, put after that of a folder, leads nowhere else; with Windows' rules, too."""
     path = PureWindowsPath(name)

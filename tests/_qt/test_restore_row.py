@@ -7,7 +7,8 @@ from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_sam._qt.restore_row import RestoreRow
-from napari_sam.session.journal.files import ImageReference, JournalHeader, JournalSummary
+from napari_sam.session.journal.files import JournalSummary
+from napari_sam.session.journal.headers import ImageReference, JournalHeader
 
 
 def journal(n_objects, is_closed=False, age_s=0.0):

@@ -94,7 +94,7 @@ def test_imported_objects_get_free_numbers_and_keep_others(opened, said, tmp_pat
     files.import_from(path)
     widget.wait_until_idle(TIMEOUT_S)
     assert said[-1].startswith("Imported 1 object")
-    assert "skipped 1 that other objects cover" in said[-1]
+    assert "1 left out because other objects cover them" in said[-1]
     assert set(np.unique(layer.data)) == {0, 7, 8}
     assert (layer.data[10:30, 20:50] == 8).all()
 

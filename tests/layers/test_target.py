@@ -127,7 +127,7 @@ def test_objects_that_are_being_written_when_the_widget_is_closed_are_known(make
         for y in range(200, 290, 5)
         for x in range(0, 300, 5)
     ]
-    widget.session.objects.editing.add(records)
+    widget.session.editing.add(records)
     followed = widget.binding.target.labels
     widget.close()
     known = {one.label_id: one.class_name for one in followed.registry}
@@ -256,7 +256,7 @@ def test_large_layers_are_never_read_on_the_thread_of_the_window(make_widget, co
 
     monkeypatch.setattr(TargetLayer, "read", noting_read)
     gate = threading.Event()
-    writer = widget.session.objects.editing.executor
+    writer = widget.session.editing.executor
     writer.submit(lambda _: gate.wait(TIMEOUT_S), lambda _: None, lambda _: None)
     for layer in layers:  # while something is written
         widget.binding.target.set_layer(layer)

@@ -78,6 +78,7 @@ def test_reviewed_is_what_says_so():
         (0, False),
         (np.nan, False),
         ("true", True),
+        (" Yes ", True),
         ("1", True),
         (1.0, True),
         (np.True_, True),

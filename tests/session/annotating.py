@@ -17,7 +17,7 @@ from napari_sam.session.background import Background
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.jobs import CallbackQueue
-from napari_sam.session.journal.files import ImageReference
+from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.painting import PaintedPixels, updated_records

@@ -88,7 +88,7 @@ def test_what_is_done_to_classes_and_objects_before_the_masks_come_is_a_step_of_
 
     def known():
         names = [one.name for one in quick.classes.table.classes]
-        return names, quick.objects.editing.target.labels.registry.get(1).note
+        return names, quick.editing.target.labels.registry.get(1).note
 
     undo(quick)
     np.testing.assert_array_equal(labels, first)

@@ -48,7 +48,7 @@ def test_one_request_sends_one_snapshot(opened):
     state = opened.states[-1]
     assert state.has_image
     assert state.prompts.points_xy == CLICK.points_xy
-    assert opened.session.objects.editing.target is labels
+    assert opened.session.editing.target is labels
 
 
 def test_the_same_request_changes_nothing(opened):

@@ -606,7 +606,7 @@ def test_accept_takes_other_objects_pixels_if_allowed(session, labels):
     with pytest.raises(TargetError, match="replace the others"):
         session.accept()
     assert session.state.prompts == COIN
-    session.objects.editing.set_overlap(Overlap.REPLACE)
+    session.editing.set_overlap(Overlap.REPLACE)
     mask = masks(session)[session.state.chosen].copy()
     session.accept()
     np.testing.assert_array_equal(labels == 8, mask)

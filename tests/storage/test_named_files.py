@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from napari_sam.storage.named_files import is_below, is_image, is_local, is_within
+from napari_sam.storage.named_files import is_below, is_beside, is_image, is_local, is_within
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,13 @@ def test_results_are_below_their_folder(name):
 )
 def test_other_names_are_not(name):
     assert not is_below(name)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "..a", "a b", "核.png"])
+def test_names_beside_a_file(name):
+    assert is_beside(name)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/a", "a/b", "a/", "..\\a", "C:a", "C:\\a"])
+def test_names_that_lead_elsewhere_are_not_beside_a_file(name):
+    assert not is_beside(name)

@@ -6,13 +6,14 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 from zipfile import ZipFile, is_zipfile
 
 import torch
 from safetensors.torch import load_file
 
+from napari_sam.storage.named_files import is_beside
 from napari_sam.storage.regular_files import require_regular_file
 from napari_sam.storage.text import single_line
 
@@ -126,8 +127,7 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 
 def _shard(index: Path, name: str) -> Path:
-    # Windows' rules know both separators, and drives.
-    if name in ("", "..") or PureWindowsPath(name).name != name:
+    if not is_beside(name):
         raise CheckpointError(
             f"{index} points to {name!r}, outside its folder. Do not use this checkpoint unless "
             "you trust its source."

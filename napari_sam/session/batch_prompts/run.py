@@ -16,6 +16,7 @@ from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit, Overlap
 from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.planning import first_free_label_id
+from napari_sam.session.objects.records import covered_left_out
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def _summary(batch: _DecodedBatch, added: int, is_elsewhere: bool) -> str:
     if is_elsewhere:
         text += " They are in the labels layer that was the target at the start."
     if count > added:
-        text += f" {count - added} left out because they lie on other objects."
+        text += f" {covered_left_out(count - added)}."
     if total > count:
         text += f" {total - count} not {'processed' if batch.is_stopped else 'found'}."
     return text

@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from napari_sam.formats.classes import ClassError
-from napari_sam.formats.files import load_yaml
+from napari_sam.formats.files import (
+    MAX_YAML_BYTES,
+    file_reader,
+    read_json,
+    read_text,
+    read_yaml,
+    write_text,
+)
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.session.classes.classes import Classes, classes_from_json, classes_to_json
-from napari_sam.storage.atomic import atomic_write
-from napari_sam.storage.regular_files import require_regular_file
 
 CLASS_SUFFIXES: Final = (".json", ".yaml", ".yml", ".txt", ".names")
 """Suffixes of files that `read_classes` reads; the first one is that of our own."""
@@ -25,63 +30,39 @@ MAX_CLASSES: Final = 2000
 """A file with more is no list of classes; the window would wait for them."""
 _MAX_JSON_BYTES: Final = 2**25
 """Read in a second; COCO's classes come with the objects of many images."""
-_MAX_TEXT_BYTES: Final = 2**17
-"""YAML takes seconds for more."""
 
 
 def write_classes(path: str | Path, classes: Classes) -> None:
     """Write classes with their colours, in their order."""
-    path = Path(path)
     content = {"format": _FORMAT, "version": _VERSION, "classes": classes_to_json(classes)}
-    try:
-        with atomic_write(path) as partial:
-            partial.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    except OSError as error:
-        msg = f"{path} cannot be written ({error}): choose another folder or name."
-        raise ClassError(msg) from error
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
+@file_reader("classes")
 def read_classes(path: str | Path, left_out: LeftOut | None = None) -> Classes:
     """Read classes; those that cannot be read are counted, unless there are no others."""
     path, left_out = Path(path), LeftOut() if left_out is None else left_out
-    try:
-        classes = classes_from_json(_content(path), left_out)
-        if not classes and left_out:
-            raise ClassError(f"{left_out}.")
-    except OSError as error:
-        raise ClassError(f"{path} cannot be read as classes ({error}).") from error
-    except ClassError as error:
-        raise ClassError(f"{path} cannot be read as classes: {error}") from error
+    entries = _entries(_content(path))
+    if isinstance(entries, list) and len(entries) > MAX_CLASSES:
+        raise ClassError(f"The file has {len(entries)} names, and {MAX_CLASSES} are the most.")
+    classes = classes_from_json(entries, left_out)
+    left_out.require(classes, "The file cannot be read as classes", path.name)
     if not classes:
-        raise ClassError(f"There are no classes in {path}.")
+        raise ClassError(f"There are no classes in {path.name}.")
     return classes
 
 
 def _content(path: Path) -> Any:
-    """Return the list of classes in a file, whatever its entries are."""
+    """Return the content of a file; that of plain text is the list of its lines."""
     suffix = path.suffix.lower()
-    limit = _MAX_JSON_BYTES if suffix == ".json" else _MAX_TEXT_BYTES
-    require_regular_file(path)
-    if path.stat().st_size > limit:
-        raise ClassError(f"it is larger than {limit // 1024} KiB.")
-    try:
-        entries = _entries(_parsed(path.read_text("utf-8-sig"), suffix))
-    except (OSError, ClassError):
-        raise
-    except Exception as error:  # the readers of JSON and YAML raise many kinds of errors
-        raise ClassError(str(error) or repr(error)) from error
-    if isinstance(entries, list) and len(entries) > MAX_CLASSES:
-        raise ClassError(f"it has {len(entries)} names, and {MAX_CLASSES} are the most.")
-    return entries
-
-
-def _parsed(text: str, suffix: str) -> Any:
-    # JSON is (nearly) a subset of YAML; its own reader is many times faster.
-    if suffix == ".json":
-        return json.loads(text)
     if suffix in (".yaml", ".yml"):
-        return load_yaml(text)
-    return [line.strip() for line in text.splitlines() if line.strip()]
+        return read_yaml(path)
+    limit = _MAX_JSON_BYTES if suffix == ".json" else MAX_YAML_BYTES
+    if path.stat().st_size > limit:
+        raise ClassError(f"The file is larger than {limit // 1024} KiB.")
+    if suffix == ".json":
+        return read_json(path)
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
 
 
 def _entries(content: Any) -> Any:
@@ -90,7 +71,7 @@ def _entries(content: Any) -> Any:
         return content
     version = content.get("version", _VERSION)
     if content.get("format") == _FORMAT and version != _VERSION:
-        msg = f"it has version {version!r}, which is newer than this napari-sam-live: update it."
+        msg = f"The file has version {version!r}, newer than this napari-sam-live; update that."
         raise ClassError(msg)
     keys = ("classes", "names", "categories")
     entries = next((content[key] for key in keys if key in content), None)

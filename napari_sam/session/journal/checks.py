@@ -7,14 +7,15 @@ as many as their box or mask has: they are never expanded beyond that.
 import sys
 import zlib
 from binascii import a2b_base64
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from math import prod
 from reprlib import repr as shortened
 from typing import Any, Final
 
 import numpy as np
 
+from napari_sam.formats.files import naming_errors
 from napari_sam.session.classes.classes import classes_from_json
 from napari_sam.session.journal.entries import FARTHEST_PX, state_from_json
 from napari_sam.session.objects.edits import Direction
@@ -32,25 +33,8 @@ class JournalError(ValueError):
     """A journal or a session file cannot be used; the message says which line, and why."""
 
 
-@contextmanager
-def naming(part: str) -> Iterator[None]:
-    """Turn whatever content of another form raises into errors that name its part of the file."""
-    try:
-        yield
-    except JournalError as error:
-        raise JournalError(f"{part}: {error}") from error
-    except KeyError as error:
-        raise JournalError(f"{part}: there is no {error}") from error
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        RecursionError,
-        TypeError,
-        ValueError,
-        zlib.error,
-    ) as error:
-        raise JournalError(f"{part}: {str(error) or type(error).__name__}") from error
+naming: Final = partial(naming_errors, error_type=JournalError)
+"""Turns whatever content of another form raises into errors that name its part of the file."""
 
 
 def whole(value: Any, what: str, low: int = 0, high: int = _LARGEST) -> int:

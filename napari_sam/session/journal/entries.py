@@ -57,7 +57,7 @@ from napari_sam.session.objects.packed import FASTEST, PackedMask, Start
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.session.prompts.prompts import Prompts
 from napari_sam.session.prompts.shapes import Outline, OutlineKind, Scribble
-from napari_sam.storage.text import compact_json, says_something
+from napari_sam.storage.json_text import compact_json, says_something
 
 FORMAT: Final = 1
 """The version of the format."""

@@ -17,7 +17,8 @@ from psygnal import Signal
 
 from napari_sam.session.classes.classes import Classes
 from napari_sam.session.journal.entries import Patch, patches_of
-from napari_sam.session.journal.files import ImageReference, discard, new_path, remove_old_journals
+from napari_sam.session.journal.files import discard, new_path, remove_old_journals
+from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.writer import Entry, EntryWriter
 from napari_sam.session.objects.edits import Direction, LabelsEdit
 from napari_sam.session.objects.labels import Labels

@@ -21,7 +21,7 @@ from napari_sam.session.journal.entries import (
     is_sound,
     record_from_json,
 )
-from napari_sam.session.journal.files import JournalHeader, header_from_json
+from napari_sam.session.journal.headers import JournalHeader, header_from_json
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask, Region, Start
 from napari_sam.session.objects.pixel_sets import tile_shape, tiles_of

@@ -50,7 +50,7 @@ from napari_sam.session.journal.entries import (
     state_to_json,
     to_line,
 )
-from napari_sam.session.journal.files import ImageReference
+from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.replaying import JournalContent, read_lines
 from napari_sam.session.objects.edits import Direction
 from napari_sam.session.objects.labels import Labels

@@ -8,7 +8,7 @@ from typing import Final
 
 from napari_sam.session.classes.classes import Classes, classes_to_json
 from napari_sam.session.journal.entries import FORMAT, Patch, entry, to_line
-from napari_sam.session.journal.files import ImageReference
+from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.lines import AppendedLines
 from napari_sam.session.objects.edits import Direction
 from napari_sam.session.objects.labels import Labels

@@ -30,22 +30,21 @@ class ObjectEditing:
     def __init__(
         self, editing: Editing, decoding: Decoding, continue_with: Callable[[ObjectState], None]
     ) -> None:
-        self.editing, self._decoding = editing, decoding
-        """Writes the edits into the target, and adds objects from elsewhere."""
+        self._editing, self._decoding = editing, decoding
         self._continue_with = continue_with
 
     def remove(self, label_ids: Sequence[int]) -> None:
         """Delete objects of the target, on any slice; can be undone."""
         records = self._records(label_ids)
         if records:
-            self.editing.edit(lambda labels: plan_removal(labels, records), records)
+            self._editing.edit(lambda labels: plan_removal(labels, records), records)
 
     def merge(self, label_ids: Sequence[int]) -> None:
         """Merge several objects into the first one, which keeps its label_id; can be undone."""
         records = self._records(dict.fromkeys(label_ids))
         if len(records) < 2:
             raise TargetError("There is nothing to merge: choose two objects or more.")
-        self.editing.edit(lambda labels: plan_merge(labels, records), records)
+        self._editing.edit(lambda labels: plan_merge(labels, records), records)
 
     def update(self, label_ids: Sequence[int], **details: Unpack[Details]) -> None:
         """Set `class_name`, `reviewed` or `note` of objects; can be undone."""
@@ -55,7 +54,7 @@ class ObjectEditing:
                 raise TargetError(msg)
         records = self._records(label_ids)
         if records:
-            self.editing.change_records(records, **details)
+            self._editing.change_records(records, **details)
 
     # The object in progress -------------------------------------------------------------------
 
@@ -65,13 +64,13 @@ class ObjectEditing:
         It stays in the target as it is until it is accepted again. An object from elsewhere starts
         from its pixels.
         """
-        target = self.editing.check_free()
+        target = self._editing.check_free()
         self._continue_with(reedit(target, self._record(label_id)))
 
     @property
     def reedited_label_id(self) -> int | None:
         """The accepted object that is being re-edited; None if there is none."""
-        target, record = self.editing.target, None
+        target, record = self._editing.target, None
         if target is not None and self._decoding.state.reedited is not None:
             with suppress(TargetError):  # a target that no longer fits is reported when written to
                 record = current_record(self._decoding.state, target.labels.registry)
@@ -86,7 +85,7 @@ class ObjectEditing:
     def resume(self, state: ObjectState, label_id: int | None = None) -> None:
         """Resume an object that was in progress before, maybe in another program."""
         if label_id is not None:
-            target = self.editing.check_free()
+            target = self._editing.check_free()
             state = replace(state, reedited=reedit(target, self._record(label_id)).reedited)
         self._continue_with(state)
 
@@ -95,7 +94,7 @@ class ObjectEditing:
 
     def _records(self, label_ids: Collection[int]) -> list[ObjectRecord]:
         records: list[ObjectRecord] = []
-        registry = self.editing.check_free().labels.registry if label_ids else ObjectRegistry()
+        registry = self._editing.check_free().labels.registry if label_ids else ObjectRegistry()
         for label_id in label_ids:
             record = registry.get(label_id)
             if record is None:

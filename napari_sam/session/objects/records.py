@@ -183,6 +183,11 @@ class ObjectRegistry:
         self.changed.emit(label_ids)
 
 
+def covered_left_out(n_objects: int) -> str:
+    """Return in words how many objects were left out for others below them."""
+    return f"{n_objects:,} left out because other objects cover them"
+
+
 def counted(n_objects: int) -> str:
     """Return a number of objects in words."""
     return "1 object" if n_objects == 1 else f"{n_objects:,} objects"

@@ -110,9 +110,9 @@ def test_which_mask_shows_is_a_choice_and_all_are_in_the_table(opened):
 def test_kept_masks_are_objects_like_any_other(opened):
     session, labels, _ = opened
     picture = generate(session, whole(settings=FEW.with_values(max_share=0.1)))
-    target = session._editing.target
+    target = session.editing.target
     inner = in_overlap_order(picture.masks, OverlapOrder.SMALLER)
-    session.objects.editing.add([one.object_record(target, one.object_state()) for one in inner])
+    session.editing.add([one.object_record(target, one.object_state()) for one in inner])
     session.wait_until_idle(TIMEOUT_S)
     records = list(target.labels.registry)
     assert len(records) == len(np.unique(labels)) - 1
@@ -149,7 +149,7 @@ def test_the_rest_is_like_what_was_accepted_and_lies_beside_it(opened):
     session.set_prompts(Prompts(((104, 68),), (1,)))
     session.wait_until_idle(TIMEOUT_S)
     session.accept()
-    target = session._editing.target
+    target = session.editing.target
     (record,) = target.labels.registry
     existing = ExistingObjects(target, (record,))
     request = whole(settings=FEW.with_values(points_per_side=8), existing=existing)

@@ -56,7 +56,7 @@ class Opened:
 
     @property
     def registry(self):
-        return self.session.objects.editing.target.labels.registry
+        return self.session.editing.target.labels.registry
 
     @property
     def done(self):
@@ -83,28 +83,28 @@ def opened():
     ],
 )
 def test_the_rule_says_which_mask_gets_the_pixels(opened, overlap, overlap_order, big, small):
-    opened.session.objects.editing.set_overlap(overlap)
+    opened.session.editing.set_overlap(overlap)
     opened.session.automatic.settings = AutomaticRunSettings(overlap_order=overlap_order)
     opened.accept(SMALL, ALONE, BIG)
     expected = {0.95: big, 0.85: 100} | ({0.9: small} if small else {})
     labels = opened.labels
     shown = {r.score: int((labels == r.label_id).sum()) for r in opened.registry}
     assert {score: area for score, area in shown.items() if area} == expected
-    assert opened.session.objects.editing.target.labels.registry.get(1).state.prompts.points_xy
+    assert opened.session.editing.target.labels.registry.get(1).state.prompts.points_xy
 
 
 def test_objects_that_are_there_are_treated_as_the_session_is_told(opened):
     opened.accept(ALONE)
     over = square(38, 38, 6, 0.7)
     for overlap, count in ((Overlap.REFUSE, 1), (Overlap.KEEP, 2), (Overlap.REPLACE, 2)):
-        opened.session.objects.editing.set_overlap(overlap)
+        opened.session.editing.set_overlap(overlap)
         opened.accept(over)
         assert len(opened.registry) == count
         if count == 2:
             opened.session.undo()
             opened.wait()
     assert opened.warnings == ["No masks were accepted: they lie on other objects."]
-    opened.session.objects.editing.set_overlap(Overlap.REFUSE)
+    opened.session.editing.set_overlap(Overlap.REFUSE)
     opened.accept(over, BIG, SMALL)  # of the two that overlap, that on top
     assert opened.areas() == {0.85: 100, 0.9: 36}
     assert opened.added == [(1, 2)]
@@ -113,7 +113,7 @@ def test_objects_that_are_there_are_treated_as_the_session_is_told(opened):
 def test_only_masks_that_come_near_each_other_are_compared(opened, monkeypatch):
     looked_at, overlap = [], writing._overlap
     monkeypatch.setattr(writing, "_overlap", lambda *two: looked_at.append(two) or overlap(*two))
-    opened.session.objects.editing.set_overlap(Overlap.REFUSE)
+    opened.session.editing.set_overlap(Overlap.REFUSE)
     near = square(18, 18, 5, 0.7)
     opened.accept(*(square(4 * k, 4 * n, 3, 0.9) for k in range(15) for n in range(20)), near)
     assert 0 < len(looked_at) < 20
@@ -171,7 +171,7 @@ def test_a_corrected_or_merged_object_is_still_that_of_its_mask(opened):
     opened.wait()
     assert opened.done == set()
     made = ObjectRecord(0, (), (), 0, masks=(mask,))
-    opened.session.objects.editing.add([made])
+    opened.session.editing.add([made])
     opened.wait()
     assert len(opened.registry) == 1  # another object, whatever its label_id
     assert opened.done == set()
@@ -243,7 +243,7 @@ def test_accepted_masks_are_written_though_the_others_are_discarded(opened):
 
 
 def test_accepted_masks_of_a_deleted_target_are_reported(opened):
-    labels = opened.session.objects.editing.target.labels
+    labels = opened.session.editing.target.labels
     opened.review.accept([BIG])
     labels.is_gone = True
     opened.session.set_target(None)
@@ -288,7 +288,7 @@ def test_a_state_for_reediting_is_that_of_the_click():
 
 
 def test_masks_are_kept_though_the_slider_moves_while_that_is_prepared(opened):
-    plane = opened.session.objects.editing.target
+    plane = opened.session.editing.target
     same, other = ArrayPlane(opened.labels), ArrayPlane(np.zeros(SIZE, np.uint16))
     same.labels = plane.labels
     for number, shown in enumerate((same, None), start=1):

@@ -130,7 +130,7 @@ def test_all_are_written_with_their_scores_and_classes_and_undone_as_one(batched
     session.batch_prompts.start(BOXED)
     assert session.batch_prompts.state.total == 5
     session.wait_until_idle(TIMEOUT_S)
-    registry = session._editing.target.labels.registry
+    registry = session.editing.target.labels.registry
     assert session.batch_prompts.state is None
     assert heard.warnings == []
     assert finished == ["5 of 5 objects added. One Undo removes them all."]
@@ -157,18 +157,18 @@ def test_of_two_on_one_object_the_better_one_is_kept(batched, overlap):
     session, labels = batched
     finished = []
     session.batch_prompts.finished.connect(finished.append)
-    session.objects.editing.set_overlap(overlap)
+    session.editing.set_overlap(overlap)
     # The second one is of the same coin, and cuts it in two.
     half = (BOXES[0][0], BOXES[0][1], COINS_XY[0][0], BOXES[0][3])
     session.batch_prompts.start([*BOXED[:1], BatchPrompt(Prompts(box_xyxy=half)), BOXED[1]])
     session.wait_until_idle(TIMEOUT_S)
-    registry = session._editing.target.labels.registry
+    registry = session.editing.target.labels.registry
     winner = max((one for one in registry if one.start[1] < 180), key=lambda one: one.score)
     assert winner.area_px == (labels == winner.label_id).sum() == winner.masks[0].area_px
     assert labels[51, 215] == 3
     if overlap is Overlap.REFUSE:
         assert finished[0].startswith("2 of 3 objects added")
-        assert "1 left out because they lie on other" in finished[0]
+        assert "1 left out because other objects cover" in finished[0]
 
 
 def test_what_has_no_class_gets_the_one_that_is_current_at_the_beginning(batched):
@@ -179,7 +179,7 @@ def test_what_has_no_class_gets_the_one_that_is_current_at_the_beginning(batched
     session.batch_prompts.start([BOXED[0], BatchPrompt(BOXED[1].prompts)])
     session.classes.table.choose("other")
     session.wait_until_idle(TIMEOUT_S)
-    registry = session.objects.editing.target.labels.registry
+    registry = session.editing.target.labels.registry
     assert [registry.get(label_id).class_name for label_id in (1, 2)] == ["coin 0", "cell"]
 
 
@@ -302,9 +302,9 @@ def test_what_was_found_waits_while_something_else_is_written(waiting, listen):
         assert go_on.wait(TIMEOUT_S)
 
     session.batch_prompts.start(BOXED)
-    session.objects.editing.set_journal(record)
+    session.editing.set_journal(record)
     there = PackedMask((200, 200), np.ones((9, 9), bool))
-    session.objects.editing.add([ObjectRecord(0, (), (), 0, masks=(there,))])
+    session.editing.add([ObjectRecord(0, (), (), 0, masks=(there,))])
     assert is_written.wait(TIMEOUT_S)
     gate.set()
     run_until(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_sam.formats.classes import PALETTE, ClassError
+from napari_sam.formats.files import ExportError
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.session import (
     AnnotationSession,
@@ -49,7 +50,7 @@ def names(session):
 
 
 def classes_of(session):
-    registry = session._editing.target.labels.registry
+    registry = session.editing.target.labels.registry
     return [registry.get(label_id).class_name for label_id in (1, 2, 3)]
 
 
@@ -129,7 +130,7 @@ def test_a_new_object_gets_the_current_class_and_a_reedited_one_keeps_its_own(se
     session.set_prompts(box)
     session.wait_until_idle(120)
     made = session.accept().label_id
-    registry = session._editing.target.labels.registry
+    registry = session.editing.target.labels.registry
     assert registry.get(made).class_name == "nucleus"
     session.classes.table.choose("Zellkern 核")
     session.objects.reedit(made)
@@ -171,8 +172,8 @@ def test_files_of_ours_and_of_others(tmp_path):
     [
         ("mixed.yaml", "names:\n  1: a\n  b: c\n", "numbered"),
         ("version.json", '{"format": "napari-sam-live classes", "version": "2"}', "version '2'"),
-        ("deep.json", "[" * 100_000, "recursion"),
-        ("deep.yaml", "[" * 3000, "recursion"),
+        ("deep.json", "[" * 100_000, "nested too deeply"),
+        ("deep.yaml", "[" * 3000, "nested too deeply"),
         ("long.json", f"[{'9' * 5000}]", "digits"),
         ("tag.yaml", "names: [!!timestamp x]", "groupdict"),
         ("half.json", r'["a\ud83d"]', "valid characters"),
@@ -184,7 +185,7 @@ def test_files_of_ours_and_of_others(tmp_path):
 )
 def test_whatever_else_is_chosen_by_mistake_is_refused_as_no_classes(tmp_path, name, text, why):
     (tmp_path / name).write_text(text)
-    with pytest.raises(ClassError, match=f"{name} cannot be read as classes: .*{why}"):
+    with pytest.raises(ExportError, match=f"(?s){why}.*{name}"):
         read_classes(tmp_path / name)
 
 
@@ -217,7 +218,7 @@ def test_many_classes_take_no_more_time_each_than_few():
 def test_colors_out_of_range_are_refused(tmp_path, color):
     path = tmp_path / "classes.json"
     path.write_text(json.dumps([{"name": "a", "color": color}]))
-    with pytest.raises(ClassError, match="color"):
+    with pytest.raises(ExportError, match="color"):
         read_classes(path)
 
 
@@ -233,11 +234,11 @@ def test_half_a_character_comes_into_no_class(session):
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("{", "cannot be read"),
+        ("{", "not JSON"),
         ("[]", "no classes"),
-        ("[" * 100_000, "recursion"),
+        ("[" * 100_000, "nested too deeply"),
         ("9" * 5000, "4300 digits"),
-        ('{"format": "napari-sam-live classes", "version": null}', "cannot be read"),
+        ('{"format": "napari-sam-live classes", "version": null}', "version None"),
         ('{"other": 1}', "list of names"),
         ('[{"name": "a", "color": "red"}]', "color"),
         ('[{"color": "#000000"}]', "needs a name"),
@@ -246,11 +247,11 @@ def test_half_a_character_comes_into_no_class(session):
 )
 def test_files_that_are_no_classes_are_refused(tmp_path, text, why):
     (tmp_path / "a.json").write_text(text)
-    with pytest.raises(ClassError, match=why):
+    with pytest.raises(ExportError, match=why):
         read_classes(tmp_path / "a.json")
-    with pytest.raises(ClassError, match="cannot be written"):
+    with pytest.raises(ExportError, match="cannot be written"):
         write_classes(tmp_path / "missing" / "a.json", TEAM)
-    with pytest.raises(ClassError, match="a pipe or a device"):
+    with pytest.raises(ExportError, match="a pipe or a device"):
         write_classes("/dev/null", TEAM)
 
 
@@ -265,7 +266,7 @@ def test_a_class_that_cannot_be_read_does_not_refuse_the_others(tmp_path):
 
 def test_numbers_and_texts_do_not_number_classes_together(tmp_path):
     (tmp_path / "a.yaml").write_text("names:\n  1: a\n  b: c\n")
-    with pytest.raises(ClassError, match="cannot be read"):
+    with pytest.raises(ClassError, match="numbered"):
         read_classes(tmp_path / "a.yaml")
 
 
@@ -284,7 +285,7 @@ def test_classes_that_came_with_objects_stay_when_an_earlier_step_is_undone(sess
 
 def test_a_class_of_objects_is_there_also_after_its_making_is_undone(session):
     session.classes.add("a")
-    registry = session._editing.target.labels.registry
+    registry = session.editing.target.labels.registry
     record = registry.get(1)
     registry.apply((RecordChange(record, replace(record, class_name="a")),))
     session.undo()
@@ -294,7 +295,7 @@ def test_a_class_of_objects_is_there_also_after_its_making_is_undone(session):
 def test_objects_of_another_target_that_keep_a_class_are_told_of(session, listen):
     session.objects.update([1, 3], class_name="a")
     other = ArrayPlane(np.zeros((20, 30), np.uint16))
-    first = session._editing.target
+    first = session.editing.target
     session.set_target(other)
     warned = listen(session).warnings
     session.classes.rename("a", "b")
@@ -327,7 +328,7 @@ def test_the_current_class_follows_a_change_only_where_it_is_still_there():
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 def test_a_pipe_is_no_file_of_classes(tmp_path):
     os.mkfifo(tmp_path / "a.json")
-    with pytest.raises(ClassError, match="a pipe or a device"):
+    with pytest.raises(ExportError, match="a pipe or a device"):
         read_classes(tmp_path / "a.json")
 
 
@@ -361,4 +362,4 @@ def test_objects_and_classes_change_together_in_the_background(session, monkeypa
         session.undo()
         session.wait_until_idle(60)
     assert classes_of(session) == ["cell", "cell", None]
-    assert [record.note for record in session._editing.target.labels.registry] == [""] * 3
+    assert [record.note for record in session.editing.target.labels.registry] == [""] * 3

@@ -25,7 +25,8 @@ from napari_sam.session.image.tiles import Tile
 from napari_sam.session.journal import replaying
 from napari_sam.session.journal.checks import JournalError
 from napari_sam.session.journal.entries import record_from_json, record_to_json, to_line
-from napari_sam.session.journal.files import ImageReference, find_journals
+from napari_sam.session.journal.files import find_journals
+from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.journal.replaying import read_journal, replay
 from napari_sam.session.journal.session_file import (

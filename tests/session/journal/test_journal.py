@@ -28,7 +28,7 @@ from napari_sam.session.journal.entries import (
     state_to_json,
     to_line,
 )
-from napari_sam.session.journal.files import ImageReference
+from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.journal.lines import AppendedLines
 from napari_sam.session.journal.replaying import read_journal, replay

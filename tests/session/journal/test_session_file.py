@@ -11,7 +11,7 @@ from napari_sam.session import ArrayLabels, ObjectClass, Prompts, read_session, 
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.journal.entries import to_line
-from napari_sam.session.journal.files import ImageReference
+from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.replaying import replay
 from napari_sam.session.journal.session_file import (
     SESSION_SUFFIX,

@@ -130,9 +130,9 @@ def test_strokes_on_an_object_from_elsewhere_stay(user):
 def test_a_hole_that_another_object_has_left_can_be_filled(user):
     user.accept(COIN)
     before = user.array.copy()
-    user.session.objects.editing.set_overlap(Overlap.REPLACE)
+    user.session.editing.set_overlap(Overlap.REPLACE)
     mask = np.ones((10, 10), bool)
-    user.session.objects.editing.add([ObjectRecord(2, masks=(PackedMask((64, 100), mask),))])
+    user.session.editing.add([ObjectRecord(2, masks=(PackedMask((64, 100), mask),))])
     user.settle()
     user.session.objects.remove([2])
     user.settle()
@@ -179,7 +179,7 @@ def test_erased_pixels_are_not_exported_though_another_object_has_them(user):
     user.accept(COIN)
     user.brush(INSIDE, 0)
     mask = np.ones((9, 9), bool)
-    user.session.objects.editing.add([ObjectRecord(2, masks=(PackedMask((64, 100), mask),))])
+    user.session.editing.add([ObjectRecord(2, masks=(PackedMask((64, 100), mask),))])
     user.settle()
     image = ImageInfo(user.array.shape)
     both = annotations_of(user.plane.labels, user.registry, image, overlapping=True)
@@ -199,7 +199,7 @@ def test_a_reedited_object_that_was_deleted_is_made_anew_beside_the_one_with_its
     session.objects.remove([1])
     user.settle()
     mask = PackedMask((200, 200), np.ones((9, 9), bool))
-    session.objects.editing.add([ObjectRecord(1, (), (), 0, masks=(mask,))])
+    session.editing.add([ObjectRecord(1, (), (), 0, masks=(mask,))])
     user.settle()
     assert user.registry.get(1).area_px == 81
     assert session.objects.reedited_label_id is None
@@ -239,7 +239,7 @@ def test_pixels_of_strokes_are_told_in_a_large_plane(open_session):
     session.wait_until_idle(TIMEOUT_S)
     user = Person(session, (700, 900))
     mask = PackedMask((500, 500), np.ones((40, 40), bool))
-    session.objects.editing.add([ObjectRecord(1, (), (), 0, masks=(mask,))])
+    session.editing.add([ObjectRecord(1, (), (), 0, masks=(mask,))])
     user.settle()
     user.brush(np.s_[505:520, 490:530], 0)
     user.brush(np.s_[0:600, 510:515], 1)

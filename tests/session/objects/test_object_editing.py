@@ -249,7 +249,7 @@ def test_what_is_not_there_cannot_be_changed(session, target):
 
 
 def test_only_on_background_refuses_a_mask_that_touches_another(session, target, array):
-    session.objects.editing.set_overlap(Overlap.REFUSE)
+    session.editing.set_overlap(Overlap.REFUSE)
     click(session, COIN)
     array[68, 104] = 7
     with pytest.raises(TargetError, match="overlaps another object"):
@@ -287,7 +287,7 @@ def test_an_object_that_loses_all_but_a_rim_is_named_and_stays(session, target, 
         tuple(remeasured(target.labels, target.labels.registry, 4, (0, 0), (303, 384)))
     )
     heard = listen(session)
-    session.objects.editing.set_overlap(Overlap.REPLACE)
+    session.editing.set_overlap(Overlap.REPLACE)
     session.accept()
     assert heard.warnings == [
         f"Object 4 has only 1 of its {len(rows) + 1} pixels left. Delete it, too, or undo."
