@@ -27,8 +27,8 @@ class Mouse:
         offset = (world - np.asarray(camera.center)[1:]) * camera.zoom
         return QPoint(round(width / 2 + offset[1]), round(height / 2 + offset[0]))
 
-    def press(self, rc):
-        QTest.mousePress(self._native, Qt.MouseButton.LeftButton, pos=self._pixel(rc))
+    def press(self, rc, button=Qt.MouseButton.LeftButton, keys=Qt.KeyboardModifier.NoModifier):
+        QTest.mousePress(self._native, button, keys, self._pixel(rc))
 
     def move(self, rc):
         # A synthetic move carries no pressed button unless it is told so.
@@ -43,12 +43,12 @@ class Mouse:
         )
         QApplication.sendEvent(self._native, event)
 
-    def release(self, rc):
-        QTest.mouseRelease(self._native, Qt.MouseButton.LeftButton, pos=self._pixel(rc))
+    def release(self, rc, button=Qt.MouseButton.LeftButton, keys=Qt.KeyboardModifier.NoModifier):
+        QTest.mouseRelease(self._native, button, keys, self._pixel(rc))
 
-    def click(self, rc):
-        self.press(rc)
-        self.release(rc)
+    def click(self, rc, **options):
+        self.press(rc, **options)
+        self.release(rc, **options)
 
     def drag(self, *path):
         self.press(path[0])
@@ -76,6 +76,54 @@ def test_a_click_is_a_prompt_where_the_mouse_is(job):
     assert abs(x - 104) < 1.5
     assert abs(y - 68) < 1.5
     assert widget.session.state.candidates is not None
+
+
+@pytest.mark.parametrize(
+    "options", [{"button": Qt.MouseButton.RightButton}, {"keys": Qt.KeyboardModifier.ShiftModifier}]
+)
+def test_right_click_and_shift_click_are_background(job, options):
+    _, widget, mouse = job
+    widget.binding.prompts.start_points()
+    for options_of_click in ({}, options, {}):
+        mouse.click((68, 104), **options_of_click)
+        widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.state.prompts.point_labels == (1, 0, 1)
+    assert widget.binding.prompts.image_prompts.polarity == 1
+    widget.session.undo()
+    widget.session.undo()
+    assert widget.session.state.prompts.point_labels == (1,)
+
+
+def test_a_scribble_with_shift_is_background(job):
+    _, widget, mouse = job
+    widget.binding.prompts.start_shape("line")
+    for row, keys in (
+        (60, Qt.KeyboardModifier.NoModifier),
+        (120, Qt.KeyboardModifier.ShiftModifier),
+    ):
+        mouse.press((row, 100), keys=keys)
+        mouse.move((row + 20, 130))
+        mouse.release((row + 20, 130), keys=keys)
+        widget.wait_until_idle(TIMEOUT_S)
+    labels = [scribble.label for scribble in widget.session.state.prompts.scribbles]
+    assert labels == [1, 0]
+
+
+def test_delete_takes_a_point_that_lies_on_another(job):
+    viewer, widget, mouse = job
+    widget.binding.prompts.start_points()
+    for _ in range(2):
+        mouse.click((68, 104))
+        widget.wait_until_idle(TIMEOUT_S)
+    points = viewer.layers["SAM points"]
+    mouse.move((68, 104))
+    QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Delete)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert len(points.data) == len(widget.session.state.prompts.points_xy) == 1
+    mouse.move((100, 150))
+    widget.session.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert len(points.data) == 2
 
 
 def test_dragging_a_point_decodes_live_and_is_one_step_to_undo(job):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from napari.components import LayerList, ViewerModel
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Points
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from numpy.typing import NDArray
 
@@ -85,6 +85,25 @@ class SessionLabels(Labels):
     def release(self) -> None:
         """Turn into an ordinary Labels layer of the user's."""
         self._is_released = self.editable = True
+
+
+class PromptPoints(Points):
+    """A Points layer from which any points can be removed.
+
+    Reason: napari remembers which point is under the cursor in two attributes, and `remove` fails
+    halfway if one of them is not set, so that the layer cannot be drawn from then on. It saves a
+    layer as the type that its class is called after.
+    Remove it when `Points.remove` works with two points on top of each other, one under the cursor.
+    """
+
+    @property
+    def _type_string(self) -> str:
+        return "points"
+
+    def remove(self, indices: list[int]) -> None:
+        """Remove points by their indices."""
+        self._value = self._value_stored = None
+        super().remove(indices)
 
 
 def one_color(color: str) -> CyclicLabelColormap:

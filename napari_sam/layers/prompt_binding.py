@@ -147,7 +147,7 @@ class PromptBinding:
         else:
             self._session.object_in_progress.end_gesture()
             # Only when napari has finished drawing may the box before this one be removed.
-            self._defer(self._write)
+            self._defer(self._finish_gesture)
 
     def show(self, state: SessionState) -> None:
         """Draw the prompts of the session, unless the layers hold them already."""
@@ -156,6 +156,10 @@ class PromptBinding:
             if prompts.is_empty and self.image_prompts.polarity == BACKGROUND:
                 self.set_polarity(FOREGROUND)  # an object begins with what belongs to it
             self._write()
+
+    def _finish_gesture(self) -> None:
+        self.image_prompts.set_polarity(self.image_prompts.polarity)  # the mouse may have chosen
+        self._write()
 
     def _write(self) -> None:
         if not self._is_closed:

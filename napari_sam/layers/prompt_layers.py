@@ -13,6 +13,7 @@ from napari.layers import Image, Layer, Points, Shapes
 from napari.utils.events import Event
 from numpy.typing import NDArray
 
+from napari_sam.layers.napari_workarounds import PromptPoints
 from napari_sam.layers.plane_view import PlaneView, placement
 from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 
@@ -20,6 +21,8 @@ _POLARITY: Final = "polarity"
 """The feature column of a Points or Shapes layer with foreground or background."""
 _NAMES: Final = {FOREGROUND: "foreground", BACKGROUND: "background"}
 _COLORS: Final = {FOREGROUND: "#00e050", BACKGROUND: "#ff3030"}
+_RIGHT_BUTTON: Final = 2
+"""The right mouse button, as vispy numbers it."""
 
 LayerT = TypeVar("LayerT", Points, Shapes)
 MemoryT = TypeVar("MemoryT")
@@ -91,6 +94,8 @@ class PromptLayer(ABC, Generic[LayerT, MemoryT]):
             self._on_changed()
 
     def _on_mouse_drag(self, _: Layer, event: Event) -> Generator[None, None, None]:
+        if self.is_own and (event.button == _RIGHT_BUTTON or "Shift" in event.modifiers):
+            self.set_polarity(BACKGROUND)  # until the end of the gesture
         self._on_gesture(True)
         yield
         while event.type == "mouse_move":
@@ -220,7 +225,7 @@ def polarity_options(what: str) -> dict[str, Any]:
 
 def new_points_layer(image: Image, view: PlaneView) -> Points:
     """Make our layer for clicks, with the transform of the image."""
-    return Points(
+    return PromptPoints(
         ndim=image.ndim,
         name="SAM points",
         size=max(3.0, max(view.shape) / 90),
