@@ -9,16 +9,21 @@ from contextlib import suppress
 from typing import Final
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
-from qtpy.QtGui import QResizeEvent, QShowEvent
+from qtpy.QtGui import QCursor, QResizeEvent, QShowEvent
 from qtpy.QtWidgets import (
     QAbstractSlider,
     QAbstractSpinBox,
+    QApplication,
     QComboBox,
     QLabel,
+    QLineEdit,
     QMainWindow,
+    QOpenGLWidget,
+    QPlainTextEdit,
     QScrollArea,
     QScrollBar,
     QSizePolicy,
+    QTextEdit,
     QVBoxLayout,
     QWidget,
 )
@@ -26,6 +31,8 @@ from qtpy.QtWidgets import (
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.state import SessionState
 
+_EDITORS: Final = (QAbstractSpinBox, QLineEdit, QPlainTextEdit, QTextEdit)
+"""What the user types into."""
 _LINE_MARGIN_PX: Final = 2
 """What Qt adds to each line of a text that wraps, at the most."""
 _TEXT_MARGIN_PX: Final = 10
@@ -206,6 +213,21 @@ class CalmStatusBar(QObject):
     def _hold(self) -> None:
         if self._bar is not None:
             self._bar.setUpdatesEnabled(False)
+
+
+def focus_canvas(window: QWidget) -> None:
+    """Give the canvas under the mouse the keyboard, unless the user is editing a text.
+
+    Reason: keys of layers do nothing after a click on a button or in a table, until the canvas has
+    been clicked, which would place a prompt.
+    Remove it when napari's layer keys work wherever the focus is.
+    """
+    focused = QApplication.focusWidget()
+    if isinstance(focused, _EDITORS) or not window.isActiveWindow():
+        return
+    for canvas in window.findChildren(QOpenGLWidget):
+        if canvas.rect().contains(canvas.mapFromGlobal(QCursor.pos())):
+            canvas.setFocus(Qt.FocusReason.MouseFocusReason)
 
 
 def pause_spinners(window: QWidget) -> None:

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QMenu, QShortcut
 
 from napari_sam._qt.building import ShortcutTexts
 from napari_sam._qt.shortcuts_panel import ShortcutRow, ShortcutsPanel
+from napari_sam._qt.workarounds import focus_canvas
 from napari_sam.controllers.context import WidgetContext
 from napari_sam.layers import SHORTCUTS
 from napari_sam.layers.shortcuts import MAX_NUMBERED, Shortcut, class_command, key_text
@@ -35,8 +36,11 @@ class ShortcutsController:
         self._help_key.activated.connect(self.toggle)
         self._shortcuts.register({"help": self.toggle})
         self._load()
+        self._viewer = context.viewer
         self._connections = Connections(
-            (self._shortcuts.changed, self._show), (classes.changed, self._show)
+            (self._shortcuts.changed, self._show),
+            (classes.changed, self._show),
+            (context.viewer.events.mouse_over_canvas, self._on_mouse_over_canvas),
         )
         self._show()
 
@@ -53,6 +57,10 @@ class ShortcutsController:
             self.panel.show_note("")
             self.panel.show()
             self._show()
+
+    def _on_mouse_over_canvas(self) -> None:
+        if self._viewer.mouse_over_canvas:
+            focus_canvas(self._widget.window())
 
     def _load(self) -> None:
         try:
