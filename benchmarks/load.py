@@ -5,11 +5,20 @@ Run by hand on a machine with nothing else to do:
     python benchmarks/load.py [--objects 20000] [--classes 5000] [--points 10000] [--slices 300]
         [--side 30000] [--times 3] [--only objects files classes points stack lazy] [--json]
 
-A timer of the event loop ticks all the time. For each step it is printed how long the longest time
-between two ticks was (the median of all times that the step was taken); how much of such a time
-the GUI thread was at work itself, which other programs on the machine do not lengthen; the same
-time in a viewer without the widget, for what napari does on its own in such a step; and their
-ratio. Steps of which napari knows nothing are compared with redrawing the Labels layer.
+A timer of the event loop ticks all the time. For each step it is printed, for the widget and for
+napari alone doing what it does on its own in such a step:
+
+gap: the longest time between two ticks;
+free core: the longest, less the time in which the GUI thread waited for a core (where Linux tells
+that). Other programs on the machine hardly lengthen it; waits for our own threads are in it;
+work: the longest work of the GUI thread itself between two ticks.
+
+With Mesa's software renderer, LP_NUM_THREADS=0 in the environment counts drawing as work of the
+GUI thread; its own threads wait for cores that others need, which nothing here tells.
+
+All are medians of the times that the step was taken, in ms. The last column is the ratio of the
+times on a free core. Steps of which napari knows nothing are compared with redrawing the Labels
+layer; an asterisk marks steps over the bar of 100 ms on a free core.
 
 objects: discs in a Labels layer, which has their classes and scores in its features. files: they
 are exported in all formats, saved as a session and opened again. classes: accepting an object while
@@ -48,28 +57,39 @@ TIMEOUT_S = 600
 WINDOW_SIZE = 1400, 900
 PITCH_PX = 28
 CLASS_NAMES = "cell", "debris", "fiber"
+BAR_MS = 100
+SCHEDULER = Path("/proc/thread-self/schedstat")
+"""Where Linux tells how long a thread was at work and waited for a core, in ns."""
 
 Step = Callable[[], object]
 
 
 class Gap(NamedTuple):
-    """The longest time between two ticks, and the longest work of the GUI thread in one, in s."""
+    """Three lengths of a time between two ticks; each the longest of a step, in s."""
 
     wall_s: float
+    free_core_s: float
     work_s: float
+
+
+def read_clocks() -> Gap:
+    """Return the time by the clock, without waits of the GUI thread for a core, and at work."""
+    now_s = time.perf_counter()
+    waited_ns = int(SCHEDULER.read_text().split()[1]) if SCHEDULER.exists() else 0
+    return Gap(now_s, now_s - 1e-9 * waited_ns, time.thread_time())
 
 
 class LoopWatch:
     """A timer of the event loop, and the longest time between two of its ticks."""
 
     def __init__(self) -> None:
-        self._last, self._longest = Gap(0, 0), Gap(0, 0)
+        self._last, self._longest = Gap(0, 0, 0), Gap(0, 0, 0)
         self._timer = QTimer(interval=TICK_MS, timerType=Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._tick)
 
     def longest(self, step: Step, wait: Step) -> Gap:
         """Take a step, wait until it is over, and return the longest gap."""
-        self._last, self._longest = self._read(), Gap(0, 0)
+        self._last, self._longest = read_clocks(), Gap(0, 0, 0)
         self._timer.start()
         step()
         wait()
@@ -77,12 +97,8 @@ class LoopWatch:
         self._timer.stop()
         return self._longest
 
-    @staticmethod
-    def _read() -> Gap:
-        return Gap(time.perf_counter(), time.thread_time())
-
     def _tick(self) -> None:
-        last, self._last = self._last, self._read()
+        last, self._last = self._last, read_clocks()
         gaps = (now - before for now, before in zip(self._last, last, strict=True))
         self._longest = Gap(*map(max, self._longest, gaps))
 
@@ -92,22 +108,33 @@ class Rows:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self.figures: dict[str, dict[str, float | None]] = {}
+        self.figures: dict[str, dict[str, dict[str, float]]] = {}
+        clocks = f"{'gap':>7}{'free core':>11}{'work':>6}"
+        self._print(f"{'':34}{clocks} ms | napari{clocks[4:]} ms{'ratio':>7}")
 
     def add(self, name: str, gaps: list[Gap], alone: list[Gap]) -> None:
         """Print the medians of a step, and of what napari does alone."""
-        wall_s, work_s = (statistics.median(times) for times in zip(*gaps, strict=True))
-        alone_s = statistics.median(gap.wall_s for gap in alone) if alone else None
-        ratio = None if alone_s is None else wall_s / alone_s
-        self.figures[name] = {
-            "gap_ms": 1000 * wall_s,
-            "work_ms": 1000 * work_s,
-            "napari_ms": None if alone_s is None else 1000 * alone_s,
-            "ratio": ratio,
-        }
+        figures = {"widget": medians_ms(gaps)} | ({"napari": medians_ms(alone)} if alone else {})
+        self.figures[name] = figures
+        gap_ms, free_core_ms, work_ms = figures["widget"].values()
+        mark = "*" if free_core_ms > BAR_MS else " "
+        text = f"{name:34}{gap_ms:7.0f}{free_core_ms:10.0f}{mark}{work_ms:6.0f} ms"
+        if alone:
+            gap_ms, napari_ms, work_ms = figures["napari"].values()
+            text += f" |{gap_ms:10.0f}{napari_ms:11.0f}{work_ms:6.0f} ms"
+            text += f"{free_core_ms / napari_ms:7.1f}"
+        self._print(text)
+
+    def _print(self, text: str) -> None:
         if not self._quiet:
-            beside = "" if alone_s is None else f"{1000 * alone_s:9.0f} ms {ratio:7.1f}"
-            print(f"{name:34}{1000 * wall_s:8.0f} ms{1000 * work_s:8.0f} ms{beside}", flush=True)
+            print(text, flush=True)
+
+
+def medians_ms(gaps: list[Gap]) -> dict[str, float]:
+    """Return the medians of lengths of gaps by their names."""
+    medians = map(statistics.median, zip(*gaps, strict=True))
+    names = (name.replace("_s", "_ms") for name in Gap._fields)
+    return {name: 1000 * seconds for name, seconds in zip(names, medians, strict=True)}
 
 
 class Bench:
@@ -452,8 +479,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="load") as folder:
         for variable in (EMBEDDINGS_VARIABLE, JOURNALS_VARIABLE):
             os.environ[variable] = str(Path(folder) / variable)
-        if not options.json:
-            print(f"{'':34}{'longest':>11}{'at work':>11}{'napari':>12}{'ratio':>8}")
         for name in options.only:
             PARTS[name](rows, watch, options)
     if options.json:
