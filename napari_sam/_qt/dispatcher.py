@@ -1,22 +1,31 @@
 """Carries results of background jobs to the GUI thread."""
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
 from qtpy.QtCore import QEventLoop, QObject, Qt, QTimer, Signal, Slot
+
+_LONGEST_TURN_S: Final = 0.1
+"""A GUI thread that takes longer may be waiting for the very thread that lets it run."""
 
 
 class QtDispatcher(QObject):
     """A session `Dispatcher` whose callbacks run in the GUI thread's event loop."""
 
     _posted = Signal(object)
+    _turn_asked = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._lock = threading.Lock()
         self._is_closed = False
         self._posted.connect(self._run, Qt.ConnectionType.QueuedConnection)
+        self._turn_asked.connect(self._end_turn, Qt.ConnectionType.QueuedConnection)
+        self._turn_over, self._turn_end_s = threading.Event(), 0.0
+        self._turn_over.set()
 
     def post(self, callback: Callable[[], None]) -> None:
         """Call `callback` soon on the GUI thread; may be called from any thread."""
@@ -24,6 +33,22 @@ class QtDispatcher(QObject):
         with self._lock, suppress(RuntimeError):  # the C++ object may be gone with its window
             if not self._is_closed:
                 self._posted.emit(callback)
+
+    def let_owner_run(self) -> None:
+        """Wait until the GUI thread has done what it is at; for any other thread.
+
+        No longer than `_LONGEST_TURN_S`, and no second time before the event loop runs again.
+        """
+        with self._lock, suppress(RuntimeError):
+            if self._turn_over.is_set() and not self._is_closed:
+                self._turn_over.clear()
+                self._turn_end_s = time.monotonic() + _LONGEST_TURN_S
+                self._turn_asked.emit()
+        self._turn_over.wait(max(0.0, self._turn_end_s - time.monotonic()))
+
+    @Slot()
+    def _end_turn(self) -> None:
+        self._turn_over.set()
 
     def post_later(self, callback: Callable[[], None]) -> None:
         """Call `callback` in the next round of the event loop, after what the user did; no thread.
@@ -50,3 +75,4 @@ class QtDispatcher(QObject):
         """Drop all callbacks, pending and later ones."""
         with self._lock:
             self._is_closed = True
+        self._turn_over.set()

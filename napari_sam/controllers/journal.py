@@ -15,7 +15,7 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.layers.image_references import reference_of
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session.connections import Connections
-from napari_sam.session.jobs import collector_paused
+from napari_sam.session.jobs import bulky_work
 from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.journal import Journal
 from napari_sam.session.objects.edits import Direction, LabelsEdit
@@ -83,7 +83,7 @@ class JournalRecorder:
         )
 
     def _prepare(self, target: TargetLayer) -> None:
-        with collector_paused():
+        with bulky_work(self._dispatcher):
             self._write(target, Journal.prepare)
 
     def mark_saved(self, target: TargetLayer) -> None:

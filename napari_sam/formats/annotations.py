@@ -16,6 +16,7 @@ from napari_sam.formats.classes import ObjectClass, classes_of
 from napari_sam.formats.files import ExportError
 from napari_sam.formats.image import ImageInfo, plane_name
 from napari_sam.formats.left_out import OUTSIDE, LeftOut
+from napari_sam.storage.pacing import paced
 
 _LABEL_ID_BOUND: Final = 2**32
 """Label images have at most 32 bits."""
@@ -121,7 +122,7 @@ class Annotations:
         object.__setattr__(self, "classes", classes_of(names, self.classes))
         if len({object_class.name for object_class in self.classes}) < len(self.classes):
             raise ExportError("Two classes have the same name; rename one of them.")
-        for obj in self.objects:
+        for obj in paced(self.objects):
             if not _is_inside(obj, self.image):
                 raise ExportError(
                     f"Object {obj.label_id} at {(*obj.slice_index, obj.top, obj.left)}, "
@@ -176,7 +177,7 @@ def annotations_read(
     The mapping is that of `_with_unique_ids`; without it objects keep their label_ids.
     """
     inside = []
-    for obj in objects:
+    for obj in paced(objects):
         if _is_inside(obj, image):
             inside.append(obj)
         else:

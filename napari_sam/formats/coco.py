@@ -30,6 +30,7 @@ from napari_sam.formats.files import (
 from napari_sam.formats.image import ImageInfo, image_from_json, plane_name
 from napari_sam.formats.left_out import OUTSIDE, LeftOut
 from napari_sam.formats.outlines import joined_ring, trace_outlines
+from napari_sam.storage.pacing import paced
 
 # The category of objects without a class, because every annotation needs one.
 _UNCLASSIFIED: Final = "object"
@@ -75,7 +76,7 @@ def write_coco(
             entry = image_entry(source.image, number, slice_index)
             ids[slice_index] = entry["id"] = len(content["images"]) + 1
             content["images"].append(entry)
-        for obj in source.objects:
+        for obj in paced(source.objects):
             entry = _annotation_entry(obj, source.image.plane_shape, segmentation)
             entry["id"] = len(content["annotations"]) + 1
             entry["image_id"] = ids[obj.slice_index]
@@ -187,7 +188,7 @@ def coco_in(content: Any, name: str, image: ImageInfo | None = None) -> list[Ann
             names, classes = read_categories(content.get("categories"), left_out)
     except ExportError as error:
         raise ExportError(f"{_INTRO}, {error}: {name}") from error
-    for number, entry in enumerate(entries, start=1):
+    for number, entry in enumerate(paced(entries), start=1):
         with left_out.unreadable(f"annotation {number}"):
             plane = planes.get(str(entry["image_id"]))
             if plane is None:

@@ -14,6 +14,7 @@ from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.classes import class_named, classes_from_metadata, classes_to_metadata
 from napari_sam.formats.image import ImageInfo
 from napari_sam.storage.json_text import json_text, says_something
+from napari_sam.storage.pacing import paced
 
 DETAILS_KEY: Final = "label_details"
 _MAX_WHOLE: Final = 2**32
@@ -23,7 +24,7 @@ _YES: Final = frozenset({"true", "yes", "1", "1.0"})
 def details_to_text(annotations: Annotations) -> str:
     """Return classes, and class, score, review and note of objects as text; "" if none has any."""
     objects: dict[int, dict[str, Any]] = {}
-    for obj in annotations.objects:
+    for obj in paced(annotations.objects):
         items = details_of(obj).items()
         details = {key: value for key, value in items if says_something(value)}
         if details:

@@ -27,6 +27,7 @@ from napari_sam.formats.image import ImageInfo, image_from_json
 from napari_sam.formats.labelme import feature_of_shapes, image_of_labelme, is_labelme, shape_groups
 from napari_sam.formats.left_out import OUTSIDE, LeftOut
 from napari_sam.formats.outlines import closed_polygons, fill_rings, union_of
+from napari_sam.storage.pacing import paced
 
 _PLANE_KEYS: Final = {"Z": "z", "T": "t", "C": "c"}
 _WITHOUT_AREA: Final = {
@@ -72,7 +73,8 @@ def write_geojson(
         "type": "FeatureCollection",
         _IMAGE_KEY: asdict(annotations.image),
         "features": [
-            _feature(obj, annotations.image, colors, object_type) for obj in annotations.objects
+            _feature(obj, annotations.image, colors, object_type)
+            for obj in paced(annotations.objects)
         ],
     }
     write_json(path, content)

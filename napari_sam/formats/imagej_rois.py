@@ -24,6 +24,7 @@ from napari_sam.formats.files import ExportError, export_file, file_reader, reas
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.left_out import OUTSIDE, LeftOut
 from napari_sam.formats.outlines import ellipse_ring, fill_rings, trace_outlines
+from napari_sam.storage.pacing import paced
 
 _MAX_COORDINATE: Final = 60535
 _MAX_BYTES: Final = 2**29
@@ -82,7 +83,7 @@ def write_imagej_rois(path: str | Path, annotations: Annotations) -> None:
     colors = {entry.name: entry.color_rgb for entry in annotations.classes}
     names = _unique(_name(obj) for obj in annotations.objects)
     rois = []
-    for name, obj in zip(names, annotations.objects, strict=True):
+    for name, obj in zip(names, paced(annotations.objects), strict=True):
         roi = _shape(obj)
         roi.name = _Utf16Text(name)
         roi.props = _properties(obj)

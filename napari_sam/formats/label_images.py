@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.files import ExportError, require_memory
+from napari_sam.storage.pacing import paced
 
 
 def smallest_dtype(max_label_id: int) -> np.dtype[Any]:
@@ -155,7 +156,7 @@ def labels_from_objects(
     dtype = smallest_dtype(largest)
     require_memory(prod(annotations.image.shape) * dtype.itemsize, "The label image")
     labels = np.zeros(annotations.image.shape, dtype)
-    for obj in annotations.objects:
+    for obj in paced(annotations.objects):
         index: tuple[int | slice, ...] = (*obj.slice_index, *obj.region)
         region = labels[index]
         taken = region[obj.mask] if overlap == "refuse" else np.zeros(0, labels.dtype)

@@ -12,6 +12,7 @@ from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.files import ExportError, write_table
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.units import UNIT_SYMBOLS, converted
+from napari_sam.storage.pacing import paced
 
 # The power of length that each is measured in.
 _PROPERTIES: Final = {
@@ -73,7 +74,7 @@ def write_measurements(
     spacing = (height, image.pixel_size[-1])
     heading = _heading(image, with_intensity=intensity is not None)
     with np.errstate(all="ignore"):  # of pixels as large as stars
-        rows = [_row(obj, spacing, intensity) for obj in annotations.objects]
+        rows = [_row(obj, spacing, intensity) for obj in paced(annotations.objects)]
     write_table(path, [heading, *rows])
 
 

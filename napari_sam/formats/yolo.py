@@ -31,6 +31,7 @@ from napari_sam.formats.files import (
 from napari_sam.formats.image import ImageInfo, stack_stem
 from napari_sam.formats.left_out import OUTSIDE, LeftOut
 from napari_sam.formats.outlines import fill_rings, joined_ring, trace_outlines
+from napari_sam.storage.pacing import paced
 from napari_sam.storage.text import single_line
 
 # A data set needs at least one class, also if objects have none.
@@ -73,7 +74,7 @@ def write_yolo(path: str | Path, annotations: Annotations) -> None:
         )
     lines = [
         f"{numbers[obj.class_name]} {_polygon(obj, annotations.image)}\n"
-        for obj in annotations.objects
+        for obj in paced(annotations.objects)
     ]
     write_text(path, "".join(lines))
 

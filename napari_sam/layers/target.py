@@ -26,6 +26,7 @@ from napari_sam.session.objects.measuring import find_objects
 from napari_sam.session.objects.packed import Mask, Region, Start
 from napari_sam.session.objects.painting import updated_records
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
+from napari_sam.storage.pacing import paced
 
 _MAX_DENSE_BYTES: Final = 2**30
 _MAX_DRAWN_PX: Final = 8192
@@ -189,7 +190,7 @@ class TargetLayer:
         called on any thread; `check` is called now and then, and may raise to stop it.
         """
         features, records = features_of(self.layer.features), []
-        for record in find_objects(self, check):
+        for record in paced(find_objects(self, check)):
             before = self._registry.get(record.label_id)
             if before is not None and (not is_replaced or before.is_alike(record)):
                 record = replace(

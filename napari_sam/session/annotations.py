@@ -18,6 +18,7 @@ from napari_sam.formats.units import unit_name
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask, region_of, subtract_mask
 from napari_sam.session.objects.records import ObjectRecord
+from napari_sam.storage.pacing import paced
 
 _CONVERTED_TO = ("micrometer", "second")
 """Lengths and times in units that few programs know are converted to these."""
@@ -92,7 +93,9 @@ def annotations_of(
     """Return the objects of some labels; may be called on any thread."""
     in_order = sorted(records, key=lambda record: record.label_id)
     objects = [
-        part for record in in_order for part in _slices(labels, record, overlapping=overlapping)
+        part
+        for record in paced(in_order)
+        for part in _slices(labels, record, overlapping=overlapping)
     ]
     return Annotations(image, objects, tuple(classes))
 
@@ -183,7 +186,7 @@ def records_of(annotations: Annotations, shape: Sequence[int]) -> list[ObjectRec
             note=next((part.note for part in slices if part.note), ""),
             masks=tuple(_packed(part, shape) for part in slices),
         )
-        for label_id, slices in parts.items()
+        for label_id, slices in paced(parts.items())
     ]
 
 

@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final, Protocol
 
+from napari_sam.storage.pacing import resting_with
+
 _POLL_S: Final = 0.05
 _LOGGER = logging.getLogger(__name__)
 _OUT_OF_MEMORY: Final = re.compile("out of memory|allocate memory", re.IGNORECASE)
@@ -63,6 +65,9 @@ class Dispatcher(Protocol):
     def run_pending(self, timeout_s: float) -> None:
         """Run the posted callbacks on the owner's thread, waiting up to `timeout_s` for a first."""
 
+    def let_owner_run(self) -> None:
+        """Let the owner's thread do what it is at; for a thread that runs Python for long."""
+
     def close(self) -> None:
         """Drop all callbacks, posted ones and later ones."""
 
@@ -88,6 +93,9 @@ class CallbackQueue:
         except queue.Empty:
             pass
 
+    def let_owner_run(self) -> None:
+        """Do nothing: no window waits."""
+
     def close(self) -> None:
         """Drop all callbacks, posted ones and later ones."""
         self._is_closed = True
@@ -102,6 +110,13 @@ def run_until(
         if time.monotonic() > deadline:
             raise TimeoutError(f"The {who} was still busy after {timeout_s} s.")
         dispatcher.run_pending(_POLL_S)
+
+
+@contextmanager
+def bulky_work(dispatcher: Dispatcher) -> Iterator[None]:
+    """Make very many objects on this background thread, without holding up the owner's."""
+    with collector_paused(), resting_with(dispatcher.let_owner_run):
+        yield
 
 
 class Job:
@@ -240,7 +255,7 @@ class LatestWinsExecutor:
         self._executor.submit(self._run, job)
 
     def _run(self, job: Job) -> None:
-        with collector_paused() if self._is_bulky else nullcontext():
+        with bulky_work(self._dispatcher) if self._is_bulky else nullcontext():
             job.deliver = job.run()
         job.ended.set()
         self._dispatcher.post(lambda: self._finish(job))

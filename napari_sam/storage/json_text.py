@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from napari_sam.storage.pacing import paced
+
 
 def says_something(value: object) -> bool:
     """Whether a value is worth writing: None, False and what is empty say nothing, but 0 does.
@@ -45,7 +47,7 @@ def compact_json(content: Any, *, ensure_ascii: bool = True) -> str:
 
     def encode(value: Any) -> str:
         if isinstance(value, list | Iterator):
-            return f"[{','.join(map(encode_entry, value))}]"
+            return f"[{','.join(map(encode_entry, paced(value)))}]"
         return encode_entry(value)
 
     def encode_entry(value: Any) -> str:

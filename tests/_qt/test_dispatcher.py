@@ -26,3 +26,45 @@ def test_nothing_runs_after_close(qapp):
     dispatcher.post(lambda: calls.append("after"))
     dispatcher.run_pending(0.05)
     assert calls == []
+
+
+def started(action):
+    worker = threading.Thread(target=action, daemon=True)
+    worker.start()
+    return worker
+
+
+def test_a_worker_waits_until_the_gui_thread_has_done_what_it_is_at(qapp, monkeypatch):
+    monkeypatch.setattr("napari_sam._qt.dispatcher._LONGEST_TURN_S", 60)
+    dispatcher, steps = QtDispatcher(), []
+
+    def work():
+        dispatcher.let_owner_run()
+        steps.append("worker")
+
+    worker = started(work)
+    worker.join(0.2)
+    steps.append("GUI thread")
+    while worker.is_alive():
+        qapp.processEvents()
+    assert steps == ["GUI thread", "worker"]
+
+
+def test_a_gui_thread_that_waits_for_a_worker_does_not_hold_it_up(qapp):
+    dispatcher = QtDispatcher()
+    worker = started(lambda: [dispatcher.let_owner_run() for _ in range(10_000)])
+    worker.join(60)
+    assert not worker.is_alive()
+
+
+def test_a_closed_dispatcher_holds_up_no_worker(qapp, monkeypatch):
+    monkeypatch.setattr("napari_sam._qt.dispatcher._LONGEST_TURN_S", 600)
+    dispatcher = QtDispatcher()
+    worker = started(dispatcher.let_owner_run)
+    worker.join(0.2)
+    dispatcher.close()
+    worker.join(60)
+    later = started(dispatcher.let_owner_run)
+    later.join(60)
+    assert not worker.is_alive()
+    assert not later.is_alive()

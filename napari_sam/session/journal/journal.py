@@ -25,6 +25,7 @@ from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import RecordChange
 from napari_sam.storage.folders import journals_folder
+from napari_sam.storage.pacing import paced
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -207,7 +208,7 @@ class Journal:
             return []
         return [
             (Direction.FOUND, patches_of(self._labels, record), (RecordChange(None, record),))
-            for record in records
+            for record in paced(records)
         ]
 
     def _begin(self, entries: Sequence[Entry]) -> None:

@@ -26,6 +26,7 @@ from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask, Region, Start
 from napari_sam.session.objects.pixel_sets import tile_shape, tiles_of
 from napari_sam.session.objects.records import RecordChange
+from napari_sam.storage.pacing import paced
 from napari_sam.storage.regular_files import require_regular_file
 
 _MAX_BLOCKS: Final = 512
@@ -68,7 +69,7 @@ class JournalContent:
 
         All at once would keep the garbage collector busy.
         """
-        for number, line in enumerate(self.lines):
+        for number, line in enumerate(paced(self.lines)):
             if number % _REPORT_EVERY == 0:
                 report(number / len(self.lines))
             yield json.loads(line)
@@ -76,7 +77,7 @@ class JournalContent:
     def check(self) -> tuple[int, JournalError] | None:
         """Check every entry; return how many come before the first that is wrong, and why it is."""
         header = self.header
-        for number, line in enumerate(self.lines):
+        for number, line in enumerate(paced(self.lines)):
             try:
                 with naming(f"line {number + 2}"):
                     content = from_line(line)
@@ -157,7 +158,7 @@ def replay(entries: Iterable[dict[str, Any]], labels: Labels) -> None:
                 registry.get(label_id),
                 None if packed is None else record_from_json(marshal.loads(packed)),
             )
-            for label_id, packed in records.items()
+            for label_id, packed in paced(records.items())
         )
     )
 

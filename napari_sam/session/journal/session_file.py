@@ -58,6 +58,7 @@ from napari_sam.session.objects.packed import Start
 from napari_sam.session.objects.records import ObjectRecord
 from napari_sam.storage.atomic import atomic_write
 from napari_sam.storage.named_files import is_local
+from napari_sam.storage.pacing import paced
 
 FORMAT: Final = 1
 KIND: Final = "napari-sam-live session"
@@ -135,7 +136,7 @@ def write_session(
     try:
         with atomic_write(path) as partial, partial.open("wb") as file:
             file.write(to_line(_header(path, info, labels)))
-            for number, record in enumerate(records, start=1):
+            for number, record in enumerate(paced(records), start=1):
                 content = entry(Direction.FOUND, patches_of(labels, record), (record,), (), number)
                 file.write(to_line(content))
                 if number % _REPORT_EVERY == 0:

@@ -26,6 +26,7 @@ from napari_sam.session.objects.planning import (
     plan_records,
 )
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
+from napari_sam.storage.pacing import paced
 
 MAX_AREA_AT_ONCE_PX: Final = 2**23
 """Edits of more pixels are written in the background."""
@@ -157,7 +158,7 @@ class Editing:
         is_large = len(records) > MAX_RECORDS_AT_ONCE
 
         def work() -> LabelsEdit:
-            changes = [RecordChange(record, replace(record, **values)) for record in records]
+            changes = [RecordChange(record, replace(record, **values)) for record in paced(records)]
             return plan_records(labels, changes).write()
 
         self._run_edit(edit, work, self.history.push, is_large=is_large)

@@ -12,6 +12,7 @@ from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.overlaps import reconcile
 from napari_sam.session.objects.packed import Block, Mask, PackedMask
 from napari_sam.session.objects.records import ObjectRecord, RecordChange
+from napari_sam.storage.pacing import paced
 
 
 class Direction(StrEnum):
@@ -61,7 +62,7 @@ class Stroke:
         Returns the pixels that were written: the stroke itself if that is all of them.
         """
         parts: list[tuple[Block, Mask]] = []
-        for block in self.blocks:
+        for block in paced(self.blocks):
             pixels = labels.read(block.mask.region)
             old, new = block.before.labels, self.value
             written = block.mask.mask & (pixels == (new if is_undone else old))

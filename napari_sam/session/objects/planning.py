@@ -25,6 +25,7 @@ from napari_sam.session.objects.packed import (
     subtract_mask,
 )
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry, RecordChange
+from napari_sam.storage.pacing import paced
 
 LEAST_SHARE: Final = 0.05
 """Share of its mask that an object must get. Two masks of the same object differ by a rim of a few
@@ -143,7 +144,7 @@ def add_objects(
     least_share = 0.0 if keep_remains else LEAST_SHARE
     edits: list[LabelsEdit] = []
     try:
-        for record in _with_label_ids(labels, records, registry):
+        for record in paced(_with_label_ids(labels, records, registry)):
             masks = ((mask.mask, mask.start) for mask in record.masks)
             with suppress(_RefusedError):
                 edit = _plan_masks(labels, record, masks, overlap, get_record, least_share)
@@ -216,7 +217,7 @@ def _allowed(mask: Mask, is_free: Mask, overlap: Overlap) -> Mask:
 
 def plan_removal(labels: Labels, records: Sequence[ObjectRecord]) -> LabelsEdit:
     """Plan to delete one or more objects."""
-    blocks = tuple(block for record in records for block in blocks_of(labels, record))
+    blocks = tuple(block for record in paced(records) for block in blocks_of(labels, record))
     changes = tuple(RecordChange(record, None) for record in records)
     return LabelsEdit(labels, (Stroke(0, blocks),), changes, records[0].label_id)
 

@@ -1,0 +1,39 @@
+"""Go through very many items on a background thread without holding up the window.
+
+Threads of one interpreter take turns. The thread of the window gives its turn away for each call
+into Qt and OpenGL, of which a repaint has hundreds, and would get it back only some milliseconds
+later each time, while another thread runs Python without a pause.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final, TypeVar
+
+_STRETCH_S: Final = 0.002
+_THREAD: Final = threading.local()
+_T = TypeVar("_T")
+
+
+@contextmanager
+def resting_with(rest: Callable[[], None]) -> Iterator[None]:
+    """Call `rest`, which lets others run, now and then while this thread goes through `paced`."""
+    _THREAD.rest, _THREAD.due_s = rest, 0.0
+    try:
+        yield
+    finally:
+        _THREAD.rest = None
+
+
+def paced(items: Iterable[_T]) -> Iterator[_T]:
+    """Yield the items; on a thread that is `resting_with` something, rest now and then."""
+    rest = getattr(_THREAD, "rest", None)
+    if rest is None:
+        yield from items
+        return
+    for item in items:
+        if time.monotonic() >= _THREAD.due_s:
+            rest()
+            _THREAD.due_s = time.monotonic() + _STRETCH_S
+        yield item
