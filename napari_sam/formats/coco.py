@@ -19,7 +19,7 @@ from napari_sam.formats.annotations import Annotations, ExportObject, annotation
 from napari_sam.formats.classes import ObjectClass, class_named, color_for
 from napari_sam.formats.coco_polygons import fill_polygons
 from napari_sam.formats.coco_rle import counts_of_text, mask_of_counts
-from napari_sam.formats.details import details_from, whole_number_in
+from napari_sam.formats.details import details_from, id_in, whole_number_in
 from napari_sam.formats.files import (
     ExportError,
     file_reader,
@@ -28,7 +28,7 @@ from napari_sam.formats.files import (
     write_json,
 )
 from napari_sam.formats.image import ImageInfo, image_from_json, plane_name
-from napari_sam.formats.left_out import OUTSIDE, LeftOut
+from napari_sam.formats.left_out import ENTRY, OUTSIDE, LeftOut
 from napari_sam.formats.outlines import joined_ring, trace_outlines
 from napari_sam.storage.pacing import paced
 
@@ -190,7 +190,7 @@ def coco_in(content: Any, name: str, image: ImageInfo | None = None) -> list[Ann
         raise ExportError(f"{_INTRO}, {error}: {name}") from error
     for number, entry in enumerate(paced(entries), start=1):
         with left_out.unreadable(f"annotation {number}"):
-            plane = planes.get(str(entry["image_id"]))
+            plane = planes.get(id_in(entry["image_id"]))
             if plane is None:
                 raise ExportError(f"there is no image {entry['image_id']}")
             with plane[0].left_out.unreadable(f"annotation {number}"):
@@ -226,7 +226,8 @@ def _read_annotation(
     """Add an object to the content of its image, unless it has no pixel."""
     content, slice_index, shape = plane
     if not entry.get("segmentation"):
-        reason = f"annotation {number} has no mask; use Batch prompts to read its box"
+        advice = "; use Batch prompts to read its box" if entry.get("bbox") else ""
+        reason = f"annotation {number} has no mask{advice}"
         content.left_out.add("annotation without a mask", reason)
         return
     mask = mask_in(entry["segmentation"], shape)
@@ -238,7 +239,7 @@ def _read_annotation(
     if label_id is not None:
         content.label_ids[position] = label_id
     # Other programs leave out categories that nobody asked for.
-    details = details_from({**entry, "class": names.get(str(entry.get("category_id")))})
+    details = details_from({**entry, "class": names.get(id_in(entry.get("category_id")))})
     content.objects.append(ExportObject(position, *mask, slice_index, **details))
 
 
@@ -248,7 +249,10 @@ def read_categories(
     """Return class names by category id, and the classes; none without a list of entries."""
     names: dict[str, str | None] = {}
     classes: dict[str, ObjectClass] = {}
-    for position, entry in enumerate(entries if isinstance(entries, list) else []):
+    if entries and not isinstance(entries, list):
+        left_out.add(ENTRY, "the categories are no list")
+        entries = []
+    for position, entry in enumerate(entries or []):
         with left_out.unreadable(f"category {position + 1}"):
             name = class_named(entry.get("name"))
             # Our own classes have a colour; without it, this category stands for no class.
@@ -256,7 +260,7 @@ def read_categories(
                 name = None
             if name is not None and name not in classes:
                 classes[name] = ObjectClass(name, color_for(entry.get("color"), position))
-            names[str(entry["id"])] = name
+            names[id_in(entry["id"])] = name
     return names, list(classes.values())
 
 
@@ -271,7 +275,7 @@ def _read_images(
     planes: dict[str, _Plane] = {}
     for position, entry in enumerate(entries, start=1):
         with left_out.unreadable(f"image {position}"):
-            image_id = str(entry["id"])
+            image_id = id_in(entry["id"])
             size: Any = tuple(whole_number_in(entry.get(side)) for side in ("height", "width"))
             if None in size:
                 size = sizes.get(image_id) or (image.plane_shape if image else size)
@@ -298,7 +302,7 @@ def _sizes_of_masks(entries: Iterable[Any]) -> dict[str, Any]:
         for entry in entries
         if isinstance(entry, dict)
     ]
-    return {str(image_id): mask.get("size") for image_id, mask in masks if isinstance(mask, dict)}
+    return {id_in(image_id): mask.get("size") for image_id, mask in masks if isinstance(mask, dict)}
 
 
 def _source(entry: dict[str, Any]) -> dict[str, Any]:

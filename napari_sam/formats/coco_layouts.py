@@ -8,6 +8,7 @@ elsewhere. https://cocodataset.org/#format-results, https://ai.meta.com/datasets
 from typing import Any
 
 from napari_sam.formats.coco import is_coco
+from napari_sam.formats.details import id_in
 
 
 def as_coco(content: Any) -> dict[str, Any] | None:
@@ -60,5 +61,5 @@ def _coco_of_results(entries: list[Any]) -> dict[str, Any]:
         {"image_id": "image", **entry} if isinstance(entry, dict) else entry for entry in entries
     ]
     ids = [entry["image_id"] for entry in results if isinstance(entry, dict)]
-    images = [{"id": image_id} for image_id in dict.fromkeys(map(str, ids))]
+    images = [{"id": image_id} for image_id in dict.fromkeys(map(id_in, ids))]
     return {"images": images, "annotations": results}

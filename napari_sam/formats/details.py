@@ -81,6 +81,12 @@ def number_in(value: Any) -> float | None:
     return number if math.isfinite(number) and not isinstance(value, bool) else None
 
 
+def id_in(value: Any) -> str:
+    """Return an id of a file as text, the same for 1, 1.0 and "1"."""
+    number = None if isinstance(value, str) else number_in(value)
+    return str(int(number)) if number is not None and number.is_integer() else str(value)
+
+
 def whole_number_in(value: Any) -> int | None:
     """Return the label_id, or the size, that a value of a file means; None if it means none."""
     number = number_in(value)

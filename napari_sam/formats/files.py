@@ -1,5 +1,6 @@
 """Write files whole or not at all, and read them with clear errors."""
 
+import codecs
 import csv
 import io
 import json
@@ -20,6 +21,7 @@ from napari_sam.storage.atomic import atomic_write
 from napari_sam.storage.json_text import compact_json
 from napari_sam.storage.regular_files import require_regular_file
 
+_GZIP: Final = b"\x1f\x8b"
 _LITTLE_BYTES: Final = 2**26
 """Memory that is taken without a look at how much is free."""
 MAX_YAML_BYTES: Final = 2**17
@@ -65,7 +67,10 @@ def reason(error: BaseException) -> str:
     kind = type(error).__name__
     if not text:
         return kind
-    return text if isinstance(error, OSError | ValueError) else f"{kind}: {text}"
+    if "'imagecodecs'" in text:  # of tifffile
+        text += "; run `pip install imagecodecs`"
+    # Pillow raises a SyntaxError for a file that is something else.
+    return text if isinstance(error, OSError | SyntaxError | ValueError) else f"{kind}: {text}"
 
 
 @contextmanager
@@ -183,14 +188,26 @@ def write_json(path: str | Path, content: Any) -> None:
 
 @file_reader()
 def read_text(path: str | Path) -> str:
-    """Return the content of a UTF-8 file, with or without a byte order mark."""
-    return Path(path).read_text(encoding="utf-8-sig")
+    """Return the content of a text file in UTF-8, UTF-16 with a byte order mark, or cp1252."""
+    content = Path(path).read_bytes()
+    if content.startswith(_GZIP):
+        raise ExportError(f"The file is compressed (gzip); unpack it first: {Path(path).name}")
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if is_utf_16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        if is_utf_16 or b"\0" in content:
+            raise
+        text = content.decode("cp1252", "replace")  # as Excel writes CSV
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 @file_reader()
 def read_json(path: str | Path) -> Any:
     """Return the content of a JSON file."""
     text = read_text(path)
+    if not text.strip():
+        raise ExportError(f"The file is empty: {Path(path).name}")
     try:
         # A function is called for each object, so that other threads need not wait for the last.
         return json.loads(text, object_hook=lambda entry: entry)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from napari_sam.formats.annotations import Annotations, ExportObject, annotations_read
 from napari_sam.formats.classes import ObjectClass, class_named, color_for
-from napari_sam.formats.details import details_from, whole_number_in
+from napari_sam.formats.details import details_from, number_in, whole_number_in
 from napari_sam.formats.files import (
     ExportError,
     file_reader,
@@ -38,6 +38,7 @@ _WITHOUT_AREA: Final = {
 }
 UNLOCATED: Final = "feature without a geometry"
 _INTRO: Final = "This is not GeoJSON of polygons"
+_CLASS_KEYS: Final = ("classification", "class_name", "class", "category", "label")
 
 # A "foreign member" of RFC 7946, which QuPath ignores.
 _IMAGE_KEY: Final = "image"
@@ -150,7 +151,14 @@ def features_in(content: Any) -> list[Any]:
         return shape_groups(content)
     if isinstance(content, dict):
         content = content.get("features", content.get("geometries", [content]))
-    return list(content)  # QuPath also writes a bare list, or one feature alone
+    # QuPath also writes a bare list, or one feature alone.
+    if not isinstance(content, list) or (content and not any(map(_is_feature, content))):
+        raise ExportError("The file is not GeoJSON, COCO or labelme; export it as one of them")
+    return content
+
+
+def _is_feature(entry: Any) -> bool:
+    return isinstance(entry, dict) and ("geometry" in entry or "type" in entry)
 
 
 def as_feature(entry: Any) -> dict[str, Any]:
@@ -162,13 +170,12 @@ def as_feature(entry: Any) -> dict[str, Any]:
 
 def geojson_in(content: Any, name: str, image: ImageInfo | None = None) -> Annotations:
     """Return the objects in the content of a JSON file, as `read_geojson` does."""
-    left_out = LeftOut()
+    left_out, features = LeftOut(), features_in(content)
     try:
         with naming_errors():
             if image is None and not described_image(content):
                 raise ExportError("it lacks the size of its image; give the image")
             image = image or image_from_json(described_image(content))
-            features = features_in(content)
     except ExportError as error:
         raise ExportError(f"{_INTRO}, {error}: {name}") from error
     classes: dict[str, ObjectClass] = {}
@@ -215,17 +222,19 @@ def _object(
     if mask is None:
         left_out.add(OUTSIDE)
         return None
-    properties, plane = _mapping(feature, "properties"), _mapping(geometry, "plane")
     details = {
-        **_mapping(properties, "metadata"),
+        **_mapping(_mapping(feature, "properties"), "metadata"),
         "score": _measurements(feature).get("score"),
         "class": _class_of(feature, classes),
     }
-    # -1, all channels, becomes the first channel.
-    slice_index = (
-        max(int(plane.get(_PLANE_KEYS.get(axis, "")) or 0), 0) for axis in image.axes[:-2]
-    )
-    return ExportObject(number, *mask, tuple(slice_index), **details_from(details))
+    return ExportObject(number, *mask, slice_index_in(geometry, image), **details_from(details))
+
+
+def slice_index_in(geometry: dict[str, Any], image: ImageInfo) -> tuple[int, ...]:
+    """Return the slice of a geometry; -1, all channels for QuPath, becomes the first one."""
+    plane = _mapping(geometry, "plane")
+    positions = (number_in(plane.get(_PLANE_KEYS.get(axis, ""))) for axis in image.axes[:-2])
+    return tuple(max(int(position or 0), 0) for position in positions)
 
 
 def _mapping(members: dict[str, Any], key: str) -> dict[str, Any]:
@@ -264,7 +273,7 @@ def _rings(kind: str, polygons: Any) -> list[NDArray[np.float64]]:
 def classification_in(feature: dict[str, Any]) -> str | None:
     """Return the name of a feature's class."""
     properties = _mapping(feature, "properties")
-    name = properties.get("classification") or properties.get("class_name")
+    name = next((properties[key] for key in _CLASS_KEYS if properties.get(key)), None)
     if isinstance(name, dict):
         name = name.get("name") or ": ".join(map(str, name.get("names") or ()))
     return class_named(name)

@@ -119,7 +119,7 @@ def axis_letters(names: Sequence[str], units: Sequence[str]) -> str:
     by_name = [
         # Whatever it is called, an axis in seconds is no depth.
         "" if letter == "Z" and is_time(unit) else letter
-        for letter, unit in zip(map(_letter_of, words), stack_units, strict=False)
+        for letter, unit in zip(map(axis_letter, words), stack_units, strict=False)
     ]
     claim((axis, letter) for axis, letter in enumerate(by_name) if len(words[axis]) == 1)
     claim(enumerate(by_name))
@@ -139,7 +139,7 @@ def _first_word(name: str) -> str:
     return word[0].casefold() if word else ""
 
 
-def _letter_of(word: str) -> str:
+def axis_letter(word: str) -> str:
     """Return the letter that the first word of an axis's name means, "" without one."""
     is_letter = len(word) == 1 and word.isascii() and word not in "xy"
     singular = word if len(word) < 3 else word.removesuffix("s")

@@ -2,10 +2,8 @@
 
 The formats are
 
-- CSV with a header: corners of boxes, as ``x0,y0,x1,y1`` or ``xmin,ymin,xmax,ymax``; a corner or
-  the centre with the size, as ``x,y,width,height`` or ``cx,cy,w,h``; points as ``x,y``; and
-  napari's own files of points and shapes. A column ``class``, ``class_name``, ``category`` or
-  ``label`` names classes;
+- CSV with a header, of boxes, points, or napari's shapes, see `prompt_tables`. A column ``class``,
+  ``class_name``, ``category`` or ``label`` names classes;
 - GeoJSON of points, lines and polygons, and labelme; a rectangular polygon is a box. All polygons
   of a feature are one prompt, and so are the shapes of a group of labelme;
 - COCO and SAM: annotations with ``bbox``, or with a mask, whose box it is then; or a bare list of a
@@ -25,13 +23,16 @@ from numpy.typing import NDArray
 
 from napari_sam.formats.coco import mask_in, read_categories
 from napari_sam.formats.coco_layouts import as_coco
+from napari_sam.formats.details import id_in, whole_number_in
 from napari_sam.formats.files import ExportError, file_reader, read_json, read_text
 from napari_sam.formats.geojson import (
     UNLOCATED,
     as_feature,
     classification_in,
+    described_image,
     features_in,
     parts_of,
+    slice_index_in,
 )
 from napari_sam.formats.image import ImageInfo
 from napari_sam.formats.image_names import images_meant
@@ -108,9 +109,9 @@ def _from_coco(
     image_id = _coco_image_id(content["images"], (image.name, *image_names), image)
     for number, entry in enumerate(content["annotations"], start=1):
         with left_out.unreadable(f"annotation {number}"):
-            if image_id is not None and str(entry["image_id"]) != str(image_id):
+            if image_id is not None and id_in(entry["image_id"]) != image_id:
                 continue
-            class_name = names.get(str(entry.get("category_id")))
+            class_name = names.get(id_in(entry.get("category_id")))
             if entry.get("bbox"):
                 x, y, width, height = (float(value) for value in entry["bbox"])
                 yield box_prompt(x, y, x + width, y + height, class_name)
@@ -124,9 +125,11 @@ def _from_coco(
 
 def _coco_image_id(
     entries: Sequence[dict[str, Any]], names: Sequence[str], image: ImageInfo
-) -> Any:
+) -> str | None:
     """Return the id of the image that is meant; None if the file has at most one."""
     if len(entries) < 2:
+        for entry in entries:
+            _check_size((entry.get("height"), entry.get("width")), image)
         return None
     file_names = [str(entry.get("file_name", "")) for entry in entries]
     fitting = [entries[n] for n in images_meant(file_names, names)] or [
@@ -137,7 +140,19 @@ def _coco_image_id(
             "The file is about several images; rename the layer of the image to one of their names "
             f"({', '.join(file_names[:5])})."
         )
-    return fitting[0]["id"]
+    _check_size((fitting[0].get("height"), fitting[0].get("width")), image)
+    return id_in(fitting[0]["id"])
+
+
+def _check_size(shape: Any, image: ImageInfo) -> None:
+    """Refuse prompts for an image of another size, which lie elsewhere in this one."""
+    sides = shape[-2:] if isinstance(shape, list | tuple) else ()
+    size = tuple(whole_number_in(side) for side in sides)
+    if len(size) == 2 and None not in size and size != image.plane_shape:
+        raise ExportError(
+            f"The file is about an image of shape {size}, not {image.plane_shape}; choose the "
+            "image that it belongs to."
+        )
 
 
 def _from_yolo(path: Path, image: ImageInfo, left_out: LeftOut) -> Iterator[FilePrompt]:
@@ -157,17 +172,16 @@ def _from_yolo(path: Path, image: ImageInfo, left_out: LeftOut) -> Iterator[File
 
 
 def _from_geojson(content: Any, image: ImageInfo, left_out: LeftOut) -> Iterator[FilePrompt]:
-    for number, entry in enumerate(features_in(content), start=1):
+    features = features_in(content)
+    _check_size(described_image(content).get("shape"), image)
+    for number, entry in enumerate(features, start=1):
         with left_out.unreadable(f"feature {number}"):
             feature = as_feature(entry)
             geometry = feature["geometry"]
             if geometry is None:
                 left_out.add(UNLOCATED, f"feature {number} has no geometry")
                 continue
-            plane = geometry.get("plane")
-            slice_index: tuple[int, ...] = ()
-            if plane:
-                slice_index = tuple(int(plane.get(axis.lower(), 0)) for axis in image.axes[:-2])
+            slice_index = slice_index_in(geometry, image) if geometry.get("plane") else ()
             shapes = list(_shapes(geometry, image.plane_shape))
             if len(entry.get("shapes", ())) > 1:
                 shapes = _of_one_object(shapes)

@@ -1,15 +1,21 @@
-"""Prompts in tables: boxes and points of detectors, and napari's own files of points and shapes."""
+"""Prompts in tables: CSV of boxes and points, and napari's own files of points and shapes.
+
+Boxes by their corners are ``x0,y0,x1,y1`` or ``xmin,ymin,xmax,ymax``; by a corner or the centre and
+the size, ``x,y,width,height`` or ``cx,cy,w,h``. Where all of them are fractions, they are those of
+the image. Points are ``x,y``, or row and column. In a stack, columns named like its axes, from 0,
+or ``slice``, from 1 as in ImageJ, tell the slice; without them, a prompt is for every slice.
+"""
 
 import csv
-import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import dropwhile
 from typing import Any, Final
 
 from napari_sam.formats.classes import class_named
 from napari_sam.formats.details import number_in
 from napari_sam.formats.files import ExportError
-from napari_sam.formats.image import ImageInfo
+from napari_sam.formats.image import ImageInfo, axis_letter
 from napari_sam.formats.image_names import images_meant
 from napari_sam.formats.left_out import LeftOut
 from napari_sam.formats.prompts import FilePrompt, PromptKind, box_prompt, is_upright
@@ -41,50 +47,97 @@ _NAPARI_KINDS: Final = {
     "path": "line",
     "line": "line",
 }
+_POINTS: Final = (
+    *(("y", "x"), ("row", "column"), ("row", "col")),
+    ("centroid-0", "centroid-1"),  # of scikit-image
+)
 
 
 def prompts_in_table(
     text: str, image: ImageInfo, names: Sequence[str], left_out: LeftOut
 ) -> Iterator[FilePrompt]:
     """Yield the prompts for an image, which may have several names."""
-    first_line, _, _ = text.partition("\n")
-    delimiter = max(",;\t", key=first_line.count)
-    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter)
+    lines = text.splitlines(keepends=True)
+    rest = list(dropwhile(_is_before_header, lines))
+    first_line = rest[0] if rest else ""
+    rows = csv.DictReader(rest, delimiter=max(",;\t", key=first_line.count))
     rows.fieldnames = columns = [name.strip().lower() for name in rows.fieldnames or ()]
-    class_column = next((name for name in CLASS_COLUMNS if name in columns), None)
+    # The label of scikit-image is a number.
+    others = {"label"} if not {"bbox-0", "centroid-0"}.isdisjoint(columns) else set()
+    class_column = next((name for name in CLASS_COLUMNS if name in {*columns} - others), None)
     axes = sorted(filter(_AXIS.fullmatch, columns), key=lambda name: int(name[5:]))
     if len(axes) >= 2 and "shape-type" in columns:
         yield from _napari_shapes(rows, axes, class_column, left_out)
         return
     boxes = _box_columns(columns)
     if boxes is None and len(axes) < 2:
-        axes = ["y", "x"]
-    for number, row in _rows_of_image(rows, columns, (image.name, *names)):
-        if not any(value.strip() for value in row.values() if isinstance(value, str)):
-            continue
-        if boxes is None and not set(axes) <= set(columns):
-            raise ExportError(
-                "The first line of the CSV file must name its columns: x0,y0,x1,y1 or "
-                "x,y,width,height for boxes, x,y for points, or those of napari's own files of "
-                "points and shapes."
-            )
+        axes = next((list(point) for point in _POINTS if set(point) <= set(columns)), [])
+    if columns and boxes is None and not axes:
+        raise ExportError(
+            "The first line of the CSV file must name its columns: x0,y0,x1,y1 or "
+            "x,y,width,height for boxes, x,y for points, or those of napari's own files of "
+            "points and shapes."
+        )
+    slices = _slice_columns(columns, image) if len(axes) <= 2 else ()
+    found: list[_Row] = []
+    for number, row in _rows_of_image(rows, columns, (image.name, *names), len(lines) - len(rest)):
+        if any(value.strip() for value in row.values() if isinstance(value, str)):
+            with left_out.unreadable(f"line {number}"):
+                class_name = class_named(row.get(class_column)) if class_column else None
+                index = tuple(round(_number(row, name)) - first for name, first in slices)
+                positions = (_number(row, name) for name in axes)
+                numbers = _corners(row, *boxes) if boxes is not None else tuple(positions)
+                found.append((number, numbers, index, class_name))
+    yield from (_boxes if boxes is not None else _points)(found, image, left_out)
+
+
+_Row = tuple[int, tuple[float, ...], tuple[int, ...], str | None]
+"""The line, the numbers of a box or a point, the slice, and the class."""
+
+
+def _boxes(rows: Sequence[_Row], image: ImageInfo, left_out: LeftOut) -> Iterator[FilePrompt]:
+    values = [value for _, corners, *_ in rows for value in corners]
+    # A box that lies in the first pixel would be of no use.
+    are_fractions = all(0 <= value <= 1 for value in values)
+    height, width = image.plane_shape if are_fractions else (1, 1)
+    for number, (x0, y0, x1, y1), slice_index, class_name in rows:
         with left_out.unreadable(f"line {number}"):
-            class_name = class_named(row.get(class_column)) if class_column else None
-            if boxes is not None:
-                yield box_prompt(*_corners(row, *boxes), class_name)
-            else:
-                *indices, y, x = (_number(row, name) for name in axes)
-                yield FilePrompt(PromptKind.POINT, ((x, y),), _rounded(indices), class_name)
+            corners = x0 * width, y0 * height, x1 * width, y1 * height
+            yield box_prompt(*corners, class_name, slice_index)
+
+
+def _points(rows: Sequence[_Row], image: ImageInfo, left_out: LeftOut) -> Iterator[FilePrompt]:
+    for number, (*before, y, x), slice_index, class_name in rows:
+        with left_out.unreadable(f"line {number}"):
+            index = _rounded(before) or slice_index
+            yield FilePrompt(PromptKind.POINT, ((x, y),), index, class_name)
+
+
+def _is_before_header(line: str) -> bool:
+    """Return whether a line is empty, a comment, or tells Excel the separator."""
+    return not line.strip() or line.startswith(("#", "sep="))
+
+
+def _slice_columns(names: Sequence[str], image: ImageInfo) -> list[tuple[str, int]]:
+    """Return the columns of the axes before the last two, and the number of their first slice.
+
+    There are none unless all axes have one.
+    """
+    letters = {axis_letter(name): (name, 0) for name in reversed(names) if name != "slice"}
+    if "slice" in names and len(image.axes) == 3:
+        letters.setdefault(image.axes[0], ("slice", 1))
+    columns = [letters[axis] for axis in image.axes[:-2] if axis in letters]
+    return columns if len(columns) == len(image.axes) - 2 else []
 
 
 def _rows_of_image(
-    rows: Iterable[dict[str, Any]], columns: Sequence[str], names: Sequence[str]
+    rows: "csv.DictReader[str]", columns: Sequence[str], names: Sequence[str], n_skipped: int
 ) -> list[tuple[int, dict[str, Any]]]:
     """Return the rows about an image, with their lines in a file that may be about several."""
-    numbered = list(enumerate(rows, start=2))
-    column = next((name for name in _FILE_COLUMNS if name in columns), "")
-    files = sorted({row.get(column) or "" for _, row in numbered})
-    if len(files) < 2:
+    numbered = [(rows.line_num + n_skipped, row) for row in rows]
+    column = next((name for name in _FILE_COLUMNS if name in columns), None)
+    files = [] if column is None else sorted({row.get(column) or "" for _, row in numbered})
+    if column is None or len(files) < 2:
         return numbered
     meant = {files[n] for n in images_meant(files, names)}
     if not meant:

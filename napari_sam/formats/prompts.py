@@ -56,11 +56,19 @@ class FilePrompt:
             raise ValueError(f"{self.vertices_xy} has a coordinate that is not a number")
 
 
-def box_prompt(x0: float, y0: float, x1: float, y1: float, class_name: str | None) -> FilePrompt:
+def box_prompt(
+    x0: float,
+    y0: float,
+    x1: float,
+    y1: float,
+    class_name: str | None,
+    slice_index: tuple[int, ...] = (),
+) -> FilePrompt:
     """Return the prompt of a box, whose origin is the outer corner of the first pixel."""
     if x0 == x1 or y0 == y1:
         raise ExportError("the box has no area")
-    return FilePrompt(PromptKind.BOX, ((x0 - 0.5, y0 - 0.5), (x1 - 0.5, y1 - 0.5)), (), class_name)
+    corners = (x0 - 0.5, y0 - 0.5), (x1 - 0.5, y1 - 0.5)
+    return FilePrompt(PromptKind.BOX, corners, slice_index, class_name)
 
 
 def is_upright(vertices: Sequence[tuple[float, float]]) -> bool:

@@ -159,6 +159,8 @@ def _parsed(number: int, words: Sequence[str], shape: tuple[int, int]) -> YoloLi
     values = [value for value in map(number_in, rest) if value is not None]
     if len(values) < len(rest):
         raise ExportError("it has a coordinate that is not a number")
+    if 2 in values[6::3] and set(values[6::3]) <= {0, 1, 2}:  # a pose, whose points are visible
+        values = values[:4]
     # Predictions have a score at the end.
     score = values.pop() if len(values) > 4 and len(values) % 2 else None
     if len(values) != 4 and (len(values) < 6 or len(values) % 2):

@@ -300,3 +300,24 @@ def test_coco_of_a_large_image_comes_back(tmp_path):
             (read,) = read_objects(tmp_path / "a.json", ImageInfo((side, side))).objects
             assert (read.top, read.left) == (100, side - 5)
             np.testing.assert_array_equal(read.cropped().mask, RING)
+
+
+@pytest.mark.parametrize("image_id", [1, 1.0, "1"])
+def test_ids_are_the_same_as_number_and_as_text(tmp_path, image_id):
+    path = tmp_path / "a.json"
+    annotation = {
+        "image_id": image_id,
+        "category_id": image_id,
+        "segmentation": [[0, 0, 3, 0, 3, 3]],
+    }
+    content = {
+        "images": [{"id": 1, "height": 4, "width": 5}],
+        "annotations": [annotation],
+        "categories": [{"id": 1.0, "name": "cell"}],
+    }
+    path.write_text(json.dumps(content))
+    (obj,) = read_coco(path)[0].objects
+    assert obj.class_name == "cell"
+    path.write_text(json.dumps(content | {"categories": {"1": "cell"}}))
+    (annotations,) = read_coco(path)
+    assert "categories are no list" in str(annotations.left_out)

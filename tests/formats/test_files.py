@@ -1,3 +1,4 @@
+import gzip
 import inspect
 import json
 import os
@@ -150,3 +151,19 @@ def test_each_thread_counts_the_little_memory_that_it_takes(monkeypatch):
             thread.submit(take, sizes_bytes).result()
     with ThreadPoolExecutor(1) as thread, pytest.raises(ExportError, match="GiB are free"):
         thread.submit(take, [2**25, 2**25]).result()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_text_of_any_program_is_read(tmp_path, encoding):
+    (tmp_path / "a.csv").write_bytes("x;größe\r\n1;2\r3;4\n".encode(encoding))
+    assert read_text(tmp_path / "a.csv") == "x;größe\n1;2\n3;4\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(gzip.compress(b"{}"), "unpack it first"), (b"", "empty"), (b"\xff\0\0", "cannot be read")],
+)
+def test_what_is_no_text_is_refused(tmp_path, content, reason):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(ExportError, match=f"{reason}.*a.json"):
+        read_json(tmp_path / "a.json")

@@ -12,6 +12,7 @@ from napari_sam.formats import (
     ImageInfo,
     ObjectClass,
     read_geojson,
+    read_prompts,
     write_geojson,
 )
 from tests.formats.cases import assert_same
@@ -150,3 +151,21 @@ def test_bare_geometries_are_objects(tmp_path):
     for content, areas in ((square, [4]), (pieces, [5]), (collection, [4, 5]), ([square], [4])):
         objects = read_geojson(write(tmp_path, content), ImageInfo((5, 6))).objects
         assert [obj.area_px for obj in objects] == areas
+
+
+@pytest.mark.parametrize("key", ["classification", "class_name", "class", "category", "label"])
+def test_classes_of_others_have_several_keys(tmp_path, key):
+    entry = {**feature(), "properties": {key: "tumor"}}
+    (obj,) = read_geojson(write(tmp_path, {"features": [entry]}), ImageInfo((5, 6))).objects
+    assert obj.class_name == "tumor"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, {}, {"features": None}, [{"data": {}, "annotations": []}], {"a": {"regions": []}}],
+)
+def test_another_layout_is_told_as_such(tmp_path, content):
+    path = write(tmp_path, content)
+    for read in (read_geojson, read_prompts):
+        with pytest.raises(ExportError, match="not GeoJSON, COCO or labelme; export it as one"):
+            read(path, ImageInfo((5, 6)))

@@ -259,3 +259,63 @@ def test_pieces_of_one_object_are_one_prompt(tmp_path):
     (prompt,) = read_prompts(write(tmp_path / "a.geojson", json.dumps(content)), IMAGE)
     assert prompt.kind is PromptKind.BOX
     assert {(-0.5, 0.5), (5.5, 4.5)} <= set(prompt.vertices_xy)
+
+
+@pytest.mark.parametrize(
+    ("text", "points_xy"),
+    [
+        (",x,y\n0,10,20\n1,30,40\n", [(10, 20), (30, 40)]),  # of pandas
+        (" ,Area,Mean,X,Y\n1,9,7,10,20\n2,9,7,30,40\n", [(10, 20), (30, 40)]),  # of ImageJ
+        ("sep=;\r\n\r\n# made by\r\nx;y\r\n1,5;2\r\n", [(1.5, 2)]),
+        ("row,col\n20,10\n", [(10, 20)]),
+        ("label,centroid-0,centroid-1\n7,20,10\n", [(10, 20)]),
+    ],
+)
+def test_points_of_other_programs(tmp_path, text, points_xy):
+    prompts = read_prompts(write(tmp_path / "a.csv", text), IMAGE)
+    assert [prompt.vertices_xy for prompt in prompts] == [(point,) for point in points_xy]
+    assert {prompt.class_name for prompt in prompts} == {None}
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "axes", "slice_index"),
+    [
+        ("x,y,z", "1,2,3", "ZYX", (3,)),
+        ("Frame,x,y", "3,1,2", "TYX", (3,)),
+        ("x,y,Slice", "1,2,3", "TYX", (2,)),
+        ("z,t,x0,y0,x1,y1", "4,3,1,2,3,4", "TZYX", (3, 4)),
+        ("z,x,y", "4,1,2", "TZYX", ()),
+        ("z,x,y", "4,1,2", "YX", ()),
+    ],
+)
+def test_columns_of_axes_are_the_slice(tmp_path, header, row, axes, slice_index):
+    image = ImageInfo((9,) * (len(axes) - 2) + (40, 50), "stack", axes)
+    (prompt,) = read_prompts(write(tmp_path / "a.csv", f"{header}\n{row}\n"), image)
+    assert prompt.slice_index == slice_index
+
+
+def test_boxes_in_fractions_are_those_of_the_image(tmp_path):
+    path = write(tmp_path / "a.csv", "XMin,XMax,YMin,YMax\n0.1,0.2,0.5,1\n0,1,0,1\n")
+    part, whole = read_prompts(path, ImageInfo((40, 80)))
+    assert part.vertices_xy == ((7.5, 19.5), (15.5, 39.5))
+    assert whole.vertices_xy == ((-0.5, -0.5), (79.5, 39.5))
+
+
+def test_a_table_without_a_header_is_refused(tmp_path):
+    with pytest.raises(ExportError, match="must name its columns"):
+        read_prompts(write(tmp_path / "a.csv", "10,10,40,40\n"), IMAGE)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"images": [{"id": 1, "height": 480, "width": 640}], "annotations": []},
+        {"shapes": [], "imagePath": "a.png", "imageHeight": 480, "imageWidth": 640},
+        {"image": {"height": 480, "width": 640}, "annotations": [{"bbox": [1, 2, 3, 4]}]},
+    ],
+)
+def test_prompts_for_an_image_of_another_size_are_refused(tmp_path, content):
+    with pytest.raises(
+        ExportError, match=r"about an image of shape \(480, 640\), not \(303, 384\)"
+    ):
+        read_prompts(write(tmp_path / "a.json", json.dumps(content)), IMAGE)

@@ -154,3 +154,9 @@ def test_files_without_names_are_refused(tmp_path, content):
     (tmp_path / "data.yaml").write_text(content)
     with pytest.raises(ExportError, match=r"data\.yaml"):
         read_yolo_classes(tmp_path / "data.yaml")
+
+
+def test_the_points_of_a_pose_are_no_corners(tmp_path):
+    (tmp_path / "a.txt").write_text("0 0.5 0.5 0.5 0.5 0.1 0.1 2 0.9 0.9 0\n")
+    (obj,) = read_yolo(tmp_path / "a.txt", ImageInfo((4, 8))).objects
+    assert (obj.left, obj.top, obj.area_px) == (2, 1, 8)
