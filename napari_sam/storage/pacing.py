@@ -17,13 +17,16 @@ _T = TypeVar("_T")
 
 
 @contextmanager
-def resting_with(rest: Callable[[], None]) -> Iterator[None]:
-    """Call `rest`, which lets others run, now and then while this thread goes through `paced`."""
-    _THREAD.rest, _THREAD.due_s = rest, 0.0
+def resting_with(rest: Callable[[], None] | None) -> Iterator[None]:
+    """Call `rest`, which lets others run, now and then while this thread goes through `paced`.
+
+    None while the thread holds what others wait for.
+    """
+    former, _THREAD.rest = getattr(_THREAD, "rest", None), rest
     try:
         yield
     finally:
-        _THREAD.rest = None
+        _THREAD.rest = former
 
 
 def paced(items: Iterable[_T]) -> Iterator[_T]:
@@ -33,7 +36,7 @@ def paced(items: Iterable[_T]) -> Iterator[_T]:
         yield from items
         return
     for item in items:
-        if time.monotonic() >= _THREAD.due_s:
+        if time.monotonic() >= getattr(_THREAD, "due_s", 0.0):
             rest()
             _THREAD.due_s = time.monotonic() + _STRETCH_S
         yield item

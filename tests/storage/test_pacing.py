@@ -33,3 +33,13 @@ def test_other_threads_and_later_loops_do_not_rest():
         other.join()
     assert list(paced(slow_items(3))) == [0, 1, 2]
     assert rests == []
+
+
+def test_a_thread_may_go_on_without_rests_for_a_while():
+    rests = []
+    with resting_with(lambda: rests.append(None)):
+        with resting_with(None):
+            assert list(paced(slow_items(3))) == [0, 1, 2]
+        assert rests == []
+        assert list(paced(slow_items(2))) == [0, 1]
+    assert len(rests) == 2

@@ -25,7 +25,7 @@ from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.records import RecordChange
 from napari_sam.storage.folders import journals_folder
-from napari_sam.storage.pacing import paced
+from napari_sam.storage.pacing import paced, resting_with
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -190,11 +190,18 @@ class Journal:
     def _release(self, found: Sequence[Entry]) -> None:
         """Append entries for existing objects, and those that were buffered since."""
         with self._lock:
+            if self._buffer is not None:
+                self._begin(())
+        for content in paced(found):
+            # An edit, which goes into the buffer meanwhile, waits for one entry, not for all.
+            with self._lock, resting_with(None):
+                if self._buffer is None:
+                    break
+                self._writer.append(*content)
+        with self._lock:
             buffered, self._buffer = self._buffer, None
-            if buffered is not None:
-                self._begin([*found, *buffered])
-                if buffered:
-                    self._write()
+            for content in buffered or ():
+                self._add(*content)
         self._prepared.set()
 
     def _found(self) -> list[Entry]:

@@ -13,7 +13,6 @@ from napari_sam.session.journal.lines import AppendedLines
 from napari_sam.session.objects.edits import Direction
 from napari_sam.session.objects.labels import Labels
 from napari_sam.session.objects.records import RecordChange, net_effect
-from napari_sam.storage.pacing import paced
 
 _LONG_LINE_BYTES: Final = 2**24
 """Entries with longer lines are divided."""
@@ -73,7 +72,7 @@ class EntryWriter:
         self.lines.add(to_line(header))
         self._written_classes = ()
         self.append_classes()
-        for content in paced(entries):
+        for content in entries:
             self.append(*content)
 
     def append(

@@ -442,6 +442,20 @@ def test_no_edit_waits_until_what_is_there_is_read():
     check_same(restored(annotator.journal.path)[0], annotator.labels)
 
 
+def test_classes_that_come_while_what_is_there_is_read_are_kept():
+    annotator = Annotator(0, journal=False)
+    accept_many(annotator)
+    thread = being_prepared(annotator)
+    classes = (ObjectClass("cell", "#123456"),)
+    annotator.journal.record_classes(classes)
+    annotator.labels.may_go_on.set()
+    thread.join()
+    annotator.accept()
+    labels, content = restored(annotator.journal.path)
+    assert content.classes == classes
+    check_same(labels, annotator.labels)
+
+
 def test_what_is_done_just_before_the_end_is_written_down_too():
     annotator = Annotator(0, journal=False)
     accept_many(annotator)
