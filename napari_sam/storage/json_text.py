@@ -3,9 +3,12 @@
 import json
 import math
 from collections.abc import Iterator
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from napari_sam.storage.pacing import paced
+
+_BATCH: Final = 32
 
 
 def says_something(value: object) -> bool:
@@ -36,7 +39,7 @@ def json_text(content: Any, **options: Any) -> str:
 def compact_json(content: Any, *, ensure_ascii: bool = True) -> str:
     """Return JSON as `json_text` does, without blanks.
 
-    Lists and iterators in a mapping are encoded entry by entry: all at once, thousands of entries
+    Lists and iterators in a mapping are encoded some at a time: all at once, thousands of entries
     would keep all other threads waiting, and the garbage collector busy.
 
     Examples
@@ -47,7 +50,9 @@ def compact_json(content: Any, *, ensure_ascii: bool = True) -> str:
 
     def encode(value: Any) -> str:
         if isinstance(value, list | Iterator):
-            return f"[{','.join(map(encode_entry, paced(value)))}]"
+            entries = paced(value)
+            batches = iter(lambda: list(islice(entries, _BATCH)), [])
+            return f"[{','.join(encode_entry(batch)[1:-1] for batch in batches)}]"
         return encode_entry(value)
 
     def encode_entry(value: Any) -> str:

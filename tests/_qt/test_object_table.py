@@ -152,6 +152,11 @@ def test_classes_have_their_colours_and_what_is_typed_stays(table):
     table._class.setEditText("ri")
     table.set_classes({"Coin": "#102030", "ring": "#405060"})
     assert table._class.currentText() == "ri"
+    for names in (["Coin", "ring", "more"], ["Coin", "other", "more"], ["more"]):
+        table.set_classes(dict.fromkeys(names, "#102030"))
+        assert [table._class.itemText(n) for n in range(table._class.count())] == names
+        assert table._class.currentText() == "ri"
+    table.set_classes({"Coin": "#102030", "ring": "#405060"})
     assert table.model.index(1, 1).data(Qt.ItemDataRole.DecorationRole).name() == "#102030"
 
 
