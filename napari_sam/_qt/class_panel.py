@@ -18,6 +18,9 @@ _ROW_PX: Final = 22
 _SWATCH_PX: Final = 14
 _NO_CLASS: Final = "no class"
 _KEY, _NAME, _COUNT = range(3)
+_ROW_SIZE: Final = QSize(0, _ROW_PX)
+_RIGHT: Final = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+_EDITABLE: Final = QTreeWidgetItem().flags() | Qt.ItemFlag.ItemIsEditable
 _Content = tuple[str, str | None, int, str | None]
 """What a row shows: key, class, number of objects, colour."""
 
@@ -126,9 +129,8 @@ class ClassPanel(QWidget):
     def _item(self, content: _Content) -> QTreeWidgetItem:
         """Return a new item, filled before the table shows it, which takes far less time."""
         item = QTreeWidgetItem()
-        item.setSizeHint(_NAME, QSize(0, _ROW_PX))
-        flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        item.setTextAlignment(_COUNT, flags)
+        item.setSizeHint(_NAME, _ROW_SIZE)
+        item.setTextAlignment(_COUNT, _RIGHT)
         self._fill(item, content)
         return item
 
@@ -141,7 +143,7 @@ class ClassPanel(QWidget):
         if color is not None:
             if color not in self._icons:
                 self._icons[color] = swatch(color, _SWATCH_PX)
-            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
+            item.setFlags(_EDITABLE)
             item.setIcon(_NAME, self._icons[color])
 
     def show_coloring(self, is_on: bool) -> None:

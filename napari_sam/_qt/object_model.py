@@ -34,12 +34,12 @@ class ObjectModel(QAbstractTableModel):
         self._words: list[str] = []
         self._sorting = COLUMNS[0], False  # the column, and whether the largest come first
         self._axes = PlaneAxes()
-        self._colors: dict[str, QColor] = {}
+        self._colors: dict[str, str] = {}
         self._highlighted: int | None = None
 
     def set_colors(self, colors: Mapping[str, str]) -> None:
         """Show classes with these colours, "#rrggbb" by name."""
-        self._colors = {name: QColor(color) for name, color in colors.items()}
+        self._colors = dict(colors)
         if self.shown:
             last = len(self.shown) - 1
             self.dataChanged.emit(self.index(0, CLASS), self.index(last, CLASS))
@@ -184,7 +184,8 @@ class ObjectModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.BackgroundRole and record.label_id == self._highlighted:
             return _HIGHLIGHT
         if role == Qt.ItemDataRole.DecorationRole and index.column() == CLASS:
-            return self._colors.get(record.class_name or "")
+            color = self._colors.get(record.class_name or "")
+            return None if color is None else QColor(color)
         if role == Qt.ItemDataRole.TextAlignmentRole and column.is_number:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):

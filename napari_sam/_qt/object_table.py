@@ -112,10 +112,12 @@ class ObjectTable(QWidget):
         before, self._colors = self._colors, dict(colors)
         if self._colors != before:
             self.model.set_colors(colors)
-        if list(colors) != list(before):
+        names, former = list(colors), list(before)
+        if names != former:
             typed = self._class.currentText()
-            self._class.clear()
-            self._class.addItems(list(colors))
+            if names[: len(former)] != former:
+                self._class.clear()
+            self._class.addItems(names[self._class.count() :])
             self._class.setEditText(typed)
 
     def neighbour(self, step: int) -> int | None:
