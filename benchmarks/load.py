@@ -188,6 +188,9 @@ def benches(rows: Rows, watch: LoopWatch, name: str) -> Iterator[tuple[Bench, Be
     """Yield a viewer alone and one with the widget, and measure their ends."""
     alone, ours = Bench(watch, with_widget=False), Bench(watch, with_widget=True)
     yield alone, ours
+    for layer in ours.viewer.layers[len(alone.viewer.layers) :]:
+        alone.viewer.add_layer(napari.layers.Layer.create(*layer.as_layer_data_tuple()))
+    alone.wait()
     rows.add(f"{name}: close the window", [ours.close()], [alone.close()])
 
 
