@@ -6,15 +6,15 @@ the same paths.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 import dask
-from distributed import Client, WorkerPlugin, as_completed, get_worker
+from distributed import Client, as_completed
+from distributed.client import ClosedClientError
 
 from napari_sam.batch.images import ImageFile
 from napari_sam.batch.job import BatchJob, ImageResult
@@ -29,25 +29,50 @@ if TYPE_CHECKING:
 _TIMEOUT_S: Final = 20
 _RETRIES: Final = 2
 """How many more times an image is tried; also how often workers may die of it."""
+_KEPT_S: Final = 120.0
+"""How long a worker keeps its model in memory without an image."""
 
 
-class WorkerModel(WorkerPlugin):
-    """Keeps a model on a worker, loaded on first use."""
+class WorkerModel:
+    """The model of a worker: loaded when it is needed, and let go once no images come any more.
 
-    idempotent = True
+    No program has to end for that in an orderly way, and no worker has to be told beforehand.
+    """
 
-    def __init__(self, choice: ModelChoice) -> None:
-        self._choice = choice
-        self.name = f"napari-sam-{uuid4()}"
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._choice: ModelChoice | None = None
+        self._predictor: Predictor | None = None
+        self._release_timer: threading.Timer | None = None
 
-    def setup(self, worker: Any) -> None:
-        """Start on a worker."""
-        self.lock = threading.Lock()
+    @contextmanager
+    def in_use(self, choice: ModelChoice) -> Iterator[Callable[[], Predictor]]:
+        """Let nobody else compute meanwhile, and yield what returns the predictor."""
+        with self._lock:
+            if self._release_timer is not None:
+                self._release_timer.cancel()
+            try:
+                yield lambda: self._of(choice)
+            finally:
+                self._release_timer = threading.Timer(_KEPT_S, self._release)
+                self._release_timer.daemon = True
+                self._release_timer.start()
 
-    @cached_property
-    def predictor(self) -> Predictor:
-        """The model; who asks for it holds the lock."""
-        return load_predictor(self._choice, find_runtime(self._choice))
+    def _of(self, choice: ModelChoice) -> Predictor:
+        if self._predictor is None or choice != self._choice:
+            self._predictor = None  # before there is another one in memory
+            self._predictor = load_predictor(choice, find_runtime(choice))
+            self._choice = choice
+        return self._predictor
+
+    def _release(self) -> None:
+        with self._lock:
+            if self._release_timer is threading.current_thread():
+                self._predictor = None
+
+
+_MODEL: Final = WorkerModel()
+"""That of the worker which this process is."""
 
 
 def run_on_cluster(
@@ -66,28 +91,39 @@ def run_on_cluster(
     except (OSError, ValueError, TimeoutError) as error:
         msg = f"There is no scheduler at {address} ({error}): check the address that it prints."
         raise RunError(msg) from error
-    with client:
-        if not client.scheduler_info()["workers"]:
-            say("The cluster has no workers yet: waiting for them.")
-        plugin = WorkerModel(job.model)
-        client.register_plugin(plugin)
-        try:
-            yield from _results(client, plugin.name, job, images, open_images)
-        finally:
-            with suppress(OSError, TimeoutError):  # the cluster may be gone
-                client.unregister_worker_plugin(plugin.name)
+    try:
+        with _without_log(), client:
+            if not client.scheduler_info()["workers"]:
+                say("The cluster has no workers yet: waiting for them.")
+            yield from _results(client, job, images, open_images)
+    except (OSError, TimeoutError, ClosedClientError) as error:
+        msg = f"The scheduler at {address} is gone ({error}): start it, then run the command again."
+        raise RunError(msg) from error
+
+
+@contextmanager
+def _without_log() -> Iterator[None]:
+    """Keep the client from printing tracebacks of connections that break; the results say it."""
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _results(
     client: Client,
-    plugin: str,
     job: BatchJob,
     images: Sequence[ImageFile],
     open_images: ImageOpener,
 ) -> Iterator[ImageResult]:
     image_of = {
         client.submit(
-            _process_on_worker, job, image, open_images, plugin, retries=_RETRIES, pure=False
+            _process_on_worker, job, image, open_images, retries=_RETRIES, pure=False
         ): image
         for image in images
     }
@@ -105,14 +141,11 @@ def _results(
         client.cancel(list(image_of))
 
 
-def _process_on_worker(
-    job: BatchJob, image: ImageFile, open_images: ImageOpener, plugin: str
-) -> ImageResult:
-    model = get_worker().plugins[plugin]
+def _process_on_worker(job: BatchJob, image: ImageFile, open_images: ImageOpener) -> ImageResult:
     # A worker may have several threads, but has one model and the memory for one image.
-    with model.lock, dask.config.set(scheduler="synchronous"):
+    with _MODEL.in_use(job.model) as predictor, dask.config.set(scheduler="synchronous"):
         try:
-            return process(job, image, open_images, lambda: model.predictor)
+            return process(job, image, open_images, predictor)
         except Exception as error:
             # Readers' own exception classes may not exist where they would be raised again.
             raise RunError(failure_message(error)) from None
