@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from napari.components import LayerList, ViewerModel
-from napari.layers import Image, Labels, Points
+from napari.layers import Image, Labels, Points, Shapes
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from numpy.typing import NDArray
 
@@ -43,6 +43,19 @@ def shown_pixels(image: Image) -> NDArray[Any] | None:
         return None
     shown = image._slice
     return np.asarray((shown.thumbnail if image.multiscale else shown.image).raw)
+
+
+def drop_features_of_no_shape(layer: Shapes) -> None:
+    """Remove the features of a shape that was ended with too few vertices to be one.
+
+    Reason: napari drops the shape and keeps the row, so that those of later shapes are one off.
+    Remove it when napari drops both.
+    """
+    n_shapes = len(layer.data)
+    if len(layer.features) > n_shapes:
+        defaults = layer.feature_defaults
+        layer.features = layer.features.iloc[:n_shapes]
+        layer.feature_defaults = defaults
 
 
 class SessionLabels(Labels):

@@ -51,7 +51,8 @@ def label_of_each(layer: Points | Shapes) -> NDArray[np.int64]:
     """Return the label of each point or shape in a layer: 1 foreground, 0 background."""
     labels = np.full(len(layer.data), FOREGROUND)
     if _POLARITY in layer.features:
-        labels[layer.features[_POLARITY] == _NAMES[BACKGROUND]] = BACKGROUND
+        names = layer.features[_POLARITY].to_numpy()[: len(labels)]
+        labels[: len(names)][names == _NAMES[BACKGROUND]] = BACKGROUND
     return labels
 
 

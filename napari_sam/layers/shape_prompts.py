@@ -11,6 +11,7 @@ from napari.layers import Image, Shapes
 from napari.utils.events import Event
 from numpy.typing import NDArray
 
+from napari_sam.layers.napari_workarounds import drop_features_of_no_shape
 from napari_sam.layers.plane_view import PlaneView, placement
 from napari_sam.layers.prompt_layers import PromptLayer, in_image, label_of_each, polarity_options
 from napari_sam.session.image.tiles import Box
@@ -155,6 +156,9 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
         is_end = action in ("added", "removed", "changed") and self._unfinished is not None
         if is_end:
             self._unfinished = None
+            if action == "added":
+                with self.writing():
+                    drop_features_of_no_shape(self.layer)
         super()._on_layer_changed(event)
         if is_end:
             self._on_gesture(False)  # a double click or a key may have ended it
