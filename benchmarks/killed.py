@@ -3,16 +3,20 @@
     python benchmarks/killed.py [--kills 50] [--longest 6]
 
 A program with the real widget on the coins of scikit-image accepts, paints, notes, deletes, undoes
-and repeats, as fast as it can, and says after each action what there is: a digest of all pixels and
-records. At a random moment, up to so many seconds after its first object, it is killed (SIGKILL).
-Another program opens the same image in the widget, presses *Restore* and says what it has. Both are
-real processes, forked from this one, which has imported everything but never opened a window.
+and repeats, saves sessions and exports, as fast as it can, and says after each action what there
+is: a digest of all pixels and records. At a random moment, up to so many seconds after its first
+object, it is killed (SIGKILL). Another program opens the same image in the widget, presses
+*Restore* and says what it has. Both are real processes, forked from this one, which has imported
+everything but never opened a window.
 
-Ends with status 1 if anything that was reported before a kill is not restored exactly.
+Ends with status 1 if anything that was reported before a kill is not restored exactly, or if a file
+under a final name is not whole. Objects that are in a session file are not offered again: where all
+were saved last, the session has to hold them.
 """
 
 import argparse
 import hashlib
+import json
 import os
 import random
 import signal
@@ -20,20 +24,26 @@ import subprocess
 import sys
 import tempfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import imageio.v3 as imageio
 import numpy as np
 import torch
 from napari.layers import Image
 from skimage import data
 
+from napari_sam.formats.registry import FORMATS
 from napari_sam.model import Predictor, load_model
 from napari_sam.session import ArrayLabels, Labels
 from napari_sam.session.journal.entries import record_to_json
 from napari_sam.session.journal.replaying import read_journal, replay
+from napari_sam.session.journal.session_file import SESSION_SUFFIX, read_session
+from napari_sam.session.objects.edits import Direction
+from napari_sam.storage.atomic import PARTIAL_SUFFIX
 from napari_sam.widget import SamWidget
 
 TIMEOUT_S: Final = 120
@@ -60,9 +70,10 @@ class Program:
         The model.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, files: Path) -> None:
         import napari
 
+        self._files, self.n_files = files, 0
         self.viewer = napari.Viewer(show=False)
         self.viewer.add_layer(Image(data.coins(), name=NAME))
         self.widget = SamWidget(self.viewer, load_predictor=lambda *_: predictor)
@@ -83,8 +94,10 @@ class Program:
         self._accept()
         yield
         actions = (self._accept, self._paint, self._note, self._remove, self._undo, self._redo)
+        actions += (self._save, self._export)
         while True:
-            self._random.choice(np.array(actions), p=(0.45, 0.2, 0.1, 0.05, 0.12, 0.08))()
+            shares = (0.4, 0.2, 0.08, 0.05, 0.1, 0.07, 0.05, 0.05)
+            self._random.choice(np.array(actions), p=shares)()
             self.widget.wait_until_idle(TIMEOUT_S)
             yield
 
@@ -119,6 +132,21 @@ class Program:
     def _redo(self) -> None:
         self.widget.binding.objects.redo()
 
+    def _save(self) -> None:
+        path = self._files / f"{self._random.integers(3)}{SESSION_SUFFIX}"
+        self.widget.controllers.session_file.save(path)
+        self._wait_for(path)
+
+    def _export(self) -> None:
+        chosen = FORMATS[self._random.integers(len(FORMATS))]
+        path = self._files / f"{self.n_files}{chosen.distinction}{chosen.suffixes[0]}"
+        self.widget.controllers.objects.files.export_to(path, chosen.title, False)
+        self._wait_for(path)
+
+    def _wait_for(self, path: Path) -> None:
+        self.widget.wait_until_idle(TIMEOUT_S)
+        self.n_files += path.exists()
+
     def restore(self) -> str:
         """Press the button, and return what is restored; nothing else may be offered."""
         row = self.widget.controllers.restore.row
@@ -133,6 +161,8 @@ class Program:
 class Run:
     """The result of one kill: the last report, and what was restored."""
 
+    files: Path
+    """Where session files and exports are."""
     digests: dict[int, str] = field(default_factory=dict)
     """The digest after so many entries of the journal."""
     restored: str = ""
@@ -153,17 +183,58 @@ class Run:
         if digest(reported) != self.digests[n_reported]:
             return "what was reported is not what is there"
         replay(entries[n_reported:], reported)
+        if entries and entries[-1]["direction"] == Direction.SAVED:
+            return self._saved(reported)
         there_is = digest(reported) if len(reported.registry) else _NOTHING
         return "" if there_is == self.restored else "the widget has restored something else"
 
+    def _saved(self, expected: ArrayLabels) -> str:
+        """Return what is wrong with the newest session file, which holds all objects."""
+        paths = sorted(self.files.glob(f"*{SESSION_SUFFIX}"), key=lambda path: path.stat().st_mtime)
+        if self.restored != _NOTHING:
+            return "objects in a session file are offered"
+        saved = ArrayLabels(np.zeros(expected.shape, expected.dtype))
+        replay(read_session(paths[-1]).content.entries(), saved)
+        is_same = np.array_equal(saved.array, expected.array)
+        return "" if is_same else "the session file holds something else"
 
-def annotate(predictor: Predictor, seed: int, folder: Path, words: int) -> None:
+
+def annotate(predictor: Predictor, seed: int, folder: Path, files: Path, words: int) -> None:
     """Annotate until this process is killed, and report the state after each action."""
-    program = Program(predictor)
+    program = Program(predictor, files)
     for _ in program.annotate(seed):
         paths = list(folder.iterdir())
         n_entries = paths[0].read_bytes().count(b"\n") - 1 if paths else 0
         os.write(words, f"{n_entries} {digest(program.labels)}\n".encode())
+
+
+def half_written(files: Path) -> list[str]:
+    """Return the names of files that cannot be read, unless the name says so."""
+    names = []
+    for path in files.iterdir():
+        if path.suffix != PARTIAL_SUFFIX:
+            try:
+                read_whole(path)
+            except Exception as error:
+                names.append(f"{path.name} ({error!r})")
+    return names
+
+
+def read_whole(path: Path) -> None:
+    """Read a file of any format to its end."""
+    if path.name.endswith(SESSION_SUFFIX):
+        assert not read_session(path).content.warning
+    elif path.suffix in (".tif", ".png"):
+        assert imageio.imread(path).size
+    elif path.suffix in (".json", ".geojson"):
+        json.loads(path.read_text(encoding="utf-8"))
+    elif path.suffix == ".zip":
+        assert zipfile.ZipFile(path).testzip() is None
+    elif path.suffix in (".npy", ".npz"):
+        np.load(path)
+    else:
+        text = path.read_text(encoding="utf-8")
+        assert text.endswith("\n") or not text
 
 
 def in_fork(action: Any, *arguments: Any) -> tuple[int, int]:
@@ -183,11 +254,14 @@ def in_fork(action: Any, *arguments: Any) -> tuple[int, int]:
         os._exit(status)
 
 
-def run_once(predictor: Predictor, seed: int, longest_s: float, folder: Path) -> tuple[int, str]:
+def run_once(predictor: Predictor, seed: int, longest_s: float, base: Path) -> tuple[int, str]:
     """Annotate, kill, restore; return the number of entries, and what is wrong."""
+    folder, files = base / f"journals {seed}", base / f"files {seed}"
+    folder.mkdir()
+    files.mkdir()
     os.environ["NAPARI_SAM_JOURNALS"] = str(folder)
-    run, delay_s, has_begun = Run(), random.Random(seed).uniform(0, longest_s), False
-    pid, listen = in_fork(annotate, predictor, seed, folder)
+    run, delay_s, has_begun = Run(files), random.Random(seed).uniform(0, longest_s), False
+    pid, listen = in_fork(annotate, predictor, seed, folder, files)
     timer = threading.Timer(delay_s, os.kill, (pid, signal.SIGKILL))
     with os.fdopen(listen, encoding="utf-8") as heard:
         for line in heard:
@@ -207,8 +281,12 @@ def run_once(predictor: Predictor, seed: int, longest_s: float, folder: Path) ->
     paths = list(folder.iterdir())
     if not paths:
         return n_reported, "" if not n_reported else "there is no journal"
+    if names := half_written(files):
+        return n_reported, f"half written: {names}"
     content = read_journal(paths[0])
-    pid, listen = in_fork(lambda words: os.write(words, Program(predictor).restore().encode()))
+    pid, listen = in_fork(
+        lambda words: os.write(words, Program(predictor, files).restore().encode())
+    )
     with os.fdopen(listen, encoding="utf-8") as heard:
         run.restored = heard.read()
     os.waitpid(pid, 0)
@@ -238,14 +316,13 @@ def kill_all(n_kills: int, longest_s: float, base: Path) -> bool:
     torch.set_num_threads(1)  # more of them would not outlive the fork
     predictor = Predictor(load_model("vit_t"), device="cpu")
     os.environ["NAPARI_SAM_EMBEDDINGS"] = str(base / "embeddings")
-    n_wrong, n_all = 0, 0
+    n_wrong, n_all, n_files = 0, 0, 0
     for seed in range(n_kills):
-        folder = base / f"journals {seed}"
-        folder.mkdir()
-        n_reported, wrong = run_once(predictor, seed, longest_s, folder)
+        n_reported, wrong = run_once(predictor, seed, longest_s, base)
         n_wrong, n_all = n_wrong + bool(wrong), n_all + n_reported
+        n_files += sum(path.suffix != PARTIAL_SUFFIX for path in base.glob(f"files {seed}/*"))
         print(f"{seed + 1}: {n_reported} entries, {wrong or 'restored exactly'}", flush=True)
-    print(f"{n_kills} kills, {n_all} entries, {n_wrong} not restored exactly")
+    print(f"{n_kills} kills, {n_all} entries, {n_files} files, {n_wrong} not restored exactly")
     return n_wrong > 0
 
 
