@@ -45,14 +45,16 @@ class BatchJob:
     reader: str | None = None  # the napari plugin that reads the images
     intensities: str = "as shown"  # how values map to what the model sees
     overwrite: bool = False  # replace results of other jobs, and unrelated files
+    channels: int | None = None  # the axis that holds them
 
     @property
     def conditions(self) -> dict[str, Any]:
         """Everything that the pixels of the results depend on, as JSON has it."""
         settings = {k: v for k, v in asdict(self.settings).items() if k not in _WITHOUT_EFFECT}
         rest = {name: getattr(self, name) for name in ("max_share", "overlap", "reader", "weights")}
-        if self.intensities != BatchJob.intensities:  # the records of earlier versions lack it
-            rest["intensities"] = self.intensities
+        for name in ("intensities", "channels"):  # the records of earlier versions lack them
+            if getattr(self, name) != getattr(BatchJob, name):
+                rest[name] = getattr(self, name)
         return dict(json.loads(json.dumps({**settings, **rest})))
 
     @property

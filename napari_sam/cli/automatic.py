@@ -25,6 +25,7 @@ from napari_sam.cli.exit_codes import (
 )
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
 from napari_sam.cli.options import (
+    channels_option,
     checked_choice,
     json_option,
     load,
@@ -163,6 +164,7 @@ class AutomaticCommand(click.Command):
 @model_options
 @reader_option
 @values_option
+@channels_option
 @json_option
 def automatic(
     images: tuple[str, ...],
@@ -177,6 +179,7 @@ def automatic(
     device: str,
     reader: str | None,
     intensities: str,
+    channels: int | None,
     as_json: bool,
     **published: Any,
 ) -> None:
@@ -194,7 +197,7 @@ def automatic(
         choice = replace(choice, device=device)  # which only the workers need to have
     job = BatchJob(
         *(output.absolute(), settings, max_share, formats, overlap, proposals, edges),
-        *(choice, _weights(choice), reader, intensities, overwrite),
+        *(choice, _weights(choice), reader, intensities, overwrite, channels),
     )
     files = _checked_images(images, job)
     with readers_on_stderr():
@@ -301,7 +304,7 @@ def _results(
     from napari_sam.batch.manifest import RunError
     from napari_sam.batch.run import run_here
 
-    opener = NapariOpener(job.reader, job.intensities)
+    opener = NapariOpener(job.reader, job.intensities, job.channels)
     if scheduler is not None:
         if find_spec("distributed") is None:
             msg = "--scheduler needs distributed: pip install 'napari-sam-live[distributed]'"

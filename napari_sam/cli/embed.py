@@ -15,6 +15,7 @@ from napari_sam.batch.open_images import OpenError
 from napari_sam.cli.exit_codes import CAN_CONTINUE, FAILED, end_stopped, print_error
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
 from napari_sam.cli.options import (
+    channels_option,
     checked_choice,
     json_option,
     model_options,
@@ -60,6 +61,7 @@ class _FileResult:
 @model_options
 @reader_option
 @values_option
+@channels_option
 @json_option
 def embed(
     files: tuple[str, ...],
@@ -67,6 +69,7 @@ def embed(
     device: str,
     reader: str | None,
     intensities: str,
+    channels: int | None,
     as_json: bool,
 ) -> None:
     """Embed all slices of FILEs, so that they are ready when napari opens them.
@@ -76,7 +79,7 @@ def embed(
     are kept.
     """
     hide_progress_of_napari()
-    run = _Run(checked_choice(model, device), NapariOpener(reader, intensities))
+    run = _Run(checked_choice(model, device), NapariOpener(reader, intensities, channels))
     results = []
     is_stopped = False
     try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 from napari_sam._distribution import DISTRIBUTION
 from napari_sam.batch.open_images import OpenedImage, OpenedPlane, OpenError
@@ -15,7 +15,11 @@ from napari_sam.storage.regular_files import require_regular_file
 from napari_sam.storage.text import single_line
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
+    from napari.components import Dims, ViewerModel
+    from napari.layers import Image
+
+
+_READ_BY_NAPARI: Final = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class NapariOpener:
 
     reader: str | None = None  # the napari plugin that reads the files
     intensities: str = "as shown"  # a value of `Intensities`
+    channels: int | None = None  # the axis that holds them
 
     def __call__(self, file: str) -> list[OpenedImage]:
         """Open a file."""
@@ -43,7 +48,48 @@ class NapariOpener:
         if not images:
             raise OpenError(f"{file} contains no image.")
         images = [as_image(image) if is_gray_with_alpha(image) else image for image in images]
-        return [_opened_image(image, viewer.dims, self.intensities) for image in images]
+        return [self._opened(image, viewer.dims) for image in images]
+
+    def _opened(self, image: Image, dims: Dims) -> OpenedImage:
+        from napari_sam.layers.appearance import ImageAppearances
+        from napari_sam.layers.plane_view import displayed_plane, levels
+        from napari_sam.session.image.intensity import Appearance, Intensities, first_colours
+
+        appearance, axis = Appearance(Intensities(self.intensities)), None
+        if self.channels is not None:
+            axis = _channel_axis(image, self.channels)
+            colours = first_colours(levels(image)[0].shape[axis])
+            appearance = replace(appearance, channel_axis=axis, colours=colours)
+            slider = axis + dims.ndim - image.ndim
+            dims.order = sorted(range(dims.ndim), key=lambda number: number != slider)
+        appearances = ImageAppearances()
+        appearances.choose(image, appearance)
+        shown = displayed_plane(image, dims, axis)
+        planes = [
+            OpenedPlane(
+                tuple(view.index[axis] for axis in shown.axes_of_planes),
+                name,
+                appearances.image_plane(image, view),
+            )
+            for name, view in shown.every_plane().items()
+        ]
+        along = itemgetter(*shown.axes_of_planes, shown.row_axis, shown.column_axis)
+        about_axes = (shown.shape_nd, image.scale, image.units, image.axis_labels)
+        return OpenedImage(image.name, planes, *map(along, about_axes))
+
+
+def _channel_axis(image: Image, channels: int) -> int:
+    """Return the axis that is meant by its number, which may be negative."""
+    from napari_sam.layers.plane_view import levels
+    from napari_sam.session.image.intensity import ChannelAxis
+
+    shape = levels(image)[0].shape
+    if image.rgb or len(shape) < 3:
+        raise OpenError(f"{image.name} has no axis of channels: omit --channels.")
+    if not -len(shape) <= channels < len(shape) or not ChannelAxis.can_have(shape[channels]):
+        msg = f"{image.name} has the shape {shape}: choose another axis with --channels."
+        raise OpenError(msg)
+    return channels % len(shape)
 
 
 def hide_progress_of_napari() -> None:
@@ -82,9 +128,24 @@ def open_file(viewer: ViewerModel, file: str, reader: str | None) -> None:
         raise OpenError(msg) from error
     except Exception as error:  # readers are plugins and may raise anything
         cause = error.original_error if isinstance(error, ReaderPluginError) else error
-        raise OpenError(
-            f"Cannot open {file}: {single_line(str(cause)) or type(cause).__name__}"
-        ) from error
+        raise OpenError(f"Cannot open {file}: {_reason(cause, Path(file).suffix)}") from error
+
+
+def _reason(error: BaseException, suffix: str) -> str:
+    """Return why a reader failed; advice of others is about their plugins, not napari's."""
+    text = single_line(str(error)) or f"napari cannot show it ({type(error).__name__})"
+    if "'imagecodecs'" in text:
+        return f"{text}; run `pip install imagecodecs`."
+    if "returned no data" in text or "refused the file" in text:
+        return "it contains no image."
+    if "pip install" not in text and not text.startswith("No plugin found"):
+        return text
+    if suffix.lower() in _READ_BY_NAPARI:
+        return "it is damaged, or no image."
+    return (
+        f"no reader is installed for {suffix or 'its name without an ending'}; install a napari "
+        "plugin that reads it, or save the image as TIFF."
+    )
 
 
 @cache
@@ -97,24 +158,3 @@ def _find_readers() -> None:
     for name in get_settings().plugins.disabled_plugins:
         manager.disable(name)
     manager.discover()
-
-
-def _opened_image(image: Any, dims: Any, intensities: str) -> OpenedImage:
-    from napari_sam.layers.appearance import ImageAppearances
-    from napari_sam.layers.plane_view import displayed_plane
-    from napari_sam.session.image.intensity import Appearance, Intensities
-
-    appearances = ImageAppearances()
-    appearances.choose(image, Appearance(Intensities(intensities)))
-    shown = displayed_plane(image, dims)
-    planes = [
-        OpenedPlane(
-            tuple(view.index[axis] for axis in shown.axes_of_planes),
-            name,
-            appearances.image_plane(image, view),
-        )
-        for name, view in shown.every_plane().items()
-    ]
-    along = itemgetter(*shown.axes_of_planes, shown.row_axis, shown.column_axis)
-    about_axes = (shown.shape_nd, image.scale, image.units, image.axis_labels)
-    return OpenedImage(image.name, planes, *map(along, about_axes))

@@ -45,6 +45,13 @@ values_option = click.option(
     help="Values that the model sees as black and white: as napari shows the image; without the "
     "darkest and brightest thousandth; or all that the data type can hold.",
 )
+channels_option = click.option(
+    "--channels",
+    type=int,
+    metavar="AXIS",
+    help="Axis whose channels the model sees as red, green and blue: 0 for the first, -1 for the "
+    "last.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

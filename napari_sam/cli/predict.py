@@ -21,6 +21,7 @@ from napari_sam.cli.exit_codes import (
 )
 from napari_sam.cli.open_images import NapariOpener, hide_progress_of_napari
 from napari_sam.cli.options import (
+    channels_option,
     checked_choice,
     json_option,
     load,
@@ -129,6 +130,7 @@ _BOX: Final = _Numbers("X0,Y0,X1,Y1", 4)
 @model_options
 @reader_option
 @values_option
+@channels_option
 @json_option
 def predict(
     image: str,
@@ -145,6 +147,7 @@ def predict(
     device: str,
     reader: str | None,
     intensities: str,
+    channels: int | None,
     as_json: bool,
 ) -> None:
     """Segment an object in IMAGE from points, a box or a mask; several boxes mean several objects.
@@ -163,7 +166,8 @@ def predict(
         choice = checked_choice(model, device)
         predictor = load(choice)
         with readers_on_stderr():
-            opened, info = _opened(image, NapariOpener(reader, intensities), layer, position)
+            opener = NapariOpener(reader, intensities, channels)
+            opened, info = _opened(image, opener, layer, position)
             start = None
             if mask is not None:
                 with usage_errors():
@@ -227,7 +231,10 @@ def _opened(
         raise click.UsageError(f"{file} has one plane and no slices.")
     if not planes:
         last = ",".join(str(length - 1) for length in stack_shape)
-        msg = f"{file} has {len(image.planes)} slices: choose one with --slice, up to {last}."
+        msg = (
+            f"{file} has {len(image.planes)} slices: choose one with --slice, up to {last}; or, if "
+            "they are channels, their axis with --channels."
+        )
         raise click.UsageError(msg)
     return planes[0], image.info(Path(file).name, first_axis=-2)
 

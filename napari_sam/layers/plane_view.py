@@ -254,7 +254,8 @@ def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_
     cure = (
         "If the last axis is color, add the image with rgb=True"
         if shape[-1] in (3, 4)
-        else "If the last axis is channels, add the image with channel_axis=-1"
+        else "If the last axis is channels, add the image with channel_axis=-1 (on the command "
+        "line, --channels=-1)"
     )
     raise ImageError(
         f"'{layer.name}' has shape {shape}, so napari shows slices of {shape[-2]} x {shape[-1]} "

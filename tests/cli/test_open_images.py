@@ -73,3 +73,46 @@ def test_pipes_and_devices_are_not_opened(tmp_path):
 def test_folders_and_addresses_are_left_to_the_readers(tmp_path):
     check_exists(str(tmp_path))
     check_exists("https://example.org/image.png")
+
+
+@pytest.mark.parametrize(
+    ("shape_first", "is_planar", "channels"),
+    [((), False, -1), ((), True, 0), ((4,), True, 1), ((4,), True, -3)],
+)
+def test_channels_are_the_colours_of_an_image(tmp_path, shape_first, is_planar, channels):
+    pixels = np.stack([squares(), 255 - squares()], axis=0 if is_planar else -1)
+    tifffile.imwrite(tmp_path / "two.tif", np.broadcast_to(pixels, shape_first + pixels.shape))
+    (image,) = NapariOpener(channels=channels)(str(tmp_path / "two.tif"))
+    assert image.shape == (*shape_first, 40, 60)
+    seen = image.planes[-1].plane.read_whole()
+    np.testing.assert_array_equal(seen[..., 0], squares())
+    np.testing.assert_array_equal(seen[..., 1], 255 - squares())
+
+
+def test_an_axis_without_channels_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "stack.tif", np.zeros((2, 40, 60), np.uint8))
+    imageio.imwrite(tmp_path / "gray.png", squares())
+    for channels in (1, 3, -4):
+        with pytest.raises(OpenError, match="choose another axis with --channels"):
+            NapariOpener(channels=channels)(str(tmp_path / "stack.tif"))
+    with pytest.raises(OpenError, match="omit --channels"):
+        NapariOpener(channels=0)(str(tmp_path / "gray.png"))
+
+
+# imageio leaves a file open that it cannot read.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.nii", b"xx", "no reader is installed for .nii; install a napari plugin"),
+        ("a.czi", b"ZISRAWFILE", "no reader is installed for .czi"),
+        ("a.png", b"<!DOCTYPE html>", "damaged, or no image"),
+        ("a.csv", b"x,y\n1,1\n", "contains no image"),
+        ("a.json", b"{}", "contains no image"),
+    ],
+)
+def test_a_file_that_no_reader_opens_is_told_in_our_words(tmp_path, name, content, reason):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(OpenError, match=reason) as refusal:
+        NapariOpener()(str(tmp_path / name))
+    assert "pip install" not in str(refusal.value)
