@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Self
 from weakref import WeakKeyDictionary, ref
 
 import numpy as np
@@ -201,6 +201,12 @@ class TargetLayer:
             records.append(record)
         return records
 
+    def require_scanned(self) -> Self:
+        """Return the target; raise TargetError until its objects are known."""
+        if not self.is_scanned:
+            raise TargetError(f"'{self.name}' is still being read: try again in a moment.")
+        return self
+
     def register(self, records: list[ObjectRecord]) -> None:
         """Register what `scan` found, unless the layer got other data meanwhile."""
         if not self.is_scanned:
@@ -250,9 +256,7 @@ class TargetPlane:
         if self._target.shape != self._view.shape_nd:
             msg = f"'{self._target.layer.name}' no longer has the image's shape. Choose a target."
             raise TargetError(msg)
-        if not self._target.is_scanned:
-            raise TargetError(f"'{self._target.name}' is still being read: try again in a moment.")
-        return self._target
+        return self._target.require_scanned()
 
     @property
     def shape(self) -> tuple[int, int]:

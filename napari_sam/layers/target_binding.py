@@ -101,8 +101,7 @@ class TargetBinding:
         """
         if self._target is None:
             self._make()
-        plane = self.labels_plane
-        return None if plane is None else plane.labels
+        return None if self._target is None else self._target.require_scanned()
 
     def _use(self, layer: Labels | None) -> None:
         self._target = None if layer is None else self._follow(layer)

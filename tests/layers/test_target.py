@@ -149,6 +149,7 @@ def test_a_target_chosen_in_3d_is_looked_at_when_the_plane_is_shown(make_widget)
         viewer.dims.ndisplay = 3
         widget.wait_until_idle(TIMEOUT_S)
         widget.binding.target.set_layer(layer)
+        assert widget.binding.target.require().layer is layer
         viewer.dims.ndisplay = 2
         widget.wait_until_idle(TIMEOUT_S)
         assert widget.binding.target.layer is kept

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -162,7 +163,9 @@ class BatchPrompting:
             msg = "The labels layer for these objects was deleted: none were added. Start again."
             raise TargetError(msg)
         current = self._editing.target
-        is_elsewhere = current is None or current.labels is not labels
+        is_elsewhere = True
+        with suppress(TargetError):  # another target, which cannot be written to yet
+            is_elsewhere = current is None or current.labels is not labels
         first_label_id = first_free_label_id(labels, labels.registry)
         best_first = sorted(batch.results, key=lambda result: result.predicted_iou, reverse=True)
         if self._editing.overlap is Overlap.REPLACE:

@@ -260,6 +260,29 @@ def waiting(open_session, real_predictor, plane):
     predictor.gate.set()
 
 
+class UnreadPlane(ArrayPlane):
+    """A plane of labels whose objects are not known yet."""
+
+    labels = property(lambda self: self.refuse(), lambda self, labels: None)
+
+    @staticmethod
+    def refuse():
+        raise TargetError("still being read")
+
+
+def test_a_target_that_is_still_read_does_not_lose_the_objects_of_another(waiting, listen):
+    session, gate, first, _ = waiting
+    heard, finished = listen(session), []
+    session.batch_prompts.finished.connect(finished.append)
+    session.batch_prompts.start(BOXED)
+    session.set_target(UnreadPlane(np.zeros((303, 384), np.uint16)))
+    gate.set()
+    session.wait_until_idle(TIMEOUT_S)
+    assert heard.warnings == []
+    assert "in the labels layer that was the target at the start" in finished[0]
+    assert len(first.labels.registry) == len(BOXED)
+
+
 def test_another_target_gets_none_of_it_and_another_model_ends_it(waiting, listen):
     session, gate, first, second = waiting
     heard, finished = listen(session), []
