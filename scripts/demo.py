@@ -16,7 +16,8 @@ import numpy as np
 import tifffile
 from qtpy.QtCore import QEventLoop
 
-from napari_sam.cli.main import DISTRIBUTION, dock_widget
+from napari_sam._distribution import DISTRIBUTION
+from napari_sam.cli.main import dock_widget
 from napari_sam.session import Phase
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Demo:
         self._widget.wait_until_idle(TIMEOUT_S)
         self._shoot("accepted")
 
-        binding.prompts.start_boxes()
+        binding.prompts.start_shape("rectangle")
         x0, y0, x1, y1 = OTHER_COIN_BOX_XYXY
         corners_rc = [[y0, x0], [y0, x1], [y1, x1], [y1, x0]]
         boxes = viewer.layers["SAM boxes"]
