@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from napari_sam.formats.annotations import Annotations, ExportObject
 from napari_sam.formats.files import ExportError, require_memory
 from napari_sam.storage.pacing import paced
+
+_MAX_COLORS: Final = 256
 
 
 def smallest_dtype(max_label_id: int) -> np.dtype[Any]:
@@ -57,6 +59,24 @@ def check_size(
             f"the image that it belongs to: {Path(path).name}"
         )
     require_memory(prod(shape) * itemsize, f"The label image {Path(path).name}")
+
+
+def labels_of_colors(pixels: NDArray[np.uint8], path: str | Path) -> NDArray[Any]:
+    """Return one label for each colour of a mask, 0 for black and for what is transparent."""
+    has_opacity = pixels.shape[-1] in (2, 4)
+    colors = (pixels[..., :-1] if has_opacity else pixels).astype(np.uint32)
+    if has_opacity:
+        colors[pixels[..., -1] == 0] = 0
+    if (colors == colors[..., :1]).all():
+        return np.asarray(colors[..., 0])
+    packed = colors @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    values, labels = np.unique(np.concatenate([[0], packed.ravel()]), return_inverse=True)
+    if len(values) > _MAX_COLORS:
+        raise ExportError(
+            f"The image has {len(values):,} colors, but a label image has gray values, or one "
+            f"color for each class: {Path(path).name}"
+        )
+    return labels[1:].reshape(packed.shape)
 
 
 def objects_from_labels(

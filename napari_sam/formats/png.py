@@ -14,10 +14,9 @@ from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from napari_sam.formats.details import DETAILS_KEY
 from napari_sam.formats.files import ExportError, export_file, file_reader
-from napari_sam.formats.label_images import as_small_labels, check_size
+from napari_sam.formats.label_images import as_small_labels, check_size, labels_of_colors
 
 _MAX_PIXEL_BYTES: Final = 4
-_MAX_COLORS: Final = 256
 
 
 def write_label_png(path: str | Path, labels: NDArray[Any], details: str = "") -> None:
@@ -82,25 +81,7 @@ def read_label_png(path: str | Path, shape: Sequence[int] | None = None) -> NDAr
     with PngImageFile(path) as image:
         check_size(path, image.size[::-1], _MAX_PIXEL_BYTES, shape)
         pixels = np.asarray(image)
-    return as_small_labels(pixels if pixels.ndim == 2 else _labels_of_colors(pixels, path))
-
-
-def _labels_of_colors(pixels: NDArray[np.uint8], path: str | Path) -> NDArray[Any]:
-    """Return one label for each colour of a mask, 0 for black and for what is transparent."""
-    has_opacity = pixels.shape[-1] in (2, 4)
-    colors = (pixels[..., :-1] if has_opacity else pixels).astype(np.uint32)
-    if has_opacity:
-        colors[pixels[..., -1] == 0] = 0
-    if (colors == colors[..., :1]).all():
-        return np.asarray(colors[..., 0])
-    packed = colors @ np.array([1 << 16, 1 << 8, 1], np.uint32)
-    values, labels = np.unique(np.concatenate([[0], packed.ravel()]), return_inverse=True)
-    if len(values) > _MAX_COLORS:
-        raise ExportError(
-            f"The image has {len(values):,} colors, but a label image has gray values, or one "
-            f"color for each class: {Path(path).name}"
-        )
-    return labels[1:].reshape(packed.shape)
+    return as_small_labels(pixels if pixels.ndim == 2 else labels_of_colors(pixels, path))
 
 
 @file_reader("PNG")

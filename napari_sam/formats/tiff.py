@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from napari_sam.formats.details import DETAILS_KEY
 from napari_sam.formats.files import ExportError, export_file, file_reader
 from napari_sam.formats.image import ImageInfo
-from napari_sam.formats.label_images import as_small_labels, check_size
+from napari_sam.formats.label_images import as_small_labels, check_size, labels_of_colors
 from napari_sam.formats.units import UNIT_SYMBOLS, converted, is_length, is_time, unit_name
 from napari_sam.storage.named_files import is_beside, is_image
 
@@ -179,7 +179,7 @@ def write_ome_tiff(
 def read_label_tiff(
     path: str | Path, shape: Sequence[int] | None = None
 ) -> tuple[NDArray[Any], ImageInfo]:
-    """Read a label image and its metadata.
+    """Read a label image, or one color for each class, and its metadata.
 
     Parameters
     ----------
@@ -204,11 +204,13 @@ def read_label_tiff(
     with tifffile.TiffFile(path) as tiff:
         _check_parts(tiff, path)
         series = tiff.series[0]
-        check_size(path, series.shape, series.dtype.itemsize, shape)
+        is_colored = series.axes == "YXS" and series.dtype == np.uint8
+        check_size(path, series.shape[: 2 if is_colored else None], series.dtype.itemsize, shape)
         check_segments(tiff, series)
-        labels = as_small_labels(np.atleast_2d(series.asarray()))
+        pixels = np.atleast_2d(series.asarray())
+        labels = as_small_labels(labels_of_colors(pixels, path) if is_colored else pixels)
         details = _ome_details(tiff) or _imagej_details(tiff)
-        axes = series.axes
+        axes = series.axes.removesuffix("S") if is_colored else series.axes
         height, width = tiff.pages.first.imagelength, tiff.pages.first.imagewidth
     # From the page, because the series drops and mixes up axes of length one.
     lengths = dict(zip(axes, labels.shape, strict=False)) | {"Y": height, "X": width}

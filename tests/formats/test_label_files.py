@@ -348,6 +348,14 @@ def test_each_colour_of_a_mask_of_classes_is_an_object(tmp_path, mode, pixels):
     np.testing.assert_array_equal(read_label_png(tmp_path / "a.png"), [[0, 2, 1]])
 
 
+def test_colours_of_a_tiff_are_labels_too(tmp_path):
+    pixels = np.array([[(0, 0, 0), RED[:3], BLUE[:3]]], np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
+    labels, image = read_label_tiff(tmp_path / "a.tif", (1, 3))
+    np.testing.assert_array_equal(labels, [[0, 2, 1]])
+    assert image.axes == "YX"
+
+
 def test_a_mask_of_two_values_is_one_object(tmp_path):
     Image.fromarray(np.array([[0, 255, 255]], np.uint8)).convert("1").save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_label_png(tmp_path / "a.png"), [[0, 1, 1]])
