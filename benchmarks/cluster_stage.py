@@ -23,7 +23,7 @@ from distributed.cli import dask_scheduler, dask_worker
 
 from napari_sam.cli.main import main as napari_sam_command
 
-TIMEOUT_S: Final = 180
+TIMEOUT_S: Final = 600
 N_IMAGES: Final = 4
 FEW: Final = ("--points-per-side", "3", "--pred-iou-thresh", "0.5")
 _FORK: Final = multiprocessing.get_context("fork")

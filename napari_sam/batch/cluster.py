@@ -6,6 +6,7 @@ the same paths.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import dask
-from distributed import Client, as_completed
+from distributed import Client, Security, as_completed, rpc
 from distributed.client import ClosedClientError
 
 from napari_sam.batch.images import ImageFile
@@ -86,11 +87,16 @@ def run_on_cluster(
 
     An image that fails is tried again on any worker, also after its worker died.
     """
-    try:
-        client = Client(address, timeout=_TIMEOUT_S, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
-        msg = f"There is no scheduler at {address} ({error}): check the address that it prints."
-        raise RunError(msg) from error
+    with _without_log():
+        try:
+            asyncio.run(asyncio.wait_for(_identify(address), _TIMEOUT_S))
+            client = Client(address, timeout=_TIMEOUT_S, set_as_default=False)
+        except Exception as error:  # an address, and whoever answers there, may be anything
+            reason = str(error) or "nobody answers"
+            msg = (
+                f"There is no scheduler at {address} ({reason}): check the address that it prints."
+            )
+            raise RunError(msg) from error
     try:
         with _without_log(), client:
             if not client.scheduler_info()["workers"]:
@@ -99,6 +105,13 @@ def run_on_cluster(
     except (OSError, TimeoutError, ClosedClientError) as error:
         msg = f"The scheduler at {address} is gone ({error}): start it, then run the command again."
         raise RunError(msg) from error
+
+
+async def _identify(address: str) -> None:
+    """Ask who is there: a client would wait for ever for somebody who listens and says nothing."""
+    async with rpc(address, connection_args=Security().get_connection_args("client")) as scheduler:
+        if (await scheduler.identity())["type"] != "Scheduler":
+            raise ValueError("it is a worker")
 
 
 @contextmanager

@@ -1,0 +1,50 @@
+"""Addresses at which there is no scheduler; `tests/cli/test_automatic.py` has a real cluster."""
+
+import socket
+import threading
+from contextlib import suppress
+
+import pytest
+
+from napari_sam.batch.manifest import RunError
+
+cluster = pytest.importorskip("napari_sam.batch.cluster")
+
+
+@pytest.fixture
+def listening():
+    """Listen on a port, and send the same to whoever connects."""
+    servers = []
+
+    def listen(answer):
+        server = socket.create_server(("127.0.0.1", 0))
+        servers.append(server)
+
+        def serve():
+            connections = []
+            with suppress(OSError):
+                while True:
+                    connections.append(server.accept()[0])
+                    connections[-1].sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return f"tcp://127.0.0.1:{server.getsockname()[1]}"
+
+    yield listen
+    for server in servers:
+        server.close()
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 64, b"\xff" * 64])
+def test_a_port_of_another_program(listening, answer, monkeypatch):
+    monkeypatch.setattr(cluster, "_TIMEOUT_S", 1)
+    with pytest.raises(RunError, match="There is no scheduler"):
+        list(cluster.run_on_cluster(listening(answer), None, [], None, print))
+
+
+@pytest.mark.parametrize(
+    "address", ["", "nonsense", "tls://127.0.0.1:9", "ucx://127.0.0.1:1", "inproc://1/2/3", "x:y"]
+)
+def test_an_address_that_is_none(address):
+    with pytest.raises(RunError, match="There is no scheduler"):
+        list(cluster.run_on_cluster(address, None, [], None, print))
