@@ -172,7 +172,7 @@ class Game:
 
     def there_and_back(self) -> None:
         self.session.wait_until_idle(TIMEOUT_S)
-        history, before = self.session._editing.history, self._objects()
+        history, before = self.session.objects.editing.history, self._objects()
         n_undone = 0
         while history.last is not None and n_undone < 6:
             last = history.last
