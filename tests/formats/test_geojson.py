@@ -169,3 +169,12 @@ def test_another_layout_is_told_as_such(tmp_path, content):
     for read in (read_geojson, read_prompts):
         with pytest.raises(ExportError, match="not GeoJSON, COCO or labelme; export it as one"):
             read(path, ImageInfo((5, 6)))
+
+
+def test_a_colour_may_be_written_with_fractions(tmp_path):
+    entry = {
+        **feature(),
+        "properties": {"classification": {"name": "a", "color": [10.0, 2.0, 3.0]}},
+    }
+    (described,) = read_geojson(write(tmp_path, {"features": [entry]}), ImageInfo((5, 6))).classes
+    assert described.color == "#0a0203"
