@@ -108,13 +108,14 @@ class AnnotateController:
             (binding.plane.appearance_changed, lambda: self._appearance_timer.start()),
             (binding.plane.source.appearances.changed, self.appearance_panel.show_appearance),
             (binding.plane.camera_moved, lambda: self._camera_timer.start()),
-            (binding.image_changed, self._refresh_combos),
-            (binding.target.changed, self._refresh_combos),
-            (binding.prompts.layers_changed, self._refresh_combos),
+            (binding.image_changed, self.show_layers),
+            (binding.target.changed, self.show_layers),
+            (binding.prompts.layers_changed, self.show_layers),
             (layers.inserted, self._on_layer_inserted),
-            (layers.removed, self._refresh_combos),
-            (layers.reordered, self._refresh_combos),
-            (layers.renamed, self._refresh_combos),
+            (layers.removed, self.show_layers),
+            (layers.reordered, self.show_layers),
+            (layers.renamed, self.show_layers),
+            (self._viewer.layers.selection.events.active, self._offer_conversion),
         )
 
     # From session and viewer -------------------------------------------------------------------
@@ -146,11 +147,12 @@ class AnnotateController:
 
         Not for a layer of another kind: the user may have chosen to have no image.
         """
-        self._refresh_combos()
+        self.show_layers()
         if isinstance(event.value, Image) and self._binding.plane.image is None:
             self._binding.choose_image()
 
-    def _refresh_combos(self) -> None:
+    def show_layers(self) -> None:
+        """Offer the viewer's layers where one can be chosen."""
         binding = self._binding
         layers: Iterable[Layer] = reversed(self._viewer.layers)
         users = [layer for layer in layers if not binding.is_ours(layer)]
@@ -162,20 +164,25 @@ class AnnotateController:
             (self.object_panel.target_combo, Labels, binding.target.layer),
         ):
             combo.set_layers([layer for layer in users if isinstance(layer, layer_type)], chosen)
-        convertible = self._convertible
-        self.image_panel.offer_conversion("" if convertible is None else convertible.name)
+        self._offer_conversion()
         others = [layer for layer in users if layer is not binding.target.layer]
         self.user_layers_changed.emit(others)
 
     @property
     def _convertible(self) -> Layer | None:
-        """A layer that the user probably wants to annotate, but that is no image as it is."""
+        """A layer that the user may want to annotate, but that is not an image as it is."""
         image, layers = self._binding.plane.image, list(self._viewer.layers)
-        if image is not None:
-            return image if is_gray_with_alpha(image) else None
+        if image is not None and is_gray_with_alpha(image):
+            return image
         if any(isinstance(layer, Image) for layer in layers):
-            return None
-        return next(filter(is_opened_as_labels, layers), None)
+            layers = [layer for layer in layers if layer is self._viewer.layers.selection.active]
+        target = self._binding.target.layer
+        labels = (layer for layer in layers if layer is not target)
+        return next(filter(is_opened_as_labels, labels), None)
+
+    def _offer_conversion(self) -> None:
+        convertible = self._convertible
+        self.image_panel.offer_conversion("" if convertible is None else convertible.name)
 
     def _convert(self) -> None:
         layer = self._convertible
@@ -199,4 +206,4 @@ class AnnotateController:
             self._binding.target.set_layer(layer)
         except TargetError as error:
             self._session.notifier.warn(str(error))
-            self._refresh_combos()
+            self.show_layers()

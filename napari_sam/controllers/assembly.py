@@ -40,6 +40,7 @@ class Controllers:
         self.shortcuts = ShortcutsController(context, texts)
         model_panel = ModelPanel(embeddings.store_row, embeddings.micro_sam_row)
         self.models = ModelController(context, model_panel)
+        annotate.show_layers()  # those that were open before the widget
 
     @property
     def panels(self) -> tuple[QWidget, ...]:

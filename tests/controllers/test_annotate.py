@@ -21,3 +21,20 @@ def test_integers_opened_as_labels_are_converted(make_widget, tmp_path):
     np.testing.assert_array_equal(image.data, counts)
     np.testing.assert_array_equal(image.scale, (2, 3))
     assert not panel.convert.isVisibleTo(panel)
+
+
+def test_integers_that_were_open_before_the_widget_or_lie_beside_an_image_can_be_converted(
+    make_widget, tmp_path
+):
+    counts = np.arange(1200, dtype=np.int32).reshape(30, 40)
+    with layer_source(path=str(tmp_path / "counts.tif")):
+        labels = Labels(counts, name="counts")
+    viewer, widget = make_widget(labels)
+    panel = widget.controllers.annotate.image_panel
+    assert panel.convert.isVisibleTo(panel)
+    viewer.add_image(np.zeros((30, 40)), name="other")
+    assert not panel.convert.isVisibleTo(panel)
+    viewer.layers.selection.active = labels
+    assert panel.convert.isVisibleTo(panel)
+    widget.binding.target.set_layer(labels)
+    assert not panel.convert.isVisibleTo(panel)

@@ -29,7 +29,9 @@ _MAX_STRIP_PIXELS: Final = 2**24
 _BLOCK_PX: Final = 1024
 """Side of the blocks in which all pixels are read."""
 _NEARLY_ALL: Final = 0.999
-"""Share of pixels of one colour from which on the contrast is called into question."""
+"""Share of pixels in few gray levels from which on the contrast is called into question."""
+_FEW_LEVELS: Final = 16
+"""So many levels of the 256 that the model sees are few."""
 _SAMPLE: Final = 2**20
 """Values of a tile that are looked at for that, at most four times as many."""
 _FLOAT32_LIMIT: Final = 1e30
@@ -239,16 +241,16 @@ class ImagePlane:
         Parameters
         ----------
         image : (h, w, 3) uint8 ndarray
-            What `read` returned of the tile. If nearly all of it looks the same, the tile is read
+            What `read` returned of the tile. If it has few different gray values, the tile is read
             once more.
         tile : Tile, optional
             The whole plane by default.
         check : callable, optional
             Called between two reads from the disk; an exception it raises ends the read.
         """
-        nearly_all = _NEARLY_ALL * image[..., 0].size
-        # Most images are told by their first colour: this is done for each tile.
-        if any(np.bincount(image[..., colour].ravel()).max() < nearly_all for colour in range(3)):
+        is_whole = tile is None or (tile.height, tile.width) == self.shape
+        # Most images are told by their first color: this is done for each tile.
+        if not all(_has_few_levels(image[..., color], is_whole) for color in range(3)):
             return ""
         data, rows, columns = self._source(tile or self.whole, min(image.shape[:2]))
         samples = []
@@ -356,6 +358,19 @@ def means(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     counts = [np.diff(edge, append=n) for edge, n in zip(edges, pixels.shape[:2], strict=True)]
     area = np.multiply.outer(*counts).reshape(*sums.shape[:2], *(1,) * (pixels.ndim - 2))
     return np.asarray(((sums + area // 2) // area).astype(np.uint8))
+
+
+def _has_few_levels(channel: NDArray[np.uint8], is_whole: bool) -> bool:
+    """Whether nearly all pixels of a channel share few gray levels, which extreme values cause.
+
+    A part of an image may be dull as it is, unless it holds extreme values itself.
+    """
+    counts = np.bincount(channel.ravel(), minlength=256)
+    outside = (1 - _NEARLY_ALL) * channel.size / 2
+    low, high = np.searchsorted(np.cumsum(counts), [outside, channel.size - outside])
+    (levels,) = np.nonzero(counts)
+    n_levels = high - low + 1
+    return bool(n_levels < _FEW_LEVELS and (is_whole or np.ptp(levels) > 8 * n_levels))
 
 
 def _colours_to_uint8(colours: NDArray[Any]) -> NDArray[np.uint8]:

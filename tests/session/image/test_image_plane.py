@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from skimage import data
 
 from napari_sam.session import ImageError, ImagePlane
 from napari_sam.session.image.intensity import ImageRange, Intensities
+from napari_sam.session.image.tiles import Tile
 
 INF, NAN = np.inf, np.nan
 
@@ -171,6 +173,17 @@ def test_a_few_extreme_values_that_hide_all_others_are_told(shape):
     range_of_most = ImageRange(Intensities.PERCENTILES, pixels)
     robust = ImagePlane(pixels, image_range=range_of_most)
     assert robust.contrast_warning(robust.read(1024)) == ""
+
+
+def test_one_hot_pixel_that_leaves_ten_gray_levels_is_told():
+    pixels = data.coins().astype(np.uint16) * 10
+    pixels[5, 7] = 65535
+    plane = ImagePlane(pixels, name="detector")
+    assert "'robust percentiles'" in plane.contrast_warning(plane.read(1024))
+    without = Tile(2, 100, 100, 128, 128)
+    assert plane.contrast_warning(plane.read(1024, without), without) == ""
+    corner = Tile(2, 0, 0, 128, 128)
+    assert plane.contrast_warning(plane.read(1024, corner), corner) != ""
 
 
 def test_few_bright_pixels_on_an_empty_ground_are_no_fault():
