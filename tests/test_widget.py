@@ -252,17 +252,17 @@ def test_feedback_is_used_on_the_next_click_and_never_leaks(make_widget, coins):
     add_point(viewer, widget, COIN_RC)
     first = widget.session.state
     add_point(viewer, widget, (60, 110))
-    with_feedback = widget.session.state.candidates.prediction.low_res_logits
+    with_feedback = widget.session.state.candidates.masks[0].prediction.low_res_logits
 
     widget.session.object_in_progress.clear()
     widget.session.object_in_progress.set_feedback(False)
     add_point(viewer, widget, COIN_RC)
     np.testing.assert_array_equal(
-        widget.session.state.candidates.prediction.low_res_logits,
-        first.candidates.prediction.low_res_logits,
+        widget.session.state.candidates.masks[0].prediction.low_res_logits,
+        first.candidates.masks[0].prediction.low_res_logits,
     )
     add_point(viewer, widget, (60, 110))
-    without = widget.session.state.candidates.prediction.low_res_logits
+    without = widget.session.state.candidates.masks[0].prediction.low_res_logits
     assert np.abs(with_feedback - without).max() > 0.1
 
 
@@ -577,12 +577,12 @@ def test_an_image_keeps_its_target(make_widget, coins):
 def test_other_contrast_limits_embed_the_image_anew_and_keep_the_prompts(make_widget, coins):
     viewer, widget = make_widget(coins)
     add_point(viewer, widget, COIN_RC)
-    before = widget.session.state.candidates.prediction.low_res_logits
+    before = widget.session.state.candidates.masks[0].prediction.low_res_logits
     coins.contrast_limits = (100, 180)
     widget.wait_until_idle(TIMEOUT_S)
     state = widget.session.state
     assert state.prompts.points_xy == ((104, 68),)
-    assert np.abs(state.candidates.prediction.low_res_logits - before).max() > 0.1
+    assert np.abs(state.candidates.masks[0].prediction.low_res_logits - before).max() > 0.1
 
 
 def test_the_next_object_begins_with_foreground(make_widget, coins):

@@ -12,6 +12,7 @@ from napari_sam.layers.image_prompts import ImagePrompts
 from napari_sam.layers.napari_workarounds import SessionLabels, one_color
 from napari_sam.layers.plane_view import PlaneView, ShownPlane, set_transform
 from napari_sam.layers.workspace import Workspace
+from napari_sam.session.decoding.candidate import Candidate
 from napari_sam.session.decoding.candidates import Candidates
 
 CANDIDATE_COLORS: Final = ("#29b6ff", "#ffc400", "#ff5ad2", "#8c7dff", "#ffffff")
@@ -30,9 +31,8 @@ class _Grid(NamedTuple):
     pixel_size: tuple[float, float] = (1, 1)
 
     @classmethod
-    def of(cls, candidates: Candidates) -> _Grid:
-        tile = candidates.tile
-        return cls(candidates.grid_shape, tile.top, tile.left, candidates.pixel_size)
+    def of(cls, mask: Candidate) -> _Grid:
+        return cls(mask.grid_shape, mask.tile.top, mask.tile.left, mask.pixel_size)
 
     def placement_on(self, shown: ShownPlane) -> dict[str, Any]:
         return shown.layer_placement(self.pixel_size, self.top, self.left)
@@ -173,7 +173,7 @@ class CandidateLayers:
         slot.region(shown.view)[...] = 0
         slot.filled, slot.content = _NOTHING, candidates
         if candidates is not None and slot.number < len(candidates):
-            self._set_grid(slot, _Grid.of(candidates), shown)
+            self._set_grid(slot, _Grid.of(candidates.masks[slot.number]), shown)
             crop = candidates.crop(slot.number)
             height, width = crop.mask.shape
             rows, columns = slice(crop.top, crop.top + height), slice(crop.left, crop.left + width)

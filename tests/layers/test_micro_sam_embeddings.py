@@ -54,7 +54,7 @@ def click(viewer, widget):
     viewer.layers["SAM points"].add([viewer.dims.current_step[0], 68, 104])
     widget.wait_until_idle(TIMEOUT_S)
     shown = widget.session.state.candidates
-    return shown.prediction.masks[shown.best]
+    return shown.masks[0].prediction.masks[shown.best]
 
 
 def line(widget):
@@ -94,7 +94,7 @@ def test_clicks_outlive_importing_and_stopping(opened, encoded, store, monkeypat
     assert line(widget) == ""
     assert widget.session.state.prompts == prompts
     shown = widget.session.state.candidates
-    assert (shown.prediction.masks[shown.best] == own).all()
+    assert (shown.masks[0].prediction.masks[shown.best] == own).all()
 
 
 def test_axes_in_another_order_are_embedded_here(opened, encoded, store, monkeypatch):

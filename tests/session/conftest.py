@@ -44,6 +44,9 @@ class HeldPredictor:
         assert self.decode_gate.wait(TIMEOUT_S)
         return self._predictor.decode(embedding, **prompts)
 
+    def decode_batch(self, embedding, **prompts):
+        return self._predictor.decode_batch(embedding, **prompts)
+
 
 class Listener:
     """Everything that a session said."""

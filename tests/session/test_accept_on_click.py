@@ -43,7 +43,7 @@ def test_each_click_takes_the_preselected_mask(quick, labels, listen):
     quick.object_in_progress.set_accept_on_click(True)
     heard = listen(quick)
     prompt(quick, COIN)
-    np.testing.assert_array_equal(labels > 0, candidates.prediction.masks[candidates.best])
+    np.testing.assert_array_equal(labels > 0, candidates.masks[0].prediction.masks[candidates.best])
     assert quick.state.prompts.is_empty
     assert quick.state.candidates is None
 

@@ -40,7 +40,7 @@ def prompt(session, prompts):
 
 
 def masks(session):
-    return session.state.candidates.prediction.masks
+    return session.state.candidates.masks[0].prediction.masks
 
 
 def hold_decode(session, held, prompts):
@@ -185,7 +185,7 @@ def test_an_encode_of_the_old_image_is_never_applied(open_session, held, listen,
     session.set_image(coins)
     session.set_prompts(COIN)
     release(session, held)
-    assert session.state.candidates.prediction.original_size == coins.shape
+    assert session.state.candidates.masks[0].prediction.original_size == coins.shape
     assert heard.warnings == []  # the old one, being blank, would have warned
 
 
@@ -883,7 +883,7 @@ def test_going_back_to_a_plane_finds_its_object_and_decodes_nothing(session, hel
     target = np.zeros((303, 384), np.uint16)
     session.set_target(ArrayPlane(target))
     session.accept()
-    np.testing.assert_array_equal(target > 0, found.prediction.masks[2])
+    np.testing.assert_array_equal(target > 0, found.masks[2].prediction.masks[2])
     session.set_image(blank, "blank")
     session.set_image(coins, "coins")
     assert session.state.prompts.is_empty, "what was accepted is no longer being made"

@@ -9,10 +9,11 @@ from typing import Final
 import numpy as np
 
 from napari_sam.engine.masks import MaskCrop
-from napari_sam.session.decoding.candidates import Candidates, decode, ranked
+from napari_sam.session.decoding.candidates import Candidates, ranked
 from napari_sam.session.decoding.mask_prompts import logits_of_region
 from napari_sam.session.decoding.object_state import ObjectState
-from napari_sam.session.decoding.ranking import AcceptedExamples
+from napari_sam.session.decoding.ranking import NO_CONTEXT, RankingContext
+from napari_sam.session.decoding.request import DecodeRequest
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile, union
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
 from napari_sam.session.image.image_plane import ImagePlane
@@ -82,6 +83,7 @@ class _Item:
     state: ObjectState
     level: int
     bounds: Box
+    before: Candidates | None = None  # its masks on another tile
 
 
 def decode_batch_prompts(
@@ -90,7 +92,7 @@ def decode_batch_prompts(
     prompts: Sequence[BatchPrompt],
     *,
     in_sight: Tile | None = None,
-    examples: AcceptedExamples = (),
+    context: RankingContext = NO_CONTEXT,
     report: Report = lambda _: True,
 ) -> list[BatchResult]:
     """Segment one object per prompt; may run on any thread.
@@ -116,7 +118,7 @@ def decode_batch_prompts(
                     return [results[index] for index in sorted(results)]
                 batch = members[first : first + _BATCH]
                 for item, candidates in zip(
-                    batch, _decode_batch(embedded, batch, examples), strict=True
+                    batch, _decode_batch(embedded, batch, context), strict=True
                 ):
                     item = replace(item, state=item.state.on_tile(tile))
                     moved = _moved(pyramid, item, candidates, in_sight)
@@ -174,7 +176,7 @@ def _holding(pyramid: TilePyramid, level: int, box: Box) -> list[Tile]:
 
 
 def _decode_batch(
-    embedded: EmbeddedTile, batch: Sequence[_Item], examples: AcceptedExamples
+    embedded: EmbeddedTile, batch: Sequence[_Item], context: RankingContext
 ) -> list[Candidates]:
     """Decode prompts with equal numbers of points and boxes together, regions one by one."""
     results: dict[int, Candidates] = {}
@@ -184,9 +186,8 @@ def _decode_batch(
         if region is not None:
             side = embedded.decoder.spec.low_res_side
             mask = logits_of_region(region, embedded.tile, side)
-            results[item.index] = decode(
-                embedded, item.prompt.prompts, usable, mask, None, examples
-            )
+            request = DecodeRequest(embedded, item.prompt.prompts, usable, context, mask)
+            results[item.index] = request.all_at_once()
         else:
             groups[len(usable.points_xy), usable.box_xyxy is not None].append(item)
     for (n_points, has_box), group in groups.items():
@@ -201,8 +202,10 @@ def _decode_batch(
             boxes_xyxy=embedded.to_pixels(np.array(boxes_xyxy, np.float32) if has_box else None),
         )
         for item, prediction in zip(group, predictions, strict=True):
-            results[item.index] = ranked(
-                embedded, item.prompt.prompts, item.usable, prediction, examples
+            prompts = item.prompt.prompts
+            request = DecodeRequest(embedded, prompts, item.usable, context, before=item.before)
+            results[item.index] = request.completed(
+                ranked(embedded, prompts, item.usable, prediction, context)
             )
     return [results[item.index] for item in batch]
 
@@ -217,7 +220,8 @@ def _moved(
         box = candidates.bounds_xyxy(index)
     if tile is None or box is None:
         return None
-    return replace(item, level=tile.level, bounds=union(box, item.usable.bounds_xyxy))
+    bounds = union(box, item.usable.bounds_xyxy)
+    return replace(item, level=tile.level, bounds=bounds, before=candidates)
 
 
 def _result(item: _Item, candidates: Candidates) -> BatchResult:

@@ -83,7 +83,7 @@ class BatchPrompting:
             raise TargetError(msg)
         target = self._editing.require_target()
         embedder, in_sight = self._embedding.embedder, self._decoding.in_sight
-        examples = self._editing.history.accepted_examples
+        context = self._decoding.context
         class_name = self._editing.classes.current
         self._stop.clear()
         self._show(BatchPromptsState(len(prompts)))
@@ -94,7 +94,7 @@ class BatchPrompting:
                 plane,
                 prompts,
                 in_sight=in_sight,
-                examples=examples,
+                context=context,
                 report=lambda share: self._report(job, share),
             )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +11,10 @@ from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop
 from napari_sam.engine.prediction import MaskPrediction
+from napari_sam.session.decoding.candidate import Candidate
 from napari_sam.session.decoding.features import measure_features
 from napari_sam.session.decoding.mask_prompts import limit_of_outline
-from napari_sam.session.decoding.ranking import AcceptedExamples, Ranking, rank
+from napari_sam.session.decoding.ranking import NO_CONTEXT, Ranking, RankingContext, rank
 from napari_sam.session.image.tiles import Box, Tile
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline
@@ -25,42 +25,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """The masks predicted for some prompts, in the model's order.
+    """The masks to choose from, from small to large as a rule.
 
     Parameters
     ----------
     prompts : Prompts
         The prompts that they were decoded from.
-    prediction : MaskPrediction
-        The model's answer, in the pixels of the tile as the model got it: those of the plane, or
-        larger ones.
     tile : Tile
-        Where it lies in the plane.
-    weights : Path, optional
-        The model's checkpoint; None: the one inside the package.
+        Where they were decoded last; some masks may be of another tile.
+    masks : tuple of Candidate
+        The masks.
     ranking : Ranking, optional
-        Their order by the objects accepted before; None: by the predicted IoU.
+        Their order by view and by the objects accepted before; None: by the predicted IoU.
     """
 
     prompts: Prompts
-    prediction: MaskPrediction
     tile: Tile
-    weights: Path | None = None
+    masks: tuple[Candidate, ...]
     ranking: Ranking | None = None
 
     def __len__(self) -> int:
-        return len(self.prediction.iou_predictions)
+        return len(self.masks)
 
     @property
     def iou_predictions(self) -> tuple[float, ...]:
         """The model's own guess of each mask's intersection over union with the object."""
-        return tuple(float(value) for value in self.prediction.iou_predictions)
+        return tuple(mask.iou_prediction for mask in self.masks)
 
     @property
     def best(self) -> int:
         """Index of the mask that is preselected."""
         if self.ranking is None:
-            return int(np.argmax(self.prediction.iou_predictions))
+            return int(np.argmax(self.iou_predictions))
         return self.ranking.order[0]
 
     def chosen(self, choice: int | None) -> int:
@@ -70,60 +66,29 @@ class Candidates:
         """
         return self.best if choice is None or choice >= len(self) else choice
 
-    @property
-    def grid_shape(self) -> tuple[int, int]:
-        """Height and width of the tile in the pixels of its masks."""
-        return self.prediction.original_size
-
-    @property
-    def pixel_size(self) -> tuple[float, float]:
-        """Height and width of a pixel of the masks in pixels of the plane."""
-        height, width = self.grid_shape
-        return self.tile.height / height, self.tile.width / width
-
     def crop(self, index: int) -> MaskCrop:
-        """Return mask `index` within its bounding box: `mask` (h, w) bool, `top`, `left`.
-
-        In the pixels of the tile's masks, from its first one.
-        """
-        return self.prediction.mask_crop(index)
+        """Return mask `index` within its bounding box; see `Candidate.crop`."""
+        return self.masks[index].crop
 
     def bounds_xyxy(self, index: int) -> Box | None:
         """Return the bounding box of mask `index` in the plane; None if the mask is empty."""
-        mask, top, left = self.crop(index)
-        if not mask.size:
-            return None
-        (dy, dx), (height, width) = self.pixel_size, mask.shape
-        x0, y0 = self.tile.left - 0.5 + left * dx, self.tile.top - 0.5 + top * dy
-        return x0, y0, x0 + width * dx, y0 + height * dy
-
-    def area_bound_px(self, index: int) -> float:
-        """Return how many pixels of the plane mask `index` has at most."""
-        box = self.bounds_xyxy(index)
-        return 0 if box is None else (box[2] - box[0]) * (box[3] - box[1])
+        return self.masks[index].bounds_xyxy
 
     def blocks(self, index: int) -> Iterator[MaskCrop]:
-        """Yield mask `index` in pixels of the plane: crops that follow each other without overlap.
-
-        One for most objects; for a very large one many, each computed when it is asked for.
-        """
-        size = self.tile.height, self.tile.width
-        for mask, top, left in self.prediction.mask_blocks(index, size):
-            yield type(self.crop(index))(mask, top + self.tile.top, left + self.tile.left)
+        """Return mask `index` in pixels of the plane; see `Candidate.blocks`."""
+        return self.masks[index].blocks()
 
     def logits(self, index: int) -> NDArray[np.float32]:
         """Return the low-res logits of mask `index`."""
-        logits: NDArray[np.float32] = self.prediction.low_res_logits[index]
-        return logits
+        return self.masks[index].logits
 
 
 def decode(
     embedded: EmbeddedTile,
     prompts: Prompts,
     usable: Prompts,
-    mask_prompt: NDArray[np.float32] | None,
-    choice: int | None,
-    examples: AcceptedExamples = (),
+    mask_prompt: NDArray[np.float32] | None = None,
+    context: RankingContext = NO_CONTEXT,
     *,
     multimask: bool = True,
 ) -> Candidates:
@@ -136,9 +101,7 @@ def decode(
         mask_input=mask_prompt,
         multimask_output=multimask,
     )
-    candidates = ranked(embedded, prompts, usable, prediction, examples)
-    candidates.crop(candidates.chosen(choice))
-    return candidates
+    return ranked(embedded, prompts, usable, prediction, context)
 
 
 def ranked(
@@ -146,7 +109,7 @@ def ranked(
     prompts: Prompts,
     usable: Prompts,
     prediction: MaskPrediction,
-    examples: AcceptedExamples = (),
+    context: RankingContext = NO_CONTEXT,
 ) -> Candidates:
     """Cut masks off where an outline ends, and put them in order; parameters as of `decode`."""
     if usable.outline is not None:
@@ -155,7 +118,16 @@ def ranked(
     features = measure_features(
         prediction, embedded.content.thumbnail, tile.height * tile.width, has_box=has_box
     )
-    return Candidates(prompts, prediction, tile, embedded.weights, rank(features, examples))
+    masks = masks_of(embedded, prediction)
+    bounds = [mask.rough_bounds_xyxy for mask in masks]
+    ranking = rank(features, context.examples, context.sides_beyond_view(bounds))
+    return Candidates(prompts, tile, masks, ranking)
+
+
+def masks_of(embedded: EmbeddedTile, prediction: MaskPrediction) -> tuple[Candidate, ...]:
+    """Return all masks of a prediction on a tile."""
+    indices = range(len(prediction))
+    return tuple(Candidate(prediction, n, embedded.tile, embedded.weights) for n in indices)
 
 
 def _within(

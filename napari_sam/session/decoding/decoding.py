@@ -8,10 +8,11 @@ from psygnal import Signal
 
 from napari_sam.engine.spec import ModelSpec
 from napari_sam.session.background import Background
-from napari_sam.session.decoding.candidates import Candidates, decode
+from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.preview import HoverPreview
-from napari_sam.session.decoding.ranking import AcceptedExamples
+from napari_sam.session.decoding.ranking import AcceptedExamples, RankingContext
+from napari_sam.session.decoding.request import DecodeRequest
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
 from napari_sam.session.embedding.current import CurrentEmbedding
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
@@ -52,10 +53,11 @@ class Decoding:
         self._notifier = background.notifier
         embedding.model_loaded.connect(self._warm_up)
         self._executor = background.executor("decode", is_foreground=True)
-        self.preview = HoverPreview(self._executor, self.changed.emit, accepted_examples)
+        self.preview = HoverPreview(self._executor, self.changed.emit, lambda: self.context)
         self._pyramid = TilePyramid((1, 1), embedding.embedder.spec)  # none yet
         self.in_sight: Tile = self._pyramid.whole
         """The tile of the visible region."""
+        self._view: Box | None = None  # the visible region, unless it is the whole plane
         self._last_tile: Tile | None = None  # the next object is probably near, and similar
         self.state = ObjectState()
         self.candidates: Candidates | None = None
@@ -100,11 +102,13 @@ class Decoding:
     def replan(self, pyramid: TilePyramid, view: Box | None) -> Tile:
         """Use other tiles of the same plane; return the tile to embed first."""
         self._pyramid, self._last_tile = pyramid, None
+        self._view = pyramid.partial_view(view)
         self.in_sight = pyramid.in_sight(view)
         return self.in_sight
 
     def look_at(self, view: Box) -> None:
         """Follow the visible region of the plane."""
+        self._view = self._pyramid.partial_view(view)
         in_sight = self._pyramid.in_sight(view)
         if in_sight != self.in_sight:
             self.in_sight = in_sight
@@ -114,7 +118,13 @@ class Decoding:
     def likely_tiles(self) -> list[Tile]:
         """The tiles of the plane that will probably be needed, the likeliest first."""
         near = [] if self._last_tile is None else self._pyramid.neighbours(self._last_tile)
-        return list(dict.fromkeys((self.in_sight, *self._pyramid.always_useful, *near)))
+        finer = [] if self._view is None else self._pyramid.finer(self.in_sight, self._view)
+        return list(dict.fromkeys((self.in_sight, *self._pyramid.always_useful, *finer, *near)))
+
+    @property
+    def context(self) -> RankingContext:
+        """What candidates are ranked by now."""
+        return RankingContext(self._accepted_examples(), self._view)
 
     def usable(self, prompts: Prompts) -> tuple[Prompts, tuple[str, ...]]:
         """Return the prompts that can be decoded, and remarks on the others."""
@@ -144,7 +154,9 @@ class Decoding:
         """Decode another state of the object."""
         box = new.prompts.box_xyxy
         if is_dragged and box != self.state.prompts.box_xyxy:
-            self._slip = box if self._is_slip(box) else None
+            least_px = max(_LEAST_DRAG_PX, _LEAST_DRAG * self.in_sight.side)
+            is_slip = _is_slip(box, min(least_px, *self._pyramid.shape))
+            self._slip = box if is_slip else None
         if not new.prompts.has_foreground:
             self._executor.cancel()
             self.candidates = None
@@ -156,14 +168,10 @@ class Decoding:
         self.candidates = candidates
         self.set_state(state)
 
-    def _is_slip(self, box: Box | None) -> bool:
-        """Whether a box is as small as a click without a drag makes it in napari."""
-        least_px = min(max(_LEAST_DRAG_PX, _LEAST_DRAG * self.in_sight.side), *self._pyramid.shape)
-        return box is not None and min(box[2] - box[0], box[3] - box[1]) < least_px
-
     def choose(self, index: int) -> ObjectState:
         """Choose a candidate; return the object before."""
-        before, self.state = self.state, self.state.with_choice(index)
+        box = None if self.candidates is None else self.candidates.masks[index].rough_bounds_xyxy
+        before, self.state = self.state, self.state.with_choice(index, box)
         return before
 
     def set_feedback(self, is_on: bool) -> None:
@@ -204,12 +212,38 @@ class Decoding:
             mask_prompt = self.state.mask_prompt(
                 embedded.weights, embedded.tile, embedded.decoder.spec
             )
-        examples = self._accepted_examples()
-        self._executor.submit(
-            lambda _: decode(embedded, prompts, usable, mask_prompt, choice, examples),
-            self._on_decoded,
-            self._on_failed,
+        self._decode(
+            DecodeRequest(
+                embedded,
+                prompts,
+                usable,
+                self.context,
+                mask_prompt,
+                choice,
+                self.state.wanted_box,
+                self.candidates,
+            )
         )
+
+    def _decode(self, request: DecodeRequest) -> None:
+        """Show the model's masks as soon as they are there, and then all there are."""
+
+        def on_first(candidates: Candidates) -> None:
+            if request.is_complete(candidates):
+                self._on_decoded(candidates)
+                return
+            self._executor.submit(
+                lambda _: request.completed(candidates), self._on_decoded, self._on_failed
+            )
+            self.candidates = candidates
+            self.changed.emit()
+
+        if request.is_continued:
+            self._executor.submit(
+                lambda _: request.all_at_once(), self._on_decoded, self._on_failed
+            )
+        else:
+            self._executor.submit(lambda _: request.first(), on_first, self._on_failed)
 
     def _find(self, prompts: Prompts) -> EmbeddedTile | None:
         """Return the best tile in memory for some prompts, which need not be the best of all."""
@@ -256,3 +290,8 @@ class Decoding:
     def _on_failed(self, error: BaseException) -> None:
         self.candidates = None  # the shown ones are of other prompts
         self.failed.emit(error)
+
+
+def _is_slip(box: Box | None, least_px: float) -> bool:
+    """Whether a box is as small as a click without a drag makes it in napari."""
+    return box is not None and min(box[2] - box[0], box[3] - box[1]) < least_px

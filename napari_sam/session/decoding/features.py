@@ -1,6 +1,9 @@
 """Features of candidates to rank them by, measured at low resolution."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 import numpy as np
@@ -40,6 +43,20 @@ class MaskFeatures:
 
     def __len__(self) -> int:
         return len(self.iou_predictions)
+
+    def take(self, indices: Sequence[int]) -> MaskFeatures:
+        """Return those of some of the candidates."""
+        values = {name: getattr(self, name)[list(indices)] for name in _NAMES}
+        return MaskFeatures(**values, has_box=self.has_box)
+
+
+def joined(parts: Sequence[MaskFeatures]) -> MaskFeatures:
+    """Return the features of candidates of several predictions, one after the other."""
+    values = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _NAMES}
+    return MaskFeatures(**values, has_box=any(part.has_box for part in parts))
+
+
+_NAMES: Final = tuple(field.name for field in fields(MaskFeatures) if field.name != "has_box")
 
 
 def measure_features(

@@ -13,7 +13,7 @@ from napari_sam.engine.masks import MaskCrop
 from napari_sam.engine.spec import Capability, ModelSpec
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.mask_prompts import logits_of_region
-from napari_sam.session.image.tiles import Tile
+from napari_sam.session.image.tiles import Box, Tile
 from napari_sam.session.prompts.prompts import Prompts
 
 _MAX_STEPS: Final = 32
@@ -47,6 +47,7 @@ class ObjectState:
 
     prompts: Prompts = field(default_factory=Prompts)
     choice: int | None = None  # the candidate that the user chose; None leaves it to the ranking
+    choice_box: Box | None = field(default=None, compare=False)  # around the chosen mask
     # masks chosen for earlier prompts of the object, which the next decode may start from
     feedback: tuple[FeedbackStep, ...] = ()
     # the part of the image on which it is decoded; None until that is decided
@@ -57,18 +58,31 @@ class ObjectState:
 
     def with_prompts(self, prompts: Prompts, shown: tuple[Candidates, int] | None) -> ObjectState:
         """Return the object with other prompts; the shown mask becomes feedback if they extend."""
-        feedback = self.feedback
+        feedback, tile = self.feedback, self.tile
         if shown is not None and prompts.extends(shown[0].prompts):
-            candidates, index = shown
-            logits = candidates.logits(index).copy()
-            step = FeedbackStep(candidates.prompts, logits, candidates.tile, candidates.weights)
+            candidates, mask = shown[0], shown[0].masks[shown[1]]
+            step = FeedbackStep(candidates.prompts, mask.logits.copy(), mask.tile, mask.weights)
             kept = tuple(s for s in feedback if s.prompts != step.prompts)
             feedback = (*kept, step)[-_MAX_STEPS:]
-        return replace(self, prompts=prompts, feedback=feedback)
+            if candidates.tile == tile:  # and not one that serves until that tile is embedded
+                tile = mask.tile
+        return replace(self, prompts=prompts, choice_box=None, feedback=feedback, tile=tile)
 
-    def with_choice(self, choice: int) -> ObjectState:
-        """Return the object with another candidate chosen."""
-        return replace(self, choice=choice)
+    def with_choice(self, choice: int, box: Box | None = None) -> ObjectState:
+        """Return the object with another candidate chosen, and the box around it."""
+        return replace(self, choice=choice, choice_box=box)
+
+    @property
+    def wanted_box(self) -> Box | None:
+        """The box around the mask that the user chose for the prompts, if known.
+
+        What is pooled depends on the tiles in memory, so the index of a mask may be another one.
+        """
+        if self.choice_box is not None or self.reedited is None:
+            return self.choice_box
+        accepted, region = self.reedited.accepted, self.reedited.region
+        is_same = accepted is not None and self.prompts == accepted.prompts
+        return region.edges_xyxy if is_same and region.mask.size else None
 
     def on_slice(self, slice_index: int) -> ObjectState:
         """Return the object with its prompts on another slice: older files do not know it."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from napari_sam.session.decoding.candidates import Candidates, decode
-from napari_sam.session.decoding.ranking import AcceptedExamples
+from napari_sam.session.decoding.candidates import Candidates
+from napari_sam.session.decoding.ranking import RankingContext
+from napari_sam.session.decoding.request import DecodeRequest
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 from napari_sam.session.jobs import LatestWinsExecutor, log_failure
 from napari_sam.session.prompts.prompts import Prompts
@@ -19,11 +20,11 @@ class HoverPreview:
         self,
         executor: LatestWinsExecutor,
         on_changed: Callable[[], None],
-        accepted_examples: Callable[[], AcceptedExamples],
+        context: Callable[[], RankingContext],
     ) -> None:
         self._executor = executor
         self._on_changed = on_changed
-        self._accepted_examples = accepted_examples
+        self._context = context
         self._wanted: Prompts | None = None
         self._find: FindTile | None = None
         self._is_failure_logged = False
@@ -57,10 +58,10 @@ class HoverPreview:
         if embedded is None:
             self._drop()
         elif self._executor.is_idle:
-            examples = self._accepted_examples()
+            request = DecodeRequest(embedded, wanted, wanted, self._context())
             self._executor.submit(
-                lambda _: decode(embedded, wanted, wanted, None, None, examples),
-                self._on_decoded,
+                lambda _: request.first(),
+                lambda candidates: self._on_decoded(request, candidates),
                 self._on_failed,
             )
 
@@ -70,10 +71,23 @@ class HoverPreview:
             log_failure(error, "The preview could not be computed")
         self._drop()
 
-    def _on_decoded(self, candidates: Candidates) -> None:
-        if self._wanted is None or self._find is None:
+    def _on_decoded(self, request: DecodeRequest, candidates: Candidates) -> None:
+        if not self._show(candidates) or request.is_complete(candidates):
             return
+        self._executor.submit(
+            lambda _: request.completed(candidates), self._on_widened, self._on_failed
+        )
+
+    def _on_widened(self, candidates: Candidates) -> None:
+        self._show(candidates)
+
+    def _show(self, candidates: Candidates) -> bool:
+        """Show masks; return whether they are those of the cursor."""
+        if self._wanted is None or self._find is None:
+            return False
         self.shown = candidates
         self._on_changed()
-        if self._wanted != candidates.prompts:  # the cursor has moved on meanwhile
-            self._request()
+        if self._wanted == candidates.prompts:
+            return True
+        self._request()  # the cursor has moved on meanwhile
+        return False

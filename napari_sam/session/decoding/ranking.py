@@ -6,6 +6,7 @@ kernels around each of them (E. Parzen, "On Estimation of a Probability Density 
 benchmarks/annotator.py.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.session.decoding.features import MaskFeatures
+from napari_sam.session.image.tiles import Box
 
 MAX_EXAMPLES: Final = 32
 """The number of accepted objects that count: the newest."""
@@ -22,6 +24,13 @@ _FILLS_SHARE, _FILLS_BORDER = 0.75, 0.3
 """Shares of the tile and of its border above which a mask is the whole field..."""
 _FILLS_COST: Final = 0.25
 """...and the lead in score with which it is preselected nevertheless."""
+_ALL_SIDES: Final = 4
+_VIEW_SLACK: Final = 0.01
+"""How far a mask may exceed the view, as a share of its longer side."""
+_BEYOND_VIEW_COST: Final = 0.15
+"""Lead in score with which a mask is preselected that leaves the view on one side more."""
+_FLOOD_COST: Final = 10.0
+"""More than any lead: a mask that leaves the view on all sides is not preselected beside others."""
 _SIMILARITY_WEIGHT: Final = 0.1
 """The predicted IoU that e times the similarity is worth."""
 _UNKNOWN: Final = 0.5
@@ -52,6 +61,32 @@ AcceptedExamples = tuple[Example, ...]
 
 
 @dataclass(frozen=True, eq=False)
+class RankingContext:
+    """What candidates are ranked by, beside their own features."""
+
+    examples: AcceptedExamples = ()
+    view: Box | None = None  # the part of the plane in sight; None: all of it
+
+    def sides_beyond_view(self, bounds: Sequence[Box | None]) -> NDArray[np.intp]:
+        """Return on how many sides boxes leave the view, 0 to 4; (K,).
+
+        Where the view ends with the plane, a box that ends there too leaves it if it leaves all
+        other sides.
+        """
+        if self.view is None:
+            return np.zeros(len(bounds), np.intp)
+        view = np.array(self.view)
+        slack = _VIEW_SLACK * max(view[2:] - view[:2])
+        boxes = np.array([(np.nan,) * 4 if box is None else box for box in bounds])
+        outward = (boxes - view) * (-1, -1, 1, 1)
+        count = np.count_nonzero(outward > slack, axis=1)
+        return np.where((outward >= -slack).all(axis=1), _ALL_SIDES, count)
+
+
+NO_CONTEXT: Final = RankingContext()
+
+
+@dataclass(frozen=True, eq=False)
 class Ranking:
     """An order of candidates."""
 
@@ -64,14 +99,21 @@ class Ranking:
         return Example(self.features, accepted)
 
 
-def rank(features: MaskFeatures, examples: AcceptedExamples) -> Ranking:
+def rank(
+    features: MaskFeatures,
+    examples: AcceptedExamples,
+    sides_beyond_view: NDArray[np.intp] | None = None,
+) -> Ranking:
     """Rank candidates; the first one is preselected by widget, script, batches and commands."""
     scores = np.minimum(features.iou_predictions, 1)
-    fills = _fills_field(features)
+    fills = fills_field(features)
     # A box tells the extent of the object, and a user who accepted a whole field may mean one.
-    if features.has_box or any(_fills_field(e.features)[e.accepted] for e in examples):
+    if features.has_box or any(fills_field(e.features)[e.accepted] for e in examples):
         fills[:] = False
     at_first = scores + _STABILITY_WEIGHT * features.stability_score - _FILLS_COST * fills
+    if sides_beyond_view is not None and not features.has_box:
+        at_first -= _BEYOND_VIEW_COST * sides_beyond_view
+        at_first -= _FLOOD_COST * (sides_beyond_view == _ALL_SIDES)
     worth = (
         at_first + _SIMILARITY_WEIGHT * _similarity(features, examples) if examples else at_first
     )
@@ -83,12 +125,14 @@ def rank(features: MaskFeatures, examples: AcceptedExamples) -> Ranking:
         reason = _reason_of_examples(features, examples, first, highest)
     elif fills[highest]:
         reason = f"mask {highest + 1} fills the whole field"
+    elif sides_beyond_view is not None and sides_beyond_view[highest]:
+        reason = f"mask {highest + 1} leaves the view"
     else:
         reason = f"as good as mask {highest + 1}, and more stable"
     return Ranking(order, reason, features)
 
 
-def _fills_field(features: MaskFeatures) -> NDArray[np.bool_]:
+def fills_field(features: MaskFeatures) -> NDArray[np.bool_]:
     """Return which candidates are nearly the whole tile."""
     return (features.tile_share > _FILLS_SHARE) & (features.border_share > _FILLS_BORDER)
 

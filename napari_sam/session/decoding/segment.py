@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop, tight_crop
-from napari_sam.session.decoding.candidates import Candidates, decode
+from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.decoding.request import DecodeRequest
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 from napari_sam.session.image.tiles import Tile, TilePyramid
@@ -37,10 +38,18 @@ def segment(
         raise ValueError(" ".join(remarks) or "There is no prompt.")
     state = ObjectState(prompts)
     tile = initial_tile(pyramid, usable, pyramid.whole, None) if may_move else pyramid.whole
+    candidates = None
     while True:
         embedded, state = embed(tile), state.on_tile(tile)
         mask_prompt = None if start is None else start(tile, embedded.decoder.spec.low_res_side)
-        candidates = decode(embedded, prompts, usable, mask_prompt, None, multimask=multimask)
+        candidates = DecodeRequest(
+            embedded,
+            prompts,
+            usable,
+            mask_prompt=mask_prompt,
+            before=candidates,
+            multimask=multimask,
+        ).all_at_once()
         if not may_move:
             return candidates
         better = refined_tile(pyramid, state, candidates, candidates.best, pyramid.whole)

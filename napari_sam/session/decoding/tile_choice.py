@@ -31,17 +31,17 @@ def refined_tile(
     pyramid: TilePyramid, state: ObjectState, candidates: Candidates, index: int, in_sight: Tile
 ) -> Tile | None:
     """Return the tile on which to decode an object again, given its mask; None: it is fine."""
-    tile, box = candidates.tile, candidates.bounds_xyxy(index)
+    tile, box = candidates.masks[index].tile, candidates.bounds_xyxy(index)
     if box is None:
         return None
-    needed = union(box, state.prompts.bounds_xyxy)
+    needed, better = union(box, state.prompts.bounds_xyxy), None
     if pyramid.cuts(tile, box):
-        return pyramid.around(needed, max(tile.level + 1, in_sight.level))
+        better = pyramid.around(needed, max(tile.level + 1, in_sight.level))
     # Once raised it is not lowered: it would go to and fro between two tiles.
-    if not state.is_raised and pyramid.is_tiny(tile, box):
+    elif not state.is_raised and pyramid.is_tiny(tile, box):
         finer = pyramid.around(needed, pyramid.level_for(box))
-        return finer if finer.level < tile.level else None
-    return None
+        better = finer if finer.level < tile.level else None
+    return None if better == candidates.tile else better
 
 
 def union(box: Box, other: Box) -> Box:

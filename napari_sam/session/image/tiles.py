@@ -104,6 +104,12 @@ class TilePyramid:
         around = dict.fromkeys(self.at(tile.level, *place) for place in places)
         return [neighbour for neighbour in around if neighbour != tile]
 
+    def finer(self, tile: Tile, view: Box) -> list[Tile]:
+        """Return the tile of the next finer level in the middle of a view, if there is one."""
+        if tile.level == 0:
+            return []
+        return [self.at(tile.level - 1, (view[0] + view[2]) / 2, (view[1] + view[3]) / 2)]
+
     def _span(self, level: int, centre: float, length: int) -> tuple[int, int]:
         side = self._sides[level]
         if side >= length:
@@ -163,6 +169,13 @@ class TilePyramid:
         cells_px = enumerate(map(self._cell_px, self._sides))
         fitting = [n for n, cell_px in cells_px if _extent(box) >= _GOOD_OBJECT * cell_px]
         return fitting[-1] if fitting else 0
+
+    def partial_view(self, view: Box | None) -> Box | None:
+        """Return the part of the plane in a view; None if that is all or nothing of it."""
+        if view is None:
+            return None
+        part = clipped_box(view, self.shape)
+        return part if part != self.whole.box_xyxy and _extent(part) > 0 else None
 
     def in_sight(self, view: Box | None) -> Tile:
         """Return the tile for a view of the plane; None: all of it."""

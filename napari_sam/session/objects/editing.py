@@ -137,7 +137,7 @@ class Editing:
         def work() -> LabelsEdit:
             return plan_object(target, new, overlap, registry).write()
 
-        is_large = candidates.area_bound_px(chosen) > MAX_AREA_AT_ONCE_PX
+        is_large = candidates.masks[chosen].area_bound_px > MAX_AREA_AT_ONCE_PX
         return self._run_edit(edit, work, push, is_large=is_large)
 
     def edit(

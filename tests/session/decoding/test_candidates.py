@@ -6,6 +6,7 @@ import skimage.data
 
 from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session import Candidates, Prompts
+from napari_sam.session.decoding.candidate import Candidate
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.image.tiles import Tile
 
@@ -24,19 +25,24 @@ def prediction(real_predictor):
     return real_predictor.decode(real_predictor.encode(image), [(104, 68)], [1])
 
 
+def candidates_of(prompts, prediction):
+    masks = tuple(Candidate(prediction, index, TILE) for index in range(len(prediction)))
+    return Candidates(prompts, TILE, masks)
+
+
 def shown(prompts, prediction, index=0):
-    return Candidates(prompts, prediction, TILE), index
+    return candidates_of(prompts, prediction), index
 
 
 def test_candidates_keep_the_models_order_and_scores(prediction):
-    candidates = Candidates(ONE, prediction, TILE)
+    candidates = candidates_of(ONE, prediction)
     assert len(candidates) == 3
     assert candidates.iou_predictions == tuple(prediction.iou_predictions.tolist())
     assert candidates.iou_predictions[candidates.best] == max(candidates.iou_predictions)
 
 
 def test_a_crop_is_the_mask_within_its_bounding_box(prediction):
-    candidates = Candidates(ONE, prediction, TILE)
+    candidates = candidates_of(ONE, prediction)
     for index, mask in enumerate(prediction.masks):
         crop, top, left = candidates.crop(index)
         pasted = np.zeros_like(mask)

@@ -272,7 +272,9 @@ def test_the_session_learns_what_is_meant_and_unlearns_it_exactly(cells):
     assert area_of(learnt, learnt.best) < 600
     assert learnt.ranking.reason.startswith("like the objects you accepted: ")
     assert cells.state.chosen == learnt.best
-    np.testing.assert_array_equal(learnt.prediction.low_res_logits, first.prediction.low_res_logits)
+    np.testing.assert_array_equal(
+        learnt.masks[0].prediction.low_res_logits, first.masks[0].prediction.low_res_logits
+    )
 
     cells.object_in_progress.clear()
     while cells.state.can_undo:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from napari_sam.engine.spec import SAM_SPEC
+from napari_sam.session.decoding.candidate import Candidate
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
@@ -117,7 +118,11 @@ class FakePrediction:
 def better(tile, box, is_raised=False, in_sight=None):
     state = ObjectState(CLICK, tile=tile, is_raised=is_raised)
     return refined_tile(
-        PYRAMID, state, Candidates(CLICK, FakePrediction(tile, box), tile), 0, in_sight or tile
+        PYRAMID,
+        state,
+        Candidates(CLICK, tile, (Candidate(FakePrediction(tile, box), 0, tile),)),
+        0,
+        in_sight or tile,
     )
 
 

@@ -76,7 +76,7 @@ def import_folder(session, predictor, listen):
 
 def mask(session):
     shown = session.state.candidates
-    return shown.prediction.masks[shown.best], shown.tile
+    return shown.masks[0].prediction.masks[shown.best], shown.tile
 
 
 def click(session, xy=COIN_XY):
@@ -255,7 +255,7 @@ def test_another_model_waits_for_the_right_one(stores, predictor, near_relative,
         encoded = near_relative.encode(COINS[..., np.newaxis].repeat(3, -1))
         prediction = near_relative.decode(encoded, points_xy=[COIN_XY], point_labels=[1])
         np.testing.assert_array_equal(
-            session.state.candidates.prediction.low_res_logits, prediction.low_res_logits
+            session.state.candidates.masks[0].prediction.low_res_logits, prediction.low_res_logits
         )
         assert [one is None for one in changes] == [False, True]
         assert right.any()

@@ -343,7 +343,7 @@ def test_the_latest_of_many_models_wins(session, small_file):
     session.wait_until_idle(TIMEOUT_S)
     assert session.state.active_model.name == "last"
     assert session.state.phase is Phase.READY
-    assert session.state.candidates.prediction.low_res_logits.shape == (3, 64, 64)
+    assert session.state.candidates.masks[0].prediction.low_res_logits.shape == (3, 64, 64)
 
 
 def test_a_model_may_be_chosen_before_there_is_an_image(small_file, coins):

@@ -1,0 +1,89 @@
+"""Decode prompts on a tile, in one or two steps: the model's own masks, then all that is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam.session.decoding.candidates import Candidates, decode
+from napari_sam.session.decoding.pool import (
+    continued,
+    found_again,
+    is_ambiguous,
+    is_settled,
+    widened,
+)
+from napari_sam.session.decoding.ranking import NO_CONTEXT, RankingContext
+from napari_sam.session.embedding.embeddings import EmbeddedTile
+from napari_sam.session.image.tiles import Box
+from napari_sam.session.prompts.prompts import Prompts
+
+
+@dataclass(frozen=True, eq=False)
+class DecodeRequest:
+    """Prompts to decode on a tile; all methods are pure, for the decode thread."""
+
+    embedded: EmbeddedTile
+    prompts: Prompts
+    usable: Prompts  # those of the prompts that can be decoded
+    context: RankingContext = NO_CONTEXT
+    mask_prompt: NDArray[np.float32] | None = None
+    choice: int | None = None  # the candidate that the user chose
+    wanted_box: Box | None = None  # around the mask that the user chose, if known
+    before: Candidates | None = None  # the masks of the same prompts on another tile
+    multimask: bool = True
+
+    @property
+    def _is_single(self) -> bool:
+        """Whether a click is all that the model gets, on an image that shows something."""
+        is_alone = self.multimask and self.mask_prompt is None
+        is_blank = bool(self.embedded.content.uniform_reason)
+        return is_alone and not is_blank and is_ambiguous(self.usable)
+
+    @property
+    def is_continued(self) -> bool:
+        """Whether a click has masks already, which go on being shown until all is done."""
+        before = self.before
+        if before is None or not self._is_single:
+            return False
+        return before.prompts == self.prompts and before.tile != self.embedded.tile
+
+    def first(self) -> Candidates:
+        """Return the model's masks."""
+        candidates = decode(
+            self.embedded,
+            self.prompts,
+            self.usable,
+            self.mask_prompt,
+            self.context,
+            multimask=self.multimask,
+        )
+        return self._drawn(candidates)
+
+    def is_complete(self, candidates: Candidates) -> bool:
+        """Whether the model's masks are all that there is to be shown."""
+        if not self._is_single:
+            return True
+        return self.wanted_box is None and is_settled(candidates, self.context)
+
+    def completed(self, candidates: Candidates) -> Candidates:
+        """Return the masks to choose from, given the model's."""
+        if self._is_single and not is_settled(candidates, self.context):
+            click_xy = self.usable.points_xy[0]
+            candidates = widened(candidates, self.embedded, click_xy, self.context)
+        if self.before is not None and self.is_continued:
+            candidates = continued(self.before, candidates, self.choice, self.context)
+        elif self._is_single and self.choice is not None and self.wanted_box is not None:
+            candidates = found_again(candidates, self.choice, self.wanted_box, self.context)
+        return self._drawn(candidates)
+
+    def all_at_once(self) -> Candidates:
+        """Return the masks to choose from."""
+        return self.completed(self.first())
+
+    def _drawn(self, candidates: Candidates) -> Candidates:
+        """Compute the pixels of the mask that will be shown."""
+        candidates.crop(candidates.chosen(self.choice))
+        return candidates
