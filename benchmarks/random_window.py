@@ -176,7 +176,7 @@ class Game:
     def undo_and_redo(self) -> None:
         """Undo some steps and repeat them: nothing may have changed."""
         self.settle()
-        history, objects = self.widget.session.objects.editing.history, self.widget.binding.objects
+        history, objects = self.widget.session.editing.history, self.widget.binding.objects
         before, layers, n_undone = self.digest(), list(self.viewer.layers), 0
         for _ in range(self.random.randint(1, 6)):
             last = history.last

@@ -60,7 +60,7 @@ class Game:
         self.journals = {
             target.labels: Journal(reference, target.labels) for target in self.targets
         }
-        self.session.objects.editing.set_journal(
+        self.session.editing.set_journal(
             lambda edit, direction: self.journals[edit.target].record(edit, direction)
         )
         self.actions = [
@@ -124,7 +124,7 @@ class Game:
         self.session.object_in_progress.choose_next(self.random.choice((-1, 1)))
 
     def accept(self) -> None:
-        self.session.objects.editing.set_overlap(self.random.choice(list(Overlap)))
+        self.session.editing.set_overlap(self.random.choice(list(Overlap)))
         self.session.accept()
 
     # Objects -------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ class Game:
     def add(self) -> None:
         mask = np.ones((self.random.randint(1, 30), self.random.randint(1, 30)), bool)
         start = self.random.randrange(SHAPE[0] - 30), self.random.randrange(SHAPE[1] - 30)
-        self.session.objects.editing.add([ObjectRecord(masks=(PackedMask(start, mask),))])
+        self.session.editing.add([ObjectRecord(masks=(PackedMask(start, mask),))])
 
     def remove(self) -> None:
         self.session.objects.remove(self._some(self.random.randint(0, 2)))
@@ -172,7 +172,7 @@ class Game:
 
     def there_and_back(self) -> None:
         self.session.wait_until_idle(TIMEOUT_S)
-        history, before = self.session.objects.editing.history, self._objects()
+        history, before = self.session.editing.history, self._objects()
         n_undone = 0
         while history.last is not None and n_undone < 6:
             last = history.last
