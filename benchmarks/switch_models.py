@@ -2,7 +2,7 @@
 
 Run by hand:  python benchmarks/switch_models.py [--variant vit_b] [--times 3]
 
-Switches a session to and fro between the embedded model and one with random weights, and prints
+Switches a session to and fro between the bundled model and one with random weights, and prints
 the memory of the process after each switch.
 """
 

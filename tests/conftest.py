@@ -13,7 +13,7 @@ from napari_sam.widget import SamWidget
 
 TIMEOUT_S = 120
 SLOW_FIXTURES = frozenset({"make_napari_viewer", "predictor", "remembering_predictor"})
-"""Tests that ask for these open a window or run the embedded model."""
+"""Tests that ask for these open a window or run the bundled model."""
 
 
 def pytest_configure():

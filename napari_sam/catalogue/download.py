@@ -13,7 +13,7 @@ import psutil
 import requests
 
 from napari_sam.catalogue.local_files import has_hash
-from napari_sam.catalogue.table import EMBEDDED, PublishedModel
+from napari_sam.catalogue.table import BUNDLED, PublishedModel
 from napari_sam.storage.atomic import publish, scratch_folder
 from napari_sam.storage.folders import models_folder
 from napari_sam.storage.web import open_address
@@ -41,8 +41,8 @@ def download(
     timeout_s: float = TIMEOUT_S,
 ) -> Path:
     """Download a model, unless it is in the folder already."""
-    if model.embedded is not None:
-        return model.embedded
+    if model.bundled is not None:
+        return model.bundled
     folder = models_folder() if folder is None else folder
     if model.url is None or model.known_hash is None:
         raise DownloadError(
@@ -165,5 +165,5 @@ def _advice(model: PublishedModel, folder: Path, reason: str) -> str:
     return (
         f"Could not download {model.name}: {reason}. Try again later, or download {model.url} "
         f"yourself and save it as {model.file_name} in {folder}. Until then use "
-        f"{EMBEDDED.name}, which ships with the plugin and works without a network."
+        f"{BUNDLED.name}, which ships with the plugin and works without a network."
     )

@@ -32,8 +32,8 @@ def candidates(model: PublishedModel) -> list[Path]:
     This is quick, because no checksum is computed: `locate` does that. Files that failed it are
     left out from then on, until they change.
     """
-    if model.embedded is not None:
-        return [model.embedded]
+    if model.bundled is not None:
+        return [model.bundled]
     shared = shared_model_folders()
     shared.pop("Hugging Face")
     folders = [models_folder(), *shared.values()]
@@ -45,7 +45,7 @@ def candidates(model: PublishedModel) -> list[Path]:
 def locate(model: PublishedModel) -> Path | None:
     """Find a model on this computer, and verify its checksum."""
     for path in candidates(model):
-        if path == model.embedded or path.name in _HUGGING_FACE_FILES:
+        if path == model.bundled or path.name in _HUGGING_FACE_FILES:
             return path
         with suppress(OSError):
             if model.known_hash is not None and has_hash(path, model.known_hash):

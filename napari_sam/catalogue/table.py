@@ -26,7 +26,7 @@ class PublishedModel:
     xxh128: str | None = None
     size_bytes: int | None = None  # of the file
     hugging_face: str | None = None  # repository with the same weights in another layout
-    embedded: Path | None = None  # the file inside the package
+    bundled: Path | None = None  # the file inside the package
     spec: ModelSpec = SAM_SPEC  # its sizes
 
     @property
@@ -48,7 +48,7 @@ _PARAMETERS: Final = {
     "vit_l": 312_342_832,
     "vit_h": 641_090_608,
 }
-_EMBEDDED_NAME: Final = "mobile_sam"
+_BUNDLED_NAME: Final = "mobile_sam"
 _LIGHT: Final = "cells and nuclei in light microscopy: fluorescence, phase contrast"
 _ELECTRON: Final = "mitochondria, nuclei and other organelles in electron microscopy"
 
@@ -59,7 +59,7 @@ def _meta(variant: str, file_name: str, sha256: str, size_bytes: int, size: str)
         name=variant,
         variant=variant,
         file_name=file_name,
-        good_for=f"natural images, general use; {times} times as large as {_EMBEDDED_NAME}, "
+        good_for=f"natural images, general use; {times} times as large as {_BUNDLED_NAME}, "
         "and slower",
         licence="Apache-2.0",
         citation="Kirillov et al., Segment Anything, ICCV 2023, arXiv:2304.02643",
@@ -93,8 +93,8 @@ def _micro_sam(name: str, place: str, xxh128: str) -> PublishedModel:
     )
 
 
-EMBEDDED: Final = PublishedModel(
-    name=_EMBEDDED_NAME,
+BUNDLED: Final = PublishedModel(
+    name=_BUNDLED_NAME,
     variant="vit_t",
     file_name="mobile_sam.safetensors",
     good_for="anything, right away: small, fast, ships with the plugin",
@@ -102,12 +102,12 @@ EMBEDDED: Final = PublishedModel(
     citation="Zhang et al., Faster Segment Anything, 2023, arXiv:2306.14289",
     parameters=_PARAMETERS["vit_t"],
     page="https://github.com/ChaoningZhang/MobileSAM",
-    embedded=Path(napari_sam.__file__).parent / "model" / "weights" / "mobile_sam.safetensors",
+    bundled=Path(napari_sam.__file__).parent / "model" / "weights" / "mobile_sam.safetensors",
 )
 """The model inside the package, which needs no download."""
 
 MODELS: Final[tuple[PublishedModel, ...]] = (
-    EMBEDDED,
+    BUNDLED,
     _meta(
         "vit_b",
         "sam_vit_b_01ec64.pth",
@@ -130,8 +130,8 @@ MODELS: Final[tuple[PublishedModel, ...]] = (
         "huge",
     ),
     replace(
-        EMBEDDED,
-        embedded=None,
+        BUNDLED,
+        bundled=None,
         name="mobile_sam_original",
         file_name="mobile_sam.pt",
         micro_sam_name="vit_t",  # to us, that is the variant of both MobileSAMs

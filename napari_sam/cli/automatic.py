@@ -236,9 +236,9 @@ def published_settings(
 
 
 def _weights(choice: ModelChoice) -> str:
-    from napari_sam.catalogue.table import EMBEDDED
+    from napari_sam.catalogue.table import BUNDLED
 
-    file = choice.checkpoint or EMBEDDED.embedded
+    file = choice.checkpoint or BUNDLED.bundled
     assert file is not None
     try:
         return digest(file)

@@ -52,14 +52,14 @@ def export_onnx(folder: Path, checkpoint: Path | None, overwrite: bool) -> None:
     All numbers are float32. The metadata of both files name the source and the licence of the
     weights.
     """
-    from napari_sam.catalogue.table import EMBEDDED
+    from napari_sam.catalogue.table import BUNDLED
     from napari_sam.model import load_model
     from napari_sam.model.onnx.export import export_onnx as write
 
     origin = {
-        "source": f"{EMBEDDED.name}, {EMBEDDED.page}",
-        "licence": EMBEDDED.licence,
-        "citation": EMBEDDED.citation,
+        "source": f"{BUNDLED.name}, {BUNDLED.page}",
+        "licence": BUNDLED.licence,
+        "citation": BUNDLED.citation,
     }
     if checkpoint is not None:
         origin = {"source": checkpoint.name}

@@ -62,7 +62,7 @@ def find_checkpoint(name: str) -> Path | None:
     the model inside the package.
     """
     from napari_sam.catalogue.local_files import locate
-    from napari_sam.catalogue.table import EMBEDDED, find_model
+    from napari_sam.catalogue.table import BUNDLED, find_model
 
     if not name:
         raise click.UsageError("The model name is empty; see `napari-sam models`.")
@@ -79,7 +79,7 @@ def find_checkpoint(name: str) -> Path | None:
         if Path(name).exists():
             msg += f" To use the file of that name, give --model .{os.sep}{name}."
         raise click.ClickException(msg)
-    return None if path == EMBEDDED.embedded else path
+    return None if path == BUNDLED.bundled else path
 
 
 def choose_model(name: str | None, device: str) -> ModelChoice:

@@ -69,7 +69,7 @@ class ModelController:
     def _on_fetch_found(self, model: PublishedModel, path: Path) -> None:
         if model == self._awaited:
             self._awaited = None
-            checkpoint = None if path == model.embedded else path
+            checkpoint = None if path == model.bundled else path
             requested = self._session.state.requested_model
             self._use(requested.with_weights(model.name, checkpoint, model.spec))
 

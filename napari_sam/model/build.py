@@ -91,7 +91,7 @@ def load_model(variant: str | None = None, checkpoint: str | Path | None = None)
 
 
 def _embedded(variant: str) -> Path:
-    path = VARIANTS[variant].embedded_checkpoint
+    path = VARIANTS[variant].bundled_checkpoint
     if path is None:
         raise CheckpointError(
             f"This package contains no weights for the variant {variant!r}; "

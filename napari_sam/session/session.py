@@ -48,7 +48,7 @@ class AnnotationSession:
     dispatcher : Dispatcher, optional
         How results reach the owner's thread. By default they wait for `wait_until_idle`.
     model : ModelChoice, optional
-        The model to begin with. By default the embedded one, on the best device.
+        The model to begin with. By default the bundled one, on the best device.
     store : EmbeddingStore, optional
         Where embeddings outlive the session; the caller's to close. By default they do not.
 

@@ -4,14 +4,14 @@ import pytest
 
 from napari_sam._qt.model_panel import ModelPanel
 from napari_sam.catalogue.offers import Offer
-from napari_sam.catalogue.table import EMBEDDED, MODELS
+from napari_sam.catalogue.table import BUNDLED, MODELS
 from napari_sam.session.models.fetching import FetchState
 from napari_sam.session.models.model_choice import ModelChoice, Runtime
 from napari_sam.session.state import SessionState
 
-MISSING = next(model for model in MODELS if model.embedded is None and model.url is not None)
+MISSING = next(model for model in MODELS if model.bundled is None and model.url is not None)
 OFFERS = (
-    Offer(EMBEDDED.name, EMBEDDED, EMBEDDED.embedded),
+    Offer(BUNDLED.name, BUNDLED, BUNDLED.bundled),
     Offer(MISSING.name, MISSING, None),
     Offer("mine.pt", None, Path("/models/mine.pt")),
 )
@@ -33,9 +33,9 @@ def pick(combo, row):
 
 def test_the_model_in_use_is_shown(panel):
     assert panel.combo.offer == OFFERS[0]
-    assert panel.title == f"Model: {EMBEDDED.name}"
+    assert panel.title == f"Model: {BUNDLED.name}"
     panel.show_state(SessionState(runtime=Runtime("cpu", "float32", "bfloat16", ())))
-    assert panel.title.startswith(f"Model: {EMBEDDED.name} on cpu")
+    assert panel.title.startswith(f"Model: {BUNDLED.name} on cpu")
     assert panel.exact.isChecked()
     assert panel.exact.isEnabled()
     choice = ModelChoice().with_weights("mine.pt", Path("/models/mine.pt"))
@@ -49,7 +49,7 @@ def test_each_kind_of_model_is_requested_in_its_way(panel, heard):
     pick(panel.combo, 2)
     pick(panel.combo, 1)  # has to be downloaded first
     assert requests == [
-        ("model_requested", EMBEDDED),
+        ("model_requested", BUNDLED),
         ("file_requested", Path("/models/mine.pt")),
     ]
     assert panel._download.isVisible()

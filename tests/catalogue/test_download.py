@@ -16,7 +16,7 @@ import pytest
 import xxhash
 
 from napari_sam.catalogue.download import DownloadError, download, remove_leftovers
-from napari_sam.catalogue.table import EMBEDDED, find_model
+from napari_sam.catalogue.table import BUNDLED, find_model
 
 CONTENT = bytes(range(256)) * 2**13  # several chunks
 WRONG = CONTENT[:-1] + b"?"
@@ -206,7 +206,7 @@ def test_a_folder_that_cannot_be_written(model, tmp_path):
 
 
 def test_models_that_are_not_downloaded(tmp_path):
-    assert download(EMBEDDED) == EMBEDDED.embedded
+    assert download(BUNDLED) == BUNDLED.bundled
     with pytest.raises(DownloadError, match="bowang-lab/MedSAM") as caught:
         download(find_model("medsam"), folder=tmp_path)
     assert f"as medsam_vit_b.pth into {tmp_path}" in str(caught.value)

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from napari_sam.catalogue import local_files
 from napari_sam.catalogue.local_files import candidates, locate, own_files, safetensors_elements
 from napari_sam.catalogue.offers import list_offers
-from napari_sam.catalogue.table import EMBEDDED, MODELS, find_model
+from napari_sam.catalogue.table import BUNDLED, MODELS, find_model
 from napari_sam.model import VARIANTS
 from napari_sam.model.build import build_model
 
@@ -64,9 +64,9 @@ def test_both_mobile_sams_have_names_of_their_own(home, monkeypatch):
     """To micro-sam, vit_t is a model; to us, it is the variant of several."""
     with pytest.raises(ValueError, match="mobile_sam_original"):
         find_model("vit_t")
-    assert EMBEDDED.name == "mobile_sam"
+    assert BUNDLED.name == "mobile_sam"
     original = find_model("mobile_sam_original")
-    assert original.variant == EMBEDDED.variant == "vit_t"
+    assert original.variant == BUNDLED.variant == "vit_t"
     monkeypatch.setenv("MICROSAM_CACHEDIR", str(home / "micro"))
     path = put(home / "micro" / "models" / "vit_t")
     digits = hashlib.sha256(CONTENT).hexdigest()
@@ -83,9 +83,9 @@ def test_a_file_fetched_by_hand_is_recognised(home):
 
 
 def test_the_embedded_model_is_there():
-    assert locate(EMBEDDED) == EMBEDDED.embedded
-    assert EMBEDDED.embedded == VARIANTS["vit_t"].embedded_checkpoint
-    assert EMBEDDED.embedded.is_file()
+    assert locate(BUNDLED) == BUNDLED.bundled
+    assert BUNDLED.bundled == VARIANTS["vit_t"].bundled_checkpoint
+    assert BUNDLED.bundled.is_file()
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_export_names_the_checkpoint_without_its_folder(tmp_path, monkeypatch):
         raise onnx_export.OnnxExportError("enough")
 
     monkeypatch.setattr(onnx_export, "export_onnx", remember)
-    checkpoint = VARIANTS[DEFAULT_VARIANT].embedded_checkpoint
+    checkpoint = VARIANTS[DEFAULT_VARIANT].bundled_checkpoint
     result = _run("export-onnx", tmp_path, "--checkpoint", checkpoint)
     assert result.output == "Error: enough\n"
     assert written == {"source": checkpoint.name}

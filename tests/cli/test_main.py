@@ -13,7 +13,7 @@ from napari._app_model import get_app_model
 from napari.utils.notifications import notification_manager
 
 from napari_sam import __version__
-from napari_sam.catalogue.table import EMBEDDED
+from napari_sam.catalogue.table import BUNDLED
 from napari_sam.cli.main import DISTRIBUTION, DOCK_NAME, dock_widget, main
 from napari_sam.cli.options import choose_model
 from napari_sam.session import ModelChoice
@@ -155,7 +155,7 @@ def test_nothing_is_reported_without_the_old_distribution(opened):
 
 def test_a_model_and_a_device_to_begin_with(opened, tmp_path):
     copy = tmp_path / "mine.safetensors"
-    copy.write_bytes(EMBEDDED.embedded.read_bytes())
+    copy.write_bytes(BUNDLED.bundled.read_bytes())
     assert _run("--sample", "cell", "--model", copy, "--device", "cpu").exit_code == 0
     (viewer,) = opened
     widget = _widget(viewer)
@@ -182,7 +182,7 @@ def test_a_model_that_is_not_there(opened, monkeypatch, tmp_path, name, words):
 
 def test_a_published_name_goes_before_a_file_and_paths_are_absolute(opened, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mobile_sam").write_bytes(EMBEDDED.embedded.read_bytes())
+    (tmp_path / "mobile_sam").write_bytes(BUNDLED.bundled.read_bytes())
     (tmp_path / "vit_h").mkdir()
     monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path))
     monkeypatch.setattr(

@@ -13,7 +13,7 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file
 
-from napari_sam.catalogue.table import EMBEDDED, MODELS, find_model
+from napari_sam.catalogue.table import BUNDLED, MODELS, find_model
 from napari_sam.cli import models as cli_models
 from napari_sam.cli.main import main
 from napari_sam.session import EmbeddingStore
@@ -58,7 +58,7 @@ def test_models_for_programs(folder):
     assert content["folder"] == str(folder)
     assert content["own_files"] == []
     first, second = content["models"][:2]
-    assert first["paths"] == [str(EMBEDDED.embedded)]
+    assert first["paths"] == [str(BUNDLED.bundled)]
     assert second["paths"] == []
     assert second["sha256"].startswith("ec2df627")
     assert {"citation", "parameters", "licence", "url", "size_bytes"} <= second.keys()
@@ -125,7 +125,7 @@ def test_doctor_says_what_to_repair(monkeypatch):
 
 
 def test_convert(tmp_path):
-    weights = load_file(EMBEDDED.embedded)
+    weights = load_file(BUNDLED.bundled)
     torch.save({"model_state": weights, "decoder_state": {"a": torch.ones(1)}}, tmp_path / "in.pt")
     target = tmp_path / "out.safetensors"
     result = _run("convert", tmp_path / "in.pt", target)
@@ -152,7 +152,7 @@ def test_convert_refuses_what_it_cannot_read(tmp_path):
 
 def test_download_finds_what_is_there():
     result = _run("download", "mobile_sam")
-    assert (result.exit_code, result.output.strip()) == (0, str(EMBEDDED.embedded))
+    assert (result.exit_code, result.output.strip()) == (0, str(BUNDLED.bundled))
 
 
 def test_download_says_what_went_wrong(monkeypatch):

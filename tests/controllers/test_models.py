@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from skimage import data
 
 from napari_sam.catalogue.offers import list_offers
-from napari_sam.catalogue.table import EMBEDDED, find_model
+from napari_sam.catalogue.table import BUNDLED, find_model
 from napari_sam.model import Predictor, load_model
 from napari_sam.session import ModelChoice, Phase, Prompts
 from napari_sam.widget import SamWidget
@@ -61,9 +61,9 @@ def server():
 
 @pytest.fixture
 def published(server, tmp_path, monkeypatch):
-    """Publish the embedded weights on the server as a model that has to be downloaded."""
+    """Publish the bundled weights on the server as a model that has to be downloaded."""
     file = tmp_path / "published.pt"
-    torch.save(load_file(EMBEDDED.embedded), file)
+    torch.save(load_file(BUNDLED.bundled), file)
     server.content = file.read_bytes()
     model = replace(
         find_model("vit_b"),
@@ -73,7 +73,7 @@ def published(server, tmp_path, monkeypatch):
         size_bytes=len(server.content),
         hugging_face=None,
     )
-    monkeypatch.setattr("napari_sam.catalogue.offers.MODELS", (EMBEDDED, model))
+    monkeypatch.setattr("napari_sam.catalogue.offers.MODELS", (BUNDLED, model))
     monkeypatch.setenv("NAPARI_SAM_MODELS", str(tmp_path / "models"))
     return model
 
@@ -149,7 +149,7 @@ def test_a_download_is_cancelled(opened, server, qtbot, tmp_path):
 def test_without_a_network_the_message_says_what_to_do(opened, published, monkeypatch, tmp_path):
     _, widget, panel, _ = opened
     gone = replace(published, url="http://127.0.0.1:9/gone.pt")
-    monkeypatch.setattr("napari_sam.catalogue.offers.MODELS", (EMBEDDED, gone))
+    monkeypatch.setattr("napari_sam.catalogue.offers.MODELS", (BUNDLED, gone))
     panel.set_offers(list_offers())
     messages = []
     widget.controllers.models.fetcher.failed.connect(messages.append)
@@ -238,7 +238,7 @@ def test_closing_during_a_download_is_quiet_and_leaves_nothing(opened, server, q
     widget.close()
     assert list((tmp_path / "models").iterdir()) == []
     server.may_go_on.set()
-    panel.model_requested.emit(EMBEDDED)  # nobody hears it
+    panel.model_requested.emit(BUNDLED)  # nobody hears it
 
 
 def test_leftovers_go_when_the_widget_opens(published, make_widget, tmp_path):
@@ -333,7 +333,7 @@ def test_a_file_of_ones_own_under_a_published_name(opened, server, published, tm
     assert not server.is_asked.is_set()
     assert panel.combo.offer.name == "mobile_sam"
 
-    torch.save({"model_state": load_file(EMBEDDED.embedded)}, own)
+    torch.save({"model_state": load_file(BUNDLED.bundled)}, own)
     panel.combo.list_requested.emit()
     pick(panel, published.file_name)
     widget.wait_until_idle(TIMEOUT_S)
@@ -345,7 +345,7 @@ def test_two_files_of_one_name(opened, tmp_path):
     _, widget, panel, loaded = opened
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
-        torch.save(load_file(EMBEDDED.embedded), tmp_path / folder / "best.pt")
+        torch.save(load_file(BUNDLED.bundled), tmp_path / folder / "best.pt")
         panel.file_requested.emit(tmp_path / folder / "best.pt")
         widget.wait_until_idle(TIMEOUT_S)
         assert loaded[-1].checkpoint == tmp_path / folder / "best.pt"
@@ -366,7 +366,7 @@ def test_a_file_that_has_changed_is_loaded_again(opened, tmp_path):
         panel.file_requested.emit(path)
         widget.wait_until_idle(TIMEOUT_S)
         assert len(loaded) == count
-    torch.save({"model_state": load_file(EMBEDDED.embedded)}, path)
+    torch.save({"model_state": load_file(BUNDLED.bundled)}, path)
     panel.file_requested.emit(path)
     widget.wait_until_idle(TIMEOUT_S)
     assert len(loaded) == 3
@@ -409,7 +409,7 @@ def test_long_names_leave_the_width_alone(opened, tmp_path, qtbot):
     viewer.window._qt_window.show()
     panel.expand()
     path = tmp_path / ("my_finetuned_model_" * 8 + ".pt")
-    torch.save(load_file(EMBEDDED.embedded), path)
+    torch.save(load_file(BUNDLED.bundled), path)
     least = panel.minimumSizeHint().width()
     panel.file_requested.emit(path)
     widget.wait_until_idle(TIMEOUT_S)

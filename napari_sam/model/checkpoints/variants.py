@@ -23,7 +23,7 @@ class SamConfig:
     ----------
     image_encoder : TinyViTConfig or ViTConfig
         Shape of the image encoder; its type is the architecture.
-    embedded_checkpoint : Path or None
+    bundled_checkpoint : Path or None
         The file inside the package.
     ignored_prefixes : tuple of str
         Prefixes of keys in published checkpoints that SAM does not use.
@@ -38,7 +38,7 @@ class SamConfig:
     """
 
     image_encoder: TinyViTConfig | ViTConfig
-    embedded_checkpoint: Path | None = None
+    bundled_checkpoint: Path | None = None
     ignored_prefixes: tuple[str, ...] = ()
     image_size: int = 1024
     embed_dim: int = 256
@@ -66,7 +66,7 @@ class SamConfig:
 VARIANTS: dict[str, SamConfig] = {
     "vit_t": SamConfig(
         TinyViTConfig(),
-        embedded_checkpoint=WEIGHTS / "mobile_sam.safetensors",
+        bundled_checkpoint=WEIGHTS / "mobile_sam.safetensors",
         ignored_prefixes=("image_encoder.norm_head.", "image_encoder.head."),
     ),
     "vit_b": SamConfig(ViTConfig(dim=768, depth=12, heads=12, global_blocks=(2, 5, 8, 11))),

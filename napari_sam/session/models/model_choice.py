@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from napari_sam.catalogue.table import EMBEDDED
+from napari_sam.catalogue.table import BUNDLED
 from napari_sam.engine.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ class ModelChoice:
     device: str = AUTO
     exact: bool | None = None
     version: tuple[int, int] | None = None
-    spec: ModelSpec = EMBEDDED.spec
+    spec: ModelSpec = BUNDLED.spec
 
     def with_weights(
-        self, name: str, checkpoint: Path | None, spec: ModelSpec = EMBEDDED.spec
+        self, name: str, checkpoint: Path | None, spec: ModelSpec = BUNDLED.spec
     ) -> ModelChoice:
         """Return the choice of other weights, as their file is now, on the same device."""
         version = None

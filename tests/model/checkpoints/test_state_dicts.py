@@ -7,12 +7,12 @@ from safetensors.torch import load_file, save_file
 from napari_sam.model import VARIANTS, CheckpointError, load_model
 from tests.model.conftest import Hostile
 
-EMBEDDED = VARIANTS["vit_t"].embedded_checkpoint
+BUNDLED = VARIANTS["vit_t"].bundled_checkpoint
 
 
 @pytest.fixture(scope="module")
 def state_dict():
-    return load_file(EMBEDDED)
+    return load_file(BUNDLED)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_published_file_with_classification_head(sam, state_dict, save):
 
 
 def test_path_may_be_a_string(sam):
-    assert same(load_model("vit_t", str(EMBEDDED)), sam)
+    assert same(load_model("vit_t", str(BUNDLED)), sam)
 
 
 def test_model_is_ready_for_inference(sam):
@@ -190,6 +190,6 @@ def test_other_models_are_refused(save):
 
 def test_variant_may_be_stated_but_not_wrongly():
     with pytest.raises(CheckpointError, match="is a vit_t, not a vit_b"):
-        load_model("vit_b", EMBEDDED)
+        load_model("vit_b", BUNDLED)
     with pytest.raises(CheckpointError, match="no weights for the variant 'vit_b'"):
         load_model("vit_b")

@@ -266,9 +266,9 @@ def test_another_model_waits_for_the_right_one(stores, predictor, near_relative,
 def write_checkpoint(path):
     import shutil
 
-    from napari_sam.catalogue.table import EMBEDDED
+    from napari_sam.catalogue.table import BUNDLED
 
-    shutil.copyfile(EMBEDDED.embedded, path)
+    shutil.copyfile(BUNDLED.bundled, path)
 
 
 def test_another_variant_is_known_without_computing(stores, tmp_path, import_folder, predictor):
