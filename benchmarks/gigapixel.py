@@ -37,7 +37,7 @@ TIMEOUT_S = 600
 
 
 class Disc(NamedTuple):
-    """A round object: its name, centre and diameter in pixels."""
+    """A round object: its name, center and diameter in pixels."""
 
     name: str
     row: int

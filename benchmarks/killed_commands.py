@@ -96,8 +96,8 @@ class Download(Command):
 
     def __init__(self, base: Path) -> None:
         super().__init__(base)
-        assert table.EMBEDDED.embedded is not None
-        self.content = table.EMBEDDED.embedded.read_bytes()[: 12 * _CHUNK_BYTES]
+        assert table.BUNDLED.bundled is not None
+        self.content = table.BUNDLED.bundled.read_bytes()[: 12 * _CHUNK_BYTES]
         content = self.content
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -169,7 +169,7 @@ class Convert(Command):
         """Convert it."""
         folder.mkdir(exist_ok=True)
         target = folder / "model.safetensors"
-        napari_sam(["convert", "--overwrite", str(table.EMBEDDED.embedded), str(target)])
+        napari_sam(["convert", "--overwrite", str(table.BUNDLED.bundled), str(target)])
 
     def broken(self, folder: Path) -> list[str]:
         """Read the file as well."""

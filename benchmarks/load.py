@@ -319,9 +319,9 @@ def measure_files(rows: Rows, watch: LoopWatch, options: argparse.Namespace) -> 
 
 def clicks(widget: SamWidget, count: int) -> Iterator[tuple[Step, Step]]:
     """Yield clicks on the coins of skimage's image, each with what accepts its mask."""
-    centres = [(49, 104), (117, 47), (112, 109), (114, 168), (118, 227), (55, 55), (170, 230)]
+    centers = [(49, 104), (117, 47), (112, 109), (114, 168), (118, 227), (55, 55), (170, 230)]
     for number in range(count):
-        y, x = centres[number % len(centres)]
+        y, x = centers[number % len(centers)]
         prompts = Prompts(((float(x), float(y)),), (1,))
         yield (
             lambda prompts=prompts: widget.session.set_prompts(prompts),

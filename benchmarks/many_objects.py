@@ -31,7 +31,7 @@ WINDOW_SIZE = 1400, 900
 
 
 def discs(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int32], list[tuple[float, float]]]:
-    """Return an image of discs, labels for `count` of them, and the centres (x, y) of the rest."""
+    """Return an image of discs, labels for `count` of them, and the centers (x, y) of the rest."""
     per_side = int(np.ceil(np.sqrt(count * 1.05)))
     pitch = SIDE_PX / per_side
     random = np.random.default_rng(0)
@@ -118,8 +118,8 @@ def main() -> None:
     watch = Stopwatch(widget, screen)
     random = np.random.default_rng(1)
 
-    def click(centre: tuple[float, float]) -> None:
-        session.set_prompts(Prompts((centre,), (1,)))
+    def click(center: tuple[float, float]) -> None:
+        session.set_prompts(Prompts((center,), (1,)))
         widget.wait_until_idle(TIMEOUT_S)
 
     def start_again() -> None:
@@ -131,8 +131,8 @@ def main() -> None:
             yield int(label_id) + 1
 
     def accepts() -> Iterator[Callable[[], object]]:
-        for centre in free[:times]:
-            click(centre)
+        for center in free[:times]:
+            click(center)
             yield binding.objects.accept
 
     def reedits(label_ids: Iterable[int]) -> Iterator[Callable[[], object]]:

@@ -91,7 +91,7 @@ class Watch(logging.Handler):
 
 
 def answer_dialogs(chance: random.Random, folder: Path) -> None:
-    """Let all dialogs answer at once, with some file, colour or button."""
+    """Let all dialogs answer at once, with some file, color or button."""
 
     def to_write(*arguments: Any, **options: Any) -> tuple[str, str]:
         filters = str(arguments[3] if len(arguments) > 3 else "").split(";;")

@@ -19,11 +19,11 @@ def cell() -> list[LayerData]:
 
 
 def retina() -> list[LayerData]:
-    """Return the fundus of an eye: (1411, 1411, 3) uint8, colour."""
+    """Return the fundus of an eye: (1411, 1411, 3) uint8, color."""
     return [(np.asarray(data.retina()), {"name": "retina", "rgb": True}, "image")]
 
 
 def immunohistochemistry() -> list[LayerData]:
-    """Return colon tissue with stained nuclei: (512, 512, 3) uint8, colour."""
+    """Return colon tissue with stained nuclei: (512, 512, 3) uint8, color."""
     image = np.asarray(data.immunohistochemistry())
     return [(image, {"name": "immunohistochemistry", "rgb": True}, "image")]

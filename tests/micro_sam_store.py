@@ -7,11 +7,11 @@ import zarr
 
 from napari_sam.engine.spec import SAM_SPEC
 from napari_sam.session.image.tile_grid import TileGrid
-from napari_sam.session.micro_sam.image import micro_sam_normalised
+from napari_sam.session.micro_sam.image import micro_sam_normalized
 
 
 def write_store(
-    path, image, predictor, tiling=None, shown=micro_sam_normalised, ndim=None, **attributes
+    path, image, predictor, tiling=None, shown=micro_sam_normalized, ndim=None, **attributes
 ):
     """Embed an image, ([Z,] H, W [, C]), whole or in tiles of (tile_shape, halo)."""
     ndim = image.ndim if ndim is None else ndim

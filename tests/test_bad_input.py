@@ -24,7 +24,7 @@ def click(viewer, widget, rc):
         (np.zeros((64, 64, 10), np.uint8), {}, "channel_axis"),
         (np.zeros((200, 200, 3), np.uint8), {"rgb": False}, "rgb=True"),
     ],
-    ids=["channels", "colour"],
+    ids=["channels", "color"],
 )
 def test_what_cannot_be_segmented_says_what_to_do(make_widget, pixels, kwargs, words):
     image = Image(pixels, name="odd one", **kwargs)
@@ -75,11 +75,11 @@ def _limits(pixels):
 
 
 @pytest.mark.parametrize("alpha", [False, True])
-def test_colour_images_can_be_annotated(make_widget, alpha):
+def test_color_images_can_be_annotated(make_widget, alpha):
     rgb = data.immunohistochemistry()[:200, :200]
     if alpha:
         rgb = np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])
-    viewer, widget = make_widget(Image(rgb, rgb=True, name="colour"))
+    viewer, widget = make_widget(Image(rgb, rgb=True, name="color"))
     click(viewer, widget, (100, 100))
     assert len(widget.session.state.candidates) == 3
     widget.binding.objects.accept()

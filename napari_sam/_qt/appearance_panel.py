@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy, QWidget
 
 from napari_sam._qt.building import check_box, combo_box, form, row
 from napari_sam._qt.collapsible import CollapsibleSection
-from napari_sam.session.image.intensity import Appearance, ChannelAxis, Intensities, first_colours
+from napari_sam.session.image.intensity import Appearance, ChannelAxis, Intensities, first_colors
 from napari_sam.session.state import SessionState
 
 _HEIGHT_PX: Final = 96
@@ -50,16 +50,16 @@ class AppearancePanel(CollapsibleSection):
             "and objects belong to all channels"
         )
         self._axis.activated.connect(self._on_axis_activated)
-        self._colours = tuple(
-            _narrow_combo(f"The channel that SAM sees in {colour}; a single channel is gray")
-            for colour in _COLOURS
+        self._colors = tuple(
+            _narrow_combo(f"The channel that SAM sees in {color}; a single channel is gray")
+            for color in _COLOURS
         )
-        for combo in self._colours:
-            combo.activated.connect(self._on_colour_activated)
+        for combo in self._colors:
+            combo.activated.connect(self._on_color_activated)
         self._thumbnail = Thumbnail()
-        self._colours_row = row(*self._colours)
+        self._colors_row = row(*self._colors)
         values = (("values", self._intensities), ("", self._pin))
-        channels = (("channels", self._axis), ("R, G, B", self._colours_row))
+        channels = (("channels", self._axis), ("R, G, B", self._colors_row))
         self._form = form(*values, *channels, (self._thumbnail,), parent=contents)
         self.show_appearance(None, ())
 
@@ -87,8 +87,8 @@ class AppearancePanel(CollapsibleSection):
                 self._axis.addItem(_text(axis), axis)
             self._axis.setCurrentIndex(0 if chosen is None else axes.index(chosen) + 1)
         self._form.setRowVisible(self._axis, bool(axes))
-        self._form.setRowVisible(self._colours_row, chosen is not None)
-        for combo, channel in zip(self._colours, self._appearance.colours, strict=True):
+        self._form.setRowVisible(self._colors_row, chosen is not None)
+        for combo, channel in zip(self._colors, self._appearance.colors, strict=True):
             _show_channels(combo, 0 if chosen is None else chosen.count, channel)
 
     @property
@@ -111,12 +111,12 @@ class AppearancePanel(CollapsibleSection):
         if axis is None:
             self._request(replace(self._appearance, channel_axis=None))
         elif axis != self._channel_axis:
-            colours = first_colours(axis.count)
-            self._request(replace(self._appearance, channel_axis=axis.axis, colours=colours))
+            colors = first_colors(axis.count)
+            self._request(replace(self._appearance, channel_axis=axis.axis, colors=colors))
 
-    def _on_colour_activated(self) -> None:
-        red, green, blue = (combo.currentData() for combo in self._colours)
-        self._request(replace(self._appearance, colours=(red, green, blue)))
+    def _on_color_activated(self) -> None:
+        red, green, blue = (combo.currentData() for combo in self._colors)
+        self._request(replace(self._appearance, colors=(red, green, blue)))
 
     def _request(self, appearance: Appearance) -> None:
         if appearance != self._appearance:

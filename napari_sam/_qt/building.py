@@ -85,7 +85,7 @@ def rest_timer(parent: QObject, rest_ms: int, on_rest: Callable[[], None]) -> QT
 
 
 def swatch(color: str, size_px: int) -> QIcon:
-    """Return a square icon that has the same colour in all states of a widget."""
+    """Return a square icon that has the same color in all states of a widget."""
     pixmap = QPixmap(size_px, size_px)
     pixmap.fill(QColor(color))
     icon = QIcon()

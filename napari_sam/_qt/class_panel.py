@@ -1,4 +1,4 @@
-"""The classes: names, colours, number keys and numbers of objects."""
+"""The classes: names, colors, number keys and numbers of objects."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ _ROW_SIZE: Final = QSize(0, _ROW_PX)
 _RIGHT: Final = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _EDITABLE: Final = QTreeWidgetItem().flags() | Qt.ItemFlag.ItemIsEditable
 _Content = tuple[str, str | None, int, str | None]
-"""What a row shows: key, class, number of objects, colour."""
+"""What a row shows: key, class, number of objects, color."""
 
 
 class ClassPanel(QWidget):
@@ -147,7 +147,7 @@ class ClassPanel(QWidget):
             item.setIcon(_NAME, self._icons[color])
 
     def show_coloring(self, is_on: bool) -> None:
-        """Show whether objects are coloured by class."""
+        """Show whether objects are colored by class."""
         with QSignalBlocker(self.coloring):
             self.coloring.setChecked(is_on)
 

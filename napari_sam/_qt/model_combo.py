@@ -1,4 +1,4 @@
-"""A combo box of models, whose list is a table of their sizes, licences and purposes."""
+"""A combo box of models, whose list is a table of their sizes, licenses and purposes."""
 
 from collections.abc import Sequence
 from typing import Final

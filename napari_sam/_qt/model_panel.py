@@ -182,4 +182,4 @@ def _offer_of(choice: ModelChoice, offers: Sequence[Offer]) -> Offer | None:
 
 def _description(offer: Offer) -> str:
     missing = "" if offer.path is not None else "; not on this computer yet"
-    return f"Good for {offer.good_for}. {offer.licence}, {offer.size_text}{missing}."
+    return f"Good for {offer.good_for}. {offer.license}, {offer.size_text}{missing}."

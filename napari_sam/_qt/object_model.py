@@ -38,7 +38,7 @@ class ObjectModel(QAbstractTableModel):
         self._highlighted: int | None = None
 
     def set_colors(self, colors: Mapping[str, str]) -> None:
-        """Show classes with these colours, "#rrggbb" by name."""
+        """Show classes with these colors, "#rrggbb" by name."""
         self._colors = dict(colors)
         if self.shown:
             last = len(self.shown) - 1

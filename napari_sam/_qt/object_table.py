@@ -108,7 +108,7 @@ class ObjectTable(QWidget):
             self.view.scrollTo(index)
 
     def set_classes(self, colors: Mapping[str, str]) -> None:
-        """List these classes and show their colours, "#rrggbb" by name."""
+        """List these classes and show their colors, "#rrggbb" by name."""
         before, self._colors = self._colors, dict(colors)
         if self._colors != before:
             self.model.set_colors(colors)
@@ -120,15 +120,15 @@ class ObjectTable(QWidget):
             self._class.addItems(names[self._class.count() :])
             self._class.setEditText(typed)
 
-    def neighbour(self, step: int) -> int | None:
+    def neighbor(self, step: int) -> int | None:
         """Return the object `step` rows after the selected ones, as sorted and filtered.
 
         Without a selected row that is the first or the last object; None beyond the ends.
         """
         rows, count = self._selected_rows, self.model.rowCount()
         before = rows[-1 if step > 0 else 0] if rows else -1 if step > 0 else count
-        neighbour = before + step
-        return self.model.shown[neighbour] if 0 <= neighbour < count else None
+        neighbor = before + step
+        return self.model.shown[neighbor] if 0 <= neighbor < count else None
 
     def select(self, label_id: int) -> None:
         """Select the row of an object and request to go there."""

@@ -55,7 +55,7 @@ class RestoreRow(QWidget):
         )
         self._text.setToolTip(
             f"Image: {image.source or image.name}\n"
-            "Accepted objects are journalled as you go; the 100 most recent journals are kept.\n"
+            "Accepted objects are journaled as you go; the 100 most recent journals are kept.\n"
             "Discard these if you have exported them or saved the labels layer, and do not need "
             "their prompts."
         )

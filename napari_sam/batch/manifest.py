@@ -2,7 +2,7 @@
 
 Results are written into a folder of their own, recorded, moved to their names, and then recorded
 as complete. Whenever a run is stopped, every file that has its name is whole, and unfinished
-results are recognised and replaced by the next run.
+results are recognized and replaced by the next run.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Screen:
         wait_until(lambda: self.is_shown)
 
     def move_mouse(self, angle: float) -> None:
-        """Move the mouse to an angle on a circle around the centre of the canvas."""
+        """Move the mouse to an angle on a circle around the center of the canvas."""
         height, width = self.native.height(), self.native.width()
         x, y = 0.3 * min(height, width) * np.array([np.cos(angle), np.sin(angle)])
         position = QPointF(width / 2 + x, height / 2 + y)

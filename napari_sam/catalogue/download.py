@@ -75,7 +75,7 @@ def download(
 
 
 def _scratch(folder: Path, thread_ident: int) -> Path:
-    """Return a folder whose name tells its owner, so that leftovers can be recognised."""
+    """Return a folder whose name tells its owner, so that leftovers can be recognized."""
     return folder / f"{_SCRATCH}{os.getpid()}-{thread_ident}"
 
 

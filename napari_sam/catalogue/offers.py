@@ -40,9 +40,9 @@ class Offer:
         return f"~{_megabytes(4 * self.model.parameters)}"
 
     @property
-    def licence(self) -> str:
-        """Licence of the weights; empty for a user's own file."""
-        return "" if self.model is None else self.model.licence
+    def license(self) -> str:
+        """License of the weights; empty for a user's own file."""
+        return "" if self.model is None else self.model.license
 
     @property
     def good_for(self) -> str:
@@ -51,15 +51,15 @@ class Offer:
 
     @property
     def cells(self) -> tuple[str, str, str, str, str]:
-        """Texts for a table: name, size, whether it is on this computer, licence and use."""
+        """Texts for a table: name, size, whether it is on this computer, license and use."""
         where = "no" if self.path is None else "yes"
-        return self.name, self.size_text, where, self.licence, self.good_for
+        return self.name, self.size_text, where, self.license, self.good_for
 
 
 def list_offers(opened: Sequence[Path] = ()) -> list[Offer]:
     """Return all models of the catalogue, then the user's own files.
 
-    This is quick: files are recognised by their names and sizes.
+    This is quick: files are recognized by their names and sizes.
     """
     published = [Offer(model.name, model, next(iter(candidates(model)), None)) for model in MODELS]
     published_paths = {offer.path for offer in published}

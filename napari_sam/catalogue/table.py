@@ -16,7 +16,7 @@ class PublishedModel:
     variant: str  # vit_t, vit_b, vit_l or vit_h
     file_name: str  # in the models folder
     good_for: str  # for the user who chooses
-    licence: str  # for the user who chooses
+    license: str  # for the user who chooses
     citation: str  # for the user who chooses
     parameters: int  # number of weights
     page: str  # web page about the model
@@ -61,7 +61,7 @@ def _meta(variant: str, file_name: str, sha256: str, size_bytes: int, size: str)
         file_name=file_name,
         good_for=f"natural images, general use; {times} times as large as {_BUNDLED_NAME}, "
         "and slower",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         citation="Kirillov et al., Segment Anything, ICCV 2023, arXiv:2304.02643",
         parameters=_PARAMETERS[variant],
         page="https://github.com/facebookresearch/segment-anything",
@@ -80,7 +80,7 @@ def _micro_sam(name: str, place: str, xxh128: str) -> PublishedModel:
         variant=variant,
         file_name=f"{name}.pt",
         good_for=_LIGHT if name.endswith("_lm") else _ELECTRON,
-        licence="CC-BY-4.0",
+        license="CC-BY-4.0",
         citation="Archit et al., Segment Anything for Microscopy, Nature Methods 2025, "
         "doi:10.1038/s41592-024-02580-4",
         parameters=_PARAMETERS[variant],
@@ -98,7 +98,7 @@ BUNDLED: Final = PublishedModel(
     variant="vit_t",
     file_name="mobile_sam.safetensors",
     good_for="anything, right away: small, fast, ships with the plugin",
-    licence="Apache-2.0",
+    license="Apache-2.0",
     citation="Zhang et al., Faster Segment Anything, 2023, arXiv:2306.14289",
     parameters=_PARAMETERS["vit_t"],
     page="https://github.com/ChaoningZhang/MobileSAM",
@@ -151,7 +151,7 @@ MODELS: Final[tuple[PublishedModel, ...]] = (
         variant="vit_b",
         file_name="medsam_vit_b.pth",
         good_for="CT, MR, ultrasound and other medical images, from boxes",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         citation="Ma et al., Segment Anything in Medical Images, Nature Communications 2024, "
         "arXiv:2304.12306",
         parameters=_PARAMETERS["vit_b"],

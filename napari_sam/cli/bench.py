@@ -17,14 +17,14 @@ Examples:
 \b
 encoder.onnx
   input_image       (h, w, 3) float32, RGB, 0 to 255, resized so that the
-                    longer side is 1024; normalised and padded inside
+                    longer side is 1024; normalized and padded inside
   image_embeddings  (1, 256, 64, 64), the output
 decoder.onnx, as in Meta's published export
   image_embeddings  (1, 256, 64, 64)
   point_coords      (1, N, 2), x and y in pixels of the resized image
   point_labels      (1, N): 1 foreground, 0 background, 2 and 3 the corners
                     of a box, -1 padding; without a box, add a point (0, 0)
-                    labelled -1
+                    labeled -1
   mask_input        (1, 1, 256, 256), low_res_masks of a previous run
   has_mask_input    (1,): 1, or 0 to ignore mask_input
   orig_im_size      (2,), height and width before resizing
@@ -49,7 +49,7 @@ checkpoint_option = click.option(
 def export_onnx(folder: Path, checkpoint: Path | None, overwrite: bool) -> None:
     """Write encoder.onnx and decoder.onnx to OUT_FOLDER, for browsers and other software.
 
-    All numbers are float32. The metadata of both files name the source and the licence of the
+    All numbers are float32. The metadata of both files name the source and the license of the
     weights.
     """
     from napari_sam.catalogue.table import BUNDLED
@@ -58,7 +58,7 @@ def export_onnx(folder: Path, checkpoint: Path | None, overwrite: bool) -> None:
 
     origin = {
         "source": f"{BUNDLED.name}, {BUNDLED.page}",
-        "licence": BUNDLED.licence,
+        "license": BUNDLED.license,
         "citation": BUNDLED.citation,
     }
     if checkpoint is not None:

@@ -17,7 +17,7 @@ from napari_sam.cli.output import print_json
 
 _PACKAGES: Final = ("napari", "torch", "numpy", "safetensors", "qtpy", "PyQt6", "PySide6")
 _MEMBERS: Final = (
-    *("name", "variant", "good_for", "licence", "parameters", "size_bytes"),
+    *("name", "variant", "good_for", "license", "parameters", "size_bytes"),
     *("url", "sha256", "xxh128", "page", "citation"),
 )
 """What `models --json` tells about a model, besides where it is."""

@@ -53,13 +53,13 @@ class NapariOpener:
     def _opened(self, image: Image, dims: Dims) -> OpenedImage:
         from napari_sam.layers.appearance import ImageAppearances
         from napari_sam.layers.plane_view import displayed_plane, levels
-        from napari_sam.session.image.intensity import Appearance, Intensities, first_colours
+        from napari_sam.session.image.intensity import Appearance, Intensities, first_colors
 
         appearance, axis = Appearance(Intensities(self.intensities)), None
         if self.channels is not None:
             axis = _channel_axis(image, self.channels)
-            colours = first_colours(levels(image)[0].shape[axis])
-            appearance = replace(appearance, channel_axis=axis, colours=colours)
+            colors = first_colors(levels(image)[0].shape[axis])
+            appearance = replace(appearance, channel_axis=axis, colors=colors)
             slider = axis + dims.ndim - image.ndim
             dims.order = sorted(range(dims.ndim), key=lambda number: number != slider)
         appearances = ImageAppearances()

@@ -153,7 +153,7 @@ def predict(
     """Segment an object in IMAGE from points, a box or a mask; several boxes mean several objects.
 
     The best mask is the one that the widget preselects while it shows the whole image. X and Y
-    are pixels from the top left; 0,0 is the centre of the first pixel.
+    are pixels from the top left; 0,0 is the center of the first pixel.
     """
     hide_progress_of_napari()
     from napari_sam.batch.prompted import read_start, segment_prompts, write_prompted

@@ -58,7 +58,7 @@ class ClassesController:
         self._on_classes_changed()
 
     def close(self) -> None:
-        """Disconnect the target and restore its colours."""
+        """Disconnect the target and restore its colors."""
         self._is_closed = True
         self._connections.close()
         self._follow(None)
@@ -79,7 +79,7 @@ class ClassesController:
             self._classes.table.choose(name)
 
     def set_coloring(self, is_on: bool) -> None:
-        """Colour the target's objects by class, or restore the layer's colours."""
+        """Color the target's objects by class, or restore the layer's colors."""
         self._is_coloring = is_on
         self._color()
         self.panel.show_coloring(self._is_coloring)

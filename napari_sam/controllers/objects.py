@@ -82,7 +82,7 @@ class ObjectTableController:
     def step(self, count: int) -> None:
         """Select the next or previous row, and go to its object."""
         self._expand()
-        self._go_to(self.table.neighbour(count))
+        self._go_to(self.table.neighbor(count))
 
     def review(self) -> None:
         """Mark the selected objects as reviewed and go to the next; unmark them if all are.
@@ -92,11 +92,11 @@ class ObjectTableController:
         self._expand()
         selected = self.table.selected
         if not selected or self._target is None:
-            self._go_to(self.table.neighbour(1))
+            self._go_to(self.table.neighbor(1))
             return
         records = [self._target.registry.get(label_id) for label_id in selected]
         is_new = any(record is not None and not record.reviewed for record in records)
-        following = self.table.neighbour(1)  # before the table is sorted again
+        following = self.table.neighbor(1)  # before the table is sorted again
         self._on_change(selected, "reviewed", is_new)
         if is_new:
             self._go_to(following)

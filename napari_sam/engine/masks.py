@@ -26,7 +26,7 @@ class MaskCrop(NamedTuple):
 
     @property
     def edges_xyxy(self) -> tuple[float, float, float, float]:
-        """x0, y0, x1, y1 in the image, where pixels have their centres at whole numbers."""
+        """x0, y0, x1, y1 in the image, where pixels have their centers at whole numbers."""
         height, width = self.mask.shape
         return self.left - 0.5, self.top - 0.5, self.left + width - 0.5, self.top + height - 0.5
 

@@ -2,7 +2,7 @@
 
 Published SAM does it in two bilinear steps: to the square input, whose padding is cut off, then
 to the image. Both steps act on rows and columns separately, so together they are one short filter
-per axis. A bilinear value is positive only where one of its neighbours is, so only the
+per axis. A bilinear value is positive only where one of its neighbors is, so only the
 surroundings of the positive logits are ever computed.
 """
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from napari_sam.engine.masks import extent
 from napari_sam.engine.spec import Size
 
-TAPS = 3  # low-resolution neighbours that both steps together can reach along one axis
+TAPS = 3  # low-resolution neighbors that both steps together can reach along one axis
 BLOCK = 32  # low-resolution columns upscaled at a time: few enough to waste little on zeros
 
 
@@ -77,7 +77,7 @@ class AxisFilter(NamedTuple):
 
 
 def _bilinear(n_in: float, n_out: float, count: int) -> tuple[npt.NDArray[np.int64], ...]:
-    """Return the lower neighbours and the weights of the upper ones for `count` pixels."""
+    """Return the lower neighbors and the weights of the upper ones for `count` pixels."""
     position = np.maximum((np.arange(count) + 0.5) * (n_in / n_out) - 0.5, 0.0)
     lower = np.minimum(position.astype(np.int64), int(n_in) - 1)
     return lower, position - lower

@@ -101,7 +101,7 @@ class Annotations:
         In any order; they may overlap.
     classes : sequence of ObjectClass
         In the order of their numbers in formats that number them. Other classes of objects are
-        added at the end, with colours of the palette.
+        added at the end, with colors of the palette.
     left_out : LeftOut
         What the file also has, but a reader could not read.
 

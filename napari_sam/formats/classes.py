@@ -1,4 +1,4 @@
-"""Classes of objects: a name in any script, and a colour."""
+"""Classes of objects: a name in any script, and a color."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from napari_sam.formats.files import ExportError
 from napari_sam.storage.text import single_line
 
-# Distinguishable with the common colour-blindnesses (Okabe and Ito 2008, without black), then by
+# Distinguishable with the common color-blindnesses (Okabe and Ito 2008, without black), then by
 # lightness.
 PALETTE: Final = (
     *("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"),
@@ -20,7 +20,7 @@ _COLOR: Final = re.compile(r"#[0-9a-f]{6}")
 
 
 class ClassError(ExportError):
-    """A class has an invalid name or colour, or a file names none; the message says why."""
+    """A class has an invalid name or color, or a file names none; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ObjectClass:
     Raises
     ------
     ClassError
-        If the name or the colour is invalid.
+        If the name or the color is invalid.
 
     Examples
     --------
@@ -61,12 +61,12 @@ class ObjectClass:
 
     @classmethod
     def from_rgb(cls, name: str, color_rgb: Iterable[int]) -> ObjectClass:
-        """Return a class whose colour is given as red, green and blue, 0 to 255.
+        """Return a class whose color is given as red, green and blue, 0 to 255.
 
         Raises
         ------
         ClassError
-            If the name or the colour is invalid.
+            If the name or the color is invalid.
         """
         red_green_blue = tuple(color_rgb)
         if len(red_green_blue) != 3 or not all(0 <= value <= 255 for value in red_green_blue):
@@ -101,7 +101,7 @@ def classes_from_metadata(entries: Iterable[Any]) -> list[ObjectClass]:
 
 
 def color_in(value: Any) -> str | None:
-    """Return the colour, "#rrggbb", that a value of a file means; None if it means none.
+    """Return the color, "#rrggbb", that a value of a file means; None if it means none.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def color_in(value: Any) -> str | None:
 
 
 def color_for(value: Any, position: int) -> str:
-    """Return the colour that a value of a file means, or that of the palette at a position."""
+    """Return the color that a value of a file means, or that of the palette at a position."""
     return color_in(value) or PALETTE[position % len(PALETTE)]
 
 
@@ -152,7 +152,7 @@ def classes_of(
     -------
     tuple of ObjectClass
         `classes`, then one for each other name in the order in which they first occur, with
-        colours of the palette.
+        colors of the palette.
     """
     completed = list(classes)
     given = {object_class.name for object_class in completed}

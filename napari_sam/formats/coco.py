@@ -50,7 +50,7 @@ def write_coco(
         A ``.json`` file.
     images : Annotations or sequence of Annotations
         What to write. Classes with the same name in several images become one category, with the
-        colour of the first.
+        color of the first.
     segmentation : {"rle", "polygon"}
         Compressed runs, or outlines along the edges of pixels. COCO's polygons have no holes, so
         a hole is joined to the outline by a slit of no width. pycocotools decodes both to exactly
@@ -255,7 +255,7 @@ def read_categories(
     for position, entry in enumerate(entries or []):
         with left_out.unreadable(f"category {position + 1}"):
             name = class_named(entry.get("name"))
-            # Our own classes have a colour; without it, this category stands for no class.
+            # Our own classes have a color; without it, this category stands for no class.
             if name == _UNCLASSIFIED and "color" not in entry:
                 name = None
             if name is not None and name not in classes:

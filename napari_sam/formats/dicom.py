@@ -21,7 +21,7 @@ def read_dicom(path: Path) -> tuple[NDArray[Any], dict[str, Any]]:
         The stored values, rescaled if the file says how (for CT, to Hounsfield units).
     dict
         How napari shows them: `rgb`, and `scale`, `units` and `axis_labels` along all axes but
-        the one of colours. Pixels have their size in millimeters, if the file has it.
+        the one of colors. Pixels have their size in millimeters, if the file has it.
 
     Raises
     ------

@@ -95,7 +95,7 @@ def _feature(
         geometry["plane"] = plane | {_PLANE_KEYS[axis]: index for axis, index in indices}
     properties: dict[str, Any] = {"objectType": object_type}
     if obj.class_name is not None:
-        # QuPath refuses a classification without a colour.
+        # QuPath refuses a classification without a color.
         color = list(colors[obj.class_name])
         properties["classification"] = {"name": obj.class_name, "color": color}
     # QuPath shows numbers among the measurements, and keeps them.
@@ -111,7 +111,7 @@ def _feature(
 
 @file_reader()
 def read_geojson(path: str | Path, image: ImageInfo | None = None) -> Annotations:
-    """Read polygons, ours, QuPath's or others', as the pixels whose centres they contain.
+    """Read polygons, ours, QuPath's or others', as the pixels whose centers they contain.
 
     Files of labelme are read too.
 

@@ -11,7 +11,7 @@ from napari_sam.formats.units import is_length, is_time, unit_name
 
 _AXIS_NAMES: Final = {
     **dict.fromkeys(("t", "time", "timepoint", "timestep", "frame"), "T"),
-    **dict.fromkeys(("c", "ch", "channel", "wavelength", "lambda", "band", "colour", "color"), "C"),
+    **dict.fromkeys(("c", "ch", "channel", "wavelength", "lambda", "band", "color", "color"), "C"),
     **dict.fromkeys(("z", "slice", "plane", "depth", "section"), "Z"),
 }
 """What the first word of an axis's name means, in the singular."""

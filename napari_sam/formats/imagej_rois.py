@@ -58,8 +58,8 @@ def write_imagej_rois(path: str | Path, annotations: Annotations) -> None:
         A ``.zip`` file.
     annotations : Annotations
         The objects. A single piece without holes becomes a traced ROI, others become composite
-        ROIs. Class, label_id and score are properties of the ROI, and the class's colour is its
-        stroke colour.
+        ROIs. Class, label_id and score are properties of the ROI, and the class's color is its
+        stroke color.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def _set_position(roi: ImagejRoi, image: ImageInfo, slice_index: tuple[int, ...]
 
 @file_reader("ImageJ ROIs")
 def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
-    """Read area ROIs as the pixels whose centres they contain.
+    """Read area ROIs as the pixels whose centers they contain.
 
     Parameters
     ----------

@@ -62,7 +62,7 @@ def check_size(
 
 
 def labels_of_colors(pixels: NDArray[np.uint8], path: str | Path) -> NDArray[Any]:
-    """Return one label for each colour of a mask, 0 for black and for what is transparent."""
+    """Return one label for each color of a mask, 0 for black and for what is transparent."""
     has_opacity = pixels.shape[-1] in (2, 4)
     colors = (pixels[..., :-1] if has_opacity else pixels).astype(np.uint32)
     if has_opacity:

@@ -55,7 +55,7 @@ def write_measurements(
     -----
     Lengths and areas are in the unit of the columns, which the heading names, as in
     ``area [um^2]``; ``area_px``, ``top_px`` and the like count pixels. Centroids are relative to
-    the centre of the image's first pixel, wherever a layer is moved, rotated or mirrored to in
+    the center of the image's first pixel, wherever a layer is moved, rotated or mirrored to in
     napari. Orientation is in radians, between the axis of rows and the major axis. Fields of
     properties that an object does not have are empty: the perimeter if pixels are not square, and
     others for tiny objects. The file is UTF-8, with a byte order mark only if a name needs it, for

@@ -165,7 +165,7 @@ def closed_polygons(mask: NDArray[np.bool_], top: int, left: int) -> list[list[l
 def ellipse_ring(
     center_xy: Sequence[float] | NDArray[Any], radii_xy: Sequence[float] | NDArray[Any]
 ) -> NDArray[np.float64]:
-    """Return an ellipse by so many corners that no pixel's centre is between them and it."""
+    """Return an ellipse by so many corners that no pixel's center is between them and it."""
     angles = np.linspace(0, 2 * np.pi, 64 + int(min(8 * sum(radii_xy), _MAX_CORNERS)))
     return np.asarray(
         center_xy + np.multiply(radii_xy, np.stack([np.cos(angles), np.sin(angles)], axis=1))
@@ -205,7 +205,7 @@ def union_of(masks: Iterable[MaskCrop]) -> MaskCrop | None:
 
 
 def fill_rings(rings_xy: Iterable[NDArray[Any]], shape: tuple[int, int]) -> MaskCrop | None:
-    """Return the pixels of an image whose centres are inside rings, by the even-odd rule.
+    """Return the pixels of an image whose centers are inside rings, by the even-odd rule.
 
     The rings (N, 2) are shells and holes alike, with or without their first corner repeated.
     Returned are the mask in its smallest box, its top and its left; None if it has no pixel.
@@ -227,7 +227,7 @@ def fill_rings(rings_xy: Iterable[NDArray[Any]], shape: tuple[int, int]) -> Mask
     lasts = np.clip(np.ceil(lower[:, 1] - 0.5), 0, shape[0]).astype(np.int64)
 
     def crossing(edge: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the first column whose centre is not left of an edge."""
+        """Return the first column whose center is not left of an edge."""
         start_xy, step_xy = upper[edge], (lower - upper)[edge]
         x = start_xy[:, 0] + (row + 0.5 - start_xy[:, 1]) * step_xy[:, 0] / step_xy[:, 1]
         return np.asarray(np.clip(np.ceil(x - 0.5), 0, shape[1]), np.int64)

@@ -59,7 +59,7 @@ def save_png(path: str | Path, image: Image.Image, details: str) -> None:
 
 @file_reader("PNG")
 def read_label_png(path: str | Path, shape: Sequence[int] | None = None) -> NDArray[Any]:
-    """Read a label image from gray values, palette indices, or a colour for each class.
+    """Read a label image from gray values, palette indices, or a color for each class.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def read_label_png(path: str | Path, shape: Sequence[int] | None = None) -> NDAr
     Raises
     ------
     ExportError
-        If the file cannot be read, is too large, or has more than 255 colours.
+        If the file cannot be read, is too large, or has more than 255 colors.
     """
     with PngImageFile(path) as image:
         check_size(path, image.size[::-1], _MAX_PIXEL_BYTES, shape)
@@ -86,7 +86,7 @@ def read_label_png(path: str | Path, shape: Sequence[int] | None = None) -> NDAr
 
 @file_reader("PNG")
 def read_png_details(path: str | Path) -> tuple[str, list[int]]:
-    """Return the details that `write_label_png` was given, or "", and the colours of a palette.
+    """Return the details that `write_label_png` was given, or "", and the colors of a palette.
 
     These are red, green and blue of each entry in turn; there are none without a palette.
     """

@@ -11,7 +11,7 @@ The formats are
 - YOLO: boxes and polygons.
 
 Boxes, GeoJSON, COCO and YOLO have their origin at the outer corner of the first pixel; points in
-CSV, and napari's files, have it at the centre of that pixel.
+CSV, and napari's files, have it at the center of that pixel.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -165,7 +165,7 @@ def _from_yolo(path: Path, image: ImageInfo, left_out: LeftOut) -> Iterator[File
                 (x0, y0), _, (x1, y1), _ = corners
                 yield box_prompt(x0, y0, x1, y1, class_name)
             else:
-                yield FilePrompt(PromptKind.POLYGON, _centred(corners), (), class_name)
+                yield FilePrompt(PromptKind.POLYGON, _centered(corners), (), class_name)
 
 
 # GeoJSON ---------------------------------------------------------------------------------------
@@ -195,17 +195,17 @@ def _shapes(geometry: dict[str, Any], plane_shape: tuple[int, int]) -> Iterator[
     for kind, coordinates in parts_of(geometry):
         if kind in ("Point", "MultiPoint"):
             for position in [coordinates] if kind == "Point" else coordinates:
-                yield PromptKind.POINT, _centred([position])
+                yield PromptKind.POINT, _centered([position])
         elif kind in ("LineString", "MultiLineString"):
             for line in [coordinates] if kind == "LineString" else coordinates:
-                yield PromptKind.LINE, _centred(line)
+                yield PromptKind.LINE, _centered(line)
         elif kind in ("Polygon", "MultiPolygon"):
             polygons.extend([coordinates] if kind == "Polygon" else coordinates)
         else:
             raise ExportError(f"A {kind} is not a prompt; keep only points, lines and polygons.")
     if polygons:
         ring = polygons[0][0] if len(polygons) == 1 else _outline_of(polygons, plane_shape)
-        vertices = _centred(ring)
+        vertices = _centered(ring)
         if vertices[0] == vertices[-1]:
             vertices = vertices[:-1]
         is_box = len(vertices) == 4 and is_upright(vertices)
@@ -231,6 +231,6 @@ def _of_one_object(shapes: list[_Shape]) -> list[_Shape]:
     return areas or [(PromptKind.POINT, points)]
 
 
-def _centred(positions: Iterable[Sequence[float]]) -> tuple[tuple[float, float], ...]:
-    """Move the origin from the outer corner of the first pixel to its centre."""
+def _centered(positions: Iterable[Sequence[float]]) -> tuple[tuple[float, float], ...]:
+    """Move the origin from the outer corner of the first pixel to its center."""
     return tuple((float(position[0]) - 0.5, float(position[1]) - 0.5) for position in positions)

@@ -1,6 +1,6 @@
 """Prompts in tables: CSV of boxes and points, and napari's own files of points and shapes.
 
-Boxes by their corners are ``x0,y0,x1,y1`` or ``xmin,ymin,xmax,ymax``; by a corner or the centre and
+Boxes by their corners are ``x0,y0,x1,y1`` or ``xmin,ymin,xmax,ymax``; by a corner or the center and
 the size, ``x,y,width,height`` or ``cx,cy,w,h``. Where all of them are fractions, they are those of
 the image. Points are ``x,y``, or row and column. In a stack, columns named like its axes, from 0,
 or ``slice``, from 1 as in ImageJ, tell the slice; without them, a prompt is for every slice.

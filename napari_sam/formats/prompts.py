@@ -33,7 +33,7 @@ class FilePrompt:
     kind : PromptKind
         The meaning of the vertices.
     vertices_xy : tuple of (float, float)
-        x (column) and y (row); pixel centres have integers.
+        x (column) and y (row); pixel centers have integers.
     slice_index : tuple of int
         Index of the plane along the axes before the last two; empty for every plane.
     class_name : str, optional

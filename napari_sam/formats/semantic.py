@@ -60,7 +60,7 @@ def semantic_labels(annotations: Annotations) -> tuple[NDArray[Any], tuple[Objec
 def write_semantic_png(
     path: str | Path, labels: NDArray[Any], legend: Sequence[ObjectClass]
 ) -> None:
-    """Write semantic labels as PNG with a palette of the class colours.
+    """Write semantic labels as PNG with a palette of the class colors.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def objects_in(
     """Return the objects of a label image, or the pieces of the classes of a semantic image.
 
     A file without our mark is a label image, whatever lies beside it. PNGs of earlier versions are
-    recognised by the colours of their legend, which no label image has. TIFFs of earlier versions
+    recognized by the colors of their legend, which no label image has. TIFFs of earlier versions
     cannot be told from label images, and are read as such.
     """
     is_marked = details == SEMANTIC_MARK

@@ -164,7 +164,7 @@ def write_ome_tiff(
             metadata[_OME_SIZES[axis]] = size
             metadata[f"{_OME_SIZES[axis]}Unit"] = UNIT_SYMBOLS[unit].ome
     with export_file(path) as partial:
-        # An image three pixels wide would be taken for colours otherwise.
+        # An image three pixels wide would be taken for colors otherwise.
         tifffile.imwrite(
             partial,
             labels,

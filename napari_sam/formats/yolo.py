@@ -2,7 +2,7 @@
 
 Source of the format: https://docs.ultralytics.com/datasets/segment/, and detect/ and obb/ there. An
 image has a text file with one line per object: the number of its class, from 0, and the corners of
-a polygon, x and y in turn, or centre, width and height of a box, as fractions of the image's width
+a polygon, x and y in turn, or center, width and height of a box, as fractions of the image's width
 and height. Predictions end with a score.
 """
 
@@ -242,7 +242,7 @@ def read_yolo_classes(path: str | Path) -> tuple[ObjectClass, ...]:
     Returns
     -------
     tuple of ObjectClass
-        In the order of their numbers, with colours of the palette; empty if the file was written
+        In the order of their numbers, with colors of the palette; empty if the file was written
         without classes.
 
     Raises

@@ -39,9 +39,9 @@ class ImageAppearances:
             return replace(appearance, channel_axis=None)
         red, green, blue = (
             channel if channel is not None and channel < shape[axis] else None
-            for channel in appearance.colours
+            for channel in appearance.colors
         )
-        return replace(appearance, colours=(red, green, blue))
+        return replace(appearance, colors=(red, green, blue))
 
     def choose(self, image: Image, appearance: Appearance) -> bool:
         """Store the user's choice; return whether it changes what the model sees."""
@@ -91,9 +91,9 @@ class ImageAppearances:
             msg = f"Choose a channel of '{image.name}' under 'Image appearance for SAM'."
             raise ImageError(msg)
         finest, *coarser = (_Region(view, level, image.ndim, channels) for level in levels(image))
-        name, colours = image.name, appearance.colours
+        name, colors = image.name, appearance.colors
         plane = ImagePlane(
-            finest, image.rgb, name=name, coarser=tuple(coarser), channels=channels, colours=colours
+            finest, image.rgb, name=name, coarser=tuple(coarser), channels=channels, colors=colors
         )
         if appearance.intensities is not Intensities.AS_SHOWN:
             return replace(plane, image_range=self._range(image, appearance))
@@ -148,8 +148,8 @@ class _Region:
             min(index * length // full, length - 1)
             for index, length, full in zip(view.index, shape, view.shape_nd, strict=False)
         ]
-        colours = (len(channels),) if channels else shape[ndim:]
-        self.shape = (shape[view.row_axis], shape[view.column_axis], *colours)
+        colors = (len(channels),) if channels else shape[ndim:]
+        self.shape = (shape[view.row_axis], shape[view.column_axis], *colors)
         self.dtype = data.dtype
 
     @property

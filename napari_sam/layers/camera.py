@@ -22,32 +22,32 @@ def visible_box(viewer: ViewerModel, layer: Image, view: PlaneView) -> Box:
     It is the smallest upright rectangle around it, and may reach outside the plane.
     """
     extent = np.array(viewer.canvas.size, float) / viewer.scene.camera.zoom
-    centre = np.array(viewer.scene.camera.center[-2:], float)
+    center = np.array(viewer.scene.camera.center[-2:], float)
     corners = np.tile(np.asarray(viewer.dims.point, float), (4, 1))
     shares = np.array([(-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)])
-    corners[:, list(viewer.dims.displayed)] = centre + shares * extent
+    corners[:, list(viewer.dims.displayed)] = center + shares * extent
     corners_xy = view.to_xy(np.array([layer.world_to_data(corner) for corner in corners]))
     (x0, y0), (x1, y1) = corners_xy.min(axis=0), corners_xy.max(axis=0)
     return float(x0), float(y0), float(x1), float(y1)
 
 
 def show_box(viewer: ViewerModel, layer: Layer, start: Sequence[int], stop: Sequence[int]) -> None:
-    """Centre the window on a box of a layer's data, on its slice.
+    """Center the window on a box of a layer's data, on its slice.
 
     The zoom stays unless the box would be a dot or larger than the window.
     """
     corners = np.array(np.meshgrid(*zip(start, stop, strict=True))).reshape(len(start), -1).T - 0.5
     world = np.array([layer.data_to_world(corner) for corner in corners])
     low, high = world.min(axis=0), world.max(axis=0)
-    centre = np.asarray(layer.data_to_world((np.add(start, stop) - 1) / 2), float)
+    center = np.asarray(layer.data_to_world((np.add(start, stop) - 1) / 2), float)
     first = viewer.dims.ndim - layer.ndim
     for axis in range(layer.ndim):
         if first + axis not in viewer.dims.displayed:
-            viewer.dims.set_point(first + axis, centre[axis])
+            viewer.dims.set_point(first + axis, center[axis])
     displayed = [axis - first for axis in viewer.dims.displayed]
     extent = (high - low)[displayed]
     on_screen = extent * viewer.scene.camera.zoom / np.array(viewer.canvas.size)
     if on_screen.max() > 1 or on_screen.max() < _DOT:
         zooms = np.array(viewer.canvas.size) / np.maximum(extent, 1e-9)
         viewer.scene.camera.zoom = float(zooms.min()) * _SHARE
-    viewer.scene.camera.center = tuple(centre[displayed])
+    viewer.scene.camera.center = tuple(center[displayed])

@@ -1,4 +1,4 @@
-"""Colours the objects of a target layer by class."""
+"""Colors the objects of a target layer by class."""
 
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -30,11 +30,11 @@ MOST_MAPPED: Final = 5_000
 
 
 class ColoringError(ValueError):
-    """Objects cannot be coloured by class."""
+    """Objects cannot be colored by class."""
 
 
 class ClassColors:
-    """Colours the objects of a layer by class until `close` restores its colours."""
+    """Colors the objects of a layer by class until `close` restores its colors."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class ClassColors:
         )
 
     def close(self) -> None:
-        """Restore the layer's colours; a colormap that the user has set since stays."""
+        """Restore the layer's colors; a colormap that the user has set since stays."""
         self._is_closed = True
         self._connections.close()
         if not self._target.is_gone and self._target.layer.colormap is self._colormap:
@@ -85,7 +85,7 @@ def _set(layer: Labels, colormap: Any) -> None:
 
 
 def _colormap(records: Iterable[ObjectRecord], colors: dict[str, str]) -> Any:
-    """Return a colormap with each object in the colour of its class."""
+    """Return a colormap with each object in the color of its class."""
     rgba = {name: _rgba(color) for name, color in colors.items()}
     without = _rgba(_WITHOUT)
     by_label = {record.label_id: rgba.get(record.class_name or "", without) for record in records}

@@ -1,4 +1,4 @@
-"""References by which journals and session files recognise images, and labels for them."""
+"""References by which journals and session files recognize images, and labels for them."""
 
 import os
 import re

@@ -120,7 +120,7 @@ class PromptPoints(Points):
 
 
 def one_color(color: str) -> CyclicLabelColormap:
-    """Return a colormap that shows label 1 in a colour.
+    """Return a colormap that shows label 1 in a color.
 
     Reason: for a `DirectLabelColormap` napari first compiles a loop, which takes two seconds.
     Remove it when that is precompiled.
@@ -131,9 +131,9 @@ def one_color(color: str) -> CyclicLabelColormap:
 def direct_colormap(
     colors: Mapping[int, NDArray[Any]], background: NDArray[Any]
 ) -> DirectLabelColormap:
-    """Return a colormap with these colours by label, and one for all other labels.
+    """Return a colormap with these colors by label, and one for all other labels.
 
-    Reason: the constructor validates the colours one by one, which is slow for thousands.
+    Reason: the constructor validates the colors one by one, which is slow for thousands.
     Remove it when it validates them as an array.
     """
     colormap = DirectLabelColormap(color_dict={None: background})

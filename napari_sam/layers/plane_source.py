@@ -62,7 +62,7 @@ class PlaneSource:
             version=(self._versions.get(image, 0), digest),
             view=visible,
             slice_index=view.slice_index,
-            neighbours=tuple(self.image_plane(image, near) for near in view.following(previous)),
+            neighbors=tuple(self.image_plane(image, near) for near in view.following(previous)),
         )
 
     def image_of(self, key: PlaneKey) -> Image | None:

@@ -28,7 +28,7 @@ class PlaneView:
     of prompts along it does not matter.
     """
 
-    # the array's shape, without a colour axis; 1 along the channel axis
+    # the array's shape, without a color axis; 1 along the channel axis
     shape_nd: tuple[int, ...]
     row_axis: int  # the axis that is displayed from top to bottom
     column_axis: int  # the axis that is displayed from left to right
@@ -307,7 +307,7 @@ class ShownPlane:
     ) -> dict[str, Any]:
         """Return keyword arguments for a layer on the plane with pixels of another size."""
         (height, width), view = pixel_size, self.view
-        # The centre of a large pixel lies between those of the plane's.
+        # The center of a large pixel lies between those of the plane's.
         offset = view.offset + view.spread(top + (height - 1) / 2, left + (width - 1) / 2, 0)
         return placement(self.image, offset, view.pixel(height, width))
 

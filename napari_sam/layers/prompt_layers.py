@@ -212,13 +212,13 @@ def polarity_table(labels: Iterable[int]) -> Any:
     # Imported late because it takes a quarter of a second, and napari does not need it to open.
     import pandas as pd
 
-    # Fixed categories keep the two colours apart even while one of them is not used.
+    # Fixed categories keep the two colors apart even while one of them is not used.
     names, categories = [_NAMES[label] for label in labels], list(_NAMES.values())
     return pd.DataFrame({_POLARITY: pd.Categorical(names, categories=categories)})
 
 
 def polarity_options(what: str) -> dict[str, Any]:
-    """Return the options of an empty layer that give its `what` the colour of the polarity."""
+    """Return the options of an empty layer that give its `what` the color of the polarity."""
     colors = list(_COLORS.values())
     features = polarity_table([])
     return {"features": features, f"{what}_color": _POLARITY, f"{what}_color_cycle": colors}

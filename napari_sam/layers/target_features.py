@@ -18,7 +18,7 @@ from napari_sam.session.jobs import Defer
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 
 CLASSES_KEY: Final = "napari-sam-live classes"
-"""The key of the classes with their colours in a layer's metadata."""
+"""The key of the classes with their colors in a layer's metadata."""
 _INDEX: Final = "index"
 _USERS_SUFFIX: Final = " as it was"
 _Cells = dict[str, set[int]]

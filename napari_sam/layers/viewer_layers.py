@@ -13,7 +13,7 @@ from napari_sam.layers.napari_workarounds import unlisted
 
 LayerT = TypeVar("LayerT", bound=Layer)
 OWN_MARK: Final = "napari-sam-live"
-"""The metadata key by which a reopened widget recognises our layers; names may change."""
+"""The metadata key by which a reopened widget recognizes our layers; names may change."""
 _NAMES_OF_IMAGES: Final[WeakKeyDictionary[Image, str]] = WeakKeyDictionary()
 """The mark of layers made for an image. It outlives a widget, as the layers do."""
 

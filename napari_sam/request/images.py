@@ -142,7 +142,7 @@ def _decoded(content: bytes, rules: Rules) -> NDArray[np.uint8]:
                 raise RequestError(_ONE_PLANE)
             if image.mode in _GRAY_MODES or image.mode.startswith("I;"):
                 return ImagePlane(np.asarray(image)).read_whole()
-            if image.mode in ("P", "PA"):  # palette colours may be transparent
+            if image.mode in ("P", "PA"):  # palette colors may be transparent
                 return np.array(image.convert("RGBA").convert("RGB"))
             return np.array(image.convert("RGB"))
 

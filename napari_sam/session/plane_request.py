@@ -30,7 +30,7 @@ class PlaneRequest:
         x0, y0, x1, y1 of the visible part of the plane; by default the whole.
     slice_index : int
         Position of the plane along the slider next to it; 0 for a 2-D image.
-    neighbours : tuple of ImagePlane
+    neighbors : tuple of ImagePlane
         The planes that will probably be shown next, the likeliest first.
     target : LabelsPlane, optional
         Where accepted objects are written.
@@ -46,7 +46,7 @@ class PlaneRequest:
     version: Hashable = None
     view: Box | None = None
     slice_index: int = 0
-    neighbours: tuple[ImagePlane, ...] = ()
+    neighbors: tuple[ImagePlane, ...] = ()
     target: LabelsPlane | None = None
     prompts: Prompts | None = None
     refusal: str = ""

@@ -188,7 +188,7 @@ class AnnotationSession:
         self.embedding.model.request(choice)
 
     def show(self, request: PlaneRequest) -> None:
-        """Show an image plane with its view, neighbours, target and prompts, in one step.
+        """Show an image plane with its view, neighbors, target and prompts, in one step.
 
         Only what differs from the request before is done again, and `changed` is sent once. The
         embedding of another plane is computed at once, in the background; that of a large plane
@@ -244,8 +244,8 @@ class AnnotationSession:
                 if self.embedding.embedded is not None:
                     self.prefetch.update()
                 self._publish()
-            if request.neighbours != (() if is_other else before.neighbours):
-                self.prefetch.expect(request.neighbours)
+            if request.neighbors != (() if is_other else before.neighbors):
+                self.prefetch.expect(request.neighbors)
             if request.target is not before.target:
                 self.editing.set_target(request.target)
             # Those of a parked object may have changed meanwhile: by a script, in another slice.

@@ -39,17 +39,17 @@ def test_choices_are_requested(panel, heard):
     assert [appearance for _, appearance in requests] == [
         Appearance(Intensities.FULL_RANGE),
         Appearance(is_pinned=True),
-        Appearance(channel_axis=0, colours=(0, 1, 2)),
+        Appearance(channel_axis=0, colors=(0, 1, 2)),
     ]
 
 
-def test_colours_show_with_a_channel_axis_and_are_requested(panel, heard):
+def test_colors_show_with_a_channel_axis_and_are_requested(panel, heard):
     requests = heard(panel, "appearance_requested")
-    panel.show_appearance(Appearance(channel_axis=0, colours=(3, None, 1)), (CHANNELS,))
-    assert [combo.currentText() for combo in panel._colours] == ["3", "none", "1"]
-    assert panel._colours[0].isVisible()
-    pick(panel._colours[1], "2")
-    assert requests[-1][1].colours == (3, 2, 1)
+    panel.show_appearance(Appearance(channel_axis=0, colors=(3, None, 1)), (CHANNELS,))
+    assert [combo.currentText() for combo in panel._colors] == ["3", "none", "1"]
+    assert panel._colors[0].isVisible()
+    pick(panel._colors[1], "2")
+    assert requests[-1][1].colors == (3, 2, 1)
     pick(panel._axis, "no channel axis")
     assert requests[-1][1].channel_axis is None
 

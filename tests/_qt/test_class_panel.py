@@ -70,7 +70,7 @@ def test_what_is_asked_for(panel, heard, qtbot):
     ]
 
 
-def test_the_swatch_has_the_colour_of_the_class(panel, heard, monkeypatch):
+def test_the_swatch_has_the_color_of_the_class(panel, heard, monkeypatch):
     seen = []
 
     def choose(color, *_):

@@ -116,12 +116,12 @@ def test_a_change_in_a_selected_row_is_for_all_of_them(table, heard):
 def test_steps_go_through_the_rows_as_they_are_shown(table, heard):
     requests = heard(table, "go_requested")
     table.view.sortByColumn(3, Qt.SortOrder.AscendingOrder)
-    assert (table.neighbour(1), table.neighbour(-1)) == (3, 1)
+    assert (table.neighbor(1), table.neighbor(-1)) == (3, 1)
     table.select(2)
     assert table.selected == [2]
-    assert (table.neighbour(1), table.neighbour(-1)) == (1, 3)
+    assert (table.neighbor(1), table.neighbor(-1)) == (1, 3)
     table.select(1)
-    assert table.neighbour(1) is None
+    assert table.neighbor(1) is None
     assert requests == [("go_requested", 2), ("go_requested", 1)]
 
 
@@ -148,7 +148,7 @@ def test_progress_and_marks(table):
     table.highlight(99)  # has no row
 
 
-def test_classes_have_their_colours_and_what_is_typed_stays(table):
+def test_classes_have_their_colors_and_what_is_typed_stays(table):
     table._class.setEditText("ri")
     table.set_classes({"Coin": "#102030", "ring": "#405060"})
     assert table._class.currentText() == "ri"

@@ -38,5 +38,5 @@ def test_transformers_does_the_same_work(sam, remembering_predictor):
     expected = remembering_predictor.decode(embedding, [POINT_XY], [1])
     (masks,) = peer.upscale(peer.decode([[POINT_XY]]))
     assert masks.shape == (1, 3, 1200, 1800)
-    # Not closer: its normalisations add a smaller number to the variance than the published ones.
+    # Not closer: its normalizations add a smaller number to the variance than the published ones.
     assert (masks[0].numpy() != expected.masks).mean() < 1e-3

@@ -73,7 +73,7 @@ def test_both_mobile_sams_have_names_of_their_own(home, monkeypatch):
     assert locate(replace(original, sha256=digits, size_bytes=len(CONTENT))) == path
 
 
-def test_a_file_fetched_by_hand_is_recognised(home):
+def test_a_file_fetched_by_hand_is_recognized(home):
     medsam = find_model("medsam")
     assert medsam.url is None
     path = put(home / "mine" / "medsam_vit_b.pth")

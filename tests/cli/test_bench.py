@@ -46,7 +46,7 @@ def test_export(tmp_path):
     ]
     properties = {p.key: p.value for p in onnx.load(folder / "encoder.onnx").metadata_props}
     assert properties["source"].startswith("mobile_sam")
-    assert properties["licence"] == "Apache-2.0"
+    assert properties["license"] == "Apache-2.0"
     assert "Faster Segment Anything" in properties["citation"]
 
     again = _run("export-onnx", folder)

@@ -69,7 +69,7 @@ def gray_float(path):
     tifffile.imwrite(path, image)
 
 
-def colour(path):
+def color(path):
     imageio.imwrite(path, data.astronaut()[:300])
 
 
@@ -86,7 +86,7 @@ def above_the_models_side(path):
     ("write", "name", "count"),
     [
         (gray_float, "gray.tif", 1),
-        (colour, "colour.png", 1),
+        (color, "color.png", 1),
         (time_and_depth, "series.tif", 4),
         (above_the_models_side, "large.tif", 1),
     ],

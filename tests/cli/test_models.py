@@ -61,7 +61,7 @@ def test_models_for_programs(folder):
     assert first["paths"] == [str(BUNDLED.bundled)]
     assert second["paths"] == []
     assert second["sha256"].startswith("ec2df627")
-    assert {"citation", "parameters", "licence", "url", "size_bytes"} <= second.keys()
+    assert {"citation", "parameters", "license", "url", "size_bytes"} <= second.keys()
 
 
 def test_doctor_says_what_there_is(folder):

@@ -79,7 +79,7 @@ def test_folders_and_addresses_are_left_to_the_readers(tmp_path):
     ("shape_first", "is_planar", "channels"),
     [((), False, -1), ((), True, 0), ((4,), True, 1), ((4,), True, -3)],
 )
-def test_channels_are_the_colours_of_an_image(tmp_path, shape_first, is_planar, channels):
+def test_channels_are_the_colors_of_an_image(tmp_path, shape_first, is_planar, channels):
     pixels = np.stack([squares(), 255 - squares()], axis=0 if is_planar else -1)
     tifffile.imwrite(tmp_path / "two.tif", np.broadcast_to(pixels, shape_first + pixels.shape))
     (image,) = NapariOpener(channels=channels)(str(tmp_path / "two.tif"))

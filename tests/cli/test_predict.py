@@ -19,8 +19,8 @@ LEFT, RIGHT = (10, 20, 39, 59), (60, 20, 99, 59)  # boxes, the last pixel includ
 @pytest.fixture(scope="module")
 def image_file(tmp_path_factory):
     image = np.full((80, 120, 3), 40, np.uint8)
-    for (x0, y0, x1, y1), colour in ((LEFT, (220, 60, 50)), (RIGHT, (60, 90, 230))):
-        image[y0 : y1 + 1, x0 : x1 + 1] = colour
+    for (x0, y0, x1, y1), color in ((LEFT, (220, 60, 50)), (RIGHT, (60, 90, 230))):
+        image[y0 : y1 + 1, x0 : x1 + 1] = color
     path = tmp_path_factory.mktemp("predict") / "squares.png"
     imageio.imwrite(path, np.dstack([image, np.full((80, 120), 90, np.uint8)]))
     (path.parent / "link_2.png").symlink_to(path)
@@ -65,8 +65,8 @@ def test_a_box_each_and_what_is_printed(image_file, tmp_path):
 
 
 def test_points_a_mask_and_all_candidates(image_file, tmp_path):
-    centre = "25,40"
-    result = run(image_file, "--point", centre, "--background", "80,40", "-o", tmp_path / "a.tif")
+    center = "25,40"
+    result = run(image_file, "--point", center, "--background", "80,40", "-o", tmp_path / "a.tif")
     assert result.exit_code == 0, result.output
     first = tifffile.imread(tmp_path / "a.tif")
     assert iou(first == 1, mask_of(LEFT)) > 0.9
@@ -77,7 +77,7 @@ def test_points_a_mask_and_all_candidates(image_file, tmp_path):
     assert iou(np.load(tmp_path / "b.npy") == 1, mask_of(LEFT)) > 0.9
 
     out = tmp_path / "c.v1.png"
-    result = run(image_file, "--point", centre, "--multimask", "all", "-o", out, "--json")
+    result = run(image_file, "--point", center, "--multimask", "all", "-o", out, "--json")
     content = json.loads(result.stdout)
     assert [mask["candidate"] for mask in content["objects"]] == [1, 2, 3]
     assert content["files"] == [str(tmp_path / f"c.v1_{number}.png") for number in (1, 2, 3)]

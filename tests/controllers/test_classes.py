@@ -1,4 +1,4 @@
-"""Classes and review in a real window: panel, number keys, colours, the table's order."""
+"""Classes and review in a real window: panel, number keys, colors, the table's order."""
 
 import numpy as np
 import pytest
@@ -143,7 +143,7 @@ def test_objects_have_the_colors_of_their_classes(opened):
     widget.session.classes.recolor("coin", "#00ff00")
     widget.wait_until_idle(TIMEOUT_S)
     assert {color(n) for n in (1, 2, 9)} == {(0, 1, 0, 1)}
-    # Numbers beyond napari's table of colours.
+    # Numbers beyond napari's table of colors.
     wide = viewer.add_labels(np.array([[0, 70000]] * 70).repeat(100, axis=1), name="wide")
     widget.binding.target.set_layer(wide)
     assert layer.colormap is before

@@ -153,7 +153,7 @@ def test_names_of_classes_stay_on_their_line_and_can_be_written(name):
         ObjectClass.from_rgb(name, (0, 0, 0))
 
 
-def test_classes_that_are_only_named_get_colours():
+def test_classes_that_are_only_named_get_colors():
     objects = [ExportObject(1, DOT, 0, 0, class_name=name) for name in ("b", "a", "b")]
     known = ObjectClass.from_rgb("a", (1, 2, 3))
     first, second = Annotations(ImageInfo((3, 3)), objects, [known]).classes

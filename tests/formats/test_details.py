@@ -181,7 +181,7 @@ def test_labels_beside_a_semantic_image_have_nothing_of_its_legend(tmp_path, key
     assert_same(read_objects(path, image), plain)
 
 
-def test_a_semantic_png_without_a_mark_is_known_by_the_colours_of_its_legend(tmp_path):
+def test_a_semantic_png_without_a_mark_is_known_by_the_colors_of_its_legend(tmp_path):
     image = ImageInfo((6, 9))
     objects = [ExportObject(at, SQUARE, 0, 5 * at - 5, (), "cell") for at in (1, 2)]
     written = Annotations(image, objects, [ObjectClass.from_rgb("cell", (1, 2, 3))])

@@ -171,7 +171,7 @@ def test_another_layout_is_told_as_such(tmp_path, content):
             read(path, ImageInfo((5, 6)))
 
 
-def test_a_colour_may_be_written_with_fractions(tmp_path):
+def test_a_color_may_be_written_with_fractions(tmp_path):
     entry = {
         **feature(),
         "properties": {"classification": {"name": "a", "color": [10.0, 2.0, 3.0]}},

@@ -25,7 +25,7 @@ def test_annotations_come_back(tmp_path, annotations, stack):
         assert_same(read_imagej_rois(tmp_path / "a.zip", written.image), written)
 
 
-def test_roifile_reads_outlines_names_and_colours(tmp_path, annotations):
+def test_roifile_reads_outlines_names_and_colors(tmp_path, annotations):
     write_imagej_rois(tmp_path / "a.zip", annotations)
     rois = roiread(tmp_path / "a.zip")
     ring, rectangle = rois[0], rois[5]

@@ -153,7 +153,7 @@ def test_ome_tiff_is_valid_and_read_by_tifffile(tmp_path, largest):
 
 @pytest.mark.parametrize("write", [write_imagej_tiff, write_ome_tiff])
 @pytest.mark.parametrize("size", list(itertools.product((1, 3, 5), repeat=2)))
-def test_sizes_that_look_like_colours_or_like_nothing_come_back(tmp_path, write, size):
+def test_sizes_that_look_like_colors_or_like_nothing_come_back(tmp_path, write, size):
     for stack_shape in ((), (1,), (3,), (4,), (1, 3), (3, 1)):
         labels = labels_of((*stack_shape, *size), 300)
         write(tmp_path / "a.tif", labels, ImageInfo(labels.shape))
@@ -343,12 +343,12 @@ RED, BLUE, CLEAR = (255, 0, 0, 255), (0, 0, 200, 255), (9, 9, 9, 0)
         ("LA", [[(2, 0), (2, 255), (1, 255)]]),
     ],
 )
-def test_each_colour_of_a_mask_of_classes_is_an_object(tmp_path, mode, pixels):
+def test_each_color_of_a_mask_of_classes_is_an_object(tmp_path, mode, pixels):
     Image.fromarray(np.array(pixels, np.uint8)).convert(mode).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_label_png(tmp_path / "a.png"), [[0, 2, 1]])
 
 
-def test_colours_of_a_tiff_are_labels_too(tmp_path):
+def test_colors_of_a_tiff_are_labels_too(tmp_path):
     pixels = np.array([[(0, 0, 0), RED[:3], BLUE[:3]]], np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb")
     labels, image = read_label_tiff(tmp_path / "a.tif", (1, 3))

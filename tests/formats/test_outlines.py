@@ -85,7 +85,7 @@ def test_what_lies_outside_the_image_is_cut_off():
     assert fill_rings([square + 20], SHAPE) is None
 
 
-def test_a_sliver_between_pixel_centres_holds_no_pixel():
+def test_a_sliver_between_pixel_centers_holds_no_pixel():
     assert fill_rings([np.array([[1.6, 1.6], [2.4, 1.6], [2.4, 2.4]])], SHAPE) is None
     assert fill_rings([], SHAPE) is None
 

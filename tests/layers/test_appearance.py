@@ -173,10 +173,10 @@ def channelled(axis=0, **kwargs):
     return Image(np.stack(channels, axis=axis), **kwargs)
 
 
-def test_channels_are_colours_and_their_slider_changes_nothing(open_noting):
+def test_channels_are_colors_and_their_slider_changes_nothing(open_noting):
     viewer, widget, images = open_noting(channelled(scale=(5, 0.5, 0.5), translate=(2, 3, 4)))
     ranges = viewer.dims.range
-    choose(widget, channel_axis=0, colours=(1, 0, 2))
+    choose(widget, channel_axis=0, colors=(1, 0, 2))
     expected = np.stack([COINS, np.zeros_like(COINS), np.full_like(COINS, 100)], axis=-1)
     np.testing.assert_array_equal(images[-1], expected)
     number = len(images)
@@ -216,7 +216,7 @@ def test_channels_are_colours_and_their_slider_changes_nothing(open_noting):
 @pytest.mark.parametrize("channel", [0, 1, 2])
 def test_a_click_at_any_channel_shows_at_each(open_noting, channel):
     viewer, widget, _ = open_noting(channelled())
-    choose(widget, channel_axis=0, colours=(1, None, None))
+    choose(widget, channel_axis=0, colors=(1, None, None))
     viewer.dims.set_current_step(0, channel)
     widget.binding.prompts.start_points()
     points = viewer.layers["SAM points"]
@@ -237,7 +237,7 @@ def test_a_click_at_any_channel_shows_at_each(open_noting, channel):
 
 def test_one_channel_alone_is_gray(open_noting):
     _, widget, _ = open_noting(channelled())
-    choose(widget, channel_axis=0, colours=(None, 1, None))
+    choose(widget, channel_axis=0, colors=(None, 1, None))
     seen = widget.session.state.thumbnail
     np.testing.assert_array_equal(seen, thumbnail(np.stack([COINS] * 3, axis=-1)))
 
@@ -247,7 +247,7 @@ def test_channels_of_a_stack_belong_to_their_slice(open_noting):
     image = Image(volume, name="volume", contrast_limits=(0, 255))
     viewer, widget, _ = open_noting(image)
     viewer.dims.set_current_step((0, 1), (1, 2))
-    choose(widget, channel_axis=1, colours=(1, None, None))
+    choose(widget, channel_axis=1, colors=(1, None, None))
     click(viewer, widget, (1, 0, 302 - COIN_RC[0], COIN_RC[1]))
     widget.binding.objects.accept()
     labels = widget.binding.target.layer.data
@@ -263,7 +263,7 @@ def test_channels_in_the_last_axis_need_the_plane_on_display(open_noting):
     viewer, widget, images = open_noting(channelled(axis=-1))
     assert widget.session.state.phase is Phase.FAILED
     assert [one.axis for one in widget.controllers.annotate.appearance_panel._axes] == [2]
-    choose(widget, channel_axis=2, colours=(0, 1, 2))
+    choose(widget, channel_axis=2, colors=(0, 1, 2))
     assert "Roll the axes" in widget.session.state.hint
     viewer.dims.roll()
     widget.wait_until_idle(TIMEOUT_S)
@@ -278,10 +278,10 @@ def test_channels_in_the_last_axis_need_the_plane_on_display(open_noting):
 
 def test_without_any_channel_it_says_what_to_do(open_noting):
     _, widget, _ = open_noting(channelled())
-    choose(widget, channel_axis=0, colours=(None, None, None))
+    choose(widget, channel_axis=0, colors=(None, None, None))
     assert widget.session.state.phase is Phase.FAILED
     assert "Choose a channel of 'channels'" in widget.session.state.hint
-    choose(widget, channel_axis=0, colours=(1, None, None))
+    choose(widget, channel_axis=0, colors=(1, None, None))
     assert widget.session.state.phase is Phase.READY
 
 
@@ -294,7 +294,7 @@ def test_prompts_and_objects_stay_when_a_channel_axis_is_chosen_and_left(open_no
     assert before.data.shape == (3, *COINS.shape)
     click(viewer, widget, (1, *OTHER_COIN_RC))
 
-    choose(widget, channel_axis=0, colours=(1, None, None))
+    choose(widget, channel_axis=0, colors=(1, None, None))
     assert widget.binding.target.layer is None
     assert before in viewer.layers
     assert widget.session.state.prompts.points_xy == ((150, 68),)
@@ -320,7 +320,7 @@ def test_prompts_and_objects_stay_when_a_channel_axis_is_chosen_and_left(open_no
 
 def test_labels_with_one_place_for_all_channels_can_be_chosen_again(open_noting):
     viewer, widget, _ = open_noting(channelled(scale=(2, 0.5, 0.5)))
-    choose(widget, channel_axis=0, colours=(1, None, None))
+    choose(widget, channel_axis=0, colors=(1, None, None))
     click(viewer, widget, (0, *COIN_RC))
     widget.binding.objects.accept()
     own = widget.binding.target.layer
@@ -347,10 +347,10 @@ def test_which_axes_may_hold_channels(open_noting):
 def test_other_data_without_the_axis_has_no_channels(open_noting):
     image = channelled()
     _, widget, _ = open_noting(image)
-    choose(widget, channel_axis=0, colours=(0, 1, 2))
+    choose(widget, channel_axis=0, colors=(0, 1, 2))
     image.data = np.stack([COINS] * 2)
     widget.wait_until_idle(TIMEOUT_S)
-    assert widget.binding.plane.source.appearances.of(image).colours == (0, 1, None)
+    assert widget.binding.plane.source.appearances.of(image).colors == (0, 1, None)
     image.data = np.stack([COINS] * 20)
     widget.wait_until_idle(TIMEOUT_S)
     assert widget.binding.plane.source.appearances.of(image).channel_axis is None
@@ -360,7 +360,7 @@ def test_other_data_without_the_axis_has_no_channels(open_noting):
 def test_labels_without_the_axis_of_the_channels_are_a_target(open_noting):
     image = channelled(scale=(2, 0.5, 0.5), translate=(1, 7, 8))
     viewer, widget, _ = open_noting(image)
-    choose(widget, channel_axis=0, colours=(1, None, None))
+    choose(widget, channel_axis=0, colors=(1, None, None))
     flat = np.zeros(COINS.shape, np.uint16)
     mine = viewer.add_layer(Labels(flat, scale=(0.5, 0.5), translate=(7, 8), name="mine"))
     widget.binding.target.set_layer(mine)
@@ -379,7 +379,7 @@ def test_labels_without_the_axis_of_the_channels_are_a_target(open_noting):
 
 def test_points_of_the_users_own_count_at_whichever_channel_they_lie(open_noting):
     viewer, widget, _ = open_noting(channelled())
-    choose(widget, channel_axis=0, colours=(1, None, None))
+    choose(widget, channel_axis=0, colors=(1, None, None))
     mine = viewer.add_points([(0, *COIN_RC), (2, *OTHER_COIN_RC)], name="mine")
     widget.binding.prompts.set_layers(mine, None)
     widget.wait_until_idle(TIMEOUT_S)
@@ -390,7 +390,7 @@ def test_channels_lie_where_a_rotated_image_lies(open_noting):
     turn = [[1, 0, 0], [0, 0.6, -0.8], [0, 0.8, 0.6]]
     image = channelled(rotate=turn, scale=(3, 2, 2), translate=(5, 6, 7))
     viewer, widget, _ = open_noting(image)
-    choose(widget, channel_axis=0, colours=(1, None, None))
+    choose(widget, channel_axis=0, colors=(1, None, None))
     click(viewer, widget, (0, *COIN_RC))
     widget.binding.objects.accept()
     middle = image.data_to_world((1, *COIN_RC))

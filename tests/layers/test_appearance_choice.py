@@ -35,8 +35,8 @@ def pick(widget, combo, text):
 def picture(panel):
     """Return the mean of the thumbnail's red, green and blue."""
     image = panel._thumbnail._label.pixmap().toImage()
-    colours = [image.pixelColor(x, y) for x in range(image.width()) for y in range(image.height())]
-    return np.mean([(one.red(), one.green(), one.blue()) for one in colours], axis=0)
+    colors = [image.pixelColor(x, y) for x in range(image.width()) for y in range(image.height())]
+    return np.mean([(one.red(), one.green(), one.blue()) for one in colors], axis=0)
 
 
 def four_channels():
@@ -98,18 +98,18 @@ def test_channel_controls_show_where_there_are_channels(open_panel):
     coins = Image(COINS, name="coins")
     _, widget, panel = open_panel(coins, four_channels())
     assert panel._axis.isVisible()
-    assert not panel._colours[0].isVisible()
+    assert not panel._colors[0].isVisible()
     pick(widget, panel._axis, "axis 0 (4 channels)")
-    assert [combo.currentText() for combo in panel._colours] == ["0", "1", "2"]
-    assert panel._colours[0].isVisible()
+    assert [combo.currentText() for combo in panel._colors] == ["0", "1", "2"]
+    assert panel._colors[0].isVisible()
     np.testing.assert_allclose(picture(panel), (COINS.mean(), 0, 200), atol=8)
 
-    pick(widget, panel._colours[2], "none")
+    pick(widget, panel._colors[2], "none")
     np.testing.assert_allclose(picture(panel), (COINS.mean(), 0, 0), atol=8)
-    pick(widget, panel._colours[1], "none")  # one channel alone is gray
+    pick(widget, panel._colors[1], "none")  # one channel alone is gray
     np.testing.assert_allclose(picture(panel), COINS.mean(), atol=8)
     pick(widget, panel._axis, "no channel axis")
-    assert not panel._colours[0].isVisible()
+    assert not panel._colors[0].isVisible()
 
     widget.binding.set_image(coins)
     widget.wait_until_idle(TIMEOUT_S)
@@ -119,13 +119,13 @@ def test_channel_controls_show_where_there_are_channels(open_panel):
 def test_the_choice_of_the_image_shows_when_it_is_chosen_again(open_panel):
     first, second = Image(COINS, name="first"), four_channels()
     _, widget, panel = open_panel(first, second)
-    chosen = Appearance(Intensities.FULL_RANGE, channel_axis=0, colours=(3, None, 1))
+    chosen = Appearance(Intensities.FULL_RANGE, channel_axis=0, colors=(3, None, 1))
     widget.binding.plane.set_appearance(chosen)
     widget.binding.set_image(first)
     assert panel._intensities.currentText() == "as shown"
     widget.binding.set_image(second)
     assert panel._intensities.currentText() == "full range"
-    assert [combo.currentText() for combo in panel._colours] == ["3", "none", "1"]
+    assert [combo.currentText() for combo in panel._colors] == ["3", "none", "1"]
     assert widget.binding.plane.source.appearances.of(second) == chosen
 
 

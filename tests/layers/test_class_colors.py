@@ -1,4 +1,4 @@
-"""Colours by class of objects with numbers that napari's table of colours does not reach."""
+"""Colors by class of objects with numbers that napari's table of colors does not reach."""
 
 from dataclasses import replace
 from importlib.util import find_spec

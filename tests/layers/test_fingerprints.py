@@ -94,7 +94,7 @@ def test_that_of_a_multiscale_image_is_the_same_at_every_zoom():
 
 
 def test_it_is_of_all_channels_in_memory():
-    channels = Appearance(channel_axis=0, colours=(0, 1, 2))
+    channels = Appearance(channel_axis=0, colors=(0, 1, 2))
     pixels = STACK.copy()
     viewer, _, fingerprint = shown(pixels, appearance=channels)
     first = fingerprint()

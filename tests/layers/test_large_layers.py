@@ -142,7 +142,7 @@ def test_of_a_lazy_stack_only_the_planes_that_are_needed_are_read(make_widget):
     array.read_px = array.largest_px = 0
     make_widget(image)
     plane_px = volume[0].size
-    # napari draws two or three, we read the shown one and its neighbours.
+    # napari draws two or three, we read the shown one and its neighbors.
     assert array.read_px <= 8 * plane_px
     assert array.largest_px <= plane_px
 

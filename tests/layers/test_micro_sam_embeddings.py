@@ -162,14 +162,14 @@ def test_each_image_has_its_own(opened, encoded, store, monkeypatch):
     assert line(widget) == ""
 
 
-def test_a_scale_of_many_resolutions_and_colours(make_widget, encoded, tmp_path, monkeypatch):
-    colours = data.astronaut()[:200, :300]
-    levels = [colours, colours[::2, ::2]]
+def test_a_scale_of_many_resolutions_and_colors(make_widget, encoded, tmp_path, monkeypatch):
+    colors = data.astronaut()[:200, :300]
+    levels = [colors, colors[::2, ::2]]
     _, widget = make_widget(Image(levels, name="stack", rgb=True, multiscale=True))
     predictor = widget.session.embedding.embedder.load()
-    store = write_store(tmp_path / "colours.zarr", colours, predictor, ndim=2)
+    store = write_store(tmp_path / "colors.zarr", colors, predictor, ndim=2)
     import_folder(widget, monkeypatch, store)
-    assert line(widget) == "embeddings of the image, vit_t, from colours.zarr"
+    assert line(widget) == "embeddings of the image, vit_t, from colors.zarr"
     assert widget.session.state.thumbnail is None
     assert widget.session.state.phase is Phase.READY
 

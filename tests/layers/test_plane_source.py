@@ -26,13 +26,13 @@ def shown(image, slice_index):
     return displayed_plane(image, dims)
 
 
-def test_a_request_has_the_pixels_and_the_neighbours_of_the_plane(source):
+def test_a_request_has_the_pixels_and_the_neighbors_of_the_plane(source):
     image = Image(PIXELS, name="stack")
     request = source.request(image, shown(image, 2), shown(image, 1), VISIBLE)
     rows, columns = slice(0, 30), slice(0, 40)
     np.testing.assert_array_equal(request.plane.data[rows, columns], PIXELS[2])
-    neighbours = [plane.data[rows, columns] for plane in request.neighbours]
-    np.testing.assert_array_equal(neighbours, PIXELS[[3, 4]])
+    neighbors = [plane.data[rows, columns] for plane in request.neighbors]
+    np.testing.assert_array_equal(neighbors, PIXELS[[3, 4]])
     assert (request.slice_index, request.view, request.refusal) == (2, VISIBLE, "")
     assert request.target is None
     assert request.prompts is None

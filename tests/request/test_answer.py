@@ -150,8 +150,8 @@ def write_floats(path):
 
 
 def write_rgba(path):
-    colours = np.dstack([np.stack([COINS] * 3, -1), np.full(COINS.shape, 40, np.uint8)])
-    Image.fromarray(colours).save(path, format="PNG")
+    colors = np.dstack([np.stack([COINS] * 3, -1), np.full(COINS.shape, 40, np.uint8)])
+    Image.fromarray(colors).save(path, format="PNG")
 
 
 def write_palette(path):

@@ -42,7 +42,7 @@ def opened():
 def test_one_request_sends_one_snapshot(opened):
     labels = target()
     request = PlaneRequest(
-        plane(), "a", view=(0, 0, 80, 60), neighbours=(plane(),), target=labels, prompts=CLICK
+        plane(), "a", view=(0, 0, 80, 60), neighbors=(plane(),), target=labels, prompts=CLICK
     )
     assert opened.show(request) == 1
     state = opened.states[-1]

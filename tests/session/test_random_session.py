@@ -214,7 +214,7 @@ class Game:
         others = tuple(plane for plane in self.planes if plane is not self.planes[number])
         target = self.targets[number % 2]
         self.session.show(
-            PlaneRequest(self.planes[number], number, target=target, neighbours=others)
+            PlaneRequest(self.planes[number], number, target=target, neighbors=others)
         )
 
     def look_closer(self) -> None:

@@ -112,7 +112,7 @@ def _outline(mask: GeneratedMask) -> tuple[Region, npt.NDArray[np.float32]]:
 
 
 def _thinned(edges: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Keep the pixels of (H, W) edges that are no weaker than both neighbours across the edge."""
+    """Keep the pixels of (H, W) edges that are no weaker than both neighbors across the edge."""
     rr, rc, cc = hessian_matrix(edges, sigma=_RIDGE_SIGMA_PX, use_gaussian_derivatives=True)
     # Along an edge, smoothed, it is least curved; across is at right angles.
     along = 0.5 * np.arctan2(2 * rc, rr - cc)

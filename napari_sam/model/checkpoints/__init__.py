@@ -1,1 +1,1 @@
-"""Checkpoint files: read, recognised, converted."""
+"""Checkpoint files: read, recognized, converted."""

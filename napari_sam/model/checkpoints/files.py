@@ -17,7 +17,7 @@ from napari_sam.storage.named_files import is_beside
 from napari_sam.storage.regular_files import require_regular_file
 from napari_sam.storage.text import single_line
 
-SHOWN_KEYS = 5  # enough to recognise the wrong model, few enough to read
+SHOWN_KEYS = 5  # enough to recognize the wrong model, few enough to read
 FOLDER_FILES = (
     "model.safetensors",
     "model.safetensors.index.json",

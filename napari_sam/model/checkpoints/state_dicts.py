@@ -17,7 +17,7 @@ from napari_sam.model.checkpoints.files import (
 from napari_sam.model.checkpoints.layouts import POSITION_KEYS, to_published, without_prefixes
 
 WRAPPERS = ("model_state", "model_state_dict", "state_dict", "model")
-"""Under which names training saves the state dict, beside the state of the optimiser."""
+"""Under which names training saves the state dict, beside the state of the optimizer."""
 _MAX_WRAPPERS = 3
 
 

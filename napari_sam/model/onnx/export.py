@@ -9,8 +9,8 @@ S is the side of the model's square input, 1024 in all published models; e is S 
 ``encoder.onnx``
 
 - input_image (h, w, 3) float32: RGB, 0 to 255, resized with antialiasing so that the longer of h
-  and w is S. It is normalised and padded inside. Both axes are free; software that needs fixed
-  ones fills up to (S, S, 3) with the mean colour, which comes to the same.
+  and w is S. It is normalized and padded inside. Both axes are free; software that needs fixed
+  ones fills up to (S, S, 3) with the mean color, which comes to the same.
 - image_embeddings (1, 256, e, e) comes out.
 
 ``decoder.onnx``
@@ -53,7 +53,7 @@ from napari_sam.model.sam.sam import PIXEL_MEAN, PIXEL_STD, Sam
 from napari_sam.storage.atomic import PARTIAL_SUFFIX, publish, scratch_folder
 
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
-OPSET = 17  # the first with layer normalisation, and old enough for most software
+OPSET = 17  # the first with layer normalization, and old enough for most software
 MAX_FILE_BYTES = 2**31 - 2**24
 """Protobuf's limit, less room for the nodes: the weights of larger graphs go into another file."""
 
@@ -93,7 +93,7 @@ def export_onnx(
     overwrite : bool
         Whether files of these names may be replaced.
     metadata : mapping of str to str, optional
-        What else to write into both files, such as where the weights are from and their licence.
+        What else to write into both files, such as where the weights are from and their license.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def _metadata(model: Sam) -> dict[str, str]:
         "image_size": str(model.image_size),
         "pixel_mean": ", ".join(map(str, PIXEL_MEAN)),
         "pixel_std": ", ".join(map(str, PIXEL_STD)),
-        "licence": "that of the checkpoint which the weights are from",
+        "license": "that of the checkpoint which the weights are from",
     }
 
 

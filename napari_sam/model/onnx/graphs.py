@@ -38,11 +38,11 @@ class EncoderGraph(nn.Module):
         return (torch.zeros(self.image_size * 2 // 3, self.image_size, 3),)
 
     def forward(self, input_image: Tensor) -> Tensor:
-        """Normalise, pad, encode: (h, w, 3) to (1, C, S / 16, S / 16)."""
+        """Normalize, pad, encode: (h, w, 3) to (1, C, S / 16, S / 16)."""
         side = self.image_size
         height, width = input_image.shape[:2]
-        normalised = (input_image - self.pixel_mean) / self.pixel_std
-        padded = F.pad(normalised, (0, 0, 0, side - width, 0, side - height))
+        normalized = (input_image - self.pixel_mean) / self.pixel_std
+        padded = F.pad(normalized, (0, 0, 0, side - width, 0, side - height))
         # The shapes are known again from here on, whatever the image's.
         square = padded.view(1, side, side, 3).permute(0, 3, 1, 2)
         embedding: Tensor = self.image_encoder(square)

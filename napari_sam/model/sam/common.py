@@ -19,7 +19,7 @@ class ImageEncoder(Protocol):
     """What `Sam` asks of an image encoder, whatever its architecture."""
 
     def __call__(self, image: Tensor, on_block: ProgressCallback | None = None) -> Tensor:
-        """Encode a normalised, padded image (1, 3, S, S) as (1, C, S / 16, S / 16)."""
+        """Encode a normalized, padded image (1, 3, S, S) as (1, C, S / 16, S / 16)."""
         ...
 
 
@@ -55,7 +55,7 @@ def pad_bottom_right(x: Tensor, height: int, width: int, fill: Tensor) -> Tensor
 
 
 class LayerNorm2d(nn.Module):
-    """Layer normalisation over the channels of a (B, C, H, W) tensor.
+    """Layer normalization over the channels of a (B, C, H, W) tensor.
 
     Parameters
     ----------
@@ -72,12 +72,12 @@ class LayerNorm2d(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise `x` (B, C, H, W); the result lies in channels-last memory."""
+        """Normalize `x` (B, C, H, W); the result lies in channels-last memory."""
         channels_last = x.permute(0, 2, 3, 1)
-        normalised = F.layer_norm(
+        normalized = F.layer_norm(
             channels_last, self.weight.shape, self.weight, self.bias, self.eps
         )
-        return normalised.permute(0, 3, 1, 2)
+        return normalized.permute(0, 3, 1, 2)
 
 
 class MLP(nn.Module):
@@ -105,7 +105,7 @@ class MLP(nn.Module):
 
 
 class ConvNorm(nn.Module):
-    """A convolution without bias and the batch normalisation that follows it.
+    """A convolution without bias and the batch normalization that follows it.
 
     It exists in this form only between construction and `fold_batch_norms`: checkpoints store
     the two parts, inference wants them as one convolution.
@@ -132,7 +132,7 @@ class ConvNorm(nn.Module):
         self.bn = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve and normalise (B, C, H, W)."""
+        """Convolve and normalize (B, C, H, W)."""
         result: Tensor = self.bn(self.c(x))
         return result
 

@@ -36,10 +36,10 @@ class PositionEmbeddingRandom(nn.Module):
         return torch.cat([phase.sin(), phase.cos()], dim=-1)
 
     def grid(self, size: int) -> Tensor:
-        """Encode the cell centres of a square grid, row by row: (size * size, 2 * half_dim)."""
+        """Encode the cell centers of a square grid, row by row: (size * size, 2 * half_dim)."""
         device = self.positional_encoding_gaussian_matrix.device
-        centres = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) / size
-        y, x = torch.meshgrid(centres, centres, indexing="ij")
+        centers = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) / size
+        y, x = torch.meshgrid(centers, centers, indexing="ij")
         encoded: Tensor = self(torch.stack([x, y], dim=-1).view(-1, 2))
         return encoded
 
@@ -160,7 +160,7 @@ class PromptEncoder(nn.Module):
         return encoded.permute(0, 2, 3, 1).reshape(-1, encoded.shape[1])
 
     def _embed_positions(self, xy: Tensor) -> Tensor:
-        # A pixel's position is its centre.
+        # A pixel's position is its center.
         encoded: Tensor = self.pe_layer((xy + 0.5) / self.image_size)
         return encoded
 

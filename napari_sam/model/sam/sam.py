@@ -48,7 +48,7 @@ class Sam(nn.Module):
         return self.prompt_encoder.image_size
 
     def preprocess(self, image: Tensor) -> Tensor:
-        """Normalise an image and pad it to the square input.
+        """Normalize an image and pad it to the square input.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class Sam(nn.Module):
         -------
         Tensor
             (1, 3, S, S) float32. Padding, at the bottom and the right, is zero
-            after normalisation.
+            after normalization.
         """
         height, width = image.shape[-2:]
         padded = self.pixel_mean.new_zeros(1, 3, self.image_size, self.image_size)

@@ -81,7 +81,7 @@ def in_strips(
     for first in range(0, height, rows):
         last = min(first + rows, height)
         # The padding of the convolutions is right at the edges of the image alone. Elsewhere a
-        # strip takes along the neighbouring rows, and what the padding spoiled is cut off.
+        # strip takes along the neighboring rows, and what the padding spoiled is cut off.
         skip = int(first > 0)
         overlap = int(stride == 1)
         strip = block(x[:, :, (first - skip) * stride : last * stride + overlap])
@@ -239,7 +239,7 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Normalise, widen, narrow, for every token on its own."""
+    """Normalize, widen, narrow, for every token on its own."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -316,7 +316,7 @@ class TinyViT(nn.Module):
         Parameters
         ----------
         image : Tensor
-            (1, 3, S, S), normalised and padded.
+            (1, 3, S, S), normalized and padded.
         on_block : callable, optional
             Called as ``on_block(done, total)`` after each step; what it raises stops the encode.
 

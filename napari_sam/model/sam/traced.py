@@ -118,6 +118,6 @@ def _traced(module: nn.Module, *example: Tensor) -> Any:
         warnings.simplefilter("ignore")
         trace: Callable[..., Any] = torch.jit.trace
         traced = trace(module, example, check_trace=False)
-        for _ in range(3):  # torch optimises it in its first runs
+        for _ in range(3):  # torch optimizes it in its first runs
             traced(*example)
     return traced

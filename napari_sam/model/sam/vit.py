@@ -220,7 +220,7 @@ class Block(nn.Module):
         if (rows, columns) == (1, 1) and height == width == side:
             attended: Tensor = self.attn(qkv)
             return attended
-        # The published model pads normalised tokens with zeros and lets them take part in the
+        # The published model pads normalized tokens with zeros and lets them take part in the
         # attention; projected, a zero is the bias.
         padded = pad_bottom_right(qkv, rows * side, columns * side, self.attn.qkv.bias)
         windows = padded.view(rows, side, columns, side, channels).transpose(1, 2)
@@ -262,7 +262,7 @@ class ViT(nn.Module):
         Parameters
         ----------
         image : Tensor
-            (1, 3, S, S), normalised and padded.
+            (1, 3, S, S), normalized and padded.
         on_block : callable, optional
             Called as ``on_block(done, total)`` after each step; what it raises stops the encode.
 

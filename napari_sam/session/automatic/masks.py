@@ -166,7 +166,7 @@ def choose_masks(
         if settings.min_area_px <= mask.area_px <= most_px
         and (limits is None or limits.admit(mask.area_px, mask.brightness))
         and mask.key not in excluded
-        and (target is None or _labelled_share(mask, target) < _MAX_LABELLED_SHARE)
+        and (target is None or _labeled_share(mask, target) < _MAX_LABELLED_SHARE)
     ]
     return sorted(chosen, key=lambda mask: -mask.record.predicted_iou)
 
@@ -219,9 +219,9 @@ def _without_similar(masks: list[AutomaticMask], iou_thresh: float) -> list[Auto
     return [masks[index] for index in non_maximum_suppression(boxes, scores, iou_thresh)]
 
 
-def _labelled_share(mask: AutomaticMask, plane: LabelsPlane) -> float:
-    labelled = total = 0
+def _labeled_share(mask: AutomaticMask, plane: LabelsPlane) -> float:
+    labeled = total = 0
     for labels in mask.labels_below(plane):
-        labelled += int(np.count_nonzero(labels))
+        labeled += int(np.count_nonzero(labels))
         total += labels.size
-    return labelled / max(1, total)
+    return labeled / max(1, total)

@@ -53,7 +53,7 @@ def step_for(shape: tuple[int, int]) -> int:
 
 
 class Painter:
-    """Paints automatic masks; a mask that is painted again keeps its colour. For one thread."""
+    """Paints automatic masks; a mask that is painted again keeps its color. For one thread."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self._step = step_for(shape)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_sam.model.automatic.mask_set import MaskSet
 
 _OVERLAP: Final = 1 / 4
-"""Share of a tile's side that neighbours have in common: smaller objects are whole in one."""
+"""Share of a tile's side that neighbors have in common: smaller objects are whole in one."""
 _GRAY_PX: Final = 512
 """About the longest side of the gray image of a tile, for the brightness of its masks."""
 
@@ -45,19 +45,19 @@ class AutomaticRequest:
             x0, y0, x1, y1 = self.view
             wanted &= ((points_xy >= (x0, y0)) & (points_xy <= (x1, y1))).all(axis=1)
         if self.existing is not None:
-            wanted[wanted] = ~_are_labelled(self.existing.target, points_xy[wanted])
+            wanted[wanted] = ~_are_labeled(self.existing.target, points_xy[wanted])
         return wanted
 
 
-def _are_labelled(labels: LabelsPlane, points_xy: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _are_labeled(labels: LabelsPlane, points_xy: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Tell which of (N, 2) points lie on a label; reads the rows of the points alone."""
     height, width = labels.shape
     columns, rows = np.rint(points_xy).astype(int).T.clip(0, [[width - 1], [height - 1]])
-    labelled = np.zeros(len(points_xy), bool)
+    labeled = np.zeros(len(points_xy), bool)
     for row in np.unique(rows):
         line = labels.read(slice(row, row + 1), slice(0, width))[0]
-        labelled[rows == row] = line[columns[rows == row]] != 0
-    return labelled
+        labeled[rows == row] = line[columns[rows == row]] != 0
+    return labeled
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ Rename = tuple[str, str]
 
 
 def with_classes(classes: Classes, added: Iterable[tuple[str, str | None]]) -> Classes:
-    """Return the classes with others at the end: names, with colours or None for the palette's."""
+    """Return the classes with others at the end: names, with colors or None for the palette's."""
     names = {entry.name for entry in classes}
     n_used = Counter(entry.color for entry in classes)
     new_classes: list[ObjectClass] = []
@@ -45,7 +45,7 @@ def renamed(classes: Classes, old: str, new: str) -> Classes:
 
 
 def recolored(classes: Classes, name: str, color: str) -> Classes:
-    """Return the classes with one of them in another colour."""
+    """Return the classes with one of them in another color."""
     return tuple(replace(entry, color=color) if entry.name == name else entry for entry in classes)
 
 
@@ -55,7 +55,7 @@ def classes_to_json(classes: Iterable[ObjectClass]) -> list[dict[str, str]]:
 
 
 def classes_from_json(content: Any, left_out: LeftOut | None = None) -> Classes:
-    """Return classes from JSON; entries may also be mere names, or have no colour.
+    """Return classes from JSON; entries may also be mere names, or have no color.
 
     An entry that cannot be read is left out if there is something to count it in.
     """
@@ -75,7 +75,7 @@ def classes_from_json(content: Any, left_out: LeftOut | None = None) -> Classes:
 
 
 def _name_and_color(entry: Any) -> tuple[str, str | None]:
-    """Return the name and the colour of a class in a file."""
+    """Return the name and the color of a class in a file."""
     values = entry if isinstance(entry, dict) else {"name": entry}
     name, color = values.get("name"), values.get("color")
     # Nothing else is converted to text: with references, a short YAML file has endless lists.
@@ -85,7 +85,7 @@ def _name_and_color(entry: Any) -> tuple[str, str | None]:
 
 
 def _hex_color(color: Any) -> str | None:
-    """Return a colour as "#rrggbb", which COCO gives as three numbers."""
+    """Return a color as "#rrggbb", which COCO gives as three numbers."""
     if isinstance(color, list) and [type(value) for value in color] == [int] * 3:
         return ObjectClass.from_rgb("a class", color).color
     if color and not isinstance(color, str):

@@ -33,7 +33,7 @@ _MAX_JSON_BYTES: Final = 2**25
 
 
 def write_classes(path: str | Path, classes: Classes) -> None:
-    """Write classes with their colours, in their order."""
+    """Write classes with their colors, in their order."""
     content = {"format": _FORMAT, "version": _VERSION, "classes": classes_to_json(classes)}
     write_text(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 

@@ -117,7 +117,7 @@ class Decoding:
     @property
     def likely_tiles(self) -> list[Tile]:
         """The tiles of the plane that will probably be needed, the likeliest first."""
-        near = [] if self._last_tile is None else self._pyramid.neighbours(self._last_tile)
+        near = [] if self._last_tile is None else self._pyramid.neighbors(self._last_tile)
         finer = [] if self._view is None else self._pyramid.finer(self.in_sight, self._view)
         return list(dict.fromkeys((self.in_sight, *self._pyramid.always_useful, *finer, *near)))
 

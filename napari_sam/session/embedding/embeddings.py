@@ -75,7 +75,7 @@ class EmbeddedTile:
         factor = np.array([width / self.tile.width, height / self.tile.height])
         corner = np.array([self.tile.left, self.tile.top])
         places = places_xy.astype(np.float64).reshape(-1, 2)
-        # Integers are the centres of pixels, of whatever size.
+        # Integers are the centers of pixels, of whatever size.
         local = (places - corner) * factor + (factor - 1) / 2
         return np.asarray(local.reshape(places_xy.shape))
 

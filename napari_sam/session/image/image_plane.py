@@ -14,7 +14,7 @@ from napari_sam.engine.embeddings import ImageEmbedding
 from napari_sam.engine.protocols import MaskDecoder
 from napari_sam.engine.spec import ModelSpec
 from napari_sam.session.image.intensity import (
-    Colours,
+    Colors,
     ImageRange,
     Limits,
     finite_range,
@@ -69,25 +69,25 @@ class ImagePlane:
     Parameters
     ----------
     data : array_like
-        (H, W) intensities, (H, W, 3) / (H, W, 4) colours if `is_rgb`, or (H, W, C) if there are
+        (H, W) intensities, (H, W, 3) / (H, W, 4) colors if `is_rgb`, or (H, W, C) if there are
         `channels`. NumPy, or anything else with a shape, a dtype and regions
         ``data[rows, columns]``. If it has ``chunks`` as zarr does, whole chunks are read at a time.
     is_rgb : bool
-        Whether the last axis holds colours.
+        Whether the last axis holds colors.
     contrast_limits : (float, float), optional
         The intensities shown as black and white; by default the smallest and the largest finite
-        value (0 and 255 for uint8). Unused for colours, and with `image_range`.
+        value (0 and 255 for uint8). Unused for colors, and with `image_range`.
     name : str
         The image's name in messages.
     coarser : tuple of array_like
         The same plane at lower resolutions, like `data`, the highest first.
     gamma : float
-        Exponent of the intensities between the contrast limits. Unused for colours.
+        Exponent of the intensities between the contrast limits. Unused for colors.
     image_range : ImageRange, optional
         The values that become black and white, for each channel.
     channels : tuple of int
         Which channels of the image the last axis of `data` holds, if it does.
-    colours : tuple of (int or None)
+    colors : tuple of (int or None)
         Which of the channels are red, green and blue; with a single one the plane is gray.
     embeddings : TileEmbeddings, optional
         Embeddings of its tiles that were computed elsewhere.
@@ -106,7 +106,7 @@ class ImagePlane:
     gamma: float = 1.0
     image_range: ImageRange | None = None
     channels: tuple[int, ...] = ()
-    colours: Colours = (None, None, None)
+    colors: Colors = (None, None, None)
     embeddings: TileEmbeddings | None = None
 
     def __post_init__(self) -> None:
@@ -182,7 +182,7 @@ class ImagePlane:
             check()
             pixels = self._mapped(np.asarray(data[strip, columns]), limits)
             strips.append(means(pixels, factor))
-        return self._coloured(strips[0] if len(strips) == 1 else np.concatenate(strips))
+        return self._colored(strips[0] if len(strips) == 1 else np.concatenate(strips))
 
     def read_whole(self) -> NDArray[np.uint8]:
         """Read all pixels at full resolution, three bytes each, for headless work.
@@ -281,7 +281,7 @@ class ImagePlane:
         return best, *_region(tile, *(m / n for n, m in zip(self.shape, best.shape, strict=False)))
 
     def _limits(self, check: Callable[[], None]) -> list[Limits]:
-        """Return the limits of each channel, the same for all tiles; none for colours."""
+        """Return the limits of each channel, the same for all tiles; none for colors."""
         if self.image_range is not None:
             channels = self.channels or (0,)
             return [self.image_range.limits(channel, check) for channel in channels]
@@ -290,23 +290,23 @@ class ImagePlane:
     def _mapped(self, pixels: NDArray[Any], limits: list[Limits]) -> NDArray[np.uint8]:
         if self.is_rgb:
             pixels = pixels[..., :3]
-            return _scale(pixels, limits[0]) if limits else _colours_to_uint8(pixels)
+            return _scale(pixels, limits[0]) if limits else _colors_to_uint8(pixels)
         if self.channels:
             pairs = zip(np.moveaxis(pixels, -1, 0), limits, strict=True)
             return np.stack([_scale(*pair, self.gamma) for pair in pairs], axis=-1)
         return _scale(pixels, limits[0], self.gamma)
 
-    def _coloured(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _colored(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Turn gray values or channels into red, green and blue."""
         if pixels.ndim == 2 or pixels.shape[-1] == 1:
             return np.repeat(pixels.reshape(*pixels.shape[:2], 1), 3, axis=-1)
         if not self.channels:
             return np.ascontiguousarray(pixels)
-        coloured = np.zeros((*pixels.shape[:2], 3), np.uint8)
-        for place, channel in enumerate(self.colours):
+        colored = np.zeros((*pixels.shape[:2], 3), np.uint8)
+        for place, channel in enumerate(self.colors):
             if channel is not None:
-                coloured[..., place] = pixels[..., self.channels.index(channel)]
-        return coloured
+                colored[..., place] = pixels[..., self.channels.index(channel)]
+        return colored
 
     @cached_property
     def _limits_as_shown(self) -> Limits:
@@ -373,13 +373,13 @@ def _has_few_levels(channel: NDArray[np.uint8], is_whole: bool) -> bool:
     return bool(n_levels < _FEW_LEVELS and (is_whole or np.ptp(levels) > 8 * n_levels))
 
 
-def _colours_to_uint8(colours: NDArray[Any]) -> NDArray[np.uint8]:
-    if colours.dtype == np.uint8:
-        return colours
-    if colours.dtype.kind == "f":  # napari's convention: floats are 0..1
-        return _scale(colours, (0, 1))
-    top = 1 if colours.dtype.kind == "b" else np.iinfo(colours.dtype).max
-    return _scale(colours, (0, float(top)))
+def _colors_to_uint8(colors: NDArray[Any]) -> NDArray[np.uint8]:
+    if colors.dtype == np.uint8:
+        return colors
+    if colors.dtype.kind == "f":  # napari's convention: floats are 0..1
+        return _scale(colors, (0, 1))
+    top = 1 if colors.dtype.kind == "b" else np.iinfo(colors.dtype).max
+    return _scale(colors, (0, float(top)))
 
 
 def _scale(values: NDArray[Any], limits: Limits, gamma: float = 1.0) -> NDArray[np.uint8]:

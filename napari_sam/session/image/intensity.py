@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 Limits = tuple[float, float]
 """The values that become black and white."""
-Colours = tuple[int | None, int | None, int | None]
-"""The channels shown as red, green and blue; None leaves a colour black."""
+Colors = tuple[int | None, int | None, int | None]
+"""The channels shown as red, green and blue; None leaves a color black."""
 
 MIN_CHANNELS: Final = 2
 MAX_CHANNELS: Final = 16
@@ -46,12 +46,12 @@ class Appearance:
     # whether `AS_SHOWN` ignores later changes of the contrast limits and gamma
     is_pinned: bool = False
     channel_axis: int | None = None
-    colours: Colours = (0, None, None)
+    colors: Colors = (0, None, None)
 
     @property
     def channels(self) -> tuple[int, ...]:
         """The channels in use, each once."""
-        return tuple(sorted({channel for channel in self.colours if channel is not None}))
+        return tuple(sorted({channel for channel in self.colors if channel is not None}))
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class ChannelAxis:
         return MIN_CHANNELS <= count <= MAX_CHANNELS
 
 
-def first_colours(count: int) -> Colours:
-    """Return the default colours of an image with so many channels."""
+def first_colors(count: int) -> Colors:
+    """Return the default colors of an image with so many channels."""
     return (0, 1, 2) if count > MIN_CHANNELS else (0, 1, None)
 
 

@@ -60,7 +60,7 @@ class TileGrid(TilePyramid):
         """Return the tile whose inner part contains a point, or the whole plane."""
         return self.tiles[self.number_at(x, y)] if level == 0 else self.whole
 
-    def neighbours(self, tile: Tile) -> list[Tile]:
+    def neighbors(self, tile: Tile) -> list[Tile]:
         """Return the tiles right, below, left and above, where they exist."""
         number = self.number_of(tile)
         if number is None:

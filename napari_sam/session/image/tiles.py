@@ -42,7 +42,7 @@ class Tile:
 
     @property
     def box_xyxy(self) -> Box:
-        """Its edges, half a pixel outside the centres of its outermost pixels."""
+        """Its edges, half a pixel outside the centers of its outermost pixels."""
         return (
             self.left - 0.5,
             self.top - 0.5,
@@ -96,13 +96,13 @@ class TilePyramid:
         left, width = self._span(level, x, self.shape[1])
         return Tile(level, top, left, height, width)
 
-    def neighbours(self, tile: Tile) -> list[Tile]:
+    def neighbors(self, tile: Tile) -> list[Tile]:
         """Return the tiles of the same level right, below, left and above, where they exist."""
         y, x = tile.top + (tile.height - 1) / 2, tile.left + (tile.width - 1) / 2
         step = self._sides[tile.level] / 2
         places = ((x + step, y), (x, y + step), (x - step, y), (x, y - step))
         around = dict.fromkeys(self.at(tile.level, *place) for place in places)
-        return [neighbour for neighbour in around if neighbour != tile]
+        return [neighbor for neighbor in around if neighbor != tile]
 
     def finer(self, tile: Tile, view: Box) -> list[Tile]:
         """Return the tile of the next finer level in the middle of a view, if there is one."""
@@ -110,12 +110,12 @@ class TilePyramid:
             return []
         return [self.at(tile.level - 1, (view[0] + view[2]) / 2, (view[1] + view[3]) / 2)]
 
-    def _span(self, level: int, centre: float, length: int) -> tuple[int, int]:
+    def _span(self, level: int, center: float, length: int) -> tuple[int, int]:
         side = self._sides[level]
         if side >= length:
             return 0, length
         stride = side // 2
-        start = max(0, round((centre - side / 2) / stride)) * stride
+        start = max(0, round((center - side / 2) / stride)) * stride
         if start + side > length:
             # Still a multiple of the stride: only the last tile is shorter than the others.
             start = -(-(length - side) // stride) * stride

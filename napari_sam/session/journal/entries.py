@@ -2,7 +2,7 @@
 
 A journal is one file of JSON lines, in UTF-8, only ever appended to; one per target and program,
 in the folder of `journals_folder`. Each line is an object whose last key, `crc`, is the CRC-32 of
-all before it in the line, so that a line that is torn by a crash, or damaged, is recognised. Each
+all before it in the line, so that a line that is torn by a crash, or damaged, is recognized. Each
 has `at`, the seconds since the epoch.
 
 The first line, the header, has `format` (1), `image` (an `ImageReference`) and `labels` (`shape`,

@@ -30,7 +30,7 @@ from napari_sam.storage.pacing import paced, resting_with
 _LOGGER = logging.getLogger(__name__)
 
 _MAX_FOUND_PX: Final = 2**26
-"""Existing objects are journalled if their boxes together are no larger: under 1 s."""
+"""Existing objects are journaled if their boxes together are no larger: under 1 s."""
 _MAX_WAITING_BYTES: Final = 2**26
 """Entries that a full disk refuses are kept in memory up to here."""
 _RETRY_S: Final = 10.0
@@ -126,7 +126,7 @@ class Journal:
             self._add(Direction.PAINTED, patches, changes)
 
     def record_classes(self, classes: Classes) -> None:
-        """Record the classes, in their order and with their colours."""
+        """Record the classes, in their order and with their colors."""
         with self._lock:
             former = self._writer.set_classes(classes)
             # With all objects in a file of the user's, there is nothing to restore.
@@ -267,7 +267,7 @@ class Journal:
             self._discard_former()
         except OSError as error:
             if lines.waiting_bytes > _MAX_WAITING_BYTES:
-                # Later entries would be of no use without these: everything is journalled again
+                # Later entries would be of no use without these: everything is journaled again
                 # as soon as possible.
                 lines.clear()
                 self._has_gap = True

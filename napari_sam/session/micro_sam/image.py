@@ -28,12 +28,12 @@ def data_signature(array: Any, on_progress: ReportProgress = lambda share: None)
     return digest.hexdigest()
 
 
-def micro_sam_normalised(plane: NDArray[Any]) -> NDArray[np.uint8]:
+def micro_sam_normalized(plane: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a plane or tile as micro-sam passes it to the model since December 2025, exactly.
 
     Examples
     --------
-    >>> micro_sam_normalised(np.array([[10, 20, 30]]))[0, :, 0]
+    >>> micro_sam_normalized(np.array([[10, 20, 30]]))[0, :, 0]
     array([  0, 127, 255], dtype=uint8)
     """
     channels = _channels(plane)
@@ -46,7 +46,7 @@ def micro_sam_normalised(plane: NDArray[Any]) -> NDArray[np.uint8]:
     return image
 
 
-def formerly_normalised(plane: NDArray[Any]) -> NDArray[np.uint8]:
+def formerly_normalized(plane: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a plane or tile as micro-sam passed it to the model before December 2025."""
     channels = _channels(plane)
     if channels.dtype != np.uint8:

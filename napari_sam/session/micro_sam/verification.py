@@ -18,7 +18,7 @@ from napari_sam.session.micro_sam.embeddings import (
     MicroSamError,
     open_embeddings,
 )
-from napari_sam.session.micro_sam.image import formerly_normalised, micro_sam_normalised
+from napari_sam.session.micro_sam.image import formerly_normalized, micro_sam_normalized
 from napari_sam.session.models.model_choice import ModelChoice, variant_of
 
 _GREATEST_ERROR: Final = 0.03
@@ -26,7 +26,7 @@ _GREATEST_ERROR: Final = 0.03
 
 Measured with MobileSAM on six images: the same weights in bfloat16 are up to 0.022 off, in float32
 below 1e-5. Weights that are off by a hundredth of their spread give 0.042 and more, another
-training far more. micro-sam's two normalisations differ by less than this only where that does not
+training far more. micro-sam's two normalizations differ by less than this only where that does not
 matter.
 """
 _MAX_TRIES: Final = 4
@@ -66,7 +66,7 @@ def is_of_model(
     pixels = np.asarray(
         plane[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
     )
-    shown = [normalised(pixels) for normalised in (micro_sam_normalised, formerly_normalised)]
+    shown = [normalized(pixels) for normalized in (micro_sam_normalized, formerly_normalized)]
     if (shown[0] == shown[1]).all():
         del shown[1]
     return any(

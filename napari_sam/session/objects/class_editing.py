@@ -9,7 +9,7 @@ from napari_sam.session.objects.records import ObjectRecord, counted
 
 
 class ClassEditing:
-    """Adds, renames, recolours and removes classes, and updates the objects of the target."""
+    """Adds, renames, recolors and removes classes, and updates the objects of the target."""
 
     def __init__(self, editing: Editing, notifier: Notifier) -> None:
         self._editing, self._notifier = editing, notifier
@@ -27,7 +27,7 @@ class ClassEditing:
             self._change(renamed(self.table.classes, old, new), old, new)
 
     def recolor(self, name: str, color: str) -> None:
-        """Give a class another colour, "#rrggbb"."""
+        """Give a class another color, "#rrggbb"."""
         self._change(recolored(self.table.classes, name, color))
 
     def remove(self, name: str) -> None:
@@ -36,7 +36,7 @@ class ClassEditing:
         self._change(remaining, name, None)
 
     def load(self, classes: Classes) -> None:
-        """Replace the classes by others, in their order and colours.
+        """Replace the classes by others, in their order and colors.
 
         Those that objects of the target have are kept, at the end.
         """

@@ -1,4 +1,4 @@
-"""Edits of the target's objects and classes: they are written, journalled, undone and redone."""
+"""Edits of the target's objects and classes: they are written, journaled, undone and redone."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress

@@ -210,7 +210,7 @@ class LabelsEdit:
     def renumbered(self, record: ObjectRecord, label_id: int) -> LabelsEdit:
         """Return the edit with the label_id that an object has now, if it is about that object.
 
-        The pixels that it takes or gives back are only recognised by their label_ids.
+        The pixels that it takes or gives back are only recognized by their label_ids.
         """
         former = record.label_id
         changes = tuple(change.renumbered(record, label_id) for change in self.changes)

@@ -46,7 +46,7 @@ class ObjectRecord:
         The prompts it was made with; None for an object from elsewhere.
     masks : tuple of PackedMask
         The mask as accepted, whatever other objects have taken of it, so that overlaps can be
-        exported and brush strokes be recognised; empty for an object from elsewhere.
+        exported and brush strokes be recognized; empty for an object from elsewhere.
     brushed : BrushEdits
         What a brush has added to it and erased of it.
     uid : int

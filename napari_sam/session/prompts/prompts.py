@@ -28,7 +28,7 @@ class Prompts:
     Parameters
     ----------
     points_xy : tuple of (float, float)
-        x (column), y (row) of each point; pixel centres have whole numbers.
+        x (column), y (row) of each point; pixel centers have whole numbers.
     point_labels : tuple of int
         One per point: 1 foreground, 0 background.
     box_xyxy : tuple of four floats, optional

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_sam.session.image.tiles import Box
 
 Vertices = tuple[tuple[float, float], ...]
-"""x (column), y (row) of each; pixel centres have whole numbers."""
+"""x (column), y (row) of each; pixel centers have whole numbers."""
 
 _ELLIPSE_VERTICES: Final = 64
 _POINTS_OF_SCRIBBLE: Final = 5

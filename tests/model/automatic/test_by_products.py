@@ -28,10 +28,10 @@ COLOURS = [(220, 60, 50), (60, 180, 75), (70, 90, 220), (240, 220, 60), (230, 13
 
 @pytest.fixture(scope="module")
 def image():
-    """Shapes of one colour each on gray, a little noisy as images are."""
+    """Shapes of one color each on gray, a little noisy as images are."""
     image = np.full((*SIZE, 3), 128.0)
-    for shape, colour in zip(SHAPES, COLOURS, strict=True):
-        image[shape] = colour
+    for shape, color in zip(SHAPES, COLOURS, strict=True):
+        image[shape] = color
     image += np.random.default_rng(0).normal(0, 4, image.shape)
     return image.clip(0, 255).astype(np.uint8)
 
@@ -109,7 +109,7 @@ def test_edges_are_those_of_the_shapes(edges, truth):
     assert max(f_measure(edges > t, true, tolerance_px) for t in np.linspace(0.05, 0.95, 19)) >= 0.8
 
 
-def test_edges_are_thin_and_normalised(edges):
+def test_edges_are_thin_and_normalized(edges):
     assert edges.shape == SIZE
     assert edges.dtype == np.float32
     assert edges.min() == 0

@@ -84,7 +84,7 @@ def test_encoder(predictor, embedding_of, encoder, name):
     np.testing.assert_allclose(embedding[0], expected, rtol=0, atol=EMBEDDING_TOLERANCE)
 
 
-def test_mean_colour_is_padding(encoder, embedding_of):
+def test_mean_color_is_padding(encoder, embedding_of):
     resized = resize_image(sample_image("coins"), resized_size((303, 384), 1024))
     square = np.broadcast_to(np.float32([123.675, 116.28, 103.53]), (1024, 1024, 3)).copy()
     square[: resized.shape[0], : resized.shape[1]] = resized
@@ -161,7 +161,7 @@ def test_files_say_where_they_are_from(files):
         assert entries["variant"] == "vit_t"
         assert entries["image_size"] == "1024"
         assert entries["pixel_mean"] == "123.675, 116.28, 103.53"
-        assert entries["licence"]
+        assert entries["license"]
     assert sorted(path.name for path in files.encoder.parent.iterdir()) == [
         "decoder.onnx",
         "encoder.onnx",

@@ -95,7 +95,7 @@ def test_padding_points_have_no_position(sam):
     torch.testing.assert_close(padding[0, 0], padding[0, 1])
 
 
-def test_preprocess_pads_with_zeros_after_normalisation(sam):
+def test_preprocess_pads_with_zeros_after_normalization(sam):
     padded = sam.preprocess(torch.full((3, 100, 1024), 255, dtype=torch.uint8))
     assert padded.shape == (1, 3, 1024, 1024)
     assert padded.dtype == torch.float32

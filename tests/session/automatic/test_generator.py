@@ -83,7 +83,7 @@ def test_masks_appear_while_they_are_found_and_are_chosen_anew_without_decoding(
         for one, label_id in zip(automatic.picture.masks, automatic.picture.label_ids, strict=True)
     }
     before = dict(zip((p.key for p in picture.masks), picture.label_ids, strict=True))
-    assert kept.items() <= before.items()  # what comes again has its colour
+    assert kept.items() <= before.items()  # what comes again has its color
     automatic.refine(FEW.with_values(points_per_side=30))  # masks of those are not known: ours stay
     session.wait_until_idle(TIMEOUT_S)
     assert len(automatic.picture.masks) == counts[-1]

@@ -26,9 +26,9 @@ VIEW = RankingContext(view=(150, 150, 350, 350))
 
 def square(tile, side_px):
     """Return the logits of a square around the click."""
-    centre = (np.arange(64) + 0.5) * tile.side / 64
+    center = (np.arange(64) + 0.5) * tile.side / 64
     inside_y, inside_x = (
-        abs(centre + start - 256) < side_px / 2 for start in (tile.top, tile.left)
+        abs(center + start - 256) < side_px / 2 for start in (tile.top, tile.left)
     )
     return np.where(inside_y[:, None] & inside_x, 8, -8).astype(np.float32)
 

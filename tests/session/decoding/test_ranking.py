@@ -36,9 +36,9 @@ def traits(**fields):
     return MaskFeatures(**arrays, has_box=has_box)
 
 
-def ellipse(shape, centre_rc, axes):
+def ellipse(shape, center_rc, axes):
     y, x = np.ogrid[: shape[0], : shape[1]]
-    return ((y - centre_rc[0]) / axes[0]) ** 2 + ((x - centre_rc[1]) / axes[1]) ** 2 <= 1
+    return ((y - center_rc[0]) / axes[0]) ** 2 + ((x - center_rc[1]) / axes[1]) ** 2 <= 1
 
 
 def prediction_of(*masks, input_size=(1024, 1024), height=5.0):

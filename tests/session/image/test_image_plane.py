@@ -10,7 +10,7 @@ INF, NAN = np.inf, np.nan
 
 
 def read_gray(values, dtype, contrast_limits=None):
-    """Read a plane of one row; returns the gray values, having seen that all colours agree."""
+    """Read a plane of one row; returns the gray values, having seen that all colors agree."""
     plane = ImagePlane(np.array([values], dtype), contrast_limits=contrast_limits)
     image = plane.read(1024)
     assert image.shape == (1, len(values), 3)
@@ -19,7 +19,7 @@ def read_gray(values, dtype, contrast_limits=None):
     return image[0, :, 0].tolist()
 
 
-def read_colours(pixel, dtype):
+def read_colors(pixel, dtype):
     image = ImagePlane(np.array([[pixel]], dtype), is_rgb=True).read(1024)
     assert image.shape == (1, 1, 3)
     assert image.dtype == np.uint8
@@ -106,14 +106,14 @@ def test_a_constant_plane_is_black():
         ((-5, 0, 32767), np.int16, [0, 0, 255]),
     ],
 )
-def test_colours_keep_their_own_range(pixel, dtype, expected):
-    assert read_colours(pixel, dtype) == expected
+def test_colors_keep_their_own_range(pixel, dtype, expected):
+    assert read_colors(pixel, dtype) == expected
 
 
-def test_colours_are_not_stretched_by_contrast_limits():
-    colours = np.array([[[10, 20, 30]]], np.uint8)
-    image = ImagePlane(colours, is_rgb=True, contrast_limits=(0, 40)).read(1024)
-    np.testing.assert_array_equal(image, colours)
+def test_colors_are_not_stretched_by_contrast_limits():
+    colors = np.array([[[10, 20, 30]]], np.uint8)
+    image = ImagePlane(colors, is_rgb=True, contrast_limits=(0, 40)).read(1024)
+    np.testing.assert_array_equal(image, colors)
 
 
 def test_reading_leaves_the_data_alone():
@@ -191,5 +191,5 @@ def test_few_bright_pixels_on_an_empty_ground_are_no_fault():
     pixels[50:54, 60:64] = 900
     plane = ImagePlane(pixels)
     assert plane.contrast_warning(plane.read(1024)) == ""
-    colours = ImagePlane(np.zeros((20, 30, 3), np.uint8), is_rgb=True)
-    assert colours.contrast_warning(colours.read(1024)) == ""
+    colors = ImagePlane(np.zeros((20, 30, 3), np.uint8), is_rgb=True)
+    assert colors.contrast_warning(colors.read(1024)) == ""

@@ -1,4 +1,4 @@
-"""What is black and white, of the whole image; and channels as colours."""
+"""What is black and white, of the whole image; and channels as colors."""
 
 import re
 import threading
@@ -139,7 +139,7 @@ def test_each_channel_has_a_range_of_its_own():
     assert [shared.limits(n) for n in range(3)] == [(0, 1), (0, 10), (-5, 0)]
 
 
-def test_colours_of_one_image_share_a_range_without_alpha():
+def test_colors_of_one_image_share_a_range_without_alpha():
     data = np.zeros((4, 5, 4), np.float32)
     data[0, 0] = 1, 2, 4, 99
     shared = ImageRange(FULL, data, is_rgb=True)
@@ -154,7 +154,7 @@ CHANNELS = np.array([[[0, 10, 40], [20, 30, 60]]], np.uint16)
 
 
 @pytest.mark.parametrize(
-    ("channels", "colours", "expected"),
+    ("channels", "colors", "expected"),
     [
         ((0, 1, 2), (0, 1, 2), [[0, 64, 255], [128, 191, 255]]),
         ((0, 1, 2), (2, 0, 1), [[255, 0, 64], [255, 128, 191]]),
@@ -163,12 +163,12 @@ CHANNELS = np.array([[[0, 10, 40], [20, 30, 60]]], np.uint16)
         ((1,), (None, 1, None), [[64, 64, 64], [191, 191, 191]]),  # one alone is gray
     ],
 )
-def test_channels_become_colours(channels, colours, expected):
+def test_channels_become_colors(channels, colors, expected):
     plane = ImagePlane(
         CHANNELS[..., list(channels)],
         contrast_limits=(0, 40),
         channels=channels,
-        colours=colours,
+        colors=colors,
     )
     assert plane.read(1024).tolist() == [expected]
     assert plane.shape == (1, 2)
@@ -178,7 +178,7 @@ def test_each_channel_is_stretched_on_its_own_over_the_full_range():
     data = np.moveaxis(CHANNELS.astype(float), -1, 0)
     shared = ImageRange(FULL, data, channel_axis=0)
     plane = ImagePlane(
-        CHANNELS.astype(float)[..., 1:], image_range=shared, channels=(1, 2), colours=(1, None, 2)
+        CHANNELS.astype(float)[..., 1:], image_range=shared, channels=(1, 2), colors=(1, None, 2)
     )
     assert plane.read(1024).tolist() == [[[0, 0, 0], [255, 0, 255]]]
 
@@ -186,7 +186,7 @@ def test_each_channel_is_stretched_on_its_own_over_the_full_range():
 def test_channels_of_a_large_plane_are_averaged():
     data = np.zeros((2048, 2050, 2), np.uint8)
     data[::2, :, 0] = 200
-    plane = ImagePlane(data, contrast_limits=(0, 255), channels=(0, 1), colours=(None, 0, 1))
+    plane = ImagePlane(data, contrast_limits=(0, 255), channels=(0, 1), colors=(None, 0, 1))
     image = plane.read(1024)
     assert image.shape == (1024, 1025, 3)
     assert (image == [0, 100, 0]).all()
@@ -217,7 +217,7 @@ def test_gamma_brightens_or_darkens_what_lies_between_the_limits():
         (np.array([[1, 2]]), {"contrast_limits": (5, 9)}, "though their values differ"),
         (
             np.stack([np.full((4, 5), 1.5), np.full((4, 5), NAN)], axis=-1),
-            {"channels": (0, 3), "colours": (0, 3, None)},
+            {"channels": (0, 3), "colors": (0, 3, None)},
             r"have the same value \(1\.5\)",
         ),
     ],

@@ -43,9 +43,9 @@ def test_what_is_too_large_for_a_tile_is_on_the_whole_plane():
     assert not GRID.cuts(GRID.tiles[1], (30, -0.5, 90, 20))
 
 
-def test_neighbours():
-    assert GRID.neighbours(GRID.tiles[1]) == [GRID.tiles[n] for n in (2, 4, 0)]
-    assert GRID.neighbours(GRID.whole) == []
+def test_neighbors():
+    assert GRID.neighbors(GRID.tiles[1]) == [GRID.tiles[n] for n in (2, 4, 0)]
+    assert GRID.neighbors(GRID.whole) == []
 
 
 @pytest.mark.parametrize("view", [None, (-20, -20, 120, 90), (45, 30, 60, 45)])

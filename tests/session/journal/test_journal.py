@@ -468,7 +468,7 @@ def test_what_is_done_just_before_the_end_is_written_down_too():
     assert list(content.entries())[-1]["direction"] == "closed"
 
 
-def test_classes_are_written_down_in_their_order_and_with_their_colours(other_program):
+def test_classes_are_written_down_in_their_order_and_with_their_colors(other_program):
     cell, debris = ObjectClass("cell", "#123456"), ObjectClass("débris", "#abcdef")
     annotator = Annotator(0)
     annotator.journal.record_classes((cell,))

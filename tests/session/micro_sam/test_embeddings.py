@@ -22,8 +22,8 @@ from napari_sam.session.micro_sam import image as micro_sam_image
 from napari_sam.session.micro_sam.embeddings import MicroSamError, open_embeddings
 from napari_sam.session.micro_sam.image import (
     data_signature,
-    formerly_normalised,
-    micro_sam_normalised,
+    formerly_normalized,
+    micro_sam_normalized,
 )
 
 EMBEDDING = (1, 256, 64, 64)
@@ -470,13 +470,13 @@ def test_matching_can_be_stopped(path, monkeypatch):
     assert image.read == [(0, 1)]
 
 
-def test_colours_count_neither_as_dimension_nor_for_the_size(path):
-    colours = skimage.data.astronaut()[:70, :100]
-    write(path, PLANE, data_signature=hashlib.sha1(colours.tobytes()).hexdigest())
+def test_colors_count_neither_as_dimension_nor_for_the_size(path):
+    colors = skimage.data.astronaut()[:70, :100]
+    write(path, PLANE, data_signature=hashlib.sha1(colors.tobytes()).hexdigest())
     stored = open_embeddings(path)
-    assert stored.matches(colours)
-    assert not stored.matches(colours[..., :2])
-    assert not stored.matches(colours[..., np.newaxis])
+    assert stored.matches(colors)
+    assert not stored.matches(colors[..., :2])
+    assert not stored.matches(colors[..., np.newaxis])
 
 
 @pytest.mark.parametrize(
@@ -521,22 +521,22 @@ def test_a_checksum_that_is_missing_or_unknown_tells_nothing(path, tmp_path, mod
 
 def test_older_versions_show_bytes_as_they_are_and_stretch_everything_else_together():
     plane = np.array([[100, 101], [150, 200]], np.uint8)
-    assert (formerly_normalised(plane) == plane[..., np.newaxis]).all()
+    assert (formerly_normalized(plane) == plane[..., np.newaxis]).all()
     wide = np.array([[100, 101], [150, 355]], np.uint16)
-    np.testing.assert_array_equal(formerly_normalised(wide)[..., 1], [[0, 1], [50, 255]])
+    np.testing.assert_array_equal(formerly_normalized(wide)[..., 1], [[0, 1], [50, 255]])
     channels = np.stack([wide, wide + 255], axis=-1)
-    together = formerly_normalised(channels)
+    together = formerly_normalized(channels)
     np.testing.assert_array_equal(together[..., 0], [[0, 0], [25, 127]])
     np.testing.assert_array_equal(together[..., 1], [[127, 128], [152, 255]])
     assert not together[..., 2].any()
-    assert not formerly_normalised(np.full((3, 4), 9)).any()
+    assert not formerly_normalized(np.full((3, 4), 9)).any()
 
 
 def test_gray_is_stretched_and_repeated():
     plane = np.array([[100, 101], [150, 356]], np.uint16)
-    image = micro_sam_normalised(plane)
+    image = micro_sam_normalized(plane)
     assert image.dtype == np.uint8
-    assert (image == micro_sam_normalised(plane[..., np.newaxis])).all()
+    assert (image == micro_sam_normalized(plane[..., np.newaxis])).all()
     for channel in range(3):
         # 1/256 and 50/256 of 255 are 0.996 and 49.8: truncated, not rounded. 1 falls short by 1e-7.
         np.testing.assert_array_equal(image[..., channel], [[0, 0], [49, 255]])
@@ -547,25 +547,25 @@ def test_each_channel_is_stretched_on_its_own(dtype):
     first = np.array([[0, 10], [20, 40]], dtype)
     channels = np.stack([first, first * 2 + 5, first.T, first + 1], axis=-1)
     expected = np.array([[0, 63], [127, 255]])
-    image = micro_sam_normalised(channels)
+    image = micro_sam_normalized(channels)
     np.testing.assert_array_equal(image[..., 0], expected)
     np.testing.assert_array_equal(image[..., 1], expected)
     np.testing.assert_array_equal(image[..., 2], expected.T)
-    two = micro_sam_normalised(channels[..., :2])
+    two = micro_sam_normalized(channels[..., :2])
     np.testing.assert_array_equal(two[..., :2], image[..., :2])
     assert not two[..., 2].any()
 
 
 def test_small_floats_and_constant_planes_become_dark():
     # The denominator is 1e-7 larger than the range, which shows where that is small.
-    assert micro_sam_normalised(np.array([[0, 1e-7]], np.float32)).max() == 127
-    assert not micro_sam_normalised(np.full((3, 4), 9)).any()
+    assert micro_sam_normalized(np.array([[0, 1e-7]], np.float32)).max() == 127
+    assert not micro_sam_normalized(np.full((3, 4), 9)).any()
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 2, 2, 2), (0, 3)])
-def test_what_is_no_plane_is_not_normalised(shape):
+def test_what_is_no_plane_is_not_normalized(shape):
     with pytest.raises(ValueError, match="plane is"):
-        micro_sam_normalised(np.zeros(shape))
+        micro_sam_normalized(np.zeros(shape))
 
 
 def decoded(predictor, embedding, point_xy):
@@ -579,7 +579,7 @@ def test_stored_embeddings_decode_to_the_same_masks(path, real_predictor, is_til
     number = 4 if is_tiled else 0
     box = open_embeddings(path).tiles[number]
     tile = plane[box.top : box.top + box.height, box.left : box.left + box.width]
-    encoded = real_predictor.encode(micro_sam_normalised(tile))
+    encoded = real_predictor.encode(micro_sam_normalized(tile))
     array = zarr.open_group(path)[f"features/{number}" if is_tiled else "features"]
     array[0] = encoded.numpy()
 

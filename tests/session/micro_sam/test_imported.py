@@ -10,7 +10,7 @@ from napari_sam.session import AnnotationSession, ImagePlane, ModelChoice, Promp
 from napari_sam.session.embedding.embeddings import content_key
 from napari_sam.session.image.image_plane import ImageError
 from napari_sam.session.image.tile_grid import TileGrid
-from napari_sam.session.micro_sam.image import formerly_normalised
+from napari_sam.session.micro_sam.image import formerly_normalized
 from napari_sam.session.micro_sam.imported import ImportPhase, PlaneEmbeddings
 from napari_sam.session.micro_sam.verification import _GREATEST_ERROR, _error
 from tests.micro_sam_store import damage, write_store
@@ -91,7 +91,7 @@ def iou(one, other):
 
 def own_mask(predictor, image, xy=COIN_XY):
     """Return what the embedding of all of an image gives, computed directly."""
-    encoded = predictor.encode(formerly_normalised(image))
+    encoded = predictor.encode(formerly_normalized(image))
     prediction = predictor.decode(encoded, points_xy=[xy], point_labels=[1])
     return prediction.masks[prediction.iou_predictions.argmax()]
 
@@ -191,7 +191,7 @@ def test_a_plane_of_another_shape_takes_none(import_folder, stores):
 
 def test_older_versions_that_showed_bytes_as_they_are(tmp_path, import_folder, predictor):
     dim = (COINS // 4) + 40
-    path = write_store(tmp_path / "old.zarr", dim, predictor, shown=formerly_normalised)
+    path = write_store(tmp_path / "old.zarr", dim, predictor, shown=formerly_normalized)
     imported, warnings = import_folder(path, dim)
     assert imported.state.phase is ImportPhase.IN_USE
     assert warnings == []
@@ -212,7 +212,7 @@ def near_relative():
 
 
 def test_the_bound_lies_between_precisions_and_other_weights(predictor, near_relative):
-    image = formerly_normalised(COINS)
+    image = formerly_normalized(COINS)
     exact = predictor.encode(image).numpy()
     fast = Predictor(load_model(), "cpu", "bfloat16").encode(image).numpy()
     assert _error(fast, exact) < 0.8 * _GREATEST_ERROR
