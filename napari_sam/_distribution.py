@@ -23,7 +23,7 @@ def old_distribution_warning() -> str:
     if version is None:
         return ""
     return (
-        f"The older plugin {_OLD_DISTRIBUTION} {version} is installed as well, and shares the"
-        f" folder napari_sam with {DISTRIBUTION}.\nTo repair this, run"
-        f" `pip uninstall {_OLD_DISTRIBUTION}`, then reinstall {DISTRIBUTION}."
+        f"The older plugin {_OLD_DISTRIBUTION} {version} is installed as well, and shares the "
+        f"folder napari_sam with {DISTRIBUTION}.\nTo repair this, uninstall it (pip uninstall "
+        f"{_OLD_DISTRIBUTION}), then reinstall {DISTRIBUTION}."
     )

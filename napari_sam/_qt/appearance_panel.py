@@ -128,7 +128,7 @@ class Thumbnail(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setToolTip("The model's input: the image, or the region in use of a large one")
+        self.setToolTip("The model's input: the whole image, or one tile of a large image")
         # In no layout: each new picture would redo the layout of the whole window.
         self._label = QLabel(self, alignment=Qt.AlignmentFlag.AlignCenter)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)

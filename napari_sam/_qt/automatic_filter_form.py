@@ -23,7 +23,7 @@ _SLIDERS: Final = (
         "box_nms_thresh",
         "box NMS",
         0.1,
-        "Of masks whose boxes overlap more than this, only the best stays; further left: fewer "
+        "Of masks whose boxes overlap more than this, only the best is kept; move left for fewer "
         "similar masks",
     ),
 )
@@ -31,7 +31,7 @@ _AT_ONCE: Final = ". The masks are filtered at once, without another run"
 _TOOLTIPS: Final = {
     OverlapOrder.SMALLER: "Where two masks overlap, the smaller one gets the pixels",
     OverlapOrder.BETTER: "Where two masks overlap, the one with the higher score gets the pixels",
-    OverlapOrder.FIRST: "Where two masks overlap, the one that was found first keeps its pixels",
+    OverlapOrder.FIRST: "Where two masks overlap, the one found first gets the pixels",
 }
 
 

@@ -34,14 +34,14 @@ class AutomaticResultsBox(QWidget):
         self.accept_all = button("Accept all", "")
         texts.add(
             self.accept_all.setToolTip,
-            "Write all masks that pass the filters into the target as objects",
+            "Add all masks that pass the filters to the target as objects",
             "undo",
             "one {} removes them all",
         )
         self.discard = button(
             "Discard",
-            "Stop, and remove the masks that are not accepted yet; accepted ones are kept, also "
-            "those that are still being written",
+            "Stop, and remove the masks that are not accepted yet; accepted ones are kept, even "
+            "those still being written",
         )
         self.previous = button("◂", "")
         texts.add(self.previous.setToolTip, "Show the previous mask alone", "previous")
@@ -49,9 +49,9 @@ class AutomaticResultsBox(QWidget):
         texts.add(self.next.setToolTip, "Show the next mask alone", "next")
         for arrow in (self.previous, self.next):
             arrow.setMaximumWidth(32)
-        self.accept = button("", "Write this mask into the target as an object, and show the next")
+        self.accept = button("", "Add this mask to the target as an object, and show the next")
         texts.add(self.accept.setText, "Accept", "accept")
-        self.reject = button("", "Leave this mask out, and show the next")
+        self.reject = button("", "Reject this mask, and show the next")
         texts.add(self.reject.setText, "Reject", "reject")
         self.show_all = button("Show all", "Show all masks again")
         self.restore_rejected = button("", "Offer the rejected masks again")
@@ -64,8 +64,8 @@ class AutomaticResultsBox(QWidget):
         )
         self.edges = button(
             "Edges",
-            "Detect edges as in the paper: 16 x 16 points, thinned edges of all their "
-            "masks, as a new Image layer. Large images are processed at the overview resolution",
+            "Detect edges as in the SAM paper (16 x 16 points, thinned edges of all masks) in a "
+            "new Image layer. Large images are processed at reduced resolution",
         )
 
     def show_plane(self, elsewhere: str, *, can_start: bool) -> None:
@@ -84,7 +84,7 @@ class AutomaticResultsBox(QWidget):
         self.accept_all.setText(f"Accept all {count:,}" if count else "Accept all")
         text = "1 mask" if count == 1 else f"{count:,} masks"
         if covered:
-            text += f", {covered:,} of them below others"
+            text += f", {covered:,} of them covered by others"
         if self._elsewhere:
             text += f". They belong to {self._elsewhere}: go there to accept them"
         self.outcome.show_text(f"{text}. {remark}" if remark else text)

@@ -41,16 +41,16 @@ class AutomaticRunBox(QWidget):
         )
         self.match_size = check_box(
             "similar size",
-            "Only masks between half the size of the smallest object of the target and twice the "
-            "size of its largest",
+            "Only masks from half the size of the target's smallest object to twice that of its "
+            "largest",
             checked=True,
         )
         self.match_brightness = check_box(
             "similar brightness",
-            "Only masks about as bright inside as the objects of the target",
+            "Only masks about as bright inside as the target's objects",
             checked=True,
         )
-        self.cancel = button("Cancel", "Stop the run; its masks so far stay")
+        self.cancel = button("Cancel", "Stop the run; the masks found so far are kept")
         # Three buttons in a row would widen the dock.
         buttons = row(self.preview, self.whole)
         matching = row(self.match_size, self.match_brightness)
@@ -127,7 +127,7 @@ class AutomaticRunBox(QWidget):
             text += (
                 f", reduced from {longest:,} to {self._input_side} pixels: objects smaller than "
                 f"about {missed_px} pixels may be missed. With tiles, each tile is processed as "
-                "well, which takes as many times longer"
+                "well, so the run takes that many times longer"
             )
         self.detail.setToolTip(f"{text}.\nNow: {points:,} clicks{in_tiles}")
 

@@ -27,8 +27,8 @@ class BatchPromptsPanel(QWidget):
         )
         file = button(
             "File…",
-            "Read boxes or points from a file: CSV with x0,y0,x1,y1 or x,y, or as napari saves\n"
-            "points and shapes, GeoJSON, or COCO boxes; classes are read too",
+            "Read prompts from a file: CSV with columns x0,y0,x1,y1 or x,y, points or "
+            "shapes\nsaved by napari, GeoJSON, COCO, YOLO or labelme; classes are read too",
             lambda: ask_for_file(self, "Prompts from a file", names, self.file_chosen),
         )
         self._about = ElidingLabel()

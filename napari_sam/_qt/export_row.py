@@ -36,7 +36,7 @@ class ExportRow(QWidget):
         self._last_filter = ""
         self._overlaps = combo_box(
             "What Export… writes: the pixels of each object in the labels, or its whole accepted "
-            "mask with the\npixels that other objects have taken (for COCO, GeoJSON, ROIs, YOLO "
+            "mask, with the\npixels that other objects have taken (for COCO, GeoJSON, ROIs, YOLO "
             "and NPZ)"
         )
         self._overlaps.addItems([AS_THEY_ARE, OVERLAPPING])

@@ -49,7 +49,7 @@ class ImagePanel(QGroupBox):
             widget.setSizePolicy(policy)
 
     def offer_conversion(self, name: str) -> None:
-        """Offer to convert the layer of this name, which is no image; "" hides the offer."""
+        """Offer to convert the layer of this name, which is not an image; "" hides the offer."""
         self._convertible = name
         self.convert.setVisible(bool(name))
         self._show_progress()
@@ -89,7 +89,7 @@ class ImagePanel(QGroupBox):
         if state.phase is Phase.READY:
             return f"Ready (embedded in {self._elapsed_s:.1f} s{on_device})"
         if state.phase is Phase.CANCELLED:
-            return "Embedding cancelled"
+            return "Embedding canceled"
         if state.phase is Phase.FAILED:
             if state.has_image:
                 return "Could not embed the image; see below"

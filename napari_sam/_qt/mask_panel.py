@@ -25,7 +25,7 @@ class MaskPanel(QGroupBox):
         self.texts = ShortcutTexts()
         self.texts.add(
             self._rows.setToolTip,
-            "The masks to choose from, each with its score: how well it fits, as the model "
+            "The masks to choose from, with scores: how well each one fits, as the model "
             "estimates (predicted IoU)",
             "next",
             "{} shows the next mask",

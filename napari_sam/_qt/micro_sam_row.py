@@ -20,9 +20,9 @@ class ImportedEmbeddingsRow(QWidget):
         super().__init__()
         self._use = button(
             "Use micro-sam embeddings…",
-            "Choose the zarr folder in which micro-sam stored the embeddings of this image, to use "
-            "them instead of computing them.\nImage and model have to be those that the "
-            "embeddings were computed from. Nothing is written to the folder.",
+            "Use the embeddings of this image that micro-sam stored in a zarr folder, instead of "
+            "computing them.\nImage and model must be the ones they were computed with. Nothing "
+            "is written to the folder.",
             self._on_use_clicked,
         )
         self._text = ElidingLabel()

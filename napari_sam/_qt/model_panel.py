@@ -42,7 +42,8 @@ class ModelPanel(CollapsibleSection):
         self.cancel = button("Cancel", "Cancel the download and delete the partial file")
         self._open = button(
             "Open checkpoint…",
-            "Use your own checkpoint file: SAM, MobileSAM, MedSAM, micro-sam or SamModel",
+            "Use your own checkpoint file: SAM, MobileSAM, MedSAM, micro-sam or Hugging Face's "
+            "SamModel",
             lambda: ask_for_file(self, "Open checkpoint", _FILES, self.file_requested),
         )
         tooltip = "The device that the model runs on; auto takes the fastest one"
@@ -173,7 +174,7 @@ class ModelPanel(CollapsibleSection):
 
 
 def _offer_of(choice: ModelChoice, offers: Sequence[Offer]) -> Offer | None:
-    """Find the offer of a choice; a published model and a file of the user's may share a path."""
+    """Find the offer of a choice; a published model and a user's file may share a path."""
     path = BUNDLED.bundled if choice.checkpoint is None else choice.checkpoint
     matches = [offer for offer in offers if offer.path == path]
     named = [offer for offer in matches if offer.name == choice.name]

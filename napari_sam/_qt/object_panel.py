@@ -25,7 +25,7 @@ class ObjectPanel(QGroupBox):
         self.accept = button("", "")
         self.undo = button("Undo", "")
         self.redo = button("Redo", "")
-        self.texts.add(self.undo.setToolTip, "Undo the last prompt or change of objects", "undo")
+        self.texts.add(self.undo.setToolTip, "Undo the last change of prompts or objects", "undo")
         self.texts.add(self.redo.setToolTip, "Redo the last undone step", "redo")
         buttons = row(self.accept, self.undo, self.redo)
         buttons.setStretch(0, 2)
@@ -35,10 +35,10 @@ class ObjectPanel(QGroupBox):
 
     def show_state(self, state: SessionState) -> None:
         """Enable the buttons that have something to do."""
-        text, tooltip = "Accept", "Write the shown mask into the target layer as a new object"
+        text, tooltip = "Accept", "Add the shown mask to the target layer as a new object"
         if state.reedited_label_id is not None:
             text = f"Replace object {state.reedited_label_id}"
-            tooltip = "Write the shown mask into the target layer in place of this object"
+            tooltip = "Replace this object in the target layer with the shown mask"
         self.texts.add(self.accept.setText, text, "accept")
         self.accept.setToolTip(tooltip)
         self.accept.setEnabled(state.can_accept)

@@ -12,9 +12,12 @@ from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND
 from napari_sam.session.state import SessionState
 
 _SHAPES: Final = (
-    ("ellipse", "Drag an ellipse around the object; its mask ends there"),
-    ("polygon", "Click the corners of an outline, double-click to finish; the mask ends there"),
-    ("lasso", "Draw an outline with the mouse button pressed; the mask ends there"),
+    ("ellipse", "Drag an ellipse around the object; the mask ends at its outline"),
+    (
+        "polygon",
+        "Click the corners of an outline and double-click to finish; the mask ends at the outline",
+    ),
+    ("lasso", "Draw an outline with the mouse button pressed; the mask ends at the outline"),
     ("scribble", "Scribble on the object or, as background, on what does not belong to it"),
     ("line", "Drag a line along the object or, as background, along what does not belong to it"),
 )
@@ -60,7 +63,8 @@ class PromptPanel(QGroupBox):
 
     def _build_tools(self) -> QLayout:
         self.points = button(
-            "Click points", "Click on the object in the image; masks follow each click"
+            "Click points",
+            "Click on the object in the image; the masks are updated with each click",
         )
         box = button(
             "Draw box",

@@ -54,10 +54,9 @@ class RestoreRow(QWidget):
             f"{more if older else ''}"
         )
         self._text.setToolTip(
-            f"Image: {image.source or image.name}\n"
-            "Accepted objects are journaled as you go; the 100 most recent journals are kept.\n"
-            "Discard these if you have exported them or saved the labels layer, and do not need "
-            "their prompts."
+            f"Image: {image.source or image.name}\nAccepted objects are written to a journal as "
+            "you go; the 100 most recent journals are kept.\nDiscard these objects if you have "
+            "exported them or saved the labels layer, and do not need their prompts."
         )
 
     def show_progress(self, fraction: float) -> None:

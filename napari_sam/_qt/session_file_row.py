@@ -26,13 +26,14 @@ class SessionFileRow(QWidget):
         self._save = button(
             "Save session…",
             "Save all objects with prompts, classes and notes, and the unfinished object, to one "
-            "file.\nAnyone with a copy of the image can continue it, also on another computer.",
+            "file.\nAnyone with a copy of the image can continue the session, even on another "
+            "computer.",
             self._on_save_clicked,
         )
         self._open = button(
             "Open session…",
-            "Continue a session in a new labels layer. It looks for the image among the open "
-            "layers,\nbeside the session file and, if you agree, at its old path.",
+            "Continue a session in a new labels layer. The image is taken from the open layers, "
+            "from the folder\nof the session file or, if you agree, from its old path.",
             lambda: ask_for_file(self, "Open session", _FILTER, self.open_requested),
         )
         self._progress = progress_bar("You can keep working meanwhile")

@@ -127,7 +127,7 @@ class RunManifest:
             publish(results.folder / Path(name).name, self.folder / name)
         for name in set(old_sizes) - set(sizes):
             path = self.folder / name
-            # Unless a file of the user's has taken the place of the result.
+            # Unless one of the user's files has taken the place of the result.
             if path.is_file() and path.lstat().st_size == old_sizes[name]:
                 path.unlink()
         write_json(self._path(image), {**record, "is_complete": True})

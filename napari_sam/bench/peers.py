@@ -39,7 +39,7 @@ def _package(name: str, to_install: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        message = f"The package {name} is missing; run `pip install {to_install}`."
+        message = f"The package {name} is missing; run 'pip install {to_install}'."
         raise BenchError(message) from error
 
 
@@ -47,7 +47,7 @@ class OnnxRuntime:
     """Exported graphs in ONNX Runtime, on the processor, with as many threads as torch has."""
 
     note = (
-        "onnxruntime runs the files of `napari-sam export-onnx` in float32; its decoder always "
+        "onnxruntime runs the files of 'napari-sam export-onnx' in float32; its decoder always "
         "computes four masks, and takes one prompt at a time"
     )
 

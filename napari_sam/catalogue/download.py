@@ -46,8 +46,8 @@ def download(
     folder = models_folder() if folder is None else folder
     if model.url is None or model.known_hash is None:
         raise DownloadError(
-            f"{model.name} cannot be downloaded from here. Get its file from {model.page} and put "
-            f"it as {model.file_name} into {folder}, or open it from where it is."
+            f"{model.name} cannot be downloaded from here. Get its file from {model.page} and save "
+            f"it as {model.file_name} in {folder}, or open it from where it is."
         )
     target = folder / model.file_name
     try:
@@ -146,7 +146,7 @@ def _fetch(
 
 
 def _size_bytes(response: requests.Response) -> int | None:
-    """Return the size that a server announces; None if that is no number."""
+    """Return the size that a server announces; None if that is not a number."""
     text = response.headers.get("content-length", "")
     return int(text) if _SIZE.fullmatch(text) else None
 
@@ -164,6 +164,6 @@ def _reason(error: requests.RequestException) -> str:
 def _advice(model: PublishedModel, folder: Path, reason: str) -> str:
     return (
         f"Could not download {model.name}: {reason}. Try again later, or download {model.url} "
-        f"yourself and save it as {model.file_name} in {folder}. Until then use "
-        f"{BUNDLED.name}, which ships with the plugin and works without a network."
+        f"yourself and save it as {model.file_name} in {folder}. Until then use {BUNDLED.name}, "
+        "which is bundled with the plugin and works without a network."
     )

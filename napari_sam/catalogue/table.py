@@ -97,14 +97,14 @@ BUNDLED: Final = PublishedModel(
     name=_BUNDLED_NAME,
     variant="vit_t",
     file_name="mobile_sam.safetensors",
-    good_for="anything, right away: small, fast, ships with the plugin",
+    good_for="anything, right away: small, fast, bundled with the plugin",
     license="Apache-2.0",
     citation="Zhang et al., Faster Segment Anything, 2023, arXiv:2306.14289",
     parameters=_PARAMETERS["vit_t"],
     page="https://github.com/ChaoningZhang/MobileSAM",
     bundled=Path(napari_sam.__file__).parent / "model" / "weights" / "mobile_sam.safetensors",
 )
-"""The model inside the package, which needs no download."""
+"""The bundled model, which needs no download."""
 
 MODELS: Final[tuple[PublishedModel, ...]] = (
     BUNDLED,

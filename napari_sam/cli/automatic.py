@@ -62,7 +62,7 @@ Formats (and the endings of the files):
 Exit codes:
   0    all images are done, in this run or before
   1    some images failed, as listed; the same command tries them again
-  2    wrong call, or FOLDER holds results of other settings
+  2    usage error, or FOLDER holds results of other settings
   130  stopped with Ctrl-C; run the same command again to continue
 """
 
@@ -121,7 +121,7 @@ class AutomaticCommand(click.Command):
                 metavar=f"[{'|'.join(OUTPUT_MODES)}]",
                 default="coco_rle",
                 show_default=True,
-                help="How the format sam stores masks.",
+                help="How the sam format stores masks.",
             ),
         ]
 
@@ -185,10 +185,10 @@ def automatic(
 ) -> None:
     """Generate all masks of IMAGEs: files, folders or patterns.
 
-    Finished images are skipped, so run a stopped command again to continue it; run one command at
-    a time for a FOLDER. Stacks are processed slice by slice. The settings have their published
+    Finished images are skipped, so run a stopped command again to continue it, but never two at a
+    time for the same FOLDER. Stacks are processed slice by slice. The settings have their published
     names, and their published values unless --preset or an option changes them. With --scheduler,
-    all workers have to see the images and FOLDER under the same paths.
+    all workers must see the images and FOLDER under the same paths.
     """
     hide_progress_of_napari()
     settings, max_share = published_settings(**published)
@@ -257,7 +257,7 @@ def _checked_images(inputs: Sequence[str], job: BatchJob) -> list[ImageFile]:
         raise click.UsageError(f"There are no images in {', '.join(inputs)}.")
     if paths := paths_of_equal_names(images):
         msg = f"The results of {' and '.join(paths[:3])} would have the same name: "
-        raise click.UsageError(f"{msg}give them in separate commands.")
+        raise click.UsageError(f"{msg}use separate commands with separate folders.")
     with usage_errors():
         job.folder.mkdir(parents=True, exist_ok=True)
         manifest = RunManifest(job.folder)

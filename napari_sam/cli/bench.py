@@ -38,7 +38,7 @@ checkpoint_option = click.option(
     "--checkpoint",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Checkpoint file; by default MobileSAM, which is part of the package.",
+    help="Checkpoint file; by default the bundled MobileSAM.",
 )
 
 
@@ -49,8 +49,7 @@ checkpoint_option = click.option(
 def export_onnx(folder: Path, checkpoint: Path | None, overwrite: bool) -> None:
     """Write encoder.onnx and decoder.onnx to OUT_FOLDER, for browsers and other software.
 
-    All numbers are float32. The metadata of both files name the source and the license of the
-    weights.
+    All numbers are float32. The metadata of both files give the source and license of the weights.
     """
     from napari_sam.catalogue.table import BUNDLED
     from napari_sam.model import load_model
@@ -81,7 +80,7 @@ def export_onnx(folder: Path, checkpoint: Path | None, overwrite: bool) -> None:
 @click.option("--precision", default="float32", help="float32 (default), bfloat16 or float16.")
 @checkpoint_option
 @json_option
-@click.option("--no-window", is_flag=True, help="Skip what needs a window.")
+@click.option("--no-window", is_flag=True, help="Skip the timings that need a window.")
 def bench(
     peers: tuple[str, ...],
     rounds: int,

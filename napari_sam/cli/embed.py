@@ -40,7 +40,7 @@ Examples:
 Exit codes:
   0    everything is embedded
   1    some slices or files are not, as listed
-  2    wrong call: see the message
+  2    usage error: see the message
   130  stopped with Ctrl-C; finished embeddings are kept
 """
 
@@ -74,8 +74,8 @@ def embed(
 ) -> None:
     """Embed all slices of FILEs, so that they are ready when napari opens them.
 
-    Every file that napari can read can be embedded. Slices that are embedded already are skipped,
-    so run a stopped command again to continue it. `napari-sam cache` shows where the embeddings
+    Any image that napari can read can be embedded. Slices that are already embedded are skipped,
+    so run a stopped command again to continue it. 'napari-sam cache' shows where the embeddings
     are kept.
     """
     hide_progress_of_napari()
@@ -159,7 +159,7 @@ class _Run:
         if len(tiles) > capacity:
             failures = [
                 f"{file}: {len(tiles) - capacity} of {len(tiles)} slices are left out, because "
-                f"there is no room for more embeddings in {self.folder}"
+                f"there is no space for more embeddings in {self.folder}"
             ]
             click.echo(failures[0], err=True)
         self._prepare(file, tiles[:capacity])

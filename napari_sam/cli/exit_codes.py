@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 import click
 
 FAILED: Final = 1
-"""Something could not be done, as listed; wrong calls end with 2, which is click's."""
+"""Something could not be done, as listed; usage errors end with 2, which is click's."""
 STOPPED: Final = 130
 """What shells expect of a program that was stopped with Ctrl-C."""
 

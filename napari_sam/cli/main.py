@@ -41,7 +41,7 @@ class _OpenByDefault(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """End with the message of an error of ours, which says what to do."""
+        """End with the message of one of our errors, which says what to do."""
         try:
             return super().invoke(ctx)
         except ValueError as error:
@@ -78,7 +78,7 @@ class _OpenByDefault(click.Group):
 )
 @click.version_option(__version__, package_name=DISTRIBUTION, prog_name="napari-sam")
 def main() -> None:
-    """Open FILEs in napari with the widget that segments with clicks.
+    """Open FILEs in napari, with the widget that segments what you click on.
 
     The topmost image is ready to be annotated: click on an object.
     """
@@ -100,7 +100,7 @@ def open_(
             check_exists(file)
         except OpenError as error:
             similar = get_close_matches(file, main.commands, n=1)
-            hint = f" Did you mean `napari-sam {similar[0]}`?" if similar else ""
+            hint = f" Did you mean 'napari-sam {similar[0]}'?" if similar else ""
             raise OpenError(f"{error}{hint}") from error
     choice = choose_model(model, device)
     import napari

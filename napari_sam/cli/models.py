@@ -90,7 +90,7 @@ def _versions(problems: list[str]) -> Iterator[str]:
     versions = installed_versions(*_PACKAGES)
     yield from (f"{name} {version}" for name, version in versions.items())
     if not versions.keys() & {"PyQt6", "PySide6"}:
-        problems.append("Qt is missing, so no window can open: run `pip install PyQt6`.")
+        problems.append("Qt is missing, so no window can open: run 'pip install PyQt6'.")
 
 
 def _devices(problems: list[str]) -> Iterator[str]:
@@ -199,17 +199,17 @@ def convert(source: Path, target: Path, overwrite: bool) -> None:
     from napari_sam.model.conversion import convert as convert_checkpoint
 
     done = convert_checkpoint(source, target, overwrite)
-    click.echo(f"{done.path} is a {done.variant}.")
+    click.echo(f"Wrote {done.path} ({done.variant}).")
     if done.decoder_path is not None:
-        click.echo(f"Its instance decoder is in {done.decoder_path}.")
+        click.echo(f"Wrote its instance decoder to {done.decoder_path}.")
 
 
 @click.command(epilog=examples("napari-sam download vit_b"))
 @click.argument("name")
 def download(name: str) -> None:
-    """Download the published model NAME, for use without a network.
+    """Download the published model NAME and keep it for use offline.
 
-    `napari-sam models` lists the names. The file is verified before it is used.
+    'napari-sam models' lists the names. The file is verified before it is used.
     """
     from napari_sam.catalogue.download import download as download_model
     from napari_sam.catalogue.local_files import locate
@@ -236,8 +236,8 @@ def _thousandths(done_bytes: int, total_bytes: int) -> int:
 def cache(clear: bool) -> None:
     """Show where image embeddings are kept and how many, or delete them.
 
-    An image that was embedded before is ready at once. The environment variable
-    NAPARI_SAM_EMBEDDINGS names another folder.
+    Images with a stored embedding are ready at once. To keep the embeddings in another folder, set
+    the environment variable NAPARI_SAM_EMBEDDINGS.
     """
     from napari_sam.session.embedding.store import EmbeddingStore
 

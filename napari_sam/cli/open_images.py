@@ -118,7 +118,9 @@ def open_file(viewer: ViewerModel, file: str, reader: str | None) -> None:
 
     if Path(file).suffix.lower() == ".dcm":  # napari's own reads the first series of the folder
         if reader == "napari":
-            raise OpenError(f"napari's own reader may read another DICOM file than {file}.")
+            raise OpenError(
+                f"napari's own reader may read another DICOM file than {file}: omit --reader."
+            )
         reader = reader or DISTRIBUTION
     try:
         viewer.open(file, plugin=reader)

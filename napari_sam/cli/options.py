@@ -25,7 +25,7 @@ def examples(*lines: str) -> str:
 
 def model_options(command: Command) -> Command:
     """Add the options that `choose_model` resolves."""
-    text = "A model listed by `napari-sam models`, or a checkpoint file."
+    text = "A model listed by 'napari-sam models', or a checkpoint file."
     return click.option("--model", metavar="NAME|FILE", help=text)(device_option(command))
 
 
@@ -65,7 +65,7 @@ def find_checkpoint(name: str) -> Path | None:
     from napari_sam.catalogue.table import BUNDLED, find_model
 
     if not name:
-        raise click.UsageError("The model name is empty; see `napari-sam models`.")
+        raise click.UsageError("The model name is empty; 'napari-sam models' lists the names.")
     try:
         model = find_model(name)
     except ValueError as error:
@@ -75,7 +75,7 @@ def find_checkpoint(name: str) -> Path | None:
         raise click.ClickException(msg) from error
     path = locate(model)
     if path is None:
-        msg = f"{name} is not on this computer: run `napari-sam download {name}`."
+        msg = f"{name} is not on this computer: run 'napari-sam download {name}'."
         if Path(name).exists():
             msg += f" To use the file of that name, give --model .{os.sep}{name}."
         raise click.ClickException(msg)

@@ -57,7 +57,7 @@ Formats (by the ending of OUT):
 Exit codes:
   0    every object has a mask
   1    a mask is empty, all pixels look the same, or a file cannot be read or written
-  2    wrong call: see the message
+  2    usage error: see the message
   130  stopped with Ctrl-C
 """
 
@@ -118,8 +118,8 @@ _BOX: Final = _Numbers("X0,Y0,X1,Y1", 4)
     show_default=True,
     help="Write the best of several masks, or all of them, or predict a single one.",
 )
-@click.option("--slice", "position", metavar="N[,N...]", help="Slice of a stack, from 0.")
-@click.option("--layer", metavar="NAME", help="Which image of a file that contains several.")
+@click.option("--slice", "position", metavar="N[,N...]", help="Slice of a stack, counted from 0.")
+@click.option("--layer", metavar="NAME", help="Name of the image in a file that contains several.")
 @click.option(
     "--overlap",
     type=click.Choice(list(OVERLAPS)),
@@ -195,7 +195,7 @@ def _check_prompts(
     if not (points or background or boxes or mask):
         raise click.UsageError("There is no prompt: give --point, --box or --mask.")
     if len(boxes) > 1 and (points or background or mask):
-        msg = "Several boxes mean several objects: points or a mask go with one box at most."
+        msg = "Each box is an object of its own: points or a mask go with one box at most."
         raise click.UsageError(msg)
 
 
@@ -228,7 +228,7 @@ def _opened(
     index = position or ",".join("0" for length in stack_shape if length == 1)
     planes = [plane for plane in image.planes if ",".join(map(str, plane.slice_index)) == index]
     if not planes and not stack_shape:
-        raise click.UsageError(f"{file} has one plane and no slices.")
+        raise click.UsageError(f"{file} has one plane and no slices: omit --slice.")
     if not planes:
         last = ",".join(str(length - 1) for length in stack_shape)
         msg = (

@@ -30,7 +30,7 @@ A request:
 Exit codes:
   0    all rows are answered
   1    some rows have an error instead, or the answer cannot be written
-  2    wrong call, or not a request: see the message
+  2    usage error, or not a request: see the message
   130  stopped with Ctrl-C
 """
 

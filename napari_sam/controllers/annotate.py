@@ -33,7 +33,7 @@ class AnnotateController:
     """Runs the panels for image, prompts, masks and accepting."""
 
     user_layers_changed = Signal(list)
-    """The layers of the user's that are not the target."""
+    """The user's layers that are not the target."""
 
     def __init__(self, context: WidgetContext) -> None:
         self._binding, self._session = binding, session = context.binding, context.session

@@ -211,7 +211,10 @@ class AutomaticController:
             elif count == 0 and not (review.writer.accepted or review.rejected):
                 remark = "No mask passes: lower the thresholds."
             elif self._has_nothing_to_match:
-                remark = "Masks of any size and brightness are shown, as there are no objects yet."
+                remark = (
+                    "Masks of any size and brightness are shown, because there are no "
+                    "objects to compare with yet."
+                )
         self.panel.results.show_masks(count, covered, len(review.rejected), remark)
 
     def accept_all(self) -> None:

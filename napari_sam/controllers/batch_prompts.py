@@ -114,7 +114,10 @@ class BatchPromptsController:
         image, view = shown.image, shown.view
         axes = axes_in_files(view.shape_nd)
         if (view.row_axis, view.column_axis) != axes[-2:]:
-            msg = "Prompts in files mean rows and columns: roll the axes (Ctrl+E) to show these."
+            msg = (
+                "Prompt files refer to rows and columns: roll the axes (Ctrl+E) until those are "
+                "displayed."
+            )
             raise TargetError(msg)
         path, names = self._path, names_in_files(image)
         about_axes = view.shape_nd, image.scale, image.units, image.axis_labels
@@ -149,7 +152,9 @@ class BatchPromptsController:
     def _start(self, content: _ReadPrompts, read_plane: ShownPlane) -> None:
         if self._binding.plane.shown != read_plane:
             # The prompts lie on a slice that is no longer shown.
-            show_warning("Another slice was chosen meanwhile: nothing was started. Start again.")
+            show_warning(
+                "The slice changed meanwhile, so nothing was started. Press Segment all again."
+            )
             return
         try:
             self._session.batch_prompts.start(content[0])

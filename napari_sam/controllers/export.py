@@ -101,7 +101,7 @@ class ExportController:
         source, view = shown.image, shown.view
         self.row.offer_images(())
         if source is None or view is None:
-            show_warning("First open the image that the objects belong to and select it.")
+            show_warning("First open and select the image that the objects belong to.")
             return
         try:
             # A missing target layer is only added to the viewer once the file has been read.
@@ -127,7 +127,7 @@ class ExportController:
         self._choose = lambda index: self._take(task, choices[index][1])
         self.row.offer_images([name for name, _ in choices])
         show_info(
-            f"{task.path.name} is about {len(choices)} images of this size. Choose yours below "
+            f"{task.path.name} contains {len(choices)} images of this size. Choose yours below "
             "Import… in the object table."
         )
 
@@ -143,7 +143,8 @@ class ExportController:
             image, target = self._binding.plane.image, self._binding.target.labels
             if image is not task.source or target is not task.target:
                 show_warning(
-                    f"The target changed during the import; import {task.path.name} again."
+                    "The target changed during the import, so nothing was added. Import "
+                    f"{task.path.name} again."
                 )
             else:
                 self._add(*content, annotations.left_out, task.path)

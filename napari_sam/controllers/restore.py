@@ -80,7 +80,7 @@ class RestoreController:
             replay(content.entries(job.report), target)
             claimed = claim(newest.path)
             if claimed is None:
-                raise TargetError("another program has restored or discarded them meanwhile.")
+                raise TargetError("another program has restored or discarded them in the meantime.")
             return content, claimed
 
         def on_done(result: tuple[JournalContent, Path]) -> None:

@@ -233,7 +233,7 @@ def _as_grid(points: npt.ArrayLike) -> Grid:
     try:
         grid = np.asarray(points, np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"A point grid is no array of numbers ({error}).") from error
+        raise ValueError(f"A point grid is not an array of numbers ({error}).") from error
     if grid.ndim != 2 or grid.shape[1] != 2 or len(grid) == 0:
         raise ValueError(f"A point grid has shape {grid.shape}; pass (N, 2) in (x, y) order.")
     if not ((grid >= 0) & (grid <= 1)).all():

@@ -1,4 +1,4 @@
-"""What an image encoder makes of an image, and its form on disk and between programs."""
+"""Image embeddings: what an encoder computes from an image, in memory and as plain arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EmbeddingArrays = Mapping[str, npt.NDArray[Any]]
 
 
 class ImageEmbedding(Protocol):
-    """Everything a mask decoder needs to know of one image.
+    """Everything a mask decoder needs to know about one image.
 
     It belongs to whatever made it, which may keep it on a device, with more than its arrays.
     """

@@ -71,7 +71,7 @@ def run_counts(crop: MaskCrop, size: tuple[int, int]) -> npt.NDArray[np.int64]:
     Returns
     -------
     ndarray
-        (n,) int64; background and mask in turn. The first run is background and may be 0 long.
+        (n,) int64; background and mask in turn. The first run is background and may have length 0.
     """
     height, width = size
     rows, columns = crop.mask.shape

@@ -204,7 +204,7 @@ class Engine(NamedTuple):
         return self.for_decoder(self.encoder.encode(image, on_block))
 
     def for_decoder(self, embedding: ImageEmbedding) -> ImageEmbedding:
-        """Return what the decoder takes, of an embedding by the encoder."""
+        """Convert an embedding of the encoder's to what the decoder takes."""
         encoder: object = self.encoder
         if encoder is self.decoder:
             return embedding

@@ -1,4 +1,4 @@
-"""What the session has to know of a model before it uses one."""
+"""What the session has to know about a model before it uses one."""
 
 import math
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class ArraySpec:
     shape : tuple of int
         The same for all images.
     dtype : str
-        A NumPy type; "uint16" holds the bits of bfloat16, which NumPy has not.
+        A NumPy type; "uint16" holds the bits of bfloat16, which NumPy lacks.
     """
 
     name: str

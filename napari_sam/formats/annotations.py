@@ -59,7 +59,7 @@ class ExportObject:
     def __post_init__(self) -> None:
         numbers = (self.label_id, self.top, self.left, *self.slice_index)
         if not all(isinstance(number, int | np.integer) for number in numbers):
-            msg = f"Label_id and position of an object must be whole numbers, not {numbers}."
+            msg = f"The label_id and position of an object must be whole numbers, not {numbers}."
             raise ExportError(msg)
         if self.label_id < 1:
             raise ExportError(f"A label_id must be 1 or more, not {self.label_id}.")
@@ -108,7 +108,7 @@ class Annotations:
     Raises
     ------
     ExportError
-        If an object lies outside the image, or two classes have one name.
+        If an object lies outside the image, or two classes share a name.
     """
 
     image: ImageInfo
@@ -172,7 +172,7 @@ def annotations_read(
     left_out: LeftOut,
     label_ids: Mapping[int, int] | None = None,
 ) -> Annotations:
-    """Return what was read of a file; objects outside the image are left out.
+    """Return what was read from a file; objects outside the image are left out.
 
     The mapping is that of `_with_unique_ids`; without it objects keep their label_ids.
     """

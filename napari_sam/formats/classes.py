@@ -53,7 +53,7 @@ class ObjectClass:
         if not self.name or self.name != single_line(self.name):
             raise ClassError(
                 f"A class cannot be called {self.name!r}: use one line of valid characters, "
-                "without blanks around it."
+                "without leading or trailing blanks."
             )
         object.__setattr__(self, "color", self.color.lower())
         if not _COLOR.fullmatch(self.color):

@@ -187,7 +187,7 @@ def coco_in(content: Any, name: str, image: ImageInfo | None = None) -> list[Ann
             )
             names, classes = read_categories(content.get("categories"), left_out)
     except ExportError as error:
-        raise ExportError(f"{_INTRO}, {error}: {name}") from error
+        raise ExportError(f"{_INTRO} ({error}): {name}") from error
     for number, entry in enumerate(paced(entries), start=1):
         with left_out.unreadable(f"annotation {number}"):
             plane = planes.get(id_in(entry["image_id"]))
@@ -327,7 +327,7 @@ def mask_in(segmentation: Any, shape: tuple[int, int]) -> MaskCrop | None:
         return fill_polygons(_flat_polygons(segmentation), shape)
     size = segmentation.get("size", shape)
     if tuple(size) != shape:
-        raise ExportError(f"a run-length encoding is of an image of {size}, not {list(shape)}")
+        raise ExportError(f"a run-length encoding belongs to an image of {size}, not {list(shape)}")
     counts = segmentation["counts"]
     return mask_of_counts(counts_of_text(counts) if isinstance(counts, str) else counts, shape)
 

@@ -62,7 +62,9 @@ def reason(error: BaseException) -> str:
         return "it is nested too deeply"
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.partition(".")[0]
-        return f"{package} is missing; run `pip install {package}`"
+        return f"{package} is missing; run: pip install {package}"
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
     text = getattr(error, "strerror", None) or str(error)
     kind = type(error).__name__
     if not text:
@@ -75,9 +77,9 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def reading(path: str | Path, kind: str = "") -> Iterator[None]:
-    """Turn whatever is raised for a file, by us or by a decoder, into our error.
+    """Turn whatever is raised for a file, by us or by a decoder, into an `ExportError`.
 
-    Decoders raise anything for a damaged file. What may be a fault of ours is logged with its
+    Decoders raise anything for a damaged file. What may be our own fault is logged with its
     traceback; a NameError can be nothing else.
     """
     try:
@@ -103,7 +105,7 @@ def reading(path: str | Path, kind: str = "") -> Iterator[None]:
 
 
 def file_reader(kind: str = "") -> Callable[[_Reader], _Reader]:
-    """Let nothing but our error leave a function that reads the file that it is given first."""
+    """Let nothing but `ExportError` leave a function whose first argument is the file to read."""
 
     def decorate(read: _Reader) -> _Reader:
         @wraps(read)
@@ -117,7 +119,7 @@ def file_reader(kind: str = "") -> Callable[[_Reader], _Reader]:
 
 
 def require_memory(size_bytes: int, content: str) -> None:
-    """Raise our error before something is made that does not fit into the free memory.
+    """Raise `ExportError` before something is made that does not fit into the free memory.
 
     Small things are only counted: there may be many of them.
     """
@@ -135,7 +137,7 @@ def require_memory(size_bytes: int, content: str) -> None:
 
 @contextmanager
 def naming_errors(part: str = "", error_type: type[ValueError] = ExportError) -> Iterator[None]:
-    """Turn what content of another form raises into errors that name the part of the file."""
+    """Turn the errors of malformed content into errors that name the part of the file."""
     try:
         yield
     except (error_type, ExportError) as error:
@@ -147,7 +149,7 @@ def naming_errors(part: str = "", error_type: type[ValueError] = ExportError) ->
         raise error_type(f"{part or 'the content'} is nested too deeply") from error
     except _OF_ANOTHER_FORM as error:
         raise error_type(
-            f"{part or 'the content'} has a value of another form than the format's"
+            f"{part or 'the content'} contains a value of an unexpected type or form"
         ) from error
 
 
@@ -224,7 +226,7 @@ class _PlainYaml(yaml.SafeLoader):  # type: ignore[misc]
         is_reference = self.check_event(yaml.AliasEvent)
         node = super().compose_node(parent, index)
         if is_reference and not isinstance(node, yaml.ScalarNode):
-            raise yaml.YAMLError("it has references (*) to lists; write them out")
+            raise yaml.YAMLError("it uses references (*) to lists; write them out")
         return node
 
 
@@ -239,8 +241,9 @@ def read_yaml_text(path: str | Path) -> str:
     size_bytes = Path(path).stat().st_size
     if size_bytes > MAX_YAML_BYTES:
         raise ExportError(
-            f"The file has {size_bytes // 1024} KiB, but YAML is read up to "
-            f"{MAX_YAML_BYTES // 1024} KiB; remove what is not needed: {Path(path).name}"
+            f"The YAML file has {size_bytes // 1024:,} KiB, more than the "
+            f"{MAX_YAML_BYTES // 1024} KiB that are read; remove what is not needed: "
+            f"{Path(path).name}"
         )
     return read_text(path)
 

@@ -67,7 +67,10 @@ def write_geojson(
         If the image has axes other than Z, T, C, Y and X, or the file cannot be written.
     """
     if not set(annotations.image.axes[:-2]) <= set(_PLANE_KEYS):
-        msg = f"QuPath has stacks along Z, T and C, not along all of {annotations.image.axes[:-2]}."
+        msg = (
+            "QuPath stacks run along Z, T and C, not along all of "
+            f"{annotations.image.axes[:-2]}; choose COCO or NPZ."
+        )
         raise ExportError(msg)
     colors = {entry.name: entry.color_rgb for entry in annotations.classes}
     content = {
@@ -174,10 +177,10 @@ def geojson_in(content: Any, name: str, image: ImageInfo | None = None) -> Annot
     try:
         with naming_errors():
             if image is None and not described_image(content):
-                raise ExportError("it lacks the size of its image; give the image")
+                raise ExportError("the size of its image is missing; give the image")
             image = image or image_from_json(described_image(content))
     except ExportError as error:
-        raise ExportError(f"{_INTRO}, {error}: {name}") from error
+        raise ExportError(f"{_INTRO} ({error}): {name}") from error
     classes: dict[str, ObjectClass] = {}
     objects: list[ExportObject] = []
     label_ids: dict[int, int] = {}
@@ -265,7 +268,7 @@ def _rings(kind: str, polygons: Any) -> list[NDArray[np.float64]]:
     if kind == "Polygon":
         polygons = [polygons]
     elif kind != "MultiPolygon":
-        raise ExportError(f"a {kind} is not known; keep only polygons and multipolygons")
+        raise ExportError(f"a {kind} cannot be read; keep only polygons and multipolygons")
     # A position may have a third number, its height.
     return [np.array([xyz[:2] for xyz in ring], np.float64) for rings in polygons for ring in rings]
 

@@ -117,7 +117,7 @@ def axis_letters(names: Sequence[str], units: Sequence[str]) -> str:
                 letters[axis] = letter
 
     by_name = [
-        # Whatever it is called, an axis in seconds is no depth.
+        # Whatever it is called, an axis in seconds is not a depth.
         "" if letter == "Z" and is_time(unit) else letter
         for letter, unit in zip(map(axis_letter, words), stack_units, strict=False)
     ]

@@ -25,7 +25,7 @@ def stem_of(name: str) -> str:
 
 
 def images_meant(file_names: Sequence[str], names: Sequence[str]) -> list[int]:
-    """Return which images of a file are one that is open.
+    """Return which images in a file are the one that is open.
 
     Parameters
     ----------

@@ -78,7 +78,8 @@ def write_imagej_rois(path: str | Path, annotations: Annotations) -> None:
         raise ExportError(msg)
     if not set(image.axes[:-2]) <= set("ZTC"):
         raise ExportError(
-            f"ImageJ has stacks along Z, T and C, not along all of {image.axes[:-2]}."
+            f"ImageJ stacks run along Z, T and C, not along all of {image.axes[:-2]}; choose COCO "
+            "or NPZ."
         )
     colors = {entry.name: entry.color_rgb for entry in annotations.classes}
     names = _unique(_name(obj) for obj in annotations.objects)
@@ -190,7 +191,10 @@ def read_imagej_rois(path: str | Path, image: ImageInfo) -> Annotations:
         members = [entry for entry in archive.infolist() if not _is_foreign(entry.filename)]
         size_bytes = sum(entry.file_size for entry in members)
         if size_bytes > _MAX_BYTES:
-            msg = f"it has ROIs of {size_bytes >> 20:,} MiB; {_MAX_BYTES >> 20} are the most"
+            msg = (
+                f"it has ROIs of {size_bytes >> 20:,} MiB; at most {_MAX_BYTES >> 20} MiB are "
+                "allowed"
+            )
             raise ValueError(msg)
         rois = [(entry.filename, partial(archive.read, entry)) for entry in members]
         return rois_in(rois, image, path.name)

@@ -43,8 +43,8 @@ def _whole_numbers(labels: NDArray[Any]) -> NDArray[np.int64]:
     exact = 2.0 ** (np.finfo(labels.dtype).nmant + 1)
     if not ((labels == np.rint(labels)) & (np.abs(labels) <= exact)).all():
         raise ExportError(
-            f"Labels must be whole numbers, but these are {labels.dtype} with fractions, as in an "
-            "image; choose a file of labels."
+            f"Labels must be whole numbers, but some of these {labels.dtype} values are not, as in "
+            "an intensity image; choose a label image."
         )
     return labels.astype(np.int64)
 
@@ -52,11 +52,11 @@ def _whole_numbers(labels: NDArray[Any]) -> NDArray[np.int64]:
 def check_size(
     path: str | Path, shape: Sequence[int], itemsize: int, expected: Sequence[int] | None
 ) -> None:
-    """Raise our error for a label image, not read yet, that is too large for its image or here."""
+    """Raise `ExportError` for an unread label image too large for its image or the memory."""
     if expected is not None and prod(shape) > prod(expected):
         raise ExportError(
-            f"The file is about an image of shape {tuple(shape)}, not {tuple(expected)}; choose "
-            f"the image that it belongs to: {Path(path).name}"
+            f"The file belongs to an image of shape {tuple(shape)}, not {tuple(expected)}; choose "
+            f"that image: {Path(path).name}"
         )
     require_memory(prod(shape) * itemsize, f"The label image {Path(path).name}")
 
@@ -132,7 +132,7 @@ def objects_from_labels(
 def _boxes(plane: NDArray[Any]) -> Iterator[tuple[int, tuple[slice, slice]]]:
     """Yield each label_id of a plane with the rows and columns that it spans."""
     if plane.dtype.kind not in "iub" or plane.min(initial=0) < 0:
-        raise ExportError(f"Labels must be integers, none of them negative, not {plane.dtype}.")
+        raise ExportError(f"Labels must be non-negative integers, not {plane.dtype}.")
     # Sorting the foreground only, and no table indexed by label_id, which may be in the billions.
     rows, columns = np.nonzero(plane)
     if not rows.size:

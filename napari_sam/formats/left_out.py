@@ -52,9 +52,9 @@ class LeftOut:
         self.reasons = {**others.reasons, **self.reasons}
 
     def require(self, entries: Collection[Any], intro: str, name: str) -> None:
-        """Raise our error if entries were left out and no other was read."""
+        """Raise `ExportError` if entries were left out and no other was read."""
         if not entries and self.reasons:
-            raise ExportError(f"{intro}, {next(iter(self.reasons.values()))}: {name}")
+            raise ExportError(f"{intro} ({next(iter(self.reasons.values()))}): {name}")
 
     def __bool__(self) -> bool:
         return bool(self.counts)

@@ -92,8 +92,8 @@ def npy_header(file: IO[bytes], size_bytes: int) -> tuple[tuple[int, ...], np.dt
     shape, _, dtype = read_header.get(version, np.lib.format.read_array_header_2_0)(file)
     if dtype.hasobject:
         raise ValueError(
-            "it has Python objects, which can run programs; for Cellpose's _seg.npy, open it in "
-            "Cellpose and save the masks as PNG or TIFF"
+            "it contains Python objects, which could run code; for Cellpose's _seg.npy, open it "
+            "in Cellpose and save the masks as PNG or TIFF"
         )
     if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize > size_bytes:
         raise ValueError(f"it is too short for an array of shape {shape}")
@@ -151,9 +151,9 @@ def write_npz(path: str | Path, annotations: Annotations) -> None:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-@file_reader("annotations of write_npz")
+@file_reader("an NPZ file of objects")
 def read_npz(path: str | Path, shape: Sequence[int] | None = None) -> Annotations:
-    """Read a file of `write_npz`.
+    """Read a file written by `write_npz`.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def _member(archive: zipfile.ZipFile, name: str, max_bytes: int) -> NDArray[Any]
     """Return an array of an archive, unless it expands to more than it may."""
     entry = archive.getinfo(f"{name}.npy")
     if entry.file_size > max_bytes:
-        raise ValueError(f"{name} has {entry.file_size:,} bytes, and {max_bytes:,} are the most")
+        raise ValueError(f"{name} has {entry.file_size:,} bytes; at most {max_bytes:,} are allowed")
     with archive.open(entry) as file:
         npy_header(file, entry.file_size)
     with archive.open(entry) as file:

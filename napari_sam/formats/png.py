@@ -37,7 +37,10 @@ def write_label_png(path: str | Path, labels: NDArray[Any], details: str = "") -
         If the labels are not 2-D, there are label_ids above 65535, or the file cannot be written.
     """
     if labels.ndim != 2:
-        msg = f"PNG holds a 2-D image, not the shape {labels.shape}; write TIFF, or each slice."
+        msg = (
+            f"PNG holds one 2-D image, not the shape {labels.shape}; write TIFF, or one PNG file "
+            "per slice."
+        )
         raise ExportError(msg)
     labels = as_small_labels(labels)
     if labels.dtype == np.uint32:

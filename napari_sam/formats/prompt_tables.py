@@ -133,7 +133,7 @@ def _slice_columns(names: Sequence[str], image: ImageInfo) -> list[tuple[str, in
 def _rows_of_image(
     rows: "csv.DictReader[str]", columns: Sequence[str], names: Sequence[str], n_skipped: int
 ) -> list[tuple[int, dict[str, Any]]]:
-    """Return the rows about an image, with their lines in a file that may be about several."""
+    """Return the rows for an image, with their lines in a file that may have several images."""
     numbered = [(rows.line_num + n_skipped, row) for row in rows]
     column = next((name for name in _FILE_COLUMNS if name in columns), None)
     files = [] if column is None else sorted({row.get(column) or "" for _, row in numbered})
@@ -142,8 +142,8 @@ def _rows_of_image(
     meant = {files[n] for n in images_meant(files, names)}
     if not meant:
         raise ExportError(
-            f"The file is about several images ({', '.join(files[:5])}), none of them called "
-            f"{names[0]}; rename the layer to one of their names."
+            f"The file has prompts for several images ({', '.join(files[:5])}), none of them "
+            f"called {names[0]}; rename the layer to one of their names."
         )
     return [row for row in numbered if (row[1].get(column) or "") in meant]
 

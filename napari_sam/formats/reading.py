@@ -77,7 +77,7 @@ def _read_json(path: Path, image: ImageInfo) -> list[Annotations]:
 def _objects_in(content: Any, name: str, image: ImageInfo | None = None) -> list[Annotations]:
     """Return the objects of each image in the content of a JSON file.
 
-    GeoJSON is about the given image unless it describes its own.
+    GeoJSON belongs to the given image unless it describes its own.
     """
     coco = as_coco(content)
     if coco is not None:
@@ -127,15 +127,15 @@ def read_objects(path: str | Path, image: ImageInfo, names: Sequence[str] = ()) 
     Raises
     ------
     ExportError
-        If the file cannot be read, is about an image of another size, or about several images of
+        If the file cannot be read, belongs to an image of another size, or to several images of
         this size, and none or more than one of them has the name of the image.
     """
     choices = read_choices(path, image, names)
     if len(choices) > 1:
         files = ", ".join(name for name, _ in choices[:5])
         raise ExportError(
-            f"The file is about {len(choices)} images of the shape {image.shape}; give the name of "
-            f"one of them ({files}): {Path(path).name}"
+            f"The file belongs to {len(choices)} images of the shape {image.shape}; give the name "
+            f"of one of them ({files}): {Path(path).name}"
         )
     return choices[0][1]
 
@@ -146,7 +146,7 @@ def read_choices(
 ) -> list[tuple[str, Annotations]]:
     """Read the objects of all images in a file that may be the one that is meant.
 
-    Parameters and errors are those of `read_objects`, but for files about several images.
+    Parameters and errors are those of `read_objects`, except for files with several images.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def read_choices(
     """
     contents = _read(Path(path), image)
     if not contents:
-        raise ExportError(f"The file names no image, and has no objects: {Path(path).name}")
+        raise ExportError(f"The file contains no images and no objects: {Path(path).name}")
     file_names = [annotations.image.name for annotations in contents]
     choices = {
         index: (file_names[index], aligned)
@@ -166,10 +166,12 @@ def read_choices(
     meant = images_meant(file_names, (image.name, *names)) if len(contents) > 1 else []
     if not choices or (meant and choices.keys().isdisjoint(meant)):
         shapes = dict.fromkeys(str(contents[n].image.shape) for n in meant or range(len(contents)))
-        advice = "choose the image that it belongs to"
+        advice = "choose that image"
         if any(entry.image.plane_shape == image.plane_shape[::-1] for entry in contents):
-            advice = "if a photograph is shown turned elsewhere (EXIF), save it turned"
-        msg = f"The file is about an image of shape {', '.join([*shapes][:5])}, not {image.shape}"
+            advice = (
+                "if other programs show the photograph rotated (EXIF orientation), save it rotated"
+            )
+        msg = f"The file belongs to an image of shape {', '.join([*shapes][:5])}, not {image.shape}"
         raise ExportError(f"{msg}; {advice}: {Path(path).name}")
     return [choices[n] for n in meant if n in choices] or list(choices.values())
 
@@ -184,7 +186,7 @@ def _read(path: Path, image: ImageInfo) -> Sequence[Annotations]:
 
 
 def _aligned(annotations: Annotations, image: ImageInfo) -> Annotations | None:
-    """Return annotations with the axes of an image; None if they are about another size."""
+    """Return annotations with the axes of an image; None if its size is another one."""
     in_file = annotations.image
     if in_file.shape == image.shape:
         return replace(annotations, image=image)

@@ -77,7 +77,9 @@ def write_semantic_png(
         If there are more than 255 classes, or the file cannot be written.
     """
     if len(legend) > _MAX_PALETTE:
-        raise ExportError(f"PNG holds {_MAX_PALETTE} classes, not {len(legend)}; write OME-TIFF.")
+        raise ExportError(
+            f"PNG holds up to {_MAX_PALETTE} classes, not {len(legend)}; write OME-TIFF."
+        )
     image = Image.fromarray(labels)
     image.putpalette(_palette_of(legend))
     save_png(path, image, SEMANTIC_MARK)
@@ -147,7 +149,7 @@ def _read_legend(path: Path, left_out: LeftOut) -> tuple[ObjectClass, ...]:
         with left_out.unreadable(f"line {line} of {path.name}"):
             value, name, color = row
             if not 0 <= int(value) <= _MAX_VALUE:
-                raise ExportError(f"{value} is no value of a class")
+                raise ExportError(f"{value} is not a class value")
             if any(entry.name == name for entry in legend.values()):
                 raise ExportError(f"another class is called '{name}'")
             legend[int(value)] = ObjectClass(name, color_for(f"#{color.removeprefix('#')}", line))

@@ -250,7 +250,7 @@ def check_segments(tiff: tifffile.TiffFile, series: Any) -> None:
             content = tiff.filehandle.read(size_bytes)
             decompressor = _DECOMPRESSORS[page.keyframe.compression]()
             if len(decompressor.decompress(content, allowed_bytes + 1)) > allowed_bytes:
-                raise ValueError("a part of it is larger than it says")
+                raise ValueError("a part of it is larger than declared")
 
 
 def _check_parts(tiff: tifffile.TiffFile, path: Path) -> None:
@@ -261,8 +261,8 @@ def _check_parts(tiff: tifffile.TiffFile, path: Path) -> None:
         beside = path.with_name(name) if is_beside(name) else None
         if beside is None or (beside.exists() and not is_image(beside)):
             raise ExportError(
-                f"The file takes its pixels from {name!r}, which is no image beside it; save it as "
-                f"one file: {path.name}"
+                f"The file refers to {name!r} for its pixels, which is not an image in the same "
+                f"folder; save it as one file: {path.name}"
             )
 
 
@@ -278,7 +278,7 @@ def read_tiff_details(path: str | Path) -> str:
 def read_overlay(path: str | Path) -> tuple[list[bytes], tuple[int, int]]:
     """Return the ROIs of ImageJ in a file, and the height and width of its image.
 
-    There are none in label images of ours.
+    Our own label images have none.
     """
     with tifffile.TiffFile(path) as tiff:
         first, metadata = tiff.pages.first, tiff.imagej_metadata or {}

@@ -64,7 +64,10 @@ def write_yolo(path: str | Path, annotations: Annotations) -> None:
     has no label_ids and no scores.
     """
     if annotations.image.stack_shape:
-        msg = "YOLO has one text file for each 2-D image; write each slice, see Annotations.plane."
+        msg = (
+            "YOLO has one text file for each 2-D image; choose another format, or write one "
+            "file per slice (Annotations.plane)."
+        )
         raise ExportError(msg)
     names: list[str | None] = [entry.name for entry in annotations.classes] or [None]
     numbers = {name: number for number, name in enumerate(names)}
@@ -225,12 +228,12 @@ def _without_names(path: str | Path) -> tuple[str, bool]:
 
 def _no_data_set(path: str | Path) -> ExportError:
     return ExportError(
-        "The existing file for the names of the classes is not a data.yaml of YOLO; choose another "
-        f"name than that of {Path(path).name}"
+        "The YAML file exists and is not a YOLO data.yaml; choose another name than that of "
+        f"{Path(path).name}"
     )
 
 
-@file_reader("the data.yaml of YOLO")
+@file_reader("a YOLO data.yaml")
 def read_yolo_classes(path: str | Path) -> tuple[ObjectClass, ...]:
     """Read the classes of a data set.
 
@@ -262,7 +265,7 @@ def classes_beside(path: Path, left_out: LeftOut) -> tuple[ObjectClass, ...]:
     """Return the classes that are named in a ``.yaml`` file beside the text file of an image."""
     files = (path.with_suffix(".yaml"), path.with_name(f"{stack_stem(path.stem)}.yaml"))
     for file in dict.fromkeys(files):
-        with left_out.unreadable(file.name):
+        with left_out.unreadable():  # the error names the file
             if file.exists():
                 return read_yolo_classes(file)
     return ()

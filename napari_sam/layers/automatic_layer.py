@@ -38,7 +38,7 @@ class AutomaticLayer(SessionLabels):
         )
 
     def release(self) -> None:
-        """Turn into an ordinary Labels layer of the user's."""
+        """Turn into an ordinary Labels layer, which is the user's."""
         super().release()
         self.metadata.pop(OWN_MARK, None)
 

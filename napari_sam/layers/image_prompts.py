@@ -31,7 +31,7 @@ class PromptSlot(Generic[LayerT]):
         self.prompts: PromptLayer[LayerT, Any] | None = None
 
     def use(self, image: Image | None, layer: LayerT | None = None) -> None:
-        """Read from a layer of the user's; None: from ours, if there is one for the image."""
+        """Read from the user's layer; None: from ours, if there is one for the image."""
         self.release()
         own = None if image is None else self.own.get(image)
         chosen = own if layer is None else layer
@@ -46,7 +46,7 @@ class PromptSlot(Generic[LayerT]):
 
     @property
     def user_layer(self) -> LayerT | None:
-        """The layer of the user's that prompts are read from; None stands for ours."""
+        """The user's layer that prompts are read from; None stands for ours."""
         return None if self.prompts is None or self.prompts.is_own else self.prompts.layer
 
     def forget(self, layer: Layer, image: Image | None) -> bool:
@@ -95,7 +95,7 @@ class ImagePrompts:
 
     @property
     def own_layers(self) -> list[Layer]:
-        """All layers of ours, in the viewer or put away."""
+        """All our layers, in the viewer or put away."""
         return [layer for slot in self._slots for layer in slot.own.values()]
 
     def close(self) -> None:
@@ -159,7 +159,7 @@ class ImagePrompts:
         return any(len(layer.data) for layer in misfits)
 
     def set_user_layers(self, points: Points | None, boxes: Shapes | None) -> None:
-        """Read prompts from layers of the user's; None: from ours."""
+        """Read prompts from the user's layers; None: from ours."""
         self.points.use(self._image, points)
         self.boxes.use(self._image, boxes)
 
@@ -211,7 +211,7 @@ class ImagePrompts:
                 prompts.set_polarity(label)
 
     def flip_selected(self, layer: Layer | None) -> None:
-        """Flip what the user has selected in a layer of ours, if it is one."""
+        """Flip what the user has selected, if it is in one of our layers."""
         for prompts in self._in_use:
             if prompts.is_own and prompts.layer is layer:
                 prompts.flip_selected()

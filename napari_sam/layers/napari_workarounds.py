@@ -59,7 +59,7 @@ def drop_features_of_no_shape(layer: Shapes) -> None:
 
 
 class SessionLabels(Labels):
-    """A Labels layer of masks that are no objects yet: it cannot be painted and has no thumbnail.
+    """A Labels layer of masks that are not objects yet: it cannot be painted and has no thumbnail.
 
     Reason: the undo and redo keys of a Labels layer act on its brush strokes alone; here they undo
     what the session did. napari draws a thumbnail at each change, even of a hidden layer. It saves
@@ -96,7 +96,7 @@ class SessionLabels(Labels):
             self._run("redo")
 
     def release(self) -> None:
-        """Turn into an ordinary Labels layer of the user's."""
+        """Turn into an ordinary Labels layer, which is the user's."""
         self._is_released = self.editable = True
 
 

@@ -57,7 +57,7 @@ class ObjectsBinding:
             self._session.notifier.warn(str(error))
 
     def prompts_in(self, layer: Layer) -> ReadPrompts:
-        """Return a function that reads a layer of the user's as one prompt per object."""
+        """Return a function that reads the user's layer as one prompt per object."""
         shown = self._plane.require()
         return prompts_in_layer(layer, shown.image, shown.view, self._viewer.dims)
 
@@ -95,7 +95,10 @@ class ObjectsBinding:
     def _object_under_cursor(self) -> int:
         label_id = self._label_id_at(self._viewer.cursor.position)
         if label_id == 0:
-            raise TargetError("There is no accepted object under the cursor.")
+            raise TargetError(
+                "There is no accepted object under the cursor: point at one and "
+                "press the key again."
+            )
         return label_id
 
     # Positions ---------------------------------------------------------------------------------

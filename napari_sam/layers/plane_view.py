@@ -252,9 +252,9 @@ def _check_channels(layer: Image, shape: tuple[int, ...], row_axis: int, column_
     if shape[-1] > MAX_CHANNELS or min(shape[-3:-1]) < 4 * shape[-1]:
         return
     cure = (
-        "If the last axis is color, add the image with rgb=True"
+        "If the last axis holds colors, add the image with rgb=True"
         if shape[-1] in (3, 4)
-        else "If the last axis is channels, add the image with channel_axis=-1 (on the command "
+        else "If the last axis holds channels, add the image with channel_axis=-1 (on the command "
         "line, --channels=-1)"
     )
     raise ImageError(

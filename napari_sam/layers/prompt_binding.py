@@ -20,7 +20,7 @@ class PromptBinding:
     """Sends what the user draws to the session, and draws what the session changes."""
 
     layers_changed = Signal()
-    """Prompts are read from other layers of the user's, or from ours."""
+    """Prompts are read from other layers: the user's or ours."""
     polarity_changed = Signal(int)
     """The point label of the next click: 1 foreground, 0 background."""
     drawing_started = Signal()
@@ -55,7 +55,8 @@ class PromptBinding:
         """Read the prompts of another plane; None if those of the session are to be drawn."""
         if self.image_prompts.set_view(view):
             self._session.notifier.warn(
-                "The image has another number of axes now: its prompts were removed. Click again."
+                "The number of axes of the image has changed, so its prompts were removed. Click "
+                "again."
             )
         self._last_read = self.image_prompts.read()
         if key is None or key in self._undone:
@@ -120,7 +121,7 @@ class PromptBinding:
     # The user's layers -------------------------------------------------------------------------
 
     def set_layers(self, points: Points | None, boxes: Shapes | None) -> None:
-        """Read prompts from layers of the user's; None stands for ours."""
+        """Read prompts from the user's own layers; None stands for ours."""
         self.image_prompts.set_user_layers(points, boxes)
         self._send()
         self.layers_changed.emit()

@@ -51,7 +51,7 @@ class _PlaneMemory:
 
     current: Area | None = None  # the box or outline that counts
     seen: tuple[Area, ...] = ()  # all when the layer was last read
-    skipped: frozenset[Area] = frozenset()  # those of the user's that do not count
+    skipped: frozenset[Area] = frozenset()  # the user's that do not count
     skipped_scribbles: tuple[Scribble, ...] = ()  # the same for scribbles
 
 

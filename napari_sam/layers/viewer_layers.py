@@ -86,7 +86,7 @@ class ViewerLayers:
             layer.refresh(extent=False, thumbnail=False, highlight=False)
 
     def unlisted(self) -> AbstractContextManager[Any]:
-        """Change layers of ours while napari's layer list stays as it is drawn."""
+        """Change our layers while napari's layer list stays as it is drawn."""
         return unlisted(self._layers)
 
     @contextmanager

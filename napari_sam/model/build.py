@@ -68,13 +68,13 @@ def load_model(variant: str | None = None, checkpoint: str | Path | None = None)
     ValueError
         If the variant is unknown.
     CheckpointError
-        If the checkpoint is missing, unreadable, of another model, or has values that are no
-        numbers.
+        If the checkpoint is missing, unreadable, of another model, or has NaN or infinite
+        values.
     """
     if variant is not None and variant not in VARIANTS:
         raise ValueError(
             f"Unknown model variant {variant!r}; choose one of {', '.join(VARIANTS)}. For another "
-            "model, pass the path of its file as `checkpoint`."
+            "model, pass the path of its file as 'checkpoint'."
         )
     path = Path(checkpoint) if checkpoint is not None else _embedded(variant or DEFAULT_VARIANT)
     state_dict = read_checkpoint(path).state_dict
@@ -94,8 +94,8 @@ def _embedded(variant: str) -> Path:
     path = VARIANTS[variant].bundled_checkpoint
     if path is None:
         raise CheckpointError(
-            f"This package contains no weights for the variant {variant!r}; "
-            "download a checkpoint and pass its path as `checkpoint`."
+            f"This package contains no weights for the variant {variant!r}; download a checkpoint "
+            "and pass its path as 'checkpoint'."
         )
     return path
 

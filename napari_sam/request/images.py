@@ -75,7 +75,7 @@ def _content(image: str, rules: Rules) -> bytes:
 def _unknown(image: str, rules: Rules) -> str:
     is_file = image.startswith("data:") or _ADDRESS.match(image)
     if is_file or (rules.allow_paths and _existing(image)):
-        return f"The image {_named(image)} has an unknown format."
+        return f"The image {_named(image)} has an unsupported format."
     if rules.allow_paths:
         return f"The image {_named(image)} is neither a file on this computer nor a base64 image."
     return f"The image {_named(image)} is not a base64 image, and paths are not allowed here."
@@ -93,10 +93,10 @@ def _existing(image: str) -> Path | None:
 
 def _from_path(path: Path, rules: Rules) -> bytes:
     if not path.is_file():  # devices and pipes may never end
-        raise RequestError(f"{path} is not a file.")
+        raise RequestError(f"{path} is a folder, a pipe or a device, not a file.")
     try:
         size_bytes = path.stat().st_size
-        if not size_bytes:  # files of the kernel's may never end, either
+        if not size_bytes:  # the kernel's files may never end, either
             raise RequestError(f"{path} is empty.")
         _check_bytes(size_bytes, rules)
         return path.read_bytes()

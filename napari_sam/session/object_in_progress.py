@@ -234,8 +234,8 @@ class ObjectInProgress:
         key, message = self._planes.key_of(edit.plane_id), ""
         if edit.labels is not None:
             message = (
-                f"Object {edit.labels.label_id} was changed, on another slice or image than the "
-                "one shown."
+                f"Object {edit.labels.label_id} was changed on another slice or image than the one "
+                "shown."
             )
         if key is not None:
             self.plane_wanted.emit(key, message)

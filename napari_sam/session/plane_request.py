@@ -69,6 +69,6 @@ class PlaneRequest:
         target, plane = self.target, self.plane
         if target is not None and plane is not None and target.shape != plane.shape:
             raise TargetError(
-                f"The target labels are {target.shape} pixels large, the image {plane.shape}:"
-                " choose labels of the image's size."
+                f"The target labels have the shape {target.shape}, but the image plane has "
+                f"{plane.shape}: choose labels of the image's shape."
             )

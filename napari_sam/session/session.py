@@ -50,7 +50,7 @@ class AnnotationSession:
     model : ModelChoice, optional
         The model to begin with. By default the bundled one, on the best device.
     store : EmbeddingStore, optional
-        Where embeddings outlive the session; the caller's to close. By default they do not.
+        Keeps embeddings beyond the session; the caller closes it. By default nothing keeps them.
 
     Examples
     --------

@@ -121,7 +121,7 @@ def hint_for(
     if phase is Phase.NO_IMAGE:
         return "Choose an image to begin."
     if phase is Phase.CANCELLED:
-        return "Cancelled: press Embed to continue. Your clicks are kept."
+        return "Canceled: press Embed to continue. Your clicks are kept."
     if remarks:
         return " ".join(remarks)
     if phase is not Phase.READY:

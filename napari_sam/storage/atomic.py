@@ -41,7 +41,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def _target(path: Path) -> Path:
-    """Return the file that a path means, links followed; raise OSError if it is no regular file."""
+    """Return the file that a path leads to; raise OSError if it is not a regular file."""
     with suppress(FileNotFoundError):
         require_regular_file(path)
     return Path(os.path.realpath(path)) if path.is_symlink() else path

@@ -94,7 +94,7 @@ def test_buttons_are_enabled_when_they_have_an_effect(panel, heard):
     panel.show_state(AutomaticState())
     results.show_masks(3, 1, 2)
     assert results.accept_all.text() == "Accept all 3"
-    assert results.outcome.text() == "3 masks, 1 of them below others"
+    assert results.outcome.text() == "3 masks, 1 of them covered by others"
     assert results.restore_rejected.text() == "Restore 2 rejected"
     assert not results.accept.isEnabled()
     results.show_review("1 of 3")
@@ -102,7 +102,7 @@ def test_buttons_are_enabled_when_they_have_an_effect(panel, heard):
     panel.show_plane((3000, 2000), "'other'", 1024)
     results.show_masks(3, 1, 0, "Some settings take effect with the next run.")
     assert results.outcome.text() == (
-        "3 masks, 1 of them below others. They belong to 'other': go there to accept them. "
+        "3 masks, 1 of them covered by others. They belong to 'other': go there to accept them. "
         "Some settings take effect with the next run."
     )
     assert not results.accept_all.isEnabled()

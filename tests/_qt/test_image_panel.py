@@ -25,7 +25,7 @@ def test_the_way_of_an_image(panel, heard):
     assert panel._progress.value() == 50
     assert panel._status.text().startswith("Embedding … ")
     panel.show_state(SessionState(Phase.CANCELLED, has_image=True))
-    assert panel._status.text() == "Embedding cancelled"
+    assert panel._status.text() == "Embedding canceled"
     assert not panel._progress.isVisible()
     assert panel._button.text() == "Embed"
     panel._button.click()

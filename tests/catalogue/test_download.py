@@ -209,7 +209,7 @@ def test_models_that_are_not_downloaded(tmp_path):
     assert download(BUNDLED) == BUNDLED.bundled
     with pytest.raises(DownloadError, match="bowang-lab/MedSAM") as caught:
         download(find_model("medsam"), folder=tmp_path)
-    assert f"as medsam_vit_b.pth into {tmp_path}" in str(caught.value)
+    assert f"as medsam_vit_b.pth in {tmp_path}" in str(caught.value)
 
 
 def test_leftovers_of_killed_programs_go(model, tmp_path):

@@ -104,7 +104,7 @@ def test_a_peer_that_is_not_installed(monkeypatch, name):
     monkeypatch.setitem(sys.modules, name, None)
     result = _run("bench", "--peer", name, "--no-window")
     assert result.exit_code == 1
-    assert f"The package {name} is missing; run `pip install" in result.output
+    assert f"The package {name} is missing; run 'pip install" in result.output
 
 
 @pytest.mark.parametrize(

@@ -216,4 +216,4 @@ def test_a_device_that_is_not_there_is_refused_before_a_window_opens(opened):
 def test_a_misspelled_command_is_named():
     result = CliRunner().invoke(main, ["predikt"])
     assert result.exit_code == 1
-    assert "Did you mean `napari-sam predict`?" in result.output
+    assert "Did you mean 'napari-sam predict'?" in result.output

@@ -131,8 +131,8 @@ def test_convert(tmp_path):
     result = _run("convert", tmp_path / "in.pt", target)
     assert result.exit_code == 0
     assert result.output.splitlines() == [
-        f"{target} is a vit_t.",
-        f"Its instance decoder is in {tmp_path / 'out_decoder.safetensors'}.",
+        f"Wrote {target} (vit_t).",
+        f"Wrote its instance decoder to {tmp_path / 'out_decoder.safetensors'}.",
     ]
     written = load_file(target)
     assert written.keys() == weights.keys()

@@ -144,7 +144,7 @@ def test_an_import_makes_a_layer_only_of_a_file_that_was_read(make_widget, said,
     bad.write_text('{"features": [{"geometry": {"coordinates": []}}]}')
     files.import_from(bad)
     widget.wait_until_idle(TIMEOUT_S)
-    assert said[-1].startswith("Import failed: This is not GeoJSON of polygons, feature 1 has no")
+    assert said[-1].startswith("Import failed: This is not GeoJSON of polygons (feature 1 has no")
     assert said[-1].endswith(": bad.geojson")
     assert list(viewer.layers) == before
     np.save(good, np.eye(*data.coins().shape, dtype=np.uint8))
@@ -326,7 +326,7 @@ def test_the_user_chooses_among_images_that_names_do_not_tell_apart(make_widget,
     files = widget.controllers.objects.files
     files.import_from(tmp_path / "a.json")
     widget.wait_until_idle(TIMEOUT_S)
-    assert said[-1].startswith("a.json is about 2 images of this size. Choose yours")
+    assert said[-1].startswith("a.json contains 2 images of this size. Choose yours")
     files.row.image_chosen.emit(1)
     widget.wait_until_idle(TIMEOUT_S)
     assert said[-1] == "Imported 1 object from a.json."

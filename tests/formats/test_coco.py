@@ -253,7 +253,7 @@ def test_polygons_are_filled_as_by_pycocotools():
 def test_a_polygon_that_would_end_pycocotools_is_refused(tmp_path):
     side = 10**6
     ring = [value for at in range(1500) for value in (0, 0, side - 1, side - 1 - 2 * at)]
-    with pytest.raises(ExportError, match=r"annotation 1: An outline .* simplify it: a\.json"):
+    with pytest.raises(ExportError, match=r"annotation 1: An outline .* simplify it\): a\.json"):
         read_polygon(tmp_path, *ring, shape=(side, side))
 
 

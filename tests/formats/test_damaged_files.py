@@ -363,7 +363,7 @@ def test_a_strip_of_a_tiff_is_no_larger_than_its_part_of_the_image(tmp_path):
     for name, value in (("StripOffsets", len(content)), ("StripByteCounts", len(bomb))):
         content[places[name] : places[name] + 4] = value.to_bytes(4, "little")
     (tmp_path / "a.tif").write_bytes(content + bomb)
-    refused_in_little_memory(lambda: read_label_tiff(tmp_path / "a.tif"), "larger than it says")
+    refused_in_little_memory(lambda: read_label_tiff(tmp_path / "a.tif"), "larger than declared")
 
 
 def test_notes_of_other_programs_may_be_anything(tmp_path):
@@ -415,7 +415,7 @@ def test_references_of_references_are_not_followed(tmp_path, text):
         with pytest.raises(ExportError, match="references"):
             read(tmp_path / "a.yaml")
     annotations = read_objects(tmp_path / "a.txt", IMAGE)
-    assert re.search(r"1 entry left out \(a\.yaml.*references", str(annotations.left_out))
+    assert re.search(r"1 entry left out \(.*references.*a\.yaml", str(annotations.left_out))
 
 
 def test_references_to_single_values_are_followed(tmp_path):

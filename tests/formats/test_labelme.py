@@ -51,7 +51,7 @@ def test_shapes_are_objects_and_what_is_no_area_is_left_out(path):
     assert (mask.top, mask.left, mask.note) == (8, 3, "look again")
     assert (pore.top, pore.left, pore.mask.shape) == (8, 12, (8, 8))
     assert str(annotations.left_out) == (
-        "2 entries, 1 line, 1 point left out (feature 7: a blob is not known)"
+        "2 entries, 1 line, 1 point left out (feature 7: a blob cannot be read)"
     )
 
 

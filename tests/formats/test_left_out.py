@@ -74,7 +74,7 @@ def roi(kind, subtype=ROI_SUBTYPE.UNDEFINED, **members):
         ),
         (
             ["x", {"type": "Polygon"}, {"type": "Curve", "coordinates": []}],
-            "3 entries left out (feature 2 has a value of another form than the format's)",
+            "3 entries left out (feature 2 contains a value of an unexpected type or form)",
         ),
         (
             [{"type": "Polygon", "coordinates": [[[0, 0], [9, float("nan")], [9, 9]]]}],
@@ -94,13 +94,13 @@ def test_geojson(tmp_path, geometries, left_out):
         ({"segmentation": [FLAT], "image_id": 9}, "1 entry left out (annotation 2: there is no"),
         (
             {"segmentation": {"size": [32, 24], "counts": [768]}},
-            "1 entry left out (annotation 2: a run-length encoding is of an image of [32, 24]",
+            "1 entry left out (annotation 2: a run-length encoding belongs to an image of [32, 24]",
         ),
         (
             {"segmentation": {"size": [24, 32], "counts": [5, 2]}},
             "1 entry left out (annotation 2: A run-length encoding has 7 pixels",
         ),
-        ({"segmentation": [["a", "b"] * 4]}, "1 entry left out (annotation 2 has a value"),
+        ({"segmentation": [["a", "b"] * 4]}, "1 entry left out (annotation 2 contains a value"),
         ({"segmentation": {"size": [24, 32], "counts": [768]}}, "1 object without a pixel"),
     ],
 )
@@ -130,7 +130,7 @@ def test_an_object_is_read_without_the_details_that_make_no_sense(tmp_path):
     (obj,) = annotations.objects
     assert (obj.class_name, obj.score, obj.reviewed, obj.note) == (None, None, False, "")
     assert [entry.name for entry in annotations.classes] == ["cell"]
-    assert str(annotations.left_out).startswith("1 entry left out (category 3 has")
+    assert str(annotations.left_out).startswith("1 entry left out (category 3 contains")
 
 
 @pytest.mark.parametrize("members", [{}, {"height": None, "width": "x"}, {"height": 24}])

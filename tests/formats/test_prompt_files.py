@@ -128,7 +128,7 @@ def test_coco_boxes_of_the_image_that_is_meant(tmp_path):
     (prompt,) = read_prompts(path, IMAGE)
     assert prompt.vertices_xy == ((9.5, 19.5), (39.5, 59.5))
     assert (prompt.kind, prompt.class_name) == (PromptKind.BOX, "coin")
-    with pytest.raises(ExportError, match="several images; rename the layer"):
+    with pytest.raises(ExportError, match="several images; rename the image layer"):
         read_prompts(path, ImageInfo((303, 384), "third"))
     results = [{"image_id": 8, "category_id": 2, "bbox": [10, 20, 30, 40], "score": 0.7}]
     (bare,) = read_prompts(write(tmp_path / "results.json", json.dumps(results)), IMAGE)

@@ -164,5 +164,7 @@ def test_files_of_others_are_not_read(tmp_path, text):
 
 def test_a_file_about_an_image_whose_sides_are_swapped_tells_of_turned_photographs(tmp_path):
     write_coco(tmp_path / "a.json", Annotations(ImageInfo((4, 9)), ()))
-    with pytest.raises(ExportError, match=r"\(4, 9\), not \(9, 4\); if a photograph .*EXIF"):
+    with pytest.raises(
+        ExportError, match=r"\(4, 9\), not \(9, 4\); if other programs show the photograph .*EXIF"
+    ):
         read_objects(tmp_path / "a.json", ImageInfo((9, 4)))

@@ -25,5 +25,5 @@ def test_all_that_is_written_can_be_read_except_measurements():
 def test_a_file_about_another_image_is_refused(tmp_path):
     np.save(tmp_path / "a.npy", np.ones((1, 4, 5), np.uint8))
     assert len(read_objects(tmp_path / "a.npy", ImageInfo((4, 5))).objects) == 1
-    with pytest.raises(ValueError, match="choose the image that it belongs to"):
+    with pytest.raises(ValueError, match="choose that image"):
         read_objects(tmp_path / "a.npy", ImageInfo((4, 6)))

@@ -325,7 +325,7 @@ def test_addresses_if_they_are_allowed(small_predictor):
         thread.join()
     assert found == expected
     assert "404" in missing["error"]["message"]
-    assert "has an unknown format" in page["error"]["message"]
+    assert "has an unsupported format" in page["error"]["message"]
     assert "neither an http nor an https" in other["error"]["message"]
 
 

@@ -89,7 +89,7 @@ def test_a_refusal_is_the_hint(opened):
 def test_a_target_of_another_shape_leaves_everything_as_it_was(opened):
     request = PlaneRequest(plane(), "a", prompts=CLICK)
     opened.show(request)
-    with pytest.raises(TargetError, match="pixels large"):
+    with pytest.raises(TargetError, match="have the shape"):
         opened.show(PlaneRequest(plane(), "b", target=ArrayPlane(np.zeros((9, 9), np.uint8))))
     assert opened.session.request is request
     assert opened.states == []

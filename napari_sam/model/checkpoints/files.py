@@ -197,7 +197,7 @@ def _read_torch(path: Path, lazily: bool) -> object:
             raise CheckpointError(
                 f"{path} contains more than tensors, and reading it would run code ({wanted}), "
                 "which is refused. If you trust it, save only the model's state dict where the "
-                "file was made, then run `napari-sam convert` on it."
+                "file was made, then run 'napari-sam convert' on it."
             ) from error
         raise CheckpointError(
             f"{path} is not a PyTorch checkpoint, or is truncated or damaged. {DOWNLOAD_AGAIN}"

@@ -194,7 +194,7 @@ def check_keys(
 
 
 def check_values(state_dict: Mapping[str, Tensor], source: str | Path) -> None:
-    """Reject weights that are no numbers, one after the other; makes no copy of them.
+    """Reject NaN and infinite weights, one tensor after the other, without copying them.
 
     Raises
     ------
@@ -204,8 +204,9 @@ def check_values(state_dict: Mapping[str, Tensor], source: str | Path) -> None:
     wrong = [key for key, tensor in state_dict.items() if not _is_finite(tensor)]
     if wrong:
         raise CheckpointError(
-            f"{source} has {len(wrong)} weights with values that are no numbers (NaN or infinite): "
-            f"{name_some(wrong)}. Its training may have failed: choose an earlier checkpoint."
+            f"{source} has NaN or infinite values in {len(wrong)} of its weights: "
+            f"{name_some(wrong)}. "
+            "Its training may have failed: choose an earlier checkpoint."
         )
 
 

@@ -134,7 +134,7 @@ def _import_onnx() -> ModuleType:
         import onnx
     except ImportError as error:
         raise OnnxExportError(
-            "The package onnx is missing; run `pip install onnx onnxruntime`, or install "
+            "The package onnx is missing; run 'pip install onnx onnxruntime', or install "
             "napari-sam-live with its extra [onnx]."
         ) from error
     module: ModuleType = onnx

@@ -99,7 +99,7 @@ class AutomaticMaskGenerator:
         )
 
     def cancel(self) -> None:
-        """Stop the run; its masks so far stay."""
+        """Stop the run; the masks found so far are kept."""
         if self.state.is_running:
             self._run_executor.cancel()
             self._end()
@@ -109,7 +109,8 @@ class AutomaticMaskGenerator:
         if self.state.is_running:
             self.cancel()
             self._notifier.warn(
-                "The automatic run stopped because another model is in use. Its masks so far stay."
+                "The automatic run stopped because another model is in use. The masks found so "
+                "far are kept."
             )
 
     def discard(self) -> None:

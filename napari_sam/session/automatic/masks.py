@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_sam.model.automatic.mask_set import MaskRecord, MaskSet
 
 _MAX_LABELLED_SHARE: Final = 0.5
-"""A mask that lies on labels by this share or more is no remaining object."""
+"""A mask that lies on labels by this share or more is not a remaining object."""
 
 MaskKey = tuple[Any, ...]
 """Tells an automatic mask from all others of a run."""
@@ -134,7 +134,7 @@ class AutomaticMask:
         prompts = Prompts(points_xy=(self.point_xy,), point_labels=(FOREGROUND,))
         height, width = self.size
         if self.record.crop_box_xyxy != (0, 0, width, height):
-            return ObjectState(prompts)  # a crop is no tile of the plane
+            return ObjectState(prompts)  # a crop is not a tile of the plane
         return ObjectState(prompts, choice=self.record.candidate, tile=self.tile)
 
 

@@ -99,11 +99,14 @@ class MaskWriter:
             # Another plane of the target may be shown by now, or none just then.
             shown = self._editing.target
             if target.labels.is_gone:
-                raise TargetError("The target was deleted meanwhile: no masks were accepted.")
+                raise TargetError("The target was deleted meanwhile, so no masks were accepted.")
             if shown is not None and shown.labels is not target.labels:
-                raise TargetError("Another target was chosen meanwhile: no masks were accepted.")
+                raise TargetError(
+                    "Another target was chosen meanwhile, so no masks were "
+                    "accepted. Accept them again."
+                )
             if not records:
-                raise TargetError("No masks were accepted: they lie on other objects.")
+                raise TargetError("No masks were accepted, because other objects cover them.")
             batch.accepted.add(batch.states, target.labels.registry)
             self._editing.add(records, on_added, target)
         except TargetError as error:

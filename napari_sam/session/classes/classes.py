@@ -34,7 +34,7 @@ def with_classes(classes: Classes, added: Iterable[tuple[str, str | None]]) -> C
 
 
 def _name_taken(name: str) -> ClassError:
-    return ClassError(f"There is already a class {name}: choose another name.")
+    return ClassError(f"There is already a class '{name}': choose another name.")
 
 
 def renamed(classes: Classes, old: str, new: str) -> Classes:
@@ -60,7 +60,7 @@ def classes_from_json(content: Any, left_out: LeftOut | None = None) -> Classes:
     An entry that cannot be read is left out if there is something to count it in.
     """
     if not isinstance(content, list):
-        msg = "These are no classes: a list of names, or of names with colors, is needed."
+        msg = "This is not a list of classes: give names, with or without colors."
         raise ClassError(msg)
     if left_out is None:
         return with_classes((), map(_name_and_color, content))
@@ -80,7 +80,7 @@ def _name_and_color(entry: Any) -> tuple[str, str | None]:
     name, color = values.get("name"), values.get("color")
     # Nothing else is converted to text: with references, a short YAML file has endless lists.
     if name is None or isinstance(name, (dict, list)):
-        raise ClassError("A class needs a name, and one has none.")
+        raise ClassError("It has no name.")
     return str(name).strip(), _hex_color(color)
 
 
@@ -89,7 +89,7 @@ def _hex_color(color: Any) -> str | None:
     if isinstance(color, list) and [type(value) for value in color] == [int] * 3:
         return ObjectClass.from_rgb("a class", color).color
     if color and not isinstance(color, str):
-        raise ClassError("A color must be like #e69f00, or three whole numbers.")
+        raise ClassError("A color must be like #e69f00, or three whole numbers from 0 to 255.")
     return color or None
 
 
@@ -141,7 +141,7 @@ class ClassTable:
     def choose(self, name: str | None) -> None:
         """Choose the class of the next accepted objects."""
         if name is not None and all(entry.name != name for entry in self._classes):
-            raise ClassError(f"There is no class {name}: add it first.")
+            raise ClassError(f"There is no class '{name}': add it first.")
         if name != self._current:
             self._current = name
             self.changed.emit()

@@ -27,7 +27,7 @@ CLASS_SUFFIXES: Final = (".json", ".yaml", ".yml", ".txt", ".names")
 _FORMAT: Final = "napari-sam-live classes"
 _VERSION: Final = 1
 MAX_CLASSES: Final = 2000
-"""A file with more is no list of classes; the window would wait for them."""
+"""A file with more is not a list of classes; the window would have to wait."""
 _MAX_JSON_BYTES: Final = 2**25
 """Read in a second; COCO's classes come with the objects of many images."""
 
@@ -44,7 +44,9 @@ def read_classes(path: str | Path, left_out: LeftOut | None = None) -> Classes:
     path, left_out = Path(path), LeftOut() if left_out is None else left_out
     entries = _entries(_content(path))
     if isinstance(entries, list) and len(entries) > MAX_CLASSES:
-        raise ClassError(f"The file has {len(entries)} names, and {MAX_CLASSES} are the most.")
+        raise ClassError(
+            f"The file has {len(entries):,} names; at most {MAX_CLASSES:,} are allowed."
+        )
     classes = classes_from_json(entries, left_out)
     left_out.require(classes, "The file cannot be read as classes", path.name)
     if not classes:
@@ -59,7 +61,7 @@ def _content(path: Path) -> Any:
         return read_yaml(path)
     limit = _MAX_JSON_BYTES if suffix == ".json" else MAX_YAML_BYTES
     if path.stat().st_size > limit:
-        raise ClassError(f"The file is larger than {limit // 1024} KiB.")
+        raise ClassError(f"The file is larger than {limit // 1024:,} KiB.")
     if suffix == ".json":
         return read_json(path)
     return [line.strip() for line in read_text(path).splitlines() if line.strip()]
@@ -71,7 +73,9 @@ def _entries(content: Any) -> Any:
         return content
     version = content.get("version", _VERSION)
     if content.get("format") == _FORMAT and version != _VERSION:
-        msg = f"The file has version {version!r}, newer than this napari-sam-live; update that."
+        msg = (
+            f"The file has version {version!r}, newer than this napari-sam-live; update the plugin."
+        )
         raise ClassError(msg)
     keys = ("classes", "names", "categories")
     entries = next((content[key] for key in keys if key in content), None)
@@ -83,5 +87,5 @@ def _in_order(numbered: dict[Any, Any]) -> list[Any]:
     try:
         by_number = {int(number): name for number, name in numbered.items()}
     except (TypeError, ValueError):
-        raise ClassError("Names must be a list, or numbered with whole numbers.") from None
+        raise ClassError("The names must be a list, or numbered with whole numbers.") from None
     return [by_number[number] for number in sorted(by_number)]

@@ -37,7 +37,7 @@ class Decoding:
     changed = Signal()
     """The masks or the preview changed."""
     moved = Signal(ObjectState, ObjectState)
-    """The object before and after it went to another tile, which is no step to undo."""
+    """The object before and after it went to another tile, which is not a step to undo."""
     completed = Signal()
     """The masks of the newest prompts are ready, on the right tile."""
     failed = Signal(object)

@@ -91,8 +91,8 @@ class ActiveModel:
         runtime, self._out_of_memory_on = self._out_of_memory_on, None
         if runtime is not None and self.runtime is not None:
             self._notifier.warn(
-                f"There was not enough memory for {self.choice.name} on {runtime}: it runs on "
-                f"{self.runtime} now. Masks may differ a little or take longer."
+                f"There was not enough memory for {self.choice.name} on {runtime}, so it now runs "
+                f"on {self.runtime}. Masks may differ a little or take longer."
             )
 
     def step_down(self, error: BaseException) -> bool:

@@ -128,7 +128,7 @@ class ImagePlane:
                 "give is_rgb=True for colors in the last axis."
             )
         if self.embeddings is not None and self.embeddings.pyramid.shape != shape[:2]:
-            raise ImageError(f"The embeddings are not of the shape of '{self.name}', {shape[:2]}.")
+            raise ImageError(f"The embeddings do not have the shape of '{self.name}', {shape[:2]}.")
         if 0 in shape:
             msg = f"'{self.name}' is empty (shape {shape}): choose an image with pixels."
             raise ImageError(msg)

@@ -34,7 +34,7 @@ class JournalError(ValueError):
 
 
 naming: Final = partial(naming_errors, error_type=JournalError)
-"""Turns whatever content of another form raises into errors that name its part of the file."""
+"""Turns the errors of malformed content into errors that name its part of the file."""
 
 
 def whole(value: Any, what: str, low: int = 0, high: int = _LARGEST) -> int:
@@ -78,7 +78,7 @@ def shape_of(value: Any, owner: str) -> Start:
     lengths = items(value, f"the shape of {owner}")
     shape = tuple(whole(length, f"a length of {owner}", low=1) for length in lengths)
     if not 2 <= len(shape) <= _MAX_AXES or prod(shape) > _LARGEST:
-        raise JournalError(f"the shape of {owner} is {shortened(shape)}, which no image has")
+        raise JournalError(f"{shortened(shape)} is not a valid shape of {owner}")
     return shape
 
 
@@ -86,13 +86,13 @@ def check_entry(content: dict[str, Any], shape: Start, dtype: np.dtype[Any]) -> 
     """Raise `JournalError` unless an entry can be replayed into labels of this shape and type."""
     direction = text(content["direction"], "the direction")
     if direction not in _DIRECTIONS:
-        raise JournalError(f"the direction is {shortened(direction)}")
+        raise JournalError(f"{shortened(direction)} is not a known direction")
     for patch in items(content["patches"], "patches"):
         _check_patch(patch, shape, dtype)
     for record in items(content["records"], "records"):
         label_id = _label_of(members(record, "a record")["label_id"], dtype)
         if label_id == 0:
-            raise JournalError("the background is no object")
+            raise JournalError("0 is the background, not an object")
         with naming(f"object {label_id}"):
             _check_record(record, shape)
     for label_id in items(content["gone"], "gone"):
@@ -141,7 +141,7 @@ def _check_record(content: dict[str, Any], shape: Start) -> None:
         for mask in items(content.get(name, []), name):
             corner, extent, area_px, packed = items(mask, name, 4)
             if _n_true(packed, _check_box(corner, extent, shape)) != whole(area_px, "area_px"):
-                raise JournalError(f"the {name} have other pixels than their number says")
+                raise JournalError(f"the pixel count of '{name}' does not match its mask")
 
 
 def check_state(content: Any) -> None:
@@ -208,5 +208,7 @@ def _unpacked(packed: Any, size_bytes: int) -> bytes:
     # At least 1, as 0 would mean any size; and one byte too many tells that there are more.
     content = unpacker.decompress(a2b_base64(text(packed, "pixels")), size_bytes + 1)
     if len(content) != size_bytes or not unpacker.eof or unpacker.unused_data:
-        raise JournalError(f"pixels are not the {size_bytes} bytes that their box or mask takes")
+        raise JournalError(
+            f"the pixels do not have the {size_bytes} bytes that their box or mask needs"
+        )
     return content

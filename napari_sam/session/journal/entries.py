@@ -26,7 +26,7 @@ An entry of direction `classes` changes no object; its key `classes` lists all c
 of their numbers, `{"name": ..., "color": "#rrggbb"}` each. The last such entry is valid.
 
 The last entry of a program that was closed, rather than killed, is one of direction `closed`, or
-`saved` if all objects are in a file of the user's. Neither changes anything.
+`saved` if all objects are in one of the user's files. Neither changes anything.
 
 Files are named after the image, the time they were begun, and the program that writes to them:
 `<key>.<time>.<host>-<pid>-<start>.sam-journal.jsonl`, where `start` is `<boot>_<ticks since then>`

@@ -68,8 +68,8 @@ def find_journals(
     """Return the journals of an image that have objects to restore, newest first.
 
     Journals of running programs, including this one, are left out unless they are `done_with`, and
-    so are those whose objects are all in a file of the user's. If there are too many journals, the
-    oldest are removed, of whatever image.
+    so are those whose objects are all in one of the user's files. If there are too many journals,
+    the oldest are removed, of whatever image.
     """
     folder = journals_folder()
     remove_old_journals(folder)
@@ -99,7 +99,7 @@ def _may_be_of(path: Path, reference: ImageReference) -> bool:
 
 
 def _header(path: Path) -> JournalHeader | None:
-    """Return the first line of a journal; None if it is no header."""
+    """Return the first line of a journal; None if it is not a header."""
     try:
         with path.open("rb") as file:
             return header_from_json(from_line(file.readline(checks.MAX_LINE_BYTES)) or {})
@@ -161,7 +161,7 @@ def _last_written(path: Path) -> float:
 
 
 def _summary(path: Path) -> JournalSummary | None:
-    """Return the content of the first and the last sound line; None if the first is no header.
+    """Return the content of the first and the last sound line; None if the first is not a header.
 
     Objects that were saved to a file are not counted.
     """

@@ -68,14 +68,14 @@ class JournalHeader:
 
 
 def header_from_json(content: dict[str, Any]) -> JournalHeader:
-    """Return the header of a journal or a session file; raise `JournalError` if it has no sense."""
+    """Return the header of a journal or session file; raise `JournalError` if it is invalid."""
     with checks.naming("line 1"):
         image = _reference_from_json(checks.members(content["image"], "the image"))
         labels = checks.members(content["labels"], "the labels")
         shape = checks.shape_of(labels["shape"], "the labels")
         dtype = np.dtype(checks.text(labels["dtype"], "the type of the labels"))
         if dtype.kind not in "iu":
-            raise JournalError(f"labels are integers, not {dtype}")
+            raise JournalError(f"labels must be integers, not {dtype}")
         name = checks.text(labels.get("name", ""), "the name of the labels")
         return JournalHeader(image, shape, dtype, name)
 
@@ -99,5 +99,5 @@ def _pixel_size(value: Any) -> float:
     """Return the size of a pixel along an axis, which napari must be able to square and invert."""
     size = checks.number(value, "a pixel size", _LARGEST_PIXEL)
     if abs(size) < 1 / _LARGEST_PIXEL:
-        raise JournalError(f"a pixel size is {size}, which no image has")
+        raise JournalError(f"{size} is not a plausible pixel size")
     return size

@@ -129,7 +129,7 @@ class Journal:
         """Record the classes, in their order and with their colors."""
         with self._lock:
             former = self._writer.set_classes(classes)
-            # With all objects in a file of the user's, there is nothing to restore.
+            # With all objects in one of the user's files, there is nothing to restore.
             is_due = classes != former and self._has_begun and not self._writer.is_saved
             if is_due and self._ensure_file():
                 self._writer.append_classes()

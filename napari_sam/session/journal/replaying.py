@@ -46,7 +46,7 @@ class JournalContent:
 
     @property
     def header(self) -> JournalHeader:
-        """Its first line; raises `JournalError` if that is none."""
+        """Its first line; raises `JournalError` if that is not a header."""
         return header_from_json(self.raw_header)
 
     @property
@@ -92,8 +92,8 @@ class JournalContent:
 def read_journal(path: Path) -> JournalContent:
     """Read a journal as far as it is sound.
 
-    A last line that was torn by a crash is no damage: its edit was not complete. Raises
-    `JournalError` if it cannot be read or is no journal.
+    A last line that was torn by a crash is not damage: its edit was not complete. Raises
+    `JournalError` if it cannot be read or is not a journal.
     """
     try:
         content = read_lines(path)

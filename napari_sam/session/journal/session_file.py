@@ -175,7 +175,7 @@ def read_session(path: Path) -> SavedSession:
     Raises
     ------
     SessionFileError
-        If it cannot be read, is none, is damaged, or was written by a newer version.
+        If it cannot be read, is not a session file, is damaged, or was written by a newer version.
     """
     try:
         content = read_lines(path)
@@ -224,7 +224,7 @@ def _parsed(path: Path, content: JournalContent) -> SavedSession:
         paths = _image_paths(path, header.image.source, raw["image"].get("beside"))
     if not header.fits(header.image):
         raise JournalError(
-            f"labels of shape {header.shape} do not fit an image of shape {header.image.shape}"
+            f"labels of shape {header.shape} do not match an image of shape {header.image.shape}"
         )
     fault = content.check()
     if fault is not None:
@@ -253,7 +253,9 @@ def _unfinished(content: Any, shape: Start) -> UnfinishedObject:
     )
     is_within = all(position < length for position, length in zip(index, shape, strict=False))
     if len(index) > len(shape) or not is_within or row_axis == column_axis:
-        raise JournalError(f"no plane of the image is at {index}, {(row_axis, column_axis)}")
+        raise JournalError(
+            f"the image has no plane at {index} with the axes {(row_axis, column_axis)}"
+        )
     label_id = unfinished["label_id"]
     return UnfinishedObject(
         state_from_json(unfinished["state"]),

@@ -33,7 +33,7 @@ class EntryWriter:
         self.label_ids: set[int] = set()
         """The objects to be restored."""
         self.is_saved = False
-        """Whether all objects were in a file of the user's with the last entry."""
+        """Whether all objects were in one of the user's files with the last entry."""
 
     def resume(self, path: Path, sound_bytes: int, classes: Classes) -> None:
         """Continue a journal that was replayed into the labels."""

@@ -110,17 +110,21 @@ class MicroSamEmbeddings:
             raise IndexError(f"There is no tile {tile_number} of {len(self.tiles)}.")
         description = f"tile {tile_number} of slice {slice_index}"
         if tile_number not in self.tile_numbers(slice_index):
-            raise cannot_use(self.path, f"{description} was left out, as it lies outside a mask")
+            raise cannot_use(
+                self.path, f"{description} was left out, because it lies outside a mask"
+            )
         with reading(self.path, f"the metadata of {description} are damaged"):
             source = find_source(self.path, self._group, array_name(tile_number, self._tiling.grid))
         if source.original_size != self.tiles[tile_number].size or (
             source.slice_count != self.slice_count
         ):
-            raise cannot_use(self.path, f"{description} is of another size than its attributes say")
+            raise cannot_use(
+                self.path, f"{description} does not have the size that its attributes state"
+            )
         with reading(self.path, f"{description} is damaged"):
             values = source.read(slice_index)
         if not np.isfinite(values).all():
-            raise cannot_use(self.path, f"{description} holds values that are not numbers")
+            raise cannot_use(self.path, f"{description} contains NaN or infinite values")
         if not values.any():  # a chunk that was not written
             raise cannot_use(self.path, f"{description} is missing")
         return StoredEmbedding(values, source.original_size, source.input_size)
@@ -132,7 +136,7 @@ def open_embeddings(path: Path | str) -> MicroSamEmbeddings:
     group = open_group(path)
     attributes = read_attributes(path, group)
     model_hash = attributes.get("model_hash")
-    with reading(path, "they are laid out in an unknown way"):
+    with reading(path, "their layout is unknown"):
         if attributes["input_size"] is None:
             tiling, source = read_tiling(path, group)
         else:

@@ -176,9 +176,9 @@ class ImportedEmbeddings:
         if not matches:
             name = _catalogue_name(stored.model_name)
             self._wait(
-                f"The embeddings in {self._path} are of the model {name}, not of {choice.name}: to "
-                f"use them, choose {name} under Model, or open the checkpoint that computed them. "
-                "Until then, the image is embedded here."
+                f"The embeddings in {self._path} come from the model {name}, not from "
+                f"{choice.name}: to use them, choose {name} under Model, or open the checkpoint "
+                "that computed them. Until then, the image is embedded here."
             )
             return
         count = f"{stored.slice_count} slices" if stored.ndim == 3 else "the image"
@@ -231,8 +231,8 @@ class ImportedEmbeddings:
         if not self._is_damage_reported:  # the first of many tiles is enough
             self._is_damage_reported = True
             self._notifier.warn(
-                f"Of the embeddings in {self._path}, {error.reason}: damaged tiles are embedded "
-                "here instead, the others are used. micro-sam can compute them again."
+                f"In the embeddings in {self._path}, {error.reason}. Damaged tiles are embedded "
+                "here instead; the others are used. micro-sam can compute the damaged ones again."
             )
 
 

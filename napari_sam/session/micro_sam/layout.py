@@ -128,8 +128,8 @@ def read_attributes(path: Path, group: zarr.Group) -> dict[str, Any]:
     if model_type[:5] not in _VARIANTS:  # SAM 2 is stored in arrays of the same shapes
         raise cannot_use(
             path,
-            f"they are of the model type {model_type!r}, and only {', '.join(_VARIANTS)} and what "
-            "was trained from them can be decoded here",
+            f"they come from a model of type {model_type!r}; only {', '.join(_VARIANTS)} and "
+            "models trained from them can be decoded here",
         )
     return attributes
 
@@ -153,17 +153,17 @@ def find_source(path: Path, group: zarr.Group, name: str) -> Source:
         raise cannot_use(
             path,
             f"{name} is {node.shape} {node.dtype}, but image embeddings are "
-            f"{(1, *_EMBEDDING_SHAPE)} float32, after the slices if there are any",
+            f"{(1, *_EMBEDDING_SHAPE)} float32, preceded by the slices of a stack",
         )
     pieces = map(math.ceil, np.divide(_EMBEDDING_SHAPE, np.maximum(node.chunks[-3:], 1)))
     if math.prod(pieces) > _MAX_CHUNKS:
-        raise cannot_use(path, f"{name} is in too many chunks, of shape {node.chunks}")
+        raise cannot_use(path, f"{name} has too many chunks, of shape {node.chunks}")
     # Each tile has sizes of its own; where there are none, they are those of the image.
     attributes = (group if name == FEATURES else node).attrs.asdict()
     original_size = _size(path, attributes, "original_size")
     input_size = _size(path, attributes, "input_size")
     if max(input_size) != SAM_SPEC.input_side:
-        raise cannot_use(path, f"{name} is of a model with an input of another size: {input_size}")
+        raise cannot_use(path, f"{name} comes from a model with another input size, {input_size}")
     return Source(node, original_size, input_size)
 
 
@@ -176,21 +176,23 @@ def read_tiling(path: Path, group: zarr.Group) -> tuple[Tiling, Source]:
     sides = zip(plane_size, tile_shape, strict=True)
     count = math.prod(-(-length // inner) for length, inner in sides)
     if count > _MAX_TILES:
-        raise cannot_use(path, f"they have {count} tiles, and {_MAX_TILES} is the most")
+        raise cannot_use(path, f"they have {count:,} tiles; at most {_MAX_TILES:,} are allowed")
     grid = TileGrid(plane_size, tile_shape, halo, SAM_SPEC)
     tiles_in_mask = _tiles_in_mask(attributes.get("tiles_in_mask"))
     embedded = {n for tiles in tiles_in_mask or [range(len(grid.tiles))] for n in tiles}
     if not embedded:
-        raise cannot_use(path, "they hold no tile, as their mask was empty")
+        raise cannot_use(path, "they contain no tiles, because their mask was empty")
     if min(embedded) < 0:
-        raise cannot_use(path, f"tiles_in_mask has {min(embedded)} in place of a tile")
+        raise cannot_use(
+            path, f"tiles_in_mask contains {min(embedded)}, which is not a tile number"
+        )
     # Versions of micro-sam that write input_size first write the tiles after it, in their order.
     last = max(embedded)
     source = find_source(path, group, array_name(last, grid))
     if source.original_size != grid.tiles[last].size or (
         tiles_in_mask is not None and len(tiles_in_mask) != source.slice_count
     ):
-        raise cannot_use(path, f"tile {last} is of another size than the attributes say")
+        raise cannot_use(path, f"tile {last} does not have the size that the attributes state")
     return Tiling(grid, tiles_in_mask), source
 
 
@@ -219,5 +221,7 @@ def text_of(path: Path, attributes: Mapping[str, Any], key: str) -> str:
     """Return a required text attribute."""
     value = attributes.get(key)
     if not isinstance(value, str):
-        raise cannot_use(path, f"the attribute {key} is missing, as in files of very old versions")
+        raise cannot_use(
+            path, f"the attribute {key} is missing, as in files from very old versions of micro-sam"
+        )
     return value

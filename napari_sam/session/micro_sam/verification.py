@@ -41,14 +41,14 @@ def open_for(path: Path, image: Any, job: Job) -> MicroSamEmbeddings:
         height, width = stored.pyramid.shape
         slices = f"{stored.slice_count} slices of " if stored.ndim == 3 else ""
         raise MicroSamError(
-            f"The embeddings in {path} are of {slices}{height} x "
-            f"{width} pixels, and the image has the shape {shape}: choose the image "
-            "that they were computed from, with its axes in the same order."
+            f"The embeddings in {path} belong to {slices}{height} x {width} pixels, but the image "
+            f"has the shape {shape}: choose the image that they were computed from, with its axes "
+            "in the same order."
         )
     if not stored.matches(image, job.report):
         raise MicroSamError(
-            f"The embeddings in {path} are of another image: the pixels of this one are not those "
-            "that they were computed from. Choose that image, or continue without them."
+            f"The embeddings in {path} belong to another image: its pixels differ from those of "
+            "this one. Choose that image, or continue without the embeddings."
         )
     return stored
 

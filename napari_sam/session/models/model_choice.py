@@ -26,7 +26,7 @@ class ModelChoice:
     name : str
         Its name in messages; choices that differ in nothing else are equal.
     checkpoint : Path, optional
-        Its file, or folder; None: the weights inside the package.
+        Its file, or folder; None: the bundled weights.
     device : str
         A torch device, or "auto" for the fastest one.
     exact : bool, optional

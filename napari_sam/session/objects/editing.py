@@ -81,7 +81,7 @@ class Editing:
 
     @property
     def other_labels(self) -> list[Labels]:
-        """The labels that were a target before, are none now, and were not deleted."""
+        """The labels that were the target before, but not now, and were not deleted."""
         with suppress(TargetError):
             current = None if self.target is None else self.target.labels
             return [

@@ -91,7 +91,7 @@ class History:
         self._gesture_edit = kept if self.in_gesture else None
 
     def update_last(self, before: ObjectState, after: ObjectState) -> None:
-        """Let redo restore the chosen candidate with its prompts; choosing is no edit."""
+        """Let redo restore the chosen candidate with its prompts; choosing is not an edit."""
         last = self.last
         if last is not None and last.after is before:
             self.replace_last(replace(last, after=after))

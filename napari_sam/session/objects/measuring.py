@@ -22,7 +22,7 @@ Bounds = tuple[Start, Start]
 def find_objects(labels: Labels, check: Callable[[], None] = lambda: None) -> list[ObjectRecord]:
     """Return a record of each object in some labels, read block by block.
 
-    Negative labels are no objects. `check` is called before each block, and may raise.
+    Negative labels are not objects. `check` is called before each block, and may raise.
     """
     segment_arrays = []
     for corner, shape in parts((0,) * len(labels.shape), labels.shape):

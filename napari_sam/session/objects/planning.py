@@ -29,7 +29,7 @@ from napari_sam.storage.pacing import paced
 
 LEAST_SHARE: Final = 0.05
 """Share of its mask that an object must get. Two masks of the same object differ by a rim of a few
-pixels: what an accepted object leaves of another mask of it is no object."""
+pixels: what an accepted object leaves of another mask of it is not an object."""
 
 
 class _RefusedError(TargetError):

@@ -118,8 +118,8 @@ class Prefetcher:
         capacity = self._embedding.embedder.capacity_tiles
         if len(tiles) > capacity:
             self._notifier.warn(
-                f"There is space for the embeddings of {capacity} of {len(tiles)} slices: only the "
-                f"first {capacity} are embedded."
+                f"There is space for the embeddings of {capacity:,} of {len(tiles):,} slices, so "
+                f"only the first {capacity:,} are embedded."
             )
         self._queue = PrefetchQueue(tiles[:capacity])
         self.changed.emit()

@@ -34,7 +34,7 @@ class Outline:
     vertices_xy : tuple of (float, float)
         In pixels of the image plane; the first one is not repeated.
     kind : OutlineKind
-        How they are meant.
+        How they are connected.
 
     Raises
     ------

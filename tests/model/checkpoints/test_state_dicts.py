@@ -142,9 +142,9 @@ PATCHES = {"image_encoder.patch_embed.proj.weight": torch.zeros(768, 3, 16, 16)}
         (lambda token: token.to(torch.complex64), "of complex64"),
         (lambda token: token > 0, f"another type: {TOKEN} bool"),
         (lambda token: token.to(torch.int8), f"another type: {TOKEN} int8"),
-        (lambda token: token.index_fill(1, torch.tensor(3), torch.nan), "no numbers"),
-        (lambda token: token.index_fill(1, torch.tensor(3), torch.inf), "no numbers"),
-        (lambda token: token.double() + 1e300, "no numbers"),
+        (lambda token: token.index_fill(1, torch.tensor(3), torch.nan), "NaN or infinite"),
+        (lambda token: token.index_fill(1, torch.tensor(3), torch.inf), "NaN or infinite"),
+        (lambda token: token.double() + 1e300, "NaN or infinite"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:torch.quantize", "ignore:The PyTorch API of nested")

@@ -103,7 +103,7 @@ def test_objects_that_are_there_are_treated_as_the_session_is_told(opened):
         if count == 2:
             opened.session.undo()
             opened.wait()
-    assert opened.warnings == ["No masks were accepted: they lie on other objects."]
+    assert opened.warnings == ["No masks were accepted, because other objects cover them."]
     opened.session.editing.set_overlap(Overlap.REFUSE)
     opened.accept(over, BIG, SMALL)  # of the two that overlap, that on top
     assert opened.areas() == {0.85: 100, 0.9: 36}
@@ -248,7 +248,7 @@ def test_accepted_masks_of_a_deleted_target_are_reported(opened):
     labels.is_gone = True
     opened.session.set_target(None)
     opened.wait()
-    assert opened.warnings == ["The target was deleted meanwhile: no masks were accepted."]
+    assert opened.warnings == ["The target was deleted meanwhile, so no masks were accepted."]
     assert not labels.array.any()
     assert opened.done == set()
 

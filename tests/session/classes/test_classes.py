@@ -177,9 +177,9 @@ def test_files_of_ours_and_of_others(tmp_path):
         ("long.json", f"[{'9' * 5000}]", "digits"),
         ("tag.yaml", "names: [!!timestamp x]", "groupdict"),
         ("half.json", r'["a\ud83d"]', "valid characters"),
-        ("nested.json", '[["a"]]', "needs a name"),
+        ("nested.json", '[["a"]]', "has no name"),
         ("color.json", '[{"name": "a", "color": [1, 2, null]}]', "color"),
-        ("log.txt", "".join(f"line {number}\n" for number in range(8000)), "8000 names"),
+        ("log.txt", "".join(f"line {number}\n" for number in range(8000)), "8,000 names"),
         ("large.txt", "a" * 2**18, "larger"),
     ],
 )
@@ -239,9 +239,9 @@ def test_half_a_character_comes_into_no_class(session):
         ("[" * 100_000, "nested too deeply"),
         ("9" * 5000, "4300 digits"),
         ('{"format": "napari-sam-live classes", "version": null}', "version None"),
-        ('{"other": 1}', "list of names"),
+        ('{"other": 1}', "list of classes"),
         ('[{"name": "a", "color": "red"}]', "color"),
-        ('[{"color": "#000000"}]', "needs a name"),
+        ('[{"color": "#000000"}]', "has no name"),
         ('{"format": "napari-sam-live classes", "version": 9, "classes": ["a"]}', "update"),
     ],
 )
@@ -261,7 +261,7 @@ def test_a_class_that_cannot_be_read_does_not_refuse_the_others(tmp_path):
     left_out = LeftOut()
     read = read_classes(tmp_path / "a.json", left_out)
     assert [(entry.name, entry.color) for entry in read] == [("a", PALETTE[0]), ("c", "#010203")]
-    assert str(left_out) == ("3 entries left out (class 2: A class needs a name, and one has none)")
+    assert str(left_out) == ("3 entries left out (class 2: It has no name)")
 
 
 def test_numbers_and_texts_do_not_number_classes_together(tmp_path):

@@ -41,7 +41,7 @@ def test_another_error_meanwhile_does_not_hide_where_the_model_runs(model, warni
     model.embedder.load()
     model.confirm()
     (warning,) = warnings
-    assert "not enough memory for own on cuda, float16: it runs on cpu now" in warning
+    assert "not enough memory for own on cuda, float16, so it now runs on cpu" in warning
 
 
 def test_a_model_used_instead_did_not_run_out_of_memory(model, warnings):

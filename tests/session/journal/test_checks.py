@@ -205,7 +205,7 @@ def test_pixels_are_expanded_no_further_than_their_box(session, part):
     lines[1]["patches"][0][part] = compressed(2**26)
     session.write_bytes(b"".join(map(to_line, lines)))
     tracemalloc.start()
-    with pytest.raises(SessionFileError, match="bytes that their box or mask takes"):
+    with pytest.raises(SessionFileError, match="bytes that their box or mask needs"):
         read_session(session)
     assert tracemalloc.get_traced_memory()[1] < 2**25  # the line itself takes some
     tracemalloc.stop()

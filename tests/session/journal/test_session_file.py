@@ -130,7 +130,8 @@ def test_labels_that_no_image_has_are_refused(path, labels):
     header["labels"].update(labels)
     path.write_bytes(to_line(header) + b"".join(lines))
     with pytest.raises(
-        SessionFileError, match=r"do not fit an image|of the labels (is|must)|labels are integers"
+        SessionFileError,
+        match=r"do not match an image|shape of the labels|labels must",
     ):
         read_session(path)
 

@@ -162,7 +162,7 @@ def test_one_changed_pixel_is_another_image(session, import_folder, stores, pred
     assert imported.state.phase is ImportPhase.REFUSED
     assert imported.of_plane() is None
     assert warnings == [imported.state.text]
-    assert "are of another image" in warnings[0]
+    assert "belong to another image" in warnings[0]
     session.set_image(ImagePlane(changed[0], embeddings=imported.of_plane(0)))
     found, _ = click(session)
     assert predictor.encoded
@@ -185,7 +185,7 @@ def test_what_is_no_store_is_said(import_folder, stores, tmp_path):
 
 def test_a_plane_of_another_shape_takes_none(import_folder, stores):
     imported, _ = import_folder(stores / "stack.zarr", STACK)
-    with pytest.raises(ImageError, match="are not of the shape"):
+    with pytest.raises(ImageError, match="do not have the shape"):
         ImagePlane(STACK[0].T, embeddings=imported.of_plane(0))
 
 
@@ -234,7 +234,7 @@ def test_another_model_waits_for_the_right_one(stores, predictor, near_relative,
         assert imported.state.phase is ImportPhase.OTHER_MODEL
         assert imported.of_plane() is None
         assert (
-            "mobile_sam_original, not of relative: to use them, choose mobile_sam_original"
+            "mobile_sam_original, not from relative: to use them, choose mobile_sam_original"
             in heard.warnings[0]
         )
 
@@ -277,7 +277,8 @@ def test_another_variant_is_known_without_computing(stores, tmp_path, import_fol
     imported, warnings = import_folder(path, COINS)
     assert imported.state.phase is ImportPhase.OTHER_MODEL
     assert (
-        "of the model b_lm, not of mobile_sam: to use them, choose b_lm under Model" in warnings[0]
+        "from the model b_lm, not from mobile_sam: to use them, choose b_lm under Model"
+        in warnings[0]
     )
 
 

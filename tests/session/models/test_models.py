@@ -133,10 +133,10 @@ def test_out_of_memory_steps_down_and_says_so_once(where, coins, listen, remembe
     assert session.state.candidates is not None
     told = [text for text in heard.warnings if "not enough memory" in text]
     if where == "decode":  # its lack of memory shows only after each embedding
-        assert "runs on cpu now" in told[-1]
+        assert "now runs on cpu" in told[-1]
     else:
         assert len(told) == 1
-        assert "mobile_sam on cuda: it runs on cpu now" in told[0]
+        assert "mobile_sam on cuda, so it now runs on cpu" in told[0]
 
 
 def test_out_of_memory_on_the_processor_is_reported(coins, listen):
