@@ -137,13 +137,13 @@ def _reason(error: BaseException, suffix: str) -> str:
     """Return why a reader failed; advice of others is about their plugins, not napari's."""
     text = single_line(str(error)) or f"napari cannot show it ({type(error).__name__})"
     if "'imagecodecs'" in text:
-        return f"{text}; run `pip install imagecodecs`."
+        return f"{text}; run: pip install imagecodecs."
     if "returned no data" in text or "refused the file" in text:
         return "it contains no image."
     if "pip install" not in text and not text.startswith("No plugin found"):
         return text
     if suffix.lower() in _READ_BY_NAPARI:
-        return "it is damaged, or no image."
+        return "it is damaged or not an image."
     return (
         f"no reader is installed for {suffix or 'its name without an ending'}; install a napari "
         "plugin that reads it, or save the image as TIFF."

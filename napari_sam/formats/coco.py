@@ -250,7 +250,7 @@ def read_categories(
     names: dict[str, str | None] = {}
     classes: dict[str, ObjectClass] = {}
     if entries and not isinstance(entries, list):
-        left_out.add(ENTRY, "the categories are no list")
+        left_out.add(ENTRY, "the categories are not a list")
         entries = []
     for position, entry in enumerate(entries or []):
         with left_out.unreadable(f"category {position + 1}"):

@@ -70,7 +70,7 @@ def reason(error: BaseException) -> str:
     if not text:
         return kind
     if "'imagecodecs'" in text:  # of tifffile
-        text += "; run `pip install imagecodecs`"
+        text += "; run: pip install imagecodecs"
     # Pillow raises a SyntaxError for a file that is something else.
     return text if isinstance(error, OSError | SyntaxError | ValueError) else f"{kind}: {text}"
 

@@ -150,8 +150,8 @@ def _check_size(shape: Any, image: ImageInfo) -> None:
     size = tuple(whole_number_in(side) for side in sides)
     if len(size) == 2 and None not in size and size != image.plane_shape:
         raise ExportError(
-            f"The file is about an image of shape {size}, not {image.plane_shape}; choose the "
-            "image that it belongs to."
+            f"The file belongs to an image of shape {size}, not {image.plane_shape}; choose that "
+            "image."
         )
 
 

@@ -49,7 +49,7 @@ class FilePrompt:
         least = _MIN_VERTICES.get(self.kind, 1)
         if len(self.vertices_xy) < least:
             raise ExportError(
-                f"a prompt of kind {self.kind} has at least {least} vertices, not "
+                f"a prompt of kind {self.kind} needs at least {least} vertices, not "
                 f"{len(self.vertices_xy)}"
             )
         if not all(math.isfinite(value) for vertex in self.vertices_xy for value in vertex):

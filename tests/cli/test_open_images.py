@@ -106,7 +106,7 @@ def test_an_axis_without_channels_is_refused(tmp_path):
     [
         ("a.nii", b"xx", "no reader is installed for .nii; install a napari plugin"),
         ("a.czi", b"ZISRAWFILE", "no reader is installed for .czi"),
-        ("a.png", b"<!DOCTYPE html>", "damaged, or no image"),
+        ("a.png", b"<!DOCTYPE html>", "damaged or not an image"),
         ("a.csv", b"x,y\n1,1\n", "contains no image"),
         ("a.json", b"{}", "contains no image"),
     ],

@@ -320,4 +320,4 @@ def test_ids_are_the_same_as_number_and_as_text(tmp_path, image_id):
     assert obj.class_name == "cell"
     path.write_text(json.dumps(content | {"categories": {"1": "cell"}}))
     (annotations,) = read_coco(path)
-    assert "categories are no list" in str(annotations.left_out)
+    assert "categories are not a list" in str(annotations.left_out)

@@ -316,6 +316,6 @@ def test_a_table_without_a_header_is_refused(tmp_path):
 )
 def test_prompts_for_an_image_of_another_size_are_refused(tmp_path, content):
     with pytest.raises(
-        ExportError, match=r"about an image of shape \(480, 640\), not \(303, 384\)"
+        ExportError, match=r"belongs to an image of shape \(480, 640\), not \(303, 384\)"
     ):
         read_prompts(write(tmp_path / "a.json", json.dumps(content)), IMAGE)
