@@ -94,8 +94,8 @@ def run_on_cluster(
         except Exception as error:  # an address, and whoever answers there, may be anything
             reason = str(error) or "nobody answers"
             msg = (
-                f"No scheduler at {address} ({reason}): check the address that the scheduler "
-                "printed."
+                f"There is no scheduler at {address} ({reason}): check the address "
+                "that the scheduler printed."
             )
             raise RunError(msg) from error
     try:

@@ -28,7 +28,7 @@ class Candidate:
     tile : Tile
         Where the prediction lies in the plane.
     weights : Path, optional
-        The model's checkpoint; None: the one inside the package.
+        The model's checkpoint; None: the bundled one.
     """
 
     prediction: MaskPrediction

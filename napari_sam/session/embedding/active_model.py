@@ -108,7 +108,7 @@ class ActiveModel:
         return True
 
     def fall_back(self, error: BaseException) -> str:
-        """Use the last working model, or the one inside the package, as this one did not load.
+        """Use the last working model, or the bundled one, as this one did not load.
 
         Return the reason if there is none.
         """

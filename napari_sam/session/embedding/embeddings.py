@@ -64,7 +64,7 @@ class EmbeddedTile:
     embedding: ImageEmbedding  # for the decoder
     tile: Tile
     content: TileContent
-    weights: Path | None = None  # the model's checkpoint; None: the one inside the package
+    weights: Path | None = None  # the model's checkpoint; None: the bundled one
     is_new: bool = False  # whether it was computed rather than found
 
     def to_pixels(self, places_xy: NDArray[np.float32] | None) -> NDArray[np.float64] | None:
