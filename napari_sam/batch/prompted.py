@@ -76,11 +76,13 @@ def segment_prompts(
     prompts: Sequence[Prompts],
     start: MaskStart | None = None,
     multimask: str = "best",
+    clean_strength: float = 0.0,
     warn: Callable[[str], None] = lambda message: None,
 ) -> list[PromptedMask]:
     """Segment one object for each of the prompts, with the masks that the widget preselects.
 
-    `warn` is called with what makes the masks doubtful.
+    Outlines are cleaned with `clean_strength`, 0 to 1. `warn` is called with what makes the masks
+    doubtful.
 
     Raises
     ------
@@ -109,6 +111,7 @@ def segment_prompts(
             start=None if start is None else start.on_tile,
             multimask=multimask != "off",
             may_move=start is None or start.logits is None,
+            clean_strength=clean_strength,
         )
         order = [candidates.best] if candidates.ranking is None else candidates.ranking.order
         masks += [

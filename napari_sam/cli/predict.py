@@ -127,6 +127,12 @@ _BOX: Final = _Numbers("X0,Y0,X1,Y1", 4)
     show_default=True,
     help="Which object wins where objects overlap (label images only).",
 )
+@click.option(
+    "--clean/--no-clean",
+    default=False,
+    show_default=True,
+    help="Smooth outlines, fill small holes and remove specks.",
+)
 @model_options
 @reader_option
 @values_option
@@ -143,6 +149,7 @@ def predict(
     position: str | None,
     layer: str | None,
     overlap: str,
+    clean: bool,
     model: str | None,
     device: str,
     reader: str | None,
@@ -157,6 +164,7 @@ def predict(
     """
     hide_progress_of_napari()
     from napari_sam.batch.prompted import read_start, segment_prompts, write_prompted
+    from napari_sam.session.decoding.cleaning import CLEAN_STRENGTH
     from napari_sam.session.embedding.embeddings import Embedder
     from napari_sam.session.jobs import user_message
 
@@ -174,8 +182,9 @@ def predict(
                     start = read_start(mask, info.plane_shape, predictor.spec.low_res_side)
             prompts = _prompts(points, background, boxes, start, info.plane_shape)
             embedder = Embedder(choice, lambda *_: predictor)
+            strength = CLEAN_STRENGTH if clean else 0
             masks = segment_prompts(
-                embedder, opened.plane, prompts, start, multimask, print_warning
+                embedder, opened.plane, prompts, start, multimask, strength, print_warning
             )
         files = [] if output is None else write_prompted(output, info, masks, overlap)
     except KeyboardInterrupt:

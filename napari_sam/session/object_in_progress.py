@@ -59,7 +59,14 @@ class ObjectInProgress:
 
     def set_feedback(self, is_on: bool) -> None:
         """Set whether a decode starts from the mask chosen before the object's last click."""
-        self._decoding.set_feedback(is_on)
+        decoding = self._decoding
+        decoding.set_options(replace(decoding.options, use_feedback=is_on))
+
+    def set_clean(self, strength: float) -> None:
+        """Set how strongly outlines are cleaned, 0 to 1; 0 shows masks as published."""
+        decoding = self._decoding
+        decoding.set_options(replace(decoding.options, clean_strength=strength))
+        self.changed.emit()
 
     def set_accept_on_click(self, is_on: bool) -> None:
         """Set `accept_on_click`."""
@@ -76,7 +83,7 @@ class ObjectInProgress:
         before, prompts = decoding.state, prompts.on_slice(self._slice_index)
         if prompts == before.prompts:
             return
-        shown = decoding.shown if decoding.use_feedback else None
+        shown = decoding.shown if decoding.options.use_feedback else None
         after = ObjectState() if prompts.is_empty else before.with_prompts(prompts, shown)
         history.push_prompts(Edit(before, after, self._editing.plane_id))
         self._forget_accept()

@@ -85,6 +85,15 @@ def test_points_a_mask_and_all_candidates(image_file, tmp_path):
     assert np.count_nonzero(labels) == content["objects"][0]["area"]
 
 
+def test_a_clean_mask_is_nearly_the_published_one(image_file):
+    areas = []
+    for option in ("--clean", "--no-clean"):
+        result = run(image_file, "--point", "25,40", option, "--json")
+        assert result.exit_code == 0, result.output
+        areas.append(json.loads(result.stdout)["objects"][0]["area"])
+    assert areas[0] == pytest.approx(areas[1], rel=0.05)
+
+
 def test_one_slice_of_a_stack(tmp_path):
     stack = np.full((3, 80, 120), 400, np.uint16)
     stack[2][mask_of(RIGHT)] = 60_000

@@ -12,7 +12,7 @@ from napari_sam.engine.masks import MaskCrop
 from napari_sam.session.decoding.candidates import Candidates, ranked
 from napari_sam.session.decoding.mask_prompts import logits_of_region
 from napari_sam.session.decoding.object_state import ObjectState
-from napari_sam.session.decoding.ranking import NO_CONTEXT, RankingContext
+from napari_sam.session.decoding.ranking import NO_CONTEXT, DecodeContext
 from napari_sam.session.decoding.request import DecodeRequest
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile, union
 from napari_sam.session.embedding.embeddings import EmbeddedTile, Embedder
@@ -92,7 +92,7 @@ def decode_batch_prompts(
     prompts: Sequence[BatchPrompt],
     *,
     in_sight: Tile | None = None,
-    context: RankingContext = NO_CONTEXT,
+    context: DecodeContext = NO_CONTEXT,
     report: Report = lambda _: True,
 ) -> list[BatchResult]:
     """Segment one object per prompt; may run on any thread.
@@ -176,7 +176,7 @@ def _holding(pyramid: TilePyramid, level: int, box: Box) -> list[Tile]:
 
 
 def _decode_batch(
-    embedded: EmbeddedTile, batch: Sequence[_Item], context: RankingContext
+    embedded: EmbeddedTile, batch: Sequence[_Item], context: DecodeContext
 ) -> list[Candidates]:
     """Decode prompts with equal numbers of points and boxes together, regions one by one."""
     results: dict[int, Candidates] = {}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_sam.engine.masks import MaskCrop, extent
 from napari_sam.engine.prediction import MaskPrediction
+from napari_sam.session.decoding.cleaning import cleaned
 from napari_sam.session.image.tiles import Box, Tile
 
 
@@ -29,12 +30,15 @@ class Candidate:
         Where the prediction lies in the plane.
     weights : Path, optional
         The model's checkpoint; None: the bundled one.
+    published : MaskPrediction, optional
+        The model's answer, if `prediction` is a cleaned one.
     """
 
     prediction: MaskPrediction
     index: int
     tile: Tile
     weights: Path | None = None
+    published: MaskPrediction | None = None
 
     @property
     def iou_prediction(self) -> float:
@@ -43,9 +47,29 @@ class Candidate:
 
     @property
     def logits(self) -> NDArray[np.float32]:
-        """The low-res logits."""
-        logits: NDArray[np.float32] = self.prediction.low_res_logits[self.index]
+        """The low-res logits as the model gave them."""
+        prediction = self.prediction if self.published is None else self.published
+        logits: NDArray[np.float32] = prediction.low_res_logits[self.index]
         return logits
+
+    def cleaned(self, clicks_xy: Sequence[tuple[float, float]], strength: float) -> Candidate:
+        """Return the mask with a clean outline; with strength 0 as the model gave it."""
+        published = self.prediction if self.published is None else self.published
+        if strength <= 0:
+            return replace(self, prediction=published, published=None)
+        clean = cleaned(self.logits, [self.cell_at(x, y) for x, y in clicks_xy], strength)
+        stack = published.low_res_logits.copy()
+        stack[self.index] = clean
+        return replace(
+            self, prediction=replace(published, low_res_logits=stack), published=published
+        )
+
+    def cell_at(self, x: float, y: float) -> tuple[int, int]:
+        """Return row and column of the low-res logits at a place in the plane."""
+        side = self.logits.shape[-1]
+        cell_px = self.tile.side / side
+        row, column = (y + 0.5 - self.tile.top) / cell_px, (x + 0.5 - self.tile.left) / cell_px
+        return min(max(int(row), 0), side - 1), min(max(int(column), 0), side - 1)
 
     @property
     def grid_shape(self) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from napari_sam.engine.prediction import MaskPrediction
 from napari_sam.session.decoding.candidate import Candidate
 from napari_sam.session.decoding.features import measure_features
 from napari_sam.session.decoding.mask_prompts import limit_of_outline
-from napari_sam.session.decoding.ranking import NO_CONTEXT, Ranking, RankingContext, rank
+from napari_sam.session.decoding.ranking import NO_CONTEXT, DecodeContext, Ranking, rank
 from napari_sam.session.image.tiles import Box, Tile
 from napari_sam.session.prompts.prompts import FOREGROUND, Prompts
 from napari_sam.session.prompts.shapes import Outline
@@ -78,6 +78,16 @@ class Candidates:
         """Return mask `index` in pixels of the plane; see `Candidate.blocks`."""
         return self.masks[index].blocks()
 
+    def cleaned(self, strength: float) -> Candidates:
+        """Return the masks with clean outlines; with strength 0 as the model gave them."""
+        prompts = self.prompts.as_points
+        clicks = [
+            place
+            for place, label in zip(prompts.points_xy, prompts.point_labels, strict=True)
+            if label == FOREGROUND
+        ]
+        return replace(self, masks=tuple(mask.cleaned(clicks, strength) for mask in self.masks))
+
     def logits(self, index: int) -> NDArray[np.float32]:
         """Return the low-res logits of mask `index`."""
         return self.masks[index].logits
@@ -88,7 +98,7 @@ def decode(
     prompts: Prompts,
     usable: Prompts,
     mask_prompt: NDArray[np.float32] | None = None,
-    context: RankingContext = NO_CONTEXT,
+    context: DecodeContext = NO_CONTEXT,
     *,
     multimask: bool = True,
 ) -> Candidates:
@@ -109,7 +119,7 @@ def ranked(
     prompts: Prompts,
     usable: Prompts,
     prediction: MaskPrediction,
-    context: RankingContext = NO_CONTEXT,
+    context: DecodeContext = NO_CONTEXT,
 ) -> Candidates:
     """Cut masks off where an outline ends, and put them in order; parameters as of `decode`."""
     if usable.outline is not None:

@@ -1,7 +1,7 @@
 """Decode the object in progress on the tile that suits it."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from psygnal import Signal
@@ -11,7 +11,7 @@ from napari_sam.session.background import Background
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.decoding.preview import HoverPreview
-from napari_sam.session.decoding.ranking import AcceptedExamples, RankingContext
+from napari_sam.session.decoding.ranking import AcceptedExamples, DecodeContext
 from napari_sam.session.decoding.request import DecodeRequest
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
 from napari_sam.session.embedding.current import CurrentEmbedding
@@ -23,6 +23,15 @@ from napari_sam.session.prompts.prompts import Prompts
 _LEAST_DRAG: Final = 1 / 200
 """Share of what is in sight that a box must span while it is dragged, at least."""
 _LEAST_DRAG_PX: Final = 3
+
+
+@dataclass(frozen=True)
+class DecodeOptions:
+    """What the user chose for all objects."""
+
+    # whether a decode starts from the mask chosen before the last click of the object
+    use_feedback: bool = True
+    clean_strength: float = 0.0  # of outlines, 0 to 1; 0 shows masks as published
 
 
 class Decoding:
@@ -62,8 +71,8 @@ class Decoding:
         self.state = ObjectState()
         self.candidates: Candidates | None = None
         self._slip: Box | None = None  # the box of a click without a drag
-        self.use_feedback = True
-        """Whether a decode starts from the mask chosen before the last click of the object."""
+        self.options = DecodeOptions()
+        """How the object is decoded."""
 
     @property
     def is_pending(self) -> bool:
@@ -122,9 +131,9 @@ class Decoding:
         return list(dict.fromkeys((self.in_sight, *self._pyramid.always_useful, *finer, *near)))
 
     @property
-    def context(self) -> RankingContext:
+    def context(self) -> DecodeContext:
         """What candidates are ranked by now."""
-        return RankingContext(self._accepted_examples(), self._view)
+        return DecodeContext(self._accepted_examples(), self._view, self.options.clean_strength)
 
     def usable(self, prompts: Prompts) -> tuple[Prompts, tuple[str, ...]]:
         """Return the prompts that can be decoded, and remarks on the others."""
@@ -174,9 +183,11 @@ class Decoding:
         before, self.state = self.state, self.state.with_choice(index, box)
         return before
 
-    def set_feedback(self, is_on: bool) -> None:
-        """Set `use_feedback`."""
-        self.use_feedback = is_on
+    def set_options(self, options: DecodeOptions) -> None:
+        """Set `options`; the masks that are shown are cleaned again."""
+        self.options = options
+        if self.candidates is not None:
+            self.candidates = self.candidates.cleaned(options.clean_strength)
 
     def request(self) -> None:
         """Decode the object unless its masks are ready; allow previews without one."""
@@ -208,7 +219,7 @@ class Decoding:
             self._executor.cancel()  # the job under way is of prompts that were undone
             return
         mask_prompt = None
-        if self.use_feedback:
+        if self.options.use_feedback:
             mask_prompt = self.state.mask_prompt(
                 embedded.weights, embedded.tile, embedded.decoder.spec
             )

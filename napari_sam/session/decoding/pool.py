@@ -19,7 +19,7 @@ from napari_sam.session.decoding.candidate import Candidate
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.features import MaskFeatures, joined
 from napari_sam.session.decoding.probing import probe
-from napari_sam.session.decoding.ranking import RankingContext, fills_field, rank
+from napari_sam.session.decoding.ranking import DecodeContext, fills_field, rank
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 from napari_sam.session.image.tiles import Box
 from napari_sam.session.prompts.prompts import Prompts
@@ -41,7 +41,7 @@ def is_ambiguous(usable: Prompts) -> bool:
     return usable.size == 1 and usable.box_xyxy is None and usable.has_foreground
 
 
-def is_settled(candidates: Candidates, context: RankingContext) -> bool:
+def is_settled(candidates: Candidates, context: DecodeContext) -> bool:
     """Whether a mask is clearly an object in sight, as large as accepted ones if there are any."""
     pool = _Pool.of(candidates)
     if pool is None:
@@ -60,7 +60,7 @@ def widened(
     candidates: Candidates,
     embedded: EmbeddedTile,
     click_xy: tuple[float, float],
-    context: RankingContext,
+    context: DecodeContext,
 ) -> Candidates:
     """Add small masks to those of a click."""
     pool = _Pool.of(candidates)
@@ -71,7 +71,7 @@ def widened(
 
 
 def continued(
-    before: Candidates, new: Candidates, choice: int | None, context: RankingContext
+    before: Candidates, new: Candidates, choice: int | None, context: DecodeContext
 ) -> Candidates:
     """Add the masks that a click had on another tile to those on a new one.
 
@@ -94,7 +94,7 @@ def continued(
 
 
 def found_again(
-    candidates: Candidates, choice: int, box: Box, context: RankingContext
+    candidates: Candidates, choice: int, box: Box, context: DecodeContext
 ) -> Candidates:
     """Put the mask that the user chose, known by its box, where it was among the candidates."""
     pool, count = _Pool.of(candidates), len(candidates)
@@ -144,16 +144,16 @@ class _Pool:
             if all(_likeness(box, known) < _SAME_OBJECT for known in other.boxes)
         )
 
-    def sides_beyond_view(self, context: RankingContext) -> NDArray[np.intp]:
+    def sides_beyond_view(self, context: DecodeContext) -> NDArray[np.intp]:
         """Return on how many sides each mask leaves the view."""
         return context.sides_beyond_view(self.boxes)
 
-    def candidates(self, like: Candidates, context: RankingContext) -> Candidates:
+    def candidates(self, like: Candidates, context: DecodeContext) -> Candidates:
         """Return all masks, in this order, as candidates of the same prompts and tile."""
         ranking = rank(self.features, context.examples, self.sides_beyond_view(context))
         return Candidates(like.prompts, like.tile, tuple(self.masks), ranking)
 
-    def picked(self, like: Candidates, context: RankingContext) -> Candidates:
+    def picked(self, like: Candidates, context: DecodeContext) -> Candidates:
         """Return as many candidates as others, likely ones that differ, from small to large.
 
         At least one of them is smaller than the view, if any mask is.

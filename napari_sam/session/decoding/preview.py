@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from napari_sam.session.decoding.candidates import Candidates
-from napari_sam.session.decoding.ranking import RankingContext
+from napari_sam.session.decoding.ranking import DecodeContext
 from napari_sam.session.decoding.request import DecodeRequest
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 from napari_sam.session.jobs import LatestWinsExecutor, log_failure
@@ -20,7 +20,7 @@ class HoverPreview:
         self,
         executor: LatestWinsExecutor,
         on_changed: Callable[[], None],
-        context: Callable[[], RankingContext],
+        context: Callable[[], DecodeContext],
     ) -> None:
         self._executor = executor
         self._on_changed = on_changed

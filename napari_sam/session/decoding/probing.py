@@ -83,11 +83,7 @@ def _measure(embedded: EmbeddedTile, prediction: MaskPrediction) -> MaskFeatures
 def _cut(prediction: MaskPrediction, click_xy: tuple[float, float], tile: Tile) -> MaskPrediction:
     """Keep of each mask the piece under a click where its logits are high."""
     logits = prediction.low_res_logits
-    cell_px = tile.side / logits.shape[-1]
-    row, column = (
-        min(max(int((place + 0.5 - start) / cell_px), 0), logits.shape[-1] - 1)
-        for place, start in zip(click_xy[::-1], (tile.top, tile.left), strict=True)
-    )
+    row, column = Candidate(prediction, 0, tile).cell_at(*click_xy)
     heights = _HEIGHT * np.maximum(logits[:, row, column], 0)
     return replace(
         prediction,

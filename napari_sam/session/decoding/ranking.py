@@ -61,11 +61,12 @@ AcceptedExamples = tuple[Example, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class RankingContext:
-    """What candidates are ranked by, beside their own features."""
+class DecodeContext:
+    """What candidates are ranked by, beside their own features, and how they are cleaned."""
 
     examples: AcceptedExamples = ()
     view: Box | None = None  # the part of the plane in sight; None: all of it
+    clean_strength: float = 0.0  # 0 shows masks as published; see `cleaned`
 
     def sides_beyond_view(self, bounds: Sequence[Box | None]) -> NDArray[np.intp]:
         """Return on how many sides boxes leave the view, 0 to 4; (K,).
@@ -83,7 +84,7 @@ class RankingContext:
         return np.where((outward >= -slack).all(axis=1), _ALL_SIDES, count)
 
 
-NO_CONTEXT: Final = RankingContext()
+NO_CONTEXT: Final = DecodeContext()
 
 
 @dataclass(frozen=True, eq=False)

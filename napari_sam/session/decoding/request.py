@@ -15,7 +15,7 @@ from napari_sam.session.decoding.pool import (
     is_settled,
     widened,
 )
-from napari_sam.session.decoding.ranking import NO_CONTEXT, RankingContext
+from napari_sam.session.decoding.ranking import NO_CONTEXT, DecodeContext
 from napari_sam.session.embedding.embeddings import EmbeddedTile
 from napari_sam.session.image.tiles import Box
 from napari_sam.session.prompts.prompts import Prompts
@@ -28,7 +28,7 @@ class DecodeRequest:
     embedded: EmbeddedTile
     prompts: Prompts
     usable: Prompts  # those of the prompts that can be decoded
-    context: RankingContext = NO_CONTEXT
+    context: DecodeContext = NO_CONTEXT
     mask_prompt: NDArray[np.float32] | None = None
     choice: int | None = None  # the candidate that the user chose
     wanted_box: Box | None = None  # around the mask that the user chose, if known
@@ -85,5 +85,7 @@ class DecodeRequest:
 
     def _drawn(self, candidates: Candidates) -> Candidates:
         """Compute the pixels of the mask that will be shown."""
+        if self.context.clean_strength > 0:
+            candidates = candidates.cleaned(self.context.clean_strength)
         candidates.crop(candidates.chosen(self.choice))
         return candidates

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from napari_sam.engine.masks import MaskCrop, tight_crop
 from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.object_state import ObjectState
+from napari_sam.session.decoding.ranking import DecodeContext
 from napari_sam.session.decoding.request import DecodeRequest
 from napari_sam.session.decoding.tile_choice import initial_tile, refined_tile
 from napari_sam.session.embedding.embeddings import EmbeddedTile
@@ -26,11 +27,13 @@ def segment(
     start: StartMask | None = None,
     multimask: bool = True,
     may_move: bool = True,
+    clean_strength: float = 0.0,
 ) -> Candidates:
     """Decode prompts as the widget does while the whole plane is in view.
 
     No accepted objects influence the ranking. With `may_move`, the object is decoded again on
-    another tile where its mask is cut off or tiny. Raises ValueError without prompts inside the
+    another tile where its mask is cut off or tiny. Outlines are cleaned with
+    `clean_strength`, 0 to 1. Raises ValueError without prompts inside the
     plane.
     """
     usable, remarks = prompts.within(pyramid.shape)
@@ -46,7 +49,8 @@ def segment(
             embedded,
             prompts,
             usable,
-            mask_prompt=mask_prompt,
+            DecodeContext(clean_strength=clean_strength),
+            mask_prompt,
             before=candidates,
             multimask=multimask,
         ).all_at_once()

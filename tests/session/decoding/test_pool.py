@@ -14,14 +14,14 @@ from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.features import measure_features
 from napari_sam.session.decoding.pool import continued, found_again, is_ambiguous, is_settled
 from napari_sam.session.decoding.probing import piece_at
-from napari_sam.session.decoding.ranking import Example, RankingContext, rank
+from napari_sam.session.decoding.ranking import DecodeContext, Example, rank
 from napari_sam.session.image.tiles import Tile
 
 TIMEOUT_S = 120
 TRUTH = Path(__file__).parents[2] / "data" / "nuclei_truth.npz"
 WHOLE, FINE = Tile(1, 0, 0, 512, 512), Tile(0, 128, 128, 256, 256)
 CLICK = Prompts(((256, 256),), (1,))
-VIEW = RankingContext(view=(150, 150, 350, 350))
+VIEW = DecodeContext(view=(150, 150, 350, 350))
 
 
 def square(tile, side_px):
@@ -51,12 +51,12 @@ def test_a_mask_that_leaves_the_view_on_all_sides_is_not_preselected_beside_a_sm
     assert shown.best == 0
     assert shown.ranking.reason == "mask 3 leaves the view"
     assert candidates(WHOLE, (240, 280, 300), (0.3, 0.9, 1.0)).best == 2
-    everything_in_sight = candidates(WHOLE, (40, 240, 300), (0.3, 0.9, 1.0), RankingContext())
+    everything_in_sight = candidates(WHOLE, (40, 240, 300), (0.3, 0.9, 1.0), DecodeContext())
     assert everything_in_sight.best == 2
 
 
 def test_the_end_of_the_plane_is_a_side_only_for_what_leaves_all_others():
-    corner = RankingContext(view=(-0.5, -0.5, 200, 200))
+    corner = DecodeContext(view=(-0.5, -0.5, 200, 200))
     boxes = [(-0.5, -0.5, 300, 300), (-0.5, -0.5, 300, 100), (20, 20, 300, 300), None]
     assert corner.sides_beyond_view(boxes).tolist() == [4, 1, 2, 0]
 
@@ -70,9 +70,9 @@ def test_a_mask_much_larger_than_accepted_ones_settles_nothing():
     shown = candidates(WHOLE, (100, 240, 300), (0.95, 0.9, 0.9))
     small = Example(candidates(WHOLE, (16, 240, 300), (0.9, 0.9, 0.9)).ranking.features, 0)
     assert is_settled(shown, VIEW)
-    assert not is_settled(shown, RankingContext((small,), VIEW.view))
+    assert not is_settled(shown, DecodeContext((small,), VIEW.view))
     alike = Example(shown.ranking.features, 0)
-    assert is_settled(shown, RankingContext((alike,), VIEW.view))
+    assert is_settled(shown, DecodeContext((alike,), VIEW.view))
 
 
 def test_on_a_coarser_tile_the_small_masks_of_the_finer_one_stay():
