@@ -223,7 +223,9 @@ def focus_canvas(window: QWidget) -> None:
     Remove it when napari's layer keys work wherever the focus is.
     """
     focused = QApplication.focusWidget()
-    if isinstance(focused, _EDITORS) or not window.isActiveWindow():
+    # An editable combo box has the focus itself, not its line of text.
+    is_combo = isinstance(focused, QComboBox) and focused.isEditable()
+    if is_combo or isinstance(focused, _EDITORS) or not window.isActiveWindow():
         return
     for canvas in window.findChildren(QOpenGLWidget):
         if canvas.rect().contains(canvas.mapFromGlobal(QCursor.pos())):

@@ -8,7 +8,7 @@ from napari.layers import Image
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QCursor
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QLineEdit
+from qtpy.QtWidgets import QApplication, QComboBox, QLineEdit
 from skimage import data
 
 from napari_sam.layers import SHORTCUTS
@@ -103,8 +103,8 @@ def test_keys_are_remembered_and_reset(make_widget):
     assert shortcuts_file().read_text() == "[1]"
 
 
-@pytest.mark.parametrize("is_text", [False, True])
-def test_keys_go_to_the_canvas_under_the_mouse_unless_text_is_edited(make_widget, qtbot, is_text):
+@pytest.mark.parametrize("kind", [None, QLineEdit, QComboBox])
+def test_keys_go_to_the_canvas_under_the_mouse_unless_text_is_edited(make_widget, qtbot, kind):
     viewer, widget = make_widget(Image(data.coins()), show=True)
     window, canvas = viewer.window._qt_window, viewer.window._qt_viewer.canvas.native
     QTest.qWaitForWindowExposed(window)
@@ -113,8 +113,9 @@ def test_keys_go_to_the_canvas_under_the_mouse_unless_text_is_edited(make_widget
     QCursor.setPos(widget.mapToGlobal(widget.rect().center()))
     qtbot.waitUntil(lambda: not viewer.mouse_over_canvas)
     table = widget.controllers.objects.table
-    field = table.findChild(QLineEdit) if is_text else table.view
+    field = table.view if kind is None else table.findChild(kind)
+    field.setEnabled(True)
     field.setFocus()
     QCursor.setPos(canvas.mapToGlobal(canvas.rect().center()))
     qtbot.waitUntil(lambda: viewer.mouse_over_canvas)
-    assert QApplication.focusWidget() is (field if is_text else canvas)
+    assert QApplication.focusWidget() is (field if kind else canvas)
