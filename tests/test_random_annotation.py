@@ -101,6 +101,8 @@ class Annotating(RuleBasedStateMachine):
         self.repainted: dict[tuple[Labels, int], int] = {}
         """The last step before a brush began an object, for each layer and label_id."""
         self.renumbered: list[tuple[Labels, int, int]] = []
+        self.painted: dict[Labels, tuple[list[Step | None], list[Step | None]]] = {}
+        """The steps of the strokes in napari's own histories of undo and redo."""
         self.open_widget()
         self.widget.binding.set_image(self.images[0])
         self.settle()
@@ -386,6 +388,7 @@ class Annotating(RuleBasedStateMachine):
             return
         step = self.done.pop()
         self.undone.append(step)
+        self.move_in_napari(step, is_undone=True)
         if step.target in self.labels:
             self.renumber(step.target, edit, conflicts)
             for one in reversed(step.strokes):
@@ -402,11 +405,19 @@ class Annotating(RuleBasedStateMachine):
             return
         step = self.undone.pop()
         self.done.append(step)
+        self.move_in_napari(step, is_undone=False)
         if step.target in self.labels:
             self.renumber(step.target, edit, conflicts)
             for one in step.strokes:
                 one.apply(self.labels[step.target])
         self.check_prompts(step, step.after)
+
+    def move_in_napari(self, step: Step, *, is_undone: bool) -> None:
+        """Have napari's own undo be past a stroke that was undone, and the other way round."""
+        done, undone = self.painted.get(step.target, ([], []))
+        strokes, others = (done, undone) if is_undone else (undone, done)
+        if strokes and strokes[-1] is step:
+            others.append(strokes.pop())
 
     def renumber(self, target: Labels, edit, conflicts: list[ObjectRecord]) -> None:
         """Give what was painted with a label_id that comes back another one."""
@@ -459,20 +470,36 @@ class Annotating(RuleBasedStateMachine):
         if label_id not in self.labels[self.target]:
             latest = [step.number for step in (*self.done, *self.undone)]
             self.repainted[self.target, label_id] = max(latest, default=-1)
+        before, place, prompts = self.labels[self.target], self.place, self.prompts
         self.target.brush_size = size
         self.target.paint((*self.plane, row, column), label_id)
-        self.labels[self.target] = np.array(self.target.data)
+        after = self.labels[self.target] = np.array(self.target.data)
         self.settle()
+        if (before != after).any():
+            step = Step(place, prompts, prompts, self.target)
+            step.strokes.append(stroke(label_id, before != after, before))
+            self.push(step)
+            done, undone = self.painted.setdefault(self.target, ([], []))
+            done.append(step)
+            undone.clear()
 
     def the_numbers_are(self, label_ids: set[int]) -> None:
         assert {one.label_id for one in self.widget.binding.target.labels.registry} == label_ids
 
-    @rule()
-    def take_a_stroke_back(self) -> None:
-        if self.target is not None:
-            self.target.undo()
-            self.labels[self.target] = np.array(self.target.data)
-            self.settle()
+    @rule(is_undone=st.booleans())
+    def take_a_stroke_back(self, is_undone: bool = True) -> None:
+        """Have napari's own undo or redo move a stroke, whatever is there by now."""
+        done, undone = self.painted.get(self.target, ([], []))
+        strokes, others = (done, undone) if is_undone else (undone, done)
+        if not strokes:
+            return
+        self.target.undo() if is_undone else self.target.redo()
+        self.labels[self.target] = np.array(self.target.data)
+        self.settle()
+        others.append(strokes.pop())
+        steps, other_steps = (self.done, self.undone)[:: 1 if is_undone else -1]
+        if steps and steps[-1] is others[-1]:
+            other_steps.append(steps.pop())
 
     @rule(row=ROWS, column=COLUMNS)
     def paint_with_a_number_that_was_deleted(self, row: int, column: int) -> None:

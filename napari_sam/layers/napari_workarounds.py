@@ -1,14 +1,18 @@
 """Work-arounds for what napari does with layers, each with its reason and what would remove it."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from itertools import count
+from typing import Any, Final
 
 import numpy as np
 from napari.components import LayerList, ViewerModel
 from napari.layers import Image, Labels, Points, Shapes
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from numpy.typing import NDArray
+
+_STROKE_IDS: Final = count(1)
 
 
 def unwrapped(viewer: ViewerModel) -> ViewerModel:
@@ -142,27 +146,52 @@ def direct_colormap(
 
 
 class StrokeHistory:
-    """Finds the brush strokes that napari's own undo and redo have moved.
+    """Finds the brush strokes that napari's own undo and redo have moved, and moves others.
 
-    Reason: napari sends no event for them, and its histories are private.
-    Remove it when Labels layers have events for undo and redo.
+    Reason: napari sends no event for them, its histories are private, and a stroke that the session
+    undoes must not be undone once more there.
+    Remove it when Labels layers have events for undo and redo, or a history that can be replaced.
     """
 
     def __init__(self, layer: Labels) -> None:
-        self._n_undone = len(layer._redo_history)
+        self._match(layer)
 
-    def note_stroke(self) -> None:
-        """Handle a new stroke, which empties napari's redo history."""
-        self._n_undone = 0
+    def _match(self, layer: Labels) -> None:
+        """Give the strokes that napari has new ids, which nobody knows."""
+        histories = layer._undo_history, layer._redo_history
+        # As long as napari's own, so that the same strokes are forgotten.
+        self._done, self._undone = (
+            deque((next(_STROKE_IDS) for _ in history), history.maxlen) for history in histories
+        )
 
-    def moved_strokes(self, layer: Labels) -> Iterator[Any]:
-        """Yield the strokes that were undone or redone since the last call."""
-        n_more = len(layer._redo_history) - self._n_undone
-        self._n_undone += n_more
-        if n_more > 0:
-            yield from list(layer._redo_history)[-n_more:]
-        elif n_more < 0:
-            yield from list(layer._undo_history)[n_more:]
+    def note_stroke(self) -> int:
+        """Return the id of a new stroke, which empties napari's redo history."""
+        self._undone.clear()
+        self._done.append(next(_STROKE_IDS))
+        return self._done[-1]
+
+    def moved_strokes(self, layer: Labels) -> Iterator[tuple[Any, int, bool]]:
+        """Yield the strokes that were undone (True) or redone since the last call, with ids."""
+        if len(self._done) + len(self._undone) != self._n_strokes(layer):
+            self._match(layer)  # napari has forgotten some
+        while len(self._undone) < len(layer._redo_history):
+            self._undone.append(self._done.pop())
+            yield layer._redo_history[len(self._undone) - 1], self._undone[-1], True
+        while len(self._undone) > len(layer._redo_history):
+            self._done.append(self._undone.pop())
+            yield layer._undo_history[len(self._done) - 1], self._done[-1], False
+
+    def move(self, layer: Labels, stroke_id: int, *, is_undone: bool) -> None:
+        """Have napari take a stroke for undone or redone, without writing its pixels."""
+        ids = (self._done, self._undone)[:: 1 if is_undone else -1]
+        histories = (layer._undo_history, layer._redo_history)[:: 1 if is_undone else -1]
+        if ids[0] and ids[0][-1] == stroke_id and len(ids[0]) == len(histories[0]):
+            ids[1].append(ids[0].pop())
+            histories[1].append(list(reversed(histories[0].pop())))
+
+    @staticmethod
+    def _n_strokes(layer: Labels) -> int:
+        return len(layer._undo_history) + len(layer._redo_history)
 
     @staticmethod
     def is_drawing(layer: Labels) -> bool:

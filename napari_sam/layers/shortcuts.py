@@ -51,7 +51,7 @@ _AUTOMATIC: Final = "Automatic masks (besides the shortcuts for masks)"
 _REVIEW: Final = "Review (also in the object table)"
 _CLASSES: Final = "Classes (also in the object table)"
 
-# napari's Labels layers have undo and redo keys already; `SessionLabels` overrides what they do.
+# Undo and redo also work on the target, whose brush strokes are steps of the history.
 SHORTCUTS: Final = (
     Shortcut(KeyCode.KeyC, "accept", "Accept the shown mask"),
     Shortcut(_SHIFT | KeyCode.KeyC, "clear", "Clear the prompts"),
@@ -62,8 +62,8 @@ SHORTCUTS: Final = (
     Shortcut(KeyCode.KeyH, "hover", "Turn the preview under the cursor on or off"),
     Shortcut(KeyCode.KeyO, "reedit", "Re-edit the object under the cursor", _ALL, _OBJECTS),
     Shortcut(_SHIFT | KeyCode.KeyX, "remove", "Delete the object under the cursor", _ALL, _OBJECTS),
-    Shortcut(_CTRL | KeyCode.KeyZ, "undo", "Undo", _PROMPTS, _OBJECTS),
-    Shortcut(_CTRL | _SHIFT | KeyCode.KeyZ, "redo", "Redo", _PROMPTS, _OBJECTS),
+    Shortcut(_CTRL | KeyCode.KeyZ, "undo", "Undo", _ALL, _OBJECTS),
+    Shortcut(_CTRL | _SHIFT | KeyCode.KeyZ, "redo", "Redo", _ALL, _OBJECTS),
     # In napari, X removes vertices from Shapes layers.
     Shortcut(
         KeyCode.KeyX, "reject", "Reject the shown automatic mask", (Points, Labels), _AUTOMATIC
@@ -187,7 +187,7 @@ class ShortcutMap:
         return next((name for name, key in self.bindings.items() if key == binding), None)
 
     def hidden_actions(self, command: str) -> list[str]:
-        """Return what the key of a command does in napari on the layers that it is bound on."""
+        """Return what else the key of a command does in napari on the layers it is bound on."""
         binding = self.bindings[command]
         if binding is None:
             return []
@@ -196,7 +196,8 @@ class ShortcutMap:
         # In the words of the functions that napari has bound.
         keymaps = [getattr(cls, "class_keymap", {}) for cls in (*classes, ViewerModel)]
         names = [getattr(keymap.get(binding), "__name__", "") for keymap in keymaps]
-        return [name.replace("_", " ") for name in dict.fromkeys(names) if name]
+        names = [name for name in dict.fromkeys(names) if name not in ("", command)]
+        return [name.replace("_", " ") for name in names]
 
     # To a file and back ------------------------------------------------------------------------
 

@@ -21,6 +21,8 @@ from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
 from napari_sam.layers.target_features import features_of
 from napari_sam.layers.viewer_layers import OWN_MARK, mark_for
 from napari_sam.session.jobs import Defer
+from napari_sam.session.objects.brush_history import StrokeIds, strokes_of
+from napari_sam.session.objects.edits import LabelsEdit
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.measuring import find_objects
 from napari_sam.session.objects.packed import Mask, Region, Start
@@ -45,6 +47,10 @@ class TargetLayer:
 
     painted = Signal(tuple, tuple)
     """The pixels that a brush has painted, as `PackedMask`s, and their `RecordChange`s."""
+    drawn = Signal(LabelsEdit, tuple)
+    """New brush strokes as an edit, which the layer has already, and their ids."""
+    moved = Signal(tuple, bool)
+    """The ids of strokes that napari's own undo (True) or redo has moved."""
     grown = Signal()
     """The layer has more slices, as its image has."""
     replaced = Signal()
@@ -236,12 +242,25 @@ class TargetLayer:
         if not self.is_scanned:
             return
         painted = self._strokes.take()
-        masks = painted.masks()
+        pixels, masks = painted.pixels, painted.pixels.masks()
         if not masks:
             return
-        changes = updated_records(self, self._registry, masks, painted.label_ids, painted.n_gained)
+        changes = updated_records(self, self._registry, masks, pixels.label_ids, pixels.n_gained)
         self._registry.apply(tuple(changes))
         self.painted.emit(tuple(masks), tuple(changes))
+        for stroke_id, is_undone in painted.moved:
+            self.moved.emit((stroke_id,), is_undone)
+        strokes = strokes_of(painted.dabs)
+        if strokes:
+            label_id, is_exact = strokes[-1].value, pixels.n_gained is not None
+            edit = LabelsEdit(self, strokes, tuple(changes), label_id, is_exact)
+            self.drawn.emit(edit, tuple(painted.new))
+
+    def move_strokes(self, stroke_ids: StrokeIds, *, is_undone: bool) -> None:
+        """Follow that the session has undone or redone strokes: napari's own undo is past them."""
+        layer = self._layer()
+        if layer is not None:
+            self._strokes.move(layer, stroke_ids, is_undone=is_undone)
 
 
 class TargetPlane:

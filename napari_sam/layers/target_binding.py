@@ -1,5 +1,6 @@
 """The Labels layer that accepted objects go to: chosen by the user, or made when needed."""
 
+from functools import partial
 from math import prod
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -20,6 +21,7 @@ from napari_sam.layers.target import (
 from napari_sam.layers.viewer_layers import was_made_for
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.jobs import user_message
+from napari_sam.session.objects.brush_history import StrokeIds
 from napari_sam.session.objects.labels import TargetError
 from napari_sam.session.objects.records import ObjectRecord
 
@@ -47,11 +49,15 @@ class TargetBinding:
         # What is the target again if a layer cannot be read.
         self._former: dict[Labels, Labels | None] = {}
         self._session.target_needed.connect(self._make)
+        self._session.brush_history.moved.connect(self._move_strokes)
+        self._shortcuts = workspace.shortcuts
 
     def close(self) -> None:
         """Stop following all layers; the objects stay."""
         self._session.target_needed.disconnect(self._make)
-        for target in self._followed.values():
+        self._session.brush_history.moved.disconnect(self._move_strokes)
+        for layer, target in self._followed.items():
+            self._shortcuts.unbind(layer)
             target.close()
 
     # The target in use -------------------------------------------------------------------------
@@ -113,9 +119,28 @@ class TargetBinding:
         if layer not in self._followed:
             is_large = prod(levels(layer)[0].shape) > _MAX_SCANNED_PX
             target = TargetLayer(layer, self._defer, is_scanned_later=is_large)
-            self._followed[layer] = target
+            self._add_followed(layer, target)
             self._scan_next()
         return self._followed[layer]
+
+    def _add_followed(self, layer: Labels, target: TargetLayer) -> None:
+        """Make its strokes steps of the session's history, which its undo keys act on, too."""
+        self._followed[layer] = target
+        strokes, run = self._session.brush_history, self._shortcuts.run
+        target.drawn.connect(strokes.note)
+        target.moved.connect(
+            lambda ids, is_undone: strokes.follow(target, ids, is_undone=is_undone)
+        )
+        keys = {command: partial(run, command) for command in ("undo", "redo")}
+        self._shortcuts.bind(layer, keys)
+
+    def _drop_followed(self, layer: Labels) -> TargetLayer:
+        self._shortcuts.unbind(layer)
+        return self._followed.pop(layer)
+
+    @staticmethod
+    def _move_strokes(target: TargetLayer, stroke_ids: StrokeIds, is_undone: bool) -> None:
+        target.move_strokes(stroke_ids, is_undone=is_undone)
 
     def _scan_next(self) -> None:
         """Find the objects of large layers in the background, of one after the other."""
@@ -145,7 +170,7 @@ class TargetBinding:
 
     def _give_up(self, layer: Labels) -> None:
         """Return to the target before a layer that cannot be read."""
-        self._followed.pop(layer).close()
+        self._drop_followed(layer).close()
         former = self._former.pop(layer, None)
         self._choose_instead_of(layer, former if former in self._layers else None)
 
@@ -216,7 +241,7 @@ class TargetBinding:
 
     def add(self, layer: Labels, target: TargetLayer, image: Image) -> None:
         """Add a layer, as it is followed, to the viewer, and write objects of an image into it."""
-        self._followed[layer] = target
+        self._add_followed(layer, target)
         beneath = [
             other
             for other in self._layers.of_type(Image, Labels)
@@ -231,7 +256,7 @@ class TargetBinding:
     def forget(self, layer: Labels) -> None:
         """Handle the deletion of a layer: no image has it as its target any more."""
         if layer in self._followed:
-            gone = self._followed.pop(layer)
+            gone = self._drop_followed(layer)
             gone.mark_gone()
             self.deleted.emit(gone)
         self._former.pop(layer, None)

@@ -23,6 +23,7 @@ from napari_sam.session.jobs import CallbackQueue, Dispatcher, run_until
 from napari_sam.session.micro_sam.imported import ImportedEmbeddings
 from napari_sam.session.models.model_choice import ModelChoice, load_predictor
 from napari_sam.session.object_in_progress import ObjectInProgress
+from napari_sam.session.objects.brush_history import BrushHistory
 from napari_sam.session.objects.class_editing import ClassEditing
 from napari_sam.session.objects.editing import Editing
 from napari_sam.session.objects.edits import LabelsEdit
@@ -103,6 +104,8 @@ class AnnotationSession:
         self.editing = editing = Editing(decoding, background)
         """Writes edits into the target, and undoes them."""
         editing.changed.connect(self._publish)  # before the parts that write what waits
+        self.brush_history = BrushHistory(editing, decoding)
+        """The strokes of the viewer's brush, as steps that can be undone."""
         self.object_in_progress = ObjectInProgress(embedding, decoding, editing, notifier)
         """The object that the user is making: its prompts, candidates, choice and acceptance."""
         self.classes = ClassEditing(editing, notifier)
@@ -131,6 +134,7 @@ class AnnotationSession:
         self.embedding.completed.connect(self._on_embedded)
         self.editing.done.connect(self._on_edited)
         self.editing.target_needed.connect(self.target_needed.emit)
+        self.brush_history.changed.connect(self._publish)
         self.object_in_progress.changed.connect(self._publish)
         self.object_in_progress.plane_wanted.connect(self.plane_wanted.emit)
         self.prefetch.changed.connect(self._publish)
@@ -302,13 +306,14 @@ class AnnotationSession:
         return self.object_in_progress.accept()
 
     def undo(self) -> None:
-        """Undo the last change of the prompts or of objects.
+        """Undo the last change of the prompts or of objects, brush strokes included.
 
         Raises
         ------
         TargetError
             If objects are still being written.
         """
+        self.brush_history.catch_up()
         self.editing.undo()
 
     def redo(self) -> None:
@@ -319,6 +324,7 @@ class AnnotationSession:
         TargetError
             If objects are still being written.
         """
+        self.brush_history.catch_up()
         self.editing.redo()
 
     def _on_edited(self, edit: Edit) -> None:

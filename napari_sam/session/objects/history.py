@@ -26,6 +26,7 @@ class Edit:
     labels: LabelsEdit | None = None  # the edit of accepted objects
     example: Example | None = None  # the accepted mask, as an example for the ranking
     classes: ClassStep | None = None  # the edit of the classes
+    stroke_ids: tuple[int, ...] = ()  # the strokes of the viewer's brush that it is
 
     @property
     def size_bytes(self) -> int:
@@ -94,7 +95,9 @@ class History:
         """Let redo restore the chosen candidate with its prompts; choosing is not an edit."""
         last = self.last
         if last is not None and last.after is before:
-            self.replace_last(replace(last, after=after))
+            # An edit beside the object, such as a stroke, leaves the choice alone when undone.
+            first = after if last.before is before else last.before
+            self.replace_last(replace(last, before=first, after=after))
             if self._gesture_edit is last:
                 self._gesture_edit = self.last
 

@@ -30,18 +30,8 @@ class PixelSet:
 
     def add_places(self, places: Sequence[NDArray[Any]]) -> None:
         """Add pixels by their indices, one array for each axis; they may lie far apart."""
-        sides = np.array(tile_shape(len(places)))[:, None]
-        pixels = np.stack([np.ravel(axis) for axis in np.broadcast_arrays(*places)])
-        pixels = pixels.astype(np.int64)
-        if not pixels.size:
-            return
-        tiles = pixels // sides
-        tile_numbers = np.ravel_multi_index(tuple(tiles), tuple(tiles.max(axis=1) + 1))
-        order = np.argsort(tile_numbers, kind="stable")
-        for part in np.split(order, np.flatnonzero(np.diff(tile_numbers[order])) + 1):
-            index = tiles[:, part[0]]
-            in_tile = tuple(pixels[:, part] - index[:, None] * sides)
-            self._tile(tuple(index.tolist()))[in_tile] = True
+        for index, _, in_tile in tiles_of_places(places):
+            self._tile(index)[in_tile] = True
 
     def discard(self, start: Start, mask: Mask) -> None:
         """Remove the pixels of a box where a mask is True."""
@@ -97,3 +87,24 @@ def tiles_of(start: Start, shape: Start) -> Iterator[tuple[Start, Region, Region
             in_tile.append(slice(begin - corner, end - corner))
             in_box.append(slice(begin - first, end - first))
         yield index, tuple(in_tile), tuple(in_box)
+
+
+def tiles_of_places(
+    places: Sequence[NDArray[Any]],
+) -> Iterator[tuple[Start, NDArray[np.intp], tuple[NDArray[np.int64], ...]]]:
+    """Yield the tiles of pixels given by their indices, one array for each axis.
+
+    With the index of a tile come the numbers of its pixels, and their indices in it.
+    """
+    sides = np.array(tile_shape(len(places)))[:, None]
+    pixels = np.stack([np.ravel(axis) for axis in np.broadcast_arrays(*places)])
+    pixels = pixels.astype(np.int64)
+    if not pixels.size:
+        return
+    tiles = pixels // sides
+    tile_numbers = np.ravel_multi_index(tuple(tiles), tuple(tiles.max(axis=1) + 1))
+    order = np.argsort(tile_numbers, kind="stable")
+    for part in np.split(order, np.flatnonzero(np.diff(tile_numbers[order])) + 1):
+        index = tiles[:, part[0]]
+        in_tile = tuple(pixels[:, part] - index[:, None] * sides)
+        yield tuple(index.tolist()), part, in_tile
