@@ -13,6 +13,7 @@ from napari_sam.controllers.context import WidgetContext
 from napari_sam.controllers.journal import JournalRecorder
 from napari_sam.layers.image_references import file_for, labels_for, reference_of
 from napari_sam.layers.plane_view import levels
+from napari_sam.layers.target import TargetLayer
 from napari_sam.session.jobs import Job, user_message
 from napari_sam.session.journal.headers import ImageReference
 from napari_sam.session.journal.replaying import replay
@@ -59,11 +60,17 @@ class SessionFileController:
         if image is None or target is None:
             show_warning("There is nothing to save yet: open an image first.")
             return
+        self._save(path, image, target, None)
+
+    def _save(
+        self, path: Path, image: Image, target: TargetLayer, unfinished: UnfinishedObject | None
+    ) -> None:
+        """Save a target; `unfinished` is its unfinished object unless it is still shown."""
+        if image is self._binding.plane.image and target is self._binding.target.labels:
+            unfinished = self._unfinished_object()
         records, finest = tuple(target.registry), levels(image)[0]
         classes = self._session.classes.table.classes
-        info = SessionInfo(
-            reference_of(image), target.layer.name, classes, self._unfinished_object()
-        )
+        info = SessionInfo(reference_of(image), target.layer.name, classes, unfinished)
 
         def work(job: Job) -> None:
             reference = replace(info.image, fingerprint=image_fingerprint(finest))
@@ -72,7 +79,7 @@ class SessionFileController:
         def on_done(_: None) -> None:
             # Records are immutable, so the same records stand for the same pixels.
             if tuple(target.registry) != records and not target.is_gone:
-                self.save(path)
+                self._save(path, image, target, unfinished)
                 return
             self._recorder.mark_saved(target)
             self.row.show_busy(False)

@@ -315,6 +315,36 @@ def test_what_is_done_while_a_session_is_saved_is_in_the_file(make_widget, said,
     assert widget.session.state.prompts == Prompts()
 
 
+def test_a_target_chosen_while_a_session_is_saved_does_not_get_into_its_file(
+    make_widget, said, path, monkeypatch
+):
+    other = Labels(np.zeros((303, 384), np.uint16), name="other")
+    _, widget = make_widget(Image(data.coins(), name="coins"), other)
+    target = widget.binding.target.require()
+    target.layer.data[33:69, 137:173] = 1
+    target.layer.data = target.layer.data
+    write, times = session_files.write_session, []
+
+    def choose_another():
+        widget.session.objects.update([1], note="meanwhile")
+        widget.binding.target.set_layer(other)
+
+    def slow(*args):
+        write(*args)
+        if not times:
+            widget._dispatcher.post(choose_another)
+        times.append(1)
+
+    monkeypatch.setattr(session_files, "write_session", slow)
+    widget.controllers.session_file.save(path)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert len(times) == 2
+    saved = session_files.read_session(path)
+    assert saved.info.labels_name == target.layer.name != "other"
+    assert "meanwhile" in path.read_text()
+    assert said == [f"Saved 1 object to {path}."]
+
+
 def test_an_object_begun_from_another_labels_layer_is_restored(make_widget, said, path):
     labels = np.zeros((303, 384), np.int32)
     labels[33:69, 137:173] = 9
