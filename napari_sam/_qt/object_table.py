@@ -79,6 +79,7 @@ class ObjectTable(QWidget):
         tooltip = "Class of the selected objects: choose one, or type a name and press Enter"
         self._class = combo_box(tooltip)
         self._class.setEditable(True)
+        self._class.setInsertPolicy(self._class.InsertPolicy.NoInsert)  # it lists existing classes
         self._class.lineEdit().setPlaceholderText("class")
         self._class.lineEdit().returnPressed.connect(self._on_class)
         self._class.activated.connect(self._on_class)

@@ -160,6 +160,17 @@ def test_classes_have_their_colors_and_what_is_typed_stays(table):
     assert table.model.index(1, 1).data(Qt.ItemDataRole.DecorationRole).name() == "#102030"
 
 
+def test_only_classes_are_listed_whatever_was_typed(table, qtbot):
+    table.set_classes({"Coin": "#102030"})
+    select(table, 1)
+    for typed in (" ring ", "ringx"):
+        table._class.setEditText(typed)
+        qtbot.keyClick(table._class.lineEdit(), Qt.Key.Key_Return)
+    names = ["Coin", "ring", "more"]
+    table.set_classes(dict.fromkeys(names, "#102030"))
+    assert [table._class.itemText(n) for n in range(table._class.count())] == names
+
+
 @pytest.mark.parametrize("gone", [(1,), (2, 3), (1, 3), (1, 2, 3)])
 def test_runs_of_rows_are_removed_with_their_signals(qtbot, gone):
     model = ObjectModel()
