@@ -8,7 +8,7 @@ from qtpy.QtCore import QEvent, QItemSelectionModel, QModelIndex, QObject, Qt, S
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QHeaderView, QLabel, QLayout, QLineEdit, QWidget
 
-from napari_sam._qt.building import ShortcutTexts, button, combo_box, fill, row
+from napari_sam._qt.building import ShortcutTexts, button, combo_box, fill, rest_timer, row
 from napari_sam._qt.object_columns import NOTE, PlaneAxes
 from napari_sam._qt.object_model import ObjectModel
 from napari_sam._qt.row_view import RowView
@@ -81,8 +81,10 @@ class ObjectTable(QWidget):
         self._class.setEditable(True)
         self._class.setInsertPolicy(self._class.InsertPolicy.NoInsert)  # it lists existing classes
         self._class.lineEdit().setPlaceholderText("class")
-        self._class.lineEdit().returnPressed.connect(self._on_class)
-        self._class.activated.connect(self._on_class)
+        # Qt sends both signals for Return on a listed name: they are one request.
+        self._class_timer = rest_timer(self, 0, self._on_class)
+        self._class.lineEdit().returnPressed.connect(self._class_timer.start)
+        self._class.activated.connect(lambda _: self._class_timer.start())
         return row(self._reedit, self._delete, self._merge, self._class, stretch=self._class)
 
     # What is shown -----------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 import pytest
 from app_model.types import KeyBinding
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from napari_sam._qt.object_columns import PlaneAxes
 from napari_sam._qt.object_model import ObjectModel
@@ -165,10 +166,26 @@ def test_only_classes_are_listed_whatever_was_typed(table, qtbot):
     select(table, 1)
     for typed in (" ring ", "ringx"):
         table._class.setEditText(typed)
-        qtbot.keyClick(table._class.lineEdit(), Qt.Key.Key_Return)
+        qtbot.keyClick(table._class, Qt.Key.Key_Return)
     names = ["Coin", "ring", "more"]
     table.set_classes(dict.fromkeys(names, "#102030"))
     assert [table._class.itemText(n) for n in range(table._class.count())] == names
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [("ring", "ring"), ("Coin", "Coin"), ("coin", "Coin"), (" Coin", "Coin"), ("", None)],
+)
+def test_return_in_the_class_box_requests_one_change(table, heard, qtbot, typed, name):
+    table.set_classes({"Coin": "#102030"})
+    requests = heard(table, "change_requested")
+    select(table, 1)
+    table._class.setEditText("")
+    qtbot.keyClicks(table._class, typed)
+    qtbot.keyClick(table._class, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: bool(requests))
+    QApplication.processEvents()
+    assert requests == [("change_requested", [1], "class_name", name)]
 
 
 @pytest.mark.parametrize("gone", [(1,), (2, 3), (1, 3), (1, 2, 3)])

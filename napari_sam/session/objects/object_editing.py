@@ -13,6 +13,7 @@ from napari_sam.session.objects.labels import LabelsPlane, TargetError
 from napari_sam.session.objects.planning import plan_merge, plan_removal
 from napari_sam.session.objects.records import ObjectRecord, ObjectRegistry
 from napari_sam.session.prompts.prompts import Prompts
+from napari_sam.storage.pacing import paced
 from napari_sam.storage.text import is_encodable
 
 
@@ -52,7 +53,11 @@ class ObjectEditing:
             if text is not None and not is_encodable(text):
                 msg = f"{text!r} contains an invalid Unicode character (lone surrogate)."
                 raise TargetError(msg)
-        records = self._records(label_ids)
+        records = [
+            record
+            for record in paced(self._records(label_ids))
+            if any(getattr(record, field) != value for field, value in details.items())
+        ]
         if records:
             self._editing.change_records(records, **details)
 

@@ -74,6 +74,14 @@ def test_an_accepted_object_has_a_record(session, target, registry):
     check_registry(target)
 
 
+def test_a_change_to_what_objects_have_already_is_no_step(session, target, registry):
+    accept(session, COIN)
+    session.objects.update([1], class_name="coin")
+    session.objects.update([1], class_name="coin")
+    session.undo()
+    assert registry.get(1).class_name is None
+
+
 def test_records_follow_undo_and_redo(session, target, registry):
     accept(session, COIN)
     accept(session, OTHER)
