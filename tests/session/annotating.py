@@ -32,10 +32,7 @@ class Shown:
     """As much of `Candidates` as is asked for when one is accepted."""
 
     ranking = None
-
-    @staticmethod
-    def area_bound_px(_):
-        return 0
+    masks = (SimpleNamespace(area_bound_px=0),)
 
 
 class Annotator:
