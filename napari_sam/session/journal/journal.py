@@ -98,12 +98,13 @@ class Journal:
         edit's own entry, which follows, says the same of it or what came next.
         """
         self.buffer()
-        found: list[Entry] = []
         try:
             if self._buffer is not None:
-                found = self._found()
+                self._append_existing(self._found())
         finally:
-            self._release(found)
+            with self._lock:
+                self._flush_buffer()
+            self._prepared.set()
 
     def record(self, edit: LabelsEdit, direction: Direction) -> None:
         """Record an edit that was just written, undone or redone."""
@@ -160,9 +161,10 @@ class Journal:
 
     def close(self) -> None:
         """Record that the program is closed; without objects to restore, remove the file."""
-        if self._buffer and not self._prepared.wait(_PREPARED_WITHIN_S):
-            self._release([])
+        if self._buffer:
+            self._prepared.wait(_PREPARED_WITHIN_S)
         with self._lock:
+            self._flush_buffer()
             if self._writer.label_ids and (self.path is not None or self._has_gap):
                 if not self._writer.is_saved:
                     self._add(Direction.CLOSED, (), ())
@@ -187,22 +189,27 @@ class Journal:
         self._writer.append(direction, patches, changes)
         self._write()
 
-    def _release(self, found: Sequence[Entry]) -> None:
-        """Append entries for existing objects, and those that were buffered since."""
+    def _append_existing(self, entries: Iterable[Entry]) -> None:
+        """Append entries for existing objects, unless the journal is closed in between."""
         with self._lock:
-            if self._buffer is not None:
-                self._begin(())
-        for content in paced(found):
+            if self._buffer is None:
+                return
+            self._begin(())
+            lines = self._writer.lines
+        for content in paced(entries):
             # An edit, which goes into the buffer meanwhile, waits for one entry, not for all.
             with self._lock, resting_with(None):
-                if self._buffer is None:
-                    break
+                if self._buffer is None or self._writer.lines is not lines:
+                    return
                 self._writer.append(*content)
-        with self._lock:
-            buffered, self._buffer = self._buffer, None
-            for content in buffered or ():
-                self._add(*content)
-        self._prepared.set()
+
+    def _flush_buffer(self) -> None:
+        """Append the entries that were buffered, and buffer no more."""
+        buffered, self._buffer = self._buffer, None
+        if buffered is not None and not self._has_begun:
+            self._begin(())
+        for content in buffered or ():
+            self._add(*content)
 
     def _found(self) -> list[Entry]:
         """Return entries for the objects that are in the labels already, as they are now."""

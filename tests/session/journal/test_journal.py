@@ -37,6 +37,7 @@ from napari_sam.session.objects.packed import PackedMask
 from napari_sam.session.objects.planning import first_free_label_id
 from napari_sam.session.objects.records import RecordChange
 from napari_sam.session.prompts.prompts import Prompts
+from napari_sam.storage import pacing
 from tests.session.annotating import REFERENCE, SHAPE, Annotator
 
 N_KILLS = 50
@@ -466,6 +467,47 @@ def test_what_is_done_just_before_the_end_is_written_down_too():
     labels, content = restored(annotator.journal.path)
     check_same(labels, annotator.labels)
     assert list(content.entries())[-1]["direction"] == "closed"
+
+
+@pytest.mark.parametrize("is_edited", [False, True])
+def test_a_journal_closed_while_existing_objects_are_appended_stays_sound(monkeypatch, is_edited):
+    monkeypatch.setattr(pacing, "_STRETCH_S", 0)
+    monkeypatch.setattr(journal_module, "_PREPARED_WITHIN_S", 0)
+    annotator = Annotator(0, journal=False)
+    accept_many(annotator)
+    journal = annotator.journal = Journal(REFERENCE, annotator.labels)
+    closed = []
+
+    def close_in_between():
+        if len(journal._writer.label_ids) == 5 and not closed:
+            closed.append(True)
+            if is_edited:
+                annotator.accept()
+            journal.close()
+
+    with pacing.resting_with(close_in_between):
+        journal.prepare()
+    assert closed
+    annotator.accept()
+    assert journal.path.read_bytes().count(b'"format"') == 1
+    labels, _ = restored(journal.path)
+    newest = list(annotator.labels.registry)[-1]
+    assert labels.registry.get(newest.label_id) is not None
+    if not is_edited:  # the file is begun after closing, with everything
+        check_same(labels, annotator.labels)
+
+
+def test_edits_are_journaled_even_if_existing_objects_cannot_be(monkeypatch):
+    annotator = Annotator(0, journal=False)
+    accept_many(annotator)
+    annotator.journal = Journal(REFERENCE, annotator.labels)
+    with monkeypatch.context() as broken:
+        broken.setattr(writer.EntryWriter, "append", lambda *_: [][1])
+        with pytest.raises(IndexError):
+            annotator.journal.prepare()
+    annotator.accept()
+    newest = list(annotator.labels.registry)[-1]
+    assert restored(annotator.journal.path)[0].registry.get(newest.label_id) is not None
 
 
 def test_classes_are_written_down_in_their_order_and_with_their_colors(other_program):
