@@ -105,17 +105,41 @@ class SessionLabels(Labels):
 
 
 class PromptPoints(Points):
-    """A Points layer from which any points can be removed.
+    """A Points layer of one size on the screen, without a ring, from which any point can be removed.
 
     Reason: napari remembers which point is under the cursor in two attributes, and `remove` fails
-    halfway if one of them is not set, so that the layer cannot be drawn from then on. It saves a
-    layer as the type that its class is called after.
-    Remove it when `Points.remove` works with two points on top of each other, one under the cursor.
+    halfway if one of them is not set, so that the layer cannot be drawn from then on. It finds the
+    point under the cursor by sizes in the data, and has no other sizes: these points are so large
+    that each is drawn in the size that `canvas_size_limits` allows. It rings the newest point while
+    more are added. It saves a layer as the type that its class is called after.
+    Remove it when `Points.remove` works with two points on top of each other, one under the cursor,
+    and points have a size in screen pixels.
     """
+
+    _is_highlighted = True
 
     @property
     def _type_string(self) -> str:
         return "points"
+
+    @property
+    def _view_size(self) -> NDArray[Any]:
+        return np.full(len(self._view_indices), 1e6)
+
+    def _get_value(self, position: Any) -> int | None:
+        displayed = self._slice_input.displayed
+        size = self.canvas_size_limits[1] * self.scale_factor / np.abs(self.scale[displayed])
+        distances = np.abs(self._view_data - np.asarray(position)[displayed])
+        indices = self._view_indices[(distances <= size / 2).all(axis=1)]
+        return int(indices[-1]) if len(indices) else None
+
+    @property
+    def _highlight_visible(self) -> bool:
+        return self._is_highlighted and self.mode == "select"
+
+    @_highlight_visible.setter
+    def _highlight_visible(self, is_visible: bool) -> None:
+        self._is_highlighted = is_visible
 
     def remove(self, indices: list[int]) -> None:
         """Remove points by their indices."""

@@ -20,7 +20,13 @@ from napari_sam.session.prompts.prompts import BACKGROUND, FOREGROUND, Prompts
 _POLARITY: Final = "polarity"
 """The feature column of a Points or Shapes layer with foreground or background."""
 _NAMES: Final = {FOREGROUND: "foreground", BACKGROUND: "background"}
-_COLORS: Final = {FOREGROUND: "#00e050", BACKGROUND: "#ff3030"}
+PROMPT_COLORS: Final = {FOREGROUND: "#00ff7f", BACKGROUND: "#d50000"}
+_SYMBOLS: Final = {FOREGROUND: "cross", BACKGROUND: "hbar"}
+"""A plus and a minus: the colour is not the only sign of the polarity."""
+_POINT_PX: Final = 20
+"""The size of a point on the screen."""
+_BORDER: Final = 0.12
+"""The width of a point's border, as a share of its size."""
 _RIGHT_BUTTON: Final = 2
 """The right mouse button, as vispy numbers it."""
 
@@ -191,6 +197,18 @@ class PointPrompts(PromptLayer[Points, tuple[tuple[float, float, int], ...]]):
             self._set_labels(labels)
             self.layer.selected_data = set()
 
+    def set_polarity(self, label: int) -> None:
+        """Choose the label of the next point, and the sign that shows it."""
+        super().set_polarity(label)
+        with self.layer.block_update_properties():  # the newest point is selected
+            self.layer.current_symbol = _SYMBOLS[label]
+
+    def _set_labels(self, labels: Iterable[int]) -> None:
+        labels = list(labels)
+        super()._set_labels(labels)
+        if labels:
+            self.layer.symbol = [_SYMBOLS[label] for label in labels]
+
     def _all(self, image: Image, view: PlaneView, dims: Dims) -> list[tuple[float, float, int]]:
         points = points_on_plane(self.layer, image, view, dims, is_own=self.is_own)
         return [point for _, point in points]
@@ -219,7 +237,7 @@ def polarity_table(labels: Iterable[int]) -> Any:
 
 def polarity_options(what: str) -> dict[str, Any]:
     """Return the options of an empty layer that give its `what` the color of the polarity."""
-    colors = list(_COLORS.values())
+    colors = list(PROMPT_COLORS.values())
     features = polarity_table([])
     return {"features": features, f"{what}_color": _POLARITY, f"{what}_color_cycle": colors}
 
@@ -229,9 +247,10 @@ def new_points_layer(image: Image, view: PlaneView) -> Points:
     return PromptPoints(
         ndim=image.ndim,
         name="SAM points",
-        size=max(3.0, max(view.shape) / 90),
+        symbol=_SYMBOLS[FOREGROUND],
         border_color="white",
-        canvas_size_limits=(8, 24),
+        border_width=_BORDER,
+        canvas_size_limits=(0, _POINT_PX),
         **polarity_options("face"),
         **placement(image, view.labels_offset, view.prompt_pixel),
     )

@@ -1,7 +1,7 @@
 """A napari Shapes layer as prompts: boxes, outlines around the object, scribbles along it."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -30,6 +30,8 @@ TOOLS: Final = {
     "line": "add_line",
 }
 """The modes of a Shapes layer by what they draw."""
+_EDGE_PX: Final = 2
+"""The width of edges on the screen."""
 _VERTEX_BY_VERTEX: Final = {"add_path", "add_polyline", "add_polygon", "add_polygon_lasso"}
 """Modes in which a shape counts only once it is finished."""
 
@@ -60,6 +62,24 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
 
     _unfinished: int | None = None
     """The index of the shape that is being drawn."""
+
+    def __init__(self, layer: Shapes, is_own: bool, *callbacks: Callable[..., None]) -> None:
+        super().__init__(layer, is_own, *callbacks)
+        if is_own:
+            layer.events.scale_factor.connect(self._on_zoomed)
+            self._on_zoomed()
+
+    def close(self) -> None:
+        """Let the layer go."""
+        self.layer.events.scale_factor.disconnect(self._on_zoomed)
+        super().close()
+
+    def _on_zoomed(self) -> None:
+        """Keep the edges as wide on the screen: napari only has widths in the data."""
+        layer = self.layer
+        with self.writing():
+            width = _EDGE_PX * layer.scale_factor / abs(layer.scale[-1])
+            layer.edge_width = layer.current_edge_width = width
 
     def read(self, prompts: Prompts, image: Image, view: PlaneView, dims: Dims) -> Prompts:
         """Return prompts with what counts on the displayed plane."""
@@ -196,7 +216,7 @@ def new_shapes_layer(image: Image, view: PlaneView) -> Shapes:
         ndim=image.ndim,
         name="SAM boxes",
         face_color="transparent",
-        edge_width=max(0.5, max(view.shape) / 300),
+        opacity=1,
         **polarity_options("edge"),
         **placement(image, view.labels_offset, view.prompt_pixel),
     )

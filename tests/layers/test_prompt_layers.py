@@ -188,3 +188,44 @@ def test_the_tool_in_use_is_that_of_the_selected_layer(make_widget):
     prompts.start_points()
     viewer.layers.selection.active = viewer.layers["dark"]
     assert tools[-1] == ""
+
+
+def test_points_and_edges_are_as_large_on_the_screen_at_every_zoom(job):
+    viewer, widget, mouse = job
+    press(widget, "Draw box")
+    mouse.drag((30, 130), (72, 180))
+    widget.binding.objects.accept()
+    press(widget, "Click points")
+    mouse.click(CENTRE_RC)
+    assert len(prompts_of(widget).points_xy) == 1
+    points, shapes = viewer.layers["SAM points"], viewer.layers["SAM boxes"]
+    widget.session.object_in_progress.clear()
+    shapes.add_rectangles(np.array([(30, 130), (30, 180), (72, 180), (72, 130)]))
+    mouse.click(CENTRE_RC)
+    camera = viewer.scene.camera
+    for zoom in (1.0, 8.0):
+        camera.center, camera.zoom = CENTRE_RC, zoom
+        widget.wait_until_idle(TIMEOUT_S)
+        QTest.qWait(50)
+        np.testing.assert_allclose(shapes.edge_width, 2 / zoom)
+        near_px, far_px = 8 / zoom, 12 / zoom
+        row, column = CENTRE_RC
+        assert points.get_value((row + near_px, column)) == 0
+        assert points.get_value((row + far_px, column)) is None
+
+
+def test_signs_of_points_follow_their_polarity(job):
+    viewer, widget, mouse = job
+    press(widget, "Click points")
+    mouse.click(CENTRE_RC)
+    widget.binding.prompts.set_polarity(0)
+    points = viewer.layers["SAM points"]
+    assert [str(symbol) for symbol in points.symbol] == ["cross"]
+    mouse.click((80, 190))
+    assert [str(symbol) for symbol in points.symbol] == ["cross", "hbar"]
+    assert prompts_of(widget).point_labels == (1, 0)
+    assert not points._highlight_index  # no ring around the newest
+    points.mode, points.selected_data = "select", {0}
+    widget.binding.prompts.flip_polarity()
+    assert [str(symbol) for symbol in points.symbol] == ["hbar", "hbar"]
+    assert len(points._highlight_index) == 1
