@@ -205,7 +205,7 @@ def test_hover_previews_lightly_and_a_click_makes_it_a_prompt(job):
     shown = viewer.layers[f"SAM mask {state.preview.best + 1}"]
     assert shown.visible
     assert shown.data[68, 104] == 1
-    assert shown.opacity == pytest.approx(0.25)
+    assert shown.opacity == pytest.approx(0.5)
     assert not state.can_undo
 
     mouse.move((68, 150))
@@ -218,7 +218,7 @@ def test_hover_previews_lightly_and_a_click_makes_it_a_prompt(job):
     assert state.preview is None
     shown = viewer.layers[f"SAM mask {state.chosen + 1}"]
     assert shown.data[68, 104] == 1
-    assert shown.opacity == pytest.approx(0.5)
+    assert shown.opacity == pytest.approx(1)
 
     mouse.move((68, 150))
     assert widget.session.state.preview is None  # the object has prompts: nothing flickers

@@ -629,7 +629,7 @@ def test_an_opacity_chosen_during_a_preview_is_kept(make_widget, coins):
     masks = [layer for layer in viewer.layers if layer.name.startswith("SAM mask")]
     masks[0].opacity = 0.8
     add_point(viewer, widget, COIN_RC)
-    assert [layer.opacity for layer in masks] == [0.8, 0.5, 0.5]
+    assert [layer.opacity for layer in masks] == [0.8, 1, 1]
 
 
 def test_another_size_of_the_canvas_is_another_view(make_widget, coins):

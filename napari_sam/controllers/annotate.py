@@ -16,7 +16,7 @@ from napari_sam._qt.object_panel import ObjectPanel
 from napari_sam._qt.prompt_panel import TOOL_HINTS, PromptPanel
 from napari_sam._qt.workarounds import CalmStatusBar, FixedHeightLabel
 from napari_sam.controllers.context import WidgetContext
-from napari_sam.layers import CANDIDATE_COLORS
+from napari_sam.layers import CANDIDATE_COLOR
 from napari_sam.layers.conversion import as_image, is_gray_with_alpha, is_opened_as_labels
 from napari_sam.session.connections import Connections
 from napari_sam.session.objects.edits import Overlap
@@ -42,7 +42,7 @@ class AnnotateController:
         self.appearance_panel = AppearancePanel()
         self.image_panel.layout().addWidget(self.appearance_panel)
         self.prompt_panel = PromptPanel()
-        self.mask_panel = MaskPanel(CANDIDATE_COLORS)
+        self.mask_panel = MaskPanel((CANDIDATE_COLOR,))
         self.object_panel = ObjectPanel()
         self.hint = FixedHeightLabel(min_lines=3)
         self._status_bar = CalmStatusBar(widget)

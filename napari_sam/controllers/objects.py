@@ -51,6 +51,7 @@ class ObjectTableController:
             (binding.plane.stack_changed, self._on_plane_changed),
             (binding.shortcuts.changed, self._on_shortcuts_changed),
             (session.changed, self._on_session_changed),
+            (table.view.selectionModel().selectionChanged, self._on_selection_changed),
         )
         binding.shortcuts.register(
             {
@@ -122,6 +123,9 @@ class ObjectTableController:
             and self.table.selected != [reedited]
         ):
             self.table.view.clearSelection()
+
+    def _on_selection_changed(self) -> None:
+        self._binding.objects.outlines.choose(self.table.selected)
 
     def _on_shortcuts_changed(self) -> None:
         self.table.set_keys(self._binding.shortcuts.table_bindings)

@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam.layers.image_prompts import ImagePrompts
-from napari_sam.layers.napari_workarounds import SessionLabels, one_color
+from napari_sam.layers.napari_workarounds import SessionLabels, cyclic_colormap
+from napari_sam.layers.outlines import NO_SEGMENTS, LayerOutline, Segments
 from napari_sam.layers.plane_view import PlaneView, ShownPlane, set_transform
 from napari_sam.layers.workspace import Workspace
 from napari_sam.session.decoding.candidate import Candidate
 from napari_sam.session.decoding.candidates import Candidates
 
-CANDIDATE_COLORS: Final = ("#29b6ff", "#ffc400", "#ff5ad2", "#8c7dff", "#ffffff")
-"""Distinct from each other, and from the green and red of the prompts; repeated if need be."""
+CANDIDATE_COLOR: Final = "#ffe600"
+"""What no prompt and no class has, and no object until the user chooses so."""
+_FILL_ALPHA: Final = 0.35
 _Region = tuple[slice, slice]
+_OUTLINE: Final = "napari-sam-candidate"
 _NOTHING: Final[_Region] = (slice(0, 0), slice(0, 0))
 _LARGEST_AT_FIRST_PX: Final = 2048
 
@@ -47,6 +50,7 @@ class _Slot:
 
     number: int
     layer: SessionLabels
+    outline: LayerOutline
     grid: _Grid = _NO_GRID
     filled: _Region = _NOTHING
     content: Candidates | None = None
@@ -81,7 +85,7 @@ class CandidateLayers:
         self._slots: dict[int, _Slot] = {}
         self._shown: ShownPlane | None = None
         self._candidates: Candidates | None = None
-        self._is_light = False
+        self._is_light, self._opacity = False, 1.0
 
     @property
     def exist(self) -> bool:
@@ -121,12 +125,13 @@ class CandidateLayers:
             np.zeros((1,) * self._shown.image.ndim, np.uint8),
             self._shortcuts.run,
             name=f"SAM mask {number + 1}",
-            opacity=0.5,
             visible=False,
-            colormap=one_color(CANDIDATE_COLORS[number % len(CANDIDATE_COLORS)]),
+            opacity=self._opacity,
+            colormap=cyclic_colormap([CANDIDATE_COLOR], _FILL_ALPHA),
             **_NO_GRID.placement_on(self._shown),
         )
-        self._slots[number] = slot = _Slot(number, layer)
+        outline = LayerOutline(layer, _OUTLINE, CANDIDATE_COLOR)
+        self._slots[number] = slot = _Slot(number, layer, outline)
         shape = self._shown.view.shape
         if max(shape) < _LARGEST_AT_FIRST_PX:  # most images have but one tile
             self._set_grid(slot, _Grid(shape), self._shown)
@@ -136,6 +141,15 @@ class CandidateLayers:
         self._shortcuts.bind(layer)
         layer.events.visible.connect(self._on_visible)
         return True
+
+    def set_opacity(self, opacity: float) -> None:
+        """Draw the candidates more or less opaque, 0 to 1."""
+        self._opacity = opacity
+        for slot in self._slots.values():
+            slot.lighten(False)
+            slot.layer.opacity = opacity
+            if self._is_light:
+                slot.lighten(True)
 
     def show(
         self, candidates: Candidates | None, chosen: int | None, *, lightly: bool = False
@@ -171,7 +185,7 @@ class CandidateLayers:
         if shown is None or slot.content is candidates:
             return False
         slot.region(shown.view)[...] = 0
-        slot.filled, slot.content = _NOTHING, candidates
+        slot.filled, slot.content, segments = _NOTHING, candidates, NO_SEGMENTS
         if candidates is not None and slot.number < len(candidates):
             self._set_grid(slot, _Grid.of(candidates.masks[slot.number]), shown)
             crop = candidates.crop(slot.number)
@@ -179,6 +193,8 @@ class CandidateLayers:
             rows, columns = slice(crop.top, crop.top + height), slice(crop.left, crop.left + width)
             slot.filled = rows, columns
             slot.region(shown.view)[...] = shown.view.to_nd(crop.mask)
+            segments = Segments.around([crop])
+        slot.outline.show(segments)
         return True
 
     def _set_grid(self, slot: _Slot, grid: _Grid, shown: ShownPlane) -> None:

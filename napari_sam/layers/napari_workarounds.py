@@ -1,7 +1,7 @@
 """Work-arounds for what napari does with layers, each with its reason and what would remove it."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from itertools import count
 from typing import Any, Final
@@ -10,6 +10,7 @@ import numpy as np
 from napari.components import LayerList, ViewerModel
 from napari.layers import Image, Labels, Points, Shapes
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
+from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
 
 _STROKE_IDS: Final = count(1)
@@ -47,6 +48,18 @@ def shown_pixels(image: Image) -> NDArray[Any] | None:
         return None
     shown = image._slice
     return np.asarray((shown.thumbnail if image.multiscale else shown.image).raw)
+
+
+def shown_labels(layer: Labels) -> NDArray[Any] | None:
+    """Return the pixels that napari has read to show labels; None for several resolutions or in 3D.
+
+    Reason: reading lazy labels again at each change would make the window wait.
+    Remove it when layers tell what they show.
+    """
+    if layer.multiscale or not layer.loaded:
+        return None
+    pixels = np.asarray(layer._slice.image.raw)
+    return pixels if pixels.ndim == 2 else None
 
 
 def drop_features_of_no_shape(layer: Shapes) -> None:
@@ -105,7 +118,7 @@ class SessionLabels(Labels):
 
 
 class PromptPoints(Points):
-    """A Points layer of one size on the screen, without a ring, from which any point can be removed.
+    """A Points layer of one size on the screen, from which any point can be removed.
 
     Reason: napari remembers which point is under the cursor in two attributes, and `remove` fails
     halfway if one of them is not set, so that the layer cannot be drawn from then on. It finds the
@@ -147,13 +160,15 @@ class PromptPoints(Points):
         super().remove(indices)
 
 
-def one_color(color: str) -> CyclicLabelColormap:
-    """Return a colormap that shows label 1 in a color.
+def cyclic_colormap(colors: Iterable[str], alpha: float = 1) -> CyclicLabelColormap:
+    """Return a colormap that shows labels in some colors in turns.
 
     Reason: for a `DirectLabelColormap` napari first compiles a loop, which takes two seconds.
     Remove it when that is precompiled.
     """
-    return CyclicLabelColormap(colors=["transparent", color])
+    rgb = np.array([transform_color(color)[0][:3] for color in colors])
+    rgba = np.column_stack([rgb, np.full(len(rgb), alpha)])
+    return CyclicLabelColormap(colors=np.vstack([np.zeros(4), rgba]))
 
 
 def direct_colormap(

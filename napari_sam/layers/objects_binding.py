@@ -9,6 +9,7 @@ from psygnal import Signal
 
 from napari_sam.layers.camera import show_box
 from napari_sam.layers.cursor import CursorTracker
+from napari_sam.layers.object_outlines import ObjectOutlines
 from napari_sam.layers.plane_binding import PlaneBinding
 from napari_sam.layers.prompt_sources import ReadPrompts, prompts_in_layer, region_at
 from napari_sam.layers.target_binding import TargetBinding
@@ -34,6 +35,14 @@ class ObjectsBinding:
         self._plane, self._target, self._is_ours = plane, target, is_ours
         self.pointer = CursorTracker(workspace.viewer, self._on_pointer_moved)
         """Reports which accepted object is under the cursor while it is on."""
+        self.outlines = ObjectOutlines(plane, target, workspace.defer)
+        """The bright outlines of the objects that are chosen or pointed at."""
+        self.object_pointed_at.connect(self.outlines.point_at)
+
+    def close(self) -> None:
+        """Leave the objects as they are in the target."""
+        self.pointer.switch(False)
+        self.outlines.close()
 
     # Objects ---------------------------------------------------------------------------------
 

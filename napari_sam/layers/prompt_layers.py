@@ -22,7 +22,7 @@ _POLARITY: Final = "polarity"
 _NAMES: Final = {FOREGROUND: "foreground", BACKGROUND: "background"}
 PROMPT_COLORS: Final = {FOREGROUND: "#00ff7f", BACKGROUND: "#d50000"}
 _SYMBOLS: Final = {FOREGROUND: "cross", BACKGROUND: "hbar"}
-"""A plus and a minus: the colour is not the only sign of the polarity."""
+"""A plus and a minus: the color is not the only sign of the polarity."""
 _POINT_PX: Final = 20
 """The size of a point on the screen."""
 _BORDER: Final = 0.12

@@ -148,7 +148,7 @@ def test_t_flips_selected_points_but_not_the_one_just_added(make_widget):
     widget.binding.prompts.flip_polarity()
     assert widget.session.state.prompts.point_labels == (0, 1)
     assert widget.binding.prompts.image_prompts.polarity == 1
-    np.testing.assert_allclose(points.face_color[1, :2], (0, 0.88), atol=0.01)
+    np.testing.assert_allclose(points.face_color[1, :2], (0, 1), atol=0.01)
 
 
 def test_t_flips_scribbles_but_neither_boxes_nor_points_elsewhere(make_widget):

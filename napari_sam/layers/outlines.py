@@ -1,0 +1,73 @@
+"""Bright outlines of masks, as wide on the screen at every zoom."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
+
+from napari_sam.layers.outline_overlay import OutlineOverlay
+from napari_sam.session.objects.packed import Mask
+
+_HALF_ROW: Final = np.array((0.5, 0), np.float32)
+_HALF_COLUMN: Final = np.array((0, 0.5), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """Pieces of outlines: their (2 N, 2) ends, row and column in the displayed axes of a layer."""
+
+    ends_rc: NDArray[np.float32]
+
+    @classmethod
+    def around(cls, masks: Iterable[tuple[Mask, int, int]]) -> "Segments":
+        """Return the edges of the pixels along the borders of masks: mask, top and left of each."""
+        pieces = [NO_SEGMENTS]
+        for mask, top, left in masks:
+            padded = np.pad(mask, 1)
+            below, right = padded[1:] != padded[:-1], padded[:, 1:] != padded[:, :-1]
+            pieces.append(_segments(below, right, top - 1, left - 1))
+        return cls(np.concatenate([piece.ends_rc for piece in pieces]))
+
+    @classmethod
+    def between(cls, labels: NDArray[Any]) -> "Segments":
+        """Return the edges of pixels where objects touch each other."""
+        is_object = labels != 0
+        below = (labels[1:] != labels[:-1]) & is_object[1:] & is_object[:-1]
+        right = (labels[:, 1:] != labels[:, :-1]) & is_object[:, 1:] & is_object[:, :-1]
+        return _segments(below, right)
+
+
+NO_SEGMENTS: Final = Segments(np.empty((0, 2), np.float32))
+
+
+def _segments(below: Mask, right: Mask, top: int = 0, left: int = 0) -> Segments:
+    """Return the edges below and to the right of pixels."""
+    start = np.array((top, left), np.float32)
+    edges_below = np.argwhere(below) + (start + _HALF_ROW)
+    edges_right = np.argwhere(right) + (start + _HALF_COLUMN)
+    starts = np.concatenate([edges_below - _HALF_COLUMN, edges_right - _HALF_ROW])
+    stops = np.concatenate([edges_below + _HALF_COLUMN, edges_right + _HALF_ROW])
+    return Segments(np.stack([starts, stops], axis=1).reshape(-1, 2).astype(np.float32))
+
+
+class LayerOutline:
+    """The outline of something in a Labels layer."""
+
+    def __init__(self, layer: Labels, name: str, color: str, width_px: float = 2) -> None:
+        self._layer, self._name = layer, name
+        self._overlay = OutlineOverlay(visible=True, color=color, width_px=width_px)
+        layer._overlays.pop(name, None)  # napari keeps one that is equal
+        layer._overlays[name] = self._overlay
+
+    def show(self, segments: Segments) -> None:
+        """Show other segments."""
+        if segments is not self._overlay.segments:
+            self._overlay.segments = segments
+
+    def remove(self) -> None:
+        """Take the outline off the layer."""
+        if self._layer._overlays.get(self._name) is self._overlay:
+            del self._layer._overlays[self._name]
