@@ -10,11 +10,11 @@ from typing import Any, Final
 from napari_sam.formats.files import ExportError
 from napari_sam.storage.text import single_line
 
-# Distinguishable with the common color-blindnesses (Okabe and Ito 2008, without black), then by
-# lightness.
+# Distinguishable with the common kinds of color blindness: after Okabe and Ito (2008), without the
+# yellow of candidates and the light blue of objects without a class, then by lightness.
 PALETTE: Final = (
-    *("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"),
-    *("#9b7fe8", "#a6761d", "#b8e0d2", "#ff9da7", "#7f7f7f"),
+    *("#d55e00", "#9b7fe8", "#009e73", "#0072b2", "#cc79a7", "#e69f00", "#a6761d"),
+    *("#99cc66", "#3322cc", "#ff9da7", "#444422", "#7f7f7f"),
 )
 _COLOR: Final = re.compile(r"#[0-9a-f]{6}")
 

@@ -10,6 +10,7 @@ from psygnal import Signal
 
 from napari_sam.layers.automatic_layer import is_automatic_layer
 from napari_sam.layers.candidate_binding import CandidateBinding
+from napari_sam.layers.display import Display
 from napari_sam.layers.objects_binding import ObjectsBinding
 from napari_sam.layers.plane_binding import PlaneBinding
 from napari_sam.layers.plane_source import PlaneKey
@@ -51,6 +52,8 @@ class LayerBinding:
         """The prompt layers."""
         self.candidates = CandidateBinding(workspace, self.plane, self.prompts)
         """The candidate layers, and the preview under the cursor."""
+        self.display = Display(self.target, self.candidates.candidate_layers)
+        """How the target and the candidates are drawn."""
         self._register_shortcuts()
         self._connections = Connections(
             (session.changed, self.prompts.show),
@@ -74,6 +77,7 @@ class LayerBinding:
                 "hover": self.candidates.toggle_hover,
                 "reedit": objects.reedit_under_cursor,
                 "remove": objects.remove_under_cursor,
+                "outlines": self.display.toggle_outlined,
                 "undo": objects.undo,
                 "redo": objects.redo,
             }
@@ -84,7 +88,8 @@ class LayerBinding:
         self._is_closed = True
         self._connections.close()
         self.plane.close()
-        self.objects.pointer.switch(False)
+        self.objects.close()
+        self.display.close()
         self.target.close()
         image_prompts = self.prompts.image_prompts
         has_layers = bool(image_prompts.own_layers) or self.candidates.candidate_layers.exist

@@ -11,7 +11,8 @@ from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap
 from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
 
-from napari_sam.layers.napari_workarounds import direct_colormap
+from napari_sam.layers.napari_workarounds import direct_colormap, shown_labels
+from napari_sam.layers.outlines import NO_SEGMENTS, LayerOutline, Segments
 from napari_sam.layers.target import TargetLayer
 from napari_sam.session.classes.classes import ClassTable
 from napari_sam.session.connections import Connections
@@ -46,16 +47,21 @@ class ClassColors:
         self._target, self._table, self._defer = target, table, defer
         self._on_stopped = on_stopped
         self._original = target.layer.colormap
-        self._is_due = self._is_closed = False
+        self._is_due = self._is_closed = self._are_seams_due = False
         self._show()
+        self._seams = LayerOutline(target.layer, "napari-sam-seams", "black", 1)
+        self._draw_seams()
         self._connections = Connections(
-            (target.registry.changed, self._on_changed), (table.changed, self._on_changed)
+            (target.registry.changed, self._on_changed),
+            (table.changed, self._on_changed),
+            (target.layer.events.set_data, self._draw_seams_soon),
         )
 
     def close(self) -> None:
         """Restore the layer's colors; a colormap that the user has set since stays."""
         self._is_closed = True
         self._connections.close()
+        self._seams.remove()
         if not self._target.is_gone and self._target.layer.colormap is self._colormap:
             _set(self._target.layer, self._original)
 
@@ -72,6 +78,18 @@ class ClassColors:
             self._show()
         except ColoringError as error:
             self._on_stopped(str(error))
+
+    def _draw_seams_soon(self) -> None:
+        if not self._are_seams_due:
+            self._are_seams_due = True
+            self._defer(self._draw_seams)
+
+    def _draw_seams(self) -> None:
+        """Draw a line where objects touch: those of one class would look like one."""
+        self._are_seams_due = False
+        if not (self._is_closed or self._target.is_gone):
+            pixels = shown_labels(self._target.layer)
+            self._seams.show(NO_SEGMENTS if pixels is None else Segments.between(pixels))
 
     def _show(self) -> None:
         colors = {object_class.name: object_class.color for object_class in self._table.classes}

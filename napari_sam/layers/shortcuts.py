@@ -62,6 +62,7 @@ SHORTCUTS: Final = (
     Shortcut(KeyCode.KeyH, "hover", "Turn the preview under the cursor on or off"),
     Shortcut(KeyCode.KeyO, "reedit", "Re-edit the object under the cursor", _ALL, _OBJECTS),
     Shortcut(_SHIFT | KeyCode.KeyX, "remove", "Delete the object under the cursor", _ALL, _OBJECTS),
+    Shortcut(KeyCode.KeyU, "outlines", "Show objects as outlines or filled", _ALL, _OBJECTS),
     Shortcut(_CTRL | KeyCode.KeyZ, "undo", "Undo", _ALL, _OBJECTS),
     Shortcut(_CTRL | _SHIFT | KeyCode.KeyZ, "redo", "Redo", _ALL, _OBJECTS),
     # In napari, X removes vertices from Shapes layers.

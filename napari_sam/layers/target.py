@@ -17,6 +17,7 @@ from zarr.storage import MemoryStore
 from napari_sam.formats.details import details_from
 from napari_sam.layers.brush_strokes import BrushStrokes
 from napari_sam.layers.label_arrays import CHUNK_PX, write_levels
+from napari_sam.layers.napari_workarounds import cyclic_colormap
 from napari_sam.layers.plane_view import PlaneView, levels, lies_on, placement
 from napari_sam.layers.target_features import features_of
 from napari_sam.layers.viewer_layers import OWN_MARK, mark_for
@@ -34,6 +35,10 @@ _MAX_DENSE_BYTES: Final = 2**30
 _MAX_DRAWN_PX: Final = 8192
 """The largest texture that every graphics card draws; napari reads all of it at each change."""
 _COARSEST_PX: Final = 1024
+FILL_OPACITY: Final = 0.5
+"""Of objects that are drawn filled: the image stays visible below them."""
+OBJECT_COLORS: Final = ("#00c8ff", "#2979ff", "#00d0b0", "#0090b0", "#6aa5ff")
+"""Unlike candidates and prompts; taken in turns, so that most neighbors differ."""
 _REGISTRIES: Final[WeakKeyDictionary[Labels, ObjectRegistry]] = WeakKeyDictionary()
 """The objects in layers that are or were targets, of this widget or an earlier one."""
 
@@ -326,6 +331,8 @@ def new_target_layer(image: Image, view: PlaneView, dtype: DTypeLike = np.uint16
     return Labels(
         data,
         name=f"{image.name} labels",
+        opacity=FILL_OPACITY,
+        colormap=cyclic_colormap(OBJECT_COLORS),
         multiscale=isinstance(data, list),
         metadata=mark_for(image),
         **placement(image, view.labels_offset, view.pixel()),

@@ -53,3 +53,16 @@ def test_without_numba_large_numbers_are_refused_before_napari_fails(monkeypatch
     target = TargetLayer(layer, lambda action: action())
     with pytest.raises(ColoringError, match="Install numba"):
         ClassColors(target, ClassTable(), lambda action: action(), lambda why: None)
+
+
+def test_objects_of_one_class_that_touch_are_kept_apart_by_a_line():
+    layer = Labels(np.array([[1, 2, 0, 3], [1, 2, 0, 3]], np.uint16))
+    target, table = TargetLayer(layer, lambda action: action()), ClassTable()
+    colors = ClassColors(target, table, lambda action: action(), lambda why: None)
+    (seams,) = [overlay for name, overlay in layer._overlays.items() if "seams" in name]
+    np.testing.assert_array_equal(seams.segments.ends_rc[:, 1], 0.5)
+    target.write((slice(0, 2), slice(1, 2)), np.zeros((2, 1), np.uint16))
+    target.show()
+    assert not len(seams.segments.ends_rc)
+    colors.close()
+    assert seams not in layer._overlays.values()
