@@ -149,7 +149,7 @@ def test_dragging_a_point_decodes_live_and_is_one_step_to_undo(job):
     assert widget.session.state.prompts == before
 
 
-def test_drawing_a_box_decodes_live_and_a_second_one_replaces_it(job):
+def test_drawing_a_box_decodes_live_and_one_that_overlaps_replaces_it(job):
     viewer, widget, mouse = job
     widget.binding.prompts.start_shape("rectangle")
     boxes = viewer.layers["SAM boxes"]
@@ -167,6 +167,45 @@ def test_drawing_a_box_decodes_live_and_a_second_one_replaces_it(job):
     assert len(boxes.data) == 1
     widget.session.undo()
     assert len(boxes.data) == 0
+
+
+def test_a_box_drawn_apart_accepts_the_mask_before_and_each_is_one_step_to_undo(job):
+    viewer, widget, mouse = job
+    widget.binding.prompts.start_shape("rectangle")
+    boxes, session = viewer.layers["SAM boxes"], widget.session
+    mouse.drag((40, 78), (60, 100), (95, 132))
+    widget.wait_until_idle(TIMEOUT_S)
+    first = session.state.prompts
+    mouse.drag((40, 150), (60, 160), (95, 200))
+    widget.wait_until_idle(TIMEOUT_S)
+    labels = viewer.layers["coins labels"].data
+    assert labels[68, 104] == 1
+    np.testing.assert_allclose(session.state.prompts.box_xyxy, (150, 40, 200, 95), atol=2.5)
+    assert len(boxes.data) == 1
+    assert boxes.mode == "add_rectangle"
+    assert session.state.candidates.prompts == session.state.prompts
+    session.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert session.state.prompts.is_empty
+    session.undo()
+    widget.wait_until_idle(TIMEOUT_S)
+    assert (session.state.prompts, labels.any()) == (first, False)
+    assert len(boxes.data) == 1
+
+
+def test_a_box_is_accepted_at_once_when_its_drag_has_ended(job):
+    viewer, widget, mouse = job
+    widget.session.object_in_progress.set_accept_on_click(True)
+    widget.binding.prompts.start_shape("rectangle")
+    for label_id, column in ((1, 78), (2, 150)):
+        mouse.drag((40, column), (60, column + 20), (95, column + 52))
+        widget.wait_until_idle(TIMEOUT_S)
+        assert viewer.layers["coins labels"].data.max() == label_id
+        assert widget.session.state.prompts.is_empty
+        assert not len(viewer.layers["SAM boxes"].data)
+    widget.session.undo()
+    assert set(np.unique(viewer.layers["coins labels"].data)) == {0, 1}
+    assert widget.session.state.prompts.is_empty
 
 
 def test_a_click_without_a_drag_is_no_box(job):

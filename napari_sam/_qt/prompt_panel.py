@@ -50,7 +50,7 @@ class PromptPanel(QGroupBox):
         self.texts.add(self.hover.setText, "preview under the cursor", "hover")
         self.accept_on_click = check_box(
             "accept on click",
-            "For easy images: accept the preselected mask with the first click on an object;"
+            "For easy images: accept the preselected mask with an object's first click or shape;"
             "\none Undo takes back both",
         )
         tools = self._build_tools()

@@ -191,6 +191,14 @@ class ImagePrompts:
             prompts = layer.read(prompts, self._image, self.view, self._dims)
         return replace(prompts, slice_index=self.view.slice_index)
 
+    @property
+    def n_areas(self) -> int:
+        """The number of boxes and outlines on the displayed plane, of which one counts."""
+        boxes = self.boxes.prompts
+        if self._image is None or self.view is None or not isinstance(boxes, ShapePrompts):
+            return 0
+        return boxes.count_areas(self._image, self.view, self._dims)
+
     def write(self, prompts: Prompts) -> None:
         """Make the layers hold `prompts` on the displayed plane."""
         if self._image is None or self.view is None:

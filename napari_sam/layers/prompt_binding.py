@@ -32,6 +32,7 @@ class PromptBinding:
         self._viewer, self._session = workspace.viewer, workspace.session
         self._defer = workspace.defer
         self._last_read = Prompts()
+        self._n_areas = 0  # when the last gesture began
         # Planes whose prompts were undone while another one was shown: their layers are outdated.
         self._undone: set[Hashable] = set()
         self._is_closed = False
@@ -144,6 +145,7 @@ class PromptBinding:
 
     def _on_gesture(self, begins: bool) -> None:
         if begins:
+            self._n_areas = self.image_prompts.n_areas
             self._session.object_in_progress.begin_gesture()
         else:
             self._session.object_in_progress.end_gesture()
@@ -159,7 +161,11 @@ class PromptBinding:
             self._write()
 
     def _finish_gesture(self) -> None:
+        if self._is_closed:
+            return
         self.image_prompts.set_polarity(self.image_prompts.polarity)  # the mouse may have chosen
+        is_other_shape = self.image_prompts.n_areas > self._n_areas
+        self._session.object_in_progress.finish_drawing(is_other_shape=is_other_shape)
         self._write()
 
     def _write(self) -> None:

@@ -131,6 +131,10 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
             memory.seen = () if wanted is None else (wanted,)
         memory.current = wanted
 
+    def count_areas(self, image: Image, view: PlaneView, dims: Dims) -> int:
+        """Return how many boxes and outlines lie on the displayed plane."""
+        return sum(not isinstance(shape, Scribble) for _, shape in self._all(image, view, dims))
+
     def _add(self, shape: Area | Scribble, view: PlaneView) -> None:
         layer = self.layer
         if isinstance(shape, Scribble):

@@ -5,6 +5,7 @@ from dataclasses import replace
 from psygnal import Signal
 
 from napari_sam.session.background import Notifier
+from napari_sam.session.decoding.candidates import Candidates
 from napari_sam.session.decoding.decoding import Decoding
 from napari_sam.session.decoding.object_state import ObjectState
 from napari_sam.session.embedding.current import CurrentEmbedding
@@ -42,8 +43,10 @@ class ObjectInProgress:
         self._slice_index = 0
         self._is_accept_pending = False
         self._is_click_accepted = False  # one undo takes back the object and the click
+        # The object before the last edit of its prompts, with its masks.
+        self._before: tuple[ObjectState, tuple[Candidates, int] | None] | None = None
         self.accept_on_click = False
-        """Whether a first click accepts the preselected mask; one undo takes back both."""
+        """Whether a first click or shape accepts the preselected mask; one undo takes back both."""
         decoding.changed.connect(self.changed.emit)
         decoding.moved.connect(editing.history.update_last)
         decoding.completed.connect(self._accept_pending)
@@ -86,11 +89,58 @@ class ObjectInProgress:
         shown = decoding.shown if decoding.options.use_feedback else None
         after = ObjectState() if prompts.is_empty else before.with_prompts(prompts, shown)
         history.push_prompts(Edit(before, after, self._editing.plane_id))
+        if history.last is not None and history.last.before is before:  # no part of a drag
+            self._before = before, decoding.shown
         self._forget_accept()
         decoding.set_state(after, is_dragged=history.in_gesture)
-        is_click = prompts.points_xy and prompts.size == 1 and prompts.has_foreground
-        if self.accept_on_click and before.prompts.is_empty and is_click:
+        is_dragged = history.in_gesture and not prompts.points_xy  # see `finish_drawing`
+        if before.prompts.is_empty and not is_dragged and self._is_accepted_at_once:
             self._is_accept_pending = self._is_click_accepted = True
+        self.changed.emit()
+
+    @property
+    def _is_accepted_at_once(self) -> bool:
+        prompts = self.state.prompts
+        return self.accept_on_click and prompts.size == 1 and prompts.has_foreground
+
+    def finish_drawing(self, *, is_other_shape: bool) -> None:
+        """Finish a shape, once the viewer has; `is_other_shape`: rather than change one.
+
+        Drawn apart from the object that is in progress, it begins the next one, and the mask that
+        is shown of the former is accepted. If that is refused, the shape replaces what there was.
+        """
+        (held, shown), self._before = self._before or (None, None), None
+        edit, prompts = self._editing.history.last, self.state.prompts
+        if edit is None or held is None or edit.before is not held or edit.labels is not None:
+            return
+        if edit.after.prompts != prompts:
+            return
+        if shown is not None and is_other_shape and prompts.is_apart_from(held.prompts):
+            self._begin_next(edit, held, shown)
+        elif not held.prompts.is_empty:
+            return
+        if self._is_accepted_at_once and not self.state.prompts.points_xy:
+            self._is_accept_pending = self._is_click_accepted = True
+            if not self._decoding.is_pending:
+                self._accept_pending()
+
+    def _begin_next(self, edit: Edit, held: ObjectState, shown: tuple[Candidates, int]) -> None:
+        """Accept an object that a shape was drawn apart from, and begin another with the shape."""
+        history, usable = self._editing.history, self._decoding.usable(self.state.prompts)[0]
+        if usable.box_xyxy is None:
+            return  # a click without a drag
+        history.replace_last(None)
+        try:
+            self._write(held, shown)
+        except TargetError as error:
+            history.push(edit)
+            self._notifier.warn(str(error))
+            return
+        prompts = self.state.prompts
+        shape = Prompts((), (), prompts.box_xyxy, prompts.outline, slice_index=prompts.slice_index)
+        state = ObjectState(shape)
+        history.push(Edit(ObjectState(), state, self._editing.plane_id))
+        self._restore(state)
         self.changed.emit()
 
     def clear(self) -> None:
@@ -196,7 +246,7 @@ class ObjectInProgress:
             If there is no mask, no target, or nothing of the mask may be written. The prompts
             stay as they are.
         """
-        decoding, editing = self._decoding, self._editing
+        decoding = self._decoding
         self._is_accept_pending = decoding.is_pending
         if decoding.is_pending:
             return None
@@ -206,10 +256,15 @@ class ObjectInProgress:
             if state.prompts.has_foreground and self._embedding.embedded is None:
                 msg = "There is no mask to accept yet: it comes when the image is embedded."
             raise TargetError(msg)
-        replaced = current_record(state, editing.require_target().labels.registry)
+        replaced = current_record(state, self._editing.require_target().labels.registry)
         if state.is_as_accepted and replaced is not None:
             self.clear()
             return None
+        return self._write(state, shown)
+
+    def _write(self, state: ObjectState, shown: tuple[Candidates, int]) -> LabelsEdit | None:
+        editing = self._editing
+        replaced = current_record(state, editing.require_target().labels.registry)
         (candidates, chosen), ranking = shown, shown[0].ranking
         record = replace(
             replaced or ObjectRecord(class_name=editing.classes.current),
@@ -219,7 +274,7 @@ class ObjectInProgress:
             state=replace(state.with_choice(chosen), reedited=None),
         )
         new = NewObject(candidates.blocks(chosen), record, replaced)
-        edit = editing.accept(new, shown, with_click=self._is_click_accepted)
+        edit = editing.accept(new, shown, state, with_click=self._is_click_accepted)
         for message in () if edit is None else warnings_of_remains(edit):
             self._notifier.warn(message)
         return edit

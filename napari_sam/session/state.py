@@ -137,7 +137,10 @@ def hint_for(
             f"Re-editing object {reedited_label_id}: correct it with more clicks and press "
             "Replace. Clear cancels."
         )
-    return "Accept the shown mask, choose another one under Masks, or correct it with more clicks."
+    hint = "Accept the shown mask, choose another one under Masks, or correct it with more clicks."
+    if usable.box_xyxy is not None:
+        hint += " Another box accepts it, too, unless it overlaps this one: then it replaces it."
+    return hint
 
 
 def snapshot_of(

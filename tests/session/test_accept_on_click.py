@@ -114,16 +114,23 @@ def test_objects_accepted_by_hand_are_undone_in_two_steps_as_ever(session, label
     assert session.state.prompts.is_empty
 
 
+def test_a_box_from_a_script_is_accepted_at_once(quick, labels):
+    prompt(quick, Prompts(box_xyxy=(80, 45, 128, 92)))
+    assert labels[68, 104] == 1
+    undo(quick)
+    assert not labels.any()
+    assert quick.state.prompts.is_empty
+
+
 @pytest.mark.parametrize(
     "prompts",
     [
         Prompts(((128, 68),), (0,)),
-        Prompts(box_xyxy=(80, 45, 128, 92)),
         Prompts(((104, 68), (100, 64)), (1, 1)),
         Prompts(((104, 68),), (1,), (80, 45, 128, 92)),
     ],
 )
-def test_only_a_single_foreground_click_is_accepted(quick, labels, prompts):
+def test_only_a_single_foreground_prompt_is_accepted(quick, labels, prompts):
     prompt(quick, prompts)
     assert not labels.any()
     assert quick.state.prompts == prompts

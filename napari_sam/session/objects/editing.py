@@ -121,16 +121,24 @@ class Editing:
     # Edits ---------------------------------------------------------------------------------
 
     def accept(
-        self, new: NewObject, shown: tuple[Candidates, int], *, with_click: bool = False
+        self,
+        new: NewObject,
+        shown: tuple[Candidates, int],
+        state: ObjectState | None = None,
+        *,
+        with_click: bool = False,
     ) -> LabelsEdit | None:
         """Write a new object, the candidate that is shown, which ends the object in progress.
+
+        That is the one in another state, if given: one that has been left already.
 
         In the background if it is very large; else return the edit.
         """
         target, overlap = self.check_free(), self.overlap
         candidates, chosen = shown
         example = None if candidates.ranking is None else candidates.ranking.example(chosen)
-        edit = replace(self._edit(), after=ObjectState(), example=example)
+        state = self._decoding.state if state is None else state
+        edit = Edit(state, ObjectState(), self.plane_id, example=example)
         push = self.history.push_accepted_click if with_click else self.history.push
         registry = target.labels.registry
 

@@ -106,6 +106,16 @@ class Prompts:
         labels = {*self.point_labels, *(scribble.label for scribble in self.scribbles)}
         return self.box_xyxy is not None or FOREGROUND in labels
 
+    def is_apart_from(self, others: Prompts) -> bool:
+        """Whether the box lies apart from that of others, or from their foreground points."""
+        points = [*compress(others.points_xy, others.point_labels)]
+        corners = [(x, y, x, y) for x, y in points]
+        boxes = corners if others.box_xyxy is None else [others.box_xyxy]
+        if self.box_xyxy is None or not boxes:
+            return False
+        x0, y0, x1, y1 = self.box_xyxy
+        return all(x1 < a0 or a1 < x0 or y1 < b0 or b1 < y0 for a0, b0, a1, b1 in boxes)
+
     def points_array(self) -> NDArray[np.float32] | None:
         """Return the points as an (N, 2) float32 array of x, y, or None without points."""
         return np.array(self.points_xy, np.float32) if self.points_xy else None
