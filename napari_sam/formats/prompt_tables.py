@@ -38,6 +38,8 @@ _CENTER_AND_SIZE: Final = (
     *(("cx", "cy", "width", "height"), ("cx", "cy", "w", "h")),
     *(("x_center", "y_center", "width", "height"), ("xc", "yc", "w", "h")),
 )
+_ROUNDING: Final = 0.01
+"""How far fractions of an image may lie outside of it, being rounded."""
 _AXIS: Final = re.compile(r"axis-\d{1,3}")
 """A column of positions in tables of napari."""
 _NAPARI_KINDS: Final = {
@@ -85,23 +87,30 @@ def prompts_in_table(
             with left_out.unreadable(f"line {number}"):
                 class_name = class_named(row.get(class_column)) if class_column else None
                 index = tuple(round(_number(row, name)) - first for name, first in slices)
-                positions = (_number(row, name) for name in axes)
-                numbers = _corners(row, *boxes) if boxes is not None else tuple(positions)
+                numbers = tuple(
+                    _number(row, name) for name in (axes if boxes is None else boxes[0])
+                )
                 found.append((number, numbers, index, class_name))
-    yield from (_boxes if boxes is not None else _points)(found, image, left_out)
+    if boxes is None:
+        yield from _points(found, image, left_out)
+    else:
+        yield from _boxes(found, boxes[1], image, left_out)
 
 
 _Row = tuple[int, tuple[float, ...], tuple[int, ...], str | None]
-"""The line, the numbers of a box or a point, the slice, and the class."""
+"""The line, the numbers of a box or a point as in the file, the slice, and the class."""
 
 
-def _boxes(rows: Sequence[_Row], image: ImageInfo, left_out: LeftOut) -> Iterator[FilePrompt]:
-    values = [value for _, corners, *_ in rows for value in corners]
+def _boxes(
+    rows: Sequence[_Row], share: float | None, image: ImageInfo, left_out: LeftOut
+) -> Iterator[FilePrompt]:
+    values = [value for _, numbers, *_ in rows for value in numbers]
     # A box that lies in the first pixel would be of no use.
-    are_fractions = all(0 <= value <= 1 for value in values)
+    are_fractions = all(-_ROUNDING <= value <= 1 + _ROUNDING for value in values)
     height, width = image.plane_shape if are_fractions else (1, 1)
-    for number, (x0, y0, x1, y1), slice_index, class_name in rows:
+    for number, numbers, slice_index, class_name in rows:
         with left_out.unreadable(f"line {number}"):
+            x0, y0, x1, y1 = _corners(numbers, share)
             corners = x0 * width, y0 * height, x1 * width, y1 * height
             yield box_prompt(*corners, class_name, slice_index)
 
@@ -162,10 +171,8 @@ def _box_columns(names: Sequence[str]) -> tuple[Sequence[str], float | None] | N
     return None
 
 
-def _corners(
-    row: dict[str, Any], columns: Sequence[str], share: float | None
-) -> tuple[float, float, float, float]:
-    x, y, right, bottom = (_number(row, name) for name in columns)
+def _corners(numbers: Sequence[float], share: float | None) -> tuple[float, float, float, float]:
+    x, y, right, bottom = numbers
     if share is None:
         return x, y, right, bottom
     width, height = right, bottom

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from napari.layers import Points, Shapes
 from napari_builtins.io import napari_write_points as write_points
@@ -299,6 +300,21 @@ def test_boxes_in_fractions_are_those_of_the_image(tmp_path):
     part, whole = read_prompts(path, ImageInfo((40, 80)))
     assert part.vertices_xy == ((7.5, 19.5), (15.5, 39.5))
     assert whole.vertices_xy == ((-0.5, -0.5), (79.5, 39.5))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cx,cy,w,h\n0.0526,0.5,0.1053,0.2\n0.4,0.4,0.2,0.2\n",
+        "x0,y0,x1,y1\n-0.00005,0.4,0.10525,0.6\n0.3,0.3,0.5,0.5\n",
+        "x,y,width,height\n0,0.4,0.10525,0.6001\n0.3,0.3,0.2,0.2\n",
+    ],
+)
+def test_fractions_that_were_rounded_are_fractions(tmp_path, text):
+    first, second = read_prompts(write(tmp_path / "a.csv", text), ImageInfo((100, 200)))
+    (x0, y0), (x1, _) = first.vertices_xy
+    assert (x0, y0, x1) == (pytest.approx(-0.5, abs=0.02), 39.5, pytest.approx(20.55, abs=0.02))
+    np.testing.assert_allclose(second.vertices_xy, ((59.5, 29.5), (99.5, 49.5)))
 
 
 def test_a_table_without_a_header_is_refused(tmp_path):
