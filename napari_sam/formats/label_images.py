@@ -13,6 +13,10 @@ from napari_sam.formats.files import ExportError, require_memory
 from napari_sam.storage.pacing import paced
 
 _MAX_COLORS: Final = 256
+_ROWS_AT_ONCE: Final = 64
+"""Colors become labels in parts, for the memory that a number for each pixel takes."""
+_GRAY: Final = 0x010101
+"""Times a gray value, it is the packed color."""
 
 
 def smallest_dtype(max_label_id: int) -> np.dtype[Any]:
@@ -61,22 +65,36 @@ def check_size(
     require_memory(prod(shape) * itemsize, f"The label image {Path(path).name}")
 
 
-def labels_of_colors(pixels: NDArray[np.uint8], path: str | Path) -> NDArray[Any]:
+def labels_of_colors(pixels: NDArray[np.uint8], path: str | Path) -> NDArray[np.uint8]:
     """Return one label for each color of a mask, 0 for black and for what is transparent."""
+    blocks = [slice(top, top + _ROWS_AT_ONCE) for top in range(0, len(pixels), _ROWS_AT_ONCE)]
+    values: NDArray[Any] = np.zeros(1, np.uint32)
+    for rows in paced(blocks):
+        values = np.union1d(values, _packed_colors(pixels[rows]))
+        if len(values) > _MAX_COLORS:
+            raise ExportError(
+                f"The image has more than {_MAX_COLORS - 1} colors, but a label image has gray "
+                f"values, or one color for each class: {Path(path).name}"
+            )
+    grays = values & 255
+    is_gray = pixels.shape[-1] < 3 or (values == grays * _GRAY).all()
+    label_ids = (grays if is_gray else np.arange(len(values))).astype(np.uint8)
+    labels = np.zeros(pixels.shape[:-1], np.uint8)
+    for rows in paced(blocks):
+        labels[rows] = label_ids[np.searchsorted(values, _packed_colors(pixels[rows]))]
+    return labels
+
+
+def _packed_colors(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Return a number for the color of each pixel, 0 for a transparent one."""
     has_opacity = pixels.shape[-1] in (2, 4)
-    colors = (pixels[..., :-1] if has_opacity else pixels).astype(np.uint32)
+    packed = pixels[..., 0].astype(np.uint32)
+    for channel in range(1, pixels.shape[-1] - has_opacity):
+        packed <<= 8
+        packed |= pixels[..., channel]
     if has_opacity:
-        colors[pixels[..., -1] == 0] = 0
-    if (colors == colors[..., :1]).all():
-        return np.asarray(colors[..., 0])
-    packed = colors @ np.array([1 << 16, 1 << 8, 1], np.uint32)
-    values, labels = np.unique(np.concatenate([[0], packed.ravel()]), return_inverse=True)
-    if len(values) > _MAX_COLORS:
-        raise ExportError(
-            f"The image has {len(values):,} colors, but a label image has gray values, or one "
-            f"color for each class: {Path(path).name}"
-        )
-    return labels[1:].reshape(packed.shape)
+        packed[pixels[..., -1] == 0] = 0
+    return packed
 
 
 def objects_from_labels(

@@ -16,7 +16,8 @@ from napari_sam.formats.details import DETAILS_KEY
 from napari_sam.formats.files import ExportError, export_file, file_reader
 from napari_sam.formats.label_images import as_small_labels, check_size, labels_of_colors
 
-_MAX_PIXEL_BYTES: Final = 4
+_MAX_PIXEL_BYTES: Final = 9
+"""Four that Pillow reads, a copy of these, and the label."""
 
 
 def write_label_png(path: str | Path, labels: NDArray[Any], details: str = "") -> None:

@@ -204,8 +204,10 @@ def read_label_tiff(
     with tifffile.TiffFile(path) as tiff:
         _check_parts(tiff, path)
         series = tiff.series[0]
-        is_colored = series.axes == "YXS" and series.dtype == np.uint8
-        check_size(path, series.shape[: 2 if is_colored else None], series.dtype.itemsize, shape)
+        is_colored = _is_colored(series)
+        # Of a colored mask, the pixels and the labels are in memory together.
+        itemsize = series.shape[-1] + 1 if is_colored else series.dtype.itemsize
+        check_size(path, series.shape[: 2 if is_colored else None], itemsize, shape)
         check_segments(tiff, series)
         pixels = np.atleast_2d(series.asarray())
         labels = as_small_labels(labels_of_colors(pixels, path) if is_colored else pixels)
@@ -232,6 +234,11 @@ def read_label_tiff(
         tuple(size for size, _ in steps),
         tuple(unit for _, unit in steps),
     )
+
+
+def _is_colored(series: Any) -> bool:
+    has_colors = series.axes == "YXS" and series.shape[-1] in (2, 3, 4)
+    return bool(has_colors and series.dtype == np.uint8)
 
 
 def check_segments(tiff: tifffile.TiffFile, series: Any) -> None:

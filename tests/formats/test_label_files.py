@@ -1,5 +1,6 @@
 import itertools
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from napari_sam.formats import (
     Annotations,
     ExportError,
     ImageInfo,
+    label_images,
     read_label_npy,
     read_label_png,
     read_label_tiff,
@@ -354,6 +356,32 @@ def test_colors_of_a_tiff_are_labels_too(tmp_path):
     labels, image = read_label_tiff(tmp_path / "a.tif", (1, 3))
     np.testing.assert_array_equal(labels, [[0, 2, 1]])
     assert image.axes == "YX"
+
+
+def test_colors_take_little_more_memory_than_is_checked(tmp_path, monkeypatch):
+    pixels = np.zeros((2000, 1000, 3), np.uint8)
+    pixels[5:9, 5:9] = RED[:3]
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", compression="zlib")
+    checked = []
+    monkeypatch.setattr(label_images, "require_memory", lambda n_bytes, _: checked.append(n_bytes))
+    tracemalloc.start()
+    try:
+        labels, _ = read_label_tiff(tmp_path / "a.tif")
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert labels[5:9, 5:9].all()
+    assert peak_bytes < 1.5 * checked[0]
+
+
+def test_samples_that_are_no_colors_are_refused(tmp_path):
+    samples = np.ones((50, 60, 5), np.uint8)
+    options = {"photometric": "minisblack", "planarconfig": "contig"}
+    tifffile.imwrite(tmp_path / "a.tif", samples, **options)
+    with pytest.raises(ExportError, match=r"an image of shape \(50, 60, 5\)"):
+        read_label_tiff(tmp_path / "a.tif", (50, 60))
+    with pytest.raises(ExportError, match="axes that end in YX, not YXS"):
+        read_label_tiff(tmp_path / "a.tif")
 
 
 def test_a_mask_of_two_values_is_one_object(tmp_path):
