@@ -3,7 +3,8 @@
 Boxes by their corners are ``x0,y0,x1,y1`` or ``xmin,ymin,xmax,ymax``; by a corner or the center and
 the size, ``x,y,width,height`` or ``cx,cy,w,h``. Where all of them are fractions, they are those of
 the image. Points are ``x,y``, or row and column. In a stack, columns named like its axes, from 0,
-or ``slice``, from 1 as in ImageJ, tell the slice; without them, a prompt is for every slice.
+or ``slice``, from 1 as in ImageJ, tell the slice; without them, a prompt is for every slice. In the
+results of ImageJ, which have boxes as ``bx`` and ``by``, all of these count from 1.
 """
 
 import csv
@@ -86,7 +87,7 @@ def prompts_in_table(
         if any(value.strip() for value in row.values() if isinstance(value, str)):
             with left_out.unreadable(f"line {number}"):
                 class_name = class_named(row.get(class_column)) if class_column else None
-                index = tuple(round(_number(row, name)) - first for name, first in slices)
+                index = _slice_index(row, slices, image)
                 numbers = tuple(
                     _number(row, name) for name in (axes if boxes is None else boxes[0])
                 )
@@ -132,11 +133,28 @@ def _slice_columns(names: Sequence[str], image: ImageInfo) -> list[tuple[str, in
 
     There are none unless all axes have one.
     """
-    letters = {axis_letter(name): (name, 0) for name in reversed(names) if name != "slice"}
-    if "slice" in names and len(image.axes) == 3:
-        letters.setdefault(image.axes[0], ("slice", 1))
+    is_of_imagej = "bx" in names  # which counts frames and channels from 1, too
+    first = 1 if is_of_imagej else 0
+    letters = {axis_letter(name): (name, first) for name in reversed(names) if name != "slice"}
+    if "slice" in names and (is_of_imagej or len(image.axes) == 3):
+        letters.setdefault(image.axes[0] if len(image.axes) == 3 else "Z", ("slice", 1))
     columns = [letters[axis] for axis in image.axes[:-2] if axis in letters]
     return columns if len(columns) == len(image.axes) - 2 else []
+
+
+def _slice_index(
+    row: dict[str, Any], columns: Sequence[tuple[str, int]], image: ImageInfo
+) -> tuple[int, ...]:
+    index = []
+    for (name, first), length in zip(columns, image.stack_shape, strict=False):
+        number = round(_number(row, name))
+        if not first <= number < first + length:
+            raise ExportError(
+                f"{number} in the column {name} is no slice of the image, which has {first} to "
+                f"{first + length - 1}"
+            )
+        index.append(number - first)
+    return tuple(index)
 
 
 def _rows_of_image(

@@ -9,6 +9,7 @@ from napari_builtins.io import napari_write_points as write_points
 from napari_builtins.io import napari_write_shapes as write_shapes
 
 from napari_sam.formats import ExportError, ImageInfo, PromptKind, read_prompts
+from napari_sam.formats.left_out import LeftOut
 
 IMAGE = ImageInfo((303, 384), "coins")
 STACK = ImageInfo((5, 303, 384), "stack")
@@ -284,6 +285,8 @@ def test_points_of_other_programs(tmp_path, text, points_xy):
         ("x,y,z", "1,2,3", "ZYX", (3,)),
         ("Frame,x,y", "3,1,2", "TYX", (3,)),
         ("x,y,Slice", "1,2,3", "TYX", (2,)),
+        ("BX,BY,Width,Height,Ch,Slice,Frame", "1,2,3,4,1,1,9", "TYX", (8,)),
+        ("BX,BY,Width,Height,Ch,Slice,Frame", "1,2,3,4,1,4,3", "TZYX", (2, 3)),
         ("z,t,x0,y0,x1,y1", "4,3,1,2,3,4", "TZYX", (3, 4)),
         ("z,x,y", "4,1,2", "TZYX", ()),
         ("z,x,y", "4,1,2", "YX", ()),
@@ -293,6 +296,13 @@ def test_columns_of_axes_are_the_slice(tmp_path, header, row, axes, slice_index)
     image = ImageInfo((9,) * (len(axes) - 2) + (40, 50), "stack", axes)
     (prompt,) = read_prompts(write(tmp_path / "a.csv", f"{header}\n{row}\n"), image)
     assert prompt.slice_index == slice_index
+
+
+@pytest.mark.parametrize(("column", "number"), [("slice", 0), ("slice", 6), ("z", 5), ("z", -1)])
+def test_a_prompt_for_a_slice_that_does_not_exist_is_left_out(tmp_path, column, number):
+    path, left_out = write(tmp_path / "a.csv", f"x,y,{column}\n3,4,{number}\n5,6,2\n"), LeftOut()
+    assert len(read_prompts(path, ImageInfo((5, 40, 50), "", "ZYX"), left_out=left_out)) == 1
+    assert f"line 2: {number} in the column {column} is no slice of the image" in str(left_out)
 
 
 def test_boxes_in_fractions_are_those_of_the_image(tmp_path):
