@@ -143,10 +143,25 @@ class YoloLine(NamedTuple):
 
 def lines_in(path: str | Path, image: ImageInfo, left_out: LeftOut) -> Iterator[YoloLine]:
     """Yield what the lines of a file mean."""
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if line.strip():
+    lines = [line.replace(",", " ").split() for line in read_text(path).splitlines()]
+    # A point of a pose that is marked 2 is visible; a corner of a polygon lies in the image.
+    pose_lengths = {
+        len(words) for words in paced(lines) if _has_marks(words) and 2 in _marks(words)
+    }
+    for number, words in enumerate(lines, start=1):
+        if words:
+            is_pose = len(words) in pose_lengths and _has_marks(words)
             with left_out.unreadable(f"line {number}"):
-                yield _parsed(number, line.replace(",", " ").split(), image.plane_shape)
+                yield _parsed(number, words[:5] if is_pose else words, image.plane_shape)
+
+
+def _has_marks(words: Sequence[str]) -> bool:
+    """Return whether a line may be of a pose: a box, and points with a mark each."""
+    return _marks(words) <= {0, 1, 2}
+
+
+def _marks(words: Sequence[str]) -> set[float | None]:
+    return {number_in(word) for word in words[7::3]}
 
 
 def name_of_class(number: int, classes: Sequence[ObjectClass]) -> str | None:
@@ -162,8 +177,6 @@ def _parsed(number: int, words: Sequence[str], shape: tuple[int, int]) -> YoloLi
     values = [value for value in map(number_in, rest) if value is not None]
     if len(values) < len(rest):
         raise ExportError("it has a coordinate that is not a number")
-    if 2 in values[6::3] and set(values[6::3]) <= {0, 1, 2}:  # a pose, whose points are visible
-        values = values[:4]
     # Predictions have a score at the end.
     score = values.pop() if len(values) > 4 and len(values) % 2 else None
     if len(values) != 4 and (len(values) < 6 or len(values) % 2):

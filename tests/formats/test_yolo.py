@@ -157,6 +157,12 @@ def test_files_without_names_are_refused(tmp_path, content):
 
 
 def test_the_points_of_a_pose_are_no_corners(tmp_path):
-    (tmp_path / "a.txt").write_text("0 0.5 0.5 0.5 0.5 0.1 0.1 2 0.9 0.9 0\n")
-    (obj,) = read_yolo(tmp_path / "a.txt", ImageInfo((4, 8))).objects
-    assert (obj.left, obj.top, obj.area_px) == (2, 1, 8)
+    (tmp_path / "a.txt").write_text(
+        "0 0.5 0.5 0.5 0.5 0.1 0.1 2 0.9 0.9 0\n"
+        "0 0.5 0.5 0.5 0.5 0.1 0.1 1 0.9 0.9 0\n"  # occluded
+        "0 0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9 0.1 0.5\n"  # a polygon with as many numbers
+    )
+    pose, occluded, polygon = read_yolo(tmp_path / "a.txt", ImageInfo((4, 8))).objects
+    for obj in (pose, occluded):
+        assert (obj.left, obj.top, obj.area_px) == (2, 1, 8)
+    assert polygon.area_px > 8
