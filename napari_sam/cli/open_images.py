@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from operator import itemgetter
 from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Final
 
 from napari_sam._distribution import DISTRIBUTION
@@ -134,20 +135,26 @@ def open_file(viewer: ViewerModel, file: str, reader: str | None) -> None:
 
 
 def _reason(error: BaseException, suffix: str) -> str:
-    """Return why a reader failed; advice of others is about their plugins, not napari's."""
+    """Return why a reader failed; advice of imageio is about its plugins, not napari's."""
     text = single_line(str(error)) or f"napari cannot show it ({type(error).__name__})"
     if "'imagecodecs'" in text:
         return f"{text}; run: pip install imagecodecs."
     if "returned no data" in text or "refused the file" in text:
         return "it contains no image."
-    if "pip install" not in text and not text.startswith("No plugin found"):
+    is_advice = "pip install" in text and _is_of_imageio(error)
+    if not is_advice and not text.startswith("No plugin found"):
         return text
     if suffix.lower() in _READ_BY_NAPARI:
         return "it is damaged or not an image."
     return (
-        f"no reader is installed for {suffix or 'its name without an ending'}; install a napari "
+        f"no reader is installed for {suffix or 'files without a suffix'}; install a napari "
         "plugin that reads it, or save the image as TIFF."
     )
+
+
+def _is_of_imageio(error: BaseException) -> bool:
+    modules = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__))
+    return any(module.partition(".")[0] == "imageio" for module in modules)
 
 
 @cache

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from napari_sam.batch.open_images import OpenError
-from napari_sam.cli.open_images import NapariOpener, check_exists
+from napari_sam.cli.open_images import NapariOpener, _reason, check_exists
 from napari_sam.session.image.intensity import Intensities
 
 DICOM_FOLDER = Path(__file__).parents[1] / "data" / "dicom"
@@ -116,3 +116,9 @@ def test_a_file_that_no_reader_opens_is_told_in_our_words(tmp_path, name, conten
     with pytest.raises(OpenError, match=reason) as refusal:
         NapariOpener()(str(tmp_path / name))
     assert "pip install" not in str(refusal.value)
+
+
+def test_what_a_reader_plugin_is_missing_is_told():
+    advice = "aicspylibczi is required to read this file: pip install aicspylibczi"
+    assert _reason(ImportError(advice), ".czi") == advice
+    assert "files without a suffix" in _reason(ValueError("No plugin found capable of x"), "")
