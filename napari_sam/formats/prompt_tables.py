@@ -41,6 +41,7 @@ _CENTER_AND_SIZE: Final = (
 )
 _ROUNDING: Final = 0.01
 """How far fractions of an image may lie outside of it, being rounded."""
+_SEPARATORS: Final = re.compile(r"[,;\t]")
 _AXIS: Final = re.compile(r"axis-\d{1,3}")
 """A column of positions in tables of napari."""
 _NAPARI_KINDS: Final = {
@@ -60,9 +61,13 @@ def prompts_in_table(
     text: str, image: ImageInfo, names: Sequence[str], left_out: LeftOut
 ) -> Iterator[FilePrompt]:
     """Yield the prompts for an image, which may have several names."""
-    lines = text.splitlines(keepends=True)
+    lines = [f"{line}\n" for line in text.split("\n")]  # a class may have other line ends
     rest = list(dropwhile(_is_before_header, lines))
     first_line = rest[0] if rest else ""
+    former_line = lines[-len(rest) - 1] if len(rest) < len(lines) else ""
+    if former_line.startswith("#") and number_in(_SEPARATORS.split(first_line)[0]) is not None:
+        first_line = former_line.lstrip("# ")  # as NumPy writes column names
+        rest.insert(0, first_line)
     rows = csv.DictReader(rest, delimiter=max(",;\t", key=first_line.count))
     rows.fieldnames = columns = [name.strip().lower() for name in rows.fieldnames or ()]
     # The label of scikit-image is a number.

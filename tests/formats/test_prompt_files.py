@@ -327,6 +327,24 @@ def test_fractions_that_were_rounded_are_fractions(tmp_path, text):
     np.testing.assert_allclose(second.vertices_xy, ((59.5, 29.5), (99.5, 49.5)))
 
 
+def test_column_names_in_a_comment_before_numbers_are_the_header(tmp_path):
+    np.savetxt(tmp_path / "a.csv", [(1, 2), (3, 4)], delimiter=",", header="x,y")
+    prompts = read_prompts(tmp_path / "a.csv", IMAGE)
+    assert [prompt.vertices_xy for prompt in prompts] == [((1, 2),), ((3, 4),)]
+    write(tmp_path / "a.csv", "# positions\nx,y\n1,2\n")
+    assert len(read_prompts(tmp_path / "a.csv", IMAGE)) == 1
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\x0b", "\x1c", "\x85"])
+def test_only_line_feeds_end_a_line_of_a_table(tmp_path, character):
+    path, left_out = tmp_path / "a.csv", LeftOut()
+    path.write_text(f"x,y,class\n1,2,a{character}b\n3,4,c\n", encoding="utf-8")
+    first, second = read_prompts(path, IMAGE, left_out=left_out)
+    assert "b" in first.class_name
+    assert second.class_name == "c"
+    assert not left_out
+
+
 def test_a_table_without_a_header_is_refused(tmp_path):
     with pytest.raises(ExportError, match="must name its columns"):
         read_prompts(write(tmp_path / "a.csv", "10,10,40,40\n"), IMAGE)
