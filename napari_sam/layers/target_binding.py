@@ -172,7 +172,10 @@ class TargetBinding:
         """Return to the target before a layer that cannot be read."""
         self._drop_followed(layer).close()
         former = self._former.pop(layer, None)
-        self._choose_instead_of(layer, former if former in self._layers else None)
+        target = None if former is None else self._followed.get(former)
+        # One that is still unread may be unreadable, too.
+        is_usable = former in self._layers and target is not None and target.is_scanned
+        self._choose_instead_of(layer, former if is_usable else None)
 
     def _grow(self, layer: Labels, shown: ShownPlane) -> None:
         """Add slices to labels of an image that has more by now."""

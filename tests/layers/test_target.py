@@ -245,6 +245,22 @@ def test_a_large_layer_that_cannot_be_read_leaves_the_former_target(
     assert any("'broken' could not be read" in message for message in messages())
 
 
+def test_two_large_layers_that_cannot_be_read_are_each_given_up_once(
+    make_widget, coins, monkeypatch
+):
+    viewer, widget = make_widget(coins)
+    layers = [viewer.add_labels(np.ones((303, 384), np.uint8), name=name) for name in "ab"]
+    monkeypatch.setattr(target_binding, "_MAX_SCANNED_PX", 0)
+    monkeypatch.setattr(TargetLayer, "read", lambda *_: (_ for _ in ()).throw(OSError("no disk")))
+    notification_manager.records.clear()
+    for layer in layers:  # the second one before the first is read
+        widget.binding.target.set_layer(layer)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.binding.target.layer is None
+    warned = [message for message in messages() if "could not be read" in message]
+    assert len(warned) == 2
+
+
 def test_large_layers_are_never_read_on_the_thread_of_the_window(make_widget, coins, monkeypatch):
     viewer, widget = make_widget(coins)
     layers = [viewer.add_labels(np.ones((303, 384), np.uint8), name=name) for name in "ab"]
