@@ -126,6 +126,7 @@ class ObjectTableController:
 
     def _on_selection_changed(self) -> None:
         self._binding.objects.outlines.choose(self.table.selected)
+        self._binding.objects.brush_label.choose(self.table.selected)
 
     def _on_shortcuts_changed(self) -> None:
         self.table.set_keys(self._binding.shortcuts.table_bindings)

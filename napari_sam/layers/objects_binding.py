@@ -7,6 +7,7 @@ from napari.layers import Labels, Layer
 from numpy.typing import ArrayLike, NDArray
 from psygnal import Signal
 
+from napari_sam.layers.brush_label import BrushLabel
 from napari_sam.layers.camera import show_box
 from napari_sam.layers.cursor import CursorTracker
 from napari_sam.layers.object_outlines import ObjectOutlines
@@ -38,11 +39,14 @@ class ObjectsBinding:
         self.outlines = ObjectOutlines(plane, target, workspace.defer)
         """The bright outlines of the objects that are chosen or pointed at."""
         self.object_pointed_at.connect(self.outlines.point_at)
+        self.brush_label = BrushLabel(workspace.session, target)
+        """The label that the brush paints with."""
 
     def close(self) -> None:
         """Leave the objects as they are in the target."""
         self.pointer.switch(False)
         self.outlines.close()
+        self.brush_label.close()
 
     # Objects ---------------------------------------------------------------------------------
 
