@@ -121,12 +121,13 @@ class PromptPoints(Points):
     """A Points layer of one size on the screen, from which any point can be removed.
 
     Reason: napari remembers which point is under the cursor in two attributes, and `remove` fails
-    halfway if one of them is not set, so that the layer cannot be drawn from then on. It finds the
+    halfway if one of them is not set, so that the layer cannot be drawn from then on. A hidden
+    layer draws the points it showed when its colors change, even if they are gone. It finds the
     point under the cursor by sizes in the data, and has no other sizes: these points are so large
     that each is drawn in the size that `canvas_size_limits` allows. It rings the newest point while
     more are added. It saves a layer as the type that its class is called after.
     Remove it when `Points.remove` works with two points on top of each other, one under the cursor,
-    and points have a size in screen pixels.
+    `feature_defaults` works on a hidden layer that is empty, and points have a size in screen pixels.
     """
 
     _is_highlighted = True
@@ -158,6 +159,12 @@ class PromptPoints(Points):
         """Remove points by their indices."""
         self._value = self._value_stored = None
         super().remove(indices)
+
+    def refresh(self, event: Any = None, **options: Any) -> None:
+        """Draw the layer again, and know which points it shows even if it is hidden."""
+        if not self.visible:
+            self.set_view_slice()
+        super().refresh(event, **options)
 
 
 def cyclic_colormap(colors: Iterable[str], alpha: float = 1) -> CyclicLabelColormap:
