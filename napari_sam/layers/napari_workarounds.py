@@ -75,6 +75,15 @@ def drop_features_of_no_shape(layer: Shapes) -> None:
         layer.feature_defaults = defaults
 
 
+def unfinished_shape(layer: Shapes) -> int | None:
+    """Return the index of the shape that is being drawn.
+
+    Reason: napari says when drawing begins, to those who listen at that time only.
+    Remove it when a layer tells what is being drawn.
+    """
+    return layer._moving_value[0] if layer._is_creating else None
+
+
 class SessionLabels(Labels):
     """A Labels layer of masks that are not objects yet: it cannot be painted and has no thumbnail.
 

@@ -11,7 +11,7 @@ from napari.layers import Image, Shapes
 from napari.utils.events import Event
 from numpy.typing import NDArray
 
-from napari_sam.layers.napari_workarounds import drop_features_of_no_shape
+from napari_sam.layers.napari_workarounds import drop_features_of_no_shape, unfinished_shape
 from napari_sam.layers.plane_view import PlaneView, placement
 from napari_sam.layers.prompt_layers import PromptLayer, in_image, label_of_each, polarity_options
 from napari_sam.session.image.tiles import Box
@@ -60,8 +60,9 @@ class _PlaneMemory:
 class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
     """A Shapes layer as one box or outline, and any number of scribbles."""
 
-    _unfinished: int | None = None
-    """The index of the shape that is being drawn."""
+    def __init__(self, layer: Shapes, *arguments: Any) -> None:
+        super().__init__(layer, *arguments)
+        self._unfinished = unfinished_shape(layer)  # also where drawing began before
 
     def __init__(self, layer: Shapes, is_own: bool, *callbacks: Callable[..., None]) -> None:
         super().__init__(layer, is_own, *callbacks)
@@ -179,12 +180,12 @@ class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
             self._unfinished = len(self.layer.data)
         is_end = action in ("added", "removed", "changed") and self._unfinished is not None
         if is_end:
-            self._unfinished = None
+            self._unfinished = unfinished_shape(self.layer)  # the event may be of another shape
             if action == "added":
                 with self.writing():
                     drop_features_of_no_shape(self.layer)
         super()._on_layer_changed(event)
-        if is_end:
+        if is_end and self._unfinished is None:
             self._on_gesture(False)  # a double click or a key may have ended it
 
 
