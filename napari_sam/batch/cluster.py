@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import pickle
+import platform
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ import dask
 from distributed import Client, Security, as_completed, rpc
 from distributed.client import ClosedClientError
 
+from napari_sam import __version__
 from napari_sam.batch.images import ImageFile
 from napari_sam.batch.job import BatchJob, ImageResult
 from napari_sam.batch.manifest import RunError
@@ -135,9 +138,13 @@ def _results(
     images: Sequence[ImageFile],
     open_images: ImageOpener,
 ) -> Iterator[ImageResult]:
+    work = work_on_any_worker(__version__)
     image_of = {
         client.submit(
-            _process_on_worker, job, image, open_images, retries=_RETRIES, pure=False
+            work,
+            pickle.dumps((process_on_worker, (job, image, open_images, __version__))),
+            retries=_RETRIES,
+            pure=False,
         ): image
         for image in images
     }
@@ -155,7 +162,34 @@ def _results(
         client.cancel(list(image_of))
 
 
-def _process_on_worker(job: BatchJob, image: ImageFile, open_images: ImageOpener) -> ImageResult:
+def work_on_any_worker(version: str) -> Callable[[bytes], ImageResult]:
+    """Return a function that is sent as it is, and imports the package only when it runs.
+
+    A worker that cannot import what it is sent ends, as does the next one that it is sent to.
+    """
+
+    def work(pickled: bytes) -> ImageResult:
+        import pickle
+        import platform
+
+        try:
+            function, arguments = pickle.loads(pickled)
+        except Exception as error:
+            msg = f"A worker on {platform.node()} cannot run it ({error}): "
+            raise ValueError(f"{msg}install napari-sam-live {version} there.") from None
+        result: ImageResult = function(*arguments)
+        return result
+
+    return work
+
+
+def process_on_worker(
+    job: BatchJob, image: ImageFile, open_images: ImageOpener, version: str
+) -> ImageResult:
+    """Process an image with this worker's model; it must have the version of the command."""
+    if version != __version__:
+        has = f"A worker on {platform.node()} has napari-sam-live {__version__}"
+        raise RunError(f"{has}: install {version} there.")
     # A worker may have several threads, but has one model and the memory for one image.
     with _MODEL.in_use(job.model) as predictor, dask.config.set(scheduler="synchronous"):
         try:

@@ -9,6 +9,7 @@ import pytest
 from napari_sam.batch.manifest import RunError
 
 cluster = pytest.importorskip("napari_sam.batch.cluster")
+cloudpickle = pytest.importorskip("cloudpickle")
 
 
 @pytest.fixture
@@ -48,3 +49,16 @@ def test_a_port_of_another_program(listening, answer, monkeypatch):
 def test_an_address_that_is_none(address):
     with pytest.raises(RunError, match="There is no scheduler"):
         list(cluster.run_on_cluster(address, None, [], None, print))
+
+
+def test_a_worker_with_another_version():
+    with pytest.raises(RunError, match=r"has napari-sam-live .*: install 0\.0\.1 there"):
+        cluster.process_on_worker(None, None, None, "0.0.1")
+
+
+def test_a_worker_without_the_package():
+    """It is sent what it can unpickle, and fails with words rather than ends."""
+    work = cloudpickle.loads(cloudpickle.dumps(cluster.work_on_any_worker("0.0.1")))
+    assert work.__code__ is not cluster.work_on_any_worker("0.0.1").__code__  # by value
+    with pytest.raises(ValueError, match=r"No module named 'gone'.*install .* 0\.0\.1 there"):
+        work(b"cgone\nname\n.")
