@@ -123,7 +123,7 @@ class Download(Command):
             sha256=hashlib.sha256(self.content).hexdigest(),
             size_bytes=len(self.content),
             file_name="model.pth",
-            embedded=None,
+            bundled=None,
         )
         download.download(model, folder=folder)
 
@@ -161,7 +161,7 @@ class Embed(Command):
 
 
 class Convert(Command):
-    """`napari-sam convert` of the embedded model."""
+    """`napari-sam convert` of the bundled model."""
 
     name = "convert"
 
@@ -180,7 +180,7 @@ class Convert(Command):
 
 
 class ExportOnnx(Command):
-    """`napari-sam export-onnx` of the embedded model."""
+    """`napari-sam export-onnx` of the bundled model."""
 
     name = "export-onnx"
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import napari
 import numpy as np
-from napari.layers import Image, Labels, Points
+from napari.layers import Image, Labels, Layer, Points
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
@@ -304,8 +304,8 @@ class Game:
             layer.scale = [self.random.choice((1, 1, 0.5, 2))] * layer.ndim
         elif chance == 4 and len(self.viewer.layers) < 14:
             data, state, kind = layer.as_layer_data_tuple()
-            copy = type(layer)(np.copy(data) if kind in ("image", "labels") else data, **state)
-            self.viewer.add_layer(copy)
+            data = np.copy(data) if kind in ("image", "labels") else data
+            self.viewer.add_layer(Layer.create(data, state, kind))  # as napari duplicates layers
         elif chance == 5:
             layer.translate = [self.random.choice((0, 0, 7.5))] * layer.ndim
         else:
