@@ -136,7 +136,7 @@ class PromptPoints(Points):
     that each is drawn in the size that `canvas_size_limits` allows. It rings the newest point while
     more are added. It saves a layer as the type that its class is called after.
     Remove it when `Points.remove` works with two points on top of each other, one under the cursor,
-    `feature_defaults` works on a hidden layer that is empty, and points have a size in screen pixels.
+    an empty hidden layer can change its colors, and points have a size in screen pixels.
     """
 
     _is_highlighted = True

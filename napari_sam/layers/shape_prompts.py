@@ -60,12 +60,9 @@ class _PlaneMemory:
 class ShapePrompts(PromptLayer[Shapes, _PlaneMemory]):
     """A Shapes layer as one box or outline, and any number of scribbles."""
 
-    def __init__(self, layer: Shapes, *arguments: Any) -> None:
-        super().__init__(layer, *arguments)
-        self._unfinished = unfinished_shape(layer)  # also where drawing began before
-
     def __init__(self, layer: Shapes, is_own: bool, *callbacks: Callable[..., None]) -> None:
         super().__init__(layer, is_own, *callbacks)
+        self._unfinished = unfinished_shape(layer)  # also where drawing began before
         if is_own:
             layer.events.scale_factor.connect(self._on_zoomed)
             self._on_zoomed()
