@@ -135,10 +135,11 @@ class AutomaticController:
             self._binding.prompts.start_points()  # else no layer would be, and no key work
 
     def _forget_masks(self) -> None:
+        # First: what is discarded tells so, and masks on a plane that is gone are discarded.
+        self._masks_plane, self._has_nothing_to_match = None, False
         self._generator.discard()
         self._review.reset()
         self.view.remove()
-        self._masks_plane, self._has_nothing_to_match = None, False
         self._show()
 
     def run_edges(self) -> None:

@@ -177,6 +177,16 @@ def test_what_was_found_survives_another_image_and_goes_with_its_own(opened):
     assert not panel.run.whole.isEnabled()
 
 
+def test_masks_go_when_their_image_becomes_a_stack(opened):
+    viewer, widget, panel = opened()
+    press(widget, panel.run.whole)
+    viewer.layers["coins"].data = np.stack([COINS] * 3)
+    widget.wait_until_idle(TIMEOUT_S)
+    assert widget.session.automatic.picture is None
+    assert automatic_layers(viewer) == []
+    assert not panel.results.accept_all.isEnabled()
+
+
 @pytest.mark.parametrize("deleted", ["found", "target", "image"])
 def test_layers_may_be_deleted_in_the_middle_of_a_run(opened, deleted):
     viewer, widget, panel = opened()
