@@ -336,23 +336,22 @@ def another_version(stage: Stage) -> None:
 
 def model_missing(stage: Stage) -> None:
     """Let the file of the model be missing where the workers look for it."""
-    results, own = stage.results(), stage.folder / f"own{stage.random.random()}.safetensors"
+    own = stage.folder / f"own{stage.random.random()}.safetensors"
     shutil.copy(BUNDLED.bundled, own)
-    with stage.cluster(1) as cluster:
-        # A relative path, which means another file to a worker.
-        arguments = ("--model", own.name, "--scheduler", cluster.address)
-        outcome = stage.finish(stage.start(results, *arguments, cwd=stage.folder))
-        stage.expect_code(outcome, 0)
-        print("    relative:", outcome.code, outcome.errors[-300:])
+    for is_deleted in (False, True):
         results = stage.results()
-        command = stage.start(results, *arguments, cwd=stage.folder)
-        deadline = time.monotonic() + TIMEOUT_S
-        while not results.exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        own.unlink()
-        outcome = stage.finish(command)
-        stage.expect_code(outcome, 1)
-        print("    deleted:", outcome.code, outcome.errors[-400:])
+        with stage.cluster(1) as cluster:
+            # A relative path, which means another file to a worker.
+            arguments = ("--model", own.name, "--scheduler", cluster.address)
+            command = stage.start(results, *arguments, cwd=stage.folder)
+            if is_deleted:
+                deadline = time.monotonic() + TIMEOUT_S
+                while not results.exists() and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                own.unlink()
+            outcome = stage.finish(command)
+            stage.expect_code(outcome, int(is_deleted))
+            stage.expect(own.name in outcome.errors or not is_deleted, outcome.errors[-400:])
 
 
 SCENARIOS: Final[dict[Callable[[Stage], None], int]] = {
