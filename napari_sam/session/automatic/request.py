@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from napari_sam.session.automatic.settings import LOWEST_PRED_IOU, AutomaticRunSettings
 from napari_sam.session.automatic.similarity import ExistingObjects
 from napari_sam.session.embedding.embeddings import Embedder
-from napari_sam.session.image.image_plane import ImagePlane, means
+from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.session.image.pixels import means
 from napari_sam.session.image.tiles import Box, Tile
 from napari_sam.session.objects.labels import LabelsPlane
 

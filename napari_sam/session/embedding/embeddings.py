@@ -17,7 +17,8 @@ from napari_sam.engine.protocols import Engine, MaskDecoder, PromptableModel
 from napari_sam.engine.spec import ModelSpec
 from napari_sam.session.embedding.cache import EmbeddingCache
 from napari_sam.session.embedding.store import EmbeddingStore
-from napari_sam.session.image.image_plane import ImagePlane, means
+from napari_sam.session.image.image_plane import ImagePlane
+from napari_sam.session.image.pixels import means
 from napari_sam.session.image.tiles import Tile
 from napari_sam.session.models.model_choice import ModelChoice, Runtime, find_runtime
 

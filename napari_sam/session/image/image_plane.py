@@ -20,6 +20,7 @@ from napari_sam.session.image.intensity import (
     finite_range,
     robust_range,
 )
+from napari_sam.session.image.pixels import colors_to_uint8, has_few_levels, means, scaled
 from napari_sam.session.image.tiles import Tile, TilePyramid
 
 _MIN_STRIP_ROWS: Final = 128
@@ -28,13 +29,8 @@ _MAX_STRIP_PIXELS: Final = 2**24
 """Pixels of a large image that are read at a time."""
 _BLOCK_PX: Final = 1024
 """Side of the blocks in which all pixels are read."""
-_NEARLY_ALL: Final = 0.999
-"""Share of pixels in few gray levels from which on the contrast is called into question."""
-_FEW_LEVELS: Final = 16
-"""So many levels of the 256 that the model sees are few."""
 _SAMPLE: Final = 2**20
 """Values of a tile that are looked at for that, at most four times as many."""
-_FLOAT32_LIMIT: Final = 1e30
 _NOTHING: Final = (np.inf, -np.inf)
 """The range of an empty set of values."""
 
@@ -249,8 +245,8 @@ class ImagePlane:
             Called between two reads from the disk; an exception it raises ends the read.
         """
         is_whole = tile is None or (tile.height, tile.width) == self.shape
-        # Most images are told by their first color: this is done for each tile.
-        if not all(_has_few_levels(image[..., color], is_whole) for color in range(3)):
+        # Most images pass at their first color: this is done for each tile.
+        if not all(has_few_levels(image[..., color], is_whole) for color in range(3)):
             return ""
         data, rows, columns = self._source(tile or self.whole, min(image.shape[:2]))
         samples = []
@@ -290,11 +286,11 @@ class ImagePlane:
     def _mapped(self, pixels: NDArray[Any], limits: list[Limits]) -> NDArray[np.uint8]:
         if self.is_rgb:
             pixels = pixels[..., :3]
-            return _scale(pixels, limits[0]) if limits else _colors_to_uint8(pixels)
+            return scaled(pixels, limits[0]) if limits else colors_to_uint8(pixels)
         if self.channels:
             pairs = zip(np.moveaxis(pixels, -1, 0), limits, strict=True)
-            return np.stack([_scale(*pair, self.gamma) for pair in pairs], axis=-1)
-        return _scale(pixels, limits[0], self.gamma)
+            return np.stack([scaled(*pair, self.gamma) for pair in pairs], axis=-1)
+        return scaled(pixels, limits[0], self.gamma)
 
     def _colored(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Turn gray values or channels into red, green and blue."""
@@ -346,56 +342,3 @@ def _strips(data: Any, rows: slice, columns: slice, factor: int = 1) -> Iterator
         rows = slice(first, rows.stop)
     for start in range(rows.start, rows.stop, height):
         yield slice(start, min(start + height, rows.stop))
-
-
-def means(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Return the means of squares of pixels; leftover pixels at the ends join the last squares."""
-    if factor == 1:
-        return pixels
-    edges = [np.arange(0, max(length - factor + 1, 1), factor) for length in pixels.shape[:2]]
-    sums = np.add.reduceat(pixels, edges[0], axis=0, dtype=np.uint32)
-    sums = np.add.reduceat(sums, edges[1], axis=1)
-    counts = [np.diff(edge, append=n) for edge, n in zip(edges, pixels.shape[:2], strict=True)]
-    area = np.multiply.outer(*counts).reshape(*sums.shape[:2], *(1,) * (pixels.ndim - 2))
-    return np.asarray(((sums + area // 2) // area).astype(np.uint8))
-
-
-def _has_few_levels(channel: NDArray[np.uint8], is_whole: bool) -> bool:
-    """Whether nearly all pixels of a channel share few gray levels, which extreme values cause.
-
-    A part of an image may be dull as it is, unless it holds extreme values itself.
-    """
-    counts = np.bincount(channel.ravel(), minlength=256)
-    outside = (1 - _NEARLY_ALL) * channel.size / 2
-    low, high = np.searchsorted(np.cumsum(counts), [outside, channel.size - outside])
-    (levels,) = np.nonzero(counts)
-    n_levels = high - low + 1
-    return bool(n_levels < _FEW_LEVELS and (is_whole or np.ptp(levels) > 8 * n_levels))
-
-
-def _colors_to_uint8(colors: NDArray[Any]) -> NDArray[np.uint8]:
-    if colors.dtype == np.uint8:
-        return colors
-    if colors.dtype.kind == "f":  # napari's convention: floats are 0..1
-        return _scale(colors, (0, 1))
-    top = 1 if colors.dtype.kind == "b" else np.iinfo(colors.dtype).max
-    return _scale(colors, (0, float(top)))
-
-
-def _scale(values: NDArray[Any], limits: Limits, gamma: float = 1.0) -> NDArray[np.uint8]:
-    if values.dtype == np.uint8 and (*limits, gamma) == (0, 255, 1):
-        return values
-    low, high = limits
-    # float32 holds every 16-bit integer exactly; wider ones need float64.
-    is_small = values.dtype.itemsize <= 2 and max(abs(low), abs(high)) < _FLOAT32_LIMIT
-    # Halving both keeps the difference of two huge floats finite.
-    span = high / 2 - low / 2
-    if not span > 0:
-        return np.zeros(values.shape, np.uint8)
-    floats: NDArray[Any] = values.astype(np.float32 if is_small else np.float64)
-    # Clipped first, and divided before it is multiplied, so that nothing can overflow.
-    np.clip(floats, low, high, out=floats)
-    shares = np.nan_to_num((floats / 2 - low / 2) / span, copy=False, nan=0)
-    if gamma != 1:
-        np.power(shares, gamma, out=shares)
-    return np.asarray(np.rint(255 * shares).astype(np.uint8))
