@@ -35,7 +35,7 @@ class QtDispatcher(QObject):
                 self._posted.emit(callback)
 
     def let_owner_run(self) -> None:
-        """Wait until the GUI thread has done what it is at; for any other thread.
+        """Wait until the GUI thread has finished what it is doing; for any other thread.
 
         No longer than `_LONGEST_TURN_S`, and no second time before the event loop runs again.
         """

@@ -76,7 +76,7 @@ class WorkerModel:
 
 
 _MODEL: Final = WorkerModel()
-"""That of the worker which this process is."""
+"""The model of this worker process."""
 
 
 def run_on_cluster(

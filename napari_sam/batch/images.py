@@ -15,7 +15,7 @@ class ImageFile:
     """An image, and the name of its results."""
 
     path: str  # absolute, because a worker may have another current folder
-    name: str  # of its results in their folder, without an ending; / separates subfolders
+    name: str  # of its results in their folder, without a suffix; / separates subfolders
 
 
 def find_images(inputs: Sequence[str], results: Path) -> list[ImageFile]:

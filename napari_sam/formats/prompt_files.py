@@ -225,7 +225,7 @@ def _outline_of(polygons: list[Any], plane_shape: tuple[int, int]) -> NDArray[An
 
 
 def _of_one_object(shapes: list[_Shape]) -> list[_Shape]:
-    """Return the area of an object, else its points, among which are those of lines."""
+    """Return the area of an object, else its points, including the vertices of lines."""
     areas = [shape for shape in shapes if shape[0] in (PromptKind.BOX, PromptKind.POLYGON)]
     points = tuple(vertex for _, vertices in shapes for vertex in vertices)
     return areas or [(PromptKind.POINT, points)]

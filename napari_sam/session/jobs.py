@@ -66,7 +66,7 @@ class Dispatcher(Protocol):
         """Run the posted callbacks on the owner's thread, waiting up to `timeout_s` for a first."""
 
     def let_owner_run(self) -> None:
-        """Let the owner's thread do what it is at; for a thread that runs Python for long."""
+        """Let the owner's thread finish what it is doing; for one that runs long."""
 
     def close(self) -> None:
         """Drop all callbacks, posted ones and later ones."""

@@ -25,7 +25,6 @@ class EntryWriter:
 
     def __init__(self, reference: ImageReference, labels: Labels) -> None:
         self._reference, self._labels = reference, labels
-        """The image that the labels belong to."""
         self.lines = AppendedLines()
         self.classes: Classes = ()
         self._written_classes: Classes = ()

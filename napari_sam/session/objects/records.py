@@ -184,7 +184,7 @@ class ObjectRegistry:
 
 
 def covered_left_out(n_objects: int) -> str:
-    """Return in words how many objects were left out for others below them."""
+    """Return how many objects were left out because others cover them."""
     return f"{n_objects:,} left out because other objects cover them"
 
 

@@ -1,4 +1,4 @@
-"""Whatever a journal or a session file says: it is refused in words, or opens as something sane."""
+"""Whatever a journal or a session file says: it is refused with a message, or opens sanely."""
 
 import copy
 import json
